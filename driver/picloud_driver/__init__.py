@@ -1,0 +1,1 @@
+"""Ports and their adapters. Vendors are named below this package and nowhere else."""

@@ -1,0 +1,48 @@
+"""The secret port: peppers, signing keys and, later, users' secrets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class SecretPort(ABC):
+    """What a secret store promises. Each sentence here is a contract test.
+
+    Names are `/`-separated parts of letters, digits, `-` and `_`; another name is refused with
+    `RequestRefused`. Values are bytes up to 64 KiB. No value appears in a message, a log line or
+    the `repr` of the adapter. Every method raises `Unavailable` when the store cannot answer.
+    """
+
+    adapter: ClassVar[str]
+    """Name of the adapter, for health and messages."""
+
+    @abstractmethod
+    async def get(self, name: str) -> bytes | None:
+        """The secret, or None where there is none of that name."""
+
+    @abstractmethod
+    async def put(self, name: str, value: bytes) -> None:
+        """Write a secret over whatever was there."""
+
+    @abstractmethod
+    async def get_or_create(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """The secret; made and stored first where there is none.
+
+        Two callers at once, in whichever processes, get the same value.
+        """
+
+    @abstractmethod
+    async def delete(self, name: str) -> None:
+        """Remove a secret; a missing one is no error."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Answer when secrets can be read; raise `Unavailable` when not."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back connections."""

@@ -1,0 +1,15 @@
+"""State: what the platform remembers. The port, and an adapter a file."""
+
+from picloud_driver.state.port import (
+    ANY,
+    Check,
+    Conflict,
+    Delete,
+    Entry,
+    Lock,
+    Operation,
+    Put,
+    StatePort,
+)
+
+__all__ = ["ANY", "Check", "Conflict", "Delete", "Entry", "Lock", "Operation", "Put", "StatePort"]

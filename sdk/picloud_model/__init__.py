@@ -1,0 +1,1 @@
+"""Frozen values and pure rules that every room shares: no input, no output, no vendors."""

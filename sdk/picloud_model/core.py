@@ -1,0 +1,46 @@
+"""Core types: what a job can ask of the machine it runs on (the Primer's tables)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class CoreType(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of core.
+
+    `compute_units` is the guaranteed share (1 is a 2007 Xeon of 1.0-1.2 GHz), `memory_mb` the cap
+    of one core in MB, `multiples` the numbers of cores one job may have.
+    """
+
+    name: str
+    use: str
+    compute_units: float
+    memory_mb: int
+    multiples: tuple[int, ...]
+
+
+CORE_TYPES: Final[dict[str, CoreType]] = {
+    core.name: core
+    for core in (
+        CoreType(name="c1", use="prototyping", compute_units=1, memory_mb=300, multiples=(1,)),
+        CoreType(
+            name="c2", use="simple tasks", compute_units=2.5, memory_mb=800, multiples=(1, 2, 4, 8)
+        ),
+        CoreType(
+            name="f2",
+            use="well-rounded",
+            compute_units=5.5,
+            memory_mb=3700,
+            multiples=(1, 2, 4, 8, 16),
+        ),
+        CoreType(
+            name="m1", use="memory-bound", compute_units=3.25, memory_mb=8000, multiples=(1, 2, 4, 8)
+        ),
+        CoreType(name="s1", use="scraping", compute_units=2, memory_mb=300, multiples=(1,)),
+    )
+}
+"""Every core type by its name."""
+
+DEFAULT_CORE_TYPE: Final = "c1"

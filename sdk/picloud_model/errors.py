@@ -1,0 +1,128 @@
+"""The error tree.
+
+    PiCloudError
+    ├── RequestRefused            the request itself is wrong
+    │   ├── TooLarge
+    │   └── SubmitChanged
+    ├── NotAllowed                who asks may not
+    │   ├── KeyRefused
+    │   └── SlotRefused
+    ├── NotFound
+    │   ├── JobNotFound
+    │   ├── BlobMissing
+    │   └── PathNotFound
+    ├── Unavailable               try again later; nothing was lost
+    └── ServerFault               a fault of the platform itself
+
+A class's docstring is its default message; `code` is its name on the wire. They are raised low and
+mapped once at each border: adapters map vendors' errors to these, the API these to HTTP, the SDK
+HTTP to `CloudException`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PiCloudError(Exception):
+    """PiCloud could not do that."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.field = field
+        super().__init__(self.message)
+
+
+class RequestRefused(PiCloudError):
+    """The request is malformed."""
+
+    code = "request.refused"
+
+
+class TooLarge(RequestRefused):
+    """The request is larger than the server takes."""
+
+    code = "request.too_large"
+
+
+class SubmitChanged(RequestRefused):
+    """This submit id was used before with other content; use a new one for new jobs."""
+
+    code = "submit.changed"
+
+
+class NotAllowed(PiCloudError):
+    """You may not do that."""
+
+    code = "not_allowed"
+
+
+class KeyRefused(NotAllowed):
+    """The server does not know this API key; set one with cloud.setkey() or in the profile."""
+
+    code = "key.refused"
+
+
+class SlotRefused(NotAllowed):
+    """The server does not know this slot, or it has ended."""
+
+    code = "slot.refused"
+
+
+class NotFound(PiCloudError):
+    """There is nothing of that name."""
+
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    """No such job in your account."""
+
+    code = "job.not_found"
+
+
+class BlobMissing(NotFound):
+    """The server does not hold these bytes; upload them and submit again."""
+
+    code = "blob.missing"
+
+    def __init__(
+        self, message: str | None = None, *, field: str | None = None, digests: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, field=field)
+        self.digests = digests
+
+
+class PathNotFound(NotFound):
+    """There is nothing at this address; the interface lives under /v1."""
+
+    code = "path.not_found"
+
+
+class Unavailable(PiCloudError):
+    """The service cannot answer now; nothing was lost, try again."""
+
+    code = "unavailable"
+
+
+class ServerFault(PiCloudError):
+    """The server met a fault of its own; its log says more."""
+
+    code = "server.fault"
+
+
+def every_error() -> dict[str, type[PiCloudError]]:
+    """Each error of the tree by its code, the root included.
+
+    >>> every_error()["job.not_found"].__name__
+    'JobNotFound'
+    """
+    found = {PiCloudError.code: PiCloudError}
+    waiting = [PiCloudError]
+    while waiting:
+        for child in waiting.pop().__subclasses__():
+            found[child.code] = child
+            waiting.append(child)
+    return found

@@ -1,0 +1,172 @@
+"""The job: its states, the moves between them, and the causes of failure."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    """What a user is told of a job (the Primer's diagram)."""
+
+    WAITING = "waiting"
+    """The job waits until its dependencies are satisfied."""
+    QUEUED = "queued"
+    """The job waits for a free core."""
+    PROCESSING = "processing"
+    """The job runs."""
+    DONE = "done"
+    """The job completed and has a result."""
+    ERROR = "error"
+    """The job failed; its cause says how."""
+    KILLED = "killed"
+    """The job was aborted by its user."""
+    STALLED = "stalled"
+    """The job will not run, as a job it depends on failed."""
+
+
+class State(IntEnum):
+    """What the platform knows of a job; one byte a job in a page.
+
+    QUEUED is zero so that a page nobody has touched encodes to almost nothing.
+    """
+
+    QUEUED = 0
+    """In the queue, free to be leased."""
+    WAITING = 1
+    """Held back by dependencies."""
+    LEASED = 2
+    """Promised to a slot that has not yet said that it began."""
+    PROCESSING = 3
+    """A slot said that it runs."""
+    RETRYING = 4
+    """Its slot was lost after it began; free to be leased again."""
+    DONE = 5
+    """Finished with a result."""
+    ERROR = 6
+    """Finished without one."""
+    KILLED = 7
+    """Aborted by its user."""
+    STALLED = 8
+    """Never to run: a dependency failed."""
+
+    @property
+    def shown(self) -> Status:
+        """The status a user sees: a lease is still `queued`, a lost attempt `processing`.
+
+        >>> State.LEASED.shown, State.RETRYING.shown
+        (<Status.QUEUED: 'queued'>, <Status.PROCESSING: 'processing'>)
+        """
+        return _SHOWN[self]
+
+    @property
+    def final(self) -> bool:
+        """Whether the state never changes again.
+
+        >>> State.KILLED.final, State.LEASED.final
+        (True, False)
+        """
+        return self >= State.DONE
+
+
+_SHOWN: Final = {
+    State.QUEUED: Status.QUEUED,
+    State.WAITING: Status.WAITING,
+    State.LEASED: Status.QUEUED,
+    State.PROCESSING: Status.PROCESSING,
+    State.RETRYING: Status.PROCESSING,
+    State.DONE: Status.DONE,
+    State.ERROR: Status.ERROR,
+    State.KILLED: Status.KILLED,
+    State.STALLED: Status.STALLED,
+}
+
+LEASABLE: Final = (State.RETRYING, State.QUEUED)
+"""States a slot may take a job from, the job that lost its slot first."""
+
+UNDER_LEASE: Final = (State.LEASED, State.PROCESSING)
+"""States in which some slot answers for the job."""
+
+FINAL: Final = (State.DONE, State.ERROR, State.KILLED, State.STALLED)
+"""States that never change."""
+
+MOVES: Final[dict[State, frozenset[State]]] = {
+    State.WAITING: frozenset({State.QUEUED, State.STALLED, State.KILLED}),
+    State.QUEUED: frozenset({State.LEASED, State.KILLED}),
+    State.LEASED: frozenset(
+        {State.QUEUED, State.PROCESSING, State.DONE, State.ERROR, State.KILLED}
+    ),
+    State.PROCESSING: frozenset({State.RETRYING, State.DONE, State.ERROR, State.KILLED}),
+    State.RETRYING: frozenset({State.PROCESSING, State.ERROR, State.KILLED}),
+    State.DONE: frozenset(),
+    State.ERROR: frozenset(),
+    State.KILLED: frozenset(),
+    State.STALLED: frozenset(),
+}
+"""Every move a job can make; the docs' diagram is drawn from this table."""
+
+
+def may_move(before: State, after: State) -> bool:
+    """Whether a job may go from one state to another.
+
+    >>> may_move(State.QUEUED, State.LEASED), may_move(State.DONE, State.QUEUED)
+    (True, False)
+    """
+    return after in MOVES[before]
+
+
+class Cause(IntEnum):
+    """Why a job did not end `done`: the closed list, one byte a job."""
+
+    NONE = 0
+    """Nothing failed."""
+    EXCEPTION = 1
+    """The user's function raised."""
+    EXIT = 2
+    """The process ended without a result."""
+    SIGNAL = 3
+    """A signal ended the process."""
+    MEMORY = 4
+    """The process went past its memory limit."""
+    TIME_LIMIT = 5
+    """The job ran past its maximum runtime."""
+    KILLED = 6
+    """The user killed the job."""
+    NODE_LOST = 7
+    """The machine or slot that ran the job was lost too often, or once for an unrestartable one."""
+    DEPENDENCY = 8
+    """A job this one depends on failed."""
+    DEADLOCK = 9
+    """Too many jobs blocked on jobs that had no slot left to run."""
+    ENVIRONMENT = 10
+    """The place the job runs in could not be made: environment or modules missing."""
+    PAYLOAD = 11
+    """The pickled function, arguments or result was refused."""
+
+    @property
+    def phrase(self) -> str:
+        """The cause in the words a user reads.
+
+        >>> Cause.NODE_LOST.phrase
+        'node lost'
+        """
+        return _PHRASES[self]
+
+
+_PHRASES: Final = {
+    Cause.NONE: "",
+    Cause.EXCEPTION: "user exception",
+    Cause.EXIT: "exit without result",
+    Cause.SIGNAL: "signal",
+    Cause.MEMORY: "out of memory",
+    Cause.TIME_LIMIT: "time limit",
+    Cause.KILLED: "killed",
+    Cause.NODE_LOST: "node lost",
+    Cause.DEPENDENCY: "dependency failed",
+    Cause.DEADLOCK: "deadlock",
+    Cause.ENVIRONMENT: "environment failed",
+    Cause.PAYLOAD: "payload refused",
+}
+
+MAX_LOSSES: Final = 3
+"""Lost leases after which a job is an error: a poison job must not loop for ever."""

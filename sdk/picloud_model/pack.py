@@ -1,0 +1,133 @@
+"""Packs and parcels: how pickled bytes travel without anybody unpickling them.
+
+A parcel is one pickle behind an 8-byte digest of it. A pack is a run of parcels in one immutable
+value, readable by position. The envelope says which Python made them; it is checked before
+unpickling, which only the SDK and a slot's child do.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from picloud_model.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DIGEST_BYTES: Final = 8
+PACK_ITEMS: Final = 1000
+"""Most parcels in a pack; a pack never crosses a page."""
+INLINE_BYTES: Final = 256 * 1024
+"""Packs up to this size lie in the state store, larger ones are blobs."""
+
+_MAGIC: Final = b"pcp1"
+_COUNT: Final = struct.Struct("<I")
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """Which Python pickled: `python` as "3.11", `cloudpickle` as its version."""
+
+    python: str
+    cloudpickle: str
+
+    @classmethod
+    def here(cls, cloudpickle: str) -> Envelope:
+        """The envelope of this process.
+
+        >>> Envelope.here("3.1.0").cloudpickle
+        '3.1.0'
+        """
+        return cls(f"{sys.version_info.major}.{sys.version_info.minor}", cloudpickle)
+
+    def refusal(self, here: Envelope) -> str | None:
+        """Why bytes in this envelope cannot be unpickled under `here`, or None if they can.
+
+        >>> Envelope("3.11", "3.1.0").refusal(Envelope("3.12", "3.1.0"))
+        'pickled by Python 3.11, but this is Python 3.12: both sides need the same minor version'
+        """
+        if self.python == here.python:
+            return None
+        return (
+            f"pickled by Python {self.python}, but this is Python {here.python}: "
+            "both sides need the same minor version"
+        )
+
+
+def seal(pickled: bytes) -> bytes:
+    """Put a digest before a pickle: a parcel.
+
+    >>> unseal(seal(b"abc")) == b"abc"
+    True
+    """
+    return blake2b(pickled, digest_size=DIGEST_BYTES).digest() + pickled
+
+
+def unseal(parcel: bytes | memoryview) -> memoryview:
+    """Check a parcel's digest and return the pickle behind it.
+
+    Raises:
+        RequestRefused: When the bytes are not those that were sealed.
+    """
+    view = memoryview(parcel)
+    body = view[DIGEST_BYTES:]
+    if blake2b(body, digest_size=DIGEST_BYTES).digest() != bytes(view[:DIGEST_BYTES]):
+        message = f"A payload of {len(body)} bytes is damaged: its digest is wrong."
+        raise RequestRefused(message)
+    return body
+
+
+def write(parcels: Sequence[bytes]) -> bytes:
+    """Bundle parcels into one pack.
+
+    Returns:
+        Magic, count, end offset of each parcel, then the parcels.
+
+    >>> Pack(write([b"a", b"", b"ccc"]))[2]
+    b'ccc'
+    """
+    ends, end = [], 0
+    for parcel in parcels:
+        end += len(parcel)
+        ends.append(end)
+    return b"".join(
+        (_MAGIC, _COUNT.pack(len(ends)), struct.pack(f"<{len(ends)}I", *ends), *parcels)
+    )
+
+
+class Pack:
+    """A pack opened for reading; nothing is copied until a parcel is asked for.
+
+    >>> len(Pack(write([b"a", b"b"])))
+    2
+    """
+
+    __slots__ = ("_body", "_ends")
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        head = len(_MAGIC) + _COUNT.size
+        if view[: len(_MAGIC)] != _MAGIC or len(view) < head:
+            message = "This is no pack: it begins with other bytes."
+            raise RequestRefused(message, field="packs")
+        (items,) = _COUNT.unpack(view[len(_MAGIC) : head])
+        start = head + 4 * items
+        if items > PACK_ITEMS or len(view) < start:
+            message = f"A pack of {items} items is damaged or holds more than {PACK_ITEMS}."
+            raise RequestRefused(message, field="packs")
+        self._ends = struct.unpack(f"<{items}I", view[head:start])
+        self._body = view[start:]
+        if list(self._ends) != sorted(self._ends) or self._ends[-1:] not in ((), (len(self._body),)):
+            message = "A pack is damaged: its offsets do not fit its length."
+            raise RequestRefused(message, field="packs")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, item: int) -> bytes:
+        start = self._ends[item - 1] if item else 0
+        return bytes(self._body[start : self._ends[item]])

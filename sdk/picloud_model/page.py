@@ -1,0 +1,155 @@
+"""The page: the states of up to 1,000 jobs of one batch, a column a field.
+
+Columns instead of objects keep 100,000 queued jobs at a few megabytes, make a copy a handful of
+memory moves and let a search for the next queued job run in C. At most 36 bytes a job.
+"""
+
+from __future__ import annotations
+
+from array import array
+from enum import IntFlag
+from typing import Final, Self
+
+import msgspec
+
+from picloud_model.job import FINAL, UNDER_LEASE, Cause, State, Status, may_move
+
+PAGE_JOBS: Final = 1000
+"""Most jobs in a page."""
+
+_COLUMNS: Final = {
+    "attempt": "H",
+    "losses": "B",
+    "flags": "B",
+    "cause": "B",
+    "slot": "Q",
+    "started": "d",
+    "finished": "d",
+    "pack": "I",
+    "item": "H",
+}
+_FINAL_BYTES: Final = bytes(FINAL)
+
+
+class Flag(IntFlag):
+    """Marks on a job, one bit each."""
+
+    KILL_REQUESTED = 1
+    """Its user asked for its end while a slot held it."""
+    SPILLED = 2
+    """Its result is a blob; the parcel in the pack is the blob's reference."""
+
+
+class _Stored(msgspec.Struct, array_like=True, frozen=True):
+    jobs: int
+    packs: int
+    state: bytes
+    columns: list[bytes]
+
+
+class Page:
+    """States of jobs `0 .. len-1` of a page; `packs` counts the result packs written for it.
+
+    Pages are copied before they are changed: a page in the view is never written to.
+
+    >>> page = Page.fresh(3)
+    >>> page.move(1, State.LEASED)
+    >>> page.shown(1).value, page.open
+    ('queued', 3)
+    """
+
+    __slots__ = ("packs", "state", *_COLUMNS)
+
+    state: bytearray
+    attempt: array[int]
+    losses: array[int]
+    flags: array[int]
+    cause: array[int]
+    slot: array[int]
+    started: array[float]
+    finished: array[float]
+    pack: array[int]
+    item: array[int]
+    packs: int
+
+    @classmethod
+    def fresh(cls, jobs: int, state: State = State.QUEUED) -> Self:
+        """A page of jobs that all begin in one state."""
+        page = cls()
+        page.packs = 0
+        page.state = bytearray([state]) * jobs
+        for name, code in _COLUMNS.items():
+            setattr(page, name, array(code, [0]) * jobs)
+        return page
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def copy(self) -> Self:
+        """A page of its own with the same content."""
+        twin = type(self)()
+        twin.packs = self.packs
+        twin.state = bytearray(self.state)
+        for name in _COLUMNS:
+            setattr(twin, name, getattr(self, name)[:])
+        return twin
+
+    def encode(self) -> bytes:
+        """The page as stored; columns that hold only zeros take no room."""
+        return msgspec.msgpack.encode(
+            _Stored(
+                len(self.state),
+                self.packs,
+                _pressed(bytes(self.state)),
+                [_pressed(getattr(self, name).tobytes()) for name in _COLUMNS],
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read what `encode` wrote.
+
+        >>> Page.decode(Page.fresh(2).encode()).shown(0).value
+        'queued'
+        """
+        stored = _DECODER.decode(data)
+        page = cls()
+        page.packs = stored.packs
+        page.state = bytearray(stored.state or bytes(stored.jobs))
+        for (name, code), column in zip(_COLUMNS.items(), stored.columns, strict=True):
+            values = array(code, column) if column else array(code, [0]) * stored.jobs
+            setattr(page, name, values)
+        return page
+
+    def move(self, index: int, after: State, cause: Cause = Cause.NONE) -> None:
+        """Move a job along the transition table.
+
+        Raises:
+            ValueError: When the table has no such move: a fault of the caller.
+        """
+        before = State(self.state[index])
+        if not may_move(before, after):
+            raise ValueError(f"job {index} cannot move from {before.name} to {after.name}")
+        self.state[index] = after
+        self.cause[index] = cause
+
+    def shown(self, index: int) -> Status:
+        """The status a user sees."""
+        return State(self.state[index]).shown
+
+    @property
+    def open(self) -> int:
+        """How many jobs are not final."""
+        return len(self.state) - sum(map(self.state.count, _FINAL_BYTES))
+
+    @property
+    def leased(self) -> int:
+        """How many jobs some slot answers for."""
+        return sum(self.state.count(state) for state in UNDER_LEASE)
+
+
+def _pressed(column: bytes) -> bytes:
+    return column if column.count(0) != len(column) else b""
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(_Stored)

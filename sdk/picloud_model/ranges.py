@@ -1,0 +1,101 @@
+"""Ranges of jids: the one place where they are parsed, merged and counted."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Range = tuple[int, int]
+"""First and last jid, both included."""
+
+MAX_JID: Final = 2**53 - 1
+"""Jids stay exact in JSON and JavaScript."""
+
+
+def collapse(jids: Iterable[int]) -> list[Range]:
+    """Write jids as the fewest ranges, sorted; repeats count once.
+
+    Args:
+        jids: Job ids in any order.
+
+    Returns:
+        Ranges that do not touch each other, ascending.
+
+    >>> collapse([3, 1, 2, 9, 2])
+    [(1, 3), (9, 9)]
+    >>> collapse(range(5, 8))
+    [(5, 7)]
+    """
+    if isinstance(jids, range) and jids.step == 1:
+        return [(jids.start, jids.stop - 1)] if jids else []
+    found: list[Range] = []
+    for jid in sorted(set(jids)):
+        if found and jid == found[-1][1] + 1:
+            found[-1] = (found[-1][0], jid)
+        else:
+            found.append((jid, jid))
+    return found
+
+
+def expand(ranges: Iterable[Range]) -> Iterator[int]:
+    """Each jid of the ranges, in their order.
+
+    >>> list(expand([(1, 3), (9, 9)]))
+    [1, 2, 3, 9]
+    """
+    return chain.from_iterable(range(first, last + 1) for first, last in ranges)
+
+
+def count(ranges: Iterable[Range]) -> int:
+    """How many jids the ranges hold.
+
+    >>> count([(1, 3), (9, 9)])
+    4
+    """
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def parse(text: str) -> list[Range]:
+    """Read the command line's way of writing jids: `1`, `1,2-5`.
+
+    Args:
+        text: Single jids and inclusive ranges, separated by commas.
+
+    Returns:
+        The ranges in the order written.
+
+    Raises:
+        RequestRefused: When a part is no jid or no ascending range; the part is named.
+
+    >>> parse("1,2-5")
+    [(1, 1), (2, 5)]
+    """
+    return [_part(part.strip()) for part in text.split(",")]
+
+
+def _part(part: str) -> Range:
+    first, dash, last = part.partition("-")
+    if not (first.isascii() and first.isdigit()) or (
+        dash and not (last.isascii() and last.isdigit())
+    ):
+        message = f"{part!r} is no job id: write jids like 7 or 7,9-12."
+        raise RequestRefused(message, field="jids")
+    low, high = int(first), int(last if dash else first)
+    check(low, high)
+    return low, high
+
+
+def check(first: int, last: int) -> None:
+    """Refuse a range that cannot name jobs.
+
+    Raises:
+        RequestRefused: When it does not ascend from 1 or goes past the largest jid.
+    """
+    if not 1 <= first <= last <= MAX_JID:
+        message = f"The jid range {first}-{last} is empty or out of bounds; jids ascend from 1."
+        raise RequestRefused(message, field="jids")

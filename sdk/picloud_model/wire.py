@@ -1,0 +1,425 @@
+"""The wire: every body that travels between SDK, worker and API, and nothing else.
+
+Bodies are msgpack (`application/msgpack`) or, for people and other languages, JSON
+(`application/json`, bytes as base64); the same structs describe both. Requests refuse unknown
+fields. What is sent per job is an array, the rest are maps whose keys are the field names here.
+Times are seconds: `_s` a duration, `_at` since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from picloud_model.core import DEFAULT_CORE_TYPE
+from picloud_model.pack import Envelope
+
+Body = TypeVar("Body")
+
+MSGPACK: Final = "application/msgpack"
+JSON: Final = "application/json"
+
+REQUEST_BYTES: Final = 16 * 1024 * 1024
+"""Largest request body the API takes; more travels as blobs or staged packs."""
+LONGEST_POLL_S: Final = 30.0
+"""Longest time the API holds a request open; a client asks again."""
+MAX_ARGUMENT_BYTES: Final = 16_000_000
+"""Ceiling of the `max_transmit_data` setting."""
+DEFAULT_ARGUMENT_BYTES: Final = 1_000_000
+"""Default of the `max_transmit_data` setting."""
+MAX_RESULT_BYTES: Final = 128 * 1024 * 1024
+"""Largest pickled result of a job."""
+MAX_JOBS: Final = 1_000_000
+"""Most jobs in one batch, and most jids in one request."""
+
+SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+"""A client-made UUID in hex; the batch is known by it."""
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+"""SHA-256 of a blob, in hex."""
+Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+JidRange = tuple[Jid, Jid]
+"""First and last jid, both included."""
+Timeout = Annotated[float, Meta(ge=0, le=LONGEST_POLL_S)]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every request body."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every answer; a newer server may send more fields than a client knows."""
+
+
+# --- jobs -------------------------------------------------------------------------------------
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How the jobs of a batch are to run."""
+
+    core_type: str = DEFAULT_CORE_TYPE
+    cores: Annotated[int, Meta(ge=1, le=16)] = 1
+    label: Annotated[str, Meta(max_length=200)] | None = None
+    priority: Annotated[int, Meta(ge=0, le=1000)] = 5
+    restartable: bool = True
+
+
+class Content(msgspec.Struct, frozen=True, array_like=True):
+    """Immutable bytes: inline in `data`, or a blob of the account named by `digest`."""
+
+    digest: str = ""
+    size: int = 0
+    data: bytes | None = None
+
+
+class PackPart(msgspec.Struct, frozen=True, array_like=True):
+    """The arguments of jobs `first .. first+count-1` of a batch: a pack, inline or a blob.
+
+    A part never crosses a page (a multiple of 1,000 jobs).
+    """
+
+    first: Annotated[int, Meta(ge=0)]
+    count: Annotated[int, Meta(ge=1, le=1000)]
+    content: Content
+
+
+class SubmitRequest(Request):
+    """Make a batch: `POST /v1/jobs`. Repeating it answers the same jids.
+
+    `function` is a parcel whose pickle is a callable; the child calls it with the pair
+    `(args, kwargs)` in each argument parcel. `bundle` is the digest of the manifest of shipped
+    modules, or "". `parts` may be left out where `staged` of them were sent before.
+    """
+
+    submit_id: SubmitId
+    kind: Literal["call", "map"]
+    count: Annotated[int, Meta(ge=1, le=MAX_JOBS)]
+    envelope: Envelope
+    function: Content
+    function_name: Annotated[str, Meta(max_length=300)]
+    bundle: str = ""
+    options: Options = Options()
+    parts: list[PackPart] = []
+
+
+class StageRequest(Request):
+    """Send packs of a large map ahead: `POST /v1/jobs/staged`; forgotten if no submit follows."""
+
+    submit_id: SubmitId
+    parts: list[PackPart]
+
+
+class Submitted(Answer):
+    """The jids of a batch: `first .. first+count-1`."""
+
+    first: int
+    count: int
+
+
+class JobsRequest(Request):
+    """Names jobs: of `status` and `kill`; `kill` without `jids` means all unfinished ones."""
+
+    jids: list[JidRange] | None = None
+
+
+class StatusRun(msgspec.Struct, frozen=True, array_like=True):
+    """Jobs `first .. last` share one status."""
+
+    first: int
+    last: int
+    status: str
+
+
+class Statuses(Answer):
+    """Status of each job asked for, in the order asked, written as runs."""
+
+    runs: list[StatusRun]
+
+
+class WaitRequest(Request):
+    """Wait for jobs to finish: `POST /v1/jobs/wait`, a long poll.
+
+    Answers as soon as every job named is final, or some are and a moment has passed, or the answer
+    is large enough, or the timeout is over. The client asks again for the rest.
+    `payloads` asks for results too, not just for how each job ended.
+    """
+
+    jids: list[JidRange]
+    timeout_s: Timeout = LONGEST_POLL_S
+    payloads: bool = True
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """How one job ended.
+
+    `payload` is a parcel: of the pickled result when `done`, else of an encoded `Failure`.
+    `blob` names it where it was too large to travel inline.
+    """
+
+    jid: int
+    status: str
+    cause: int = 0
+    payload: bytes | None = None
+    blob: Content | None = None
+
+
+class Outcomes(Answer):
+    """Some of the jobs that were waited for, each final; and the envelope of their results."""
+
+    outcomes: list[Outcome]
+    envelopes: list[Envelope] = []
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a job failed, readable without unpickling anything.
+
+    `message` is one line, `traceback` the remote one in full, `pickled` a parcel of the exception
+    (with its traceback, by tblib) where it could be pickled.
+    """
+
+    cause: int
+    message: str
+    exception: str = ""
+    traceback: str = ""
+    pickled: bytes | None = None
+
+
+class Killed(Answer):
+    """How many jobs were ended or asked to end."""
+
+    count: int
+
+
+# --- blobs ------------------------------------------------------------------------------------
+
+
+class BlobsNeeded(Request):
+    """Which of these does the server lack? `POST /v1/blobs/missing`."""
+
+    digests: list[Digest]
+
+
+class Upload(msgspec.Struct, frozen=True, array_like=True):
+    """Where to PUT a blob: a path of this API, or a presigned URL with headers to send along."""
+
+    digest: str
+    url: str
+    headers: dict[str, str] = {}
+
+
+class BlobsMissing(Answer):
+    """The blobs to upload; the others are there."""
+
+    uploads: list[Upload]
+
+
+class BlobsSent(Request):
+    """Several small blobs at once: `POST /v1/blobs`."""
+
+    blobs: list[bytes]
+
+
+class BlobsAsked(Request):
+    """Several small blobs at once: `POST /v1/blobs/read`."""
+
+    digests: list[Digest]
+
+
+class BlobsRead(Answer):
+    """The blobs in the order asked."""
+
+    blobs: list[bytes]
+
+
+class Stored(Answer):
+    """The digests of what was stored, in the order sent."""
+
+    digests: list[str]
+
+
+class Module(msgspec.Struct, frozen=True, array_like=True):
+    """One shipped source file: `path` below the import root with forward slashes, blob `digest`."""
+
+    path: str
+    digest: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A bundle of shipped modules, itself a blob (msgpack); sorted by path."""
+
+    modules: list[Module]
+
+
+# --- slots and their work -----------------------------------------------------------------------
+
+
+class SlotRequest(Request):
+    """A slot exchanges the proof its scheduler gave it for a token: `POST /v1/slots`."""
+
+    proof: str
+
+
+class SlotGranted(Answer):
+    """Who the slot is, and how it shall behave."""
+
+    slot: int
+    token: str
+    account: str
+    idle_s: float = 60.0
+    server_grace_s: float = 30.0
+
+
+class LeasedJob(msgspec.Struct, frozen=True, array_like=True):
+    """One job of a lease: its index in the batch, its attempt, its argument parcel."""
+
+    index: int
+    attempt: int
+    arguments: bytes
+
+
+class Lease(msgspec.Struct, frozen=True, array_like=True):
+    """Jobs of one batch for one slot.
+
+    `first` is the batch's first jid: a job's jid is `first + index`. With `pack` the parcels lie
+    in a blob, at position `index - pack.first`, and each `arguments` is empty.
+    """
+
+    batch: str
+    first: int
+    envelope: Envelope
+    function: Content
+    function_name: str
+    bundle: str
+    options: Options
+    jobs: list[LeasedJob]
+    pack: PackPart | None = None
+
+
+class Ended(msgspec.Struct, frozen=True, array_like=True):
+    """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`."""
+
+    index: int
+    attempt: int
+    state: int
+    cause: int
+    started_at: float
+    finished_at: float
+    payload: bytes = b""
+    blob: Content | None = None
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """A job a slot speaks of without ending it."""
+
+    batch: str
+    index: int
+    attempt: int
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """What ended, of one batch, and the envelope of the results."""
+
+    batch: str
+    envelope: Envelope
+    ended: list[Ended]
+
+
+class WorkRequest(Request):
+    """Report and lease in one request: `POST /v1/work`, a long poll when `wait_s` is set.
+
+    `returned` are jobs the slot has not begun and gives back. With `lease` the slot asks for more
+    work and waits up to `wait_s`. `holding` are the jobs it still has, begun or not; `resync` says
+    that the answer to its last request never arrived, so whatever the server believes it holds
+    beyond `holding` goes back into the queue. `leaving` is its last word: it ends.
+    """
+
+    reports: list[Report] = []
+    returned: list[Held] = []
+    holding: list[Held] = []
+    lease: bool = True
+    wait_s: Timeout = 0.0
+    resync: bool = False
+    leaving: bool = False
+
+
+class WorkAnswer(Answer):
+    """What to run next and what to stop; `exit` ends the slot at once, with status 0."""
+
+    leases: list[Lease] = []
+    kills: list[Held] = []
+    exit: bool = False
+
+
+class HeartbeatRequest(Request):
+    """A slot says what it runs: `POST /v1/heartbeat`, a long poll while a child is busy.
+
+    `running` is the job begun, `holding` the rest of the lease. Answers early when one of them is
+    to be killed.
+    """
+
+    running: list[Held]
+    holding: list[Held] = []
+    wait_s: Timeout = 5.0
+
+
+class HeartbeatAnswer(Answer):
+    """Jobs to kill; `lost` are jobs that are no longer this slot's: their results are worthless."""
+
+    kills: list[Held] = []
+    lost: list[Held] = []
+    exit: bool = False
+
+
+# --- health and errors --------------------------------------------------------------------------
+
+
+class PortHealth(Answer):
+    """One port of the server: which adapter serves it, whether it answers, how fast."""
+
+    port: str
+    adapter: str
+    healthy: bool
+    seconds: float
+    detail: str = ""
+
+
+class Health(Answer):
+    """`GET /v1/health`: 200 when every port answers, else 503."""
+
+    healthy: bool
+    version: str
+    ports: list[PortHealth]
+
+
+class Problem(Answer):
+    """Body of every error answer: a stable code, one sentence, the field it speaks of."""
+
+    code: str
+    message: str
+    field: str | None = None
+    digests: list[str] = []
+
+
+def encode(body: Any, media: str = MSGPACK) -> bytes:
+    """Write a body.
+
+    >>> encode(Killed(count=2), JSON)
+    b'{"count":2}'
+    """
+    return msgspec.json.encode(body) if media == JSON else msgspec.msgpack.encode(body)
+
+
+def decode(data: bytes, kind: type[Body], media: str = MSGPACK) -> Body:
+    """Read a body of one kind.
+
+    Raises:
+        msgspec.ValidationError: When a field is missing, unknown or of another type.
+        msgspec.DecodeError: When the bytes are not msgpack (or JSON).
+
+    >>> decode(encode(Killed(count=2)), Killed).count
+    2
+    """
+    if media == JSON:
+        return msgspec.json.decode(data, type=kind)
+    return msgspec.msgpack.decode(data, type=kind)
