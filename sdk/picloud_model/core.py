@@ -36,7 +36,11 @@ CORE_TYPES: Final[dict[str, CoreType]] = {
             multiples=(1, 2, 4, 8, 16),
         ),
         CoreType(
-            name="m1", use="memory-bound", compute_units=3.25, memory_mb=8000, multiples=(1, 2, 4, 8)
+            name="m1",
+            use="memory-bound",
+            compute_units=3.25,
+            memory_mb=8000,
+            multiples=(1, 2, 4, 8),
         ),
         CoreType(name="s1", use="scraping", compute_units=2, memory_mb=300, multiples=(1,)),
     )

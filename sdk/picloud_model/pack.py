@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DIGEST_BYTES: Final = 8
-PACK_ITEMS: Final = 1000
-"""Most parcels in a pack; a pack never crosses a page."""
+PACK_ITEMS: Final = 1001
+"""Most parcels in a pack: a page of 1,000 jobs, which no pack crosses, and an envelope."""
 INLINE_BYTES: Final = 256 * 1024
 """Packs up to this size lie in the state store, larger ones are blobs."""
 
@@ -121,7 +121,10 @@ class Pack:
             raise RequestRefused(message, field="packs")
         self._ends = struct.unpack(f"<{items}I", view[head:start])
         self._body = view[start:]
-        if list(self._ends) != sorted(self._ends) or self._ends[-1:] not in ((), (len(self._body),)):
+        if list(self._ends) != sorted(self._ends) or self._ends[-1:] not in (
+            (),
+            (len(self._body),),
+        ):
             message = "A pack is damaged: its offsets do not fit its length."
             raise RequestRefused(message, field="packs")
 

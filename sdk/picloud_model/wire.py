@@ -55,7 +55,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 # --- jobs -------------------------------------------------------------------------------------
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Options(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """How the jobs of a batch are to run."""
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -84,7 +86,7 @@ class PackPart(msgspec.Struct, frozen=True, array_like=True):
     content: Content
 
 
-class SubmitRequest(Request):
+class SubmitRequest(Request, frozen=True):
     """Make a batch: `POST /v1/jobs`. Repeating it answers the same jids.
 
     `function` is a parcel whose pickle is a callable; the child calls it with the pair
@@ -103,21 +105,21 @@ class SubmitRequest(Request):
     parts: list[PackPart] = []
 
 
-class StageRequest(Request):
+class StageRequest(Request, frozen=True):
     """Send packs of a large map ahead: `POST /v1/jobs/staged`; forgotten if no submit follows."""
 
     submit_id: SubmitId
     parts: list[PackPart]
 
 
-class Submitted(Answer):
+class Submitted(Answer, frozen=True):
     """The jids of a batch: `first .. first+count-1`."""
 
     first: int
     count: int
 
 
-class JobsRequest(Request):
+class JobsRequest(Request, frozen=True):
     """Names jobs: of `status` and `kill`; `kill` without `jids` means all unfinished ones."""
 
     jids: list[JidRange] | None = None
@@ -131,13 +133,13 @@ class StatusRun(msgspec.Struct, frozen=True, array_like=True):
     status: str
 
 
-class Statuses(Answer):
+class Statuses(Answer, frozen=True):
     """Status of each job asked for, in the order asked, written as runs."""
 
     runs: list[StatusRun]
 
 
-class WaitRequest(Request):
+class WaitRequest(Request, frozen=True):
     """Wait for jobs to finish: `POST /v1/jobs/wait`, a long poll.
 
     Answers as soon as every job named is final, or some are and a moment has passed, or the answer
@@ -154,7 +156,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """How one job ended.
 
     `payload` is a parcel: of the pickled result when `done`, else of an encoded `Failure`.
-    `blob` names it where it was too large to travel inline.
+    `blob` names it where it was too large to travel inline. `envelope` is the position of its
+    envelope among those of the answer.
     """
 
     jid: int
@@ -162,10 +165,11 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     cause: int = 0
     payload: bytes | None = None
     blob: Content | None = None
+    envelope: int = 0
 
 
-class Outcomes(Answer):
-    """Some of the jobs that were waited for, each final; and the envelope of their results."""
+class Outcomes(Answer, frozen=True):
+    """Some of the jobs that were waited for, each final; and the envelopes of their results."""
 
     outcomes: list[Outcome]
     envelopes: list[Envelope] = []
@@ -185,7 +189,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pickled: bytes | None = None
 
 
-class Killed(Answer):
+class Killed(Answer, frozen=True):
     """How many jobs were ended or asked to end."""
 
     count: int
@@ -194,7 +198,7 @@ class Killed(Answer):
 # --- blobs ------------------------------------------------------------------------------------
 
 
-class BlobsNeeded(Request):
+class BlobsNeeded(Request, frozen=True):
     """Which of these does the server lack? `POST /v1/blobs/missing`."""
 
     digests: list[Digest]
@@ -208,31 +212,31 @@ class Upload(msgspec.Struct, frozen=True, array_like=True):
     headers: dict[str, str] = {}
 
 
-class BlobsMissing(Answer):
+class BlobsMissing(Answer, frozen=True):
     """The blobs to upload; the others are there."""
 
     uploads: list[Upload]
 
 
-class BlobsSent(Request):
+class BlobsSent(Request, frozen=True):
     """Several small blobs at once: `POST /v1/blobs`."""
 
     blobs: list[bytes]
 
 
-class BlobsAsked(Request):
+class BlobsAsked(Request, frozen=True):
     """Several small blobs at once: `POST /v1/blobs/read`."""
 
     digests: list[Digest]
 
 
-class BlobsRead(Answer):
+class BlobsRead(Answer, frozen=True):
     """The blobs in the order asked."""
 
     blobs: list[bytes]
 
 
-class Stored(Answer):
+class Stored(Answer, frozen=True):
     """The digests of what was stored, in the order sent."""
 
     digests: list[str]
@@ -254,13 +258,13 @@ class Manifest(msgspec.Struct, frozen=True):
 # --- slots and their work -----------------------------------------------------------------------
 
 
-class SlotRequest(Request):
+class SlotRequest(Request, frozen=True):
     """A slot exchanges the proof its scheduler gave it for a token: `POST /v1/slots`."""
 
     proof: str
 
 
-class SlotGranted(Answer):
+class SlotGranted(Answer, frozen=True):
     """Who the slot is, and how it shall behave."""
 
     slot: int
@@ -325,7 +329,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     ended: list[Ended]
 
 
-class WorkRequest(Request):
+class WorkRequest(Request, frozen=True):
     """Report and lease in one request: `POST /v1/work`, a long poll when `wait_s` is set.
 
     `returned` are jobs the slot has not begun and gives back. With `lease` the slot asks for more
@@ -343,7 +347,7 @@ class WorkRequest(Request):
     leaving: bool = False
 
 
-class WorkAnswer(Answer):
+class WorkAnswer(Answer, frozen=True):
     """What to run next and what to stop; `exit` ends the slot at once, with status 0."""
 
     leases: list[Lease] = []
@@ -351,7 +355,7 @@ class WorkAnswer(Answer):
     exit: bool = False
 
 
-class HeartbeatRequest(Request):
+class HeartbeatRequest(Request, frozen=True):
     """A slot says what it runs: `POST /v1/heartbeat`, a long poll while a child is busy.
 
     `running` is the job begun, `holding` the rest of the lease. Answers early when one of them is
@@ -363,7 +367,7 @@ class HeartbeatRequest(Request):
     wait_s: Timeout = 5.0
 
 
-class HeartbeatAnswer(Answer):
+class HeartbeatAnswer(Answer, frozen=True):
     """Jobs to kill; `lost` are jobs that are no longer this slot's: their results are worthless."""
 
     kills: list[Held] = []
@@ -374,7 +378,7 @@ class HeartbeatAnswer(Answer):
 # --- health and errors --------------------------------------------------------------------------
 
 
-class PortHealth(Answer):
+class PortHealth(Answer, frozen=True):
     """One port of the server: which adapter serves it, whether it answers, how fast."""
 
     port: str
@@ -384,7 +388,7 @@ class PortHealth(Answer):
     detail: str = ""
 
 
-class Health(Answer):
+class Health(Answer, frozen=True):
     """`GET /v1/health`: 200 when every port answers, else 503."""
 
     healthy: bool
@@ -392,7 +396,7 @@ class Health(Answer):
     ports: list[PortHealth]
 
 
-class Problem(Answer):
+class Problem(Answer, frozen=True):
     """Body of every error answer: a stable code, one sentence, the field it speaks of."""
 
     code: str

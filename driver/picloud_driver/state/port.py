@@ -51,7 +51,7 @@ class Check(msgspec.Struct, frozen=True):
 Operation = Put | Delete | Check
 
 
-class Conflict(Exception):  # noqa: N818 - not a fault: the caller reads again and decides anew
+class Conflict(Exception):
     """A key had another version than expected; nothing was changed."""
 
     def __init__(self, keys: Sequence[str]) -> None:

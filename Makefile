@@ -1,0 +1,57 @@
+# One word each; CI calls the same ones. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench servers docs clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STACK ?= embedded
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.users ## Run a real program on a stack of its own: the whole product in one minute
+	@$(BIN)/python examples/wordstats.py --simulate
+
+test: $(VENV)/.developers servers ## Install what the tests need and run them all
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.developers ## Style, types, import rules, start-up budget
+	@echo "ruff";           $(BIN)/ruff check --quiet .
+	@echo "ruff format";    $(BIN)/ruff format --quiet --check .
+	@echo "mypy --strict";  $(BIN)/mypy --no-error-summary
+	@echo "import-linter";  $(BIN)/lint-imports --no-cache | tail -n 3
+	@echo "shape";          $(BIN)/python -m pytest --quiet --no-header tests/shape
+
+bench: $(VENV)/.bench ## Measure the project beside its peers, in one run
+	@$(BIN)/python -m bench
+
+servers: $(VENV)/.developers ## Get the real servers the tests run against (built once, then cached)
+	@$(BIN)/python tests/servers/build.py
+
+docs: $(VENV)/.developers ## Run every example in the documentation
+	@$(BIN)/python -m pytest --no-header tests/docs
+
+clean: ## Remove the environment and what tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+
+# Each environment is a superset of the one before; a stamp says what is installed.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PiCloud needs Python 3.11 or newer; say which with make PYTHON=python3.11")'
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.users: $(BIN)/python pyproject.toml
+	@echo "Installing picloud into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server]'
+	@touch $@
+
+$(VENV)/.developers: $(VENV)/.users
+	@echo "Installing what tests and checks need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,hashicorp,test,check]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.users
+	@echo "Installing the peers to measure against ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,bench]'
+	@touch $@

@@ -1,0 +1,88 @@
+"""The application: routes over a server, and its life from start to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import falcon.asgi
+
+from picloud_api import errors, wiring
+from picloud_api.resources.blob import BlobResource
+from picloud_api.resources.health import HealthResource
+from picloud_api.resources.job import JobResource
+from picloud_api.resources.slot import SlotResource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from picloud_api.settings import Settings
+
+
+App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
+
+
+class Lifetime:
+    """Builds the server when the event loop runs and takes it down when it ends."""
+
+    def __init__(self, app: App, settings: Settings, url: str) -> None:
+        self._app = app
+        self._settings = settings
+        self._url = url
+        self._server: wiring.Server | None = None
+
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Open the ports, read what is unfinished, then tell whoever waits that we are ready."""
+        del scope, event
+        ports = await wiring.embedded(self._settings, self._url)
+        self._server = await wiring.build(ports, self._settings)
+        add_routes(self._app, self._server)
+        await self._server.reconcile.start()
+        _tell_ready(self._settings, self._url, self._server.key)
+
+    async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Stop the slots, which belong to this stack, then give everything back."""
+        del scope, event
+        if self._server is None:
+            return
+        await self._server.reconcile.stop()
+        ports = self._server.ports
+        for burst in {presence.burst for presence in await ports.scheduler.presences()}:
+            await ports.scheduler.stop(burst)
+        for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
+            await port.close()
+
+
+def create_app(settings: Settings, url: str) -> App:
+    """The ASGI application of a server that will be reached at `url`."""
+    app: App = falcon.asgi.App()
+    errors.register(app)
+    app.add_middleware(Lifetime(app, settings, url))
+    return app
+
+
+def add_routes(app: App, server: wiring.Server) -> None:
+    """Every address of the interface."""
+    jobs = JobResource(server.accounts, server.submit, server.jobs)
+    blobs = BlobResource(server.accounts, server.slots, server.blobs)
+    slots = SlotResource(server.slots, server.work)
+    app.add_route("/v1/health", HealthResource(server.health))
+    app.add_route("/v1/jobs", jobs)
+    for verb in ("staged", "status", "wait", "kill"):
+        app.add_route(f"/v1/jobs/{verb}", jobs, suffix=verb)
+    app.add_route("/v1/blobs", blobs)
+    for verb in ("missing", "read"):
+        app.add_route(f"/v1/blobs/{verb}", blobs, suffix=verb)
+    app.add_route("/v1/blobs/{digest}", blobs, suffix="one")
+    app.add_route("/v1/slots", slots)
+    app.add_route("/v1/work", slots, suffix="work")
+    app.add_route("/v1/heartbeat", slots, suffix="heartbeat")
+
+
+def _tell_ready(settings: Settings, url: str, key: str) -> None:
+    if settings.ready_fd < 0:
+        return
+    line = json.dumps({"url": url, "key": key, "data": str(settings.data)}) + "\n"
+    os.write(settings.ready_fd, line.encode())
+    os.close(settings.ready_fd)

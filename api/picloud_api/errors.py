@@ -1,0 +1,117 @@
+"""Errors at the border: one table from the error tree to HTTP."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import falcon
+import msgspec
+import structlog
+from picloud_model import wire
+from picloud_model.errors import (
+    BlobMissing,
+    KeyRefused,
+    NotAllowed,
+    NotFound,
+    PathNotFound,
+    PiCloudError,
+    RequestRefused,
+    ServerFault,
+    SlotRefused,
+    SubmitChanged,
+    TooLarge,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from falcon.asgi import App, Request, Response
+
+STATUS: Final[dict[type[PiCloudError], int]] = {
+    PiCloudError: 500,
+    RequestRefused: 422,
+    TooLarge: 413,
+    SubmitChanged: 422,
+    NotAllowed: 403,
+    KeyRefused: 401,
+    SlotRefused: 401,
+    NotFound: 404,
+    BlobMissing: 409,
+    PathNotFound: 404,
+    Unavailable: 503,
+    ServerFault: 500,
+}
+"""HTTP status of each error; a class not listed has its parent's."""
+
+_FIELD: Final = re.compile(r"(?P<message>.*?)(?: - at `(?P<field>[^`]*)`)?", re.DOTALL)
+_log = structlog.get_logger()
+
+
+def status_of(error: PiCloudError) -> int:
+    """The HTTP status of an error: its own class's, else the nearest parent's."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def media_of(request: Request) -> str:
+    """What the client speaks: msgpack if it says so, else JSON."""
+    said = f"{request.content_type or ''} {request.accept}"
+    return wire.MSGPACK if wire.MSGPACK in said else wire.JSON
+
+
+def answer(request: Request, response: Response, error: PiCloudError) -> None:
+    """Write an error as the body of a response."""
+    problem = wire.Problem(
+        code=error.code,
+        message=error.message,
+        field=error.field,
+        digests=list(error.digests) if isinstance(error, BlobMissing) else [],
+    )
+    response.status = status_of(error)
+    if isinstance(error, Unavailable):
+        response.set_header("Retry-After", "1")
+    response.content_type = media_of(request)
+    response.data = wire.encode(problem, response.content_type)
+
+
+async def _known(request: Request, response: Response, error: PiCloudError, _: object) -> None:
+    answer(request, response, error)
+
+
+async def _invalid(
+    request: Request, response: Response, error: msgspec.ValidationError, _: object
+) -> None:
+    matched = _FIELD.fullmatch(str(error))
+    message, field = (matched["message"], matched["field"]) if matched else (str(error), None)
+    name = (field or "").removeprefix("$").removeprefix(".") or None
+    where = f"{name}: " if name else ""
+    answer(request, response, RequestRefused(f"{where}{message}.", field=name))
+
+
+async def _malformed(
+    request: Request, response: Response, error: msgspec.DecodeError, _: object
+) -> None:
+    problem = RequestRefused(f"The body cannot be read: {error}.")
+    answer(request, response, problem)
+    response.status = falcon.HTTP_400
+
+
+async def _http(request: Request, response: Response, error: falcon.HTTPError, _: object) -> None:
+    if isinstance(error, falcon.HTTPNotFound):
+        answer(request, response, PathNotFound())
+        return
+    answer(request, response, RequestRefused(f"{error.title or 'Refused'}."))
+    response.status = error.status
+
+
+async def _unexpected(request: Request, response: Response, error: Exception, _: object) -> None:
+    _log.error("request.failed", path=request.path, exc_info=error)
+    answer(request, response, ServerFault())
+
+
+def register(app: App[Request, Response]) -> None:
+    """Let the application answer every error by the table."""
+    app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(falcon.HTTPError, _http)
+    app.add_error_handler(msgspec.DecodeError, _malformed)
+    app.add_error_handler(msgspec.ValidationError, _invalid)
+    app.add_error_handler(PiCloudError, _known)

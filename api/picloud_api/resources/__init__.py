@@ -1,0 +1,1 @@
+"""Resources: HTTP in, a usecase called, HTTP out; no rules here."""

@@ -1,0 +1,68 @@
+"""`/v1/blobs`: content-addressed bytes of an account, for clients and slots alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import falcon
+from picloud_model import wire
+
+from picloud_api.resources import bodies
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from picloud_api.usecases.account import Accounts
+    from picloud_api.usecases.blob import Blobs
+    from picloud_api.usecases.slot import Slots
+
+BLOB_BYTES: Final = wire.MAX_RESULT_BYTES + 1024
+
+
+class BlobResource:
+    """Blobs of the account whose key, or whose slot's token, is sent."""
+
+    def __init__(self, accounts: Accounts, slots: Slots, blobs: Blobs) -> None:
+        self._accounts = accounts
+        self._slots = slots
+        self._blobs = blobs
+
+    async def _account(self, request: Request) -> str:
+        credential = bodies.bearer(request)
+        if credential.startswith("pk_"):
+            return await self._accounts.authenticate(credential)
+        return (await self._slots.recognise(credential)).pool.account
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Store several small blobs."""
+        account = await self._account(request)
+        body = await bodies.read(request, wire.BlobsSent)
+        bodies.write(request, response, await self._blobs.store(account, body.blobs))
+
+    async def on_post_missing(self, request: Request, response: Response) -> None:
+        """Tell which blobs are not there."""
+        account = await self._account(request)
+        body = await bodies.read(request, wire.BlobsNeeded)
+        bodies.write(request, response, await self._blobs.missing(account, body.digests))
+
+    async def on_post_read(self, request: Request, response: Response) -> None:
+        """Send several small blobs."""
+        account = await self._account(request)
+        body = await bodies.read(request, wire.BlobsAsked)
+        bodies.write(request, response, await self._blobs.read(account, body.digests))
+
+    async def on_put_one(self, request: Request, response: Response, digest: str) -> None:
+        """Store one blob of any size."""
+        account = await self._account(request)
+        await self._blobs.put(account, digest, await bodies.raw(request, BLOB_BYTES))
+        bodies.write(request, response, wire.Stored(digests=[digest]))
+
+    async def on_get_one(self, request: Request, response: Response, digest: str) -> None:
+        """Send one blob, or say where it is."""
+        found = await self._blobs.get(await self._account(request), digest)
+        if isinstance(found, bytes):
+            response.content_type = "application/octet-stream"
+            response.data = found
+        else:
+            response.status = falcon.HTTP_307
+            response.set_header("Location", found.url)

@@ -1,0 +1,27 @@
+"""`/v1/health`: does the server work?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon
+
+from picloud_api.resources import bodies
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from picloud_api.usecases.health import HealthCheck
+
+
+class HealthResource:
+    """Open to everybody: it names adapters, no data."""
+
+    def __init__(self, check: HealthCheck) -> None:
+        self._check = check
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """Ping every port."""
+        health = await self._check.check()
+        bodies.write(request, response, health)
+        response.status = falcon.HTTP_200 if health.healthy else falcon.HTTP_503

@@ -1,0 +1,59 @@
+"""`/v1/jobs`: submit, status, wait, kill."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from picloud_model import wire
+
+from picloud_api.errors import media_of
+from picloud_api.resources import bodies
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from picloud_api.usecases.account import Accounts
+    from picloud_api.usecases.job import Jobs
+    from picloud_api.usecases.submit import Submit
+
+
+class JobResource:
+    """Jobs of the account whose key is sent."""
+
+    def __init__(self, accounts: Accounts, submit: Submit, jobs: Jobs) -> None:
+        self._accounts = accounts
+        self._submit = submit
+        self._jobs = jobs
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Make a batch."""
+        account = await self._accounts.authenticate(bodies.bearer(request))
+        data = await bodies.raw(request)
+        body = wire.decode(data, wire.SubmitRequest, media_of(request))
+        fingerprint = blake2b(data, digest_size=16).digest()
+        bodies.write(request, response, await self._submit.submit(account, body, fingerprint))
+
+    async def on_post_staged(self, request: Request, response: Response) -> None:
+        """Keep packs for a later submit."""
+        account = await self._accounts.authenticate(bodies.bearer(request))
+        await self._submit.stage(account, await bodies.read(request, wire.StageRequest))
+        bodies.write(request, response, wire.Answer())
+
+    async def on_post_status(self, request: Request, response: Response) -> None:
+        """Tell statuses."""
+        account = await self._accounts.authenticate(bodies.bearer(request))
+        body = await bodies.read(request, wire.JobsRequest)
+        bodies.write(request, response, await self._jobs.status(account, body.jids or []))
+
+    async def on_post_wait(self, request: Request, response: Response) -> None:
+        """Wait for jobs to finish."""
+        account = await self._accounts.authenticate(bodies.bearer(request))
+        body = await bodies.read(request, wire.WaitRequest)
+        bodies.write(request, response, await self._jobs.wait(account, body))
+
+    async def on_post_kill(self, request: Request, response: Response) -> None:
+        """End jobs."""
+        account = await self._accounts.authenticate(bodies.bearer(request))
+        body = await bodies.read(request, wire.JobsRequest)
+        bodies.write(request, response, await self._jobs.kill(account, body.jids))

@@ -1,0 +1,66 @@
+"""Settings of a server process: its command line and environment, read here and nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one server is to run. `_s` are seconds; descriptors are -1 where not given."""
+
+    data: Path
+    host: str
+    port: int
+    slots: int
+    ready_fd: int
+    owner_fd: int
+    synchronous: str
+    idle_s: float
+    crashpoint: str
+    log_level: str
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read the command line of `python -m picloud_api` and the server's environment.
+
+    >>> read(["--data", "/tmp/d"], {}).port
+    8787
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m picloud_api",
+        description="PiCloud's server. `picloud up` starts it for you.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="where to keep everything")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8787, help="port to listen on; 0: a free one")
+    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots at once")
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds a slot stays warm")
+    parser.add_argument(
+        "--synchronous",
+        choices=("NORMAL", "FULL"),
+        default="NORMAL",
+        help="NORMAL survives any crash of processes, FULL power loss too",
+    )
+    parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
+    parser.add_argument("--owner-fd", type=int, default=-1, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    return Settings(
+        data=chosen.data.absolute(),
+        host=chosen.host,
+        port=chosen.port,
+        slots=chosen.slots,
+        ready_fd=chosen.ready_fd,
+        owner_fd=chosen.owner_fd,
+        synchronous=chosen.synchronous,
+        idle_s=chosen.idle,
+        crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
+        log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
+    )

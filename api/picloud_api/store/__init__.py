@@ -1,0 +1,1 @@
+"""The store: typed records over the state port, a view of them, and group commit."""

@@ -1,0 +1,189 @@
+"""Group commit: all changes that wait at once become one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from picloud_driver.state import Conflict, Put
+from picloud_model.errors import TooLarge, Unavailable
+
+from picloud_api.store import layout
+from picloud_api.store.draft import Draft
+from picloud_api.store.records import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from picloud_driver.state import Operation
+
+    from picloud_api.store.records import Signal
+    from picloud_api.store.view import View
+
+Answer = TypeVar("Answer")
+
+BELL_SIGNALS: Final = 256
+"""Changes a bell remembers; who missed more reads everything."""
+MAX_CONFLICTS: Final = 50
+"""Conflicts in a row after which a change gives up, unanswered and undone."""
+
+
+class Commits:
+    """Runs changes: plans them over the view, commits them together, tells the listeners.
+
+    Nobody is answered before the transaction that holds his change is committed. `transactions`
+    counts them, for the tests that hold the budgets.
+    """
+
+    def __init__(self, view: View, process: str) -> None:
+        self.view = view
+        self.transactions = 0
+        self._state = view.state
+        self._process = process
+        self._bell = Bell(0, [])
+        self._waiting: list[_Waiting] = []
+        self._running = False
+        self._task: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[Signal], None]] = []
+
+    def listen(self, listener: Callable[[Signal], None]) -> None:
+        """Call `listener` with every signal committed here, after its commit."""
+        self._listeners.append(listener)
+
+    async def run(self, plan: Callable[[Draft], Awaitable[Answer]]) -> Answer:
+        """Plan a change and commit it.
+
+        Args:
+            plan: Reads and writes a draft and returns the answer. It may be called again with a
+                fresh draft when somebody else was faster, so it changes nothing but the draft.
+
+        Returns:
+            What `plan` returned, once its draft is committed.
+
+        Raises:
+            PiCloudError: What `plan` raised; then nothing of it is committed.
+            Unavailable: When the state store cannot answer.
+        """
+        waiting = _Waiting(plan)
+        self._waiting.append(waiting)
+        if not self._running:
+            self._running = True
+            if self._state.shared:
+                # A task of its own: a caller who gives up must not cancel the others' commit.
+                self._task = asyncio.create_task(self._rounds())
+            else:
+                # The store answers without suspending: a task hop would cost more than it.
+                await self._rounds()
+        answer: Answer = await waiting.answer()
+        return answer
+
+    async def _rounds(self) -> None:
+        try:
+            while self._waiting:
+                await self._round()
+        finally:
+            self._running = False
+
+    async def _round(self) -> None:
+        group, self._waiting = self._waiting, []
+        conflicts = 0
+        while group:
+            draft = await self._plan(group)
+            try:
+                await self._commit(draft, group)
+            except TooLarge as error:
+                if len(group) == 1:
+                    group[0].fail(error)
+                    return
+                half = len(group) // 2
+                self._waiting[:0] = group[half:]
+                group = group[:half]
+            except Conflict as conflict:
+                self.view.forget(conflict.keys)
+                conflicts += 1
+                if conflicts == MAX_CONFLICTS:
+                    _fail(group, Unavailable("The state store is too busy; try again."))
+                    return
+            except Exception as error:  # noqa: BLE001 - each waiting caller must hear of it
+                _fail(group, error)
+                return
+            else:
+                return
+
+    async def _plan(self, group: list[_Waiting]) -> Draft:
+        whole = Draft(self.view)
+        for waiting in group:
+            draft = Draft(self.view, whole)
+            try:
+                waiting.planned = await waiting.plan(draft)
+            except Exception as error:  # noqa: BLE001 - handed to the caller whose change it is
+                waiting.fail(error)
+            else:
+                whole.adopt(draft)
+        group[:] = [waiting for waiting in group if not waiting.failed]
+        return whole
+
+    async def _commit(self, draft: Draft, group: list[_Waiting]) -> None:
+        operations = draft.operations()
+        if operations:
+            bell = self._rung(draft.signals)
+            versions = await self._send([*operations, *bell])
+            draft.install(versions)
+        for waiting in group:
+            waiting.succeed()
+        for signal in draft.signals:
+            for listener in self._listeners:
+                listener(signal)
+
+    async def _send(self, operations: Sequence[Operation]) -> dict[str, int]:
+        if len(operations) > self._state.max_operations:
+            raise TooLarge
+        self.transactions += 1
+        return await self._state.commit(operations)
+
+    def _rung(self, signals: list[Signal]) -> list[Operation]:
+        # A store nobody else writes to needs no bell: the listeners here are all there are.
+        if not signals or not self._state.shared:
+            return []
+        self._bell = Bell(
+            self._bell.count + len(signals), [*self._bell.signals, *signals][-BELL_SIGNALS:]
+        )
+        return [Put(layout.bell(self._process), layout.encode(self._bell))]
+
+
+class _Waiting:
+    """A change and the caller who waits for it."""
+
+    def __init__(self, plan: Callable[[Draft], Awaitable[Any]]) -> None:
+        self.plan = plan
+        self.planned: Any = None
+        self.failed = False
+        self._done = False
+        self._error: BaseException | None = None
+        self._future: asyncio.Future[None] | None = None
+
+    def succeed(self) -> None:
+        self._finish()
+
+    def fail(self, error: BaseException) -> None:
+        self.failed, self._error = True, error
+        self._finish()
+
+    def _finish(self) -> None:
+        self._done = True
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    async def answer(self) -> Any:
+        # Most changes are done before their caller looks: no future is made for those.
+        if not self._done:
+            self._future = asyncio.get_running_loop().create_future()
+            await self._future
+        if self._error is not None:
+            raise self._error
+        return self.planned
+
+
+def _fail(group: list[_Waiting], error: Exception) -> None:
+    for waiting in group:
+        waiting.fail(error)

@@ -1,0 +1,132 @@
+"""The layout: the name of every key, and how the values under it are written.
+
+accounts/<account>                   Account
+keys/<key>                           Key
+next/<account>                       the next jid
+jids/<account>/<jid // 1000>         spans of the batches with jids in that block
+batches/<account>/<batch>            Header
+pages/<account>/<batch>/<page>       Page
+packs/<account>/<batch>/a<first>     argument pack
+packs/<account>/<batch>/r<page>-<n>  result pack
+ready/<account>/<batch>              Ready
+staged/<account>/<batch>             Staged
+slots/<slot>                         Slot
+bell/<process>                       Bell
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from picloud_model.page import Page
+
+from picloud_api.store.records import Account, Bell, Header, Key, Ready, Slot, Span, Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLOCK: Final = 1000
+"""Jids a block of the index covers."""
+
+
+def account(name: str) -> str:
+    """Key of an account."""
+    return f"accounts/{name}"
+
+
+def key(name: str) -> str:
+    """Key of an API key."""
+    return f"keys/{name}"
+
+
+def next_jid(of: str) -> str:
+    """Key of an account's jid counter."""
+    return f"next/{of}"
+
+
+def block(of: str, jid: int) -> str:
+    """Key of the index block a jid lies in."""
+    return f"jids/{of}/{jid // BLOCK:013d}"
+
+
+def header(of: str, batch: str) -> str:
+    """Key of a batch's header."""
+    return f"batches/{of}/{batch}"
+
+
+class Place(NamedTuple):
+    """Which page of which batch of which account."""
+
+    account: str
+    batch: str
+    page: int
+
+
+def page(place: Place) -> str:
+    """Key of a page."""
+    return f"pages/{place.account}/{place.batch}/{place.page:04d}"
+
+
+def arguments(of: str, batch: str, first: int) -> str:
+    """Key of the argument pack that begins at index `first`."""
+    return f"packs/{of}/{batch}/a{first:07d}"
+
+
+def results(place: Place, number: int) -> str:
+    """Key of the `number`-th result pack of a page."""
+    return f"packs/{place.account}/{place.batch}/r{place.page:04d}-{number:08d}"
+
+
+def ready(of: str, batch: str = "") -> str:
+    """Key of a batch's ready marker; without a batch, the prefix of an account's."""
+    return f"ready/{of}/{batch}"
+
+
+def staged(of: str, batch: str) -> str:
+    """Key of what was sent ahead of a submit."""
+    return f"staged/{of}/{batch}"
+
+
+def slot(number: int) -> str:
+    """Key of a slot."""
+    return f"slots/{number:016x}"
+
+
+def bell(process: str) -> str:
+    """Key of an API process's bell."""
+    return f"bell/{process}"
+
+
+def encode(value: Any) -> bytes:
+    """A record, page, counter or pack as stored."""
+    if isinstance(value, Page):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    return msgspec.msgpack.encode(value)
+
+
+def decode(name: str, data: bytes) -> Any:
+    """What `encode` wrote under a key."""
+    return _DECODERS[name.partition("/")[0]](data)
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    "packs": bytes,
+    "pages": Page.decode,
+    **{
+        prefix: msgspec.msgpack.Decoder(kind).decode
+        for prefix, kind in {
+            "accounts": Account,
+            "keys": Key,
+            "next": int,
+            "jids": list[Span],
+            "batches": Header,
+            "ready": Ready,
+            "staged": Staged,
+            "slots": Slot,
+            "bell": Bell,
+        }.items()
+    },
+}

@@ -1,0 +1,118 @@
+"""Records: what the state store keeps besides pages and packs. All are frozen."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+from picloud_driver.scheduler import Pool
+from picloud_model.pack import Envelope
+from picloud_model.wire import Content, Options, PackPart
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """Base of what is stored: an array, so fields are only ever added at the end."""
+
+
+class Account(Record, frozen=True):
+    """Somebody whose jobs, blobs and slots are kept apart from everybody else's."""
+
+    name: str
+    created_at: float
+
+
+class Key(Record, frozen=True):
+    """An API key: only a keyed hash of its secret is kept."""
+
+    account: str
+    digest: bytes
+    active: bool
+    created_at: float
+
+
+class Span(Record, frozen=True):
+    """A batch as the jid index lists it."""
+
+    first: int
+    count: int
+    batch: str
+
+    @property
+    def last(self) -> int:
+        """The last jid."""
+        return self.first + self.count - 1
+
+
+class Header(Record, frozen=True):
+    """A batch: everything its jobs share. Written once, with the jids."""
+
+    first: int
+    count: int
+    kind: str
+    function: Content
+    function_name: str
+    envelope: Envelope
+    bundle: str
+    options: Options
+    parts: list[PackPart]
+    created_at: float
+    fingerprint: bytes
+
+    @property
+    def pages(self) -> int:
+        """How many pages the jobs' states fill."""
+        return -(-self.count // 1000)
+
+
+class Ready(Record, frozen=True):
+    """A batch with unfinished jobs: what a process needs to queue it without reading more."""
+
+    first: int
+    count: int
+    priority: int
+    pool: Pool
+    open_pages: int
+
+
+class Staged(Record, frozen=True):
+    """Packs sent ahead of a submit."""
+
+    parts: list[PackPart]
+    created_at: float
+
+
+class Slot(Record, frozen=True):
+    """A slot that registered and has not ended; `seen_at` is written every few seconds."""
+
+    number: int
+    pool: Pool
+    burst: str
+    place: str
+    started_at: float
+    seen_at: float
+
+
+class Change(IntEnum):
+    """What a signal tells."""
+
+    READY = 1
+    """A batch has jobs to lease."""
+    FINISHED = 2
+    """Jobs of a batch became final."""
+    KILL = 3
+    """Jobs of a batch that slots hold are to be killed."""
+
+
+class Signal(Record, frozen=True):
+    """A change others wait for."""
+
+    change: Change
+    account: str
+    batch: str
+
+
+class Bell(Record, frozen=True):
+    """The last changes one API process made, and how many it ever made."""
+
+    count: int
+    signals: list[Signal]

@@ -1,0 +1,101 @@
+"""The view: what this process has read or written, decoded, least recently used given up first.
+
+With a state store that nobody else writes to, the view is always right. Otherwise it may be stale:
+whoever decides on it commits with the versions it was read at, and a bell says what to read again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from picloud_model.page import Page
+
+from picloud_api.store import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from picloud_driver.state import StatePort
+
+CACHE_BYTES: Final = 96 * 1024 * 1024
+"""How much the view keeps; a page counts 40 bytes a job."""
+
+
+class Cell(NamedTuple):
+    """A value with the version it was read or written at."""
+
+    value: Any
+    version: int
+    weight: int
+
+
+class View:
+    """Decoded entries of the state store; values in it are never changed in place."""
+
+    def __init__(self, state: StatePort, cache_bytes: int = CACHE_BYTES) -> None:
+        self.state = state
+        self._room = cache_bytes
+        self._cells: OrderedDict[str, Cell] = OrderedDict()
+
+    async def cell(self, key: str) -> Cell | None:
+        """The entry under a key, read if it is not known."""
+        known = self._cells.get(key)
+        if known is not None:
+            self._cells.move_to_end(key)
+            return known
+        entries = await self.state.get([key])
+        if key not in entries:
+            return None
+        return self.install(key, layout.decode(key, entries[key].value), entries[key].version)
+
+    async def get(self, key: str) -> Any:
+        """The value under a key, or None."""
+        cell = await self.cell(key)
+        return cell.value if cell else None
+
+    async def load(self, keys: Iterable[str]) -> None:
+        """Read several keys at once, those not known."""
+        lacking = [key for key in keys if key not in self._cells]
+        for key, entry in (await self.state.get(lacking)).items() if lacking else ():
+            self.install(key, layout.decode(key, entry.value), entry.version)
+
+    async def scan(self, prefix: str) -> dict[str, Any]:
+        """Every value under a prefix, read afresh."""
+        found: dict[str, Any] = {}
+        after = ""
+        while entries := await self.state.scan(prefix, after):
+            for entry in entries:
+                value = layout.decode(entry.key, entry.value)
+                found[entry.key] = value
+                self.install(entry.key, value, entry.version)
+            after = entries[-1].key
+        return found
+
+    def install(self, key: str, value: Any, version: int) -> Cell:
+        """Take note of a value read or committed."""
+        cell = Cell(value, version, _weight(value))
+        before = self._cells.pop(key, None)
+        self._cells[key] = cell
+        self._room += (before.weight if before else 0) - cell.weight
+        while self._room < 0 and len(self._cells) > 1:
+            self._room += self._cells.popitem(last=False)[1].weight
+        return cell
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Read these again when they are next asked for."""
+        for key in keys:
+            if before := self._cells.pop(key, None):
+                self._room += before.weight
+
+    def forget_batch(self, account: str, batch: str) -> None:
+        """Read whatever can change of a batch again when it is next asked for."""
+        prefix = layout.page(layout.Place(account, batch, 0))[:-4]
+        self.forget([key for key in self._cells if key.startswith(prefix)])
+        self.forget([layout.ready(account, batch)])
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, Page):
+        return 200 + 40 * len(value)
+    return 200 + len(value) if isinstance(value, bytes) else 600

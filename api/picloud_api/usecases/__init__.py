@@ -1,0 +1,1 @@
+"""Usecases: what the platform does, free of HTTP and of vendors."""

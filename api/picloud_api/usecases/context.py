@@ -1,0 +1,24 @@
+"""The context: what all usecases of one process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from picloud_api.store.commits import Commits
+from picloud_api.usecases.pace import Pace
+from picloud_api.usecases.queue import Queue
+from picloud_api.usecases.sessions import Sessions
+from picloud_api.usecases.waiting import Watchers
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The store, what is derived from it in memory, and the time (seconds since the epoch)."""
+
+    commits: Commits
+    clock: Callable[[], float]
+    queue: Queue = msgspec.field(default_factory=Queue)
+    sessions: Sessions = msgspec.field(default_factory=Sessions)
+    watchers: Watchers = msgspec.field(default_factory=Watchers)
+    pace: Pace = msgspec.field(default_factory=Pace)

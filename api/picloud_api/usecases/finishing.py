@@ -1,0 +1,92 @@
+"""Finishing: how jobs become final, once, whoever brings the news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.job import Cause, State
+from picloud_model.pack import Envelope, seal, write
+from picloud_model.page import Flag
+from picloud_model.wire import Content, Failure
+
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Ready, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.page import Page
+
+    from picloud_api.store.draft import Draft
+
+SERVER_ENVELOPE: Final = Envelope("", "")
+"""Envelope of failures the platform itself wrote: they hold no pickle."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How one job of a page ends. `payload` is a parcel, or `blob` names it."""
+
+    index: int
+    state: State
+    cause: Cause
+    payload: bytes
+    started_at: float
+    finished_at: float
+    blob: Content | None = None
+
+
+def failure(cause: Cause, message: str) -> bytes:
+    """The parcel of a failure the platform itself found."""
+    return seal(msgspec.msgpack.encode(Failure(cause=int(cause), message=message)))
+
+
+async def finish(
+    draft: Draft,
+    place: layout.Place,
+    endings: Sequence[Ending],
+    envelope: Envelope = SERVER_ENVELOPE,
+) -> None:
+    """Publish how jobs of one page ended, with their payloads in one result pack.
+
+    The caller has checked the fence. The first parcel of a result pack is its envelope.
+    """
+    page = await draft.edit(layout.page(place))
+    if page is None or not endings:
+        return
+    was_open = page.open
+    parcels = [msgspec.msgpack.encode(envelope)]
+    for ending in endings:
+        _end(page, ending, len(parcels))
+        parcels.append(msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload)
+    draft.create(layout.results(place, page.packs), write(parcels))
+    page.packs += 1
+    draft.signal(Signal(Change.FINISHED, place.account, place.batch))
+    if was_open and not page.open:
+        await _close_page(draft, place)
+
+
+def _end(page: Page, ending: Ending, item: int) -> None:
+    index = ending.index
+    page.state[index] = ending.state
+    page.cause[index] = ending.cause
+    page.started[index] = ending.started_at
+    page.finished[index] = ending.finished_at
+    page.pack[index] = page.packs
+    page.item[index] = item
+    page.slot[index] = 0
+    if ending.blob is not None:
+        page.flags[index] |= Flag.SPILLED
+
+
+async def _close_page(draft: Draft, place: layout.Place) -> None:
+    """Count the page off the ready marker; the last one takes the marker away."""
+    name = layout.ready(place.account, place.batch)
+    marker: Ready | None = await draft.get(name)
+    if marker is None:
+        return
+    if marker.open_pages <= 1:
+        draft.delete(name)
+        return
+    left = marker.open_pages - 1
+    draft.put(name, Ready(marker.first, marker.count, marker.priority, marker.pool, left))

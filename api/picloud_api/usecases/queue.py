@@ -1,0 +1,111 @@
+"""The queue: which batches have jobs to lease, in which order; derived, in memory, a process.
+
+The pages are the truth. The queue only saves looking at batches and pages that have nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_driver.scheduler import Pool
+
+    from picloud_api.store.records import Ready
+
+
+class Queued:
+    """A batch in the queue; `pages` are those that may have jobs to lease, lowest first."""
+
+    __slots__ = ("account", "batch", "count", "first", "pages", "pool", "priority")
+
+    def __init__(self, account: str, batch: str, ready: Ready) -> None:
+        self.account = account
+        self.batch = batch
+        self.pool = ready.pool
+        self.priority = ready.priority
+        self.first = ready.first
+        self.count = ready.count
+        self.pages = list(range(-(-ready.count // 1000)))
+
+    def __lt__(self, other: Queued) -> bool:
+        return (self.priority, self.first) < (other.priority, other.first)
+
+    @property
+    def jobs(self) -> int:
+        """About how many jobs can be leased, at most."""
+        return min(self.count, len(self.pages) * 1000)
+
+    def add(self, page: int) -> None:
+        """A page has jobs to lease again."""
+        if page not in self.pages:
+            heapq.heappush(self.pages, page)
+
+
+class Queue:
+    """Batches by pool, lower priority numbers first, older ones first among equals."""
+
+    def __init__(self) -> None:
+        self._pools: dict[Pool, list[Queued]] = {}
+        self._known: dict[str, Queued] = {}
+
+    def knows(self, batch: str) -> bool:
+        """Whether a batch is queued."""
+        return batch in self._known
+
+    def offer(self, account: str, batch: str, ready: Ready) -> Queued:
+        """Queue a batch; one that is queued already stays where it is."""
+        known = self._known.get(batch)
+        if known is None:
+            known = self._known[batch] = Queued(account, batch, ready)
+            heapq.heappush(self._pools.setdefault(ready.pool, []), known)
+        return known
+
+    def give_back(self, account: str, batch: str, page: int, ready: Ready) -> None:
+        """Jobs of a page are free to be leased again."""
+        known = self._known.get(batch)
+        if known is None:
+            known = self.offer(account, batch, ready)
+            known.pages = []
+        known.add(page)
+
+    def drop(self, batch: str) -> None:
+        """A batch has nothing to lease: forget it until it is offered again."""
+        # It stays in its heap until it comes up: searching a heap of 10,000 costs more.
+        self._known.pop(batch, None)
+
+    def batches(self, pool: Pool) -> Iterator[Queued]:
+        """The batches of a pool in the order they are to be leased; some may be dropped between."""
+        waiting = self._pools.get(pool, [])
+        taken: list[Queued] = []
+        try:
+            while waiting:
+                queued = heapq.heappop(waiting)
+                if self._known.get(queued.batch) is queued:
+                    taken.append(queued)
+                    yield queued
+        finally:
+            for queued in taken:
+                if self._known.get(queued.batch) is queued:
+                    heapq.heappush(waiting, queued)
+
+    def jobs(self, pool: Pool, enough: int) -> int:
+        """About how many jobs of a pool can be leased; stops counting at `enough`."""
+        found = 0
+        for queued in self._pools.get(pool, ()):
+            if self._known.get(queued.batch) is queued:
+                found += queued.jobs
+            if found >= enough:
+                break
+        return min(found, enough)
+
+    def pools(self) -> list[Pool]:
+        """The pools that have batches queued."""
+        return [pool for pool in self._pools if self.jobs(pool, 1)]
+
+    def clear(self) -> None:
+        """Forget everything, before reading it anew."""
+        self._pools.clear()
+        self._known.clear()

@@ -1,0 +1,168 @@
+"""Reconcile: what runs in the background so that nothing stays in limbo."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from picloud_model.errors import PiCloudError
+from picloud_model.page import PAGE_JOBS
+
+from picloud_api.store import layout
+from picloud_api.store.records import Bell, Change, Ready, Signal, Slot
+from picloud_api.usecases.leasing import has_free
+from picloud_api.usecases.slot import slot_number
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from picloud_driver.scheduler import SchedulerPort
+
+    from picloud_api.usecases.context import Context
+    from picloud_api.usecases.placement import Placement
+    from picloud_api.usecases.slot import Slots
+
+SLOT_TTL_S: Final = 20.0
+"""A slot silent for so long is lost, when nothing reports it dead sooner."""
+RESYNC_S: Final = 10.0
+"""How often everything is read and compared, whatever the events said."""
+TICK_S: Final = 1.0
+LOCK_TTL_S: Final = 10.0
+
+_log = structlog.get_logger()
+
+
+class Reconcile:
+    """Listens to signals, bells and the scheduler; compares its view with theirs."""
+
+    def __init__(
+        self, context: Context, slots: Slots, placement: Placement, scheduler: SchedulerPort
+    ) -> None:
+        self._commits = context.commits
+        self._queue = context.queue
+        self._sessions = context.sessions
+        self._watchers = context.watchers
+        self._clock = context.clock
+        self._slots = slots
+        self._placement = placement
+        self._scheduler = scheduler
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard: dict[str, int] = {}
+        self._since = context.clock()
+        context.commits.listen(self.hear)
+
+    async def start(self) -> None:
+        """Read what is unfinished, then begin to watch."""
+        await self.recover()
+        loops: list[Callable[[], Awaitable[None]]] = [self._bury_ended, self._tick, self._resync]
+        if self._commits.view.state.shared:
+            loops.append(self._hear_bells)
+        self._tasks = [asyncio.create_task(self._forever(loop)) for loop in loops]
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def recover(self) -> None:
+        """Queue every unfinished batch that has jobs to lease and is not queued."""
+        for name, ready in (await self._commits.view.scan("ready/")).items():
+            _, account, batch = name.split("/")
+            if not self._queue.knows(batch):
+                await self._queue_free_pages(account, batch, ready)
+        self._placement.consider_all()
+
+    async def _queue_free_pages(self, account: str, batch: str, ready: Ready) -> None:
+        for number in range(-(-ready.count // PAGE_JOBS)):
+            page = await self._commits.view.get(layout.page(layout.Place(account, batch, number)))
+            if page is not None and has_free(page):
+                self._queue.give_back(account, batch, number, ready)
+        if self._queue.knows(batch):
+            self._sessions.wake(ready.pool, ready.count)
+
+    def hear(self, signal: Signal) -> None:
+        """Act on a change that was committed, here or by another process."""
+        if signal.change is Change.FINISHED:
+            self._watchers.wake(signal.batch)
+            return
+        task = asyncio.create_task(self._act(signal))
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _act(self, signal: Signal) -> None:
+        view = self._commits.view
+        if signal.change is Change.KILL:
+            for session in self._sessions.all():
+                if session.pool.account == signal.account:
+                    session.tell()
+            return
+        ready: Ready | None = await view.get(layout.ready(signal.account, signal.batch))
+        if ready is not None:
+            self._offer(signal.account, signal.batch, ready)
+
+    def _offer(self, account: str, batch: str, ready: Ready) -> None:
+        self._queue.offer(account, batch, ready)
+        self._sessions.wake(ready.pool, ready.count)
+        self._placement.consider(ready.pool, ready.first)
+
+    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await loop()
+            except PiCloudError as error:
+                _log.warning("reconcile.unavailable", reason=error.message)
+                await asyncio.sleep(TICK_S)
+            except Exception:  # noqa: BLE001 - a loop that ends leaves jobs in limbo
+                _log.exception("reconcile.failed")
+                await asyncio.sleep(TICK_S)
+
+    async def _bury_ended(self) -> None:
+        for end in await self._scheduler.ended(timeout_s=10.0):
+            await self._slots.bury(slot_number(end.place), lost=True, detail=end.detail)
+            self._placement.consider_all()
+
+    async def _tick(self) -> None:
+        await asyncio.sleep(TICK_S)
+        now = self._clock()
+        for session in self._sessions.all():
+            if now - session.seen_at > SLOT_TTL_S and session.waiting is None:
+                await self._expire(session.number, now)
+        self._placement.consider_all()
+
+    async def _expire(self, number: int, now: float) -> None:
+        self._commits.view.forget([layout.slot(number)])
+        slot: Slot | None = await self._commits.view.get(layout.slot(number))
+        if slot is None or now - slot.seen_at > SLOT_TTL_S:
+            await self._slots.bury(number, lost=True, detail="silent for 20 s")
+
+    async def _resync(self) -> None:
+        present = {presence.place for presence in await self._scheduler.presences()}
+        now = self._clock()
+        for slot in (await self._commits.view.scan("slots/")).values():
+            if slot.place not in present:
+                await self._slots.bury(slot.number, lost=True, detail="its place is gone")
+            elif (
+                now - max(slot.seen_at, self._since) > SLOT_TTL_S
+                and self._sessions.get(slot.number) is None
+            ):
+                await self._slots.bury(slot.number, lost=True, detail="silent for 20 s")
+        await self.recover()
+        self._watchers.wake_all()
+        await asyncio.sleep(RESYNC_S)
+
+    async def _hear_bells(self) -> None:
+        moment = 0
+        while True:
+            moment = await self._commits.view.state.watch("bell/", moment, 50.0)
+            for name, bell in (await self._commits.view.scan("bell/")).items():
+                self._listen_to(name, bell)
+
+    def _listen_to(self, name: str, bell: Bell) -> None:
+        heard = self._heard.get(name, bell.count)
+        self._heard[name] = bell.count
+        missed = bell.count - heard
+        for signal in bell.signals[-missed:] if missed > 0 else ():
+            self._commits.view.forget_batch(signal.account, signal.batch)
+            self.hear(signal)

@@ -1,0 +1,114 @@
+"""Sessions: the slots this process talks with, and who of them waits for work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_driver.scheduler import Pool
+
+    from picloud_api.store.records import Slot
+
+
+class Session:
+    """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill."""
+
+    __slots__ = ("kills", "loaded_at", "news", "seen_at", "slot", "waiting")
+
+    def __init__(self, slot: Slot, now: float) -> None:
+        self.slot = slot
+        self.seen_at = now
+        self.loaded_at = now
+        self.waiting: asyncio.Future[None] | None = None
+        self.news = asyncio.Event()
+        self.kills: set[tuple[str, int, int]] = set()
+
+    @property
+    def number(self) -> int:
+        """The slot's number."""
+        return self.slot.number
+
+    @property
+    def pool(self) -> Pool:
+        """The pool it belongs to."""
+        return self.slot.pool
+
+    def tell(self) -> None:
+        """Wake the slot's long polls: there is something it must hear."""
+        self.news.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake its wait for work."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)
+
+
+class Sessions:
+    """The live slots, and for each pool those that wait for work."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, Session] = {}
+        self._idle: dict[Pool, deque[Session]] = {}
+
+    def get(self, number: int) -> Session | None:
+        """A slot's session, or None."""
+        return self._slots.get(number)
+
+    def add(self, session: Session) -> Session:
+        """Take a slot in."""
+        return self._slots.setdefault(session.number, session)
+
+    def remove(self, number: int) -> Session | None:
+        """Let a slot go; its long polls are woken."""
+        session = self._slots.pop(number, None)
+        if session is not None:
+            session.tell()
+        return session
+
+    def all(self) -> list[Session]:
+        """Every session."""
+        return list(self._slots.values())
+
+    def count(self, pool: Pool) -> int:
+        """How many slots of a pool are live."""
+        return sum(1 for session in self._slots.values() if session.pool == pool)
+
+    def idle(self, pool: Pool) -> int:
+        """How many slots of a pool wait for work."""
+        waiting = self._idle.get(pool, ())
+        return sum(1 for session in waiting if session.waiting and not session.waiting.done())
+
+    @contextmanager
+    def waiting(self, session: Session) -> Iterator[asyncio.Future[None]]:
+        """Count a slot among those that wait for work, for the length of a `with` block."""
+        session.waiting = future = asyncio.get_running_loop().create_future()
+        waiting = self._idle.setdefault(session.pool, deque())
+        waiting.append(session)
+        try:
+            yield future
+        finally:
+            session.waiting = None
+            if session in waiting:
+                waiting.remove(session)
+
+    async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
+        """Wait until the slot is woken or the time is over."""
+        await asyncio.wait((future,), timeout=timeout_s)
+
+    def wake(self, pool: Pool, slots: int) -> None:
+        """Wake up to `slots` slots that wait for work, the one that waits longest last.
+
+        The last to wait has the warmest caches and lets the others idle out.
+        """
+        waiting = self._idle.get(pool)
+        while waiting and slots > 0:
+            session = waiting.pop()
+            if session.waiting is not None and not session.waiting.done():
+                session.wake()
+                slots -= 1

@@ -1,0 +1,184 @@
+"""Slots: they come with a proof, live by a token, and leave their leases behind when they end."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import jwt
+from picloud_model.errors import SlotRefused
+from picloud_model.job import Cause, State
+from picloud_model.page import PAGE_JOBS
+from picloud_model.wire import SlotGranted
+
+from picloud_api.store import layout
+from picloud_api.store.records import Header, Slot
+from picloud_api.usecases.finishing import Ending, failure, finish
+from picloud_api.usecases.leasing import belongs, lose
+from picloud_api.usecases.sessions import Session
+from picloud_api.usecases.work import leases_of, requeue
+
+if TYPE_CHECKING:
+    from picloud_driver.scheduler import SchedulerPort
+
+    from picloud_api.store.draft import Draft
+    from picloud_api.usecases.context import Context
+
+AUDIENCE: Final = "picloud-work"
+SEEN_EVERY_S: Final = 5.0
+"""How often a live slot's record is written, so that every API process knows it lives."""
+
+
+class Slots:
+    """Registers slots, recognises them, buries them."""
+
+    def __init__(
+        self, context: Context, scheduler: SchedulerPort, signing_key: bytes, idle_s: float
+    ) -> None:
+        self._context = context
+        self._commits = context.commits
+        self._sessions = context.sessions
+        self._clock = context.clock
+        self._scheduler = scheduler
+        self._signing_key = signing_key
+        self._idle_s = idle_s
+        self._known: dict[str, int] = {}
+
+    async def register(self, proof: str) -> SlotGranted:
+        """Exchange a scheduler's proof for a token; the same place gets the same slot again.
+
+        Raises:
+            SlotRefused: When the proof is not good.
+        """
+        placement = await self._scheduler.verify(proof)
+        number = slot_number(placement.place)
+        now = self._clock()
+        slot = Slot(number, placement.pool, placement.burst, placement.place, now, now)
+
+        async def plan(draft: Draft) -> None:
+            await draft.get(layout.slot(number))
+            draft.put(layout.slot(number), slot)
+
+        await self._commits.run(plan)
+        self._sessions.add(Session(slot, now))
+        claims = {"aud": AUDIENCE, "sub": str(number)}
+        token = jwt.encode(claims, self._signing_key, algorithm="HS256")
+        return SlotGranted(
+            slot=number, token=token, account=placement.pool.account, idle_s=self._idle_s
+        )
+
+    async def recognise(self, token: str) -> Session:
+        """The session of the slot that bears a token.
+
+        Raises:
+            SlotRefused: When the token is forged or its slot has ended.
+        """
+        number = self._known.get(token)
+        if number is None:
+            number = self._known[token] = self._read(token)
+        now = self._clock()
+        session = self._sessions.get(number)
+        if session is None:
+            slot: Slot | None = await self._commits.view.get(layout.slot(number))
+            if slot is None:
+                del self._known[token]
+                raise SlotRefused
+            session = self._sessions.add(Session(slot, now))
+        session.seen_at = now
+        if now - session.slot.seen_at > SEEN_EVERY_S:
+            await self._note_seen(session, now)
+        return session
+
+    def _read(self, token: str) -> int:
+        try:
+            claims = jwt.decode(token, self._signing_key, algorithms=["HS256"], audience=AUDIENCE)
+            return int(claims["sub"])
+        except (jwt.InvalidTokenError, KeyError, ValueError):
+            raise SlotRefused from None
+
+    async def _note_seen(self, session: Session, now: float) -> None:
+        old = session.slot
+        fresh = Slot(old.number, old.pool, old.burst, old.place, old.started_at, now)
+
+        async def plan(draft: Draft) -> None:
+            if await draft.get(layout.slot(old.number)) is None:
+                raise SlotRefused
+            draft.put(layout.slot(old.number), fresh)
+
+        session.slot = fresh
+        await self._commits.run(plan)
+
+    async def bury(self, number: int, *, lost: bool, detail: str = "") -> None:
+        """A slot ended: its record goes, its leases return or, lost too often, become errors.
+
+        Args:
+            number: Which slot.
+            lost: Whether it ended without giving its leases back; then they are charged.
+            detail: What is known of its end, for the error of a job.
+        """
+        slot: Slot | None = await self._commits.view.get(layout.slot(number))
+        self._sessions.remove(number)
+        if slot is None:
+            return
+        account = slot.pool.account
+        if lost:
+            await self._return_leases(account, number, detail)
+
+        async def plan(draft: Draft) -> None:
+            if await draft.get(layout.slot(number)) is not None:
+                draft.delete(layout.slot(number))
+
+        await self._commits.run(plan)
+
+    async def _return_leases(self, account: str, number: int, detail: str) -> None:
+        pages: dict[layout.Place, list[tuple[int, int]]] = {}
+        for batch, at, attempt in await leases_of(self._commits.view, account, number):
+            page, index = divmod(at, PAGE_JOBS)
+            pages.setdefault(layout.Place(account, batch, page), []).append((index, attempt))
+        for place, jobs in pages.items():
+            plan = partial(self._lose, place=place, jobs=jobs, slot=number, detail=detail)
+            await self._commits.run(plan)
+        await requeue(self._context, account, [(place.batch, place.page) for place in pages])
+
+    async def _lose(
+        self,
+        draft: Draft,
+        *,
+        place: layout.Place,
+        jobs: list[tuple[int, int]],
+        slot: int,
+        detail: str,
+    ) -> None:
+        header: Header = await draft.get(layout.header(place.account, place.batch))
+        page = await draft.edit(layout.page(place))
+        now = self._clock()
+        endings = []
+        for index, attempt in jobs:
+            if page is None or not belongs(page, index, attempt, slot):
+                continue
+            started = page.started[index]
+            cause = lose(page, index, restartable=header.options.restartable)
+            if cause is not None:
+                state = State.KILLED if cause is Cause.KILLED else State.ERROR
+                told = failure(cause, _sentence(cause, page.losses[index], header, detail))
+                endings.append(Ending(index, state, cause, told, started, now))
+        await finish(draft, place, endings)
+
+
+def slot_number(place: str) -> int:
+    """The number of the slot at a place: 53 bits, the same whenever it is asked.
+
+    >>> slot_number("p1") == slot_number("p1"), slot_number("p1") == slot_number("p2")
+    (True, False)
+    """
+    return int.from_bytes(blake2b(place.encode(), digest_size=8).digest()) >> 11 or 1
+
+
+def _sentence(cause: Cause, losses: int, header: Header, detail: str) -> str:
+    if cause is Cause.KILLED:
+        return "The job was killed by its user."
+    why = f" ({detail})" if detail else ""
+    if not header.options.restartable:
+        return f"The slot that ran the job was lost{why}; the job is not restartable."
+    return f"node lost: {losses} slots were lost while they held the job{why}."

@@ -1,0 +1,262 @@
+"""Submitting: a batch becomes visible with its jids, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from picloud_driver.scheduler import Pool
+from picloud_model.core import CORE_TYPES
+from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
+from picloud_model.pack import Pack
+from picloud_model.page import PAGE_JOBS, Page
+from picloud_model.wire import Content, PackPart, Submitted
+
+from picloud_api.crashpoints import crashpoint
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from picloud_driver.blobs import BlobPort
+    from picloud_model.wire import Options, StageRequest, SubmitRequest
+
+    from picloud_api.store.commits import Commits
+    from picloud_api.store.draft import Draft
+
+_ONE_TRANSACTION_PAGES: Final = 16
+
+
+class Submit:
+    """Takes batches in. Everything is stored before it is announced."""
+
+    def __init__(self, commits: Commits, blobs: BlobPort, clock: Callable[[], float]) -> None:
+        self._commits = commits
+        self._blobs = blobs
+        self._clock = clock
+
+    async def stage(self, account: str, request: StageRequest) -> None:
+        """Keep packs of a large map until its submit names them."""
+        _check_packs(request.parts)
+        await self._check_blobs(account, [part.content for part in request.parts])
+        await self._write_packs(account, request.submit_id, request.parts)
+        name = layout.staged(account, request.submit_id)
+        now = self._clock()
+
+        async def plan(draft: Draft) -> None:
+            known: Staged = await draft.get(name) or Staged([], now)
+            firsts = {part.first for part in known.parts}
+            fresh = [_bare(part) for part in request.parts if part.first not in firsts]
+            draft.put(name, Staged([*known.parts, *fresh], known.created_at))
+
+        await self._commits.run(plan)
+
+    async def submit(self, account: str, request: SubmitRequest, fingerprint: bytes) -> Submitted:
+        """Make a batch, or find the one an earlier, identical request made.
+
+        Args:
+            account: Whose jobs they will be.
+            request: The batch.
+            fingerprint: Tells this request's content from any other's.
+
+        Raises:
+            RequestRefused: When options, counts or packs do not fit each other.
+            BlobMissing: When it names blobs that are not there; nothing was made.
+            SubmitChanged: When the submit id was used for something else.
+        """
+        known = await self._known(account, request.submit_id, fingerprint)
+        if known is not None:
+            return known
+        _check_options(request.options)
+        _check_packs(request.parts)
+        await self._check_blobs(account, _contents(request))
+        staged: Staged | None = await self._commits.view.get(
+            layout.staged(account, request.submit_id)
+        )
+        parts = sorted(
+            [*(staged.parts if staged else []), *map(_bare, request.parts)],
+            key=lambda part: part.first,
+        )
+        _check_cover(parts, request.count)
+        crashpoint("submit.checked")
+        ahead = await self._ahead(account, request)
+        crashpoint("submit.stored")
+        header = _header(request, parts, self._clock(), fingerprint)
+        answer = await self._announce(account, request, header, inline=not ahead)
+        crashpoint("submit.announced")
+        return answer
+
+    async def _known(self, account: str, batch: str, fingerprint: bytes) -> Submitted | None:
+        header: Header | None = await self._commits.view.get(layout.header(account, batch))
+        if header is None:
+            return None
+        if header.fingerprint != fingerprint:
+            raise SubmitChanged(field="submit_id")
+        return Submitted(first=header.first, count=header.count)
+
+    async def _ahead(self, account: str, request: SubmitRequest) -> bool:
+        """Store what does not fit into the announcing transaction; whether that was needed."""
+        size = sum(len(part.content.data or b"") for part in request.parts)
+        pages = -(-request.count // PAGE_JOBS)
+        state = self._commits.view.state
+        if pages <= _ONE_TRANSACTION_PAGES and size <= state.max_bytes // 2:
+            return False
+        await self._write_packs(account, request.submit_id, request.parts)
+        for start in range(0, pages, state.max_operations):
+            numbers = range(start, min(pages, start + state.max_operations))
+
+            async def plan(draft: Draft, numbers: range = numbers) -> None:
+                for number in numbers:
+                    name = layout.page(layout.Place(account, request.submit_id, number))
+                    draft.overwrite(name, _fresh_page(request.count, number))
+
+            await self._commits.run(plan)
+        return True
+
+    async def _announce(
+        self, account: str, request: SubmitRequest, header: Header, *, inline: bool
+    ) -> Submitted:
+        batch = request.submit_id
+
+        async def plan(draft: Draft) -> Submitted:
+            if (known := await draft.get(layout.header(account, batch))) is not None:
+                if known.fingerprint != header.fingerprint:
+                    raise SubmitChanged(field="submit_id")
+                return Submitted(first=known.first, count=known.count)
+            first = await draft.get(layout.next_jid(account)) or 1
+            made = _with_first(header, first)
+            draft.put(layout.next_jid(account), first + made.count)
+            draft.create(layout.header(account, batch), made)
+            await _index(draft, account, Span(first, made.count, batch))
+            draft.create(layout.ready(account, batch), _ready(account, made))
+            if await draft.get(layout.staged(account, batch)) is not None:
+                draft.delete(layout.staged(account, batch))
+            if inline:
+                _write_inline(draft, account, request)
+            draft.signal(Signal(Change.READY, account, batch))
+            return Submitted(first=first, count=made.count)
+
+        return await self._commits.run(plan)
+
+    async def _write_packs(self, account: str, batch: str, parts: Sequence[PackPart]) -> None:
+        for part in parts:
+            if part.content.data is None:
+                continue
+            name = layout.arguments(account, batch, part.first)
+            data = part.content.data
+
+            async def plan(draft: Draft, name: str = name, data: bytes = data) -> None:
+                draft.overwrite(name, data)
+
+            await self._commits.run(plan)
+
+    async def _check_blobs(self, account: str, contents: Sequence[Content]) -> None:
+        named = sorted({content.digest for content in contents if content.data is None})
+        if not named:
+            return
+        missing = await self._blobs.missing([f"{account}/{digest}" for digest in named])
+        if missing:
+            digests = tuple(name.partition("/")[2] for name in missing)
+            raise BlobMissing(digests=digests)
+
+
+def _check_options(options: Options) -> None:
+    core = CORE_TYPES.get(options.core_type)
+    if core is None:
+        known = ", ".join(CORE_TYPES)
+        message = f"There is no core type {options.core_type[:40]!r}; there are {known}."
+        raise RequestRefused(message, field="options.core_type")
+    if options.cores not in core.multiples:
+        allowed = ", ".join(map(str, core.multiples))
+        message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
+        raise RequestRefused(message, field="options.cores")
+
+
+def _check_packs(parts: Sequence[PackPart]) -> None:
+    for part in parts:
+        if part.first // PAGE_JOBS != (part.first + part.count - 1) // PAGE_JOBS:
+            message = f"The pack at {part.first} crosses a multiple of {PAGE_JOBS} jobs."
+            raise RequestRefused(message, field="parts")
+        data = part.content.data
+        if data is not None and len(Pack(data)) != part.count:
+            message = f"The pack at {part.first} does not hold {part.count} items."
+            raise RequestRefused(message, field="parts")
+
+
+def _check_cover(parts: Sequence[PackPart], count: int) -> None:
+    at = 0
+    for part in parts:
+        if part.first != at:
+            break
+        at += part.count
+    if at != count:
+        message = f"The packs hold the arguments of {at} jobs in a row, not of {count}."
+        raise RequestRefused(message, field="parts")
+
+
+def _contents(request: SubmitRequest) -> list[Content]:
+    found = [request.function, *(part.content for part in request.parts)]
+    if request.bundle:
+        found.append(Content(request.bundle))
+    return found
+
+
+def _bare(part: PackPart) -> PackPart:
+    """The part as the header keeps it: where its bytes lie, not the bytes."""
+    inline = part.content.data is not None
+    content = Content("", len(part.content.data or b"")) if inline else part.content
+    return PackPart(part.first, part.count, content)
+
+
+def _fresh_page(count: int, number: int) -> Page:
+    return Page.fresh(min(PAGE_JOBS, count - number * PAGE_JOBS))
+
+
+def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
+    batch = request.submit_id
+    for part in request.parts:
+        if part.content.data is not None:
+            draft.create(layout.arguments(account, batch, part.first), part.content.data)
+    for number in range(-(-request.count // PAGE_JOBS)):
+        draft.create(
+            layout.page(layout.Place(account, batch, number)), _fresh_page(request.count, number)
+        )
+
+
+def _header(
+    request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes
+) -> Header:
+    return Header(
+        0,
+        request.count,
+        request.kind,
+        request.function,
+        request.function_name,
+        request.envelope,
+        request.bundle,
+        request.options,
+        parts,
+        now,
+        fingerprint,
+    )
+
+
+def _with_first(header: Header, first: int) -> Header:
+    fields = {name: getattr(header, name) for name in header.__struct_fields__}
+    return Header(**{**fields, "first": first})
+
+
+def pool_of(account: str, options: Options) -> Pool:
+    """The pool whose slots can run jobs with these options."""
+    return Pool(account, options.core_type, options.cores)
+
+
+def _ready(account: str, header: Header) -> Ready:
+    pool = pool_of(account, header.options)
+    return Ready(header.first, header.count, header.options.priority, pool, header.pages)
+
+
+async def _index(draft: Draft, account: str, span: Span) -> None:
+    for number in range(span.first // layout.BLOCK, span.last // layout.BLOCK + 1):
+        name = layout.block(account, number * layout.BLOCK)
+        draft.put(name, [*(await draft.get(name) or []), span])

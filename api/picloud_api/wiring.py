@@ -1,0 +1,103 @@
+"""Wiring: the one module that names adapters and puts the server together."""
+
+from __future__ import annotations
+
+import secrets as entropy
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import msgspec
+from picloud_driver.blobs import BlobPort
+from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.scheduler import SchedulerPort
+from picloud_driver.scheduler.local import LocalScheduler
+from picloud_driver.secrets import SecretPort
+from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.state import StatePort
+from picloud_driver.state.sqlite import SqliteState
+
+from picloud_api.store.commits import Commits
+from picloud_api.store.view import View
+from picloud_api.usecases.account import Accounts, first_key
+from picloud_api.usecases.blob import Blobs
+from picloud_api.usecases.context import Context
+from picloud_api.usecases.health import HealthCheck
+from picloud_api.usecases.job import Jobs
+from picloud_api.usecases.leasing import Leasing
+from picloud_api.usecases.placement import Placement
+from picloud_api.usecases.reconcile import Reconcile
+from picloud_api.usecases.slot import Slots
+from picloud_api.usecases.submit import Submit
+from picloud_api.usecases.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picloud_api.settings import Settings
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """The four ports of a server, each with its adapter."""
+
+    state: StatePort
+    blobs: BlobPort
+    secrets: SecretPort
+    scheduler: SchedulerPort
+
+
+class Server(msgspec.Struct, frozen=True):
+    """Everything the resources and the life cycle need."""
+
+    ports: Ports
+    commits: Commits
+    accounts: Accounts
+    submit: Submit
+    jobs: Jobs
+    blobs: Blobs
+    slots: Slots
+    work: Work
+    health: HealthCheck
+    reconcile: Reconcile
+    key: str
+
+
+async def embedded(settings: Settings, url: str) -> Ports:
+    """The embedded stack's adapters, all below the data directory."""
+    secrets = FileSecrets(settings.data / "secrets")
+    signing_key = await secrets.get_or_create("signing/proof", _fresh)
+    return Ports(
+        SqliteState(settings.data / "state.sqlite", synchronous=settings.synchronous),
+        DirectoryBlobs(settings.data / "blobs"),
+        secrets,
+        LocalScheduler(settings.data / "slots", url, signing_key=signing_key, slots=settings.slots),
+    )
+
+
+async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = time.time) -> Server:
+    """Put a server together over its ports."""
+    commits = Commits(View(ports.state), entropy.token_hex(4))
+    context = Context(commits, clock)
+    pepper = await ports.secrets.get_or_create("signing/pepper", _fresh)
+    token_key = await ports.secrets.get_or_create("signing/token", _fresh)
+    accounts = Accounts(commits, pepper, clock)
+    slots = Slots(context, ports.scheduler, token_key, settings.idle_s)
+    placement = Placement(context, ports.scheduler)
+    by_name = {name: getattr(ports, name) for name in ports.__struct_fields__}
+    return Server(
+        ports=ports,
+        commits=commits,
+        accounts=accounts,
+        submit=Submit(commits, ports.blobs, clock),
+        jobs=Jobs(context),
+        blobs=Blobs(ports.blobs),
+        slots=slots,
+        work=Work(context, Leasing(context)),
+        health=HealthCheck(by_name, version("picloud")),
+        reconcile=Reconcile(context, slots, placement, ports.scheduler),
+        key=await first_key(accounts, ports.secrets),
+    )
+
+
+def _fresh() -> bytes:
+    return entropy.token_bytes(32)
