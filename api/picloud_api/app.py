@@ -47,6 +47,7 @@ class Lifetime:
         if self._server is None:
             return
         await self._server.reconcile.stop()
+        await self._server.jobs.stop()
         ports = self._server.ports
         for burst in {presence.burst for presence in await ports.scheduler.presences()}:
             await ports.scheduler.stop(burst)

@@ -28,7 +28,7 @@ from picloud_api.usecases.leasing import Leasing
 from picloud_api.usecases.placement import Placement
 from picloud_api.usecases.reconcile import Reconcile
 from picloud_api.usecases.slot import Slots
-from picloud_api.usecases.submit import Submit
+from picloud_api.usecases.submit import Submit, pool_of
 from picloud_api.usecases.work import Work
 
 if TYPE_CHECKING:

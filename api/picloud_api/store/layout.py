@@ -3,7 +3,8 @@
 accounts/<account>                   Account
 keys/<key>                           Key
 next/<account>                       the next jid
-jids/<account>/<jid // 1000>         spans of the batches with jids in that block
+jids/<account>/n<jid // 1000>        spans of the batches with jids in that block
+jids/<account>/w<jid // 1000000>     the same, of batches too large to be listed so often
 batches/<account>/<batch>            Header
 pages/<account>/<batch>/<page>       Page
 packs/<account>/<batch>/a<first>     argument pack
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BLOCK: Final = 1000
-"""Jids a block of the index covers."""
+"""Jids a narrow block of the index covers."""
+WIDE_BLOCK: Final = 1_000_000
+"""Jids a wide block covers; no batch touches more than two."""
+WIDE_BATCH: Final = 16 * BLOCK
+"""Jobs from which on a batch is listed in wide blocks: a transaction takes 64 operations."""
 
 
 def account(name: str) -> str:
@@ -46,8 +51,20 @@ def next_jid(of: str) -> str:
 
 
 def block(of: str, jid: int) -> str:
-    """Key of the index block a jid lies in."""
-    return f"jids/{of}/{jid // BLOCK:013d}"
+    """Key of the narrow index block a jid lies in."""
+    return f"jids/{of}/n{jid // BLOCK:013d}"
+
+
+def wide_block(of: str, jid: int) -> str:
+    """Key of the wide index block a jid lies in."""
+    return f"jids/{of}/w{jid // WIDE_BLOCK:010d}"
+
+
+def blocks(of: str, first: int, last: int) -> list[str]:
+    """Keys of the index blocks that list a batch with these jids."""
+    wide = last - first + 1 >= WIDE_BATCH
+    size, name = (WIDE_BLOCK, wide_block) if wide else (BLOCK, block)
+    return [name(of, number * size) for number in range(first // size, last // size + 1)]
 
 
 def header(of: str, batch: str) -> str:

@@ -66,11 +66,12 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
 
 
 async def _span(view: View, account: str, jid: int) -> Span:
-    spans: list[Span] = await view.get(layout.block(account, jid)) or []
-    at = bisect_right(spans, jid, key=lambda span: span.first) - 1
-    if at < 0 or spans[at].last < jid:
-        raise JobNotFound(_unknown(jid), field="jids")
-    return spans[at]
+    for block in (layout.block(account, jid), layout.wide_block(account, jid)):
+        spans: list[Span] = await view.get(block) or []
+        at = bisect_right(spans, jid, key=lambda span: span.first) - 1
+        if at >= 0 and spans[at].last >= jid:
+            return spans[at]
+    raise JobNotFound(_unknown(jid), field="jids")
 
 
 def _split(account: str, span: Span, first: int, last: int) -> list[Piece]:

@@ -41,6 +41,12 @@ def failure(cause: Cause, message: str) -> bytes:
     return seal(msgspec.msgpack.encode(Failure(cause=int(cause), message=message)))
 
 
+def killed(index: int, started_at: float, now: float) -> Ending:
+    """The ending of a job whose user killed it."""
+    told = failure(Cause.KILLED, "The job was killed by its user.")
+    return Ending(index, State.KILLED, Cause.KILLED, told, started_at, now)
+
+
 async def finish(
     draft: Draft,
     place: layout.Place,

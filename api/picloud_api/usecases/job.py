@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.job import FINAL, UNDER_LEASE, Cause, State
+from picloud_model.job import FINAL, UNDER_LEASE, State
 from picloud_model.pack import Envelope, Pack
 from picloud_model.page import Flag
 from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, StatusRun
@@ -15,7 +15,7 @@ from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, Sta
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.finding import Piece, pieces
-from picloud_api.usecases.finishing import Ending, failure, finish
+from picloud_api.usecases.finishing import finish, killed
 from picloud_api.usecases.waiting import wait_for_event
 
 if TYPE_CHECKING:
@@ -176,14 +176,19 @@ class Jobs:
 
     async def _end_killed(self, draft: Draft, piece: Piece, indexes: Sequence[int]) -> None:
         now = self._clock()
-        told = failure(Cause.KILLED, "The job was killed by its user.")
-        endings = [Ending(i, State.KILLED, Cause.KILLED, told, 0.0, now) for i in indexes]
+        endings = [killed(index, 0.0, now) for index in indexes]
         await finish(draft, piece.place, endings)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
+
+    async def stop(self) -> None:
+        """Give up what was to be done later; a start finds the flags in the pages."""
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
 
     async def _force(self, piece: Piece, attempts: Sequence[tuple[int, int]]) -> None:
         """End jobs whose slot did not say within two seconds that it ended them."""

@@ -215,8 +215,12 @@ def held(page: Page, slot: int) -> list[int]:
 
 
 def give_back(page: Page, index: int) -> None:
-    """A job its slot had not begun goes back into the queue, uncharged."""
-    page.state[index] = State.QUEUED
+    """A job its slot had not begun goes back into the queue, uncharged.
+
+    One that was named as running once stays `processing` for its user.
+    """
+    begun = page.state[index] == State.PROCESSING
+    page.state[index] = State.RETRYING if begun else State.QUEUED
     page.slot[index] = 0
 
 

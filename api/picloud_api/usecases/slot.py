@@ -14,7 +14,7 @@ from picloud_model.wire import SlotGranted
 
 from picloud_api.store import layout
 from picloud_api.store.records import Header, Slot
-from picloud_api.usecases.finishing import Ending, failure, finish
+from picloud_api.usecases.finishing import Ending, failure, finish, killed
 from picloud_api.usecases.leasing import belongs, lose
 from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.work import leases_of, requeue
@@ -38,7 +38,7 @@ class Slots:
     ) -> None:
         self._context = context
         self._commits = context.commits
-        self._sessions = context.sessions
+        self.sessions = context.sessions
         self._clock = context.clock
         self._scheduler = scheduler
         self._signing_key = signing_key
@@ -61,7 +61,7 @@ class Slots:
             draft.put(layout.slot(number), slot)
 
         await self._commits.run(plan)
-        self._sessions.add(Session(slot, now))
+        self.sessions.add(Session(slot, now))
         claims = {"aud": AUDIENCE, "sub": str(number)}
         token = jwt.encode(claims, self._signing_key, algorithm="HS256")
         return SlotGranted(
@@ -78,13 +78,13 @@ class Slots:
         if number is None:
             number = self._known[token] = self._read(token)
         now = self._clock()
-        session = self._sessions.get(number)
+        session = self.sessions.get(number)
         if session is None:
             slot: Slot | None = await self._commits.view.get(layout.slot(number))
             if slot is None:
                 del self._known[token]
                 raise SlotRefused
-            session = self._sessions.add(Session(slot, now))
+            session = self.sessions.add(Session(slot, now))
         session.seen_at = now
         if now - session.slot.seen_at > SEEN_EVERY_S:
             await self._note_seen(session, now)
@@ -118,7 +118,7 @@ class Slots:
             detail: What is known of its end, for the error of a job.
         """
         slot: Slot | None = await self._commits.view.get(layout.slot(number))
-        self._sessions.remove(number)
+        self.sessions.remove(number)
         if slot is None:
             return
         account = slot.pool.account
@@ -159,10 +159,11 @@ class Slots:
                 continue
             started = page.started[index]
             cause = lose(page, index, restartable=header.options.restartable)
-            if cause is not None:
-                state = State.KILLED if cause is Cause.KILLED else State.ERROR
-                told = failure(cause, _sentence(cause, page.losses[index], header, detail))
-                endings.append(Ending(index, state, cause, told, started, now))
+            if cause is Cause.KILLED:
+                endings.append(killed(index, started, now))
+            elif cause is not None:
+                told = failure(cause, _sentence(page.losses[index], header, detail))
+                endings.append(Ending(index, State.ERROR, cause, told, started, now))
         await finish(draft, place, endings)
 
 
@@ -175,9 +176,7 @@ def slot_number(place: str) -> int:
     return int.from_bytes(blake2b(place.encode(), digest_size=8).digest()) >> 11 or 1
 
 
-def _sentence(cause: Cause, losses: int, header: Header, detail: str) -> str:
-    if cause is Cause.KILLED:
-        return "The job was killed by its user."
+def _sentence(losses: int, header: Header, detail: str) -> str:
     why = f" ({detail})" if detail else ""
     if not header.options.restartable:
         return f"The slot that ran the job was lost{why}; the job is not restartable."

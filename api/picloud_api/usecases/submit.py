@@ -257,6 +257,5 @@ def _ready(account: str, header: Header) -> Ready:
 
 
 async def _index(draft: Draft, account: str, span: Span) -> None:
-    for number in range(span.first // layout.BLOCK, span.last // layout.BLOCK + 1):
-        name = layout.block(account, number * layout.BLOCK)
+    for name in layout.blocks(account, span.first, span.last):
         draft.put(name, [*(await draft.get(name) or []), span])

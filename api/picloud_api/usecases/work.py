@@ -13,7 +13,7 @@ from picloud_model.wire import HeartbeatAnswer, Held, WorkAnswer
 
 from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
-from picloud_api.usecases.finishing import Ending, finish
+from picloud_api.usecases.finishing import Ending, finish, killed
 from picloud_api.usecases.leasing import belongs, give_back, held
 from picloud_api.usecases.waiting import wait_for_event
 
@@ -130,11 +130,11 @@ class Work:
             page = await draft.edit(layout.page(layout.Place(account, job.batch, number)))
             if page is None or not belongs(page, index, job.attempt, session.number):
                 continue
-            if page.state[index] == State.LEASED:
-                give_back(page, index)
-            else:
-                # It was named as running once, so its user saw `processing`: that stays.
-                page.state[index] = State.RETRYING
+            if page.flags[index] & Flag.KILL_REQUESTED:
+                place = layout.Place(account, job.batch, number)
+                await finish(draft, place, [killed(index, page.started[index], self._clock())])
+                continue
+            give_back(page, index)
             touched.add((job.batch, number))
         return touched
 

@@ -1,0 +1,234 @@
+"""The job state machine under random events: what must hold whatever happens, in whatever order."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from picloud_model import wire
+from picloud_model.job import FINAL, MAX_LOSSES, UNDER_LEASE, State, may_move
+from picloud_model.page import PAGE_JOBS
+from tests.unit.api.world import ACCOUNT, World, ended
+
+from picloud_api.store import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from picloud_model.page import Page
+
+    from picloud_api.usecases.sessions import Session
+
+REACHABLE = {
+    (before, after)
+    for before in State
+    for middle in State
+    for after in State
+    if before == after
+    or may_move(before, after)
+    or (may_move(before, middle) and may_move(middle, after))
+}
+"""Moves one request can make: two of the table, as a lease may begin and end in one."""
+
+
+class JobStates(RuleBasedStateMachine):
+    """Submits, slots that work or vanish, kills and restarts, against one real server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.new_event_loop()
+        self._root = tempfile.TemporaryDirectory()
+        self.world = World(Path(self._root.name))
+        self.run(self.world.start())
+        self.jids: list[range] = []
+        self.batches: dict[str, range] = {}
+        self.slots: dict[int, tuple[Session, list[wire.Lease]]] = {}
+        self.stale: list[tuple[Session, wire.Report]] = []
+        self.before: dict[int, State] = {}
+        self.finals: dict[int, tuple[str, int, bytes | None]] = {}
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the end, with what it leaves for the next turn of the loop."""
+
+        async def whole() -> Any:
+            answer = await work
+            await asyncio.sleep(0)
+            return answer
+
+        return self._loop.run_until_complete(whole())
+
+    def teardown(self) -> None:
+        self.run(self.world.stop())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        self._root.cleanup()
+
+    @rule(count=st.sampled_from([1, 2, 7, 1003]), function=st.sampled_from("fg"), once=st.booleans())
+    def submit(self, count: int, function: str, once: bool) -> None:
+        request = self.world.request(count, function=function, restartable=not once)
+        jids = self.run(self.world.send(request))
+        assert jids == self.run(self.world.send(request))
+        assert not self.jids or jids[0] == self.jids[-1][-1] + 1
+        self.jids.append(jids)
+        self.batches[request.submit_id] = jids
+
+    @rule()
+    def start_slot(self) -> None:
+        session = self.run(self.world.slot())
+        self.slots[session.number] = (session, [])
+
+    @precondition(lambda self: self.slots)
+    @rule(data=st.data(), seconds=st.sampled_from([0.00001, 0.01, 1.0]), failed=st.booleans())
+    def report_and_lease(self, data: st.DataObject, seconds: float, failed: bool) -> None:
+        session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
+        state = State.ERROR if failed else State.DONE
+        reports = [ended(lease, state, seconds) for lease in leases]
+        answer = self.run(self.world.work(session, reports=reports))
+        self.stale += [(session, report) for report in reports]
+        leases[:] = answer.leases
+
+    @precondition(lambda self: self.slots)
+    @rule(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
+        running = [
+            wire.Held(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
+            for lease in leases[:1]
+        ]
+        beat = wire.HeartbeatRequest(running=running, wait_s=0)
+        self.run(self.world.server.work.heartbeat(session, beat))
+
+    @precondition(lambda self: self.slots)
+    @rule(data=st.data())
+    def hand_back(self, data: st.DataObject) -> None:
+        session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
+        returned = [
+            wire.Held(lease.batch, job.index, job.attempt)
+            for lease in leases
+            for job in lease.jobs
+        ]
+        self.run(self.world.work(session, returned=returned, lease=False))
+        leases.clear()
+
+    @precondition(lambda self: self.slots)
+    @rule(data=st.data())
+    def lose_slot(self, data: st.DataObject) -> None:
+        session, leases = self.slots.pop(data.draw(st.sampled_from(sorted(self.slots))))
+        self.run(self.world.lose(session))
+        self.stale += [(session, ended(lease)) for lease in leases]
+
+    @precondition(lambda self: self.stale)
+    @rule(data=st.data())
+    def late_report(self, data: st.DataObject) -> None:
+        session, report = data.draw(st.sampled_from(self.stale))
+        self.run(self.world.work(session, reports=[report], lease=False))
+
+    @precondition(lambda self: self.jids)
+    @rule(data=st.data())
+    def kill(self, data: st.DataObject) -> None:
+        jids = data.draw(st.sampled_from(self.jids))
+        jid = data.draw(st.sampled_from([jids[0], jids[-1]]))
+        self.run(self.world.server.jobs.kill(ACCOUNT, [(jid, jid)]))
+
+    @rule()
+    def restart(self) -> None:
+        """Kill -9 of the API: slots live on and find their leases still theirs."""
+        self.run(self.world.stop())
+        self.run(self.world.start())
+        for number, (session, leases) in list(self.slots.items()):
+            self.slots[number] = (self.run(self.world.known(session)), leases)
+        self.stale = [
+            (self.slots[session.number][0], report)
+            for session, report in self.stale
+            if session.number in self.slots
+        ]
+
+    @invariant()
+    def moves_follow_the_table(self) -> None:
+        for jid, state, losses in self.states():
+            before = self.before.get(jid, State.QUEUED)
+            assert (before, state) in REACHABLE or before == state
+            assert before not in FINAL or state == before
+            assert losses <= MAX_LOSSES
+            self.before[jid] = state
+
+    @invariant()
+    def results_never_change(self) -> None:
+        for jids in self.jids:
+            for jid, outcome in self.run(self.world.outcomes(jids)).items():
+                told = (outcome.status, outcome.cause, outcome.payload)
+                assert self.finals.setdefault(jid, told) == told
+
+    @invariant()
+    def nothing_is_in_limbo(self) -> None:
+        """Each unfinished job is free to be leased, or a live slot answers for it."""
+        for batch in self.batches:
+            for page in self.pages(batch):
+                for index, state in enumerate(page.state):
+                    if state in UNDER_LEASE:
+                        assert page.slot[index] in self.slots
+                    else:
+                        assert page.slot[index] == 0
+
+    @invariant()
+    def finished_batches_are_closed(self) -> None:
+        """The ready marker exists exactly as long as a batch has unfinished jobs."""
+        for batch in self.batches:
+            pages = self.pages(batch)
+            marker = self.run(self.world.server.commits.view.get(layout.ready(ACCOUNT, batch)))
+            still_open = sum(1 for page in pages if page.open)
+            assert (marker.open_pages if marker else 0) == still_open
+
+    def pages(self, batch: str) -> list[Page]:
+        view = self.world.server.commits.view
+        count = -(-len(self.batches[batch]) // PAGE_JOBS)
+        places = [layout.Place(ACCOUNT, batch, number) for number in range(count)]
+        return [self.run(view.get(layout.page(place))) for place in places]
+
+    def states(self) -> list[tuple[int, State, int]]:
+        return [
+            (jids[0] + number * PAGE_JOBS + index, State(state), page.losses[index])
+            for batch, jids in self.batches.items()
+            for number, page in enumerate(self.pages(batch))
+            for index, state in enumerate(page.state)
+        ]
+
+
+JobStates.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestJobStates = JobStates.TestCase
+
+
+def test_every_drained_map_is_done_once(tmp_path: Path) -> None:
+    """However often slots vanish, each job of a map ends exactly once with its own argument."""
+
+    async def drain() -> None:
+        world = await World(tmp_path).start()
+        jids = await world.submit(300)
+        turn = 0
+        while set(await world.statuses(jids)) & {"queued", "processing"}:
+            slot = await world.slot()
+            for _ in range(20):
+                leases = (await world.work(slot)).leases
+                await world.work(slot, reports=[ended(each) for each in leases], lease=False)
+            turn += 1
+            await world.work(slot)
+            await world.lose(slot)
+        outcomes = await world.outcomes(jids)
+        assert len(outcomes) == 300
+        assert turn > 0
+        for jid, outcome in outcomes.items():
+            assert outcome.payload is not None
+            assert bytes(outcome.payload[8:]) == str(jid - jids[0]).encode()
+        await world.stop()
+
+    asyncio.run(drain())

@@ -1,0 +1,187 @@
+"""A server without sockets: real usecases over a real SQLite file, with a scheduler that only notes.
+
+Slots are played by the tests: they register, lease and report as the worker would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, ClassVar
+
+from picloud_api import wiring
+from picloud_api.settings import Settings
+from picloud_api.store import layout
+from picloud_api.usecases.sessions import Session
+from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
+from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.state.sqlite import SqliteState
+from picloud_model import pack, wire
+from picloud_model.errors import SlotRefused
+from picloud_model.job import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+ENVELOPE = pack.Envelope("3.11", "3.1.0")
+ACCOUNT = "a0000001"
+
+
+class NotedScheduler(SchedulerPort):
+    """Places slots nowhere; the test that plays them says which place they have."""
+
+    adapter: ClassVar[str] = "noted"
+    isolates: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.bursts: list[Burst] = []
+        self.places: dict[str, Burst] = {}
+        self.ends: asyncio.Queue[SlotEnd] = asyncio.Queue()
+
+    async def start(self, burst: Burst) -> None:
+        self.bursts.append(burst)
+        for number in range(burst.count):
+            self.places[f"{burst.name}-{number}"] = burst
+
+    async def stop(self, burst: str) -> None:
+        self.places = {place: of for place, of in self.places.items() if of.name != burst}
+
+    async def verify(self, proof: str) -> Placement:
+        if proof not in self.places:
+            raise SlotRefused
+        burst = self.places[proof]
+        return Placement(burst.name, proof, burst.pool)
+
+    async def presences(self) -> Sequence[SlotPresence]:
+        return [SlotPresence(of.name, place, True) for place, of in self.places.items()]
+
+    async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return [await self.ends.get()]
+        except TimeoutError:
+            return []
+
+    async def capacity(self, core_type: str) -> int:
+        return 2
+
+    async def ping(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+class World:
+    """One account's view of a server, and the slots the test plays."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.now = 1_000.0
+        self.scheduler = NotedScheduler()
+        self.server: wiring.Server
+
+    async def start(self) -> World:
+        """Build the server over what lies in the directory, as after a start."""
+        settings = Settings(
+            data=self.root, host="", port=0, slots=2, ready_fd=-1, owner_fd=-1,
+            synchronous="NORMAL", idle_s=60, crashpoint="", log_level="warning",
+        )  # fmt: skip
+        ports = wiring.Ports(
+            SqliteState(self.root / "state.sqlite"),
+            DirectoryBlobs(self.root / "blobs"),
+            FileSecrets(self.root / "secrets"),
+            self.scheduler,
+        )
+        self.server = await wiring.build(ports, settings, lambda: self.now)
+        await self.server.reconcile.recover()
+        return self
+
+    async def stop(self) -> None:
+        """Forget everything that is not stored, as kill -9 would."""
+        await self.server.reconcile.stop()
+        await self.server.jobs.stop()
+        await self.server.ports.state.close()
+
+    async def submit(self, count: int, *, function: str = "f", **options: object) -> range:
+        """Make a batch whose arguments are the numbers of its jobs; answers its jids."""
+        request = self.request(count, function=function, **options)
+        return await self.send(request)
+
+    async def send(self, request: wire.SubmitRequest) -> range:
+        """Submit a request made before, perhaps again."""
+        fingerprint = request.submit_id.encode()[:16]
+        made = await self.server.submit.submit(ACCOUNT, request, fingerprint)
+        await asyncio.sleep(0)
+        return range(made.first, made.first + made.count)
+
+    def request(self, count: int, *, function: str = "f", **options: object) -> wire.SubmitRequest:
+        """A submit that was not sent yet."""
+        body = pack.seal(function.encode())
+        parts = [
+            wire.PackPart(first, min(1000, count - first), wire.Content("", 0, _pack(first, count)))
+            for first in range(0, count, 1000)
+        ]
+        return wire.SubmitRequest(
+            submit_id=uuid.uuid4().hex,
+            kind="map",
+            count=count,
+            envelope=ENVELOPE,
+            function=wire.Content(function.ljust(64, "0"), len(body), body),
+            function_name=function,
+            options=wire.Options(**options),  # type: ignore[arg-type]
+            parts=parts,
+        )
+
+    async def slot(self) -> Session:
+        """Play a slot: take a place the scheduler was asked for, or ask for one."""
+        taken = {session.slot.place for session in self.server.slots.sessions.all()}
+        free = [place for place in self.scheduler.places if place not in taken]
+        if not free:
+            pool = wiring.pool_of(ACCOUNT, wire.Options())
+            await self.scheduler.start(Burst(f"pc-{uuid.uuid4().hex}", pool, 1))
+            free = [list(self.scheduler.places)[-1]]
+        granted = await self.server.slots.register(free[0])
+        return await self.server.slots.recognise(granted.token)
+
+    async def known(self, session: Session) -> Session:
+        """The session of a slot that lived on while the server was started anew."""
+        record = await self.server.commits.view.get(layout.slot(session.number))
+        return self.server.slots.sessions.add(Session(record, self.now))
+
+    async def work(self, slot: Session, **request: object) -> wire.WorkAnswer:
+        """One request for work of a slot."""
+        return await self.server.work.work(slot, wire.WorkRequest(**request))  # type: ignore[arg-type]
+
+    async def lose(self, slot: Session) -> None:
+        """The slot's machine is gone."""
+        self.scheduler.places.pop(slot.slot.place, None)
+        await self.server.slots.bury(slot.number, lost=True, detail="power cut")
+
+    async def statuses(self, jids: range) -> list[str]:
+        """Status of each job."""
+        answer = await self.server.jobs.status(ACCOUNT, [(jids[0], jids[-1])])
+        return [run.status for run in answer.runs for _ in range(run.first, run.last + 1)]
+
+    async def outcomes(self, jids: range, timeout_s: float = 0.0) -> dict[int, wire.Outcome]:
+        """How the final ones among the jobs ended."""
+        request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=timeout_s)
+        answer = await self.server.jobs.wait(ACCOUNT, request)
+        return {outcome.jid: outcome for outcome in answer.outcomes}
+
+
+def _pack(first: int, count: int) -> bytes:
+    last = min(count, first + 1000)
+    return pack.write([pack.seal(str(number).encode()) for number in range(first, last)])
+
+
+def ended(lease: wire.Lease, state: State = State.DONE, seconds: float = 0.0001) -> wire.Report:
+    """The report of a slot that ran every job of a lease: the result is its argument."""
+    jobs = [
+        wire.Ended(job.index, job.attempt, state, 0, 1000.0, 1000.0 + seconds, job.arguments)
+        for job in lease.jobs
+    ]
+    return wire.Report(lease.batch, ENVELOPE, jobs)
