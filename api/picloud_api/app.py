@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import falcon.asgi
@@ -85,5 +86,7 @@ def _tell_ready(settings: Settings, url: str, key: str) -> None:
     if settings.ready_fd < 0:
         return
     line = json.dumps({"url": url, "key": key, "data": str(settings.data)}) + "\n"
-    os.write(settings.ready_fd, line.encode())
-    os.close(settings.ready_fd)
+    # Gunicorn's master keeps the descriptor too, so a worker it starts later finds nobody there.
+    with suppress(OSError):
+        os.write(settings.ready_fd, line.encode())
+        os.close(settings.ready_fd)

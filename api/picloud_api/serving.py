@@ -77,8 +77,6 @@ class Served(BaseApplication):  # type: ignore[misc]
             os.close(self._settings.owner_fd)
 
     def _watch_owner(self) -> None:
-        if self._settings.ready_fd >= 0:
-            os.close(self._settings.ready_fd)
         if self._settings.owner_fd >= 0:
             threading.Thread(target=self._until_owner_ends, daemon=True).start()
 

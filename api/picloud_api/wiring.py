@@ -70,7 +70,7 @@ async def embedded(settings: Settings, url: str) -> Ports:
         SqliteState(settings.data / "state.sqlite", synchronous=settings.synchronous),
         DirectoryBlobs(settings.data / "blobs"),
         secrets,
-        LocalScheduler(settings.data / "slots", url, signing_key=signing_key, slots=settings.slots),
+        LocalScheduler(settings.data, url, signing_key=signing_key, slots=settings.slots),
     )
 
 

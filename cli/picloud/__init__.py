@@ -1,1 +1,1 @@
-"""."""
+"""The `picloud` command: arguments in, `cloud` called, text out."""

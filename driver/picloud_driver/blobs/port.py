@@ -21,10 +21,11 @@ class Presigned(msgspec.Struct, frozen=True):
 class BlobPort(ABC):
     """What a blob store promises. Each sentence here is a contract test.
 
-    Names are `/`-separated parts of letters, digits, `-`, `_` and `.`, no part being `.` or `..`;
-    another name is refused with `RequestRefused`. A blob is whole or not there: a reader never
-    sees a part of it, and a crash while writing leaves nothing under the name. Every method raises
-    `Unavailable` when the store cannot answer.
+    Names are `/`-separated parts of letters, digits, `-`, `_` and `.`, no part being `.` or `..`,
+    at most 200 characters a part and 800 in all; another name is refused with `RequestRefused`.
+    A name may be the beginning of another: `a` and `a/b` are two blobs. A blob is whole or not
+    there: a reader never sees a part of it, and a crash while writing leaves nothing under the
+    name. Every method raises `Unavailable` when the store cannot answer.
     """
 
     adapter: ClassVar[str]

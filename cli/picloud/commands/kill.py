@@ -1,0 +1,36 @@
+"""`picloud kill`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from cloud.functions import client
+
+from picloud import output
+from picloud.reading import AsJson
+from picloud.reading import jids as read_jids
+
+
+def kill(
+    jids: Annotated[
+        str | None, typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Kill all your unfinished jobs.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Abort jobs; those that have ended stay as they are.
+
+    \b
+    Examples:
+      $ picloud kill 7
+      $ picloud kill 7,9-12
+      $ picloud kill --all
+    """  # noqa: D301 - \b keeps the lines apart
+    if every == (jids is not None):
+        raise typer.BadParameter("name jobs or say --all, one of the two.", param_hint="JIDS")
+    count = client().kill(None if jids is None else read_jids(jids))
+    if json:
+        output.as_json({"killed": count})
+    else:
+        output.hint(f"{count} unfinished {'job' if count == 1 else 'jobs'} killed.")

@@ -1,0 +1,26 @@
+"""`picloud status`."""
+
+from __future__ import annotations
+
+import cloud
+
+from picloud import output
+from picloud.reading import AsJson, Jids
+from picloud.reading import jids as read_jids
+
+
+def status(jids: Jids, json: AsJson = False) -> None:
+    """Show the status of jobs.
+
+    \b
+    Examples:
+      $ picloud status 7
+      $ picloud status 7,9-12
+      $ picloud status 1-1000 --json
+    """  # noqa: D301 - \b keeps the lines apart
+    asked = read_jids(jids)
+    found = zip(asked, cloud.status(asked), strict=True)
+    if json:
+        output.as_json([{"jid": jid, "status": said} for jid, said in found])
+    else:
+        output.table(("jid", "status"), list(found))

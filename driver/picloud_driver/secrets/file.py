@@ -1,0 +1,191 @@
+"""Secrets in one encrypted file: the adapter of the embedded stack."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken
+from picloud_model.errors import Unavailable
+
+from picloud_driver import disk
+from picloud_driver.secrets.name import checked_name, checked_value
+from picloud_driver.secrets.port import SecretPort
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class FileSecrets(SecretPort):
+    """Keeps all secrets in one file, encrypted with a master key, for the server's user alone.
+
+    Without `master_key` the key is made at first use and kept in `master.key` beside the secrets.
+    Then the encryption protects nothing but copies of the secrets file made without the key:
+    whoever can read the directory, as this user or as root, can read the secrets. For more, pass a
+    key that lies elsewhere, or use Vault.
+
+    Args:
+        root: Where to keep the file; made if missing.
+        master_key: 32 bytes in URL-safe base64, as `Fernet.generate_key` makes them.
+
+    Raises:
+        Unavailable: When a file is missing, damaged, readable by others or of another key.
+
+    >>> import asyncio, pathlib, tempfile
+    >>> async def example(root):
+    ...     secrets = FileSecrets(root)
+    ...     await secrets.put("signing/token", b"value")
+    ...     return await secrets.get("signing/token")
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     asyncio.run(example(pathlib.Path(root)))
+    b'value'
+    """
+
+    adapter: ClassVar[str] = "file"
+
+    def __init__(self, root: Path, *, master_key: bytes | None = None) -> None:
+        self._root = root
+        self._file = root / "secrets"
+        with disk.faults(root):
+            disk.private_directory(root)
+            _refuse_others(root, root.stat().st_mode)
+            with self._locked():
+                self._fernet = self._cipher(master_key or self._kept_key())
+                self._read()
+
+    def __repr__(self) -> str:
+        return f"FileSecrets({str(self._root)!r})"
+
+    async def get(self, name: str) -> bytes | None:
+        """See `SecretPort.get`."""
+        checked_name(name)
+        with disk.faults(self._root):
+            return self._read().get(name)
+
+    async def put(self, name: str, value: bytes) -> None:
+        """See `SecretPort.put`."""
+        checked_value(checked_name(name), value)
+
+        def write(secrets: dict[str, bytes]) -> None:
+            secrets[name] = value
+
+        # In a thread, as another process may hold the lock and the disk is waited for.
+        await asyncio.to_thread(self._change, write)
+
+    async def get_or_create(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """See `SecretPort.get_or_create`; `make` is called in a thread, under the lock."""
+        found = await self.get(name)
+        if found is not None:
+            return found
+
+        def create(secrets: dict[str, bytes]) -> None:
+            if name not in secrets:
+                secrets[name] = checked_value(name, make())
+
+        return (await asyncio.to_thread(self._change, create))[name]
+
+    async def delete(self, name: str) -> None:
+        """See `SecretPort.delete`."""
+        checked_name(name)
+
+        def remove(secrets: dict[str, bytes]) -> None:
+            secrets.pop(name, None)
+
+        await asyncio.to_thread(self._change, remove)
+
+    async def ping(self) -> None:
+        """See `SecretPort.ping`."""
+        with disk.faults(self._root):
+            self._read()
+
+    async def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    def _change(self, change: Callable[[dict[str, bytes]], None]) -> dict[str, bytes]:
+        with disk.faults(self._root), self._locked():
+            before = self._read()
+            after = dict(before)
+            change(after)
+            if after != before:
+                sealed = self._fernet.encrypt(msgspec.msgpack.encode(after))
+                # Losing these few bytes in a power cut would lock every user out, so they are
+                # synced, unlike blobs and jobs; they change a handful of times in years.
+                disk.replace(self._file, sealed, sync=True)
+        return after
+
+    def _read(self) -> dict[str, bytes]:
+        try:
+            sealed = _read_private(self._file)
+        except FileNotFoundError:
+            if not self._root.is_dir():
+                raise
+            return {}
+        try:
+            return msgspec.msgpack.decode(self._fernet.decrypt(sealed), type=dict[str, bytes])
+        except (InvalidToken, msgspec.DecodeError):
+            message = (
+                f"{self._file} was written with another master key or is damaged; "
+                "give the server the right key, or restore the file from a copy."
+            )
+            raise Unavailable(message) from None
+
+    def _kept_key(self) -> bytes:
+        kept = self._root / "master.key"
+        try:
+            return _read_private(kept).strip()
+        except FileNotFoundError:
+            if self._file.exists():
+                message = (
+                    f"{kept} is missing, and {self._file} cannot be read without it; "
+                    "restore it from a copy, or give the server the master key."
+                )
+                raise Unavailable(message) from None
+        made = Fernet.generate_key()
+        disk.replace(kept, made + b"\n", sync=True)
+        return made
+
+    def _cipher(self, key: bytes) -> Fernet:
+        try:
+            return Fernet(key)
+        except ValueError:
+            message = (
+                f"The master key of {self._root} is no key: it must be 32 bytes in URL-safe "
+                "base64, as cryptography.fernet.Fernet.generate_key() makes them."
+            )
+            raise Unavailable(message) from None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep every other thread and process from writing; the lock ends with its holder."""
+        if sys.platform == "win32":
+            raise Unavailable("Secrets in a file need Linux or macOS; run the server there.")
+        opened = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, disk.PRIVATE_FILE)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(opened)
+
+
+def _read_private(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        # The file that was opened is asked, not the path: it could be another by now.
+        _refuse_others(path, os.fstat(opened.fileno()).st_mode)
+        return opened.read()
+
+
+def _refuse_others(path: Path, mode: int) -> None:
+    if mode & _OTHERS:
+        message = f"Other users of this machine may use {path}; run: chmod go= {path}"
+        raise Unavailable(message)

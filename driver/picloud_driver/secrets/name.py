@@ -1,0 +1,43 @@
+"""Names and sizes of secrets: checked once, before any adapter looks."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from picloud_model.errors import RequestRefused, TooLarge
+
+VALUE_BYTES: Final = 64 * 1024
+"""Most bytes of a secret."""
+
+_NAME: Final = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
+
+
+def checked_name(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        RequestRefused: When a secret may not be named so.
+
+    >>> checked_name("signing/token")
+    'signing/token'
+    """
+    if _NAME.fullmatch(name) is None:
+        message = (
+            f"{name[:60]!r} cannot name a secret: use parts of letters, digits, '-' and '_', "
+            "divided by '/', at most 200 characters in all."
+        )
+        raise RequestRefused(message, field="name")
+    return name
+
+
+def checked_value(name: str, value: bytes) -> bytes:
+    """The value itself; a refusal tells its size and nothing else of it.
+
+    Raises:
+        TooLarge: When it is longer than 64 KiB.
+    """
+    if len(value) > VALUE_BYTES:
+        message = f"The secret {name} has {len(value)} bytes; at most {VALUE_BYTES} are kept."
+        raise TooLarge(message, field="value")
+    return value

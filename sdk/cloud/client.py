@@ -1,0 +1,138 @@
+"""The client: everything a user can ask of one PiCloud server."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from picloud_model import ranges, wire
+
+from cloud import jids as jids_asked
+from cloud import options
+from cloud.blob import Blobs
+from cloud.errors import CloudException
+from cloud.packing import Packer
+from cloud.submit import Submit
+from cloud.transport import Place, Transport
+from cloud.wait import Wait, Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cloud.configuration import Config
+
+
+class Client:
+    """Talks to one server for one account. Threads may share it, and forked processes too.
+
+    Args:
+        place: Where the server is, and the API key for it.
+        config: Limits and timeouts.
+        transport: What carries requests; over the network by default.
+    """
+
+    def __init__(self, place: Place, config: Config, transport: Transport | None = None) -> None:
+        self.place = place
+        self._transport = transport or Transport(place, config)
+        self._blobs = Blobs(self._transport)
+        packer = Packer()
+        self._submit = Submit(self._transport, self._blobs, packer, config)
+        self._wait = Wait(self._transport, self._blobs, packer, time.monotonic)
+
+    def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
+        """Make a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
+        chosen, arguments = options.split(kwargs)
+        return self._submit.call(func, args, arguments, chosen)
+
+    def map(self, func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> range:
+        """Make a job for each item of the iterables; see `cloud.map`."""
+        chosen, arguments = options.split(kwargs)
+        if not iterables:
+            raise CloudException("map needs a function and at least one iterable of arguments.")
+        for place, items in enumerate(iterables, 1):
+            if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
+                raise CloudException(
+                    f"Argument {place} of map must be an iterable, not {items!r:.80}; "
+                    "use cloud.call for a single job."
+                )
+        return self._submit.map(func, iterables, arguments, chosen)
+
+    def status(self, jids: Any) -> Any:
+        """The status of a job, or a list of them; see `cloud.status`."""
+        asked = jids_asked.read(jids)
+        found: dict[int, str] = {}
+        for portion in jids_asked.portions(ranges.collapse(asked.order)):
+            body = wire.JobsRequest(jids=portion)
+            answer = self._transport.post("/v1/jobs/status", body, wire.Statuses)
+            for run in answer.runs:
+                found.update(dict.fromkeys(range(run.first, run.last + 1), run.status))
+        listed = [found[jid] for jid in asked.order]
+        return listed[0] if asked.single else listed
+
+    def join(
+        self,
+        jids: Any,
+        timeout: float | None = None,
+        ignore_errors: bool = False,
+        deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Wait for jobs to end; see `cloud.join`. `on_progress` hears how many of how many have."""
+        asked = jids_asked.read(jids)
+        self._ended(
+            asked.order,
+            Wish(
+                timeout_s=_seconds(timeout),
+                payloads=False,
+                ignore_errors=ignore_errors,
+                on_progress=on_progress,
+            ),
+        )
+
+    def result(
+        self,
+        jids: Any,
+        timeout: float | None = None,
+        ignore_errors: bool = False,
+        deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
+    ) -> Any:
+        """The result of a job, or a list of them; see `cloud.result`."""
+        asked = jids_asked.read(jids)
+        wish = Wish(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
+        found = self._ended(asked.order, wish)
+        return found[0] if asked.single else found
+
+    def kill(self, jids: Any = None) -> int:
+        """End jobs, all unfinished ones by default; returns how many were; see `cloud.kill`."""
+        if jids is None:
+            return self._killed(None)
+        asked = jids_asked.read(jids)
+        portions = jids_asked.portions(ranges.collapse(asked.order))
+        return sum(self._killed(portion) for portion in portions)
+
+    def close(self) -> None:
+        """Give back connections; the next request opens new ones."""
+        self._transport.close()
+
+    def _killed(self, portion: list[ranges.Range] | None) -> int:
+        body = wire.JobsRequest(jids=portion)
+        return self._transport.post("/v1/jobs/kill", body, wire.Killed).count
+
+    def _ended(self, order: Sequence[int], wish: Wish) -> list[Any]:
+        if isinstance(order, range):
+            return self._wait.until_ended(order, wish)
+        different = list(dict.fromkeys(order))
+        found = self._wait.until_ended(different, wish)
+        if len(different) == len(order):
+            return found
+        by_jid = dict(zip(different, found, strict=True))
+        return [by_jid[jid] for jid in order]
+
+
+def _seconds(timeout: object) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise CloudException(f"timeout must be seconds from 0, or None, not {timeout!r}.")
+    return float(timeout)

@@ -1,0 +1,122 @@
+"""What the SDK raises.
+
+    CloudException              anything PiCloud could not do, and every failed job
+    ├── CloudTimeoutError       jobs were unfinished when the time given was over
+    ├── CloudConnectionError    no server answers, or none can answer now
+    └── BlobsLacking            the server lacks bytes a submit names (answered by an upload)
+
+The platform's own errors become these in one place, by `EXCEPTIONS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from picloud_model import errors as model
+
+if TYPE_CHECKING:
+    from picloud_model.wire import Problem
+
+
+class CloudException(Exception):
+    """PiCloud could not do that, or a job failed.
+
+    Args:
+        value: What happened; for a failed job the remote traceback.
+        jid: The job this is about.
+        status: The job's status.
+        retry: Whether the same request may succeed later.
+        code: The server's stable name for the error.
+        summary: A failed job's error in one line.
+
+    >>> str(CloudException("it broke", jid=8))
+    'Job 8: it broke'
+    """
+
+    def __init__(
+        self,
+        value: object = "",
+        jid: int | None = None,
+        status: str | None = None,
+        retry: bool = False,
+        *,
+        code: str | None = None,
+        summary: str = "",
+    ) -> None:
+        # Exactly these in `args` let it be pickled out of a job that lets it pass.
+        super().__init__(value, jid, status, retry)
+        self.value = value
+        self.jid = jid
+        self.status = status
+        self.retry = retry
+        self.code = code
+        self.summary = summary or str(value)
+
+    def __str__(self) -> str:
+        return str(self.value) if self.jid is None else f"Job {self.jid}: {self.value}"
+
+
+class CloudTimeoutError(CloudException):
+    """Jobs were unfinished when the time given was over."""
+
+    def __init__(
+        self,
+        value: object = "Timed out",
+        jid: int | None = None,
+        status: str | None = None,
+        retry: bool = True,
+        *,
+        code: str | None = None,
+        summary: str = "",
+    ) -> None:
+        super().__init__(value, jid, status, retry, code=code, summary=summary)
+
+
+class CloudConnectionError(CloudException):
+    """No server answers, or none can answer now."""
+
+
+class BlobsLacking(CloudException):
+    """The server lacks bytes a submit names; `digests` says which."""
+
+    digests: tuple[str, ...] = ()
+
+
+EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
+    model.PiCloudError.code: CloudException,
+    model.RequestRefused.code: CloudException,
+    model.TooLarge.code: CloudException,
+    model.SubmitChanged.code: CloudException,
+    model.NotAllowed.code: CloudException,
+    model.KeyRefused.code: CloudException,
+    model.SlotRefused.code: CloudException,
+    model.NotFound.code: CloudException,
+    model.JobNotFound.code: CloudException,
+    model.BlobMissing.code: BlobsLacking,
+    model.PathNotFound.code: CloudException,
+    model.Unavailable.code: CloudConnectionError,
+    model.ServerFault.code: CloudException,
+}
+"""The exception for each error code of the platform."""
+
+
+def from_problem(problem: Problem) -> CloudException:
+    """The exception for an error the server answered with.
+
+    A code this client does not know, from a newer server, is a plain `CloudException`.
+    """
+    kind = EXCEPTIONS.get(problem.code, CloudException)
+    later = problem.code == model.Unavailable.code
+    found = kind(problem.message, retry=later, code=problem.code)
+    if isinstance(found, BlobsLacking):
+        found.digests = tuple(problem.digests)
+    return found
+
+
+def from_model(error: model.PiCloudError) -> CloudException:
+    """The exception for a rule of the model that was broken on this side.
+
+    >>> from_model(model.RequestRefused("no")).code
+    'request.refused'
+    """
+    return EXCEPTIONS[error.code](error.message, code=error.code)

@@ -1,0 +1,255 @@
+"""The functions of `import cloud`: a film over the current client."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cloud import profile as profiles
+from cloud.client import Client
+from cloud.configuration import Config
+from cloud.errors import CloudException
+from cloud.settings import Settings
+from cloud.transport import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud.simulator import Simulator
+
+config = Config()
+"""Settings of this process: `cloud.config.max_transmit_data = 16_000_000`."""
+
+
+class _Current:
+    """The client the functions use, opened at the first need, and the simulator if there is one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.client: Client | None = None
+        self.simulator: Simulator | None = None
+        self.url: str | None = None
+        self.key: str | None = None
+
+
+_current = _Current()
+
+
+def client() -> Client:
+    """The client that `cloud`'s functions use; opened now if there is none.
+
+    Where it points is what was said last: `setkey` or `start_simulator`, else the environment, else
+    the profile.
+
+    Raises:
+        CloudException: When no server is known.
+    """
+    found = _current.client
+    if found is not None:
+        return found
+    with _current.lock:
+        if _current.client is None:
+            if config.use_simulator:
+                start_simulator()
+            else:
+                _current.client = Client(_known_place(), config)
+        assert _current.client is not None
+        return _current.client
+
+
+def _known_place() -> Place:
+    settings = Settings.read()
+    url, key = _current.url or settings.url, _current.key or settings.api_key
+    chosen = None
+    if not (url and key):
+        chosen = profiles.read(profiles.path(settings)).chosen(settings.profile)
+    if url is None and chosen is not None:
+        url = chosen.url
+    if url is None:
+        raise CloudException(
+            "No PiCloud server is known; start one with `picloud up`, or call "
+            "cloud.start_simulator()."
+        )
+    # A profile's key goes to the profile's server and to no other.
+    if key is None and chosen is not None and chosen.url.rstrip("/") == url.rstrip("/"):
+        key = chosen.key
+    if key is None:
+        raise CloudException(
+            f"There is no API key for {url}; set PICLOUD_API_KEY, or call cloud.setkey()."
+        )
+    return Place(url, key)
+
+
+def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
+    """Run a function as a job on the cloud. Returns at once.
+
+    Args:
+        func: What to run.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments; those that begin with an underscore are options: `_type`
+            (core type), `_cores`, `_label`, `_priority` (lower runs first), `_restartable`.
+
+    Returns:
+        The jid (job id) of the new job.
+
+    Raises:
+        CloudException: When it cannot be sent.
+    """
+    return client().call(func, *args, **kwargs)
+
+
+def map(  # noqa: A001 - it is the cloud's map
+    func: Callable[..., Any], /, *iterables: Any, **kwargs: Any
+) -> range:
+    """Run a function once for each item of the iterables, each time as a job of its own.
+
+    Args:
+        func: What to run.
+        iterables: Its positional arguments, item by item; where one is shorter, None is passed.
+        kwargs: Keyword arguments that every job gets; those that begin with an underscore are
+            options, as in `call`.
+
+    Returns:
+        The jids, in the order of the items.
+
+    Raises:
+        CloudException: When it cannot be sent.
+    """
+    return client().map(func, *iterables, **kwargs)
+
+
+def status(jids: Any) -> Any:
+    """The status of a job: waiting, queued, processing, done, error, killed or stalled.
+
+    Args:
+        jids: One jid, or any iterable of them.
+
+    Returns:
+        The status, or a list of them in the order asked.
+    """
+    return client().status(jids)
+
+
+def join(
+    jids: Any,
+    timeout: float | None = None,
+    ignore_errors: bool = False,
+    deadlock_check: bool = True,
+) -> None:
+    """Wait until jobs have ended.
+
+    Args:
+        jids: One jid, or any iterable of them.
+        timeout: Longest time to wait, in seconds; None is for ever.
+        ignore_errors: Do not raise for jobs that failed.
+        deadlock_check: Taken for the sake of old scripts: the platform finds deadlocks itself.
+
+    Raises:
+        CloudException: What the first job that failed, in the order asked, failed with.
+        CloudTimeoutError: When the time is over first.
+    """
+    client().join(jids, timeout, ignore_errors, deadlock_check)
+
+
+def result(
+    jids: Any,
+    timeout: float | None = None,
+    ignore_errors: bool = False,
+    deadlock_check: bool = True,
+) -> Any:
+    """Wait for jobs to end and return what their functions returned.
+
+    Args:
+        jids: One jid, or any iterable of them.
+        timeout: Longest time to wait, in seconds; None is for ever.
+        ignore_errors: Do not raise for jobs that failed; their result is None.
+        deadlock_check: Taken for the sake of old scripts: the platform finds deadlocks itself.
+
+    Returns:
+        The result, or a list of them in the order asked.
+
+    Raises:
+        CloudException: What the first job that failed, in the order asked, failed with; the job's
+            own exception is its `__cause__` where it could be pickled.
+        CloudTimeoutError: When the time is over first.
+    """
+    return client().result(jids, timeout, ignore_errors, deadlock_check)
+
+
+def kill(jids: Any = None) -> None:
+    """Abort jobs; those that have ended stay as they are.
+
+    Args:
+        jids: One jid, or any iterable of them; None for all your unfinished jobs.
+    """
+    client().kill(jids)
+
+
+def setkey(
+    api_key: Any = None, api_secretkey: str | None = None, server_url: str | None = None
+) -> None:
+    """Say which API key, and which server, the calls that follow use.
+
+    Args:
+        api_key: The whole key `pk_<id>_<secret>`, or only its id; None for the environment's or
+            the profile's.
+        api_secretkey: The secret, where `api_key` is only the id.
+        server_url: The server; by default the one said before, or the environment's or profile's.
+    """
+    whole = api_key if api_secretkey is None else f"pk_{api_key}_{api_secretkey}"
+    with _current.lock:
+        close()
+        _current.key = None if whole is None else str(whole)
+        _current.url = server_url or _current.url
+
+
+def start_simulator(force_restart: bool = False) -> None:
+    """Let the calls that follow run on this machine, in a server that ends with this script.
+
+    Args:
+        force_restart: Replace a simulator that runs already; its jobs are gone then.
+
+    Raises:
+        CloudException: When it cannot start; says what is missing.
+    """
+    from cloud.simulator import Simulator  # noqa: PLC0415 - few scripts need it
+
+    with _current.lock:
+        if _current.simulator is not None and not force_restart:
+            return
+        close()
+        _current.simulator = Simulator()
+        _current.client = Client(_current.simulator.place, config)
+
+
+def running_on_cloud() -> bool:
+    """Whether this is a job's process."""
+    return Settings.read().running
+
+
+def is_simulated() -> bool:
+    """Whether jobs run in the simulator."""
+    return _current.simulator is not None
+
+
+def connection_info() -> dict[str, Any]:
+    """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
+    found = client()
+    kind = "simulator" if is_simulated() else found.place.url.partition(":")[0]
+    return {
+        "opened": True,
+        "connection_type": kind,
+        "server_url": found.place.url,
+        "api_key": found.place.key_id,
+    }
+
+
+def close() -> None:
+    """Give back connections and stop the simulator; the next call opens what it needs anew."""
+    with _current.lock:
+        client_, simulator = _current.client, _current.simulator
+        _current.client, _current.simulator = None, None
+        if client_ is not None:
+            client_.close()
+        if simulator is not None:
+            simulator.stop()

@@ -1,0 +1,132 @@
+"""Jids as users hand them over: one, or any iterable of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model import ranges
+from picloud_model.ranges import MAX_JID
+from picloud_model.wire import MAX_JOBS
+
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from picloud_model.ranges import Range
+
+MOST_RANGES: Final = 2000
+"""Ranges named in one request: a thinned-out map is asked for piece by piece."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The jids somebody named, in their order; `single` when it was one jid, not a sequence."""
+
+    order: range | list[int]
+    single: bool
+
+
+def read(jids: object) -> Asked:
+    """Read what a user passed as `jids`.
+
+    Raises:
+        CloudException: When it is neither a jid nor an iterable of jids.
+
+    >>> read(7)
+    Asked(order=range(7, 8), single=True)
+    >>> read((2, 1))
+    Asked(order=[2, 1], single=False)
+    >>> read("7")
+    Traceback (most recent call last):
+        ...
+    cloud.CloudException: jids must be whole numbers from 1, or an iterable of them, not '7'.
+    """
+    if isinstance(jids, range):
+        return Asked(_range(jids), single=False)
+    if isinstance(jids, (str, bytes, bytearray, bool, float)) or jids is None:
+        raise _refusal(jids)
+    try:
+        items = iter(jids)  # type: ignore[call-overload]
+    except TypeError:
+        return Asked(range(jid := _one(jids), jid + 1), single=True)
+    return Asked(_dense([_one(item) for item in items]), single=False)
+
+
+def _one(jid: object) -> int:
+    if type(jid) is not int:
+        index = None if isinstance(jid, (bool, str)) else getattr(jid, "__index__", None)
+        if index is None:
+            raise _refusal(jid)
+        jid = int(index())
+    if not 1 <= jid <= MAX_JID:
+        raise _refusal(jid)
+    return jid
+
+
+def _range(jids: range) -> range | list[int]:
+    if not jids:
+        return range(0)
+    _one(min(jids[0], jids[-1]))
+    _one(max(jids[0], jids[-1]))
+    return jids if jids.step == 1 else list(jids)
+
+
+def _dense(jids: list[int]) -> range | list[int]:
+    """A list that counts up by one is kept as the range it is: it takes no memory."""
+    if not jids:
+        return range(0)
+    run = range(jids[0], jids[0] + len(jids))
+    return run if jids[-1] == run[-1] and jids == list(run) else jids
+
+
+def _refusal(found: object) -> CloudException:
+    text = f"{found!r:.80}"
+    return CloudException(f"jids must be whole numbers from 1, or an iterable of them, not {text}.")
+
+
+def portions(
+    found: Sequence[Range], most_jobs: int = MAX_JOBS, most_ranges: int = MOST_RANGES
+) -> Iterator[list[Range]]:
+    """Cut ranges into lists small enough for one request each, in their order.
+
+    >>> list(portions([(1, 5), (9, 9)], most_jobs=3))
+    [[(1, 3)], [(4, 5), (9, 9)]]
+    """
+    portion: list[Range] = []
+    room = most_jobs
+    for first, last in found:
+        start = first
+        while start <= last:
+            stop = min(last, start + room - 1)
+            portion.append((start, stop))
+            room -= stop - start + 1
+            start = stop + 1
+            if not room or len(portion) == most_ranges:
+                yield portion
+                portion, room = [], most_jobs
+    if portion:
+        yield portion
+
+
+def without(found: Sequence[Range], gone: Iterable[int]) -> list[Range]:
+    """Ascending ranges less some jids.
+
+    >>> without([(1, 5), (9, 9)], [3, 9])
+    [(1, 2), (4, 5)]
+    """
+    holes = iter(ranges.collapse(gone))
+    hole = next(holes, None)
+    left: list[Range] = []
+    for first, last in found:
+        start = first
+        while hole is not None and hole[0] <= last:
+            if hole[0] > start:
+                left.append((start, hole[0] - 1))
+            start = max(start, hole[1] + 1)
+            if hole[1] > last:
+                break
+            hole = next(holes, None)
+        if start <= last:
+            left.append((start, last))
+    return left

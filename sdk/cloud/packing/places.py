@@ -1,0 +1,159 @@
+"""Where a module lives, without importing it, and whether it is the user's own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import sysconfig
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+
+log = logging.getLogger(__name__)
+
+_OWN: Final = frozenset(
+    (
+        *("cloud", "picloud", "picloud_api", "picloud_driver", "picloud_jobspecs"),
+        *("picloud_model", "picloud_worker", "cloudpickle"),
+    )
+)
+"""What every slot has, in its own version."""
+_MAIN: Final = frozenset(("__main__", "__mp_main__"))
+_INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
+
+
+class Kind(Enum):
+    """What a module's name leads to."""
+
+    FOREIGN = "foreign"
+    """Standard library, installed, built in or compiled: the slot has it or not."""
+    MISSING = "missing"
+    """Nothing on this machine."""
+    MODULE = "module"
+    """A single source file of the user's."""
+    PACKAGE = "package"
+    """A directory with `__init__.py`; it travels whole."""
+    NAMESPACE = "namespace"
+    """Directories without `__init__.py`; only what is used of them travels."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a module's source is.
+
+    `paths` holds the file of a MODULE or the directories of a PACKAGE or NAMESPACE; with `archive`
+    they are names inside that zip file.
+    """
+
+    kind: Kind
+    paths: tuple[str, ...] = ()
+    archive: str = ""
+
+
+FOREIGN: Final = Place(Kind.FOREIGN)
+MISSING: Final = Place(Kind.MISSING)
+
+
+def may_be_local(name: object) -> bool:
+    """Whether a module's name alone leaves open that it is the user's own.
+
+    >>> may_be_local("os.path"), may_be_local("cloud.bucket"), may_be_local("mine.model")
+    (False, False, True)
+    """
+    if not isinstance(name, str):
+        return False
+    top = name.partition(".")[0]
+    return not (top in _OWN or top in _MAIN or _is_standard(top))
+
+
+def find(name: str, parents: Sequence[str] | None = None) -> Place:
+    """Find a module as `import` would: among those imported already, then along the path.
+
+    Args:
+        name: The full dotted name.
+        parents: Directories of the namespace it lies in; None for a top-level name.
+    """
+    scope = _scope(name)
+    spec = scope.get("__spec__")
+    if spec is None and scope.get("__file__"):
+        return _module(str(Path(scope["__file__"]).absolute()))
+    spec = spec or _found(name, parents)
+    return MISSING if spec is None else _place(spec)
+
+
+def source_file(name: str) -> str | None:
+    """The Python file an imported module came from, if it is imported and came from one."""
+    path = _scope(name).get("__file__")
+    return path if isinstance(path, str) and path.endswith(".py") else None
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a file or directory belongs to Python or to an installed distribution."""
+    real = Path(path).resolve()
+    return not _INSTALLED.isdisjoint(real.parts) or any(map(real.is_relative_to, _standard()))
+
+
+@cache
+def _is_standard(top: str) -> bool:
+    """Whether a top-level name is the standard library's; warns once of a local file named so."""
+    if top not in sys.stdlib_module_names:
+        return False
+    path = source_file(top)
+    if path and not is_foreign(path):
+        log.warning("%s is not sent, as Python itself has a module %r; rename yours", path, top)
+    return True
+
+
+@cache
+def _standard() -> frozenset[Path]:
+    """Where the standard library lies."""
+    named = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    # Windows' embeddable Python has it in a zip file, which only its modules know.
+    named.append(str(Path(sysconfig.__file__).parent))
+    return frozenset(Path(path).resolve() for path in named)
+
+
+def _scope(name: str) -> dict[str, Any]:
+    """The globals of a module that is imported, else nothing."""
+    module = sys.modules.get(name)
+    # object's own access: a lazy module would begin to load when asked for anything.
+    return {} if module is None else object.__getattribute__(module, "__dict__")
+
+
+def _found(name: str, parents: Sequence[str] | None) -> ModuleSpec | None:
+    # importlib.util.find_spec would import the parents: no code of the user's runs for packing.
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, parents)
+        except Exception:  # noqa: BLE001, S112 -- finders are anybody's code; the next one may know
+            continue
+        if spec is not None:
+            return spec
+    return None
+
+
+def _place(spec: ModuleSpec) -> Place:
+    archive = getattr(spec.loader, "archive", "")
+    inside = spec.submodule_search_locations
+    if inside is None:
+        return _module(spec.origin or "", archive)
+    dirs = tuple(path for path in inside if not is_foreign(path))
+    if not dirs or (spec.origin and is_foreign(spec.origin)):
+        return FOREIGN
+    if spec.origin is None:
+        return Place(Kind.NAMESPACE, dirs)
+    if not spec.origin.endswith("__init__.py"):
+        return FOREIGN
+    return Place(Kind.PACKAGE, dirs, archive)
+
+
+def _module(origin: str, archive: str = "") -> Place:
+    if not origin.endswith(".py") or is_foreign(origin):
+        return FOREIGN
+    return Place(Kind.MODULE, (origin,), archive)

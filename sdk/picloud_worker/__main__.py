@@ -1,0 +1,122 @@
+"""Start a worker: `python -m picloud_worker --url URL --proof-fd N --place PLACE`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import cloudpickle
+from picloud_model.errors import NotAllowed, PiCloudError, Unavailable
+from picloud_model.pack import Envelope
+from picloud_model.wire import SlotGranted, SlotRequest
+
+from picloud_worker import crashpoints, dying, settings
+from picloud_worker.api import Api
+from picloud_worker.blobs import Blobs
+from picloud_worker.bundle import Bundles
+from picloud_worker.contact import Contact
+from picloud_worker.nursery import Nursery
+from picloud_worker.supervisor import Clocks, Exit, Slot, Stopped, Supervisor
+
+if TYPE_CHECKING:
+    from picloud_worker.settings import Settings
+
+REGISTER_S: Final = 30.0
+"""How long the server may be away when the worker starts."""
+_PAUSE_S: Final = 0.2
+_STDERR: Final = 2
+
+
+def main() -> Exit:
+    """Run one slot to its end."""
+    forget_directory()
+    told = settings.read(sys.argv[1:], os.environ)
+    crashpoints.arm(told.crashpoint)
+    hold_standard_streams()
+    home = told.workdir / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    nursery = Nursery.start(home)
+    dying.hide_memory()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        return work(told, nursery)
+    except Stopped:
+        return Exit.DONE
+    except NotAllowed as refused:
+        sys.stderr.write(f"picloud_worker: {told.place}: {refused.message}\n")
+        return Exit.DONE
+    finally:
+        nursery.close()
+
+
+def work(told: Settings, nursery: Nursery) -> Exit:
+    """Register, and run jobs.
+
+    Raises:
+        NotAllowed: When the server refuses the proof.
+    """
+    contact = Contact(REGISTER_S, time.monotonic)
+    api = Api(told.url)
+    granted = register(api, read_proof(told.proof_fd), contact)
+    if granted is None:
+        return Exit.DONE
+    api = api.with_token(granted.token)
+    slot = Slot(
+        granted=granted,
+        api=api,
+        contact=Contact(granted.server_grace_s, time.monotonic),
+        store=Blobs(told.workdir / "blobs", api),
+        bundles=Bundles(told.workdir / "bundles", api),
+        directory=told.workdir,
+        envelope=Envelope.here(cloudpickle.__version__),
+    )
+    return Supervisor(slot, nursery, Clocks(time.time, time.monotonic)).run()
+
+
+def register(api: Api, proof: str, contact: Contact) -> SlotGranted | None:
+    """Exchange the proof for a token; None when the server stays away."""
+    while not contact.lost:
+        try:
+            return api.post("/v1/slots", SlotRequest(proof=proof), SlotGranted)
+        except Unavailable:
+            contact.failed()
+            time.sleep(_PAUSE_S)
+        except NotAllowed:
+            raise
+        except PiCloudError as error:
+            raise NotAllowed(error.message) from error
+    return None
+
+
+def read_proof(descriptor: int) -> str:
+    """The proof, from a descriptor that is closed after it."""
+    with os.fdopen(descriptor, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def forget_directory() -> None:
+    """Import nothing from the working directory, where jobs may write."""
+    if sys.path and sys.path[0] in ("", str(Path.cwd())):
+        del sys.path[0]
+
+
+def hold_standard_streams() -> None:
+    """Keep descriptors 0 to 2 in use, so that no socket takes their place."""
+    descriptor = 0
+    while descriptor <= _STDERR:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+
+
+def stop(*_: object) -> NoReturn:
+    """Handle a signal: the scheduler ends this slot."""
+    raise Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Blobs in a slot: what jobs need is fetched once and kept; what they make is uploaded."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.errors import BlobMissing, Unavailable
+from picloud_model.wire import BlobsMissing, BlobsNeeded, Content
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from picloud_worker.api import Api
+
+KEPT_BYTES: Final = 512 * 1024 * 1024
+
+
+class Blobs:
+    """A directory of blobs by digest; those used least recently make room.
+
+    Args:
+        directory: Where they lie; made if it is missing.
+        api: Where they come from.
+        most_bytes: Bytes kept when another one comes; one blob may be larger.
+    """
+
+    def __init__(self, directory: Path, api: Api, most_bytes: int = KEPT_BYTES) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._api = api
+        self._most = most_bytes
+
+    def path(self, digest: str) -> Path:
+        """Where a blob lies, after fetching it if need be.
+
+        Raises:
+            BlobMissing: When the server does not have it, or has other bytes.
+            Unavailable: When the server does not answer.
+        """
+        path = self._directory / digest
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            self._fetch(digest, path)
+        return path
+
+    def _fetch(self, digest: str, path: Path) -> None:
+        self._make_room()
+        partial = path.with_suffix(".part")
+        found = sha256()
+        with partial.open("wb") as file:
+            for piece in self._api.download(digest):
+                found.update(piece)
+                file.write(piece)
+        if found.hexdigest() != digest:
+            partial.unlink()
+            raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))
+        partial.rename(path)
+
+    def _make_room(self) -> None:
+        known = [(file.stat(), file) for file in self._directory.iterdir()]
+        total = sum(stat.st_size for stat, _ in known)
+        for stat, file in sorted(known, key=lambda pair: pair[0].st_mtime_ns):
+            if total <= self._most:
+                break
+            file.unlink()
+            total -= stat.st_size
+
+
+def upload(api: Api, data: bytes) -> Content:
+    """Make bytes a blob of the account, unless the server has them.
+
+    Raises:
+        Unavailable: When the server does not answer.
+        PiCloudError: When it refuses them.
+    """
+    digest = sha256(data).hexdigest()
+    answer = api.post("/v1/blobs/missing", BlobsNeeded(digests=[digest]), BlobsMissing)
+    for wanted in answer.uploads:
+        if wanted.digest != digest:
+            raise Unavailable("the server asks for a blob that was not offered")
+        api.upload(wanted.url, wanted.headers, data)
+    return Content(digest, len(data))

@@ -1,0 +1,213 @@
+"""The child: a process that runs user code, one job after the other, for one supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+import types
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import cloudpickle
+import msgspec
+from picloud_model.pack import Envelope
+
+from picloud_worker.board import Board
+from picloud_worker.claims import Claimant
+from picloud_worker.failure import KillSignalError
+from picloud_worker.frames import LENGTH, Done, Errand, frame
+from picloud_worker.leftovers import alone, leftovers
+from picloud_worker.running import Runner
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+    from types import FrameType
+
+WAKE: Final = b"w"
+"""The one word a child says to its supervisor: look into the pipe of results."""
+UNSEEN: Final = 32 * 1024
+"""Bytes of results after which the supervisor is woken even if more jobs are at hand."""
+FIRST: Final = 4096
+"""Bytes of a result written before the supervisor is woken for the rest."""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What ties a child to its supervisor: file descriptors, and its cell on the board."""
+
+    control: int
+    claims: int
+    results: int
+    board: Board
+    cell: int
+
+
+class Child:
+    """The main loop of a child: take an errand, claim and run its jobs, send how they ended."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._control = socket.socket(fileno=link.control)
+        self._claimant = Claimant(link.claims)
+        self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time)
+        self._errands = msgspec.msgpack.Decoder(Errand)
+        self._unseen = 0
+        self._modules = ""
+        self._main_process = True
+
+    def serve(self) -> None:
+        """Work until the supervisor hangs up."""
+        signal.signal(signal.SIGTERM, self._told_to_end)
+        os.register_at_fork(after_in_child=self._forked)
+        faulthandler.enable(2)
+        if sys.platform != "win32":
+            # Also for jobs that never return to the interpreter: their stack goes to stderr.
+            faulthandler.register(signal.SIGTERM, file=2, chain=True)
+        while (errand := self._receive()) is not None:
+            self._enter(errand.modules)
+            if not self._carry_out(errand):
+                return
+            self._wake()
+
+    def _carry_out(self, errand: Errand) -> bool:
+        """Run what can be claimed of an errand; False when this interpreter shall not go on."""
+        position = 0
+        board, cell = self._link.board, self._link.cell
+        for lease in errand.leases:
+            for job in lease.jobs:
+                if not self._claimant.claim(errand.generation):
+                    return True
+                started_at = time.time()
+                board.begin(cell, errand.generation, position, started_at)
+                ended = self._runner.run(lease, job, errand.files, started_at)
+                self._flush()
+                self._send(Done(errand.generation, position, ended))
+                if not alone() and self._left():
+                    return False
+                position += 1
+        return True
+
+    def _flush(self) -> None:
+        if not self._main_process:
+            os._exit(0)  # a fork made by the job came back out of its function: it is not us
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001, S110 - user code may have put anything there
+            pass
+
+    def _send(self, done: Done) -> None:
+        body = frame(done)
+        self._unseen += len(body)
+        if self._unseen > UNSEEN:
+            # The supervisor sees that a frame is not whole and then reads on as it comes.
+            self._write(body[:FIRST])
+            self._wake()
+            body = body[FIRST:]
+        self._write(body)
+
+    def _write(self, data: bytes) -> None:
+        written = os.write(self._link.results, data) if data else 0
+        while written < len(data):
+            written += os.write(self._link.results, memoryview(data)[written:])
+
+    def _left(self) -> bool:
+        """Whether something goes on running; it is named on stderr and ends with this process."""
+        self._wake()  # the result does not wait for what is just about to end
+        left = leftovers()
+        if left:
+            text = ", ".join(left)
+            line = f"picloud: left running when the job ended, and ended now: {text}\n"
+            with contextlib.suppress(OSError):
+                os.write(2, line.encode(errors="replace"))
+        return bool(left)
+
+    def _wake(self) -> None:
+        self._unseen = 0
+        # A full socket means that the supervisor has words to read: it will look.
+        with contextlib.suppress(BlockingIOError):
+            self._control.send(WAKE, socket.MSG_DONTWAIT)
+
+    def _receive(self) -> Errand | None:
+        head = self._exactly(LENGTH.size)
+        body = self._exactly(LENGTH.unpack(head)[0]) if head else None
+        return self._errands.decode(body) if body else None
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = self._control.recv(size)
+        if len(data) == size:
+            return data
+        parts = bytearray(data)
+        while 0 < len(parts) < size and data:
+            data = self._control.recv(min(size - len(parts), 1 << 20))
+            parts += data
+        return bytes(parts) if len(parts) == size else None
+
+    def _enter(self, modules: str) -> None:
+        """Make the modules of the bundle importable; a child keeps to the first one it is given."""
+        if modules and not self._modules:
+            self._modules = modules
+            sys.path.insert(0, modules)
+
+    def _told_to_end(self, _signum: int, _at: FrameType | None) -> None:
+        if self._runner.inside:
+            raise KillSignalError
+
+    def _forked(self) -> None:
+        """In a process forked by user code: let go of what belongs to the child alone."""
+        self._main_process = False
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._control.close()
+        for descriptor in (self._link.claims, self._link.results):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def become(link: Link, outputs: tuple[int, int], home: str) -> NoReturn:
+    """Turn a freshly forked process into a child and serve; never returns.
+
+    Args:
+        link: Its ties to the supervisor.
+        outputs: File descriptors that take stdout and stderr of user code.
+        home: Directory that user code finds itself in.
+    """
+    status = 1
+    try:
+        _take_standard_streams(outputs)
+        for descriptor in (link.control, link.claims, link.results):
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keywords
+        os.chdir(home)
+        sys.argv = [""]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        os.environ["PICLOUD_RUNNING"] = "1"
+        Child(link).serve()
+        status = 0
+    except BaseException:  # noqa: BLE001 - told to end between two jobs, or its pipes were taken
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _take_standard_streams(outputs: tuple[int, int]) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in zip((null, *outputs), range(3), strict=True):
+        os.dup2(source, target)
+        os.close(source)
+    sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115 - for ever
+    sys.stdout = sys.__stdout__ = _writer(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _writer(2)  # type: ignore[misc]
+
+
+def _writer(descriptor: int) -> TextIOWrapper:
+    return open(
+        descriptor,
+        "w",
+        encoding="utf-8",
+        errors="backslashreplace",
+        closefd=False,
+        buffering=1 if descriptor == 2 else -1,  # noqa: PLR2004 - stderr
+    )

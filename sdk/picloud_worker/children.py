@@ -1,0 +1,116 @@
+"""Children as the supervisor sees them: what it gives one, what comes back, how one is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from picloud_worker.claims import Claims
+from picloud_worker.frames import BrokenFrameError, Done, Errand, Frames, frame
+from picloud_worker.output import Output
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from picloud_worker.board import Begun
+    from picloud_worker.nursery import Nursery
+
+_CHUNK: Final = 256 * 1024
+_DONE: Final = msgspec.msgpack.Decoder(Done)
+
+
+class Child:
+    """One child process. It runs the code of one bundle; the first errand decides which."""
+
+    def __init__(self, nursery: Nursery, directory: Path) -> None:
+        self._nursery = nursery
+        self.control, theirs = socket.socketpair()
+        self.control.settimeout(0)
+        self._claims = Claims()
+        self.results, writer = os.pipe()
+        os.set_blocking(self.results, False)
+        self._frames = Frames()
+        self._unsent = bytearray()
+        self.outputs = (Output(directory), Output(directory))
+        self.bundle: str | None = None
+        self.generation = 0
+        self.hung_up = False
+        descriptors = (theirs.fileno(), self._claims.reader, writer)
+        self.cell = nursery.fork((*descriptors, *(output.descriptor for output in self.outputs)))
+        theirs.close()
+        os.close(writer)
+
+    def give(self, errand: Errand) -> None:
+        """Hand over jobs; none of an earlier errand may be open."""
+        self._claims.offer(sum(len(lease.jobs) for lease in errand.leases), errand.generation)
+        self._unsent += frame(errand)
+        self.push()
+
+    def push(self) -> None:
+        """Send on what the child has not taken yet."""
+        # A child that is gone is told by the nursery.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            while self._unsent:
+                del self._unsent[: self.control.send(self._unsent)]
+
+    @property
+    def pushing(self) -> bool:
+        """Whether there is more to send."""
+        return bool(self._unsent)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a result has arrived in part: the rest follows at once."""
+        return self._frames.partial
+
+    def take_back(self) -> int:
+        """Withdraw the jobs not begun; answers how many there were."""
+        return self._claims.take_back()
+
+    def begun(self) -> Begun | None:
+        """The job it began last."""
+        return self._nursery.board.begun(self.cell)
+
+    def collect(self) -> Iterator[Done]:
+        """Jobs that ended since the last time, in the order they ran; does not wait.
+
+        Raises:
+            BrokenFrameError: When what arrives is no result; such a child has to be ended.
+        """
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            while not self.hung_up:
+                self.hung_up = not self.control.recv(4096)
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.results, _CHUNK):
+                for body in self._frames.feed(data):
+                    try:
+                        yield _DONE.decode(body)
+                    except msgspec.MsgspecError as error:
+                        raise BrokenFrameError(str(error)) from error
+
+    def bound_output(self) -> None:
+        """Keep the files of its output small."""
+        for output in self.outputs:
+            output.bound()
+
+    def last_words(self) -> str:
+        """The end of what it wrote to stderr."""
+        return self.outputs[1].tail()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its process group."""
+        self._nursery.signal(self.cell, number)
+
+    def close(self) -> None:
+        """Let go of its files and sockets."""
+        self.control.close()
+        self._claims.close()
+        os.close(self.results)
+        for output in self.outputs:
+            output.close()

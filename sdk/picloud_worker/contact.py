@@ -1,0 +1,47 @@
+"""Contact: how long the server has been away, over all connections of this slot."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Contact:
+    """Counts from the first failure after the last answer.
+
+    Args:
+        grace_s: How long the server may be away, in seconds.
+        clock: Monotonic seconds.
+
+    >>> now = [0.0]
+    >>> contact = Contact(grace_s=30.0, clock=lambda: now[0])
+    >>> contact.failed()
+    >>> now[0] = 31.0
+    >>> contact.lost
+    True
+    """
+
+    def __init__(self, grace_s: float, clock: Callable[[], float]) -> None:
+        self._grace_s = grace_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._away_since: float | None = None
+
+    def answered(self) -> None:
+        """The server has answered."""
+        self._away_since = None
+
+    def failed(self) -> None:
+        """A request got no answer."""
+        with self._lock:
+            if self._away_since is None:
+                self._away_since = self._clock()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the server has been away for longer than this slot may wait."""
+        since = self._away_since
+        return since is not None and self._clock() - since > self._grace_s

@@ -1,0 +1,54 @@
+"""Dying together: no process of a slot outlives its supervisor, nor what a job started its child.
+
+Linux does it in the kernel (`prctl`); elsewhere the end of a socket has to do, which each process
+of a slot watches as well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_SET_PDEATHSIG: Final = 1
+_SET_DUMPABLE: Final = 4
+_SET_CHILD_SUBREAPER: Final = 36
+
+
+def die_with(parent: int, signum: int) -> None:
+    """Have the kernel send `signum` to this process when `parent` dies; end now if it has."""
+    _prctl(_SET_PDEATHSIG, signum)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, however they detached themselves."""
+    _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def hide_memory() -> None:
+    """Keep processes of the same user from reading this one's memory, and the token in it."""
+    _prctl(_SET_DUMPABLE, 0)
+
+
+def children() -> set[int]:
+    """Process ids of this process's children; empty where the system does not tell."""
+    me = os.getpid()
+    try:
+        return {int(pid) for pid in Path(f"/proc/{me}/task/{me}/children").read_text().split()}
+    except OSError:
+        return set()
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _libc().prctl(option, value, 0, 0, 0)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)

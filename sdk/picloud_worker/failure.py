@@ -1,0 +1,147 @@
+"""Failures: how an exception, an exit or a signal is told, without trusting what it says itself."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from typing import TYPE_CHECKING, Final
+
+import cloudpickle
+from picloud_model.job import Cause
+from picloud_model.pack import seal
+from picloud_model.wire import Failure, encode
+from tblib import pickling_support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+MOST_MESSAGE: Final = 4_000
+MOST_TRACEBACK: Final = 64_000
+MOST_PICKLED: Final = 64_000
+"""Bounds in characters and bytes: together they stay far below what travels inline."""
+
+
+class KillSignalError(BaseException):
+    """The job was told to end; raised inside user code so that its traceback shows where it was."""
+
+
+class RefusedError(Exception):
+    """A job that cannot run or whose result cannot be sent, for a reason outside user code."""
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.message = message
+
+
+def describe(error: BaseException) -> Failure:
+    """Tell why a job failed; never raises, whatever the exception does when it is asked.
+
+    >>> describe(SystemExit(3)).message
+    'the job called sys.exit(3)'
+    """
+    if isinstance(error, RefusedError):
+        why = error.__cause__
+        text = "" if why is None else formatted(why)
+        return bounded(Failure(cause=error.cause, message=error.message, traceback=text))
+    text = formatted(error)
+    if isinstance(error, KillSignalError):
+        return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=text))
+    if isinstance(error, SystemExit):
+        message = f"the job called sys.exit({said(error.code, repr)})"
+        return bounded(Failure(cause=Cause.EXIT, message=message, traceback=text))
+    name = type(error).__qualname__
+    words = said(error)
+    failure = Failure(
+        cause=Cause.EXCEPTION,
+        message=f"{name}: {words}" if words else name,
+        exception=name,
+        traceback=text,
+        pickled=_pickled(error),
+    )
+    return bounded(failure)
+
+
+def signalled(number: int, output: str) -> Failure:
+    """A process that a signal ended; `output` is the end of what it wrote to its stderr.
+
+    >>> signalled(11, "").message
+    'signal 11 (SIGSEGV)'
+    """
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = "unknown"
+    message = f"signal {number} ({name})"
+    return bounded(Failure(cause=Cause.SIGNAL, message=message, traceback=output))
+
+
+def exited(status: int, output: str) -> Failure:
+    """A process that ended by itself in the middle of a job."""
+    message = f"the process ended without a result (exit status {status})"
+    return bounded(Failure(cause=Cause.EXIT, message=message, traceback=output))
+
+
+def killed(output: str = "") -> Failure:
+    """A job that was killed before it began, or that did not end when it was told to."""
+    return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=output))
+
+
+def parcel(failure: Failure) -> bytes:
+    """A failure as it is reported."""
+    return seal(encode(failure))
+
+
+def bounded(failure: Failure) -> Failure:
+    """The failure with every part cut to what may travel inline; the message is one line."""
+    message = " ".join(failure.message.split()) if "\n" in failure.message else failure.message
+    text = failure.traceback
+    if len(text) > MOST_TRACEBACK:
+        half = MOST_TRACEBACK // 2
+        text = (
+            f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+        )
+    return Failure(
+        cause=failure.cause,
+        message=message[:MOST_MESSAGE],
+        exception=failure.exception[:MOST_MESSAGE],
+        traceback=text,
+        pickled=failure.pickled,
+    )
+
+
+def formatted(error: BaseException) -> str:
+    """The traceback in full, from the first frame of user code on."""
+    try:
+        return "".join(
+            traceback.format_exception(type(error), error, own_frames_removed(error.__traceback__))
+        )
+    except BaseException as trouble:  # noqa: BLE001 - a user's exception class runs its own code here
+        return f"{type(error).__qualname__} (its traceback failed: {type(trouble).__qualname__})\n"
+
+
+def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this package it begins with."""
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    return trace
+
+
+def said(value: object, how: Callable[[object], str] = str) -> str:
+    """What a user's object says of itself, or that it fails to."""
+    try:
+        return how(value)
+    except BaseException as trouble:  # noqa: BLE001 - str() and repr() of user classes
+        return f"<its text failed: {type(trouble).__qualname__}>"
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """A parcel of the exception with its traceback, or None where that cannot be had."""
+    try:
+        error = error.with_traceback(own_frames_removed(error.__traceback__))
+        pickling_support.install(error)
+        data: bytes = cloudpickle.dumps(error)
+    except BaseException:  # noqa: BLE001 - pickling runs user code, which may do anything
+        return None
+    return seal(data) if len(data) <= MOST_PICKLED else None

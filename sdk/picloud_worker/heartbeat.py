@@ -1,0 +1,115 @@
+"""The heartbeat: while a child is busy for long, a second connection names its job and listens.
+
+It is a long poll in a thread of its own, so that a kill reaches the slot at once and no kill waits
+for a report to leave.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.errors import NotAllowed, PiCloudError
+from picloud_model.wire import HeartbeatAnswer, HeartbeatRequest, Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_worker.api import Api
+    from picloud_worker.contact import Contact
+
+POLL_S: Final = 5.0
+_PAUSE_S: Final = 0.5
+
+Names = tuple[tuple[Held, ...], tuple[Held, ...]]
+NOTHING: Final[Names] = ((), ())
+"""Jobs that run, and jobs held beside them."""
+
+
+class Heartbeat:
+    """Names what runs until told otherwise; `answers` are there when `fileno` is readable."""
+
+    def __init__(self, api: Api, contact: Contact) -> None:
+        self._api = api
+        self._contact = contact
+        self._names: Names = NOTHING
+        self._polled: Names = NOTHING
+        self._changed = threading.Condition()
+        self._answers: queue.SimpleQueue[HeartbeatAnswer | NotAllowed] = queue.SimpleQueue()
+        self._bell, self._ringer = socket.socketpair()
+        self._ringer.settimeout(0)
+        self._bell.settimeout(0)
+        self._thread: threading.Thread | None = None
+
+    def fileno(self) -> int:
+        """Readable when there are answers."""
+        return self._bell.fileno()
+
+    def name(self, running: tuple[Held, ...], holding: tuple[Held, ...] = ()) -> None:
+        """Say what runs from now on; with nothing running and nothing held it falls silent."""
+        names = (running, holding)
+        if names == self._names:
+            return
+        with self._changed:
+            self._names = names
+            if names != NOTHING and self._polled not in (NOTHING, names):
+                self._api.interrupt()
+            self._changed.notify()
+        if self._thread is None and names != NOTHING:
+            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+            self._thread.start()
+
+    def answers(self) -> Iterator[HeartbeatAnswer]:
+        """What the server has said since the last time.
+
+        Raises:
+            NotAllowed: When it does not know this slot any more.
+        """
+        try:
+            self._bell.recv(4096)
+        except BlockingIOError:
+            return
+        while not self._answers.empty():
+            answer = self._answers.get()
+            if isinstance(answer, NotAllowed):
+                raise answer
+            yield answer
+
+    def _beat(self) -> None:
+        while True:
+            with self._changed:
+                self._polled = NOTHING
+                while self._names == NOTHING:
+                    self._changed.wait()
+                names = self._polled = self._names
+            try:
+                self._poll(names)
+            except NotAllowed as refused:
+                self._put(refused)
+                return
+            except PiCloudError:
+                if names == self._names:  # else we were interrupted to name something else
+                    self._contact.failed()
+                    self._pause()
+
+    def _poll(self, names: Names) -> None:
+        running, holding = names
+        request = HeartbeatRequest(running=list(running), holding=list(holding), wait_s=POLL_S)
+        answer = self._api.post("/v1/heartbeat", request, HeartbeatAnswer, POLL_S)
+        self._contact.answered()
+        if answer.kills or answer.lost or answer.exit:
+            self._put(answer)
+            self._pause()  # the same news would come again until they have been reported
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait(_PAUSE_S)
+
+    def _put(self, answer: HeartbeatAnswer | NotAllowed) -> None:
+        self._answers.put(answer)
+        try:
+            self._ringer.send(b"!")
+        except BlockingIOError:
+            return

@@ -1,0 +1,100 @@
+"""The nursery: the supervisor's side of the zygote. Asks for children and hears of their ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Self
+
+from picloud_worker import zygote
+from picloud_worker.board import CELLS, Board
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+class NurseryLostError(Exception):
+    """The zygote is gone: this slot cannot run anything any more."""
+
+
+class Nursery:
+    """Holds the zygote; leaving it ends the zygote and all its children."""
+
+    def __init__(self, line: socket.socket, board: Board) -> None:
+        self.board = board
+        self._line = line
+        self._news = bytearray()
+        self._taken: set[int] = set()
+
+    @classmethod
+    def start(cls, home: Path) -> Self:
+        """Fork the zygote: to be called before there are threads or secrets in this process.
+
+        Args:
+            home: Directory that children run in.
+        """
+        board = Board()
+        ours, theirs = socket.socketpair()
+        parent = os.getpid()
+        if os.fork() == 0:
+            ours.close()
+            zygote.become_zygote(theirs, parent, board, str(home))
+        theirs.close()
+        return cls(ours, board)
+
+    def fileno(self) -> int:
+        """Readable when a child has ended."""
+        return self._line.fileno()
+
+    def fork(self, descriptors: Sequence[int]) -> int:
+        """Ask for a child that gets these descriptors; answers its cell on the board.
+
+        Raises:
+            NurseryLostError: When there is no zygote.
+        """
+        cell = next(cell for cell in range(CELLS) if cell not in self._taken)
+        self.board.clear(cell)
+        self._send(zygote.REQUEST.pack(zygote.FORK, cell, 0), descriptors)
+        self._taken.add(cell)
+        return cell
+
+    def signal(self, cell: int, number: signal.Signals) -> None:
+        """Send a signal to a child and its process group; to one that ended it does nothing."""
+        self._send(zygote.REQUEST.pack(zygote.SIGNAL, cell, number), ())
+
+    def ended(self) -> Iterator[tuple[int, int]]:
+        """Cell and wait status of each child that ended since the last time; does not wait.
+
+        Raises:
+            NurseryLostError: When there is no zygote.
+        """
+        try:
+            data = self._line.recv(4096, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            raise NurseryLostError
+        self._news += data
+        while len(self._news) >= zygote.NEWS.size:
+            cell, status = zygote.NEWS.unpack_from(self._news)
+            del self._news[: zygote.NEWS.size]
+            self._taken.discard(cell)
+            yield cell, status
+
+    def close(self) -> None:
+        """End the zygote and every child, and wait until they are gone."""
+        self._line.close()
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+    def _send(self, request: bytes, descriptors: Sequence[int]) -> None:
+        try:
+            socket.send_fds(self._line, [request], descriptors)
+        except OSError as error:
+            raise NurseryLostError from error

@@ -1,0 +1,50 @@
+"""Settings of a worker: its command line, and the one place that reads its environment."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told at its start.
+
+    `proof_fd` is an inherited file descriptor from which the slot's proof is read to its end.
+    """
+
+    url: str
+    proof_fd: int
+    place: str
+    workdir: Path
+    crashpoint: str = ""
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read the command line and the environment.
+
+    Args:
+        arguments: Without the name of the program.
+        environment: Only `PICLOUD_CRASHPOINT` is read.
+
+    >>> read(["--url", "http://a", "--proof-fd", "3", "--place", "p"], {}).proof_fd
+    3
+    """
+    parser = argparse.ArgumentParser(prog="picloud_worker", description="Run jobs in one slot.")
+    parser.add_argument("--url", required=True, help="where the API listens")
+    parser.add_argument("--proof-fd", required=True, type=int, help="where to read the proof")
+    parser.add_argument("--place", required=True, help="name of this place, for messages")
+    parser.add_argument("--workdir", type=Path, help="writable directory (default: the current)")
+    given = parser.parse_args(arguments)
+    return Settings(
+        url=given.url,
+        proof_fd=given.proof_fd,
+        place=given.place,
+        workdir=(given.workdir or Path.cwd()).resolve(),
+        crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
+    )

@@ -1,0 +1,298 @@
+"""The supervisor: talks with the server and keeps a child at work. It never runs user code.
+
+One loop: give waiting jobs to the child, attend to it, tell the server. A request is due when the
+slot has nothing to do (it then reports and waits for the next lease at once), when results are
+50 ms old, or when jobs are to be handed back.
+"""
+
+from __future__ import annotations
+
+import selectors
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, RequestRefused, Unavailable
+from picloud_model.job import Cause, State
+from picloud_model.pack import Envelope
+from picloud_model.wire import Content, Ended, Failure, SlotGranted, WorkAnswer, WorkRequest
+
+from picloud_worker import blobs
+from picloud_worker.api import Api
+from picloud_worker.bundle import Bundles
+from picloud_worker.contact import Contact
+from picloud_worker.crashpoints import crashpoint
+from picloud_worker.failure import bounded, parcel
+from picloud_worker.heartbeat import Heartbeat
+from picloud_worker.lease import Holding
+from picloud_worker.nursery import NurseryLostError
+from picloud_worker.tending import FruitlessError, Provision, Tender
+
+if TYPE_CHECKING:
+    from picloud_model.wire import Held, Lease
+
+    from picloud_worker.lease import Draft
+    from picloud_worker.nursery import Nursery
+
+POLL_S: Final = 20.0
+"""How long the server holds a request for work."""
+REPORT_S: Final = 0.05
+"""Age at which results are reported while more of them come."""
+SLOW_S: Final = 0.2
+"""Age at which a running job is slow: what is behind it goes back, and the heartbeat begins."""
+TICK_S: Final = 0.025
+"""How often results are looked for while jobs follow each other."""
+REST_S: Final = 0.25
+"""How often the child is looked at while it is in a long job; it wakes us when that ends."""
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 1.0
+
+
+class Exit(IntEnum):
+    """Exit status of a worker."""
+
+    DONE = 0
+    """It has nothing to do here any more: idle, dismissed, or without a server."""
+    BROKEN = 1
+    """This machine cannot run jobs, or the worker has a fault."""
+
+
+class Stopped(BaseException):
+    """The scheduler ends this slot."""
+
+
+class Dismissed(Exception):
+    """The slot is over; `farewell` tells whether to say goodbye."""
+
+    def __init__(self, *, farewell: bool) -> None:
+        super().__init__()
+        self.farewell = farewell
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """What a granted slot works with."""
+
+    granted: SlotGranted
+    api: Api
+    contact: Contact
+    store: blobs.Blobs
+    bundles: Bundles
+    directory: Path
+    envelope: Envelope
+
+
+class Clocks(msgspec.Struct, frozen=True):
+    """Time: `wall` in seconds since the epoch, `monotonic` seconds from anywhere."""
+
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
+class Supervisor:
+    """Runs the jobs of one slot until there is no more to do."""
+
+    def __init__(self, slot: Slot, nursery: Nursery, clocks: Clocks) -> None:
+        self._slot = slot
+        self._clock = clocks.monotonic
+        self._holding = Holding(slot.envelope, clocks.wall)
+        self._tender = Tender(self._holding, nursery, slot.directory, self._clock)
+        self._beat = Heartbeat(slot.api.with_token(slot.granted.token), slot.contact)
+        self._tender.selector.register(self._beat, selectors.EVENT_READ)
+        self._worked_at = self._reported_at = self._retry_at = self._clock()
+        self._pause_s = _FIRST_PAUSE_S
+        self._resync = False
+
+    def run(self) -> Exit:
+        """Work until idle, dismissed or without a server; answers the exit status."""
+        try:
+            while True:
+                self._turn()
+        except Dismissed as dismissed:
+            if dismissed.farewell:
+                self._farewell()
+        except NotAllowed:
+            pass  # the server does not know this slot any more
+        except Stopped:
+            self._farewell()
+        except (NurseryLostError, FruitlessError) as trouble:
+            sys.stderr.write(f"picloud_worker: no child can run here: {trouble!r}\n")
+            self._farewell()
+            return Exit.BROKEN
+        return Exit.DONE
+
+    def _turn(self) -> None:
+        holding = self._holding
+        if holding.waiting and not holding.given and self._clock() >= self._retry_at:
+            self._give()
+        if not holding.idle or self._clock() < self._retry_at:
+            self._tender.attend(self._patience())
+            self._hear()
+            self._judge_head()
+        if self._due():
+            self._work()
+        if self._slot.contact.lost:
+            raise Dismissed(farewell=False)
+
+    def _give(self) -> None:
+        lease = self._holding.waiting[0]
+        try:
+            self._tender.give(lambda: self._provide(lease))
+        except Unavailable:
+            self._failed()
+        except (BlobMissing, RequestRefused) as error:
+            message = f"what the job needs cannot be had: {error.message}"
+            failure = bounded(Failure(cause=Cause.ENVIRONMENT, message=message))
+            self._holding.refuse(lease, failure)
+
+    def _provide(self, lease: Lease) -> Provision:
+        """Fetch what a lease names; the server hears meanwhile that the slot lives."""
+        wanted = [content.digest for content in _named(lease)]
+        if not wanted and not lease.bundle:
+            return Provision("", {})
+        self._beat.name((), tuple(self._holding.held()))
+        files = {digest: str(self._slot.store.path(digest)) for digest in wanted}
+        modules = str(self._slot.bundles.tree(lease.bundle)) if lease.bundle else ""
+        return Provision(modules, files)
+
+    def _patience(self) -> float:
+        """How long to wait for the child before there is something else to do."""
+        now = self._clock()
+        if self._holding.idle:
+            return self._retry_at - now
+        tick = TICK_S if len(self._holding.given) > 1 else REST_S
+        ends = [tick]
+        age = self._tender.head_age()
+        if age < SLOW_S:
+            ends.append(SLOW_S - age)
+        if self._holding.ended:
+            ends.append(max(self._reported_at + REPORT_S, self._retry_at) - now)
+        return min(ends)
+
+    def _hear(self) -> None:
+        for answer in self._beat.answers():
+            self._obey(answer.kills)
+            for held in answer.lost:
+                self._tender.lose(held)
+            if answer.exit:
+                raise Dismissed(farewell=False)
+
+    def _obey(self, kills: list[Held]) -> None:
+        for held in kills:
+            self._tender.kill(held)
+
+    def _judge_head(self) -> None:
+        """A job that has become slow is named by heartbeats, and holds up nobody else."""
+        if self._tender.head_age() < SLOW_S:
+            if not self._holding.given:
+                self._beat.name(())
+            return
+        entry = self._tender.running()
+        if entry is None:
+            self._beat.name((), tuple(self._holding.held()))
+            return
+        self._tender.take_back()
+        self._holding.hand_back()
+        self._beat.name((entry.held,))
+
+    def _due(self) -> bool:
+        now = self._clock()
+        if now < self._retry_at:
+            return False
+        holding = self._holding
+        fresh = now < self._reported_at + REPORT_S
+        return holding.idle or bool(holding.returned) or (bool(holding.ended) and not fresh)
+
+    def _work(self) -> None:
+        """Tell the server what happened, and ask for more when there is nothing left to do."""
+        granted, holding = self._slot.granted, self._holding
+        left = self._worked_at + granted.idle_s - self._clock()
+        try:
+            self._upload_large()
+            draft = holding.draft()
+            wants = holding.idle and draft.complete
+            if wants and left <= 0 and not draft.reports:
+                raise Dismissed(farewell=True)
+            if wants:
+                self._tender.check()
+            wait_s = min(POLL_S, max(0.0, left)) if wants else 0.0
+            answer = self._post(draft, lease=wants, wait_s=wait_s)
+        except Unavailable:
+            self._failed()
+            return
+        crashpoint("worker.reported")
+        self._reported_at = self._clock()
+        if draft.reports or answer.leases:
+            self._worked_at = self._clock()
+        if answer.leases:
+            crashpoint("worker.leased")
+            holding.take(answer.leases)
+        self._obey(answer.kills)
+        if answer.exit:
+            raise Dismissed(farewell=False)
+
+    def _post(
+        self, draft: Draft, *, lease: bool, wait_s: float, leaving: bool = False
+    ) -> WorkAnswer:
+        request = WorkRequest(
+            reports=draft.reports,
+            returned=draft.returned,
+            holding=self._holding.held() if self._resync or leaving else [],
+            lease=lease,
+            wait_s=wait_s,
+            resync=self._resync,
+            leaving=leaving,
+        )
+        self._resync = True  # until an answer arrives
+        answer = self._slot.api.post("/v1/work", request, WorkAnswer, wait_s)
+        self._resync = False
+        self._pause_s = _FIRST_PAUSE_S
+        self._slot.contact.answered()
+        self._holding.acknowledge(draft)
+        return answer
+
+    def _upload_large(self) -> None:
+        for at, ended in self._holding.large():
+            try:
+                content = blobs.upload(self._slot.api, ended.payload)
+            except (Unavailable, NotAllowed):
+                raise
+            except PiCloudError as error:
+                message = f"the result could not be stored: {error.message}"
+                failure = bounded(Failure(cause=Cause.PAYLOAD, message=message))
+                self._holding.settle(at, _failed(ended, failure))
+            else:
+                self._holding.settle(at, _stored(ended, content))
+
+    def _failed(self) -> None:
+        """The server is away: keep everything, and ask again a little later each time."""
+        self._slot.contact.failed()
+        self._retry_at = self._clock() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+    def _farewell(self) -> None:
+        """Give back what was not begun, and say that this slot ends; said once, heard or not."""
+        self._tender.take_back()
+        self._holding.hand_back()
+        try:
+            self._post(self._holding.draft(), lease=False, wait_s=0.0, leaving=True)
+        except PiCloudError:
+            return
+
+
+def _named(lease: Lease) -> list[Content]:
+    """The blobs a lease names."""
+    named = [lease.function] if lease.function.data is None else []
+    return [*named, lease.pack.content] if lease.pack is not None else named
+
+
+def _stored(ended: Ended, content: Content) -> Ended:
+    return msgspec.structs.replace(ended, payload=b"", blob=content)
+
+
+def _failed(ended: Ended, failure: Failure) -> Ended:
+    return msgspec.structs.replace(
+        ended, state=State.ERROR, cause=failure.cause, payload=parcel(failure)
+    )

@@ -1,0 +1,191 @@
+"""The zygote: a process that has imported what a child needs, and forks children on request.
+
+It is single-threaded and runs no user code, so that a fork is always safe and takes a millisecond.
+It is the parent of all children: it reaps them, and ends what their jobs left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import socket
+import struct
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from picloud_worker import dying
+from picloud_worker.child import Link, become
+
+if TYPE_CHECKING:
+    from picloud_worker.board import Board
+
+REQUEST: Final = struct.Struct("<cBi")
+"""Verb, cell, signal number."""
+NEWS: Final = struct.Struct("<Bi")
+"""Cell, wait status: a child has ended."""
+FORK: Final = b"f"
+SIGNAL: Final = b"s"
+DESCRIPTORS: Final = 5
+"""Sent along with FORK: control, claims, results, stdout, stderr."""
+NOT_FORKED: Final = 127 << 8
+"""Wait status of a child that could not be made."""
+
+
+class Zygote:
+    """The loop of the zygote."""
+
+    def __init__(self, supervisor: socket.socket, parent: int, board: Board, home: str) -> None:
+        self._supervisor = supervisor
+        self._parent = parent
+        self._board = board
+        self._home = home
+        self._cells: dict[int, int] = {}
+        self._open = True
+        self._woken = os.pipe()
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Fork, signal and reap until the supervisor is gone; then end everything."""
+        for descriptor in self._woken:
+            os.set_blocking(descriptor, False)
+        reader, writer = self._woken
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._selector.register(self._supervisor, selectors.EVENT_READ)
+        self._selector.register(reader, selectors.EVENT_READ)
+        while self._open or self._reap():
+            ready = self._selector.select(None if self._open else 0.1)
+            for key, _ in ready:
+                if key.fileobj is self._supervisor:
+                    self._hear()
+                else:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(reader, 4096)
+            if self._open and os.getppid() != self._parent:
+                self._close()
+            self._reap()
+
+    def _hear(self) -> None:
+        try:
+            request, descriptors, _, _ = socket.recv_fds(
+                self._supervisor, REQUEST.size, DESCRIPTORS
+            )
+        except OSError:
+            request, descriptors = b"", []
+        if len(request) < REQUEST.size:
+            self._close()
+            return
+        verb, cell, number = REQUEST.unpack(request)
+        if verb == FORK:
+            self._fork(cell, descriptors)
+        else:
+            for pid, held in self._cells.items():
+                if held == cell:
+                    _signal(pid, number)
+
+    def _close(self) -> None:
+        """The supervisor is gone: nothing of the slot stays."""
+        self._open = False
+        self._selector.unregister(self._supervisor)
+        for pid in self._cells:
+            _signal(pid, signal.SIGKILL)
+
+    def _fork(self, cell: int, descriptors: list[int]) -> None:
+        me = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            self._tell(cell, NOT_FORKED)
+            pid = -1
+        if pid == 0:
+            self._become_child(me, cell, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if pid > 0:
+            self._cells[pid] = cell
+
+    def _become_child(self, zygote: int, cell: int, descriptors: list[int]) -> NoReturn:
+        try:
+            os.setsid()
+            dying.die_with(zygote, signal.SIGKILL)
+            dying.adopt_orphans()
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._selector.close()
+            self._supervisor.close()
+            for descriptor in self._woken:
+                os.close(descriptor)
+            control, claims, results, *outputs = descriptors
+            link = Link(control, claims, results, self._board, cell)
+            become(link, (outputs[0], outputs[1]), self._home)
+        finally:
+            os._exit(1)
+
+    def _reap(self) -> bool:
+        """Wait for every process that ended; answers whether any is left."""
+        ended: list[tuple[int, int]] = []
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                if pid in self._cells:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
+                    ended.append((self._cells.pop(pid), status))
+        except ChildProcessError:
+            pass
+        # Orphans of a child that ended are ours now: they may not outlive its jobs.
+        left = dying.children()
+        for pid in left - self._cells.keys():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for cell, status in ended:
+            self._tell(cell, status)
+        return bool(left)
+
+    def _tell(self, cell: int, status: int) -> None:
+        with contextlib.suppress(OSError):
+            self._supervisor.send(NEWS.pack(cell, status))
+
+
+def _signal(pid: int, number: int) -> None:
+    """Signal a child that has not been reaped, and its group."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        os.kill(pid, number)  # forked just now, and not yet the leader of its group
+
+
+def become_zygote(supervisor: socket.socket, parent: int, board: Board, home: str) -> NoReturn:
+    """Turn a freshly forked process into the zygote and serve; never returns.
+
+    Args:
+        supervisor: Socket to the supervisor; every other descriptor from 3 on is closed.
+        parent: Process id of the supervisor.
+        board: Shared memory for the children.
+        home: Directory that children run in.
+    """
+    try:
+        keep = supervisor.fileno()
+        os.closerange(3, keep)
+        os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+        os.setsid()
+        # Not SIGKILL: the zygote has to end first what jobs have started.
+        signal.signal(signal.SIGTERM, _nothing)
+        signal.signal(signal.SIGCHLD, _nothing)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        dying.die_with(parent, signal.SIGTERM)
+        dying.adopt_orphans()
+        gc.collect()
+        gc.freeze()
+        Zygote(supervisor, parent, board, home).serve()
+    finally:
+        os._exit(0)
+
+
+def _nothing(*_: object) -> None:
+    """Handle a signal by waking up, which is all that is needed."""

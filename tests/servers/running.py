@@ -1,0 +1,24 @@
+"""Real servers for tests: context managers that yield a frozen value with what a client needs.
+
+Each server has free loopback ports and a directory of its own; nothing of it outlives its block.
+"""
+
+from tests.servers.process import MissingServerError, ServerProcess, binary
+from tests.servers.run_consul import Consul, consul
+from tests.servers.run_nomad import Nomad, nomad
+from tests.servers.run_vault import Vault, vault
+from tests.servers.run_versitygw import S3, versitygw
+
+__all__ = [
+    "S3",
+    "Consul",
+    "MissingServerError",
+    "Nomad",
+    "ServerProcess",
+    "Vault",
+    "binary",
+    "consul",
+    "nomad",
+    "vault",
+    "versitygw",
+]

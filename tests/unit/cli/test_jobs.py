@@ -1,0 +1,208 @@
+"""status, result, join and kill."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from picloud import exits
+from picloud_model.wire import Outcome
+
+from tests.unit.sdk.stand_in import StandIn, client_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_status_is_a_row_a_job(run: Callable[..., Any], server: StandIn) -> None:
+    """In a pipe: a header, then jid and status with a tab between."""
+    client_of(server).map(abs, [1, 2, 3])
+    server.done(2, None)
+
+    outcome = run("status", "3,1-2")
+
+    assert outcome.exit_code == exits.OK
+    assert outcome.stdout == "jid\tstatus\n3\tqueued\n1\tqueued\n2\tdone\n"
+    assert outcome.stderr == ""
+
+
+def test_status_as_json(run: Callable[..., Any], server: StandIn) -> None:
+    """One line of JSON, for programs."""
+    client_of(server).call(abs, 1)
+
+    assert json.loads(run("status", "1", "--json").stdout) == [{"jid": 1, "status": "queued"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1024, "1024\n"),
+        ("hello, world", "hello, world\n"),
+        ("ends\n", "ends\n"),
+        ([1, None, "ü"], '[1, null, "ü"]\n'),
+        (None, "null\n"),
+    ],
+)
+def test_a_result_is_text_or_json(
+    run: Callable[..., Any], server: StandIn, value: Any, shown: str
+) -> None:
+    """Strings are printed as they are, everything else as JSON."""
+    server.done(1, value)
+
+    outcome = run("result", "1")
+
+    assert outcome.exit_code == exits.OK
+    assert outcome.stdout == shown
+
+
+def test_several_results_say_whose_they_are(run: Callable[..., Any], server: StandIn) -> None:
+    """As the Primer shows it."""
+    server.done(1, 3)
+    server.done(2, "hello, world")
+
+    assert run("result", "1-2").stdout == (
+        "Result for jid 1:\n3\nResult for jid 2:\nhello, world\n"
+    )
+
+
+def test_results_as_json(run: Callable[..., Any], server: StandIn) -> None:
+    """One line of JSON for all of them."""
+    server.done(1, 3)
+    server.done(2, "x")
+
+    assert json.loads(run("result", "1-2", "--json").stdout) == [
+        {"jid": 1, "result": 3},
+        {"jid": 2, "result": "x"},
+    ]
+
+
+@pytest.mark.parametrize("value", [object, {1, 2}, float("nan"), {(1, 2): 3}])
+def test_a_result_that_is_no_json_is_told(
+    run: Callable[..., Any], server: StandIn, value: Any
+) -> None:
+    """The message says what it is and how to read it; nothing half-true is printed."""
+    server.done(7, value)
+
+    outcome = run("result", "7")
+
+    assert outcome.exit_code == exits.OTHER
+    assert outcome.stdout == ""
+    assert "no JSON" in outcome.stderr
+    assert "cloud.result(7)" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["result", "join"])
+def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: StandIn, command: str) -> None:
+    """One line on standard error, and the Primer's exit code."""
+    server.failed(8, ValueError("no"))
+
+    outcome = run(command, "8")
+
+    assert outcome.exit_code == exits.JOB_FAILED == 3
+    assert outcome.stdout == ""
+    assert outcome.stderr == "Job 8: ValueError: no\n"
+
+
+def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: StandIn) -> None:
+    """Whatever a job failed of."""
+    server.ended[8] = Outcome(8, "killed", 6)
+
+    assert run("join", "8").exit_code == exits.JOB_FAILED
+
+
+def test_debug_shows_the_traceback(
+    run: Callable[..., Any], server: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The remote traceback and ours, where somebody asks for them."""
+    server.failed(8, ValueError("no"))
+
+    outcome = run("--debug", "result", "8")
+
+    assert outcome.exit_code == exits.JOB_FAILED
+    assert "Traceback" in outcome.stderr
+
+
+def test_errors_can_be_ignored(run: Callable[..., Any], server: StandIn) -> None:
+    """A failed job's result is null then."""
+    server.failed(1, ValueError("no"))
+
+    outcome = run("result", "-i", "1")
+
+    assert (outcome.exit_code, outcome.stdout) == (exits.OK, "null\n")
+
+
+@pytest.mark.parametrize("command", ["result", "join"])
+def test_too_late_exits_with_4(run: Callable[..., Any], server: StandIn, command: str) -> None:
+    """A timeout has an exit code of its own."""
+    outcome = run(command, "1-2", "-t", "0")
+
+    assert outcome.exit_code == exits.TIMEOUT
+    assert "2 of 2 jobs are unfinished" in outcome.stderr
+
+
+def test_join_says_nothing(run: Callable[..., Any], server: StandIn) -> None:
+    """No data, no output."""
+    server.done(1, None)
+
+    outcome = run("join", "1")
+
+    assert (outcome.exit_code, outcome.output) == (exits.OK, "")
+
+
+def test_kill_names_jobs_or_all(run: Callable[..., Any], server: StandIn) -> None:
+    """Either of them; what happened is told on standard error."""
+    assert "3 unfinished jobs" in run("kill", "7,9-10").stderr
+    run("kill", "--all")
+
+    assert server.killed == [[(7, 7), (9, 10)], None]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("kill",),
+        ("kill", "7", "--all"),
+        ("status",),
+        ("status", "x"),
+        ("status", "2-1"),
+        ("status", "0"),
+        ("status", "1,"),
+        ("status", "1-9999999999"),
+        ("result", "1", "-t", "-1"),
+        ("result", "1", "-t", "soon"),
+        ("nothing",),
+    ],
+)
+def test_a_senseless_command_line_exits_with_2(
+    run: Callable[..., Any], server: StandIn, arguments: tuple[Any, ...]
+) -> None:
+    """The server is not asked."""
+    outcome = run(*arguments)
+
+    assert outcome.exit_code == exits.USAGE
+    assert outcome.stdout == ""
+    assert "Traceback" not in outcome.stderr
+    assert server.sent == []
+
+
+def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: StandIn) -> None:
+    """The server's sentence, in one line."""
+    outcome = run("status", "9")
+
+    assert outcome.exit_code == exits.OTHER
+    assert outcome.stderr == "There is no job 9 in your account.\n"
+
+
+def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: StandIn) -> None:
+    """Control characters in a job's message are dropped."""
+    server.failed(1, ValueError("\x1b]0;title\x07red\x1b[31m\u202e"))
+
+    assert run("result", "1").stderr == "Job 1: ValueError: ]0;titlered[31m\n"
+
+
+def test_data_in_a_pipe_is_untouched(run: Callable[..., Any], server: StandIn) -> None:
+    """What a program reads is what the job returned."""
+    server.done(1, "\x1b[31mred")
+
+    assert run("result", "1").stdout == "\x1b[31mred\n"

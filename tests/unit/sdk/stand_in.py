@@ -1,0 +1,191 @@
+"""A server in this process, as the SDK's transport sees one, and what tests need around it."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cloud.client import Client
+from cloud.configuration import Config
+from cloud.exchange import NoAnswer, Reply, Sent
+from cloud.packing import Packer
+from cloud.transport import Pauses, Place, Transport
+from picloud_model import errors, pack, ranges, wire
+from picloud_model.job import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLACE = Place("http://stand-in", "pk_12ab_secret")
+
+
+class StandIn:
+    """Keeps batches and blobs in dictionaries; jobs end when a test says so.
+
+    `faults` are consumed one a request: None lets it pass, a Reply answers instead, "before" loses
+    the request and "after" its answer.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self.batches: dict[str, wire.SubmitRequest] = {}
+        self.first: dict[str, int] = {}
+        self.bytes_of: dict[str, bytes] = {}
+        self.staged: dict[str, list[wire.PackPart]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.ended: dict[int, wire.Outcome] = {}
+        self.killed: list[Any] = []
+        self.faults: list[Any] = []
+        self.most_outcomes = 10_000
+        self.on_wait: Callable[[wire.WaitRequest], None] = lambda _: None
+        self.next_jid = 1
+
+    def exchange(self, sent: Sent) -> Reply:
+        """Answer as the real one would."""
+        self.sent.append(sent)
+        fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, Reply):
+            return fault
+        if fault == "before":
+            raise NoAnswer("Connection refused")
+        try:
+            reply = Reply(200, {}, self._answer(sent))
+        except errors.PiCloudError as error:
+            reply = problem(error)
+        if fault == "after":
+            raise NoAnswer("Connection reset by peer")
+        return reply
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def paths(self) -> list[str]:
+        """What was asked for, in order."""
+        return [f"{sent.method} {sent.url}" for sent in self.sent]
+
+    def parcels(self, submit_id: str) -> list[bytes]:
+        """The arguments of a batch, in order."""
+        parts = [*self.staged.get(submit_id, []), *self.batches[submit_id].parts]
+        packs = [part.content.data or self.blobs[part.content.digest] for part in parts]
+        return [held[at] for held in map(pack.Pack, packs) for at in range(len(held))]
+
+    def batch(self) -> wire.SubmitRequest:
+        """The only batch there is."""
+        (found,) = self.batches.values()
+        return found
+
+    def arguments(self) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """What the jobs of the only batch are called with."""
+        parcels = self.parcels(self.batch().submit_id)
+        return [pickle.loads(pack.unseal(parcel)) for parcel in parcels]
+
+    def _answer(self, sent: Sent) -> bytes:
+        if sent.method == "PUT":
+            data = sent.body or b""
+            assert sent.url == f"/v1/blobs/{sha256(data).hexdigest()}"
+            self.blobs[sha256(data).hexdigest()] = data
+            return b""
+        if sent.method == "GET":
+            return self.blobs[sent.url.rpartition("/")[2]]
+        handler = getattr(self, "_" + sent.url.removeprefix("/v1/").replace("/", "_"))
+        return wire.encode(handler(sent.body))
+
+    def _jobs(self, body: bytes) -> wire.Submitted:
+        request = wire.decode(body, wire.SubmitRequest)
+        self._check(request)
+        name = request.submit_id
+        if self.bytes_of.setdefault(name, body) != body:
+            raise errors.SubmitChanged
+        if name not in self.batches:
+            self.batches[name] = request
+            self.first[name] = self.next_jid
+            self.next_jid += request.count
+        return wire.Submitted(first=self.first[name], count=request.count)
+
+    def _check(self, request: wire.SubmitRequest) -> None:
+        named = [request.function, *(part.content for part in request.parts)]
+        wanted = [each.digest for each in named if each.data is None]
+        wanted += [request.bundle] if request.bundle else []
+        lacking = [digest for digest in wanted if digest not in self.blobs]
+        if lacking:
+            raise errors.BlobMissing(digests=tuple(lacking))
+
+    def _jobs_staged(self, body: bytes) -> wire.Answer:
+        request = wire.decode(body, wire.StageRequest)
+        known = self.staged.setdefault(request.submit_id, [])
+        known.extend(part for part in request.parts if part not in known)
+        return wire.Answer()
+
+    def _jobs_status(self, body: bytes) -> wire.Statuses:
+        request = wire.decode(body, wire.JobsRequest)
+        runs = []
+        for jid in ranges.expand(request.jids or []):
+            if not 1 <= jid < self.next_jid:
+                raise errors.JobNotFound(f"There is no job {jid} in your account.")
+            said = self.ended[jid].status if jid in self.ended else "queued"
+            runs.append(wire.StatusRun(jid, jid, said))
+        return wire.Statuses(runs=runs)
+
+    def _jobs_wait(self, body: bytes) -> wire.Outcomes:
+        request = wire.decode(body, wire.WaitRequest)
+        self.on_wait(request)
+        found = [self.ended[jid] for jid in ranges.expand(request.jids) if jid in self.ended]
+        return wire.Outcomes(outcomes=found[: self.most_outcomes], envelopes=[Packer().envelope])
+
+    def _jobs_kill(self, body: bytes) -> wire.Killed:
+        request = wire.decode(body, wire.JobsRequest)
+        self.killed.append(request.jids)
+        return wire.Killed(count=ranges.count(request.jids or []))
+
+    def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
+        asked = wire.decode(body, wire.BlobsNeeded).digests
+        lacking = [digest for digest in asked if digest not in self.blobs]
+        return wire.BlobsMissing(
+            uploads=[wire.Upload(digest, f"/v1/blobs/{digest}") for digest in lacking]
+        )
+
+    def _blobs(self, body: bytes) -> wire.Stored:
+        sent = wire.decode(body, wire.BlobsSent).blobs
+        named = {sha256(blob).hexdigest(): blob for blob in sent}
+        self.blobs.update(named)
+        return wire.Stored(digests=list(named))
+
+    def _blobs_read(self, body: bytes) -> wire.BlobsRead:
+        asked = wire.decode(body, wire.BlobsAsked).digests
+        return wire.BlobsRead(blobs=[self.blobs[digest] for digest in asked])
+
+    def done(self, jid: int, value: Any) -> None:
+        """Let a job end with a result."""
+        self.ended[jid] = wire.Outcome(jid, "done", 0, result_parcel(value))
+
+    def failed(self, jid: int, error: Exception) -> None:
+        """Let a job end with an exception of its function."""
+        told = wire.Failure(
+            cause=Cause.EXCEPTION,
+            message=f"{type(error).__name__}: {error}",
+            traceback="".join(traceback.format_exception(error)),
+            pickled=result_parcel(error),
+        )
+        parcel = pack.seal(wire.encode(told))
+        self.ended[jid] = wire.Outcome(jid, "error", Cause.EXCEPTION, parcel)
+
+
+def result_parcel(value: Any) -> bytes:
+    """A parcel as a worker makes it of a result."""
+    return pack.seal(pickle.dumps(value))
+
+
+def problem(error: errors.PiCloudError, status: int = 422) -> Reply:
+    """The answer that tells of an error."""
+    digests = list(getattr(error, "digests", ()))
+    body = wire.Problem(code=error.code, message=error.message, digests=digests)
+    return Reply(status, {"Content-Type": wire.MSGPACK}, wire.encode(body))
+
+
+def client_of(server: StandIn, config: Config | None = None) -> Client:
+    """A client that talks to the stand-in and never pauses."""
+    settings = config or Config()
+    pauses = Pauses(sleep=lambda _: None, chance=lambda: 0.5)
+    return Client(PLACE, settings, Transport(PLACE, settings, server, pauses))

@@ -1,0 +1,309 @@
+"""A stand-in for the API that speaks the wire to one slot and lets a test see and steer it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import defaultdict, deque
+from contextlib import suppress
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+import msgspec
+from picloud_model import pack, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+HERE = pack.Envelope.here(cloudpickle.__version__)
+SHORT_POLL_S = 0.5
+
+
+class Given(msgspec.Struct):
+    """A batch as submitted; `free` are indexes that no slot holds."""
+
+    lease: wire.Lease
+    size: int
+    arguments: list[bytes]
+    free: deque[int]
+    attempts: list[int]
+
+
+class FakeApi:
+    """Holds batches, gives leases of `size` jobs, and keeps every request it saw."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.requests: list[tuple[str, Any]] = []
+        self.batches: dict[str, Given] = {}
+        self.ended: dict[tuple[str, int], wire.Ended] = {}
+        self.held: dict[tuple[str, int], int] = {}
+        self.kills: list[wire.Held] = []
+        self.lost: list[wire.Held] = []
+        self.blobs: dict[str, bytes] = {}
+        self.presigned: dict[str, str] = {}
+        self.granted = wire.SlotGranted(slot=1, token="t" * 20, account="a", idle_s=60.0)
+        self.refuse_slots = False
+        self.faults = 0
+        self.drop_answers = 0
+        self.exit = False
+        self.port = 0
+        self._server: ThreadingHTTPServer | None = None
+        self._next_jid = 1
+
+    # --- steering ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen; on the same port as before if there was one."""
+        api = self
+
+        class Handler(_Handler):
+            fake = api
+
+        self._server = _Server(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Hang up on everybody and refuse connections."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.hang_up()
+            self._server.server_close()
+            self._server = None
+
+    def submit(self, function: Callable[..., Any], arguments: Iterable[Any] = ((),), **more: Any) -> str:
+        """Queue a batch; `arguments` are tuples of positional arguments, `size` jobs a lease."""
+        size = more.pop("size", 1000)
+        module = sys.modules.get(getattr(function, "__module__", ""))
+        if module is not None and module.__name__.startswith("tests."):
+            cloudpickle.register_pickle_by_value(module)
+        raw = cloudpickle.dumps(function) if callable(function) else function
+        parcels = [pack.seal(cloudpickle.dumps((args, {}))) for args in arguments]
+        batch = f"{self._next_jid:032x}"
+        lease = wire.Lease(
+            batch=batch,
+            first=self._next_jid,
+            envelope=more.pop("envelope", HERE),
+            function=more.pop("content", None)
+            or wire.Content(sha256(raw).hexdigest(), len(raw), pack.seal(raw)),
+            function_name="f",
+            bundle=more.pop("bundle", ""),
+            options=wire.Options(),
+            jobs=[],
+            pack=more.pop("pack", None),
+        )
+        with self.changed:
+            self._next_jid += len(parcels)
+            indexes = range(len(parcels))
+            self.batches[batch] = Given(lease, size, parcels, deque(indexes), [0] * len(parcels))
+            self.changed.notify_all()
+        return batch
+
+    def store(self, data: bytes) -> str:
+        """Hold a blob."""
+        digest = sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return digest
+
+    def kill(self, batch: str, index: int) -> None:
+        """Ask for the end of a job that is held."""
+        with self.changed:
+            self.kills.append(wire.Held(batch, index, self.held[batch, index]))
+            self.changed.notify_all()
+
+    def lose(self, batch: str, index: int) -> None:
+        """Tell the slot that a job is not its any more."""
+        with self.changed:
+            self.lost.append(wire.Held(batch, index, self.held.pop((batch, index))))
+            self.changed.notify_all()
+
+    # --- seeing -----------------------------------------------------------------------------
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+        """Wait until a condition holds; looked at after every request."""
+        deadline = time.monotonic() + timeout_s
+        with self.changed:
+            while not (found := condition()):
+                if not self.changed.wait(min(0.05, deadline - time.monotonic())):
+                    assert time.monotonic() < deadline, "the condition never held"
+            return found
+
+    def outcome(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.Ended:
+        """How a job ended, waiting for it."""
+        ended: wire.Ended = self.until(lambda: self.ended.get((batch, index)), timeout_s)
+        return ended
+
+    def result(self, batch: str, index: int = 0) -> Any:
+        """What a job returned, waiting for it."""
+        ended = self.outcome(batch, index)
+        payload = self.blobs[ended.blob.digest] if ended.blob else ended.payload
+        assert ended.state == 5, self.failure(batch, index)
+        return cloudpickle.loads(pack.unseal(payload))
+
+    def failure(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.Failure:
+        """Why a job failed, waiting for it."""
+        ended = self.outcome(batch, index, timeout_s)
+        return wire.decode(bytes(pack.unseal(ended.payload)), wire.Failure)
+
+    def seen(self, path: str) -> list[Any]:
+        """The requests to a path."""
+        return [body for where, body in list(self.requests) if where == path]
+
+    # --- answering --------------------------------------------------------------------------
+
+    def answer(self, path: str, body: bytes) -> tuple[int, Any]:
+        """Status and body for a request."""
+        if self.faults:
+            self.faults -= 1
+            return 503, wire.Problem(code="unavailable", message="not now")
+        if self.refuse_slots:
+            return 403, wire.Problem(code="slot.refused", message="who are you?")
+        kind, handle = _POSTS[path]
+        request: Any = wire.decode(body, kind)
+        with self.changed:
+            self.requests.append((path, request))
+            answer = handle(self, request)
+            self.changed.notify_all()
+        return 200, answer
+
+    def _slots(self, _: wire.SlotRequest) -> wire.SlotGranted:
+        return self.granted
+
+    def _work(self, request: wire.WorkRequest) -> wire.WorkAnswer:
+        for report in request.reports:
+            for ended in report.ended:
+                if self.held.get((report.batch, ended.index)) == ended.attempt:
+                    del self.held[report.batch, ended.index]
+                    self.ended[report.batch, ended.index] = ended
+        gone = list(request.returned)
+        if request.resync or request.leaving:
+            kept = {(held.batch, held.index) for held in request.holding}
+            gone += [wire.Held(*key, self.held[key]) for key in self.held if key not in kept]
+        for held in gone:
+            if self.held.pop((held.batch, held.index), None) is not None:
+                self.batches[held.batch].free.appendleft(held.index)
+        self.changed.notify_all()
+        deadline = time.monotonic() + min(request.wait_s, SHORT_POLL_S)
+        leases = self._leases() if request.lease else []
+        while request.lease and not leases and not self.exit and time.monotonic() < deadline:
+            self.changed.wait(deadline - time.monotonic())
+            leases = self._leases()
+        kills, self.kills = self.kills, []
+        return wire.WorkAnswer(leases=leases, kills=kills, exit=self.exit)
+
+    def _leases(self) -> list[wire.Lease]:
+        for batch, given in self.batches.items():
+            jobs = []
+            while given.free and len(jobs) < given.size:
+                index = given.free.popleft()
+                given.attempts[index] += 1
+                self.held[batch, index] = given.attempts[index]
+                parcel = b"" if given.lease.pack else given.arguments[index]
+                jobs.append(wire.LeasedJob(index, given.attempts[index], parcel))
+            if jobs:
+                return [msgspec.structs.replace(given.lease, jobs=jobs)]
+        return []
+
+    def _heartbeat(self, request: wire.HeartbeatRequest) -> wire.HeartbeatAnswer:
+        deadline = time.monotonic() + min(request.wait_s, SHORT_POLL_S)
+        while not self.kills and not self.lost and time.monotonic() < deadline:
+            self.changed.wait(deadline - time.monotonic())
+        kills, self.kills = self.kills, []
+        lost, self.lost = self.lost, []
+        return wire.HeartbeatAnswer(kills=kills, lost=lost, exit=self.exit)
+
+    def _read(self, request: wire.BlobsAsked) -> wire.BlobsRead:
+        return wire.BlobsRead(blobs=[self.blobs[digest] for digest in request.digests])
+
+    def _missing(self, request: wire.BlobsNeeded) -> wire.BlobsMissing:
+        missing = [digest for digest in request.digests if digest not in self.blobs]
+        return wire.BlobsMissing(
+            uploads=[
+                wire.Upload(digest, self.presigned.get("put", f"/v1/blobs/{digest}"), {"x-a": "b"})
+                for digest in missing
+            ]
+        )
+
+
+_POSTS: dict[str, tuple[Any, Callable[[FakeApi, Any], Any]]] = {
+    "/v1/slots": (wire.SlotRequest, FakeApi._slots),
+    "/v1/work": (wire.WorkRequest, FakeApi._work),
+    "/v1/heartbeat": (wire.HeartbeatRequest, FakeApi._heartbeat),
+    "/v1/blobs/read": (wire.BlobsAsked, FakeApi._read),
+    "/v1/blobs/missing": (wire.BlobsNeeded, FakeApi._missing),
+}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, *given: Any) -> None:
+        self._connections: set[Any] = set()
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(2)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that are killed are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    fake: FakeApi
+
+    def do_POST(self) -> None:
+        status, answer = self.fake.answer(self.path, self._body())
+        if self.fake.drop_answers and self.path == "/v1/work":
+            self.fake.drop_answers -= 1
+            self.close_connection = True
+            return
+        self._send(status, wire.encode(answer))
+
+    def do_GET(self) -> None:
+        digest = self.path.rpartition("/")[2]
+        self.fake.requests.append((self.path, dict(self.headers)))
+        if self.path.startswith("/v1/") and "get" in self.fake.presigned:
+            self.send_response(307)
+            self.send_header("location", self.fake.presigned["get"] + digest)
+            self.send_header("content-length", "0")
+            self.end_headers()
+        elif digest in self.fake.blobs:
+            self._send(200, self.fake.blobs[digest])
+        else:
+            self._send(404, wire.encode(wire.Problem(code="blob.missing", message="no such blob")))
+
+    def do_PUT(self) -> None:
+        self.fake.requests.append((self.path, dict(self.headers)))
+        self.fake.store(self._body())
+        self._send(200, b"")
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["content-length"]))
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
