@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from contextlib import suppress
@@ -16,7 +17,7 @@ from picloud_api.resources.job import JobResource
 from picloud_api.resources.slot import SlotResource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from picloud_api.settings import Settings
 
@@ -42,6 +43,12 @@ class Lifetime:
         await self._server.reconcile.start()
         _tell_ready(self._settings, self._url, self._server.key)
 
+    def answer_waiting(self) -> None:
+        """Answer every long poll with what there is, so that the server can stop at once."""
+        if self._server is not None:
+            self._server.context.watchers.close()
+            self._server.context.sessions.close()
+
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Stop the slots, which belong to this stack, then give everything back."""
         del scope, event
@@ -50,18 +57,28 @@ class Lifetime:
         await self._server.reconcile.stop()
         await self._server.jobs.stop()
         ports = self._server.ports
-        for burst in {presence.burst for presence in await ports.scheduler.presences()}:
-            await ports.scheduler.stop(burst)
+        bursts = {presence.burst for presence in await ports.scheduler.presences()}
+        await asyncio.gather(*(ports.scheduler.stop(burst) for burst in bursts))
         for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
             await port.close()
 
 
-def create_app(settings: Settings, url: str) -> App:
+class Application:
     """The ASGI application of a server that will be reached at `url`."""
-    app: App = falcon.asgi.App()
-    errors.register(app)
-    app.add_middleware(Lifetime(app, settings, url))
-    return app
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self._app: App = falcon.asgi.App()
+        errors.register(self._app)
+        self._lifetime = Lifetime(self._app, settings, url)
+        self._app.add_middleware(self._lifetime)
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+        """Serve one request or the life cycle."""
+        return self._app(scope, receive, send)
+
+    def answer_waiting(self) -> None:
+        """Answer every long poll: the server is about to stop."""
+        self._lifetime.answer_waiting()
 
 
 def add_routes(app: App, server: wiring.Server) -> None:

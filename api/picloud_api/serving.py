@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -12,11 +14,15 @@ import threading
 from typing import TYPE_CHECKING
 
 import structlog
+import uvicorn
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from picloud_model.errors import PiCloudError
 from uvicorn_worker import UvicornWorker
 
-from picloud_api.app import App, create_app
+from picloud_api.app import Application
 from picloud_api.crashpoints import arm
+from picloud_api.wiring import check_free
 
 if TYPE_CHECKING:
     from picloud_api.settings import Settings
@@ -24,6 +30,17 @@ if TYPE_CHECKING:
 STOP_S = 2
 """How long requests may take to end when the server stops."""
 _PR_SET_PDEATHSIG = 1
+
+
+class Stoppable(uvicorn.Server):
+    """Uvicorn that lets the application answer its long polls before it waits for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, end what is under way, take the application down."""
+        application = self.config.app
+        if isinstance(application, Application):
+            application.answer_waiting()
+        await super().shutdown(sockets)
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
@@ -37,7 +54,16 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": STOP_S,
         "server_header": False,
+        "interface": "asgi3",
     }
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        server = Stoppable(config=self.config)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 class Served(BaseApplication):  # type: ignore[misc]
@@ -56,7 +82,8 @@ class Served(BaseApplication):  # type: ignore[misc]
             "workers": 1,
             "worker_class": f"{__name__}.Worker",
             "timeout": 60,
-            "graceful_timeout": STOP_S,
+            # Requests get STOP_S to end, then slots as much: gunicorn must outwait both.
+            "graceful_timeout": 4 * STOP_S,
             "loglevel": self._settings.log_level,
             "control_socket_disable": True,
             "worker_tmp_dir": None,
@@ -66,9 +93,9 @@ class Served(BaseApplication):  # type: ignore[misc]
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
-    def load(self) -> App:
+    def load(self) -> Application:
         """The application, in the worker."""
-        return create_app(self._settings, self._url)
+        return Application(self._settings, self._url)
 
     def _forked(self) -> None:
         die_with_parent()
@@ -90,10 +117,20 @@ class Served(BaseApplication):  # type: ignore[misc]
 def serve(settings: Settings) -> None:
     """Listen and serve until a signal ends the process."""
     _set_up_logging(settings.log_level)
+    master = os.getpid()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
-    Served(settings, listener, f"http://{host}:{port}").run()
+    try:
+        # Here, as a worker of gunicorn's that cannot start ends with words of gunicorn's.
+        asyncio.run(check_free(settings))
+    except PiCloudError as error:
+        sys.exit(error.message)
+    try:
+        Served(settings, listener, f"http://{host}:{port}").run()
+    finally:
+        if settings.discard and os.getpid() == master:
+            shutil.rmtree(settings.data, ignore_errors=True)
 
 
 def die_with_parent() -> None:

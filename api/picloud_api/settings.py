@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
+"""Of the server's environment, what slots get too; everything else may hold secrets."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How one server is to run. `_s` are seconds; descriptors are -1 where not given."""
 
@@ -24,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     owner_fd: int
     synchronous: str
     idle_s: float
+    discard: bool
+    slot_environment: dict[str, str]
     crashpoint: str
     log_level: str
 
@@ -49,6 +55,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         default="NORMAL",
         help="NORMAL survives any crash of processes, FULL power loss too",
     )
+    parser.add_argument("--discard", action="store_true", help="remove the data when it stops")
     parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
     parser.add_argument("--owner-fd", type=int, default=-1, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
@@ -61,6 +68,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         owner_fd=chosen.owner_fd,
         synchronous=chosen.synchronous,
         idle_s=chosen.idle,
+        discard=chosen.discard,
+        slot_environment={name: environment[name] for name in _PASSED_ON if name in environment},
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
         log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
     )

@@ -28,13 +28,16 @@ from picloud_api.usecases.leasing import Leasing
 from picloud_api.usecases.placement import Placement
 from picloud_api.usecases.reconcile import Reconcile
 from picloud_api.usecases.slot import Slots
-from picloud_api.usecases.submit import Submit, pool_of
+from picloud_api.usecases.submit import Submit
 from picloud_api.usecases.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from picloud_api.settings import Settings
+
+
+_STATE = "state.sqlite"
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -50,6 +53,7 @@ class Server(msgspec.Struct, frozen=True):
     """Everything the resources and the life cycle need."""
 
     ports: Ports
+    context: Context
     commits: Commits
     accounts: Accounts
     submit: Submit
@@ -62,15 +66,30 @@ class Server(msgspec.Struct, frozen=True):
     key: str
 
 
+async def check_free(settings: Settings) -> None:
+    """Refuse a data directory that another server uses or that cannot be read.
+
+    Raises:
+        Unavailable: Saying which, and what to do.
+    """
+    await SqliteState(settings.data / _STATE).close()
+
+
 async def embedded(settings: Settings, url: str) -> Ports:
     """The embedded stack's adapters, all below the data directory."""
     secrets = FileSecrets(settings.data / "secrets")
     signing_key = await secrets.get_or_create("signing/proof", _fresh)
     return Ports(
-        SqliteState(settings.data / "state.sqlite", synchronous=settings.synchronous),
+        SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
         DirectoryBlobs(settings.data / "blobs"),
         secrets,
-        LocalScheduler(settings.data, url, signing_key=signing_key, slots=settings.slots),
+        LocalScheduler(
+            settings.data,
+            url,
+            signing_key=signing_key,
+            slots=settings.slots,
+            environment=settings.slot_environment,
+        ),
     )
 
 
@@ -86,6 +105,7 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
     by_name = {name: getattr(ports, name) for name in ports.__struct_fields__}
     return Server(
         ports=ports,
+        context=context,
         commits=commits,
         accounts=accounts,
         submit=Submit(commits, ports.blobs, clock),

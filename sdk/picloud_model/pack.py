@@ -111,7 +111,7 @@ class Pack:
     def __init__(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         head = len(_MAGIC) + _COUNT.size
-        if view[: len(_MAGIC)] != _MAGIC or len(view) < head:
+        if bytes(view[: len(_MAGIC)]) != _MAGIC or len(view) < head:
             message = "This is no pack: it begins with other bytes."
             raise RequestRefused(message, field="packs")
         (items,) = _COUNT.unpack(view[len(_MAGIC) : head])

@@ -20,15 +20,21 @@ from picloud_worker.blobs import Blobs
 from picloud_worker.bundle import Bundles
 from picloud_worker.contact import Contact
 from picloud_worker.nursery import Nursery
-from picloud_worker.supervisor import Clocks, Exit, Slot, Stopped, Supervisor
+from picloud_worker.supervisor import Clocks, Exit, Slot, Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from picloud_worker.settings import Settings
 
 REGISTER_S: Final = 30.0
 """How long the server may be away when the worker starts."""
 _PAUSE_S: Final = 0.2
 _STDERR: Final = 2
+
+
+class Stopped(BaseException):
+    """The slot is ended while it registers."""
 
 
 def main() -> Exit:
@@ -41,8 +47,7 @@ def main() -> Exit:
     home.mkdir(parents=True, exist_ok=True)
     nursery = Nursery.start(home)
     dying.hide_memory()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    on_end(stop)
     try:
         return work(told, nursery)
     except Stopped:
@@ -75,7 +80,9 @@ def work(told: Settings, nursery: Nursery) -> Exit:
         directory=told.workdir,
         envelope=Envelope.here(cloudpickle.__version__),
     )
-    return Supervisor(slot, nursery, Clocks(time.time, time.monotonic)).run()
+    supervisor = Supervisor(slot, nursery, Clocks(time.time, time.monotonic))
+    on_end(lambda *_: supervisor.stop())
+    return supervisor.run()
 
 
 def register(api: Api, proof: str, contact: Contact) -> SlotGranted | None:
@@ -113,8 +120,14 @@ def hold_standard_streams() -> None:
     os.close(descriptor)
 
 
+def on_end(handler: Callable[..., None]) -> None:
+    """Choose what happens when the scheduler, or a person at a terminal, ends this slot."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
 def stop(*_: object) -> NoReturn:
-    """Handle a signal: the scheduler ends this slot."""
+    """Handle such a signal while there is nothing yet to give back."""
     raise Stopped
 
 

@@ -1,9 +1,9 @@
 """The API as a slot sees it: requests in, answers out, and every failure as one of three kinds.
 
 `Unavailable` means ask again, `NotAllowed` that this slot is no more, anything else that the
-request was wrong. Responses are read by http.client; requests are written as one piece, since two
-cost a second packet and a second wake-up of the server. Not urllib3: its import takes 70 ms and
-each request twice the time.
+request was wrong. A request is written as one piece, since two cost a second packet and a second
+wake-up of the server. Not urllib3: its import takes 70 ms, and a request ten times as long.
+Presigned URLs, which are rare and lead to other servers, are left to http.client.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ from picloud_model.errors import (
     every_error,
 )
 
+from picloud_worker.reply import Reply
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from io import BufferedReader
     from urllib.parse import SplitResult
 
 Body = TypeVar("Body")
@@ -49,6 +52,7 @@ class Api:
         self._url = urlsplit(url)
         self._token = token
         self._socket: socket.socket | None = None
+        self._stream: BufferedReader | None = None
 
     def with_token(self, token: str) -> Api:
         """Another connection to the same API, with a slot's token."""
@@ -69,7 +73,7 @@ class Api:
             PiCloudError: When the request was refused.
         """
         response = self._request("POST", path, wire.encode(body), wait_s)
-        data = _read(response)
+        data = self._read(response)
         if response.status >= http.client.BAD_REQUEST:
             raise _error(response.status, data)
         try:
@@ -85,14 +89,14 @@ class Api:
             Unavailable: As `post`.
         """
         response = self._request("GET", f"/v1/blobs/{digest}", None, 0.0)
-        location = response.getheader("location")
+        location = response.headers.get("location")
         if response.status in _REDIRECTS and location:
-            _read(response)
+            self._read(response)
             yield from _elsewhere(location)
-            return
-        if response.status >= http.client.BAD_REQUEST:
-            raise _error(response.status, _read(response))
-        yield from _pieces(response)
+        elif response.status >= http.client.BAD_REQUEST:
+            raise _error(response.status, self._read(response))
+        else:
+            yield from self._pieces(response)
 
     def upload(self, url: str, headers: Mapping[str, str], data: bytes) -> None:
         """PUT bytes to a path of the API, or to a presigned URL.
@@ -105,7 +109,7 @@ class Api:
             status, answer = _put_elsewhere(url, headers, data)
         else:
             response = self._request("PUT", url, data, 0.0, headers)
-            status, answer = response.status, _read(response)
+            status, answer = response.status, self._read(response)
         if status >= http.client.BAD_REQUEST:
             raise _error(status, answer)
 
@@ -118,8 +122,10 @@ class Api:
 
     def close(self) -> None:
         """Hang up."""
-        connected, self._socket = self._socket, None
-        if connected is not None:
+        connected, stream = self._socket, self._stream
+        self._socket = self._stream = None
+        if connected is not None and stream is not None:
+            stream.close()
             connected.close()
 
     def _request(
@@ -129,7 +135,7 @@ class Api:
         body: bytes | None,
         wait_s: float,
         headers: Mapping[str, str] | None = None,
-    ) -> http.client.HTTPResponse:
+    ) -> Reply:
         lines = {
             "host": self._url.netloc,
             "authorization": f"Bearer {self._token}",
@@ -141,24 +147,44 @@ class Api:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
         text = f"{verb} {self._url.path.rstrip('/')}{path} HTTP/1.1\r\n{head}\r\n"
         try:
-            connected = self._connected()
+            connected, stream = self._connected()
             connected.settimeout(wait_s + ANSWER_S)
             connected.sendall(text.encode("latin-1") + (body or b""))
-            response = http.client.HTTPResponse(connected, method=verb)
-            response.begin()
-        except (OSError, http.client.HTTPException) as error:
+            return Reply(stream)
+        except (OSError, ValueError) as error:
             self.close()
             raise Unavailable(f"no answer from {self._url.netloc}: {error!r}") from error
-        if response.will_close:
-            self._socket = None
-        return response
 
-    def _connected(self) -> socket.socket:
-        if self._socket is not None and select.select([self._socket], [], [], 0)[0]:
+    def _pieces(self, response: Reply) -> Iterator[bytes]:
+        complete = False
+        try:
+            yield from response.pieces()
+            complete = not response.closing
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"a download broke off: {error!r}") from error
+        finally:
+            if not complete:
+                self.close()
+
+    def _read(self, response: Reply) -> bytes:
+        try:
+            data = response.read()
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Unavailable(f"an answer broke off: {error!r}") from error
+        if response.closing:
+            self.close()
+        return data
+
+    def _connected(self) -> tuple[socket.socket, BufferedReader]:
+        connected, stream = self._socket, self._stream
+        if connected is not None and stream is not None:
+            if not select.select([connected], [], [], 0)[0]:
+                return connected, stream
             self.close()  # the server has hung up meanwhile
-        if self._socket is None:
-            self._socket = _connect(self._url)
-        return self._socket
+        self._socket = connected = _connect(self._url)
+        self._stream = stream = connected.makefile("rb")
+        return connected, stream
 
 
 def _connect(url: SplitResult) -> socket.socket:
@@ -226,13 +252,6 @@ def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
             yield piece
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(f"a download broke off: {error!r}") from error
-
-
-def _read(response: http.client.HTTPResponse) -> bytes:
-    try:
-        return response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"an answer broke off: {error!r}") from error
 
 
 def _error(status: int, data: bytes) -> PiCloudError:

@@ -109,6 +109,10 @@ class Heartbeat:
 
     def _put(self, answer: HeartbeatAnswer | NotAllowed) -> None:
         self._answers.put(answer)
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake whoever waits for `fileno`."""
         try:
             self._ringer.send(b"!")
         except BlockingIOError:

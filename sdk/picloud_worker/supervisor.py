@@ -60,10 +60,6 @@ class Exit(IntEnum):
     """This machine cannot run jobs, or the worker has a fault."""
 
 
-class Stopped(BaseException):
-    """The scheduler ends this slot."""
-
-
 class Dismissed(Exception):
     """The slot is over; `farewell` tells whether to say goodbye."""
 
@@ -104,19 +100,25 @@ class Supervisor:
         self._worked_at = self._reported_at = self._retry_at = self._clock()
         self._pause_s = _FIRST_PAUSE_S
         self._resync = False
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End soon: for signal handlers, so it only leaves a note and wakes the loop."""
+        self._stopping = True
+        self._slot.api.interrupt()
+        self._beat.ring()
 
     def run(self) -> Exit:
         """Work until idle, dismissed or without a server; answers the exit status."""
         try:
-            while True:
+            while not self._stopping:
                 self._turn()
+            self._farewell()
         except Dismissed as dismissed:
             if dismissed.farewell:
                 self._farewell()
         except NotAllowed:
             pass  # the server does not know this slot any more
-        except Stopped:
-            self._farewell()
         except (NurseryLostError, FruitlessError) as trouble:
             sys.stderr.write(f"picloud_worker: no child can run here: {trouble!r}\n")
             self._farewell()
@@ -273,11 +275,16 @@ class Supervisor:
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def _farewell(self) -> None:
-        """Give back what was not begun, and say that this slot ends; said once, heard or not."""
+        """Give back what was not begun, and say that this slot ends; said once, heard or not.
+
+        With a job running that would be a lie: it is charged for the loss of its slot, which the
+        scheduler tells.
+        """
         self._tender.take_back()
         self._holding.hand_back()
+        leaving = self._holding.idle
         try:
-            self._post(self._holding.draft(), lease=False, wait_s=0.0, leaving=True)
+            self._post(self._holding.draft(), lease=False, wait_s=0.0, leaving=leaving)
         except PiCloudError:
             return
 

@@ -130,6 +130,7 @@ class Tender:
 
     def take_back(self) -> None:
         """Take from the child what it has not begun; it waits here again."""
+        self._collect()
         self._holding.take_back(self._child.take_back())
 
     def kill(self, held: Held) -> None:
@@ -154,7 +155,6 @@ class Tender:
         """The job if a child has begun it; after this, whatever is not begun waits here."""
         if not any(entry.held == held for entry in self._holding.given):
             return None
-        self._collect()
         self.take_back()
         head = self._holding.given[0] if self._holding.given else None
         return head if head is not None and head.held == held else None

@@ -1,5 +1,13 @@
 """What contract tests of several files share."""
 
+from tests.contract.blob_adapters import blob_site, blobs  # noqa: F401 - fixtures
+from tests.contract.scheduler_adapters import (  # noqa: F401 - fixtures
+    local,
+    local_site,
+    scheduler,
+    slot_site,
+)
+from tests.contract.secret_adapters import secret_site, secrets  # noqa: F401 - fixtures
 from tests.contract.state_adapters import (  # noqa: F401 - fixtures
     consul_server,
     consul_site,

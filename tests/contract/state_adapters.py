@@ -28,10 +28,13 @@ LONGEST_KEY = "k" * 512
 class StateSite(Protocol):
     """Where the state of one test lies; it can be sent to another process."""
 
-    #: Seconds after which the lock of a dead holder is surely free, for a time to live of 20 s.
-    lock_ends_s: float
-    #: How many random histories its speed allows to compare with a model.
-    examples: int
+    @property
+    def lock_ends_s(self) -> float:
+        """Seconds after which a dead holder's lock is surely free, if it was to live for 20 s."""
+
+    @property
+    def examples(self) -> int:
+        """How many random histories its speed allows to compare with a model."""
 
     def open(self) -> StatePort:
         """A port as a process makes it that has just begun."""

@@ -33,6 +33,7 @@ class Listener(http.server.ThreadingHTTPServer):
         self.connections = 0
         self.status = 200
         self.body = b"{}"
+        self.headers: dict[str, str] = {}
 
     @property
     def address(self) -> str:
@@ -59,6 +60,8 @@ class Answering(http.server.BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.send_header("X-Consul-Index", "5")
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(self.server.body)
 
@@ -143,6 +146,22 @@ def test_answers_that_are_no_answer(
     assert TOKEN not in refused.value.message
 
 
+def test_keys_we_may_not_read_are_not_missing_keys(
+    gateway: ConsulGateway, listener: Listener
+) -> None:
+    """Where Consul leaves out what the token may not read, nothing is taken to be not there."""
+    listener.body = b"[]"
+    listener.headers = {"X-Consul-Results-Filtered-By-ACLs": "true"}
+    with pytest.raises(Unavailable, match="refuses our token"):
+        gateway.keys("key")
+    with pytest.raises(Unavailable, match="refuses our token"):
+        gateway.wait("key", 0, 0.0)
+
+    listener.body, listener.headers = b'{"Results": [], "Errors": null}', {}
+    with pytest.raises(Unavailable, match="refuses our token"):
+        gateway.transact([Step(Verb.GET, "key")])
+
+
 def test_a_session_that_has_ended_is_told_apart(gateway: ConsulGateway, listener: Listener) -> None:
     """Only then is a lock lost."""
     listener.status = 404
@@ -192,21 +211,41 @@ def test_an_awkward_prefix_is_refused(prefix: str) -> None:
         ConsulState(ConsulAccess(), prefix=prefix)
 
 
+@pytest.fixture
+def direct(consul_server: running.Consul) -> Iterator[ConsulGateway]:
+    """A gateway to a real Consul, given as a URL."""
+    opened = ConsulGateway(ConsulAccess(consul_server.address), 1)
+    yield opened
+    opened.close()
+
+
 async def test_a_session_ended_by_an_operator_loses_the_lock(
-    consul_server: running.Consul,
+    consul_server: running.Consul, direct: ConsulGateway
 ) -> None:
     """`held` asks Consul, so that it knows before any time is over; releasing does nothing then."""
-    access = ConsulAccess(f"http://{consul_server.host}:{consul_server.port}")
-    state = ConsulState(access, prefix="operator/")
+    state = ConsulState(ConsulAccess(consul_server.address), prefix="operator/")
     lock = await state.lock("cleaning", 20.0)
     assert lock is not None
-    gateway = ConsulGateway(access, 1)
-    (found,) = gateway.transact([Step(Verb.GET, "operator/lock/cleaning")])
+    (found,) = direct.transact([Step(Verb.GET, "operator/lock/cleaning")])
 
-    gateway.end(found.session)
+    direct.end(found.session)
 
     assert not await lock.held()
     await lock.release()
     assert await state.lock("cleaning", 20.0) is not None
     await state.close()
-    gateway.close()
+
+
+async def test_a_released_lock_leaves_no_key(
+    consul_server: running.Consul, direct: ConsulGateway
+) -> None:
+    """Names of locks do not pile up in Consul."""
+    state = ConsulState(ConsulAccess(consul_server.address), prefix="tidy/")
+    lock = await state.lock("cleaning", 20.0)
+    assert lock is not None
+    assert direct.keys("tidy/") == ["tidy/lock/cleaning"]
+
+    await lock.release()
+
+    assert direct.keys("tidy/") == []
+    await state.close()

@@ -66,7 +66,7 @@ class Beside(RuleBasedStateMachine):
         }[wish.expect]
         if wish.kind is Put:
             return Put(wish.key, wish.value, expect)
-        return wish.kind(wish.key, expect)
+        return (Delete if wish.kind is Delete else Check)(wish.key, expect)
 
     @rule(wished=wishes)
     def commit(self, wished: list[Wish]) -> None:

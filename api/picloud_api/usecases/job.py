@@ -94,7 +94,7 @@ class Jobs:
             if final:
                 deadline = min(deadline, self._clock() + GATHER_S)
             left = deadline - self._clock()
-            if left <= 0 or not await wait_for_event(event, left):
+            if left <= 0 or self._watchers.closed or not await wait_for_event(event, left):
                 return
 
     async def _final(self, wanted: Sequence[Piece]) -> int:

@@ -55,6 +55,8 @@ class Sessions:
     def __init__(self) -> None:
         self._slots: dict[int, Session] = {}
         self._idle: dict[Pool, deque[Session]] = {}
+        self.closed = False
+        """Whether the server stops: no slot is to wait any longer."""
 
     def get(self, number: int) -> Session | None:
         """A slot's session, or None."""
@@ -74,6 +76,12 @@ class Sessions:
     def all(self) -> list[Session]:
         """Every session."""
         return list(self._slots.values())
+
+    def close(self) -> None:
+        """The server stops: slots that wait are answered with nothing."""
+        self.closed = True
+        for session in self.all():
+            session.tell()
 
     def count(self, pool: Pool) -> int:
         """How many slots of a pool are live."""

@@ -26,6 +26,8 @@ class Watchers:
 
     def __init__(self) -> None:
         self._events: dict[str, set[asyncio.Event]] = {}
+        self.closed = False
+        """Whether the server stops: nobody is to wait any longer."""
 
     def add(self, batches: Iterable[str], event: asyncio.Event) -> None:
         """Set `event` whenever jobs of one of these batches become final."""
@@ -45,6 +47,11 @@ class Watchers:
         """Jobs of a batch became final."""
         for event in self._events.get(batch, ()):
             event.set()
+
+    def close(self) -> None:
+        """The server stops: whoever waits is answered with what there is."""
+        self.closed = True
+        self.wake_all()
 
     def wake_all(self) -> None:
         """Anything may have changed."""

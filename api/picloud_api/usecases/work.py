@@ -85,6 +85,8 @@ class Work:
     async def _wait(self, session: Session, request: WorkRequest) -> list[Lease]:
         deadline = self._clock() + request.wait_s
         while (left := deadline - self._clock()) > 0 and not session.kills:
+            if self._sessions.closed:
+                break
             # Waiting begins before the look, so that no job can come unseen between the two.
             with self._sessions.waiting(session) as waiting:
                 leases = await self._commits.run(lambda draft: self._leasing.plan(draft, session))

@@ -25,6 +25,7 @@ STEPS: Final = 128
 """Most steps Consul takes in a transaction."""
 _DEFAULT_PORT: Final = 8500
 _OK: Final = 200
+_FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 _TOO_LARGE: Final = 413
 
@@ -143,11 +144,17 @@ class ConsulGateway:
                 headers=self._client.prepare_headers(),
             )
         if answer.code == _OK:
-            return [result.kv for result in _DECODER.decode(answer.body).results or ()]
+            found = [result.kv for result in _DECODER.decode(answer.body).results or ()]
+            # What the token may not read Consul leaves out without a word, as if it was not there.
+            if len(found) < sum(step.verb is Verb.GET for step in steps):
+                raise self._refused("it may not read these keys")
+            return found
         if answer.code == _TOO_LARGE:
             raise TooLarge(f"Consul takes no transaction of {len(body)} bytes; split it")
         if answer.code == _CONFLICT:
             raise StepsFailed(self._failed(steps, _DECODER.decode(answer.body).errors or ()))
+        if answer.code == _FORBIDDEN:
+            raise self._refused(answer.body)
         raise self._unavailable(f"{answer.code} {answer.body}")
 
     def keys(self, prefix: str) -> list[str]:
@@ -221,9 +228,15 @@ class ConsulGateway:
     def _failed(self, steps: Sequence[Step], errors: Sequence[_Error]) -> list[Step]:
         for error in errors:
             step = steps[error.op_index]
-            if step.verb in (Verb.SET, Verb.DELETE, Verb.GET) or "ermission denied" in error.what:
+            if "ermission denied" in error.what:
+                raise self._refused(error.what)
+            if step.verb in (Verb.SET, Verb.DELETE, Verb.GET):
                 raise self._unavailable(error.what)
         return [steps[error.op_index] for error in errors]
+
+    def _refused(self, why: str) -> Unavailable:
+        advice = "check that it is valid, and its policy"
+        return Unavailable(f"Consul at {self._address} refuses our token; {advice} ({why})")
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"Consul at {self._address} cannot answer now, try again: {why}")
@@ -236,8 +249,7 @@ class ConsulGateway:
         except NoSuchThing:
             raise
         except (ACLDisabled, ACLPermissionDenied) as error:
-            why = f"it refuses our token, check its policy and that it is valid ({error})"
-            raise self._unavailable(why) from error
+            raise self._refused(str(error)) from error
         except (ConsulException, urllib3.exceptions.HTTPError) as error:
             raise self._unavailable(str(error)) from error
 

@@ -19,6 +19,7 @@ _CONNECT_S: Final = 3.0
 _ANSWER_S: Final = 15.0
 """Longest time without a byte of an answer; no question is held open for nearly as long."""
 _HTTP_ERROR: Final = 400
+_FORBIDDEN: Final = 403
 
 
 class Transport(HTTPClient):  # type: ignore[misc] # py-consul is not typed
@@ -92,6 +93,9 @@ class Transport(HTTPClient):  # type: ignore[misc] # py-consul is not typed
             redirect=False,
             timeout=urllib3.Timeout(connect=_CONNECT_S, read=_ANSWER_S),
         )
+        # A list without what the token may not read is no answer to anything asked here.
+        if answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true":
+            return Response(_FORBIDDEN, answer.headers, "it may not read all of these keys")
         # What goes wrong is told as text, what goes well is decoded from bytes.
         body = answer.data.decode(errors="replace") if answer.status >= _HTTP_ERROR else answer.data
         return Response(answer.status, answer.headers, body)

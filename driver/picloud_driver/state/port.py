@@ -74,7 +74,7 @@ class Lock(ABC):
 class StatePort(ABC):
     """What a state store promises. Each sentence here is a contract test.
 
-    Keys are ASCII, at most 512 characters, ordered as bytes. Values are bytes, empty ones included.
+    Keys are ASCII, 1 to 512 characters, ordered as bytes. Values are bytes, empty ones included.
     Every method raises `Unavailable` when the store cannot answer, and then a commit may or may not
     have happened: the caller repeats it, as versions make a repeat harmless or a `Conflict`.
     """
@@ -121,7 +121,8 @@ class StatePort(ABC):
             timeout_s: Longest time to wait, in seconds.
 
         Returns:
-            A moment to pass next time; equal to `after` when nothing happened in time.
+            A moment to pass next time; equal to `after` when nothing happened in time. While no key
+            at all lies under the prefix it may answer early, for changes elsewhere.
         """
 
     @abstractmethod

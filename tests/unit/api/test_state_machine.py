@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from picloud_api.store import layout
 from picloud_model import wire
 from picloud_model.job import FINAL, MAX_LOSSES, UNDER_LEASE, State, may_move
 from picloud_model.page import PAGE_JOBS
-from tests.unit.api.world import ACCOUNT, World, ended
 
-from picloud_api.store import layout
+from tests.unit.api.world import ACCOUNT, World, ended
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from picloud_model.page import Page
-
     from picloud_api.usecases.sessions import Session
+    from picloud_model.page import Page
 
 REACHABLE = {
     (before, after)
@@ -68,7 +67,11 @@ class JobStates(RuleBasedStateMachine):
         self._loop.close()
         self._root.cleanup()
 
-    @rule(count=st.sampled_from([1, 2, 7, 1003]), function=st.sampled_from("fg"), once=st.booleans())
+    @rule(
+        count=st.sampled_from([1, 2, 7, 1003]),
+        function=st.sampled_from("fg"),
+        once=st.booleans(),
+    )
     def submit(self, count: int, function: str, once: bool) -> None:
         request = self.world.request(count, function=function, restartable=not once)
         jids = self.run(self.world.send(request))
@@ -108,9 +111,7 @@ class JobStates(RuleBasedStateMachine):
     def hand_back(self, data: st.DataObject) -> None:
         session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
         returned = [
-            wire.Held(lease.batch, job.index, job.attempt)
-            for lease in leases
-            for job in lease.jobs
+            wire.Held(lease.batch, job.index, job.attempt) for lease in leases for job in lease.jobs
         ]
         self.run(self.world.work(session, returned=returned, lease=False))
         leases.clear()

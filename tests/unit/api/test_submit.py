@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
+
 from tests.unit.api.world import ACCOUNT
 
 if TYPE_CHECKING:

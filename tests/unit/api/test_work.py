@@ -9,6 +9,7 @@ import pytest
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, SlotRefused
 from picloud_model.job import Cause, State
+
 from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A server without sockets: real usecases over a real SQLite file, with a scheduler that only notes.
+"""A server without sockets: real usecases over real SQLite, with a scheduler that only notes.
 
 Slots are played by the tests: they register, lease and report as the worker would.
 """
@@ -13,6 +13,7 @@ from picloud_api import wiring
 from picloud_api.settings import Settings
 from picloud_api.store import layout
 from picloud_api.usecases.sessions import Session
+from picloud_api.usecases.submit import pool_of
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secrets.file import FileSecrets
@@ -88,7 +89,8 @@ class World:
         """Build the server over what lies in the directory, as after a start."""
         settings = Settings(
             data=self.root, host="", port=0, slots=2, ready_fd=-1, owner_fd=-1,
-            synchronous="NORMAL", idle_s=60, crashpoint="", log_level="warning",
+            synchronous="NORMAL", idle_s=60, discard=False, slot_environment={}, crashpoint="",
+            log_level="warning",
         )  # fmt: skip
         ports = wiring.Ports(
             SqliteState(self.root / "state.sqlite"),
@@ -141,7 +143,7 @@ class World:
         taken = {session.slot.place for session in self.server.slots.sessions.all()}
         free = [place for place in self.scheduler.places if place not in taken]
         if not free:
-            pool = wiring.pool_of(ACCOUNT, wire.Options())
+            pool = pool_of(ACCOUNT, wire.Options())
             await self.scheduler.start(Burst(f"pc-{uuid.uuid4().hex}", pool, 1))
             free = [list(self.scheduler.places)[-1]]
         granted = await self.server.slots.register(free[0])

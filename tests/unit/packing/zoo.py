@@ -1,7 +1,7 @@
 """Every kind of function a main program can hold: run as a script, typed in, read, imported."""
 
 # Written as users write, not as this project does:
-# ruff: noqa: ANN001, ANN002, ANN201, ANN204, ANN205, ANN206, D102, D103, PLC0415, PLW0108
+# ruff: noqa: ANN001, ANN002, ANN201, ANN204, ANN205, ANN206, D103, PLW0108
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, disallow-incomplete-defs=False
 
 import dataclasses

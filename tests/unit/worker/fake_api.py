@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,12 +75,13 @@ class FakeApi:
             self._server.server_close()
             self._server = None
 
-    def submit(self, function: Callable[..., Any], arguments: Iterable[Any] = ((),), **more: Any) -> str:
+    def submit(
+        self, function: Callable[..., Any], arguments: Iterable[Any] = ((),), **more: Any
+    ) -> str:
         """Queue a batch; `arguments` are tuples of positional arguments, `size` jobs a lease."""
         size = more.pop("size", 1000)
-        module = sys.modules.get(getattr(function, "__module__", ""))
-        if module is not None and module.__name__.startswith("tests."):
-            cloudpickle.register_pickle_by_value(module)
+        for name in [name for name in sys.modules if name.startswith("tests.unit.worker.")]:
+            cloudpickle.register_pickle_by_value(sys.modules[name])
         raw = cloudpickle.dumps(function) if callable(function) else function
         parcels = [pack.seal(cloudpickle.dumps((args, {}))) for args in arguments]
         batch = f"{self._next_jid:032x}"

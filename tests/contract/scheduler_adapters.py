@@ -1,85 +1,28 @@
-"""Places where scheduler tests run slots, and a look at those slots from outside."""
+"""Where scheduler tests run slots: a new adapter joins by a class like `Local`."""
 
 import asyncio
 import contextlib
-import json
 import multiprocessing
 import os
 import signal
 import sys
-import time
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import jwt
-from picloud_driver.scheduler import Burst, SchedulerPort
+import pytest
+from picloud_driver.scheduler import Burst, Pool, SchedulerPort, SlotEnd
 from picloud_driver.scheduler.local import LocalScheduler
 
-from tests.contract.deadline import DEADLINE_S, POLL_S, until
+from tests.contract.begun_slot import Slot, reap, runs
+from tests.contract.deadline import DEADLINE_S, until
 
 URL = "http://127.0.0.1:9/canary"
 KEY = bytes(range(32))
+POOL = Pool("a0000001", "c1", 1)
+LONG_S = 20.0
 COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("obedient_slot.py")))
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there and no zombie; how soon those go is init's affair."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(") ")[2][0] not in "ZX"
-
-
-def reap(pids: list[int]) -> None:
-    """Leave no zombie of those that are children of this process."""
-    for pid in pids:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-
-
-class Slot:
-    """A slot that has begun, seen from outside; `seen` is what it told of itself."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.seen: dict[str, Any] = json.loads((directory / "seen.json").read_text())
-        self.pid: int = self.seen["pid"]
-        self.proof: str = self.seen["proof"]
-
-    @property
-    def runs(self) -> bool:
-        """Whether its process has not ended."""
-        return runs(self.pid)
-
-    @property
-    def arguments(self) -> bytes:
-        """Its command line."""
-        return Path(f"/proc/{self.pid}/cmdline").read_bytes()
-
-    @property
-    def environment(self) -> bytes:
-        """The environment it was started with."""
-        return Path(f"/proc/{self.pid}/environ").read_bytes()
-
-    def kill(self) -> None:
-        """End it by SIGKILL, and return when it is dead but nobody could hear of it yet."""
-        os.kill(self.pid, signal.SIGKILL)
-        deadline = time.monotonic() + DEADLINE_S
-        while self.runs and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-
-    def tell(self, order: str) -> None:
-        """Give it an order."""
-        with (self.directory / "orders").open("w") as orders:
-            orders.write(f"{order}\n")
-
-    async def obey(self, order: str) -> str:
-        """Give it an order and wait until it has done so."""
-        done = self.directory / order.partition(" ")[0]
-        self.tell(order)
-        await until(done.exists, f"the slot did {order!r}")
-        return done.read_text()
 
 
 class Site(Protocol):
@@ -208,3 +151,55 @@ def _serve(site: Site, burst: Burst) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     asyncio.run(start())
+
+
+@pytest.fixture(params=[Local])
+async def slot_site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    """Where slots can run, none of which is left afterwards."""
+    made: Site = request.param(tmp_path)
+    yield made
+    await made.kill_all()
+
+
+@pytest.fixture
+async def scheduler(slot_site: Site) -> AsyncIterator[SchedulerPort]:
+    """A port on an idle site of each kind."""
+    opened = slot_site.open()
+    yield opened
+    await opened.close()
+
+
+async def started(scheduler: SchedulerPort, burst: str = "pc-1", count: int = 1) -> list[str]:
+    """The places of a burst just started."""
+    await scheduler.start(Burst(burst, POOL, count))
+    return await places(scheduler, burst)
+
+
+async def places(scheduler: SchedulerPort, burst: str) -> list[str]:
+    """The places of a burst that are there now."""
+    return [found.place for found in await scheduler.presences() if found.burst == burst]
+
+
+async def next_ends(scheduler: SchedulerPort, count: int = 1) -> list[SlotEnd]:
+    """The next so many ends, in the order of their places."""
+    ends: list[SlotEnd] = []
+    async with asyncio.timeout(LONG_S):
+        while len(ends) < count:
+            ends += await scheduler.ended(LONG_S)
+    return sorted(ends, key=lambda end: end.place)
+
+
+@pytest.fixture
+async def local_site(tmp_path: Path) -> AsyncIterator[Local]:
+    """A directory for the local scheduler's slots, none of which is left afterwards."""
+    made = Local(tmp_path)
+    yield made
+    await made.kill_all()
+
+
+@pytest.fixture
+async def local(local_site: Local) -> AsyncIterator[LocalScheduler]:
+    """A local scheduler on that directory."""
+    opened = local_site.open()
+    yield opened
+    await opened.close()

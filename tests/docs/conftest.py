@@ -1,0 +1,81 @@
+"""Runs every code block of the documentation, in order, against a server of its own.
+
+`python` blocks are doctests or code; `console` blocks are commands with what they print, `...`
+standing for anything. The project's commands are found first on PATH.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sybil import Example
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """`picloud up` with a profile of its own, as the reader would have it."""
+    home = tmp_path_factory.mktemp("docs")
+    before = dict(os.environ)
+    os.environ |= {
+        "PICLOUD_CONFIG_DIR": str(home / "config"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [str(BIN / "picloud"), "up", "--data", str(home / "data"), "--port", "0"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    while "Ctrl-C" not in (line := running.stdout.readline()):
+        assert line, "picloud up ended before it was ready"
+    yield
+    running.terminate()
+    running.wait(20)
+    running.stdout.close()
+    os.environ.clear()
+    os.environ |= before
+
+
+def run_console(example: Example) -> str | None:
+    """Run each `$ command` of a block and compare what it prints."""
+    checker = doctest.OutputChecker()
+    for part in str(example.parsed).lstrip("$ ").split("\n$ "):
+        command, _, expected = part.partition("\n")
+        shell = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+        )
+        if not checker.check_output(expected.rstrip() + "\n", shell.stdout, doctest.ELLIPSIS):
+            return f"$ {command}\nexpected:\n{expected}\ngot:\n{shell.stdout}{shell.stderr}"
+    return None
+
+
+def fresh(namespace: dict[str, Any]) -> None:
+    """Forget the connection of the document before."""
+    import cloud
+
+    cloud.close()
+    namespace.clear()
+
+
+pytest_collect_file = Sybil(
+    parsers=[
+        PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS),
+        CodeBlockParser("console", run_console),
+    ],
+    path=str(ROOT / "docs"),
+    pattern="**/*.md",
+    setup=fresh,
+    fixtures=["server"],
+).pytest()

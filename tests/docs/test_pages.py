@@ -1,0 +1,39 @@
+"""The pages themselves: links lead somewhere, every word of the code has one meaning."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from picloud_model.job import MOVES
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file that exists."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_diagram_of_states_is_the_table() -> None:
+    """The moves drawn in the architecture page are exactly those of the transition table."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE))
+
+    table = {(before.name, after.name) for before, moves in MOVES.items() for after in moves}
+
+    assert drawn == {(before.lower(), after.lower()) for before, after in table}
+
+
+def test_every_word_is_defined_once() -> None:
+    """The glossary lists each word once, in order."""
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+
+    words = re.findall(r"^\| \*\*([^*]+)\*\*", page, re.MULTILINE)
+
+    assert words == sorted(set(words))

@@ -1,0 +1,102 @@
+"""What the end-to-end tests share: stacks that run, and clients of them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e import census
+from tests.e2e.stacks import STACKS, Options, Stack, kill
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cloud.client import Client
+
+
+keys: dict[Stack, str] = {}
+"""The key of the second account of the common stack."""
+
+
+def end(stack: Stack) -> None:
+    """Stop a stack; no process of it may be left."""
+    try:
+        stack.stop()
+        until(lambda: not stack.processes(), "every process of the stack has ended", 10.0)
+    except TimeoutError:
+        pytest.fail(f"processes outlive their stack:\n{census.told(stack.processes())}")
+    finally:
+        for process in stack.processes():
+            kill(process)
+
+
+@pytest.fixture(scope="session", params=STACKS)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A stack for all tests that do it no harm."""
+    found = STACKS[request.param](tmp_path_factory.mktemp("stack"))
+    keys[found] = found.other_key()
+    found.start()
+    yield found
+    end(found)
+    assert "Traceback" not in found.faults(), found.faults()
+
+
+@pytest.fixture(params=STACKS)
+def begin(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
+    """Starts stacks of a test's own, with `Options`; they end with the test."""
+    begun: list[Stack] = []
+
+    def start(**chosen: Any) -> Stack:
+        begun.append(STACKS[request.param](tmp_path_factory.mktemp("stack")))
+        begun[-1].start(Options(**chosen))
+        return begun[-1]
+
+    yield start
+    for each in begun:
+        end(each)
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    """A client of the common stack."""
+    with contextlib.closing(stack.client()) as found:
+        yield found
+
+
+@pytest.fixture
+def other(stack: Stack) -> Iterator[Client]:
+    """A client of the common stack for another account."""
+    with contextlib.closing(stack.client(keys[stack])) as found:
+        yield found
+
+
+@pytest.fixture
+def script(stack: Stack, tmp_path: Path) -> Callable[..., str]:
+    """Runs a program of a user's to its end, in a process of its own; answers what it printed."""
+
+    def run(source: str, *arguments: str, **environment: str) -> str:
+        file = tmp_path / "script.py"
+        file.write_text(source)
+        done = subprocess.run(
+            [sys.executable, str(file), *arguments],
+            cwd=tmp_path,
+            env=stack.environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

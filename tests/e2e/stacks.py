@@ -1,0 +1,283 @@
+"""Stacks: a server of a test's own, with every process that belongs to it.
+
+A further stack adds a class here and its name to `STACKS`; the tests do not change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import jwt
+import msgspec
+import psutil
+from cloud.client import Client
+from cloud.configuration import Config
+from cloud.transport import Place
+from picloud_api.store.commits import Commits
+from picloud_api.store.view import View
+from picloud_api.usecases.account import Accounts, new_key
+from picloud_api.usecases.slot import AUDIENCE, slot_number
+from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.state.sqlite import SqliteState
+
+from tests.e2e import census
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+START_S: Final = 60.0
+STOP_S: Final = 30.0
+ARMED: Final = Path(__file__).parents[1] / "faults" / "armed_server.py"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stack is to run.
+
+    `crashpoint` ends the server each time it passes the place of that name, `slot_crashpoint` the
+    first slot that passes it.
+    """
+
+    slots: int = 2
+    idle_s: float = 60.0
+    crashpoint: str = ""
+    slot_crashpoint: str = ""
+
+
+class Stack(ABC):
+    """What tests ask of a stack.
+
+    Attributes:
+        url: Where its API listens; the same after every restart.
+        key: An API key of its first account.
+        shared: A directory that tests and jobs both see.
+    """
+
+    name: ClassVar[str]
+    url: str
+    key: str
+    shared: Path
+
+    @abstractmethod
+    def start(self, options: Options | None = None) -> None:
+        """Start it, with other options from now on if some are given; waits until it serves."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+
+    @abstractmethod
+    def processes(self) -> list[psutil.Process]:
+        """Every process of it that lives now."""
+
+    @abstractmethod
+    def api(self) -> list[psutil.Process]:
+        """The processes that serve its API, the master first."""
+
+    @abstractmethod
+    def slots(self) -> list[psutil.Process]:
+        """The supervisor of each slot, the oldest first."""
+
+    @abstractmethod
+    def other_key(self) -> str:
+        """An API key of another account; only asked for while the stack is down."""
+
+    @abstractmethod
+    def slot_token(self) -> str:
+        """The token of one of its live slots."""
+
+    @abstractmethod
+    def faults(self) -> str:
+        """What the server has logged of faults of its own."""
+
+    def restart(self, options: Options | None = None) -> None:
+        """End every process at once and start the stack again on the same data."""
+        self.kill9()
+        self.start(options)
+
+    def kill9(self) -> None:
+        """SIGKILL for every process of the stack, until none is left."""
+        until(lambda: not self._killed(), f"every process of {self.url} is dead")
+
+    def kill9_api(self) -> None:
+        """SIGKILL for the API alone; slots go on."""
+        for process in self.api():
+            kill(process)
+        until(lambda: not self.api(), "the API is dead")
+
+    def _killed(self) -> list[psutil.Process]:
+        living = self.processes()
+        for process in living:
+            kill(process)
+        return living
+
+    def client(self, key: str = "", *, patient: bool = False) -> Client:
+        """A client; a patient one tries for a minute or two while the server is away."""
+        config = Config()
+        if patient:
+            config.retry_attempts = 60
+        return Client(Place(self.url, key or self.key), config)
+
+    def environment(self) -> dict[str, str]:
+        """What a script of a user of this stack has in its environment."""
+        found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+        found.pop("PYTHONPATH", None)
+        return found | {"PICLOUD_URL": self.url, "PICLOUD_API_KEY": self.key}
+
+
+class EmbeddedStack(Stack):
+    """`python -m picloud_api`: the server process with SQLite, files and slots on this machine."""
+
+    name = "embedded"
+
+    def __init__(self, root: Path) -> None:
+        self.url = self.key = ""
+        self.data = root / "data"
+        self.shared = root / "shared"
+        self.shared.mkdir()
+        self._log = root / "server.log"
+        self._options = Options()
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = -1
+
+    def start(self, options: Options | None = None) -> None:
+        self._options = options or self._options
+        ready, write = os.pipe()
+        read, owner = os.pipe()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command(), "--ready-fd", str(write), "--owner-fd", str(read)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+                pass_fds=(write, read),
+                start_new_session=True,
+            )
+        os.close(write)
+        os.close(read)
+        self._disown()
+        self._owner = owner
+        said = json.loads(self._first_line(ready))
+        self.url, self.key = said["url"], said["key"]
+        self._port = int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(STOP_S)
+            self._process = None
+        self._disown()
+
+    def kill9(self) -> None:
+        super().kill9()
+        if self._process is not None:
+            self._process.wait(STOP_S)
+            self._process = None
+
+    def kill9_api(self) -> None:
+        super().kill9_api()
+        if self._process is not None:
+            self._process.wait(STOP_S)
+            self._process = None
+
+    def processes(self) -> list[psutil.Process]:
+        return census.of(self.data, self.url)
+
+    def api(self) -> list[psutil.Process]:
+        return [process for process in self.processes() if "--ready-fd" in line_of(process)]
+
+    def slots(self) -> list[psutil.Process]:
+        workers = {
+            process.pid: process
+            for process in self.processes()
+            if "picloud_worker" in " ".join(line_of(process))
+        }
+        return [worker for worker in workers.values() if parent_of(worker) not in workers]
+
+    def other_key(self) -> str:
+        return asyncio.run(self._admit(new_key()))
+
+    async def _admit(self, key: str) -> str:
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        secrets = FileSecrets(self.data / "secrets")
+        pepper = await secrets.get_or_create("signing/pepper", lambda: os.urandom(32))
+        state = SqliteState(self.data / "state.sqlite")
+        accounts = Accounts(Commits(View(state), "test"), pepper, lambda: 0.0)
+        await accounts.open("a0000002", "other")
+        await accounts.admit("a0000002", key)
+        await state.close()
+        return key
+
+    def slot_token(self) -> str:
+        places = until(lambda: list((self.data / "slots").glob("*.json")), "a slot lives")
+        claims = {"aud": AUDIENCE, "sub": str(slot_number(places[0].stem))}
+        secret = asyncio.run(FileSecrets(self.data / "secrets").get("signing/token"))
+        assert secret is not None
+        return jwt.encode(claims, secret, algorithm="HS256")
+
+    def faults(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _command(self) -> list[str]:
+        program = ["-m", "picloud_api"]
+        if self._options.slot_crashpoint:
+            flag = self.shared.parent / "armed"
+            flag.touch()
+            program = [str(ARMED), str(flag), self._options.slot_crashpoint]
+        chosen = {"--data": self.data, "--port": self._port}
+        chosen |= {"--slots": self._options.slots, "--idle": self._options.idle_s}
+        arguments = [str(part) for pair in chosen.items() for part in pair]
+        return [sys.executable, "-P", *program, *arguments]
+
+    def _environment(self) -> Mapping[str, str]:
+        found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+        return found | {"PICLOUD_CRASHPOINT": self._options.crashpoint}
+
+    def _first_line(self, pipe: int) -> bytes:
+        with os.fdopen(pipe, "rb") as lines:
+            there = select.select([lines], [], [], START_S)[0]
+            said = lines.readline() if there else b""
+        assert said, f"the server is not ready:\n{self.faults()}"
+        return said
+
+    def _disown(self) -> None:
+        if self._owner >= 0:
+            os.close(self._owner)
+        self._owner = -1
+
+
+STACKS: Final[dict[str, type[EmbeddedStack]]] = {EmbeddedStack.name: EmbeddedStack}
+
+
+def kill(process: psutil.Process) -> None:
+    """SIGKILL for a process, if it is still there."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def line_of(process: psutil.Process) -> list[str]:
+    """The command line of a process; empty once it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def parent_of(process: psutil.Process) -> int:
+    """The pid of a process's parent; 0 once it has ended."""
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0

@@ -1,0 +1,50 @@
+"""Frames: a stream of bytes, cut anywhere, gives the values that were put in."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picloud_model.wire import Ended
+from picloud_worker.frames import LENGTH, BrokenFrameError, Done, Frames, frame
+
+
+@given(st.lists(st.binary(max_size=50), max_size=10), st.lists(st.integers(0, 600), max_size=10))
+def test_frames_survive_any_cut(bodies: list[bytes], cuts: list[int]) -> None:
+    """Wherever the stream is cut, the frames come out whole and in order."""
+    stream = b"".join(frame(body) for body in bodies)
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    frames = Frames()
+
+    found = [
+        msgspec.msgpack.decode(body)
+        for start, end in zip(edges, edges[1:], strict=False)
+        for body in frames.feed(stream[start:end])
+    ]
+
+    assert found == bodies
+    assert not frames.partial
+
+
+def test_a_length_beyond_the_limit_is_refused() -> None:
+    """Garbage is not waited for."""
+    with pytest.raises(BrokenFrameError, match="4294967295"):
+        Frames().feed(LENGTH.pack(2**32 - 1))
+
+
+def test_a_part_is_noticed() -> None:
+    """While a frame has arrived in part, there is more to read."""
+    frames = Frames()
+
+    assert list(frames.feed(frame(1)[:3])) == []
+    assert frames.partial
+
+
+def test_done_travels() -> None:
+    """How a job ended comes out as it went in."""
+    done = Done(3, 4, Ended(5, 1, 5, 0, 1.5, 2.5, b"x"))
+
+    (body,) = Frames().feed(frame(done))
+
+    assert msgspec.msgpack.decode(body, type=Done) == done

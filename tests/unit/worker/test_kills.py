@@ -1,0 +1,114 @@
+"""A worker and jobs that are slow, killed or lost."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from picloud_model import wire
+from picloud_model.job import Cause, State
+
+from tests.unit.worker.jobs import appears, deaf, echo, pid, stuck_here, wait_for
+
+if TYPE_CHECKING:
+    from tests.unit.worker.conftest import Worker
+    from tests.unit.worker.fake_api import FakeApi
+
+
+def test_jobs_behind_a_slow_one_go_back(api: FakeApi, worker: Worker) -> None:
+    """After 200 ms of a slow head the jobs not begun are returned, and heartbeats name it."""
+    path = worker.workdir / "go"
+    batch = api.submit(lambda n: wait_for(n) if n else "quick", [("",), (str(path),), ("",), ("",)])
+
+    returned = api.until(lambda: [r.returned for r in api.seen("/v1/work") if r.returned])
+    beat = api.until(lambda: api.seen("/v1/heartbeat"))[-1]
+    early = api.outcome(batch, 0)
+    path.touch()
+
+    assert [held.index for held in returned[0]] == [2, 3]
+    assert [held.index for held in beat.running] == [1]
+    assert early.state == State.DONE
+    assert [api.result(batch, n) for n in range(4)] == ["quick", "came", "quick", "quick"]
+
+
+def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
+    """A kill ends the job within a second and shows where it was; a new child goes on."""
+    path = worker.workdir / "begun"
+    before = api.result(api.submit(pid))
+    batch = api.submit(stuck_here, [(str(path),)])
+    appears(path)
+    began = time.monotonic()
+
+    api.kill(batch, 0)
+    failure = api.failure(batch)
+
+    assert time.monotonic() - began < 1
+    assert api.ended[batch, 0].state == State.KILLED
+    assert failure.cause == Cause.KILLED
+    assert "in stuck_here" in failure.traceback
+    assert api.result(api.submit(pid)) != before
+
+
+def test_a_job_that_ignores_the_signal_is_killed(api: FakeApi, worker: Worker) -> None:
+    """SIGKILL follows one second later."""
+    path = worker.workdir / "begun"
+    batch = api.submit(deaf, [(str(path),)])
+    appears(path)
+    began = time.monotonic()
+
+    api.kill(batch, 0)
+    failure = api.failure(batch)
+
+    assert 0.9 < time.monotonic() - began < 3
+    assert failure.cause == Cause.KILLED
+    assert api.result(api.submit(echo, [(1,)])) == 1
+
+
+def test_a_killed_job_takes_its_processes_along(api: FakeApi, worker: Worker) -> None:
+    """Also those in a session of their own."""
+
+    def parent(path: str) -> None:
+        detached = subprocess.Popen(["sleep", "100"], start_new_session=True)
+        Path(path).write_text(str(detached.pid))
+        time.sleep(100)
+
+    path = worker.workdir / "pid"
+    batch = api.submit(parent, [(str(path),)])
+    appears(path)
+    api.until(path.read_text)
+    detached = psutil.Process(int(path.read_text()))
+
+    api.kill(batch, 0)
+    api.failure(batch)
+
+    detached.wait(5)
+
+
+def test_a_job_not_begun_is_killed_at_once(api: FakeApi, worker: Worker) -> None:
+    """A kill that comes with the lease ends the job before it begins."""
+    path = worker.workdir / "go"
+    batch = api.submit(wait_for, [(str(path),), (str(path),)])
+    with api.changed:
+        api.kills = [wire.Held(batch, 1, 1)]
+
+    failure = api.failure(batch, 1)
+    path.touch()
+
+    assert failure.message == "killed by its user"
+    assert api.ended[batch, 1].state == State.KILLED
+    assert api.result(batch, 0) == "came"
+
+
+def test_a_lost_job_ends_without_a_word(api: FakeApi, worker: Worker) -> None:
+    """A job that is not the slot's any more is ended, and nothing is reported for it."""
+    path = worker.workdir / "begun"
+    batch = api.submit(stuck_here, [(str(path),)])
+    appears(path)
+
+    api.lose(batch, 0)
+
+    assert api.result(api.submit(echo, [(1,)])) == 1
+    assert (batch, 0) not in api.ended

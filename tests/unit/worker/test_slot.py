@@ -1,0 +1,194 @@
+"""A worker's own life: how it begins, bears with its server, and ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_model import wire
+from picloud_model.job import Cause
+
+from tests.unit.worker.jobs import appears, echo, pid, stuck_here, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.worker.conftest import Worker
+    from tests.unit.worker.fake_api import FakeApi
+
+
+def test_keeps_results_while_the_server_is_away(api: FakeApi, worker: Worker) -> None:
+    """What ended while nobody listened is reported when the server is back."""
+    path = worker.workdir / "go"
+    batch = api.submit(wait_for, [(str(path),)])
+    api.until(lambda: api.seen("/v1/heartbeat"))
+
+    api.stop()
+    path.touch()
+    api.start()
+
+    assert api.result(batch) == "came"
+    assert api.ended[batch, 0].attempt == 1
+
+
+def test_repeats_what_was_not_answered(api: FakeApi, worker: Worker) -> None:
+    """After a lost answer the slot says what it holds, so that lost leases are given again."""
+    api.result(api.submit(echo, [(0,)]))
+    with api.changed:
+        api.drop_answers = 1
+    batch = api.submit(echo, [(1,), (2,)])
+
+    assert [api.result(batch, n) for n in (0, 1)] == [1, 2]
+    assert any(request.resync and not request.holding for request in api.seen("/v1/work"))
+    assert api.ended[batch, 0].attempt == 2
+
+
+def test_faults_of_the_server_are_waited_out(api: FakeApi, worker: Worker) -> None:
+    """An answer 503 is asked again."""
+    api.result(api.submit(echo, [(0,)]))
+    api.faults = 3
+
+    assert api.result(api.submit(echo, [(1,)])) == 1
+
+
+def test_gives_up_when_the_server_stays_away(api: FakeApi, start: Callable[..., Worker]) -> None:
+    """After the grace the child is ended and the worker exits with status 0."""
+    api.granted = wire.SlotGranted(slot=1, token="t", account="a", server_grace_s=0.5)
+    worker = start()
+    path = worker.workdir / "begun"
+    api.submit(stuck_here, [(str(path),)])
+    appears(path)
+    worker.family()
+
+    api.stop()
+
+    assert worker.wait() == 0
+    assert worker.gone()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_nothing_survives_a_killed_supervisor(
+    api: FakeApi, worker: Worker, tmp_path: Path, *, busy: bool
+) -> None:
+    """A supervisor that is killed by -9 takes all processes of its slot along, however detached."""
+
+    def run(path: str) -> None:
+        subprocess.Popen(["sleep", "100"], start_new_session=True)
+        stuck_here(path)
+
+    if busy:
+        api.submit(run, [(str(tmp_path / "begun"),)])
+        appears(tmp_path / "begun")
+    else:
+        api.result(api.submit(pid))
+    assert len(worker.family()) >= 3
+
+    worker.process.kill()
+
+    assert worker.gone()
+
+
+def test_leaves_when_idle(api: FakeApi, start: Callable[..., Worker]) -> None:
+    """Without work for `idle_s` it says goodbye and exits with status 0."""
+    api.granted = wire.SlotGranted(slot=1, token="t", account="a", idle_s=0.2)
+    worker = start()
+    worker.family()
+
+    assert worker.wait() == 0
+    assert api.seen("/v1/work")[-1].leaving
+    assert worker.gone()
+
+
+def test_ends_quietly_when_refused(api: FakeApi, start: Callable[..., Worker]) -> None:
+    """A slot that the server does not know ends with status 0, at its start or later."""
+    worker = start()
+    api.until(lambda: api.seen("/v1/work"))
+    api.refuse_slots = True
+    late = start()
+
+    assert (worker.wait(), late.wait()) == (0, 0)
+
+
+def test_ends_when_dismissed(api: FakeApi, worker: Worker) -> None:
+    """`exit` in an answer ends the slot at once."""
+    path = worker.workdir / "begun"
+    api.submit(stuck_here, [(str(path),)])
+    appears(path)
+    worker.family()
+    with api.changed:
+        api.exit = True
+        api.kills = [wire.Held("f" * 32, 0, 0)]
+        api.changed.notify_all()
+
+    assert worker.wait() == 0
+    assert worker.gone()
+
+
+def test_a_terminated_slot_gives_back_what_it_had_not_begun(api: FakeApi, worker: Worker) -> None:
+    """SIGTERM ends the slot with status 0; only jobs that nobody began go back at once."""
+    path = worker.workdir / "begun"
+    batch = api.submit(stuck_here, [(str(path),)] * 3)
+    appears(path)
+    worker.family()
+
+    worker.process.terminate()
+
+    assert worker.wait() == 0
+    assert not api.seen("/v1/work")[-1].leaving  # the job that ran is lost, not given back
+    assert sorted(api.batches[batch].free) == [1, 2]
+    assert worker.gone()
+
+
+def test_a_terminated_idle_slot_says_goodbye(api: FakeApi, worker: Worker) -> None:
+    """SIGTERM ends a slot that waits for work at once, with a last word."""
+    api.until(lambda: api.seen("/v1/work"))
+
+    worker.process.terminate()
+
+    assert worker.wait(3) == 0
+    assert api.seen("/v1/work")[-1].leaving
+
+
+def test_children_that_cannot_start_end_the_slot(api: FakeApi, worker: Worker) -> None:
+    """When no child can be made the slot ends as broken, and gives its jobs back."""
+
+    def spoil() -> None:
+        shutil.rmtree(Path.cwd())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    batch = api.submit(spoil, [()] * 3)
+
+    assert worker.wait() == 1
+    assert sorted(api.batches[batch].free) == [1, 2]
+    assert api.ended[batch, 0].cause == Cause.SIGNAL
+
+
+@pytest.mark.parametrize("name", ["leased", "begun", "ran", "reported"])
+def test_crash_points_end_the_slot(api: FakeApi, start: Callable[..., Worker], name: str) -> None:
+    """At each named place the whole slot can be made to die, and another finishes its job."""
+    worker = start(crashpoint=f"worker.{name}")
+    batch = api.submit(echo, [(1,)])
+
+    assert worker.wait() == -signal.SIGKILL
+    assert worker.gone()
+    with api.changed:
+        for key in api.held:
+            api.batches[batch].free.append(key[1])
+        api.held.clear()
+    start()
+    assert api.result(batch) == 1
+
+
+def test_what_the_zygote_cannot_survive_ends_the_slot(api: FakeApi, worker: Worker) -> None:
+    """A job that kills the process that forks children ends the slot, as broken."""
+    worker.family()
+
+    api.submit(lambda: os.kill(os.getppid(), signal.SIGKILL))
+
+    assert worker.wait() == 1
+    assert worker.gone()
