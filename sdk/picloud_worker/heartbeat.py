@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 5.0
 _PAUSE_S: Final = 0.5
+_JOIN_S: Final = 1.0
 
 Names = tuple[tuple[Held, ...], tuple[Held, ...]]
 NOTHING: Final[Names] = ((), ())
@@ -42,6 +43,7 @@ class Heartbeat:
         self._ringer.settimeout(0)
         self._bell.settimeout(0)
         self._thread: threading.Thread | None = None
+        self._open = True
 
     def fileno(self) -> int:
         """Readable when there are answers."""
@@ -77,20 +79,36 @@ class Heartbeat:
                 raise answer
             yield answer
 
+    def close(self) -> None:
+        """Fall silent for good and hang up."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._api.interrupt()
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
+        self._api.close()
+        self._bell.close()
+        self._ringer.close()
+
     def _beat(self) -> None:
-        while True:
+        while self._open:
             with self._changed:
                 self._polled = NOTHING
-                while self._names == NOTHING:
+                while self._names == NOTHING and self._open:
                     self._changed.wait()
                 names = self._polled = self._names
+            if names == NOTHING:
+                return
             try:
                 self._poll(names)
             except NotAllowed as refused:
                 self._put(refused)
                 return
             except PiCloudError:
-                if names == self._names:  # else we were interrupted to name something else
+                if (
+                    names == self._names and self._open
+                ):  # else we were interrupted to name something else
                     self._contact.failed()
                     self._pause()
 
@@ -105,7 +123,8 @@ class Heartbeat:
 
     def _pause(self) -> None:
         with self._changed:
-            self._changed.wait(_PAUSE_S)
+            if self._open:
+                self._changed.wait(_PAUSE_S)
 
     def _put(self, answer: HeartbeatAnswer | NotAllowed) -> None:
         self._answers.put(answer)
@@ -115,5 +134,5 @@ class Heartbeat:
         """Wake whoever waits for `fileno`."""
         try:
             self._ringer.send(b"!")
-        except BlockingIOError:
-            return
+        except OSError:
+            return  # full of rings that were not heard yet, or closed

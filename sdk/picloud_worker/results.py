@@ -22,8 +22,12 @@ _DEEPEST: Final = 20
 _WIDEST: Final = 1000
 
 
-def pickled(value: Any) -> bytes:
+def pickled(value: Any, most_bytes: int = MAX_RESULT_BYTES) -> bytes:
     """Pickle a result.
+
+    Args:
+        value: What a job returned.
+        most_bytes: Largest pickle that is taken.
 
     Raises:
         RefusedError: When it cannot be pickled or is too large.
@@ -39,10 +43,10 @@ def pickled(value: Any) -> bytes:
         )
     except Exception as error:
         raise RefusedError(Cause.PAYLOAD, _reason(value, error)) from error
-    if len(data) > MAX_RESULT_BYTES:
+    if len(data) > most_bytes:
         raise RefusedError(
             Cause.PAYLOAD,
-            f"the result is {len(data)} bytes pickled, but at most {MAX_RESULT_BYTES} are taken: "
+            f"the result is {len(data)} bytes pickled, but at most {most_bytes} are taken: "
             "store it in a bucket and return its name",
         )
     return data

@@ -123,6 +123,8 @@ class Supervisor:
             sys.stderr.write(f"picloud_worker: no child can run here: {trouble!r}\n")
             self._farewell()
             return Exit.BROKEN
+        finally:
+            self._beat.close()
         return Exit.DONE
 
     def _turn(self) -> None:

@@ -39,7 +39,7 @@ class Commits:
         self.view = view
         self.transactions = 0
         self._state = view.state
-        self._process = process
+        self.process = process
         self._bell = Bell(0, [])
         self._waiting: list[_Waiting] = []
         self._running = False
@@ -148,7 +148,7 @@ class Commits:
         self._bell = Bell(
             self._bell.count + len(signals), [*self._bell.signals, *signals][-BELL_SIGNALS:]
         )
-        return [Put(layout.bell(self._process), layout.encode(self._bell))]
+        return [Put(layout.bell(self.process), layout.encode(self._bell))]
 
 
 class _Waiting:

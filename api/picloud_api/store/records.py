@@ -101,6 +101,8 @@ class Change(IntEnum):
     """Jobs of a batch became final."""
     KILL = 3
     """Jobs of a batch that slots hold are to be killed."""
+    BEGUN = 4
+    """Slots said that jobs of a batch run."""
 
 
 class Signal(Record, frozen=True):

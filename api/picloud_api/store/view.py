@@ -54,6 +54,12 @@ class View:
         cell = await self.cell(key)
         return cell.value if cell else None
 
+    async def fresh(self, key: str) -> Any:
+        """The value under a key, read again if another process may have written it."""
+        if self.state.shared:
+            self.forget([key])
+        return await self.get(key)
+
     async def load(self, keys: Iterable[str]) -> None:
         """Read several keys at once, those not known."""
         lacking = [key for key in keys if key not in self._cells]
@@ -87,6 +93,10 @@ class View:
         for key in keys:
             if before := self._cells.pop(key, None):
                 self._room += before.weight
+
+    def forget_all(self) -> None:
+        """Read everything again when it is next asked for."""
+        self.forget(list(self._cells))
 
     def forget_batch(self, account: str, batch: str) -> None:
         """Read whatever can change of a batch again when it is next asked for."""

@@ -51,6 +51,9 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
     for first, last in asked:
         ranges.check(first, last)
         if last >= upper:
+            # Another process may have made it a moment ago: what is known may be old.
+            upper = await view.fresh(layout.next_jid(account)) or 1
+        if last >= upper:
             raise JobNotFound(_unknown(max(first, upper)), field="jids")
     if ranges.count(asked) > MAX_JOBS:
         raise TooLarge(f"A request may name {MAX_JOBS} jobs at most.", field="jids")
@@ -66,11 +69,12 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
 
 
 async def _span(view: View, account: str, jid: int) -> Span:
-    for block in (layout.block(account, jid), layout.wide_block(account, jid)):
-        spans: list[Span] = await view.get(block) or []
-        at = bisect_right(spans, jid, key=lambda span: span.first) - 1
-        if at >= 0 and spans[at].last >= jid:
-            return spans[at]
+    for read in (view.get, view.fresh):
+        for block in (layout.block(account, jid), layout.wide_block(account, jid)):
+            spans: list[Span] = await read(block) or []
+            at = bisect_right(spans, jid, key=lambda span: span.first) - 1
+            if at >= 0 and spans[at].last >= jid:
+                return spans[at]
     raise JobNotFound(_unknown(jid), field="jids")
 
 

@@ -55,7 +55,7 @@ class Jobs:
         """
         runs: list[StatusRun] = []
         for piece in await pieces(self._commits.view, account, asked):
-            page = await self._page(piece)
+            page: Page = await self._commits.view.fresh(layout.page(piece.place))
             for index in range(piece.start, piece.stop):
                 shown, jid = page.shown(index).value, piece.first + index
                 last = runs[-1] if runs else None

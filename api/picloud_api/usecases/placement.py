@@ -25,19 +25,14 @@ class Placement:
     """Keeps as many slots live or coming as the queued jobs can use, up to the capacity."""
 
     def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
+        self._commits = context.commits
         self._queue = context.queue
         self._sessions = context.sessions
         self._clock = context.clock
         self._scheduler = scheduler
-        self._coming: dict[Pool, list[float]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.leads = True
         """Whether this process holds the lock that decides who starts bursts."""
-
-    def came(self, pool: Pool) -> None:
-        """A slot of the pool registered."""
-        if coming := self._coming.get(pool):
-            coming.pop(0)
 
     def consider(self, pool: Pool, first: int = 0) -> None:
         """Start a burst if jobs of a pool wait and slots are missing.
@@ -54,23 +49,27 @@ class Placement:
     async def _place(self, pool: Pool, first: int) -> None:
         try:
             capacity = await self._scheduler.capacity(pool.core_type)
-            count = self._lacking(pool, capacity // pool.cores or min(capacity, 1))
+            most = capacity // pool.cores or min(capacity, 1)
+            count = self._lacking(pool, most, await self._live(pool))
             if count > 0:
-                now = self._clock()
-                self._coming.setdefault(pool, []).extend([now] * count)
+                self._sessions.expect(pool, count, self._clock() + STARTING_S)
                 await self._scheduler.start(Burst(_name(pool, first), pool, count))
         except PiCloudError as error:
-            self._coming.pop(pool, None)
+            self._sessions.give_up(pool)
             _log.warning("placement.failed", pool=str(pool), reason=error.message)
 
-    def _lacking(self, pool: Pool, capacity: int) -> int:
-        now = self._clock()
-        coming = [at for at in self._coming.get(pool, []) if now - at < STARTING_S]
-        self._coming[pool] = coming
-        live = self._sessions.count(pool)
+    async def _live(self, pool: Pool) -> int:
+        """How many slots of the pool live, those that talk with other processes included."""
+        if not self._commits.view.state.shared:
+            return self._sessions.count(pool)
+        slots = await self._commits.view.scan("slots/")
+        return sum(1 for slot in slots.values() if slot.pool == pool)
+
+    def _lacking(self, pool: Pool, capacity: int, live: int) -> int:
+        coming = self._sessions.coming(pool, self._clock())
         idle = self._sessions.idle(pool)
         jobs = self._queue.jobs(pool, capacity)
-        return min(capacity - live - len(coming), jobs - idle - len(coming))
+        return min(capacity - live - coming, jobs - idle - coming)
 
     def consider_all(self) -> None:
         """Look at every pool with jobs queued."""

@@ -57,7 +57,7 @@ class Reconcile:
         await self.recover()
         loops: list[Callable[[], Awaitable[None]]] = [self._bury_ended, self._tick, self._resync]
         if self._commits.view.state.shared:
-            loops.append(self._hear_bells)
+            loops += [self._hear_bells, self._lead]
         self._tasks = [asyncio.create_task(self._forever(loop)) for loop in loops]
 
     async def stop(self) -> None:
@@ -84,7 +84,7 @@ class Reconcile:
 
     def hear(self, signal: Signal) -> None:
         """Act on a change that was committed, here or by another process."""
-        if signal.change is Change.FINISHED:
+        if signal.change in (Change.FINISHED, Change.BEGUN):
             self._watchers.wake(signal.batch)
             return
         task = asyncio.create_task(self._act(signal))
@@ -152,17 +152,51 @@ class Reconcile:
         self._watchers.wake_all()
         await asyncio.sleep(RESYNC_S)
 
+    async def _lead(self) -> None:
+        """Hold the lock that lets one process alone start bursts, or wait for it."""
+        self._placement.leads = False
+        lock = await self._commits.view.state.lock("reconcile", LOCK_TTL_S)
+        if lock is None:
+            await asyncio.sleep(TICK_S)
+            return
+        self._placement.leads = True
+        self._placement.consider_all()
+        try:
+            while await lock.held():  # noqa: ASYNC110 - a store tells only whoever asks
+                await asyncio.sleep(TICK_S)
+        finally:
+            self._placement.leads = False
+            await lock.release()
+
     async def _hear_bells(self) -> None:
         moment = 0
         while True:
             moment = await self._commits.view.state.watch("bell/", moment, 50.0)
             for name, bell in (await self._commits.view.scan("bell/")).items():
-                self._listen_to(name, bell)
+                if name != layout.bell(self._commits.process):
+                    await self._listen_to(name, bell)
 
-    def _listen_to(self, name: str, bell: Bell) -> None:
-        heard = self._heard.get(name, bell.count)
+    async def _listen_to(self, name: str, bell: Bell) -> None:
+        missed = bell.count - self._heard.get(name, bell.count)
         self._heard[name] = bell.count
-        missed = bell.count - heard
+        if missed > len(bell.signals):
+            # More happened than the bell remembers: only a full look tells what.
+            self._commits.view.forget_all()
+            await self.recover()
+            self._watchers.wake_all()
+            return
         for signal in bell.signals[-missed:] if missed > 0 else ():
             self._commits.view.forget_batch(signal.account, signal.batch)
-            self.hear(signal)
+            if signal.change is Change.READY:
+                await self._queue_again(signal)
+            else:
+                self.hear(signal)
+
+    async def _queue_again(self, signal: Signal) -> None:
+        """Another process made a batch, or gave jobs of one back: look which pages have some."""
+        ready: Ready | None = await self._commits.view.get(
+            layout.ready(signal.account, signal.batch)
+        )
+        if ready is not None:
+            await self._queue_free_pages(signal.account, signal.batch, ready)
+            self._placement.consider(ready.pool, ready.first)

@@ -55,6 +55,7 @@ class Sessions:
     def __init__(self) -> None:
         self._slots: dict[int, Session] = {}
         self._idle: dict[Pool, deque[Session]] = {}
+        self._coming: dict[Pool, list[float]] = {}
         self.closed = False
         """Whether the server stops: no slot is to wait any longer."""
 
@@ -63,8 +64,24 @@ class Sessions:
         return self._slots.get(number)
 
     def add(self, session: Session) -> Session:
-        """Take a slot in."""
+        """Take a slot in; one that was expected is no longer."""
+        if session.number not in self._slots and (coming := self._coming.get(session.pool)):
+            coming.pop(0)
         return self._slots.setdefault(session.number, session)
+
+    def expect(self, pool: Pool, slots: int, until: float) -> None:
+        """Some slots of a pool were asked for and should be here by a time."""
+        self._coming.setdefault(pool, []).extend([until] * slots)
+
+    def coming(self, pool: Pool, now: float) -> int:
+        """How many slots of a pool are still expected."""
+        left = [until for until in self._coming.get(pool, []) if until > now]
+        self._coming[pool] = left
+        return len(left)
+
+    def give_up(self, pool: Pool) -> None:
+        """No slot of a pool is expected any longer: it could not be started."""
+        self._coming.pop(pool, None)
 
     def remove(self, number: int) -> Session | None:
         """Let a slot go; its long polls are woken."""

@@ -13,7 +13,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_model.wire import SlotGranted
 
 from picloud_api.store import layout
-from picloud_api.store.records import Header, Slot
+from picloud_api.store.records import Change, Header, Signal, Slot
 from picloud_api.usecases.finishing import Ending, failure, finish, killed
 from picloud_api.usecases.leasing import belongs, lose
 from picloud_api.usecases.sessions import Session
@@ -164,6 +164,7 @@ class Slots:
             elif cause is not None:
                 told = failure(cause, _sentence(page.losses[index], header, detail))
                 endings.append(Ending(index, State.ERROR, cause, told, started, now))
+        draft.signal(Signal(Change.READY, place.account, place.batch))
         await finish(draft, place, endings)
 
 

@@ -13,6 +13,7 @@ from picloud_model.wire import HeartbeatAnswer, Held, WorkAnswer
 
 from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
+from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.finishing import Ending, finish, killed
 from picloud_api.usecases.leasing import belongs, give_back, held
 from picloud_api.usecases.waiting import wait_for_event
@@ -137,6 +138,7 @@ class Work:
                 await finish(draft, place, [killed(index, page.started[index], self._clock())])
                 continue
             give_back(page, index)
+            draft.signal(Signal(Change.READY, account, job.batch))
             touched.add((job.batch, number))
         return touched
 
@@ -191,6 +193,7 @@ class Work:
             if page is not None and belongs(page, index, job.attempt, session.number):
                 page.state[index] = State.PROCESSING
                 page.started[index] = self._clock()
+                draft.signal(Signal(Change.BEGUN, account, job.batch))
 
 
 async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int, int]]:

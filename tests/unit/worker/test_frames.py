@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ def test_frames_survive_any_cut(bodies: list[bytes], cuts: list[int]) -> None:
 
     found = [
         msgspec.msgpack.decode(body)
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
         for body in frames.feed(stream[start:end])
     ]
 
