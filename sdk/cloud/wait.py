@@ -133,12 +133,18 @@ class Wait:
         except (PiCloudError, msgspec.MsgspecError) as error:
             return CloudException(f"{phrase} ({error})", outcome.jid, outcome.status)
         summary = told.message or phrase
-        found = CloudException(
-            told.traceback.rstrip() or summary, outcome.jid, outcome.status, summary=summary
-        )
+        found = CloudException(_text(told, summary), outcome.jid, outcome.status, summary=summary)
         if told.pickled is not None:
             found.__cause__ = self._packer.exception(told.pickled, envelope)
         return found
+
+
+def _text(told: wire.Failure, summary: str) -> str:
+    """A failure in full; only a traceback of the user's exception says in itself what it was."""
+    traceback = told.traceback.rstrip()
+    if told.cause == Cause.EXCEPTION:
+        return traceback or summary
+    return f"{summary}\n{traceback}".rstrip()
 
 
 def _is_wanted(outcome: Outcome, wish: Wish) -> bool:

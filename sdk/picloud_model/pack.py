@@ -132,5 +132,9 @@ class Pack:
         return len(self._ends)
 
     def __getitem__(self, item: int) -> bytes:
+        return bytes(self.view(item))
+
+    def view(self, item: int) -> memoryview:
+        """A parcel without a copy of it: for large ones."""
         start = self._ends[item - 1] if item else 0
-        return bytes(self._body[start : self._ends[item]])
+        return self._body[start : self._ends[item]]

@@ -149,7 +149,12 @@ class Api:
         try:
             connected, stream = self._connected()
             connected.settimeout(wait_s + ANSWER_S)
-            connected.sendall(text.encode("latin-1") + (body or b""))
+            head = text.encode("latin-1")
+            if body is not None and len(body) > _CHUNK:
+                connected.sendall(head)
+                connected.sendall(body)
+            else:
+                connected.sendall(head + (body or b""))
             return Reply(stream)
         except (OSError, ValueError) as error:
             self.close()

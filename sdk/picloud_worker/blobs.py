@@ -6,13 +6,18 @@ import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import BlobMissing, Unavailable
-from picloud_model.wire import BlobsMissing, BlobsNeeded, Content
+from msgspec.structs import replace
+from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, Unavailable
+from picloud_model.job import Cause, State
+from picloud_model.wire import BlobsMissing, BlobsNeeded, Content, Failure
+
+from picloud_worker.failure import bounded, parcel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from picloud_worker.api import Api
+    from picloud_worker.lease import Holding
 
 KEPT_BYTES: Final = 512 * 1024 * 1024
 
@@ -83,3 +88,22 @@ def upload(api: Api, data: bytes) -> Content:
             raise Unavailable("the server asks for a blob that was not offered")
         api.upload(wanted.url, wanted.headers, data)
     return Content(digest, len(data))
+
+
+def upload_large(api: Api, holding: Holding) -> None:
+    """Upload the results that are too large to travel in a report.
+
+    Raises:
+        Unavailable: When the server does not answer; those uploaded stay so.
+        NotAllowed: When the server does not know this slot.
+    """
+    for at, ended in holding.large():
+        try:
+            holding.settle(at, replace(ended, payload=b"", blob=upload(api, ended.payload)))
+        except (Unavailable, NotAllowed):
+            raise
+        except PiCloudError as error:
+            message = f"the result could not be stored: {error.message}"
+            failure = bounded(Failure(cause=Cause.PAYLOAD, message=message))
+            told = replace(ended, state=State.ERROR, cause=failure.cause, payload=parcel(failure))
+            holding.settle(at, told)

@@ -20,7 +20,7 @@ from picloud_model.pack import Envelope
 from picloud_worker.board import Board
 from picloud_worker.claims import Claimant
 from picloud_worker.failure import KillSignalError
-from picloud_worker.frames import LENGTH, Done, Errand, frame
+from picloud_worker.frames import LENGTH, Done, Errand
 from picloud_worker.leftovers import alone, leftovers
 from picloud_worker.running import Runner
 
@@ -32,8 +32,6 @@ WAKE: Final = b"w"
 """The one word a child says to its supervisor: look into the pipe of results."""
 UNSEEN: Final = 32 * 1024
 """Bytes of results after which the supervisor is woken even if more jobs are at hand."""
-FIRST: Final = 4096
-"""Bytes of a result written before the supervisor is woken for the rest."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -55,6 +53,7 @@ class Child:
         self._claimant = Claimant(link.claims)
         self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time)
         self._errands = msgspec.msgpack.Decoder(Errand)
+        self._encoder = msgspec.msgpack.Encoder()
         self._unseen = 0
         self._modules = ""
         self._main_process = True
@@ -84,34 +83,41 @@ class Child:
                 started_at = time.time()
                 board.begin(cell, errand.generation, position, started_at)
                 ended = self._runner.run(lease, job, errand.files, started_at)
-                self._flush()
+                whole = self._flush()
                 self._send(Done(errand.generation, position, ended))
-                if not alone() and self._left():
+                if not whole or (not alone() and self._left()):
+                    self._wake()
                     return False
                 position += 1
         return True
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Write out what the job printed; False when it closed the streams the next job needs."""
         if not self._main_process:
             os._exit(0)  # a fork made by the job came back out of its function: it is not us
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        except Exception:  # noqa: BLE001, S110 - user code may have put anything there
-            pass
+            os.fstat(1)
+            os.fstat(2)
+        except Exception:  # noqa: BLE001 - user code may have put anything there
+            return False
+        return True
 
     def _send(self, done: Done) -> None:
-        body = frame(done)
+        body = self._encoder.encode(done)
+        head = LENGTH.pack(len(body))
         self._unseen += len(body)
         if self._unseen > UNSEEN:
             # The supervisor sees that a frame is not whole and then reads on as it comes.
-            self._write(body[:FIRST])
+            self._write(head)
             self._wake()
-            body = body[FIRST:]
-        self._write(body)
+            self._write(body)
+        else:
+            self._write(head + body)
 
     def _write(self, data: bytes) -> None:
-        written = os.write(self._link.results, data) if data else 0
+        written = os.write(self._link.results, data)
         while written < len(data):
             written += os.write(self._link.results, memoryview(data)[written:])
 

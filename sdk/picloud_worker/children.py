@@ -7,10 +7,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from picloud_worker.claims import Claims
-from picloud_worker.frames import BrokenFrameError, Done, Errand, Frames, frame
+from picloud_worker.frames import Done, Errand, Frames, frame
 from picloud_worker.output import Output
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from picloud_worker.nursery import Nursery
 
 _CHUNK: Final = 256 * 1024
-_DONE: Final = msgspec.msgpack.Decoder(Done)
 
 
 class Child:
@@ -35,7 +32,7 @@ class Child:
         self._claims = Claims()
         self.results, writer = os.pipe()
         os.set_blocking(self.results, False)
-        self._frames = Frames()
+        self._frames = Frames(Done)
         self._unsent = bytearray()
         self.outputs = (Output(directory), Output(directory))
         self.bundle: str | None = None
@@ -88,11 +85,7 @@ class Child:
                 self.hung_up = not self.control.recv(4096)
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self.results, _CHUNK):
-                for body in self._frames.feed(data):
-                    try:
-                        yield _DONE.decode(body)
-                    except msgspec.MsgspecError as error:
-                        raise BrokenFrameError(str(error)) from error
+                yield from self._frames.feed(data)
 
     def bound_output(self) -> None:
         """Keep the files of its output small."""

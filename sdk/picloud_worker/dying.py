@@ -6,6 +6,7 @@ of a slot watches as well.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -33,6 +34,12 @@ def adopt_orphans() -> None:
 def hide_memory() -> None:
     """Keep processes of the same user from reading this one's memory, and the token in it."""
     _prctl(_SET_DUMPABLE, 0)
+
+
+def die_first() -> None:
+    """When memory runs out, have the kernel end this process before any other."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def children() -> set[int]:

@@ -47,6 +47,8 @@ def describe(error: BaseException) -> Failure:
         return bounded(Failure(cause=error.cause, message=error.message, traceback=text))
     text = formatted(error)
     if isinstance(error, KillSignalError):
+        # Its user reads what happened, not the name of a class of ours.
+        text = text.replace(f"{__name__}.{KillSignalError.__name__}", "Killed by its user")
         return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=text))
     if isinstance(error, SystemExit):
         message = f"the job called sys.exit({said(error.code, repr)})"

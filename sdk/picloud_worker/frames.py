@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from picloud_model.wire import MAX_RESULT_BYTES, Ended, Lease
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+Body = TypeVar("Body")
 
 LENGTH: Final = struct.Struct("<I")
 LARGEST: Final = MAX_RESULT_BYTES + 1024 * 1024
@@ -47,16 +46,17 @@ def frame(body: Any) -> bytes:
     return LENGTH.pack(len(encoded)) + encoded
 
 
-class Frames:
-    r"""Cuts a stream of bytes back into frames.
+class Frames(Generic[Body]):
+    r"""Cuts a stream of bytes back into values of one kind.
 
-    >>> frames = Frames(limit=100)
+    >>> frames = Frames(list[int], limit=100)
     >>> stream = frame([1]) + frame([2])
-    >>> [list(frames.feed(part)) for part in (stream[:3], stream[3:])]
-    [[], [b'\x91\x01', b'\x91\x02']]
+    >>> [frames.feed(part) for part in (stream[:3], stream[3:])]
+    [[], [[1], [2]]]
     """
 
-    def __init__(self, limit: int = LARGEST) -> None:
+    def __init__(self, kind: type[Body], limit: int = LARGEST) -> None:
+        self._decoder = msgspec.msgpack.Decoder(kind)
         self._limit = limit
         self._buffer = bytearray()
 
@@ -65,16 +65,16 @@ class Frames:
         """Whether a frame has arrived in part."""
         return bool(self._buffer)
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes, and give each frame that is whole now.
+    def feed(self, data: bytes) -> list[Body]:
+        """Take bytes, and give the value of each frame that is whole now.
 
         Raises:
-            BrokenFrameError: When a length is beyond the limit.
+            BrokenFrameError: When a length is beyond the limit, or a frame holds something else.
         """
         self._buffer += data
+        found: list[Body] = []
         start, size = 0, len(self._buffer)
         with memoryview(self._buffer) as view:
-            found = []
             while size - start >= LENGTH.size:
                 (length,) = LENGTH.unpack_from(view, start)
                 if length > self._limit:
@@ -82,7 +82,14 @@ class Frames:
                 end = start + LENGTH.size + length
                 if end > size:
                     break
-                found.append(bytes(view[start + LENGTH.size : end]))
+                with view[start + LENGTH.size : end] as body:
+                    found.append(self._decoded(body))
                 start = end
         del self._buffer[:start]
-        return iter(found)
+        return found
+
+    def _decoded(self, body: memoryview) -> Body:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise BrokenFrameError(str(error)) from error

@@ -10,7 +10,7 @@ from typing import Final
 
 from picloud_worker import dying
 
-GRACE_S: Final = 0.1
+GRACE_S: Final = 0.03
 """How long what is just ending may take to be gone."""
 _STEP_S: Final = 0.005
 _waitid = getattr(os, "waitid", None)  # macOS has none

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
-from picloud_model.pack import Envelope, Pack, seal, unseal
+from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import Ended
 
 from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said
@@ -39,6 +39,7 @@ class Runner:
         self._clock = clock
         self._functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
         self._pack: tuple[str, Pack | None] = ("", None)
+        self._checked = ("", -1)
         self._warned: set[str] = set()
         self.inside = False
 
@@ -105,11 +106,15 @@ class Runner:
     def _arguments(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        body = job.arguments
-        if lease.pack is not None:
-            digest = lease.pack.content.digest
-            body = self._opened(digest, files[digest])[job.index - lease.pack.first]
-        args, kwargs = _unpickled(body, "arguments")
+        if lease.pack is None:
+            args, kwargs = _unpickled(job.arguments, "arguments")
+            return args, kwargs
+        digest = lease.pack.content.digest
+        item = job.index - lease.pack.first
+        parcel = self._opened(digest, files[digest]).view(item)
+        # Many jobs may share one large argument: its digest is checked for the first of them.
+        args, kwargs = _unpickled(parcel, "arguments", checked=(digest, item) == self._checked)
+        self._checked = (digest, item)
         return args, kwargs
 
     def _opened(self, digest: str, path: str) -> Pack:
@@ -121,9 +126,9 @@ class Runner:
         return pack
 
 
-def _unpickled(body: bytes, what: str) -> Any:
+def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) -> Any:
     try:
-        return pickle.loads(unseal(body))
+        return pickle.loads(parcel[DIGEST_BYTES:] if checked else unseal(parcel))
     except RequestRefused as error:
         raise RefusedError(Cause.PAYLOAD, f"the {what}: {error.message}") from None
     except KillSignalError:

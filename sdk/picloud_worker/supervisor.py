@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, RequestRefused, Unavailable
-from picloud_model.job import Cause, State
+from picloud_model.job import Cause
 from picloud_model.pack import Envelope
-from picloud_model.wire import Content, Ended, Failure, SlotGranted, WorkAnswer, WorkRequest
+from picloud_model.wire import Content, Failure, SlotGranted, WorkAnswer, WorkRequest
 
 from picloud_worker import blobs
 from picloud_worker.api import Api
 from picloud_worker.bundle import Bundles
 from picloud_worker.contact import Contact
 from picloud_worker.crashpoints import crashpoint
-from picloud_worker.failure import bounded, parcel
+from picloud_worker.failure import bounded
 from picloud_worker.heartbeat import Heartbeat
 from picloud_worker.lease import Holding
 from picloud_worker.nursery import NurseryLostError
@@ -214,7 +214,7 @@ class Supervisor:
         granted, holding = self._slot.granted, self._holding
         left = self._worked_at + granted.idle_s - self._clock()
         try:
-            self._upload_large()
+            blobs.upload_large(self._slot.api, holding)
             draft = holding.draft()
             wants = holding.idle and draft.complete
             if wants and left <= 0 and not draft.reports:
@@ -257,19 +257,6 @@ class Supervisor:
         self._holding.acknowledge(draft)
         return answer
 
-    def _upload_large(self) -> None:
-        for at, ended in self._holding.large():
-            try:
-                content = blobs.upload(self._slot.api, ended.payload)
-            except (Unavailable, NotAllowed):
-                raise
-            except PiCloudError as error:
-                message = f"the result could not be stored: {error.message}"
-                failure = bounded(Failure(cause=Cause.PAYLOAD, message=message))
-                self._holding.settle(at, _failed(ended, failure))
-            else:
-                self._holding.settle(at, _stored(ended, content))
-
     def _failed(self) -> None:
         """The server is away: keep everything, and ask again a little later each time."""
         self._slot.contact.failed()
@@ -295,13 +282,3 @@ def _named(lease: Lease) -> list[Content]:
     """The blobs a lease names."""
     named = [lease.function] if lease.function.data is None else []
     return [*named, lease.pack.content] if lease.pack is not None else named
-
-
-def _stored(ended: Ended, content: Content) -> Ended:
-    return msgspec.structs.replace(ended, payload=b"", blob=content)
-
-
-def _failed(ended: Ended, failure: Failure) -> Ended:
-    return msgspec.structs.replace(
-        ended, state=State.ERROR, cause=failure.cause, payload=parcel(failure)
-    )

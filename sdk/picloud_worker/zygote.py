@@ -110,6 +110,7 @@ class Zygote:
             os.setsid()
             dying.die_with(zygote, signal.SIGKILL)
             dying.adopt_orphans()
+            dying.die_first()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)

@@ -47,6 +47,7 @@ class JobStates(RuleBasedStateMachine):
         self.jids: list[range] = []
         self.batches: dict[str, range] = {}
         self.slots: dict[int, tuple[Session, list[wire.Lease]]] = {}
+        self.started = 0
         self.stale: list[tuple[Session, wire.Report]] = []
         self.before: dict[int, State] = {}
         self.finals: dict[int, tuple[str, int, bytes | None]] = {}
@@ -82,8 +83,9 @@ class JobStates(RuleBasedStateMachine):
 
     @rule()
     def start_slot(self) -> None:
-        session = self.run(self.world.slot())
-        self.slots[session.number] = (session, [])
+        # Numbered as they come: a slot's own number is random, and a failure must be repeatable.
+        self.started += 1
+        self.slots[self.started] = (self.run(self.world.slot()), [])
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data(), seconds=st.sampled_from([0.00001, 0.01, 1.0]), failed=st.booleans())
@@ -141,12 +143,14 @@ class JobStates(RuleBasedStateMachine):
         """Kill -9 of the API: slots live on and find their leases still theirs."""
         self.run(self.world.stop())
         self.run(self.world.start())
-        for number, (session, leases) in list(self.slots.items()):
-            self.slots[number] = (self.run(self.world.known(session)), leases)
+        known = {}
+        for name, (session, leases) in list(self.slots.items()):
+            known[session.number] = self.run(self.world.known(session))
+            self.slots[name] = (known[session.number], leases)
         self.stale = [
-            (self.slots[session.number][0], report)
+            (known[session.number], report)
             for session, report in self.stale
-            if session.number in self.slots
+            if session.number in known
         ]
 
     @invariant()
@@ -168,11 +172,12 @@ class JobStates(RuleBasedStateMachine):
     @invariant()
     def nothing_is_in_limbo(self) -> None:
         """Each unfinished job is free to be leased, or a live slot answers for it."""
+        live = {session.number for session, _ in self.slots.values()}
         for batch in self.batches:
             for page in self.pages(batch):
                 for index, state in enumerate(page.state):
                     if state in UNDER_LEASE:
-                        assert page.slot[index] in self.slots
+                        assert page.slot[index] in live
                     else:
                         assert page.slot[index] == 0
 

@@ -6,14 +6,14 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import msgspec
 from picloud_model import pack, wire
+
+from tests.unit.worker.fake_http import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,19 +51,14 @@ class FakeApi:
         self.drop_answers = 0
         self.exit = False
         self.port = 0
-        self._server: ThreadingHTTPServer | None = None
+        self._server: Server | None = None
         self._next_jid = 1
 
     # --- steering ---------------------------------------------------------------------------
 
     def start(self) -> None:
         """Listen; on the same port as before if there was one."""
-        api = self
-
-        class Handler(_Handler):
-            fake = api
-
-        self._server = _Server(("127.0.0.1", self.port), Handler)
+        self._server = Server(self.port, type("Bound", (Handler,), {"fake": self}))
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -237,74 +232,3 @@ _POSTS: dict[str, tuple[Any, Callable[[FakeApi, Any], Any]]] = {
     "/v1/blobs/read": (wire.BlobsAsked, FakeApi._read),
     "/v1/blobs/missing": (wire.BlobsNeeded, FakeApi._missing),
 }
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, *given: Any) -> None:
-        self._connections: set[Any] = set()
-        super().__init__(*given)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def hang_up(self) -> None:
-        for connection in list(self._connections):
-            with suppress(OSError):
-                connection.shutdown(2)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that are killed are part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-    fake: FakeApi
-
-    def do_POST(self) -> None:
-        status, answer = self.fake.answer(self.path, self._body())
-        if self.fake.drop_answers and self.path == "/v1/work":
-            self.fake.drop_answers -= 1
-            self.close_connection = True
-            return
-        self._send(status, wire.encode(answer))
-
-    def do_GET(self) -> None:
-        digest = self.path.rpartition("/")[2]
-        self.fake.requests.append((self.path, dict(self.headers)))
-        if self.path.startswith("/v1/") and "get" in self.fake.presigned:
-            self.send_response(307)
-            self.send_header("location", self.fake.presigned["get"] + digest)
-            self.send_header("content-length", "0")
-            self.end_headers()
-        elif digest in self.fake.blobs:
-            self._send(200, self.fake.blobs[digest])
-        else:
-            self._send(404, wire.encode(wire.Problem(code="blob.missing", message="no such blob")))
-
-    def do_PUT(self) -> None:
-        self.fake.requests.append((self.path, dict(self.headers)))
-        self.fake.store(self._body())
-        self._send(200, b"")
-
-    def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers["content-length"]))
-
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""

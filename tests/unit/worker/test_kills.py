@@ -67,6 +67,24 @@ def test_a_job_that_ignores_the_signal_is_killed(api: FakeApi, worker: Worker) -
     assert api.result(api.submit(echo, [(1,)])) == 1
 
 
+def test_a_job_that_never_returns_to_python_is_killed(api: FakeApi, worker: Worker) -> None:
+    """A loop in C ends by SIGKILL; its stack was written when it was told to end."""
+
+    def count(path: str) -> int:
+        Path(path).touch()
+        return sum(range(10**15))
+
+    path = worker.workdir / "begun"
+    batch = api.submit(count, [(str(path),)])
+    appears(path)
+
+    api.kill(batch, 0)
+    failure = api.failure(batch)
+
+    assert api.ended[batch, 0].state == State.KILLED
+    assert "in count" in failure.traceback
+
+
 def test_a_killed_job_takes_its_processes_along(api: FakeApi, worker: Worker) -> None:
     """Also those in a session of their own."""
 
