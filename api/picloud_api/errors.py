@@ -11,6 +11,7 @@ import structlog
 from picloud_model import wire
 from picloud_model.errors import (
     BlobMissing,
+    JobNotFound,
     KeyRefused,
     NotAllowed,
     NotFound,
@@ -36,6 +37,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     KeyRefused: 401,
     SlotRefused: 401,
     NotFound: 404,
+    JobNotFound: 404,
     BlobMissing: 409,
     PathNotFound: 404,
     Unavailable: 503,

@@ -1,15 +1,22 @@
 """Where blob tests keep blobs: a new adapter joins by a class like `Directory`."""
 
+import contextlib
+import dataclasses
 import multiprocessing
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from picloud_driver.blobs import BlobPort
 from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.s3.client import S3Access
+from picloud_driver.s3.gateway import S3Gateway
 
 from tests.contract.deadline import DEADLINE_S
+from tests.servers import running
 
 MIB = 1024 * 1024
 
@@ -47,11 +54,59 @@ class Directory:
         self.root.rename(self.root.with_name("unmounted"))
 
 
-@pytest.fixture(params=[Directory])
-def blob_site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+@dataclasses.dataclass(frozen=True)
+class Bucket:
+    """The adapter `s3`, in a bucket of its own that versitygw keeps in a directory."""
+
+    access: S3Access
+    root: Path
+    server: int
+
+    def open(self) -> BlobPort:
+        """A port with connections of its own."""
+        return S3Blobs(self.access)
+
+    def is_written_to(self) -> bool:
+        """Whether the server has a file of the bucket open that has not got its name yet."""
+        new = str(self.root / ".sgwtmp")
+        return any(path.startswith(new) for path in open_files(self.server))
+
+    def break_off(self) -> None:
+        """Take the bucket away, as when somebody removes it."""
+        self.root.rename(self.root.parent.with_name(f"removed-{self.root.name}"))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[running.S3]:
+    """One S3 for all tests; each has a bucket of its own."""
+    with running.versitygw() as s3:
+        yield s3
+
+
+@pytest.fixture
+def directory_site(tmp_path: Path) -> Site:
+    """A directory that is not there yet."""
+    return Directory(tmp_path)
+
+
+@pytest.fixture
+def bucket_site(s3_server: running.S3) -> "Bucket":
+    """An empty bucket."""
+    bucket = f"test-{uuid.uuid4().hex}"
+    access = s3_access(s3_server, bucket)
+    gateway = S3Gateway(access, connections=1)
+    gateway.ensure_bucket()
+    gateway.close()
+    process = s3_server.process.process
+    assert process is not None
+    return Bucket(access, s3_server.directory / "data" / bucket, process.pid)
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def blob_site(request: pytest.FixtureRequest) -> Site:
     """An empty store of each kind."""
-    made: Site = request.param(tmp_path)
-    return made
+    site: Site = request.getfixturevalue(f"{request.param}_site")
+    return site
 
 
 @pytest.fixture
@@ -65,6 +120,20 @@ async def blobs(blob_site: Site) -> AsyncIterator[BlobPort]:
 async def collected(names: AsyncIterator[str]) -> list[str]:
     """All names, in their order."""
     return [name async for name in names]
+
+
+def s3_access(server: running.S3, bucket: str) -> S3Access:
+    """How to get at a bucket."""
+    return S3Access(bucket, server.endpoint, server.region, server.access_key, server.secret_key)
+
+
+def open_files(process: int) -> list[str]:
+    """Paths of the files that a process has open now."""
+    found = []
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(descriptor.readlink()))
+    return found
 
 
 def files(root: Path) -> list[Path]:

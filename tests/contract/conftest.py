@@ -1,6 +1,12 @@
 """What contract tests of several files share."""
 
-from tests.contract.blob_adapters import blob_site, blobs  # noqa: F401 - fixtures
+from tests.contract.blob_adapters import (  # noqa: F401 - fixtures
+    blob_site,
+    blobs,
+    bucket_site,
+    directory_site,
+    s3_server,
+)
 from tests.contract.scheduler_adapters import (  # noqa: F401 - fixtures
     local,
     local_site,

@@ -8,6 +8,7 @@ import falcon
 from picloud_model import wire
 
 from picloud_api.resources import bodies
+from picloud_api.usecases.slot import is_token
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -29,9 +30,9 @@ class BlobResource:
 
     async def _account(self, request: Request) -> str:
         credential = bodies.bearer(request)
-        if credential.startswith("pk_"):
-            return await self._accounts.authenticate(credential)
-        return (await self._slots.recognise(credential)).pool.account
+        if is_token(credential):
+            return (await self._slots.recognise(credential)).pool.account
+        return await self._accounts.authenticate(credential)
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Store several small blobs."""

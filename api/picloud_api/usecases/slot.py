@@ -168,6 +168,15 @@ class Slots:
         await finish(draft, place, endings)
 
 
+def is_token(credential: str) -> bool:
+    """Whether a credential has the form of a slot's token, and not of an API key.
+
+    >>> is_token("pk_1_2"), is_token("a.b.c")
+    (False, True)
+    """
+    return credential.count(".") == 2  # noqa: PLR2004 - the three parts of a JWT
+
+
 def slot_number(place: str) -> int:
     """The number of the slot at a place: 53 bits, the same whenever it is asked.
 

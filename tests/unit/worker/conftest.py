@@ -74,7 +74,7 @@ class Worker:
 def alive(process: psutil.Process) -> bool:
     """Whether a process runs and is no zombie."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

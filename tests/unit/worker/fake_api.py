@@ -193,7 +193,7 @@ class FakeApi:
 
     def _leases(self) -> list[wire.Lease]:
         for batch, given in self.batches.items():
-            jobs = []
+            jobs: list[wire.LeasedJob] = []
             while given.free and len(jobs) < given.size:
                 index = given.free.popleft()
                 given.attempts[index] += 1

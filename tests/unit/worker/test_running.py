@@ -13,12 +13,10 @@ import pytest
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, unseal, write
 from picloud_model.wire import Content, Ended, Failure, Lease, LeasedJob, Options, PackPart, decode
-from picloud_worker.failure import MOST_TRACEBACK, KillSignalError, RefusedError
-from picloud_worker.results import pickled
+from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
 from picloud_worker.running import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 HERE = Envelope.here(cloudpickle.__version__)
@@ -156,16 +154,6 @@ def explode() -> None:
     raise UnspeakableError
 
 
-def stubborn() -> Any:
-    """Answer what refuses to be pickled."""
-
-    class Stubborn:
-        def __reduce__(self) -> Any:
-            raise UnspeakableError
-
-    return Stubborn()
-
-
 def test_arguments_that_do_not_unpickle_are_refused(runner: Runner) -> None:
     """Whatever unpickling raises is the payload's failure."""
     failure = failed(runner, print, Explosive())
@@ -281,36 +269,3 @@ def test_a_kill_is_told(runner: Runner) -> None:
     assert (ended.state, ended.cause) == (State.KILLED, Cause.KILLED)
     assert "in told" in failure.traceback
     assert not runner.inside
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (
-            lambda: (n for n in ()),
-            "the result is a generator, which cannot be pickled: return a list of its items",
-        ),
-        (threading.Lock, "the result cannot be pickled: TypeError: cannot pickle"),
-        (
-            lambda: {"a": [1, threading.Lock()]},
-            "result['a'][1] in the result cannot be pickled: TypeError: cannot pickle",
-        ),
-        (stubborn, "the result cannot be pickled: UnspeakableError: <its text failed"),
-    ],
-)
-def test_results_that_cannot_be_pickled(
-    runner: Runner, make: Callable[[], Any], message: str
-) -> None:
-    """The failure says what and where."""
-    failure = failed(runner, make)
-
-    assert failure.cause == Cause.PAYLOAD
-    assert failure.message.startswith(message)
-
-
-def test_results_too_large_are_refused() -> None:
-    """The failure names the size and the limit."""
-    with pytest.raises(RefusedError, match="is 2018 bytes pickled, but at most 1000 are") as caught:
-        pickled(b"x" * 2000, most_bytes=1000)
-
-    assert caught.value.cause == Cause.PAYLOAD

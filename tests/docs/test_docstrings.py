@@ -1,0 +1,25 @@
+"""The examples in docstrings are run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+ROOMS = ("picloud_model", "cloud", "picloud_worker", "picloud", "picloud_api", "picloud_driver")
+MODULES = sorted(
+    found.name
+    for room in ROOMS
+    for found in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}.")
+    if not found.name.endswith("__main__")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_hold(name: str) -> None:
+    """Every example of a module's docstrings gives what it says."""
+    failed, _ = doctest.testmod(importlib.import_module(name))
+
+    assert failed == 0

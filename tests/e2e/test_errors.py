@@ -1,0 +1,267 @@
+"""Jobs that fail, each with a cause that its user can act on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud.client import Client
+
+WAIT_S = 60.0
+
+
+class OddError(Exception):
+    """An exception that cannot be made again from its text alone."""
+
+    def __init__(self, code: int, *, why: str) -> None:
+        super().__init__(f"{code} because {why}")
+        self.code = code
+        self.why = why
+
+
+def deeper(number: int) -> float:
+    """Divide by it."""
+    return 1 / number
+
+
+def failing(number: int) -> float:
+    """Fail below a frame of its own."""
+    return deeper(number)
+
+
+def crash(how: str) -> Any:
+    """End this process in the middle of a job, in one of several ways."""
+    endings: dict[str, Callable[[], Any]] = {
+        "segfault": lambda: ctypes.string_at(0),
+        "abort": os.abort,
+        "os._exit(0)": lambda: os._exit(0),
+        "os._exit(7)": lambda: os._exit(7),
+        "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "sys.exit(3)": lambda: sys.exit(3),
+        "sys.exit()": sys.exit,
+    }
+    return endings[how]()
+
+
+CRASHES = {
+    "segfault": "signal 11",
+    "abort": "signal 6",
+    "os._exit(0)": "ended without a result .exit status 0",
+    "os._exit(7)": "ended without a result .exit status 7",
+    "SIGKILL": "signal 9",
+    "sys.exit(3)": "sys.exit.3.",
+    "sys.exit()": "sys.exit",
+}
+
+
+def test_the_remote_traceback_is_shown(client: Client) -> None:
+    """ "a cloud.CloudException will be thrown with a traceback indicating what went wrong on the
+    server": every line of it that is the user's, and none that is not.
+    """
+    jid = client.call(failing, 0)
+
+    with pytest.raises(CloudException) as caught:
+        client.result(jid, WAIT_S)
+
+    text = str(caught.value)
+    assert text.startswith(f"Job {jid}: Traceback (most recent call last):")
+    assert text.endswith("ZeroDivisionError: division by zero")
+    assert "in failing" in text
+    assert "return deeper(number)" in text
+    assert "in deeper" in text
+    assert "picloud_worker" not in text
+    assert (caught.value.jid, caught.value.status) == (jid, "error")
+
+
+def test_the_job_s_own_exception_is_the_cause(client: Client) -> None:
+    """What a job raised is the `__cause__` of what its user gets, with its attributes and frames."""
+
+    def fail() -> None:
+        try:
+            deeper(0)
+        except ZeroDivisionError as error:
+            raise OddError(5, why="of that") from error
+
+    with pytest.raises(CloudException) as caught:
+        client.result(client.call(fail), WAIT_S)
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, ZeroDivisionError | OddError)
+    assert "5 because of that" in str(caught.value)
+    assert "ZeroDivisionError" in str(caught.value)
+
+
+def test_an_exception_keeps_its_frames(client: Client) -> None:
+    """The `__cause__` has the remote frames, so that debuggers and loggers show them."""
+    with pytest.raises(CloudException) as caught:
+        client.result(client.call(failing, 0), WAIT_S)
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, ZeroDivisionError)
+    frames = []
+    trace = cause.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    assert frames == ["failing", "deeper"]
+
+
+@pytest.mark.parametrize("how", CRASHES)
+def test_a_process_that_ends_names_its_cause(client: Client, how: str) -> None:
+    """A process that ends in the middle of a job is an error that says how it ended, never a
+    silent None; the job is not run again, and the slot goes on.
+    """
+    jid = client.call(crash, how)
+
+    with pytest.raises(CloudException, match=CRASHES[how]):
+        client.result(jid, WAIT_S)
+
+    assert client.status(jid) == "error"
+    assert client.result(client.call(abs, -1), WAIT_S) == 1
+
+
+def test_a_crash_harms_only_its_own_job(client: Client) -> None:
+    """One job of a map that crashes its process is one error; its neighbours are done."""
+
+    def some(number: int) -> int:
+        if number == 50:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    jids = client.map(some, range(100))
+
+    results = client.result(jids, WAIT_S, ignore_errors=True)
+
+    assert results == [None if number == 50 else number for number in range(100)]
+    assert client.status(jids[50]) == "error"
+
+
+def unpicklable_result() -> Any:
+    """A result that cannot be pickled."""
+    return {"lock": threading.Lock()}
+
+
+def unfriendly_result() -> Any:
+    """A result whose pickling raises."""
+
+    class Refusing:
+        def __reduce__(self) -> Any:
+            raise RuntimeError("I stay here")
+
+    return [Refusing()]
+
+
+def unfriendly_exception() -> Any:
+    """An exception that raises whenever it is asked something."""
+
+    class Nasty(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+        def __reduce__(self) -> Any:
+            raise RuntimeError("no pickle")
+
+    raise Nasty
+
+
+def endless_recursion() -> Any:
+    """A function that calls itself too often."""
+    return endless_recursion()
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (unpicklable_result, "lock"),
+        (unfriendly_result, "I stay here"),
+        (unfriendly_exception, "Nasty"),
+        (endless_recursion, "RecursionError"),
+        (lambda: (_ for _ in ()).throw(KeyboardInterrupt), "KeyboardInterrupt"),
+        (lambda: __import__("no_such_module"), "no_such_module"),
+    ],
+    ids=["result", "reduce", "exception", "recursion", "BaseException", "import"],
+)
+def test_any_failure_is_an_error_of_its_job(
+    client: Client, function: Callable[[], Any], sentence: str
+) -> None:
+    """ "result: Return value of function that ran on PiCloud cannot be pickled", and whatever else
+    user code does wrong, is an error of that job, with a sentence that says what.
+    """
+    with pytest.raises(CloudException, match=sentence):
+        client.result(client.call(function), WAIT_S)
+
+    assert client.result(client.call(abs, -1), WAIT_S) == 1
+
+
+def noisy(number: int) -> int:
+    """Print to every place there is, and close some."""
+    print("x" * 100_000)
+    sys.stderr.write("\0\x1b[2J" * 1000)
+    os.write(1, b"\xff\xfe" * 10_000)
+    os.write(2, b"\xff\xfe" * 10_000)
+    sys.stdout.close()
+    os.close(1)
+    os.close(2)
+    return number
+
+
+def test_what_user_code_prints_breaks_nothing(client: Client) -> None:
+    """Floods, control characters, broken text and closed streams are user code's own business."""
+    assert client.result(client.map(noisy, range(20)), WAIT_S) == list(range(20))
+
+
+def meddle(number: int) -> int:
+    """Close every descriptor and change what the process stands on."""
+    os.closerange(3, 200)
+    os.chdir("/")
+    os.environ.clear()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.path.clear()
+    return number
+
+
+def test_a_job_that_meddles_harms_nobody_else(client: Client) -> None:
+    """A job that closes the descriptors of its process may fail; jobs after it do not."""
+    client.join(client.map(meddle, range(5)), WAIT_S, ignore_errors=True)
+
+    assert client.result(client.map(abs, range(50)), WAIT_S) == list(range(50))
+
+
+def test_threads_and_processes_left_behind_end_with_the_interpreter(client: Client) -> None:
+    """ "If threads are not terminated [...] the interpreter will be killed", and subprocesses too;
+    the job itself is done.
+    """
+
+    def leave() -> int:
+        import subprocess
+
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
+
+    pid = client.result(client.call(leave), WAIT_S)
+
+    assert client.result(client.call(lambda pid: ended(pid), pid), WAIT_S)
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone within 30 s."""
+    import time
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False

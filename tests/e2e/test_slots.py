@@ -1,0 +1,131 @@
+"""Slots: where jobs run; how they come, stay warm, go, and what happens when they are lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tests.e2e.stacks import kill
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+
+
+def once_slow(folder: str) -> int:
+    """Count the executions of this job; the first one never ends."""
+    tries = len(os.listdir(folder))
+    with open(f"{folder}/{tries}", "x"):
+        pass
+    while tries == 0:
+        time.sleep(0.1)
+    return tries
+
+
+def test_warm_slots_keep_their_interpreter(client: Client) -> None:
+    """ "jobs may be run in the same interpreter as previous jobs" """
+    client.join(client.call(abs, 1), WAIT_S)
+
+    pids = {client.result(client.call(os.getpid), WAIT_S) for _ in range(20)}
+
+    assert len(pids) <= 2
+
+
+def test_no_more_slots_than_asked_for(begin: Callable[..., Stack]) -> None:
+    """A stack of two slots never runs more than two jobs at once, and does run two."""
+    stack = begin(slots=2)
+    client = stack.client()
+
+    def span(_: int) -> tuple[float, float]:
+        started = time.monotonic()
+        time.sleep(0.05)
+        return started, time.monotonic()
+
+    spans = client.result(client.map(span, range(40)), WAIT_S)
+
+    at_once = [
+        sum(start <= moment < end for start, end in spans) for moment, _ in spans
+    ]
+    assert max(at_once) == 2
+    assert len(stack.slots()) == 2
+    client.close()
+
+
+def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
+    """A slot without work ends after a time that is a setting, and comes back when there is some."""
+    stack = begin(slots=2, idle_s=1)
+    client = stack.client()
+    client.join(client.map(time.sleep, [0.1] * 4), WAIT_S)
+    assert stack.slots()
+
+    until(lambda: not stack.slots(), "idle slots have ended", 15)
+
+    assert len(stack.processes()) == len(stack.api())
+    assert client.result(client.call(abs, -1), WAIT_S) == 1
+    client.close()
+
+
+def test_a_job_is_restarted_when_its_slot_is_lost(begin: Callable[..., Stack]) -> None:
+    """ "PiCloud assumes it can safely restart jobs that fail while executing": a slot that is killed
+    in the middle of a job costs time, and nothing else.
+    """
+    stack = begin(slots=1)
+    client = stack.client()
+    folder = stack.shared / "executions"
+    folder.mkdir()
+    jid = client.call(once_slow, str(folder))
+    until(lambda: list(folder.iterdir()), "the job runs")
+    killed_at = time.monotonic()
+
+    kill(stack.slots()[0])
+
+    assert client.result(jid, WAIT_S) == 1
+    assert time.monotonic() - killed_at < 10
+    client.close()
+
+
+def test_a_lost_attempt_still_shows_processing(begin: Callable[..., Stack]) -> None:
+    """Statuses never go back: a job that began shows `processing` while it waits to begin again."""
+    stack = begin(slots=1)
+    client = stack.client()
+    folder = stack.shared / "executions"
+    folder.mkdir()
+    jid = client.call(once_slow, str(folder))
+    until(lambda: client.status(jid) == "processing", "the job runs")
+
+    kill(stack.slots()[0])
+
+    seen = set()
+    until(lambda: seen.add(now := client.status(jid)) or now == "done", "the job is done")
+    assert seen == {"processing", "done"}
+    client.close()
+
+
+def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, stack: Stack) -> None:
+    """The process of a job that something else kills is that job's error; the slot goes on."""
+    slots = {slot.pid for slot in stack.slots()}
+    marker = stack.shared / "child"
+
+    def tell(path: str) -> None:
+        with open(path, "w") as file:
+            file.write(str(os.getpid()))
+        os.rename(path, f"{path}.pid")
+        time.sleep(600)
+
+    jid = client.call(tell, str(marker))
+    told = marker.with_suffix(".pid")
+    until(told.exists, "the job runs")
+
+    os.kill(int(told.read_text()), 9)
+    client.join(jid, WAIT_S, ignore_errors=True)
+
+    assert client.status(jid) == "error"
+    assert client.result(client.map(abs, range(10)), WAIT_S) == list(range(10))
+    assert {slot.pid for slot in stack.slots()} & slots

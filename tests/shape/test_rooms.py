@@ -1,0 +1,102 @@
+"""What the rooms keep to, read from the source: vendors, environment, unpickling, sizes."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+ROOMS = [
+    ROOT / room
+    for room in (
+        "sdk/picloud_model",
+        "sdk/cloud",
+        "sdk/picloud_worker",
+        "cli/picloud",
+        "api/picloud_api",
+        "driver/picloud_driver",
+        "jobspecs/picloud_jobspecs",
+    )
+]
+MODULES = sorted(path for room in ROOMS for path in room.rglob("*.py"))
+VENDORS = {"boto3", "botocore", "consul", "docker", "hvac", "nats", "nomad", "s3transfer"}
+FORBIDDEN_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
+MODULE_LINES = 440
+FUNCTION_LINES = 60
+
+
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level names a module imports, lazily or not."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def attributes(path: Path) -> Iterator[str]:
+    """Every `name.attribute` a module uses."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def test_vendors_are_named_in_the_driver_only() -> None:
+    """No room but the driver imports a vendor's library."""
+    offenders = {
+        str(path.relative_to(ROOT)): VENDORS & set(imported(path))
+        for path in MODULES
+        if "picloud_driver" not in path.parts and VENDORS & set(imported(path))
+    }
+
+    assert offenders == {}
+
+
+def test_the_environment_is_read_in_one_place_a_process() -> None:
+    """Only settings modules and entry points touch the environment; a child's is written."""
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if {"os.environ", "os.getenv"} & set(attributes(path))
+        and path.name not in {"settings.py", "__main__.py"}
+    ]
+
+    # A child tells user code which job it is; it reads nothing.
+    assert offenders == ["sdk/picloud_worker/child.py", "sdk/picloud_worker/running.py"]
+
+
+def test_nobody_unpickles_but_sdk_and_child() -> None:
+    """The server, the driver, the command line and the supervisor never unpickle."""
+    loads = {"pickle.loads", "pickle.load", "pickle.Unpickler", "cloudpickle.loads"}
+
+    users = [str(path.relative_to(ROOT)) for path in MODULES if loads & set(attributes(path))]
+
+    assert users == ["sdk/cloud/packing/functions.py", "sdk/picloud_worker/running.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_hold_one_idea_of_bounded_size(path: Path) -> None:
+    """A module is named for its idea and stays short enough to be read at once."""
+    lines = path.read_text(encoding="utf-8").count("\n")
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno >= FUNCTION_LINES
+    }
+
+    assert path.stem not in FORBIDDEN_NAMES
+    assert lines <= MODULE_LINES
+    assert long == {}

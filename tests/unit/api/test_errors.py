@@ -1,0 +1,112 @@
+"""The border of the API: every error has one answer, every body is checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+
+if TYPE_CHECKING:
+    from tests.unit.api.world import World
+import falcon.testing
+import msgspec
+import pytest
+from picloud_api import errors
+from picloud_api.app import add_routes
+from picloud_model import wire
+from picloud_model.errors import PiCloudError, every_error
+
+
+@pytest.fixture
+def api(world: World) -> falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]:
+    """The application over the world's server, as it would be served."""
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
+    errors.register(app)
+    add_routes(app, world.server)
+    return app
+
+
+async def post(
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    path: str,
+    body: bytes,
+    key: str = "",
+    media: str = wire.JSON,
+) -> tuple[int, wire.Problem]:
+    """Post a body, and the problem it met."""
+    headers = {"Content-Type": media, **({"Authorization": f"Bearer {key}"} if key else {})}
+    async with falcon.testing.ASGIConductor(app) as conductor:
+        result = await conductor.simulate_post(path, body=body, headers=headers)
+    return result.status_code, wire.decode(result.content, wire.Problem, media)
+
+
+@pytest.mark.parametrize("kind", every_error().values(), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status_of_its_own_choice(kind: type[PiCloudError]) -> None:
+    """The table names each class of the tree: no status is inherited by accident."""
+    assert kind in errors.STATUS
+    assert errors.status_of(kind()) == errors.STATUS[kind]
+
+
+PATHS = ["/v1/jobs", "/v1/jobs/staged", "/v1/jobs/status", "/v1/jobs/wait", "/v1/jobs/kill",
+         "/v1/blobs", "/v1/blobs/missing", "/v1/blobs/read"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_without_a_key_nothing_is_told(
+    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], path: str
+) -> None:
+    """No key, a malformed one and an unknown one are refused alike, before the body is read."""
+    unknown = f"pk_{'0' * 12}_{'A' * 43}"
+
+    answers = [await post(api, path, b"\xff", key) for key in ("", "x", unknown)]
+
+    assert [status for status, _ in answers] == [401, 401, 401]
+    assert answers[1] == answers[2]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("media", [wire.JSON, wire.MSGPACK])
+async def test_a_body_that_cannot_be_read_is_400(
+    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    world: World,
+    path: str,
+    media: str,
+) -> None:
+    """Bytes that are no JSON, or no msgpack, are a bad request in one sentence."""
+    status, problem = await post(api, path, b"\xc1{", world.server.key, media)
+
+    assert status == 400
+    assert problem.message.startswith("The body cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/jobs", {"submit_id": "x"}, "submit_id"),
+        ("/v1/jobs/status", {"jids": [[1, "2"]]}, "jids[0][1]"),
+        ("/v1/jobs/status", {"jids": [[0, 1]]}, "jids[0][0]"),
+        ("/v1/jobs/wait", {"jids": [[1, 1]], "timeout_s": -1}, "timeout_s"),
+        ("/v1/jobs/kill", {"jid": 1}, None),
+        ("/v1/blobs/missing", {"digests": ["../../etc/passwd"]}, "digests[0]"),
+    ],
+)
+async def test_a_wrong_field_is_named(
+    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    world: World,
+    path: str,
+    body: object,
+    field: str | None,
+) -> None:
+    """A body of the wrong shape is 422, and says where it is wrong."""
+    status, problem = await post(api, path, msgspec.json.encode(body), world.server.key)
+
+    assert (status, problem.code, problem.field) == (422, "request.refused", field)
+
+
+async def test_what_is_not_there_is_said_kindly(
+    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+) -> None:
+    """An unknown address is answered like every other error."""
+    status, problem = await post(api, "/v2/jobs", b"")
+
+    assert (status, problem.code) == (404, "path.not_found")
