@@ -18,7 +18,8 @@ class Simulator:
     def __init__(self) -> None:
         self._data = Path(tempfile.mkdtemp(prefix="picloud-simulator-"))
         try:
-            arguments = ["--data", str(self._data / "data"), "--port", "0", "--discard"]
+            # The log lies in the data: where this script is killed, the server removes both.
+            arguments = ["--data", str(self._data), "--port", "0", "--discard"]
             self._server = Server.start(arguments, self._data / "server.log")
         except BaseException:
             shutil.rmtree(self._data, ignore_errors=True)

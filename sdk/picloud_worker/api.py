@@ -138,18 +138,18 @@ class Api:
     ) -> Reply:
         lines = {
             "host": self._url.netloc,
-            "authorization": f"Bearer {self._token}",
+            "authorization": f"Bearer {self._token}" if self._token else "",
             "accept": wire.MSGPACK,
             "content-type": wire.MSGPACK,
             "content-length": str(len(body or b"")),
-            **(headers or {}),
+            **{name.lower(): value for name, value in (headers or {}).items()},
         }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
-        text = f"{verb} {self._url.path.rstrip('/')}{path} HTTP/1.1\r\n{head}\r\n"
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
+        target = f"{self._url.path.rstrip('/')}{path}"
+        head = f"{verb} {target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
         try:
             connected, stream = self._connected()
             connected.settimeout(wait_s + ANSWER_S)
-            head = text.encode("latin-1")
             if body is not None and len(body) > _CHUNK:
                 connected.sendall(head)
                 connected.sendall(body)

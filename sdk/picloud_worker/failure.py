@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cloudpickle
@@ -22,8 +23,12 @@ MOST_PICKLED: Final = 64_000
 """Bounds in characters and bytes: together they stay far below what travels inline."""
 
 
+_OURS: Final = (__package__, "cloudpickle")
+_HERE: Final = str(Path(__file__).parent)
+
+
 class KillSignalError(BaseException):
-    """The job was told to end; raised inside user code so that its traceback shows where it was."""
+    """Killed by its user: raised inside user code, so that the traceback shows where it was."""
 
 
 class RefusedError(Exception):
@@ -116,16 +121,19 @@ def bounded(failure: Failure) -> Failure:
 def formatted(error: BaseException) -> str:
     """The traceback in full, from the first frame of user code on."""
     try:
-        return "".join(
-            traceback.format_exception(type(error), error, own_frames_removed(error.__traceback__))
+        told = traceback.TracebackException(
+            type(error), error, own_frames_removed(error.__traceback__)
         )
+        if told.stack and told.stack[-1].filename.startswith(_HERE):
+            del told.stack[-1]  # the signal handler that ends a killed job
+        return "".join(told.format())
     except BaseException as trouble:  # noqa: BLE001 - a user's exception class runs its own code here
         return f"{type(error).__qualname__} (its traceback failed: {type(trouble).__qualname__})\n"
 
 
 def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of this package it begins with."""
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+    """A traceback without the frames it begins with that lie between the loop and user code."""
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") in _OURS:
         trace = trace.tb_next
     return trace
 

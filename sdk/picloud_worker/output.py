@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 1024 * 1024
 """Size at which a file is emptied; what a job writes faster than we look comes on top."""
-TAIL_BYTES: Final = 2048
+TAIL_BYTES: Final = 8192
+"""A crash in a deep stack takes that much to tell."""
 
 
 class Output:
@@ -32,7 +33,7 @@ class Output:
             os.ftruncate(self.descriptor, 0)
 
     def tail(self) -> str:
-        """The last 2 KB written."""
+        """The last 8 KB written."""
         return self._read().decode(errors="replace")
 
     def close(self) -> None:

@@ -49,6 +49,7 @@ def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
     assert api.ended[batch, 0].state == State.KILLED
     assert failure.cause == Cause.KILLED
     assert "in stuck_here" in failure.traceback
+    assert "picloud_worker" not in failure.traceback
     assert api.result(api.submit(pid)) != before
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from picloud_model.job import Cause
-from picloud_worker.failure import RefusedError
+from picloud_worker.failure import RefusedError, describe
 from picloud_worker.results import pickled
 
 
@@ -67,6 +67,7 @@ def test_what_cannot_be_pickled_is_named(value: Any, message: str) -> None:
 
     assert caught.value.cause == Cause.PAYLOAD
     assert caught.value.message.startswith(message)
+    assert "cloudpickle" not in describe(caught.value).traceback
 
 
 def test_a_deep_result_is_refused() -> None:
