@@ -3,7 +3,7 @@
 accounts/<account>                   Account
 keys/<key>                           Key
 next/<account>                       the next jid
-jids/<account>/n<jid // 1000>        spans of the batches with jids in that block
+jids/<account>/n<jid // 100>         spans of the batches with jids in that block
 jids/<account>/w<jid // 1000000>     the same, of batches too large to be listed so often
 batches/<account>/<batch>            Header
 pages/<account>/<batch>/<page>       Page
@@ -27,8 +27,8 @@ from picloud_api.store.records import Account, Bell, Header, Key, Ready, Slot, S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK: Final = 1000
-"""Jids a narrow block of the index covers."""
+BLOCK: Final = 100
+"""Jids a narrow block of the index covers: each call writes its block, so it is kept small."""
 WIDE_BLOCK: Final = 1_000_000
 """Jids a wide block covers; no batch touches more than two."""
 WIDE_BATCH: Final = 16 * BLOCK

@@ -189,9 +189,14 @@ def _check_cover(parts: Sequence[PackPart], count: int) -> None:
         if part.first != at:
             break
         at += part.count
-    if at != count:
-        message = f"The packs hold the arguments of {at} jobs in a row, not of {count}."
-        raise RequestRefused(message, field="parts")
+    else:
+        if at == count:
+            return
+    message = (
+        f"The packs must hold the arguments of {count} jobs, each once and in a row; "
+        f"they do so for the first {at}."
+    )
+    raise RequestRefused(message, field="parts")
 
 
 def _contents(request: SubmitRequest) -> list[Content]:
