@@ -17,6 +17,7 @@ from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import StatePort
 from picloud_driver.state.sqlite import SqliteState
 
+from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.account import Accounts, first_key
@@ -95,8 +96,9 @@ async def embedded(settings: Settings, url: str) -> Ports:
 
 async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = time.time) -> Server:
     """Put a server together over its ports."""
-    commits = Commits(View(ports.state), entropy.token_hex(4))
-    context = Context(commits, clock)
+    archive = Archive(ports.state, ports.blobs)
+    commits = Commits(View(ports.state, archive), entropy.token_hex(4))
+    context = Context(commits, archive, clock)
     pepper = await ports.secrets.get_or_create("signing/pepper", _fresh)
     token_key = await ports.secrets.get_or_create("signing/token", _fresh)
     accounts = Accounts(commits, pepper, clock)

@@ -30,6 +30,11 @@ class Draft:
         self._expects: dict[str, int] = {}
         self.signals: list[Signal] = []
 
+    @property
+    def bounded(self) -> bool:
+        """Whether the state store is to hold work in flight only."""
+        return self._view.state.bounded
+
     async def get(self, key: str) -> Any:
         """The value a key will have, or None. Not to be changed: see `edit`."""
         found = self._pending(key)

@@ -10,6 +10,7 @@ pages/<account>/<batch>/<page>       Page
 packs/<account>/<batch>/a<first>     argument pack
 packs/<account>/<batch>/r<page>-<n>  result pack
 ready/<account>/<batch>              Ready
+finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
 bell/<process>                       Bell
@@ -20,9 +21,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from picloud_model.page import Page
+from picloud_model.page import PAGE_JOBS, Page
 
-from picloud_api.store.records import Account, Bell, Header, Key, Ready, Slot, Span, Staged
+from picloud_api.store.records import (
+    Account,
+    Bell,
+    Finished,
+    Header,
+    Key,
+    Ready,
+    Slot,
+    Span,
+    Staged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +96,11 @@ def page(place: Place) -> str:
     return f"pages/{place.account}/{place.batch}/{place.page:04d}"
 
 
+def packs(of: str, batch: str) -> str:
+    """Prefix of every pack of a batch."""
+    return f"packs/{of}/{batch}/"
+
+
 def arguments(of: str, batch: str, first: int) -> str:
     """Key of the argument pack that begins at index `first`."""
     return f"packs/{of}/{batch}/a{first:07d}"
@@ -98,6 +114,31 @@ def results(place: Place, number: int) -> str:
 def ready(of: str, batch: str = "") -> str:
     """Key of a batch's ready marker; without a batch, the prefix of an account's."""
     return f"ready/{of}/{batch}"
+
+
+def finished(of: str, batch: str) -> str:
+    """Key that says that a batch is finished and waits to be sealed."""
+    return f"finished/{of}/{batch}"
+
+
+def sealed(place: Place) -> str:
+    """Name of the blob a page lies in once it is sealed, with all its packs."""
+    return f"sealed/{place.account}/{place.batch}/{place.page:04d}"
+
+
+def place_of(name: str) -> Place | None:
+    """The page that a page's or pack's key belongs to; None for other keys.
+
+    >>> place_of("packs/a1/b1/a0002000"), place_of("packs/a1/b1/r0002-00000007").page
+    (Place(account='a1', batch='b1', page=2), 2)
+    """
+    kind, _, rest = name.partition("/")
+    if kind not in {"pages", "packs"}:
+        return None
+    of, batch, part = rest.split("/")
+    if part[0] == "a":
+        return Place(of, batch, int(part[1:]) // PAGE_JOBS)
+    return Place(of, batch, int(part.lstrip("r")[:4]))
 
 
 def staged(of: str, batch: str) -> str:
@@ -141,6 +182,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
             "jids": list[Span],
             "batches": Header,
             "ready": Ready,
+            "finished": Finished,
             "staged": Staged,
             "slots": Slot,
             "bell": Bell,

@@ -74,6 +74,19 @@ class Ready(Record, frozen=True):
     open_pages: int
 
 
+class Finished(Record, frozen=True):
+    """A batch whose jobs are all final; it is sealed some time after `finished_at`."""
+
+    pages: int
+    finished_at: float
+
+
+class Sealed(Record, frozen=True):
+    """A page and its packs by their keys, as one blob holds them."""
+
+    entries: dict[str, bytes]
+
+
 class Staged(Record, frozen=True):
     """Packs sent ahead of a submit."""
 

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
     from picloud_driver.state import StatePort
 
+    from picloud_api.store.archive import Archive
+
 CACHE_BYTES: Final = 96 * 1024 * 1024
 """How much the view keeps; a page counts 40 bytes a job."""
+
+SEALED: Final = 0
+"""Version of what is read from the archive: the key is not in the state store, nor ever again."""
 
 
 class Cell(NamedTuple):
@@ -33,8 +38,11 @@ class Cell(NamedTuple):
 class View:
     """Decoded entries of the state store; values in it are never changed in place."""
 
-    def __init__(self, state: StatePort, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, state: StatePort, archive: Archive | None = None, cache_bytes: int = CACHE_BYTES
+    ) -> None:
         self.state = state
+        self._archive = archive
         self._room = cache_bytes
         self._cells: OrderedDict[str, Cell] = OrderedDict()
 
@@ -46,8 +54,17 @@ class View:
             return known
         entries = await self.state.get([key])
         if key not in entries:
-            return None
+            return await self._sealed(key)
         return self.install(key, layout.decode(key, entries[key].value), entries[key].version)
+
+    async def _sealed(self, key: str) -> Cell | None:
+        """What lay under a page's or pack's key before it was sealed."""
+        place = layout.place_of(key) if self._archive is not None else None
+        if place is None or self._archive is None:
+            return None
+        for name, data in (await self._archive.entries(place)).items():
+            self.install(name, layout.decode(name, data), SEALED)
+        return self._cells.get(key)
 
     async def get(self, key: str) -> Any:
         """The value under a key, or None."""

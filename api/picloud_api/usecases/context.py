@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.usecases.pace import Pace
 from picloud_api.usecases.queue import Queue
@@ -17,6 +18,7 @@ class Context(msgspec.Struct, frozen=True):
     """The store, what is derived from it in memory, and the time (seconds since the epoch)."""
 
     commits: Commits
+    archive: Archive
     clock: Callable[[], float]
     queue: Queue = msgspec.field(default_factory=Queue)
     sessions: Sessions = msgspec.field(default_factory=Sessions)

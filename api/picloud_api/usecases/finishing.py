@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, write
-from picloud_model.page import Flag
+from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import Content, Failure
 
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Ready, Signal
+from picloud_api.store.records import Change, Finished, Ready, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +57,8 @@ async def finish(
 
     The caller has checked the fence. The first parcel of a result pack is its envelope.
     """
-    page = await draft.edit(layout.page(place))
-    if page is None or not endings:
+    page = await draft.edit(layout.page(place)) if endings else None
+    if page is None:
         return
     was_open = page.open
     parcels = [msgspec.msgpack.encode(envelope)]
@@ -69,7 +69,7 @@ async def finish(
     page.packs += 1
     draft.signal(Signal(Change.FINISHED, place.account, place.batch))
     if was_open and not page.open:
-        await _close_page(draft, place)
+        await _close_page(draft, place, max(ending.finished_at for ending in endings))
 
 
 def _end(page: Page, ending: Ending, item: int) -> None:
@@ -85,7 +85,7 @@ def _end(page: Page, ending: Ending, item: int) -> None:
         page.flags[index] |= Flag.SPILLED
 
 
-async def _close_page(draft: Draft, place: layout.Place) -> None:
+async def _close_page(draft: Draft, place: layout.Place, now: float) -> None:
     """Count the page off the ready marker; the last one takes the marker away."""
     name = layout.ready(place.account, place.batch)
     marker: Ready | None = await draft.get(name)
@@ -93,6 +93,11 @@ async def _close_page(draft: Draft, place: layout.Place) -> None:
         return
     if marker.open_pages <= 1:
         draft.delete(name)
+        if draft.bounded:
+            pages = -(-marker.count // PAGE_JOBS)
+            draft.create(
+                layout.finished(place.account, place.batch), Finished(pages, finished_at=now)
+            )
         return
     left = marker.open_pages - 1
     draft.put(name, Ready(marker.first, marker.count, marker.priority, marker.pool, left))

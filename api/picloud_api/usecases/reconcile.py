@@ -29,6 +29,8 @@ RESYNC_S: Final = 10.0
 """How often everything is read and compared, whatever the events said."""
 TICK_S: Final = 1.0
 LOCK_TTL_S: Final = 10.0
+SEAL_AFTER_S: Final = 60.0
+"""How long a finished batch stays in the state store: most results are asked for at once."""
 
 _log = structlog.get_logger()
 
@@ -46,6 +48,7 @@ class Reconcile:
         self._clock = context.clock
         self._slots = slots
         self._placement = placement
+        self._archive = context.archive
         self._scheduler = scheduler
         self._tasks: list[asyncio.Task[None]] = []
         self._heard: dict[str, int] = {}
@@ -58,6 +61,8 @@ class Reconcile:
         loops: list[Callable[[], Awaitable[None]]] = [self._bury_ended, self._tick, self._resync]
         if self._commits.view.state.shared:
             loops += [self._hear_bells, self._lead]
+        if self._commits.view.state.bounded:
+            loops.append(self._seal)
         self._tasks = [asyncio.create_task(self._forever(loop)) for loop in loops]
 
     async def stop(self) -> None:
@@ -167,6 +172,20 @@ class Reconcile:
         finally:
             self._placement.leads = False
             await lock.release()
+
+    async def _seal(self) -> None:
+        """Move what finished a while ago out of a state store that is to stay small."""
+        await asyncio.sleep(RESYNC_S)
+        if self._placement.leads:
+            await self.seal_finished()
+
+    async def seal_finished(self) -> None:
+        """Seal every batch that finished more than a minute ago; readers find it as before."""
+        for name, finished in (await self._commits.view.scan("finished/")).items():
+            if self._clock() - finished.finished_at > SEAL_AFTER_S:
+                _, account, batch = name.split("/")
+                await self._archive.seal(account, batch, finished.pages)
+                self._commits.view.forget([name])
 
     async def _hear_bells(self) -> None:
         moment = 0

@@ -53,6 +53,7 @@ class ConsulState(StatePort):
 
     adapter: ClassVar[str] = "consul"
     shared: ClassVar[bool] = True
+    bounded: ClassVar[bool] = True
     # Consul takes 128 steps, but to remove a key at a version takes two; and 512 KiB of JSON, of
     # which these values need 440,000 in base64 and 128 steps with the longest keys the rest.
     max_operations: ClassVar[int] = 64

@@ -83,6 +83,8 @@ class StatePort(ABC):
     """Name of the adapter, for health and messages."""
     shared: ClassVar[bool]
     """Whether other processes may write too, so that what was read can go stale."""
+    bounded: ClassVar[bool] = False
+    """Whether it should hold work in flight only, so that history is to be moved to blobs."""
     max_operations: ClassVar[int] = 64
     """Most operations in a transaction."""
     max_bytes: ClassVar[int] = 360_000
