@@ -56,7 +56,7 @@ class Archive:
         return found
 
     async def _seal_page(self, place: layout.Place, packs: list[Entry]) -> None:
-        """Write the blob, then remove the packs, the page last: its key says there is more to do."""
+        """Write the blob, remove the packs, and the page last: its key says that work is left."""
         name = layout.page(place)
         page = (await self._state.get([name])).get(name)
         if page is None:

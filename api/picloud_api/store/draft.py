@@ -44,6 +44,15 @@ class Draft:
         self._expects[key] = cell.version if cell else 0
         return cell.value if cell else None
 
+    def peek(self, key: str) -> Any:
+        """The value a key will have if that is known, else None, as for a key that is not there.
+
+        For a key that is to be created and most likely does not exist: looking first would cost a
+        request, and the commit finds out anyway. After that conflict the key is known.
+        """
+        found = self._pending(key)
+        return self._view.peek(key) if found is None else None if found is _GONE else found
+
     async def edit(self, key: str) -> Page | None:
         """A page of this draft's own to change, or None where there is none."""
         if (own := self._writes.get(key)) is not None:
@@ -93,6 +102,10 @@ class Draft:
             else Put(key, layout.encode(value), self._expects.get(key, ANY))
             for key, value in self._writes.items()
         ]
+
+    def created(self) -> list[str]:
+        """Keys this draft takes to be absent."""
+        return [key for key in self._writes if self._expects.get(key) == 0]
 
     def install(self, versions: dict[str, int]) -> None:
         """Make what was committed part of the view."""

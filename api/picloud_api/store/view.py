@@ -66,6 +66,11 @@ class View:
             self.install(name, layout.decode(name, data), SEALED)
         return self._cells.get(key)
 
+    def peek(self, key: str) -> Any:
+        """The value under a key if it is known, without asking the store; else None."""
+        cell = self._cells.get(key)
+        return cell.value if cell else None
+
     async def get(self, key: str) -> Any:
         """The value under a key, or None."""
         cell = await self.cell(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from picloud_driver.scheduler import Pool
 from picloud_model.core import CORE_TYPES
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from picloud_api.store.commits import Commits
     from picloud_api.store.draft import Draft
-
-_ONE_TRANSACTION_PAGES: Final = 16
 
 
 class Submit:
@@ -64,54 +62,57 @@ class Submit:
             BlobMissing: When it names blobs that are not there; nothing was made.
             SubmitChanged: When the submit id was used for something else.
         """
-        known = await self._known(account, request.submit_id, fingerprint)
-        if known is not None:
-            return known
         _check_options(request.options)
         _check_packs(request.parts)
         await self._check_blobs(account, _contents(request))
-        staged: Staged | None = await self._commits.view.get(
-            layout.staged(account, request.submit_id)
-        )
-        parts = sorted(
-            [*(staged.parts if staged else []), *map(_bare, request.parts)],
-            key=lambda part: part.first,
-        )
+        inline = self._fits_one_transaction(request)
+        name = layout.header(account, request.submit_id)
+        view = self._commits.view
+        # One transaction finds out by itself whether it is a repeat: looking costs a request.
+        known: Header | None = view.peek(name) if inline else await view.get(name)
+        if known is not None:
+            return _same(known, fingerprint)
+        parts = [_bare(part) for part in request.parts]
+        if not inline:
+            parts = await self._with_staged(account, request.submit_id, parts)
         _check_cover(parts, request.count)
         crashpoint("submit.checked")
-        ahead = await self._ahead(account, request)
+        if not inline:
+            await self.store_ahead(account, request)
         crashpoint("submit.stored")
         header = _header(request, parts, self._clock(), fingerprint)
-        answer = await self._announce(account, request, header, inline=not ahead)
+        answer = await self._announce(account, request, header, inline=inline)
         crashpoint("submit.announced")
         return answer
 
-    async def _known(self, account: str, batch: str, fingerprint: bytes) -> Submitted | None:
-        header: Header | None = await self._commits.view.get(layout.header(account, batch))
-        if header is None:
-            return None
-        if header.fingerprint != fingerprint:
-            raise SubmitChanged(field="submit_id")
-        return Submitted(first=header.first, count=header.count)
+    async def _with_staged(self, account: str, batch: str, parts: list[PackPart]) -> list[PackPart]:
+        staged: Staged | None = await self._commits.view.fresh(layout.staged(account, batch))
+        return sorted([*(staged.parts if staged else []), *parts], key=lambda part: part.first)
 
-    async def _ahead(self, account: str, request: SubmitRequest) -> bool:
-        """Store what does not fit into the announcing transaction; whether that was needed."""
+    def _fits_one_transaction(self, request: SubmitRequest) -> bool:
+        """Whether nothing was staged, and all fits beside the few keys every submit writes."""
         size = sum(len(part.content.data or b"") for part in request.parts)
-        pages = -(-request.count // PAGE_JOBS)
+        keys = -(-request.count // PAGE_JOBS) + len(request.parts)
+        whole = sum(part.count for part in request.parts) == request.count
         state = self._commits.view.state
-        if pages <= _ONE_TRANSACTION_PAGES and size <= state.max_bytes // 2:
-            return False
+        return whole and size <= state.max_bytes // 2 and keys <= state.max_operations // 2
+
+    async def store_ahead(self, account: str, request: SubmitRequest) -> None:
+        """Store what does not fit into the announcing transaction."""
+        pages = -(-request.count // PAGE_JOBS)
+        most = self._commits.view.state.max_operations
         await self._write_packs(account, request.submit_id, request.parts)
-        for start in range(0, pages, state.max_operations):
-            numbers = range(start, min(pages, start + state.max_operations))
+        for start in range(0, pages, most):
+            numbers = range(start, min(pages, start + most))
 
             async def plan(draft: Draft, numbers: range = numbers) -> None:
                 for number in numbers:
                     name = layout.page(layout.Place(account, request.submit_id, number))
-                    draft.overwrite(name, _fresh_page(request.count, number))
+                    # A repeat may come while the first is under way, or when its jobs run already.
+                    if draft.peek(name) is None:
+                        draft.create(name, _fresh_page(request.count, number))
 
             await self._commits.run(plan)
-        return True
 
     async def _announce(
         self, account: str, request: SubmitRequest, header: Header, *, inline: bool
@@ -119,17 +120,15 @@ class Submit:
         batch = request.submit_id
 
         async def plan(draft: Draft) -> Submitted:
-            if (known := await draft.get(layout.header(account, batch))) is not None:
-                if known.fingerprint != header.fingerprint:
-                    raise SubmitChanged(field="submit_id")
-                return Submitted(first=known.first, count=known.count)
+            if (known := draft.peek(layout.header(account, batch))) is not None:
+                return _same(known, header.fingerprint)
             first = await draft.get(layout.next_jid(account)) or 1
             made = _with_first(header, first)
             draft.put(layout.next_jid(account), first + made.count)
             draft.create(layout.header(account, batch), made)
             await _index(draft, account, Span(first, made.count, batch))
             draft.create(layout.ready(account, batch), _ready(account, made))
-            if await draft.get(layout.staged(account, batch)) is not None:
+            if draft.peek(layout.staged(account, batch)) is not None:
                 draft.delete(layout.staged(account, batch))
             if inline:
                 _write_inline(draft, account, request)
@@ -146,7 +145,8 @@ class Submit:
             data = part.content.data
 
             async def plan(draft: Draft, name: str = name, data: bytes = data) -> None:
-                draft.overwrite(name, data)
+                if draft.peek(name) is None:
+                    draft.create(name, data)
 
             await self._commits.run(plan)
 
@@ -158,6 +158,13 @@ class Submit:
         if missing:
             digests = tuple(name.partition("/")[2] for name in missing)
             raise BlobMissing(digests=digests)
+
+
+def _same(known: Header, fingerprint: bytes) -> Submitted:
+    """The jids an earlier, identical request was given."""
+    if known.fingerprint != fingerprint:
+        raise SubmitChanged(field="submit_id")
+    return Submitted(first=known.first, count=known.count)
 
 
 def _check_options(options: Options) -> None:

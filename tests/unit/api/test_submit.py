@@ -117,3 +117,18 @@ async def test_staged_packs_belong_to_the_submit_that_follows(world: World) -> N
     jids = await world.send(msgspec.structs.replace(request, parts=request.parts[2:]))
 
     assert len(jids) == 3000
+    again = await world.send(msgspec.structs.replace(request, parts=request.parts[2:]))
+    assert again == jids
+
+
+async def test_a_repeat_does_not_touch_jobs_that_run_already(world: World) -> None:
+    """A large map sent again while its jobs run resets none of them."""
+    request = world.request(100_000)
+    jids = await world.send(request)
+    await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[0])])
+    world.server.commits.view.forget_all()
+
+    assert await world.send(request) == jids
+    await world.server.submit.store_ahead(ACCOUNT, request)
+
+    assert (await world.statuses(jids))[:2] == ["killed", "queued"]

@@ -1,0 +1,280 @@
+"""What a burst's jobspec says, as Nomad itself has parsed it, and what cannot get into it."""
+
+import subprocess
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import msgspec
+import pytest
+from picloud_driver.nomad.gateway import NomadGateway
+from picloud_jobspecs.render import SlotJob, SlotSite, fill, is_burst, jobspec, variables
+from picloud_model.core import CORE_TYPES
+from picloud_model.errors import RequestRefused
+
+from tests.servers import running
+from tests.servers.process import binary
+
+SITE = SlotSite(url="http://10.0.0.7:8000", worker=("/opt/python/bin/python3", "-P", "-m", "w"))
+JOB = SlotJob(
+    burst="pc-a0000001-000000000042-0badcafe",
+    account="a0000001",
+    core_type="c2",
+    cores=2,
+    count=7,
+)
+SECOND_NS = 1_000_000_000
+#: What Nomad is meant to replace, on the machine a slot runs on.
+KNOWN = {
+    "${meta.picloud_core_types}",
+    "${node.unique.id}",
+    "${NOMAD_TASK_DIR}",
+    "${NOMAD_ALLOC_ID}",
+}
+ATTACKS = [
+    "",
+    "${attr.unique.hostname}",
+    "a${NOMAD_SECRETS_DIR}",
+    "$${x}",
+    "%{ for x in y }",
+    'a"',
+    'a"\ncount = 999\nx = "',
+    "a'b",
+    "a\n",
+    "a\\",
+    "a b",
+    "a;b",
+    "`id`",
+    "$(id)",
+    "a\0",
+    "é",
+    "a" * 2000,
+]
+MAY_BE_EMPTY = {"image", "user"}
+TEXTS = ("burst", "account", "core_type", "image", "url", "driver", "user", "worker")
+NUMBERS = ("cores", "count")
+
+
+@pytest.fixture(scope="module")
+def parsed(gateway: NomadGateway) -> dict[str, Any]:
+    """The job as Nomad has read it."""
+    return gateway.parse(jobspec(), variables(SITE, JOB))
+
+
+@pytest.fixture
+def task(parsed: dict[str, Any]) -> dict[str, Any]:
+    """Its one task."""
+    (group,) = parsed["TaskGroups"]
+    (task,) = group["Tasks"]
+    assert isinstance(task, dict)
+    return task
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string in a value, keys too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from strings(key)
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+# --- what it says ---------------------------------------------------------------------------------
+
+
+def test_a_burst_is_one_batch_job_of_its_name(parsed: dict[str, Any]) -> None:
+    """Nomad shows a burst by its name, and it is over when its slots have ended."""
+    (group,) = parsed["TaskGroups"]
+
+    assert (parsed["ID"], parsed["Name"], parsed["Type"]) == (JOB.burst, JOB.burst, "batch")
+    assert group["Count"] == 7
+    assert is_burst(parsed["ID"])
+
+
+def test_nomad_pins_slots_to_their_core_type(parsed: dict[str, Any]) -> None:
+    """Only a machine whose meta lists the core type will do."""
+    (group,) = parsed["TaskGroups"]
+
+    assert group["Constraints"] == [
+        {
+            "LTarget": "${meta.picloud_core_types}",
+            "Operand": "set_contains",
+            "RTarget": "c2",
+        }
+    ]
+
+
+def test_slots_are_never_started_again(parsed: dict[str, Any]) -> None:
+    """A slot that fails stays so: neither its machine nor Nomad tries once more."""
+    (group,) = parsed["TaskGroups"]
+
+    assert (group["RestartPolicy"]["Attempts"], group["RestartPolicy"]["Mode"]) == (0, "fail")
+    policy = group["ReschedulePolicy"]
+    assert (policy["Attempts"], policy["Unlimited"]) == (0, False)
+    assert group["Disconnect"]["StopOnClientAfter"] == 120 * SECOND_NS
+
+
+def test_the_job_says_whose_slots_they_are(parsed: dict[str, Any]) -> None:
+    """The pool is in the job's meta, where no slot can change it."""
+    assert parsed["Meta"] == {
+        "account": "a0000001",
+        "core_type": "c2",
+        "cores": "2",
+        "image": "",
+        "slots": "7",
+    }
+
+
+def test_a_slot_is_the_worker_with_a_proof(task: dict[str, Any]) -> None:
+    """It is told the URL, its allocation and where its proof is; the rest comes from the API."""
+    arguments = task["Config"]["args"]
+
+    assert task["Driver"] == "raw_exec"
+    assert arguments[3:] == [
+        *SITE.worker,
+        *("--url", SITE.url, "--place", "${NOMAD_ALLOC_ID}", "--proof-fd", "3"),
+    ]
+
+
+def test_a_slot_gets_an_identity_for_the_api_alone(task: dict[str, Any]) -> None:
+    """It is in a file of the slot's user, in no environment, and not good for Nomad itself."""
+    (identity,) = task["Identities"]
+
+    assert (identity["Name"], identity["Audience"]) == ("picloud", ["picloud-slot"])
+    assert (identity["File"], identity["Env"]) == (True, False)
+    assert identity["TTL"] == 3600 * SECOND_NS
+    assert task["User"] == "root"
+    assert task["Identity"] is None
+
+
+def test_a_slot_has_no_vault_and_no_logs_of_nomad(task: dict[str, Any]) -> None:
+    """No token, no template, no environment, and no pipe on which a job could hang."""
+    assert task["LogConfig"]["Disabled"] is True
+    assert (task["Vault"], task["Templates"], task["Env"]) == (None, None, None)
+    assert (task["KillSignal"], task["KillTimeout"]) == ("SIGTERM", 2 * SECOND_NS)
+
+
+@pytest.mark.parametrize("core_type", list(CORE_TYPES))
+def test_a_slot_reserves_what_its_cores_have(gateway: NomadGateway, core_type: str) -> None:
+    """Memory is that of the core type, MHz 400 for each compute unit, both times cores."""
+    job = msgspec.structs.replace(JOB, core_type=core_type, cores=2)
+
+    found = gateway.parse(jobspec(), variables(SITE, job))
+    resources_of = found["TaskGroups"][0]["Tasks"][0]["Resources"]
+
+    core = CORE_TYPES[core_type]
+    assert resources_of["MemoryMB"] == 2 * core.memory_mb
+    assert resources_of["CPU"] == 2 * 400 * core.compute_units
+
+
+def test_only_what_is_known_is_replaced(parsed: dict[str, Any]) -> None:
+    """Of what Nomad replaces there is nothing in a job but what the jobspec itself has."""
+    marked = {text for text in strings(parsed) if "${" in text or "%{" in text}
+
+    assert marked == KNOWN
+
+
+def test_a_job_filled_in_is_the_job_parsed(gateway: NomadGateway, parsed: dict[str, Any]) -> None:
+    """The job of another burst, made from a parsed one, is what Nomad would have read."""
+    other = msgspec.structs.replace(JOB, burst="pc-a2-2-2", account="a2", count=1)
+
+    assert fill(parsed, other) == gateway.parse(jobspec(), variables(SITE, other))
+    assert parsed["ID"] == JOB.burst
+
+
+def test_the_jobspec_runs_by_hand(nomad_server: running.Nomad) -> None:
+    """Nomad's own command takes the file with the variables that have no default."""
+    with resources.as_file(resources.files("picloud_jobspecs") / "slot.nomad.hcl") as path:
+        given = [f"-var={name}" for name in ("burst=pc-1", "account=a1", "url=http://h:1")]
+        done = subprocess.run(
+            [binary("nomad"), "job", "validate", *given, str(path)],
+            env={"NOMAD_ADDR": nomad_server.address},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Job validation successful" in done.stdout
+
+
+# --- what cannot get in ---------------------------------------------------------------------------
+
+
+def altered(name: str, value: object) -> tuple[SlotSite, SlotJob]:
+    """Site and job with one other value."""
+    known = {field.name for field in msgspec.structs.fields(SlotJob)}
+    if name in known:
+        return SITE, msgspec.structs.replace(JOB, **{name: value})
+    if name == "worker":
+        value = (*SITE.worker, value)
+    return msgspec.structs.replace(SITE, **{name: value}), JOB
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_text_but_a_plain_one_gets_in(name: str, attack: str) -> None:
+    """Marks of Nomad's, quotes, line ends, spaces and other signs are refused, by field."""
+    if not attack and name in MAY_BE_EMPTY:
+        return
+    site, job = altered(name, attack)
+
+    with pytest.raises(RequestRefused) as refused:
+        variables(site, job)
+
+    assert refused.value.field == name
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("attack", [0, -1, 1.5, True, 10**9, "1", None, "${x}"])
+def test_no_number_but_a_count_gets_in(name: str, attack: object) -> None:
+    """What is no whole number from 1 to 100,000 is refused."""
+    site, job = altered(name, attack)
+
+    with pytest.raises(RequestRefused) as refused:
+        variables(site, job)
+
+    assert refused.value.field == name
+
+
+@pytest.mark.parametrize("name", ["burst", "account", "count"])
+def test_nothing_else_is_filled_in(parsed: dict[str, Any], name: str) -> None:
+    """The same holds for a job that is made from a parsed one."""
+    _, job = altered(name, "${attr.unique.hostname}")
+
+    with pytest.raises(RequestRefused):
+        fill(parsed, job)
+
+
+def test_a_slot_has_a_program() -> None:
+    """An empty command is refused."""
+    with pytest.raises(RequestRefused):
+        variables(SlotSite(url=SITE.url, worker=()), JOB)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8000",
+        "https://cloud.example.org",
+        "http://[::1]:8000/",
+        "https://example.org/picloud/v1~a_b-c",
+    ],
+)
+def test_urls_get_in(url: str) -> None:
+    """What a URL of an API looks like is no attack."""
+    assert f'url = "{url}"' in variables(SlotSite(url=url), JOB).splitlines()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h", "http://", "http://u:p@h", "http://h/?q=${x}", "http://h#f", "h:1", "http://h/é"],
+)
+def test_other_urls_do_not(url: str) -> None:
+    """No password, no query and no fragment belongs there."""
+    with pytest.raises(RequestRefused):
+        variables(SlotSite(url=url), JOB)
