@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from picloud_driver.state import Conflict, Put
 from picloud_model.errors import TooLarge, Unavailable
 
+from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.draft import Draft
 from picloud_api.store.records import Bell
@@ -141,7 +142,10 @@ class Commits:
         if len(operations) > self._state.max_operations:
             raise TooLarge
         self.transactions += 1
-        return await self._state.commit(operations)
+        crashpoint("commit.sending")
+        versions = await self._state.commit(operations)
+        crashpoint("commit.sent")
+        return versions
 
     def _rung(self, signals: list[Signal]) -> list[Operation]:
         # A store nobody else writes to needs no bell: the listeners here are all there are.

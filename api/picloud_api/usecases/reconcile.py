@@ -57,6 +57,9 @@ class Reconcile:
 
     async def start(self) -> None:
         """Read what is unfinished, then begin to watch."""
+        # Before the full look: what is rung from now on may be missing in it.
+        bells = await self._commits.view.scan("bell/")
+        self._heard = {name: bell.count for name, bell in bells.items()}
         await self.recover()
         loops: list[Callable[[], Awaitable[None]]] = [self._bury_ended, self._tick, self._resync]
         if self._commits.view.state.shared:
@@ -196,7 +199,7 @@ class Reconcile:
                     await self._listen_to(name, bell)
 
     async def _listen_to(self, name: str, bell: Bell) -> None:
-        missed = bell.count - self._heard.get(name, bell.count)
+        missed = bell.count - self._heard.get(name, 0)
         self._heard[name] = bell.count
         if missed > len(bell.signals):
             # More happened than the bell remembers: only a full look tells what.

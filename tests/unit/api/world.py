@@ -23,7 +23,7 @@ from picloud_model.errors import SlotRefused
 from picloud_model.job import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
 
@@ -92,15 +92,28 @@ class World:
             synchronous="NORMAL", idle_s=60, discard=False, slot_environment={}, crashpoint="",
             log_level="warning",
         )  # fmt: skip
-        ports = wiring.Ports(
+        self.server = await wiring.build(self.ports(), settings, self.clock)
+        await self.server.reconcile.recover()
+        return self
+
+    def ports(self) -> wiring.Ports:
+        """The adapters under the server."""
+        return wiring.Ports(
             SqliteState(self.root / "state.sqlite"),
             DirectoryBlobs(self.root / "blobs"),
             FileSecrets(self.root / "secrets"),
             self.scheduler,
         )
-        self.server = await wiring.build(ports, settings, lambda: self.now)
-        await self.server.reconcile.recover()
-        return self
+
+    def clock(self) -> float:
+        """Seconds; they pass only when a test says so."""
+        return self.now
+
+    async def until(self, ask: Callable[[], Awaitable[object]], expected: object) -> None:
+        """Wait until asking answers what is expected, 10 s at most."""
+        async with asyncio.timeout(10):
+            while await ask() != expected:  # noqa: ASYNC110 - it asks, nobody tells
+                await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         """Forget everything that is not stored, as kill -9 would."""

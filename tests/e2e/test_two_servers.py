@@ -1,0 +1,157 @@
+"""Two API processes over one Consul: whatever one of them did, the other knows in a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_api import wiring
+from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.consul.gateway import ConsulAccess
+from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.state.consul import ConsulState
+from picloud_model import wire
+
+from tests.servers import running
+from tests.unit.api.world import ACCOUNT, NotedScheduler, World, ended
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+SOON_S = 10.0
+
+
+class Shared(World):
+    """A server process whose state lies in Consul; its twin shares everything but the memory."""
+
+    def __init__(self, root: Path, consul: running.Consul, scheduler: NotedScheduler) -> None:
+        super().__init__(root)
+        self.scheduler = scheduler
+        self._consul = consul
+
+    def ports(self) -> wiring.Ports:
+        state = ConsulState(ConsulAccess(self._consul.address), prefix=f"{self.root.name}/")
+        secrets = FileSecrets(self.root / "secrets")
+        return wiring.Ports(state, DirectoryBlobs(self.root / "blobs"), secrets, self.scheduler)
+
+    def clock(self) -> float:
+        return time.time()
+
+    async def start(self) -> Shared:
+        await super().start()
+        await self.server.reconcile.start()
+        return self
+
+
+@pytest.fixture(scope="module")
+def consul() -> Iterator[running.Consul]:
+    """A Consul of this module's own."""
+    with running.consul() as server:
+        yield server
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, consul: running.Consul) -> AsyncIterator[tuple[Shared, Shared]]:
+    """Two server processes, as far as anything they share is concerned."""
+    scheduler = NotedScheduler()
+    one = await Shared(tmp_path, consul, scheduler).start()
+    two = await Shared(tmp_path, consul, scheduler).start()
+    yield one, two
+    for server in (one, two):
+        await server.stop()
+
+
+async def test_jids_are_taken_once(pair: tuple[Shared, Shared]) -> None:
+    """Submits to both at once get different jids without a gap."""
+    made = await asyncio.gather(*(server.submit(3) for server in pair for _ in range(20)))
+
+    assert sorted(jid for jids in made for jid in jids) == list(range(1, 121))
+
+
+async def test_a_job_is_known_to_the_other_at_once(pair: tuple[Shared, Shared]) -> None:
+    """Whoever got a jid from one process can ask the other for it."""
+    one, two = pair
+    for _ in range(20):
+        jids = await one.submit(1)
+        assert await two.statuses(jids) == ["queued"]
+
+
+async def test_a_slot_of_the_other_is_woken(pair: tuple[Shared, Shared]) -> None:
+    """A submit to one process reaches a slot that waits at the other."""
+    one, two = pair
+    slot = await two.slot()
+    waiting = asyncio.create_task(two.work(slot, wait_s=SOON_S))
+    await asyncio.sleep(0)
+
+    await one.submit(1)
+
+    async with asyncio.timeout(SOON_S):
+        assert (await waiting).leases
+
+
+async def test_a_join_at_the_other_ends(pair: tuple[Shared, Shared]) -> None:
+    """A result reported to one process ends the wait at the other."""
+    one, two = pair
+    jids = await one.submit(1)
+    waiting = asyncio.create_task(two.outcomes(jids, timeout_s=SOON_S))
+    slot = await one.slot()
+
+    lease = (await one.work(slot)).leases[0]
+    await one.work(slot, reports=[ended(lease)], lease=False)
+
+    async with asyncio.timeout(SOON_S):
+        assert (await waiting)[jids[0]].payload == lease.jobs[0].arguments
+
+
+async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared]) -> None:
+    """A kill asked of one process ends the heartbeat that waits at the other."""
+    one, two = pair
+    jids = await one.submit(1)
+    slot = await two.slot()
+    lease = (await two.work(slot, wait_s=SOON_S)).leases[0]
+    running_job = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+    beat = wire.HeartbeatRequest(running=[running_job], wait_s=SOON_S)
+    waiting = asyncio.create_task(two.server.work.heartbeat(slot, beat))
+    await two.until(lambda: two.statuses(jids), ["processing"])
+
+    await one.server.jobs.kill(ACCOUNT, [(jids[0], jids[0])])
+
+    async with asyncio.timeout(SOON_S):
+        assert (await waiting).kills == [running_job]
+
+
+async def test_no_job_is_leased_twice(pair: tuple[Shared, Shared]) -> None:
+    """Slots at both processes share a map; each job is leased to one of them, and all are done."""
+    jids = await pair[0].submit(300)
+    leased: list[int] = []
+
+    async def drain(server: Shared) -> None:
+        slot = await server.slot()
+        while leases := (await server.work(slot, wait_s=0.5)).leases:
+            leased.extend(lease.first + job.index for lease in leases for job in lease.jobs)
+            reports = [ended(lease) for lease in leases]
+            await server.work(slot, reports=reports, lease=False)
+
+    await asyncio.gather(*(drain(server) for server in pair))
+
+    assert sorted(leased) == list(jids)
+    assert set(await pair[1].statuses(jids)) == {"done"}
+
+
+async def test_one_process_alone_starts_bursts(pair: tuple[Shared, Shared]) -> None:
+    """The lock decides who places: a map that both hear of starts as many slots as there may be."""
+    await pair[0].submit(100)
+    await pair[1].submit(100)
+    scheduler = pair[0].scheduler
+
+    await pair[0].until(lambda: _asked(scheduler), 2)
+    await asyncio.gather(*(server.outcomes(range(1, 2), timeout_s=1.5) for server in pair))
+
+    assert await _asked(scheduler) == 2
+
+
+async def _asked(scheduler: NotedScheduler) -> int:
+    return sum(burst.count for burst in scheduler.bursts)
