@@ -51,9 +51,9 @@ class Blobs:
         unknown = [digest for digest in sources if anew or digest not in self._confirmed]
         for start in range(0, len(unknown), _ASKED_AT_ONCE):
             asked = unknown[start : start + _ASKED_AT_ONCE]
-            answer = self._transport.post(
-                "/v1/blobs/missing", wire.BlobsNeeded(digests=asked), wire.BlobsMissing
-            )
+            sizes = [len(sources[digest]) for digest in asked]
+            needed = wire.BlobsNeeded(digests=asked, sizes=sizes)
+            answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
             self._upload(answer.uploads, sources)
             self._remember(asked)
 

@@ -199,13 +199,20 @@ class Killed(Answer, frozen=True):
 
 
 class BlobsNeeded(Request, frozen=True):
-    """Which of these does the server lack? `POST /v1/blobs/missing`."""
+    """Which of these does the server lack? `POST /v1/blobs/missing`.
+
+    With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
+    """
 
     digests: list[Digest]
+    sizes: list[Annotated[int, Meta(ge=0)]] = []
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):
-    """Where to PUT a blob: a path of this API, or a presigned URL with headers to send along."""
+    """Where to PUT a blob: a path of this API, or a presigned URL with headers to send along.
+
+    A blob store answers 412 when the bytes came from elsewhere meanwhile: that is as good.
+    """
 
     digest: str
     url: str

@@ -107,6 +107,8 @@ class Api:
         """
         if urlsplit(url).scheme:
             status, answer = _put_elsewhere(url, headers, data)
+            if status == http.client.PRECONDITION_FAILED:
+                return  # the very same bytes came from elsewhere meanwhile
         else:
             response = self._request("PUT", url, data, 0.0, headers)
             status, answer = response.status, self._read(response)

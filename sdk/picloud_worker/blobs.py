@@ -82,7 +82,8 @@ def upload(api: Api, data: bytes) -> Content:
         PiCloudError: When it refuses them.
     """
     digest = sha256(data).hexdigest()
-    answer = api.post("/v1/blobs/missing", BlobsNeeded(digests=[digest]), BlobsMissing)
+    needed = BlobsNeeded(digests=[digest], sizes=[len(data)])
+    answer = api.post("/v1/blobs/missing", needed, BlobsMissing)
     for wanted in answer.uploads:
         if wanted.digest != digest:
             raise Unavailable("the server asks for a blob that was not offered")

@@ -44,7 +44,7 @@ class BlobResource:
         """Tell which blobs are not there."""
         account = await self._account(request)
         body = await bodies.read(request, wire.BlobsNeeded)
-        bodies.write(request, response, await self._blobs.missing(account, body.digests))
+        bodies.write(request, response, await self._blobs.missing(account, body))
 
     async def on_post_read(self, request: Request, response: Response) -> None:
         """Send several small blobs."""

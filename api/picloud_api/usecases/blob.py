@@ -7,12 +7,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import BlobsMissing, BlobsRead, Stored, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_driver.blobs import BlobPort, Presigned
+    from picloud_model.wire import BlobsNeeded
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -23,11 +25,27 @@ class Blobs:
     def __init__(self, port: BlobPort) -> None:
         self._port = port
 
-    async def missing(self, account: str, digests: Sequence[str]) -> BlobsMissing:
-        """Those the account has not stored yet, and where to send them."""
-        names = await self._port.missing([_name(account, digest) for digest in digests])
-        lacking = [name.partition("/")[2] for name in names]
-        return BlobsMissing(uploads=[Upload(digest, f"/v1/blobs/{digest}") for digest in lacking])
+    async def missing(self, account: str, asked: BlobsNeeded) -> BlobsMissing:
+        """Those the account has not stored yet, and where to send them.
+
+        Raises:
+            RequestRefused: When sizes are told, but not one for each digest.
+        """
+        if asked.sizes and len(asked.sizes) != len(asked.digests):
+            raise RequestRefused("There is not one size for each digest.", field="sizes")
+        sizes = dict(zip(asked.digests, asked.sizes, strict=False))
+        names = await self._port.missing([_name(account, digest) for digest in asked.digests])
+        uploads = [await self._upload(name, sizes.get(name.partition("/")[2])) for name in names]
+        return BlobsMissing(uploads=uploads)
+
+    async def _upload(self, name: str, size: int | None) -> Upload:
+        """Large bytes go where they will lie, small ones in company through the API."""
+        digest = name.partition("/")[2]
+        if size is not None and size > INLINE_BYTES:
+            presigned = await self._port.presign_put(name, size, digest)
+            if presigned is not None:
+                return Upload(digest, presigned.url, presigned.headers)
+        return Upload(digest, f"/v1/blobs/{digest}")
 
     async def store(self, account: str, blobs: Sequence[bytes]) -> Stored:
         """Keep some bytes; answers their digests."""

@@ -12,6 +12,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_api.store import layout
 from picloud_api.store.records import Bell, Change, Ready, Signal, Slot
 from picloud_api.usecases.leasing import has_free
+from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.slot import slot_number
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Reconcile:
         # Before the full look: what is rung from now on may be missing in it.
         bells = await self._commits.view.scan("bell/")
         self._heard = {name: bell.count for name, bell in bells.items()}
+        if not self._commits.view.state.shared:
+            await self._meet_slots()
         await self.recover()
         loops: list[Callable[[], Awaitable[None]]] = [self._bury_ended, self._tick, self._resync]
         if self._commits.view.state.shared:
@@ -73,6 +76,13 @@ class Reconcile:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _meet_slots(self) -> None:
+        """Slots outlive a server that was killed: they count as live before they call again."""
+        present = {presence.place for presence in await self._scheduler.presences()}
+        for slot in (await self._commits.view.scan("slots/")).values():
+            if slot.place in present:
+                self._sessions.add(Session(slot, self._clock()))
 
     async def recover(self) -> None:
         """Queue every unfinished batch that has jobs to lease and is not queued."""
