@@ -1,1 +1,1 @@
-"""."""
+"""Jobspecs: HCL that Nomad reads, and the values of its variables."""

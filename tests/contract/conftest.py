@@ -7,13 +7,24 @@ from tests.contract.blob_adapters import (  # noqa: F401 - fixtures
     directory_site,
     s3_server,
 )
+from tests.contract.nomad_site import (  # noqa: F401 - fixtures
+    nomad,
+    nomad_server,
+    nomad_site,
+)
 from tests.contract.scheduler_adapters import (  # noqa: F401 - fixtures
     local,
     local_site,
     scheduler,
     slot_site,
 )
-from tests.contract.secret_adapters import secret_site, secrets  # noqa: F401 - fixtures
+from tests.contract.secret_adapters import (  # noqa: F401 - fixtures
+    file_site,
+    mount_site,
+    secret_site,
+    secrets,
+    vault_server,
+)
 from tests.contract.state_adapters import (  # noqa: F401 - fixtures
     consul_server,
     consul_site,

@@ -1,4 +1,4 @@
-"""Where scheduler tests run slots: a new adapter joins by a class like `Local`."""
+"""Where scheduler tests run slots: a new adapter joins by a class like `Local` and its fixture."""
 
 import asyncio
 import contextlib
@@ -28,6 +28,13 @@ COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("obedient_sl
 class Site(Protocol):
     """Where the slots of one test run; it can be sent to another process."""
 
+    proof_from: str
+    """How the name begins of what a slot reads its proof from."""
+    hears_within_s: float
+    """How soon the scheduler hears of an end."""
+    tells_all_again: bool
+    """Whether a new process is told of ends that an earlier one has dealt with."""
+
     def open(self) -> SchedulerPort:
         """A port as a process makes it that has just begun."""
 
@@ -55,6 +62,10 @@ class Site(Protocol):
 
 class Local:
     """The adapter `local`."""
+
+    proof_from = "pipe:"
+    hears_within_s = 0.0
+    tells_all_again = False
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -153,12 +164,11 @@ def _serve(site: Site, burst: Burst) -> None:
     asyncio.run(start())
 
 
-@pytest.fixture(params=[Local])
-async def slot_site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+@pytest.fixture(params=["local", "nomad"])
+def slot_site(request: pytest.FixtureRequest) -> Site:
     """Where slots can run, none of which is left afterwards."""
-    made: Site = request.param(tmp_path)
-    yield made
-    await made.kill_all()
+    site: Site = request.getfixturevalue(f"{request.param}_site")
+    return site
 
 
 @pytest.fixture

@@ -1,12 +1,19 @@
 """Where secret tests keep secrets: a new adapter joins by a class like `File`."""
 
-from collections.abc import AsyncIterator
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 from picloud_driver.secrets import SecretPort
 from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.secrets.vault import VaultSecrets
+from picloud_driver.vault.bootstrap import bootstrap
+from picloud_driver.vault.client import VaultAccess, vault_client
+
+from tests.servers import running
 
 VALUE = b"canary-4f1b"
 
@@ -36,11 +43,50 @@ class File:
         self.root.rename(self.root.with_name("unmounted"))
 
 
-@pytest.fixture(params=[File])
-def secret_site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+@dataclasses.dataclass(frozen=True)
+class Mount:
+    """The adapter `vault`, in a mount of its own and with the token that bootstrap makes."""
+
+    access: VaultAccess
+    root_token: str = dataclasses.field(repr=False)
+
+    def open(self) -> SecretPort:
+        """A port with connections of its own."""
+        return VaultSecrets(self.access)
+
+    def break_off(self) -> None:
+        """Take the mount away, as when somebody removes it."""
+        client = vault_client(dataclasses.replace(self.access, token=self.root_token), 1)
+        client.sys.disable_secrets_engine(self.access.mount)
+        client.adapter.close()
+
+
+@pytest.fixture(scope="session")
+def vault_server() -> Iterator[running.Vault]:
+    """One Vault for all tests; each has a mount of its own."""
+    with running.vault() as vault:
+        yield vault
+
+
+@pytest.fixture
+def file_site(tmp_path: Path) -> Site:
+    """A directory that is not there yet."""
+    return File(tmp_path)
+
+
+@pytest.fixture
+def mount_site(vault_server: running.Vault) -> Mount:
+    """A mount without secrets."""
+    mount = f"test-{uuid.uuid4().hex}"
+    root = VaultAccess(vault_server.address, vault_server.root_token, mount)
+    return Mount(dataclasses.replace(root, token=bootstrap(root)), vault_server.root_token)
+
+
+@pytest.fixture(params=["file", "mount"])
+def secret_site(request: pytest.FixtureRequest) -> Site:
     """An empty store of each kind."""
-    made: Site = request.param(tmp_path)
-    return made
+    site: Site = request.getfixturevalue(f"{request.param}_site")
+    return site
 
 
 @pytest.fixture

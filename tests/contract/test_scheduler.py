@@ -13,7 +13,7 @@ from picloud_driver.scheduler import Burst, Placement, Pool, SchedulerPort
 from picloud_model.errors import RequestRefused
 
 from tests.contract.begun_slot import runs
-from tests.contract.deadline import until
+from tests.contract.deadline import eventually, until
 from tests.contract.scheduler_adapters import (
     POOL,
     URL,
@@ -89,7 +89,7 @@ async def test_a_slot_inherits_no_files(slot_site: Site, scheduler: SchedulerPor
 
     assert set(descriptors) == {"0", "1", "2", str(slot.seen["proof_fd"])}
     assert descriptors["0"] == "/dev/null"
-    assert descriptors[str(slot.seen["proof_fd"])].startswith("pipe:")
+    assert descriptors[str(slot.seen["proof_fd"])].startswith(slot_site.proof_from)
     assert not {descriptors["1"], descriptors["2"]} & own
 
 
@@ -229,9 +229,11 @@ async def test_stopping_an_ended_burst_is_no_error(
 async def test_a_burst_stopped_while_it_starts_is_stopped(scheduler: SchedulerPort) -> None:
     """No slot of a burst comes up after `stop` has answered."""
     starting = asyncio.create_task(scheduler.start(Burst("pc-1", POOL, 50)))
-    await asyncio.sleep(0)
-    assert len(await scheduler.presences()) == 1
 
+    async def begun() -> bool:
+        return bool(await scheduler.presences())
+
+    await eventually(begun, "the burst begins")
     await scheduler.stop("pc-1")
     await starting
 

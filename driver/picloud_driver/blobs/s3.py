@@ -1,0 +1,183 @@
+"""Blobs in a bucket of S3: shared by every server process of the stack.
+
+A blob `a/b` is the object `<prefix>a/b!`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
+from os.path import commonprefix
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
+
+from picloud_driver.blobs.name import checked_name, is_name
+from picloud_driver.blobs.port import BlobPort, Presigned
+from picloud_driver.s3.gateway import S3Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from picloud_driver.s3.client import S3Access
+    from picloud_driver.s3.gateway import Page
+
+_T = TypeVar("_T")
+
+_END: Final = "!"
+"""Ends each key, for a server that keeps objects as files cannot have both `a` and `a/b`.
+
+It is in no name and sorts before all that is, so that keys sort as names do.
+"""
+_PREFIX: Final = re.compile(r"([A-Za-z0-9_-]+/){0,4}")
+_PREFIX_CHARACTERS: Final = 64
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_ONE_REQUEST_BYTES: Final = 5 * 1024**3
+"""S3 takes no more in one PUT."""
+_FEW: Final = 100
+"""So many names are asked for one by one, in the time that a page of a listing takes."""
+
+
+class S3Blobs(BlobPort):
+    """Keeps each blob as an object; nothing is asked before the first call.
+
+    Args:
+        access: Where S3 answers, as whom, and the bucket.
+        prefix: Of all keys: what a policy has to let us use.
+        threads: How many requests may be under way at once.
+
+    Raises:
+        RequestRefused: When the prefix is no path of plain names, each with a `/` behind.
+    """
+
+    adapter: ClassVar[str] = "s3"
+
+    def __init__(self, access: S3Access, *, prefix: str = "blobs/", threads: int = 16) -> None:
+        if not _PREFIX.fullmatch(prefix) or len(prefix) > _PREFIX_CHARACTERS:
+            raise RequestRefused(f"{prefix!r} cannot begin keys; use names with a '/' behind each.")
+        self._prefix = prefix
+        self._gateway = S3Gateway(access, connections=threads)
+        self._threads = ThreadPoolExecutor(threads, "s3")
+
+    def __repr__(self) -> str:
+        return f"S3Blobs({self._gateway.where!r}, {self._prefix!r})"
+
+    async def ensure_bucket(self) -> None:
+        """Make the bucket unless it is there; doing so again does nothing.
+
+        Raises:
+            Unavailable: When it is somebody else's, or S3 cannot answer.
+        """
+        await self._ask(self._gateway.ensure_bucket)
+
+    async def put(self, name: str, data: bytes) -> bool:
+        """See `BlobPort.put`.
+
+        When an answer was lost on its way, the repeat finds the name taken: then it is False too.
+        """
+        return await self._ask(self._gateway.write, self._key(name), data)
+
+    async def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        """See `BlobPort.get`; of a range that goes past the end there is what there is."""
+        key = self._key(name)
+        if start < 0 or (end is not None and end < 0):
+            message = f"A range of a blob begins and ends at 0 or later, not {start} to {end}."
+            raise RequestRefused(message)
+        try:
+            return await self._ask(self._gateway.read, key, start, end)
+        except BlobMissing:
+            raise BlobMissing(f"There is no blob {name}.") from None
+
+    async def missing(self, names: Sequence[str]) -> list[str]:
+        """See `BlobPort.missing`."""
+        keys = [self._key(name) for name in names]
+        wanted = sorted(set(keys))
+        there: set[str] = set()
+        begin, worth_listing = 0, True
+        while worth_listing and len(wanted) - begin > _FEW:
+            prefix = commonprefix([wanted[begin], wanted[-1]])  # noqa: RUF071 - keys are no paths
+            page = await self._ask(self._gateway.page, prefix, wanted[begin].removesuffix(_END))
+            there.update(page.keys)
+            end = _decided(wanted, page)
+            worth_listing = end - begin > _FEW
+            begin = max(begin, end)
+        there.update(await self._found(wanted[begin:]))
+        return [name for name, key in zip(names, keys, strict=True) if key not in there]
+
+    async def delete(self, name: str) -> None:
+        """See `BlobPort.delete`."""
+        await self._ask(self._gateway.remove, self._key(name))
+
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        """See `BlobPort.names`; each page of the listing is read when its turn comes."""
+        if not _begins_a_name(prefix):
+            return
+        rest = ""
+        while True:
+            page = await self._ask(self._gateway.page, self._prefix + prefix, "", rest)
+            for key in page.keys:
+                name = key[len(self._prefix) : -len(_END)]
+                if key.endswith(_END) and is_name(name):
+                    yield name
+            rest = page.rest
+            if not rest:
+                return
+
+    async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:
+        """See `BlobPort.presign_put`; good for 15 minutes, and only while the name is free.
+
+        S3 answers 412 to whoever comes when it is taken: then the bytes are there.
+        """
+        key = self._key(name)
+        if not _DIGEST.fullmatch(digest):
+            raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")
+        if not 0 <= size <= _ONE_REQUEST_BYTES:
+            message = f"{size} bytes cannot be written at once; at most {_ONE_REQUEST_BYTES} can."
+            raise TooLarge(message, field="size")
+        checksum = base64.b64encode(bytes.fromhex(digest)).decode()
+        url, headers = await self._ask(self._gateway.presign_write, key, size, checksum)
+        return Presigned(url, headers)
+
+    async def presign_get(self, name: str) -> Presigned | None:
+        """See `BlobPort.presign_get`; good for 15 minutes."""
+        return Presigned(await self._ask(self._gateway.presign_read, self._key(name)))
+
+    async def ping(self) -> None:
+        """See `BlobPort.ping`."""
+        await self._ask(self._gateway.look)
+
+    async def close(self) -> None:
+        """See `BlobPort.close`."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._gateway.close()
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}{checked_name(name)}{_END}"
+
+    async def _found(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that are there, asked for one by one."""
+        known = await asyncio.gather(*(self._ask(self._gateway.exists, key) for key in keys))
+        if not all(known):
+            # Without a bucket nothing may be concluded.
+            await self._ask(self._gateway.look)
+        return list(compress(keys, known))
+
+    async def _ask(self, question: Callable[..., _T], *arguments: object) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, question, *arguments)
+
+
+def _decided(wanted: Sequence[str], page: Page) -> int:
+    """How many of the keys, which are sorted, a page tells of: those up to its last key."""
+    if not page.rest:
+        return len(wanted)
+    return bisect_right(wanted, page.keys[-1]) if page.keys else 0
+
+
+def _begins_a_name(prefix: str) -> bool:
+    head, slash, tail = prefix.rpartition("/")
+    return (not slash or is_name(head)) and (tail in {"", ".", ".."} or is_name(tail))

@@ -1,0 +1,1 @@
+"""Nomad: the one gateway to it, and what it tells."""

@@ -1,0 +1,216 @@
+"""The gateway to S3: the only place that speaks to it. It blocks; call it from a thread."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from picloud_model.errors import BlobMissing
+from s3transfer.manager import TransferConfig, TransferManager
+from urllib3.exceptions import HTTPError
+
+from picloud_driver.s3 import faults
+from picloud_driver.s3.client import DEFAULT_REGION, UNLESS_TAKEN, s3_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_driver.s3.client import S3Access
+
+LARGE_BYTES: Final = 64 * 1024 * 1024
+"""A larger blob is written in parts."""
+PAGE_KEYS: Final = 1000
+"""Most keys in one page of a listing."""
+PRESIGNED_S: Final = 15 * 60
+"""How long a presigned URL is good, in seconds."""
+_PART_BYTES: Final = 16 * 1024 * 1024
+_PARTS_AT_ONCE: Final = 4
+_CONFLICTS: Final = 5
+"""How often a write is tried again that met another writer of the same key."""
+_CONFLICT_PAUSE_S: Final = 0.05
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some keys, ascending; `rest` asks for those behind them, and is "" when there are none."""
+
+    keys: list[str]
+    rest: str
+
+
+class S3Gateway:
+    """What the platform asks of one bucket, in plain values and `PiCloudError`s.
+
+    Args:
+        access: Where it is.
+        connections: How many connections to keep open.
+
+    Raises:
+        Unavailable: When that can be no place, or half of a key is missing.
+    """
+
+    def __init__(self, access: S3Access, connections: int) -> None:
+        self._bucket = access.bucket
+        self._region = access.region
+        self.where = f"S3 at {access.endpoint or 'AWS'}, bucket {access.bucket}"
+        try:
+            self._client = s3_client(access, access.endpoint, connections)
+            self._signer = self._client
+            if access.public_endpoint:
+                self._signer = s3_client(access, access.public_endpoint, 1)
+        except (BotoCoreError, ValueError) as error:
+            raise faults.refusal(error, self.where) from error
+
+    def write(self, key: str, data: bytes) -> bool:
+        """Write an object unless the key is taken; whether it was written.
+
+        When an answer is lost and the request repeated, it is False though the bytes are ours.
+        """
+        write = self._write_parts if len(data) > LARGE_BYTES else self._write_whole
+        with self._explained():
+            for conflict in range(_CONFLICTS):
+                try:
+                    write(key, data)
+                except ClientError as error:
+                    code = faults.code_of(error)
+                    if code == faults.TAKEN:
+                        return False
+                    if code not in faults.BEING_WRITTEN or conflict == _CONFLICTS - 1:
+                        raise
+                    time.sleep(_CONFLICT_PAUSE_S * 2**conflict)
+                else:
+                    return True
+        return False
+
+    def read(self, key: str, start: int, end: int | None) -> bytes:
+        """Bytes `start .. end-1`, as far as there are any.
+
+        Raises:
+            BlobMissing: When there is no such key.
+        """
+        if end is not None and end <= start:
+            if not self.exists(key):
+                self.look()
+                raise BlobMissing
+            return b""
+        # Only of the whole is a checksum known.
+        part = {"ChecksumMode": "ENABLED"}
+        if start or end is not None:
+            part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        with self._explained():
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key, **part)
+            except ClientError as error:
+                if faults.code_of(error) == faults.PAST_THE_END:
+                    return b""
+                raise
+            with contextlib.closing(answer["Body"]) as body:
+                return bytes(body.read())
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a key; False where there is no bucket either, see `look`."""
+        with self._explained():
+            try:
+                self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if faults.code_of(error) == faults.NOTHING_THERE:
+                    return False
+                raise
+        return True
+
+    def remove(self, key: str) -> None:
+        """Remove a key, if it is there."""
+        with self._explained():
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def page(self, prefix: str, after: str = "", rest: str = "") -> Page:
+        """Keys that begin with `prefix` and sort behind `after`, or an earlier page's `rest`."""
+        begin = {"ContinuationToken": rest} if rest else {"StartAfter": after}
+        with self._explained():
+            answer = self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **begin
+            )
+        keys = [each["Key"] for each in answer.get("Contents", ())]
+        return Page(keys, answer["NextContinuationToken"] if answer["IsTruncated"] else "")
+
+    def look(self) -> None:
+        """Return when the bucket is there and may be read."""
+        with self._explained():
+            self._look()
+
+    def ensure_bucket(self) -> None:
+        """Make the bucket unless it is there; doing so again does nothing."""
+        where = {} if self._region == DEFAULT_REGION else {"LocationConstraint": self._region}
+        with self._explained():
+            try:
+                # First, as a key that may use a bucket often may not make one.
+                self._look()
+            except ClientError as error:
+                if faults.code_of(error) != faults.NO_BUCKET:
+                    raise
+            else:
+                return
+            with contextlib.suppress(self._client.exceptions.BucketAlreadyOwnedByYou):
+                self._client.create_bucket(
+                    Bucket=self._bucket,
+                    **({"CreateBucketConfiguration": where} if where else {}),
+                )
+
+    def presign_write(self, key: str, size: int, checksum: str) -> tuple[str, dict[str, str]]:
+        """A URL to PUT these bytes to, unless the key is taken, and headers to send along."""
+        asked = {"ContentLength": size, "ChecksumSHA256": checksum, "IfNoneMatch": UNLESS_TAKEN}
+        headers = {"x-amz-checksum-sha256": checksum, "if-none-match": UNLESS_TAKEN}
+        return self._presigned("put_object", key, asked), headers
+
+    def presign_read(self, key: str) -> str:
+        """A URL to GET the bytes from."""
+        return self._presigned("get_object", key, {})
+
+    def close(self) -> None:
+        """Close the connections; one in use closes when its answer is there."""
+        self._client.close()
+        self._signer.close()
+
+    def _write_whole(self, key: str, data: bytes) -> None:
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=data,
+            IfNoneMatch=UNLESS_TAKEN,
+            ChecksumSHA256=base64.b64encode(hashlib.sha256(data).digest()).decode(),
+        )
+
+    def _write_parts(self, key: str, data: bytes) -> None:
+        config = TransferConfig(LARGE_BYTES, _PART_BYTES, _PARTS_AT_ONCE)
+        asked = {"ChecksumAlgorithm": "SHA256"}
+        with TransferManager(self._client, config) as parts:
+            parts.upload(io.BytesIO(data), self._bucket, key, asked).result()
+
+    def _look(self) -> None:
+        # Not a HEAD, whose answer cannot tell a missing bucket from a wrong access key; and a
+        # folder that is surely empty, for some servers read a folder as a whole.
+        self._client.list_objects_v2(Bucket=self._bucket, Prefix="!/", MaxKeys=1)
+
+    def _presigned(self, method: str, key: str, asked: dict[str, Any]) -> str:
+        with self._explained():
+            return str(
+                self._signer.generate_presigned_url(
+                    method,
+                    Params={"Bucket": self._bucket, "Key": key, **asked},
+                    ExpiresIn=PRESIGNED_S,
+                )
+            )
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what botocore and urllib3 raise into one sentence."""
+        try:
+            yield
+        except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
+            raise faults.refusal(error, self.where) from error

@@ -1,0 +1,240 @@
+"""Slots as allocations of Nomad: one batch job a burst. The adapter of the HashiCorp stack."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+import msgspec
+from picloud_jobspecs.render import (
+    AUDIENCE,
+    BURST_PREFIX,
+    TASK,
+    SlotJob,
+    SlotSite,
+    fill,
+    is_burst,
+    jobspec,
+    memory_mb,
+    mhz,
+    variables,
+)
+from picloud_model.errors import RequestRefused, SlotRefused, Unavailable
+
+from picloud_driver.nomad.answers import PRESENT, Allocation, Job
+from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
+from picloud_driver.nomad.identity import Identities
+from picloud_driver.scheduler.nomad_ends import Ends
+from picloud_driver.scheduler.nomad_nodes import CORE_TYPES_KEY, Nodes
+from picloud_driver.scheduler.port import (
+    Burst,
+    Placement,
+    Pool,
+    SchedulerPort,
+    SlotEnd,
+    SlotPresence,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_T = TypeVar("_T")
+
+PLACED_S: Final = 2.0
+"""How long `start` waits for Nomad to place slots; what has no place then gets one later."""
+STOP_S: Final = 15.0
+"""How long slots may take to end: two seconds of their own, and what Nomad needs to hear of it."""
+_WAIT_S: Final = 2.0
+
+
+class NomadScheduler(SchedulerPort):
+    """Runs slots on the machines of a Nomad cluster whose meta `picloud_core_types` offers them.
+
+    A place is an allocation. Nothing is remembered here that Nomad does not know, so any number of
+    server processes may use one cluster. An end is told by every process that listens for it.
+
+    Args:
+        access: Where Nomad answers.
+        site: What is equal for every slot.
+        threads: How many questions Nomad is asked at once.
+        clock: Seconds since the epoch.
+    """
+
+    adapter: ClassVar[str] = "nomad"
+    isolates: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        access: NomadAccess,
+        site: SlotSite,
+        *,
+        threads: int = 8,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._access = access
+        self._site = site
+        self._gateway = NomadGateway(access, connections=threads + 3)
+        self._threads = ThreadPoolExecutor(threads, "nomad")
+        self._identities = Identities(self._gateway.keys, AUDIENCE, clock)
+        self._nodes = Nodes(self._gateway, site.driver)
+        self._ends = Ends(self._gateway, self._threads, clock)
+        self._templates: dict[tuple[str, int, str], dict[str, Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"NomadScheduler({self._access.address!r})"
+
+    async def start(self, burst: Burst) -> None:
+        """See `SchedulerPort.start`; slots that no machine has room for now get a place later."""
+        pool = burst.pool
+        job = SlotJob(
+            burst=burst.name,
+            account=pool.account,
+            core_type=pool.core_type,
+            cores=pool.cores,
+            image=pool.image,
+            count=burst.count,
+        )
+        if pool.image:
+            message = "This server runs jobs in its own Python only; leave out the environment."
+            raise RequestRefused(message, field="image")
+        await self._check_offered(pool)
+        filled = fill(await self._template(job), job)
+        evaluation = await self._ask(self._gateway.register, filled)
+        if evaluation:
+            await self._ask(self._gateway.evaluated, evaluation, PLACED_S)
+
+    async def stop(self, burst: str) -> None:
+        """See `SchedulerPort.stop`; slots are asked to end and killed after 2 s."""
+        if not is_burst(burst):
+            return
+        deadline = time.monotonic() + STOP_S
+        evaluation = await self._ask(self._gateway.deregister, burst)
+        # Until then, slots that Nomad was about to place may still come.
+        if evaluation and not await self._ask(self._gateway.evaluated, evaluation, STOP_S):
+            raise Unavailable(f"Nomad has not come to end the slots of {burst} yet; try again.")
+        found, index = await self._ask(self._gateway.allocations_of, burst)
+        while not all(allocation.ended for allocation in found):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"Slots of {burst} do not end; is a machine of Nomad's hanging?")
+            found, index = await self._ask(self._gateway.allocations_of, burst, index, _WAIT_S)
+
+    async def verify(self, proof: str) -> Placement:
+        """See `SchedulerPort.verify`; the pool is read from the job as Nomad has it."""
+        identity = await self._ask(self._identities.read, proof)
+        if identity.namespace != self._access.namespace or identity.task != TASK:
+            raise SlotRefused
+        if not is_burst(identity.job_id):
+            raise SlotRefused
+        found = await self._ask(self._gateway.allocation, identity.allocation_id)
+        if found is None or found.job_id != identity.job_id or not _lives(found):
+            raise SlotRefused
+        return Placement(found.job_id, found.id, _pool(found.job))
+
+    async def presences(self) -> Sequence[SlotPresence]:
+        """See `SchedulerPort.presences`.
+
+        A slot that no machine has room for yet is pending at a place named `burst[number]`.
+        """
+        return await self._ask(self._present)
+
+    async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
+        """See `SchedulerPort.ended`; a new process is told the ends of the last ten minutes."""
+        return await self._ends.next(timeout_s)
+
+    async def capacity(self, core_type: str) -> int:
+        """See `SchedulerPort.capacity`; the sum of `picloud_slots`, as far as there is room."""
+        offers = await self._ask(self._nodes.offers)
+        return sum(min(offer.slots, offer.room(core_type)) for offer in offers)
+
+    async def ping(self) -> None:
+        """See `SchedulerPort.ping`."""
+        if not await self._ask(self._gateway.leader):
+            raise Unavailable(f"Nomad at {self._access.address} has no leader; start its servers.")
+        offers = await self._ask(self._nodes.offers)
+        if not any(offer.core_types for offer in offers):
+            raise Unavailable(_nothing_offered(self._site))
+
+    async def close(self) -> None:
+        """See `SchedulerPort.close`."""
+        await self._ends.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._gateway.close()
+
+    async def _template(self, job: SlotJob) -> dict[str, Any]:
+        """The jobspec as Nomad has read it for this kind of slot; it is asked once for each."""
+        kind = (job.core_type, job.cores, job.image)
+        if kind not in self._templates:
+            values = variables(self._site, job)
+            self._templates[kind] = await self._ask(self._gateway.parse, jobspec(), values)
+        return self._templates[kind]
+
+    async def _check_offered(self, pool: Pool) -> None:
+        offers = await self._ask(self._nodes.offers)
+        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
+            return
+        offers = await self._ask(self._look_again)
+        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
+            return
+        offered = sorted(frozenset().union(*(offer.core_types for offer in offers)))
+        if not offered:
+            message = _nothing_offered(self._site)
+        elif pool.core_type not in offered:
+            names = ", ".join(offered)
+            message = f"No machine offers core type {pool.core_type!r}; machines offer {names}."
+        else:
+            message = (
+                f"No machine that offers core type {pool.core_type!r} has the"
+                f" {mhz(pool.core_type, pool.cores)} MHz and"
+                f" {memory_mb(pool.core_type, pool.cores)} MB that {pool.cores} cores take."
+            )
+        raise RequestRefused(message, field="core_type")
+
+    def _look_again(self) -> Any:
+        return self._nodes.offers(fresh=True)
+
+    def _present(self) -> list[SlotPresence]:
+        # First the jobs: a slot that gets its place in between is counted twice, never missed.
+        waiting = [
+            SlotPresence(job.id, f"{job.id}[{number}]", running=False)
+            for job in self._gateway.jobs(BURST_PREFIX)
+            for number in range(_without_place(job))
+        ]
+        found, _ = self._gateway.allocations(BURST_PREFIX, PRESENT)
+        placed = [
+            SlotPresence(place.job_id, place.id, place.client_status == "running")
+            for place in found
+        ]
+        return sorted(placed, key=lambda place: (place.burst, place.place)) + waiting
+
+    async def _ask(self, question: Callable[..., _T], *args: object) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, question, *args)
+
+
+def _lives(found: Allocation) -> bool:
+    return found.desired_status == "run" and found.client_status in ("pending", "running")
+
+
+def _pool(job: Job | None) -> Pool:
+    try:
+        return msgspec.convert((job.meta if job else None) or {}, Pool, strict=False)
+    except msgspec.ValidationError:
+        raise SlotRefused from None
+
+
+def _without_place(job: Job) -> int:
+    """How many slots of a burst have no allocation yet."""
+    if job.stop or job.job_summary is None:
+        return 0
+    counts = job.job_summary.summary.values()
+    placed = sum(sum(count.values()) - count.get("Queued", 0) for count in counts)
+    return max(0, int((job.meta or {}).get("slots", 0)) - placed)
+
+
+def _nothing_offered(site: SlotSite) -> str:
+    return (
+        f"No machine takes slots: Nomad has no ready, eligible node with a healthy {site.driver}"
+        f" driver whose meta has {CORE_TYPES_KEY}."
+    )

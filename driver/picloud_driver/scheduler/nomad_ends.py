@@ -1,0 +1,280 @@
+"""Which places of a Nomad cluster have ended.
+
+Nomad tells by its event stream, which may miss any event: it keeps the last hundred, and they go
+with the server that held them. So events are hints. All allocations are looked at when the stream
+begins anew, and every 10 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from picloud_jobspecs.render import BURST_PREFIX, TASK
+from picloud_model.errors import PiCloudError, ServerFault
+
+from picloud_driver.nomad.answers import ENDED, Allocation, Job
+from picloud_driver.scheduler.port import SlotEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from picloud_driver.nomad.gateway import NomadGateway
+    from picloud_driver.nomad.stream import EventStream
+
+_T = TypeVar("_T")
+
+RESYNC_S: Final = 10.0
+"""How often all allocations are looked at, whatever the events said."""
+RETRY_S: Final = 0.5
+"""How long to wait before the event stream is opened again."""
+FORGET_S: Final = 600.0
+"""How long Nomad remembers a burst whose slots have all ended."""
+_AT_ONCE: Final = 500
+"""How many bursts Nomad is told to forget in a row."""
+_TAIL_BYTES: Final = 2048
+_TAIL_S: Final = 1.0
+_JOIN_S: Final = 5.0
+
+
+class Ends:
+    """Hears of ended places, and tells of each once.
+
+    Args:
+        gateway: To Nomad.
+        threads: Where questions are asked.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        gateway: NomadGateway,
+        threads: ThreadPoolExecutor,
+        clock: Callable[[], float],
+    ) -> None:
+        self._gateway = gateway
+        self._threads = threads
+        self._clock = clock
+        # Apart from the others, who would wait until a machine that hangs has told nothing.
+        self._tails = ThreadPoolExecutor(2, "nomad-tail")
+        self._ends: list[SlotEnd] = []
+        self._fault: PiCloudError | None = None
+        self._news = asyncio.Event()
+        self._told: set[str] = set()
+        self._over_since: dict[str, float] = {}
+        self._beginning = asyncio.Lock()
+        self._follower: _Follower | None = None
+        self._again = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def next(self, timeout_s: float) -> list[SlotEnd]:
+        """The next ends, or [] after the timeout.
+
+        Raises:
+            Unavailable: When Nomad cannot be heard.
+            NotAllowed: When it refuses our token.
+        """
+        async with self._beginning:
+            if self._follower is None:
+                await self._begin()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not self._ends and self._fault is None:
+                    self._news.clear()
+                    await self._news.wait()
+        if not self._ends and self._fault is not None:
+            raise self._fault
+        ends, self._ends = self._ends, []
+        return ends
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._follower is not None:
+            await asyncio.to_thread(self._follower.close)
+        self._tails.shutdown(wait=False, cancel_futures=True)
+
+    async def _begin(self) -> None:
+        index = await self.look()
+        self._follower = _Follower(
+            self._gateway, index, on=asyncio.get_running_loop(), hear=self._hear, lost=self._fail
+        )
+        self._follower.start()
+        self._spawn(self._keep_looking())
+
+    async def _keep_looking(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RESYNC_S):
+                    await self._again.wait()
+            self._again.clear()
+            try:
+                await self.look()
+            except PiCloudError as error:
+                self._fail(error)
+            else:
+                self._fault = None
+
+    async def look(self) -> int:
+        """Take in every end that is not known yet, and answer the index up to which that is."""
+        before = frozenset(self._told)
+        jobs, ended, index = await self._ask(self._see)
+        since = {job.id: job.create_index for job in jobs}
+        for found in ended:
+            if found.id in self._told:
+                continue
+            # A burst that was forgotten was dealt with, and so was an earlier one of its name.
+            if since.get(found.job_id, found.create_index) >= found.create_index:
+                self._told.add(found.id)
+            else:
+                self._hear([await self._ask(self._gateway.allocation, found.id)])
+        self._told -= before - {found.id for found in ended}
+        if self._follower is not None:
+            self._follower.index = index
+        await self._forget(jobs)
+        return index
+
+    def _see(self) -> tuple[list[Job], list[Allocation], int]:
+        jobs = self._gateway.jobs(BURST_PREFIX)
+        return jobs, *self._gateway.allocations(BURST_PREFIX, ENDED)
+
+    async def _forget(self, jobs: Iterable[Job]) -> None:
+        """Let Nomad forget bursts that are over: its own clean-up of thousands at once is slow."""
+        now = self._clock()
+        over = {job.id for job in jobs if job.status == "dead"}
+        self._over_since = {job: self._over_since.get(job, now) for job in over}
+        old = [job for job, since in self._over_since.items() if now - since >= FORGET_S]
+        for job in old[:_AT_ONCE]:
+            await self._ask(self._purge, job)
+
+    def _purge(self, job: str) -> None:
+        self._gateway.deregister(job, purge=True)
+
+    def _hear(self, allocations: Iterable[Allocation | None] | None) -> None:
+        """Take in what has changed; None when changes may have been missed."""
+        if allocations is None:
+            self._again.set()
+            return
+        for found in allocations:
+            if found is None or not found.ended or found.id in self._told:
+                continue
+            if found.job_id.startswith(BURST_PREFIX):
+                self._told.add(found.id)
+                self._spawn(self._tell(found))
+
+    async def _tell(self, found: Allocation) -> None:
+        status, why = ending(found)
+        if status is not None and status != 0:
+            tail = await self._tail(found.id)
+            why = f"{why}; its log ends:\n{tail}" if tail else why
+        clean = status == 0
+        self._ends.append(SlotEnd(found.job_id, found.id, clean, "" if clean else why))
+        self._news.set()
+
+    async def _tail(self, place: str) -> str:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TAIL_S):
+                return await loop.run_in_executor(
+                    self._tails, self._gateway.tail, place, TASK, _TAIL_BYTES
+                )
+        return ""
+
+    def _fail(self, fault: PiCloudError) -> None:
+        self._fault = fault
+        self._news.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, question: Callable[..., _T], *args: object) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, question, *args)
+
+
+class _Follower:
+    """A thread that follows the event stream, whatever happens to the server behind it.
+
+    `index` is where everything is known up to.
+    """
+
+    def __init__(
+        self,
+        gateway: NomadGateway,
+        index: int,
+        *,
+        on: asyncio.AbstractEventLoop,
+        hear: Callable[[list[Allocation] | None], None],
+        lost: Callable[[PiCloudError], None],
+    ) -> None:
+        self._gateway = gateway
+        self.index = index
+        self._loop = on
+        self._hear = hear
+        self._lost = lost
+        self._closed = threading.Event()
+        self._stream: EventStream | None = None
+        self._thread = threading.Thread(target=self._run, name="nomad-events", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._stream is not None:
+            self._stream.stop()
+        self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._follow()
+            except PiCloudError as error:
+                self._call(self._lost, error)
+            except Exception as error:  # noqa: BLE001 - a thread that ends hears of nothing more
+                self._call(self._lost, ServerFault(f"Nomad's events are not understood: {error!r}"))
+            self._closed.wait(RETRY_S)
+
+    def _follow(self) -> None:
+        with self._gateway.events(self.index) as self._stream:
+            self._call(self._hear, None)
+            if self._closed.is_set():
+                return
+            for index, allocations in self._stream:
+                # A server that has just begun tells what it reads in its log, however old.
+                if index > self.index:
+                    self.index = index
+                    self._call(self._hear, allocations)
+
+    def _call(self, callback: Callable[[Any], None], told: object) -> None:
+        # A loop that has ended wants to hear of nothing.
+        with contextlib.suppress(RuntimeError):
+            if not self._closed.is_set():
+                self._loop.call_soon_threadsafe(callback, told)
+
+
+def ending(found: Allocation) -> tuple[int | None, str]:
+    """How an allocation ended: its exit status, if it has one, and that in words."""
+    if found.client_status == "lost":
+        return None, f"node lost: Nomad has lost machine {found.node_name}"
+    events = [event for state in (found.task_states or {}).values() for event in state.events or ()]
+    for event in reversed(events):
+        if event.type == "Terminated":
+            stopped = "stopped by the server, " if found.desired_status == "stop" else ""
+            return event.exit_code, stopped + _told(event.exit_code, event.signal)
+    last = events[-1].display_message if events else found.client_description
+    return None, f"it never ran: {last}"
+
+
+def _told(status: int, number: int) -> str:
+    if number:
+        return f"signal {number} ({signal.strsignal(number)})"
+    return f"exit status {status}"

@@ -1,0 +1,102 @@
+"""Which machines of a Nomad cluster take slots, and how many."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_jobspecs.render import memory_mb, mhz
+from picloud_model.core import CORE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from picloud_driver.nomad.answers import Node, Resources
+    from picloud_driver.nomad.gateway import NomadGateway
+
+CORE_TYPES_KEY: Final = "picloud_core_types"
+"""In a node's meta: the core types it offers, as in `c1, c2`; without it, it takes no slots."""
+SLOTS_KEY: Final = "picloud_slots"
+"""In a node's meta: how many slots of one core it should run at once; else one a processor."""
+REMEMBER_S: Final = 5.0
+"""How long a look at the machines is good for."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine has for slots."""
+
+    core_types: frozenset[str]
+    slots: int
+    mhz: int
+    memory_mb: int
+
+    def room(self, core_type: str, cores: int = 1) -> int:
+        """How many slots of so many cores it can run when it is idle.
+
+        >>> offer = Offer(core_types=frozenset({"c2"}), slots=2, mhz=5000, memory_mb=4000)
+        >>> offer.room("c2"), offer.room("c2", 4), offer.room("c2", 8), offer.room("c1")
+        (5, 1, 0, 0)
+        """
+        if core_type not in self.core_types:
+            return 0
+        by_memory = self.memory_mb // memory_mb(core_type, cores)
+        return min(self.mhz // mhz(core_type, cores), by_memory)
+
+
+class Nodes:
+    """The machines of a cluster; it blocks, and any number of threads may use it.
+
+    Args:
+        gateway: To Nomad.
+        driver: What a machine has to be able to run.
+        clock: Seconds from any moment on.
+    """
+
+    def __init__(
+        self, gateway: NomadGateway, driver: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._gateway = gateway
+        self._driver = driver
+        self._clock = clock
+        self._metas: dict[str, tuple[int, Mapping[str, str]]] = {}
+        self._offers: list[Offer] = []
+        self._looked_at = float("-inf")
+
+    def offers(self, *, fresh: bool = False) -> list[Offer]:
+        """What the machines offer that are ready for slots.
+
+        Args:
+            fresh: Whether an answer of some seconds ago is not good enough.
+        """
+        if fresh or self._clock() - self._looked_at > REMEMBER_S:
+            ready = [node for node in self._gateway.nodes() if self._takes_slots(node)]
+            self._metas = {node.id: (node.modify_index, self._meta(node)) for node in ready}
+            self._offers = [
+                _offer(node.node_resources, node.reserved_resources, self._metas[node.id][1])
+                for node in ready
+                if node.node_resources
+            ]
+            self._looked_at = self._clock()
+        return self._offers
+
+    def _takes_slots(self, node: Node) -> bool:
+        driver = (node.drivers or {}).get(self._driver)
+        usable = node.status == "ready" and node.scheduling_eligibility == "eligible"
+        return usable and driver is not None and driver.healthy
+
+    def _meta(self, node: Node) -> Mapping[str, str]:
+        # It is in no list, so each machine is asked, once for each change.
+        index, meta = self._metas.get(node.id, (-1, {}))
+        return meta if index == node.modify_index else self._gateway.node_meta(node.id)
+
+
+def _offer(has: Resources, reserved: Resources | None, meta: Mapping[str, str]) -> Offer:
+    named = {name.strip() for name in meta.get(CORE_TYPES_KEY, "").split(",")}
+    slots = meta.get(SLOTS_KEY, "")
+    return Offer(
+        core_types=frozenset(named & CORE_TYPES.keys()),
+        slots=int(slots) if slots.isascii() and slots.isdigit() else has.cpu.total_cpu_cores,
+        mhz=has.cpu.cpu_shares - (reserved.cpu.cpu_shares if reserved else 0),
+        memory_mb=has.memory.memory_mb - (reserved.memory.memory_mb if reserved else 0),
+    )

@@ -1,0 +1,95 @@
+"""Secrets in Vault's KV version 2: shared by every server process of the stack."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+from picloud_model.errors import Unavailable
+
+from picloud_driver.secrets.name import checked_name, checked_value
+from picloud_driver.secrets.port import SecretPort
+from picloud_driver.vault.gateway import VaultGateway
+from picloud_driver.vault.renewal import Renewal, refuse_mortal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picloud_driver.vault.client import VaultAccess
+
+_T = TypeVar("_T")
+
+_TRIES: Final = 10
+"""How often a secret can be made and removed by others while one is made here."""
+
+
+class VaultSecrets(SecretPort):
+    """Keeps each secret under its name in a mount; nothing is asked before the first call.
+
+    From then on the token is renewed until `close`. No job waits for Vault: the server reads its
+    keys when it starts.
+
+    Args:
+        access: Where Vault answers, as whom, and the mount.
+        threads: How many requests may be under way at once.
+    """
+
+    adapter: ClassVar[str] = "vault"
+
+    def __init__(self, access: VaultAccess, *, threads: int = 4) -> None:
+        self._gateway = VaultGateway(access, connections=threads + 1)
+        self._renewal = Renewal(self._gateway)
+        self._threads = ThreadPoolExecutor(threads, "vault")
+
+    def __repr__(self) -> str:
+        return f"VaultSecrets({self._gateway.where!r})"
+
+    async def check(self) -> None:
+        """Answer when secrets can be read, and for as long as the server runs.
+
+        Raises:
+            Unavailable: When not, or when the token ends some day and cannot be renewed.
+        """
+        refuse_mortal(await self._ask(self._gateway.token), self._gateway.where)
+        await self.ping()
+
+    async def get(self, name: str) -> bytes | None:
+        """See `SecretPort.get`."""
+        return (await self._ask(self._gateway.read, checked_name(name))).value
+
+    async def put(self, name: str, value: bytes) -> None:
+        """See `SecretPort.put`; Vault keeps some earlier versions until the secret is deleted."""
+        await self._ask(self._gateway.write, name, checked_value(checked_name(name), value))
+
+    async def get_or_create(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """See `SecretPort.get_or_create`."""
+        checked_name(name)
+        for _ in range(_TRIES):
+            found = await self._ask(self._gateway.read, name)
+            if found.value is not None:
+                return found.value
+            made = checked_value(name, make())
+            # Written only over what was read: of several that make it at once, one does.
+            if await self._ask(self._gateway.write, name, made, found.number):
+                return made
+        raise Unavailable(f"{self._gateway.where}: {name} is being changed all the time: try again")
+
+    async def delete(self, name: str) -> None:
+        """See `SecretPort.delete`; all versions go."""
+        await self._ask(self._gateway.remove, checked_name(name))
+
+    async def ping(self) -> None:
+        """See `SecretPort.ping`."""
+        await self._ask(self._gateway.look)
+
+    async def close(self) -> None:
+        """See `SecretPort.close`; the token is not renewed any more."""
+        self._renewal.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._gateway.close()
+
+    async def _ask(self, question: Callable[..., _T], *arguments: object) -> _T:
+        self._renewal.start()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, question, *arguments)

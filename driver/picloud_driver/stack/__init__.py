@@ -1,0 +1,1 @@
+"""Stacks: the vendors' servers of one machine, started, found again and ended."""

@@ -1,0 +1,244 @@
+"""The HashiCorp stack on one machine: Consul, Vault, S3 and Nomad, all together."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+from picloud_model.errors import PiCloudError
+
+from picloud_driver import disk
+from picloud_driver.stack import leftovers, nomad, records
+from picloud_driver.stack.addresses import Addresses
+from picloud_driver.stack.consul import Consul
+from picloud_driver.stack.faults import Interrupted, StackFault
+from picloud_driver.stack.nomad import Nomad
+from picloud_driver.stack.part import READY_S, Part, Wait, end
+from picloud_driver.stack.s3 import S3
+from picloud_driver.stack.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    AnyPart: TypeAlias = Part[Any]
+    Progress: TypeAlias = Callable[[str, "Event"], None]
+
+TOOLS: Final = "environment"
+"""File in the directory `stack` that a shell can read, for the vendors' own commands."""
+
+
+class Kind(StrEnum):
+    """What became of a server."""
+
+    GIVEN = "given"
+    """It is not ours: the environment names it, and it can be used."""
+    FOUND = "found"
+    """It is ours and ran already."""
+    STARTED = "started"
+    """It is ours and was started."""
+    STOPPED = "stopped"
+    """It is ours and was ended."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something became of a server; `seconds` is how long that took."""
+
+    kind: Kind
+    address: str = ""
+    seconds: float = 0.0
+
+
+class Stack:
+    """The servers of one data directory; those that the environment names are only used.
+
+    Args:
+        data: Where everything lies that the servers keep.
+        environment: Addresses and tokens of servers that run elsewhere, and PATH.
+        slots: How many slots Nomad is to run here at once.
+        progress: Told the name of a server and what became of it, from any thread.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        environment: Mapping[str, str],
+        *,
+        slots: int = 1,
+        progress: Progress = lambda _name, _event: None,
+    ) -> None:
+        self._data = data
+        self._environment = environment
+        self._progress = progress
+        self._nomad = Nomad(data, slots)
+        self._parts: Sequence[AnyPart] = (Consul(data), Vault(data), S3(data), self._nomad)
+        self._given_up = threading.Event()
+
+    def start(self) -> Addresses:
+        """Start what does not run yet, all at once, and wait until everything can be used.
+
+        Whatever this has started ends again when something cannot be had.
+
+        Raises:
+            StackFault: When a server cannot be used or started; says why.
+        """
+        # First all that can be wrong without a server being started.
+        given = {part.name: self._given(part) for part in self._parts}
+        ran = {part.name for part in self._parts if part.record().process()}
+        disk.private_directory(self._data / "stack")
+        self._given_up.clear()
+        try:
+            ways = self._ways(given)
+        except BaseException:
+            self._given_up.set()
+            self._end([part for part in self._parts if part.name not in ran])
+            raise
+        addresses = Addresses(**ways)
+        _write_tools(self._data / "stack" / TOOLS, addresses)
+        return addresses
+
+    def ours(self) -> list[str]:
+        """Names of the servers that run and are ours."""
+        return [part.name for part in self._parts if part.record().process()]
+
+    def stop(self, url: str = "") -> None:
+        """End slots, then the servers that are ours.
+
+        Args:
+            url: Of the API whose slots are to end where Nomad is not ours; "" leaves them.
+
+        Raises:
+            StackFault: When something does not end, or what is remembered cannot be read; what
+                could be ended was.
+        """
+        faults = []
+        try:
+            self._end_slots(url)
+        except (StackFault, PiCloudError) as fault:
+            faults.append(fault.message)
+        faults += self._end(self._parts)
+        leftovers.remove(self._nomad.directory)
+        if faults:
+            raise StackFault(" ".join(dict.fromkeys(faults)))
+
+    # --- starting ---
+
+    def _ways(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """How each server is reached, once it can be used."""
+        deadline = time.monotonic() + READY_S
+        with ThreadPoolExecutor(len(self._parts), "stack") as threads:
+            waiting = {
+                part.name: threads.submit(self._reach, part, given[part.name], deadline)
+                for part in self._parts
+            }
+            try:
+                for one in waiting.values():
+                    # Whoever fails lets the others give up, so that none is waited for in vain.
+                    one.exception()
+            except BaseException:
+                self._given_up.set()
+                raise
+        faults = [one.exception() for one in waiting.values()]
+        told = [fault for fault in faults if fault and not isinstance(fault, Interrupted)]
+        for fault in told or [fault for fault in faults if fault]:
+            raise fault
+        return {name: one.result() for name, one in waiting.items()}
+
+    def _reach(self, part: AnyPart, given: Any, deadline: float) -> Any:
+        try:
+            began = time.monotonic()
+            kind, way = self._reached(part, given, deadline)
+            self._progress(part.name, Event(kind, way.address, time.monotonic() - began))
+        except PiCloudError as error:
+            self._given_up.set()
+            raise StackFault(error.message) from error
+        except BaseException:
+            self._given_up.set()
+            raise
+        return way
+
+    def _reached(self, part: AnyPart, given: Any, deadline: float) -> tuple[Kind, Any]:
+        if given is not None:
+            return Kind.GIVEN, part.adopt(given)
+        record = part.record()
+        process = record.process()
+        kind = Kind.FOUND if process else Kind.STARTED
+        if process is None:
+            record = part.start(self._environment)
+            process = record.process()
+        if process is None:
+            raise StackFault(f"{part.name} ended as soon as it was started.", part.tail())
+        with contextlib.closing(process):
+            wait = Wait(part, process, deadline, self._given_up)
+            return kind, part.settle(part.way(record.ports), wait)
+
+    def _given(self, part: AnyPart) -> Any:
+        try:
+            given = part.given(self._environment)
+        except PiCloudError as error:
+            raise StackFault(error.message) from error
+        # Our own are named by the environment of whoever has read our file for tools.
+        ours = part.record().ports.get(part.port_names[0])
+        return None if given and given.address == f"http://127.0.0.1:{ours}" else given
+
+    # --- ending ---
+
+    def _end_slots(self, url: str) -> None:
+        given = self._given(self._nomad)
+        if given is not None:
+            if url:
+                nomad.end_slots(given, url)
+        elif process := self._nomad.record().process():
+            process.close()
+            way = self._nomad.way(self._nomad.record().ports)
+            nomad.end_slots(way)
+            nomad.clear(way, self._nomad.directory)
+
+    def _end(self, parts: Sequence[AnyPart]) -> list[str]:
+        """End servers, all at once; what went wrong."""
+        with ThreadPoolExecutor(len(self._parts), "stack") as threads:
+            ends = [threads.submit(self._ended, part) for part in parts]
+        faults = [one.exception() for one in ends]
+        for fault in faults:
+            if fault and not isinstance(fault, StackFault):
+                raise fault
+        return [str(fault) for fault in faults if fault]
+
+    def _ended(self, part: AnyPart) -> None:
+        began = time.monotonic()
+        process = part.record().process()
+        if process is None:
+            return
+        with contextlib.closing(process):
+            end(process)
+        part.forget()
+        self._progress(part.name, Event(Kind.STOPPED, seconds=time.monotonic() - began))
+
+
+def check(addresses: Addresses) -> None:
+    """Return when every server of a stack can be used.
+
+    Raises:
+        PiCloudError: When one cannot; one sentence says why.
+    """
+    Consul.check(addresses.consul)
+    Vault.check(addresses.vault)
+    S3.check(addresses.s3)
+    Nomad.check(addresses.nomad)
+
+
+def _write_tools(file: Path, addresses: Addresses) -> None:
+    """For `. FILE` in a shell: then nomad, consul, vault and aws speak to these servers."""
+    named = addresses.environment()
+    lines = [f"export {name}={_quoted(value)}" for name, value in sorted(named.items())]
+    with records.told(file):
+        disk.replace(file, ("\n".join(lines) + "\n").encode(), sync=False)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"

@@ -1,0 +1,294 @@
+"""One server of a stack: where it lives, how it is started, when it can be used, how it ends."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+
+import msgspec
+from picloud_model.errors import PiCloudError
+
+from picloud_driver import disk
+from picloud_driver.scheduler.local_process import Process, told
+from picloud_driver.stack import records
+from picloud_driver.stack.faults import Interrupted, StackFault
+from picloud_driver.stack.program import find
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from picloud_driver.stack.program import Program
+
+HOST: Final = "127.0.0.1"
+READY_S: Final = 60.0
+"""How long a server may take until it can be used."""
+TERM_S: Final = 10.0
+KILL_S: Final = 5.0
+_PORTS: Final = range(10_000, 20_000)
+"""Below those that the system gives to clients, and below Nomad's dynamic ones."""
+_POLL_S: Final = 0.05
+_TAIL_LINES: Final = 12
+_TAIL_BYTES: Final = 4096
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SHORT: Final = 60
+"""Longest directory in which a socket's path, of 108 bytes at most, has room for a name."""
+
+# A server is recorded before it runs: one that nobody knows of would keep its ports for ever. It
+# waits for a line, which never comes when we are killed.
+_GATE: Final = 'read -r go && [ "$go" = go ] && exec "$0" "$@" </dev/null'
+
+Answer = TypeVar("Answer")
+Way = TypeVar("Way")
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """How to start a server: arguments behind its program, and what it finds in its environment."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = {}
+
+
+class Part(ABC, Generic[Way]):
+    """A server of ours on this machine, below a data directory.
+
+    `Way` is how it is reached, a `Server` or a `Bucket`.
+
+    Args:
+        data: Of the stack. The server's own files lie in `stack/<name>` below it, and what is
+            remembered of its process in `stack/<name>.json`.
+    """
+
+    name: ClassVar[str]
+    program: ClassVar[Program]
+    port_names: ClassVar[tuple[str, ...]]
+    """The first is the one that clients use."""
+
+    def __init__(self, data: Path) -> None:
+        self.directory = data / "stack" / self.name
+        self.log = self.directory / f"{self.name}.log"
+        self._file = data / "stack" / f"{self.name}.json"
+        self._keys = data / "stack" / f"{self.name}.keys.json"
+
+    @abstractmethod
+    def launch(self, ports: Mapping[str, int]) -> Launch:
+        """Write what the server reads when it starts."""
+
+    @abstractmethod
+    def way(self, ports: Mapping[str, int]) -> Way:
+        """How it is reached when it runs; it may lack what `settle` adds."""
+
+    @abstractmethod
+    def settle(self, way: Way, wait: Wait) -> Way:
+        """Wait until it can be used, and make in it what the platform needs.
+
+        Raises:
+            StackFault: When that does not come to pass.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def check(way: Way) -> None:
+        """Return when a server can be used, ours or another.
+
+        Raises:
+            PiCloudError: When it cannot; one sentence says why.
+        """
+
+    @abstractmethod
+    def given(self, environment: Mapping[str, str]) -> Way | None:
+        """The server that an environment names, None where it names none."""
+
+    def adopt(self, way: Way) -> Way:
+        """Check a server that is not ours, and make in it what the platform needs."""
+        self.check(way)
+        return way
+
+    # --- its process ---
+
+    def record(self) -> records.Record:
+        """What is remembered of it.
+
+        Raises:
+            StackFault: When that cannot be read.
+        """
+        advice = f"end the {self.program.name} that it told of, if it still runs, and remove it"
+        return records.read(self._file, records.Record, advice) or records.Record()
+
+    def start(self, environment: Mapping[str, str]) -> records.Record:
+        """Start it on the ports it had before; the answer is its record.
+
+        Raises:
+            StackFault: When its program is missing or a port is taken.
+        """
+        program = find(self.program, environment)
+        ports = self.record().ports
+        if ports.keys() != set(self.port_names):
+            ports = dict(zip(self.port_names, free_ports(len(self.port_names)), strict=True))
+        for port in ports.values():
+            if not is_free(port):
+                raise StackFault(
+                    f"Port {port}, which {self.name} has here, is taken by another program; end "
+                    "that, or use another data directory."
+                )
+        with records.told(self.directory):
+            disk.private_directory(self.directory)
+            launch = self.launch(ports)
+            return self._spawn([str(program), *launch.arguments], launch.environment, ports)
+
+    def forget(self) -> None:
+        """Remember its ports only: it has ended."""
+        records.write(self._file, records.Record(ports=self.record().ports))
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-_TAIL_LINES:])
+
+    def _spawn(
+        self, command: Sequence[str], environment: Mapping[str, str], ports: dict[str, int]
+    ) -> records.Record:
+        opened = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, disk.PRIVATE_FILE)
+        try:
+            child = subprocess.Popen(  # noqa: S603 - a program that was looked for, no user's part
+                ["/bin/sh", "-c", _GATE, *command],
+                stdin=subprocess.PIPE,
+                stdout=opened,
+                stderr=opened,
+                cwd=self.directory,
+                env={**self._environment(), **environment},
+                # Ctrl-C in a terminal is not for it, and it outlives us.
+                start_new_session=True,
+            )
+        finally:
+            os.close(opened)
+        assert child.stdin is not None
+        process = Process.find(child.pid)
+        # It is reaped by its pidfd and may outlive this process: Popen shall neither wait nor warn.
+        child.returncode = 0
+        record = records.Record(child.pid, process.birth if process else "", ports)
+        with child.stdin:
+            records.write(self._file, record)
+            child.stdin.write(b"go\n")
+        return record
+
+    def _environment(self) -> dict[str, str]:
+        """What it gets instead of ours, in which tokens and settings of other servers may be."""
+        found = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": str(self.directory)}
+        if len(str(self.directory)) <= _SHORT:
+            found["TMPDIR"] = str(self.directory)
+        return found
+
+
+class Wait:
+    """Patience with one server: it may take its time, but not for ever, and it has to live.
+
+    Args:
+        part: What is waited for.
+        process: Its process.
+        deadline: When patience ends, by the monotonic clock.
+        given_up: Set when another server has failed.
+    """
+
+    def __init__(
+        self, part: Part[Answer], process: Process, deadline: float, given_up: threading.Event
+    ) -> None:
+        self._part = part
+        self._process = process
+        self._deadline = deadline
+        self._given_up = given_up
+
+    def until(self, happens: Callable[[], Answer]) -> Answer:
+        """Ask again until there is an answer instead of a `PiCloudError` or `OSError`.
+
+        Raises:
+            StackFault: When the server ends meanwhile or the deadline comes; says why.
+        """
+        name = self._part.name
+        while True:
+            try:
+                return happens()
+            except (PiCloudError, OSError) as error:
+                reason = str(error)
+            if not self._process.alive():
+                ended = told(self._process.status())
+                raise StackFault(f"{name} ended at once, with {ended}.", self._part.tail())
+            if time.monotonic() > self._deadline:
+                message = f"{name} was not ready within {READY_S:.0f} s: {reason}"
+                raise StackFault(message, self._part.tail())
+            if self._given_up.wait(_POLL_S):
+                raise Interrupted(f"{name} was not waited for.")
+
+    def until_it_listens(self, port: int) -> None:
+        """Wait until somebody listens at a port."""
+        self.until(lambda: socket.create_connection((HOST, port), 1.0).close())
+
+
+def end(process: Process) -> None:
+    """Ask a process to end, and kill what is left of its session when it does not.
+
+    Raises:
+        StackFault: When it does not end even so.
+    """
+    try:
+        # Not its group: a server that has workers ends them in its own order.
+        os.kill(process.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    if not _ended(process, TERM_S):
+        process.destroy()
+        if not _ended(process, KILL_S):
+            raise StackFault(f"Process {process.pid} does not end though killed.")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports at which nobody listens, neither by TCP nor by UDP.
+
+    Raises:
+        StackFault: When there are not so many.
+    """
+    chosen: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if len(chosen) == count:
+            break
+        if is_free(port):
+            chosen.append(port)
+    if len(chosen) < count:
+        raise StackFault(f"No {count} ports of {_PORTS.start}-{_PORTS.stop - 1} are free.")
+    return chosen
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens at a port of the loopback address."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            # As servers do: connections of an earlier one that are being closed do not matter.
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+def _ended(process: Process, timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while process.alive():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

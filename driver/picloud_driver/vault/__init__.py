@@ -1,0 +1,1 @@
+"""Vault: the one gateway to it."""

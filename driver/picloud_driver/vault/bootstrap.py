@@ -1,0 +1,92 @@
+"""Making Vault ready for the platform, with an administrator's token."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from hvac.exceptions import InvalidRequest, VaultError
+from picloud_model.errors import Unavailable
+from requests import RequestException
+
+from picloud_driver.vault import faults
+from picloud_driver.vault.client import vault_client
+
+if TYPE_CHECKING:
+    from picloud_driver.vault.client import VaultAccess
+
+_PERIOD: Final = "768h"
+"""How long the server may be away before its token ends: 32 days, the most Vault lets be."""
+_READY_S: Final = 10.0
+_POLL_S: Final = 0.05
+
+# Neither listing nor reading old versions: whoever gets the token finds only what it can name.
+_POLICY: Final = """\
+path "{mount}/data/*" {{ capabilities = ["create", "read", "update"] }}
+path "{mount}/metadata/*" {{ capabilities = ["delete"] }}
+path "auth/token/lookup-self" {{ capabilities = ["read"] }}
+path "auth/token/renew-self" {{ capabilities = ["update"] }}
+"""
+
+
+def bootstrap(administrator: VaultAccess) -> str:
+    """Make the mounts and the policy the server needs, unless they are there, and a token.
+
+    The secrets engines are KV version 2 at the mount, `picloud`, and transit at `picloud-transit`;
+    the policy is `picloud-api`. Each call makes a new token; earlier ones stay good. It blocks.
+
+    Args:
+        administrator: Where Vault answers, and a token that may do all this; it is not kept.
+
+    Returns:
+        A periodic token that has the policy and nothing else.
+
+    Raises:
+        Unavailable: When the mount is used for something else, or Vault cannot answer.
+    """
+    where = f"Vault at {administrator.address}, mount {administrator.mount}"
+    client = vault_client(administrator, 1)
+    try:
+        _mount(client, administrator.mount, "kv", {"version": "2"})
+        _mount(client, f"{administrator.mount}-transit", "transit", {})
+        _await_upgrade(client, administrator.mount)
+        return _token(client, administrator.mount)
+    except (VaultError, RequestException, OSError) as error:
+        raise faults.refusal(error, where) from error
+    finally:
+        client.adapter.close()
+
+
+def _mount(client: Any, path: str, engine: str, options: dict[str, str]) -> None:
+    try:
+        client.sys.enable_secrets_engine(engine, path=path, options=options)
+    except InvalidRequest as error:
+        if faults.IN_USE not in str(error):
+            raise
+    found = client.sys.list_mounted_secrets_engines()["data"][f"{path}/"]
+    if found["type"] != engine or not options.items() <= (found["options"] or {}).items():
+        raise Unavailable(f"Vault's mount {path} is used for something else: name another one.")
+
+
+def _await_upgrade(client: Any, mount: str) -> None:
+    """Wait until the mount may be used, which Vault makes ready behind our backs."""
+    deadline = time.monotonic() + _READY_S
+    while True:
+        try:
+            client.secrets.kv.v2.read_configuration(mount_point=mount)
+        except InvalidRequest as error:
+            if faults.UPGRADING not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _token(client: Any, mount: str) -> str:
+    policy = f"{mount}-api"
+    client.sys.create_or_update_policy(policy, _POLICY.format(mount=mount))
+    # An orphan: the server's token does not end with the administrator's.
+    made = client.auth.token.create_orphan(
+        policies=[policy], no_default_policy=True, period=_PERIOD, display_name=policy
+    )
+    return str(made["auth"]["client_token"])

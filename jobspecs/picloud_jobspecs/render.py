@@ -1,0 +1,162 @@
+"""Rendering: which jobspec, and what its variables are. It is Nomad that reads the HCL.
+
+Nomad replaces `${...}` in a job's values on the machine the job runs on, and knows no escape. So
+nothing gets into a jobspec but what matches a short pattern of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from picloud_model.core import CORE_TYPES
+from picloud_model.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BURST_PREFIX: Final = "pc-"
+"""How the names of all bursts begin, and of no other job in the cluster."""
+TASK: Final = "slot"
+"""Name of a slot's task."""
+AUDIENCE: Final = "picloud-slot"
+"""Whom a slot's identity is made for."""
+MHZ_PER_UNIT: Final = 400
+"""MHz of a current core that make a compute unit: a core of 2.2 GHz is as good as one of f2."""
+
+_JOBSPEC: Final = "slot.nomad.hcl"
+_MOST: Final = 100_000
+
+
+class Driver(StrEnum):
+    """What runs a slot."""
+
+    RAW_EXEC = "raw_exec"
+    """A process of the machine, not isolated and not limited: for one's own code only."""
+
+
+class SlotSite(msgspec.Struct, frozen=True, kw_only=True):
+    """What is equal for every slot a server starts.
+
+    Args:
+        url: Where slots find the API.
+        worker: Program and first arguments of a slot.
+        driver: What runs it.
+        user: As whom; Nomad lets only this user read the slot's proof. "" is for an agent that
+            does not run as root: then everybody can read it who may look into the agent's data.
+    """
+
+    url: str
+    worker: tuple[str, ...] = ("python3", "-P", "-m", "picloud_worker")
+    driver: Driver = Driver.RAW_EXEC
+    user: str = "root"
+
+
+class SlotJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs from burst to burst."""
+
+    burst: str
+    account: str
+    core_type: str
+    cores: int = 1
+    image: str = ""
+    count: int = 1
+
+
+def jobspec() -> str:
+    """The jobspec of a burst, in HCL."""
+    return resources.files(__package__).joinpath(_JOBSPEC).read_text(encoding="utf-8")
+
+
+def variables(site: SlotSite, job: SlotJob) -> str:
+    """The variables of the jobspec, as a variable file.
+
+    >>> job = SlotJob(burst="pc-1", account="a0000001", core_type="c1")
+    >>> print(variables(SlotSite(url="http://127.0.0.1:8000"), job).splitlines()[0])
+    burst = "pc-1"
+
+    Raises:
+        RequestRefused: When a value is more than an opaque id or a number.
+    """
+    values = msgspec.to_builtins(job) | msgspec.to_builtins(site)
+    _check(values)
+    values |= {"cpu": mhz(job.core_type, job.cores), "memory": memory_mb(job.core_type, job.cores)}
+    # JSON's strings, numbers and lists are HCL's as well where no `${` and `%{` is in them.
+    lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def fill(template: Mapping[str, Any], job: SlotJob) -> dict[str, Any]:
+    """The job of another burst of the same pool or size, from one that Nomad has parsed.
+
+    It is what Nomad would make of the jobspec with the variables of `job`, if only name, account
+    and count differ.
+
+    Raises:
+        RequestRefused: When a value is more than an opaque id or a number.
+    """
+    _check(msgspec.to_builtins(job))
+    (group,) = template["TaskGroups"]
+    meta = {"account": job.account, "slots": str(job.count)}
+    return {
+        **template,
+        "ID": job.burst,
+        "Name": job.burst,
+        "Meta": {**template["Meta"], **meta},
+        "TaskGroups": [{**group, "Count": job.count}],
+    }
+
+
+def is_burst(name: str) -> bool:
+    """Whether a job of this name is a burst.
+
+    >>> is_burst("pc-a0000001-000000000001-0badcafe"), is_burst("pc-${node.id}"), is_burst("api")
+    (True, False, False)
+    """
+    return _PATTERNS["burst"].fullmatch(name) is not None
+
+
+def mhz(core_type: str, cores: int = 1) -> int:
+    """MHz that a slot reserves.
+
+    >>> mhz("c2"), mhz("c2", 4)
+    (1000, 4000)
+    """
+    return round(CORE_TYPES[core_type].compute_units * MHZ_PER_UNIT * cores)
+
+
+def memory_mb(core_type: str, cores: int = 1) -> int:
+    """MB of memory that a slot reserves.
+
+    >>> memory_mb("c2", 2)
+    1600
+    """
+    return CORE_TYPES[core_type].memory_mb * cores
+
+
+_PATTERNS: Final = {
+    "burst": re.compile(rf"{BURST_PREFIX}[A-Za-z0-9_-]{{1,125}}"),
+    "account": re.compile(r"[A-Za-z0-9_-]{1,64}"),
+    "core_type": re.compile("|".join(CORE_TYPES)),
+    "image": re.compile(r"(sha256:[0-9a-f]{64})?"),
+    "url": re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,255}(/[A-Za-z0-9._~/-]{0,255})?"),
+    "driver": re.compile("|".join(Driver)),
+    "user": re.compile(r"([a-z_][a-z0-9_-]{0,31})?"),
+    "worker": re.compile(r"[A-Za-z0-9._/+=:@,-]{1,1024}"),
+}
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        pattern = _PATTERNS.get(name)
+        if pattern is None:
+            fits = type(value) is int and 0 < value <= _MOST
+        else:
+            parts = value if name == "worker" else [value]
+            fits = bool(parts) and all(pattern.fullmatch(part) for part in parts)
+        if not fits:
+            message = f"{str(value)[:60]!r} cannot be the {name} in a jobspec."
+            raise RequestRefused(message, field=name)
