@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from picloud_driver.state import Conflict, Put
+from picloud_driver.state import Conflict, Delete, Put
 from picloud_model.errors import TooLarge, Unavailable
 
 from picloud_api.crashpoints import crashpoint
@@ -41,6 +41,8 @@ class Commits:
         self.transactions = 0
         self._state = view.state
         self.process = process
+        self.alone = True
+        """Whether no other process is known that would listen to our bell."""
         self._bell = Bell(0, [])
         self._waiting: list[_Waiting] = []
         self._running = False
@@ -148,13 +150,26 @@ class Commits:
         return versions
 
     def _rung(self, signals: list[Signal]) -> list[Operation]:
-        # A store nobody else writes to needs no bell: the listeners here are all there are.
         if not signals or not self._state.shared:
             return []
-        self._bell = Bell(
-            self._bell.count + len(signals), [*self._bell.signals, *signals][-BELL_SIGNALS:]
-        )
-        return [Put(layout.bell(self.process), layout.encode(self._bell))]
+        kept = [*self._bell.signals, *signals][-BELL_SIGNALS:]
+        self._bell = Bell(self._bell.count + len(signals), kept, self._bell.at)
+        # Nobody listens to a process that is alone; it keeps count for whoever comes.
+        return [] if self.alone else [self._put_bell()]
+
+    def _put_bell(self) -> Put:
+        return Put(layout.bell(self.process), layout.encode(self._bell))
+
+    async def ring(self, now: float) -> None:
+        """Write the bell though nothing changed, so that other processes know of this one."""
+        self._bell = Bell(self._bell.count, self._bell.signals, now)
+        await self._state.commit([self._put_bell()])
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        """Take away keys that nobody uses any more."""
+        if keys:
+            await self._state.commit([Delete(key) for key in keys])
+            self.view.forget(keys)
 
 
 class _Waiting:

@@ -127,7 +127,8 @@ class Signal(Record, frozen=True):
 
 
 class Bell(Record, frozen=True):
-    """The last changes one API process made, and how many it ever made."""
+    """The last changes one API process made, how many it ever made, and when it last rang."""
 
     count: int
     signals: list[Signal]
+    at: float = 0.0

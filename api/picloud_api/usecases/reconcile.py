@@ -10,7 +10,8 @@ from picloud_model.errors import PiCloudError
 from picloud_model.page import PAGE_JOBS
 
 from picloud_api.store import layout
-from picloud_api.store.records import Bell, Change, Ready, Signal, Slot
+from picloud_api.store.records import Change, Ready, Signal, Slot
+from picloud_api.usecases.bells import Bells
 from picloud_api.usecases.leasing import has_free
 from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.slot import slot_number
@@ -29,6 +30,8 @@ SLOT_TTL_S: Final = 20.0
 RESYNC_S: Final = 10.0
 """How often everything is read and compared, whatever the events said."""
 TICK_S: Final = 1.0
+AWAY_S: Final = 5.0
+"""A tick late by so much means that time passed in which this process could not listen."""
 LOCK_TTL_S: Final = 10.0
 SEAL_AFTER_S: Final = 60.0
 """How long a finished batch stays in the state store: most results are asked for at once."""
@@ -52,21 +55,22 @@ class Reconcile:
         self._archive = context.archive
         self._scheduler = scheduler
         self._tasks: list[asyncio.Task[None]] = []
-        self._heard: dict[str, int] = {}
+        self._bells = Bells(context, self)
         self._since = context.clock()
         context.commits.listen(self.hear)
 
     async def start(self) -> None:
         """Read what is unfinished, then begin to watch."""
-        # Before the full look: what is rung from now on may be missing in it.
-        bells = await self._commits.view.scan("bell/")
-        self._heard = {name: bell.count for name, bell in bells.items()}
-        if not self._commits.view.state.shared:
+        shared = self._commits.view.state.shared
+        if shared:
+            # Before the full look: what is rung from now on may be missing in it.
+            await self._bells.start()
+        else:
             await self._meet_slots()
         await self.recover()
         loops: list[Callable[[], Awaitable[None]]] = [self._bury_ended, self._tick, self._resync]
-        if self._commits.view.state.shared:
-            loops += [self._hear_bells, self._lead]
+        if shared:
+            loops += [self._bells.listen, self._bells.keep_ringing, self._lead]
         if self._commits.view.state.bounded:
             loops.append(self._seal)
         self._tasks = [asyncio.create_task(self._forever(loop)) for loop in loops]
@@ -142,12 +146,21 @@ class Reconcile:
             self._placement.consider_all()
 
     async def _tick(self) -> None:
+        began = self._clock()
         await asyncio.sleep(TICK_S)
         now = self._clock()
+        if now - began > TICK_S + AWAY_S:
+            self._excuse_all(now)
         for session in self._sessions.all():
             if now - session.seen_at > SLOT_TTL_S and session.waiting is None:
                 await self._expire(session.number, now)
         self._placement.consider_all()
+
+    def _excuse_all(self, now: float) -> None:
+        """This process was stopped or its machine slept: whoever called then was not heard."""
+        self._since = now
+        for session in self._sessions.all():
+            session.seen_at = now
 
     async def _expire(self, number: int, now: float) -> None:
         self._commits.view.forget([layout.slot(number)])
@@ -200,31 +213,13 @@ class Reconcile:
                 await self._archive.seal(account, batch, finished.pages)
                 self._commits.view.forget([name])
 
-    async def _hear_bells(self) -> None:
-        moment = 0
-        while True:
-            moment = await self._commits.view.state.watch("bell/", moment, 50.0)
-            for name, bell in (await self._commits.view.scan("bell/")).items():
-                if name != layout.bell(self._commits.process):
-                    await self._listen_to(name, bell)
+    async def look_at_everything(self) -> None:
+        """Too much was missed to be told one by one: only a full look says what."""
+        self._commits.view.forget_all()
+        await self.recover()
+        self._watchers.wake_all()
 
-    async def _listen_to(self, name: str, bell: Bell) -> None:
-        missed = bell.count - self._heard.get(name, 0)
-        self._heard[name] = bell.count
-        if missed > len(bell.signals):
-            # More happened than the bell remembers: only a full look tells what.
-            self._commits.view.forget_all()
-            await self.recover()
-            self._watchers.wake_all()
-            return
-        for signal in bell.signals[-missed:] if missed > 0 else ():
-            self._commits.view.forget_batch(signal.account, signal.batch)
-            if signal.change is Change.READY:
-                await self._queue_again(signal)
-            else:
-                self.hear(signal)
-
-    async def _queue_again(self, signal: Signal) -> None:
+    async def queue_again(self, signal: Signal) -> None:
         """Another process made a batch, or gave jobs of one back: look which pages have some."""
         ready: Ready | None = await self._commits.view.get(
             layout.ready(signal.account, signal.batch)
