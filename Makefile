@@ -23,10 +23,10 @@ check: $(VENV)/.developers ## Style, types, import rules, start-up budget
 	@echo "import-linter";  $(BIN)/lint-imports --no-cache | tail -n 3
 	@echo "shape";          $(BIN)/python -m pytest --quiet --no-header tests/shape
 
-bench: $(VENV)/.bench ## Measure the project beside its peers, in one run
+bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one run
 	@$(BIN)/python -m bench
 
-servers: $(VENV)/.developers ## Get the real servers the tests run against (built once, then cached)
+servers: $(BIN)/python ## Get the real servers the tests run against (built once, then cached)
 	@$(BIN)/python tests/servers/build.py
 
 docs: $(VENV)/.developers ## Run every example in the documentation
@@ -53,5 +53,5 @@ $(VENV)/.developers: $(VENV)/.users
 
 $(VENV)/.bench: $(VENV)/.users
 	@echo "Installing the peers to measure against ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,bench]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,hashicorp,bench]'
 	@touch $@

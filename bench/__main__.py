@@ -5,6 +5,7 @@ within a run (A B, A B, ...), so that a machine that slows down slows all of the
 
     python -m bench                          # everything, 5 runs
     python -m bench --runs 3 --only call map10k
+    python -m bench --stacks embedded loky   # without the servers of the HashiCorp stack
     python -m bench --json results.json
 """
 
@@ -20,7 +21,7 @@ import sys
 from pathlib import Path
 
 from bench.contenders import CONTENDERS
-from bench.measures import MEASURES
+from bench.measures import MEASURES, Measure
 
 Results = dict[str, dict[str, list[float]]]
 
@@ -34,13 +35,14 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5, help="runs of each measure")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--stacks", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--json", type=Path, default=Path("bench/results/latest.json"))
     parser.add_argument("--one", nargs=2, metavar=("CONTENDER", "MEASURE"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         print(json.dumps(one(*chosen.one)))
         return
-    results = measured(chosen.only, chosen.runs)
+    results = measured(chosen.only, chosen.stacks, chosen.runs)
     imports = [import_ms() for _ in range(chosen.runs)]
     print(table(results, imports))
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
@@ -58,12 +60,12 @@ def one(contender_name: str, measure: str) -> float:
         contender.stop()
 
 
-def measured(measures: list[str], runs: int) -> Results:
+def measured(measures: list[str], contenders: list[str], runs: int) -> Results:
     """All runs, with a line of progress each."""
-    results: Results = {key: {name: [] for name in CONTENDERS} for key in measures}
+    results: Results = {key: {name: [] for name in contenders} for key in measures}
     for key in measures:
         for run in range(runs):
-            for name in CONTENDERS:
+            for name in contenders:
                 print(f"\r\x1b[K{MEASURES[key].name}: {name}, run {run + 1} of {runs}",
                       end="", file=sys.stderr, flush=True)  # fmt: skip
                 results[key][name].append(in_a_fresh_process(name, key))
@@ -74,7 +76,7 @@ def measured(measures: list[str], runs: int) -> Results:
 def in_a_fresh_process(contender: str, measure: str) -> float:
     """One run in a process of its own."""
     command = [sys.executable, "-m", "bench", "--one", contender, measure]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
         sys.exit(f"\n{contender}, {measure}: failed\n{done.stderr[-2000:]}")
     return float(json.loads(done.stdout.splitlines()[-1]))
@@ -95,17 +97,21 @@ def machine() -> str:
 
 def table(results: Results, imports: list[float]) -> str:
     """The medians, with how they stand to the goal."""
-    names = list(CONTENDERS)
-    head = f"{'median':<32}" + "".join(f"{name:>20}" for name in names) + f"{'goal':>14}"
+    names = list(next(iter(results.values())))
+    head = f"{'median (goal)':<30}" + "".join(f"{name:>27}" for name in names)
     lines = [machine(), "", head, "-" * len(head)]
     for key, by_name in results.items():
         measure = MEASURES[key]
-        medians = [statistics.median(by_name[name]) for name in names]
-        cells = "".join(f"{_number(value, measure.unit):>20}" for value in medians)
-        lines.append(f"{measure.name:<32}{cells}{_goal(measure.better, measure.goal):>14}")
-    middle = f"{statistics.median(imports):.0f} ms"
-    lines.append(f"{'import cloud':<32}{middle:>20}{'':>{20 * (len(names) - 1)}}{'<= 100':>14}")
+        cells = [_cell(measure, name, statistics.median(by_name[name])) for name in names]
+        lines.append(f"{measure.name:<30}" + "".join(f"{cell:>27}" for cell in cells))
+    lines.append(f"{'import cloud':<30}{f'{statistics.median(imports):.0f} ms (<= 100)':>27}")
     return "\n".join(lines)
+
+
+def _cell(measure: Measure, contender: str, value: float) -> str:
+    goal = measure.goals.get(contender)
+    sign = "<=" if measure.better == "lower" else ">="
+    return _number(value, measure.unit) + (f" ({sign} {goal:,g})" if goal is not None else "")
 
 
 def _number(value: float, unit: str) -> str:
@@ -113,10 +119,6 @@ def _number(value: float, unit: str) -> str:
         return "-"
     digits = 0 if value >= 100 else 2
     return f"{value:,.{digits}f} {unit}"
-
-
-def _goal(better: str, goal: float) -> str:
-    return f"{'<=' if better == 'lower' else '>='} {goal:,g}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,6 +69,46 @@ class Embedded(Contender):
         ]
 
 
+class HashiCorp(Contender):
+    """This project's HashiCorp stack: real Nomad, Consul, Vault and S3 on loopback, by `up`."""
+
+    def start(self) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="picloud-bench-"))
+        os.environ["PICLOUD_CONFIG_DIR"] = str(self._home / "config")
+        self._picloud("up", "--stack", "hashicorp", "--detach", "--port", "0")
+
+        import cloud
+
+        cloud.config.max_transmit_data = 16_000_000
+        self._cloud = cloud
+
+    def _picloud(self, *arguments: str) -> None:
+        command = [Path(sys.executable).with_name("picloud"), *arguments]
+        where = ["--data", str(self._home / "data")]
+        subprocess.run([*command, *where], check=True, stdout=subprocess.DEVNULL)
+
+    def call(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self._cloud.result(self._cloud.call(function, argument))
+
+    def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+        found: list[Any] = self._cloud.result(self._cloud.map(function, arguments))
+        return found
+
+    def stop(self) -> None:
+        self._cloud.close()
+        self._picloud("down")
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def server_pids(self) -> list[int]:
+        import psutil
+
+        return [
+            process.pid
+            for process in psutil.process_iter()
+            if {"picloud_api", str(self._home / "data")} <= set(process.cmdline())
+        ]
+
+
 class Loky(Contender):
     """joblib's process pool: no server, no durability; the floor for two processes and a pipe."""
 
@@ -82,5 +128,9 @@ class Loky(Contender):
         self._executor.shutdown(wait=True)
 
 
-CONTENDERS: dict[str, type[Contender]] = {"picloud embedded": Embedded, "loky": Loky}
+CONTENDERS: dict[str, type[Contender]] = {
+    "embedded": Embedded,
+    "hashicorp": HashiCorp,
+    "loky": Loky,
+}
 """Every contender by the name the table shows."""
