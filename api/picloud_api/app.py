@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from contextlib import suppress
@@ -37,7 +36,7 @@ class Lifetime:
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Open the ports, read what is unfinished, then tell whoever waits that we are ready."""
         del scope, event
-        ports = await wiring.embedded(self._settings, self._url)
+        ports = await wiring.open_ports(self._settings, self._url)
         self._server = await wiring.build(ports, self._settings)
         add_routes(self._app, self._server)
         await self._server.reconcile.start()
@@ -50,15 +49,15 @@ class Lifetime:
             self._server.context.sessions.close()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        """Stop the slots, which belong to this stack, then give everything back."""
+        """Stop the slots where they are this process's alone, then give everything back."""
         del scope, event
         if self._server is None:
             return
         await self._server.reconcile.stop()
         await self._server.jobs.stop()
         ports = self._server.ports
-        bursts = {presence.burst for presence in await ports.scheduler.presences()}
-        await asyncio.gather(*(ports.scheduler.stop(burst) for burst in bursts))
+        if not ports.state.shared:
+            await wiring.stop_slots(ports.scheduler)
         for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
             await port.close()
 

@@ -11,8 +11,10 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 import uvicorn
 from gunicorn.app.base import BaseApplication
@@ -22,7 +24,7 @@ from uvicorn_worker import UvicornWorker
 
 from picloud_api.app import Application
 from picloud_api.crashpoints import arm
-from picloud_api.wiring import check_free
+from picloud_api.wiring import check_free, end_slots
 
 if TYPE_CHECKING:
     from picloud_api.settings import Settings
@@ -79,7 +81,7 @@ class Served(BaseApplication):  # type: ignore[misc]
         """Set what gunicorn needs to know."""
         for name, value in {
             "bind": f"fd://{self._listener.fileno()}",
-            "workers": 1,
+            "workers": self._settings.processes,
             "worker_class": f"{__name__}.Worker",
             "timeout": 60,
             # Requests get STOP_S to end, then slots as much: gunicorn must outwait both.
@@ -87,7 +89,7 @@ class Served(BaseApplication):  # type: ignore[misc]
             "loglevel": self._settings.log_level,
             "control_socket_disable": True,
             "worker_tmp_dir": None,
-            "post_fork": lambda _arbiter, _worker: self._forked(),
+            "post_fork": lambda _arbiter, worker: self._forked(worker.age),
             "when_ready": lambda _arbiter: self._watch_owner(),
         }.items():
             if name in self.cfg.settings:
@@ -97,8 +99,11 @@ class Served(BaseApplication):  # type: ignore[misc]
         """The application, in the worker."""
         return Application(self._settings, self._url)
 
-    def _forked(self) -> None:
+    def _forked(self, age: int) -> None:
         die_with_parent()
+        # The first tells that the server is ready, or whoever takes the place of one that died.
+        if 1 < age <= self._settings.processes:
+            self._settings = msgspec.structs.replace(self._settings, ready_fd=-1)
         arm(self._settings.crashpoint)
         if self._settings.owner_fd >= 0:
             os.close(self._settings.owner_fd)
@@ -121,16 +126,26 @@ def serve(settings: Settings) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
+    url = f"http://{host}:{port}"
     try:
         # Here, as a worker of gunicorn's that cannot start ends with words of gunicorn's.
         asyncio.run(check_free(settings))
     except PiCloudError as error:
         sys.exit(error.message)
     try:
-        Served(settings, listener, f"http://{host}:{port}").run()
+        Served(settings, listener, url).run()
     finally:
-        if settings.discard and os.getpid() == master:
-            shutil.rmtree(settings.data, ignore_errors=True)
+        if os.getpid() == master:
+            _clear_up(settings, url)
+
+
+def _clear_up(settings: Settings, url: str) -> None:
+    """What is left to do where the worker was killed, or had only begun to start."""
+    if settings.servers is None:
+        with suppress(PiCloudError):
+            asyncio.run(end_slots(settings, url))
+    if settings.discard:
+        shutil.rmtree(settings.data, ignore_errors=True)
 
 
 def die_with_parent() -> None:
@@ -142,6 +157,8 @@ def die_with_parent() -> None:
 def _listen(settings: Settings) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it; without it an answer in two writes waits 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:

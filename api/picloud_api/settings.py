@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from picloud_driver.stack.addresses import Addresses
+from picloud_model.errors import PiCloudError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,10 +18,24 @@ if TYPE_CHECKING:
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 """Of the server's environment, what slots get too; everything else may hold secrets."""
+_MOST_PROCESSES = 64
+
+
+class Nomad(msgspec.Struct, frozen=True):
+    """How slots are run by Nomad: with which Python of its machines, and as which user there.
+
+    No user is for a Nomad that does not run as root: everything runs as its user.
+    """
+
+    python: str
+    user: str
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How one server is to run. `_s` are seconds; descriptors are -1 where not given."""
+    """How one server is to run. `_s` are seconds; descriptors are -1 where not given.
+
+    `servers` are those of the hashicorp stack, and None for the embedded one.
+    """
 
     data: Path
     host: str
@@ -32,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slot_environment: dict[str, str]
     crashpoint: str
     log_level: str
+    processes: int = 1
+    servers: Addresses | None = None
+    nomad: Nomad = Nomad(sys.executable, "")
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -55,10 +75,24 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         default="NORMAL",
         help="NORMAL survives any crash of processes, FULL power loss too",
     )
+    parser.add_argument(
+        "--stack",
+        choices=("embedded", "hashicorp"),
+        default="embedded",
+        help="what lies below: this directory, or the servers that the environment names",
+    )
+    parser.add_argument("--processes", type=int, default=1, help="that serve; embedded: only 1")
     parser.add_argument("--discard", action="store_true", help="remove the data when it stops")
     parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
     parser.add_argument("--owner-fd", type=int, default=-1, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
+    embedded = chosen.stack == "embedded"
+    if not 1 <= chosen.processes <= (1 if embedded else _MOST_PROCESSES):
+        sys.exit(
+            "The embedded stack is served by one process; leave out --processes."
+            if embedded
+            else f"--processes takes 1 to {_MOST_PROCESSES}."
+        )
     return Settings(
         data=chosen.data.absolute(),
         host=chosen.host,
@@ -72,4 +106,17 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         slot_environment={name: environment[name] for name in _PASSED_ON if name in environment},
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
         log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
+        processes=chosen.processes,
+        servers=None if embedded else _servers(environment),
+        nomad=Nomad(
+            environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
+            environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
+        ),
     )
+
+
+def _servers(environment: Mapping[str, str]) -> Addresses:
+    try:
+        return Addresses.read(environment)
+    except PiCloudError as error:
+        sys.exit(error.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets as entropy
 import time
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from picloud_driver.secrets import SecretPort
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import StatePort
 from picloud_driver.state.sqlite import SqliteState
+from picloud_jobspecs.render import SlotSite
 
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
@@ -34,6 +36,8 @@ from picloud_api.usecases.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from picloud_driver.stack.addresses import Addresses
 
     from picloud_api.settings import Settings
 
@@ -70,9 +74,16 @@ class Server(msgspec.Struct, frozen=True):
 async def check_free(settings: Settings) -> None:
     """Refuse a data directory that another server uses or that cannot be read.
 
+    On the hashicorp stack it is the servers that have to be there.
+
     Raises:
-        Unavailable: Saying which, and what to do.
+        PiCloudError: Saying which, and what to do.
     """
+    if settings.servers:
+        from picloud_driver.stack.hashicorp import check  # noqa: PLC0415 - see `hashicorp`
+
+        check(settings.servers)
+        return
     await SqliteState(settings.data / _STATE).close()
 
 
@@ -84,14 +95,57 @@ async def embedded(settings: Settings, url: str) -> Ports:
         SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
         DirectoryBlobs(settings.data / "blobs"),
         secrets,
-        LocalScheduler(
-            settings.data,
-            url,
-            signing_key=signing_key,
-            slots=settings.slots,
-            environment=settings.slot_environment,
-        ),
+        _local(settings, url, signing_key),
     )
+
+
+def _local(settings: Settings, url: str, signing_key: bytes) -> LocalScheduler:
+    return LocalScheduler(
+        settings.data,
+        url,
+        signing_key=signing_key,
+        slots=settings.slots,
+        environment=settings.slot_environment,
+    )
+
+
+def hashicorp(settings: Settings, servers: Addresses, url: str) -> Ports:
+    """The HashiCorp stack's adapters; nothing is asked before the first call."""
+    # The embedded stack does without the vendors' packages.
+    from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
+    from picloud_driver.scheduler.nomad import NomadScheduler  # noqa: PLC0415
+    from picloud_driver.secrets.vault import VaultSecrets  # noqa: PLC0415
+    from picloud_driver.stack import consul, nomad, s3, vault  # noqa: PLC0415
+    from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
+
+    worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
+    site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
+    return Ports(
+        ConsulState(consul.access(servers.consul)),
+        S3Blobs(s3.access(servers.s3)),
+        VaultSecrets(vault.access(servers.vault)),
+        NomadScheduler(nomad.access(servers.nomad), site),
+    )
+
+
+async def open_ports(settings: Settings, url: str) -> Ports:
+    """The ports of the stack that was chosen."""
+    if settings.servers:
+        return hashicorp(settings, settings.servers, url)
+    return await embedded(settings, url)
+
+
+async def stop_slots(scheduler: SchedulerPort) -> None:
+    """End every slot of a stack that stops."""
+    bursts = {presence.burst for presence in await scheduler.presences()}
+    await asyncio.gather(*(scheduler.stop(burst) for burst in bursts))
+
+
+async def end_slots(settings: Settings, url: str) -> None:
+    """End the slots of the embedded stack that a server killed before its time has left."""
+    scheduler = _local(settings, url, _fresh())
+    await stop_slots(scheduler)
+    await scheduler.close()
 
 
 async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = time.time) -> Server:

@@ -11,14 +11,14 @@ import select
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _START_S: Final = 30.0
@@ -37,7 +37,10 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """A running server. It stops when `stop` is called or this process ends, however it ends."""
+    """A running server. It stops when `stop` is called or this process ends, however it ends.
+
+    One that was started detached stops when it is asked to only.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], owner: int, ready: Ready) -> None:
         self.ready = ready
@@ -48,12 +51,21 @@ class Server:
         os.register_at_fork(after_in_child=self._disown)
 
     @classmethod
-    def start(cls, arguments: Sequence[str], log: Path) -> Server:
+    def start(
+        cls,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        detached: bool = False,
+    ) -> Server:
         """Start a server and wait until it can be used.
 
         Args:
             arguments: Of `python -m picloud_api`, as `["--data", "/tmp/x", "--port", "0"]`.
             log: File that takes what the server prints.
+            environment: What it gets in place of ours.
+            detached: Whether it lives on when this process ends.
 
         Raises:
             CloudException: When it does not start; says why in the server's own words.
@@ -64,25 +76,40 @@ class Server:
         owner_read, owner_write = os.pipe()
         started = False
         try:
-            process = _spawn(arguments, log, ready_write, owner_read)
+            kept = {"--ready-fd": ready_write}
+            if not detached:
+                kept["--owner-fd"] = owner_read
+            with log.open("ab") as output:
+                process = _spawn(arguments, kept, output, environment)
             os.close(ready_write)
             ready_write = -1
             ready = _ready(ready_read, process, log)
             started = True
-            return cls(process, owner_write, ready)
+            return cls(process, -1 if detached else owner_write, ready)
         finally:
-            for number in (ready_read, ready_write, owner_read, -1 if started else owner_write):
+            over = -1 if started and not detached else owner_write
+            for number in (ready_read, ready_write, owner_read, over):
                 if number >= 0:
                     os.close(number)
 
-    def wait(self) -> int:
-        """Wait until the server ends by itself; returns its exit status."""
-        return self._process.wait()
+    @property
+    def pid(self) -> int:
+        """Of the server's first process."""
+        return self._process.pid
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait until the server ends by itself; its exit status, or None after `timeout_s`."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     def stop(self, timeout_s: float = _STOP_S) -> None:
         """Ask the server to end, and end it where it does not within `timeout_s` seconds."""
         if self._pid != os.getpid():
             return
+        if self._owner < 0:
+            self._process.terminate()
         self._disown()
         try:
             self._process.wait(timeout_s)
@@ -103,21 +130,25 @@ class Server:
 
 
 def _spawn(
-    arguments: Sequence[str], log: Path, ready_write: int, owner_read: int
+    arguments: Sequence[str],
+    kept: Mapping[str, int],
+    output: BinaryIO,
+    environment: Mapping[str, str] | None,
 ) -> subprocess.Popen[bytes]:
     # -P: a file of the user's called like a module of the server's must not take its place.
     command = [sys.executable, "-P", "-m", "picloud_api", *arguments]
-    command += ["--ready-fd", str(ready_write), "--owner-fd", str(owner_read)]
-    with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - our own program, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(ready_write, owner_read),
-            # Ctrl-C in a terminal is for us; we end the server when the time has come.
-            start_new_session=True,
-        )
+    for option, number in kept.items():
+        command += [option, str(number)]
+    return subprocess.Popen(  # noqa: S603 - our own program, no shell
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=environment,
+        pass_fds=tuple(kept.values()),
+        # Ctrl-C in a terminal is for us; we end the server when the time has come.
+        start_new_session=True,
+    )
 
 
 def _ready(pipe: int, process: subprocess.Popen[bytes], log: Path) -> Ready:
@@ -134,7 +165,7 @@ def _ready(pipe: int, process: subprocess.Popen[bytes], log: Path) -> Ready:
             process.wait()
             raise CloudException(_last_words(log))
         said += chunk
-    return msgspec.json.decode(said, type=Ready)
+    return msgspec.json.decode(said.splitlines()[0], type=Ready)
 
 
 def _last_words(log: Path) -> str:

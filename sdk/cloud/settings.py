@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def environment() -> dict[str, str]:
+    """All of the environment, for servers that are started: it may name others they need."""
+    return dict(os.environ)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the environment says.
 

@@ -159,6 +159,8 @@ async def nomad_site(nomad_server: running.Nomad) -> AsyncIterator[NomadSite]:
     await site.kill_all()
     revive(nomad_server)
     nomad_server.stop_jobs()
+    # A slot that was to be stopped before it had begun.
+    await site.kill_all()
 
 
 @pytest.fixture

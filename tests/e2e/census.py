@@ -30,7 +30,7 @@ def of(data: Path, url: str = "") -> list[psutil.Process]:
 def alive(process: psutil.Process) -> bool:
     """Whether a process runs and is no zombie; another process of the same pid is not it."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
@@ -49,7 +49,7 @@ def _belongs(process: psutil.Process, data: str, url: str) -> bool:
     if data in line or (url and url in line):
         return True
     with contextlib.suppress(psutil.AccessDenied):
-        if process.cwd().startswith(data):
+        if str(process.cwd()).startswith(data):
             return True
         return any(data in value for value in process.environ().values())
     return False

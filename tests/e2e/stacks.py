@@ -182,12 +182,13 @@ class EmbeddedStack(Stack):
 
     def kill9(self) -> None:
         super().kill9()
-        if self._process is not None:
-            self._process.wait(STOP_S)
-            self._process = None
+        self._reap()
 
     def kill9_api(self) -> None:
         super().kill9_api()
+        self._reap()
+
+    def _reap(self) -> None:
         if self._process is not None:
             self._process.wait(STOP_S)
             self._process = None
@@ -270,7 +271,7 @@ def kill(process: psutil.Process) -> None:
 def line_of(process: psutil.Process) -> list[str]:
     """The command line of a process; empty once it has ended."""
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.Error:
         return []
 
@@ -278,6 +279,6 @@ def line_of(process: psutil.Process) -> list[str]:
 def parent_of(process: psutil.Process) -> int:
     """The pid of a process's parent; 0 once it has ended."""
     try:
-        return process.ppid()
+        return int(process.ppid())
     except psutil.Error:
         return 0

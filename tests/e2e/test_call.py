@@ -12,7 +12,7 @@ import pytest
 from cloud import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from cloud.client import Client
 
@@ -65,7 +65,7 @@ def factorial(number: int) -> int:
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "lambda": (lambda x: x + 1, 6, 7),
     "closure": (closure(10), 6, 16),
-    "nested in a nested one": (lambda x: (lambda y: y * x)(x), 6, 36),
+    "nested in a nested one": (lambda x: closure(x)(x), 6, 12),
     "partial": (functools.partial(operator.sub, 10), 6, 4),
     "bound method": (Counter(5).plus, 6, 11),
     "classmethod": (Counter.times, 6, 18),
@@ -81,7 +81,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 
 @pytest.mark.parametrize("kind", FUNCTIONS)
 def test_any_function_runs_on_the_cloud(client: Client, kind: str) -> None:
-    """ "Most users will find that any function they've written can be passed through cloud.call()." """
+    """The promise: "Most users will find that any function they've written can be passed through
+    cloud.call()."
+    """
     function, argument, wanted = FUNCTIONS[kind]
 
     found = client.result(client.call(function, argument), WAIT_S)
@@ -90,7 +92,9 @@ def test_any_function_runs_on_the_cloud(client: Client, kind: str) -> None:
 
 
 def test_call_does_not_block(client: Client) -> None:
-    """ "call() is non-blocking": it answers a jid long before the function has returned."""
+    """The promise: "call() is non-blocking": it answers a jid long before the function has
+    returned.
+    """
     started = time.monotonic()
 
     jid = client.call(time.sleep, 30)
@@ -101,7 +105,9 @@ def test_call_does_not_block(client: Client) -> None:
 
 
 def test_arguments_arrive_by_position_and_by_name(client: Client) -> None:
-    """ "Arguments [...] can be passed by listing them after the function [...] or by naming them." """
+    """The promise: "Arguments [...] can be passed by listing them after the function [...] or by
+    naming them."
+    """
 
     def show(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
         return args, kwargs
@@ -115,7 +121,7 @@ def test_arguments_arrive_by_position_and_by_name(client: Client) -> None:
 
 
 def test_a_function_need_not_return_anything(client: Client) -> None:
-    """ "it is acceptable to not have a return value": the result is None then."""
+    """The promise: "it is acceptable to not have a return value": the result is None then."""
     assert client.result(client.call(lambda: None), WAIT_S) is None
 
 
@@ -143,7 +149,9 @@ def test_values_come_back_as_they_went(client: Client, value: Any) -> None:
 
 
 def test_jids_are_serial(begin: Callable[..., Stack]) -> None:
-    """ "Your first job has jid 1, and it is incremented sequentially with each new job." """
+    """The promise: "Your first job has jid 1, and it is incremented sequentially with each new
+    job."
+    """
     client = begin(slots=1).client()
 
     jids = [
@@ -190,16 +198,11 @@ def test_the_same_function_keeps_no_arguments(client: Client) -> None:
     assert client.result(jids, WAIT_S) == [1] * 50
 
 
-def unpicklable() -> Iterator[tuple[str, Any]]:
-    """Values that cannot travel, as the seed of all such lists has them."""
-    yield "generator", (x for x in range(3))
-    yield "lock", threading.Lock()
-    yield "socket", __import__("socket").socket()
-
-
 @pytest.mark.parametrize("kind", ["generator", "lock"])
 def test_what_cannot_be_pickled_is_named(client: Client, kind: str) -> None:
-    """ "call or map: A function or argument cannot be pickled": one sentence says which, and why."""
+    """The promise: "call or map: A function or argument cannot be pickled": one sentence says
+    which, and why.
+    """
     value = {"generator": (x for x in range(3)), "lock": threading.Lock()}[kind]
 
     with pytest.raises(CloudException, match=rf"args\[1\].*{kind}"):
@@ -235,7 +238,7 @@ def test_an_option_that_cannot_be_is_refused(
     "options", [{"_type": "c2", "_cores": 2}, {"_type": "f2"}, {"_type": "s1"}]
 )
 def test_jobs_of_other_core_types_run(client: Client, options: dict[str, Any]) -> None:
-    """ "To use a different core in Python, use the _type keyword." """
+    """The promise: "To use a different core in Python, use the _type keyword." """
     assert client.result(client.call(abs, -4, **options), WAIT_S) == 4
 
 

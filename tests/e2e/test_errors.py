@@ -65,8 +65,8 @@ CRASHES = {
 
 
 def test_the_remote_traceback_is_shown(client: Client) -> None:
-    """ "a cloud.CloudException will be thrown with a traceback indicating what went wrong on the
-    server": every line of it that is the user's, and none that is not.
+    """The promise: "a cloud.CloudException will be thrown with a traceback indicating what went
+    wrong on the server": every line of it that is the user's, and none that is not.
     """
     jid = client.call(failing, 0)
 
@@ -84,7 +84,7 @@ def test_the_remote_traceback_is_shown(client: Client) -> None:
 
 
 def test_the_job_s_own_exception_is_the_cause(client: Client) -> None:
-    """What a job raised is the `__cause__` of what its user gets, with its attributes and frames."""
+    """What a job raised is the `__cause__` of what its user gets, with its attributes."""
 
     def fail() -> None:
         try:
@@ -118,8 +118,8 @@ def test_an_exception_keeps_its_frames(client: Client) -> None:
 
 @pytest.mark.parametrize("how", CRASHES)
 def test_a_process_that_ends_names_its_cause(client: Client, how: str) -> None:
-    """A process that ends in the middle of a job is an error that says how it ended, never a
-    silent None; the job is not run again, and the slot goes on.
+    """A process that ends in the middle of a job is an error that says how it ended, never a silent
+    None; the job is not run again, and the slot goes on.
     """
     jid = client.call(crash, how)
 
@@ -194,8 +194,8 @@ def endless_recursion() -> Any:
 def test_any_failure_is_an_error_of_its_job(
     client: Client, function: Callable[[], Any], sentence: str
 ) -> None:
-    """ "result: Return value of function that ran on PiCloud cannot be pickled", and whatever else
-    user code does wrong, is an error of that job, with a sentence that says what.
+    """The promise: "result: Return value of function that ran on PiCloud cannot be pickled", and
+    whatever else user code does wrong, is an error of that job, with a sentence that says what.
     """
     with pytest.raises(CloudException, match=sentence):
         client.result(client.call(function), WAIT_S)
@@ -238,8 +238,8 @@ def test_a_job_that_meddles_harms_nobody_else(client: Client) -> None:
 
 
 def test_threads_and_processes_left_behind_end_with_the_interpreter(client: Client) -> None:
-    """ "If threads are not terminated [...] the interpreter will be killed", and subprocesses too;
-    the job itself is done.
+    """The promise: "If threads are not terminated [...] the interpreter will be killed", and
+    subprocesses too; the job itself is done.
     """
 
     def leave() -> int:
@@ -250,7 +250,7 @@ def test_threads_and_processes_left_behind_end_with_the_interpreter(client: Clie
 
     pid = client.result(client.call(leave), WAIT_S)
 
-    assert client.result(client.call(lambda pid: ended(pid), pid), WAIT_S)
+    assert client.result(client.call(ended, pid), WAIT_S)
 
 
 def ended(pid: int) -> bool:

@@ -25,16 +25,14 @@ def digest(data: bytes) -> str:
 
 
 def test_an_argument_just_within_the_limit_arrives(client: Client) -> None:
-    """ "Inputs are by default restricted to 1MB": just less goes through unharmed."""
+    """The promise: "Inputs are by default restricted to 1MB": just less goes through unharmed."""
     data = os.urandom(MEGABYTE - 200)
 
     assert client.result(client.call(digest, data), WAIT_S) == digest(data)
 
 
 @pytest.mark.parametrize("size", [MEGABYTE, 200 * MEGABYTE])
-def test_an_argument_over_the_limit_is_refused_before_it_is_sent(
-    client: Client, size: int
-) -> None:
+def test_an_argument_over_the_limit_is_refused_before_it_is_sent(client: Client, size: int) -> None:
     """Too large an argument is refused on the spot, with its size, the limit and what to do."""
     data = bytes(size)
     before = client.call(abs, 1)
@@ -62,12 +60,12 @@ def test_an_item_of_a_map_over_the_limit_is_named(client: Client) -> None:
 
 
 def test_a_function_over_the_limit_is_refused(client: Client) -> None:
-    """ "you might be passing a function that uses a global variable which refers to some management
-    object": a function that drags too much along is refused just so.
+    """The promise: "you might be passing a function that uses a global variable which refers to
+    some management object": a function that drags too much along is refused just so.
     """
     baggage = bytes(2 * MEGABYTE)
 
-    with pytest.raises(CloudException, match="2,000,.* bytes pickled, and the limit is 1,000,000"):
+    with pytest.raises(CloudException, match=r"2,000,.* bytes pickled, and the limit is 1,000,000"):
         client.call(lambda: len(baggage))
 
 
@@ -95,7 +93,9 @@ def test_a_large_function_travels(client: Client) -> None:
 
 @pytest.mark.parametrize("size", [256 * 1024, 300_000, 5 * MEGABYTE, 20 * MEGABYTE])
 def test_large_results_come_back(client: Client, size: int) -> None:
-    """ "outputs are bounded to 128MB": far larger results than arguments come back unharmed."""
+    """The promise: "outputs are bounded to 128MB": far larger results than arguments come back
+    unharmed.
+    """
     result = client.result(client.call(bytes, size), WAIT_S)
 
     assert result == bytes(size)
@@ -103,7 +103,7 @@ def test_large_results_come_back(client: Client, size: int) -> None:
 
 def test_a_result_over_the_limit_is_an_error_with_its_size(client: Client) -> None:
     """A result of more than 128 MiB is refused in the slot, with its size; nothing is sent."""
-    with pytest.raises(CloudException, match="134,217,728|128 MiB|128 MB"):
+    with pytest.raises(CloudException, match=r"141557769 bytes pickled.*134217728"):
         client.result(client.call(bytes, 135 * 1024 * 1024), WAIT_S)
 
     assert client.result(client.call(abs, -1), WAIT_S) == 1

@@ -24,7 +24,9 @@ def pair(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def test_map_mimics_the_builtin(client: Client) -> None:
-    """ "newlist = map(func,sequence) will return a list where newlist[i] = func(sequence[i])." """
+    """The promise: "newlist = map(func,sequence) will return a list where newlist[i] =
+    func(sequence[i])."
+    """
     numbers = [3, -1, 4, -1, 5]
 
     jids = client.map(abs, numbers)
@@ -33,21 +35,23 @@ def test_map_mimics_the_builtin(client: Client) -> None:
 
 
 def test_several_lists_are_walked_together(client: Client) -> None:
-    """ "products = cloud.map(lambda x,y: x*y, xlist, ylist)" """
+    """The promise: "products = cloud.map(lambda x,y: x*y, xlist, ylist)" """
     jids = client.map(lambda x, y: x * y, [1, 2, 3], [4, 5, 6])
 
     assert client.result(jids, WAIT_S) == [4, 10, 18]
 
 
 def test_shorter_lists_are_padded_with_none(client: Client) -> None:
-    """ "cloud.map() will increase the argument lists to the maximum length [...], inserting None." """
+    """The promise: "cloud.map() will increase the argument lists to the maximum length [...],
+    inserting None."
+    """
     jids = client.map(pair, [1, 2, 3], "a")
 
     assert client.result(jids, WAIT_S) == [(1, "a"), (2, None), (3, None)]
 
 
 def test_jids_of_a_map_are_consecutive_and_in_order(client: Client) -> None:
-    """ "an ordered sequence of jids where jid[i] corresponds to func(sequence[i])" """
+    """The promise: "an ordered sequence of jids where jid[i] corresponds to func(sequence[i])" """
     jids = client.map(operator.neg, range(2500))
 
     assert list(jids) == list(range(jids[0], jids[0] + 2500))
@@ -57,7 +61,7 @@ def test_jids_of_a_map_are_consecutive_and_in_order(client: Client) -> None:
 
 def test_every_job_gets_the_keyword_arguments(client: Client) -> None:
     """Keyword arguments of a map are passed to each of its jobs."""
-    jids = client.map(lambda x, base: int(x, base), ["10", "11"], base=2, _label="binary")
+    jids = client.map(int, ["10", "11"], base=2, _label="binary")
 
     assert client.result(jids, WAIT_S) == [2, 3]
 
@@ -69,7 +73,9 @@ def test_a_map_over_nothing_makes_no_job(client: Client) -> None:
 
 
 def test_a_map_takes_any_iterable(client: Client) -> None:
-    """ "One job is created per element of an_iterator": a generator is as good as a list."""
+    """The promise: "One job is created per element of an_iterator": a generator is as good as a
+    list.
+    """
 
     def squares() -> Iterator[int]:
         for x in range(25_000):
@@ -109,11 +115,11 @@ def test_a_map_without_iterables_is_refused(
 
 
 def test_other_jobs_are_not_held_up_by_a_large_map(client: Client) -> None:
-    """ "PiCloud will attempt to schedule jobs with the lower priority number first" """
+    """The promise: "PiCloud will attempt to schedule jobs with the lower priority number first" """
     large = client.map(lambda x: __import__("time").sleep(0.002), range(2000))
 
     urgent = client.call(abs, -1, _priority=0)
 
     assert client.result(urgent, WAIT_S) == 1
-    assert "done" not in (client.status(large[-1]),)
+    assert client.status(large[-1]) != "done"
     client.kill(large)

@@ -47,8 +47,9 @@ def lay_out(directory: Path, files: dict[str, str]) -> None:
 
 
 def test_local_modules_are_transferred(script: Callable[..., str], tmp_path: Path) -> None:
-    """ "If those dependencies are pure Python (not C-extensions), they will be automatically
-    transferred": packages, relative imports, and what is imported only when the function runs.
+    """The promise: "If those dependencies are pure Python (not C-extensions), they will be
+    automatically transferred": packages, relative imports, and what is imported only when the
+    function runs.
     """
     lay_out(tmp_path, PACKAGE)
 
@@ -56,8 +57,9 @@ def test_local_modules_are_transferred(script: Callable[..., str], tmp_path: Pat
 
 
 def test_changed_code_is_never_stale(script: Callable[..., str], tmp_path: Path) -> None:
-    """ "They are only uploaded again if you modify code. We even track different versions": a new
-    program with changed code gets the new code, also from a slot that is warm with the old one.
+    """The promise: "They are only uploaded again if you modify code. We even track different
+    versions": a new program with changed code gets the new code, also from a slot that is warm with
+    the old one.
     """
     lay_out(tmp_path, PACKAGE)
     assert script(CALLER).startswith("9 m2")
@@ -70,10 +72,8 @@ def test_changed_code_is_never_stale(script: Callable[..., str], tmp_path: Path)
     assert script(CALLER).startswith("9 m2")
 
 
-def test_two_programs_may_have_modules_of_one_name(
-    stack: Stack, tmp_path: Path
-) -> None:
-    """Two programs that run at once, with different modules of the same name, do not mix them up."""
+def test_two_programs_may_have_modules_of_one_name(stack: Stack, tmp_path: Path) -> None:
+    """Two programs that run at once, with different modules of one name, do not mix them up."""
     source = (
         "import cloud, conflict\n"
         "for _ in range(5):\n"
@@ -101,7 +101,9 @@ def test_two_programs_may_have_modules_of_one_name(
 
 
 def test_a_module_that_cannot_be_had_is_named(script: Callable[..., str], tmp_path: Path) -> None:
-    """ "the job would error with a 'Cannot import mycmodule' error": the module is named."""
+    """The promise: "the job would error with a 'Cannot import mycmodule' error": the module is
+    named.
+    """
     lay_out(tmp_path, {"shy.py": "def get():\n    return __import__('un' + 'known').x\n"})
 
     said = script(
@@ -116,8 +118,8 @@ def test_a_module_that_cannot_be_had_is_named(script: Callable[..., str], tmp_pa
 
 
 def test_functions_of_a_script_run_elsewhere(script: Callable[..., str]) -> None:
-    """ "__main__ on PiCloud differs from __main__ locally": functions, classes, globals and imports of
-    a script work all the same, and the script itself is not run again by its jobs.
+    """The promise: "__main__ on PiCloud differs from __main__ locally": functions, classes, globals
+    and imports of a script work all the same, and the script itself is not run again by its jobs.
     """
     said = script(
         "import math\n"
@@ -152,7 +154,9 @@ def test_functions_of_a_script_run_elsewhere(script: Callable[..., str]) -> None
 
 
 def test_what_a_script_changed_since_is_what_runs(script: Callable[..., str]) -> None:
-    """ "since foo uses the global variable k, k is pickled and sent": as it is at that call."""
+    """The promise: "since foo uses the global variable k, k is pickled and sent": as it is at that
+    call.
+    """
     said = script(
         "import cloud\n"
         "k = 1\n"

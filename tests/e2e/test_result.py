@@ -37,7 +37,7 @@ def fail_at(number: int) -> int:
 
 
 def test_status_follows_the_job(client: Client, stack: Stack) -> None:
-    """ "The path [...] queued -> processing -> done, is the most common." """
+    """The promise: "The path [...] queued -> processing -> done, is the most common." """
     flag = stack.shared / "status"
     jid = client.call(until_there, str(flag))
     until(lambda: client.status(jid) == "processing", "the job runs")
@@ -52,7 +52,7 @@ def test_status_follows_the_job(client: Client, stack: Stack) -> None:
 def test_a_sequence_of_jids_is_answered_by_a_list(
     client: Client, kind: Callable[[Iterable[int]], Any]
 ) -> None:
-    """ "In Python, you can use any iterable"; the answers are in its order."""
+    """The promise: "In Python, you can use any iterable"; the answers are in its order."""
     jids = client.map(abs, [-1, -2, -3])
     asked = kind(jids)
     order = list(asked) if isinstance(asked, set) else list(jids)
@@ -71,14 +71,16 @@ def test_a_jid_may_be_asked_for_twice(client: Client) -> None:
 
 
 def test_a_result_can_be_had_again_and_again(client: Client) -> None:
-    """ "the jid can be placed safely into a database and checked days later" """
+    """The promise: "the jid can be placed safely into a database and checked days later" """
     jid = client.call(lambda: {"a": [1]})
 
     assert client.result(jid, WAIT_S) == client.result(jid, WAIT_S) == {"a": [1]}
 
 
 def test_join_waits_without_results(client: Client, stack: Stack) -> None:
-    """ "Use cloud.join(jid) to block until the job with jid jid has a 'complete' status" """
+    """The promise: "Use cloud.join(jid) to block until the job with jid jid has a 'complete'
+    status"
+    """
     flag = stack.shared / "join"
     jids = [client.call(until_there, str(flag)), client.call(abs, 1)]
     client.join(jids[1], WAIT_S)
@@ -95,7 +97,7 @@ def test_join_waits_without_results(client: Client, stack: Stack) -> None:
 def test_a_timeout_ends_the_wait_and_not_the_job(
     client: Client, stack: Stack, timeout: float
 ) -> None:
-    """ "If the join takes longer than timeout seconds, it will abort by throwing a
+    """The promise: "If the join takes longer than timeout seconds, it will abort by throwing a
     cloud.CloudTimeoutError."
     """
     flag = stack.shared / f"timeout-{timeout}"
@@ -111,8 +113,8 @@ def test_a_timeout_ends_the_wait_and_not_the_job(
 
 
 def test_the_first_error_in_sequence_order_is_raised(client: Client) -> None:
-    """ "the exception thrown will describe the first (in sequence order) job that errored", though
-    another one failed sooner.
+    """The promise: "the exception thrown will describe the first (in sequence order) job that
+    errored", though another one failed sooner.
     """
     jids = client.map(fail_at, range(8))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.stacks import kill
@@ -21,16 +22,15 @@ WAIT_S = 60.0
 
 def once_slow(folder: str) -> int:
     """Count the executions of this job; the first one never ends."""
-    tries = len(os.listdir(folder))
-    with open(f"{folder}/{tries}", "x"):
-        pass
+    tries = len(list(Path(folder).iterdir()))
+    Path(folder, str(tries)).touch()
     while tries == 0:
         time.sleep(0.1)
     return tries
 
 
 def test_warm_slots_keep_their_interpreter(client: Client) -> None:
-    """ "jobs may be run in the same interpreter as previous jobs" """
+    """The promise: "jobs may be run in the same interpreter as previous jobs" """
     client.join(client.call(abs, 1), WAIT_S)
 
     pids = {client.result(client.call(os.getpid), WAIT_S) for _ in range(20)}
@@ -50,16 +50,14 @@ def test_no_more_slots_than_asked_for(begin: Callable[..., Stack]) -> None:
 
     spans = client.result(client.map(span, range(40)), WAIT_S)
 
-    at_once = [
-        sum(start <= moment < end for start, end in spans) for moment, _ in spans
-    ]
+    at_once = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
     assert max(at_once) == 2
     assert len(stack.slots()) == 2
     client.close()
 
 
 def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
-    """A slot without work ends after a time that is a setting, and comes back when there is some."""
+    """A slot without work ends after a set time, and comes back when there is some."""
     stack = begin(slots=2, idle_s=1)
     client = stack.client()
     client.join(client.map(time.sleep, [0.1] * 4), WAIT_S)
@@ -73,8 +71,8 @@ def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
 
 
 def test_a_job_is_restarted_when_its_slot_is_lost(begin: Callable[..., Stack]) -> None:
-    """ "PiCloud assumes it can safely restart jobs that fail while executing": a slot that is killed
-    in the middle of a job costs time, and nothing else.
+    """The promise: "PiCloud assumes it can safely restart jobs that fail while executing": a slot
+    that is killed in the middle of a job costs time, and nothing else.
     """
     stack = begin(slots=1)
     client = stack.client()
@@ -103,7 +101,12 @@ def test_a_lost_attempt_still_shows_processing(begin: Callable[..., Stack]) -> N
     kill(stack.slots()[0])
 
     seen = set()
-    until(lambda: seen.add(now := client.status(jid)) or now == "done", "the job is done")
+
+    def look() -> bool:
+        seen.add(now := client.status(jid))
+        return bool(now == "done")
+
+    until(look, "the job is done")
     assert seen == {"processing", "done"}
     client.close()
 
@@ -114,9 +117,8 @@ def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, sta
     marker = stack.shared / "child"
 
     def tell(path: str) -> None:
-        with open(path, "w") as file:
-            file.write(str(os.getpid()))
-        os.rename(path, f"{path}.pid")
+        Path(path).write_text(str(os.getpid()))
+        Path(path).rename(f"{path}.pid")
         time.sleep(600)
 
     jid = client.call(tell, str(marker))

@@ -229,8 +229,10 @@ def _without_place(job: Job) -> int:
     if job.stop or job.job_summary is None:
         return 0
     counts = job.job_summary.summary.values()
-    placed = sum(sum(count.values()) - count.get("Queued", 0) for count in counts)
-    return max(0, int((job.meta or {}).get("slots", 0)) - placed)
+    queued = sum(count.get("Queued", 0) for count in counts)
+    placed = sum(sum(count.values()) for count in counts) - queued
+    # Until Nomad has thought about a burst, it counts none as queued.
+    return max(queued, int((job.meta or {}).get("slots", 0)) - placed)
 
 
 def _nothing_offered(site: SlotSite) -> str:

@@ -78,6 +78,8 @@ class Stack:
         self._nomad = Nomad(data, slots)
         self._parts: Sequence[AnyPart] = (Consul(data), Vault(data), S3(data), self._nomad)
         self._given_up = threading.Event()
+        self._ours: set[str] = set()
+        self._started: set[str] = set()
 
     def start(self) -> Addresses:
         """Start what does not run yet, all at once, and wait until everything can be used.
@@ -87,24 +89,29 @@ class Stack:
         Raises:
             StackFault: When a server cannot be used or started; says why.
         """
-        # First all that can be wrong without a server being started.
+        # First what can be wrong without a server being started.
         given = {part.name: self._given(part) for part in self._parts}
-        ran = {part.name for part in self._parts if part.record().process()}
-        disk.private_directory(self._data / "stack")
+        self._ours = {name for name, way in given.items() if way is None}
+        ran = {part.name for part in self._parts if part.record().lives()}
+        self._started = self._ours - ran
         self._given_up.clear()
         try:
-            ways = self._ways(given)
+            addresses = Addresses(**self._ways(given))
+            _write_tools(self._data / "stack" / TOOLS, addresses)
         except BaseException:
             self._given_up.set()
-            self._end([part for part in self._parts if part.name not in ran])
+            self.undo()
             raise
-        addresses = Addresses(**ways)
-        _write_tools(self._data / "stack" / TOOLS, addresses)
         return addresses
 
-    def ours(self) -> list[str]:
-        """Names of the servers that run and are ours."""
-        return [part.name for part in self._parts if part.record().process()]
+    def undo(self) -> None:
+        """End what the last start has started; what ran before goes on."""
+        self._end([part for part in self._parts if part.name in self._started])
+
+    def ended(self) -> list[str]:
+        """Names of our servers that have ended by themselves since the start."""
+        parts = (part for part in self._parts if part.name in self._ours)
+        return [part.name for part in parts if not part.record().lives()]
 
     def stop(self, url: str = "") -> None:
         """End slots, then the servers that are ours.
@@ -193,8 +200,7 @@ class Stack:
         if given is not None:
             if url:
                 nomad.end_slots(given, url)
-        elif process := self._nomad.record().process():
-            process.close()
+        elif self._nomad.record().lives():
             way = self._nomad.way(self._nomad.record().ports)
             nomad.end_slots(way)
             nomad.clear(way, self._nomad.directory)

@@ -113,6 +113,7 @@ class Nomad(Part[Server]):
         """See `Part.settle`; at the first start, the token is made known."""
         wait.until(lambda: _make_known(way))
         wait.until(lambda: self.check(way))
+        self._keep_state(way)
         return way
 
     @staticmethod
@@ -135,6 +136,16 @@ class Nomad(Part[Server]):
     def given(self, environment: Mapping[str, str]) -> Server | None:
         """See `Part.given`."""
         return given_nomad(environment)
+
+    def _keep_state(self, way: Server) -> None:
+        """Let Nomad write its state to the disk as a whole, once.
+
+        A server that starts again knows nothing before an election, unless there is such a
+        snapshot. It then refuses its own machine's secret, and that asks again only 15-30 s later.
+        """
+        kept = self.directory / "data" / "server" / "raft" / "snapshots"
+        if not any(kept.glob("*/meta.json")):
+            _request("GET", way, "operator/snapshot")
 
     def _secrets(self) -> Keys:
         advice = "remove what lies in stack/nomad beside it to start with nothing"

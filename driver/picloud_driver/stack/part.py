@@ -16,7 +16,7 @@ import msgspec
 from picloud_model.errors import PiCloudError
 
 from picloud_driver import disk
-from picloud_driver.scheduler.local_process import Process, told
+from picloud_driver.scheduler.local_process import Process, birth_of, told
 from picloud_driver.stack import records
 from picloud_driver.stack.faults import Interrupted, StackFault
 from picloud_driver.stack.program import find
@@ -176,10 +176,9 @@ class Part(ABC, Generic[Way]):
         finally:
             os.close(opened)
         assert child.stdin is not None
-        process = Process.find(child.pid)
         # It is reaped by its pidfd and may outlive this process: Popen shall neither wait nor warn.
         child.returncode = 0
-        record = records.Record(child.pid, process.birth if process else "", ports)
+        record = records.Record(child.pid, birth_of(child.pid) or "", ports)
         with child.stdin:
             records.write(self._file, record)
             child.stdin.write(b"go\n")

@@ -33,7 +33,17 @@ class Record(msgspec.Struct, frozen=True):
     def process(self) -> Process | None:
         """The process, if it still runs."""
         found = Process.find(self.pid, self.birth) if self.pid > 0 else None
-        return found if found and found.alive() else None
+        if found and not found.alive():
+            found.close()
+            return None
+        return found
+
+    def lives(self) -> bool:
+        """Whether it still runs."""
+        found = self.process()
+        if found:
+            found.close()
+        return found is not None
 
 
 def read(path: Path, kind: type[_T], advice: str) -> _T | None:

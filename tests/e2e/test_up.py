@@ -1,0 +1,221 @@
+"""`picloud up`: the embedded stack in the foreground, from the first line to the last process."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e import census
+from tests.e2e.stacks import kill
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PICLOUD = str(Path(sys.executable).with_name("picloud"))
+START_S = 60.0
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """A command that runs on a terminal of its own."""
+
+    def __init__(self, home: Path, *command: str) -> None:
+        self._home = home
+        self.said = ""
+        self._terminal, other = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *command],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            env=environment(home),
+            cwd=home,
+            start_new_session=True,
+        )
+        os.close(other)
+
+    def until_said(self, text: str) -> str:
+        """Read until the command has said something; all it has said so far."""
+        deadline = time.monotonic() + START_S
+        while text not in self.said:
+            assert select.select([self._terminal], [], [], deadline - time.monotonic())[0], (
+                self.said
+            )
+            try:
+                self.said += os.read(self._terminal, 65536).decode()
+            except OSError:
+                break  # the other side is gone
+        assert text in self.said, self.said
+        return self.said
+
+    def press_ctrl_c(self) -> None:
+        """What the keyboard does: SIGINT for every process in the foreground."""
+        os.write(self._terminal, b"\x03")
+
+    def hang_up(self) -> None:
+        """Close the terminal's window."""
+        os.close(self._terminal)
+        self._terminal = -1
+
+    def close(self) -> None:
+        """End it all."""
+        if self._terminal >= 0:
+            os.close(self._terminal)
+        self.process.kill()
+        self.process.wait()
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of somebody who has never used PiCloud."""
+    found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+    return found | {"PICLOUD_CONFIG_DIR": str(home / "config"), "TERM": "dumb"}
+
+
+@contextmanager
+def up(home: Path, *more: str) -> Iterator[Terminal]:
+    """`picloud up` that serves."""
+    data = home / "data"
+    command = (PICLOUD, "up", "--data", str(data), "--port", "0", "--workers", "2", *more)
+    terminal = Terminal(home, *command)
+    try:
+        terminal.until_said("Ctrl-C stops it")
+        yield terminal
+    finally:
+        terminal.close()
+        left = census.of(data)
+        for process in left:
+            kill(process)
+
+
+def run(home: Path, *command: str) -> str:
+    """Run a program of the same user's to its end; what it printed."""
+    done = subprocess.run(
+        command,
+        env=environment(home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def python(home: Path, source: str) -> str:
+    """Run Python of the same user's to its end; what it printed."""
+    return run(home, sys.executable, "-c", f"import cloud\n{source}").strip()
+
+
+BUSY = "import time\nprint(cloud.map(time.sleep, [600] * 3)[0])"
+
+
+def gone(data: Path) -> None:
+    """Wait until no process of a stack is left."""
+    try:
+        until(lambda: not census.of(data), "nothing is left", 15)
+    except TimeoutError:
+        pytest.fail(f"still there:\n{census.told(census.of(data))}")
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C on the terminal ends the server, the slots and the jobs in them, with status 0."""
+    with up(tmp_path) as terminal:
+        jid = python(tmp_path, BUSY)
+        until(lambda: "processing" in run(tmp_path, PICLOUD, "status", jid), "the job runs")
+        assert len(census.of(tmp_path / "data")) > 4
+
+        terminal.press_ctrl_c()
+
+        assert terminal.process.wait(15) == 0
+        gone(tmp_path / "data")
+        assert "Traceback" not in terminal.said
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, "hang up"], ids=str)
+def test_however_it_ends_nothing_is_left(tmp_path: Path, how: signal.Signals | str) -> None:
+    """Nothing outlives `picloud up`, not even where it is killed or its terminal is closed."""
+    with up(tmp_path) as terminal:
+        jid = python(tmp_path, BUSY)
+        until(lambda: "processing" in run(tmp_path, PICLOUD, "status", jid), "the job runs")
+
+        if isinstance(how, signal.Signals):
+            terminal.process.send_signal(how)
+        else:
+            terminal.hang_up()
+        terminal.process.wait(15)
+
+        gone(tmp_path / "data")
+
+
+def test_jobs_and_results_stay_for_the_next_time(tmp_path: Path) -> None:
+    """The promise: "Jobs and results stay in the data directory for the next time"."""
+    with up(tmp_path) as terminal:
+        assert python(tmp_path, "print(cloud.result(cloud.call(pow, 2, 10), timeout=60))") == "1024"
+        unfinished = python(tmp_path, "import time\nprint(cloud.call(time.sleep, 3))")
+        terminal.press_ctrl_c()
+        terminal.process.wait(15)
+
+    with up(tmp_path) as terminal:
+        assert python(tmp_path, "print(cloud.result(1), cloud.call(abs, -3))") == "1024 3"
+        assert (
+            python(tmp_path, f"print(cloud.result([{unfinished}, 3], timeout=60))") == "[None, 3]"
+        )
+        terminal.press_ctrl_c()
+        assert terminal.process.wait(15) == 0
+    gone(tmp_path / "data")
+
+
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    """Two servers never share a data directory: the second says so in a line, the first goes on."""
+    with up(tmp_path):
+        again = subprocess.run(
+            [PICLOUD, "up", "--data", str(tmp_path / "data"), "--port", "0"],
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert again.returncode == 1
+        assert again.stdout == ""
+        assert again.stderr.count("\n") == 1
+        assert "in use" in again.stderr
+        assert python(tmp_path, "print(cloud.result(cloud.call(abs, -1), timeout=60))") == "1"
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
+    """A port somebody else listens on is refused with what to do."""
+    with up(tmp_path) as terminal:
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", terminal.said)
+        assert found is not None
+        again = subprocess.run(
+            [PICLOUD, "up", "--data", str(tmp_path / "other"), "--port", found[1]],
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert again.returncode == 1
+    assert again.stderr.count("\n") == 1
+    assert f"127.0.0.1:{found[1]}" in again.stderr
+    assert "--port" in again.stderr

@@ -1,0 +1,40 @@
+"""The embedded server, with slots of which the first to start ends at a crash point.
+
+Arguments: a file that is there as long as no slot was armed, the crash point's name, and those of
+`python -m picloud_api`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+
+from picloud_api import wiring
+from picloud_api.serving import serve
+from picloud_api.settings import read
+from picloud_driver.scheduler.local import LocalScheduler
+
+SLOT = """
+import os, runpy, sys
+flag, point = sys.argv[1:3]
+del sys.argv[1:3]
+try:
+    os.rename(flag, f"{flag}.{os.getpid()}")
+    os.environ["PICLOUD_CRASHPOINT"] = point
+except FileNotFoundError:
+    pass
+runpy.run_module("picloud_worker", run_name="__main__", alter_sys=True)
+"""
+
+
+def main() -> None:
+    """Serve until a signal ends the process."""
+    flag, point = sys.argv[1:3]
+    command = (sys.executable, "-P", "-c", SLOT, flag, point)
+    wiring.__dict__["LocalScheduler"] = partial(LocalScheduler, command=command)
+    serve(read(sys.argv[3:], os.environ))
+
+
+if __name__ == "__main__":
+    main()

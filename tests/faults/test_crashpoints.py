@@ -1,0 +1,69 @@
+"""The sweep: a process ends at each named point in turn, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.e2e.census import alive
+from tests.e2e.stacks import Options
+from tests.e2e.until import until
+from tests.faults.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.stacks import Stack
+
+ROOT = Path(__file__).parents[2]
+
+
+def points(room: str) -> list[str]:
+    """Every crash point that a room's source names."""
+    found = set()
+    for source in (ROOT / room).rglob("*.py"):
+        found |= set(re.findall(r'\bcrashpoint\("([a-z._]+)"\)', source.read_text()))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("passes", [1, 5])
+@pytest.mark.parametrize("point", points("api/picloud_api"))
+def test_the_server_dies_there(begin: Callable[..., Stack], point: str, passes: int) -> None:
+    """The server ends at a point of a submit, a lease, a report or a commit; started again, it has
+    every job that it answered for and no other, and each has one result.
+    """
+    stack = begin()
+    ledger = Ledger(stack)
+    stack.restart(Options(crashpoint=f"{point}:{passes}"))
+    victim = stack.api()[-1]
+
+    submitting = ledger.submit_meanwhile(8, 50)
+    until(lambda: not alive(victim), f"the server has died at {point}")
+    stack.restart(Options())
+    submitting.join()
+
+    found = ledger.settle()
+    assert found.kept, found
+    assert found.executions_max <= 2
+    assert ledger.jids == list(range(1, 401))
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize("point", points("sdk/picloud_worker"))
+def test_a_slot_dies_there(begin: Callable[..., Stack], point: str, passes: int) -> None:
+    """A slot ends at a point between its lease and its report; another runs what it held."""
+    stack = begin(slot_crashpoint=f"{point}:{passes}")
+    ledger = Ledger(stack)
+
+    ledger.submit(400)
+    ledger.client.join(ledger.jids, 60, ignore_errors=True)
+
+    [flag] = stack.shared.parent.glob("armed.*")
+    assert not psutil.pid_exists(int(flag.suffix[1:]))
+    found = ledger.settle()
+    assert found.kept, found
+    assert found.executions_max <= 2

@@ -1,0 +1,208 @@
+"""Processes that are not dead, only away: stopped, slow to come back, or not ready yet."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tests.e2e.stacks import kill
+from tests.e2e.until import until
+from tests.faults.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psutil
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+
+
+def family(slot: psutil.Process) -> list[psutil.Process]:
+    """A slot's supervisor and all below it."""
+    return [slot, *slot.children(recursive=True)]
+
+
+def test_a_slot_that_comes_back_too_late_is_not_believed(begin: Callable[..., Stack]) -> None:
+    """A slot that was stopped so long that its job went to another one reports in vain: the result
+    is that of the other, and stays so.
+    """
+    stack = begin(slots=1)
+    ledger = Ledger(stack)
+    ledger.submit(1, 2.0)
+    ledger.until_executed(1)
+    late = family(stack.slots()[0])
+
+    for process in late:
+        process.send_signal(signal.SIGSTOP)
+    ledger.until_executed(2)
+    for process in late:
+        process.send_signal(signal.SIGCONT)
+    until(lambda: not late[0].is_running(), "the late slot has ended")
+
+    found = ledger.settle()
+    assert found.kept, found
+    assert found.executions_total == 2
+
+
+def test_a_server_that_was_stopped_loses_no_slot(begin: Callable[..., Stack]) -> None:
+    """A server that slept, as on a laptop, does not take its slots for dead when it wakes up: what
+    they ran meanwhile counts, and nothing is executed twice.
+    """
+    stack = begin()
+    ledger = Ledger(stack)
+    ledger.submit(40, 0.2)
+    ledger.until_executed(4)
+    slots = stack.slots()
+
+    for process in stack.api():
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(22)
+    for process in stack.api():
+        process.send_signal(signal.SIGCONT)
+
+    ledger.client.join(ledger.jids, WAIT_S, ignore_errors=True)
+    assert stack.slots() == slots
+    found = ledger.settle()
+    assert found.kept, found
+    assert found.executions_total == 40
+
+
+def test_a_kill_survives_the_death_of_the_server(begin: Callable[..., Stack]) -> None:
+    """A job that was killed ends as killed, also where the server died before its slot knew."""
+    stack = begin()
+    client = stack.client(patient=True)
+    jids = client.map(time.sleep, [600] * 2)
+    until(lambda: set(client.status(jids)) == {"processing"}, "the jobs run")
+
+    client.kill(jids[0])
+    stack.kill9_api()
+    stack.start()
+
+    client.join(jids[0], 20, ignore_errors=True)
+    assert client.status(jids) == ["killed", "processing"]
+    client.kill(jids[1])
+    stack.restart()
+    client.join(jids[1], 20, ignore_errors=True)
+    assert client.status(jids) == ["killed", "killed"]
+    client.close()
+
+
+def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> None:
+    """A client that waits for a result, with the settings everybody has, gets it though the server
+    was killed and started again meanwhile.
+    """
+    stack = begin()
+    client = stack.client()
+    jid = client.call(lambda: time.sleep(3) or "well")
+    until(lambda: client.status(jid) == "processing", "the job runs")
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(client.result(jid, WAIT_S)))
+    waiting.start()
+
+    stack.kill9_api()
+    stack.start()
+    stack.restart()
+
+    waiting.join(WAIT_S)
+    assert found == ["well"]
+    client.close()
+
+
+def test_calls_do_not_notice_that_the_api_s_worker_died(begin: Callable[..., Stack]) -> None:
+    """A client with the settings everybody has calls and waits without an error, though the worker
+    of the API is killed again and again under it.
+    """
+    stack = begin()
+    client = stack.client()
+    client.join(client.call(abs, 1), WAIT_S)
+    over = threading.Event()
+
+    def harass() -> None:
+        for _ in range(5):
+            over.wait(0.4)
+            for worker in stack.api()[1:]:
+                kill(worker)
+        over.set()
+
+    harassing = threading.Thread(target=harass)
+    harassing.start()
+    jids = []
+    while not over.is_set():
+        jids.append(client.call(abs, -1))
+        assert client.result(jids[-1], WAIT_S) == 1
+    harassing.join()
+
+    assert jids == list(range(2, len(jids) + 2))
+    client.close()
+
+
+def test_large_results_survive_the_death_of_the_server(begin: Callable[..., Stack]) -> None:
+    """Results that travel as blobs arrive whole, though the server dies while they are sent."""
+    stack = begin()
+    client = stack.client(patient=True)
+    jids = client.map(lambda number: bytes([number]) * 3_000_000, range(60))
+
+    for share in (0.1, 0.4, 0.7):
+        until(lambda done=share * 60: client.status(jids).count("done") > done, "some are done")
+        stack.kill9_api()
+        stack.start()
+
+    assert client.result(jids, WAIT_S) == [bytes([number]) * 3_000_000 for number in range(60)]
+    client.close()
+
+
+def test_a_server_killed_while_it_starts_starts_again(begin: Callable[..., Stack]) -> None:
+    """Whenever in its start a server is killed, the next start finds everything as it was."""
+    stack = begin()
+    client = stack.client(patient=True)
+    jid = client.call(abs, -1)
+    client.join(jid, WAIT_S)
+    key = stack.key
+
+    for pause in range(12):
+        stack.kill9()
+        starting = threading.Thread(target=_start_in_vain, args=(stack,))
+        starting.start()
+        until(stack.processes, "the server starts")
+        time.sleep(0.03 * pause)
+        stack.kill9()
+        starting.join()
+    stack.start()
+
+    assert stack.key == key
+    assert client.result(jid, WAIT_S) == 1
+    assert client.result(client.call(abs, -2), WAIT_S) == 2
+    client.close()
+
+
+def test_statuses_never_go_back(begin: Callable[..., Stack]) -> None:
+    """However often slots are killed, a job that was seen to run never waits again, and one that
+    was seen to have ended stays as it ended.
+    """
+    order = {"queued": 0, "processing": 1, "done": 2}
+    stack = begin()
+    ledger = Ledger(stack)
+    ledger.submit(100, 0.05)
+    seen = [0] * 100
+    kills = 0
+
+    while set(seen) != {2}:
+        now = [order[status] for status in ledger.client.status(ledger.jids)]
+        assert all(before <= after for before, after in zip(seen, now, strict=True))
+        seen = now
+        if seen.count(2) > 8 * kills and kills < 10:
+            kill(until(stack.slots, "there is a slot")[0])
+            kills += 1
+
+    assert ledger.settle().kept
+
+
+def _start_in_vain(stack: Stack) -> None:
+    try:
+        stack.start()
+    except (AssertionError, OSError):
+        return

@@ -1,0 +1,104 @@
+"""Jobs that end the slot they run in: they harm themselves alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import CloudException
+
+from tests.e2e.until import until
+from tests.faults.side import work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 120.0
+
+
+def poison(number: int, folder: str, victim: int) -> Any:
+    """Like `work`, but one number kills the supervisor it runs under, in the middle."""
+    if number == victim:
+        work(number, folder)
+        zygote = os.getppid()
+        supervisor = int(Path(f"/proc/{zygote}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(supervisor, signal.SIGKILL)
+        signal.pause()
+    return work(number, folder)
+
+
+def executions(folder: Path) -> list[int]:
+    """The number of each execution."""
+    return [int(trace.name.partition("-")[0]) for trace in folder.iterdir()]
+
+
+def test_a_poison_job_is_executed_three_times(begin: Callable[..., Stack]) -> None:
+    """A job that kills its slot each time is an error after exactly three executions, with its
+    cause; its neighbours are done, and were never executed more than once beside the poison.
+    """
+    stack = begin()
+    client = stack.client()
+    folder = stack.shared / "executions"
+    folder.mkdir()
+    numbers = range(60)
+
+    jids = client.map(poison, numbers, folder=str(folder), victim=40)
+    client.join(jids, WAIT_S, ignore_errors=True)
+
+    found = Counter(executions(folder))
+    times = found.pop(40)
+    print(f"\npoison executed {times} times, its neighbours {max(found.values())} times at most")
+    assert times == 3
+    assert max(found.values()) <= 2
+    assert client.status(jids) == ["error" if number == 40 else "done" for number in numbers]
+    with pytest.raises(CloudException, match="node lost: 3 slots were lost"):
+        client.result(jids[40])
+    client.close()
+
+
+def test_a_job_that_may_not_be_restarted_is_executed_once(begin: Callable[..., Stack]) -> None:
+    """The promise: "A hardware failure will then result in the job being given a status of error,
+    rather than the job being restarted on another server."
+    """
+    stack = begin()
+    client = stack.client()
+    folder = stack.shared / "executions"
+    folder.mkdir()
+    numbers = range(20)
+
+    jids = client.map(poison, numbers, folder=str(folder), victim=10, _restartable=False)
+    client.join(jids, WAIT_S, ignore_errors=True)
+
+    assert sorted(executions(folder)) == list(numbers)
+    assert client.status(jids) == ["error" if number == 10 else "done" for number in numbers]
+    with pytest.raises(CloudException, match=r"lost.*not restartable"):
+        client.result(jids[10])
+    client.close()
+
+
+def test_a_job_that_may_not_be_restarted_is_not_after_a_crash_of_everything(
+    begin: Callable[..., Stack],
+) -> None:
+    """Of jobs that may not be restarted none runs twice, though every process is killed."""
+    stack = begin()
+    client = stack.client(patient=True)
+    folder = stack.shared / "executions"
+    folder.mkdir()
+
+    jids = client.map(work, range(40), folder=str(folder), seconds=0.05, _restartable=False)
+    until(lambda: len(executions(folder)) > 10, "some have run")
+    stack.restart()
+    client.join(jids, WAIT_S, ignore_errors=True)
+
+    statuses = client.status(jids)
+    found = executions(folder)
+    assert len(found) == len(set(found))
+    assert set(statuses) == {"done", "error"}
+    assert statuses.count("error") <= 2
+    client.close()
