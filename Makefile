@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench servers docs clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench servers docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,8 +10,19 @@ STACK ?= embedded
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.users ## Run a real program on a stack of its own: the whole product in one minute
+demo: demo-$(STACK) ## Run a real program on a stack of its own; STACK=hashicorp runs it on Nomad
+
+demo-embedded: $(VENV)/.users
 	@$(BIN)/python examples/wordstats.py --simulate
+
+# Real Consul, Vault, versitygw and Nomad, in a directory that is removed however this ends.
+demo-hashicorp: servers
+	@home=$$(mktemp -d); export PICLOUD_CONFIG_DIR="$$home/config"; \
+	trap '$(BIN)/picloud down --data "$$home/data"; rm -rf "$$home"' EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/picloud up --stack hashicorp --detach --port 0 --data "$$home/data" && echo && \
+	$(BIN)/python examples/wordstats.py && \
+	printf '\nWhat Nomad was asked to run (nomad job status):\n' && \
+	( . "$$home/data/stack/environment"; "$$($(BIN)/python tests/servers/build.py --where nomad)" job status ) && echo
 
 test: $(VENV)/.developers servers ## Install what the tests need and run them all
 	@$(BIN)/python -m pytest

@@ -11,6 +11,7 @@ from cloud import CloudException
 from typer.core import TyperGroup
 
 from picloud import exits, output
+from picloud.commands.down import down
 from picloud.commands.join import join
 from picloud.commands.kill import kill
 from picloud.commands.result import result
@@ -80,7 +81,7 @@ def options(
     """  # noqa: D301 - \b keeps the lines apart
 
 
-for _command in (up, status, result, join, kill):
+for _command in (up, down, status, result, join, kill):
     app.command()(_command)
 
 

@@ -11,9 +11,10 @@ import urllib3
 from cloud import CloudException
 from cloud.settings import environment
 from picloud_driver.scheduler.local_process import birth_of
-from picloud_driver.stack import embedded, part, records
+from picloud_driver.stack import embedded, records, wait
 from picloud_driver.stack.faults import StackFault
 from picloud_model.errors import PiCloudError
+from picloud_model.wire import Health
 
 from picloud import output
 from picloud.place import StackName
@@ -75,7 +76,7 @@ def end(up: Up) -> bool:
     if process is None:
         return False
     with contextlib.closing(process):
-        part.end(process)
+        wait.end(process)
     return True
 
 
@@ -94,7 +95,7 @@ def await_health(up: Up) -> None:
     while True:
         try:
             answer = urllib3.request("GET", f"{up.url}/v1/health", timeout=10.0, retries=False)
-            told = msgspec.json.decode(answer.data, type=_Health)
+            told = msgspec.json.decode(answer.data, type=Health)
         except (urllib3.exceptions.HTTPError, msgspec.DecodeError) as error:
             trouble = f"it does not answer: {error}"
         else:
@@ -151,14 +152,3 @@ def told(event: Event) -> str:
     words = {"given": "used as it is", "found": "ran already"}
     said = words.get(event.kind, f"{event.kind.value} in {event.seconds:.1f} s")
     return f"{event.address}  {said}" if event.address else said
-
-
-class _PortHealth(msgspec.Struct, frozen=True):
-    adapter: str
-    healthy: bool
-    detail: str = ""
-
-
-class _Health(msgspec.Struct, frozen=True):
-    healthy: bool
-    ports: list[_PortHealth]

@@ -124,8 +124,10 @@ job "slots" {
       unlimited = false
     }
 
-    # A machine cut off from Nomad is given up after some 30 s, and the jobs it held run elsewhere.
-    # Its slots end on their own then, unless a restart of Nomad's servers was all that happened.
+    # A machine cut off from Nomad is given up after some 30 s, and the jobs its slots held run
+    # elsewhere. Those slots are ended after this time, which a restart of Nomad's servers does not
+    # take. Then Nomad brings up others in their stead, be it that none are needed: those end, as any
+    # slot does that finds nothing to do.
     disconnect {
       stop_on_client_after = "2m"
     }

@@ -9,6 +9,7 @@ from tests.contract.blob_adapters import (  # noqa: F401 - fixtures
 )
 from tests.contract.nomad_site import (  # noqa: F401 - fixtures
     nomad,
+    nomad_gateway,
     nomad_server,
     nomad_site,
 )

@@ -11,18 +11,20 @@ import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
-from picloud_driver.nomad.gateway import NomadAccess
+from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.scheduler.nomad import NomadScheduler
-from picloud_jobspecs.render import SlotSite
+from picloud_jobspecs.render import SlotJob, SlotSite
 from picloud_model.core import CORE_TYPES
 
 from tests.contract.begun_slot import Slot, runs
 from tests.contract.deadline import until
-from tests.contract.scheduler_adapters import COMMAND, URL
+from tests.contract.scheduler_adapters import COMMAND, POOL, URL
 from tests.servers import running
 from tests.servers.process import wait_until
 
 META = {"picloud_core_types": ", ".join(CORE_TYPES), "picloud_slots": "3"}
+SITE = SlotSite(url=URL, worker=COMMAND)
+JOB = SlotJob(burst="pc-1", account=POOL.account, core_type=POOL.core_type)
 A_DAY_S = 86_400
 
 
@@ -44,10 +46,9 @@ class NomadSite:
         """The time, as the port is told."""
         return time.time() + self.late_s
 
-    def open(self, url: str = URL) -> NomadScheduler:
+    def open(self) -> NomadScheduler:
         """A port with connections of its own."""
-        site = SlotSite(url=url, worker=COMMAND)
-        return NomadScheduler(NomadAccess(self.address), site, clock=self.clock)
+        return NomadScheduler(NomadAccess(self.address), SITE, clock=self.clock)
 
     def home(self, place: str) -> Path:
         """Where a slot works."""
@@ -104,6 +105,11 @@ class NomadSite:
         deadline = time.monotonic() + 10
         while runs(self.agent) and time.monotonic() < deadline:
             time.sleep(0.002)
+
+    def make_namespace(self, name: str) -> None:
+        """Add a namespace; it stays."""
+        url = f"{self.address}/v1/namespace/{name}"
+        requests.put(url, json={"Name": name}, timeout=10).raise_for_status()
 
     def processes(self) -> list[int]:
         """Every slot that runs, and what slots have started, by where they work."""
@@ -169,3 +175,11 @@ async def nomad(nomad_site: NomadSite) -> AsyncIterator[NomadScheduler]:
     opened = nomad_site.open()
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def nomad_gateway(nomad_site: NomadSite) -> Iterator[NomadGateway]:
+    """A gateway to it, to register what a port would not."""
+    opened = NomadGateway(NomadAccess(nomad_site.address), connections=1)
+    yield opened
+    opened.close()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e import census
-from tests.e2e.stacks import STACKS, Options, Stack, kill
+from tests.e2e.stack_hashicorp import HashiCorpStack
+from tests.e2e.stacks import EmbeddedStack, Options, Stack, kill
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from cloud.client import Client
 
+
+STACKS: dict[str, type[EmbeddedStack]] = {
+    kind.name: kind for kind in (EmbeddedStack, HashiCorpStack)
+}
+"""Every stack the tests run on; a further one adds itself here."""
 
 keys: dict[Stack, str] = {}
 """The key of the second account of the common stack."""

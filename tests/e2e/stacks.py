@@ -1,6 +1,6 @@
 """Stacks: a server of a test's own, with every process that belongs to it.
 
-A further stack adds a class here and its name to `STACKS`; the tests do not change.
+A further stack adds a class, and its name to `STACKS` in conftest; the tests do not change.
 """
 
 from __future__ import annotations
@@ -257,9 +257,6 @@ class EmbeddedStack(Stack):
         if self._owner >= 0:
             os.close(self._owner)
         self._owner = -1
-
-
-STACKS: Final[dict[str, type[EmbeddedStack]]] = {EmbeddedStack.name: EmbeddedStack}
 
 
 def kill(process: psutil.Process) -> None:

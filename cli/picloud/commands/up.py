@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from typing import Annotated
 
-import platformdirs
 import typer
-from cloud import CloudException, profile
-from cloud.server import Server
-from cloud.settings import Settings
+from cloud import CloudException
 
-from picloud import output
-
-_PROFILE: Final = "local"
-_STOP_S: Final = 5.0
+from picloud.place import StackName, default
 
 
 def up(
+    *,
+    stack: Annotated[
+        StackName, typer.Option(help="What it runs on: this machine alone, or Nomad and its kin.")
+    ] = StackName.EMBEDDED,
     data: Annotated[
         Path | None,
         typer.Option(help="Directory that keeps everything.", file_okay=False, show_default=False),
@@ -26,65 +25,30 @@ def up(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Jobs at once; the number of CPUs by default.")
     ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="That serve requests; more than 1 with hashicorp only.")
+    ] = 1,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when it serves; `picloud down` stops it.")
+    ] = False,
 ) -> None:
     """Run PiCloud on this machine until Ctrl-C.
 
     It writes the profile "local", which `import cloud` and `picloud` use from then on. Jobs and
     results stay in the data directory for the next time.
 
+    With --stack hashicorp it starts Consul, Vault, versitygw (S3) and Nomad, or uses those that
+    CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET and NOMAD_ADDR name.
+
     \b
     Examples:
       $ picloud up
       $ picloud up --port 0 --data /tmp/cloud --workers 4
+      $ picloud up --stack hashicorp --detach
     """  # noqa: D301 - \b keeps the lines apart
-    place = (data or Path(platformdirs.user_data_dir("picloud", appauthor=False))).absolute()
-    server = Server.start(_arguments(place, port, workers), _log(place))
-    try:
-        _announce(server, place)
-        status = server.wait()
-    except KeyboardInterrupt:
-        output.hint("Stopping; press Ctrl-C again to stop at once.")
-        _stop(server)
-        return
-    except BaseException:
-        server.stop(_STOP_S)
-        raise
-    raise CloudException(f"The server ended with status {status}; see {_log(place)}.")
+    if sys.platform == "win32":
+        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    from picloud import starting  # noqa: PLC0415 - no other command waits for what it needs
 
-
-def _arguments(place: Path, port: int, workers: int | None) -> list[str]:
-    slots = [] if workers is None else ["--slots", str(workers)]
-    return ["--data", str(place), "--host", "127.0.0.1", "--port", str(port), *slots]
-
-
-def _log(place: Path) -> Path:
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CloudException(f"Cannot use {place} for data: {error.strerror}.") from error
-    return place / "server.log"
-
-
-def _announce(server: Server, place: Path) -> None:
-    file = profile.path(Settings.read())
-    profile.write(file, _PROFILE, profile.Profile(server.ready.url, server.ready.key))
-    output.text(
-        f"PiCloud runs at {server.ready.url}\n"
-        f"  profile  {_PROFILE} in {file}\n"
-        f"  data     {place}\n"
-        "\n"
-        "Try it in Python:\n"
-        "\n"
-        "    import cloud\n"
-        "    jid = cloud.call(pow, 2, 10)\n"
-        "    print(cloud.result(jid))\n"
-        "\n"
-        "Ctrl-C stops it."
-    )
-
-
-def _stop(server: Server) -> None:
-    try:
-        server.stop(_STOP_S)
-    except KeyboardInterrupt:
-        server.kill()
+    place = (data or default(stack)).absolute()
+    starting.run(starting.Wish(stack, place, port, workers, processes, detach))

@@ -53,7 +53,7 @@ class NomadScheduler(SchedulerPort):
     """Runs slots on the machines of a Nomad cluster whose meta `picloud_core_types` offers them.
 
     A place is an allocation. Nothing is remembered here that Nomad does not know, so any number of
-    server processes may use one cluster. An end is told by every process that listens for it.
+    processes may serve one API. All bursts of a namespace of Nomad's belong to one API.
 
     Args:
         access: Where Nomad answers.

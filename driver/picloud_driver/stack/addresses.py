@@ -8,7 +8,7 @@ import msgspec
 from picloud_model.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 DEFAULT_REGION: Final = "us-east-1"
 
@@ -69,6 +69,9 @@ _S3: Final = {
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
 }
+_VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD}
+PARTS: Final = tuple(_VARIABLES)
+"""Names of the servers of the stack."""
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +98,11 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         missing = ", ".join(name for name, one in zip(names, found, strict=True) if not one)
         raise RequestRefused(f"The hashicorp stack needs {missing} in the environment.")
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, names: Collection[str] = PARTS) -> dict[str, str]:
         """The environment that `read` reads, and the vendors' own commands as well.
+
+        Args:
+            names: Of the servers that it is to name.
 
         >>> servers = {name: Server(f"http://{name}") for name in ("consul", "vault", "nomad")}
         >>> found = Addresses(**servers, s3=Bucket("http://s3", "box"))
@@ -104,16 +110,11 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         Bucket('http://s3', 'box')
         """
         values = [
-            (names[field], getattr(part, field))
-            for part, names in (
-                (self.consul, _CONSUL),
-                (self.vault, _VAULT),
-                (self.nomad, _NOMAD),
-                (self.s3, _S3),
-            )
-            for field in names
+            (variable, getattr(getattr(self, name), field))
+            for name in names
+            for field, variable in _VARIABLES[name].items()
         ]
-        return {name: value for name, value in values if value}
+        return {variable: value for variable, value in values if value}
 
 
 def given_consul(environment: Mapping[str, str]) -> Server | None:

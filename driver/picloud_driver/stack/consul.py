@@ -15,11 +15,14 @@ from picloud_driver.consul.gateway import ConsulAccess, ConsulGateway, Step, Ver
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import Server, given_consul
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.part import HOST, Launch, Part, Wait
+from picloud_driver.stack.part import Launch, Part
+from picloud_driver.stack.ports import HOST
 from picloud_driver.stack.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from picloud_driver.stack.wait import Wait
 
 _UNUSED: Final = ("https", "dns", "grpc", "grpc_tls", "serf_wan")
 _SESSION_S: Final = 10

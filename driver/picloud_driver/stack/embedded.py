@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from picloud_driver.scheduler.local_process import Process
 from picloud_driver.scheduler.local_records import Records
-from picloud_driver.stack import part, records
+from picloud_driver.stack import records
+from picloud_driver.stack.wait import end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,5 +36,5 @@ def end_slots(data: Path) -> int:
             # All at once: each may take its time.
             slot.terminate()
         for slot in living:
-            part.end(slot)
+            end(slot)
     return len(living)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from picloud_driver.stack.addresses import Addresses
 from picloud_driver.stack.consul import Consul
 from picloud_driver.stack.faults import Interrupted, StackFault
 from picloud_driver.stack.nomad import Nomad
-from picloud_driver.stack.part import READY_S, Part, Wait, end
+from picloud_driver.stack.part import Part
 from picloud_driver.stack.s3 import S3
 from picloud_driver.stack.vault import Vault
+from picloud_driver.stack.wait import READY_S, Wait, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,9 +97,12 @@ class Stack:
         ran = {part.name for part in self._parts if part.record().lives()}
         self._started = self._ours - ran
         self._given_up.clear()
+        theirs = [part for part in self._parts if part.name not in self._ours]
+        ours = [part for part in self._parts if part.name in self._ours]
         try:
-            addresses = Addresses(**self._ways(given))
-            _write_tools(self._data / "stack" / TOOLS, addresses)
+            ways = self._ways(theirs, given)
+            addresses = Addresses(**ways, **self._ways(ours, given))
+            self._write_tools(addresses)
         except BaseException:
             self._given_up.set()
             self.undo()
@@ -107,6 +112,14 @@ class Stack:
     def undo(self) -> None:
         """End what the last start has started; what ran before goes on."""
         self._end([part for part in self._parts if part.name in self._started])
+
+    def running(self) -> list[str]:
+        """Names of our servers that run, as far as that can be told."""
+        found = []
+        for part in self._parts:
+            with contextlib.suppress(StackFault):
+                found += [part.name] if part.record().lives() else []
+        return found
 
     def ended(self) -> list[str]:
         """Names of our servers that have ended by themselves since the start."""
@@ -135,13 +148,13 @@ class Stack:
 
     # --- starting ---
 
-    def _ways(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """How each server is reached, once it can be used."""
+    def _ways(self, parts: Sequence[AnyPart], given: Mapping[str, Any]) -> dict[str, Any]:
+        """How each of some servers is reached, once it can be used."""
         deadline = time.monotonic() + READY_S
         with ThreadPoolExecutor(len(self._parts), "stack") as threads:
             waiting = {
                 part.name: threads.submit(self._reach, part, given[part.name], deadline)
-                for part in self._parts
+                for part in parts
             }
             try:
                 for one in waiting.values():
@@ -193,15 +206,24 @@ class Stack:
         ours = part.record().ports.get(part.port_names[0])
         return None if given and given.address == f"http://127.0.0.1:{ours}" else given
 
+    def _write_tools(self, addresses: Addresses) -> None:
+        """For `. FILE` in a shell: then nomad, consul, vault and aws speak to servers of ours."""
+        file = self._data / "stack" / TOOLS
+        named = addresses.environment(self._ours)
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(named.items())]
+        with records.told(file):
+            disk.private_directory(file.parent)
+            disk.replace(file, "".join(lines).encode(), sync=False)
+
     # --- ending ---
 
     def _end_slots(self, url: str) -> None:
         given = self._given(self._nomad)
-        if given is not None:
-            if url:
-                nomad.end_slots(given, url)
-        elif self._nomad.record().lives():
-            way = self._nomad.way(self._nomad.record().ports)
+        if given is not None and url:
+            nomad.end_slots(given, url)
+        record = self._nomad.record()
+        if record.lives():
+            way = self._nomad.way(record.ports)
             nomad.end_slots(way)
             nomad.clear(way, self._nomad.directory)
 
@@ -236,15 +258,3 @@ def check(addresses: Addresses) -> None:
     Vault.check(addresses.vault)
     S3.check(addresses.s3)
     Nomad.check(addresses.nomad)
-
-
-def _write_tools(file: Path, addresses: Addresses) -> None:
-    """For `. FILE` in a shell: then nomad, consul, vault and aws speak to these servers."""
-    named = addresses.environment()
-    lines = [f"export {name}={_quoted(value)}" for name, value in sorted(named.items())]
-    with records.told(file):
-        disk.replace(file, ("\n".join(lines) + "\n").encode(), sync=False)
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"

@@ -21,12 +21,15 @@ from picloud_driver.scheduler.nomad_nodes import CORE_TYPES_KEY, SLOTS_KEY, Node
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import Server, given_nomad
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.part import HOST, Launch, Part, Wait
+from picloud_driver.stack.part import Launch, Part
+from picloud_driver.stack.ports import HOST
 from picloud_driver.stack.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from picloud_driver.stack.wait import Wait
 
 _NOT_OURS: Final = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
 """The clouds' addresses do not answer on a desk, and each is waited for; a Consul or a Vault that

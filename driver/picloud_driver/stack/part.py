@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import socket
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
 import msgspec
-from picloud_model.errors import PiCloudError
-
 from picloud_driver import disk
-from picloud_driver.scheduler.local_process import Process, birth_of, told
+from picloud_driver.scheduler.local_process import birth_of
 from picloud_driver.stack import records
-from picloud_driver.stack.faults import Interrupted, StackFault
+from picloud_driver.stack.faults import StackFault
+from picloud_driver.stack.ports import free_ports, is_free
 from picloud_driver.stack.program import find
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
     from pathlib import Path
 
     from picloud_driver.stack.program import Program
+    from picloud_driver.stack.wait import Wait
 
-HOST: Final = "127.0.0.1"
-READY_S: Final = 60.0
-"""How long a server may take until it can be used."""
-TERM_S: Final = 10.0
-KILL_S: Final = 5.0
-_PORTS: Final = range(10_000, 20_000)
-"""Below those that the system gives to clients, and below Nomad's dynamic ones."""
-_POLL_S: Final = 0.05
 _TAIL_LINES: Final = 12
 _TAIL_BYTES: Final = 4096
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,7 +32,6 @@ _SHORT: Final = 60
 # waits for a line, which never comes when we are killed.
 _GATE: Final = 'read -r go && [ "$go" = go ] && exec "$0" "$@" </dev/null'
 
-Answer = TypeVar("Answer")
 Way = TypeVar("Way")
 
 
@@ -190,104 +175,3 @@ class Part(ABC, Generic[Way]):
         if len(str(self.directory)) <= _SHORT:
             found["TMPDIR"] = str(self.directory)
         return found
-
-
-class Wait:
-    """Patience with one server: it may take its time, but not for ever, and it has to live.
-
-    Args:
-        part: What is waited for.
-        process: Its process.
-        deadline: When patience ends, by the monotonic clock.
-        given_up: Set when another server has failed.
-    """
-
-    def __init__(
-        self, part: Part[Answer], process: Process, deadline: float, given_up: threading.Event
-    ) -> None:
-        self._part = part
-        self._process = process
-        self._deadline = deadline
-        self._given_up = given_up
-
-    def until(self, happens: Callable[[], Answer]) -> Answer:
-        """Ask again until there is an answer instead of a `PiCloudError` or `OSError`.
-
-        Raises:
-            StackFault: When the server ends meanwhile or the deadline comes; says why.
-        """
-        name = self._part.name
-        while True:
-            try:
-                return happens()
-            except (PiCloudError, OSError) as error:
-                reason = str(error)
-            if not self._process.alive():
-                ended = told(self._process.status())
-                raise StackFault(f"{name} ended at once, with {ended}.", self._part.tail())
-            if time.monotonic() > self._deadline:
-                message = f"{name} was not ready within {READY_S:.0f} s: {reason}"
-                raise StackFault(message, self._part.tail())
-            if self._given_up.wait(_POLL_S):
-                raise Interrupted(f"{name} was not waited for.")
-
-    def until_it_listens(self, port: int) -> None:
-        """Wait until somebody listens at a port."""
-        self.until(lambda: socket.create_connection((HOST, port), 1.0).close())
-
-
-def end(process: Process) -> None:
-    """Ask a process to end, and kill what is left of its session when it does not.
-
-    Raises:
-        StackFault: When it does not end even so.
-    """
-    try:
-        # Not its group: a server that has workers ends them in its own order.
-        os.kill(process.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
-    if not _ended(process, TERM_S):
-        process.destroy()
-        if not _ended(process, KILL_S):
-            raise StackFault(f"Process {process.pid} does not end though killed.")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports at which nobody listens, neither by TCP nor by UDP.
-
-    Raises:
-        StackFault: When there are not so many.
-    """
-    chosen: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
-        if len(chosen) == count:
-            break
-        if is_free(port):
-            chosen.append(port)
-    if len(chosen) < count:
-        raise StackFault(f"No {count} ports of {_PORTS.start}-{_PORTS.stop - 1} are free.")
-    return chosen
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens at a port of the loopback address."""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            # As servers do: connections of an earlier one that are being closed do not matter.
-            if kind == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                return False
-    return True
-
-
-def _ended(process: Process, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while process.alive():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True

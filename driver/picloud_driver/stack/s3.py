@@ -14,12 +14,15 @@ from picloud_driver.s3.client import S3Access
 from picloud_driver.s3.gateway import S3Gateway
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import DEFAULT_REGION, Bucket, given_s3
-from picloud_driver.stack.part import HOST, Launch, Part, Wait
+from picloud_driver.stack.part import Launch, Part
+from picloud_driver.stack.ports import HOST
 from picloud_driver.stack.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from picloud_driver.stack.wait import Wait
 
 _BUCKET: Final = "picloud"
 

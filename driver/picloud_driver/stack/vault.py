@@ -18,7 +18,8 @@ from picloud_driver import disk
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import Server, given_vault
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.part import HOST, Launch, Part, Wait
+from picloud_driver.stack.part import Launch, Part
+from picloud_driver.stack.ports import HOST
 from picloud_driver.stack.program import Program
 from picloud_driver.vault import faults
 from picloud_driver.vault.bootstrap import bootstrap
@@ -28,6 +29,8 @@ from picloud_driver.vault.renewal import refuse_mortal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from picloud_driver.stack.wait import Wait
 
 
 class Keys(msgspec.Struct, frozen=True):

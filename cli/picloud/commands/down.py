@@ -1,0 +1,43 @@
+"""`picloud down`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from typing import Annotated
+
+import typer
+
+from picloud import output
+from picloud.place import StackName, default
+
+
+def down(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory that `picloud up` was given; its own by default.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Stop PiCloud on this machine: server, slots, and the servers it has started.
+
+    Jobs and results stay in the data directory for the next `picloud up`. Servers that `up` found
+    running by their address go on.
+
+    \b
+    Examples:
+      $ picloud down
+      $ picloud down --data /tmp/cloud
+    """  # noqa: D301 - \b keeps the lines apart
+    places = [data.absolute()] if data else [default(stack) for stack in StackName]
+    stopped = False
+    if sys.platform != "win32":
+        from picloud import stopping  # noqa: PLC0415 - no other command waits for what it needs
+
+        stopped = any(list(map(stopping.run, places)))
+    if not stopped:
+        where = str(data) if data else "this machine"
+        output.text(f"Nothing to stop: no PiCloud runs on {where}.")

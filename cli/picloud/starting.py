@@ -1,0 +1,253 @@
+"""What `picloud up` does: start or find servers, write the profile, wait for Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+from cloud import CloudException, profile
+from cloud.server import Server
+from cloud.settings import Settings, environment
+from picloud_driver.stack import records
+from picloud_driver.stack.ports import is_free
+
+from picloud import output, running, stopping
+from picloud.place import StackName, default
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_driver.stack.addresses import Addresses
+    from picloud_driver.stack.hashicorp import Stack
+
+_PROFILE: Final = "local"
+_STOP_S: Final = 5.0
+_LOOK_S: Final = 1.0
+"""How often servers that run are looked after."""
+_SOON_S: Final = 60.0
+"""A server that ends so soon after it was started again has trouble that no start cures."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    stack: StackName
+    data: Path
+    port: int
+    workers: int | None
+    processes: int
+    detach: bool
+
+    @property
+    def log(self) -> Path:
+        """Where the server logs."""
+        return self.data / "server.log"
+
+    @property
+    def down(self) -> str:
+        """The command that stops it."""
+        usual = self.data == default(self.stack)
+        return "picloud down" if usual else f"picloud down --data {shlex.quote(str(self.data))}"
+
+
+def run(wish: Wish) -> None:
+    """Start what does not run yet; return at once if it is to be detached, else after Ctrl-C."""
+    try:
+        wish.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CloudException(f"Cannot use {wish.data} for data: {error.strerror}.") from error
+    with running.explained(), _terminated_is_interrupted():
+        with records.held(wish.data):
+            up = running.read(wish.data)
+            there = up if up and up.process.lives() else None
+            if there:
+                _refuse_to_share(wish, there)
+            elif up and not wish.port:
+                wish = msgspec.structs.replace(wish, port=_port_before(up))
+            servers = _Servers(wish)
+            addresses = servers.start()
+            if there:
+                running.await_health(there)
+                _announce(wish, there, addresses)
+                return
+            server = servers.below(addresses)
+            up = running.remember(
+                wish.data, wish.stack, server.pid, server.ready.url, server.ready.key
+            )
+        _serve(wish, up, addresses, servers, server)
+
+
+class _Servers:
+    """The servers below ours: none for the embedded stack."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._wish = wish
+        self._stack: Stack | None = None
+        self._again: dict[str, float] = {}
+        if wish.stack is StackName.HASHICORP:
+            self._stack = running.hashicorp(wish.data, wish.workers or os.cpu_count() or 1)
+
+    def start(self) -> Addresses | None:
+        """Start those that do not run."""
+        if self._stack is None:
+            return None
+        output.text("Starting Consul, Vault, S3 and Nomad:")
+        return self._stack.start()
+
+    def below(self, addresses: Addresses | None) -> Server:
+        """Start ours over them; they end again when it cannot be started."""
+        try:
+            return Server.start(
+                _arguments(self._wish),
+                self._wish.log,
+                environment=environment() | addresses.environment() if addresses else None,
+                detached=self._wish.detach,
+            )
+        except BaseException:
+            if self._stack:
+                self._stack.undo()
+            raise
+
+    def revive(self) -> None:
+        """Start again what has ended by itself.
+
+        Raises:
+            CloudException: When it had done so before, a moment ago.
+        """
+        ended = self._stack.ended() if self._stack else []
+        if not self._stack or not ended:
+            return
+        now = time.monotonic()
+        for name in ended:
+            if now - self._again.get(name, -_SOON_S) < _SOON_S:
+                raise CloudException(f"{name} ends again and again; look at its log.")
+            self._again[name] = now
+        output.hint(f"{', '.join(ended)} ended; starting it again:")
+        self._stack.start()
+
+
+def _refuse_to_share(wish: Wish, up: running.Up) -> None:
+    if not wish.detach or up.stack is not wish.stack:
+        raise CloudException(
+            f"PiCloud runs already on {wish.data}, at {up.url} on the {up.stack.value} stack; "
+            f"stop it with: {wish.down}"
+        )
+
+
+def _port_before(up: running.Up) -> int:
+    """The port of a server that was killed, where its slots look for it, if that is free."""
+    port = int(up.url.rpartition(":")[2])
+    return port if is_free(port) else 0
+
+
+def _arguments(wish: Wish) -> list[str]:
+    chosen = {"--data": wish.data, "--host": "127.0.0.1", "--port": wish.port}
+    chosen |= {"--stack": wish.stack.value, "--processes": wish.processes}
+    if wish.workers is not None:
+        chosen["--slots"] = wish.workers
+    return [str(part) for pair in chosen.items() for part in pair]
+
+
+def _serve(
+    wish: Wish, up: running.Up, addresses: Addresses | None, servers: _Servers, server: Server
+) -> None:
+    try:
+        _announce(wish, up, addresses)
+        if wish.detach:
+            return
+        while server.wait(_LOOK_S) is None:
+            with records.held(wish.data):
+                # Whoever stops us holds the lock meanwhile, and ends our server first.
+                if server.wait(0) is None:
+                    servers.revive()
+    except KeyboardInterrupt:
+        _hint("Stopping; press Ctrl-C again to stop at once.")
+        _stop(wish, up, server)
+        return
+    except BaseException:
+        _stop(wish, up, server)
+        raise
+    _ended(wish, up, server)
+
+
+def _ended(wish: Wish, up: running.Up, server: Server) -> None:
+    """Our server has ended: `picloud down` has done that, or something is wrong."""
+    with records.held(wish.data):
+        if running.read(wish.data) is None:
+            _hint("Stopped by picloud down.")
+            return
+        stopping.stop(wish.data, up, _hint)
+    raise CloudException(f"The server ended with status {server.wait()}; see {wish.log}.")
+
+
+def _stop(wish: Wish, up: running.Up, server: Server) -> None:
+    with records.held(wish.data):
+        try:
+            server.stop(_STOP_S)
+        except KeyboardInterrupt:
+            server.kill()
+        stopping.stop(wish.data, up, _hint)
+
+
+@contextlib.contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """Let a termination, or a terminal that was closed, stop everything in order as Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _hint(text: str) -> None:
+    with contextlib.suppress(OSError):  # a terminal that was closed stops nothing
+        output.hint(text)
+
+
+def _announce(wish: Wish, up: running.Up, addresses: Addresses | None) -> None:
+    file = profile.path(Settings.read())
+    profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
+    lines = [
+        f"PiCloud runs at {up.url}",
+        f"  profile  {_PROFILE} in {file}",
+        f"  data     {wish.data}",
+    ]
+    if addresses:
+        lines += _about(wish, addresses)
+    lines += [
+        "",
+        "Try it in Python:",
+        "",
+        "    import cloud",
+        "    jid = cloud.call(pow, 2, 10)",
+        "    print(cloud.result(jid))",
+        "",
+        f"Stop it with: {wish.down}" if wish.detach else "Ctrl-C stops it.",
+    ]
+    output.text("\n".join(lines))
+
+
+def _about(wish: Wish, addresses: Addresses) -> list[str]:
+    tools = wish.data / "stack" / "environment"
+    # It names servers of ours only.
+    tokens = [f"  tokens   . {shlex.quote(str(tools))}"] if tools.stat().st_size else []
+    return [
+        f"  Nomad    {addresses.nomad.address}/ui",
+        f"  Consul   {addresses.consul.address}/ui",
+        *tokens,
+        "",
+        "Nomad runs jobs by its raw_exec driver, which does not isolate them: they may do whatever",
+        "Nomad's user may do on this machine. Run your own code only.",
+    ]

@@ -1,0 +1,53 @@
+"""What `picloud down` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from picloud_driver.stack import records
+
+from picloud import output, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_SERVERS: Final = "stack"
+"""The directory below the data directory that the servers of a stack are recorded in."""
+
+
+def run(data: Path) -> bool:
+    """Stop whatever is recorded in a data directory; whether anything ran.
+
+    Raises:
+        CloudException: When something does not end; what could be ended was.
+    """
+    if not data.is_dir():
+        return False
+    with running.explained(), records.held(data):
+        return stop(data, running.read(data), output.text)
+
+
+def stop(data: Path, up: running.Up | None, tell: Callable[[str], object]) -> bool:
+    """Stop a server, its slots and the servers below it, in this order; whether anything ran.
+
+    Args:
+        data: Whose lock we hold.
+        up: The server, if one was started.
+        tell: Takes a line for each thing that was stopped.
+    """
+    ran = False
+    if up and running.end(up):
+        ran = True
+        tell(f"PiCloud at {up.url} stopped.")
+    if slots := running.end_slots(data):
+        ran = True
+        tell(f"Slots that were left: {slots} stopped.")
+    if (data / _SERVERS).is_dir():
+        servers = running.hashicorp(data)
+        if names := servers.running():
+            ran = True
+            tell(f"Stopping slots and {', '.join(names)}:")
+        servers.stop(up.url if up else "")
+    running.forget(data)
+    return ran

@@ -1,0 +1,44 @@
+"""Ports of the loopback address, where every server of a stack listens."""
+
+from __future__ import annotations
+
+import random
+import socket
+from typing import Final
+
+from picloud_driver.stack.faults import StackFault
+
+HOST: Final = "127.0.0.1"
+_PORTS: Final = range(10_000, 20_000)
+"""Below those that the system gives to clients, and below Nomad's dynamic ones."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports at which nobody listens, neither by TCP nor by UDP.
+
+    Raises:
+        StackFault: When there are not so many.
+    """
+    chosen: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if len(chosen) == count:
+            break
+        if is_free(port):
+            chosen.append(port)
+    if len(chosen) < count:
+        raise StackFault(f"No {count} ports of {_PORTS.start}-{_PORTS.stop - 1} are free.")
+    return chosen
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens at a port of the loopback address."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            # As servers do: connections of an earlier one that are being closed do not matter.
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True

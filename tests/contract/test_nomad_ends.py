@@ -1,0 +1,116 @@
+"""What the adapter `nomad` hears of, whatever happens to Nomad, and what is left of it there."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+from picloud_driver.nomad.gateway import NomadGateway
+from picloud_driver.scheduler import SlotEnd
+from picloud_driver.scheduler.nomad import NomadScheduler
+from picloud_driver.scheduler.nomad_ends import FORGET_S
+from picloud_model.errors import Unavailable
+
+from tests.contract.deadline import eventually
+from tests.contract.nomad_site import NomadSite, revive
+from tests.contract.scheduler_adapters import next_ends, started
+from tests.servers import running
+
+#: An agent that was restarted polls the executors it finds, once a second, for two seconds.
+EXECUTOR_S = 2.0
+
+
+async def test_ends_are_told_after_nomad_was_killed(
+    nomad_server: running.Nomad, nomad_site: NomadSite, nomad: NomadScheduler
+) -> None:
+    """Slots go on without Nomad's agent; ends during and after its absence are told."""
+    first, second = sorted(await started(nomad, "pc-1", 2))
+    slots = [await nomad_site.slot(place) for place in (first, second)]
+    assert list(await nomad.ended(0)) == []
+
+    nomad_site.break_off()
+    with pytest.raises(Unavailable):
+        await nomad.ended(5.0)
+    survived = [slot.runs for slot in slots]
+    slots[0].kill()
+    await asyncio.to_thread(revive, nomad_server)
+    during = await _next_end(nomad)
+    os.kill(slots[1].pid, signal.SIGKILL)
+    killed = time.monotonic()
+    after = await _next_end(nomad)
+    took_s = time.monotonic() - killed
+
+    assert survived == [True, True]
+    assert (during.place, after.place) == (first, second)
+    assert (during.clean, after.clean) == (False, False)
+    assert took_s < nomad_site.hears_within_s + EXECUTOR_S
+
+
+async def _next_end(nomad: NomadScheduler) -> SlotEnd:
+    """The next end, whatever Nomad's absence makes `ended` raise until then."""
+    async with asyncio.timeout(30.0):
+        while True:
+            with contextlib.suppress(Unavailable):
+                return (await next_ends(nomad))[0]
+            await asyncio.sleep(0.1)
+
+
+async def test_ends_are_found_without_events(nomad_site: NomadSite) -> None:
+    """What no event has told is found by looking at all allocations."""
+    nomad = nomad_site.open()
+    [place] = await started(nomad)
+    slot = await nomad_site.slot(place)
+    await nomad.ended(0)
+    follower = nomad._ends._follower
+    assert follower is not None
+    await asyncio.to_thread(follower.close)
+    slot.kill()
+
+    async def told() -> bool:
+        await nomad._ends.look()
+        return [end.place for end in await nomad.ended(0.05)] == [place]
+
+    await eventually(told, "the end is told")
+    await nomad.close()
+
+
+async def test_every_process_hears_of_every_end(
+    nomad_site: NomadSite, nomad: NomadScheduler
+) -> None:
+    """Each server process has its own waiters, so each is told."""
+    other = nomad_site.open()
+    [place] = await started(nomad)
+    slot = await nomad_site.slot(place)
+
+    slot.tell("exit 0")
+
+    heard = [[end.place for end in await next_ends(port)] for port in (nomad, other)]
+    assert heard == [[place], [place]]
+    await other.close()
+
+
+async def test_bursts_that_are_over_are_forgotten(
+    nomad_site: NomadSite, nomad: NomadScheduler, nomad_gateway: NomadGateway
+) -> None:
+    """Nomad keeps a burst for ten minutes after its last slot, then it is purged; others stay."""
+    [place] = await started(nomad, "pc-1")
+    await started(nomad, "pc-2")
+    (await nomad_site.slot(place)).tell("exit 0")
+    await next_ends(nomad)
+
+    async def over() -> bool:
+        await nomad._ends.look()
+        return any(job.status == "dead" for job in nomad_gateway.jobs("pc-"))
+
+    await eventually(over, "Nomad sees that the burst is over")
+    await nomad._ends.look()
+    nomad_site.late_s = FORGET_S - 60
+    await nomad._ends.look()
+    before = [job.id for job in nomad_gateway.jobs("pc-")]
+    nomad_site.late_s = FORGET_S + 60
+    await nomad._ends.look()
+
+    assert before == ["pc-1", "pc-2"]
+    assert [job.id for job in nomad_gateway.jobs("pc-")] == ["pc-2"]

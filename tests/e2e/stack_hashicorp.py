@@ -1,0 +1,121 @@
+"""The HashiCorp stack for tests: real Nomad, Consul, Vault and S3 under the same API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import jwt
+from picloud_api.settings import read
+from picloud_api.store.commits import Commits
+from picloud_api.store.view import View
+from picloud_api.usecases.account import Accounts, new_key
+from picloud_api.usecases.slot import AUDIENCE
+from picloud_api.wiring import Ports, hashicorp
+from picloud_driver.stack.hashicorp import Stack as Servers
+
+from tests.e2e.stacks import EmbeddedStack, kill, line_of
+from tests.e2e.until import until
+from tests.servers import running
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from picloud_api.store.records import Slot
+    from picloud_driver.stack.addresses import Addresses
+
+    from tests.e2e.stacks import Options
+
+SERVERS = ("consul", "vault", "versitygw", "nomad")
+
+
+class HashiCorpStack(EmbeddedStack):
+    """The API over servers of its own, each of which can be killed and comes back with `start`."""
+
+    name = "hashicorp"
+    api_processes = 1
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._servers = Servers(self.data, _environment(), slots=2)
+        self._addresses: Addresses | None = None
+
+    def start(self, options: Options | None = None) -> None:
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        self._addresses = self._servers.start()
+        super().start(options)
+
+    def stop(self) -> None:
+        super().stop()
+        self._servers.stop(self.url)
+
+    def revive(self) -> None:
+        """Start the servers that were killed; the API goes on meanwhile."""
+        self._servers.start()
+
+    def kill_server(self, name: str) -> None:
+        """SIGKILL for one of the four servers alone: what it started goes on."""
+        for process in self.processes():
+            if name in line_of(process)[:1][0] and "executor" not in line_of(process):
+                kill(process)
+        until(lambda: name not in self._servers.running(), f"{name} is dead")
+
+    def other_key(self) -> str:
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        self._addresses = self._servers.start()
+        return asyncio.run(self._admit(new_key()))
+
+    async def _admit(self, key: str) -> str:
+        ports = self._ports()
+        pepper = await ports.secrets.get_or_create("signing/pepper", lambda: os.urandom(32))
+        accounts = Accounts(Commits(View(ports.state), "test"), pepper, lambda: 0.0)
+        await accounts.open("a0000002", "other")
+        await accounts.admit("a0000002", key)
+        await _close(ports)
+        return key
+
+    def slot_token(self) -> str:
+        return asyncio.run(self._slot_token())
+
+    async def _slot_token(self) -> str:
+        ports = self._ports()
+        slots = await View(ports.state).scan("slots/")
+        slot: Slot = next(iter(slots.values()))
+        secret = await ports.secrets.get("signing/token")
+        await _close(ports)
+        assert secret is not None
+        return jwt.encode({"aud": AUDIENCE, "sub": str(slot.number)}, secret, algorithm="HS256")
+
+    def _ports(self) -> Ports:
+        assert self._addresses is not None
+        settings = read(["--data", str(self.data)], {})
+        return hashicorp(settings, self._addresses, self.url or "http://127.0.0.1:1")
+
+    def _command(self) -> list[str]:
+        return [*super()._command(), "--stack", "hashicorp", "--processes", str(self.api_processes)]
+
+    def _environment(self) -> Mapping[str, str]:
+        assert self._addresses is not None
+        return {**super()._environment(), **self._addresses.environment()}
+
+
+class TwoProcesses(HashiCorpStack):
+    """The same with two API processes behind one port."""
+
+    name = "hashicorp, two processes"
+    api_processes = 2
+
+
+async def _close(ports: Ports) -> None:
+    for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
+        await port.close()
+
+
+def _environment() -> dict[str, str]:
+    """Where programs are looked for; a server that `make servers` did not get is a failure."""
+    for name in SERVERS:
+        running.binary(name)
+    kept = ("HOME", "PATH", "XDG_CACHE_HOME")
+    return {name: os.environ[name] for name in kept if name in os.environ}

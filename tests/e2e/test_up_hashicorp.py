@@ -1,0 +1,385 @@
+"""`picloud up --stack hashicorp` and `picloud down`: real servers, found, revived and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.e2e import census
+from tests.e2e.stacks import kill
+from tests.e2e.until import until
+from tests.servers.process import binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PICLOUD = str(Path(sys.executable).with_name("picloud"))
+SERVERS = ("consul", "vault", "s3", "nomad")
+VENDORS = ("AWS_", "CONSUL_", "NOMAD_", "PICLOUD", "VAULT_")
+TIMEOUT_S = 120
+CALL = "print(cloud.result(cloud.call(pow, 2, 10), timeout=90))"
+
+
+class Home:
+    """Somebody's own directory for data and profiles, and what they do there."""
+
+    def __init__(self, root: Path, more: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self.data = root / "data"
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(VENDORS)
+        }
+        self.environment |= {"PICLOUD_CONFIG_DIR": str(root / "config"), **(more or {})}
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a program to its end; what it printed, or said of what went wrong."""
+        done = subprocess.run(
+            command,
+            env=self.environment,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stderr if status else done.stdout
+
+    def up(self, *more: str, status: int = 0) -> str:
+        """`picloud up`, detached unless something else is asked for."""
+        command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(self.data)]
+        return self.run(*command, *(more or ("--detach", "--port", "0")), status=status)
+
+    def refused(self) -> str:
+        """The one line by which `picloud up` says why it does not start; nothing is left of it."""
+        said = self.up(status=1)
+        assert len(said.splitlines()) == 1, said
+        assert not census.of(self.data), census.told(census.of(self.data))
+        return said
+
+    def down(self) -> str:
+        """`picloud down`."""
+        return self.run(PICLOUD, "down", "--data", str(self.data))
+
+    def python(self, source: str) -> str:
+        """Run Python of the same user's to its end; what it printed."""
+        return self.run(sys.executable, "-c", f"import cloud\n{source}").strip()
+
+    def pids(self) -> dict[str, int]:
+        """The process of each server that was started, and of the API."""
+        files = {name: self.data / "stack" / f"{name}.json" for name in SERVERS}
+        files["api"] = self.data / "up.json"
+        return {
+            name: json.loads(file.read_text())["pid"]
+            for name, file in files.items()
+            if file.exists()
+        }
+
+    def tokens(self) -> dict[str, str]:
+        """What `. stack/environment` sets."""
+        lines = (self.data / "stack" / "environment").read_text().splitlines()
+        pairs = (shlex.split(line.removeprefix("export "))[0] for line in lines)
+        return dict(pair.split("=", 1) for pair in pairs)
+
+    def bursts(self) -> str:
+        """`nomad job status`."""
+        command = [binary("nomad"), "job", "status"]
+        return subprocess.run(
+            command, env=self.tokens(), capture_output=True, text=True, check=True
+        ).stdout
+
+    def kill9(self, name: str) -> None:
+        """SIGKILL for a server, and for its workers."""
+        process = psutil.Process(self.pids()[name])
+        for one in (process, *(process.children() if name == "api" else ())):
+            kill(one)
+        until(lambda: not census.alive(process), f"{name} is dead")
+
+    def clear(self) -> None:
+        """End what a failed test has left."""
+        with contextlib.suppress(AssertionError):
+            self.down()
+        for process in census.of(self.data):
+            kill(process)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A stack that runs, for all tests that leave it running; nothing of it is left behind."""
+    found = Home(tmp_path_factory.mktemp("up"))
+    try:
+        found.up()
+        yield found
+        found.down()
+        assert not census.of(found.data), census.told(census.of(found.data))
+    finally:
+        found.clear()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Home]:
+    """Another home, in which nothing runs yet."""
+    found = Home(tmp_path)
+    yield found
+    found.clear()
+
+
+def test_jobs_run_on_nomad(home: Home) -> None:
+    """After `up --detach` calls and maps work, and Nomad shows bursts by account and first jid."""
+    assert home.python(CALL) == "1024"
+    assert home.python("print(sum(cloud.result(cloud.map(abs, range(500)))))") == "124750"
+
+    assert "pc-a0000001-" in home.bursts()
+
+
+def test_everything_stays_private(home: Home) -> None:
+    """Keys, tokens, logs and data can be read by their owner only; tokens are not printed."""
+    said = home.up()
+
+    everything = [home.data, *(path for path in (home.data / "stack").iterdir())]
+    assert {path.stat().st_mode & 0o077 for path in everything} == {0}
+    secrets = [value for name, value in home.tokens().items() if "TOKEN" in name or "KEY" in name]
+    assert len(secrets) == 5
+    assert not [secret for secret in secrets if secret in said]
+
+
+def test_strangers_on_the_machine_get_nothing(home: Home) -> None:
+    """Nomad runs programs as us, so without the token it answers nobody; nor does Consul."""
+    tokens = home.tokens()
+    for command in (("nomad", "job", "status"), ("consul", "kv", "put", "a", "b")):
+        stranger = {name: value for name, value in tokens.items() if name.endswith("_ADDR")}
+        done = subprocess.run(
+            [binary(command[0]), *command[1:]],
+            env=stranger,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "ermission denied" in done.stderr or "403" in done.stderr
+
+
+def test_a_second_up_finds_everything(home: Home) -> None:
+    """The same processes, the same address, and a line for each that it ran already."""
+    before = home.pids()
+
+    said = home.up()
+
+    assert home.pids() == before
+    assert said.count("ran already") == len(SERVERS)
+
+
+@pytest.mark.parametrize("name", [*SERVERS, "api"])
+def test_a_second_up_starts_what_has_died(home: Home, name: str) -> None:
+    """It alone, on the same data and ports: jobs submitted before are known, new ones run."""
+    jid = home.python("jid = cloud.call(pow, 3, 4); cloud.join(jid, timeout=90); print(jid)")
+    before = home.pids()
+
+    home.kill9(name)
+    home.up()
+
+    after = home.pids()
+    assert after[name] != before[name]
+    assert after | {name: 0} == before | {name: 0}
+    assert home.python(f"print(cloud.result({jid}, timeout=90))") == "81"
+    assert home.python(CALL) == "1024"
+
+
+def test_servers_that_run_are_used_by_their_address(home: Home, other: Home) -> None:
+    """A second PiCloud over the same servers starts none, and leaves them when it ends."""
+    other.environment |= home.tokens()
+    before = home.pids()
+
+    said = other.up()
+    answer = other.python(CALL)
+    other.down()
+
+    assert said.count("used as it is") == len(SERVERS)
+    assert answer == "1024"
+    assert not census.of(other.data)
+    assert home.pids() == before
+    assert home.python(CALL) == "1024"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"CONSUL_HTTP_ADDR": "127.0.0.1:1"}, "Consul at http://127.0.0.1:1 cannot answer"),
+        ({"CONSUL_HTTP_TOKEN": "0" * 36}, "refuses our token"),
+        ({"VAULT_ADDR": "http://127.0.0.1:1"}, "does not answer: is it running"),
+        ({"VAULT_TOKEN": "hvs.wrong"}, "our token is wrong, expired or revoked"),
+        ({"VAULT_TOKEN": ""}, "VAULT_TOKEN is not set"),
+        ({"NOMAD_ADDR": "http://127.0.0.1:1"}, "Nomad at http://127.0.0.1:1 cannot answer"),
+        ({"NOMAD_TOKEN": "0" * 36}, "refuses the server's token"),
+        ({"PICLOUD_S3_ENDPOINT": "http://127.0.0.1:1"}, "nothing answers there"),
+        ({"PICLOUD_S3_BUCKET": "somebody-elses"}, "there is no such bucket"),
+        ({"PICLOUD_S3_BUCKET": ""}, "PICLOUD_S3_BUCKET is not set"),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "our secret key is not the access key's"),
+    ],
+    ids=lambda value: "=".join(*value.items()) if isinstance(value, dict) else "",
+)
+def test_a_server_that_cannot_be_used_is_named(
+    home: Home, other: Home, wrong: dict[str, str], told: str
+) -> None:
+    """Given by its address it is checked first: one line, and nothing is started."""
+    other.environment |= home.tokens() | wrong
+
+    assert told in other.refused()
+
+
+def test_a_sealed_vault_is_told(home: Home, other: Home) -> None:
+    """Of somebody else's only they have the key; our own is unsealed by the next `up`."""
+    keys = json.loads((home.data / "stack" / "vault.keys.json").read_text())
+    root = home.tokens() | {"VAULT_TOKEN": keys["root_token"]}
+    subprocess.run([binary("vault"), "operator", "seal"], env=root, check=True)
+    other.environment |= home.tokens()
+
+    assert "it is sealed" in other.refused()
+    home.up()
+    assert other.up().count("used as it is") == len(SERVERS)
+
+
+def test_a_port_that_is_taken_is_told(home: Home, other: Home) -> None:
+    """The server's sentence is the command's; what was started before ends again."""
+    other.environment |= home.tokens()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        said = other.up("--detach", "--port", port, status=1)
+
+    assert said.startswith(f"Cannot listen on 127.0.0.1:{port}")
+    assert not census.of(other.data)
+
+
+def test_a_program_that_is_missing_is_told(other: Home) -> None:
+    """In one line, with where to get it; what was started meanwhile ends again."""
+    other.environment |= {"PATH": "/bin:/usr/bin", "XDG_CACHE_HOME": str(other.root)}
+
+    said = other.refused()
+
+    assert "or newer is missing: get it from https://" in said
+    assert "make servers" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("stack/consul.json", "end the consul that"), ("up.json", "end the server that")],
+)
+def test_a_damaged_record_is_told(other: Home, file: str, told: str) -> None:
+    """Nothing is guessed: the file is named, and what to do."""
+    path = other.data / file
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.write_text('{"pid": ')
+
+    said = other.refused()
+
+    assert said.startswith(f"{path} is damaged: {told}")
+
+
+def test_a_record_of_another_process_is_no_server(other: Home) -> None:
+    """A pid that the system has given to somebody else is neither used nor killed."""
+    (other.data / "stack").mkdir(parents=True, mode=0o700)
+    record = {"pid": os.getpid(), "birth": "another boot:1", "ports": {}}
+    (other.data / "stack" / "consul.json").write_text(json.dumps(record))
+    up = {"stack": "hashicorp", "url": "http://127.0.0.1:1", "key": "pk"}
+    (other.data / "up.json").write_text(json.dumps(record | up))
+
+    said = other.down()
+
+    assert said.startswith("Nothing to stop")
+
+
+def test_ctrl_c_stops_everything(other: Home) -> None:
+    """In the foreground: a line for each server, a dead one is started again, then all end."""
+    command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(other.data), "--port", "0"]
+    log = other.root / "said.txt"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            command, env=other.environment, stdout=said, stderr=said, start_new_session=True
+        )
+    with process:
+        until(lambda: "Ctrl-C stops it" in log.read_text() or process.poll(), "it serves", 90)
+        assert process.poll() is None, log.read_text()
+        jid = other.python("import time\nprint(cloud.call(time.sleep, 600))")
+        until(lambda: "processing" in other.run(PICLOUD, "status", jid), "the job runs", TIMEOUT_S)
+        other.kill9("s3")
+        until(lambda: log.read_text().count("started in") > len(SERVERS), "S3 is back")
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(60) == 0, log.read_text()
+    told = log.read_text()
+    assert "s3 ended; starting it again" in told
+    assert "does not isolate" in told
+    assert "Traceback" not in told
+    assert not census.of(other.data), census.told(census.of(other.data))
+    mounts = Path("/proc/self/mounts").read_text()
+    assert str(other.data) not in mounts
+
+
+def test_down_ends_what_a_killed_nomad_has_left(other: Home) -> None:
+    """Slots outlive their Nomad; `down` leaves neither them nor what they had mounted."""
+    other.up()
+    jid = other.python("import time\nprint(cloud.call(time.sleep, 600))")
+    until(lambda: "processing" in other.run(PICLOUD, "status", jid), "the job runs", TIMEOUT_S)
+    other.kill9("nomad")
+
+    other.down()
+
+    assert not census.of(other.data), census.told(census.of(other.data))
+    assert str(other.data) not in Path("/proc/self/mounts").read_text()
+
+
+def test_down_stops_one_in_the_foreground(other: Home) -> None:
+    """From another terminal; the one that ran it is told, and that is no error."""
+    command = [PICLOUD, "up", "--data", str(other.data), "--port", "0"]
+    with subprocess.Popen(
+        command, env=other.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while "Ctrl-C" not in process.stdout.readline():
+            assert process.poll() is None
+
+        told = other.down()
+        _, said = process.communicate(timeout=30)
+
+    assert "stopped" in told
+    assert process.returncode == 0
+    assert said == "Stopped by picloud down.\n"
+
+
+def test_the_embedded_stack_detached(other: Home) -> None:
+    """`up --detach` and `down` without any vendor's server; a second `up` finds it, `down` ends."""
+    detach = [PICLOUD, "up", "--data", str(other.data), "--port", "0", "--detach"]
+    other.run(*detach)
+    before = other.pids()
+    assert other.python(CALL) == "1024"
+
+    other.run(*detach)
+
+    assert other.pids() == before
+    assert "stopped" in other.down()
+    assert not census.of(other.data), census.told(census.of(other.data))
+    assert other.down().startswith("Nothing to stop")
+
+
+def test_several_processes_serve(other: Home) -> None:
+    """`--processes` on the hashicorp stack; the embedded one refuses it in a sentence."""
+    other.up("--detach", "--port", "0", "--processes", "2")
+
+    assert len(psutil.Process(other.pids()["api"]).children()) == 2
+    assert other.python(CALL) == "1024"
+    refused = [PICLOUD, "up", "--data", str(other.root / "more"), "--port", "0", "--processes", "2"]
+    said = other.run(*refused, status=1)
+    assert said == "The embedded stack is served by one process; leave out --processes.\n"

@@ -1,0 +1,83 @@
+"""Which servers an environment names."""
+
+from __future__ import annotations
+
+import pytest
+from picloud_driver.stack.addresses import (
+    Addresses,
+    Bucket,
+    Server,
+    given_consul,
+    given_nomad,
+    given_s3,
+    given_vault,
+)
+from picloud_model.errors import RequestRefused
+
+EVERYTHING = Addresses(
+    consul=Server("https://consul:8501", "consul-token", "/ca", "/cert", "/key"),
+    vault=Server("http://vault:8200", "vault-token", "/ca"),
+    nomad=Server("http://nomad:4646", "nomad-token", "/ca", "/cert", "/key"),
+    s3=Bucket("http://s3:7070", "box", "eu-west-1", "access", "secret"),
+)
+
+
+def test_an_environment_says_all_that_addresses_do() -> None:
+    """What was written into an environment is read from it again."""
+    assert Addresses.read(EVERYTHING.environment()) == EVERYTHING
+
+
+def test_an_environment_can_name_some_servers_only() -> None:
+    """Nothing of the others is in it."""
+    assert set(EVERYTHING.environment(["nomad"])) == {
+        "NOMAD_ADDR",
+        "NOMAD_TOKEN",
+        "NOMAD_CACERT",
+        "NOMAD_CLIENT_CERT",
+        "NOMAD_CLIENT_KEY",
+    }
+
+
+def test_what_is_missing_is_named() -> None:
+    """All of it, in one sentence."""
+    with pytest.raises(RequestRefused, match="needs VAULT_ADDR, PICLOUD_S3_BUCKET in"):
+        Addresses.read(EVERYTHING.environment(["consul", "nomad"]))
+
+
+def test_an_empty_environment_names_nothing() -> None:
+    """An empty variable is one that is not set; keys of AWS alone name no bucket."""
+    nothing = {"CONSUL_HTTP_ADDR": "", "NOMAD_TOKEN": "t", "AWS_ACCESS_KEY_ID": "k"}
+
+    found = [given(nothing) for given in (given_consul, given_vault, given_nomad, given_s3)]
+
+    assert found == [None] * 4
+
+
+def test_a_bucket_without_an_endpoint_is_of_aws() -> None:
+    """With or without keys: a machine may have a role."""
+    found = given_s3({"PICLOUD_S3_BUCKET": "box", "PICLOUD_S3_REGION": "eu-west-1"})
+
+    assert found == Bucket("", "box", "eu-west-1")
+    assert found.address == "AWS, eu-west-1"
+
+
+@pytest.mark.parametrize("told", ["10.0.0.1:8500", "http://10.0.0.1:8500", "http://10.0.0.1:8500/"])
+def test_addresses_become_urls(told: str) -> None:
+    """As Consul's own command takes them."""
+    assert given_consul({"CONSUL_HTTP_ADDR": told}) == Server("http://10.0.0.1:8500")
+
+
+def test_half_a_server_is_refused() -> None:
+    """What is missing is said, and the way round it."""
+    with pytest.raises(RequestRefused, match=r"VAULT_TOKEN is not set; set it, or unset"):
+        given_vault({"VAULT_ADDR": "http://vault:8200"})
+    with pytest.raises(RequestRefused, match="PICLOUD_S3_BUCKET is not set"):
+        given_s3({"PICLOUD_S3_ENDPOINT": "http://s3:7070"})
+
+
+def test_no_secret_shows() -> None:
+    """Tokens and keys are in no `repr`, and so in no message and no log."""
+    shown = repr(EVERYTHING)
+
+    assert "token" not in shown
+    assert "secret" not in shown
