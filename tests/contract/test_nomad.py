@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
@@ -104,6 +105,20 @@ async def test_slots_without_a_place_are_stopped(nomad: NomadScheduler) -> None:
 
     assert len(waiting) > 900
     assert await nomad.presences() == []
+
+
+async def test_a_burst_stopped_before_it_is_placed_stays_stopped(
+    nomad: NomadScheduler, nomad_gateway: NomadGateway
+) -> None:
+    """`stop` waits until Nomad has no plan left to place a slot."""
+    template = nomad_gateway.parse(jobspec(), variables(SITE, JOB))
+    for number in range(5):
+        job = msgspec.structs.replace(JOB, burst=f"pc-{number}", count=50)
+        nomad_gateway.register(fill(template, job))
+
+        await nomad.stop(job.burst)
+
+        assert await nomad.presences() == []
 
 
 async def test_capacity_is_what_machines_say_and_have(

@@ -34,11 +34,11 @@ async def test_only_the_slots_user_can_read_the_proof(
     ]
 
 
-async def only_proof(site: NomadSite) -> str:
-    """The one identity that Nomad has written."""
+async def proof_of(site: NomadSite, place: str) -> str:
+    """The identity that Nomad writes for an allocation."""
 
     def proofs() -> list[str]:
-        found = site.directory.glob("data/alloc/*/*/secrets/nomad_picloud.jwt")
+        found = site.directory.glob(f"data/alloc/{place}/*/secrets/nomad_picloud.jwt")
         return [text for path in found if (text := path.read_text())]
 
     await until(lambda: len(proofs()) == 1, "Nomad has signed an identity")
@@ -72,10 +72,14 @@ async def test_other_identities_of_nomads_are_refused(
     job = copy.deepcopy(nomad_gateway.parse(jobspec(), variables(SITE, JOB)))
     change(job)
 
-    nomad_gateway.register(job)
+    evaluation = nomad_gateway.register(job)
+    assert evaluation
+    assert nomad_gateway.evaluated(evaluation, 10.0)
+    found, _ = nomad_gateway.allocations_of(job["ID"])
+    [place] = [allocation.id for allocation in found if not allocation.ended]
 
     with pytest.raises(SlotRefused):
-        await nomad.verify(await only_proof(nomad_site))
+        await nomad.verify(await proof_of(nomad_site, place))
 
 
 async def test_slots_of_another_namespace_are_refused(
@@ -87,7 +91,7 @@ async def test_slots_of_another_namespace_are_refused(
 
     [place] = await started(other)
 
-    proof = await only_proof(nomad_site)
+    proof = await proof_of(nomad_site, place)
     assert (await other.verify(proof)).place == place
     with pytest.raises(SlotRefused):
         await nomad.verify(proof)

@@ -134,6 +134,8 @@ class Commits:
             bell = self._rung(draft.signals)
             versions = await self._send([*operations, *bell])
             draft.install(versions)
+        for act in draft.afterwards:
+            act()
         for waiting in group:
             waiting.succeed()
         for signal in draft.signals:

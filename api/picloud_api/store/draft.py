@@ -10,6 +10,8 @@ from picloud_model.page import Page
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from picloud_api.store.records import Signal
     from picloud_api.store.view import View
 
@@ -29,6 +31,7 @@ class Draft:
         self._writes: dict[str, Any] = {}
         self._expects: dict[str, int] = {}
         self.signals: list[Signal] = []
+        self.afterwards: list[Callable[[], None]] = []
 
     @property
     def bounded(self) -> bool:
@@ -86,6 +89,10 @@ class Draft:
         if signal not in self.signals:
             self.signals.append(signal)
 
+    def after(self, act: Callable[[], None]) -> None:
+        """Do something once this is committed, or found to change nothing: only then."""
+        self.afterwards.append(act)
+
     def adopt(self, draft: Draft) -> None:
         """Take over what a draft stacked on this one decided."""
         self._writes.update(draft._writes)
@@ -93,6 +100,7 @@ class Draft:
             self._expects.setdefault(key, expect)
         for signal in draft.signals:
             self.signal(signal)
+        self.afterwards += draft.afterwards
 
     def operations(self) -> list[Operation]:
         """The transaction this draft stands for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import ServerFault
@@ -28,16 +29,21 @@ LEASE_S: Final = 0.1
 LEASE_BYTES: Final = 1024 * 1024
 """Most bytes of arguments in a lease, unless one job has more."""
 LEASE_BATCHES: Final = 100
-"""Most batches in one answer: each costs operations of the transaction."""
+"""Most batches in one answer, where a transaction has room for them."""
+BATCH_OPERATIONS: Final = 6
+"""What a batch costs at most where it is reported and another leased in one transaction: page,
+result pack, ready and finished markers; the page leased; a page given back."""
 
 
 class Leasing:
     """Plans leases over a draft; the caller commits them."""
 
     def __init__(self, context: Context) -> None:
+        self._view = context.commits.view
         self._queue = context.queue
         self._sessions = context.sessions
         self._pace = context.pace
+        self._batches = most_batches(context)
 
     async def plan(self, draft: Draft, session: Session) -> list[Lease]:
         """Lease jobs to a slot: one page of the first batch, or many small batches of one function.
@@ -47,21 +53,17 @@ class Leasing:
         """
         leases: list[Lease] = []
         budget = LEASE_S
-        exhausted: list[str] = []
         for queued in self._queue.batches(session.pool):
             lease = await self._from_batch(draft, queued, session, budget)
             if lease is None:
-                exhausted.append(queued.batch)
                 continue
             if leases and lease.function.digest != leases[0].function.digest:
                 break
             leases.append(lease)
             cost = self._pace.seconds(lease.function.digest)
             budget -= (LEASE_S if cost is None else cost) * len(lease.jobs)
-            if budget <= 0 or len(lease.jobs) > 1 or len(leases) == LEASE_BATCHES:
+            if budget <= 0 or len(lease.jobs) > 1 or len(leases) == self._batches:
                 break
-        for batch in exhausted:
-            self._queue.drop(batch)
         return leases
 
     async def _from_batch(
@@ -70,23 +72,29 @@ class Leasing:
         header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
         if header is None:
             return None
-        while queued.pages:
-            number = queued.pages[0]
+        for number in sorted(queued.pages):
             name = layout.page(layout.Place(queued.account, queued.batch, number))
             page: Page | None = await draft.get(name)
-            free = next(_free(page), None) if page is not None else None
-            if page is None or free is None:
-                queued.pages.remove(number)
-                continue
-            wanted = self._wanted(header, queued, page, budget)
-            return await self._from_page(draft, queued, session, wanted)
+            # The plan may be made again, so the queue learns only after the commit what is empty.
+            draft.after(partial(self._settle, queued, number))
+            if page is not None and has_free(page):
+                wanted = self._wanted(header, queued, page, budget)
+                return await self._from_page(draft, (queued, number), session, wanted)
         return None
 
+    def _settle(self, queued: Queued, number: int) -> None:
+        """Take a page without free jobs out of the queue, its batch too if it was the last."""
+        page = self._view.peek(layout.page(layout.Place(queued.account, queued.batch, number)))
+        if page is not None and not has_free(page) and number in queued.pages:
+            queued.pages.remove(number)
+        if not queued.pages:
+            self._queue.drop(queued.batch)
+
     async def _from_page(
-        self, draft: Draft, queued: Queued, session: Session, wanted: int
+        self, draft: Draft, where: tuple[Queued, int], session: Session, wanted: int
     ) -> Lease:
-        """Lease up to `wanted` jobs of the batch's first page with free ones."""
-        number = queued.pages[0]
+        """Lease up to `wanted` jobs of one page of a batch."""
+        queued, number = where
         header: Header = await draft.get(layout.header(queued.account, queued.batch))
         page = await draft.edit(layout.page(layout.Place(queued.account, queued.batch, number)))
         if page is None:
@@ -188,6 +196,12 @@ def _choose(page: Page, wanted: int) -> list[int]:
         if len(chosen) == wanted:
             break
     return chosen
+
+
+def most_batches(context: Context) -> int:
+    """How many batches one request of a slot may touch, so that it fits one transaction."""
+    most = context.commits.view.state.max_operations // BATCH_OPERATIONS
+    return min(LEASE_BATCHES, most)
 
 
 def has_free(page: Page) -> bool:

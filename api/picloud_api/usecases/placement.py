@@ -13,8 +13,13 @@ from picloud_model.errors import PiCloudError
 if TYPE_CHECKING:
     from picloud_driver.scheduler import Pool, SchedulerPort
 
+    from picloud_api.store.records import Slot
     from picloud_api.usecases.context import Context
 
+SHORT_LIFE_S: Final = 10.0
+"""A slot that is lost so soon after its start may be in trouble that every slot would meet."""
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 2.0
 STARTING_S: Final = 30.0
 """How long a slot may take to register before it no longer counts as coming."""
 
@@ -30,9 +35,19 @@ class Placement:
         self._sessions = context.sessions
         self._clock = context.clock
         self._scheduler = scheduler
+        self._pauses: dict[Pool, tuple[float, float]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.leads = True
         """Whether this process holds the lock that decides who starts bursts."""
+
+    def hold_back(self, slot: Slot) -> None:
+        """A slot was lost: if it lived shortly, the next burst waits, longer each time."""
+        now = self._clock()
+        if now - slot.started_at > SHORT_LIFE_S:
+            self._pauses.pop(slot.pool, None)
+            return
+        pause = min(2 * self._pauses.get(slot.pool, (0.0, FIRST_PAUSE_S / 2))[1], LONGEST_PAUSE_S)
+        self._pauses[slot.pool] = (now + pause, pause)
 
     def consider(self, pool: Pool, first: int = 0) -> None:
         """Start a burst if jobs of a pool wait and slots are missing.
@@ -41,7 +56,8 @@ class Placement:
             pool: Whose slots.
             first: The jid that made the need felt, for the burst's name.
         """
-        if self.leads and self._sessions.idle(pool) == 0:
+        held_until = self._pauses.get(pool, (0.0, 0.0))[0]
+        if self.leads and self._sessions.idle(pool) == 0 and self._clock() >= held_until:
             task = asyncio.create_task(self._place(pool, first))
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)

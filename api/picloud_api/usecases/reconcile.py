@@ -142,7 +142,10 @@ class Reconcile:
 
     async def _bury_ended(self) -> None:
         for end in await self._scheduler.ended(timeout_s=10.0):
-            await self._slots.bury(slot_number(end.place), lost=True, detail=end.detail)
+            number = slot_number(end.place)
+            slot = await self._slots.bury(number, lost=True, detail=end.detail)
+            if slot is not None and not end.clean:
+                self._placement.hold_back(slot)
             self._placement.consider_all()
 
     async def _tick(self) -> None:

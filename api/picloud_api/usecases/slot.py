@@ -109,18 +109,21 @@ class Slots:
         session.slot = fresh
         await self._commits.run(plan)
 
-    async def bury(self, number: int, *, lost: bool, detail: str = "") -> None:
+    async def bury(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
         """A slot ended: its record goes, its leases return or, lost too often, become errors.
 
         Args:
             number: Which slot.
             lost: Whether it ended without giving its leases back; then they are charged.
             detail: What is known of its end, for the error of a job.
+
+        Returns:
+            What was known of it, or None if it was buried before.
         """
         slot: Slot | None = await self._commits.view.get(layout.slot(number))
         self.sessions.remove(number)
         if slot is None:
-            return
+            return None
         account = slot.pool.account
         if lost:
             await self._return_leases(account, number, detail)
@@ -130,6 +133,7 @@ class Slots:
                 draft.delete(layout.slot(number))
 
         await self._commits.run(plan)
+        return slot
 
     async def _return_leases(self, account: str, number: int, detail: str) -> None:
         pages: dict[layout.Place, list[tuple[int, int]]] = {}

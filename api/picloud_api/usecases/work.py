@@ -15,7 +15,7 @@ from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.finishing import Ending, finish, killed
-from picloud_api.usecases.leasing import belongs, give_back, held
+from picloud_api.usecases.leasing import belongs, give_back, held, most_batches
 from picloud_api.usecases.waiting import wait_for_event
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ class Work:
         self._pace = context.pace
         self._clock = context.clock
         self._leasing = leasing
+        self._batches = most_batches(context)
 
     async def work(self, session: Session, request: WorkRequest) -> WorkAnswer:
         """Take reports, give leases; waits up to `wait_s` while there is nothing to lease.
 
         Reports of attempts the slot lost are dropped: the fence. So a repeat does no harm.
         """
-        *ahead, last = _portions(request.reports)
+        *ahead, last = _portions(request.reports, self._batches)
         for reports in ahead:
             await self._commits.run(partial(self._report, session=session, reports=reports))
         leases = await self._report_and_lease(session, request, last)
@@ -221,12 +222,15 @@ async def requeue(context: Context, account: str, touched: Iterable[tuple[str, i
             context.sessions.wake(ready.pool, 1)
 
 
-def _portions(reports: Sequence[Report]) -> list[list[Report]]:
+def _portions(reports: Sequence[Report], batches: int) -> list[list[Report]]:
     """Reports cut so that each portion fits a transaction; at least one, possibly empty."""
     portions: list[list[Report]] = [[]]
     room = REPORT_BYTES
     for report in reports:
         start = 0
+        if len(portions[-1]) == batches:
+            portions.append([])
+            room = REPORT_BYTES
         for at, job in enumerate(report.ended):
             size = 16 + len(job.payload)
             if room < size and (at > start or portions[-1]):

@@ -59,8 +59,8 @@ class NomadAccess:
     key_file: str = ""
 
 
-class NoSuchThing(Exception):
-    """Nomad knows nothing of that name."""
+class NoSuchThing(Unavailable):
+    """Nomad knows nothing of that name; is it Nomad that answers there?"""
 
 
 class AlreadyThere(Exception):
@@ -163,7 +163,7 @@ class NomadClient:
         try:
             yield
         except URLNotFoundNomadException as error:
-            raise NoSuchThing(_text(error)) from error
+            raise NoSuchThing from error
         except URLNotAuthorizedNomadException as error:
             raise NotAllowed(
                 f"Nomad at {self._address} refuses the server's token; it has to allow {_NEEDED}."

@@ -161,7 +161,7 @@ class NomadGateway:
                 answer = self._client.send(
                     self._logs, allocation, params=which | where, answer_s=_TAIL_S
                 )
-        except (PiCloudError, NoSuchThing):
+        except PiCloudError:
             return ""
         return answer.content.decode(errors="replace").strip()
 

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 RESYNC_S: Final = 10.0
 """How often all allocations are looked at, whatever the events said."""
 RETRY_S: Final = 0.5
-"""How long to wait before the event stream is opened again."""
+"""How long to wait before Nomad, which did not answer, is asked again."""
 FORGET_S: Final = 600.0
 """How long Nomad remembers a burst whose slots have all ended."""
 _AT_ONCE: Final = 500
@@ -110,14 +110,17 @@ class Ends:
 
     async def _keep_looking(self) -> None:
         while True:
+            pause_s = RESYNC_S if self._fault is None else RETRY_S
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RESYNC_S):
+                async with asyncio.timeout(pause_s):
                     await self._again.wait()
             self._again.clear()
             try:
                 await self.look()
             except PiCloudError as error:
                 self._fail(error)
+            except Exception as error:  # noqa: BLE001 - a loop that ends hears of nothing more
+                self._fail(ServerFault(f"Nomad's answers are not understood: {error!r}"))
             else:
                 self._fault = None
 

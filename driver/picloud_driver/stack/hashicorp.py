@@ -19,7 +19,6 @@ from picloud_driver.stack.addresses import Addresses
 from picloud_driver.stack.consul import Consul
 from picloud_driver.stack.faults import Interrupted, StackFault
 from picloud_driver.stack.nomad import Nomad
-from picloud_driver.stack.part import Part
 from picloud_driver.stack.s3 import S3
 from picloud_driver.stack.vault import Vault
 from picloud_driver.stack.wait import READY_S, Wait, end
@@ -27,6 +26,8 @@ from picloud_driver.stack.wait import READY_S, Wait, end
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from picloud_driver.stack.part import Part
 
     AnyPart: TypeAlias = Part[Any]
     Progress: TypeAlias = Callable[[str, "Event"], None]
@@ -101,6 +102,7 @@ class Stack:
         ours = [part for part in self._parts if part.name in self._ours]
         try:
             ways = self._ways(theirs, given)
+            self._reserve(ours)
             addresses = Addresses(**ways, **self._ways(ours, given))
             self._write_tools(addresses)
         except BaseException:
@@ -147,6 +149,12 @@ class Stack:
             raise StackFault(" ".join(dict.fromkeys(faults)))
 
     # --- starting ---
+
+    def _reserve(self, parts: Sequence[AnyPart]) -> None:
+        """Give each its ports, one after the other, so that no two get the same."""
+        for part in parts:
+            others = (other.record().ports.values() for other in parts if other is not part)
+            part.reserve({port for ports in others for port in ports})
 
     def _ways(self, parts: Sequence[AnyPart], given: Mapping[str, Any]) -> dict[str, Any]:
         """How each of some servers is reached, once it can be used."""
@@ -195,7 +203,9 @@ class Stack:
             raise StackFault(f"{part.name} ended as soon as it was started.", part.tail())
         with contextlib.closing(process):
             wait = Wait(part, process, deadline, self._given_up)
-            return kind, part.settle(part.way(record.ports), wait)
+            way = part.settle(part.way(record.ports), wait)
+        part.keep()
+        return kind, way
 
     def _given(self, part: AnyPart) -> Any:
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
 import msgspec
+
 from picloud_driver import disk
 from picloud_driver.scheduler.local_process import birth_of
 from picloud_driver.stack import records
@@ -108,6 +109,24 @@ class Part(ABC, Generic[Way]):
         advice = f"end the {self.program.name} that it told of, if it still runs, and remove it"
         return records.read(self._file, records.Record, advice) or records.Record()
 
+    def reserve(self, taken: Collection[int] = ()) -> None:
+        """Choose its ports beside those taken, unless it has some that it can keep."""
+        record = self.record()
+        ports = record.ports
+        if ports.keys() == set(self.port_names):
+            usable = all(port not in taken and is_free(port) for port in ports.values())
+            if usable or record.settled or record.lives():
+                return
+        chosen = free_ports(len(self.port_names), taken)
+        ports = dict(zip(self.port_names, chosen, strict=True))
+        records.write(self._file, records.Record(ports=ports))
+
+    def keep(self) -> None:
+        """Keep its ports for good: it was ready on them."""
+        record = self.record()
+        if not record.settled:
+            records.write(self._file, msgspec.structs.replace(record, settled=True))
+
     def start(self, environment: Mapping[str, str]) -> records.Record:
         """Start it on the ports it had before; the answer is its record.
 
@@ -115,9 +134,8 @@ class Part(ABC, Generic[Way]):
             StackFault: When its program is missing or a port is taken.
         """
         program = find(self.program, environment)
+        self.reserve()
         ports = self.record().ports
-        if ports.keys() != set(self.port_names):
-            ports = dict(zip(self.port_names, free_ports(len(self.port_names)), strict=True))
         for port in ports.values():
             if not is_free(port):
                 raise StackFault(
@@ -127,11 +145,11 @@ class Part(ABC, Generic[Way]):
         with records.told(self.directory):
             disk.private_directory(self.directory)
             launch = self.launch(ports)
-            return self._spawn([str(program), *launch.arguments], launch.environment, ports)
+            return self._spawn([str(program), *launch.arguments], launch.environment)
 
     def forget(self) -> None:
         """Remember its ports only: it has ended."""
-        records.write(self._file, records.Record(ports=self.record().ports))
+        records.write(self._file, msgspec.structs.replace(self.record(), pid=0, birth=""))
 
     def tail(self) -> str:
         """The last lines of its log."""
@@ -143,9 +161,7 @@ class Part(ABC, Generic[Way]):
             return ""
         return "\n".join(lines[-_TAIL_LINES:])
 
-    def _spawn(
-        self, command: Sequence[str], environment: Mapping[str, str], ports: dict[str, int]
-    ) -> records.Record:
+    def _spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> records.Record:
         opened = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, disk.PRIVATE_FILE)
         try:
             child = subprocess.Popen(  # noqa: S603 - a program that was looked for, no user's part
@@ -163,7 +179,8 @@ class Part(ABC, Generic[Way]):
         assert child.stdin is not None
         # It is reaped by its pidfd and may outlive this process: Popen shall neither wait nor warn.
         child.returncode = 0
-        record = records.Record(child.pid, birth_of(child.pid) or "", ports)
+        birth = birth_of(child.pid) or ""
+        record = msgspec.structs.replace(self.record(), pid=child.pid, birth=birth)
         with child.stdin:
             records.write(self._file, record)
             child.stdin.write(b"go\n")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from picloud_driver.stack.faults import StackFault
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 HOST: Final = "127.0.0.1"
 _PORTS: Final = range(10_000, 20_000)
 """Below those that the system gives to clients, and below Nomad's dynamic ones."""
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports at which nobody listens, neither by TCP nor by UDP.
+def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
+    """Ports at which nobody listens, neither by TCP nor by UDP, and that are not taken either.
 
     Raises:
         StackFault: When there are not so many.
@@ -23,7 +26,7 @@ def free_ports(count: int) -> list[int]:
     for port in random.sample(_PORTS, len(_PORTS)):
         if len(chosen) == count:
             break
-        if is_free(port):
+        if port not in taken and is_free(port):
             chosen.append(port)
     if len(chosen) < count:
         raise StackFault(f"No {count} ports of {_PORTS.start}-{_PORTS.stop - 1} are free.")

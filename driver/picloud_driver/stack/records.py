@@ -23,12 +23,14 @@ _T = TypeVar("_T")
 class Record(msgspec.Struct, frozen=True):
     """A server's process and ports; `birth` tells it from a later process of its pid.
 
-    Pid 0 is none: the ports are kept for the next start.
+    Pid 0 is none: the ports are kept for the next start. They are `settled` once it was ready on
+    them; until then, it may lose them to whoever took one at the same moment.
     """
 
     pid: int = 0
     birth: str = ""
     ports: dict[str, int] = {}
+    settled: bool = False
 
     def process(self) -> Process | None:
         """The process, if it still runs."""

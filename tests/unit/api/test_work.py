@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.usecases.leasing import Leasing
+from picloud_api.usecases.work import Work
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, SlotRefused
 from picloud_model.job import Cause, State
@@ -13,6 +15,10 @@ from picloud_model.job import Cause, State
 from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_driver.state import Operation
+
     from tests.unit.api.world import World
 
 
@@ -330,3 +336,54 @@ async def test_after_a_restart_everything_queued_is_leased_once(world: World) ->
 
     assert sorted(seen) == list(jids)[1:]
     assert set(await world.statuses(jids)) == {"done"}
+
+
+async def test_one_request_fits_one_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many small batches wait, what a slot reports and leases at once fits the store."""
+    state = world.server.ports.state
+    largest = [0]
+    commit = state.commit
+
+    async def measured(operations: Sequence[Operation]) -> dict[str, int]:
+        largest[0] = max(largest[0], len(operations))
+        return await commit(operations)
+
+    monkeypatch.setattr(state, "commit", measured)
+    monkeypatch.setattr(type(state), "max_operations", 64)
+    slot = await world.slot()
+    await world.submit(1)
+    warm = (await world.work(slot)).leases[0]
+    await world.work(slot, reports=[ended(warm)], lease=False)
+    work = Work(world.server.context, Leasing(world.server.context))
+    jids = [await world.submit(1) for _ in range(100)]
+
+    answer = await work.work(slot, wire.WorkRequest())
+    while answer.leases:
+        reports = [ended(lease) for lease in answer.leases]
+        answer = await work.work(slot, wire.WorkRequest(reports=reports))
+
+    assert {status for each in jids for status in await world.statuses(each)} == {"done"}
+    assert largest[0] < 64
+
+
+async def test_slots_that_die_at_once_are_not_started_without_end(world: World) -> None:
+    """When slots are lost shortly after their start, bursts come ever more slowly, up to 2 s."""
+    placement = world.server.reconcile._placement
+    slot = await world.slot()
+    await world.submit(10)
+    await asyncio.sleep(0.01)
+    world.scheduler.bursts.clear()
+    world.server.context.sessions.give_up(slot.pool)
+
+    placement.hold_back(slot.slot)
+    await world.lose(slot)
+    placement.consider(slot.pool)
+    await asyncio.sleep(0.01)
+    assert world.scheduler.bursts == []
+
+    world.now += 2
+    placement.consider(slot.pool)
+    await asyncio.sleep(0.01)
+    assert world.scheduler.bursts

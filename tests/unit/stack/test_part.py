@@ -165,7 +165,7 @@ def test_a_port_that_is_taken_meanwhile_is_told(kitchen: Kitchen) -> None:
     """It is not given up for another one, as others may know it."""
     (port,) = free_ports(1)
     path = kitchen.root / "data" / "stack" / "teapot.json"
-    records.write(path, records.Record(ports={"http": port}))
+    records.write(path, records.Record(ports={"http": port}, settled=True))
 
     with (
         socket.create_server(("127.0.0.1", port)),
@@ -256,3 +256,26 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     waiting.join()
 
     assert order == ["first", "second"]
+
+
+def test_ports_that_others_have_are_left_to_them(kitchen: Kitchen) -> None:
+    """Servers that do not listen yet have theirs already."""
+    all_but_one = set(range(10_000, 20_000)) - {(lucky := free_ports(1)[0])}
+
+    kitchen.teapot.reserve(all_but_one)
+
+    assert kitchen.teapot.record().ports == {"http": lucky}
+
+
+def test_ports_are_for_good_once_it_was_ready(kitchen: Kitchen) -> None:
+    """Until then another takes their place when somebody was faster, afterwards never."""
+    kitchen.teapot.reserve()
+    (first,) = kitchen.teapot.record().ports.values()
+    kitchen.teapot.reserve({first})
+    (second,) = kitchen.teapot.record().ports.values()
+
+    kitchen.teapot.keep()
+    kitchen.teapot.reserve({second})
+
+    assert first != second
+    assert kitchen.teapot.record().ports == {"http": second}
