@@ -20,6 +20,7 @@ SHORT_LIFE_S: Final = 10.0
 """A slot that is lost so soon after its start may be in trouble that every slot would meet."""
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
+PATIENCE_S: Final = 1.0
 STARTING_S: Final = 30.0
 """How long a slot may take to register before it no longer counts as coming."""
 
@@ -86,6 +87,15 @@ class Placement:
         idle = self._sessions.idle(pool)
         jobs = self._queue.jobs(pool, capacity)
         return min(capacity - live - coming, jobs - idle - coming)
+
+    def make_room(self) -> None:
+        """Where slots were asked for and none has come for a second, idle ones of others end."""
+        now = self._clock()
+        for pool in self._queue.pools():
+            expected = self._sessions.coming(pool, now)
+            long_since = self._sessions.coming(pool, now + STARTING_S - PATIENCE_S)
+            if expected > long_since and self._sessions.count(pool) == 0:
+                self._sessions.dismiss_others(pool)
 
     def consider_all(self) -> None:
         """Look at every pool with jobs queued."""

@@ -157,6 +157,7 @@ class Reconcile:
         for session in self._sessions.all():
             if now - session.seen_at > SLOT_TTL_S and session.waiting is None:
                 await self._expire(session.number, now)
+        self._placement.make_room()
         self._placement.consider_all()
 
     def _excuse_all(self, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
     from picloud_api.store.records import Slot
 
+EXPECTED: Final = 1000
+"""Most slots of a pool that are remembered as asked for."""
+
 
 class Session:
     """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill."""
 
-    __slots__ = ("kills", "loaded_at", "news", "seen_at", "slot", "waiting")
+    __slots__ = ("dismissed", "kills", "loaded_at", "news", "seen_at", "slot", "waiting")
 
     def __init__(self, slot: Slot, now: float) -> None:
         self.slot = slot
@@ -26,6 +29,8 @@ class Session:
         self.loaded_at = now
         self.waiting: asyncio.Future[None] | None = None
         self.news = asyncio.Event()
+        self.dismissed = False
+        """Whether it is to end as soon as it has nothing to do: others need its room."""
         self.kills: set[tuple[str, int, int]] = set()
 
     @property
@@ -71,13 +76,12 @@ class Sessions:
 
     def expect(self, pool: Pool, slots: int, until: float) -> None:
         """Some slots of a pool were asked for and should be here by a time."""
-        self._coming.setdefault(pool, []).extend([until] * slots)
+        before = self._coming.get(pool, [])[-EXPECTED:]
+        self._coming[pool] = [*before, *[until] * slots]
 
     def coming(self, pool: Pool, now: float) -> int:
         """How many slots of a pool are still expected."""
-        left = [until for until in self._coming.get(pool, []) if until > now]
-        self._coming[pool] = left
-        return len(left)
+        return sum(1 for until in self._coming.get(pool, []) if until > now)
 
     def give_up(self, pool: Pool) -> None:
         """No slot of a pool is expected any longer: it could not be started."""
@@ -103,6 +107,13 @@ class Sessions:
     def count(self, pool: Pool) -> int:
         """How many slots of a pool are live."""
         return sum(1 for session in self._slots.values() if session.pool == pool)
+
+    def dismiss_others(self, pool: Pool) -> None:
+        """Let slots of other pools that wait for work end, so that there is room for this one."""
+        for other, waiting in self._idle.items():
+            for session in list(waiting) if other != pool else ():
+                session.dismissed = True
+                session.wake()
 
     def idle(self, pool: Pool) -> int:
         """How many slots of a pool wait for work."""

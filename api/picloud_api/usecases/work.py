@@ -63,7 +63,8 @@ class Work:
         crashpoint("work.committed")
         if leases and self._queue.jobs(session.pool, 1):
             self._sessions.wake(session.pool, 1)
-        return WorkAnswer(leases=leases, kills=self._kills(session))
+        dismissed = session.dismissed and not leases
+        return WorkAnswer(leases=leases, kills=self._kills(session), exit=dismissed)
 
     async def _report_and_lease(
         self, session: Session, request: WorkRequest, reports: list[Report]
@@ -86,13 +87,12 @@ class Work:
 
     async def _wait(self, session: Session, request: WorkRequest) -> list[Lease]:
         deadline = self._clock() + request.wait_s
-        while (left := deadline - self._clock()) > 0 and not session.kills:
-            if self._sessions.closed:
-                break
+        while not session.kills and not session.dismissed and not self._sessions.closed:
             # Waiting begins before the look, so that no job can come unseen between the two.
             with self._sessions.waiting(session) as waiting:
                 leases = await self._commits.run(lambda draft: self._leasing.plan(draft, session))
-                if leases:
+                left = deadline - self._clock()
+                if leases or left <= 0:
                     return leases
                 await self._sessions.wait(waiting, left)
             if self._sessions.get(session.number) is not session:

@@ -40,7 +40,10 @@ async def post(
     return result.status_code, wire.decode(result.content, wire.Problem, media)
 
 
-@pytest.mark.parametrize("kind", every_error().values(), ids=lambda kind: kind.__name__)
+OURS = [kind for kind in every_error().values() if kind.__module__ == PiCloudError.__module__]
+
+
+@pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_of_its_own_choice(kind: type[PiCloudError]) -> None:
     """The table names each class of the tree: no status is inherited by accident."""
     assert kind in errors.STATUS

@@ -387,3 +387,20 @@ async def test_slots_that_die_at_once_are_not_started_without_end(world: World) 
     placement.consider(slot.pool)
     await asyncio.sleep(0.01)
     assert world.scheduler.bursts
+
+
+async def test_idle_slots_make_room_for_another_pool(world: World) -> None:
+    """Where no slot comes for jobs of another core type, a slot that waits for work is let go."""
+    slot = await world.slot()
+    waiting = asyncio.create_task(world.work(slot, wait_s=10.0))
+    await asyncio.sleep(0)
+    await world.submit(1, core_type="m1")
+    await asyncio.sleep(0.01)
+    world.server.reconcile._placement.make_room()
+    assert not waiting.done()
+
+    world.now += 2
+    world.server.reconcile._placement.make_room()
+
+    async with asyncio.timeout(1):
+        assert (await waiting).exit
