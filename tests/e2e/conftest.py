@@ -60,10 +60,17 @@ def begin(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Stack]]:
     """Starts stacks of a test's own, with `Options`; they end with the test."""
+    yield from starter(STACKS[request.param], tmp_path_factory)
+
+
+def starter(
+    kind: type[EmbeddedStack], folders: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
+    """What starts stacks of one kind; they end when it is closed."""
     begun: list[Stack] = []
 
     def start(**chosen: Any) -> Stack:
-        begun.append(STACKS[request.param](tmp_path_factory.mktemp("stack")))
+        begun.append(kind(folders.mktemp("stack")))
         begun[-1].start(Options(**chosen))
         return begun[-1]
 

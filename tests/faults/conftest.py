@@ -1,5 +1,42 @@
-"""What the fault tests share: the stacks of the end-to-end tests."""
+"""What the fault tests share: stacks of a test's own.
 
-from tests.e2e.conftest import begin
+Faults of the API and of slots are the same on every stack, so most tests take the quickest one.
+"""
 
-__all__ = ["begin"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import STACKS, starter
+from tests.e2e.stack_hashicorp import HashiCorpStack
+from tests.e2e.stacks import EmbeddedStack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.stacks import Stack
+
+
+@pytest.fixture
+def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+    """Starts embedded stacks, with `Options`; they end with the test."""
+    yield from starter(EmbeddedStack, tmp_path_factory)
+
+
+@pytest.fixture(params=STACKS)
+def begin_each(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
+    """The same for every kind of stack in turn."""
+    yield from starter(STACKS[request.param], tmp_path_factory)
+
+
+@pytest.fixture
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HashiCorpStack]:
+    """A HashiCorp stack of the test's own."""
+    for start in starter(HashiCorpStack, tmp_path_factory):
+        stack = start()
+        assert isinstance(stack, HashiCorpStack)
+        yield stack

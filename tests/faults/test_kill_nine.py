@@ -21,11 +21,11 @@ SEED = 20_131_120
 """Decides which slots the random kills meet; when they do it is left to the machine."""
 
 
-def test_everything_is_killed_in_the_middle_of_a_map(begin: Callable[..., Stack]) -> None:
+def test_everything_is_killed_in_the_middle_of_a_map(begin_each: Callable[..., Stack]) -> None:
     """When `call` or `map` has returned jids, their jobs survive the death of all processes at
     once, three times: each of 10,000 jobs ends with one result, the right one.
     """
-    stack = begin()
+    stack = begin_each()
     ledger = Ledger(stack)
     ledger.submit(10_000, 0.0005)
 
@@ -40,11 +40,11 @@ def test_everything_is_killed_in_the_middle_of_a_map(begin: Callable[..., Stack]
     assert found.executions_total <= 10_000 + 3 * 2 * 400
 
 
-def test_the_api_is_killed_and_the_slots_go_on(begin: Callable[..., Stack]) -> None:
+def test_the_api_is_killed_and_the_slots_go_on(begin_each: Callable[..., Stack]) -> None:
     """Slots outlive the API: they finish what they hold, tell the API when it is there again, and
     nothing is executed twice.
     """
-    stack = begin()
+    stack = begin_each()
     ledger = Ledger(stack)
     ledger.submit(5000, 0.001)
     until(lambda: len(stack.slots()) == 2, "both slots are there")

@@ -110,12 +110,25 @@ class Part(ABC, Generic[Way]):
         return records.read(self._file, records.Record, advice) or records.Record()
 
     def reserve(self, taken: Collection[int] = ()) -> None:
-        """Choose its ports beside those taken, unless it has some that it can keep."""
+        """Choose its ports beside those taken, unless it has some that it can keep.
+
+        No process may be started meanwhile: it would hold, for a moment, the ports that are looked
+        at.
+
+        Raises:
+            StackFault: When another program has one that it was ready on before.
+        """
         record = self.record()
-        ports = record.ports
-        if ports.keys() == set(self.port_names):
-            usable = all(port not in taken and is_free(port) for port in ports.values())
-            if usable or record.settled or record.lives():
+        if record.lives():
+            return
+        if record.ports.keys() == set(self.port_names):
+            lost = [port for port in record.ports.values() if port in taken or not is_free(port)]
+            if lost and record.settled:
+                raise StackFault(
+                    f"Port {lost[0]}, which {self.name} has here, is taken by another program; end "
+                    "that, or use another data directory."
+                )
+            if not lost:
                 return
         chosen = free_ports(len(self.port_names), taken)
         ports = dict(zip(self.port_names, chosen, strict=True))
@@ -128,20 +141,13 @@ class Part(ABC, Generic[Way]):
             records.write(self._file, msgspec.structs.replace(record, settled=True))
 
     def start(self, environment: Mapping[str, str]) -> records.Record:
-        """Start it on the ports it had before; the answer is its record.
+        """Start it on the ports that were reserved; the answer is its record.
 
         Raises:
-            StackFault: When its program is missing or a port is taken.
+            StackFault: When its program is missing.
         """
         program = find(self.program, environment)
-        self.reserve()
         ports = self.record().ports
-        for port in ports.values():
-            if not is_free(port):
-                raise StackFault(
-                    f"Port {port}, which {self.name} has here, is taken by another program; end "
-                    "that, or use another data directory."
-                )
         with records.told(self.directory):
             disk.private_directory(self.directory)
             launch = self.launch(ports)

@@ -76,9 +76,14 @@ class Kitchen:
 
     def begin(self) -> records.Record:
         """Start it and wait until it listens."""
-        record = self.teapot.start(self.environment)
+        record = self.start()
         self.settle(record)
         return record
+
+    def start(self) -> records.Record:
+        """Start it."""
+        self.teapot.reserve()
+        return self.teapot.start(self.environment)
 
     def settle(self, record: records.Record, patience_s: float = 20.0) -> None:
         """Wait until it listens."""
@@ -142,7 +147,7 @@ def test_nothing_runs_that_is_not_recorded(kitchen: Kitchen) -> None:
     (kitchen.root / "data" / "stack" / "teapot.json").mkdir(parents=True)
 
     with pytest.raises(StackFault):
-        kitchen.teapot.start(kitchen.environment)
+        kitchen.start()
 
     assert not ran.exists()
 
@@ -151,7 +156,7 @@ def test_its_environment_is_its_own(kitchen: Kitchen) -> None:
     """Nothing of ours reaches it, but what it is to have."""
     kitchen.install("#!/bin/sh\nenv; exec sleep 60")
 
-    record = kitchen.teapot.start(kitchen.environment)
+    record = kitchen.start()
 
     deadline = time.monotonic() + 10
     while "SPOUT=short" not in kitchen.teapot.tail():
@@ -171,7 +176,7 @@ def test_a_port_that_is_taken_meanwhile_is_told(kitchen: Kitchen) -> None:
         socket.create_server(("127.0.0.1", port)),
         pytest.raises(StackFault, match=f"Port {port}, which teapot has here, is taken"),
     ):
-        kitchen.teapot.start(kitchen.environment)
+        kitchen.start()
 
 
 def test_a_server_that_ends_at_once_is_told_with_its_last_words(kitchen: Kitchen) -> None:
@@ -179,7 +184,7 @@ def test_a_server_that_ends_at_once_is_told_with_its_last_words(kitchen: Kitchen
     kitchen.install("#!/bin/sh\necho 'the handle is broken'; sleep 0.1; exit 3")
 
     with pytest.raises(StackFault, match=r"teapot ended at once, with exit status 3") as told:
-        kitchen.settle(kitchen.teapot.start(kitchen.environment))
+        kitchen.settle(kitchen.start())
 
     assert told.value.tail == "the handle is broken"
 
@@ -187,7 +192,7 @@ def test_a_server_that_ends_at_once_is_told_with_its_last_words(kitchen: Kitchen
 def test_a_server_that_is_not_ready_in_time_is_told_with_the_reason(kitchen: Kitchen) -> None:
     """And with the end of its log."""
     kitchen.install("#!/bin/sh\necho 'heating up'; exec sleep 60")
-    record = kitchen.teapot.start(kitchen.environment)
+    record = kitchen.start()
 
     with pytest.raises(StackFault, match=r"teapot was not ready within .* refused") as told:
         kitchen.settle(record, patience_s=0.3)
@@ -198,7 +203,7 @@ def test_a_server_that_is_not_ready_in_time_is_told_with_the_reason(kitchen: Kit
 def test_nobody_waits_when_another_server_has_failed(kitchen: Kitchen) -> None:
     """One that fails ends the patience with all."""
     kitchen.install("#!/bin/sh\nexec sleep 60")
-    record = kitchen.teapot.start(kitchen.environment)
+    record = kitchen.start()
     process = record.process()
     assert process is not None
     given_up = threading.Event()
@@ -215,7 +220,7 @@ def test_a_server_that_does_not_listen_to_reason_is_killed(
     """With whatever it has started."""
     monkeypatch.setattr("picloud_driver.stack.wait.TERM_S", 0.2)
     kitchen.install("#!/bin/sh\ntrap '' TERM\nsleep 600 & echo $!\nwhile :; do wait; done\n")
-    record = kitchen.teapot.start(kitchen.environment)
+    record = kitchen.start()
     process = record.process()
     assert process is not None
     deadline = time.monotonic() + 10
@@ -275,7 +280,8 @@ def test_ports_are_for_good_once_it_was_ready(kitchen: Kitchen) -> None:
     (second,) = kitchen.teapot.record().ports.values()
 
     kitchen.teapot.keep()
-    kitchen.teapot.reserve({second})
+    with pytest.raises(StackFault, match=f"Port {second}, which teapot has here, is taken"):
+        kitchen.teapot.reserve({second})
 
     assert first != second
     assert kitchen.teapot.record().ports == {"http": second}
