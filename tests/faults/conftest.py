@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import STACKS, starter
-from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
 if TYPE_CHECKING:
@@ -31,12 +30,3 @@ def begin_each(
 ) -> Iterator[Callable[..., Stack]]:
     """The same for every kind of stack in turn."""
     yield from starter(STACKS[request.param], tmp_path_factory)
-
-
-@pytest.fixture
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HashiCorpStack]:
-    """A HashiCorp stack of the test's own."""
-    for start in starter(HashiCorpStack, tmp_path_factory):
-        stack = start()
-        assert isinstance(stack, HashiCorpStack)
-        yield stack
