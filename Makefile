@@ -16,7 +16,7 @@ demo-embedded: $(VENV)/.users
 	@$(BIN)/python examples/wordstats.py --simulate
 
 # Real Consul, Vault, versitygw and Nomad, in a directory that is removed however this ends.
-demo-hashicorp: servers
+demo-hashicorp: $(VENV)/.developers servers
 	@home=$$(mktemp -d); export PICLOUD_CONFIG_DIR="$$home/config"; \
 	trap '$(BIN)/picloud down --data "$$home/data"; rm -rf "$$home"' EXIT; trap 'exit 130' INT TERM; \
 	$(BIN)/picloud up --stack hashicorp --detach --port 0 --data "$$home/data" && echo && \
