@@ -54,11 +54,13 @@ class Leasing:
         leases: list[Lease] = []
         budget = LEASE_S
         for queued in self._queue.batches(session.pool):
+            header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
+            # Before anything is leased: what is leased and then left out would be lost.
+            if header and leases and header.function.digest != leases[0].function.digest:
+                break
             lease = await self._from_batch(draft, queued, session, budget)
             if lease is None:
                 continue
-            if leases and lease.function.digest != leases[0].function.digest:
-                break
             leases.append(lease)
             cost = self._pace.seconds(lease.function.digest)
             budget -= (LEASE_S if cost is None else cost) * len(lease.jobs)

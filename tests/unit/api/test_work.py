@@ -404,3 +404,18 @@ async def test_idle_slots_make_room_for_another_pool(world: World) -> None:
 
     async with asyncio.timeout(1):
         assert (await waiting).exit
+
+
+async def test_nothing_is_leased_that_the_slot_does_not_hear_of(world: World) -> None:
+    """Small batches of several functions: whatever a plan leases is in the answer."""
+    slot = await world.slot()
+    for function in ("f", "g"):
+        await world.submit(1, function=function)
+        warm = (await world.work(slot)).leases
+        await world.work(slot, reports=[ended(lease) for lease in warm], lease=False)
+    made = [await world.submit(1, function=name) for name in ("f", "f", "g", "f", "g", "g")]
+
+    while leases := (await world.work(slot)).leases:
+        await world.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+
+    assert [await world.statuses(jids) for jids in made] == [["done"]] * 6
