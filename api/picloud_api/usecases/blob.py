@@ -72,6 +72,9 @@ class Blobs:
         """
         name = _name(account, digest)
         if (url := await self._port.presign_get(name)) is not None:
+            # A blob store answers in words of its own: what is not there is said here.
+            if await self._port.missing([name]):
+                raise BlobMissing(digests=(digest,))
             return url
         return await self._read(name)
 
