@@ -75,11 +75,6 @@ class Draft:
         self._writes[key] = value
         self._expects.setdefault(key, 0)
 
-    def overwrite(self, key: str, value: Any) -> None:
-        """Write a key whatever it held."""
-        self._writes[key] = value
-        self._expects[key] = ANY
-
     def delete(self, key: str) -> None:
         """Remove what was read before with `get`."""
         self._writes[key] = _GONE

@@ -55,10 +55,12 @@ class Leasing:
         budget = LEASE_S
         for queued in self._queue.batches(session.pool):
             header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
+            if header is None:
+                continue
             # Before anything is leased: what is leased and then left out would be lost.
-            if header and leases and header.function.digest != leases[0].function.digest:
+            if leases and header.function.digest != leases[0].function.digest:
                 break
-            lease = await self._from_batch(draft, queued, session, budget)
+            lease = await self._from_batch(draft, (queued, header), session, budget)
             if lease is None:
                 continue
             leases.append(lease)
@@ -69,11 +71,9 @@ class Leasing:
         return leases
 
     async def _from_batch(
-        self, draft: Draft, queued: Queued, session: Session, budget: float
+        self, draft: Draft, batch: tuple[Queued, Header], session: Session, budget: float
     ) -> Lease | None:
-        header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
-        if header is None:
-            return None
+        queued, header = batch
         for number in sorted(queued.pages):
             name = layout.page(layout.Place(queued.account, queued.batch, number))
             page: Page | None = await draft.get(name)
@@ -81,7 +81,7 @@ class Leasing:
             draft.after(partial(self._settle, queued, number))
             if page is not None and has_free(page):
                 wanted = self._wanted(header, queued, page, budget)
-                return await self._from_page(draft, (queued, number), session, wanted)
+                return await self._from_page(draft, (queued, header, number), session, wanted)
         return None
 
     def _settle(self, queued: Queued, number: int) -> None:
@@ -93,11 +93,10 @@ class Leasing:
             self._queue.drop(queued.batch)
 
     async def _from_page(
-        self, draft: Draft, where: tuple[Queued, int], session: Session, wanted: int
+        self, draft: Draft, where: tuple[Queued, Header, int], session: Session, wanted: int
     ) -> Lease:
         """Lease up to `wanted` jobs of one page of a batch."""
-        queued, number = where
-        header: Header = await draft.get(layout.header(queued.account, queued.batch))
+        queued, header, number = where
         page = await draft.edit(layout.page(layout.Place(queued.account, queued.batch, number)))
         if page is None:
             raise ServerFault

@@ -104,8 +104,3 @@ class Queue:
     def pools(self) -> list[Pool]:
         """The pools that have batches queued."""
         return [pool for pool in self._pools if self.jobs(pool, 1)]
-
-    def clear(self) -> None:
-        """Forget everything, before reading it anew."""
-        self._pools.clear()
-        self._known.clear()
