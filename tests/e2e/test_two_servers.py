@@ -106,6 +106,56 @@ async def test_a_join_at_the_other_ends(pair: tuple[Shared, Shared]) -> None:
         assert (await waiting)[jids[0]].payload == lease.jobs[0].arguments
 
 
+async def test_a_report_to_the_other_counts_at_once(pair: tuple[Shared, Shared]) -> None:
+    """A slot may report to a process that has not heard yet that the job was leased to it."""
+    one, two = pair
+    for _ in range(20):
+        jids = await one.submit(1)
+        assert await two.statuses(jids) == ["queued"]
+        slot = await one.slot()
+        lease = (await one.work(slot, wait_s=SOON_S)).leases[0]
+
+        await two.work(slot, reports=[ended(lease)], lease=False)
+
+        assert await two.statuses(jids) == ["done"]
+
+
+async def test_a_heartbeat_to_the_other_is_believed(pair: tuple[Shared, Shared]) -> None:
+    """A slot is not told that it lost a job by a process that has not heard of its lease yet."""
+    one, two = pair
+    slot = await one.slot()
+    for _ in range(20):
+        jids = await one.submit(1)
+        assert await two.statuses(jids) == ["queued"]
+        lease = (await one.work(slot, wait_s=SOON_S)).leases[0]
+        named = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+
+        answer = await two.server.work.heartbeat(
+            slot, wire.HeartbeatRequest(running=[named], wait_s=0)
+        )
+
+        assert answer.lost == []
+        assert await one.statuses(jids) == ["processing"]
+        await one.work(slot, reports=[ended(lease)], lease=False)
+
+
+async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared]) -> None:
+    """A process that has not heard that a slot was buried may lease to it: a full look at the
+    state finds the job and queues it again.
+    """
+    one, two = pair
+    slot = await one.slot()
+    await two.server.slots.bury(slot.number, lost=True)
+    jids = await one.submit(1)
+    assert (await one.work(slot, wait_s=SOON_S)).leases
+    assert await two.statuses(jids) == ["queued"]
+
+    await two.server.slots.reclaim(set())
+
+    other = await two.slot()
+    assert (await two.work(other, wait_s=SOON_S)).leases[0].first == jids[0]
+
+
 async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared]) -> None:
     """A kill asked of one process ends the heartbeat that waits at the other."""
     one, two = pair

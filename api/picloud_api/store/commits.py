@@ -102,9 +102,8 @@ class Commits:
                 self._waiting[:0] = group[half:]
                 group = group[:half]
             except Conflict as conflict:
-                self.view.forget(conflict.keys)
                 # One key is named at least, but more may be taken that were to be created.
-                await self.view.load([*conflict.keys, *draft.created()])
+                await self.view.reload([*conflict.keys, *draft.created()])
                 conflicts += 1
                 if conflicts == MAX_CONFLICTS:
                     _fail(group, Unavailable("The state store is too busy; try again."))

@@ -47,6 +47,15 @@ class Draft:
         self._expects[key] = cell.version if cell else 0
         return cell.value if cell else None
 
+    async def fresh(self, key: str) -> Any:
+        """The same, read again if another process may have written it meanwhile.
+
+        For whoever decides to do nothing: only what is written is checked by the commit.
+        """
+        if self._pending(key) is None:
+            await self._view.fresh(key)
+        return await self.get(key)
+
     def peek(self, key: str) -> Any:
         """The value a key will have if that is known, else None, as for a key that is not there.
 

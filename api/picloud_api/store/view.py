@@ -14,7 +14,7 @@ from picloud_model.page import Page
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from picloud_driver.state import StatePort
 
@@ -78,15 +78,25 @@ class View:
 
     async def fresh(self, key: str) -> Any:
         """The value under a key, read again if another process may have written it."""
-        if self.state.shared:
-            self.forget([key])
+        known = self._cells.get(key)
+        # What was sealed never changes.
+        if self.state.shared and (known is None or known.version != SEALED):
+            await self.reload([key])
         return await self.get(key)
 
-    async def load(self, keys: Iterable[str]) -> None:
-        """Read several keys at once, those not known."""
-        lacking = [key for key in keys if key not in self._cells]
-        for key, entry in (await self.state.get(lacking)).items() if lacking else ():
-            self.install(key, layout.decode(key, entry.value), entry.version)
+    async def reload(self, keys: Sequence[str]) -> None:
+        """Read keys again, known or not.
+
+        What is known stays until the answer is here, and what was committed here meanwhile is newer
+        than the answer: an old value in between would be taken for the truth.
+        """
+        before = [self._cells.get(key) for key in keys]
+        entries = await self.state.get(keys)
+        for key, known in zip(keys, before, strict=True):
+            if self._cells.get(key) is known:
+                self.forget([key])
+            if key in entries:
+                self.install(key, layout.decode(key, entries[key].value), entries[key].version)
 
     async def scan(self, prefix: str) -> dict[str, Any]:
         """Every value under a prefix, read afresh."""
@@ -101,9 +111,16 @@ class View:
         return found
 
     def install(self, key: str, value: Any, version: int) -> Cell:
-        """Take note of a value read or committed."""
+        """Take note of a value read or committed, unless a newer one is known; answers the newest.
+
+        Answers arrive in another order than they were given in: a read that was under way during a
+        commit brings what was there before it.
+        """
+        before = self._cells.get(key)
+        if before is not None and before.version > version:
+            return before
+        self._cells.pop(key, None)
         cell = Cell(value, version, _weight(value))
-        before = self._cells.pop(key, None)
         self._cells[key] = cell
         self._room += (before.weight if before else 0) - cell.weight
         while self._room < 0 and len(self._cells) > 1:

@@ -14,7 +14,7 @@ from picloud_model.wire import Held, Lease, LeasedJob
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from picloud_model.wire import PackPart
 
@@ -229,6 +229,11 @@ def held(page: Page, slot: int) -> list[int]:
     ]
 
 
+def owners(page: Page) -> set[int]:
+    """The slots that answer for jobs of a page."""
+    return {slot for slot, state in zip(page.slot, page.state, strict=True) if state in UNDER_LEASE}
+
+
 def give_back(page: Page, index: int) -> None:
     """A job its slot had not begun goes back into the queue, uncharged.
 
@@ -264,6 +269,21 @@ def belongs(page: Page, index: int, attempt: int, slot: int) -> bool:
         and page.slot[index] == slot
         and page.state[index] in UNDER_LEASE
     )
+
+
+async def believed(
+    draft: Draft, place: layout.Place, jobs: Iterable[tuple[int, int]], slot: int
+) -> Page | None:
+    """The page in which a slot says that it holds jobs, given by (index, attempt).
+
+    Where it does not seem to, the page is read again: the lease may be of another process.
+    """
+    name = layout.page(place)
+    page: Page | None = await draft.get(name)
+    if page is not None and all(belongs(page, *job, slot) for job in jobs):
+        return page
+    found: Page | None = await draft.fresh(name)
+    return found
 
 
 def as_held(batch: str, number: int, page: Page, index: int) -> Held:

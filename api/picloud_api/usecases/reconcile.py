@@ -175,7 +175,8 @@ class Reconcile:
     async def _resync(self) -> None:
         present = {presence.place for presence in await self._scheduler.presences()}
         now = self._clock()
-        for slot in (await self._commits.view.scan("slots/")).values():
+        slots = (await self._commits.view.scan("slots/")).values()
+        for slot in slots:
             if slot.place not in present:
                 await self._slots.bury(slot.number, lost=True, detail="its place is gone")
             elif (
@@ -183,6 +184,7 @@ class Reconcile:
                 and self._sessions.get(slot.number) is None
             ):
                 await self._slots.bury(slot.number, lost=True, detail="silent for 20 s")
+        await self._slots.reclaim({slot.number for slot in slots})
         await self.recover()
         self._watchers.wake_all()
         await asyncio.sleep(RESYNC_S)

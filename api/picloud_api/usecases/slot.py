@@ -15,11 +15,13 @@ from picloud_model.wire import SlotGranted
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Header, Signal, Slot
 from picloud_api.usecases.finishing import Ending, failure, finish, killed
-from picloud_api.usecases.leasing import belongs, lose
+from picloud_api.usecases.leasing import belongs, lose, owners
 from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.work import leases_of, requeue
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from picloud_driver.scheduler import SchedulerPort
 
     from picloud_api.store.draft import Draft
@@ -134,6 +136,26 @@ class Slots:
 
         await self._commits.run(plan)
         return slot
+
+    async def reclaim(self, living: Collection[int]) -> None:
+        """Return leases of slots of which nothing is known any more: no job stays in limbo.
+
+        A process that had not heard yet of a slot's end may have leased to it after its burial.
+
+        Args:
+            living: Numbers of slots that are known to be there.
+        """
+        view = self._commits.view
+        gone: set[tuple[str, int]] = set()
+        for name, ready in (await view.scan("ready/")).items():
+            _, account, batch = name.split("/")
+            for number in range(-(-ready.count // PAGE_JOBS)):
+                page = await view.get(layout.page(layout.Place(account, batch, number)))
+                if page is not None and page.leased:
+                    gone.update((account, slot) for slot in owners(page) if slot not in living)
+        for account, slot in gone:
+            if await view.fresh(layout.slot(slot)) is None:
+                await self._return_leases(account, slot, "nothing is known of it any more")
 
     async def _return_leases(self, account: str, number: int, detail: str) -> None:
         pages: dict[layout.Place, list[tuple[int, int]]] = {}

@@ -15,7 +15,7 @@ from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.finishing import Ending, finish, killed
-from picloud_api.usecases.leasing import belongs, give_back, held, most_batches
+from picloud_api.usecases.leasing import believed, belongs, give_back, held, most_batches
 from picloud_api.usecases.waiting import wait_for_event
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ class Work:
             self._learn(header.function.digest, report.ended)
             for number, ended in _by_page(report.ended).items():
                 place = layout.Place(account, report.batch, number)
-                page = await draft.get(layout.page(place))
+                named = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
+                page = await believed(draft, place, named, session.number)
                 if page is None:
                     continue
                 endings = [
@@ -131,11 +132,14 @@ class Work:
         account = session.pool.account
         for job in returned:
             number, index = divmod(job.index, PAGE_JOBS)
-            page = await draft.edit(layout.page(layout.Place(account, job.batch, number)))
-            if page is None or not belongs(page, index, job.attempt, session.number):
+            place = layout.Place(account, job.batch, number)
+            known = await believed(draft, place, [(index, job.attempt)], session.number)
+            if known is None or not belongs(known, index, job.attempt, session.number):
+                continue
+            page = await draft.edit(layout.page(place))
+            if page is None:
                 continue
             if page.flags[index] & Flag.KILL_REQUESTED:
-                place = layout.Place(account, job.batch, number)
                 await finish(draft, place, [killed(index, page.started[index], self._clock())])
                 continue
             give_back(page, index)
@@ -175,7 +179,10 @@ class Work:
         fresh, lost = [], []
         for job in (*request.running, *request.holding):
             number, index = divmod(job.index, PAGE_JOBS)
-            page = await view.get(layout.page(layout.Place(account, job.batch, number)))
+            name = layout.page(layout.Place(account, job.batch, number))
+            page = await view.get(name)
+            if page is None or not belongs(page, index, job.attempt, session.number):
+                page = await view.fresh(name)
             if page is None or not belongs(page, index, job.attempt, session.number):
                 lost.append(job)
             elif job in request.running and page.state[index] == State.LEASED:
@@ -199,17 +206,21 @@ class Work:
 
 async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int, int]]:
     """Every job an account's slot answers for: (batch, index, attempt). Looks at all live pages."""
+    pages = [
+        layout.Place(account, name.rpartition("/")[2], number)
+        for name, ready in (await view.scan(layout.ready(account))).items()
+        for number in range(-(-ready.count // PAGE_JOBS))
+    ]
+    if view.state.shared:
+        await view.reload([layout.page(place) for place in pages])
     found = []
-    for name in await view.scan(layout.ready(account)):
-        batch = name.rpartition("/")[2]
-        header: Header | None = await view.get(layout.header(account, batch))
-        for number in range(header.pages if header else 0):
-            page = await view.get(layout.page(layout.Place(account, batch, number)))
-            if page is not None and page.leased:
-                found += [
-                    (batch, number * PAGE_JOBS + index, page.attempt[index])
-                    for index in held(page, slot)
-                ]
+    for place in pages:
+        page = await view.get(layout.page(place))
+        if page is not None and page.leased:
+            found += [
+                (place.batch, place.page * PAGE_JOBS + index, page.attempt[index])
+                for index in held(page, slot)
+            ]
     return found
 
 

@@ -1,0 +1,88 @@
+"""The view: what a process believes the store holds, though answers overtake each other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from picloud_api.store import layout
+from picloud_api.store.view import View
+from picloud_driver.state import Put
+from picloud_driver.state.sqlite import SqliteState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from picloud_driver.state import Entry
+
+KEY = layout.next_jid("a1")
+
+
+class HeldUp(SqliteState):
+    """A store that others write to as well, whose answers can be held up on their way."""
+
+    shared: ClassVar[bool] = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.free = asyncio.Event()
+        self.free.set()
+        self.asked = asyncio.Event()
+
+    async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
+        found = await super().get(keys)
+        self.asked.set()
+        await self.free.wait()
+        return found
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[HeldUp]:
+    """A store with one number in it."""
+    made = HeldUp(tmp_path / "state.sqlite")
+    await made.commit([Put(KEY, layout.encode(1))])
+    yield made
+    await made.close()
+
+
+async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
+    """A read that was under way during a commit brings an older value: the newer one stays."""
+    view = View(state)
+    await view.get(KEY)
+    state.free.clear()
+    state.asked.clear()
+    reading = asyncio.create_task(view.fresh(KEY))
+    await state.asked.wait()
+
+    versions = await state.commit([Put(KEY, layout.encode(2))])
+    view.install(KEY, 2, versions[KEY])
+    state.free.set()
+
+    assert await reading == 2
+    assert view.peek(KEY) == 2
+
+
+async def test_what_is_known_stays_while_it_is_read_again(state: HeldUp) -> None:
+    """Nobody finds a hole in the view because somebody else reads."""
+    view = View(state)
+    await view.get(KEY)
+    state.free.clear()
+    state.asked.clear()
+    reading = asyncio.create_task(view.fresh(KEY))
+    await state.asked.wait()
+
+    assert view.peek(KEY) == 1
+    state.free.set()
+    await reading
+
+
+async def test_what_another_process_wrote_or_removed_is_seen(state: HeldUp) -> None:
+    """`fresh` answers what the store holds now."""
+    view, other = View(state), View(state)
+    await view.get(KEY)
+
+    await state.commit([Put(KEY, layout.encode(3))])
+    assert await view.fresh(KEY) == 3
+    assert await other.get(KEY) == 3
