@@ -32,6 +32,7 @@ from picloud_api.usecases.placement import Placement
 from picloud_api.usecases.reconcile import Reconcile
 from picloud_api.usecases.slot import Slots
 from picloud_api.usecases.submit import Submit
+from picloud_api.usecases.why import Why
 from picloud_api.usecases.work import Work
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Server(msgspec.Struct, frozen=True):
     blobs: Blobs
     slots: Slots
     work: Work
+    why: Why
     health: HealthCheck
     reconcile: Reconcile
     key: str
@@ -169,6 +171,7 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
         blobs=Blobs(ports.blobs),
         slots=slots,
         work=Work(context, Leasing(context)),
+        why=Why(context, ports.scheduler),
         health=HealthCheck(by_name, version("picloud")),
         reconcile=Reconcile(context, slots, placement, ports.scheduler),
         key=await first_key(accounts, ports.secrets),

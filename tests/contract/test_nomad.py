@@ -96,6 +96,18 @@ async def test_slots_wait_for_a_machine(
     assert (await nomad_site.slot((await places(nomad, "pc-1"))[0])).runs
 
 
+async def test_nomad_says_why_slots_wait(nomad: NomadScheduler) -> None:
+    """The hindrance of a pool whose slots have no place is what ran out on the machines."""
+    assert await nomad.hindrance(POOL) == ""
+    await nomad.start(Burst("pc-1", POOL, 1000))
+
+    told = await nomad.hindrance(POOL)
+    other = await nomad.hindrance(Pool("a0000002", "c1", 1))
+
+    assert told.startswith("Nomad has no room for a slot of 1 x c1 now: of 1 machines 1 without")
+    assert other == ""
+
+
 async def test_slots_without_a_place_are_stopped(nomad: NomadScheduler) -> None:
     """`stop` takes back the wish for slots that no machine has room for."""
     await nomad.start(Burst("pc-1", POOL, 1000))

@@ -171,6 +171,17 @@ async def test_an_unknown_core_type_is_refused(scheduler: SchedulerPort, core_ty
     assert await scheduler.presences() == []
 
 
+async def test_what_keeps_slots_from_starting(scheduler: SchedulerPort) -> None:
+    """`hindrance` is one sentence with what is offered for a core type that nobody offers, and ""
+    where slots can start.
+    """
+    assert await scheduler.hindrance(POOL) == ""
+    told = await scheduler.hindrance(Pool("a0000001", "c9", 1))
+
+    assert "c1" in told
+    assert told.endswith(".")
+
+
 @pytest.mark.parametrize(
     "name", ["", "../x", "a/b", "-x", "a b", "a\n", "é", "${node.id}", "x" * 129]
 )

@@ -93,6 +93,13 @@ async def test_files_are_the_servers_own(local_site: Local, local: LocalSchedule
     }
 
 
+async def test_a_full_machine_is_told(local: LocalScheduler) -> None:
+    """Where every slot is taken, that is what keeps others from starting."""
+    await local.start(Burst("pc-1", POOL, 2))
+
+    assert await local.hindrance(POOL) == "All 2 slots of this machine are taken."
+
+
 async def test_capacity_is_what_was_given(local: LocalScheduler) -> None:
     """The number of slots is a setting."""
     assert await local.capacity("c1") == 2

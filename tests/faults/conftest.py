@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import STACKS, starter
+from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
 if TYPE_CHECKING:
@@ -30,3 +31,10 @@ def begin_each(
 ) -> Iterator[Callable[..., Stack]]:
     """The same for every kind of stack in turn."""
     yield from starter(STACKS[request.param], tmp_path_factory)
+
+
+@pytest.fixture
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A HashiCorp stack of a test's own, whose servers can be killed one at a time."""
+    for start in starter(HashiCorpStack, tmp_path_factory):
+        yield start()

@@ -21,11 +21,11 @@ SEED = 20_131_120
 """Decides which slots the random kills meet; when they do it is left to the machine."""
 
 
-def test_everything_is_killed_in_the_middle_of_a_map(begin: Callable[..., Stack]) -> None:
+def test_everything_is_killed_in_the_middle_of_a_map(begin_each: Callable[..., Stack]) -> None:
     """When `call` or `map` has returned jids, their jobs survive the death of all processes at
     once, three times: each of 10,000 jobs ends with one result, the right one.
     """
-    stack = begin()
+    stack = begin_each()
     ledger = Ledger(stack)
     ledger.submit(10_000, 0.0005)
 

@@ -37,6 +37,8 @@ class Placement:
         self._clock = context.clock
         self._scheduler = scheduler
         self._pauses: dict[Pool, tuple[float, float]] = {}
+        self._asked: dict[str, tuple[Pool, float]] = {}
+        self._told: dict[Pool, str] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.leads = True
         """Whether this process holds the lock that decides who starts bursts."""
@@ -67,13 +69,45 @@ class Placement:
         try:
             capacity = await self._scheduler.capacity(pool.core_type)
             most = capacity // pool.cores or min(capacity, 1)
-            count = self._lacking(pool, most, await self._live(pool))
-            if count > 0:
-                self._sessions.expect(pool, count, self._clock() + STARTING_S)
-                await self._scheduler.start(Burst(_name(pool, first), pool, count))
+            present = await self._live(pool) + await self._pending(pool)
+            count = self._lacking(pool, most, present)
+            if count > 0 or not capacity:
+                await self._ask_for(Burst(_name(pool, first), pool, max(1, count)))
+            self._told.pop(pool, None)
         except PiCloudError as error:
             self._sessions.give_up(pool)
-            _log.warning("placement.failed", pool=str(pool), reason=error.message)
+            self._pauses[pool] = (self._clock() + PATIENCE_S, FIRST_PAUSE_S)
+            self._tell(pool, error.message)
+
+    async def _ask_for(self, burst: Burst) -> None:
+        until = self._clock() + STARTING_S
+        self._sessions.expect(burst.pool, burst.count, until)
+        self._asked[burst.name] = (burst.pool, until)
+        await self._scheduler.start(burst)
+
+    def _tell(self, pool: Pool, why: str) -> None:
+        """Log why slots cannot be started, once as long as it is the same."""
+        if self._told.get(pool) != why:
+            self._told[pool] = why
+            _log.warning("placement.failed", pool=str(pool), reason=why)
+
+    async def _pending(self, pool: Pool) -> int:
+        """How many slots were asked for so long ago that they are not expected, and yet may come.
+
+        A cluster without room keeps them; to ask again every time would make them ever more.
+        """
+        now = self._clock()
+        late = {name for name, (of, until) in self._asked.items() if of == pool and until <= now}
+        if not late:
+            return 0
+        waiting = [
+            presence.burst
+            for presence in await self._scheduler.presences()
+            if presence.burst in late and not presence.running
+        ]
+        for name in late.difference(waiting):
+            del self._asked[name]
+        return len(waiting)
 
     async def _live(self, pool: Pool) -> int:
         """How many slots of the pool live, those that talk with other processes included."""

@@ -9,7 +9,7 @@ import heapq
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from picloud_driver.scheduler import Pool
 
@@ -76,7 +76,7 @@ class Queue:
         # It stays in its heap until it comes up: searching a heap of 10,000 costs more.
         self._known.pop(batch, None)
 
-    def batches(self, pool: Pool) -> Iterator[Queued]:
+    def batches(self, pool: Pool) -> Generator[Queued, None, None]:
         """The batches of a pool in the order they are to be leased; some may be dropped between."""
         waiting = self._pools.get(pool, [])
         taken: list[Queued] = []

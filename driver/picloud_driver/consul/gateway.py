@@ -15,6 +15,7 @@ from consul.base import Consul
 from picloud_model.errors import TooLarge, Unavailable
 
 from picloud_driver.consul.transport import Transport
+from picloud_driver.network import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -250,8 +251,10 @@ class ConsulGateway:
             raise
         except (ACLDisabled, ACLPermissionDenied) as error:
             raise self._refused(str(error)) from error
-        except (ConsulException, urllib3.exceptions.HTTPError) as error:
+        except ConsulException as error:
             raise self._unavailable(str(error)) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unavailable(reason(error)) from error
 
 
 class _Client(Consul):  # type: ignore[misc] # py-consul is not typed

@@ -69,10 +69,20 @@ class Allocation(_Told, frozen=True):
         return self.client_status in ENDED
 
 
+class Shortage(_Told, frozen=True):
+    """Why Nomad found no machine for a task group: how many machines fell out, and for what."""
+
+    nodes_evaluated: int = 0
+    constraint_filtered: dict[str, int] | None = None
+    dimension_exhausted: dict[str, int] | None = None
+
+
 class Evaluation(_Told, frozen=True):
-    """Nomad's thinking about where to place a job."""
+    """Nomad's thinking about where to place a job; what it could not place, by task group."""
 
     status: str
+    modify_index: int = 0
+    failed: dict[str, Shortage] | None = msgspec.field(name="FailedTGAllocs", default=None)
 
 
 class Registered(_Told, frozen=True):

@@ -18,6 +18,8 @@ from nomad.api.exceptions import (
 from picloud_model.errors import NotAllowed, ServerFault, Unavailable
 from requests.adapters import HTTPAdapter
 
+from picloud_driver.network import reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -176,7 +178,7 @@ class NomadClient:
                 raise ServerFault(f"Nomad at {self._address} refuses a request: {why}") from error
             raise self._unavailable(why) from error
         except (TimeoutNomadException, requests.RequestException) as error:
-            raise self._unavailable(str(error)) from error
+            raise self._unavailable(reason(error)) from error
         except (msgspec.MsgspecError, LookupError, ValueError) as error:
             raise self._unavailable(f"its answer is none of Nomad 1.10's ({error})") from error
 

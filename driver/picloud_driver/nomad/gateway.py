@@ -16,6 +16,7 @@ from picloud_driver.nomad.answers import (
     Node,
     NodeMeta,
     Registered,
+    Shortage,
 )
 from picloud_driver.nomad.client import AlreadyThere, NomadAccess, NomadClient, NoSuchThing
 from picloud_driver.nomad.stream import EventStream
@@ -119,6 +120,16 @@ class NomadGateway:
         """Every job whose name begins so."""
         params = {"prefix": prefix, "meta": "true"}
         return self._client.ask(self._jobs, answer=list[Job], params=params)
+
+    def shortage(self, job: str) -> Shortage | None:
+        """Why the last slots Nomad looked for a machine for got none; None when all have one."""
+        found = self._client.ask(self._job, job, "evaluations", answer=list[Evaluation])
+        newest = max(
+            (evaluation for evaluation in found if evaluation.failed),
+            key=lambda evaluation: evaluation.modify_index,
+            default=None,
+        )
+        return None if newest is None else next(iter((newest.failed or {}).values()))
 
     # --- allocations ---
 

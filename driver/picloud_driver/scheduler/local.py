@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from picloud_driver.scheduler.port import Pool
+
 GRACE_S: Final = 2.0
 """How long a slot has to end when it is asked to."""
 _KILL_S: Final = 10.0
@@ -176,6 +178,16 @@ class LocalScheduler(SchedulerPort):
         """See `SchedulerPort.capacity`; core types differ in name only, as nothing is limited."""
         return self._slots if core_type in CORE_TYPES else 0
 
+    async def hindrance(self, pool: Pool) -> str:
+        """See `SchedulerPort.hindrance`."""
+        if pool.core_type not in CORE_TYPES:
+            return _unknown(pool.core_type)
+        self._look()
+        taken = sum(place.process.alive() for place in self._living.values())
+        if taken < self._slots:
+            return ""
+        return f"All {self._slots} slots of this machine are taken."
+
     async def ping(self) -> None:
         """See `SchedulerPort.ping`."""
         with disk.faults(self._root):
@@ -272,12 +284,15 @@ def _check(burst: Burst) -> None:
         message = f"{burst.name[:60]!r} cannot name a burst; use letters, digits, '-' and '_'."
         raise RequestRefused(message, field="name")
     if burst.pool.core_type not in CORE_TYPES:
-        offered = ", ".join(CORE_TYPES)
-        message = f"No core type {burst.pool.core_type!r} is offered here; choose of {offered}."
-        raise RequestRefused(message, field="core_type")
+        raise RequestRefused(_unknown(burst.pool.core_type), field="core_type")
     if burst.pool.image:
         message = "This server runs jobs in its own Python only; leave out the environment."
         raise RequestRefused(message, field="image")
+
+
+def _unknown(core_type: str) -> str:
+    offered = ", ".join(CORE_TYPES)
+    return f"No core type {core_type!r} is offered here; choose of {offered}."
 
 
 def _bury(process: Process) -> None:

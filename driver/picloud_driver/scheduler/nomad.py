@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-import msgspec
 from picloud_jobspecs.render import (
     AUDIENCE,
     BURST_PREFIX,
@@ -17,17 +16,16 @@ from picloud_jobspecs.render import (
     fill,
     is_burst,
     jobspec,
-    memory_mb,
-    mhz,
     variables,
 )
 from picloud_model.errors import RequestRefused, SlotRefused, Unavailable
 
-from picloud_driver.nomad.answers import PRESENT, Allocation, Job
+from picloud_driver.nomad.answers import PRESENT, Allocation
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.nomad.identity import Identities
 from picloud_driver.scheduler.nomad_ends import Ends
-from picloud_driver.scheduler.nomad_nodes import CORE_TYPES_KEY, Nodes
+from picloud_driver.scheduler.nomad_nodes import Nodes
+from picloud_driver.scheduler.nomad_room import Room, nothing_offered, pool_of, without_place
 from picloud_driver.scheduler.port import (
     Burst,
     Placement,
@@ -79,6 +77,7 @@ class NomadScheduler(SchedulerPort):
         self._threads = ThreadPoolExecutor(threads, "nomad")
         self._identities = Identities(self._gateway.keys, AUDIENCE, clock)
         self._nodes = Nodes(self._gateway, site.driver)
+        self._room = Room(self._gateway, self._nodes, site.driver)
         self._ends = Ends(self._gateway, self._threads, clock)
         self._templates: dict[tuple[str, int, str], dict[str, Any]] = {}
 
@@ -99,7 +98,8 @@ class NomadScheduler(SchedulerPort):
         if pool.image:
             message = "This server runs jobs in its own Python only; leave out the environment."
             raise RequestRefused(message, field="image")
-        await self._check_offered(pool)
+        if refusal := await self._ask(self._room.refusal, pool):
+            raise RequestRefused(refusal, field="core_type")
         filled = fill(await self._template(job), job)
         evaluation = await self._ask(self._gateway.register, filled)
         if evaluation:
@@ -130,7 +130,7 @@ class NomadScheduler(SchedulerPort):
         found = await self._ask(self._gateway.allocation, identity.allocation_id)
         if found is None or found.job_id != identity.job_id or not _lives(found):
             raise SlotRefused
-        return Placement(found.job_id, found.id, _pool(found.job))
+        return Placement(found.job_id, found.id, pool_of(found.job))
 
     async def presences(self) -> Sequence[SlotPresence]:
         """See `SchedulerPort.presences`.
@@ -148,13 +148,17 @@ class NomadScheduler(SchedulerPort):
         offers = await self._ask(self._nodes.offers)
         return sum(min(offer.slots, offer.room(core_type)) for offer in offers)
 
+    async def hindrance(self, pool: Pool) -> str:
+        """See `SchedulerPort.hindrance`; what Nomad says of slots it has no place for."""
+        return await self._ask(self._room.hindrance, pool)
+
     async def ping(self) -> None:
         """See `SchedulerPort.ping`."""
         if not await self._ask(self._gateway.leader):
             raise Unavailable(f"Nomad at {self._access.address} has no leader; start its servers.")
         offers = await self._ask(self._nodes.offers)
         if not any(offer.core_types for offer in offers):
-            raise Unavailable(_nothing_offered(self._site))
+            raise Unavailable(nothing_offered(self._site.driver))
 
     async def close(self) -> None:
         """See `SchedulerPort.close`."""
@@ -170,36 +174,12 @@ class NomadScheduler(SchedulerPort):
             self._templates[kind] = await self._ask(self._gateway.parse, jobspec(), values)
         return self._templates[kind]
 
-    async def _check_offered(self, pool: Pool) -> None:
-        offers = await self._ask(self._nodes.offers)
-        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
-            return
-        offers = await self._ask(self._look_again)
-        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
-            return
-        offered = sorted(frozenset().union(*(offer.core_types for offer in offers)))
-        if not offered:
-            message = _nothing_offered(self._site)
-        elif pool.core_type not in offered:
-            names = ", ".join(offered)
-            message = f"No machine offers core type {pool.core_type!r}; machines offer {names}."
-        else:
-            message = (
-                f"No machine that offers core type {pool.core_type!r} has the"
-                f" {mhz(pool.core_type, pool.cores)} MHz and"
-                f" {memory_mb(pool.core_type, pool.cores)} MB that {pool.cores} cores take."
-            )
-        raise RequestRefused(message, field="core_type")
-
-    def _look_again(self) -> Any:
-        return self._nodes.offers(fresh=True)
-
     def _present(self) -> list[SlotPresence]:
         # First the jobs: a slot that gets its place in between is counted twice, never missed.
         waiting = [
             SlotPresence(job.id, f"{job.id}[{number}]", running=False)
             for job in self._gateway.jobs(BURST_PREFIX)
-            for number in range(_without_place(job))
+            for number in range(without_place(job))
         ]
         found, _ = self._gateway.allocations(BURST_PREFIX, PRESENT)
         placed = [
@@ -215,28 +195,3 @@ class NomadScheduler(SchedulerPort):
 
 def _lives(found: Allocation) -> bool:
     return found.desired_status == "run" and found.client_status in ("pending", "running")
-
-
-def _pool(job: Job | None) -> Pool:
-    try:
-        return msgspec.convert((job.meta if job else None) or {}, Pool, strict=False)
-    except msgspec.ValidationError:
-        raise SlotRefused from None
-
-
-def _without_place(job: Job) -> int:
-    """How many slots of a burst have no allocation yet."""
-    if job.stop or job.job_summary is None:
-        return 0
-    counts = job.job_summary.summary.values()
-    queued = sum(count.get("Queued", 0) for count in counts)
-    placed = sum(sum(count.values()) for count in counts) - queued
-    # Until Nomad has thought about a burst, it counts none as queued.
-    return max(queued, int((job.meta or {}).get("slots", 0)) - placed)
-
-
-def _nothing_offered(site: SlotSite) -> str:
-    return (
-        f"No machine takes slots: Nomad has no ready, eligible node with a healthy {site.driver}"
-        f" driver whose meta has {CORE_TYPES_KEY}."
-    )

@@ -107,6 +107,13 @@ class SchedulerPort(ABC):
         """How many slots of one core may run at once by default; 0 when no machine offers it."""
 
     @abstractmethod
+    async def hindrance(self, pool: Pool) -> str:
+        """Why slots of a pool that were asked for do not start, or would not, in a sentence.
+
+        "" when nothing is in their way.
+        """
+
+    @abstractmethod
     async def ping(self) -> None:
         """Answer when slots can be started; raise `Unavailable` when not."""
 

@@ -16,7 +16,8 @@ DEFAULT_REGION: Final = "us-east-1"
 class Server(msgspec.Struct, frozen=True):
     """Where Consul, Vault or Nomad answers; the token is in no `repr`.
 
-    The files are PEM: who signed its certificate, and our own certificate with its key.
+    The files are PEM: who signed its certificate, and our own certificate with its key. A
+    namespace only Nomad has; "" is its default.
     """
 
     address: str
@@ -24,6 +25,7 @@ class Server(msgspec.Struct, frozen=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    namespace: str = ""
 
     def __repr__(self) -> str:
         return f"Server({self.address!r})"
@@ -61,6 +63,7 @@ _NOMAD: Final = {
     "ca_file": "NOMAD_CACERT",
     "cert_file": "NOMAD_CLIENT_CERT",
     "key_file": "NOMAD_CLIENT_KEY",
+    "namespace": "NOMAD_NAMESPACE",
 }
 _S3: Final = {
     "endpoint": "PICLOUD_S3_ENDPOINT",

@@ -208,6 +208,7 @@ def access(way: Server) -> NomadAccess:
         ca_file=way.ca_file,
         cert_file=way.cert_file,
         key_file=way.key_file,
+        **({"namespace": way.namespace} if way.namespace else {}),
     )
 
 

@@ -19,13 +19,14 @@ from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, S
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import pack, wire
-from picloud_model.errors import SlotRefused
+from picloud_model.errors import RequestRefused, SlotRefused
 from picloud_model.job import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from picloud_driver.scheduler import Pool
 
 ENVELOPE = pack.Envelope("3.11", "3.1.0")
 ACCOUNT = "a0000001"
@@ -41,8 +42,14 @@ class NotedScheduler(SchedulerPort):
         self.bursts: list[Burst] = []
         self.places: dict[str, Burst] = {}
         self.ends: asyncio.Queue[SlotEnd] = asyncio.Queue()
+        self.full = ""
+        """Why slots that are asked for get no place, if they do not."""
+        self.refusal = ""
+        """Why none can be asked for, if that is so."""
 
     async def start(self, burst: Burst) -> None:
+        if self.refusal:
+            raise RequestRefused(self.refusal)
         self.bursts.append(burst)
         for number in range(burst.count):
             self.places[f"{burst.name}-{number}"] = burst
@@ -57,7 +64,7 @@ class NotedScheduler(SchedulerPort):
         return Placement(burst.name, proof, burst.pool)
 
     async def presences(self) -> Sequence[SlotPresence]:
-        return [SlotPresence(of.name, place, True) for place, of in self.places.items()]
+        return [SlotPresence(of.name, place, not self.full) for place, of in self.places.items()]
 
     async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
         try:
@@ -68,6 +75,9 @@ class NotedScheduler(SchedulerPort):
 
     async def capacity(self, core_type: str) -> int:
         return 2
+
+    async def hindrance(self, pool: Pool) -> str:
+        return self.refusal or self.full
 
     async def ping(self) -> None:
         return None

@@ -17,7 +17,7 @@ from picloud_model.errors import RequestRefused
 EVERYTHING = Addresses(
     consul=Server("https://consul:8501", "consul-token", "/ca", "/cert", "/key"),
     vault=Server("http://vault:8200", "vault-token", "/ca"),
-    nomad=Server("http://nomad:4646", "nomad-token", "/ca", "/cert", "/key"),
+    nomad=Server("http://nomad:4646", "nomad-token", "/ca", "/cert", "/key", "jobs"),
     s3=Bucket("http://s3:7070", "box", "eu-west-1", "access", "secret"),
 )
 
@@ -35,6 +35,7 @@ def test_an_environment_can_name_some_servers_only() -> None:
         "NOMAD_CACERT",
         "NOMAD_CLIENT_CERT",
         "NOMAD_CLIENT_KEY",
+        "NOMAD_NAMESPACE",
     }
 
 

@@ -1,0 +1,43 @@
+"""What became of a request over the network, in words for whoever runs the servers."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST = 200
+
+
+def reason(error: BaseException) -> str:
+    """The innermost cause of a request that failed, without the wrappings of urllib3 and requests.
+
+    >>> reason(ConnectionError("Max retries exceeded", ConnectionRefusedError(111, "Refused")))
+    'connection refused, is it running?'
+    """
+    chain = list(_chain(error))
+    for inner in reversed(chain):
+        if isinstance(inner, ConnectionRefusedError):
+            return "connection refused, is it running?"
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            return f"its certificate does not hold ({inner.verify_message})"
+        if isinstance(inner, TimeoutError) or "timeout" in type(inner).__name__.lower():
+            return "no answer in time"
+        if isinstance(inner, OSError) and inner.strerror and inner.errno:
+            return inner.strerror[0].lower() + inner.strerror[1:]
+    return " ".join(str(chain[-1]).split())[:_LONGEST] or type(chain[-1]).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and whatever it wraps, the outermost first."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            inside = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+            waiting += [each for each in inside if isinstance(each, BaseException)]

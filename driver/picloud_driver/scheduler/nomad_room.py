@@ -1,0 +1,119 @@
+"""Whether Nomad has room for slots, and in its own words why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from picloud_jobspecs.render import BURST_PREFIX, memory_mb, mhz
+from picloud_model.errors import SlotRefused
+
+from picloud_driver.scheduler.nomad_nodes import CORE_TYPES_KEY
+from picloud_driver.scheduler.port import Pool
+
+if TYPE_CHECKING:
+    from picloud_driver.nomad.answers import Job, Shortage
+    from picloud_driver.nomad.gateway import NomadGateway
+    from picloud_driver.scheduler.nomad_nodes import Nodes
+
+
+class Room:
+    """What stands between a pool and its slots; it blocks, and any number of threads may use it.
+
+    Args:
+        gateway: To Nomad.
+        nodes: Its machines.
+        driver: What a machine has to be able to run.
+    """
+
+    def __init__(self, gateway: NomadGateway, nodes: Nodes, driver: str) -> None:
+        self._gateway = gateway
+        self._nodes = nodes
+        self._driver = driver
+
+    def refusal(self, pool: Pool) -> str:
+        """Why no machine could ever run a slot of a pool; "" when one could."""
+        offers = self._nodes.offers()
+        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
+            return ""
+        offers = self._nodes.offers(fresh=True)
+        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
+            return ""
+        offered = sorted(frozenset().union(*(offer.core_types for offer in offers)))
+        if not offered:
+            return nothing_offered(self._driver)
+        if pool.core_type not in offered:
+            names = ", ".join(offered)
+            return f"No machine offers core type {pool.core_type!r}; machines offer {names}."
+        return (
+            f"No machine that offers core type {pool.core_type!r} has the"
+            f" {mhz(pool.core_type, pool.cores)} MHz and"
+            f" {memory_mb(pool.core_type, pool.cores)} MB that {pool.cores} cores take."
+        )
+
+    def hindrance(self, pool: Pool) -> str:
+        """Why slots of a pool do not start now; "" when nothing is in their way."""
+        refusal = self.refusal(pool)
+        if refusal:
+            return refusal
+        for job in self._gateway.jobs(BURST_PREFIX):
+            if without_place(job) and _is_of(job, pool):
+                shortage = self._gateway.shortage(job.id)
+                if shortage is not None:
+                    return told(shortage, pool)
+        return ""
+
+
+def told(shortage: Shortage, pool: Pool) -> str:
+    """What Nomad found when it looked for a machine, in a sentence."""
+    wanted = f"a slot of {pool.cores} x {pool.core_type}"
+    reasons = [
+        f"{count} ruled out by the constraint {constraint!r}"
+        for constraint, count in sorted((shortage.constraint_filtered or {}).items())
+    ]
+    reasons += [
+        f"{count} without enough {resource}"
+        for resource, count in sorted((shortage.dimension_exhausted or {}).items())
+    ]
+    if not reasons:
+        return f"Nomad has no machine for {wanted} now: none takes new slots."
+    machines = shortage.nodes_evaluated
+    return f"Nomad has no room for {wanted} now: of {machines} machines {', '.join(reasons)}."
+
+
+def pool_of(job: Job | None) -> Pool:
+    """The pool a burst's slots belong to, as its job's meta says.
+
+    Raises:
+        SlotRefused: When it is no burst of ours.
+    """
+    try:
+        return msgspec.convert((job.meta if job else None) or {}, Pool, strict=False)
+    except msgspec.ValidationError:
+        raise SlotRefused from None
+
+
+def without_place(job: Job) -> int:
+    """How many slots of a burst have no allocation yet."""
+    if job.stop or job.job_summary is None:
+        return 0
+    counts = job.job_summary.summary.values()
+    queued = sum(count.get("Queued", 0) for count in counts)
+    placed = sum(sum(count.values()) for count in counts) - queued
+    # Until Nomad has thought about a burst, it counts none as queued.
+    return max(queued, int((job.meta or {}).get("slots", 0)) - placed)
+
+
+def nothing_offered(driver: str) -> str:
+    """The sentence for a cluster whose machines take no slots."""
+    return (
+        f"No machine takes slots: Nomad has no ready, eligible node with a healthy {driver}"
+        f" driver whose meta has {CORE_TYPES_KEY}."
+    )
+
+
+def _is_of(job: Job, pool: Pool) -> bool:
+    try:
+        return pool_of(job) == pool
+    except SlotRefused:
+        return False

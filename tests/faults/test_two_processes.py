@@ -1,0 +1,72 @@
+"""Two API processes behind one port: whichever of them answers, it is one server."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import starter
+from tests.e2e.stack_hashicorp import TwoProcesses
+from tests.e2e.stacks import kill
+from tests.e2e.until import until
+from tests.faults.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.stacks import Stack
+
+CLIENTS = 8
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def twofold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose API is two processes and the master that started them."""
+    for start in starter(TwoProcesses, tmp_path_factory):
+        yield whole(start())
+
+
+def whole(stack: Stack) -> Stack:
+    """The stack, as soon as its master has both processes."""
+    until(lambda: len(stack.api()) == 3, "both processes are there")
+    return stack
+
+
+def test_many_clients_of_two_processes(twofold: Stack) -> None:
+    """Clients with connections of their own call, map, ask and wait; none notices which process
+    answers, jids are taken once, and every result is right.
+    """
+
+    def use(number: int) -> list[int]:
+        client = twofold.client()
+        jid = client.call(abs, -number)
+        jids = client.map(pow, range(100), [2] * 100)
+        assert client.result(jid, WAIT_S) == number
+        assert client.result(jids, WAIT_S) == [item**2 for item in range(100)]
+        assert set(client.status(jids)) == {"done"}
+        client.close()
+        return [jid, *jids]
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        taken = [jid for jids in threads.map(use, range(CLIENTS)) for jid in jids]
+
+    assert sorted(taken) == list(range(1, CLIENTS * 101 + 1))
+
+
+def test_one_of_two_processes_dies_in_the_middle_of_a_map(twofold: Stack) -> None:
+    """Each in turn is killed and replaced while a map runs: nothing is lost, nothing runs twice."""
+    ledger = Ledger(twofold)
+    ledger.submit(3000, 0.002)
+
+    for kills in (1, 2):
+        ledger.until_executed(1000 * kills)
+        worker = twofold.api()[kills]
+        kill(worker)
+        whole(twofold)
+
+    found = ledger.settle()
+    assert found.kept, found
+    assert found.executions_total == 3000
