@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from picloud_driver.scheduler.local_process import Process
     from picloud_driver.stack.part import Part
+    from picloud_driver.stack.records import Record
 
     AnyPart: TypeAlias = Part[Any]
     Progress: TypeAlias = Callable[[str, "Event"], None]
@@ -194,18 +196,27 @@ class Stack:
         if given is not None:
             return Kind.GIVEN, part.adopt(given)
         record = part.record()
+        if process := record.process():
+            try:
+                return Kind.FOUND, self._settled(part, record, process, deadline)
+            except StackFault:
+                if record.lives():
+                    raise
+        # It does not run, or was just about to end when it was found.
+        self._started.add(part.name)
+        record = part.start(self._environment)
         process = record.process()
-        kind = Kind.FOUND if process else Kind.STARTED
-        if process is None:
-            record = part.start(self._environment)
-            process = record.process()
         if process is None:
             raise StackFault(f"{part.name} ended as soon as it was started.", part.tail())
+        return Kind.STARTED, self._settled(part, record, process, deadline)
+
+    def _settled(self, part: AnyPart, record: Record, process: Process, deadline: float) -> Any:
+        """How a server of ours is reached, once it can be used."""
         with contextlib.closing(process):
             wait = Wait(part, process, deadline, self._given_up)
             way = part.settle(part.way(record.ports), wait)
         part.keep()
-        return kind, way
+        return way
 
     def _given(self, part: AnyPart) -> Any:
         try:
