@@ -87,7 +87,11 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         func: What to run.
         args: Its positional arguments.
         kwargs: Its keyword arguments; those that begin with an underscore are options: `_type`
-            (core type), `_cores`, `_label`, `_priority` (lower runs first), `_restartable`.
+            (core type), `_cores`, `_env`, `_vol`, `_label`, `_priority` (lower runs first),
+            `_restartable`, `_depends_on` (jids to wait for), `_depends_on_errors` ('abort' or
+            'ignore'), `_max_runtime` (minutes), `_profile`, `_kill_process`, `_os_env_vars`,
+            `_callback`, `_callback_on_error` (called here with the jid), `_fast_serialization`
+            (0, 1 or 2).
 
     Returns:
         The jid (job id) of the new job.

@@ -2,50 +2,74 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from picloud_model.core import CORE_TYPES
-from picloud_model.wire import Options
+from picloud_model.ranges import Range
+from picloud_model.wire import DependencyErrors, Options
 
+from cloud import option_values as values
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-_MAX_LABEL: Final = 200
-_MAX_PRIORITY: Final = 1000
+Callback = Callable[[int], Any]
+
+HIGH_CPU: Final = "c2"
+"""The core type that the deprecated `_high_cpu` means."""
 
 
-def split(keywords: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the options of a call or map say.
+
+    `options` is how its jobs are to run. They begin when the jobs in `depends_on` have ended;
+    `callback` are called here with the jid of each that is done, `callback_on_error` of each that
+    ended in any other way.
+    """
+
+    options: Options = Options()
+    depends_on: tuple[Range, ...] = ()
+    depends_on_errors: DependencyErrors = "abort"
+    callback: tuple[Callback, ...] = ()
+    callback_on_error: tuple[Callback, ...] = ()
+
+
+def split(keywords: Mapping[str, Any]) -> tuple[Chosen, dict[str, Any]]:
     """Part the options from the keyword arguments of the user's function.
 
     Returns:
-        The options, and the arguments that are the function's.
+        What the options say, and the arguments that are the function's.
 
     Raises:
         CloudException: When an option is unknown or has a value it cannot have.
 
-    >>> split({"_type": "f2", "_cores": 4, "x": 1})
-    (Options(core_type='f2', cores=4, label=None, priority=5, restartable=True), {'x': 1})
+    >>> chosen, arguments = split({"_type": "f2", "_cores": 4, "x": 1})
+    >>> chosen.options.core_type, chosen.options.cores, arguments
+    ('f2', 4, {'x': 1})
     """
     if not keywords:
-        return _NO_OPTIONS, {}
+        return _NOTHING_CHOSEN, {}
     arguments = {name: value for name, value in keywords.items() if not name.startswith("_")}
     if len(arguments) == len(keywords):
-        return _NO_OPTIONS, arguments
+        return _NOTHING_CHOSEN, arguments
     fields: dict[str, Any] = {}
     for name, value in keywords.items():
         if name.startswith("_"):
-            field, check = _known(name)
-            check(name, value)
-            fields[field] = value
-    options = Options(**fields)
+            field, read = _known(name)
+            fields[field] = read(name, value)
+    _without_high_cpu(fields)
+    run = {field: fields.pop(field) for field in Options.__struct_fields__ if field in fields}
+    options = Options(**run)
     _check_multiple(options)
-    return options, arguments
+    return Chosen(options=options, **fields), arguments
 
 
-def _known(name: str) -> tuple[str, Callable[[str, Any], None]]:
+def _known(name: str) -> tuple[str, Callable[[str, Any], Any]]:
     if name in _FIELDS:
         return _FIELDS[name]
     near = get_close_matches(name, _FIELDS, 1, 0.5)
@@ -56,38 +80,21 @@ def _known(name: str) -> tuple[str, Callable[[str, Any], None]]:
     )
 
 
-def _core_type(name: str, value: Any) -> None:
-    if not isinstance(value, str) or value not in CORE_TYPES:
-        raise CloudException(
-            f"{name} must be one of the core types {', '.join(CORE_TYPES)}, not {value!r}."
-        )
-
-
-def _cores(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise CloudException(f"{name} must be a number of cores, not {value!r}.")
-
-
-def _label(name: str, value: Any) -> None:
-    if value is None:
+def _without_high_cpu(fields: dict[str, Any]) -> None:
+    """Scripts from before there were core types say `_high_cpu`."""
+    if "high_cpu" not in fields:
         return
-    if not isinstance(value, str) or not value.isascii() or len(value) > _MAX_LABEL:
+    high = fields.pop("high_cpu")
+    warnings.warn(
+        f"_high_cpu is deprecated: say _type={HIGH_CPU!r} instead.",
+        DeprecationWarning,
+        stacklevel=5,  # the line of the user's that calls cloud.call
+    )
+    if high and fields.setdefault("core_type", HIGH_CPU) != HIGH_CPU:
         raise CloudException(
-            f"{name} must be ASCII text of at most {_MAX_LABEL} characters, not {value!r:.80}."
+            f"_high_cpu means _type={HIGH_CPU!r}, but _type is {fields['core_type']!r}: "
+            "leave _high_cpu out."
         )
-
-
-def _priority(name: str, value: Any) -> None:
-    wrong = isinstance(value, bool) or not isinstance(value, int)
-    if wrong or not 0 <= value <= _MAX_PRIORITY:
-        raise CloudException(
-            f"{name} must be a whole number from 0 (first) to {_MAX_PRIORITY}, not {value!r}."
-        )
-
-
-def _restartable(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise CloudException(f"{name} must be True or False, not {value!r}.")
 
 
 def _check_multiple(options: Options) -> None:
@@ -104,11 +111,24 @@ def _check_multiple(options: Options) -> None:
         )
 
 
-_NO_OPTIONS: Final = Options()
-_FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], None]]]] = {
-    "_type": ("core_type", _core_type),
-    "_cores": ("cores", _cores),
-    "_label": ("label", _label),
-    "_priority": ("priority", _priority),
-    "_restartable": ("restartable", _restartable),
+_NOTHING_CHOSEN: Final = Chosen()
+_FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
+    "_type": ("core_type", values.core_type),
+    "_cores": ("cores", values.cores),
+    "_env": ("env", values.environment),
+    "_vol": ("vols", values.volumes),
+    "_label": ("label", values.label),
+    "_priority": ("priority", values.priority),
+    "_restartable": ("restartable", values.truth),
+    "_depends_on": ("depends_on", values.dependencies),
+    "_depends_on_errors": ("depends_on_errors", values.dependency_errors),
+    "_max_runtime": ("max_runtime_s", values.max_runtime),
+    "_profile": ("profile", values.truth),
+    "_kill_process": ("kill_process", values.truth),
+    "_os_env_vars": ("os_env_vars", values.variables),
+    "_callback": ("callback", values.callbacks),
+    "_callback_on_error": ("callback_on_error", values.callbacks),
+    "_fast_serialization": ("fast_serialization", values.serialization),
+    "_high_cpu": ("high_cpu", values.truth),
 }
+"""Each option: the field it fills, and what reads and checks its value."""

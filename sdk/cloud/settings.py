@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def environment() -> dict[str, str]:
     """All of the environment, for servers that are started: it may name others they need."""
     return dict(os.environ)
+
+
+def variables(names: Iterable[str]) -> dict[str, str]:
+    """Those of the variables that are set, with their values: what `_os_env_vars` names."""
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import wire
-from picloud_model.wire import Content, Options
+from picloud_model.wire import Content
 
 from cloud.blob import REQUEST_BYTES
 from cloud.errors import BlobsLacking, CloudException
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cloud.blob import Blobs
     from cloud.configuration import Config
+    from cloud.options import Chosen
     from cloud.packing import Bundle, PackedFunction, Packer
     from cloud.part import Cut
     from cloud.transport import Transport
@@ -63,10 +64,10 @@ class Submit:
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        options: Options,
+        chosen: Chosen,
     ) -> int:
         """Make one job; returns its jid."""
-        draft = _Draft("call", self._function(func), options, self._make_id())
+        draft = _Draft("call", self._function(func), chosen, self._make_id())
         parcel = self._arguments(draft, args, kwargs, "The arguments are")
         return self._batch(draft, [parcel]).start
 
@@ -75,10 +76,10 @@ class Submit:
         func: Callable[..., Any],
         iterables: Sequence[Iterable[Any]],
         kwargs: dict[str, Any],
-        options: Options,
+        chosen: Chosen,
     ) -> range:
         """Make one job for each item of the iterables; returns their jids."""
-        draft = _Draft("map", self._function(func), options, self._make_id())
+        draft = _Draft("map", self._function(func), chosen, self._make_id())
         return self._batch(draft, self._parcels(draft, iterables, kwargs))
 
     def _function(self, func: Callable[..., Any]) -> PackedFunction:
@@ -95,7 +96,8 @@ class Submit:
         self, draft: _Draft, args: tuple[Any, ...], kwargs: dict[str, Any], what: str
     ) -> bytes:
         try:
-            parcel = self._packer.arguments(args, kwargs, draft.modules)
+            fast = draft.chosen.options.fast_serialization
+            parcel = self._packer.arguments(args, kwargs, draft.modules, fast)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
         return self._checked(parcel, what)
@@ -171,11 +173,10 @@ class Submit:
 class _Draft:
     """A batch while its arguments still come in."""
 
-    def __init__(
-        self, kind: Any, function: PackedFunction, options: Options, submit_id: str
-    ) -> None:
+    def __init__(self, kind: Any, function: PackedFunction, chosen: Chosen, submit_id: str) -> None:
         self.submit_id = submit_id
         self.function = function
+        self.chosen = chosen
         self.modules: set[str] = set()
         self.count = 0
         self.parts: list[wire.PackPart] = []
@@ -183,7 +184,6 @@ class _Draft:
         self.pending: dict[str, bytes] = {}
         self.pending_bytes = 0
         self._kind = kind
-        self._options = options
         self._sent: set[str] = set()
 
     def add(self, made: Cut) -> None:
@@ -219,8 +219,10 @@ class _Draft:
             ),
             function_name=function.name,
             bundle=bundle.digest,
-            options=self._options,
+            options=self.chosen.options,
             parts=self.parts,
+            depends_on=list(self.chosen.depends_on),
+            depends_on_errors=self.chosen.depends_on_errors,
         )
 
     def sources(self, bundle: Bundle) -> dict[str, bytes]:

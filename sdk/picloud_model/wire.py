@@ -34,6 +34,19 @@ MAX_RESULT_BYTES: Final = 128 * 1024 * 1024
 MAX_JOBS: Final = 1_000_000
 """Most jobs in one batch, and most jids in one request."""
 
+MAX_LABEL: Final = 200
+"""Most characters of a label."""
+MAX_PRIORITY: Final = 1000
+"""The number of the jobs that run last."""
+MAX_RUNTIME_S: Final = 366 * 24 * 3600
+"""Longest time limit of a job: a year."""
+MAX_VARIABLES_BYTES: Final = 32 * 1024
+"""Most text of a batch's environment variables: it lies in the batch's header."""
+MAX_VOLUMES: Final = 100
+"""Most volumes of a job."""
+MAX_DEPENDENCIES: Final = 10_000
+"""Most jid ranges a batch may depend on."""
+
 SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 """A client-made UUID in hex; the batch is known by it."""
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -41,6 +54,8 @@ Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 JidRange = tuple[Jid, Jid]
 """First and last jid, both included."""
+DependencyErrors = Literal["abort", "ignore"]
+"""What becomes of jobs when one they depend on fails: stalled, or begun all the same."""
 Timeout = Annotated[float, Meta(ge=0, le=LONGEST_POLL_S)]
 
 
@@ -58,13 +73,26 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Options(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """How the jobs of a batch are to run."""
+    """How the jobs of a batch are to run.
+
+    `env` and `vols` are names of an environment and of volumes. A job is ended `max_runtime_s`
+    after it began. With `kill_process` its interpreter runs no further job. `os_env_vars` are set
+    while it runs. `fast_serialization` is 0 for cloudpickle, 1 for the same without a search for
+    what cannot be pickled, 2 for plain pickle; functions are not concerned.
+    """
 
     core_type: str = DEFAULT_CORE_TYPE
     cores: Annotated[int, Meta(ge=1, le=16)] = 1
-    label: Annotated[str, Meta(max_length=200)] | None = None
-    priority: Annotated[int, Meta(ge=0, le=1000)] = 5
+    label: Annotated[str, Meta(max_length=MAX_LABEL)] | None = None
+    priority: Annotated[int, Meta(ge=0, le=MAX_PRIORITY)] = 5
     restartable: bool = True
+    profile: bool = False
+    env: Annotated[str, Meta(max_length=100)] | None = None
+    vols: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=MAX_VOLUMES)] = []
+    max_runtime_s: Annotated[float, Meta(gt=0, le=MAX_RUNTIME_S)] | None = None
+    kill_process: bool = False
+    os_env_vars: dict[str, str] = {}
+    fast_serialization: Annotated[int, Meta(ge=0, le=2)] = 0
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True):
@@ -91,7 +119,9 @@ class SubmitRequest(Request, frozen=True):
 
     `function` is a parcel whose pickle is a callable; the child calls it with the pair
     `(args, kwargs)` in each argument parcel. `bundle` is the digest of the manifest of shipped
-    modules, or "". `parts` may be left out where `staged` of them were sent before.
+    modules, or "". `parts` may be left out where `staged` of them were sent before. The jobs wait
+    until all jobs in `depends_on` have ended; unless failures are ignored, they are stalled when
+    one of these fails.
     """
 
     submit_id: SubmitId
@@ -103,6 +133,8 @@ class SubmitRequest(Request, frozen=True):
     bundle: str = ""
     options: Options = Options()
     parts: list[PackPart] = []
+    depends_on: list[JidRange] = []
+    depends_on_errors: DependencyErrors = "abort"
 
 
 class StageRequest(Request, frozen=True):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from picloud_driver.scheduler import Pool
 from picloud_model.core import CORE_TYPES
-from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
+from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged, TooLarge
 from picloud_model.pack import Pack
 from picloud_model.page import PAGE_JOBS, Page
-from picloud_model.wire import Content, PackPart, Submitted
+from picloud_model.wire import MAX_VARIABLES_BYTES, Content, PackPart, Submitted
 
 from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
+from picloud_api.usecases.environment import check_environment
+from picloud_api.usecases.volume import check_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -177,6 +180,11 @@ def _check_options(options: Options) -> None:
         allowed = ", ".join(map(str, core.multiples))
         message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
         raise RequestRefused(message, field="options.cores")
+    check_environment(options.env)
+    check_volumes(options.vols)
+    if sum(map(len, chain(*options.os_env_vars.items()))) > MAX_VARIABLES_BYTES:
+        message = f"Environment variables may hold {MAX_VARIABLES_BYTES:,} characters in all."
+        raise TooLarge(message, field="options.os_env_vars")
 
 
 def _check_packs(parts: Sequence[PackPart]) -> None:

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _PLAIN: Final = frozenset((int, float, str, bytes, bool, type(None)))
 """Types whose values pickle the same way with or without cloudpickle."""
+PLAIN_PICKLE: Final = 2
+"""The number of `_fast_serialization` that asks for pickle itself."""
 _NAME_LENGTH: Final = 300
 _LARGE: Final = 1_000_000
 """A pickler that wrote more than this many bytes is not kept: its memo stays as large."""
@@ -91,7 +93,11 @@ class Packer:
         return PackedFunction(parcel, digest, name, self._bundler.bundle(modules), modules)
 
     def arguments(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], seen: set[str] | None = None
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        seen: set[str] | None = None,
+        fast: int = 0,
     ) -> bytes:
         """Pack the arguments of one job: a parcel.
 
@@ -99,6 +105,8 @@ class Packer:
             args: Positional arguments.
             kwargs: Keyword arguments.
             seen: Is given the names of modules the arguments need, for `bundle`.
+            fast: From 1 on a failure is not explained, 2 is plain pickle, which also tells nothing
+                of modules.
 
         Raises:
             PackingError: When an argument cannot be pickled; it is named.
@@ -111,8 +119,15 @@ class Packer:
                 return pack.seal(pickle.dumps((args, {}), PROTOCOL))
         pair = args, dict(kwargs)
         try:
+            if fast >= PLAIN_PICKLE:
+                return pack.seal(pickle.dumps(pair, PROTOCOL))
             pickled, modules = self._pickled(pair)
         except Exception as error:
+            if fast:
+                raise PackingError(
+                    f"Cannot send the arguments: {type(error).__name__}: {error} "
+                    "(leave out _fast_serialization to see which part it is)."
+                ) from error
             raise explain("the arguments", pair, _named(*pair), error) from error
         if seen is not None:
             seen |= modules

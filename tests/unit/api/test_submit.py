@@ -78,6 +78,9 @@ async def test_a_large_map_stores_its_pages_before_it_is_announced(world: World)
     [
         ({"options": wire.Options(core_type="x9")}, "options.core_type"),
         ({"options": wire.Options(core_type="c1", cores=2)}, "options.cores"),
+        ({"options": wire.Options(env="base/precise")}, "options.env"),
+        ({"options": wire.Options(vols=["data"])}, "options.vols"),
+        ({"options": wire.Options(os_env_vars={"A": "x" * 40_000})}, "options.os_env_vars"),
         ({"count": 11}, "parts"),
         ({"count": 9}, "parts"),
         ({"parts": [wire.PackPart(0, 10, wire.Content("", 0, b"no pack"))]}, "packs"),
