@@ -42,6 +42,21 @@ def collapse(jids: Iterable[int]) -> list[Range]:
     return found
 
 
+def merged(found: Iterable[Range]) -> list[Range]:
+    """The same jids as the fewest ranges, ascending.
+
+    >>> merged([(7, 9), (1, 3), (2, 5), (6, 6)])
+    [(1, 9)]
+    """
+    whole: list[Range] = []
+    for first, last in sorted(found):
+        if whole and first <= whole[-1][1] + 1:
+            whole[-1] = (whole[-1][0], max(last, whole[-1][1]))
+        else:
+            whole.append((first, last))
+    return whole
+
+
 def expand(ranges: Iterable[Range]) -> Iterator[int]:
     """Each jid of the ranges, in their order.
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api import wiring
 from picloud_driver.blobs.directory import DirectoryBlobs
@@ -171,6 +172,40 @@ async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared])
 
     async with asyncio.timeout(SOON_S):
         assert (await waiting).kills == [running_job]
+
+
+async def test_whoever_hears_of_the_end_releases(pair: tuple[Shared, Shared]) -> None:
+    """A chain made at both processes, each job run by a slot of the other: nobody waits for long,
+    and what both release is released once.
+    """
+    chain: list[range] = [await pair[0].submit(1)]
+    for number in range(1, 12):
+        before = chain[-1][0]
+        request = msgspec.structs.replace(pair[0].request(1), depends_on=[(before, before)])
+        chain.append(await pair[number % 2].send(request))
+
+    slots = [await server.slot() for server in pair]
+    for number, jids in enumerate(chain):
+        server, slot = pair[(number + 1) % 2], slots[(number + 1) % 2]
+        async with asyncio.timeout(SOON_S):
+            [lease] = (await server.work(slot, wait_s=SOON_S)).leases
+        assert range(lease.first, lease.first + 1) == jids
+        await server.work(slot, reports=[ended(lease)], lease=False)
+
+    assert await pair[0].statuses(range(1, 13)) == ["done"] * 12
+
+
+async def test_a_kill_at_one_stalls_at_the_other(pair: tuple[Shared, Shared]) -> None:
+    """A job killed at one process stalls those that wait for it, made at the other."""
+    one, two = pair
+    first = await one.submit(1)
+    request = msgspec.structs.replace(two.request(2500), depends_on=[(first[0], first[0])])
+    waiting = await two.send(request)
+
+    await one.server.jobs.kill(ACCOUNT, [(first[0], first[0])])
+
+    assert len(await two.outcomes(waiting, timeout_s=SOON_S)) == 2500
+    assert set(await one.statuses(waiting)) == {"stalled"}
 
 
 async def test_no_job_is_leased_twice(pair: tuple[Shared, Shared]) -> None:

@@ -10,6 +10,7 @@ pages/<account>/<batch>/<page>       Page
 packs/<account>/<batch>/a<first>     argument pack
 packs/<account>/<batch>/r<page>-<n>  result pack
 ready/<account>/<batch>              Ready
+waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
@@ -33,6 +34,7 @@ from picloud_api.store.records import (
     Slot,
     Span,
     Staged,
+    Waiting,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ BLOCK: Final = 100
 """Jids a narrow block of the index covers: each call writes its block, so it is kept small."""
 WIDE_BLOCK: Final = 1_000_000
 """Jids a wide block covers; no batch touches more than two."""
+WAITING: Final = "waiting/"
+"""Prefix of every batch that waits for others."""
 WIDE_BATCH: Final = 16 * BLOCK
 """Jobs from which on a batch is listed in wide blocks: a transaction takes 64 operations."""
 
@@ -116,6 +120,11 @@ def ready(of: str, batch: str = "") -> str:
     return f"ready/{of}/{batch}"
 
 
+def waiting(of: str, batch: str) -> str:
+    """Key that says what a batch waits for."""
+    return f"{WAITING}{of}/{batch}"
+
+
 def finished(of: str, batch: str) -> str:
     """Key that says that a batch is finished and waits to be sealed."""
     return f"finished/{of}/{batch}"
@@ -182,6 +191,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
             "jids": list[Span],
             "batches": Header,
             "ready": Ready,
+            "waiting": Waiting,
             "finished": Finished,
             "staged": Staged,
             "slots": Slot,

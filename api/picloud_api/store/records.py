@@ -7,7 +7,7 @@ from enum import IntEnum
 import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
-from picloud_model.wire import Content, Options, PackPart
+from picloud_model.wire import Content, JidRange, Options, PackPart
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -72,6 +72,15 @@ class Ready(Record, frozen=True):
     priority: int
     pool: Pool
     open_pages: int
+    waits: bool = False
+    """Whether it was made with dependencies, and may have a `Waiting` record."""
+
+
+class Waiting(Record, frozen=True):
+    """A batch whose jobs wait for those of the jids named, ascending ranges; it goes with that."""
+
+    depends_on: list[JidRange]
+    ignore: bool
 
 
 class Finished(Record, frozen=True):
@@ -116,6 +125,10 @@ class Change(IntEnum):
     """Jobs of a batch that slots hold are to be killed."""
     BEGUN = 4
     """Slots said that jobs of a batch run."""
+    WAITING = 5
+    """A batch was made whose jobs wait for others."""
+    FAILED = 6
+    """Some of the jobs of a batch that became final are not done."""
 
 
 class Signal(Record, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, write
 from picloud_model.page import PAGE_JOBS, Flag
@@ -62,12 +63,18 @@ async def finish(
         return
     was_open = page.open
     parcels = [msgspec.msgpack.encode(envelope)]
+    before = b""
     for ending in endings:
-        _end(page, ending, len(parcels))
-        parcels.append(msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload)
+        # Jobs that the platform ends together share what is said of them.
+        if ending.blob is not None or ending.payload is not before:
+            before = msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload
+            parcels.append(before)
+        _end(page, ending, len(parcels) - 1)
     draft.create(layout.results(place, page.packs), write(parcels))
     page.packs += 1
     draft.signal(Signal(Change.FINISHED, place.account, place.batch))
+    if any(ending.state is not State.DONE for ending in endings):
+        draft.signal(Signal(Change.FAILED, place.account, place.batch))
     if was_open and not page.open:
         await _close_page(draft, place, max(ending.finished_at for ending in endings))
 
@@ -93,11 +100,13 @@ async def _close_page(draft: Draft, place: layout.Place, now: float) -> None:
         return
     if marker.open_pages <= 1:
         draft.delete(name)
+        waiting = layout.waiting(place.account, place.batch)
+        if marker.waits and await draft.get(waiting) is not None:
+            draft.delete(waiting)
         if draft.bounded:
             pages = -(-marker.count // PAGE_JOBS)
             draft.create(
                 layout.finished(place.account, place.batch), Finished(pages, finished_at=now)
             )
         return
-    left = marker.open_pages - 1
-    draft.put(name, Ready(marker.first, marker.count, marker.priority, marker.pool, left))
+    draft.put(name, replace(marker, open_pages=marker.open_pages - 1))

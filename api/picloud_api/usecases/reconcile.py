@@ -12,6 +12,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Ready, Signal, Slot
 from picloud_api.usecases.bells import Bells
+from picloud_api.usecases.dependency import Dependencies
 from picloud_api.usecases.leasing import has_free
 from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.slot import slot_number
@@ -54,6 +55,7 @@ class Reconcile:
         self._placement = placement
         self._archive = context.archive
         self._scheduler = scheduler
+        self._dependencies = Dependencies(context)
         self._tasks: list[asyncio.Task[None]] = []
         self._bells = Bells(context, self)
         self._since = context.clock()
@@ -80,6 +82,7 @@ class Reconcile:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._dependencies.stop()
 
     async def _meet_slots(self) -> None:
         """Slots outlive a server that was killed: they count as live before they call again."""
@@ -89,10 +92,11 @@ class Reconcile:
                 self._sessions.add(Session(slot, self._clock()))
 
     async def recover(self) -> None:
-        """Queue every unfinished batch that has jobs to lease and is not queued."""
+        """Queue every unfinished batch that has jobs to lease and is not queued; look who waits."""
+        waiting = await self._dependencies.recover()
         for name, ready in (await self._commits.view.scan("ready/")).items():
             _, account, batch = name.split("/")
-            if not self._queue.knows(batch):
+            if not self._queue.knows(batch) and batch not in waiting:
                 await self._queue_free_pages(account, batch, ready)
         self._placement.consider_all()
 
@@ -106,8 +110,10 @@ class Reconcile:
 
     def hear(self, signal: Signal) -> None:
         """Act on a change that was committed, here or by another process."""
+        self._dependencies.hear(signal)
         if signal.change in (Change.FINISHED, Change.BEGUN):
             self._watchers.wake(signal.batch)
+        if signal.change not in (Change.READY, Change.KILL):
             return
         task = asyncio.create_task(self._act(signal))
         self._tasks.append(task)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_driver.scheduler import Pool
-from picloud_model.core import CORE_TYPES
-from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged, TooLarge
-from picloud_model.pack import Pack
+from picloud_model.errors import BlobMissing, SubmitChanged
+from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page
-from picloud_model.wire import MAX_VARIABLES_BYTES, Content, PackPart, Submitted
+from picloud_model.wire import Content, PackPart, Submitted
 
 from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
-from picloud_api.usecases.environment import check_environment
-from picloud_api.usecases.volume import check_volumes
+from picloud_api.usecases.admission import check_cover, check_options, check_packs, waiting_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +23,10 @@ if TYPE_CHECKING:
 
     from picloud_api.store.commits import Commits
     from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Waiting
+
+_RANGE_BYTES: Final = 20
+"""Most that a range of jids takes in the state store."""
 
 
 class Submit:
@@ -38,7 +39,7 @@ class Submit:
 
     async def stage(self, account: str, request: StageRequest) -> None:
         """Keep packs of a large map until its submit names them."""
-        _check_packs(request.parts)
+        check_packs(request.parts)
         await self._check_blobs(account, [part.content for part in request.parts])
         await self._write_packs(account, request.submit_id, request.parts)
         name = layout.staged(account, request.submit_id)
@@ -65,8 +66,8 @@ class Submit:
             BlobMissing: When it names blobs that are not there; nothing was made.
             SubmitChanged: When the submit id was used for something else.
         """
-        _check_options(request.options)
-        _check_packs(request.parts)
+        check_options(request.options)
+        check_packs(request.parts)
         await self._check_blobs(account, _contents(request))
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
@@ -78,13 +79,14 @@ class Submit:
         parts = [_bare(part) for part in request.parts]
         if not inline:
             parts = await self._with_staged(account, request.submit_id, parts)
-        _check_cover(parts, request.count)
+        check_cover(parts, request.count)
+        waiting = await waiting_of(view, account, request)
         crashpoint("submit.checked")
         if not inline:
             await self.store_ahead(account, request)
         crashpoint("submit.stored")
         header = _header(request, parts, self._clock(), fingerprint)
-        answer = await self._announce(account, request, header, inline=inline)
+        answer = await self._announce(account, request, (header, waiting), inline=inline)
         crashpoint("submit.announced")
         return answer
 
@@ -95,6 +97,7 @@ class Submit:
     def _fits_one_transaction(self, request: SubmitRequest) -> bool:
         """Whether nothing was staged, and all fits beside the few keys every submit writes."""
         size = sum(len(part.content.data or b"") for part in request.parts)
+        size += _RANGE_BYTES * len(request.depends_on)
         keys = -(-request.count // PAGE_JOBS) + len(request.parts)
         whole = sum(part.count for part in request.parts) == request.count
         state = self._commits.view.state
@@ -113,14 +116,20 @@ class Submit:
                     name = layout.page(layout.Place(account, request.submit_id, number))
                     # A repeat may come while the first is under way, or when its jobs run already.
                     if draft.peek(name) is None:
-                        draft.create(name, _fresh_page(request.count, number))
+                        draft.create(name, _fresh_page(request, number))
 
             await self._commits.run(plan)
 
     async def _announce(
-        self, account: str, request: SubmitRequest, header: Header, *, inline: bool
+        self,
+        account: str,
+        request: SubmitRequest,
+        made_of: tuple[Header, Waiting | None],
+        *,
+        inline: bool,
     ) -> Submitted:
         batch = request.submit_id
+        header, waiting = made_of
 
         async def plan(draft: Draft) -> Submitted:
             if (known := draft.peek(layout.header(account, batch))) is not None:
@@ -130,12 +139,16 @@ class Submit:
             draft.put(layout.next_jid(account), first + made.count)
             draft.create(layout.header(account, batch), made)
             await _index(draft, account, Span(first, made.count, batch))
-            draft.create(layout.ready(account, batch), _ready(account, made))
+            ready = _ready(account, made, waits=waiting is not None)
+            draft.create(layout.ready(account, batch), ready)
+            if waiting is not None:
+                draft.create(layout.waiting(account, batch), waiting)
             if draft.peek(layout.staged(account, batch)) is not None:
                 draft.delete(layout.staged(account, batch))
             if inline:
                 _write_inline(draft, account, request)
-            draft.signal(Signal(Change.READY, account, batch))
+            told = Change.READY if waiting is None else Change.WAITING
+            draft.signal(Signal(told, account, batch))
             return Submitted(first=first, count=made.count)
 
         return await self._commits.run(plan)
@@ -170,50 +183,6 @@ def _same(known: Header, fingerprint: bytes) -> Submitted:
     return Submitted(first=known.first, count=known.count)
 
 
-def _check_options(options: Options) -> None:
-    core = CORE_TYPES.get(options.core_type)
-    if core is None:
-        known = ", ".join(CORE_TYPES)
-        message = f"There is no core type {options.core_type[:40]!r}; there are {known}."
-        raise RequestRefused(message, field="options.core_type")
-    if options.cores not in core.multiples:
-        allowed = ", ".join(map(str, core.multiples))
-        message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
-        raise RequestRefused(message, field="options.cores")
-    check_environment(options.env)
-    check_volumes(options.vols)
-    if sum(map(len, chain(*options.os_env_vars.items()))) > MAX_VARIABLES_BYTES:
-        message = f"Environment variables may hold {MAX_VARIABLES_BYTES:,} characters in all."
-        raise TooLarge(message, field="options.os_env_vars")
-
-
-def _check_packs(parts: Sequence[PackPart]) -> None:
-    for part in parts:
-        if part.first // PAGE_JOBS != (part.first + part.count - 1) // PAGE_JOBS:
-            message = f"The pack at {part.first} crosses a multiple of {PAGE_JOBS} jobs."
-            raise RequestRefused(message, field="parts")
-        data = part.content.data
-        if data is not None and len(Pack(data)) != part.count:
-            message = f"The pack at {part.first} does not hold {part.count} items."
-            raise RequestRefused(message, field="parts")
-
-
-def _check_cover(parts: Sequence[PackPart], count: int) -> None:
-    at = 0
-    for part in parts:
-        if part.first != at:
-            break
-        at += part.count
-    else:
-        if at == count:
-            return
-    message = (
-        f"The packs must hold the arguments of {count} jobs, each once and in a row; "
-        f"they do so for the first {at}."
-    )
-    raise RequestRefused(message, field="parts")
-
-
 def _contents(request: SubmitRequest) -> list[Content]:
     found = [request.function, *(part.content for part in request.parts)]
     if request.bundle:
@@ -228,8 +197,9 @@ def _bare(part: PackPart) -> PackPart:
     return PackPart(part.first, part.count, content)
 
 
-def _fresh_page(count: int, number: int) -> Page:
-    return Page.fresh(min(PAGE_JOBS, count - number * PAGE_JOBS))
+def _fresh_page(request: SubmitRequest, number: int) -> Page:
+    state = State.WAITING if request.depends_on else State.QUEUED
+    return Page.fresh(min(PAGE_JOBS, request.count - number * PAGE_JOBS), state)
 
 
 def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
@@ -239,7 +209,7 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
             draft.create(layout.arguments(account, batch, part.first), part.content.data)
     for number in range(-(-request.count // PAGE_JOBS)):
         draft.create(
-            layout.page(layout.Place(account, batch, number)), _fresh_page(request.count, number)
+            layout.page(layout.Place(account, batch, number)), _fresh_page(request, number)
         )
 
 
@@ -271,9 +241,10 @@ def pool_of(account: str, options: Options) -> Pool:
     return Pool(account, options.core_type, options.cores)
 
 
-def _ready(account: str, header: Header) -> Ready:
+def _ready(account: str, header: Header, *, waits: bool) -> Ready:
     pool = pool_of(account, header.options)
-    return Ready(header.first, header.count, header.options.priority, pool, header.pages)
+    priority = header.options.priority
+    return Ready(header.first, header.count, priority, pool, header.pages, waits)
 
 
 async def _index(draft: Draft, account: str, span: Span) -> None:
