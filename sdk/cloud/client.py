@@ -10,6 +10,7 @@ from picloud_model import ranges, wire
 from cloud import jids as jids_asked
 from cloud import options
 from cloud.blob import Blobs
+from cloud.callback import Callbacks
 from cloud.errors import CloudException
 from cloud.packing import Packer
 from cloud.submit import Submit
@@ -37,12 +38,15 @@ class Client:
         self._blobs = Blobs(self._transport)
         packer = Packer()
         self._submit = Submit(self._transport, self._blobs, packer, config)
+        self._callbacks = Callbacks(self._transport)
         self._wait = Wait(self._transport, self._blobs, packer, time.monotonic)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         """Make a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
         chosen, arguments = options.split(kwargs)
-        return self._submit.call(func, args, arguments, chosen)
+        jid = self._submit.call(func, args, arguments, chosen)
+        self._callbacks.add(range(jid, jid + 1), chosen)
+        return jid
 
     def map(self, func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> range:
         """Make a job for each item of the iterables; see `cloud.map`."""
@@ -55,7 +59,9 @@ class Client:
                     f"Argument {place} of map must be an iterable, not {items!r:.80}; "
                     "use cloud.call for a single job."
                 )
-        return self._submit.map(func, iterables, arguments, chosen)
+        jids = self._submit.map(func, iterables, arguments, chosen)
+        self._callbacks.add(jids, chosen)
+        return jids
 
     def status(self, jids: Any) -> Any:
         """The status of a job, or a list of them; see `cloud.status`."""
@@ -112,7 +118,8 @@ class Client:
         return sum(self._killed(portion) for portion in portions)
 
     def close(self) -> None:
-        """Give back connections; the next request opens new ones."""
+        """Give back connections and call no callbacks; the next request opens new ones."""
+        self._callbacks.close()
         self._transport.close()
 
     def _killed(self, portion: list[ranges.Range] | None) -> int:

@@ -83,9 +83,9 @@ class Child:
                 started_at = time.time()
                 board.begin(cell, errand.generation, position, started_at)
                 ended = self._runner.run(lease, job, errand.files, started_at)
-                whole = self._flush()
+                spent = not self._flush() or lease.options.kill_process
                 self._send(Done(errand.generation, position, ended))
-                if not whole or (not alone() and self._left()):
+                if spent or (not alone() and self._left()):
                     self._wake()
                     return False
                 position += 1

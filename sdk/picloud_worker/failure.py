@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cloudpickle
+from msgspec.structs import replace
 from picloud_model.job import Cause
 from picloud_model.pack import seal
 from picloud_model.wire import Failure, encode
@@ -23,7 +24,9 @@ MOST_PICKLED: Final = 64_000
 """Bounds in characters and bytes: together they stay far below what travels inline."""
 
 
+_MINUTE_S: Final = 60
 _OURS: Final = (__package__, "cloudpickle")
+_KILLED: Final = "Killed by its user"
 _HERE: Final = str(Path(__file__).parent)
 
 
@@ -53,7 +56,7 @@ def describe(error: BaseException) -> Failure:
     text = formatted(error)
     if isinstance(error, KillSignalError):
         # Its user reads what happened, not the name of a class of ours.
-        text = text.replace(f"{__name__}.{KillSignalError.__name__}", "Killed by its user")
+        text = text.replace(f"{__name__}.{KillSignalError.__name__}", _KILLED)
         return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=text))
     if isinstance(error, SystemExit):
         message = f"the job called sys.exit({said(error.code, repr)})"
@@ -93,6 +96,25 @@ def exited(status: int, output: str) -> Failure:
 def killed(output: str = "") -> Failure:
     """A job that was killed before it began, or that did not end when it was told to."""
     return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=output))
+
+
+def over_time(limit_s: float, output: str = "") -> Failure:
+    """A job that ran past its time limit; in minutes, as its user gave it.
+
+    >>> over_time(90).message
+    'time limit: the job ran longer than its maximum runtime of 1.5 minutes'
+    """
+    minutes = f"{limit_s / 60:g} minute{'' if limit_s == _MINUTE_S else 's'}"
+    message = f"time limit: the job ran longer than its maximum runtime of {minutes}"
+    return bounded(Failure(cause=Cause.TIME_LIMIT, message=message, traceback=output))
+
+
+def told_to_end(told: Failure, why: Failure) -> Failure:
+    """What a job that was told to end reports: why it was, wherever that caught it."""
+    if why.cause == Cause.KILLED:
+        return replace(told, cause=why.cause)
+    where = told.traceback.replace(_KILLED, "Ended by its time limit")
+    return replace(why, traceback=where, exception=told.exception, pickled=told.pickled)
 
 
 def parcel(failure: Failure) -> bytes:

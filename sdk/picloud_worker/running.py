@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import pickle
@@ -19,12 +20,13 @@ from picloud_worker.failure import KillSignalError, RefusedError, describe, parc
 from picloud_worker.results import pickled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from picloud_model.wire import Lease, LeasedJob
 
 KEPT_FUNCTIONS: Final = 8
 
+_AS_IT_IS: Final = contextlib.nullcontext()
 _STATES: Final = {Cause.KILLED: State.KILLED}
 
 
@@ -74,9 +76,10 @@ class Runner:
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         os.environ["PICLOUD_JID"] = str(lease.first + job.index)
         self._check(lease.envelope)
-        function = self._function(lease, files)
-        args, kwargs = self._arguments(lease, job, files)
-        return pickled(function(*args, **kwargs))
+        with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
+            function = self._function(lease, files)
+            args, kwargs = self._arguments(lease, job, files)
+            return pickled(function(*args, **kwargs), lease.options.fast_serialization)
 
     def _check(self, envelope: Envelope) -> None:
         if envelope == self._here:
@@ -124,6 +127,28 @@ class Runner:
                 pack = Pack(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
             self._pack = (digest, pack)
         return pack
+
+
+@contextlib.contextmanager
+def variables(found: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; what they were before comes back afterwards.
+
+    >>> with variables({"GREETING": "hello"}):
+    ...     os.environ["GREETING"]
+    'hello'
+    >>> "GREETING" in os.environ
+    False
+    """
+    before = {name: os.environ.get(name) for name in found}
+    os.environ.update(found)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) -> Any:

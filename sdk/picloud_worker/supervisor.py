@@ -167,7 +167,7 @@ class Supervisor:
         if self._holding.idle:
             return self._retry_at - now
         tick = TICK_S if len(self._holding.given) > 1 else REST_S
-        ends = [tick]
+        ends = [tick, self._tender.time_left()]
         age = self._tender.head_age()
         if age < SLOW_S:
             ends.append(SLOW_S - age)

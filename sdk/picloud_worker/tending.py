@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.errors import RequestRefused
-from picloud_model.job import Cause, State
-from picloud_model.pack import unseal
-from picloud_model.wire import Ended, Failure, decode
+from picloud_model.job import State
 
 from picloud_worker.children import Child
 from picloud_worker.claims import MOST
 from picloud_worker.crashpoints import crashpoint
-from picloud_worker.failure import exited, killed, parcel, signalled
+from picloud_worker.ending import Terminating
+from picloud_worker.failure import exited, killed, over_time, signalled
 from picloud_worker.frames import BrokenFrameError, Errand
 from picloud_worker.lease import OutOfTurnError
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import Held
+    from picloud_model.wire import Failure, Held
 
     from picloud_worker.frames import Done
     from picloud_worker.lease import Entry, Holding
@@ -69,7 +68,7 @@ class Tender:
         self._fruitless = 0
         self._head: tuple[int, int] | None = None
         self._head_since = 0.0
-        self._terminating: tuple[Entry, float] | None = None
+        self._terminating: Terminating | None = None
         self.selector = selectors.DefaultSelector()
         self.selector.register(nursery, selectors.EVENT_READ)
         self._child = self._new_child()
@@ -124,6 +123,18 @@ class Tender:
         """Seconds since the job at the head is there; 0 when there is none."""
         return self._clock() - self._head_since if self._holding.given else 0.0
 
+    def time_left(self) -> float:
+        """Seconds until the job that runs has run for as long as it may; infinite mostly."""
+        entry = self.running() if self._terminating is None else None
+        limit_s = entry.lease.options.max_runtime_s if entry is not None else None
+        return inf if limit_s is None else limit_s - self.head_age()
+
+    def _end_late(self, entry: Entry) -> None:
+        self.take_back()
+        limit_s = entry.lease.options.max_runtime_s
+        if limit_s is not None and self._holding.given and self._holding.given[0] is entry:
+            self._terminate(entry, over_time(limit_s))
+
     def running(self) -> Entry | None:
         """The job that the child is in, as far as it is known."""
         return self._holding.running(self._child.begun())
@@ -138,8 +149,13 @@ class Tender:
         entry = self._withdrawn(held)
         if entry is None:
             self._holding.kill(held)
-        elif self._terminating is None:
-            self._terminating = (entry, self._clock() + TERMINATE_S)
+        else:
+            self._terminate(entry, killed())
+
+    def _terminate(self, entry: Entry, why: Failure) -> None:
+        """Tell the job that runs to end; it is ended by force if it does not."""
+        if self._terminating is None:
+            self._terminating = Terminating(entry, why, self._clock() + TERMINATE_S)
             self._child.signal(signal.SIGTERM)
 
     def lose(self, held: Held) -> None:
@@ -208,14 +224,14 @@ class Tender:
         self._fruitless = 0
         ended = done.ended
         if self._terminating is not None and ended.state != State.DONE:
-            ended = _as_killed(ended)
+            ended = self._terminating.told(ended)
         self._holding.done(done.generation, done.position, ended)
 
     def _retire(self) -> None:
         """A child that was told to end a job is not used again once it has."""
         if self._terminating is not None:
-            entry, given = self._terminating[0], self._holding.given
-            if not given or given[0] is not entry:
+            given = self._holding.given
+            if not given or given[0] is not self._terminating.entry:
                 self._replace()
 
     def _notice_ends(self) -> None:
@@ -240,7 +256,7 @@ class Tender:
 
     def _told(self, status: int, output: str) -> Failure:
         if self._terminating is not None:
-            return killed(output)
+            return msgspec.structs.replace(self._terminating.why, traceback=output)
         if os.WIFSIGNALED(status):
             return signalled(os.WTERMSIG(status), output)
         return exited(os.waitstatus_to_exitcode(status), output)
@@ -253,21 +269,12 @@ class Tender:
             self._head, self._head_since = head, now
             if head is not None:
                 crashpoint("worker.begun")
-        if self._terminating is not None and now >= self._terminating[1]:
+        if self._terminating is not None and now >= self._terminating.force_at:
             self._child.signal(signal.SIGKILL)
-        stuck = self._holding.given and self._holding.running(begun) is None
+        entry = self._holding.running(begun)
+        if entry is not None and self.time_left() <= 0:
+            self._end_late(entry)
+        stuck = self._holding.given and entry is None
         if stuck and now - self._head_since > NEVER_BEGUN_S:
             self._child.signal(signal.SIGKILL)
         self._child.bound_output()
-
-
-def _as_killed(ended: Ended) -> Ended:
-    """What a job that was told to end reports: killed, wherever that caught it."""
-    try:
-        told = decode(bytes(unseal(ended.payload)), Failure)
-    except (msgspec.MsgspecError, RequestRefused):
-        told = killed()
-    failure = msgspec.structs.replace(told, cause=Cause.KILLED)
-    return msgspec.structs.replace(
-        ended, state=State.KILLED, cause=Cause.KILLED, payload=parcel(failure)
-    )

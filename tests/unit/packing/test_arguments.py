@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud.packing import Packer
+from cloud.packing import Packer, PackingError
 from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model.pack import seal, unseal
@@ -148,3 +148,16 @@ def test_threads_may_share_a_packer() -> None:
         )
 
     assert [pickle.loads(unseal(parcel))[0][0][0] for parcel in parcels] == list(range(400))
+
+
+def test_fast_serialization_trades_help_for_speed() -> None:
+    """0 names the culprit, 1 only says what failed, 2 is plain pickle, which takes less."""
+    with pytest.raises(PackingError, match=r"args\[0\] -> item 'lock' is a _thread.lock"):
+        PACKER.arguments(({"lock": threading.Lock()},), {})
+    with pytest.raises(PackingError, match=r"Cannot send the arguments: TypeError: .*leave out"):
+        PACKER.arguments(({"lock": threading.Lock()},), {}, None, 1)
+    assert pickle.loads(unseal(PACKER.arguments((lambda: 5,), {}, None, 1)))[0][0]() == 5
+    with pytest.raises(PackingError, match=r"Cannot send the arguments: .*lambda"):
+        PACKER.arguments((lambda: 5,), {}, None, 2)
+    plain = PACKER.arguments(([1, Path("x")],), {"a": 1}, None, 2)
+    assert pickle.loads(unseal(plain)) == (([1, Path("x")],), {"a": 1})

@@ -88,7 +88,7 @@ class FakeApi:
             or wire.Content(sha256(raw).hexdigest(), len(raw), pack.seal(raw)),
             function_name="f",
             bundle=more.pop("bundle", ""),
-            options=wire.Options(),
+            options=more.pop("options", wire.Options()),
             jobs=[],
             pack=more.pop("pack", None),
         )
