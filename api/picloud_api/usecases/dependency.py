@@ -1,7 +1,7 @@
 """Dependencies: jobs that wait until others have ended, and what becomes of them then.
 
 A batch that waits leaves a `waiting/` key with the jids it depends on; its pages say WAITING. Every
-process derives from these keys whom to look after, watches one batch for each wish, and ends the
+process derives from these keys whom to look after, watches one batch for each premise, and ends the
 waiting as soon as it can tell how: final states never change, so all of them decide the same, and
 whoever is slower finds nothing left to do.
 """
@@ -43,8 +43,8 @@ _GOOD: Final = {False: bytes([State.DONE]), True: bytes(FINAL)}
 _log = structlog.get_logger()
 
 
-class Wish:
-    """The batches that wait for the same jobs: they are judged together.
+class Premise:
+    """Jobs that have to end before some batches begin: these are judged together.
 
     `asked` are the jids as ascending ranges; all below `at` have ended well. `watched` is the batch
     that job `at` lies in: nothing else needs to be looked at before something of it ends.
@@ -79,12 +79,12 @@ class Dependencies:
         self._commits = context.commits
         self._view = context.commits.view
         self._clock = context.clock
-        self._wishes: dict[tuple[str, tuple[Range, ...], bool], Wish] = {}
-        self._known: dict[str, Wish] = {}
-        self._watched: dict[str, set[Wish]] = {}
+        self._premises: dict[tuple[str, tuple[Range, ...], bool], Premise] = {}
+        self._known: dict[str, Premise] = {}
+        self._watched: dict[str, set[Premise]] = {}
         self._fresh: set[tuple[str, str]] = set()
         self._failed: set[tuple[str, str]] = set()
-        self._due: set[Wish] = set()
+        self._due: set[Premise] = set()
         self._task: asyncio.Task[None] | None = None
 
     def hear(self, signal: Signal) -> None:
@@ -93,7 +93,7 @@ class Dependencies:
             self._fresh.add((signal.account, signal.batch))
         elif signal.change is Change.FINISHED:
             self._due |= self._watched.get(signal.batch, set())
-        elif signal.change is Change.FAILED and self._wishes:
+        elif signal.change is Change.FAILED and self._premises:
             self._failed.add((signal.account, signal.batch))
         self._begin()
 
@@ -106,7 +106,9 @@ class Dependencies:
             if batch not in self._known:
                 self._fresh.add((account, batch))
         # Whoever waits for a batch that waits itself is told when that ends.
-        self._due |= {wish for wish in self._wishes.values() if wish.watched not in found}
+        self._due |= {
+            premise for premise in self._premises.values() if premise.watched not in found
+        }
         self._begin()
         return found
 
@@ -141,14 +143,14 @@ class Dependencies:
         if waiting is None or batch in self._known:
             return
         key = (account, tuple(waiting.depends_on), waiting.ignore)
-        wish = self._wishes.get(key)
-        if wish is None:
-            wish = self._wishes[key] = Wish(account, waiting)
-            if not wish.ignore:
-                wish.verdict = await self._first_failure(account, wish.asked)
-        wish.batches.add(batch)
-        self._known[batch] = wish
-        self._due.add(wish)
+        premise = self._premises.get(key)
+        if premise is None:
+            premise = self._premises[key] = Premise(account, waiting)
+            if not premise.ignore:
+                premise.verdict = await self._first_failure(account, premise.asked)
+        premise.batches.add(batch)
+        self._known[batch] = premise
+        self._due.add(premise)
 
     async def _look_at_failures(self, account: str, batch: str) -> None:
         """Jobs of a batch failed: those who depend on one of them need not wait for the others."""
@@ -156,13 +158,13 @@ class Dependencies:
         if header is None:
             return
         last = header.first + header.count - 1
-        for wish in list(self._wishes.values()):
-            if wish.account != account or wish.ignore or wish.verdict is not None:
+        for premise in list(self._premises.values()):
+            if premise.account != account or premise.ignore or premise.verdict is not None:
                 continue
-            if asked := wish.within(header.first, last):
-                wish.verdict = await self._first_failure(account, asked)
-                if wish.verdict is not None:
-                    self._due.add(wish)
+            if asked := premise.within(header.first, last):
+                premise.verdict = await self._first_failure(account, asked)
+                if premise.verdict is not None:
+                    self._due.add(premise)
 
     async def _first_failure(self, account: str, asked: Sequence[Range]) -> Verdict | None:
         for piece in await pieces(self._view, account, asked):
@@ -173,45 +175,47 @@ class Dependencies:
                 return await stalled(self._view, piece, page, piece.start + min(places))
         return None
 
-    async def _judge(self, wish: Wish) -> None:
-        if wish.verdict is None:
-            wish.verdict = await self._verdict(wish)
-        if wish.verdict is None:
+    async def _judge(self, premise: Premise) -> None:
+        if premise.verdict is None:
+            premise.verdict = await self._verdict(premise)
+        if premise.verdict is None:
             return
-        while wish.batches:
-            some = list(wish.batches)[:BATCHES_AT_ONCE]
-            await asyncio.gather(*(self._end(wish.account, batch, wish.verdict) for batch in some))
+        while premise.batches:
+            some = list(premise.batches)[:BATCHES_AT_ONCE]
+            await asyncio.gather(
+                *(self._end(premise.account, batch, premise.verdict) for batch in some)
+            )
             for batch in some:
-                wish.batches.discard(batch)
+                premise.batches.discard(batch)
                 self._known.pop(batch, None)
-        self._watch(wish, "")
-        self._wishes.pop((wish.account, tuple(wish.asked), wish.ignore), None)
+        self._watch(premise, "")
+        self._premises.pop((premise.account, tuple(premise.asked), premise.ignore), None)
 
-    async def _verdict(self, wish: Wish) -> Verdict | None:
+    async def _verdict(self, premise: Premise) -> Verdict | None:
         """Go on from the first job not known to have ended well."""
-        for first, last in wish.asked:
-            while (start := max(first, wish.at)) <= last:
+        for first, last in premise.asked:
+            while (start := max(first, premise.at)) <= last:
                 stop = min(last, start + PAGE_JOBS - 1)
-                for piece in await pieces(self._view, wish.account, [(start, stop)]):
+                for piece in await pieces(self._view, premise.account, [(start, stop)]):
                     # Before it is read: what ends from now on is heard of.
-                    self._watch(wish, piece.place.batch)
+                    self._watch(premise, piece.place.batch)
                     page: Page = await self._view.fresh(layout.page(piece.place))
-                    at = _first_other(page, piece, wish.good)
-                    wish.at = piece.first + at
+                    at = _first_other(page, piece, premise.good)
+                    premise.at = piece.first + at
                     if at < piece.stop:
                         failed = State(page.state[at]).final
                         return await stalled(self._view, piece, page, at) if failed else None
         return RELEASED
 
-    def _watch(self, wish: Wish, batch: str) -> None:
-        if wish.watched != batch:
-            before = self._watched.get(wish.watched, set())
-            before.discard(wish)
+    def _watch(self, premise: Premise, batch: str) -> None:
+        if premise.watched != batch:
+            before = self._watched.get(premise.watched, set())
+            before.discard(premise)
             if not before:
-                self._watched.pop(wish.watched, None)
-            wish.watched = batch
+                self._watched.pop(premise.watched, None)
+            premise.watched = batch
             if batch:
-                self._watched.setdefault(batch, set()).add(wish)
+                self._watched.setdefault(batch, set()).add(premise)
 
     async def _end(self, account: str, batch: str, verdict: Verdict) -> None:
         """Let the jobs of a batch begin, or stall them, some pages at a time."""

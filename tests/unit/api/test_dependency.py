@@ -382,23 +382,23 @@ async def test_a_repeated_submit_waits_no_longer(world: World) -> None:
 
 
 async def test_jobs_that_depend_on_the_same_are_judged_together(world: World) -> None:
-    """A thousand calls that wait for one map are one wish, and are all released."""
+    """A thousand calls that wait for one map are one premise, and are all released."""
     many = await world.submit(2000)
     waiting = [await submit(world, 1, many) for _ in range(100)]
     whole = range(waiting[0][0], waiting[-1][-1] + 1)
     dependencies = world.server.reconcile._dependencies
-    await world.until(lambda: _wishes(dependencies), 1)
+    await world.until(lambda: _premises(dependencies), 1)
 
     await run(world, most=2000)
 
     await turn(world, whole, "queued")
-    assert await _wishes(dependencies) == 0
+    assert await _premises(dependencies) == 0
     assert dependencies._watched == {}
     assert dependencies._known == {}
 
 
-async def _wishes(dependencies: Any) -> int:
-    return len(dependencies._wishes)
+async def _premises(dependencies: Any) -> int:
+    return len(dependencies._premises)
 
 
 async def test_sealed_jobs_can_be_depended_on(

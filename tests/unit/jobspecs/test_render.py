@@ -170,6 +170,33 @@ def test_a_slot_reserves_what_its_cores_have(gateway: NomadGateway, core_type: s
     assert resources_of["CPU"] == 2 * 400 * core.compute_units
 
 
+@pytest.mark.parametrize(
+    ("core_type", "cores", "compute_units", "memory_mb"),
+    [
+        ("c1", 1, 1, 300),
+        ("c2", 8, 20, 6_400),
+        ("f2", 4, 22, 14_800),
+        ("f2", 16, 88, 59_200),
+        ("m1", 8, 26, 64_000),
+        ("s1", 1, 2, 300),
+    ],
+)
+def test_the_largest_jobs_reserve_what_the_primer_says(
+    gateway: NomadGateway, core_type: str, cores: int, compute_units: float, memory_mb: int
+) -> None:
+    """The promise: "Choosing to use N cores gives your job access to N times the resources", as
+    with f2: "4 - 5.5 compute units, 3.7 GB of memory" each, and "you can pool 8 m1 cores together
+    for 64GB".
+    """
+    job = msgspec.structs.replace(JOB, core_type=core_type, cores=cores)
+
+    found = gateway.parse(jobspec(), variables(SITE, job))
+    resources_of = found["TaskGroups"][0]["Tasks"][0]["Resources"]
+
+    assert resources_of["CPU"] == compute_units * 400
+    assert resources_of["MemoryMB"] == memory_mb
+
+
 def test_only_what_is_known_is_replaced(parsed: dict[str, Any]) -> None:
     """Of what Nomad replaces there is nothing in a job but what the jobspec itself has."""
     marked = {text for text in strings(parsed) if "${" in text or "%{" in text}
