@@ -1,7 +1,7 @@
 """Dependencies: jobs that wait until others have ended, and what becomes of them then.
 
 A batch that waits leaves a `waiting/` key with the jids it depends on; its pages say WAITING. Every
-process derives from these keys whom to look after, watches one batch for each premise, and ends the
+process derives from these keys whom to look after, watches one job for each premise, and ends the
 waiting as soon as it can tell how: final states never change, so all of them decide the same, and
 whoever is slower finds nothing left to do.
 """
@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from picloud_model.errors import PiCloudError
-from picloud_model.job import FINAL, State
-from picloud_model.page import PAGE_JOBS
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change
-from picloud_api.usecases.finding import Piece, pieces
-from picloud_api.usecases.releasing import RELEASED, Verdict, change, stalled
+from picloud_api.usecases.premise import Premise, Watches, failed_jids, failure_among, judge
+from picloud_api.usecases.releasing import change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from picloud_model.page import Page
     from picloud_model.ranges import Range
 
     from picloud_api.store.records import Header, Signal, Waiting
@@ -33,43 +31,12 @@ if TYPE_CHECKING:
 
 PAGES_AT_ONCE: Final = 8
 """Pages that leave WAITING in one transaction: stalled ones are 15 kB each."""
-BATCHES_AT_ONCE: Final = 50
-"""Batches whose waiting ends at once, in as few transactions as they fit."""
-
-_FAILURES: Final = (State.ERROR, State.KILLED, State.STALLED)
-_GOOD: Final = {False: bytes([State.DONE]), True: bytes(FINAL)}
-"""States of a job that nobody waits for any more, by whether failures are ignored."""
+BATCHES_AT_ONCE: Final = 30
+"""Batches whose waiting ends at once: as many calls as share a transaction of 64 operations."""
+JUDGED_AT_ONCE: Final = 200
+"""Premises judged before others have their turn."""
 
 _log = structlog.get_logger()
-
-
-class Premise:
-    """Jobs that have to end before some batches begin: these are judged together.
-
-    `asked` are the jids as ascending ranges; all below `at` have ended well. `watched` is the batch
-    that job `at` lies in: nothing else needs to be looked at before something of it ends.
-    """
-
-    __slots__ = ("account", "asked", "at", "batches", "ignore", "verdict", "watched")
-
-    def __init__(self, account: str, waiting: Waiting) -> None:
-        self.account = account
-        self.asked = waiting.depends_on
-        self.ignore = waiting.ignore
-        self.at = self.asked[0][0]
-        self.batches: set[str] = set()
-        self.watched = ""
-        self.verdict: Verdict | None = None
-
-    @property
-    def good(self) -> bytes:
-        """The states of a dependency that ended well."""
-        return _GOOD[self.ignore]
-
-    def within(self, first: int, last: int) -> list[Range]:
-        """Those of the jids asked for that lie in a range."""
-        cut = ((max(low, first), min(high, last)) for low, high in self.asked)
-        return [(low, high) for low, high in cut if low <= high]
 
 
 class Dependencies:
@@ -80,10 +47,12 @@ class Dependencies:
         self._view = context.commits.view
         self._clock = context.clock
         self._premises: dict[tuple[str, tuple[Range, ...], bool], Premise] = {}
+        self._hurried: set[Premise] = set()
         self._known: dict[str, Premise] = {}
-        self._watched: dict[str, set[Premise]] = {}
+        self._watches = Watches()
         self._fresh: set[tuple[str, str]] = set()
         self._failed: set[tuple[str, str]] = set()
+        self._ended: set[str] = set()
         self._due: set[Premise] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,9 +60,9 @@ class Dependencies:
         """Note a change that was committed, here or by another process."""
         if signal.change is Change.WAITING:
             self._fresh.add((signal.account, signal.batch))
-        elif signal.change is Change.FINISHED:
-            self._due |= self._watched.get(signal.batch, set())
-        elif signal.change is Change.FAILED and self._premises:
+        elif signal.change is Change.FINISHED and signal.batch in self._watches:
+            self._ended.add(signal.batch)
+        elif signal.change is Change.FAILED and self._hurried:
             self._failed.add((signal.account, signal.batch))
         self._begin()
 
@@ -106,8 +75,11 @@ class Dependencies:
             if batch not in self._known:
                 self._fresh.add((account, batch))
         # Whoever waits for a batch that waits itself is told when that ends.
+        self._ended |= self._watches.batches() - found
         self._due |= {
-            premise for premise in self._premises.values() if premise.watched not in found
+            premise
+            for premise in self._premises.values()
+            if premise.verdict is not None or premise.watched is None
         }
         self._begin()
         return found
@@ -118,106 +90,87 @@ class Dependencies:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def _busy(self) -> bool:
+        return bool(self._fresh or self._failed or self._ended or self._due)
+
     def _begin(self) -> None:
-        idle = self._task is None or self._task.done()
-        if idle and (self._fresh or self._failed or self._due):
+        if self._busy and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
         """Do what is due, one after the other, until nothing is; a resync finds what failed."""
-        while self._fresh or self._failed or self._due:
+        while self._busy:
             try:
                 if self._fresh:
                     await self._take_in(*self._fresh.pop())
                 elif self._failed:
                     await self._look_at_failures(*self._failed.pop())
+                elif self._ended:
+                    self._due |= await self._watches.ended(self._view, self._ended.pop())
                 else:
-                    await self._judge(self._due.pop())
+                    due = [self._due.pop() for _ in range(min(len(self._due), JUDGED_AT_ONCE))]
+                    await self._end_decided([each for each in due if await self._decided(each)])
             except PiCloudError as error:
                 _log.warning("dependency.unavailable", reason=error.message)
             except Exception:  # noqa: BLE001 - one batch must not keep the others waiting
                 _log.exception("dependency.failed")
+            await asyncio.sleep(0)  # requests are answered in between
 
     async def _take_in(self, account: str, batch: str) -> None:
-        waiting: Waiting | None = await self._view.fresh(layout.waiting(account, batch))
+        waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
         if waiting is None or batch in self._known:
             return
         key = (account, tuple(waiting.depends_on), waiting.ignore)
         premise = self._premises.get(key)
         if premise is None:
             premise = self._premises[key] = Premise(account, waiting)
-            if not premise.ignore:
-                premise.verdict = await self._first_failure(account, premise.asked)
+            if premise.hurried:
+                self._hurried.add(premise)
+                premise.verdict = await failure_among(self._view, account, premise.asked)
         premise.batches.add(batch)
         self._known[batch] = premise
         self._due.add(premise)
 
     async def _look_at_failures(self, account: str, batch: str) -> None:
         """Jobs of a batch failed: those who depend on one of them need not wait for the others."""
-        header: Header | None = await self._view.get(layout.header(account, batch))
-        if header is None:
-            return
-        last = header.first + header.count - 1
-        for premise in list(self._premises.values()):
-            if premise.account != account or premise.ignore or premise.verdict is not None:
+        failed = await failed_jids(self._view, account, batch)
+        for premise in list(self._hurried):
+            if premise.account != account or premise.verdict is not None:
                 continue
-            if asked := premise.within(header.first, last):
-                premise.verdict = await self._first_failure(account, asked)
-                if premise.verdict is not None:
-                    self._due.add(premise)
+            jid = premise.first_of(failed)
+            if jid is not None:
+                premise.verdict = await failure_among(self._view, account, [(jid, jid)])
+                self._due.add(premise)
 
-    async def _first_failure(self, account: str, asked: Sequence[Range]) -> Verdict | None:
-        for piece in await pieces(self._view, account, asked):
-            page: Page = await self._view.get(layout.page(piece.place))
-            part = page.state[piece.start : piece.stop]
-            places = [at for state in _FAILURES if (at := part.find(state)) >= 0]
-            if places:
-                return await stalled(self._view, piece, page, piece.start + min(places))
-        return None
+    async def _decided(self, premise: Premise) -> bool:
+        if premise.verdict is None:
+            premise.verdict = await judge(self._view, self._watches, premise)
+        return premise.verdict is not None
 
-    async def _judge(self, premise: Premise) -> None:
-        if premise.verdict is None:
-            premise.verdict = await self._verdict(premise)
-        if premise.verdict is None:
-            return
-        while premise.batches:
-            some = list(premise.batches)[:BATCHES_AT_ONCE]
+    async def _end_decided(self, premises: Iterable[Premise]) -> None:
+        for premise in premises:
+            self._watches.drop(premise)
+        ends = (
+            (premise, batch, premise.verdict.told)
+            for premise in premises
+            for batch in list(premise.batches)
+            if premise.verdict is not None
+        )
+        while some := list(islice(ends, BATCHES_AT_ONCE)):
             await asyncio.gather(
-                *(self._end(premise.account, batch, premise.verdict) for batch in some)
+                *(self._end(premise.account, batch, told) for premise, batch, told in some)
             )
-            for batch in some:
+            for premise, batch, _ in some:
                 premise.batches.discard(batch)
                 self._known.pop(batch, None)
-        self._watch(premise, "")
-        self._premises.pop((premise.account, tuple(premise.asked), premise.ignore), None)
+        for premise in premises:
+            if not premise.batches:
+                self._hurried.discard(premise)
+                key = (premise.account, tuple(premise.asked), premise.ignore)
+                self._premises.pop(key, None)
 
-    async def _verdict(self, premise: Premise) -> Verdict | None:
-        """Go on from the first job not known to have ended well."""
-        for first, last in premise.asked:
-            while (start := max(first, premise.at)) <= last:
-                stop = min(last, start + PAGE_JOBS - 1)
-                for piece in await pieces(self._view, premise.account, [(start, stop)]):
-                    # Before it is read: what ends from now on is heard of.
-                    self._watch(premise, piece.place.batch)
-                    page: Page = await self._view.fresh(layout.page(piece.place))
-                    at = _first_other(page, piece, premise.good)
-                    premise.at = piece.first + at
-                    if at < piece.stop:
-                        failed = State(page.state[at]).final
-                        return await stalled(self._view, piece, page, at) if failed else None
-        return RELEASED
-
-    def _watch(self, premise: Premise, batch: str) -> None:
-        if premise.watched != batch:
-            before = self._watched.get(premise.watched, set())
-            before.discard(premise)
-            if not before:
-                self._watched.pop(premise.watched, None)
-            premise.watched = batch
-            if batch:
-                self._watched.setdefault(batch, set()).add(premise)
-
-    async def _end(self, account: str, batch: str, verdict: Verdict) -> None:
+    async def _end(self, account: str, batch: str, told: bytes | None) -> None:
         """Let the jobs of a batch begin, or stall them, some pages at a time."""
         header: Header | None = await self._view.get(layout.header(account, batch))
         pages = header.pages if header else 0
@@ -226,14 +179,8 @@ class Dependencies:
             plan = partial(
                 change,
                 places=[layout.Place(account, batch, number) for number in numbers],
-                verdict=verdict,
+                told=told,
                 now=self._clock(),
                 last=numbers.stop == pages,
             )
             await self._commits.run(plan)
-
-
-def _first_other(page: Page, piece: Piece, good: bytes) -> int:
-    """The index of the first job of a piece in another state than these, or its end."""
-    part = bytes(page.state[piece.start : piece.stop])
-    return piece.start + len(part) - len(part.lstrip(good))

@@ -56,9 +56,12 @@ async def stalled(view: View, piece: Piece, page: Page, index: int) -> Verdict:
 
 
 async def change(
-    draft: Draft, *, places: Sequence[layout.Place], verdict: Verdict, now: float, last: bool
+    draft: Draft, *, places: Sequence[layout.Place], told: bytes | None, now: float, last: bool
 ) -> None:
-    """End the waiting of some pages of a batch; with the `last` ones the batch waits no more."""
+    """End the waiting of some pages of a batch; with the `last` ones the batch waits no more.
+
+    Its jobs are stalled with the failure `told`, or may begin where there is none.
+    """
     account, batch, _ = places[0]
     name = layout.waiting(account, batch)
     if await draft.get(name) is None:
@@ -67,13 +70,13 @@ async def change(
         page: Page = await draft.get(layout.page(place))
         if State.WAITING not in page.state:
             continue
-        if verdict.told is None:
+        if told is None:
             await _queue(draft, place)
         else:
-            await finish(draft, place, _endings(page, verdict.told, now))
+            await finish(draft, place, _endings(page, told, now))
     if last:
         draft.delete(name)
-        if verdict.told is None:
+        if told is None:
             draft.signal(Signal(Change.READY, account, batch))
 
 

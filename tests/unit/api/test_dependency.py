@@ -393,7 +393,8 @@ async def test_jobs_that_depend_on_the_same_are_judged_together(world: World) ->
 
     await turn(world, whole, "queued")
     assert await _premises(dependencies) == 0
-    assert dependencies._watched == {}
+    assert len(dependencies._watches) == 0
+    assert dependencies._hurried == set()
     assert dependencies._known == {}
 
 
