@@ -55,6 +55,7 @@ class Dependencies:
         self._ended: set[str] = set()
         self._due: set[Premise] = set()
         self._task: asyncio.Task[None] | None = None
+        self._open = True
 
     def hear(self, signal: Signal) -> None:
         """Note a change that was committed, here or by another process."""
@@ -84,8 +85,16 @@ class Dependencies:
         self._begin()
         return found
 
+    def forget(self) -> None:
+        """Signals were missed: what `recover` finds next is judged as if it were new."""
+        self._premises.clear()
+        self._hurried.clear()
+        self._known.clear()
+        self._watches = Watches()
+
     async def stop(self) -> None:
         """Stop; a start finds in the store what is left to do."""
+        self._open = False
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -95,7 +104,7 @@ class Dependencies:
         return bool(self._fresh or self._failed or self._ended or self._due)
 
     def _begin(self) -> None:
-        if self._busy and (self._task is None or self._task.done()):
+        if self._open and self._busy and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._work())
 
     async def _work(self) -> None:

@@ -88,7 +88,9 @@ class Watches:
             return
         place, index = premise.watched
         premise.watched = None
-        pages = self._by_batch[place.batch]
+        pages = self._by_batch.get(place.batch, {})
+        if premise not in pages.get(place, {}).get(index, ()):
+            return
         pages[place][index].discard(premise)
         if not pages[place][index]:
             del pages[place][index]

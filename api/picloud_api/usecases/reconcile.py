@@ -228,6 +228,7 @@ class Reconcile:
     async def look_at_everything(self) -> None:
         """Too much was missed to be told one by one: only a full look says what."""
         self._commits.view.forget_all()
+        self._dependencies.forget()
         await self.recover()
         self._watchers.wake_all()
 

@@ -381,6 +381,29 @@ async def test_a_repeated_submit_waits_no_longer(world: World) -> None:
     assert await _all(world, jids) == {"queued"}
 
 
+async def test_signals_that_were_missed_are_made_up_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that heard nothing for a while finds by a full look who is to be released, and who
+    is stalled by a job that nobody watched.
+    """
+    first, many = await world.submit(1), await world.submit(2000)
+    released = await submit(world, 1, first)
+    stalled = await submit(world, 1, many, first)
+    dependencies = world.server.reconcile._dependencies
+    await world.until(lambda: _premises(dependencies), 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(dependencies, "hear", lambda _signal: None)
+        await run(world, most=1)
+        await world.server.jobs.kill(ACCOUNT, [(many[1500], many[1500])])
+    assert await world.statuses(released) == await world.statuses(stalled) == ["waiting"]
+
+    await world.server.reconcile.look_at_everything()
+
+    await turn(world, released, "queued")
+    await turn(world, stalled, "stalled")
+
+
 async def test_jobs_that_depend_on_the_same_are_judged_together(world: World) -> None:
     """A thousand calls that wait for one map are one premise, and are all released."""
     many = await world.submit(2000)
