@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -299,6 +300,37 @@ async def everything(world: World) -> set[str]:
         found |= {entry.key for entry in entries}
         after = entries[-1].key
     return found
+
+
+async def test_a_release_costs_one_transaction(world: World) -> None:
+    """A job that waits costs one transaction more than one that does not: that of its release."""
+    commits = world.server.commits
+    first = await world.submit(1)
+    before = commits.transactions
+    second = await submit(world, 1, first)
+    assert commits.transactions - before == 1
+    slot = await world.slot()
+    leases = (await world.work(slot)).leases
+    before = commits.transactions
+
+    await world.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+    await turn(world, second, "queued")
+
+    assert commits.transactions - before == 2
+
+
+async def test_a_map_of_released_jobs_wakes_a_slot(world: World) -> None:
+    """A slot that waits for work gets the released jobs at once."""
+    first = await world.submit(1)
+    second = await submit(world, 3, first)
+    slot, other = await world.slot(), await world.slot()
+    leases = (await world.work(slot)).leases
+    waiting = asyncio.create_task(world.work(other, wait_s=10.0))
+    await asyncio.sleep(0)
+
+    await world.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+
+    assert (await waiting).leases[0].first == second[0]
 
 
 async def test_stalled_jobs_of_a_page_share_one_failure(world: World) -> None:
