@@ -195,6 +195,29 @@ async def test_whoever_hears_of_the_end_releases(pair: tuple[Shared, Shared]) ->
     assert await pair[0].statuses(range(1, 13)) == ["done"] * 12
 
 
+async def test_who_waits_is_known_to_servers_that_start_anew(pair: tuple[Shared, Shared]) -> None:
+    """A chain goes on over Consul though both processes are gone between any two of its jobs."""
+    one, two = pair
+    chain = [await one.submit(1)]
+    for number in range(1, 6):
+        before = chain[-1][0]
+        request = msgspec.structs.replace(one.request(1), depends_on=[(before, before)])
+        chain.append(await pair[number % 2].send(request))
+
+    for jids in chain:
+        slot = await two.slot()
+        async with asyncio.timeout(SOON_S):
+            [lease] = (await two.work(slot, wait_s=SOON_S)).leases
+        assert range(lease.first, lease.first + 1) == jids
+        await two.work(slot, reports=[ended(lease)], lease=False)
+        for server in pair:
+            await server.stop()
+        for server in pair:
+            await server.start()
+
+    assert await one.statuses(range(1, 7)) == ["done"] * 6
+
+
 async def test_a_kill_at_one_stalls_at_the_other(pair: tuple[Shared, Shared]) -> None:
     """A job killed at one process stalls those that wait for it, made at the other."""
     one, two = pair
