@@ -10,6 +10,7 @@
 `picloud up` starts a server on this machine; `cloud.start_simulator()` one for this script alone.
 """
 
+from cloud import shell
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 from cloud.functions import (
     call,
@@ -42,6 +43,7 @@ __all__ = [
     "result",
     "running_on_cloud",
     "setkey",
+    "shell",
     "start_simulator",
     "status",
 ]

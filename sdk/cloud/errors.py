@@ -3,6 +3,7 @@
     CloudException              anything PiCloud could not do, and every failed job
     ├── CloudTimeoutError       jobs were unfinished when the time given was over
     ├── CloudConnectionError    no server answers, or none can answer now
+    ├── CommandFailed           a shell command ended with an error (raised in its job)
     └── BlobsLacking            the server lacks bytes a submit names (answered by an upload)
 
 The platform's own errors become these in one place, by `EXCEPTIONS`.
@@ -74,6 +75,30 @@ class CloudTimeoutError(CloudException):
 
 class CloudConnectionError(CloudException):
     """No server answers, or none can answer now."""
+
+
+class CommandFailed(CloudException):
+    """A shell command ended with an exit code other than zero, or could not run.
+
+    Args:
+        value: What happened.
+        exit_code: Its exit code, or minus the number of the signal that ended it; None where it
+            could not run, or did not write what it should have.
+        stderr: Its last words.
+
+    >>> CommandFailed("command terminated with nonzero return code 2", 2).exit_code
+    2
+    """
+
+    def __init__(self, value: object = "", exit_code: int | None = None, stderr: str = "") -> None:
+        super().__init__(value)
+        self.exit_code = exit_code
+        self.stderr = stderr
+        if stderr:
+            self.add_note(stderr)  # a traceback shows it, the error in one line does not
+
+    def __reduce__(self) -> tuple[type[CommandFailed], tuple[object, int | None, str]]:
+        return type(self), (self.value, self.exit_code, self.stderr)
 
 
 class BlobsLacking(CloudException):

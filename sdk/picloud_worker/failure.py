@@ -25,7 +25,7 @@ MOST_PICKLED: Final = 64_000
 
 
 _MINUTE_S: Final = 60
-_OURS: Final = (__package__, "cloudpickle")
+_OURS: Final = (__package__, "cloudpickle", "cloud")
 _KILLED: Final = "Killed by its user"
 _HERE: Final = str(Path(__file__).parent)
 

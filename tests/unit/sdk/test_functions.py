@@ -31,6 +31,7 @@ MEMBERS = [
     "result",
     "running_on_cloud",
     "setkey",
+    "shell",
     "start_simulator",
     "status",
 ]
