@@ -4,52 +4,100 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 from cloud import CloudException
 from typer.core import TyperGroup
 
 from picloud import exits, output
+from picloud.access import (
+    Access,
+    ApiKey,
+    ApiSecretKey,
+    Format,
+    ProfileName,
+    Simulate,
+)
 from picloud.commands.down import down
+from picloud.commands.exec import execute
 from picloud.commands.join import join
 from picloud.commands.kill import kill
+from picloud.commands.mapexec import mapexec
 from picloud.commands.result import result
+from picloud.commands.setup import setup
 from picloud.commands.status import status
 from picloud.commands.up import up
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""What typer calls every command line that makes no sense; it names one kind of them only."""
+_OWN_SERVER = ("up", "down", "setup")
+"""Commands that need no server that runs already."""
+
 
 class Commands(TyperGroup):
-    """The commands; an error of any of them is one line and an exit code."""
+    """The commands; an error of any of them is told on standard error, with an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command line of a process, and end it."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except _UsageError as error:
+            output.hint(_usage(error))
+            sys.exit(exits.USAGE)
+        except typer.Abort:
+            sys.exit(exits.INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else exits.OK)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command line."""
+        """Run what the command line names."""
         try:
             return super().invoke(ctx)
-        except CloudException as error:
+        except (typer.Exit, typer.Abort, _UsageError, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - nobody who types a command reads our tracebacks
             if ctx.params.get("debug"):
                 sys.excepthook(type(error), error, error.__traceback__)
             else:
-                output.hint(one_line(error))
+                output.hint(told(error))
             raise typer.Exit(exits.code_of(error)) from None
 
 
-def one_line(error: CloudException) -> str:
-    """An error in one line; a failed job's is the last line of its traceback.
+def told(error: Exception) -> str:
+    r"""An error in one line; a failed job's with what the job said.
 
-    >>> one_line(CloudException("Traceback ...", jid=8, summary="ValueError: no"))
-    'Job 8: ValueError: no'
+    >>> told(CloudException("Traceback ...\nValueError: no", jid=8, summary="ValueError: no"))
+    'Job 8: ValueError: no\nTraceback ...\nValueError: no'
+    >>> told(CloudException("signal 11 (SIGSEGV)\nlast words", jid=8))
+    'Job 8: signal 11 (SIGSEGV)\nlast words'
+    >>> told(TypeError("no"))
+    'picloud met a fault of its own (TypeError: no); `picloud --debug ...` shows where.'
     """
-    said = " ".join(error.summary.split())
-    return said if error.jid is None else f"Job {error.jid}: {said}"
+    if not isinstance(error, CloudException):
+        kind = type(error).__name__
+        said = " ".join(f"{kind}: {error}".split())
+        return f"picloud met a fault of its own ({said}); `picloud --debug ...` shows where."
+    if error.jid is None:
+        return " ".join(str(error).split())
+    text = str(error.value).rstrip()
+    if text.startswith("Traceback"):  # what happened is its last line: say it first
+        text = f"{' '.join(error.summary.split())}\n{text}"
+    return f"Job {error.jid}: {text}"
+
+
+def _usage(error: Any) -> str:
+    where = error.ctx.command_path if error.ctx else "picloud"
+    return f"{' '.join(error.format_message().split())} Try '{where} --help'."
 
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -59,29 +107,73 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback has done it
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
-    debug: Annotated[
+    profile: ProfileName = None,
+    api_key: ApiKey = None,
+    api_secretkey: ApiSecretKey = None,
+    simulate: Simulate = False,
+    output_: Format = "text",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Tell of every request, on standard error.")
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - see Commands.invoke
         bool, typer.Option("--debug", help="Show tracebacks instead of one line.")
     ] = False,
 ) -> None:
-    """PiCloud runs your functions on the cloud.
+    """PiCloud runs your functions and programs on the cloud.
 
     \b
-    Start it on this machine, then submit jobs from Python:
+    Start it on this machine, then submit jobs from the shell or from Python:
       $ picloud up
-      $ python -c "import cloud; print(cloud.call(pow, 2, 10))"
+      $ picloud exec echo hello, world
       1
       $ picloud result 1
-      1024
+      hello, world
+      $ python -c "import cloud; print(cloud.call(pow, 2, 10))"
+      2
+
+    \b
+    Exit codes:
+      0  it worked
+      1  it did not work
+      2  the command line makes no sense
+      3  a job asked about ended without a result
+      4  jobs were unfinished when the time given was over
     """  # noqa: D301 - \b keeps the lines apart
+    if context.invoked_subcommand is None:
+        output.text(context.get_help())
+        return
+    context.obj = Access(
+        profile=profile,
+        api_key=api_key,
+        api_secretkey=api_secretkey,
+        simulate=simulate,
+        verbose=verbose,
+    )
+    if output_ == "json":
+        commands = context.command.list_commands(context)  # type: ignore[attr-defined]
+        context.default_map = {name: {"json": True} for name in commands}
+    if context.invoked_subcommand not in _OWN_SERVER:
+        context.obj.open()
 
 
-for _command in (up, down, status, result, join, kill):
+_OPTIONS_FIRST = {"allow_interspersed_args": False}
+"""What follows the first word of a command belongs to that command."""
+
+_BEFORE: tuple[Callable[..., None], ...] = (up, down, setup)
+_AFTER: tuple[Callable[..., None], ...] = (status, result, join, kill)
+for _command in _BEFORE:
+    app.command()(_command)
+app.command("exec", context_settings=_OPTIONS_FIRST)(execute)
+app.command(context_settings=_OPTIONS_FIRST)(mapexec)
+for _command in _AFTER:
     app.command()(_command)
 
 

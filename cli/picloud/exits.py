@@ -17,13 +17,15 @@ JOB_FAILED: Final = 3
 """A job asked about ended without a result."""
 TIMEOUT: Final = 4
 """Jobs were unfinished when the time given was over."""
+INTERRUPTED: Final = 130
+"""Ctrl-C ended it."""
 
 _FAILED: Final = frozenset(
     state.shown.value for state in (State.ERROR, State.KILLED, State.STALLED)
 )
 
 
-def code_of(error: CloudException) -> int:
+def code_of(error: Exception) -> int:
     """The exit code for an error.
 
     >>> code_of(CloudException("it broke", jid=8, status="error"))
@@ -31,4 +33,5 @@ def code_of(error: CloudException) -> int:
     """
     if isinstance(error, CloudTimeoutError):
         return TIMEOUT
-    return JOB_FAILED if error.status in _FAILED else OTHER
+    status = error.status if isinstance(error, CloudException) else None
+    return JOB_FAILED if status in _FAILED else OTHER

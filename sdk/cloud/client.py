@@ -102,12 +102,24 @@ class Client:
         timeout: float | None = None,
         ignore_errors: bool = False,
         deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
     ) -> Any:
-        """The result of a job, or a list of them; see `cloud.result`."""
+        """The result of a job, or a list of them; see `cloud.result`, and `join` for the rest."""
         asked = jids_asked.read(jids)
-        wish = Wish(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
+        wish = Wish(
+            timeout_s=_seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
+        )
         found = self._ended(asked.order, wish)
         return found[0] if asked.single else found
+
+    def check_key(self) -> None:
+        """Ask the server whether it knows the key.
+
+        Raises:
+            CloudException: When it does not, or there is no server.
+        """
+        self._transport.post("/v1/jobs/status", wire.JobsRequest(jids=[]), wire.Statuses)
 
     def kill(self, jids: Any = None) -> int:
         """End jobs, all unfinished ones by default; returns how many were; see `cloud.kill`."""

@@ -67,15 +67,16 @@ def _known_place() -> Place:
         url = chosen.url
     if url is None:
         raise CloudException(
-            "No PiCloud server is known; start one with `picloud up`, or call "
-            "cloud.start_simulator()."
+            "No PiCloud server is known; start one with `picloud up`, name one with "
+            "`picloud setup`, or call cloud.start_simulator()."
         )
     # A profile's key goes to the profile's server and to no other.
     if key is None and chosen is not None and chosen.url.rstrip("/") == url.rstrip("/"):
         key = chosen.key
     if key is None:
         raise CloudException(
-            f"There is no API key for {url}; set PICLOUD_API_KEY, or call cloud.setkey()."
+            f"There is no API key for {url}; run `picloud setup`, set PICLOUD_API_KEY, or call "
+            "cloud.setkey()."
         )
     return Place(url, key)
 

@@ -76,7 +76,7 @@ def execute(
         ignore_exit_status=ignore_exit_status,
         cwd=cwd,
     )
-    return functions.client().call(_job(asked), **_options(kwargs))
+    return execute_command(asked, **kwargs)
 
 
 def execute_map(  # noqa: PLR0917 - the original client's interface
@@ -123,6 +123,11 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
         cwd=cwd,
     )
     return execute_rows(asked, list(zip(*columns.values(), strict=True)), **kwargs)
+
+
+def execute_command(command: Command, **kwargs: Any) -> int:
+    """Run a command as `execute` does."""
+    return functions.client().call(_job(command), **_options(kwargs))
 
 
 def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], **kwargs: Any) -> range:

@@ -60,7 +60,7 @@ class NotAllowed(PiCloudError):
 
 
 class KeyRefused(NotAllowed):
-    """The server does not know this API key; set one with cloud.setkey() or in the profile."""
+    """The server does not know this API key; set one with `picloud setup` or cloud.setkey()."""
 
     code = "key.refused"
 

@@ -195,10 +195,12 @@ def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: StandIn) -
 
 
 def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: StandIn) -> None:
-    """Control characters in a job's message are dropped."""
+    """Control characters in a job's message are shown, not obeyed."""
     server.failed(1, ValueError("\x1b]0;title\x07red\x1b[31m\u202e"))
 
-    assert run("result", "1").stderr == "Job 1: ValueError: ]0;titlered[31m\n"
+    assert run("result", "1").stderr == (
+        "Job 1: ValueError: \\x1b]0;title\\x07red\\x1b[31m\\u202e\n"
+    )
 
 
 def test_data_in_a_pipe_is_untouched(run: Callable[..., Any], server: StandIn) -> None:

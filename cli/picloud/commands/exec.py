@@ -1,0 +1,37 @@
+"""`picloud exec`."""
+
+from __future__ import annotations
+
+from cloud import shell
+
+from picloud import made, reading
+from picloud.joboptions import JobOptions, takes_job_options
+from picloud.reading import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
+
+
+@takes_job_options
+def execute(
+    *,
+    command: Words,
+    data: Data = None,
+    json: AsJson = False,
+    options: JobOptions,
+) -> None:
+    """Run a shell command as a job; prints its jid at once.
+
+    The job's result is what the command prints. {NAME} in the command stands for a value given by
+    -d, which is one word and never a command of its own; {{NAME}} stands for {NAME}.
+
+    A command in one word is a line for the shell, in several words a program and its arguments.
+    Options for picloud come before it.
+
+    \b
+    Examples:
+      $ picloud exec echo hello, world
+      $ picloud exec -d w1=hello -d w2=world echo {w1}, {w2}
+      $ picloud exec -t f2 -c 4 --label nightly 'make -j4 2>&1 | tail'
+      $ picloud exec --depends-on 7 --return-file plot.svg ./plot
+    """  # noqa: D301 - \b keeps the lines apart
+    asked = options.command(command, reading.assignments(data, "-d"))
+    jid = shell.execute_command(asked, **options.keywords())
+    made.tell(range(jid, jid + 1), json=json)

@@ -1,0 +1,59 @@
+"""`picloud mapexec`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from cloud import shell
+
+from picloud import made, reading, rows
+from picloud.joboptions import JobOptions, takes_job_options
+from picloud.reading import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
+
+
+@takes_job_options
+def mapexec(
+    *,
+    command: Words,
+    map_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map-data", "-n", metavar="NAME=VALUE,...", help="Values of {NAME}, one a job."
+        ),
+    ] = None,
+    arg_file: Annotated[
+        str | None,
+        typer.Option(
+            "--arg-file",
+            "-N",
+            metavar="FILE",
+            help="CSV file: names in its first line, then a line a job; - is standard input.",
+        ),
+    ] = None,
+    data: Data = None,
+    copies: Annotated[
+        int | None,
+        typer.Option("--copies", "-k", min=1, metavar="N", help="Jobs for each of those."),
+    ] = None,
+    json: AsJson = False,
+    options: JobOptions,
+) -> None:
+    """Run a shell command once for each tuple of values; prints the jids at once.
+
+    The nth job gets the nth value of each -n, or the nth line of the argument file. Values of -d
+    are the same in every job. All else is as in `picloud exec`.
+
+    \b
+    Examples:
+      $ picloud mapexec -n w1=hello,goodbye -d w2=world echo {w1}, {w2}
+      $ picloud mapexec -N cities.csv ./forecast {city} {days}
+      $ picloud mapexec -k 100 ./simulate
+    """  # noqa: D301 - \b keeps the lines apart
+    found = rows.read(map_data, arg_file, copies)
+    common = reading.assignments(data, "-d")
+    twice = next((name for name in found.names if name in common), None)
+    if twice is not None:
+        raise typer.BadParameter(f"{twice} is mapped, too.", param_hint="-d")
+    asked = options.command(command, common, found.names)
+    made.tell(shell.execute_rows(asked, found.rows, **options.keywords()), json=json)

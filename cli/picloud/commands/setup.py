@@ -1,0 +1,106 @@
+"""`picloud setup`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from cloud import CloudException, profile
+from cloud.client import Client
+from cloud.configuration import Config
+from cloud.settings import Settings
+from cloud.transport import Place
+
+from picloud import complete, output
+
+if TYPE_CHECKING:
+    from picloud.access import Access
+
+_USUAL_NAME = "default"
+_USUAL_URL = "http://127.0.0.1:8787"
+
+
+def setup(
+    context: typer.Context,
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", "-u", metavar="URL", help="The server; PICLOUD_URL, or asked for, by default."
+        ),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key",
+            "-a",
+            metavar="KEY",
+            help="The API key; - reads standard input. PICLOUD_API_KEY, or asked for, by default.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="What to call it; PICLOUD_PROFILE or 'default' by default.",
+            autocompletion=complete.profiles,
+        ),
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default/--no-default", help="Use it where no profile is named.")
+    ] = True,
+) -> None:
+    """Say which server to use from now on, and with which API key.
+
+    Asks for what is not given, on a terminal. Both are verified with the server and kept in a
+    profile, a file that only you can read.
+
+    \b
+    Examples:
+      $ picloud setup
+      $ picloud setup --url https://picloud.example.org --profile work
+      $ picloud --profile work status 7
+    """  # noqa: D301 - \b keeps the lines apart
+    access: Access = context.obj
+    settings = Settings.read()
+    name = profile or access.profile or settings.profile or _USUAL_NAME
+    where = url or settings.url or _asked("Server", "--url", shown=_USUAL_URL)
+    given = api_key or access.api_key or settings.api_key
+    key = sys.stdin.readline().strip() if given == "-" else given
+    store(Place(where, key or _asked("API key", "--api-key")), name, default=default)
+
+
+def store(place: Place, name: str, *, default: bool) -> None:
+    """Verify a server and a key with it, and keep both.
+
+    Raises:
+        CloudException: When the server does not answer, does not know the key, or the profile
+            cannot be written.
+    """
+    found = Client(place, Config())
+    try:
+        found.check_key()
+    finally:
+        found.close()
+    file = profile.path(Settings.read())
+    try:
+        profile.write(file, name, profile.Profile(place.url, place.key), default=default)
+    except OSError as error:
+        raise CloudException(f"Cannot write {file}: {error.strerror}.") from error
+    output.hint(f"{place.url} knows this key; profile {name!r} is kept in {file}.")
+
+
+def _asked(what: str, option: str, shown: str | None = None) -> str:
+    """What a person types, a key unseen.
+
+    Raises:
+        typer.BadParameter: When nobody is there to ask.
+    """
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(
+            f"there is no terminal to ask for it on; give {option}.", param_hint=option
+        )
+    said: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
+    return said.strip()

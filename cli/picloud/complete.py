@@ -1,0 +1,37 @@
+"""What a shell completes: core types and the other closed lists, and profiles."""
+
+from __future__ import annotations
+
+from cloud import CloudException, profile
+from cloud.settings import Settings
+from picloud_model.core import CORE_TYPES
+
+
+def core_types(incomplete: str) -> list[tuple[str, str]]:
+    """Core types, each with its use.
+
+    >>> core_types("f")
+    [('f2', 'well-rounded')]
+    """
+    return [(name, core.use) for name, core in CORE_TYPES.items() if name.startswith(incomplete)]
+
+
+def error_policies(incomplete: str) -> list[str]:
+    """What may become of a job when one it depends on fails."""
+    return [name for name in ("abort", "ignore") if name.startswith(incomplete)]
+
+
+def output_formats(incomplete: str) -> list[str]:
+    """How data may be printed."""
+    return [name for name in ("text", "json") if name.startswith(incomplete)]
+
+
+def profiles(incomplete: str) -> list[tuple[str, str]]:
+    """Profiles, each with its server; none where the file cannot be read."""
+    try:
+        found = profile.read(profile.path(Settings.read()))
+    except CloudException:
+        return []
+    return [
+        (name, each.url) for name, each in found.profiles.items() if name.startswith(incomplete)
+    ]

@@ -1,0 +1,25 @@
+"""The progress bar: how many of the jobs waited for have ended."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def shown(total: int) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error, where that is a terminal and there is more than one job."""
+    if total == 1 or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only terminals wait for rich
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda ended, _: bar.update(task, completed=ended)
