@@ -90,7 +90,8 @@ def told(error: Exception) -> str:
 
 def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx else "picloud"
-    return f"{' '.join(error.format_message().split())} Try '{where} --help'."
+    said = " ".join(error.format_message().split())
+    return f"{said.rstrip('.')}. Try '{where} --help'."
 
 
 app = typer.Typer(

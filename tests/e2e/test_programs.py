@@ -143,7 +143,11 @@ def test_the_command_line_exits_with_3_for_a_failed_job(
 
     assert done.returncode == 3
     assert done.stdout == ""
-    assert done.stderr == f"Job {jid}: ZeroDivisionError: division by zero\n"
+    said = done.stderr.splitlines()
+    assert said[0] == f"Job {jid}: ZeroDivisionError: division by zero"
+    assert said[1] == "Traceback (most recent call last):"
+    assert said[-1] == "ZeroDivisionError: division by zero"
+    assert "picloud_worker" not in done.stderr
 
 
 def test_the_command_line_kills(stack: Stack, client: Client) -> None:

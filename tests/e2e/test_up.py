@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,67 +15,13 @@ import pytest
 
 from tests.e2e import census
 from tests.e2e.stacks import kill
+from tests.e2e.terminal import Terminal
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PICLOUD = str(Path(sys.executable).with_name("picloud"))
-START_S = 60.0
-TAKE_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-class Terminal:
-    """A command that runs on a terminal of its own."""
-
-    def __init__(self, home: Path, *command: str) -> None:
-        self._home = home
-        self.said = ""
-        self._terminal, other = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL, *command],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            env=environment(home),
-            cwd=home,
-            start_new_session=True,
-        )
-        os.close(other)
-
-    def until_said(self, text: str) -> str:
-        """Read until the command has said something; all it has said so far."""
-        deadline = time.monotonic() + START_S
-        while text not in self.said:
-            assert select.select([self._terminal], [], [], deadline - time.monotonic())[0], (
-                self.said
-            )
-            try:
-                self.said += os.read(self._terminal, 65536).decode()
-            except OSError:
-                break  # the other side is gone
-        assert text in self.said, self.said
-        return self.said
-
-    def press_ctrl_c(self) -> None:
-        """What the keyboard does: SIGINT for every process in the foreground."""
-        os.write(self._terminal, b"\x03")
-
-    def hang_up(self) -> None:
-        """Close the terminal's window."""
-        os.close(self._terminal)
-        self._terminal = -1
-
-    def close(self) -> None:
-        """End it all."""
-        if self._terminal >= 0:
-            os.close(self._terminal)
-        self.process.kill()
-        self.process.wait()
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -92,7 +35,7 @@ def up(home: Path, *more: str) -> Iterator[Terminal]:
     """`picloud up` that serves."""
     data = home / "data"
     command = (PICLOUD, "up", "--data", str(data), "--port", "0", "--workers", "2", *more)
-    terminal = Terminal(home, *command)
+    terminal = Terminal(environment(home), home, *command)
     try:
         terminal.until_said("Ctrl-C stops it")
         yield terminal

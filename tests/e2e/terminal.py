@@ -1,0 +1,97 @@
+"""A terminal of a test's own, and a command that runs on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING
+
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+START_S = 60.0
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """A command that runs on a terminal of its own."""
+
+    def __init__(
+        self, environment: Mapping[str, str], home: Path, *command: str, columns: int = 80
+    ) -> None:
+        self.said = ""
+        self._terminal, other = pty.openpty()
+        fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *command],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            env=environment,
+            cwd=home,
+            start_new_session=True,
+        )
+        os.close(other)
+
+    def until_said(self, text: str) -> str:
+        """Read until the command has said something; all it has said so far."""
+        deadline = time.monotonic() + START_S
+        while text not in self.said:
+            assert select.select([self._terminal], [], [], deadline - time.monotonic())[0], (
+                self.said
+            )
+            try:
+                self.said += os.read(self._terminal, 65536).decode()
+            except OSError:
+                break  # the other side is gone
+        assert text in self.said, self.said
+        return self.said
+
+    def until_ended(self) -> int:
+        """Read until the command has ended; its exit code. Lines end as they did in the command."""
+        deadline = time.monotonic() + START_S
+        while select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            try:
+                self.said += os.read(self._terminal, 65536).decode()
+            except OSError:
+                break  # the other side is gone
+        self.said = self.said.replace("\r\n", "\n")
+        return self.process.wait(START_S)
+
+    def until_hidden(self) -> None:
+        """Wait until what is typed does not show; what is typed before is thrown away."""
+        until(lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO, "a key is asked for")
+
+    def type(self, text: str) -> None:
+        """What the keyboard does."""
+        os.write(self._terminal, text.encode())
+
+    def press_ctrl_c(self) -> None:
+        """What the keyboard does: SIGINT for every process in the foreground."""
+        os.write(self._terminal, b"\x03")
+
+    def hang_up(self) -> None:
+        """Close the terminal's window."""
+        os.close(self._terminal)
+        self._terminal = -1
+
+    def close(self) -> None:
+        """End it all."""
+        if self._terminal >= 0:
+            os.close(self._terminal)
+        self.process.kill()
+        self.process.wait()

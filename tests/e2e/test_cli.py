@@ -1,0 +1,277 @@
+"""The installed command as a process, on both stacks: shell jobs, scripts, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+PICLOUD = str(Path(sys.executable).with_name("picloud"))
+
+
+class Done:
+    """How a command ended."""
+
+    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
+        self.code = process.returncode
+        self.data = process.stdout
+        self.out = process.stdout.decode(errors="replace")
+        self.err = process.stderr.decode()
+
+
+def run(environment: Mapping[str, str], *arguments: str, given: bytes = b"") -> Done:
+    """Run the command to its end, without a terminal."""
+    return Done(
+        subprocess.run(
+            [PICLOUD, *arguments],
+            env=environment,
+            input=given,
+            capture_output=True,
+            timeout=90,
+            check=False,
+        )
+    )
+
+
+@pytest.fixture
+def picloud(stack: Stack, tmp_path: Path) -> Callable[..., Done]:
+    """Runs the command as a user of the stack who has no profile."""
+    environment = stack.environment() | {"PICLOUD_CONFIG_DIR": str(tmp_path / "config")}
+    return lambda *arguments, **more: run(environment, *arguments, **more)
+
+
+def test_the_primer_in_a_shell(stack: Stack) -> None:
+    """The promises of "Creating a Job from the Shell", typed as they stand there."""
+    script = """
+    JID=`picloud exec -d w1='hello' -d w2='world' echo {w1}, {w2}`
+    picloud join $JID && picloud status $JID && picloud result $JID
+    JIDS=`picloud mapexec -n w1='hello','goodbye' -d w2='world' echo {w1}, {w2}`
+    picloud result $JIDS | grep -v jid
+    JID=`picloud exec ls /dir-that-does-not-exist`
+    picloud result $JID; echo $?
+    """
+    path = f"{Path(PICLOUD).parent}{os.pathsep}{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env=stack.environment() | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    header, row, *rest = done.stdout.splitlines()
+    assert (header, row.split()[1]) == ("jid\tstatus", "done")
+    assert rest == ["hello, world", "hello, world", "goodbye, world", "3"]
+    assert "command terminated with nonzero return code 2" in done.stderr
+    assert "No such file or directory" in done.stderr
+
+
+def test_a_value_cannot_become_a_command(picloud: Callable[..., Done], stack: Stack) -> None:
+    """From the command line to the shell of the job, whatever the quotes around it."""
+    proof = stack.shared / "owned"
+    evil = f"'; touch {proof}; \" ; touch {proof} `touch {proof}` $(touch {proof}) & touch {proof}"
+    command = "printf %s {w} \"{w}\" '{w}'"
+
+    one = picloud("exec", "-d", f"w={evil}", command).out.strip()
+    many = picloud(
+        "mapexec", "-N", "-", command, given=f'w\n"{evil.replace(chr(34), chr(34) * 2)}"\n'.encode()
+    )
+
+    assert picloud("result", one).out == evil * 3 + "\n"
+    assert picloud("result", many.out.strip()).out == evil * 3 + "\n"
+    assert not proof.exists()
+
+
+def test_options_reach_the_job(picloud: Callable[..., Done], stack: Stack) -> None:
+    """A file for a result, a directory to run in, an exit code that does not matter."""
+    command = "pwd > where; false"
+    asked = ("--return-file", "where", "--cwd", str(stack.shared), "--ignore-exit-status")
+
+    jid = picloud("exec", *asked, "--label", "x", "-p", "1", command).out.strip()
+
+    assert picloud("result", jid).out == f"{stack.shared}\n"
+
+
+def test_bytes_come_back_as_they_were(picloud: Callable[..., Done]) -> None:
+    """Into a pipe, also those that are no text; --raw adds no newline either."""
+    jid = picloud("exec", "printf '\\377\\000\\033[31m'").out.strip()
+
+    assert picloud("result", jid).data == b"\xff\x00\x1b[31m\n"
+    assert picloud("result", "--raw", jid).data == b"\xff\x00\x1b[31m"
+
+
+def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Done]) -> None:
+    """The promise: "you can use a combination of ranges and single jids"."""
+    jids = json.loads(picloud("mapexec", "--json", "-n", "a=1,2,3,4", "echo {a}").out)["jids"]
+    named = f"{jids[3]},{jids[0]}-{jids[1]}"
+
+    found = json.loads(picloud("result", named, "--json").out)
+
+    assert found == [
+        {"jid": jids[at], "result": f"{value}\n"} for at, value in ((3, 4), (0, 1), (1, 2))
+    ]
+    assert picloud("join", named, "--timeout", "60").code == 0
+
+
+def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Done], client: Client) -> None:
+    """Message and traceback on standard error, exit code 3, and the result of no other job."""
+    good, bad = client.map(lambda x: 1 // x, [1, 0])
+
+    done = picloud("result", f"{good},{bad}")
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith(f"Job {bad}: ZeroDivisionError: ")
+    assert "Traceback (most recent call last):" in done.err
+    assert picloud("result", "-i", f"{good},{bad}").out.endswith("null\n")
+
+
+def test_what_is_no_json_is_said(picloud: Callable[..., Done], client: Client) -> None:
+    """The promise: picloud result returns a Python result only "if the result is JSON
+    serializable".
+    """
+    jid = client.call(lambda: {1, 2})
+
+    done = picloud("result", str(jid))
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"Job {jid}: the result is a set, which is no JSON; read it in Python: "
+        f"cloud.result({jid})\n"
+    )
+
+
+def test_a_kill_names_how_many(picloud: Callable[..., Done]) -> None:
+    """Data on standard output for scripts only."""
+    jid = picloud("exec", "sleep", "600").out.strip()
+
+    done = picloud("kill", jid, "--json")
+
+    assert (done.code, json.loads(done.out)) == (0, {"killed": 1})
+    assert picloud("join", jid, "-t", "60").code == 3
+
+
+def test_a_timeout_exits_with_4(picloud: Callable[..., Done]) -> None:
+    """And the job goes on."""
+    jid = picloud("exec", "sleep", "600").out.strip()
+
+    done = picloud("result", jid, "--timeout", "0.2")
+
+    assert (done.code, done.out) == (4, "")
+    assert len(done.err.splitlines()) == 1
+    picloud("kill", jid)
+
+
+def test_setup_then_nothing_else_is_needed(stack: Stack, tmp_path: Path) -> None:
+    """A profile that only its owner can read, and every command finds it."""
+    bare = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+    bare["PICLOUD_CONFIG_DIR"] = str(tmp_path)
+
+    kept = run(
+        bare, "setup", "--url", stack.url, "-a", "-", "--profile", "here", given=stack.key.encode()
+    )
+    jid = run(bare, "exec", "echo", "hi").out.strip()
+
+    assert (kept.code, kept.out) == (0, "")
+    assert stack.key not in kept.err
+    assert stat.S_IMODE((tmp_path / "profiles.toml").stat().st_mode) == 0o600
+    assert run(bare, "--profile", "here", "result", jid).out == "hi\n"
+
+
+def test_an_unknown_key_is_one_line(stack: Stack, tmp_path: Path) -> None:
+    """It says what to do, and `picloud setup` keeps no such key."""
+    wrong = "pk_0123456789ab_" + "s" * 43
+    environment = stack.environment() | {"PICLOUD_CONFIG_DIR": str(tmp_path)}
+
+    for arguments in (("status", "1"), ("setup", "--profile", "x")):
+        done = run(environment | {"PICLOUD_API_KEY": wrong}, *arguments)
+
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith("The server does not know this API key; set one with `picloud")
+        assert len(done.err.splitlines()) == 1
+        assert "s" * 43 not in done.err
+    assert not (tmp_path / "profiles.toml").exists()
+
+
+def test_no_server_is_one_line(tmp_path: Path) -> None:
+    """With what to do; --debug shows the rest."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but it does not listen
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PICLOUD_CONFIG_DIR": str(tmp_path),
+            "PICLOUD_URL": f"http://127.0.0.1:{taken.getsockname()[1]}",
+            "PICLOUD_API_KEY": "pk_a_b",
+        }
+        done = run(environment, "status", "1")
+        debugged = run(environment, "--debug", "status", "1")
+
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert "No PiCloud server answers" in done.err
+    assert "picloud up" in done.err
+    assert "Traceback" in debugged.err
+
+
+def test_no_profile_is_one_line(tmp_path: Path) -> None:
+    """Somebody who has just installed it is told how to begin."""
+    done = run({"PATH": os.environ["PATH"], "PICLOUD_CONFIG_DIR": str(tmp_path)}, "exec", "date")
+
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert "picloud up" in done.err
+    assert "picloud setup" in done.err
+
+
+def test_a_reader_that_leaves_is_no_error(picloud: Callable[..., Done], stack: Stack) -> None:
+    """`picloud result 1 | head -1` ends quietly."""
+    jid = picloud("exec", "seq 100000").out.strip()
+    line = f"{PICLOUD} result {jid} | head -1"
+
+    done = subprocess.run(
+        ["bash", "-c", line], env=stack.environment(), capture_output=True, timeout=60, check=True
+    )
+
+    assert (done.stdout, done.stderr) == (b"1\n", b"")
+
+
+def test_the_simulator_prints_results(tmp_path: Path) -> None:
+    """`picloud --simulate exec` needs no server; it ends with the command, so the result is
+    printed in place of a jid.
+    """
+    bare = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+    bare |= {"PICLOUD_CONFIG_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+
+    one = run(bare, "--simulate", "exec", "-d", "w=hello", "echo", "{w}")
+    bad = run(bare, "-s", "mapexec", "-n", "code=0,3", "exit {code}")
+
+    assert (one.code, one.out, one.err) == (0, "hello\n", "")
+    assert (bad.code, bad.out) == (3, "")
+    assert "nonzero return code 3" in bad.err
+    until(lambda: not list(tmp_path.glob("picloud-simulator-*")), "the simulator is gone")
+
+
+def test_help_needs_no_server_and_no_home() -> None:
+    """In the barest of environments."""
+    done = run({"PATH": os.environ["PATH"]}, "exec", "--help")
+
+    assert done.code == 0
+    assert "$ picloud exec echo hello, world" in done.out

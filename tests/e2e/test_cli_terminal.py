@@ -1,0 +1,144 @@
+"""The installed command on a terminal: tables, colours, bars, questions, and no harm to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.e2e.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+PICLOUD = str(Path(sys.executable).with_name("picloud"))
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@contextmanager
+def begun(
+    stack: Stack, home: Path, *arguments: str, columns: int = 80, **environment: str
+) -> Iterator[Terminal]:
+    """The command on a terminal."""
+    own = {"PICLOUD_CONFIG_DIR": str(home / "config"), "TERM": "xterm-256color"}
+    everything = stack.environment() | own | environment
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):
+        if name not in environment:
+            everything.pop(name, None)
+    terminal = Terminal(everything, home, PICLOUD, *arguments, columns=columns)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def said(stack: Stack, home: Path, *arguments: str, columns: int = 80, **environment: str) -> str:
+    """All that the command shows on a terminal until it ends well."""
+    with begun(stack, home, *arguments, columns=columns, **environment) as terminal:
+        assert terminal.until_ended() == 0, terminal.said
+        return terminal.said
+
+
+def test_status_is_a_table_in_colours(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """On a terminal; NO_COLOR takes the colours away and leaves the table."""
+    good, bad = client.map(lambda x: 1 // x, [1, 0])
+    client.join([good, bad], WAIT_S, ignore_errors=True)
+
+    coloured = said(stack, tmp_path, "status", f"{good},{bad}")
+    plain = said(stack, tmp_path, "status", f"{good},{bad}", NO_COLOR="1")
+
+    assert "\x1b[32mdone" in coloured
+    assert "\x1b[31merror" in coloured
+    assert "\x1b[3" not in plain
+    lines = [line.split() for line in ESCAPE.sub("", plain).splitlines()]
+    assert lines[0] == ["jid", "status"]
+    assert set("".join(lines[1])) == {"─"}
+    assert lines[2:] == [[str(good), "done"], [str(bad), "error"]]
+
+
+def test_a_table_is_as_wide_as_the_terminal(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """No line wraps."""
+    jids = client.map(abs, [1, 2])
+    client.join(jids, WAIT_S)
+
+    shown = said(stack, tmp_path, "status", f"{jids[0]}-{jids[1]}", columns=14)
+
+    assert max(len(ESCAPE.sub("", line)) for line in shown.splitlines()) <= 14
+
+
+def test_output_of_a_job_cannot_harm_the_terminal(
+    stack: Stack, client: Client, tmp_path: Path
+) -> None:
+    """Control characters are shown, not obeyed; with --raw they are obeyed."""
+    jid = str(client.call(lambda: "\x1b]0;title\x07red\x1b[31m\u202e\n"))
+
+    assert said(stack, tmp_path, "result", jid) == "\\x1b]0;title\\x07red\\x1b[31m\\u202e\n"
+    assert "\x1b[31m" in said(stack, tmp_path, "result", "--raw", jid)
+
+
+def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """On standard error, where that is a terminal; it is gone when the jobs have ended."""
+    jids = client.map(lambda x: __import__("time").sleep(0.3) or x, range(6))
+
+    with begun(stack, tmp_path, "join", f"{jids[0]}-{jids[-1]}") as terminal:
+        assert terminal.until_ended() == 0
+
+    assert re.search(r"\d/6", ESCAPE.sub("", terminal.said))
+
+
+def test_a_pipe_gets_data_and_nothing_else(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """With standard error on a terminal and standard output in a file: no bar in the data."""
+    jids = client.map(lambda x: x, range(3))
+    file = tmp_path / "out"
+    line = f"{PICLOUD} result {jids[0]}-{jids[-1]} > {file}"
+    terminal = Terminal(stack.environment() | {"TERM": "xterm"}, tmp_path, "/bin/sh", "-c", line)
+
+    assert terminal.until_ended() == 0
+    terminal.close()
+
+    assert file.read_text() == "".join(
+        f"Result for jid {jid}:\n{value}\n" for value, jid in enumerate(jids)
+    )
+
+
+def test_setup_asks_and_hides_the_key(stack: Stack, tmp_path: Path) -> None:
+    """The server is shown as it is typed, the key is not."""
+    with begun(stack, tmp_path, "setup", PICLOUD_URL="", PICLOUD_API_KEY="") as terminal:
+        terminal.until_said("Server [http://127.0.0.1:8787]:")
+        terminal.type(f"{stack.url}\n")
+        terminal.until_said("API key:")
+        terminal.until_hidden()
+        terminal.type(f"{stack.key}\n")
+        assert terminal.until_ended() == 0, terminal.said
+
+    assert "knows this key" in terminal.said
+    assert stack.key not in terminal.said
+    profile = {"PICLOUD_CONFIG_DIR": str(tmp_path / "config"), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [PICLOUD, "exec", "true"], env=profile, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().isdigit()
+
+
+def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """At once, quietly, with the exit code shells know; the job goes on."""
+    jid = client.call(lambda: __import__("time").sleep(600))
+    with begun(stack, tmp_path, "--verbose", "join", str(jid)) as terminal:
+        terminal.until_said("urllib3")  # the request is under way
+        terminal.press_ctrl_c()
+        code = terminal.until_ended()
+
+    assert code in {130, -signal.SIGINT}
+    assert "Traceback" not in terminal.said
+    assert client.status(jid) in ("queued", "processing")
+    client.kill(jid)

@@ -1,0 +1,160 @@
+"""setup, and the options that choose a server."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import functions, profile
+from picloud import exits
+from picloud.app import app
+from picloud.commands import setup
+from typer.testing import CliRunner
+
+from tests.unit.sdk.stand_in import StandIn, client_of, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KEY = "pk_12ab_secret"
+
+
+@pytest.fixture
+def home(server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where profiles lie; whatever server is named is the stand-in."""
+    monkeypatch.setattr(setup, "Client", lambda *_: client_of(server))
+    for name in ("URL", "API_KEY", "PROFILE"):
+        monkeypatch.delenv(f"PICLOUD_{name}", raising=False)
+    return tmp_path
+
+
+def kept(home: Path) -> profile.Profiles:
+    """What the file holds."""
+    return profile.read(home / "profiles.toml")
+
+
+def test_setup_keeps_what_the_server_has_confirmed(
+    run: Callable[..., Any], home: Path, server: StandIn
+) -> None:
+    """One request, then a profile that only its owner can read."""
+    outcome = run("setup", "--url", "http://one.test", "--api-key", KEY)
+
+    assert (outcome.exit_code, outcome.stdout) == (exits.OK, "")
+    assert "http://one.test knows this key" in outcome.stderr
+    assert KEY not in outcome.stderr
+    assert server.paths() == ["POST /v1/jobs/status"]
+    assert kept(home).default == "default"
+    assert kept(home).profiles["default"] == profile.Profile("http://one.test", KEY)
+    assert stat.S_IMODE((home / "profiles.toml").stat().st_mode) == 0o600
+
+
+def test_several_profiles(run: Callable[..., Any], home: Path) -> None:
+    """Each under its name; the last one set up is the usual one unless that is not wanted."""
+    run("setup", "--url", "http://one.test", "--api-key", KEY)
+    run("--profile", "work", "setup", "--url", "http://two.test", "-a", KEY, "--no-default")
+    run("setup", "--url", "http://three.test", "-a", KEY, "--profile", "lab")
+
+    found = kept(home)
+    assert {name: each.url for name, each in found.profiles.items()} == {
+        "default": "http://one.test",
+        "work": "http://two.test",
+        "lab": "http://three.test",
+    }
+    assert found.default == "lab"
+
+
+def test_setup_takes_what_the_environment_says(
+    run: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For machines that nobody types on."""
+    monkeypatch.setenv("PICLOUD_URL", "http://one.test")
+    monkeypatch.setenv("PICLOUD_API_KEY", KEY)
+    monkeypatch.setenv("PICLOUD_PROFILE", "ci")
+
+    assert run("setup").exit_code == exits.OK
+
+    assert kept(home).profiles["ci"] == profile.Profile("http://one.test", KEY)
+
+
+def test_a_key_can_come_from_standard_input(home: Path) -> None:
+    """Where it shows in no list of processes."""
+    arguments = ["setup", "--url", "http://one.test", "--api-key", "-"]
+
+    assert CliRunner().invoke(app, arguments, input=f"{KEY}\n").exit_code == exits.OK
+
+    assert kept(home).profiles["default"].key == KEY
+
+
+def test_a_key_the_server_does_not_know_is_not_kept(
+    run: Callable[..., Any], home: Path, server: StandIn
+) -> None:
+    """One line says what to do."""
+    from picloud_model.errors import KeyRefused
+
+    server.faults = [problem(KeyRefused(), 401)]
+
+    outcome = run("setup", "--url", "http://one.test", "--api-key", KEY)
+
+    assert outcome.exit_code == exits.OTHER
+    assert outcome.stderr.startswith("The server does not know this API key; set one with")
+    assert not (home / "profiles.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("setup",), exits.USAGE, "give --url"),
+        (("setup", "--url", "http://one.test"), exits.USAGE, "give --api-key"),
+        (("setup", "--url", "nonsense", "-a", KEY), exits.OTHER, "is no server URL"),
+        (("setup", "--url", "http://a.test", "-a", "a b"), exits.OTHER, "no API key"),
+        (
+            ("setup", "--url", "http://a.test", "-a", KEY, "--profile", "a b"),
+            exits.OTHER,
+            "is no profile name",
+        ),
+        (("--profile", "nowhere", "status", "1"), exits.OTHER, "no profile 'nowhere'"),
+        (("--api-secretkey", "s", "status", "1"), exits.OTHER, "needs --api-key"),
+        (("-o", "yaml", "status", "1"), exits.USAGE, "'yaml' is not one of text and json"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    run: Callable[..., Any], home: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """Without a terminal nobody is asked."""
+    outcome = run(*arguments)
+
+    assert outcome.exit_code == code
+    assert said in outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 1
+    assert not (home / "profiles.toml").exists()
+
+
+def test_a_profile_decides_before_the_environment(
+    home: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said last is what counts."""
+    profile.write(home / "profiles.toml", "work", profile.Profile("http://two.test", KEY))
+    monkeypatch.setenv("PICLOUD_URL", "http://one.test")
+    monkeypatch.setenv("PICLOUD_API_KEY", "pk_other_secret")
+    monkeypatch.setattr(functions, "Client", lambda place, _: asked.append(place))
+    asked: list[Any] = []
+
+    CliRunner().invoke(app, ["--profile", "work", "status", "1"])
+
+    assert [(place.url, place.key) for place in asked] == [("http://two.test", KEY)]
+
+
+def test_a_fault_of_our_own_is_one_line(
+    run: Callable[..., Any], server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads a traceback who did not ask for it."""
+    monkeypatch.setattr(functions._current, "client", object())
+
+    quiet, debugged = run("status", "1"), run("--debug", "status", "1")
+
+    assert quiet.exit_code == debugged.exit_code == exits.OTHER
+    assert quiet.stderr.startswith("picloud met a fault of its own (AttributeError")
+    assert len(quiet.stderr.splitlines()) == 1
+    assert "Traceback" in debugged.stderr
