@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench servers docs clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench servers docs reference clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,7 +41,10 @@ servers: $(BIN)/python ## Get the real servers the tests run against (built once
 	@$(BIN)/python tests/servers/build.py
 
 docs: $(VENV)/.developers ## Run every example in the documentation
-	@$(BIN)/python -m pytest --no-header tests/docs
+	@$(BIN)/python -m pytest --no-header docs tests/docs
+
+reference: $(VENV)/.developers ## Write docs/reference/cli.md anew from the commands
+	@$(BIN)/python docs/reference/make_cli.py
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_the_diagram_of_states_is_the_table() -> None:
     drawn = re.findall(r"^```mermaid\n(stateDiagram[^`]*)\n```$", page, re.MULTILINE)
 
     assert drawn == [mermaid()]
+
+
+def test_the_reference_of_the_command_line_is_up_to_date() -> None:
+    """The page says what the commands say; `make reference` writes it anew."""
+    folder = ROOT / "docs" / "reference"
+    made = runpy.run_path(str(folder / "make_cli.py"))["page"]()
+
+    assert (folder / "cli.md").read_text(encoding="utf-8") == made
 
 
 def test_every_word_is_defined_once() -> None:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from sybil import Example
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """`picloud up` with a profile of its own, as the reader would have it."""
+    """`picloud up` with a profile of its own, as the reader would have it, anew for each page."""
     home = tmp_path_factory.mktemp("docs")
     before = dict(os.environ)
     os.environ |= {
@@ -56,7 +56,8 @@ def run_console(example: Example) -> str | None:
         shell = subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
         )
-        if not checker.check_output(expected.rstrip() + "\n", shell.stdout, doctest.ELLIPSIS):
+        wanted = expected.rstrip() + "\n" if expected.strip() else ""
+        if not checker.check_output(wanted, shell.stdout, doctest.ELLIPSIS):
             return f"$ {command}\nexpected:\n{expected}\ngot:\n{shell.stdout}{shell.stderr}"
     return None
 
