@@ -115,7 +115,7 @@ def _followed(process: subprocess.Popen[bytes], *, keep: bool) -> tuple[bytes, s
     assert process.stderr is not None
     out, err = _Whole() if keep else _Tail(), _Tail()
     # What it leaves running in the background may hold the pipes: it has ended all the same.
-    ended = os.pidfd_open(process.pid) if sys.platform == "linux" else -1
+    ended = _pidfd(process.pid)
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, (1, out))
@@ -128,6 +128,14 @@ def _followed(process: subprocess.Popen[bytes], *, keep: bool) -> tuple[bytes, s
             os.close(ended)
     process.wait()
     return bytes(out.data), err.data.decode(errors="replace")
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor that can be read when a process has ended; -1 where there is no such thing."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # some sandboxes do not allow it
+            return os.pidfd_open(pid)
+    return -1
 
 
 def _pass_on(selector: selectors.BaseSelector, ended: int) -> None:

@@ -81,6 +81,20 @@ def read(file: Path) -> Profiles:
         raise CloudException(f"The profiles in {file} cannot be read: {error}.") from error
 
 
+def check_name(name: str) -> None:
+    """Refuse what cannot name a profile.
+
+    Raises:
+        CloudException: When it has other characters, or too many.
+
+    >>> check_name("work-2")
+    """
+    if not _NAME.fullmatch(name):
+        raise CloudException(
+            f"{name!r} is no profile name: use letters, digits, - and _, 40 at most."
+        )
+
+
 def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> None:
     """Add or replace one profile; readers see the old file or the new one, never half of it.
 
@@ -89,8 +103,7 @@ def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> N
     Raises:
         CloudException: When the name or a value does not fit into the file.
     """
-    if not _NAME.fullmatch(name):
-        raise CloudException(f"{name!r} is no profile name: use letters, digits, - and _.")
+    check_name(name)
     known = read(file)
     profiles = {**known.profiles, name: profile}
     text = _toml(Profiles(profiles, name if default else known.default))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _VARIABLE: Final = re.compile(
     r"\{\{(?P<kept>[A-Za-z_]\w*)\}\}|(?<!\$)\{(?P<name>[A-Za-z_]\w*)\}", re.ASCII
 )
+_HERE: Final = re.compile(r"(?<!<)<<-?[ \t]*(['\"\\]?)([A-Za-z_]\w*)['\"]?")
+"""Where a here-document is announced: whether its delimiter is quoted, and the delimiter."""
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _PREFIX: Final = "PICLOUD_ARG_"
 
@@ -38,7 +40,8 @@ def check(command: str, given: Collection[str]) -> None:
     """Refuse values that do not fit the variables of a command one by one.
 
     Raises:
-        CloudException: When a variable has no value, or a value no variable; it is named.
+        CloudException: When a variable has no value, or a value no variable; it is named. When a
+            variable stands where no value can be filled in.
 
     >>> check("echo {w1}", ["w1", "w2"])
     Traceback (most recent call last):
@@ -57,6 +60,7 @@ def check(command: str, given: Collection[str]) -> None:
             raise CloudException(
                 f"The command has no template variable {{{name}}}, but a value is given for it."
             )
+    rendered(command)
 
 
 def is_name(text: object) -> bool:
@@ -133,11 +137,25 @@ class _Quotes:
         self._command = command
         self._at = 0
         self._open: list[str] = []
+        self._announced: list[tuple[str, str]] = []
+        self._here = (0, "")
 
     def at(self, position: int) -> str:
-        """The innermost quote around a position: `'`, `"`, or something else."""
+        """The innermost quote around a position: `'`, `"`, or something else.
+
+        Raises:
+            CloudException: When it is in a here-document in which a shell expands nothing.
+        """
         while self._at < position:
             self._at += self._step(self._command[self._at], self._open[-1] if self._open else "")
+        end, quote = self._here
+        if position < end:
+            if quote:
+                raise CloudException(
+                    "A template variable stands in a here-document whose delimiter is quoted, and "
+                    "there a shell fills in nothing; take the quotes off the delimiter."
+                )
+            return '"'
         return self._open[-1] if self._open else ""
 
     def _step(self, char: str, inside: str) -> int:
@@ -151,15 +169,34 @@ class _Quotes:
             self._open.pop()
         elif char in '"`' or (char == "'" and inside != '"'):
             self._open.append(char)
-        elif self._command.startswith("$(", self._at):
+        elif char == "(" and (inside == "(" or self._command[self._at - 1 : self._at] == "$"):
             self._open.append("(")
-            return 2
-        elif char == "(" and inside == "(":
-            self._open.append("(")
+        elif char == "<" and inside != '"':
+            return self._announcement()
+        elif char == "\n" and self._announced:
+            return self._documents()
         elif char == "#" and inside != '"' and self._begins_word():
             end = self._command.find("\n", self._at)
             return (end if end >= 0 else len(self._command)) - self._at
         return 1
+
+    def _announcement(self) -> int:
+        """Note that a here-document follows the line, if this is what says so; how far to go on."""
+        found = _HERE.match(self._command, self._at)
+        if found is None:
+            return 1
+        self._announced.append((found[1], found[2]))
+        return len(found[0])
+
+    def _documents(self) -> int:
+        """Go past the here-documents that follow a line; how far."""
+        end = self._at + 1
+        for _, delimiter in self._announced:
+            last = re.compile(rf"^\t*{delimiter}$", re.MULTILINE).search(self._command, end)
+            end = last.end() if last else len(self._command)
+        self._here = (end, "".join(quote for quote, _ in self._announced))
+        self._announced.clear()
+        return end - self._at
 
     def _begins_word(self) -> bool:
         return not self._at or self._command[self._at - 1] in " \t\n;&|("

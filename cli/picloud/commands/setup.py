@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cloud import CloudException, profile
+from cloud import CloudException
+from cloud import profile as profiles
 from cloud.client import Client
 from cloud.configuration import Config
 from cloud.settings import Settings
@@ -66,6 +67,7 @@ def setup(
     access: Access = context.obj
     settings = Settings.read()
     name = profile or access.profile or settings.profile or _USUAL_NAME
+    profiles.check_name(name)
     where = url or settings.url or _asked("Server", "--url", shown=_USUAL_URL)
     given = api_key or access.api_key or settings.api_key
     key = sys.stdin.readline().strip() if given == "-" else given
@@ -84,9 +86,9 @@ def store(place: Place, name: str, *, default: bool) -> None:
         found.check_key()
     finally:
         found.close()
-    file = profile.path(Settings.read())
+    file = profiles.path(Settings.read())
     try:
-        profile.write(file, name, profile.Profile(place.url, place.key), default=default)
+        profiles.write(file, name, profiles.Profile(place.url, place.key), default=default)
     except OSError as error:
         raise CloudException(f"Cannot write {file}: {error.strerror}.") from error
     output.hint(f"{place.url} knows this key; profile {name!r} is kept in {file}.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import Any, cast
 
 import pytest
 from picloud.app import app
+from typer.main import get_command
 from typer.testing import CliRunner
 
-COMMANDS = ["up", "status", "result", "join", "kill"]
+COMMANDS = sorted(cast("Any", get_command(app)).commands)
 
 
 def test_help_lists_every_command() -> None:
@@ -46,3 +48,31 @@ def test_a_real_process_answers_help() -> None:
 
     assert "picloud up" in done.stdout
     assert done.stderr == ""
+
+
+def test_without_arguments_there_is_help() -> None:
+    """On standard output, as it is no mistake."""
+    outcome = CliRunner().invoke(app, [])
+
+    assert outcome.exit_code == 0
+    assert outcome.stdout == CliRunner().invoke(app, ["--help"]).stdout
+    assert all(f"  {code}  " in outcome.stdout for code in range(5))
+
+
+@pytest.mark.parametrize("command", ["result", "join"])
+def test_exit_codes_are_told_where_they_matter(command: str) -> None:
+    """--help names them."""
+    said = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
+
+    assert "Exits with 3 when a job failed" in said
+    assert "with 4 when the time is over" in said
+
+
+def test_a_misspelt_command_is_answered_in_one_line() -> None:
+    """With where help is."""
+    outcome = CliRunner().invoke(app, ["statsu", "1"], prog_name="picloud")
+
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "No such command 'statsu'" in outcome.stderr
+    assert outcome.stderr.endswith("Try 'picloud --help'.\n")
+    assert len(outcome.stderr.splitlines()) == 1

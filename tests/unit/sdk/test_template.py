@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cloud import CloudException, template
@@ -59,6 +61,8 @@ def test_a_name_in_braces_is_a_variable(command: str, found: list[str]) -> None:
         ("(printf %s {w})", "<{w}>"),
         ('printf %s "it\'s {w}"', "<it's {w}>"),
         ('x={w}; printf %s "$x"', "<{w}>"),
+        ("cat <<E\n'{w}' \"{w}\"\nE\nprintf %s '{w}'", "<'{w}' \"{w}\"\n{w}>"),
+        ("cat <<E >&1; printf %s {w}\n{w}\nE\n", "<{w}\n{w}>"),
         ("case {w} in *owned*) printf %s {w};; esac", "<{w}>"),
     ],
 )
@@ -81,10 +85,48 @@ def test_every_text_arrives_as_it_is(value: str) -> None:
     assert printed("printf %s. {w} \"{w}\" '{w}'", w=value) == f"{value}.{value}.{value}."
 
 
+PIECES = [
+    *(" {w} ", '"{w}"', "'{w}'", "a{w}b", '"a {w} b"', "'a {w} b'", "$(echo {w})", "`echo {w}`"),
+    *('"$(echo "{w}")"', '"`echo {w}`"', "\"$(echo '{w}')\"", "${x:-{w}}", '"${x:-{w}}"', "$((1))"),
+    *("\\\\", "\\'", '\\"', "'", '"', "`", "$(", ")", "${", "}", "$", "#", " # {w}\necho ", " x "),
+    *("<<E\n{w}\nE\necho ", "$'{w}'", "(", " > /dev/null "),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_no_command_is_too_clever(pieces: list[str], quoted: bool) -> None:
+    """However the command is made, well or badly: the value runs nothing."""
+    command = "echo " + "".join(pieces)
+    with TemporaryDirectory() as home:
+        told = (
+            "; touch owned; $(touch owned) `touch owned`\ntouch owned\n| touch owned & touch owned"
+        )
+        value = f"'{told}'\"{told}\"" if quoted else told
+        subprocess.run(
+            ["/bin/sh", "-c", template.rendered(command)],
+            env={"PATH": os.environ["PATH"], template.holder("w"): value},
+            cwd=home,
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+
+        assert not Path(home, "owned").exists()
+
+
 @pytest.mark.parametrize("value", ["*", "~", "$HOME", "-n", "", "a  b"])
 def test_the_shell_does_not_look_into_a_value(value: str) -> None:
     """No globbing, no expansion, no splitting; an empty value is an empty word."""
     assert printed("printf '<%s>' {w} x", w=value) == f"<{value}><x>"
+
+
+def test_a_document_that_expands_nothing_takes_no_value() -> None:
+    """Rather an error than a reference in place of a value."""
+    with pytest.raises(CloudException, match="take the quotes off the delimiter"):
+        template.rendered("cat <<'E'\n{w}\nE")
+
+    assert template.rendered("cat <<'E'\n{{w}}\nE\n") == "cat <<'E'\n{w}\nE\n"
 
 
 def test_braces_can_be_kept() -> None:

@@ -1,0 +1,93 @@
+"""Completion: what each shell is told, by the installed command as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+BASH = """
+eval "$(_PICLOUD_COMPLETE=source_bash picloud)"
+complete -p picloud >/dev/null || exit 1
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_picloud_completion picloud
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Of somebody whose profiles lie in a directory of the test's."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": path, "PICLOUD_CONFIG_DIR": str(home), "HOME": str(home), **more}
+
+
+def bash(home: Path, *words: str) -> list[str]:
+    """What bash offers for the last of some words, by the script it is given."""
+    done = subprocess.run(
+        ["bash", "-c", BASH, "bash", *words],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def asked(home: Path, **variables: str) -> str:
+    """What the command says to a shell that asks by environment variables."""
+    done = subprocess.run(
+        ["picloud"],
+        env=environment(home, **variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_commands_complete(tmp_path: Path) -> None:
+    """Their names, as far as they are typed."""
+    assert bash(tmp_path, "picloud", "ma") == ["mapexec"]
+    assert {"exec", "mapexec", "status", "result"} <= set(bash(tmp_path, "picloud", ""))
+
+
+def test_options_complete(tmp_path: Path) -> None:
+    """Of the command that is typed."""
+    assert bash(tmp_path, "picloud", "exec", "--depends") == ["--depends-on", "--depends-on-errors"]
+    assert bash(tmp_path, "picloud", "up", "--stack", "") == ["embedded", "hashicorp"]
+
+
+def test_core_types_complete(tmp_path: Path) -> None:
+    """Where one is due, with what each is for in shells that show it."""
+    assert bash(tmp_path, "picloud", "exec", "-t", "") == ["c1", "c2", "f2", "m1", "s1"]
+    words = "picloud mapexec --type f"
+    assert "f2" in asked(tmp_path, _PICLOUD_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=words)
+    fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": words}
+    assert asked(tmp_path, _PICLOUD_COMPLETE="complete_fish", **fish) == "f2\twell-rounded\n"
+
+
+def test_profiles_complete(tmp_path: Path) -> None:
+    """Silently nothing where the file is damaged."""
+    file = tmp_path / "profiles.toml"
+    file.write_text('[profiles.work]\nurl = "http://a.test"\nkey = "pk_a_b"\n')
+    assert bash(tmp_path, "picloud", "--profile", "w") == ["work"]
+
+    file.write_text("[")
+    assert bash(tmp_path, "picloud", "--profile", "w") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_gets_its_script(tmp_path: Path, shell: str) -> None:
+    """It asks the command anew each time, so it never is out of date."""
+    script = asked(tmp_path, _PICLOUD_COMPLETE=f"source_{shell}")
+
+    assert f"_PICLOUD_COMPLETE=complete_{shell}" in script
