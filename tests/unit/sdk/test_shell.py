@@ -41,6 +41,7 @@ def test_a_command_is_a_job(server: StandIn) -> None:
     """Its function is the SDK's own: none of it is sent, nor any module."""
     assert cloud.shell.execute("echo {w1}", {"w1": "hello"}) == 1
 
+    assert server.paths() == ["POST /v1/jobs"]
     assert server.batch().function_name == "cloud.command.run"
     assert server.batch().bundle == ""
     assert server.batch().function.size < 250
