@@ -25,6 +25,19 @@ def _core_type(name: str | None) -> str | None:
     return name
 
 
+def _policy(name: str | None) -> str | None:
+    known = complete.error_policies("")
+    if name is not None and name not in known:
+        raise typer.BadParameter(f"{name!r} is neither {' nor '.join(known)}.")
+    return name
+
+
+def _minutes(minutes: float | None) -> float | None:
+    if minutes is not None and not minutes > 0:
+        raise typer.BadParameter(f"{minutes:g} is no time to run: give minutes, more than 0.")
+    return minutes
+
+
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says of the jobs to make."""
 
@@ -68,12 +81,19 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--depends-on-errors",
             metavar="abort|ignore",
             help="What to do when one of those failed; abort is usual.",
+            callback=_policy,
             autocompletion=complete.error_policies,
         ),
     ] = None
     max_runtime: Annotated[
         float | None,
-        typer.Option("--max-runtime", "-m", metavar="MINUTES", help="End the job after this long."),
+        typer.Option(
+            "--max-runtime",
+            "-m",
+            metavar="MINUTES",
+            help="End the job after this long.",
+            callback=_minutes,
+        ),
     ] = None
     not_restartable: Annotated[
         bool, typer.Option("--not-restartable", help="Fail rather than start a second time.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud.shell import Command
 from picloud import exits
+from picloud.joboptions import JobOptions
 from picloud_model import pack
 
 if TYPE_CHECKING:
@@ -102,6 +103,42 @@ def test_options_reach_the_job(run: Callable[..., Any], server: StandIn) -> None
     )
 
 
+def test_every_option_is_passed_on_where_it_is_given() -> None:
+    """By the names that `cloud.call` knows; what was not given is not sent."""
+    every = JobOptions(
+        type="m1",
+        cores=2,
+        env="mine",
+        vol=["a", "b"],
+        label="x",
+        priority=0,
+        depends_on="7,9-10",
+        depends_on_errors="ignore",
+        max_runtime=1.5,
+        not_restartable=True,
+        os_env=["A=b", "C="],
+        profile=True,
+        kill_process=True,
+    )
+
+    assert every.keywords() == {
+        "_type": "m1",
+        "_cores": 2,
+        "_env": "mine",
+        "_vol": ["a", "b"],
+        "_label": "x",
+        "_priority": 0,
+        "_depends_on": [7, 9, 10],
+        "_depends_on_errors": "ignore",
+        "_max_runtime": 1.5,
+        "_restartable": False,
+        "_os_env_vars": {"A": "b", "C": ""},
+        "_profile": True,
+        "_kill_process": True,
+    }
+    assert JobOptions().keywords() == {}
+
+
 def test_mapexec_is_a_job_a_tuple(run: Callable[..., Any], server: StandIn) -> None:
     """The promise: "$ picloud mapexec -n w1='hello','goodbye' -d w2='world' echo {w1}, {w2}"."""
     outcome = run("mapexec", "-n", "w1=hello,goodbye", "-d", "w2=world", "echo", "{w1},", "{w2}")
@@ -169,6 +206,8 @@ def test_no_rows_are_no_jobs(
         (("exec", "-t", "c9", "date"), "'c9' is no core type; there are c1, c2, f2, m1, s1"),
         (("exec", "-c", "0", "date"), "greater than or equal to 1"),
         (("exec", "--depends-on", "x", "date"), "'x' is no job id"),
+        (("exec", "--depends-on-errors", "x", "date"), "'x' is neither abort nor ignore"),
+        (("exec", "-m", "0", "date"), "0 is no time to run"),
         (("exec", "--os-env", "A", "date"), "'A' is no assignment"),
         (("mapexec", "date"), "say what to map"),
         (("mapexec", "-n", "a=1,2", "-n", "b=1", "echo {a}{b}"), "a has 2, b has 1"),
