@@ -63,6 +63,14 @@ class Client:
         self._callbacks.add(jids, chosen)
         return jids
 
+    def check_key(self) -> None:
+        """Ask the server whether it knows the key.
+
+        Raises:
+            CloudException: When it does not, or there is no server.
+        """
+        self._transport.post("/v1/jobs/status", wire.JobsRequest(jids=[]), wire.Statuses)
+
     def status(self, jids: Any) -> Any:
         """The status of a job, or a list of them; see `cloud.status`."""
         asked = jids_asked.read(jids)
@@ -112,14 +120,6 @@ class Client:
         )
         found = self._ended(asked.order, wish)
         return found[0] if asked.single else found
-
-    def check_key(self) -> None:
-        """Ask the server whether it knows the key.
-
-        Raises:
-            CloudException: When it does not, or there is no server.
-        """
-        self._transport.post("/v1/jobs/status", wire.JobsRequest(jids=[]), wire.Statuses)
 
     def kill(self, jids: Any = None) -> int:
         """End jobs, all unfinished ones by default; returns how many were; see `cloud.kill`."""
