@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from cloud import CloudException
 from picloud_model.job import Status
 
 if TYPE_CHECKING:
@@ -75,6 +76,26 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in rows:
         shown.add_row(*(Text(clean(str(cell)), style=_style(cell)) for cell in row))
     Console().print(shown)
+
+
+def printable(jid: int, value: Any) -> str:
+    """A result as text: a string as it is, anything else as JSON.
+
+    Raises:
+        CloudException: When it is not JSON.
+
+    >>> printable(1, {"a": [1, None]})
+    '{"a": [1, null]}'
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        kind = type(value).__name__
+        raise CloudException(
+            f"the result is a {kind}, which is no JSON; read it in Python: cloud.result({jid})", jid
+        ) from None
 
 
 def _field(cell: object) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json as notation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloud import CloudException
 from cloud.functions import client
 
 from picloud import output, progress
@@ -30,7 +28,7 @@ def show(
     """
     with progress.shown(len(jids)) as on_progress:
         found = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
-    texts = [printable(jid, value) for jid, value in zip(jids, found, strict=True)]
+    texts = [output.printable(jid, value) for jid, value in zip(jids, found, strict=True)]
     if json:
         output.as_json(
             [{"jid": jid, "result": value} for jid, value in zip(jids, found, strict=True)]
@@ -40,23 +38,3 @@ def show(
         if len(jids) > 1:
             output.text(f"Result for jid {jid}:")
         output.text(text, raw=raw)
-
-
-def printable(jid: int, value: Any) -> str:
-    """A result as text: a string as it is, anything else as JSON.
-
-    Raises:
-        CloudException: When it is not JSON.
-
-    >>> printable(1, {"a": [1, None]})
-    '{"a": [1, null]}'
-    """
-    if isinstance(value, str):
-        return value
-    try:
-        return notation.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        kind = type(value).__name__
-        raise CloudException(
-            f"the result is a {kind}, which is no JSON; read it in Python: cloud.result({jid})", jid
-        ) from None
