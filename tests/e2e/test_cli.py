@@ -111,6 +111,19 @@ def test_options_reach_the_job(picloud: Callable[..., Done], stack: Stack) -> No
     assert picloud("result", jid).out == f"{stack.shared}\n"
 
 
+def test_options_of_later_jobs(picloud: Callable[..., Done]) -> None:
+    """Variables, dependencies and what becomes of them, an end after a time."""
+    bad = picloud("exec", "--os-env", "CODE=3", "exit $CODE").out.strip()
+    never = picloud("exec", "--depends-on", bad, "true").out.strip()
+    ever = ("exec", "--depends-on", bad, "--depends-on-errors", "ignore", "echo", "ever")
+    late = picloud("exec", "-m", "0.01", "sleep", "600").out.strip()
+
+    assert picloud("result", picloud(*ever).out.strip(), "-t", "60").out == "ever\n"
+    assert "nonzero return code 3" in picloud("join", bad).err
+    assert (picloud("join", never).code, picloud("join", late, "-t", "60").code) == (3, 3)
+    assert picloud("status", f"{never},{late}").out.split()[3::2] == ["stalled", "error"]
+
+
 def test_bytes_come_back_as_they_were(picloud: Callable[..., Done]) -> None:
     """Into a pipe, also those that are no text; --raw adds no newline either."""
     jid = picloud("exec", "printf '\\377\\000\\033[31m'").out.strip()
