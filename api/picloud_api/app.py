@@ -12,6 +12,7 @@ import falcon.asgi
 from picloud_api import errors, wiring
 from picloud_api.resources.blob import BlobResource
 from picloud_api.resources.health import HealthResource
+from picloud_api.resources.info import InfoResource
 from picloud_api.resources.job import JobResource
 from picloud_api.resources.slot import SlotResource
 
@@ -55,6 +56,7 @@ class Lifetime:
             return
         await self._server.reconcile.stop()
         await self._server.jobs.stop()
+        await self._server.live.stop()
         ports = self._server.ports
         if not ports.state.shared:
             await wiring.stop_slots(ports.scheduler)
@@ -83,12 +85,16 @@ class Application:
 def add_routes(app: App, server: wiring.Server) -> None:
     """Every address of the interface."""
     jobs = JobResource(server.accounts, server.submit, server.jobs)
+    infos = InfoResource(server.accounts, server.information, server.listing, server.deletion)
     blobs = BlobResource(server.accounts, server.slots, server.blobs)
     slots = SlotResource(server.slots, server.work)
     app.add_route("/v1/health", HealthResource(server.health))
     app.add_route("/v1/jobs", jobs)
     for verb in ("staged", "status", "wait", "kill"):
         app.add_route(f"/v1/jobs/{verb}", jobs, suffix=verb)
+    app.add_route("/v1/jobs/info", infos)
+    for verb in ("list", "delete"):
+        app.add_route(f"/v1/jobs/{verb}", infos, suffix=verb)
     app.add_route("/v1/blobs", blobs)
     for verb in ("missing", "read"):
         app.add_route(f"/v1/blobs/{verb}", blobs, suffix=verb)

@@ -11,6 +11,7 @@ import structlog
 from picloud_model import wire
 from picloud_model.errors import (
     BlobMissing,
+    JobDeleted,
     JobNotFound,
     KeyRefused,
     NotAllowed,
@@ -38,6 +39,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     SlotRefused: 401,
     NotFound: 404,
     JobNotFound: 404,
+    JobDeleted: 410,
     BlobMissing: 409,
     PathNotFound: 404,
     Unavailable: 503,

@@ -25,9 +25,13 @@ from picloud_api.store.view import View
 from picloud_api.usecases.account import Accounts, first_key
 from picloud_api.usecases.blob import Blobs
 from picloud_api.usecases.context import Context
+from picloud_api.usecases.deletion import Deletion
 from picloud_api.usecases.health import HealthCheck
+from picloud_api.usecases.info import Information
 from picloud_api.usecases.job import Jobs
 from picloud_api.usecases.leasing import Leasing
+from picloud_api.usecases.listing import Listing
+from picloud_api.usecases.live import Live
 from picloud_api.usecases.placement import Placement
 from picloud_api.usecases.reconcile import Reconcile
 from picloud_api.usecases.slot import Slots
@@ -64,6 +68,10 @@ class Server(msgspec.Struct, frozen=True):
     accounts: Accounts
     submit: Submit
     jobs: Jobs
+    information: Information
+    listing: Listing
+    deletion: Deletion
+    live: Live
     blobs: Blobs
     slots: Slots
     work: Work
@@ -160,6 +168,8 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
     accounts = Accounts(commits, pepper, clock)
     slots = Slots(context, ports.scheduler, token_key, settings.idle_s)
     placement = Placement(context, ports.scheduler)
+    live = Live(context)
+    why = Why(context, ports.scheduler)
     by_name = {name: getattr(ports, name) for name in ports.__struct_fields__}
     return Server(
         ports=ports,
@@ -168,12 +178,16 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
         accounts=accounts,
         submit=Submit(commits, ports.blobs, clock),
         jobs=Jobs(context),
+        information=Information(context, ports.blobs, live, why),
+        listing=Listing(commits.view),
+        deletion=Deletion(context),
+        live=live,
         blobs=Blobs(ports.blobs),
         slots=slots,
-        work=Work(context, Leasing(context)),
-        why=Why(context, ports.scheduler),
+        work=Work(context, Leasing(context), live),
+        why=why,
         health=HealthCheck(by_name, version("picloud")),
-        reconcile=Reconcile(context, slots, placement, ports.scheduler),
+        reconcile=Reconcile(context, slots, live, placement, ports.scheduler),
         key=await first_key(accounts, ports.secrets),
     )
 

@@ -18,10 +18,14 @@ from picloud.access import (
     ProfileName,
     Simulate,
 )
+from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.exec import execute
+from picloud.commands.info import info
+from picloud.commands.jobs import jobs
 from picloud.commands.join import join
 from picloud.commands.kill import kill
+from picloud.commands.logs import logs
 from picloud.commands.mapexec import mapexec
 from picloud.commands.result import result
 from picloud.commands.setup import setup
@@ -170,7 +174,16 @@ _OPTIONS_FIRST = {"allow_interspersed_args": False}
 """What follows the first word of a command belongs to that command."""
 
 _BEFORE: tuple[Callable[..., None], ...] = (up, down, setup)
-_AFTER: tuple[Callable[..., None], ...] = (status, result, join, kill)
+_AFTER: tuple[Callable[..., None], ...] = (
+    jobs,
+    status,
+    result,
+    join,
+    info,
+    logs,
+    kill,
+    delete,
+)
 for _command in _BEFORE:
     app.command()(_command)
 app.command("exec", context_settings=_OPTIONS_FIRST)(execute)

@@ -12,13 +12,14 @@ from cloud import options
 from cloud.blob import Blobs
 from cloud.callback import Callbacks
 from cloud.errors import CloudException
+from cloud.info import Infos, Wanted
 from cloud.packing import Packer
 from cloud.submit import Submit
 from cloud.transport import Place, Transport
 from cloud.wait import Wait, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cloud.configuration import Config
 
@@ -39,6 +40,7 @@ class Client:
         packer = Packer()
         self._submit = Submit(self._transport, self._blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
+        self._infos = Infos(self._transport, self._blobs, packer)
         self._wait = Wait(self._transport, self._blobs, packer, time.monotonic)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
@@ -128,6 +130,28 @@ class Client:
         asked = jids_asked.read(jids)
         portions = jids_asked.portions(ranges.collapse(asked.order))
         return sum(self._killed(portion) for portion in portions)
+
+    def info(self, jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
+        """What is known of jobs, by jid; see `cloud.info`."""
+        wanted = Wanted(info_requested)
+        return self._infos.of(jids_asked.read(jids).order, wanted)
+
+    def follow(self, jid: int, since: Mapping[str, int]) -> wire.JobInfo:
+        """What a job wrote after so many bytes of its streams, and its status."""
+        return self._infos.follow(jid, since)
+
+    def delete(self, jids: Any) -> int:
+        """Remove what finished jobs left; returns how many did; see `cloud.delete`."""
+        asked = jids_asked.read(jids)
+        count = 0
+        for portion in jids_asked.portions(ranges.collapse(asked.order)):
+            body = wire.DeleteRequest(jids=portion)
+            count += self._transport.post("/v1/jobs/delete", body, wire.Deleted).count
+        return count
+
+    def listed(self, request: wire.ListRequest) -> wire.Listed:
+        """Some jobs of this account, newest first."""
+        return self._transport.post("/v1/jobs/list", request, wire.Listed)
 
     def close(self) -> None:
         """Give back connections and call no callbacks; the next request opens new ones."""

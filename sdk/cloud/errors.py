@@ -117,6 +117,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.SlotRefused.code: CloudException,
     model.NotFound.code: CloudException,
     model.JobNotFound.code: CloudException,
+    model.JobDeleted.code: CloudException,
     model.BlobMissing.code: BlobsLacking,
     model.PathNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,

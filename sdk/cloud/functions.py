@@ -181,6 +181,46 @@ def result(
     return client().result(jids, timeout, ignore_errors, deadlock_check)
 
 
+def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
+    """What is known of jobs beside their results, also while they run.
+
+    Args:
+        jids: One jid, or any iterable of them.
+        info_requested: What to tell: one name or a sequence of them, or "all". By default
+            `status`, `stdout`, `stderr` and `runtime`. There are: `status`; `stdout`, `stderr`,
+            `logging` (the last 64k characters); `pilog` (the platform's own events), `why` (what it
+            waits for), `syslog`, `exception` (the remote traceback); `runtime` (seconds);
+            `created`, `finished` (times); `env`, `vol`, `function`, `label`, `args`, `kwargs`,
+            `func_body`, `attributes`; `profile` (with `_profile`); `cputime.user`,
+            `cputime.system` (seconds); `memory.usage`, `memory.max_usage`, `swap.usage`,
+            `swap.max_usage`, `disk.usage` (bytes); `memory.failcnt`, `cpu_percentage`, `ports`,
+            `samples`. `cputime`, `memory`, `swap` and `disk` stand for all that begin so. What is
+            not known is None.
+
+    Returns:
+        A dict by jid, each value a dict by name.
+
+    Raises:
+        CloudException: When a name is none of these, or a job was deleted or never was.
+    """
+    return client().info(jids, info_requested)
+
+
+def delete(jids: Any) -> None:
+    """Remove what finished jobs left on the server: results, output, arguments.
+
+    Their status and times are kept for the accounts; to ask for a deleted job is an error, to
+    delete it again is none.
+
+    Args:
+        jids: One jid, or any iterable of them.
+
+    Raises:
+        CloudException: When one of them has not finished; then nothing is deleted.
+    """
+    client().delete(jids)
+
+
 def kill(jids: Any = None) -> None:
     """Abort jobs; those that have ended stay as they are.
 

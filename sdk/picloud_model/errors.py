@@ -9,6 +9,7 @@
     │   └── SlotRefused
     ├── NotFound
     │   ├── JobNotFound
+    │   ├── JobDeleted
     │   ├── BlobMissing
     │   └── PathNotFound
     ├── Unavailable               try again later; nothing was lost
@@ -81,6 +82,12 @@ class JobNotFound(NotFound):
     """No such job in your account."""
 
     code = "job.not_found"
+
+
+class JobDeleted(NotFound):
+    """The job was deleted."""
+
+    code = "job.deleted"
 
 
 class BlobMissing(NotFound):

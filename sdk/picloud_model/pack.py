@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DIGEST_BYTES: Final = 8
-PACK_ITEMS: Final = 1001
-"""Most parcels in a pack: a page of 1,000 jobs, which no pack crosses, and an envelope."""
+PACK_ITEMS: Final = 1002
+"""Most parcels in a pack: a page of 1,000 jobs, which no pack crosses, an envelope, the infos."""
 INLINE_BYTES: Final = 256 * 1024
 """Packs up to this size lie in the state store, larger ones are blobs."""
 

@@ -38,6 +38,10 @@ class Flag(IntFlag):
     """Its user asked for its end while a slot held it."""
     SPILLED = 2
     """Its result is a blob; the parcel in the pack is the blob's reference."""
+    INFORMED = 4
+    """It left an info: the last parcel of its result pack has it, or where it is."""
+    DELETED = 8
+    """Its user deleted what it left; only the numbers in this page stay."""
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -136,6 +140,10 @@ class Page:
     def shown(self, index: int) -> Status:
         """The status a user sees."""
         return State(self.state[index]).shown
+
+    def ended(self, index: int) -> bool:
+        """Whether a job is final."""
+        return State(self.state[index]).final
 
     @property
     def open(self) -> int:

@@ -8,15 +8,21 @@ Times are seconds: `_s` a duration, `_at` since the epoch.
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from picloud_model.core import DEFAULT_CORE_TYPE
+from picloud_model.errors import RequestRefused
 from picloud_model.pack import Envelope
 
 Body = TypeVar("Body")
+
+_PRESSED_FROM: Final = 1024
+_ZLIB: Final = b"x"
+"""What zlib begins with; a msgpack map never does."""
 
 MSGPACK: Final = "application/msgpack"
 JSON: Final = "application/json"
@@ -46,6 +52,8 @@ MAX_VOLUMES: Final = 100
 """Most volumes of a job."""
 MAX_DEPENDENCIES: Final = 10_000
 """Most jid ranges a batch may depend on."""
+MAX_INFO_BYTES: Final = 2 * 1024 * 1024
+"""Largest info of a job, unpressed: three streams and a profile."""
 
 SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 """A client-made UUID in hex; the batch is known by it."""
@@ -227,6 +235,131 @@ class Killed(Answer, frozen=True):
     count: int
 
 
+class DeleteRequest(Request, frozen=True):
+    """Remove what jobs left behind: `POST /v1/jobs/delete`; they must have finished."""
+
+    jids: list[JidRange]
+
+
+class Deleted(Answer, frozen=True):
+    """How many jobs were deleted now; those deleted before do not count."""
+
+    count: int
+
+
+# --- what can be learned of jobs ----------------------------------------------------------------
+
+
+class InfoRequest(Request, frozen=True):
+    """Ask what is known of jobs: `POST /v1/jobs/info`.
+
+    `keys` are those of `InfoKey`, or "all"; none are the default ones. With `since` whoever follows
+    a stream gets only what comes after so many bytes of it, and at most a portion at once.
+    """
+
+    jids: list[JidRange]
+    keys: list[Annotated[str, Meta(max_length=100)]] = []
+    since: dict[str, Annotated[int, Meta(ge=0)]] | None = None
+
+
+class Arguments(msgspec.Struct, frozen=True, array_like=True):
+    """Where the argument parcel of a job is: `parcel` itself, or the item of a pack in a blob."""
+
+    parcel: bytes | None
+    pack: Content | None = None
+    item: int = 0
+
+
+class JobInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of one job, for the keys asked for.
+
+    `values` by key; `arguments` and `function` are pickled, by the envelope at that position among
+    those of the answer. `ends` says how many bytes of each stream followed have been told.
+    """
+
+    jid: int
+    values: dict[str, Any]
+    arguments: Arguments | None = None
+    function: Content | None = None
+    envelope: int = 0
+    ends: dict[str, int] = {}
+
+
+class Infos(Answer, frozen=True):
+    """The first of the jobs asked for, in their order: as many as fit; ask again for the rest."""
+
+    jobs: list[JobInfo]
+    envelopes: list[Envelope] = []
+
+
+class ListRequest(Request, frozen=True):
+    """List jobs, newest first: `POST /v1/jobs/list`.
+
+    Args:
+        statuses: Only these; none are all.
+        label: Only with this label.
+        created_since: Only those made at or after this time.
+        before: Only jids below this one: the smallest of the last answer, to read on.
+        limit: Most jobs in the answer.
+    """
+
+    statuses: list[str] = []
+    label: str | None = None
+    created_since: float | None = None
+    before: Jid | None = None
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
+
+
+class ListedJob(msgspec.Struct, frozen=True, array_like=True):
+    """One job of a list; times in seconds since the epoch, 0 for what has not happened."""
+
+    jid: int
+    status: str
+    function_name: str
+    label: str | None
+    created_at: float
+    started_at: float
+    finished_at: float
+
+
+class Listed(Answer, frozen=True):
+    """Jobs, newest first; `more` says where to read on (`before`), or None at the end."""
+
+    jobs: list[ListedJob]
+    more: int | None = None
+
+
+class Stream(msgspec.Struct, frozen=True, array_like=True):
+    """The end of what a job wrote: `data` comes after `start` bytes that are not told."""
+
+    start: int
+    data: bytes
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """What a job used at a moment, `after_s` since it began; CPU in percent of one core."""
+
+    after_s: float
+    cpu_percentage: float
+    memory_bytes: int
+
+
+class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a slot tells of a job beside how it ended; what it does not know is None."""
+
+    streams: dict[str, Stream] = {}
+    user_s: float | None = None
+    system_s: float | None = None
+    peak_bytes: int | None = None
+    memory_bytes: int | None = None
+    swap_bytes: int | None = None
+    cpu_percentage: float | None = None
+    ports: dict[str, list[int]] | None = None
+    address: str = ""
+    profile: str | None = None
+    samples: list[Sample] = []
+
+
 # --- blobs ------------------------------------------------------------------------------------
 
 
@@ -340,7 +473,10 @@ class Lease(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True):
-    """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`."""
+    """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`.
+
+    `info` is an encoded `Info` (see `pack_info`), where there is something to tell.
+    """
 
     index: int
     attempt: int
@@ -350,6 +486,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
     finished_at: float
     payload: bytes = b""
     blob: Content | None = None
+    info: Content | None = None
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
@@ -394,23 +531,44 @@ class WorkAnswer(Answer, frozen=True):
     exit: bool = False
 
 
+class LiveInfo(msgspec.Struct, frozen=True, array_like=True):
+    """What a slot tells of a job that runs, because it was asked: `info` is b"" if it does not."""
+
+    number: int
+    info: bytes
+
+
 class HeartbeatRequest(Request, frozen=True):
     """A slot says what it runs: `POST /v1/heartbeat`, a long poll while a child is busy.
 
     `running` is the job begun, `holding` the rest of the lease. Answers early when one of them is
-    to be killed.
+    to be killed, or somebody wants to know about the job that runs; `live` is what the last answer
+    asked for.
     """
 
     running: list[Held]
     holding: list[Held] = []
     wait_s: Timeout = 5.0
+    live: list[LiveInfo] = []
+
+
+class LiveAsked(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody wants to know about a job that runs; `since` as in `InfoRequest`."""
+
+    number: int
+    job: Held
+    since: dict[str, int] = {}
 
 
 class HeartbeatAnswer(Answer, frozen=True):
-    """Jobs to kill; `lost` are jobs that are no longer this slot's: their results are worthless."""
+    """Jobs to kill; `lost` are jobs that are no longer this slot's: their results are worthless.
+
+    `live` asks about jobs that run: the next heartbeat tells, at once.
+    """
 
     kills: list[Held] = []
     lost: list[Held] = []
+    live: list[LiveAsked] = []
     exit: bool = False
 
 
@@ -442,6 +600,30 @@ class Problem(Answer, frozen=True):
     message: str
     field: str | None = None
     digests: list[str] = []
+
+
+def pack_info(info: Info) -> bytes:
+    """An info as it travels and is kept: pressed, where that is worth the time.
+
+    >>> unpack_info(pack_info(Info(user_s=1.5))).user_s
+    1.5
+    """
+    data = msgspec.msgpack.encode(info)
+    return data if len(data) < _PRESSED_FROM else zlib.compress(data, 1)
+
+
+def unpack_info(data: bytes) -> Info:
+    """What `pack_info` wrote.
+
+    Raises:
+        RequestRefused: When it did not.
+    """
+    try:
+        if data[:1] == _ZLIB:
+            data = zlib.decompressobj().decompress(data, MAX_INFO_BYTES)
+        return msgspec.msgpack.decode(data, type=Info)
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise RequestRefused(f"An info is damaged: {error}.", field="info") from error
 
 
 def encode(body: Any, media: str = MSGPACK) -> bytes:

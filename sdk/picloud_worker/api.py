@@ -115,6 +115,15 @@ class Api:
         if status >= http.client.BAD_REQUEST:
             raise _error(status, answer)
 
+    @property
+    def address(self) -> str:
+        """The address of this machine as the API sees it, or "" while there is no connection."""
+        connected = self._socket
+        try:
+            return str(connected.getsockname()[0]) if connected is not None else ""
+        except OSError:
+            return ""
+
     def interrupt(self) -> None:
         """End a request that another thread waits in; it gets `Unavailable`."""
         connected = self._socket

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, Unavailable
 from picloud_model.job import Cause, State
+from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import BlobsMissing, BlobsNeeded, Content, Failure
 
 from picloud_worker.failure import bounded, parcel
@@ -92,13 +93,18 @@ def upload(api: Api, data: bytes) -> Content:
 
 
 def upload_large(api: Api, holding: Holding) -> None:
-    """Upload the results that are too large to travel in a report.
+    """Upload the results and infos that are too large to travel in a report.
 
     Raises:
         Unavailable: When the server does not answer; those uploaded stay so.
         NotAllowed: When the server does not know this slot.
     """
     for at, ended in holding.large():
+        if ended.info is not None and ended.info.data is not None:
+            ended = replace(ended, info=_uploaded_info(api, ended.info.data))  # noqa: PLW2901
+            holding.settle(at, ended)
+        if len(ended.payload) <= INLINE_BYTES:
+            continue
         try:
             holding.settle(at, replace(ended, payload=b"", blob=upload(api, ended.payload)))
         except (Unavailable, NotAllowed):
@@ -108,3 +114,13 @@ def upload_large(api: Api, holding: Holding) -> None:
             failure = bounded(Failure(cause=Cause.PAYLOAD, message=message))
             told = replace(ended, state=State.ERROR, cause=failure.cause, payload=parcel(failure))
             holding.settle(at, told)
+
+
+def _uploaded_info(api: Api, data: bytes) -> Content | None:
+    """An info as a blob; what a server refuses is not worth a job's result."""
+    try:
+        return upload(api, data)
+    except (Unavailable, NotAllowed):
+        raise
+    except PiCloudError:
+        return None

@@ -22,11 +22,14 @@ from picloud_worker.claims import Claimant
 from picloud_worker.failure import KillSignalError
 from picloud_worker.frames import LENGTH, Done, Errand
 from picloud_worker.leftovers import alone, leftovers
+from picloud_worker.notes import Notes
 from picloud_worker.running import Runner
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
     from types import FrameType
+
+    from picloud_model.wire import Ended
 
 WAKE: Final = b"w"
 """The one word a child says to its supervisor: look into the pipe of results."""
@@ -40,6 +43,7 @@ class Link(msgspec.Struct, frozen=True):
     control: int
     claims: int
     results: int
+    log: int
     board: Board
     cell: int
 
@@ -54,6 +58,7 @@ class Child:
         self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time)
         self._errands = msgspec.msgpack.Decoder(Errand)
         self._encoder = msgspec.msgpack.Encoder()
+        self._notes = Notes(link.log)
         self._unseen = 0
         self._modules = ""
         self._main_process = True
@@ -81,25 +86,37 @@ class Child:
                 if not self._claimant.claim(errand.generation):
                     return True
                 started_at = time.time()
-                board.begin(cell, errand.generation, position, started_at)
+                board.begin(cell, errand.generation, position, started_at, self._notes.begin())
                 ended = self._runner.run(lease, job, errand.files, started_at)
-                spent = not self._flush() or lease.options.kill_process
-                self._send(Done(errand.generation, position, ended))
-                if spent or (not alone() and self._left()):
+                # What is listed as left over belongs to the job's own output.
+                goes_on = self._flush() and not lease.options.kill_process
+                goes_on = goes_on and (alone() or not self._left())
+                goes_on &= self._say(errand.generation, position, ended)
+                if not goes_on:
                     self._wake()
                     return False
                 position += 1
         return True
 
+    def _say(self, generation: int, position: int, ended: Ended) -> bool:
+        """Tell how a job ended; False when the next one would not find its streams."""
+        try:
+            ends = self._notes.ends()
+        except OSError:
+            ends = None
+        seconds = ended.finished_at - ended.started_at
+        note = self._notes.note(ends, seconds, self._runner)
+        self._send(Done(generation, position, ended, note))
+        self._notes.settle(note, seconds)
+        return ends is not None
+
     def _flush(self) -> bool:
-        """Write out what the job printed; False when it closed the streams the next job needs."""
+        """Write out what the job printed; False when the streams the next job needs are closed."""
         if not self._main_process:
             os._exit(0)  # a fork made by the job came back out of its function: it is not us
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-            os.fstat(1)
-            os.fstat(2)
         except Exception:  # noqa: BLE001 - user code may have put anything there
             return False
         return True
@@ -123,7 +140,6 @@ class Child:
 
     def _left(self) -> bool:
         """Whether something goes on running; it is named on stderr and ends with this process."""
-        self._wake()  # the result does not wait for what is just about to end
         left = leftovers()
         if left:
             text = ", ".join(left)
@@ -184,7 +200,7 @@ def become(link: Link, outputs: tuple[int, int], home: str) -> NoReturn:
     status = 1
     try:
         _take_standard_streams(outputs)
-        for descriptor in (link.control, link.claims, link.results):
+        for descriptor in (link.control, link.claims, link.results, link.log):
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keywords
         os.chdir(home)
         sys.argv = [""]
@@ -215,5 +231,5 @@ def _writer(descriptor: int) -> TextIOWrapper:
         encoding="utf-8",
         errors="backslashreplace",
         closefd=False,
-        buffering=1 if descriptor == 2 else -1,  # noqa: PLR2004 - stderr
+        buffering=1,  # what was printed can be read while the job runs, and when it crashes
     )

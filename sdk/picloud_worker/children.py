@@ -34,7 +34,7 @@ class Child:
         os.set_blocking(self.results, False)
         self._frames = Frames(Done)
         self._unsent = bytearray()
-        self.outputs = (Output(directory), Output(directory))
+        self.outputs = (Output(directory), Output(directory), Output(directory))
         self.bundle: str | None = None
         self.generation = 0
         self.hung_up = False
@@ -92,8 +92,13 @@ class Child:
         for output in self.outputs:
             output.bound()
 
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 as long as that is not known."""
+        return self._nursery.board.pid(self.cell)
+
     def last_words(self) -> str:
-        """The end of what it wrote to stderr."""
+        """The end of what its job wrote to stderr."""
         return self.outputs[1].tail()
 
     def signal(self, number: signal.Signals) -> None:

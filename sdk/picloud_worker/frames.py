@@ -28,12 +28,27 @@ class Errand(msgspec.Struct, frozen=True, array_like=True):
     files: dict[str, str] = {}
 
 
+class Note(msgspec.Struct, frozen=True, array_like=True):
+    """What a child says of a job beside how it ended.
+
+    `ends` are the lengths of the files of stdout, stderr and the log at its end, or None when they
+    cannot be told; times of CPU in seconds, `peak_bytes` its most memory, `profile` in words.
+    """
+
+    ends: tuple[int, int, int] | None
+    user_s: float
+    system_s: float
+    peak_bytes: int
+    profile: str | None = None
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True):
     """How the job at `position` of an errand ended, counted over all its leases."""
 
     generation: int
     position: int
     ended: Ended
+    note: Note | None = None
 
 
 class BrokenFrameError(Exception):

@@ -17,12 +17,16 @@ from picloud_model.wire import HeartbeatAnswer, HeartbeatRequest, Held
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from picloud_model.wire import LiveInfo
+
     from picloud_worker.api import Api
     from picloud_worker.contact import Contact
 
 POLL_S: Final = 5.0
 _PAUSE_S: Final = 0.5
 _JOIN_S: Final = 1.0
+_TELL_S: Final = 1.0
+"""How long a beat waits for what it was asked."""
 
 Names = tuple[tuple[Held, ...], tuple[Held, ...]]
 NOTHING: Final[Names] = ((), ())
@@ -44,6 +48,8 @@ class Heartbeat:
         self._bell.settimeout(0)
         self._thread: threading.Thread | None = None
         self._open = True
+        self._asked = False
+        self._told: list[LiveInfo] = []
 
     def fileno(self) -> int:
         """Readable when there are answers."""
@@ -62,6 +68,13 @@ class Heartbeat:
         if self._thread is None and names != NOTHING:
             self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._thread.start()
+
+    def tell(self, live: list[LiveInfo]) -> None:
+        """Answer what was asked about the jobs that run."""
+        with self._changed:
+            self._told += live
+            self._asked = False
+            self._changed.notify()
 
     def answers(self) -> Iterator[HeartbeatAnswer]:
         """What the server has said since the last time.
@@ -114,12 +127,26 @@ class Heartbeat:
 
     def _poll(self, names: Names) -> None:
         running, holding = names
-        request = HeartbeatRequest(running=list(running), holding=list(holding), wait_s=POLL_S)
+        with self._changed:
+            live, self._told = self._told, []
+        request = HeartbeatRequest(
+            running=list(running), holding=list(holding), wait_s=POLL_S, live=live
+        )
         answer = self._api.post("/v1/heartbeat", request, HeartbeatAnswer, POLL_S)
         self._contact.answered()
-        if answer.kills or answer.lost or answer.exit:
+        if answer.live:
+            self._asked = True
+        if answer.kills or answer.lost or answer.exit or answer.live:
             self._put(answer)
+            self._await_told()
+        if answer.kills or answer.lost or answer.exit:
             self._pause()  # the same news would come again until they have been reported
+
+    def _await_told(self) -> None:
+        """What was asked about what runs travels with the next beat, so that it is sent at once."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._asked or not self._open, _TELL_S)
+            self._asked = False
 
     def _pause(self) -> None:
         with self._changed:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES, Envelope
-from picloud_model.wire import Ended, Failure, Held, Lease, LeasedJob, Report
+from picloud_model.wire import Content, Ended, Failure, Held, Lease, LeasedJob, Report
 
 from picloud_worker.failure import killed, parcel
 
@@ -120,7 +120,14 @@ class Holding:
         self.given.popleft()
         self._add(entry.lease.batch, ended)
 
-    def end(self, batch: str, job: LeasedJob, failure: Failure, started_at: float) -> None:
+    def end(
+        self,
+        batch: str,
+        job: LeasedJob,
+        failure: Failure,
+        started_at: float,
+        info: Content | None = None,
+    ) -> None:
         """A job ends without a child saying so."""
         state = State.KILLED if failure.cause == Cause.KILLED else State.ERROR
         ended = Ended(
@@ -131,12 +138,13 @@ class Holding:
             started_at or self._clock(),
             self._clock(),
             parcel(failure),
+            info=info,
         )
         self._add(batch, ended)
 
     def _add(self, batch: str, ended: Ended) -> None:
         self.ended.append((batch, ended))
-        self.ended_bytes += len(ended.payload)
+        self.ended_bytes += size_of(ended)
 
     def take_back(self, count: int) -> None:
         """The last `count` jobs given were not begun, and will not be by that child."""
@@ -208,17 +216,15 @@ class Holding:
     def settle(self, at: int, ended: Ended) -> None:
         """Replace what is to be said of an ended job, whose result went elsewhere."""
         batch, before = self.ended[at]
-        self.ended_bytes += len(ended.payload) - len(before.payload)
+        self.ended_bytes += size_of(ended) - size_of(before)
         self.ended[at] = (batch, ended)
 
     def large(self) -> Sequence[tuple[int, Ended]]:
-        """Ended jobs whose results do not travel inline, with their places for `settle`."""
+        """Ended jobs that do not travel inline as a whole, with their places for `settle`."""
         if self.ended_bytes <= INLINE_BYTES:
             return ()
         return [
-            (at, ended)
-            for at, (_, ended) in enumerate(self.ended)
-            if len(ended.payload) > INLINE_BYTES
+            (at, ended) for at, (_, ended) in enumerate(self.ended) if size_of(ended) > INLINE_BYTES
         ]
 
     def draft(self) -> Draft:
@@ -226,7 +232,7 @@ class Holding:
         reports: list[Report] = []
         size = count = 0
         for batch, ended in self.ended:
-            size += len(ended.payload)
+            size += size_of(ended)
             if size > REPORT_BYTES and count:
                 break
             if not reports or reports[-1].batch != batch:
@@ -237,6 +243,12 @@ class Holding:
 
     def acknowledge(self, draft: Draft) -> None:
         """The server has taken a draft."""
-        self.ended_bytes -= sum(len(ended.payload) for _, ended in self.ended[: draft.ended])
+        self.ended_bytes -= sum(size_of(ended) for _, ended in self.ended[: draft.ended])
         del self.ended[: draft.ended]
         del self.returned[: len(draft.returned)]
+
+
+def size_of(ended: Ended) -> int:
+    """The bytes of what a job left that travel with its report."""
+    info = ended.info
+    return len(ended.payload) + (len(info.data or b"") if info is not None else 0)

@@ -44,6 +44,8 @@ class Runner:
         self._checked = ("", -1)
         self._warned: set[str] = set()
         self.inside = False
+        self.profile: str | None = None
+        """Where the time of the last job went, if it was asked for and not taken since."""
 
     def run(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str], started_at: float
@@ -79,7 +81,22 @@ class Runner:
         with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
             function = self._function(lease, files)
             args, kwargs = self._arguments(lease, job, files)
-            return pickled(function(*args, **kwargs), lease.options.fast_serialization)
+            if lease.options.profile:
+                value = self._profiled(function, args, kwargs)
+            else:
+                value = function(*args, **kwargs)
+            return pickled(value, lease.options.fast_serialization)
+
+    def _profiled(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        from picloud_worker.profiling import Profiler  # noqa: PLC0415 - few jobs ask for it
+
+        profiler = Profiler()
+        try:
+            return profiler.run(function, args, kwargs)
+        finally:
+            self.profile = profiler.text()
 
     def _check(self, envelope: Envelope) -> None:
         if envelope == self._here:

@@ -18,7 +18,15 @@ import msgspec
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, RequestRefused, Unavailable
 from picloud_model.job import Cause
 from picloud_model.pack import Envelope
-from picloud_model.wire import Content, Failure, SlotGranted, WorkAnswer, WorkRequest
+from picloud_model.wire import (
+    Content,
+    Failure,
+    LiveInfo,
+    SlotGranted,
+    WorkAnswer,
+    WorkRequest,
+    pack_info,
+)
 
 from picloud_worker import blobs
 from picloud_worker.api import Api
@@ -32,7 +40,7 @@ from picloud_worker.nursery import NurseryLostError
 from picloud_worker.tending import FruitlessError, Provision, Tender
 
 if TYPE_CHECKING:
-    from picloud_model.wire import Held, Lease
+    from picloud_model.wire import Held, Lease, LiveAsked
 
     from picloud_worker.lease import Draft
     from picloud_worker.nursery import Nursery
@@ -180,8 +188,17 @@ class Supervisor:
             self._obey(answer.kills)
             for held in answer.lost:
                 self._tender.lose(held)
+            if answer.live:
+                self._beat.tell([self._live(asked) for asked in answer.live])
             if answer.exit:
                 raise Dismissed(farewell=False)
+
+    def _live(self, asked: LiveAsked) -> LiveInfo:
+        """What is known now of a job that somebody asked about; nothing if it is not run here."""
+        info = self._tender.live(asked)
+        if info is not None and info.ports is not None:
+            info = msgspec.structs.replace(info, address=self._slot.api.address)
+        return LiveInfo(asked.number, b"" if info is None else pack_info(info))
 
     def _obey(self, kills: list[Held]) -> None:
         for held in kills:

@@ -17,13 +17,14 @@ from picloud_worker.crashpoints import crashpoint
 from picloud_worker.ending import Terminating
 from picloud_worker.failure import exited, killed, over_time, signalled
 from picloud_worker.frames import BrokenFrameError, Errand
+from picloud_worker.info import Witness
 from picloud_worker.lease import OutOfTurnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import Failure, Held
+    from picloud_model.wire import Failure, Held, Info, LiveAsked
 
     from picloud_worker.frames import Done
     from picloud_worker.lease import Entry, Holding
@@ -139,6 +140,14 @@ class Tender:
         """The job that the child is in, as far as it is known."""
         return self._holding.running(self._child.begun())
 
+    def live(self, asked: LiveAsked) -> Info | None:
+        """What can be seen of a job that runs here; None when it does not, or not any more."""
+        self._collect()
+        begun, entry = self._child.begun(), self.running()
+        if begun is None or entry is None or entry.held != asked.job:
+            return None
+        return self._witness.live(begun, asked.since)
+
     def take_back(self) -> None:
         """Take from the child what it has not begun; it waits here again."""
         self._collect()
@@ -177,6 +186,7 @@ class Tender:
 
     def _new_child(self) -> Child:
         child = Child(self._nursery, self._directory)
+        self._witness = Witness(child, self._clock)
         self.selector.register(child.control, selectors.EVENT_READ)
         self._head = None
         self._terminating = None
@@ -223,6 +233,9 @@ class Tender:
         crashpoint("worker.ran")
         self._fruitless = 0
         ended = done.ended
+        info = self._witness.ended(done.generation, done.position, done.note)
+        if info is not None:
+            ended = msgspec.structs.replace(ended, info=info)
         if self._terminating is not None and ended.state != State.DONE:
             ended = self._terminating.told(ended)
         self._holding.done(done.generation, done.position, ended)
@@ -251,7 +264,8 @@ class Tender:
         if victim is not None:
             failure = self._told(status, child.last_words())
             started_at = begun.started_at if begun else 0.0
-            self._holding.end(victim.lease.batch, victim.job, failure, started_at)
+            info = self._witness.died(begun)
+            self._holding.end(victim.lease.batch, victim.job, failure, started_at, info)
         self._let_go()
 
     def _told(self, status: int, output: str) -> Failure:
@@ -265,6 +279,7 @@ class Tender:
         begun = self._child.begun()
         head = (begun.generation, begun.position) if begun else None
         now = self._clock()
+        self._witness.look(begun)
         if head != self._head:
             self._head, self._head_since = head, now
             if head is not None:

@@ -27,8 +27,8 @@ NEWS: Final = struct.Struct("<Bi")
 """Cell, wait status: a child has ended."""
 FORK: Final = b"f"
 SIGNAL: Final = b"s"
-DESCRIPTORS: Final = 5
-"""Sent along with FORK: control, claims, results, stdout, stderr."""
+DESCRIPTORS: Final = 6
+"""Sent along with FORK: control, claims, results, stdout, stderr, log."""
 NOT_FORKED: Final = 127 << 8
 """Wait status of a child that could not be made."""
 
@@ -120,7 +120,8 @@ class Zygote:
             for descriptor in self._woken:
                 os.close(descriptor)
             control, claims, results, *outputs = descriptors
-            link = Link(control, claims, results, self._board, cell)
+            link = Link(control, claims, results, outputs[2], self._board, cell)
+            self._board.enter(cell, os.getpid())
             become(link, (outputs[0], outputs[1]), self._home)
         finally:
             os._exit(1)

@@ -161,7 +161,7 @@ def test_a_question_is_one_request_for_any_number_of_jobs(counted: Counted, clie
     jids = client.map(abs, range(10_000))
     client.join(jids, WAIT_S)
 
-    for ask in (client.status, client.join, client.kill):
+    for ask in (client.status, client.join, client.info, client.kill, client.delete):
         before = counted.requests.copy()
         ask(jids)
         asked = counted.requests - before

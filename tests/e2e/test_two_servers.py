@@ -14,6 +14,7 @@ from picloud_driver.consul.gateway import ConsulAccess
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.consul import ConsulState
 from picloud_model import wire
+from picloud_model.errors import JobDeleted
 
 from tests.servers import running
 from tests.unit.api.world import ACCOUNT, NotedScheduler, World, ended
@@ -263,3 +264,47 @@ async def test_one_process_alone_starts_bursts(pair: tuple[Shared, Shared]) -> N
 
 async def _asked(scheduler: NotedScheduler) -> int:
     return sum(burst.count for burst in scheduler.bursts)
+
+
+async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) -> None:
+    """Info asked of one process comes from the slot whose heartbeat waits at the other."""
+    one, two = pair
+    jids = await one.submit(1)
+    slot = await two.slot()
+    lease = (await two.work(slot, wait_s=SOON_S)).leases[0]
+    held = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+
+    async def beat(live: list[wire.LiveInfo]) -> list[wire.LiveAsked]:
+        request = wire.HeartbeatRequest(running=[held], wait_s=SOON_S, live=live)
+        return (await two.server.work.heartbeat(slot, request)).live
+
+    beating = asyncio.create_task(beat([]))
+    await one.until(lambda: one.statuses(jids), ["processing"])
+    request = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=["stdout"])
+    asking = asyncio.create_task(one.server.information.info(ACCOUNT, request))
+
+    async with asyncio.timeout(SOON_S):
+        (asked,) = await beating
+        info = wire.pack_info(wire.Info(streams={"stdout": wire.Stream(0, b"seen from afar")}))
+        beating = asyncio.create_task(beat([wire.LiveInfo(asked.number, info)]))
+        (job,) = (await asking).jobs
+    beating.cancel()
+
+    assert job.values == {"stdout": "seen from afar"}
+    assert await one.server.ports.state.scan("asked/") == []
+
+
+async def test_a_job_deleted_at_the_other_is_gone(pair: tuple[Shared, Shared]) -> None:
+    """What one process deleted the other does not tell any more."""
+    one, two = pair
+    jids = await one.submit(2)
+    slot = await one.slot()
+    while leases := (await one.work(slot)).leases:
+        await one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+    await two.until(lambda: two.statuses(jids), ["done", "done"])
+
+    await one.server.deletion.delete(ACCOUNT, [(jids[1], jids[1])])
+
+    with pytest.raises(JobDeleted):
+        await two.statuses(jids)
+    assert await two.statuses(jids[:1]) == ["done"]

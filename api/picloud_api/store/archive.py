@@ -23,7 +23,10 @@ _DECODER: Final = msgspec.msgpack.Decoder(Sealed)
 
 
 class Archive:
-    """Seals pages and reads sealed ones. Sealing again what was interrupted does no harm."""
+    """Seals pages and reads sealed ones. Sealing again what was interrupted does no harm.
+
+    A sealed page is opened again, for a change, by writing back its packs and then the page.
+    """
 
     def __init__(self, state: StatePort, blobs: BlobPort) -> None:
         self._state = state
@@ -44,6 +47,17 @@ class Archive:
             await self._seal_page(layout.Place(account, batch, number), packs.get(number, []))
         await self._state.commit([Delete(layout.finished(account, batch))])
 
+    async def _put(self, place: layout.Place, entries: dict[str, bytes]) -> None:
+        """Write a page's blob. One that is there was interrupted, or opened again since."""
+        if await self._blobs.put(layout.sealed(place), _encoded(entries)):
+            return
+        # Its packs may be gone from the state store already; what is there is the latest.
+        before = await self.entries(place)
+        if before != before | entries:
+            # Until the new one is written nothing was removed since the page was opened.
+            await self._blobs.delete(layout.sealed(place))
+            await self._blobs.put(layout.sealed(place), _encoded(before | entries))
+
     async def _packs(self, account: str, batch: str) -> dict[int, list[Entry]]:
         found: dict[int, list[Entry]] = {}
         after, prefix = "", layout.packs(account, batch)
@@ -61,10 +75,13 @@ class Archive:
         page = (await self._state.get([name])).get(name)
         if page is None:
             return
-        whole = Sealed({entry.key: entry.value for entry in [page, *packs]})
-        await self._blobs.put(layout.sealed(place), msgspec.msgpack.encode(whole))
+        await self._put(place, {entry.key: entry.value for entry in [page, *packs]})
         keys = [entry.key for entry in packs]
         for start in range(0, len(keys), self._state.max_operations):
             batch = keys[start : start + self._state.max_operations]
             await self._state.commit([Delete(key) for key in batch])
         await self._state.commit([Delete(name)])
+
+
+def _encoded(entries: dict[str, bytes]) -> bytes:
+    return msgspec.msgpack.encode(Sealed(entries))

@@ -14,6 +14,7 @@ waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
+asked/<account>/<batch>/<question>   Asked, while somebody waits for the answer
 bell/<process>                       Bell
 """
 
@@ -26,6 +27,7 @@ from picloud_model.page import PAGE_JOBS, Page
 
 from picloud_api.store.records import (
     Account,
+    Asked,
     Bell,
     Finished,
     Header,
@@ -160,6 +162,11 @@ def slot(number: int) -> str:
     return f"slots/{number:016x}"
 
 
+def asked(of: str, batch: str, number: int = 0, process: str = "") -> str:
+    """Key of a question about a job that runs; without a process, the prefix of a batch's."""
+    return f"asked/{of}/{batch}/{process}-{number}" if process else f"asked/{of}/{batch}/"
+
+
 def bell(process: str) -> str:
     """Key of an API process's bell."""
     return f"bell/{process}"
@@ -195,6 +202,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
             "finished": Finished,
             "staged": Staged,
             "slots": Slot,
+            "asked": Asked,
             "bell": Bell,
         }.items()
     },

@@ -7,7 +7,7 @@ from enum import IntEnum
 import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
-from picloud_model.wire import Content, JidRange, Options, PackPart
+from picloud_model.wire import Content, Held, JidRange, Options, PackPart
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -129,6 +129,10 @@ class Change(IntEnum):
     """A batch was made whose jobs wait for others."""
     FAILED = 6
     """Some of the jobs of a batch that became final are not done."""
+    ASKED = 7
+    """Somebody wants to know about jobs of a batch that run."""
+    TOLD = 8
+    """What was asked of them was told."""
 
 
 class Signal(Record, frozen=True):
@@ -137,6 +141,16 @@ class Signal(Record, frozen=True):
     change: Change
     account: str
     batch: str
+
+
+class Asked(Record, frozen=True):
+    """A question about a job that runs, and what its slot told: b"" when that was nothing."""
+
+    job: Held
+    slot: int
+    since: dict[str, int]
+    asked_at: float
+    told: bytes | None = None
 
 
 class Bell(Record, frozen=True):

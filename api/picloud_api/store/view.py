@@ -63,7 +63,8 @@ class View:
         if place is None or self._archive is None:
             return None
         for name, data in (await self._archive.entries(place)).items():
-            self.install(name, layout.decode(name, data), SEALED)
+            if name not in self._cells:
+                self.install(name, layout.decode(name, data), SEALED)
         return self._cells.get(key)
 
     def peek(self, key: str) -> Any:
@@ -79,7 +80,7 @@ class View:
     async def fresh(self, key: str) -> Any:
         """The value under a key, read again if another process may have written it."""
         known = self._cells.get(key)
-        # What was sealed never changes.
+        # What was sealed changes only where jobs are deleted, and a bell says so.
         if self.state.shared and (known is None or known.version != SEALED):
             await self.reload([key])
         return await self.get(key)
@@ -142,6 +143,11 @@ class View:
         prefix = layout.page(layout.Place(account, batch, 0))[:-4]
         self.forget([key for key in self._cells if key.startswith(prefix)])
         self.forget([layout.ready(account, batch)])
+
+    def forget_sealed(self, account: str, batch: str) -> None:
+        """A batch's pages and packs are not in the state store any more."""
+        prefixes = (layout.page(layout.Place(account, batch, 0))[:-4], layout.packs(account, batch))
+        self.forget([key for key in self._cells if key.startswith(prefixes)])
 
 
 def _weight(value: Any) -> int:

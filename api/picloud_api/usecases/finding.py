@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model import ranges
-from picloud_model.errors import JobNotFound, TooLarge
-from picloud_model.page import PAGE_JOBS
+from picloud_model.errors import JobDeleted, JobNotFound, TooLarge
+from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import MAX_JOBS
 
 from picloud_api.store import layout
@@ -17,6 +17,7 @@ from picloud_api.store.layout import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picloud_model.page import Page
     from picloud_model.ranges import Range
 
     from picloud_api.store.records import Span
@@ -66,6 +67,19 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
             found.extend(_split(account, span, jid, stop))
             jid = stop + 1
     return found
+
+
+def refuse_deleted(page: Page, piece: Piece) -> None:
+    """Whoever names a job that was deleted is told so.
+
+    Raises:
+        JobDeleted: When one of the jobs was; the first is named.
+    """
+    if not any(page.flags):
+        return
+    for index in range(piece.start, piece.stop):
+        if page.flags[index] & Flag.DELETED:
+            raise JobDeleted(f"Job {piece.first + index} was deleted.", field="jids")
 
 
 async def _span(view: View, account: str, jid: int) -> Span:

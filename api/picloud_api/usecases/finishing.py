@@ -26,7 +26,10 @@ SERVER_ENVELOPE: Final = Envelope("", "")
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How one job of a page ends. `payload` is a parcel, or `blob` names it."""
+    """How one job of a page ends. `payload` is a parcel, or `blob` names it.
+
+    `info` is what its slot tells of it beside that, or names the blob that has it.
+    """
 
     index: int
     state: State
@@ -35,6 +38,7 @@ class Ending(msgspec.Struct, frozen=True):
     started_at: float
     finished_at: float
     blob: Content | None = None
+    info: Content | None = None
 
 
 def failure(cause: Cause, message: str) -> bytes:
@@ -56,20 +60,27 @@ async def finish(
 ) -> None:
     """Publish how jobs of one page ended, with their payloads in one result pack.
 
-    The caller has checked the fence. The first parcel of a result pack is its envelope.
+    The caller has checked the fence. The first parcel of a result pack is its envelope. Where jobs
+    left infos there is a last one, with those by the positions of their results.
     """
     page = await draft.edit(layout.page(place)) if endings else None
     if page is None:
         return
     was_open = page.open
     parcels = [msgspec.msgpack.encode(envelope)]
+    infos: dict[int, Content] = {}
     before = b""
     for ending in endings:
         # Jobs that the platform ends together share what is said of them.
         if ending.blob is not None or ending.payload is not before:
             before = msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload
             parcels.append(before)
-        _end(page, ending, len(parcels) - 1)
+        item = len(parcels) - 1
+        _end(page, ending, item)
+        if ending.info is not None:
+            infos[item] = ending.info
+    if infos:
+        parcels.append(msgspec.msgpack.encode(infos))
     draft.create(layout.results(place, page.packs), write(parcels))
     page.packs += 1
     draft.signal(Signal(Change.FINISHED, place.account, place.batch))
@@ -90,6 +101,8 @@ def _end(page: Page, ending: Ending, item: int) -> None:
     page.slot[index] = 0
     if ending.blob is not None:
         page.flags[index] |= Flag.SPILLED
+    if ending.info is not None:
+        page.flags[index] |= Flag.INFORMED
 
 
 async def _close_page(draft: Draft, place: layout.Place, now: float) -> None:

@@ -14,7 +14,7 @@ from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, Sta
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
-from picloud_api.usecases.finding import Piece, pieces
+from picloud_api.usecases.finding import Piece, pieces, refuse_deleted
 from picloud_api.usecases.finishing import finish, killed
 from picloud_api.usecases.waiting import wait_for_event
 
@@ -56,6 +56,7 @@ class Jobs:
         runs: list[StatusRun] = []
         for piece in await pieces(self._commits.view, account, asked):
             page: Page = await self._commits.view.fresh(layout.page(piece.place))
+            refuse_deleted(page, piece)
             for index in range(piece.start, piece.stop):
                 shown, jid = page.shown(index).value, piece.first + index
                 last = runs[-1] if runs else None
@@ -109,6 +110,7 @@ class Jobs:
         gathered = _Gathered()
         for piece in wanted:
             page = await self._page(piece)
+            refuse_deleted(page, piece)
             packs: dict[int, Pack] = {}
             for index in range(piece.start, piece.stop):
                 state = page.state[index]
@@ -144,6 +146,8 @@ class Jobs:
         )
         count = 0
         for piece in wanted:
+            if asked is not None:
+                refuse_deleted(await self._page(piece), piece)
             ended, asked_to_end = await self._commits.run(partial(self._kill, piece=piece))
             count += ended + len(asked_to_end)
             if asked_to_end:

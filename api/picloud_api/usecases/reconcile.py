@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from picloud_driver.scheduler import SchedulerPort
 
     from picloud_api.usecases.context import Context
+    from picloud_api.usecases.live import Live
     from picloud_api.usecases.placement import Placement
     from picloud_api.usecases.slot import Slots
 
@@ -44,8 +45,14 @@ class Reconcile:
     """Listens to signals, bells and the scheduler; compares its view with theirs."""
 
     def __init__(
-        self, context: Context, slots: Slots, placement: Placement, scheduler: SchedulerPort
+        self,
+        context: Context,
+        slots: Slots,
+        live: Live,
+        placement: Placement,
+        scheduler: SchedulerPort,
     ) -> None:
+        self._live = live
         self._commits = context.commits
         self._queue = context.queue
         self._sessions = context.sessions
@@ -111,6 +118,8 @@ class Reconcile:
     def hear(self, signal: Signal) -> None:
         """Act on a change that was committed, here or by another process."""
         self._dependencies.hear(signal)
+        if signal.change in (Change.ASKED, Change.TOLD):
+            self._live.notice(signal)
         if signal.change in (Change.FINISHED, Change.BEGUN):
             self._watchers.wake(signal.batch)
         if signal.change not in (Change.READY, Change.KILL):
@@ -223,6 +232,7 @@ class Reconcile:
             if self._clock() - finished.finished_at > SEAL_AFTER_S:
                 _, account, batch = name.split("/")
                 await self._archive.seal(account, batch, finished.pages)
+                self._commits.view.forget_sealed(account, batch)
                 self._commits.view.forget([name])
 
     async def look_at_everything(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from picloud_api.store.view import View
     from picloud_api.usecases.context import Context
     from picloud_api.usecases.leasing import Leasing
+    from picloud_api.usecases.live import Live
     from picloud_api.usecases.sessions import Session
 
 REPORT_BYTES: Final = 192 * 1024
@@ -39,8 +40,9 @@ _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 class Work:
     """What a slot asks for while it lives."""
 
-    def __init__(self, context: Context, leasing: Leasing) -> None:
+    def __init__(self, context: Context, leasing: Leasing, live: Live) -> None:
         self._context = context
+        self._live = live
         self._commits = context.commits
         self._queue = context.queue
         self._sessions = context.sessions
@@ -166,12 +168,16 @@ class Work:
         return [Held(*job) for job in sorted(kills)]
 
     async def heartbeat(self, session: Session, request: HeartbeatRequest) -> HeartbeatAnswer:
-        """Note what a slot runs; waits until one of its jobs is to be killed, or time is over."""
+        """Note what a slot runs; waits until it is to kill or to tell of a job, or time is over."""
+        self._live.hear(session.number, request.live)
         session.news.clear()
         lost = await self._name_running(session, request)
-        if not session.kills and not lost and await wait_for_event(session.news, request.wait_s):
+        asked = self._live.asked(session.number)
+        news = session.kills or lost or asked
+        if not news and await wait_for_event(session.news, request.wait_s):
             lost = await self._name_running(session, request)
-        return HeartbeatAnswer(kills=self._kills(session), lost=lost)
+            asked = self._live.asked(session.number)
+        return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked)
 
     async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[Held]:
         account = session.pool.account
@@ -243,7 +249,7 @@ def _portions(reports: Sequence[Report], batches: int) -> list[list[Report]]:
             portions.append([])
             room = REPORT_BYTES
         for at, job in enumerate(report.ended):
-            size = 16 + len(job.payload)
+            size = 16 + len(job.payload) + (len(job.info.data or b"") if job.info else 0)
             if room < size and (at > start or portions[-1]):
                 _append(portions[-1], report, start, at)
                 portions.append([])
@@ -278,4 +284,5 @@ def _ending(job: Ended, index: int) -> Ending:
         job.started_at,
         job.finished_at,
         job.blob,
+        job.info,
     )

@@ -143,21 +143,23 @@ class Packer:
             return function.bundle
         return self._bundler.bundle(function.modules | seen)
 
-    def result(self, parcel: bytes | memoryview, envelope: pack.Envelope) -> Any:
-        """Unpickle what a job returned.
+    def result(
+        self, parcel: bytes | memoryview, envelope: pack.Envelope, what: str = "result"
+    ) -> Any:
+        """Unpickle what a job returned, or `what` else it is called in errors.
 
         Raises:
             PackingError: When another Python pickled it, it is damaged, or does not unpickle here.
         """
         if envelope != self.envelope:
-            self._admit(envelope)
+            self._admit(envelope, what)
         try:
             return pickle.loads(pack.unseal(parcel))
         except RequestRefused as refused:
-            raise PackingError(f"Cannot read the result: {refused.message}") from refused
+            raise PackingError(f"Cannot read the {what}: {refused.message}") from refused
         except Exception as error:
             raise PackingError(
-                "Cannot read the result: it does not unpickle on this machine "
+                f"Cannot read the {what}: it does not unpickle on this machine "
                 f"({type(error).__name__}: {error})."
             ) from error
 
@@ -184,10 +186,10 @@ class Packer:
             self._idle.append(pickler)
         return pickled, modules
 
-    def _admit(self, envelope: pack.Envelope) -> None:
+    def _admit(self, envelope: pack.Envelope, what: str) -> None:
         refusal = envelope.refusal(self.envelope)
         if refusal:
-            raise PackingError(f"Cannot read the result: {refusal}.")
+            raise PackingError(f"Cannot read the {what}: {refusal}.")
         version = envelope.cloudpickle
         if version not in self._warned:
             self._warned.add(version)

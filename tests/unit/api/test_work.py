@@ -356,7 +356,7 @@ async def test_one_request_fits_one_transaction(
     await world.submit(1)
     warm = (await world.work(slot)).leases[0]
     await world.work(slot, reports=[ended(warm)], lease=False)
-    work = Work(world.server.context, Leasing(world.server.context))
+    work = Work(world.server.context, Leasing(world.server.context), world.server.live)
     jids = [await world.submit(1) for _ in range(100)]
 
     answer = await work.work(slot, wire.WorkRequest())

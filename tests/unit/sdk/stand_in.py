@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import traceback
 from hashlib import sha256
@@ -13,6 +14,7 @@ from cloud.exchange import NoAnswer, Reply, Sent
 from cloud.packing import Packer
 from cloud.transport import Pauses, Place, Transport
 from picloud_model import errors, pack, ranges, wire
+from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
 from picloud_model.job import Cause
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ class StandIn:
         self.most_outcomes = 10_000
         self.on_wait: Callable[[wire.WaitRequest], None] = lambda _: None
         self.next_jid = 1
+        self.infos: dict[int, dict[str, Any]] = {}
+        self.on_info: Callable[[int], None] = lambda _: None
+        self.asked_infos: list[wire.InfoRequest] = []
+        self.asked_lists: list[wire.ListRequest] = []
+        self.deleted: list[Any] = []
 
     def exchange(self, sent: Sent) -> Reply:
         """Answer as the real one would."""
@@ -138,6 +145,42 @@ class StandIn:
         request = wire.decode(body, wire.JobsRequest)
         self.killed.append(request.jids)
         return wire.Killed(count=ranges.count(request.jids or []))
+
+    def _jobs_info(self, body: bytes) -> wire.Infos:
+        request = wire.decode(body, wire.InfoRequest)
+        self.asked_infos.append(request)
+        keys = [key.value for key in read_keys(request.keys) or DEFAULT_KEYS]
+        jobs = []
+        for jid in itertools.islice(ranges.expand(request.jids), self.most_outcomes):
+            told = self.infos.get(jid, {})
+            since = request.since or {}
+            values = {key: told.get(key) for key in keys if key not in UNPICKLED}
+            for stream, known in since.items():
+                values[stream] = str(told.get(stream, "")).encode()[known:].decode()
+            ends = {stream: len(str(told.get(stream, "")).encode()) for stream in since}
+            arguments = wire.Arguments(told["parcel"]) if "parcel" in told else None
+            function = told.get("body") if "func_body" in keys else None
+            jobs.append(
+                wire.JobInfo(
+                    jid=jid, values=values, arguments=arguments, function=function, ends=ends
+                )
+            )
+            self.on_info(jid)
+        return wire.Infos(jobs=jobs, envelopes=[Packer().envelope])
+
+    def _jobs_delete(self, body: bytes) -> wire.Deleted:
+        request = wire.decode(body, wire.DeleteRequest)
+        self.deleted += request.jids
+        return wire.Deleted(count=ranges.count(request.jids))
+
+    def _jobs_list(self, body: bytes) -> wire.Listed:
+        request = wire.decode(body, wire.ListRequest)
+        self.asked_lists.append(request)
+        jids = range(min(self.next_jid, request.before or self.next_jid) - 1, 0, -1)
+        chosen = list(jids)[: request.limit]
+        more = chosen[-1] if chosen and chosen[-1] > 1 else None
+        jobs = [wire.ListedJob(jid, "done", "f", None, 100.0, 101.0, 102.5) for jid in chosen]
+        return wire.Listed(jobs=jobs, more=more)
 
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
         asked = wire.decode(body, wire.BlobsNeeded).digests

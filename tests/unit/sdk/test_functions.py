@@ -24,6 +24,8 @@ MEMBERS = [
     "close",
     "config",
     "connection_info",
+    "delete",
+    "info",
     "is_simulated",
     "join",
     "kill",

@@ -42,6 +42,7 @@ class FakeApi:
         self.ended: dict[tuple[str, int], wire.Ended] = {}
         self.held: dict[tuple[str, int], int] = {}
         self.kills: list[wire.Held] = []
+        self.live: list[wire.LiveAsked] = []
         self.lost: list[wire.Held] = []
         self.blobs: dict[str, bytes] = {}
         self.presigned: dict[str, str] = {}
@@ -206,11 +207,12 @@ class FakeApi:
 
     def _heartbeat(self, request: wire.HeartbeatRequest) -> wire.HeartbeatAnswer:
         deadline = time.monotonic() + min(request.wait_s, SHORT_POLL_S)
-        while not self.kills and not self.lost and time.monotonic() < deadline:
+        while not (self.kills or self.lost or self.live) and time.monotonic() < deadline:
             self.changed.wait(deadline - time.monotonic())
+        live, self.live = self.live, []
         kills, self.kills = self.kills, []
         lost, self.lost = self.lost, []
-        return wire.HeartbeatAnswer(kills=kills, lost=lost, exit=self.exit)
+        return wire.HeartbeatAnswer(kills=kills, lost=lost, live=live, exit=self.exit)
 
     def _read(self, request: wire.BlobsAsked) -> wire.BlobsRead:
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in request.digests])

@@ -61,13 +61,13 @@ def test_a_child_knows_its_job(api: FakeApi, worker: Worker) -> None:
 
 
 def test_a_child_inherits_nothing(api: FakeApi, worker: Worker) -> None:
-    """User code has its standard streams and the child's three channels, and not the token."""
+    """User code has its standard streams and the child's four channels, and not the token."""
 
     def look() -> tuple[int, str]:
         opened = [n for n in range(3, 256) if Path(f"/proc/self/fd/{n}").exists()]
         return len(opened), sys.stdin.read()
 
-    assert api.result(api.submit(look)) == (3, "")
+    assert api.result(api.submit(look)) == (4, "")
     assert api.result(api.submit(lambda: os.getsid(0) == os.getpid()))
 
 
@@ -159,4 +159,4 @@ def test_output_is_bounded(api: FakeApi, worker: Worker) -> None:
 
 def _deleted_bytes(worker: Worker) -> int:
     files = Path(f"/proc/{worker.process.pid}/fd").iterdir()
-    return sum(file.stat().st_size for file in files if "output-" in str(file.readlink()))
+    return sum(file.stat().st_blocks for file in files if "output-" in str(file.readlink())) * 512

@@ -1,0 +1,197 @@
+"""Deletion: what jobs left is removed; what accounts are kept by stays.
+
+The mark in the page comes first and decides. What it speaks of is blanked after it, pack by pack; a
+crash in between leaves bytes nobody can ask for, which the next deletion of the job removes.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.errors import RequestRefused
+from picloud_model.pack import Pack, write
+from picloud_model.page import PAGE_JOBS, Flag
+from picloud_model.wire import Content, Deleted
+
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Finished, Signal
+from picloud_api.store.view import SEALED
+from picloud_api.usecases.finding import pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from picloud_model.page import Page
+    from picloud_model.ranges import Range
+
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Header
+    from picloud_api.usecases.context import Context
+    from picloud_api.usecases.finding import Piece
+
+_INFOS: Final = dict[int, Content]
+
+
+class Deletion:
+    """Removes results, output and arguments of finished jobs."""
+
+    def __init__(self, context: Context) -> None:
+        self._commits = context.commits
+        self._archive = context.archive
+        self._clock = context.clock
+
+    async def delete(self, account: str, asked: Sequence[Range]) -> Deleted:
+        """Delete jobs; those deleted before are left as they are.
+
+        Raises:
+            JobNotFound: When one of them does not exist in this account.
+            RequestRefused: When one of them has not finished; then none is deleted.
+        """
+        wanted = await pieces(self._commits.view, account, asked)
+        for piece in wanted:
+            page: Page = await self._commits.view.fresh(layout.page(piece.place))
+            _refuse_unfinished(page, piece)
+        count = 0
+        for piece in wanted:
+            await self._open(piece)
+            count += await self._commits.run(partial(self._mark, piece=piece))
+            await self._blank(piece)
+        for batch in {piece.place.batch for piece in wanted}:
+            await self._forget_function(account, batch)
+        return Deleted(count=count)
+
+    async def _open(self, piece: Piece) -> None:
+        """Write the packs of a sealed page back; the page itself follows with its change."""
+        cell = await self._commits.view.cell(layout.page(piece.place))
+        if cell is None or cell.version != SEALED:
+            return
+        for name, data in (await self._archive.entries(piece.place)).items():
+            if name != layout.page(piece.place):
+                await self._commits.run(partial(_write_back, name=name, data=data))
+
+    async def _mark(self, draft: Draft, piece: Piece) -> int:
+        name = layout.page(piece.place)
+        page = await draft.get(name)
+        fresh = [
+            index
+            for index in range(piece.start, piece.stop)
+            if not page.flags[index] & Flag.DELETED
+        ]
+        own = await draft.edit(name) if fresh else None
+        if own is None:
+            return 0
+        for index in fresh:
+            own.flags[index] |= Flag.DELETED
+        await self._seal_again(draft, piece)
+        draft.signal(Signal(Change.FINISHED, *piece.place[:2]))
+        return len(fresh)
+
+    async def _seal_again(self, draft: Draft, piece: Piece) -> None:
+        """A batch that is finished, or sealed already, is sealed with what it is now."""
+        account, batch, _ = piece.place
+        if not draft.bounded or await draft.get(layout.ready(account, batch)) is not None:
+            return
+        header: Header = await draft.get(layout.header(account, batch))
+        name = layout.finished(account, batch)
+        if await draft.get(name) is None:
+            draft.put(name, Finished(header.pages, finished_at=self._clock()))
+
+    async def _blank(self, piece: Piece) -> None:
+        """Remove what lies in packs of the deleted jobs."""
+        place = piece.place
+        page: Page = await self._commits.view.get(layout.page(place))
+        results: dict[int, list[int]] = {}
+        kept = _kept(page)
+        for index in range(piece.start, piece.stop):
+            number, item = page.pack[index], page.item[index]
+            if item and (number, item) not in kept:
+                results.setdefault(number, []).append(item)
+        for number, items in results.items():
+            name = layout.results(place, number)
+            await self._commits.run(partial(_blank_results, name=name, items=items))
+        header: Header = await self._commits.view.get(layout.header(place.account, place.batch))
+        base = place.page * PAGE_JOBS
+        first, stop = base + piece.start, base + piece.stop
+        for part in header.parts:
+            chosen = range(max(first, part.first), min(stop, part.first + part.count))
+            if chosen and not part.content.digest:
+                name = layout.arguments(place.account, place.batch, part.first)
+                items = [at - part.first for at in chosen]
+                await self._commits.run(partial(_blank_items, name=name, items=items))
+
+    async def _forget_function(self, account: str, batch: str) -> None:
+        """The last job of a batch takes the function along."""
+        name = layout.header(account, batch)
+        header: Header = await self._commits.view.get(name)
+        for number in range(header.pages):
+            place = layout.Place(account, batch, number)
+            page: Page = await self._commits.view.get(layout.page(place))
+            if not all(flags & Flag.DELETED for flags in page.flags):
+                return
+        await self._commits.run(partial(_blank_function, name=name))
+
+
+def _kept(page: Page) -> set[tuple[int, int]]:
+    """Parcels of jobs that are not deleted: jobs the platform ended together share one."""
+    return {
+        (page.pack[index], page.item[index])
+        for index in range(len(page))
+        if not page.flags[index] & Flag.DELETED
+    }
+
+
+async def _blank_function(draft: Draft, name: str) -> None:
+    header: Header = await draft.get(name)
+    if header.function != Content():
+        draft.put(name, msgspec.structs.replace(header, function=Content()))
+
+
+async def _write_back(draft: Draft, name: str, data: bytes) -> None:
+    if await draft.get(name) is not None:
+        draft.put(name, data)
+
+
+async def _blank_items(draft: Draft, name: str, items: Iterable[int]) -> None:
+    data = await draft.get(name)
+    if data is None:
+        return
+    pack = Pack(data)
+    gone = {item for item in items if pack.view(item)}
+    if gone:
+        draft.put(name, write([b"" if at in gone else pack[at] for at in range(len(pack))]))
+
+
+async def _blank_results(draft: Draft, name: str, items: Sequence[int]) -> None:
+    """As `_blank_items`, for a pack whose last parcel may hold infos, by items."""
+    data = await draft.get(name)
+    if data is None:
+        return
+    pack = Pack(data)
+    gone = {item for item in items if pack.view(item)}
+    if not gone:
+        return
+    parcels = [b"" if at in gone else pack[at] for at in range(len(pack))]
+    infos = _infos(parcels[-1])
+    if infos is not None:
+        parcels[-1] = msgspec.msgpack.encode(
+            {item: info for item, info in infos.items() if item not in gone}
+        )
+    draft.put(name, write(parcels))
+
+
+def _infos(parcel: bytes) -> dict[int, Content] | None:
+    """The infos of a result pack, if its last parcel is that and not a result."""
+    try:
+        return msgspec.msgpack.decode(parcel, type=_INFOS)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _refuse_unfinished(page: Page, piece: Piece) -> None:
+    for index in range(piece.start, piece.stop):
+        if not page.ended(index):
+            shown, jid = page.shown(index).value, piece.first + index
+            message = f"Job {jid} is {shown}: only finished jobs can be deleted; kill it first."
+            raise RequestRefused(message, field="jids")

@@ -1,0 +1,77 @@
+"""`picloud info`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cloud
+import typer
+
+from picloud import output
+from picloud.reading import AsJson, Jids
+from picloud.reading import jids as read_jids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def info(
+    jids: Jids,
+    keys: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="KEYS", help="What to show: stdout,cputime.user; or all."
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Show what is known of jobs, also while they run.
+
+    \b
+    By default status, stdout, stderr and runtime.
+    \b
+    Examples:
+      $ picloud info 7
+      $ picloud info 7 -o stdout,memory.max_usage,cputime.user
+      $ picloud info 1-1000 -o status,runtime --json
+    """  # noqa: D301 - \b keeps the lines apart
+    asked = read_jids(jids)
+    wanted = None if keys is None else [key.strip() for key in keys.split(",")]
+    found = cloud.info(asked, wanted)
+    if json:
+        output.as_json([{"jid": jid, **_plain(told)} for jid, told in found.items()])
+        return
+    texts = {
+        jid: {key: _text(jid, value) for key, value in told.items()} for jid, told in found.items()
+    }
+    lines = not any("\n" in text for told in texts.values() for text in told.values())
+    if len(texts) > 1 and lines:
+        columns = list(next(iter(texts.values())))
+        output.table(["jid", *columns], [(jid, *told.values()) for jid, told in texts.items()])
+        return
+    for jid, told in texts.items():
+        if len(texts) > 1:
+            output.text(f"Info for jid {jid}:")
+        for key, text in told.items():
+            output.text(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}".rstrip())
+
+
+def _text(jid: int, value: Any) -> str:
+    """A value for people: text as it is, nothing for what is not known, else JSON."""
+    return "" if value is None else output.printable(jid, _json(value))
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON has them."""
+    return {key: _json(value) for key, value in told.items()}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.isoformat() if isinstance(value, datetime) else repr(value)

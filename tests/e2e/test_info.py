@@ -1,0 +1,368 @@
+"""`cloud.info`: what can be learned of jobs, while they run and after."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import CloudException
+from picloud_model.info import InfoKey
+
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+
+
+def speak(n: int) -> int:
+    """A job that says something everywhere."""
+    print("Output", n)
+    sys.stderr.write(f"An Error {n}\n")
+    logging.getLogger("mine").info("a message %d", n)
+    ctypes.CDLL(None).printf(b"from C %d\n", n)
+    os.system(f"echo from a shell {n}")
+    return n
+
+
+def tick(path: str) -> None:
+    """A job that prints a line after the other until a file is there."""
+    count = 0
+    while not Path(path).exists():
+        print("tick", count)
+        count += 1
+        time.sleep(0.05)
+    print("the last line", end="")
+
+
+def listen(path: str) -> int:
+    """A job that listens on some port until a file is there."""
+    with socket.create_server(("", 0)) as server:
+        while not Path(path).exists():
+            time.sleep(0.01)
+        return int(server.getsockname()[1])
+
+
+def ended(client: Client, jids: Any) -> None:
+    """Wait until jobs have ended, however."""
+    with contextlib.suppress(CloudException):
+        client.join(jids, WAIT_S)
+
+
+def test_the_example_of_the_documentation(client: Client) -> None:
+    r"""The promise: ">>> cloud.info(jid, ['stderr', 'stdout'])
+    {jid: {'stderr': 'An Error\\n', 'stdout': 'Output\\n'}}".
+    """
+
+    def foo() -> None:
+        print("Output")
+        print("An Error", file=sys.stderr)
+
+    jid = client.call(foo)
+    client.join(jid, WAIT_S)
+
+    expected = {jid: {"stderr": "An Error\n", "stdout": "Output\n"}}
+    assert client.info(jid, ["stderr", "stdout"]) == expected
+
+
+def test_every_job_has_its_own(client: Client) -> None:
+    """The promise: "If a batch query is used, each jid is returned as a key in a dictionary."
+    Jobs that ran one after the other in one process are told apart, whoever wrote.
+    """
+    jids = client.map(speak, range(50))
+    client.join(jids, WAIT_S)
+
+    told = client.info(jids, ["stdout", "stderr", "logging"])
+
+    assert list(told) == list(jids)
+    for n, jid in enumerate(jids):
+        assert told[jid]["stdout"] == f"Output {n}\nfrom a shell {n}\nfrom C {n}\n"
+        assert told[jid]["stderr"] == f"An Error {n}\n"
+        assert told[jid]["logging"].endswith(f" INFO mine: a message {n}\n")
+
+
+def test_the_default(client: Client) -> None:
+    """The promise: "If the information requested isn't specified, info automatically returns
+    stdout, stderr, runtime, and status."
+    """
+    jid = client.call(time.sleep, 0.2)
+    client.join(jid, WAIT_S)
+
+    (told,) = client.info(jid).values()
+
+    assert told | {"runtime": 0} == {"status": "done", "stdout": "", "stderr": "", "runtime": 0}
+    assert 0.2 <= told["runtime"] < WAIT_S
+
+
+def test_the_last_64k_characters(client: Client) -> None:
+    """The promise: "Standard output of a job (last 64k chars)", also where they take more bytes."""
+
+    def much() -> None:
+        sys.stdout.write("begin" + "ü" * 100_000 + "end")
+
+    jid = client.call(much)
+    client.join(jid, WAIT_S)
+
+    assert client.info(jid, "stdout")[jid]["stdout"] == "ü" * (65536 - 3) + "end"
+
+
+def test_everything(client: Client) -> None:
+    """'all': "Obtain info about every possible item"."""
+
+    def work(n: int, *, factor: int) -> int:
+        return sum(range(n)) * factor
+
+    before = datetime.now(UTC)
+    jid = client.call(work, 2_000_000, factor=3, _label="first job", _profile=True, _priority=2)
+    expected = client.result(jid, WAIT_S)
+
+    told = client.info(jid, "all")[jid]
+
+    assert set(told) == {key.value for key in InfoKey}
+    assert told["label"] == "first job"
+    assert told["function"].endswith("work")
+    assert (told["args"], told["kwargs"]) == ((2_000_000,), {"factor": 3})
+    assert told["func_body"](*told["args"], **told["kwargs"]) == expected
+    assert told["attributes"]["priority"] == 2
+    assert before.timestamp() - 5 < told["created"].timestamp() <= told["finished"].timestamp()
+    assert told["cputime.user"] > 0
+    assert told["memory.max_usage"] > 2**20
+    assert "ncalls" in told["profile"]
+    assert told["exception"] is None
+    assert [line.split(" ")[2] for line in told["pilog"].splitlines()] == [
+        "created:",
+        "begun:",
+        "done",
+    ]
+
+
+def test_groups_of_keys(client: Client) -> None:
+    """`cputime` and `memory` stand for all that begin so; one key may be named without a list."""
+    jid = client.call(speak, 1)
+    client.join(jid, WAIT_S)
+
+    told = client.info(jid, ["cputime", "memory.max_usage"])[jid]
+
+    assert set(told) == {"cputime", "memory.max_usage"}
+    assert set(told["cputime"]) == {"user", "system"}
+
+
+@pytest.mark.parametrize("key", ["stdoutt", "", "cputime.", 7, None])
+def test_a_wrong_key_names_the_right_ones(client: Client, key: Any) -> None:
+    """One sentence with the closed list, and no request."""
+    with pytest.raises(CloudException, match=r"There is no info|must be names of infos"):
+        client.info(client.call(abs, 1), [key])
+
+
+def test_a_failed_job_tells_what_it_raised(client: Client) -> None:
+    """`exception` is the remote traceback; output written before is there."""
+
+    def fail() -> None:
+        print("just before")
+        raise KeyError("missing")
+
+    jid = client.call(fail)
+    ended(client, jid)
+
+    told = client.info(jid, ["status", "exception", "stdout"])[jid]
+
+    assert (told["status"], told["stdout"]) == ("error", "just before\n")
+    assert "in fail" in told["exception"]
+    assert told["exception"].endswith("KeyError: 'missing'\n")
+
+
+@pytest.mark.parametrize("end", [lambda: os._exit(3), os.abort], ids=["exit", "signal"])
+def test_a_crashed_job_leaves_its_output(client: Client, end: Callable[[], None]) -> None:
+    """What was printed before a crash is there, and the error ends in the last lines of stderr."""
+
+    def crash() -> None:
+        print("printed before")
+        sys.stderr.write("last words\n")
+        end()
+
+    jid = client.call(crash)
+    with pytest.raises(CloudException, match="last words"):
+        client.join(jid, WAIT_S)
+
+    told = client.info(jid)[jid]
+    assert told["stdout"] == "printed before\n"
+    assert told["stderr"].startswith("last words\n")
+
+
+def test_a_killed_job_leaves_its_output(client: Client, stack: Stack) -> None:
+    """The promise: "If you are inspecting a killed job, note that only information flushed to
+    stdout or stderr will show."
+    """
+    jid = client.call(tick, str(stack.shared / "never"))
+    until(lambda: "tick 3" in client.info(jid)[jid]["stdout"], "it prints")
+
+    client.kill(jid)
+    ended(client, jid)
+
+    told = client.info(jid, ["status", "stdout", "pilog"])[jid]
+    assert told["status"] == "killed"
+    assert "tick 3\n" in told["stdout"]
+    assert "killed" in told["pilog"].splitlines()[-1]
+
+
+def test_a_running_job_is_seen_live(client: Client, stack: Stack) -> None:
+    """The promise: "info can be queried while a job is running for realtime data": output no older
+    than 3 s, and what it uses now.
+    """
+    flag = stack.shared / "live"
+    jid = client.call(tick, str(flag))
+    until(lambda: client.status(jid) == "processing", "it runs")
+    keys = ["stdout", "memory", "cpu_percentage", "runtime", "status", "ports"]
+    first = until(lambda: _seen(client, jid, keys), "it is seen")
+
+    second = until(lambda: _grown(client, jid, keys, first["stdout"]), "it has printed more", 20.0)
+    flag.touch()
+    client.join(jid, WAIT_S)
+
+    assert second["status"] == "processing"
+    assert second["memory"]["usage"] > 2**20
+    assert second["cpu_percentage"] >= 0
+    assert second["runtime"] > first["runtime"] > 0
+    last = client.info(jid, keys)[jid]
+    assert last["stdout"].startswith(second["stdout"])
+    assert last["stdout"].endswith("the last line")
+    assert last["memory"]["usage"] is None
+
+
+def _seen(client: Client, jid: int, keys: list[str]) -> dict[str, Any] | None:
+    told = client.info(jid, keys)[jid]
+    return told if told["stdout"] else None
+
+
+def _grown(client: Client, jid: int, keys: list[str], before: str) -> dict[str, Any] | None:
+    told = client.info(jid, keys)[jid]
+    return told if len(told["stdout"]) > len(before) else None
+
+
+def test_following_loses_nothing(client: Client, stack: Stack) -> None:
+    """Who follows a stream by offsets reads every byte of it once, the last line too."""
+    flag = stack.shared / "followed"
+    jid = client.call(tick, str(flag))
+    until(lambda: client.status(jid) == "processing", "it runs")
+    text, known = "", 0
+    while True:
+        told = client.follow(jid, {"stdout": known})
+        text += told.values["stdout"]
+        known = told.ends["stdout"]
+        if len(text) > 100:
+            flag.touch()
+        if told.values["status"] == "done":
+            break
+        time.sleep(0.01)
+
+    assert text == client.info(jid, "stdout")[jid]["stdout"]
+    assert text.endswith("the last line")
+
+
+def test_logs_can_be_followed_from_the_shell(stack: Stack, client: Client) -> None:
+    """`picloud logs -f` shows what a job prints until it has ended, the last line too."""
+    flag = stack.shared / "shell"
+    jid = client.call(tick, str(flag))
+    picloud = Path(sys.executable).with_name("picloud")
+    with subprocess.Popen(
+        [str(picloud), "logs", str(jid), "--follow"],
+        env=stack.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        first = following.stdout.readline()
+        flag.touch()
+        rest = following.stdout.read()
+
+    assert following.returncode == 0
+    assert first == "tick 0\n"
+    assert first + rest == client.info(jid, "stdout")[jid]["stdout"]
+    assert rest.endswith("the last line")
+
+
+def test_ports_of_a_running_job(client: Client, stack: Stack) -> None:
+    """The promise: "Returns a dictionary of ports job is listening on (only valid when
+    processing)", with the address to reach each.
+    """
+    flag = stack.shared / "listened"
+    jid = client.call(listen, str(flag))
+    until(lambda: (client.info(jid, "ports")[jid]["ports"] or {}).get("tcp"), "it listens")
+    ports = client.info(jid, "ports")[jid]["ports"]
+
+    ((port, place),) = ports["tcp"].items()
+    with socket.create_connection((place["address"], place["port"]), 5):
+        flag.touch()
+
+    assert client.result(jid, WAIT_S) == port
+    assert ports["udp"] == {}
+    assert client.info(jid, "ports")[jid]["ports"] is None
+
+
+def test_samples_of_a_long_job(client: Client) -> None:
+    """`samples`: CPU and memory over time, (seconds since it began, percent, bytes)."""
+
+    def spin() -> None:
+        held = b"x" * 50 * 2**20
+        until_ = time.monotonic() + 3
+        while time.monotonic() < until_:
+            pass
+        del held
+
+    jid = client.call(spin)
+    client.join(jid, WAIT_S)
+
+    samples = client.info(jid, "samples")[jid]["samples"]
+
+    assert len(samples) >= 2
+    assert all(memory > 50 * 2**20 for _, _, memory in samples)
+    assert any(percentage > 5 for _, percentage, _ in samples)
+    assert [at for at, _, _ in samples] == sorted(at for at, _, _ in samples)
+
+
+def test_many_jobs_in_one_question(client: Client) -> None:
+    """Info of a thousand jobs, in any order and repeated, is keyed by jid."""
+    jids = client.map(abs, range(1000))
+    client.join(jids, WAIT_S)
+
+    told = client.info([jids[999], jids[0], jids[999]], "status")
+
+    assert told == {jids[999]: {"status": "done"}, jids[0]: {"status": "done"}}
+    assert len(client.info(jids)) == 1000
+
+
+def test_jobs_of_others_are_not_there(client: Client, other: Client) -> None:
+    """Another account's job and one that never was look the same."""
+    jid = client.call(speak, 1)
+    client.join(jid, WAIT_S)
+
+    with pytest.raises(CloudException, match=r"There is no job \d+ in your account"):
+        other.info(jid)
+
+
+def test_infos_outlive_the_stack(begin: Callable[..., Stack]) -> None:
+    """What a job printed is there after every process of the stack was killed."""
+    stack = begin()
+    with contextlib.closing(stack.client(patient=True)) as client:
+        jid = client.call(speak, 5)
+        client.join(jid, WAIT_S)
+        before = client.info(jid, ["stdout", "logging", "cputime"])
+        stack.kill9()
+        stack.start()
+
+        assert client.info(jid, ["stdout", "logging", "cputime"]) == before

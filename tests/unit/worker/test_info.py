@@ -1,0 +1,275 @@
+"""Infos: what each of many jobs of one child printed, logged and used, told apart."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_model import wire
+
+if TYPE_CHECKING:
+    from tests.unit.worker.conftest import Worker
+    from tests.unit.worker.fake_api import FakeApi
+
+
+def told(api: FakeApi, batch: str, index: int = 0) -> dict[str, str]:
+    """What a job wrote, by stream."""
+    return {name: stream.data.decode() for name, stream in info(api, batch, index).streams.items()}
+
+
+def info(api: FakeApi, batch: str, index: int = 0) -> wire.Info:
+    """What the slot told of a job."""
+    api.until(lambda: (batch, index) in api.ended)
+    content = api.ended[batch, index].info
+    if content is None:
+        return wire.Info()
+    data = content.data if content.data is not None else api.blobs[content.digest]
+    return wire.unpack_info(data)
+
+
+def test_output_is_cut_at_job_boundaries(api: FakeApi, worker: Worker) -> None:
+    """Many jobs one after the other in one child: each has what it printed, and not a byte more."""
+
+    def speak(n: int) -> None:
+        print(f"out {n}" * (n % 3))
+        sys.stderr.write(f"err {n}")
+        if n % 2:
+            logging.getLogger("mine").debug("log %d", n)
+
+    batch = api.submit(speak, [(n,) for n in range(200)])
+
+    for n in range(200):
+        streams = told(api, batch, n)
+        assert streams["stdout"] == f"out {n}" * (n % 3) + "\n"
+        assert streams["stderr"] == f"err {n}"
+        assert streams.get("logging", "").endswith(f"DEBUG mine: log {n}\n" if n % 2 else "")
+
+
+def test_whoever_writes_counts(api: FakeApi, worker: Worker) -> None:
+    """Output of C code, of subprocesses and of forks is the job's too, in the order written."""
+
+    def speak(n: int) -> None:
+        print("python", n)
+        ctypes.CDLL(None).printf(b"c %d", n)
+        if pid := os.fork():
+            os.waitpid(pid, 0)
+        else:
+            logging.getLogger().warning("from a fork of %d", n)
+            os._exit(0)
+        subprocess.run(["sh", "-c", f"echo sub {n} >&2"], check=True)
+
+    batch = api.submit(speak, [(n,) for n in range(3)])
+
+    for n in range(3):
+        streams = told(api, batch, n)
+        assert streams["stdout"] == f"python {n}\nc {n}"
+        assert streams["stderr"] == f"sub {n}\n"
+        assert streams["logging"].endswith(f"from a fork of {n}\n")
+
+
+def test_a_silent_job_tells_nothing(api: FakeApi, worker: Worker) -> None:
+    """A job that is quick and silent adds no byte to its report, after one that was not too."""
+    batch = api.submit(lambda n: n or print("x"), [(n,) for n in range(5)], size=5)
+
+    results = [api.result(batch, n) for n in range(5)]
+
+    assert results == [None, 1, 2, 3, 4]
+    assert [api.ended[batch, n].info is None for n in range(5)] == [False, *[True] * 4]
+
+
+def test_logging_is_apart_from_stderr(api: FakeApi, worker: Worker) -> None:
+    """Every level is captured, and stderr stays free of it; also after the job meddled with it."""
+
+    def speak() -> None:
+        logging.getLogger().debug("quiet")
+        logging.getLogger("a.b").critical("loud")
+        logging.basicConfig(force=True, stream=sys.stdout)
+
+    batch = api.submit(speak, [(), ()], size=1)
+
+    for n in range(2):
+        streams = told(api, batch, n)
+        assert "stderr" not in streams
+        lines = streams["logging"].splitlines()
+        assert [line.partition(" ")[2].partition(" ")[2] for line in lines] == [
+            "DEBUG root: quiet",
+            "CRITICAL a.b: loud",
+        ]
+
+
+def test_only_the_end_of_much_travels(api: FakeApi, worker: Worker) -> None:
+    """The last 64k characters of each stream, and how much came before them."""
+
+    def speak() -> None:
+        sys.stdout.write("x" * 1000 + "ü" * 65536)
+        sys.stderr.write("é" * 65536)
+
+    found = info(api, api.submit(speak))
+
+    assert found.streams["stdout"] == wire.Stream(1000, ("ü" * 65536).encode())
+    assert found.streams["stderr"] == wire.Stream(0, ("é" * 65536).encode())
+
+
+def test_an_info_too_large_for_a_report_is_a_blob(api: FakeApi, worker: Worker) -> None:
+    """Output that cannot be pressed is uploaded; the report names it."""
+
+    def speak() -> None:
+        import random
+
+        for stream in (sys.stdout, sys.stderr):
+            stream.write("".join(chr(random.randrange(0x4E00, 0x9FFF)) for _ in range(65536)))
+
+    batch = api.submit(speak)
+
+    found = info(api, batch)
+    content = api.ended[batch, 0].info
+    assert content is not None
+    assert content.data is None
+    assert [len(found.streams[name].data) for name in ("stdout", "stderr")] == [3 * 65536] * 2
+
+
+def test_what_a_job_uses_is_measured(api: FakeApi, worker: Worker) -> None:
+    """CPU of the job alone, with that of processes it waited for; the most memory it had."""
+
+    def spin(megabytes: int) -> None:
+        held = b"x" * megabytes * 2**20
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+        code = "import time\nwhile time.process_time() < 0.2: pass"
+        if megabytes:
+            subprocess.run([sys.executable, "-c", code], check=True)
+        del held
+
+    batch = api.submit(spin, [(100,), (0,)])
+
+    large, small = info(api, batch, 0), info(api, batch, 1)
+    assert (large.user_s or 0) + (large.system_s or 0) > 0.24
+    assert 0.04 < (small.user_s or 0) + (small.system_s or 0) < 0.2
+    assert (large.peak_bytes or 0) > 100 * 2**20
+    assert 2**20 < (small.peak_bytes or 0) < 100 * 2**20
+
+
+def test_a_profile_is_readable(api: FakeApi, worker: Worker) -> None:
+    """With `_profile` the function runs under cProfile; one that fails has a profile as well."""
+
+    def outer(n: int) -> int:
+        return sum(map(inner, range(1000))) // n
+
+    def inner(n: int) -> int:
+        return n
+
+    batch = api.submit(outer, [(1,), (0,)], options=wire.Options(profile=True))
+
+    profile = info(api, batch, 0).profile
+    assert profile is not None
+    assert "ncalls  tottime  percall  cumtime" in profile
+    assert "1000" in next(line for line in profile.splitlines() if "(inner)" in line)
+    failure = api.failure(batch, 1)
+    assert failure.message.startswith("ZeroDivisionError")
+    assert "cProfile" not in failure.traceback
+    assert "(outer)" in (info(api, batch, 1).profile or "")
+
+
+def test_a_crash_leaves_what_was_written(api: FakeApi, worker: Worker) -> None:
+    """Output of a job that died is there, that of the next one is its own."""
+
+    def crash(n: int) -> None:
+        print("before", n)
+        if n:
+            logging.getLogger().info("last")
+            os.abort()
+
+    batch = api.submit(crash, [(0,), (1,), (0,)])
+
+    assert told(api, batch, 0) == told(api, batch, 2) == {"stdout": "before 0\n"}
+    crashed = told(api, batch, 1)
+    assert crashed["stdout"] == "before 1\n"
+    assert "Fatal Python error: Aborted" in crashed["stderr"]
+    assert "INFO root: last" in crashed["logging"]
+
+
+def test_last_words_are_the_jobs_own(api: FakeApi, worker: Worker) -> None:
+    """The failure of a job that died carries its own stderr, not that of the job before."""
+
+    def end(n: int) -> None:
+        sys.stderr.write(f"words of {n}\n")
+        if n:
+            os._exit(3)
+
+    batch = api.submit(end, [(0,), (1,)])
+
+    failure = api.failure(batch, 1)
+    assert failure.traceback == "words of 1\n"
+
+
+def test_what_was_left_running_is_listed_in_stderr(api: FakeApi, worker: Worker) -> None:
+    """Left-over threads are named in the stderr of the job that left them."""
+
+    def leave(n: int) -> None:
+        if not n:
+            threading.Thread(target=time.sleep, args=(60,), name="forgotten", daemon=True).start()
+
+    batch = api.submit(leave, [(0,), (1,)])
+
+    assert (
+        "left running when the job ended, and ended now: thread 'forgotten'"
+        in (told(api, batch, 0)["stderr"])
+    )
+    api.result(batch, 1)
+    assert api.ended[batch, 1].info is None
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_a_job_that_replaces_its_streams_harms_no_other(
+    api: FakeApi, worker: Worker, descriptor: int
+) -> None:
+    """What it wrote before is told, and the next job finds streams as they should be."""
+
+    def replace(n: int) -> None:
+        os.write(descriptor, b"written %d" % n)
+        if not n:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            os.write(descriptor, b"lost")
+
+    batch = api.submit(replace, [(0,), (1,)])
+
+    name = ("stdout", "stderr")[descriptor - 1]
+    assert [told(api, batch, n)[name] for n in (0, 1)] == ["written 0", "written 1"]
+
+
+def test_a_running_job_is_looked_at_when_asked(api: FakeApi, worker: Worker) -> None:
+    """The answer to the heartbeat asks; the next heartbeat tells, with what there is by then."""
+
+    def speak(path: str) -> None:
+        print("so far")
+        while not Path(path).exists():
+            time.sleep(0.01)
+
+    path = worker.workdir / "enough"
+    batch = api.submit(speak, [(str(path),)])
+    api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
+    (job,) = api.seen("/v1/heartbeat")[-1].running
+    with api.changed:
+        api.live = [wire.LiveAsked(7, job), wire.LiveAsked(8, job, {"stdout": 3})]
+        api.changed.notify_all()
+
+    api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])
+    (beat,) = (beat for beat in api.seen("/v1/heartbeat") if beat.live)
+    whole, rest = (wire.unpack_info(each.info) for each in beat.live)
+    path.touch()
+
+    assert [each.number for each in beat.live] == [7, 8]
+    assert whole.streams["stdout"] == wire.Stream(0, b"so far\n")
+    assert (whole.memory_bytes or 0) > 2**20
+    assert whole.ports == {"tcp": [], "udp": []}
+    assert rest == wire.Info(streams={"stdout": wire.Stream(3, b"far\n")})
+    assert told(api, batch) == {"stdout": "so far\n"}
