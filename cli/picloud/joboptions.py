@@ -13,7 +13,7 @@ from cloud.errors import CloudException
 from cloud.shell import Command
 from picloud_model.core import CORE_TYPES
 
-from picloud import complete, reading
+from picloud import complete, newest, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +65,13 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     label: Annotated[
         str | None,
-        typer.Option("--label", "-l", metavar="TEXT", help="Text to find the job by."),
+        typer.Option(
+            "--label",
+            "-l",
+            metavar="TEXT",
+            help="Text to find the job by.",
+            autocompletion=newest.labels,
+        ),
     ] = None
     priority: Annotated[
         int | None,
@@ -73,7 +79,12 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     depends_on: Annotated[
         str | None,
-        typer.Option("--depends-on", metavar="JIDS", help="Run after these jobs: 7, or 7,9-12."),
+        typer.Option(
+            "--depends-on",
+            metavar="JIDS",
+            help="Run after these jobs: 7, or 7,9-12.",
+            autocompletion=newest.jids,
+        ),
     ] = None
     depends_on_errors: Annotated[
         str | None,

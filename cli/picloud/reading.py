@@ -11,10 +11,15 @@ from picloud_model import ranges
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import MAX_JOBS
 
+from picloud import newest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Jids = Annotated[str, typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.")]
+Jids = Annotated[
+    str,
+    typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=newest.jids),
+]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="Give up after this long."),

@@ -52,12 +52,17 @@ def client() -> Client:
             if config.use_simulator:
                 start_simulator()
             else:
-                _current.client = Client(_known_place(), config)
+                _current.client = Client(known_place(), config)
         assert _current.client is not None
         return _current.client
 
 
-def _known_place() -> Place:
+def known_place() -> Place:
+    """The server and key that the next client is opened with.
+
+    Raises:
+        CloudException: When none is known.
+    """
     settings = Settings.read()
     url, key = _current.url or settings.url, _current.key or settings.api_key
     chosen = None

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
 
 BIN = Path(sys.executable).parent
 BASH = """
@@ -26,11 +33,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {"PATH": path, "PICLOUD_CONFIG_DIR": str(home), "HOME": str(home), **more}
 
 
-def bash(home: Path, *words: str) -> list[str]:
+def bash(home: Path, *words: str, **more: str) -> list[str]:
     """What bash offers for the last of some words, by the script it is given."""
     done = subprocess.run(
         ["bash", "-c", BASH, "bash", *words],
-        env=environment(home),
+        env=environment(home, **more),
         capture_output=True,
         text=True,
         timeout=60,
@@ -83,6 +90,32 @@ def test_profiles_complete(tmp_path: Path) -> None:
 
     file.write_text("[")
     assert bash(tmp_path, "picloud", "--profile", "w") == []
+
+
+def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """The newest first, also after a comma; with what each is, in shells that show it."""
+    label = f"label {os.getpid()}"
+    first, last = client.map(abs, [1, 2], _label=label)
+    client.join([first, last], 60)
+    place = {"PICLOUD_URL": stack.url, "PICLOUD_API_KEY": stack.key}
+
+    assert bash(tmp_path, "picloud", "status", "", **place)[:2] == [str(last), str(first)]
+    assert bash(tmp_path, "picloud", "kill", f"{first},", **place)[0] == f"{first},{last}"
+    fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_PICLOUD_COMPLETE": "complete_fish"}
+    shown = asked(tmp_path, _TYPER_COMPLETE_ARGS=f"picloud join {last}", **fish, **place)
+    assert shown == f"{last}\tdone {label}\n"
+    words = "picloud exec --label lab"
+    assert label in asked(tmp_path, _TYPER_COMPLETE_ARGS=words, **fish, **place).splitlines()
+
+
+def test_no_jids_without_a_server(tmp_path: Path) -> None:
+    """Silently, and soon."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but it does not listen
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+        assert bash(tmp_path, "picloud", "status", "", PICLOUD_URL=url, PICLOUD_API_KEY="a") == []
+    assert bash(tmp_path, "picloud", "status", "") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

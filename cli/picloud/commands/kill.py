@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 from cloud.functions import client
 
-from picloud import output
+from picloud import newest, output
 from picloud.reading import AsJson
 from picloud.reading import jids as read_jids
 
 
 def kill(
     jids: Annotated[
-        str | None, typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.")
+        str | None,
+        typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=newest.jids),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Kill all your unfinished jobs.")] = False,
     json: AsJson = False,
