@@ -30,6 +30,7 @@ from picloud.commands.mapexec import mapexec
 from picloud.commands.result import result
 from picloud.commands.setup import setup
 from picloud.commands.status import status
+from picloud.commands.top import top
 from picloud.commands.up import up
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ _OPTIONS_FIRST = {"allow_interspersed_args": False}
 _BEFORE: tuple[Callable[..., None], ...] = (up, down, setup)
 _AFTER: tuple[Callable[..., None], ...] = (
     jobs,
+    top,
     status,
     result,
     join,

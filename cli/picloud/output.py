@@ -13,6 +13,8 @@ from picloud_model.job import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rich.table import Table
+
 _HARMFUL: Final = ("Cc", "Cf", "Cs")
 """Control, direction and surrogate characters."""
 _STYLES: Final[dict[object, str]] = {
@@ -67,15 +69,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         for row in (columns, *rows):
             _write(sys.stdout, "\t".join(map(_field, row)) + "\n")
         return
+    from rich.console import Console  # noqa: PLC0415 - only terminals wait for rich
+
+    Console().print(rich_table(columns, rows))
+
+
+def rich_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Rows as rich shows them on a terminal: harmless, as wide as it is, statuses in colours."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only terminals wait for rich
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     shown = Table(*columns, box=SIMPLE_HEAD, show_edge=False)
     for row in rows:
         shown.add_row(*(Text(clean(str(cell)), style=_style(cell)) for cell in row))
-    Console().print(shown)
+    return shown
 
 
 def printable(jid: int, value: Any) -> str:

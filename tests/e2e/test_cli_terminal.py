@@ -142,3 +142,34 @@ def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> Non
     assert "Traceback" not in terminal.said
     assert client.status(jid) in ("queued", "processing")
     client.kill(jid)
+
+
+def test_top_is_live(stack: Stack, client: Client, tmp_path: Path) -> None:
+    """Jobs come and go on it; Ctrl-C ends it well and gives the screen back."""
+    label = f"seen by top {os.getpid()}"
+    with begun(stack, tmp_path, "top", "--every", "0.2", columns=100) as terminal:
+        terminal.until_said("\x1b[?1049h")
+        jid = client.call(lambda: __import__("time").sleep(600), _label=label)
+        terminal.until_said(label)
+        terminal.until_said("processing")
+        client.kill(jid)
+        client.join(jid, WAIT_S, ignore_errors=True)
+        terminal.press_ctrl_c()
+        assert terminal.until_ended() == 0
+
+    assert "Traceback" not in terminal.said
+    assert "\x1b[?1049l" in terminal.said
+
+
+def test_top_in_a_pipe_is_a_table(stack: Stack, client: Client) -> None:
+    """Once, with a tab between the columns."""
+    jid = client.call(lambda: __import__("time").sleep(600), _label="for top")
+
+    done = subprocess.run(
+        [PICLOUD, "top"], env=stack.environment(), capture_output=True, text=True, check=True
+    )
+
+    header, *rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert header == ["jid", "status", "since", "label", "function"]
+    assert [row[3:] for row in rows if row[0] == str(jid)] == [["for top", "lambda"]]
+    client.kill(jid)
