@@ -22,6 +22,7 @@ from picloud_model.errors import (
     ServerFault,
     SlotRefused,
     SubmitChanged,
+    TokenRefused,
     TooLarge,
     Unavailable,
 )
@@ -36,6 +37,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     SubmitChanged: 422,
     NotAllowed: 403,
     KeyRefused: 401,
+    TokenRefused: 401,
     SlotRefused: 401,
     NotFound: 404,
     JobNotFound: 404,

@@ -36,6 +36,7 @@ from picloud_api.usecases.placement import Placement
 from picloud_api.usecases.reconcile import Reconcile
 from picloud_api.usecases.slot import Slots
 from picloud_api.usecases.submit import Submit
+from picloud_api.usecases.token import Tokens
 from picloud_api.usecases.why import Why
 from picloud_api.usecases.work import Work
 
@@ -66,6 +67,7 @@ class Server(msgspec.Struct, frozen=True):
     context: Context
     commits: Commits
     accounts: Accounts
+    tokens: Tokens
     submit: Submit
     jobs: Jobs
     information: Information
@@ -165,8 +167,9 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
     context = Context(commits, archive, clock)
     pepper = await ports.secrets.get_or_create("signing/pepper", _fresh)
     token_key = await ports.secrets.get_or_create("signing/token", _fresh)
-    accounts = Accounts(commits, pepper, clock)
-    slots = Slots(context, ports.scheduler, token_key, settings.idle_s)
+    tokens = Tokens(context, await ports.secrets.get_or_create("signing/job", _fresh))
+    accounts = Accounts(commits, pepper, clock, tokens)
+    slots = Slots(context, ports.scheduler, token_key, tokens, settings.idle_s)
     placement = Placement(context, ports.scheduler)
     live = Live(context)
     why = Why(context, ports.scheduler)
@@ -176,6 +179,7 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
         context=context,
         commits=commits,
         accounts=accounts,
+        tokens=tokens,
         submit=Submit(commits, ports.blobs, clock),
         jobs=Jobs(context),
         information=Information(context, ports.blobs, live, why),

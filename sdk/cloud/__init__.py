@@ -10,7 +10,7 @@
 `picloud up` starts a server on this machine; `cloud.start_simulator()` one for this script alone.
 """
 
-from cloud import shell
+from cloud import mp, shell, wait_for
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 from cloud.functions import (
     call,
@@ -19,6 +19,8 @@ from cloud.functions import (
     connection_info,
     delete,
     info,
+    iresult,
+    iresult_unordered,
     is_simulated,
     join,
     kill,
@@ -40,16 +42,20 @@ __all__ = [
     "connection_info",
     "delete",
     "info",
+    "iresult",
+    "iresult_unordered",
     "is_simulated",
     "join",
     "kill",
     "map",
+    "mp",
     "result",
     "running_on_cloud",
     "setkey",
     "shell",
     "start_simulator",
     "status",
+    "wait_for",
 ]
 
 for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError"):

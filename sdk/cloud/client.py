@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import ranges, wire
+from picloud_model.job import FINAL, Status
 
 from cloud import jids as jids_asked
 from cloud import options
 from cloud.blob import Blobs
 from cloud.callback import Callbacks
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTimeoutError
 from cloud.info import Infos, Wanted
 from cloud.packing import Packer
+from cloud.results import IN_PARALLEL, Ordered, Unordered
 from cloud.submit import Submit
 from cloud.transport import Place, Transport
 from cloud.wait import Wait, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cloud.configuration import Config
+    from cloud.line import Line
 
 
 class Client:
@@ -31,9 +35,16 @@ class Client:
         place: Where the server is, and the API key for it.
         config: Limits and timeouts.
         transport: What carries requests; over the network by default.
+        line: The way to the supervisor, where this is a job.
     """
 
-    def __init__(self, place: Place, config: Config, transport: Transport | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        config: Config,
+        transport: Transport | None = None,
+        line: Line | None = None,
+    ) -> None:
         self.place = place
         self._transport = transport or Transport(place, config)
         self._blobs = Blobs(self._transport)
@@ -41,7 +52,7 @@ class Client:
         self._submit = Submit(self._transport, self._blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
         self._infos = Infos(self._transport, self._blobs, packer)
-        self._wait = Wait(self._transport, self._blobs, packer, time.monotonic)
+        self._wait = Wait(self._transport, self._blobs, packer, time.monotonic, line)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         """Make a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
@@ -123,6 +134,52 @@ class Client:
         found = self._ended(asked.order, wish)
         return found[0] if asked.single else found
 
+    def iresult(
+        self,
+        jids: Any,
+        timeout: float | None = None,
+        num_in_parallel: int = IN_PARALLEL,
+        ignore_errors: bool = False,
+    ) -> Iterator[Any]:
+        """Results one by one, in the order asked; see `cloud.iresult`."""
+        if isinstance(num_in_parallel, bool) or not isinstance(num_in_parallel, int):
+            raise CloudException(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
+        if num_in_parallel < 1:
+            raise CloudException(f"num_in_parallel must be 1 at least, not {num_in_parallel}.")
+        wish = Wish(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
+        order = jids_asked.read(jids).order
+        return Ordered(order, self._wait, wish, num_in_parallel, time.monotonic)
+
+    def iresult_unordered(self, jids: Any) -> Iterator[Any]:
+        """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
+        order = jids_asked.read(jids).order
+        return Unordered(order, self._wait, Wish(), IN_PARALLEL, time.monotonic)
+
+    def wait_for_status(
+        self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
+    ) -> Any:
+        """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
+        asked, wanted, timeout_s = jids_asked.read(jids), _statuses(test_status), _seconds(timeout)
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        for portion in jids_asked.portions(ranges.collapse(asked.order)):
+            while True:
+                left = wire.LONGEST_POLL_S if until is None else max(0.0, until - time.monotonic())
+                hold_s = min(left, wire.LONGEST_POLL_S)
+                self._wait.until_shown(portion, wanted, hold_s, timed=until is not None)
+                found = list(ranges.expand(portion))
+                lacking = {
+                    jid: status
+                    for jid, status in zip(found, self.status(found), strict=True)
+                    if status not in wanted
+                }
+                if not lacking:
+                    break
+                _check_reachable(lacking, wanted)
+                if not left:
+                    jid, status = next(iter(lacking.items()))
+                    raise CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
+        return self.status(jids)
+
     def kill(self, jids: Any = None) -> int:
         """End jobs, all unfinished ones by default; returns how many were; see `cloud.kill`."""
         if jids is None:
@@ -153,6 +210,12 @@ class Client:
         """Some jobs of this account, newest first."""
         return self._transport.post("/v1/jobs/list", request, wire.Listed)
 
+    def renew(self, place: Place) -> None:
+        """Go on with another key: a job's token ends with the job, the connection does not."""
+        if place is not self.place:
+            self.place = place
+            self._transport.renew(place)
+
     def close(self) -> None:
         """Give back connections and call no callbacks; the next request opens new ones."""
         self._callbacks.close()
@@ -171,6 +234,30 @@ class Client:
             return found
         by_jid = dict(zip(different, found, strict=True))
         return [by_jid[jid] for jid in order]
+
+
+def _statuses(asked: object) -> list[str]:
+    named = [asked] if isinstance(asked, str) else asked
+    known = [status.value for status in Status]
+    if not isinstance(named, Iterable) or not (found := list(named)) or set(found) - set(known):
+        raise CloudException(
+            f"test_status must be one of {', '.join(known)}, or a list of them, not {asked!r:.80}."
+        )
+    return found
+
+
+def _check_reachable(lacking: Mapping[int, str], wanted: Sequence[str]) -> None:
+    """Refuse to wait for what cannot come: a final status never changes."""
+    for jid, status in lacking.items():
+        if status in _FINAL:
+            raise CloudException(f"ended as {status} and will never be {_or(wanted)}.", jid, status)
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
+
+
+_FINAL: Final = frozenset(state.shown.value for state in FINAL)
 
 
 def _seconds(timeout: object) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from difflib import get_close_matches
 from typing import Final
@@ -24,8 +25,6 @@ _WITHOUT_EFFECT: Final = frozenset(
         "purge_days",
         "save_log",
         "serialize_debugging",
-        "serialize_logging",
-        "serialize_logging_path",
         "use_gzip",
         "verbose",
     }
@@ -36,6 +35,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "max_transmit_data": (1, MAX_ARGUMENT_BYTES),
     "retry_attempts": (0, 100),
     "network_timeout": (0.1, 3600),
+    "num_procs": (1, 64),
 }
 
 
@@ -45,7 +45,9 @@ class Config:
     `max_transmit_data` is the largest pickled function or argument in bytes (1 to 16,000,000),
     `retry_attempts` how often a request is repeated when the server cannot be reached,
     `network_timeout` how long one request may take in seconds, `use_simulator` whether the first
-    call starts the simulator.
+    call starts the simulator, `num_procs` how many processes `cloud.mp` uses (1 to 64, by default
+    as many as there are processors). With `serialize_logging` each call and map writes to the
+    directory `serialize_logging_path` what its function and arguments weigh, part by part.
 
     >>> Config().max_transmit_data
     1000000
@@ -55,12 +57,18 @@ class Config:
     retry_attempts: int
     network_timeout: float
     use_simulator: bool
+    num_procs: int
+    serialize_logging: bool
+    serialize_logging_path: str
 
     def __init__(self) -> None:
         self.max_transmit_data = DEFAULT_ARGUMENT_BYTES
         self.retry_attempts = 3
         self.network_timeout = 30.0
         self.use_simulator = False
+        self.num_procs = min(os.cpu_count() or 1, 64)
+        self.serialize_logging = False
+        self.serialize_logging_path = "datalogs/"
 
     def __setattr__(self, name: str, value: object) -> None:
         name = _ALIASES.get(name, name)
@@ -84,7 +92,11 @@ class Config:
 
 
 def _check(name: str, value: object) -> None:
-    if name == "use_simulator":
+    if name == "serialize_logging_path":
+        if not isinstance(value, (str, os.PathLike)) or not str(value):
+            raise CloudException(f"cloud.config.{name} must name a directory, not {value!r}.")
+        return
+    if name in ("use_simulator", "serialize_logging"):
         if not isinstance(value, bool):
             raise CloudException(f"cloud.config.{name} must be True or False, not {value!r}.")
         return

@@ -114,6 +114,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.SubmitChanged.code: CloudException,
     model.NotAllowed.code: CloudException,
     model.KeyRefused.code: CloudException,
+    model.TokenRefused.code: CloudException,
     model.SlotRefused.code: CloudException,
     model.NotFound.code: CloudException,
     model.JobNotFound.code: CloudException,

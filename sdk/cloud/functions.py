@@ -9,11 +9,12 @@ from cloud import profile as profiles
 from cloud.client import Client
 from cloud.configuration import Config
 from cloud.errors import CloudException
+from cloud.job import Job
 from cloud.settings import Settings
 from cloud.transport import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cloud.simulator import Simulator
 
@@ -30,6 +31,7 @@ class _Current:
         self.simulator: Simulator | None = None
         self.url: str | None = None
         self.key: str | None = None
+        self.job: Job | None = None
 
 
 _current = _Current()
@@ -39,32 +41,46 @@ def client() -> Client:
     """The client that `cloud`'s functions use; opened now if there is none.
 
     Where it points is what was said last: `setkey` or `start_simulator`, else the environment, else
-    the profile.
+    the job that runs here, else the profile.
 
     Raises:
         CloudException: When no server is known.
     """
     found = _current.client
-    if found is not None:
+    if found is not None and _current.job is None:
         return found
     with _current.lock:
         if _current.client is None:
-            if config.use_simulator:
+            if config.use_simulator and not running_on_cloud():
                 start_simulator()
             else:
-                _current.client = Client(known_place(), config)
+                _current.client = _opened()
+        elif _current.job is not None:
+            _current.client.renew(_current.job.place())
         assert _current.client is not None
         return _current.client
 
 
 def known_place() -> Place:
-    """The server and key that the next client is opened with.
+    """The server and key that the next client is opened with, outside of a job.
 
     Raises:
         CloudException: When none is known.
     """
     settings = Settings.read()
+    return _known_place(settings, _current.url or settings.url, _current.key or settings.api_key)
+
+
+def _opened() -> Client:
+    settings = Settings.read()
     url, key = _current.url or settings.url, _current.key or settings.api_key
+    if not url and not key and (job := Job.here()) is not None:
+        _current.job = job
+        return Client(job.place(), config, line=job.line)
+    return Client(_known_place(settings, url, key), config)
+
+
+def _known_place(settings: Settings, url: str | None, key: str | None) -> Place:
     chosen = None
     if not (url and key):
         chosen = profiles.read(profiles.path(settings)).chosen(settings.profile)
@@ -186,6 +202,48 @@ def result(
     return client().result(jids, timeout, ignore_errors, deadlock_check)
 
 
+def iresult(
+    jids: Any,
+    timeout: float | None = None,
+    num_in_parallel: int = 10,
+    ignore_errors: bool = False,
+) -> Iterator[Any]:
+    """Results one by one, in the order asked, while jobs behind them still run.
+
+    However many jobs there are, only a few megabytes of results are held at a time.
+
+    Args:
+        jids: One jid, or any iterable of them.
+        timeout: Longest time to wait for each result, in seconds; None is for ever.
+        num_in_parallel: How many large results are fetched at once.
+        ignore_errors: Do not raise for jobs that failed; their result is None.
+
+    Returns:
+        An iterator. Where a job failed `next` raises, and goes on behind it the next time.
+
+    Raises:
+        CloudException: What a job failed with, when it is its turn.
+        CloudTimeoutError: When a result does not come in time; `next` waits for it again.
+    """
+    return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
+
+
+def iresult_unordered(jids: Any) -> Iterator[Any]:
+    """Results one by one as jobs end, whichever is first.
+
+    Args:
+        jids: One jid, or any iterable of them; of a jid that comes twice there is one result.
+
+    Returns:
+        An iterator. Where a job failed `next` raises, and goes on with the others the next time;
+        the error's `jid` says which it was.
+
+    Raises:
+        CloudException: What a job failed with.
+    """
+    return client().iresult_unordered(jids)
+
+
 def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
     """What is known of jobs beside their results, also while they run.
 
@@ -298,7 +356,7 @@ def close() -> None:
     """Give back connections and stop the simulator; the next call opens what it needs anew."""
     with _current.lock:
         client_, simulator = _current.client, _current.simulator
-        _current.client, _current.simulator = None, None
+        _current.client, _current.simulator, _current.job = None, None, None
         if client_ is not None:
             client_.close()
         if simulator is not None:

@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `PICLOUD_URL` and `PICLOUD_API_KEY` name a server and the key for it, `PICLOUD_PROFILE` picks
     one of the profiles, `PICLOUD_CONFIG_DIR` says where these lie. In a job `PICLOUD_RUNNING` is
-    set and `PICLOUD_JID` is its jid.
+    set, `PICLOUD_JID` is its jid and `PICLOUD_LINE` names the socket of its supervisor.
     """
 
     url: str | None = None
@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     config_dir: str | None = None
     running: bool = False
     jid: int | None = None
+    line: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -52,4 +53,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             config_dir=found.get("PICLOUD_CONFIG_DIR") or None,
             running=found.get("PICLOUD_RUNNING", "") not in ("", "0"),
             jid=int(jid) if jid.isascii() and jid.isdigit() else None,
+            line=found.get("PICLOUD_LINE") or None,
         )

@@ -13,13 +13,18 @@ from cloud.transport import Place
 
 
 class Simulator:
-    """A server with a data directory of its own, both gone when the script ends."""
+    """A server with a data directory of its own, both gone when the script ends.
 
-    def __init__(self) -> None:
+    Args:
+        slots: How many jobs run at once; by default as many as the machine has processors.
+    """
+
+    def __init__(self, slots: int | None = None) -> None:
         self._data = Path(tempfile.mkdtemp(prefix="picloud-simulator-"))
         try:
             # The log lies in the data: where this script is killed, the server removes both.
             arguments = ["--data", str(self._data), "--port", "0", "--discard"]
+            arguments += ["--slots", str(slots)] if slots else []
             self._server = Server.start(arguments, self._data / "server.log")
         except BaseException:
             shutil.rmtree(self._data, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,11 +12,11 @@ from picloud_model.wire import Content
 
 from cloud.blob import REQUEST_BYTES
 from cloud.errors import BlobsLacking, CloudException
-from cloud.packing import PackingError
+from cloud.packing import PackingError, weights
 from cloud.part import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from picloud_model.pack import Envelope
 
@@ -67,6 +68,7 @@ class Submit:
         chosen: Chosen,
     ) -> int:
         """Make one job; returns its jid."""
+        self._log("call", func, args, kwargs)
         draft = _Draft("call", self._function(func), chosen, self._make_id())
         parcel = self._arguments(draft, args, kwargs, "The arguments are")
         return self._batch(draft, [parcel]).start
@@ -79,8 +81,18 @@ class Submit:
         chosen: Chosen,
     ) -> range:
         """Make one job for each item of the iterables; returns their jids."""
+        self._log("map", func, iterables, kwargs)
         draft = _Draft("map", self._function(func), chosen, self._make_id())
         return self._batch(draft, self._parcels(draft, iterables, kwargs))
+
+    def _log(
+        self, kind: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> None:
+        """Write the serialization log, if it is asked for."""
+        if self._config.serialize_logging and callable(func):
+            # A generator among the iterables is not logged: looking would use it up.
+            seen = [each for each in args if not isinstance(each, Iterator)]
+            weights.write(str(self._config.serialize_logging_path), kind, func, seen, kwargs)
 
     def _function(self, func: Callable[..., Any]) -> PackedFunction:
         if not callable(func):

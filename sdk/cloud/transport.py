@@ -97,11 +97,15 @@ class Transport:
         exchange: Exchange | None = None,
         pauses: Pauses | None = None,
     ) -> None:
-        self.place = place
         self._config = config
         self._exchange = exchange
         self._pauses = pauses or Pauses()
         self._answered = False
+        self.renew(place)
+
+    def renew(self, place: Place) -> None:
+        """Show another key from now on, to the same server."""
+        self.place = place
         self._headers = {
             "Authorization": f"Bearer {place.key}",
             "Content-Type": wire.MSGPACK,

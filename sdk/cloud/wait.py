@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from picloud_model.pack import Envelope
     from picloud_model.ranges import Range
-    from picloud_model.wire import Outcome, Outcomes
+    from picloud_model.wire import Content, Outcome, Outcomes
 
     from cloud.blob import Blobs
+    from cloud.line import Line
     from cloud.packing import Packer
     from cloud.transport import Transport
 
@@ -55,12 +57,18 @@ class Wait:
     """Waits for jobs of one server."""
 
     def __init__(
-        self, transport: Transport, blobs: Blobs, packer: Packer, clock: Callable[[], float]
+        self,
+        transport: Transport,
+        blobs: Blobs,
+        packer: Packer,
+        clock: Callable[[], float],
+        line: Line | None = None,
     ) -> None:
         self._transport = transport
         self._blobs = blobs
         self._packer = packer
         self._clock = clock
+        self._line = line
 
     def until_ended(self, order: Sequence[int], wish: Wish) -> list[Any]:
         """Wait until all jobs have ended, or one has failed and all before it have ended.
@@ -78,17 +86,82 @@ class Wait:
         """
         ledger = Ledger(order)
         started = self._clock()
-        while ledger.open:
-            left = _left(wish.timeout_s, started, self._clock())
-            answer = self._poll(ledger.open, min(left, wire.LONGEST_POLL_S), wish)
-            self._read(answer, ledger, wish)
-            if wish.on_progress is not None:
-                wish.on_progress(ledger.ended, len(order))
-            if (failure := ledger.verdict()) is not None:
-                raise failure
-            if ledger.open and not left:
-                raise _too_late(ledger, len(order), wish.timeout_s or 0.0)
+        # A job looks first: to be set aside for what has ended already would cost it more.
+        longest = wire.LONGEST_POLL_S if self._line is None else 0.0
+        with ExitStack() as blocked:
+            while ledger.open:
+                left = _left(wish.timeout_s, started, self._clock())
+                answer = self._poll(ledger.open, min(left, longest), wish)
+                self._read(answer, ledger, wish)
+                if wish.on_progress is not None:
+                    wish.on_progress(ledger.ended, len(order))
+                if (failure := ledger.verdict()) is not None:
+                    raise failure
+                if ledger.open and not left:
+                    raise _too_late(ledger, len(order), wish.timeout_s or 0.0)
+                if ledger.open and self._line is not None and not longest:
+                    timed = wish.timeout_s is not None
+                    blocked.enter_context(self._line.blocked(ledger.open, timed=timed))
+                    longest = wire.LONGEST_POLL_S
         return ledger.values
+
+    def outcomes(self, open_: Sequence[Range], hold_s: float, wish: Wish) -> Outcomes:
+        """Ask once how jobs ended; the server answers when some have, or `hold_s` is over."""
+        if self._line is None:
+            return self._poll(open_, hold_s, wish)
+        found = self._poll(open_, 0.0, wish)
+        if found.outcomes or not hold_s:
+            return found
+        with self._line.blocked(open_, timed=wish.timeout_s is not None):
+            return self._poll(open_, hold_s, wish)
+
+    def fetch(self, jid: int, contents: Sequence[Content]) -> Iterator[bytes]:
+        """Large results; where one cannot be had the first of them, of job `jid`, may fail."""
+        blobs = self._blobs.fetch(contents)
+        try:
+            yield next(blobs)
+        except CloudConnectionError:
+            raise
+        except CloudException as error:
+            raise _told(Unreadable(jid, f"its result cannot be fetched: {error}")) from error
+        with suppress(CloudException):
+            yield from blobs  # whoever comes to them asks again, and hears of it
+
+    def envelope(self, answer: Outcomes, outcome: Outcome) -> Envelope:
+        """Which Python made what a job ended with."""
+        return _envelope(answer, outcome, self._packer)
+
+    def value(self, outcome: Outcome, payload: bytes | None, envelope: Envelope, wish: Wish) -> Any:
+        """What a job ended with; None where that does not matter.
+
+        Raises:
+            CloudException: What it failed with.
+        """
+        if not _is_wanted(outcome, wish):
+            return None
+        if outcome.status != Status.DONE:
+            raise self._failure(outcome, payload, envelope)
+        try:
+            return self._result(outcome.jid, payload, envelope)
+        except Unreadable as unreadable:
+            raise _told(unreadable) from unreadable.__cause__
+
+    def until_shown(
+        self, jids: Sequence[Range], statuses: Sequence[str], hold_s: float, *, timed: bool
+    ) -> None:
+        """Ask the server to answer when jobs have one of these statuses, or cannot any more.
+
+        `timed` says whether whoever waits gives up after some time.
+        """
+        body = wire.WaitRequest(
+            jids=list(jids),
+            timeout_s=hold_s,
+            payloads=False,
+            statuses=[Status(each) for each in statuses],
+        )
+        line = self._line
+        with nullcontext() if line is None else line.blocked(jids, timed=timed):
+            self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
     def _poll(self, open_: Sequence[Range], hold_s: float, wish: Wish) -> Outcomes:
         body = wire.WaitRequest(

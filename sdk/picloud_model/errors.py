@@ -6,6 +6,7 @@
     │   └── SubmitChanged
     ├── NotAllowed                who asks may not
     │   ├── KeyRefused
+    │   ├── TokenRefused
     │   └── SlotRefused
     ├── NotFound
     │   ├── JobNotFound
@@ -64,6 +65,12 @@ class KeyRefused(NotAllowed):
     """The server does not know this API key; set one with `picloud setup` or cloud.setkey()."""
 
     code = "key.refused"
+
+
+class TokenRefused(NotAllowed):
+    """The job that this token was made for has ended, or runs elsewhere by now."""
+
+    code = "token.refused"
 
 
 class SlotRefused(NotAllowed):

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from picloud_model.core import DEFAULT_CORE_TYPE
 from picloud_model.errors import RequestRefused
+from picloud_model.job import Status
 from picloud_model.pack import Envelope
 
 Body = TypeVar("Body")
@@ -54,6 +55,8 @@ MAX_DEPENDENCIES: Final = 10_000
 """Most jid ranges a batch may depend on."""
 MAX_INFO_BYTES: Final = 2 * 1024 * 1024
 """Largest info of a job, unpressed: three streams and a profile."""
+MOST_ASIDE: Final = 32
+"""Most jobs a slot sets aside while they wait for others, fewer where it has little memory."""
 
 SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 """A client-made UUID in hex; the batch is known by it."""
@@ -184,12 +187,14 @@ class WaitRequest(Request, frozen=True):
 
     Answers as soon as every job named is final, or some are and a moment has passed, or the answer
     is large enough, or the timeout is over. The client asks again for the rest.
-    `payloads` asks for results too, not just for how each job ended.
+    `payloads` asks for results too, not just for how each job ended. With `statuses` it answers
+    when every job has one of these, or one is final that has none of them.
     """
 
     jids: list[JidRange]
     timeout_s: Timeout = LONGEST_POLL_S
     payloads: bool = True
+    statuses: list[Status] = []
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
@@ -437,13 +442,14 @@ class SlotRequest(Request, frozen=True):
 
 
 class SlotGranted(Answer, frozen=True):
-    """Who the slot is, and how it shall behave."""
+    """Who the slot is, and how it shall behave; with `job_key` it signs the tokens of its jobs."""
 
     slot: int
     token: str
     account: str
     idle_s: float = 60.0
     server_grace_s: float = 30.0
+    job_key: bytes = b""
 
 
 class LeasedJob(msgspec.Struct, frozen=True, array_like=True):
@@ -505,6 +511,14 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     ended: list[Ended]
 
 
+class Awaiting(msgspec.Struct, frozen=True, array_like=True):
+    """A job of a slot that waits until some jobs have ended; `timed` if it gives up by itself."""
+
+    job: Held
+    jids: list[JidRange]
+    timed: bool = False
+
+
 class WorkRequest(Request, frozen=True):
     """Report and lease in one request: `POST /v1/work`, a long poll when `wait_s` is set.
 
@@ -512,6 +526,8 @@ class WorkRequest(Request, frozen=True):
     work and waits up to `wait_s`. `holding` are the jobs it still has, begun or not; `resync` says
     that the answer to its last request never arrived, so whatever the server believes it holds
     beyond `holding` goes back into the queue. `leaving` is its last word: it ends.
+    While jobs of it are blocked, `awaiting` tells on what: then only those jobs are leased to it,
+    and descendants of them or of the blocked ones, one by one.
     """
 
     reports: list[Report] = []
@@ -521,6 +537,7 @@ class WorkRequest(Request, frozen=True):
     wait_s: Timeout = 0.0
     resync: bool = False
     leaving: bool = False
+    awaiting: list[Awaiting] = []
 
 
 class WorkAnswer(Answer, frozen=True):
@@ -541,15 +558,18 @@ class LiveInfo(msgspec.Struct, frozen=True, array_like=True):
 class HeartbeatRequest(Request, frozen=True):
     """A slot says what it runs: `POST /v1/heartbeat`, a long poll while a child is busy.
 
-    `running` is the job begun, `holding` the rest of the lease. Answers early when one of them is
-    to be killed, or somebody wants to know about the job that runs; `live` is what the last answer
-    asked for.
+    `running` are the jobs begun, `holding` the rest of the lease, `awaiting` as in `WorkRequest`.
+    A `full` slot sets no more aside. Answers early when a job is to be killed, when somebody wants
+    to know about one that runs, or when there is work for a blocked slot; `live` is what the last
+    answer asked for.
     """
 
     running: list[Held]
     holding: list[Held] = []
     wait_s: Timeout = 5.0
     live: list[LiveInfo] = []
+    awaiting: list[Awaiting] = []
+    full: bool = False
 
 
 class LiveAsked(msgspec.Struct, frozen=True, array_like=True):
@@ -563,13 +583,37 @@ class LiveAsked(msgspec.Struct, frozen=True, array_like=True):
 class HeartbeatAnswer(Answer, frozen=True):
     """Jobs to kill; `lost` are jobs that are no longer this slot's: their results are worthless.
 
-    `live` asks about jobs that run: the next heartbeat tells, at once.
+    `live` asks about jobs that run: the next heartbeat tells, at once. `work` says that a blocked
+    slot would be given a job if it asked.
     """
 
     kills: list[Held] = []
     lost: list[Held] = []
     live: list[LiveAsked] = []
     exit: bool = False
+    work: bool = False
+
+
+# --- a job and its supervisor ---------------------------------------------------------------------
+
+
+class LineRequest(Request, frozen=True):
+    """What a job's process tells its supervisor, through the socket that `PICLOUD_LINE` names.
+
+    Without `awaiting` it asks for a `JobGrant`. With it the job is blocked until these jobs have
+    ended, for as long as the connection stays open.
+    """
+
+    awaiting: list[JidRange] | None = None
+    timed: bool = False
+
+
+class JobGrant(Answer, frozen=True):
+    """Where a job finds the API, and the token that is good as long as it runs."""
+
+    url: str
+    token: str
+    jid: int
 
 
 # --- health and errors --------------------------------------------------------------------------

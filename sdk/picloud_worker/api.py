@@ -58,6 +58,11 @@ class Api:
         """Another connection to the same API, with a slot's token."""
         return Api(self._url.geturl(), token)
 
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return self._url.geturl()
+
     def post(self, path: str, body: wire.Request, kind: type[Body], wait_s: float = 0.0) -> Body:
         """Send a request and read its answer.
 

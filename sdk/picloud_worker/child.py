@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import cloudpickle
 import msgspec
+from picloud_model.job import Cause
 from picloud_model.pack import Envelope
 
 from picloud_worker.board import Board
@@ -38,7 +39,7 @@ UNSEEN: Final = 32 * 1024
 
 
 class Link(msgspec.Struct, frozen=True):
-    """What ties a child to its supervisor: file descriptors, and its cell on the board."""
+    """What ties a child to its supervisor: descriptors, its cell on the board, its line's name."""
 
     control: int
     claims: int
@@ -46,6 +47,7 @@ class Link(msgspec.Struct, frozen=True):
     log: int
     board: Board
     cell: int
+    line: str
 
 
 class Child:
@@ -88,8 +90,10 @@ class Child:
                 started_at = time.time()
                 board.begin(cell, errand.generation, position, started_at, self._notes.begin())
                 ended = self._runner.run(lease, job, errand.files, started_at)
+                # After it ran out of memory nobody knows what else of the process did.
+                used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
                 # What is listed as left over belongs to the job's own output.
-                goes_on = self._flush() and not lease.options.kill_process
+                goes_on = self._flush() and not used_up
                 goes_on = goes_on and (alone() or not self._left())
                 goes_on &= self._say(errand.generation, position, ended)
                 if not goes_on:
@@ -206,6 +210,7 @@ def become(link: Link, outputs: tuple[int, int], home: str) -> NoReturn:
         sys.argv = [""]
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.environ["PICLOUD_RUNNING"] = "1"
+        os.environ["PICLOUD_LINE"] = link.line
         Child(link).serve()
         status = 0
     except BaseException:  # noqa: BLE001 - told to end between two jobs, or its pipes were taken

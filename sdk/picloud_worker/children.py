@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
 from picloud_worker.claims import Claims
 from picloud_worker.frames import Done, Errand, Frames, frame
+from picloud_worker.info import Witness
+from picloud_worker.line import Line
 from picloud_worker.output import Output
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from picloud_worker.board import Begun
+    from picloud_worker.line import Listener
     from picloud_worker.nursery import Nursery
 
 _CHUNK: Final = 256 * 1024
@@ -25,8 +29,17 @@ _CHUNK: Final = 256 * 1024
 class Child:
     """One child process. It runs the code of one bundle; the first errand decides which."""
 
-    def __init__(self, nursery: Nursery, directory: Path) -> None:
+    def __init__(
+        self,
+        nursery: Nursery,
+        directory: Path,
+        selector: selectors.BaseSelector,
+        listener: Listener,
+        clock: Callable[[], float],
+    ) -> None:
         self._nursery = nursery
+        self._selector = selector
+        self.line = Line(nursery.next_line(), selector, listener)
         self.control, theirs = socket.socketpair()
         self.control.settimeout(0)
         self._claims = Claims()
@@ -35,6 +48,7 @@ class Child:
         self._frames = Frames(Done)
         self._unsent = bytearray()
         self.outputs = (Output(directory), Output(directory), Output(directory))
+        self.witness = Witness(self, clock)
         self.bundle: str | None = None
         self.generation = 0
         self.hung_up = False
@@ -42,6 +56,7 @@ class Child:
         self.cell = nursery.fork((*descriptors, *(output.descriptor for output in self.outputs)))
         theirs.close()
         os.close(writer)
+        selector.register(self.control, selectors.EVENT_READ)
 
     def give(self, errand: Errand) -> None:
         """Hand over jobs; none of an earlier errand may be open."""
@@ -65,6 +80,21 @@ class Child:
     def partial(self) -> bool:
         """Whether a result has arrived in part: the rest follows at once."""
         return self._frames.partial
+
+    def listen(self) -> None:
+        """Choose what the supervisor waits for of this child: mostly only to be woken."""
+        selector = self._selector
+        listed = self.results in selector.get_map()
+        if self.partial and not listed:
+            selector.register(self.results, selectors.EVENT_READ)
+        elif listed and not self.partial:
+            selector.unregister(self.results)
+        if not self.hung_up:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.pushing else 0)
+            if selector.get_key(self.control).events != events:
+                selector.modify(self.control, events)
+        elif self.control in selector.get_map():
+            selector.unregister(self.control)
 
     def take_back(self) -> int:
         """Withdraw the jobs not begun; answers how many there were."""
@@ -107,6 +137,10 @@ class Child:
 
     def close(self) -> None:
         """Let go of its files and sockets."""
+        for source in (self.control, self.results):
+            if source in self._selector.get_map():
+                self._selector.unregister(source)
+        self.line.close()
         self.control.close()
         self._claims.close()
         os.close(self.results)

@@ -14,6 +14,8 @@ from picloud_model.pack import seal
 from picloud_model.wire import Failure, encode
 from tblib import pickling_support
 
+from picloud_worker import memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -63,6 +65,19 @@ def describe(error: BaseException) -> Failure:
         return bounded(Failure(cause=Cause.EXIT, message=message, traceback=text))
     name = type(error).__qualname__
     words = said(error)
+    if isinstance(error, MemoryError):
+        told = memory.told(memory.peak_bytes())
+        message = f"{told}: {name}: {words}" if words else f"{told}: {name}"
+        pickled = _pickled(error)
+        return bounded(
+            Failure(
+                cause=Cause.MEMORY,
+                message=message,
+                exception=name,
+                traceback=text,
+                pickled=pickled,
+            )
+        )
     failure = Failure(
         cause=Cause.EXCEPTION,
         message=f"{name}: {words}" if words else name,
@@ -85,6 +100,13 @@ def signalled(number: int, output: str) -> Failure:
         name = "unknown"
     message = f"signal {number} ({name})"
     return bounded(Failure(cause=Cause.SIGNAL, message=message, traceback=output))
+
+
+def without_memory(output: str) -> Failure:
+    """A process that the system ended as it went past the memory limit of its slot."""
+    limit = memory.limit_bytes() or 0
+    message = f"{memory.told(limit)}: the system ended the process"
+    return bounded(Failure(cause=Cause.MEMORY, message=message, traceback=output))
 
 
 def exited(status: int, output: str) -> Failure:

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import NotAllowed, PiCloudError
-from picloud_model.wire import HeartbeatAnswer, HeartbeatRequest, Held
+from picloud_model.wire import MOST_ASIDE, Awaiting, HeartbeatAnswer, HeartbeatRequest, Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,16 +28,17 @@ _JOIN_S: Final = 1.0
 _TELL_S: Final = 1.0
 """How long a beat waits for what it was asked."""
 
-Names = tuple[tuple[Held, ...], tuple[Held, ...]]
-NOTHING: Final[Names] = ((), ())
-"""Jobs that run, and jobs held beside them."""
+Names = tuple[tuple[Held, ...], tuple[Held, ...], tuple[Awaiting, ...]]
+NOTHING: Final[Names] = ((), (), ())
+"""Jobs that run, jobs held beside them, and what the blocked ones among the first wait for."""
 
 
 class Heartbeat:
     """Names what runs until told otherwise; `answers` are there when `fileno` is readable."""
 
-    def __init__(self, api: Api, contact: Contact) -> None:
+    def __init__(self, api: Api, contact: Contact, most_aside: int = MOST_ASIDE) -> None:
         self._api = api
+        self._most_aside = most_aside
         self._contact = contact
         self._names: Names = NOTHING
         self._polled: Names = NOTHING
@@ -55,9 +56,14 @@ class Heartbeat:
         """Readable when there are answers."""
         return self._bell.fileno()
 
-    def name(self, running: tuple[Held, ...], holding: tuple[Held, ...] = ()) -> None:
+    def name(
+        self,
+        running: tuple[Held, ...],
+        holding: tuple[Held, ...] = (),
+        awaiting: tuple[Awaiting, ...] = (),
+    ) -> None:
         """Say what runs from now on; with nothing running and nothing held it falls silent."""
-        names = (running, holding)
+        names = (running, holding, awaiting)
         if names == self._names:
             return
         with self._changed:
@@ -126,17 +132,22 @@ class Heartbeat:
                     self._pause()
 
     def _poll(self, names: Names) -> None:
-        running, holding = names
+        running, holding, awaiting = names
         with self._changed:
             live, self._told = self._told, []
         request = HeartbeatRequest(
-            running=list(running), holding=list(holding), wait_s=POLL_S, live=live
+            running=list(running),
+            holding=list(holding),
+            wait_s=POLL_S,
+            live=live,
+            awaiting=list(awaiting),
+            full=len(awaiting) >= self._most_aside,
         )
         answer = self._api.post("/v1/heartbeat", request, HeartbeatAnswer, POLL_S)
         self._contact.answered()
         if answer.live:
             self._asked = True
-        if answer.kills or answer.lost or answer.exit or answer.live:
+        if answer.kills or answer.lost or answer.exit or answer.live or answer.work:
             self._put(answer)
             self._await_told()
         if answer.kills or answer.lost or answer.exit:

@@ -3,7 +3,8 @@
 Pure rules, no processes: events in (leases came, a job ended, a child died), decisions out.
 
     waiting --errand--> given --done--> ended --acknowledge--> gone
-       ^                  |
+       ^                  |                         ^
+       |                  +--set_aside--> aside ----+
        +---- take_back ---+      waiting --hand_back--> returned --acknowledge--> gone
 """
 
@@ -72,6 +73,7 @@ class Holding:
         self._clock = clock
         self.waiting: deque[Lease] = deque()
         self.given: deque[Entry] = deque()
+        self.aside: list[Entry] = []
         self.returned: list[Held] = []
         self.ended: list[tuple[str, Ended]] = []
         self.ended_bytes = 0
@@ -110,14 +112,22 @@ class Holding:
         if not self.given or ended.state not in ENDINGS or ended.cause not in CAUSES:
             raise OutOfTurnError
         entry = self.given[0]
-        job = entry.job
-        if (generation, position, ended.index, ended.attempt) != (
-            *entry[:2],
-            job.index,
-            job.attempt,
-        ):
-            raise OutOfTurnError
+        _check_turn(entry, generation, position, ended)
         self.given.popleft()
+        self._add(entry.lease.batch, ended)
+
+    def set_aside(self) -> Entry:
+        """The job at the head stays with its child, which is not given others."""
+        entry = self.given.popleft()
+        self.aside.append(entry)
+        return entry
+
+    def aside_done(self, entry: Entry, generation: int, position: int, ended: Ended) -> None:
+        """A child that was set aside says how its job ended. Raises as `done`."""
+        if ended.state not in ENDINGS or ended.cause not in CAUSES:
+            raise OutOfTurnError
+        _check_turn(entry, generation, position, ended)
+        self.aside.remove(entry)
         self._add(entry.lease.batch, ended)
 
     def end(
@@ -208,7 +218,7 @@ class Holding:
 
     def held(self) -> list[Held]:
         """The jobs not ended, in the order they are to run."""
-        names = [entry.held for entry in self.given]
+        names = [entry.held for entry in (*self.aside, *self.given)]
         for lease in self.waiting:
             names += [Held(lease.batch, job.index, job.attempt) for job in lease.jobs]
         return names
@@ -252,3 +262,10 @@ def size_of(ended: Ended) -> int:
     """The bytes of what a job left that travel with its report."""
     info = ended.info
     return len(ended.payload) + (len(info.data or b"") if info is not None else 0)
+
+
+def _check_turn(entry: Entry, generation: int, position: int, ended: Ended) -> None:
+    job = entry.job
+    told = (generation, position, ended.index, ended.attempt)
+    if told != (*entry[:2], job.index, job.attempt):
+        raise OutOfTurnError

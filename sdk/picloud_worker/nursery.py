@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from typing import TYPE_CHECKING, Self
 
@@ -22,8 +23,11 @@ class NurseryLostError(Exception):
 class Nursery:
     """Holds the zygote; leaving it ends the zygote and all its children."""
 
-    def __init__(self, line: socket.socket, board: Board) -> None:
+    def __init__(self, line: socket.socket, board: Board, lines: str) -> None:
         self.board = board
+        self._lines = lines
+        self._forked = 0
+        self._preloaded = False
         self._line = line
         self._news = bytearray()
         self._taken: set[int] = set()
@@ -37,12 +41,13 @@ class Nursery:
         """
         board = Board()
         ours, theirs = socket.socketpair()
+        lines = secrets.token_hex(8)
         parent = os.getpid()
         if os.fork() == 0:
             ours.close()
-            zygote.become_zygote(theirs, parent, board, str(home))
+            zygote.become_zygote(theirs, parent, board, str(home), lines)
         theirs.close()
-        return cls(ours, board)
+        return cls(ours, board, lines)
 
     def fileno(self) -> int:
         """Readable when a child has ended."""
@@ -56,9 +61,20 @@ class Nursery:
         """
         cell = next(cell for cell in range(CELLS) if cell not in self._taken)
         self.board.clear(cell)
-        self._send(zygote.REQUEST.pack(zygote.FORK, cell, 0), descriptors)
+        self._send(zygote.REQUEST.pack(zygote.FORK, cell, self._forked), descriptors)
         self._taken.add(cell)
         return cell
+
+    def preload(self) -> None:
+        """Let children forked from now on begin with `cloud` imported; once is enough."""
+        if not self._preloaded:
+            self._preloaded = True
+            self._send(zygote.REQUEST.pack(zygote.PRELOAD, 0, 0), ())
+
+    def next_line(self) -> str:
+        """The name of the line that the next child to be forked asks on; each has its own."""
+        self._forked += 1
+        return zygote.line_name(self._lines, self._forked)
 
     def signal(self, cell: int, number: signal.Signals) -> None:
         """Send a signal to a child and its process group; to one that ended it does nothing."""

@@ -18,9 +18,11 @@ import msgspec
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, RequestRefused, Unavailable
 from picloud_model.job import Cause
 from picloud_model.pack import Envelope
+from picloud_model.token import JobToken
 from picloud_model.wire import (
     Content,
     Failure,
+    JobGrant,
     LiveInfo,
     SlotGranted,
     WorkAnswer,
@@ -28,8 +30,9 @@ from picloud_model.wire import (
     pack_info,
 )
 
-from picloud_worker import blobs
+from picloud_worker import blobs, memory
 from picloud_worker.api import Api
+from picloud_worker.aside import most_aside
 from picloud_worker.bundle import Bundles
 from picloud_worker.contact import Contact
 from picloud_worker.crashpoints import crashpoint
@@ -42,7 +45,7 @@ from picloud_worker.tending import FruitlessError, Provision, Tender
 if TYPE_CHECKING:
     from picloud_model.wire import Held, Lease, LiveAsked
 
-    from picloud_worker.lease import Draft
+    from picloud_worker.lease import Draft, Entry
     from picloud_worker.nursery import Nursery
 
 POLL_S: Final = 20.0
@@ -55,6 +58,8 @@ TICK_S: Final = 0.025
 """How often results are looked for while jobs follow each other."""
 REST_S: Final = 0.25
 """How often the child is looked at while it is in a long job; it wakes us when that ends."""
+ASK_AGAIN_S: Final = 2.0
+"""How often a slot whose jobs all wait asks for work; it is told when there is some."""
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 1.0
 
@@ -102,13 +107,18 @@ class Supervisor:
         self._slot = slot
         self._clock = clocks.monotonic
         self._holding = Holding(slot.envelope, clocks.wall)
-        self._tender = Tender(self._holding, nursery, slot.directory, self._clock)
-        self._beat = Heartbeat(slot.api.with_token(slot.granted.token), slot.contact)
+        self._tender = Tender(self._holding, nursery, slot.directory, self._clock, self._sign)
+        self._sidelines = self._tender.sidelines
+        self._most_aside = most_aside(memory.limit_bytes())
+        api = slot.api.with_token(slot.granted.token)
+        self._beat = Heartbeat(api, slot.contact, self._most_aside)
         self._tender.selector.register(self._beat, selectors.EVENT_READ)
         self._worked_at = self._reported_at = self._retry_at = self._clock()
         self._pause_s = _FIRST_PAUSE_S
         self._resync = False
         self._stopping = False
+        self._asked = -1
+        self._ask_again_at = 0.0
 
     def stop(self) -> None:
         """End soon: for signal handlers, so it only leaves a note and wakes the loop."""
@@ -139,7 +149,7 @@ class Supervisor:
         holding = self._holding
         if holding.waiting and not holding.given and self._clock() >= self._retry_at:
             self._give()
-        if not holding.idle or self._clock() < self._retry_at:
+        if not holding.idle or self._sidelines or self._clock() < self._retry_at:
             self._tender.attend(self._patience())
             self._hear()
             self._judge_head()
@@ -147,6 +157,12 @@ class Supervisor:
             self._work()
         if self._slot.contact.lost:
             raise Dismissed(farewell=False)
+
+    def _sign(self, entry: Entry) -> JobGrant:
+        """The token of a job, for the calls it makes itself."""
+        granted, jid = self._slot.granted, entry.lease.first + entry.job.index
+        token = JobToken(granted.account, granted.slot, jid, entry.job.attempt)
+        return JobGrant(url=self._slot.api.url, token=token.signed(granted.job_key), jid=jid)
 
     def _give(self) -> None:
         lease = self._holding.waiting[0]
@@ -172,12 +188,12 @@ class Supervisor:
     def _patience(self) -> float:
         """How long to wait for the child before there is something else to do."""
         now = self._clock()
-        if self._holding.idle:
+        if self._holding.idle and not self._sidelines:
             return self._retry_at - now
         tick = TICK_S if len(self._holding.given) > 1 else REST_S
         ends = [tick, self._tender.time_left()]
         age = self._tender.head_age()
-        if age < SLOW_S:
+        if age < SLOW_S and self._holding.given:
             ends.append(SLOW_S - age)
         if self._holding.ended:
             ends.append(max(self._reported_at + REPORT_S, self._retry_at) - now)
@@ -190,6 +206,8 @@ class Supervisor:
                 self._tender.lose(held)
             if answer.live:
                 self._beat.tell([self._live(asked) for asked in answer.live])
+            if answer.work:
+                self._asked = -1
             if answer.exit:
                 raise Dismissed(farewell=False)
 
@@ -206,9 +224,12 @@ class Supervisor:
 
     def _judge_head(self) -> None:
         """A job that has become slow is named by heartbeats, and holds up nobody else."""
+        if self._sidelines and self._clock() - self._sidelines.changed_at < SLOW_S:
+            return  # they come and go; a heartbeat is for what lasts
+        aside, awaiting = tuple(self._sidelines.held()), tuple(self._sidelines.awaiting())
         if self._tender.head_age() < SLOW_S:
-            if not self._holding.given:
-                self._beat.name(())
+            if not self._holding.given or self._sidelines:
+                self._beat.name(aside, (), awaiting)
             return
         entry = self._tender.running()
         if entry is None:
@@ -216,15 +237,25 @@ class Supervisor:
             return
         self._tender.take_back()
         self._holding.hand_back()
-        self._beat.name((entry.held,))
+        self._beat.name((*aside, entry.held), (), awaiting)
 
     def _due(self) -> bool:
         now = self._clock()
         if now < self._retry_at:
             return False
         holding = self._holding
-        fresh = now < self._reported_at + REPORT_S
-        return holding.idle or bool(holding.returned) or (bool(holding.ended) and not fresh)
+        if holding.returned or self._wants():
+            return True
+        fresh = now < self._reported_at + REPORT_S and not holding.idle
+        return bool(holding.ended) and not fresh
+
+    def _wants(self) -> bool:
+        """Whether to ask for a lease: with nothing to do, or with all there is waiting for jobs."""
+        if not self._holding.idle or not self._sidelines:
+            return self._holding.idle
+        room = self._sidelines.blocked and len(self._sidelines) < self._most_aside
+        news = self._asked != self._sidelines.changes or self._clock() >= self._ask_again_at
+        return room and news
 
     def _work(self) -> None:
         """Tell the server what happened, and ask for more when there is nothing left to do."""
@@ -233,12 +264,16 @@ class Supervisor:
         try:
             blobs.upload_large(self._slot.api, holding)
             draft = holding.draft()
-            wants = holding.idle and draft.complete
-            if wants and left <= 0 and not draft.reports:
+            wants = self._wants() and draft.complete
+            alone = wants and not self._sidelines
+            if alone and left <= 0 and not draft.reports:
                 raise Dismissed(farewell=True)
             if wants:
                 self._tender.check()
-            wait_s = min(POLL_S, max(0.0, left)) if wants else 0.0
+                self._asked = self._sidelines.changes
+                self._ask_again_at = self._clock() + ASK_AGAIN_S
+            # Children that wait may go on at any time: nobody would see to them meanwhile.
+            wait_s = min(POLL_S, max(0.0, left)) if alone else 0.0
             answer = self._post(draft, lease=wants, wait_s=wait_s)
         except Unavailable:
             self._failed()
@@ -250,6 +285,7 @@ class Supervisor:
         if answer.leases:
             crashpoint("worker.leased")
             holding.take(answer.leases)
+            self._asked = -1
         self._obey(answer.kills)
         if answer.exit:
             raise Dismissed(farewell=False)
@@ -265,6 +301,7 @@ class Supervisor:
             wait_s=wait_s,
             resync=self._resync,
             leaving=leaving,
+            awaiting=self._sidelines.awaiting() if lease else [],
         )
         self._resync = True  # until an answer arrives
         answer = self._slot.api.post("/v1/work", request, WorkAnswer, wait_s)
@@ -288,7 +325,7 @@ class Supervisor:
         """
         self._tender.take_back()
         self._holding.hand_back()
-        leaving = self._holding.idle
+        leaving = self._holding.idle and not self._sidelines
         try:
             self._post(self._holding.draft(), lease=False, wait_s=0.0, leaving=leaving)
         except PiCloudError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 from math import inf
@@ -11,27 +10,26 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model.job import State
 
+from picloud_worker.aside import TERMINATE_S, Sidelines
 from picloud_worker.children import Child
 from picloud_worker.claims import MOST
 from picloud_worker.crashpoints import crashpoint
-from picloud_worker.ending import Terminating
-from picloud_worker.failure import exited, killed, over_time, signalled
+from picloud_worker.ending import Terminating, told
+from picloud_worker.failure import killed, over_time
 from picloud_worker.frames import BrokenFrameError, Errand
-from picloud_worker.info import Witness
 from picloud_worker.lease import OutOfTurnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import Failure, Held, Info, LiveAsked
+    from picloud_model.wire import Failure, Held, Info, JobGrant, LineRequest, LiveAsked
 
     from picloud_worker.frames import Done
     from picloud_worker.lease import Entry, Holding
+    from picloud_worker.line import Line
     from picloud_worker.nursery import Nursery
 
-TERMINATE_S: Final = 1.0
-"""From SIGTERM to SIGKILL."""
 NEVER_BEGUN_S: Final = 10.0
 """How long a child may take to begin a job."""
 FRUITLESS: Final = 3
@@ -50,22 +48,30 @@ class Provision(msgspec.Struct, frozen=True):
 
 
 class Tender:
-    """Keeps one child at work.
+    """Keeps one child at work, beside those that wait for other jobs.
 
     Args:
         holding: The jobs of this slot.
         nursery: Where children come from.
         directory: For the output of children.
         clock: Monotonic seconds.
+        sign: Makes the token of a job that asks for it.
     """
 
     def __init__(
-        self, holding: Holding, nursery: Nursery, directory: Path, clock: Callable[[], float]
+        self,
+        holding: Holding,
+        nursery: Nursery,
+        directory: Path,
+        clock: Callable[[], float],
+        sign: Callable[[Entry], JobGrant],
     ) -> None:
         self._holding = holding
         self._nursery = nursery
         self._directory = directory
         self._clock = clock
+        self._sign = sign
+        self.sidelines = Sidelines(holding, clock)
         self._fruitless = 0
         self._head: tuple[int, int] | None = None
         self._head_since = 0.0
@@ -86,8 +92,7 @@ class Tender:
         self._retire()
         provision = provide()
         bundle = holding.waiting[0].bundle
-        if self._child.bundle not in (None, bundle):
-            self._replace()
+        self._choose_child(bundle)
         self._notice_ends()
         child = self._child
         child.bundle = bundle
@@ -97,6 +102,19 @@ class Tender:
         child.give(Errand(child.generation, provision.modules, leases, provision.files))
         self._head_since = self._clock()
 
+    def _choose_child(self, bundle: str) -> None:
+        if self._child.bundle == bundle:
+            return
+        spare = self.sidelines.spare(bundle)
+        if spare is not None:
+            if self._child.bundle is None:
+                self.sidelines.keep(self._child)
+            else:
+                self._end_child()
+            self._take(spare)
+        elif self._child.bundle is not None:
+            self._replace()
+
     def attend(self, timeout_s: float) -> None:
         """Wait for something to happen, at most `timeout_s`, and see to it.
 
@@ -104,13 +122,36 @@ class Tender:
             NurseryLostError: When the zygote is gone.
             FruitlessError: When children end without ever beginning a job.
         """
-        self._listen()
-        self.selector.select(max(0.0, timeout_s))
+        self._child.listen()
+        for key, _ in self.selector.select(max(0.0, timeout_s)):
+            if key.data is not None:
+                key.data()
         self._child.push()
         self._collect()
         self._notice_ends()
         self._retire()
         self._look_after()
+        self.sidelines.attend()
+
+    def grant(self, line: Line) -> JobGrant | None:
+        """The token of the job that a child is in, or None where it is in none."""
+        entry = self.sidelines.entry(line)
+        if entry is None and line is self._child.line:
+            self._collect()
+            entry = self.running()
+        return None if entry is None else self._sign(entry)
+
+    def waiting(self, line: Line, said: LineRequest | None) -> None:
+        """A job waits for others: its child is set aside, so that the slot can run them."""
+        if self.sidelines.waiting(line, said) or said is None or line is not self._child.line:
+            return
+        self.take_back()
+        self._holding.hand_back()
+        if self.running() is not None and self._terminating is None:
+            self._nursery.preload()
+            entry = self._holding.set_aside()
+            self.sidelines.add(self._child, entry, said, self._head_since)
+            self._take(self.sidelines.spare(None) or self._new_child())
 
     def check(self) -> None:
         """See to children that ended meanwhile, so that there is one when work comes.
@@ -143,10 +184,13 @@ class Tender:
     def live(self, asked: LiveAsked) -> Info | None:
         """What can be seen of a job that runs here; None when it does not, or not any more."""
         self._collect()
+        if (aside := self.sidelines.child(asked.job)) is not None:
+            begun = aside.begun()
+            return None if begun is None else aside.witness.live(begun, asked.since)
         begun, entry = self._child.begun(), self.running()
         if begun is None or entry is None or entry.held != asked.job:
             return None
-        return self._witness.live(begun, asked.since)
+        return self._child.witness.live(begun, asked.since)
 
     def take_back(self) -> None:
         """Take from the child what it has not begun; it waits here again."""
@@ -155,6 +199,8 @@ class Tender:
 
     def kill(self, held: Held) -> None:
         """The user killed a job: it ends at once, or is told to if it runs."""
+        if self.sidelines.kill(held):
+            return
         entry = self._withdrawn(held)
         if entry is None:
             self._holding.kill(held)
@@ -169,6 +215,8 @@ class Tender:
 
     def lose(self, held: Held) -> None:
         """A job is not this slot's any more: it ends, and nothing is said of it."""
+        if self.sidelines.lose(held):
+            return
         entry = self._withdrawn(held)
         if entry is None:
             self._holding.forget(held)
@@ -185,40 +233,24 @@ class Tender:
         return head if head is not None and head.held == held else None
 
     def _new_child(self) -> Child:
-        child = Child(self._nursery, self._directory)
-        self._witness = Witness(child, self._clock)
-        self.selector.register(child.control, selectors.EVENT_READ)
         self._head = None
         self._terminating = None
-        return child
+        return Child(self._nursery, self._directory, self.selector, self, self._clock)
+
+    def _take(self, child: Child) -> None:
+        self._child = child
+        self._head = None
+        self._terminating = None
+
+    def _end_child(self) -> None:
+        self._child.signal(signal.SIGKILL)
+        self._child.close()
 
     def _replace(self) -> None:
         """End the child with all that it started; what it was given waits for a new one."""
-        self._child.signal(signal.SIGKILL)
-        self._let_go()
+        self._end_child()
+        self._take(self._new_child())
         self._holding.child_ended(None)
-
-    def _let_go(self) -> None:
-        for fileno in (self._child.control, self._child.results):
-            if fileno in self.selector.get_map():
-                self.selector.unregister(fileno)
-        self._child.close()
-        self._child = self._new_child()
-
-    def _listen(self) -> None:
-        """Choose what to wait for: mostly only to be woken."""
-        child, selector = self._child, self.selector
-        partial = child.results in selector.get_map()
-        if child.partial and not partial:
-            selector.register(child.results, selectors.EVENT_READ)
-        elif partial and not child.partial:
-            selector.unregister(child.results)
-        if not child.hung_up:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.pushing else 0)
-            if selector.get_key(child.control).events != events:
-                selector.modify(child.control, events)
-        elif child.control in selector.get_map():
-            selector.unregister(child.control)
 
     def _collect(self) -> None:
         try:
@@ -233,7 +265,7 @@ class Tender:
         crashpoint("worker.ran")
         self._fruitless = 0
         ended = done.ended
-        info = self._witness.ended(done.generation, done.position, done.note)
+        info = self._child.witness.ended(done.generation, done.position, done.note)
         if info is not None:
             ended = msgspec.structs.replace(ended, info=info)
         if self._terminating is not None and ended.state != State.DONE:
@@ -251,6 +283,8 @@ class Tender:
         for cell, status in self._nursery.ended():
             if cell == self._child.cell:
                 self._child_ended(status)
+            else:
+                self.sidelines.ended(cell, status)
 
     def _child_ended(self, status: int) -> None:
         child = self._child
@@ -262,24 +296,18 @@ class Tender:
             if self._fruitless >= FRUITLESS:
                 raise FruitlessError
         if victim is not None:
-            failure = self._told(status, child.last_words())
+            failure = told(child, status, self._terminating)
             started_at = begun.started_at if begun else 0.0
-            info = self._witness.died(begun)
+            info = child.witness.died(begun)
             self._holding.end(victim.lease.batch, victim.job, failure, started_at, info)
-        self._let_go()
-
-    def _told(self, status: int, output: str) -> Failure:
-        if self._terminating is not None:
-            return msgspec.structs.replace(self._terminating.why, traceback=output)
-        if os.WIFSIGNALED(status):
-            return signalled(os.WTERMSIG(status), output)
-        return exited(os.waitstatus_to_exitcode(status), output)
+        child.close()
+        self._take(self._new_child())
 
     def _look_after(self) -> None:
         begun = self._child.begun()
         head = (begun.generation, begun.position) if begun else None
         now = self._clock()
-        self._witness.look(begun)
+        self._child.witness.look(begun)
         if head != self._head:
             self._head, self._head_since = head, now
             if head is not None:

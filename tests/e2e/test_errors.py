@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import sys
 import threading
@@ -201,6 +202,163 @@ def test_any_failure_is_an_error_of_its_job(
         client.result(client.call(function), WAIT_S)
 
     assert client.result(client.call(abs, -1), WAIT_S) == 1
+
+
+def told(client: Client, function: Callable[..., Any], *args: Any) -> CloudException:
+    """What the user of a job that fails is told."""
+    with pytest.raises(CloudException) as caught:
+        client.result(client.call(function, *args), WAIT_S)
+    return caught.value
+
+
+def test_a_crash_shows_the_job_s_frames_only(client: Client) -> None:
+    """Of a segmentation fault the stack is shown as far as it is the user's, with the last lines
+    of output before it.
+    """
+
+    def fault() -> None:
+        sys.stderr.write("just before\n")
+        ctypes.string_at(0)
+
+    text = str(told(client, fault))
+
+    assert "signal 11 (SIGSEGV)" in text
+    assert "just before" in text
+    assert "in fault" in text
+    assert "picloud_worker" not in text
+    assert "Extension modules" not in text
+
+
+def test_a_stack_overflow_is_told_in_a_few_lines(client: Client) -> None:
+    """A recursion that nothing stops ends the process; the frame that repeats is shown once."""
+
+    class Endless:
+        def __repr__(self) -> str:
+            return repr(self)
+
+    def overflow() -> str:
+        sys.setrecursionlimit(10**9)
+        return repr(Endless())
+
+    text = str(told(client, overflow))
+
+    assert "signal 11 (SIGSEGV)" in text
+    assert "more like it]" in text
+    assert text.count("in __repr__") <= 3
+
+
+def test_out_of_memory_names_limit_and_peak(client: Client) -> None:
+    """A job that goes past its memory limit is told so: the limit, and how much it had."""
+
+    def hoard() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+        kept = []
+        while True:
+            kept.append(bytearray(10**7))
+
+    error = told(client, hoard)
+
+    assert re.search(r"out of memory \(limit (300|512) MB, peak \d+ MB\)", str(error))
+    if "the system ended the process" not in str(error):
+        assert "in hoard" in str(error)
+        assert isinstance(error.__cause__, MemoryError)
+
+
+def test_too_large_an_object_is_out_of_memory(client: Client) -> None:
+    """Where nothing limits a job's memory, what there is not of it is told the same way."""
+    text = str(told(client, bytes, 2**60))
+
+    assert re.search(r"out of memory \((unlimited here|limit 300 MB), peak \d+ MB\)", text)
+
+
+def test_sys_exit_shows_where(client: Client) -> None:
+    """The promise: "Your jobs should never call sys.exit()": who does learns what and where."""
+
+    def leave() -> None:
+        sys.exit("that is all")
+
+    text = str(told(client, leave))
+
+    assert "the job called sys.exit('that is all')" in text
+    assert "in leave" in text
+
+
+class OnlyThereError(Exception):
+    """An exception that can be unpickled in a job, and nowhere else."""
+
+    def __reduce__(self) -> Any:
+        return _made_there, self.args
+
+
+def _made_there(*args: Any) -> OnlyThereError:
+    if "PICLOUD_RUNNING" not in os.environ:
+        raise RuntimeError("not here")
+    return OnlyThereError(*args)
+
+
+def test_an_exception_that_cannot_be_made_here_is_still_told(client: Client) -> None:
+    """What is shown does not depend on unpickling: message and traceback come as text."""
+
+    def fail() -> None:
+        raise OnlyThereError("far away")
+
+    error = told(client, fail)
+
+    assert "OnlyThereError: far away" in str(error)
+    assert "in fail" in str(error)
+    assert error.status == "error"
+
+
+def test_the_chain_of_causes_can_be_read(client: Client) -> None:
+    """A traceback shows what an exception was raised from, as it would at home."""
+
+    def fail() -> None:
+        try:
+            deeper(0)
+        except ZeroDivisionError as error:
+            raise ValueError("the outer one") from error
+
+    text = str(told(client, fail))
+
+    inner, between, outer = (
+        text.index("ZeroDivisionError: division by zero"),
+        text.index("The above exception was the direct cause"),
+        text.index("ValueError: the outer one"),
+    )
+    assert inner < between < outer
+
+
+def test_a_generator_is_no_result(client: Client) -> None:
+    """The documentation names generators first among what cannot be serialized; it says what to do
+    instead.
+    """
+    text = str(told(client, lambda: (number for number in range(3))))
+
+    assert "the result is a generator, which cannot be pickled: return a list of its items" in text
+
+
+def test_a_result_that_does_not_pickle_names_the_culprit(client: Client) -> None:
+    """The place of what cannot be pickled, in a result that holds much else."""
+    text = str(told(client, lambda: {"fine": 1, "rows": [1, threading.Lock()]}))
+
+    assert "result['rows'][1]" in text
+
+
+def test_an_argument_that_does_not_pickle_names_the_culprit(client: Client) -> None:
+    """The way to what cannot be pickled, through the closure of a function and its attributes."""
+
+    class Model:
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+
+    model = Model()
+
+    with pytest.raises(CloudException, match=r"closure .*'model' -> .*_lock"):
+        client.call(lambda: model)
+    with pytest.raises(CloudException, match=r"args\[0\] -> .*rows.*_lock"):
+        client.call(abs, {"rows": [model]})
 
 
 def noisy(number: int) -> int:

@@ -28,11 +28,12 @@ class JobResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a batch."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        caller = await self._accounts.recognise(bodies.bearer(request))
         data = await bodies.raw(request)
         body = wire.decode(data, wire.SubmitRequest, media_of(request))
         fingerprint = blake2b(data, digest_size=16).digest()
-        bodies.write(request, response, await self._submit.submit(account, body, fingerprint))
+        made = await self._submit.submit(caller.account, body, fingerprint, parent=caller.jid)
+        bodies.write(request, response, made)
 
     async def on_post_staged(self, request: Request, response: Response) -> None:
         """Keep packs for a later submit."""

@@ -44,7 +44,10 @@ class Span(Record, frozen=True):
 
 
 class Header(Record, frozen=True):
-    """A batch: everything its jobs share. Written once, with the jids."""
+    """A batch: everything its jobs share. Written once, with the jids.
+
+    `parent` is the jid of the job that made it; 0 for a batch no job made.
+    """
 
     first: int
     count: int
@@ -57,6 +60,7 @@ class Header(Record, frozen=True):
     parts: list[PackPart]
     created_at: float
     fingerprint: bytes
+    parent: int = 0
 
     @property
     def pages(self) -> int:
@@ -74,6 +78,7 @@ class Ready(Record, frozen=True):
     open_pages: int
     waits: bool = False
     """Whether it was made with dependencies, and may have a `Waiting` record."""
+    parent: int = 0
 
 
 class Waiting(Record, frozen=True):

@@ -6,9 +6,10 @@ import hmac
 import re
 import secrets as entropy
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model.errors import KeyRefused
+from picloud_model.token import PREFIX
 
 from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
@@ -20,25 +21,51 @@ if TYPE_CHECKING:
 
     from picloud_api.store.commits import Commits
     from picloud_api.store.draft import Draft
+    from picloud_api.usecases.token import Tokens
 
 FIRST_ACCOUNT: Final = "a0000001"
 _KEY: Final = re.compile(r"pk_([0-9a-f]{12})_([0-9A-Za-z_-]{40,64})")
 
 
+class Caller(NamedTuple):
+    """Who makes a request; `jid` is 0 where no job does."""
+
+    account: str
+    jid: int = 0
+
+
 class Accounts:
     """Makes accounts and keys, and tells whose a key is."""
 
-    def __init__(self, commits: Commits, pepper: bytes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        commits: Commits,
+        pepper: bytes,
+        clock: Callable[[], float],
+        tokens: Tokens | None = None,
+    ) -> None:
         self._commits = commits
         self._pepper = pepper
         self._clock = clock
+        self._tokens = tokens
 
     async def authenticate(self, bearer: str) -> str:
-        """The account a bearer key belongs to.
+        """The account a bearer key, or a job's token, belongs to.
 
         Raises:
             KeyRefused: When the key is malformed, unknown, wrong or inactive: all look the same.
+            TokenRefused: When the token is forged, or its job does not run any more.
         """
+        return (await self.recognise(bearer)).account
+
+    async def recognise(self, bearer: str) -> Caller:
+        """Who asks: an account, and which of its jobs where one does. Raises as `authenticate`."""
+        if self._tokens is not None and bearer.startswith(PREFIX):
+            token = await self._tokens.recognise(bearer)
+            return Caller(token.account, token.jid)
+        return Caller(await self._owner(bearer))
+
+    async def _owner(self, bearer: str) -> str:
         matched = _KEY.fullmatch(bearer)
         if matched is None:
             raise KeyRefused

@@ -21,6 +21,7 @@ from picloud_api.usecases.waiting import wait_for_event
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from picloud_model.job import Status
     from picloud_model.page import Page
     from picloud_model.ranges import Range
     from picloud_model.wire import WaitRequest
@@ -78,7 +79,10 @@ class Jobs:
         event = asyncio.Event()
         self._watchers.add(batches, event)
         try:
-            await self._until_worthwhile(wanted, total, event, request.timeout_s)
+            if request.statuses:
+                await self._until_shown(wanted, set(request.statuses), event, request.timeout_s)
+            else:
+                await self._until_worthwhile(wanted, total, event, request.timeout_s)
         finally:
             self._watchers.remove(batches, event)
         return await self._outcomes(wanted, payloads=request.payloads)
@@ -97,6 +101,25 @@ class Jobs:
             left = deadline - self._clock()
             if left <= 0 or self._watchers.closed or not await wait_for_event(event, left):
                 return
+
+    async def _until_shown(
+        self, wanted: Sequence[Piece], statuses: set[Status], event: asyncio.Event, timeout_s: float
+    ) -> None:
+        """Wait until all jobs have one of these statuses, or one never will."""
+        deadline = self._clock() + timeout_s
+        while True:
+            event.clear()
+            found = {state for piece in wanted for state in await self._states(piece)}
+            lacking = [state for state in map(State, found) if state.shown not in statuses]
+            left = deadline - self._clock()
+            if not lacking or any(state.final for state in lacking) or left <= 0:
+                return
+            if self._watchers.closed or not await wait_for_event(event, left):
+                return
+
+    async def _states(self, piece: Piece) -> bytes:
+        page = await self._page(piece)
+        return bytes(page.state[piece.start : piece.stop])
 
     async def _final(self, wanted: Sequence[Piece]) -> int:
         count = 0

@@ -14,13 +14,14 @@ from picloud_model.wire import Held, Lease, LeasedJob
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from picloud_model.wire import PackPart
 
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
     from picloud_api.usecases.context import Context
+    from picloud_api.usecases.descent import Candidate
     from picloud_api.usecases.queue import Queued
     from picloud_api.usecases.sessions import Session
 
@@ -70,8 +71,27 @@ class Leasing:
                 break
         return leases
 
+    async def plan_one(
+        self, draft: Draft, session: Session, candidates: AsyncIterator[Candidate]
+    ) -> list[Lease]:
+        """Lease one job to a slot whose other jobs wait for it, of the first candidate with one."""
+        async for candidate in candidates:
+            queued, indexes = candidate.queued, candidate.indexes
+            header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
+            if header is None:
+                continue
+            lease = await self._from_batch(draft, (queued, header), session, 0.0, indexes)
+            if lease is not None:
+                return [lease]
+        return []
+
     async def _from_batch(
-        self, draft: Draft, batch: tuple[Queued, Header], session: Session, budget: float
+        self,
+        draft: Draft,
+        batch: tuple[Queued, Header],
+        session: Session,
+        budget: float,
+        among: set[int] | None = None,
     ) -> Lease | None:
         queued, header = batch
         for number in sorted(queued.pages):
@@ -81,7 +101,10 @@ class Leasing:
             draft.after(partial(self._settle, queued, number))
             if page is not None and has_free(page):
                 wanted = self._wanted(header, queued, page, budget)
-                return await self._from_page(draft, (queued, header, number), session, wanted)
+                base = number * PAGE_JOBS
+                chosen = [base + at for at in _choose(page, wanted, among, base)]
+                if chosen:
+                    return await self._from_page(draft, (queued, header, number), session, chosen)
         return None
 
     def _settle(self, queued: Queued, number: int) -> None:
@@ -93,16 +116,20 @@ class Leasing:
             self._queue.drop(queued.batch)
 
     async def _from_page(
-        self, draft: Draft, where: tuple[Queued, Header, int], session: Session, wanted: int
+        self,
+        draft: Draft,
+        where: tuple[Queued, Header, int],
+        session: Session,
+        wanted: Sequence[int],
     ) -> Lease:
-        """Lease up to `wanted` jobs of one page of a batch."""
+        """Lease jobs of one page of a batch, as many of those wanted as fit."""
         queued, header, number = where
         page = await draft.edit(layout.page(layout.Place(queued.account, queued.batch, number)))
         if page is None:
             raise ServerFault
         base = number * PAGE_JOBS
         arguments = _Arguments(draft, queued, header)
-        chosen, pack = await _within_limits(arguments, [base + at for at in _choose(page, wanted)])
+        chosen, pack = await _within_limits(arguments, wanted)
         return Lease(
             queued.batch,
             header.first,
@@ -187,10 +214,12 @@ class _Arguments:
         return pack[index - part.first]
 
 
-def _choose(page: Page, wanted: int) -> list[int]:
-    """Up to `wanted` free jobs; one that lost a slot before goes alone."""
+def _choose(page: Page, wanted: int, among: set[int] | None, base: int) -> list[int]:
+    """Up to `wanted` free jobs, of some if they are named; one that lost a slot goes alone."""
     chosen: list[int] = []
     for index in _free(page):
+        if among is not None and base + index not in among:
+            continue
         if page.losses[index]:
             return chosen or [index]
         chosen.append(index)

@@ -6,7 +6,9 @@ The pages are the truth. The queue only saves looking at batches and pages that 
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from bisect import bisect_left, insort
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
 
     from picloud_api.store.records import Ready
 
+_first: Final = attrgetter("first")
+
 
 class Queued:
     """A batch in the queue; `pages` are those that may have jobs to lease, lowest first."""
 
-    __slots__ = ("account", "batch", "count", "first", "pages", "pool", "priority")
+    __slots__ = ("account", "batch", "count", "first", "pages", "parent", "pool", "priority")
 
     def __init__(self, account: str, batch: str, ready: Ready) -> None:
         self.account = account
@@ -28,6 +32,7 @@ class Queued:
         self.priority = ready.priority
         self.first = ready.first
         self.count = ready.count
+        self.parent = ready.parent
         self.pages = list(range(-(-ready.count // 1000)))
 
     def __lt__(self, other: Queued) -> bool:
@@ -50,6 +55,7 @@ class Queue:
     def __init__(self) -> None:
         self._pools: dict[Pool, list[Queued]] = {}
         self._known: dict[str, Queued] = {}
+        self._made: dict[Pool, list[Queued]] = {}
 
     def knows(self, batch: str) -> bool:
         """Whether a batch is queued."""
@@ -61,6 +67,8 @@ class Queue:
         if known is None:
             known = self._known[batch] = Queued(account, batch, ready)
             heapq.heappush(self._pools.setdefault(ready.pool, []), known)
+            if ready.parent:
+                insort(self._made.setdefault(ready.pool, []), known, key=_first)
         return known
 
     def give_back(self, account: str, batch: str, page: int, ready: Ready) -> None:
@@ -74,7 +82,18 @@ class Queue:
     def drop(self, batch: str) -> None:
         """A batch has nothing to lease: forget it until it is offered again."""
         # It stays in its heap until it comes up: searching a heap of 10,000 costs more.
-        self._known.pop(batch, None)
+        known = self._known.pop(batch, None)
+        if known is not None and known.parent:
+            made = self._made[known.pool]
+            del made[bisect_left(made, known.first, key=_first)]
+
+    def get(self, batch: str) -> Queued | None:
+        """A batch that is queued, or None."""
+        return self._known.get(batch)
+
+    def made_by_jobs(self, pool: Pool) -> list[Queued]:
+        """The batches of a pool that jobs have made, the newest first."""
+        return self._made.get(pool, [])[::-1]
 
     def batches(self, pool: Pool) -> Generator[Queued, None, None]:
         """The batches of a pool in the order they are to be leased; some may be dropped between."""

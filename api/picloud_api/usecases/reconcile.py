@@ -12,6 +12,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Ready, Signal, Slot
 from picloud_api.usecases.bells import Bells
+from picloud_api.usecases.deadlock import Deadlock
 from picloud_api.usecases.dependency import Dependencies
 from picloud_api.usecases.leasing import has_free
 from picloud_api.usecases.sessions import Session
@@ -65,6 +66,7 @@ class Reconcile:
         self._dependencies = Dependencies(context)
         self._tasks: list[asyncio.Task[None]] = []
         self._bells = Bells(context, self)
+        self._deadlock = Deadlock(context)
         self._since = context.clock()
         context.commits.listen(self.hear)
 
@@ -172,6 +174,7 @@ class Reconcile:
         for session in self._sessions.all():
             if now - session.seen_at > SLOT_TTL_S and session.waiting is None:
                 await self._expire(session.number, now)
+        await self._deadlock.resolve()
         self._placement.make_room()
         self._placement.consider_all()
 

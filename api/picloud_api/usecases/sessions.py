@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.wire import Awaiting, HeartbeatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +22,39 @@ EXPECTED: Final = 1000
 """Most slots of a pool that are remembered as asked for."""
 
 
-class Session:
-    """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill."""
+class Blocked(msgspec.Struct, frozen=True):
+    """What a slot said of its blocked jobs; `idle` if no other runs there, `full` if none may."""
 
-    __slots__ = ("dismissed", "kills", "loaded_at", "news", "seen_at", "slot", "waiting")
+    awaiting: Sequence[Awaiting] = ()
+    idle: bool = False
+    full: bool = False
+    since: float = 0.0
+    said_at: float = 0.0
+
+    def said(self, request: HeartbeatRequest, now: float) -> Blocked:
+        """What is known after a heartbeat."""
+        awaiting = request.awaiting
+        idle = len(request.running) == len(awaiting) and not request.holding
+        same = list(self.awaiting) == awaiting and self.idle == idle
+        return Blocked(awaiting, idle, request.full, self.since if same else now, now)
+
+
+class Session:
+    """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill.
+
+    `blocked` are the jobs it has set aside until others end, and since when they are the same.
+    """
+
+    __slots__ = (
+        "blocked",
+        "dismissed",
+        "kills",
+        "loaded_at",
+        "news",
+        "seen_at",
+        "slot",
+        "waiting",
+    )
 
     def __init__(self, slot: Slot, now: float) -> None:
         self.slot = slot
@@ -32,6 +65,7 @@ class Session:
         self.dismissed = False
         """Whether it is to end as soon as it has nothing to do: others need its room."""
         self.kills: set[tuple[str, int, int]] = set()
+        self.blocked = Blocked()
 
     @property
     def number(self) -> int:
@@ -61,6 +95,7 @@ class Sessions:
         self._slots: dict[int, Session] = {}
         self._idle: dict[Pool, deque[Session]] = {}
         self._coming: dict[Pool, list[float]] = {}
+        self._blocked: dict[Pool, list[Session]] = {}
         self.closed = False
         """Whether the server stops: no slot is to wait any longer."""
 
@@ -133,6 +168,16 @@ class Sessions:
             if session in waiting:
                 waiting.remove(session)
 
+    @contextmanager
+    def listening(self, session: Session) -> Iterator[None]:
+        """Wake a slot's heartbeat also when there is work, for the length of a `with` block."""
+        listening = self._blocked.setdefault(session.pool, [])
+        listening.append(session)
+        try:
+            yield
+        finally:
+            listening.remove(session)
+
     async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
         """Wait until the slot is woken or the time is over."""
         await asyncio.wait((future,), timeout=timeout_s)
@@ -142,6 +187,8 @@ class Sessions:
 
         The last to wait has the warmest caches and lets the others idle out.
         """
+        for session in self._blocked.get(pool, ()):
+            session.news.set()
         waiting = self._idle.get(pool)
         while waiting and slots > 0:
             session = waiting.pop()

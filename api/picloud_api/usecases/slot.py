@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.context import Context
+    from picloud_api.usecases.token import Tokens
 
 AUDIENCE: Final = "picloud-work"
 SEEN_EVERY_S: Final = 5.0
@@ -36,7 +37,12 @@ class Slots:
     """Registers slots, recognises them, buries them."""
 
     def __init__(
-        self, context: Context, scheduler: SchedulerPort, signing_key: bytes, idle_s: float
+        self,
+        context: Context,
+        scheduler: SchedulerPort,
+        signing_key: bytes,
+        tokens: Tokens,
+        idle_s: float,
     ) -> None:
         self._context = context
         self._commits = context.commits
@@ -44,6 +50,7 @@ class Slots:
         self._clock = context.clock
         self._scheduler = scheduler
         self._signing_key = signing_key
+        self._tokens = tokens
         self._idle_s = idle_s
         self._known: dict[str, int] = {}
 
@@ -66,8 +73,13 @@ class Slots:
         self.sessions.add(Session(slot, now))
         claims = {"aud": AUDIENCE, "sub": str(number)}
         token = jwt.encode(claims, self._signing_key, algorithm="HS256")
+        account = placement.pool.account
         return SlotGranted(
-            slot=number, token=token, account=placement.pool.account, idle_s=self._idle_s
+            slot=number,
+            token=token,
+            account=account,
+            idle_s=self._idle_s,
+            job_key=self._tokens.key_for(account, number),
         )
 
     async def recognise(self, token: str) -> Session:

@@ -53,13 +53,16 @@ class Submit:
 
         await self._commits.run(plan)
 
-    async def submit(self, account: str, request: SubmitRequest, fingerprint: bytes) -> Submitted:
+    async def submit(
+        self, account: str, request: SubmitRequest, fingerprint: bytes, *, parent: int = 0
+    ) -> Submitted:
         """Make a batch, or find the one an earlier, identical request made.
 
         Args:
             account: Whose jobs they will be.
             request: The batch.
             fingerprint: Tells this request's content from any other's.
+            parent: The job that makes it; 0 where no job does.
 
         Raises:
             RequestRefused: When options, counts or packs do not fit each other.
@@ -85,7 +88,7 @@ class Submit:
         if not inline:
             await self.store_ahead(account, request)
         crashpoint("submit.stored")
-        header = _header(request, parts, self._clock(), fingerprint)
+        header = _header(request, parts, self._clock(), fingerprint, parent)
         answer = await self._announce(account, request, (header, waiting), inline=inline)
         crashpoint("submit.announced")
         return answer
@@ -214,7 +217,7 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
 
 
 def _header(
-    request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes
+    request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes, parent: int
 ) -> Header:
     return Header(
         0,
@@ -228,6 +231,7 @@ def _header(
         parts,
         now,
         fingerprint,
+        parent,
     )
 
 
@@ -244,7 +248,7 @@ def pool_of(account: str, options: Options) -> Pool:
 def _ready(account: str, header: Header, *, waits: bool) -> Ready:
     pool = pool_of(account, header.options)
     priority = header.options.priority
-    return Ready(header.first, header.count, priority, pool, header.pages, waits)
+    return Ready(header.first, header.count, priority, pool, header.pages, waits, header.parent)
 
 
 async def _index(draft: Draft, account: str, span: Span) -> None:

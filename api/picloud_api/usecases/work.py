@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,14 +15,16 @@ from picloud_model.wire import HeartbeatAnswer, Held, WorkAnswer
 from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
+from picloud_api.usecases.descent import Descent
 from picloud_api.usecases.finishing import Ending, finish, killed
 from picloud_api.usecases.leasing import believed, belongs, give_back, held, most_batches
+from picloud_api.usecases.sessions import Blocked
 from picloud_api.usecases.waiting import wait_for_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from picloud_model.wire import Ended, HeartbeatRequest, Lease, Report, WorkRequest
+    from picloud_model.wire import Awaiting, Ended, HeartbeatRequest, Lease, Report, WorkRequest
 
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
@@ -49,6 +52,7 @@ class Work:
         self._pace = context.pace
         self._clock = context.clock
         self._leasing = leasing
+        self._descent = Descent(context)
         self._batches = most_batches(context)
 
     async def work(self, session: Session, request: WorkRequest) -> WorkAnswer:
@@ -56,16 +60,18 @@ class Work:
 
         Reports of attempts the slot lost are dropped: the fence. So a repeat does no harm.
         """
+        if request.lease and not request.awaiting:
+            session.blocked = Blocked()
         *ahead, last = _portions(request.reports, self._batches)
         for reports in ahead:
             await self._commits.run(partial(self._report, session=session, reports=reports))
         leases = await self._report_and_lease(session, request, last)
-        if not leases and request.lease and not request.leaving:
+        if not leases and request.lease and not request.leaving and not request.awaiting:
             leases = await self._wait(session, request)
         crashpoint("work.committed")
         if leases and self._queue.jobs(session.pool, 1):
             self._sessions.wake(session.pool, 1)
-        dismissed = session.dismissed and not leases
+        dismissed = session.dismissed and not leases and not request.awaiting
         return WorkAnswer(leases=leases, kills=self._kills(session), exit=dismissed)
 
     async def _report_and_lease(
@@ -80,12 +86,19 @@ class Work:
                 kept = {(job.batch, job.index) for job in request.holding}
                 returned |= await self._unclaimed(draft, session, kept)
             wants = request.lease and not request.leaving
-            return (await self._leasing.plan(draft, session) if wants else []), returned
+            leases = await self._plan(draft, session, request) if wants else []
+            return leases, returned
 
         crashpoint("work.received")
         leases, returned = await self._commits.run(plan)
         await requeue(self._context, account, returned)
         return leases
+
+    async def _plan(self, draft: Draft, session: Session, request: WorkRequest) -> list[Lease]:
+        if not request.awaiting:
+            return await self._leasing.plan(draft, session)
+        candidates = self._descent.candidates(session.pool, request.awaiting)
+        return await self._leasing.plan_one(draft, session, candidates)
 
     async def _wait(self, session: Session, request: WorkRequest) -> list[Lease]:
         deadline = self._clock() + request.wait_s
@@ -171,13 +184,29 @@ class Work:
         """Note what a slot runs; waits until it is to kill or to tell of a job, or time is over."""
         self._live.hear(session.number, request.live)
         session.news.clear()
+        awaiting, now = request.awaiting, self._clock()
+        session.blocked = session.blocked.said(request, now)
         lost = await self._name_running(session, request)
         asked = self._live.asked(session.number)
-        news = session.kills or lost or asked
-        if not news and await wait_for_event(session.news, request.wait_s):
-            lost = await self._name_running(session, request)
-            asked = self._live.asked(session.number)
-        return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked)
+        work = False
+        with self._sessions.listening(session) if awaiting else nullcontext():
+            while not (session.kills or lost or asked or work):
+                left = now + request.wait_s - self._clock()
+                if left <= 0 or not await wait_for_event(session.news, left):
+                    break
+                session.news.clear()
+                lost = await self._name_running(session, request)
+                asked = self._live.asked(session.number)
+                work = bool(awaiting) and await self._has_work(session, awaiting)
+                if not awaiting or self._sessions.closed:
+                    break
+        return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked, work=work)
+
+    async def _has_work(self, session: Session, awaiting: Sequence[Awaiting]) -> bool:
+        """Whether a blocked slot would be given a job if it asked."""
+        async for _ in self._descent.candidates(session.pool, awaiting):
+            return True
+        return False
 
     async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[Held]:
         account = session.pool.account

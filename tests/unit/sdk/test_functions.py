@@ -26,16 +26,20 @@ MEMBERS = [
     "connection_info",
     "delete",
     "info",
+    "iresult",
+    "iresult_unordered",
     "is_simulated",
     "join",
     "kill",
     "map",
+    "mp",
     "result",
     "running_on_cloud",
     "setkey",
     "shell",
     "start_simulator",
     "status",
+    "wait_for",
 ]
 
 

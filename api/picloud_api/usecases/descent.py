@@ -1,0 +1,125 @@
+"""Descent: what a slot may run whose jobs are all blocked, so that they can go on.
+
+That is the jobs they wait for, and what those or the blocked ones themselves have made, the newest
+first: so the slot goes down one branch to its end, and its children are no more than that is deep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picloud_model.errors import JobNotFound, PiCloudError
+from picloud_model.page import PAGE_JOBS
+
+from picloud_api.store import layout
+from picloud_api.usecases.finding import pieces
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from picloud_driver.scheduler import Pool
+    from picloud_model.ranges import Range
+    from picloud_model.wire import Awaiting
+
+    from picloud_api.store.records import Header
+    from picloud_api.usecases.context import Context
+    from picloud_api.usecases.queue import Queued
+
+
+class Candidate:
+    """A batch a blocked slot may lease from; `indexes` says which of its jobs, None for all."""
+
+    __slots__ = ("indexes", "queued")
+
+    def __init__(self, queued: Queued, indexes: set[int] | None) -> None:
+        self.queued = queued
+        self.indexes = indexes
+
+
+class Descent:
+    """Finds candidates among the batches that are queued."""
+
+    def __init__(self, context: Context) -> None:
+        self._view = context.commits.view
+        self._queue = context.queue
+
+    async def candidates(
+        self, pool: Pool, awaiting: Sequence[Awaiting]
+    ) -> AsyncIterator[Candidate]:
+        """Batches that a slot of this pool may lease from while its jobs wait, the newest first."""
+        spans = [span for each in awaiting for span in each.jids]
+        awaited = await self._awaited(pool, spans)
+        kin = _Kin(spans, await self._blocked(pool.account, awaiting))
+        for queued in self._queue.made_by_jobs(pool):
+            while awaited and awaited[-1].queued.first > queued.first:
+                yield awaited.pop()
+            if not (awaited and awaited[-1].queued is queued) and await self._is_kin(queued, kin):
+                yield Candidate(queued, None)
+        while awaited:
+            yield awaited.pop()
+
+    async def _awaited(self, pool: Pool, spans: Sequence[Range]) -> list[Candidate]:
+        """The queued batches that hold awaited jobs themselves, the newest last."""
+        try:
+            wanted = await pieces(self._view, pool.account, spans)
+        except PiCloudError:
+            return []  # whoever waits hears of it from another request
+        found: dict[str, Candidate] = {}
+        for piece in wanted:
+            queued = self._queue.get(piece.place.batch)
+            if queued is not None and queued.pool == pool:
+                base = piece.place.page * PAGE_JOBS
+                indexes = range(base + piece.start, base + piece.stop)
+                candidate = found.setdefault(queued.batch, Candidate(queued, set()))
+                assert candidate.indexes is not None
+                candidate.indexes.update(indexes)
+        return sorted(found.values(), key=lambda each: each.queued.first)
+
+    async def _blocked(self, account: str, awaiting: Sequence[Awaiting]) -> set[int]:
+        """The jids of the blocked jobs."""
+        found = set()
+        for each in awaiting:
+            header: Header | None = await self._view.get(layout.header(account, each.job.batch))
+            if header is not None:
+                found.add(header.first + each.job.index)
+        return found
+
+    async def _is_kin(self, queued: Queued, kin: _Kin) -> bool:
+        """Whether a batch was made by one of those jobs, or by what they have made."""
+        passed: list[int] = []
+        jid, answer = queued.parent, False
+        while jid:
+            known = kin.known(jid)
+            if known is not None:
+                answer = known
+                break
+            passed.append(jid)
+            jid = await self._parent(queued.account, jid)
+        kin.note(passed, answer=answer)
+        return answer
+
+    async def _parent(self, account: str, jid: int) -> int:
+        try:
+            (piece,) = await pieces(self._view, account, [(jid, jid)])
+        except JobNotFound:
+            return 0
+        header: Header | None = await self._view.get(layout.header(account, piece.place.batch))
+        return header.parent if header else 0
+
+
+class _Kin:
+    """Which jobs are awaited or blocked, or descend from one that is, as far as it is known."""
+
+    def __init__(self, awaited: Sequence[Range], blocked: set[int]) -> None:
+        self._awaited = awaited
+        self._known = dict.fromkeys(blocked, True)
+
+    def known(self, jid: int) -> bool | None:
+        """Whether a job is one of them; None where that is not known yet."""
+        if any(first <= jid <= last for first, last in self._awaited):
+            return True
+        return self._known.get(jid)
+
+    def note(self, jids: Sequence[int], *, answer: bool) -> None:
+        """Remember whether these are."""
+        self._known.update(dict.fromkeys(jids, answer))

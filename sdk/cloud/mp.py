@@ -1,0 +1,150 @@
+"""`cloud.mp`: the same functions, run by several processes of this machine.
+
+    import cloud
+
+    jids = cloud.mp.map(abs, [-1, 2, -3])
+    cloud.mp.result(jids)  # [1, 2, 3]
+
+The first call starts a server of this script's own, as `cloud.start_simulator()` does; `cloud`
+itself goes on to use the server it used before. Jids here and there have nothing to do with each
+other. A job that calls `cloud` calls the server that runs it: within `cloud.mp`, this one.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cloud.client import Client
+from cloud.functions import config, running_on_cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloud.simulator import Simulator
+
+__all__ = [
+    "call",
+    "close",
+    "connection_info",
+    "iresult",
+    "iresult_unordered",
+    "is_simulated",
+    "join",
+    "kill",
+    "map",
+    "result",
+    "running_on_cloud",
+    "status",
+]
+
+
+class _Own:
+    """The server of this script's own and the client of it, once there are any."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.simulator: Simulator | None = None
+        self.client: Client | None = None
+
+
+_own = _Own()
+
+
+def client() -> Client:
+    """The client these functions use; starts the server if there is none.
+
+    Raises:
+        CloudException: When it cannot start; says what is missing.
+    """
+    with _own.lock:
+        if _own.client is None:
+            from cloud.simulator import Simulator  # noqa: PLC0415 - few scripts need it
+
+            _own.simulator = Simulator(config.num_procs)
+            _own.client = Client(_own.simulator.place, config)
+        return _own.client
+
+
+def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
+    """Run a function as a job on this machine; see `cloud.call`."""
+    return client().call(func, *args, **kwargs)
+
+
+def map(  # noqa: A001 - it is the cloud's map
+    func: Callable[..., Any], /, *iterables: Any, **kwargs: Any
+) -> range:
+    """Run a function once for each item, on this machine; see `cloud.map`."""
+    return client().map(func, *iterables, **kwargs)
+
+
+def status(jids: Any) -> Any:
+    """The status of jobs; see `cloud.status`."""
+    return client().status(jids)
+
+
+def join(
+    jids: Any,
+    timeout: float | None = None,
+    ignore_errors: bool = False,
+    deadlock_check: bool = True,
+) -> None:
+    """Wait until jobs have ended; see `cloud.join`."""
+    client().join(jids, timeout, ignore_errors, deadlock_check)
+
+
+def result(
+    jids: Any,
+    timeout: float | None = None,
+    ignore_errors: bool = False,
+    deadlock_check: bool = True,
+) -> Any:
+    """Wait for jobs to end and return their results; see `cloud.result`."""
+    return client().result(jids, timeout, ignore_errors, deadlock_check)
+
+
+def iresult(
+    jids: Any,
+    timeout: float | None = None,
+    num_in_parallel: int = 10,
+    ignore_errors: bool = False,
+) -> Iterator[Any]:
+    """Results one by one, in the order asked; see `cloud.iresult`."""
+    return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
+
+
+def iresult_unordered(jids: Any) -> Iterator[Any]:
+    """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
+    return client().iresult_unordered(jids)
+
+
+def kill(jids: Any = None) -> None:
+    """Abort jobs; see `cloud.kill`."""
+    client().kill(jids)
+
+
+def is_simulated() -> bool:
+    """Whether jobs run in the simulator: these do not, though it is the same server."""
+    return False
+
+
+def connection_info() -> dict[str, Any]:
+    """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
+    place = client().place
+    return {
+        "opened": True,
+        "connection_type": "multiprocessing",
+        "server_url": place.url,
+        "api_key": place.key_id,
+    }
+
+
+def close() -> None:
+    """Stop the server with all its jobs; the next call starts another."""
+    with _own.lock:
+        client_, simulator = _own.client, _own.simulator
+        _own.client = _own.simulator = None
+        if client_ is not None:
+            client_.close()
+        if simulator is not None:
+            simulator.stop()

@@ -1,0 +1,227 @@
+"""The persistent interpreter, and what travels into it: the pitfalls page, promise by promise."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def single(begin: Callable[..., Stack]) -> Iterator[Client]:
+    """A client of a stack with one slot, so that jobs follow each other in it."""
+    found = begin(slots=1).client()
+    yield found
+    found.close()
+
+
+def ran(client: Client, function: Callable[..., Any], *args: Any) -> Any:
+    """The result of a function that ran as a job."""
+    return client.result(client.call(function, *args), WAIT_S)
+
+
+def pid() -> int:
+    """Which interpreter this is."""
+    return os.getpid()
+
+
+def count() -> tuple[int, int]:
+    """Leave a mark in the interpreter: its pid, and how many jobs have left theirs."""
+    marks = sys.__dict__.setdefault("_marks", [])
+    marks.append(1)
+    return os.getpid(), len(marks)
+
+
+def test_jobs_may_run_in_the_same_interpreter(single: Client) -> None:
+    """The promise: "jobs may be run in the same interpreter as previous jobs [...] Writing to
+    globals should be avoided."
+    """
+    found = [ran(single, count) for _ in range(3)]
+
+    assert found == [(found[0][0], 1), (found[0][0], 2), (found[0][0], 3)]
+
+
+def test_left_over_threads_end_the_interpreter(single: Client) -> None:
+    """The promise: "If threads are not terminated, PiCloud will list them in your standard error -
+    and the interpreter will be killed."
+    """
+
+    def leave() -> int:
+        thread = threading.Thread(target=threading.Event().wait, name="forgotten", daemon=True)
+        thread.start()
+        return os.getpid()
+
+    before = ran(single, leave)
+
+    assert ran(single, pid) != before
+
+
+def test_left_over_subprocesses_end_the_interpreter(single: Client) -> None:
+    """The promise: "Any subprocesses spawned must be terminated": they end with it."""
+
+    def leave() -> tuple[int, int]:
+        return os.getpid(), subprocess.Popen(["sleep", "600"]).pid
+
+    before, left = ran(single, leave)
+
+    def lives(number: int) -> bool:
+        return Path(f"/proc/{number}/cmdline").exists()
+
+    assert ran(single, pid) != before
+    assert not ran(single, lives, left)
+
+
+def test_arguments_are_passed_by_value(client: Client) -> None:
+    """The promise: "arguments, globals, etc., will be copied to the PiCloud server. If such objects
+    are modified on the server, the changes will not be reflected on the client."
+    """
+
+    def foo(list_param: list[int]) -> list[int]:
+        list_param[0] += 1
+        return list_param
+
+    a_list = [1, 2]
+    jid = client.call(foo, a_list)
+    a_list[1] = 7
+
+    assert client.result(jid, WAIT_S) == [2, 2]
+    assert a_list == [1, 7]
+
+
+def test_modules_are_a_snapshot(script: Callable[..., str], tmp_path: Path) -> None:
+    """The promise: "cloud will snapshot imported modules and send changed ones to PiCloud": a job
+    runs the code as it was when it was called. Here code that is changed later is sent again, which
+    the original could not: "If you change your code, you will need to open a new interpreter."
+    """
+    (tmp_path / "mymodule.py").write_text("def myfunc():\n    return 'old'\n")
+    printed = script(
+        """
+import importlib, pathlib, cloud, mymodule
+
+jid = cloud.call(mymodule.myfunc)
+pathlib.Path(mymodule.__file__).write_text("def myfunc():\\n    return 'new version'\\n")
+importlib.reload(mymodule)
+jid2 = cloud.call(mymodule.myfunc)
+print(cloud.result(jid), cloud.result(jid2))
+"""
+    )
+
+    assert printed.strip() == "old new version"
+
+
+def test_changes_to_modules_and_classes_do_not_travel(
+    script: Callable[..., str], tmp_path: Path
+) -> None:
+    """The promise: "Any changes made to a module or class object at runtime will not be
+    transmitted."
+    """
+    (tmp_path / "mine.py").write_text("class A:\n    attribute = 1\n\nB = 2\n")
+    printed = script(
+        """
+import cloud, mine
+
+mine.A.attribute = 5
+mine.B = 6
+print(cloud.result(cloud.call(lambda: (mine.A.attribute, mine.B))))
+"""
+    )
+
+    assert printed.strip() == "(1, 2)"
+
+
+def test_read_only_files_travel(client: Client, tmp_path: Path) -> None:
+    """The promise: "Can only pass read-only 'physical' file objects": read from the beginning to
+    the end, as text and as bytes, where they stand.
+    """
+    path = tmp_path / "data.txt"
+    path.write_text("first\nsecond\n")
+
+    def lines(af: Any) -> list[Any]:
+        return list(af)
+
+    with path.open() as text, path.open("rb") as data:
+        text.readline()
+
+        assert ran(client, lines, text) == ["second\n"]
+        assert ran(client, lines, data) == [b"first\n", b"second\n"]
+
+
+def test_files_that_are_not_read_only_are_refused(client: Client, tmp_path: Path) -> None:
+    """The promise: "Files cannot be open for writing [...] Standard input [...] Virtual files, such
+    as those in /proc on Linux, cannot be passed". Methods of files that can be passed can, too.
+    """
+    path = tmp_path / "data.txt"
+    path.write_text("text")
+    with path.open("a") as writing, Path("/proc/self/status").open() as virtual, path.open() as af:
+        for function, args in ((len, [writing]), (len, [virtual]), (len, [sys.__stdin__])):
+            with pytest.raises(CloudException):
+                client.call(function, *args)
+        assert ran(client, af.read) == "text"
+
+
+class Counter:
+    """Something with methods."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def plus(self, number: int) -> int:
+        """Add."""
+        return self.start + number
+
+
+def test_specially_supported_objects_travel(client: Client) -> None:
+    """The promise: "Such specially supported objects include functions, methods, partials
+    (functools), xrange (range in Python3), read-only files, and PIL Images."
+    """
+    from PIL import Image
+
+    image = Image.new("RGB", (3, 2), (10, 20, 30))
+
+    def flipped(picture: Any) -> Any:
+        return picture.rotate(90, expand=True)
+
+    assert ran(client, Counter(5).plus, 2) == 7
+    assert ran(client, functools.partial(divmod, 17), 5) == (3, 2)
+    assert ran(client, functools.partial(Counter(5).plus, 1)) == 6
+    assert ran(client, list, range(2, 20, 7)) == [2, 9, 16]
+    assert ran(client, lambda numbers: numbers[1:], range(5)) == range(1, 5)
+    turned = ran(client, flipped, image)
+    assert (turned.size, turned.getpixel((0, 0))) == ((2, 3), (10, 20, 30))
+
+
+def slow_to_end() -> int:
+    """Leave a thread that ends by itself in a moment."""
+    threading.Thread(target=threading.Event().wait, args=(0.005,)).start()
+    return os.getpid()
+
+
+def test_what_is_just_ending_is_no_leftover(single: Client) -> None:
+    """A thread that is about to end costs nobody the interpreter."""
+    assert ran(single, slow_to_end) == ran(single, pid)
+
+
+def test_main_is_another_there(client: Client) -> None:
+    """The promise: "__main__ on PiCloud differs from __main__ locally." """
+
+    def look() -> tuple[str, bool]:
+        main = sys.modules["__main__"]
+        return main.__name__, hasattr(main, "__file__")
+
+    assert ran(client, look) == ("__main__", False)
