@@ -275,9 +275,10 @@ def test_every_way_to_wait_lets_others_run(begin: Callable[..., Stack]) -> None:
         found += sorted(cloud.iresult_unordered(cloud.map(abs, [-3, -4])))
         found.append(cloud.wait_for.status(cloud.call(abs, -5), "done"))
         cloud.join(jid := cloud.call(abs, -6))
+        found.append(cloud.result(cloud.call(abs, -7, _depends_on=cloud.call(abs, -1))))
         return [*found, cloud.result(jid, timeout=60)]
 
-    assert client.result(client.call(waits), WAIT_S) == [1, 2, 3, 4, "done", 6]
+    assert client.result(client.call(waits), WAIT_S) == [1, 2, 3, 4, "done", 7, 6]
 
 
 def down(n: int) -> int:

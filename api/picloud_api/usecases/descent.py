@@ -1,14 +1,15 @@
 """Descent: what a slot may run whose jobs are all blocked, so that they can go on.
 
-That is the jobs they wait for, and what those or the blocked ones themselves have made, the newest
+That is the jobs they wait for, what these depend on, and what any of them has made, the newest
 first: so the slot goes down one branch to its end, and its children are no more than that is deep.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import JobNotFound, PiCloudError
+from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS
 
 from picloud_api.store import layout
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from picloud_driver.scheduler import Pool
+    from picloud_model.page import Page
     from picloud_model.ranges import Range
     from picloud_model.wire import Awaiting
 
-    from picloud_api.store.records import Header
+    from picloud_api.store.records import Header, Waiting
     from picloud_api.usecases.context import Context
+    from picloud_api.usecases.finding import Piece
     from picloud_api.usecases.queue import Queued
+
+
+MOST_PREMISES: Final = 100
+"""Batches looked at for what they depend on."""
 
 
 class Candidate:
@@ -48,6 +55,7 @@ class Descent:
     ) -> AsyncIterator[Candidate]:
         """Batches that a slot of this pool may lease from while its jobs wait, the newest first."""
         spans = [span for each in awaiting for span in each.jids]
+        spans = await self._with_premises(pool.account, spans)
         awaited = await self._awaited(pool, spans)
         kin = _Kin(spans, await self._blocked(pool.account, awaiting))
         for queued in self._queue.made_by_jobs(pool):
@@ -58,14 +66,32 @@ class Descent:
         while awaited:
             yield awaited.pop()
 
-    async def _awaited(self, pool: Pool, spans: Sequence[Range]) -> list[Candidate]:
-        """The queued batches that hold awaited jobs themselves, the newest last."""
+    async def _with_premises(self, account: str, spans: list[Range]) -> list[Range]:
+        """Awaited jobs, and those that they in turn depend on before they can run."""
+        found, seen, fresh = list(spans), set[str](), spans
+        while fresh and len(seen) < MOST_PREMISES:
+            before, fresh = fresh, []
+            for piece in await self._pieces(account, before):
+                page: Page | None = await self._view.get(layout.page(piece.place))
+                batch = piece.place.batch
+                if page is None or batch in seen or State.WAITING not in page.state:
+                    continue
+                seen.add(batch)
+                waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
+                fresh += waiting.depends_on if waiting else []
+            found += fresh
+        return found
+
+    async def _pieces(self, account: str, spans: Sequence[Range]) -> list[Piece]:
         try:
-            wanted = await pieces(self._view, pool.account, spans)
+            return await pieces(self._view, account, spans)
         except PiCloudError:
             return []  # whoever waits hears of it from another request
+
+    async def _awaited(self, pool: Pool, spans: Sequence[Range]) -> list[Candidate]:
+        """The queued batches that hold awaited jobs themselves, the newest last."""
         found: dict[str, Candidate] = {}
-        for piece in wanted:
+        for piece in await self._pieces(pool.account, spans):
             queued = self._queue.get(piece.place.batch)
             if queued is not None and queued.pool == pool:
                 base = piece.place.page * PAGE_JOBS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_model import wire
 from picloud_model.job import Cause
@@ -64,6 +65,18 @@ async def test_a_blocked_slot_runs_descendants_newest_first(world: World) -> Non
     await made_by(world, 4)
 
     assert await leased(world, slot, awaiting) == [5, 3, 2]
+
+
+async def test_a_blocked_slot_runs_what_awaited_jobs_depend_on(world: World) -> None:
+    """A job that waits for its dependencies is as good as a job that waits for these."""
+    await world.submit(1)
+    slot, awaiting = await blocked(world, 4)
+    await world.submit(1)
+    (first,) = await world.submit(1)
+    request = msgspec.structs.replace(world.request(1), depends_on=[(first, first)])
+    assert await world.send(request) == range(4, 5)
+
+    assert await leased(world, slot, awaiting) == [first]
 
 
 async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(world: World) -> None:
