@@ -208,7 +208,7 @@ def test_last_words_are_the_jobs_own(api: FakeApi, worker: Worker) -> None:
     batch = api.submit(end, [(0,), (1,)])
 
     failure = api.failure(batch, 1)
-    assert failure.traceback == "words of 1\n"
+    assert failure.traceback == "words of 1"
 
 
 def test_what_was_left_running_is_listed_in_stderr(api: FakeApi, worker: Worker) -> None:
