@@ -32,6 +32,7 @@ from picloud.commands.setup import setup
 from picloud.commands.status import status
 from picloud.commands.top import top
 from picloud.commands.up import up
+from picloud.commands.wait_for import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,6 +193,7 @@ app.command("exec", context_settings=_OPTIONS_FIRST)(execute)
 app.command(context_settings=_OPTIONS_FIRST)(mapexec)
 for _command in _AFTER:
     app.command()(_command)
+app.add_typer(wait_for)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cloud import CloudException, profile
 from cloud.settings import Settings
 from picloud_model.core import CORE_TYPES
+from picloud_model.job import State, Status
 
 
 def core_types(incomplete: str) -> list[tuple[str, str]]:
@@ -19,6 +20,21 @@ def core_types(incomplete: str) -> list[tuple[str, str]]:
 def error_policies(incomplete: str) -> list[str]:
     """What may become of a job when one it depends on fails."""
     return [name for name in ("abort", "ignore") if name.startswith(incomplete)]
+
+
+def statuses(incomplete: str) -> list[tuple[str, str]]:
+    """Statuses, each with its meaning; after a comma the next one.
+
+    >>> statuses("done,e")
+    [('done,error', 'ended')]
+    """
+    before, comma, begun = incomplete.rpartition(",")
+    final = {state.shown for state in State if state.final}
+    return [
+        (f"{before}{comma}{status.value}", "ended" if status in final else "not ended")
+        for status in Status
+        if status.value.startswith(begun)
+    ]
 
 
 def output_formats(incomplete: str) -> list[str]:

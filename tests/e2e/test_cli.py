@@ -101,6 +101,51 @@ def test_a_value_cannot_become_a_command(picloud: Callable[..., Done], stack: St
     assert not proof.exists()
 
 
+def test_jobs_make_jobs(picloud: Callable[..., Done]) -> None:
+    """The promise: "$ JID1=`picloud exec 'picloud exec echo hello world'`" makes a job that makes a
+    job: it has the right to, with no profile of its own.
+    """
+    jid1 = picloud("exec", "picloud exec echo hello world").out.strip()
+    jid2 = picloud("result", jid1, "-t", "60").out.strip()
+
+    assert picloud("result", jid2).out == "hello world\n"
+
+
+def test_a_job_waits_for_its_jobs(picloud: Callable[..., Done]) -> None:
+    """Results, failures and their exit codes reach the shell in the job as they reach a user's."""
+    line = "picloud result $(picloud exec echo {w}); picloud join $(picloud exec false); echo $?"
+
+    jid = picloud("exec", "-d", "w=a b", line).out.strip()
+
+    assert picloud("result", jid, "-t", "60").out == "a b\n3\n"
+
+
+def test_wait_for_a_status(picloud: Callable[..., Done]) -> None:
+    """Quietly until it is there; an error where it never will be; 4 where it takes too long."""
+    jid = picloud("exec", "sleep", "600").out.strip()
+
+    there = picloud("wait-for", "status", jid, "processing", "-t", "60")
+    late = picloud("wait-for", "status", jid, "done,error", "-t", "0.2")
+    picloud("kill", jid)
+    never = picloud("wait-for", "status", jid, "done", "-t", "60")
+    ended = picloud("wait-for", "status", jid, "done,killed", "--json")
+
+    assert (there.code, there.out, there.err) == (0, "", "")
+    assert (late.code, never.code) == (4, 3)
+    assert len(late.err.splitlines()) == len(never.err.splitlines()) == 1
+    assert json.loads(ended.out) == [{"jid": int(jid), "status": "killed"}]
+
+
+@pytest.mark.parametrize("wrong", ["gone", "", "done,,error"])
+def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Done], wrong: str) -> None:
+    """With those there are."""
+    done = picloud("wait-for", "status", "1", wrong)
+
+    assert (done.code, done.out) == (2, "")
+    assert "there are waiting, queued, processing, done" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
 def test_options_reach_the_job(picloud: Callable[..., Done], stack: Stack) -> None:
     """A file for a result, a directory to run in, an exit code that does not matter."""
     command = "pwd > where; false"

@@ -1,0 +1,73 @@
+"""`picloud wait-for`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import cloud
+import typer
+from picloud_model.job import Status
+
+from picloud import complete, output
+from picloud.reading import AsJson, Jids, Timeout
+from picloud.reading import jids as read_jids
+
+wait_for = typer.Typer(
+    name="wait-for",
+    rich_markup_mode=None,
+    help="""Wait until a job has got somewhere.
+
+    \b
+    Examples:
+      $ picloud wait-for status 7 processing
+    """,
+)
+
+
+@wait_for.callback()
+def _group() -> None:
+    """Make a group of what is one command so far."""
+
+
+@wait_for.command()
+def status(
+    jids: Jids,
+    test_status: Annotated[
+        str,
+        typer.Argument(
+            metavar="STATUS",
+            help="A status, or several that will do: done,error.",
+            autocompletion=complete.statuses,
+        ),
+    ],
+    timeout: Timeout = None,
+    *,
+    json: AsJson = False,
+) -> None:
+    """Wait until jobs have a status, or one of several.
+
+    Exits with 3 when a job failed and so will never have it, with 1 when it is done instead, with 4
+    when the time is over.
+
+    \b
+    Examples:
+      $ picloud wait-for status 7 processing
+      $ picloud wait-for status 7,9-12 done,error --timeout 60
+    """  # noqa: D301 - \b keeps the lines apart
+    asked = read_jids(jids)
+    found = cloud.wait_for.status(asked, _statuses(test_status), timeout)
+    if json:
+        output.as_json(
+            [{"jid": jid, "status": said} for jid, said in zip(asked, found, strict=True)]
+        )
+
+
+def _statuses(text: str) -> list[str]:
+    known = [status.value for status in Status]
+    found = text.split(",")
+    for name in found:
+        if name not in known:
+            raise typer.BadParameter(
+                f"{name!r} is no status; there are {', '.join(known)}.", param_hint="STATUS"
+            )
+    return found
