@@ -1,11 +1,13 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench servers docs reference clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench scale soak hops servers docs reference clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STACK ?= embedded
+RUNS ?= 5
+JOBS ?= 1000000
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,8 +36,18 @@ check: $(VENV)/.developers ## Style, types, import rules, start-up budget
 	@echo "import-linter";  $(BIN)/lint-imports --no-cache | tail -n 3
 	@echo "shape";          $(BIN)/python -m pytest --quiet --no-header tests/shape
 
-bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one run
-	@$(BIN)/python -m bench
+bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one run; RUNS=5
+	@$(BIN)/python -m bench.environments
+	@$(BIN)/python -m bench --runs $(RUNS)
+
+scale: $(VENV)/.bench servers ## Measure many slots, clients, batches and API processes
+	@$(BIN)/python -m bench.scale
+
+soak: $(VENV)/.bench ## Run a million jobs and see that memory stays flat; STACK=hashicorp, JOBS=1000000
+	@$(BIN)/python -m bench.soak --contender $(STACK) --jobs $(JOBS)
+
+hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor of each hop
+	@$(BIN)/python -m bench.hops
 
 servers: $(BIN)/python ## Get the real servers the tests run against (built once, then cached)
 	@$(BIN)/python tests/servers/build.py
@@ -47,7 +59,7 @@ reference: $(VENV)/.developers ## Write docs/reference/cli.md anew from the comm
 	@$(BIN)/python docs/reference/make_cli.py
 
 clean: ## Remove the environment and what tools left behind
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
 # Each environment is a superset of the one before; a stamp says what is installed.
 $(BIN)/python:
@@ -66,6 +78,6 @@ $(VENV)/.developers: $(VENV)/.users
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.users
-	@echo "Installing the peers to measure against ..."
+	@echo "Installing what measuring needs ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,hashicorp,bench]'
 	@touch $@

@@ -1,29 +1,47 @@
 """`python -m bench`: runs every measure for every contender, in turn, and prints a table.
 
 Each number is the median of several runs; each run is a fresh process. The contenders take turns
-within a run (A B, A B, ...), so that a machine that slows down slows all of them.
+within a run (A B, A B, ...), so that a machine that slows down slows all of them. Peers run in
+environments of their own, which `make bench` makes; one that cannot be had is named below the table
+with the reason. A run of a peer that took longer than a minute is its only one.
 
-    python -m bench                          # everything, 5 runs
+    python -m bench                               # everything, 5 runs
     python -m bench --runs 3 --only call map10k
-    python -m bench --stacks embedded loky   # without the servers of the HashiCorp stack
+    python -m bench --contenders embedded loky    # without the servers of the HashiCorp stack
+    python -m bench --only map1m                  # a million jobs in one map: not in the usual run
     python -m bench --json results.json
+
+`python -m bench.scale`, `python -m bench.soak` and `python -m bench.hops` measure more; each has
+a --help of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
+import os
 import platform
-import statistics
+import signal
 import subprocess
 import sys
+import time
+from collections import defaultdict
 from pathlib import Path
 
-from bench.contenders import CONTENDERS
-from bench.measures import MEASURES, Measure
+from bench import environments
+from bench.measures import MEASURES, ROWS, USUAL, Row
+from bench.registry import CONTENDERS, OURS
+from bench.table import Report, Results
 
-Results = dict[str, dict[str, list[float]]]
+_LONGEST_S = 600.0
+_END_S = 60.0
+_ONCE_S = 60.0
+"""A peer's run that took longer is not repeated."""
+_IMPORT = "import"
+
+ROWS[_IMPORT] = Row("import cloud", "ms", "lower", {"embedded": 100})
 
 
 def main() -> None:
@@ -34,52 +52,125 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--runs", type=int, default=5, help="runs of each measure")
-    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
-    parser.add_argument("--stacks", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=USUAL)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--json", type=Path, default=Path("bench/results/latest.json"))
     parser.add_argument("--one", nargs=2, metavar=("CONTENDER", "MEASURE"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         print(json.dumps(one(*chosen.one)))
         return
-    results = measured(chosen.only, chosen.stacks, chosen.runs)
-    imports = [import_ms() for _ in range(chosen.runs)]
-    print(table(results, imports))
+    report = Measuring(chosen.contenders, chosen.runs).all(chosen.only)
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps({"machine": machine(), "import_ms": imports, **results}))
-    print(f"\nEvery run: {chosen.json}")
+    chosen.json.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+    print(f"{report.text()}\n\nEvery run: {chosen.json}")
+    if any(what.split(",")[0] in OURS for what in report.absent):
+        sys.exit(1)
 
 
-def one(contender_name: str, measure: str) -> float:
+def one(contender_name: str, measure: str) -> dict[str, float]:
     """One run in this process."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it is stopped in order
     contender = CONTENDERS[contender_name]()
     contender.start()
     try:
-        return float(MEASURES[measure].run(contender))
+        return MEASURES[measure].run(contender)
     finally:
         contender.stop()
 
 
-def measured(measures: list[str], contenders: list[str], runs: int) -> Results:
+class Measuring:
     """All runs, with a line of progress each."""
-    results: Results = {key: {name: [] for name in contenders} for key in measures}
-    for key in measures:
-        for run in range(runs):
-            for name in contenders:
-                print(f"\r\x1b[K{MEASURES[key].name}: {name}, run {run + 1} of {runs}",
-                      end="", file=sys.stderr, flush=True)  # fmt: skip
-                results[key][name].append(in_a_fresh_process(name, key))
-    print("\r\x1b[K", end="", file=sys.stderr)
-    return results
+
+    def __init__(self, contenders: list[str], runs: int) -> None:
+        self._contenders = contenders
+        self._runs = runs
+        self._results: Results = {}
+        self._absent: dict[str, str] = {}
+        for name in contenders:
+            if name not in OURS and (why := environments.missing(name)):
+                self._absent[name] = why
+
+    def all(self, measures: list[str]) -> Report:
+        """Run these measures; what cannot be measured is told, and stops nothing else."""
+        for key in measures:
+            for row in MEASURES[key].rows:
+                self._results[row] = defaultdict(list)
+            self._measure(key)
+        if "embedded" in self._contenders:
+            self._results[_IMPORT] = {"embedded": [import_ms() for _ in range(self._runs)]}
+        print("\r\x1b[K", end="", file=sys.stderr)
+        return Report(machine(self._runs), self._contenders, self._results, self._absent)
+
+    def _measure(self, key: str) -> None:
+        taking_part = [name for name in self._contenders if self._takes_part(name, key)]
+        for run in range(self._runs):
+            for name in list(taking_part):
+                told = f"{key}: {name}, run {run + 1} of {self._runs}"
+                print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
+                start = time.monotonic()
+                try:
+                    found = in_a_fresh_process(name, key)
+                except RuntimeError as error:
+                    self._absent[f"{name}, {key}"] = str(error)
+                    taking_part.remove(name)
+                    continue
+                for row, value in found.items():
+                    if not math.isnan(value):
+                        self._results[row][name].append(value)
+                if name not in OURS and time.monotonic() - start > _ONCE_S:
+                    taking_part.remove(name)
+
+    def _takes_part(self, name: str, key: str) -> bool:
+        if name in self._absent or (MEASURES[key].ours and name not in OURS):
+            return False
+        if key in (lacks := CONTENDERS[name].lacks):
+            self._absent[f"{name}, {key}"] = lacks[key]
+            return False
+        return True
 
 
-def in_a_fresh_process(contender: str, measure: str) -> float:
-    """One run in a process of its own."""
-    command = [sys.executable, "-m", "bench", "--one", contender, measure]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode:
-        sys.exit(f"\n{contender}, {measure}: failed\n{done.stderr[-2000:]}")
-    return float(json.loads(done.stdout.splitlines()[-1]))
+def in_a_fresh_process(contender: str, measure: str) -> dict[str, float]:
+    """One run in a process of its own, a peer's in its own environment.
+
+    Raises:
+        RuntimeError: When it failed; says how.
+    """
+    python, environment = sys.executable, dict(os.environ)
+    if contender not in OURS:
+        python = str(environments.python(contender))
+        # Their workers have to find the functions they are to run, and their own programs.
+        environment["PYTHONPATH"] = str(environments.ROOT)
+        environment["PATH"] = f"{Path(python).parent}{os.pathsep}{environment['PATH']}"
+    process = subprocess.Popen(
+        [python, "-m", "bench", "--one", contender, measure],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=environments.ROOT,
+        start_new_session=True,
+    )
+    try:
+        said, complaint = process.communicate(timeout=_LONGEST_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.communicate(timeout=_END_S)
+        raise RuntimeError(f"not done after {_LONGEST_S:.0f} s") from None
+    finally:
+        _end_group(process.pid)
+    lines = said.splitlines()
+    if process.returncode or not lines:
+        ended = complaint.strip().splitlines() or [f"exit status {process.returncode}"]
+        raise RuntimeError(ended[-1][:300])
+    found: dict[str, float] = json.loads(lines[-1])
+    return found
+
+
+def _end_group(leader: int) -> None:
+    """End what a peer has left running; ours ends its own, which has sessions of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def import_ms() -> float:
@@ -89,36 +180,13 @@ def import_ms() -> float:
     return float(done.stdout) * 1000
 
 
-def machine() -> str:
+def machine(runs: int) -> str:
     """What the numbers were measured on."""
     cores = len(Path("/proc/cpuinfo").read_text(encoding="utf-8").split("processor\t")) - 1
-    return f"{platform.platform()}, {cores} cores, Python {platform.python_version()}"
-
-
-def table(results: Results, imports: list[float]) -> str:
-    """The medians, with how they stand to the goal."""
-    names = list(next(iter(results.values())))
-    head = f"{'median (goal)':<30}" + "".join(f"{name:>27}" for name in names)
-    lines = [machine(), "", head, "-" * len(head)]
-    for key, by_name in results.items():
-        measure = MEASURES[key]
-        cells = [_cell(measure, name, statistics.median(by_name[name])) for name in names]
-        lines.append(f"{measure.name:<30}" + "".join(f"{cell:>27}" for cell in cells))
-    lines.append(f"{'import cloud':<30}{f'{statistics.median(imports):.0f} ms (<= 100)':>27}")
-    return "\n".join(lines)
-
-
-def _cell(measure: Measure, contender: str, value: float) -> str:
-    goal = measure.goals.get(contender)
-    sign = "<=" if measure.better == "lower" else ">="
-    return _number(value, measure.unit) + (f" ({sign} {goal:,g})" if goal is not None else "")
-
-
-def _number(value: float, unit: str) -> str:
-    if math.isnan(value):
-        return "-"
-    digits = 0 if value >= 100 else 2
-    return f"{value:,.{digits}f} {unit}"
+    return (
+        f"{platform.platform()}, {cores} cores, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f}, {runs} runs each"
+    )
 
 
 if __name__ == "__main__":

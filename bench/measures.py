@@ -1,4 +1,7 @@
-"""Measures: what is measured, each in a fresh process with a contender already started."""
+"""Measures: what is measured, each in a fresh process with a contender already started.
+
+One measure may fill several rows of the table: what needs the same work is measured together.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,31 @@ import os
 import statistics
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from bench.contenders import Contender
+    from bench.contenders.contender import Contender
+
+    Run = Callable[[Contender], dict[str, float]]
 
 
-class Measure(msgspec.Struct, frozen=True):
-    """A row of the table. `better` says which way is good; `goals` are each stack's own."""
+class Row(NamedTuple):
+    """A row of the table: `better` says which way is good, `goals` are each stack's own."""
 
     name: str
     unit: str
     better: str
-    goals: dict[str, float]
-    run: Any
+    goals: Mapping[str, float]
+
+
+class Measure(NamedTuple):
+    """What fills some rows; `ours` where peers have nothing of the kind."""
+
+    rows: Sequence[str]
+    run: Run
+    ours: bool = False
 
 
 def identity(argument: Any) -> Any:
@@ -36,59 +46,94 @@ def length(argument: bytes) -> int:
     return len(argument)
 
 
-def call(contender: Contender) -> float:
-    """Median of 500 warm no-op calls, submit to result, in milliseconds."""
+def call(contender: Contender) -> dict[str, float]:
+    """500 warm no-op calls, one after the other, submit to result."""
     for number in range(50):
         contender.call(identity, number)
     times = []
     for number in range(500):
         start = time.perf_counter()
         contender.call(identity, number)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
+        times.append((time.perf_counter() - start) * 1000)
+    return {"call": statistics.median(times), "call_p99": sorted(times)[494]}
 
 
-def cold(contender: Contender) -> float:
-    """Seconds from the first call to its result while no slot runs."""
-    return _timed(lambda: contender.call(identity, 1))
+def cold(contender: Contender) -> dict[str, float]:
+    """From the first call to its result while no slot runs."""
+    return {"cold": _timed(lambda: contender.call(identity, 1))}
 
 
-def no_op_map(jobs: int) -> Callable[[Contender], float]:
-    """Jobs a second of a warm no-op map."""
-
-    def run(contender: Contender) -> float:
-        contender.map(identity, range(100))
-        arguments = range(jobs)
-        took = _timed(lambda: _check(contender.map(identity, arguments), list(arguments)))
-        return jobs / took
-
-    return run
+def map10k(contender: Contender) -> dict[str, float]:
+    """A warm no-op map of 10,000."""
+    return {"map10k": _mapped(contender, 10_000)}
 
 
-def echo(contender: Contender) -> float:
-    """Jobs a second of a map of 10,000 arguments of 1 KiB each, echoed."""
+def map100k(contender: Contender) -> dict[str, float]:
+    """A warm no-op map of 100,000, and what memory client and server took at most."""
+    rate = _mapped(contender, 100_000)
+    pids = contender.server_pids()
+    return {
+        "map100k": rate,
+        "client": memory_mb(os.getpid(), "VmHWM"),
+        "server": max((memory_mb(pid, "VmHWM") for pid in pids), default=float("nan")),
+    }
+
+
+def map1m(contender: Contender) -> dict[str, float]:
+    """A warm no-op map of 1,000,000: the most that one map takes."""
+    rate = _mapped(contender, 1_000_000)
+    pids = contender.server_pids()
+    return {
+        "map1m": rate,
+        "client1m": memory_mb(os.getpid(), "VmHWM"),
+        "server1m": max((memory_mb(pid, "VmHWM") for pid in pids), default=float("nan")),
+    }
+
+
+def queued(contender: Any) -> dict[str, float]:
+    """Memory of the API with 100,000 jobs queued behind some that sleep."""
+    cloud = contender.cloud
+    contender.map(identity, range(100))
+    cloud.map(time.sleep, [60] * contender.slots)
+    jids = cloud.map(identity, range(100_000))
+    unfinished = set(cloud.status([jids[0], jids[-1]]))
+    if unfinished != {"queued"}:
+        message = f"jobs were to be queued, not {unfinished}"
+        raise ValueError(message)
+    found = max(memory_mb(pid, "VmHWM") for pid in contender.server_pids())
+    cloud.kill()
+    return {"queued": found}
+
+
+def echo(contender: Contender) -> dict[str, float]:
+    """A map of 10,000 arguments of 1 KiB each, echoed."""
     contender.map(identity, range(100))
     arguments = [os.urandom(1024) for _ in range(10_000)]
-    return len(arguments) / _timed(lambda: _check(contender.map(identity, arguments), arguments))
+    took = _timed(lambda: _check(contender.map(identity, arguments), arguments))
+    return {"echo": len(arguments) / took}
 
 
-def shared(contender: Contender) -> float:
-    """Seconds for 64 jobs that share one argument of 8 MiB."""
+def shared(contender: Contender) -> dict[str, float]:
+    """64 jobs that share one argument of 8 MiB: just given 64 times, and by special means."""
     contender.map(identity, range(100))
-    argument = os.urandom(8 * 1024 * 1024)
-    return _timed(lambda: _check(contender.map(length, [argument] * 64), [len(argument)] * 64))
+    expected = [8 * 1024 * 1024] * 64
+    plain, put = os.urandom(expected[0]), os.urandom(expected[0])
+    return {
+        "shared": _timed(lambda: _check(contender.map(length, [plain] * 64), expected)),
+        "put": _timed(lambda: _check(contender.share(length, put, 64), expected)),
+    }
 
 
-def client_memory(contender: Contender) -> float:
-    """Peak memory of the client in MB after a map of 100,000 no-ops."""
-    contender.map(identity, range(100_000))
-    return _status(os.getpid(), "VmHWM")
+def memory_mb(pid: int, field: str) -> float:
+    """A field of a process's status that is in kB, in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
-def server_memory(contender: Contender) -> float:
-    """Memory of the largest server process in MB after a map of 100,000 no-ops."""
-    contender.map(identity, range(100_000))
-    return max((_status(pid, "VmHWM") for pid in contender.server_pids()), default=float("nan"))
+def _mapped(contender: Contender, jobs: int) -> float:
+    contender.map(identity, range(100))
+    arguments = range(jobs)
+    return jobs / _timed(lambda: _check(contender.map(identity, arguments), arguments))
 
 
 def _timed(work: Callable[[], Any]) -> float:
@@ -97,28 +142,47 @@ def _timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _check(found: list[Any], expected: list[Any]) -> None:
-    if found != expected:
+def _check(found: list[Any], expected: Sequence[Any]) -> None:
+    if len(found) != len(expected) or any(
+        one != other for one, other in zip(found, expected, strict=True)
+    ):
         message = "a contender returned wrong results: its time means nothing"
         raise ValueError(message)
 
 
-def _status(pid: int, field: str) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+def _goals(embedded: float, hashicorp: float) -> dict[str, float]:
+    return {"embedded": embedded, "hashicorp": hashicorp}
 
+
+ROWS: dict[str, Row] = {
+    "call": Row("one no-op call, warm, p50", "ms", "lower", _goals(1.5, 5)),
+    "call_p99": Row("one no-op call, warm, p99", "ms", "lower", {}),
+    "map10k": Row("no-op map of 10,000", "jobs/s", "higher", _goals(10_000, 7_500)),
+    "map100k": Row("no-op map of 100,000", "jobs/s", "higher", _goals(10_000, 7_500)),
+    "echo": Row("map of 10,000 x 1 KiB echoed", "jobs/s", "higher", _goals(8_500, 5_000)),
+    "shared": Row("64 jobs sharing 8 MiB", "s", "lower", _goals(0.5, 0.8)),
+    "put": Row("the same, by put or scatter", "s", "lower", {}),
+    "cold": Row("first result with no slot up", "s", "lower", _goals(0.5, 1.5)),
+    "client": Row("client memory, 100k map", "MB", "lower", _goals(150, 150)),
+    "server": Row("API memory, 100k map", "MB", "lower", _goals(200, 300)),
+    "queued": Row("API memory, 100k jobs queued", "MB", "lower", _goals(200, 300)),
+    "map1m": Row("no-op map of 1,000,000", "jobs/s", "higher", {}),
+    "client1m": Row("client memory, 1M map", "MB", "lower", {}),
+    "server1m": Row("API memory, 1M map", "MB", "lower", {}),
+}
+"""Every row by its key, in the order of the table."""
 
 MEASURES: dict[str, Measure] = {
-    key: Measure(name, unit, better, {"embedded": embedded, "hashicorp": hashicorp}, run)
-    for key, name, unit, better, embedded, hashicorp, run in (
-        ("call", "one no-op call, warm, p50", "ms", "lower", 1.5, 5, call),
-        ("map10k", "no-op map of 10,000", "jobs/s", "higher", 10_000, 7_500, no_op_map(10_000)),
-        ("map100k", "no-op map of 100,000", "jobs/s", "higher", 10_000, 7_500, no_op_map(100_000)),
-        ("echo", "map of 10,000 x 1 KiB echoed", "jobs/s", "higher", 8_500, 5_000, echo),
-        ("shared", "64 jobs sharing 8 MiB", "s", "lower", 0.5, 0.8, shared),
-        ("cold", "first result with no slot up", "s", "lower", 0.5, 1.5, cold),
-        ("client", "client memory, 100k map", "MB", "lower", 150, 150, client_memory),
-        ("server", "API memory, 100k map", "MB", "lower", 200, 300, server_memory),
-    )
+    "call": Measure(("call", "call_p99"), call),
+    "map10k": Measure(("map10k",), map10k),
+    "map100k": Measure(("map100k", "client", "server"), map100k),
+    "echo": Measure(("echo",), echo),
+    "shared": Measure(("shared", "put"), shared),
+    "cold": Measure(("cold",), cold),
+    "queued": Measure(("queued",), queued, ours=True),
+    "map1m": Measure(("map1m", "client1m", "server1m"), map1m, ours=True),
 }
 """Every measure by its key."""
+
+USUAL = [key for key in MEASURES if key != "map1m"]
+"""Those that are run where none is named."""

@@ -1,0 +1,45 @@
+"""What every contender can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Contender(ABC):
+    """Something that runs functions elsewhere, on two slots.
+
+    Each is used the way its own documentation recommends for speed.
+
+    Attributes:
+        lacks: Rows that mean nothing here, each with the reason.
+    """
+
+    lacks: ClassVar[dict[str, str]] = {}
+
+    @abstractmethod
+    def start(self) -> None:
+        """Make it ready to take work; slots may still be cold."""
+
+    @abstractmethod
+    def call(self, function: Callable[..., Any], argument: Any) -> Any:
+        """Run one call and wait for its result."""
+
+    @abstractmethod
+    def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+        """Run one call an argument and wait for all results, in order."""
+
+    def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
+        """Run as many calls with the same large argument, by special means where there are any."""
+        return self.map(function, [argument] * jobs)
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End everything it started."""
+
+    def server_pids(self) -> list[int]:
+        """Processes that hold queued work apart from the client; none for a library."""
+        return []

@@ -1,0 +1,143 @@
+"""This project, on each of its stacks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.contenders.contender import Contender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_LARGE = 16_000_000
+"""Bytes an argument may have: the shared one has 8 MiB."""
+
+
+class PiCloud(Contender):
+    """A server of its own in a directory of its own, reached as any user's program reaches it.
+
+    Args:
+        slots: Jobs at once.
+        processes: That serve the API.
+    """
+
+    stack: ClassVar[str]
+
+    def __init__(self, slots: int = 2, processes: int = 1) -> None:
+        self.slots = slots
+        self.processes = processes
+        self.home = Path()
+
+    def start(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="picloud-bench-"))
+        self._serve()
+
+        import cloud
+
+        cloud.config.max_transmit_data = _LARGE
+        self.cloud = cloud
+
+    @abstractmethod
+    def _serve(self) -> None:
+        """Start the server, and say in the environment or a profile where it is."""
+
+    def call(self, function: Callable[..., Any], argument: Any) -> Any:
+        return self.cloud.result(self.cloud.call(function, argument))
+
+    def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+        found: list[Any] = self.cloud.result(self.cloud.map(function, arguments))
+        return found
+
+    def stop(self) -> None:
+        if "cloud" in sys.modules:
+            sys.modules["cloud"].close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def server_pids(self) -> list[int]:
+        """The processes of the API that serve; gunicorn's master, which holds nothing, too."""
+        return self.pids("picloud_api")
+
+    def pids(self, module: str) -> list[int]:
+        """Processes of this server that run a module of ours."""
+        import psutil
+
+        mine = str(self.home / "data")
+        masters = [each for each in psutil.process_iter() if mine in _line(each)]
+        if module == "picloud_api":
+            return [each.pid for each in masters if module in _line(each)]
+        below = [child for each in masters for child in each.children(recursive=True)]
+        url = os.environ.get("PICLOUD_URL", "")
+        told = [each for each in psutil.process_iter() if url and url in _line(each)]
+        return [each.pid for each in {*below, *told} if module in " ".join(_line(each))]
+
+
+class Embedded(PiCloud):
+    """The embedded stack: SQLite, files, slots as processes."""
+
+    stack = "embedded"
+    synchronous: ClassVar[str] = "NORMAL"
+
+    def _serve(self) -> None:
+        from cloud.server import Server
+
+        chosen = {"--data": self.home / "data", "--port": 0, "--slots": self.slots}
+        chosen |= {"--synchronous": self.synchronous}
+        arguments = [str(part) for pair in chosen.items() for part in pair]
+        self._server = Server.start(arguments, self.home / "server.log")
+        os.environ["PICLOUD_URL"] = self._server.ready.url
+        os.environ["PICLOUD_API_KEY"] = self._server.ready.key
+
+    def stop(self) -> None:
+        if hasattr(self, "_server"):
+            self._server.stop()
+        super().stop()
+
+
+class EmbeddedFull(Embedded):
+    """The same, with every commit on the disk before it is acknowledged: survives power loss."""
+
+    synchronous = "FULL"
+
+
+class HashiCorp(PiCloud):
+    """Real Nomad, Consul (on disk), Vault and S3 on loopback, by `picloud up`."""
+
+    stack = "hashicorp"
+
+    def _serve(self) -> None:
+        os.environ["PICLOUD_CONFIG_DIR"] = str(self.home / "config")
+        chosen = {"--stack": self.stack, "--port": 0, "--workers": self.slots}
+        chosen |= {"--processes": self.processes}
+        self._picloud("up", "--detach", *(str(part) for pair in chosen.items() for part in pair))
+
+        from cloud.functions import client
+
+        place = client().place
+        os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = place.url, place.key
+
+    def _picloud(self, *arguments: str) -> None:
+        command = [Path(sys.executable).with_name("picloud"), *arguments]
+        where = ["--data", str(self.home / "data")]
+        done = subprocess.run([*command, *where], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr or done.stdout)
+
+    def stop(self) -> None:
+        self._picloud("down")
+        super().stop()
+
+
+def _line(process: Any) -> list[str]:
+    import psutil
+
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

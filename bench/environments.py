@@ -1,0 +1,65 @@
+"""`python -m bench.environments`: an environment of its own for each peer, in `.venv-peers/`.
+
+What each needs is pinned in `bench/peers/<name>.txt`. A peer that cannot be installed leaves the
+reason behind, for the table to tell; it stops nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from bench.registry import PEERS
+
+ROOT = Path(__file__).resolve().parents[1]
+PLACE = ROOT / ".venv-peers"
+
+
+def python(peer: str) -> Path:
+    """The Python that has a peer installed."""
+    return PLACE / peer / "bin" / "python"
+
+
+def missing(peer: str) -> str:
+    """Why a peer cannot be measured; "" when it can."""
+    told = PLACE / f"{peer}.missing"
+    if told.exists():
+        return told.read_text(encoding="utf-8")
+    made = _stamp(peer).exists()
+    return "" if made else "not installed: run `make bench`, or python -m bench.environments"
+
+
+def make(peer: str) -> None:
+    """Install a peer, unless just that is installed already."""
+    stamp, told = _stamp(peer), PLACE / f"{peer}.missing"
+    if stamp.exists():
+        return
+    told.unlink(missing_ok=True)
+    print(f"Installing {peer} into {PLACE.name}/{peer} ...", flush=True)
+    venv.create(PLACE / peer, clear=True, with_pip=True)
+    pip = [python(peer), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [*pip, "--requirement", _pins(peer)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        told.write_text(lines[-1] if lines else "pip failed and said nothing", encoding="utf-8")
+        print(f"{peer}: {missing(peer)}", file=sys.stderr)
+        return
+    stamp.touch()
+
+
+def _pins(peer: str) -> Path:
+    return ROOT / "bench" / "peers" / f"{peer}.txt"
+
+
+def _stamp(peer: str) -> Path:
+    digest = hashlib.sha256(_pins(peer).read_bytes()).hexdigest()[:12]
+    return PLACE / peer / f"installed-{digest}"
+
+
+if __name__ == "__main__":
+    for name in PEERS:
+        make(name)

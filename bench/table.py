@@ -1,0 +1,128 @@
+"""The table: medians beside goals, and how ours stand to the peers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.measures import ROWS
+from bench.registry import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.measures import Row
+
+Results = dict[str, dict[str, list[float]]]
+"""Values by row, then by contender: one a run."""
+
+_NAME = 30
+
+
+class Report(NamedTuple):
+    """What was measured, and what was not: `absent` tells why, by contender and measure."""
+
+    machine: str
+    contenders: Sequence[str]
+    results: Results
+    absent: Mapping[str, str]
+
+    def median(self, row: str, contender: str) -> float:
+        """The median of all runs; not a number where there is none."""
+        values = self.results.get(row, {}).get(contender, [])
+        return statistics.median(values) if values else math.nan
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, every run and the conclusions."""
+        return {
+            "machine": self.machine,
+            "absent": dict(self.absent),
+            "runs": self.results,
+            "rows": {
+                row: {
+                    "name": ROWS[row].name,
+                    "unit": ROWS[row].unit,
+                    "goals": dict(ROWS[row].goals),
+                    "medians": {name: _finite(self.median(row, name)) for name in self.contenders},
+                    "ahead": {
+                        ours: {peer: _finite(ratio) for peer, ratio in found.items()}
+                        for ours in self._ours()
+                        if (found := self.ahead(row, ours))
+                    },
+                }
+                for row in self.results
+            },
+        }
+
+    def ahead(self, row: str, ours: str) -> dict[str, float]:
+        """How many times better than each peer; below 1 the peer is ahead. `best` is the least."""
+        mine = self.median(row, ours)
+        found = {}
+        for peer in self.contenders:
+            theirs = self.median(row, peer)
+            if peer not in OURS and not math.isnan(theirs) and not math.isnan(mine):
+                lower = ROWS[row].better == "lower"
+                found[peer] = theirs / mine if lower else mine / theirs
+        return {"best": min(found.values()), **found} if found else {}
+
+    def text(self) -> str:
+        """All of it, for people."""
+        parts = [self.machine, "", self._medians()]
+        parts += [ratios for ours in self._ours() if (ratios := self._ratios(ours))]
+        parts += [f"not measured: {what}: {why}" for what, why in sorted(self.absent.items())]
+        return "\n".join(parts)
+
+    def _ours(self) -> list[str]:
+        return [name for name in self.contenders if name in OURS]
+
+    def _medians(self) -> str:
+        lines = [["median of the runs (goal)", *self.contenders]]
+        for row in self.results:
+            cells = [self._cell(row, name) for name in self.contenders]
+            lines.append([ROWS[row].name, *cells])
+        return _aligned(lines)
+
+    def _cell(self, row: str, contender: str) -> str:
+        value = self.median(row, contender)
+        if math.isnan(value):
+            return "-"
+        goal = ROWS[row].goals.get(contender)
+        return _number(value, ROWS[row]) + (_goal(value, goal, ROWS[row]) if goal else "")
+
+    def _ratios(self, ours: str) -> str:
+        peers = [name for name in self.contenders if name not in OURS]
+        lines = [[f"{ours}: times better than", "best peer", *peers]]
+        for row in self.results:
+            found = self.ahead(row, ours)
+            if found:
+                cells = [f"{found[peer]:.2f}" if peer in found else "-" for peer in peers]
+                lines.append([ROWS[row].name, f"{found['best']:.2f}", *cells])
+        return f"\n{_aligned(lines)}" if len(lines) > 1 else ""
+
+
+def _goal(value: float, goal: float, row: Row) -> str:
+    lower = row.better == "lower"
+    missed = value > goal if lower else value < goal
+    return f" ({'<=' if lower else '>='} {goal:,g}{' MISSED' if missed else ''})"
+
+
+def _number(value: float, row: Row) -> str:
+    return f"{value:,.{0 if value >= 100 else 2}f} {row.unit}"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    widths[0] = max(widths[0], _NAME)
+    text = ["  ".join(_padded(line, widths)).rstrip() for line in lines]
+    text.insert(1, "-" * len(max(text, key=len)))
+    return "\n".join(text)
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    head, *rest = zip(line, widths, strict=True)
+    return [f"{head[0]:<{head[1]}}", *(f"{cell:>{width}}" for cell, width in rest)]
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else value
