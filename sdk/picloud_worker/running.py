@@ -16,6 +16,7 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import Ended
 
+from picloud_worker import naming
 from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said
 from picloud_worker.results import pickled
 
@@ -76,7 +77,7 @@ class Runner:
         return Ended(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
 
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
-        os.environ["PICLOUD_JID"] = str(lease.first + job.index)
+        naming.name(lease.first + job.index)
         self._check(lease.envelope)
         with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
             function = self._function(lease, files)
