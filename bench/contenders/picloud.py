@@ -61,21 +61,20 @@ class PiCloud(Contender):
         shutil.rmtree(self.home, ignore_errors=True)
 
     def server_pids(self) -> list[int]:
-        """The processes of the API that serve; gunicorn's master, which holds nothing, too."""
-        return self.pids("picloud_api")
+        """The processes of the API: those that serve, and gunicorn's master."""
+        return self._running("picloud_api", str(self.home / "data"))
 
-    def pids(self, module: str) -> list[int]:
-        """Processes of this server that run a module of ours."""
+    def slot_pids(self) -> list[int]:
+        """Every process of every slot: supervisor, zygote, children."""
+        return self._running("picloud_worker", os.environ["PICLOUD_URL"])
+
+    @staticmethod
+    def _running(module: str, argument: str) -> list[int]:
         import psutil
 
-        mine = str(self.home / "data")
-        masters = [each for each in psutil.process_iter() if mine in _line(each)]
-        if module == "picloud_api":
-            return [each.pid for each in masters if module in _line(each)]
-        below = [child for each in masters for child in each.children(recursive=True)]
-        url = os.environ.get("PICLOUD_URL", "")
-        told = [each for each in psutil.process_iter() if url and url in _line(each)]
-        return [each.pid for each in {*below, *told} if module in " ".join(_line(each))]
+        return [
+            each.pid for each in psutil.process_iter() if {module, argument} <= set(_line(each))
+        ]
 
 
 class Embedded(PiCloud):

@@ -1,0 +1,34 @@
+"""`python -m picloud_worker`, with marks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from picloud_worker import __main__ as worker
+from picloud_worker.api import Api
+from picloud_worker.child import Child as Inside
+from picloud_worker.children import Child
+from picloud_worker.tending import Tender
+
+from bench.hops.marks import Marks
+
+
+def main() -> None:
+    """Arguments: where the repository lies, a file for marks, then those of a worker."""
+    marks = Marks(Path(sys.argv[2]))
+    del sys.argv[1:3]
+    marks.around(Api, "post", lambda _self, path, *_, **__: f"slot {path}")
+    marks.around(Child, "give", lambda *_: "give")
+    marks.around(Inside, "_carry_out", lambda *_: "child")
+    done = Tender._done  # noqa: SLF001 - marks are set from outside
+
+    def marked(self: Any, found: Any) -> None:
+        marks.add("run+", found.ended.started_at)
+        marks.add("run-", found.ended.finished_at)
+        marks.add("collected")
+        done(self, found)
+
+    Tender._done = marked  # type: ignore[method-assign]  # noqa: SLF001
+    sys.exit(worker.main())

@@ -1,0 +1,84 @@
+"""Stacks whose server and slots write marks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from bench.environments import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from cloud.transport import Place
+
+_SLOT = """#!/bin/sh
+# Nomad starts `python -P -m picloud_worker ...`: the same, with marks.
+shift 3
+exec {python} -P -c 'import sys; sys.path.insert(0, sys.argv[1])
+import bench.hops.marked_worker as m; m.main()' {root} {marks} "$@"
+"""
+
+
+@contextlib.contextmanager
+def marked(stack: str, home: Path) -> Iterator[Place]:
+    """Run a stack for the length of a `with` block; it writes `home / "marks"`."""
+    if stack == "embedded":
+        with _server(home, [], os.environ) as place:
+            yield place
+        return
+    from picloud_driver.stack.hashicorp import Stack
+
+    from tests.servers import running
+
+    for name in ("consul", "vault", "versitygw", "nomad"):
+        running.binary(name)
+    servers = Stack(home / "data", os.environ, slots=2)
+    addresses = servers.start()
+    slot = home / "slot"
+    slot.write_text(
+        _SLOT.format(python=sys.executable, root=ROOT, marks=home / "marks"), encoding="utf-8"
+    )
+    slot.chmod(0o755)
+    home.chmod(0o755)
+    environment = os.environ | addresses.environment() | {"PICLOUD_SLOT_PYTHON": str(slot)}
+    url = ""
+    try:
+        with _server(home, ["--stack", "hashicorp"], environment) as place:
+            url = place.url
+            yield place
+    finally:
+        servers.stop(url)
+
+
+@contextlib.contextmanager
+def _server(home: Path, more: list[str], environment: Mapping[str, str]) -> Iterator[Place]:
+    from cloud.transport import Place
+
+    read, ready = os.pipe()
+    watched, owner = os.pipe()  # the server ends when this process does
+    options = ["--data", str(home / "data"), "--port", "0", "--slots", "2", *more]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "bench.hops.marked_server", str(home / "marks")),
+            *(*options, "--ready-fd", str(ready), "--owner-fd", str(watched)),
+        ],
+        pass_fds=(ready, watched),
+        env=dict(environment),
+        cwd=ROOT,
+    )
+    os.close(ready)
+    os.close(watched)
+    try:
+        with os.fdopen(read) as lines:
+            said = json.loads(lines.readline())
+        yield Place(said["url"], said["key"])
+    finally:
+        os.close(owner)
+        process.terminate()
+        process.wait()

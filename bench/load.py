@@ -1,0 +1,131 @@
+"""Load: clients by the hundred, in processes of their own, and what they and others spend."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def until(moment: float) -> float:
+    """A job that ends at a time, or at once when that is over; answers when it ended."""
+    time.sleep(max(0.0, moment - time.time()))
+    return time.time()
+
+
+def processor_s(pids: Iterable[int]) -> dict[int, float]:
+    """Processor time that processes have spent so far, in seconds."""
+    import psutil
+
+    found = {}
+    for pid in pids:
+        try:
+            spent = psutil.Process(pid).cpu_times()
+        except psutil.Error:
+            continue
+        found[pid] = spent.user + spent.system
+    return found
+
+
+def wake_ups(jids: Sequence[int], processes: int) -> list[float]:
+    """Wait for each jid by a client of its own; seconds from the job's end to its answer, sorted.
+
+    Jobs have to answer with the time of their end. Clients are plain sockets: what they cost counts
+    too, as they run on the same machine.
+    """
+    place = os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"]
+    parts = [(*place, list(jids[start::processes])) for start in range(processes)]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        return sorted(second for part in pool.starmap(_waiters, parts) for second in part)
+
+
+def _waiters(url: str, key: str, jids: list[int]) -> list[float]:
+    async def all_of_them() -> list[float]:
+        return await asyncio.gather(*[_waiter(url, key, jid) for jid in jids])
+
+    return asyncio.run(all_of_them())
+
+
+async def _waiter(url: str, key: str, jid: int) -> float:
+    from picloud_model import wire
+    from picloud_model.pack import unseal
+
+    body = wire.encode(wire.WaitRequest(jids=[(jid, jid)], timeout_s=wire.LONGEST_POLL_S))
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(_head("/v1/jobs/wait", key, len(body)).encode() + body)
+    answer = await _body(reader)
+    arrived = time.time()
+    writer.close()
+    outcome = wire.decode(answer, wire.Outcomes).outcomes[0]
+    assert outcome.payload is not None
+    ended: float = pickle.loads(unseal(outcome.payload))
+    return arrived - ended
+
+
+def _head(path: str, key: str, length: int) -> str:
+    media = "application/msgpack"
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n"
+        f"accept: {media}\r\ncontent-type: {media}\r\ncontent-length: {length}\r\n\r\n"
+    )
+
+
+async def _body(reader: asyncio.StreamReader) -> bytes:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    status, *lines = head.splitlines()
+    headers = dict(line.split(": ", 1) for line in lines if ": " in line)
+    body = await reader.readexactly(int(headers["content-length"]))
+    if " 200" not in status:
+        message = f"the server answered {status}: {body[:200]!r}"
+        raise RuntimeError(message)
+    return body
+
+
+def busy(
+    clients: int, seconds: float, roles: Mapping[str, Sequence[int]]
+) -> tuple[float, dict[str, float]]:
+    """Let clients call one after the other; calls a second in all, and processors busy meanwhile.
+
+    Args:
+        clients: How many, each a process.
+        seconds: How long.
+        roles: Processes that are looked at apart.
+    """
+    import psutil
+
+    with multiprocessing.get_context("spawn").Pool(clients) as pool:
+        pool.map(_calls, [0.5] * clients, chunksize=1)  # everything imported and connected
+        before = {role: processor_s(pids) for role, pids in roles.items()}
+        psutil.cpu_percent()
+        start = time.monotonic()
+        calls = sum(pool.map(_calls, [seconds] * clients, chunksize=1))
+        took = time.monotonic() - start
+        machine = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
+        after = {role: processor_s(pids) for role, pids in roles.items()}
+    spent = {role: _grown(before[role], after[role]) / took for role in roles}
+    return calls / took, {"machine": machine, **spent}
+
+
+def _grown(before: dict[int, float], after: dict[int, float]) -> float:
+    return sum(after[pid] - before[pid] for pid in before if pid in after)
+
+
+def _calls(seconds: float) -> int:
+    import cloud
+
+    from bench.measures import identity
+
+    end, done = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        any_value: Any = cloud.result(cloud.call(identity, done))
+        assert any_value == done
+        done += 1
+    return done

@@ -1,0 +1,110 @@
+"""`python -m bench.soak`: a million no-op jobs, and memory that stays flat.
+
+Maps of 10,000 jobs follow each other. After each, the memory of the API and of every slot is looked
+at, kernel's own count of pages in use that nobody else has (`Private_*`). At the end a line is laid
+through the second half of what was seen: it may not rise by more than the limit a million jobs.
+
+    python -m bench.soak                            # the embedded stack
+    python -m bench.soak --contender hashicorp --jobs 200000
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.contenders.picloud import PiCloud
+from bench.measures import identity
+from bench.registry import OURS
+
+_LIMIT_MB = 40.0
+"""What a million jobs may add, in MB: a leak of 40 bytes a job is seen."""
+_ROOM_MB = 5.0
+"""What a process may grow anyway where the run is too short to tell a slope from noise."""
+
+
+class Sample(NamedTuple):
+    """What a kind of process had in memory, in MB, after so many jobs."""
+
+    jobs: int
+    memory_mb: float
+
+
+def main() -> None:
+    """Read the command line, run, judge."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--contender", choices=OURS, default="embedded")
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--map", type=int, default=10_000, help="jobs of one map")
+    parser.add_argument("--limit", type=float, default=_LIMIT_MB, help="MB a million jobs may add")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    contender = OURS[chosen.contender]()
+    assert isinstance(contender, PiCloud)
+    contender.start()
+    try:
+        samples = soak(contender, chosen.jobs, chosen.map)
+    finally:
+        contender.stop()
+    sys.exit(judge(samples, chosen.limit))
+
+
+def soak(contender: PiCloud, jobs: int, size: int) -> dict[str, list[Sample]]:
+    """Run all jobs, and look after each map; progress goes to stderr."""
+    samples: dict[str, list[Sample]] = {"API": [], "slots": []}
+    started = time.monotonic()
+    for done in range(size, jobs + 1, size):
+        if contender.map(identity, range(size)) != list(range(size)):
+            message = "a map returned wrong results"
+            raise ValueError(message)
+        for kind, pids in (("API", contender.server_pids()), ("slots", contender.slot_pids())):
+            samples[kind].append(Sample(done, sum(map(private_mb, pids))))
+        told = ", ".join(f"{kind} {found[-1].memory_mb:.0f} MB" for kind, found in samples.items())
+        rate = done / (time.monotonic() - started)
+        print(f"\r\x1b[K{done:,} of {jobs:,} jobs, {rate:,.0f}/s, {told}",
+              end="", file=sys.stderr, flush=True)  # fmt: skip
+    print(file=sys.stderr)
+    return samples
+
+
+def judge(samples: dict[str, list[Sample]], limit_mb: float) -> int:
+    """Say how memory went; 1 when it rose."""
+    worst = 0
+    for kind, found in samples.items():
+        half = found[len(found) // 2 :]
+        slope = statistics.linear_regression(
+            [sample.jobs / 1e6 for sample in half], [sample.memory_mb for sample in half]
+        ).slope
+        span = (half[-1].jobs - half[0].jobs) / 1e6
+        rose = slope > limit_mb and slope * span > _ROOM_MB
+        worst |= rose
+        first, last = found[0].memory_mb, found[-1].memory_mb
+        print(
+            f"{kind}: {first:.1f} MB after {found[0].jobs:,} jobs, {last:.1f} MB after"
+            f" {found[-1].jobs:,}; second half {slope:+.1f} MB a million jobs"
+            f" (<= {limit_mb:g}{' MISSED' if rose else ''})"
+        )
+    return worst
+
+
+def private_mb(pid: int) -> float:
+    """Memory that goes when a process goes, in MB; 0 once it has gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    lines = (line.split() for line in text.splitlines() if line.startswith("Private_"))
+    return sum(int(line[1]) for line in lines) / 1024
+
+
+if __name__ == "__main__":
+    main()
