@@ -38,6 +38,10 @@ class Blobs:
         self._api = api
         self._most = most_bytes
 
+    def has(self, digest: str) -> bool:
+        """Whether a blob is here already."""
+        return (self._directory / digest).exists()
+
     def path(self, digest: str) -> Path:
         """Where a blob lies, after fetching it if need be.
 

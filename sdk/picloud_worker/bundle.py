@@ -34,6 +34,10 @@ class Bundles:
         for made in (self._trees, self._files):
             made.mkdir(parents=True, exist_ok=True)
 
+    def has(self, digest: str) -> bool:
+        """Whether a bundle's modules are here already."""
+        return (self._trees / digest).exists()
+
     def tree(self, digest: str) -> Path:
         """Where the modules of a bundle lie, after fetching them if need be.
 

@@ -177,12 +177,13 @@ class Supervisor:
 
     def _provide(self, lease: Lease) -> Provision:
         """Fetch what a lease names; the server hears meanwhile that the slot lives."""
+        store, bundles = self._slot.store, self._slot.bundles
         wanted = [content.digest for content in _named(lease)]
-        if not wanted and not lease.bundle:
-            return Provision("", {})
-        self._beat.name((), tuple(self._holding.held()))
-        files = {digest: str(self._slot.store.path(digest)) for digest in wanted}
-        modules = str(self._slot.bundles.tree(lease.bundle)) if lease.bundle else ""
+        there = all(map(store.has, wanted)) and (not lease.bundle or bundles.has(lease.bundle))
+        if not there:
+            self._beat.name((), tuple(self._holding.held()))
+        files = {digest: str(store.path(digest)) for digest in wanted}
+        modules = str(bundles.tree(lease.bundle)) if lease.bundle else ""
         return Provision(modules, files)
 
     def _patience(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import socket
 import threading
@@ -127,6 +128,25 @@ def test_a_warm_call_costs_four_requests_and_three_transactions(
     assert median(cost.requests for cost in costs) <= 4, costs
     assert median(cost.transactions for cost in costs) <= 3, costs
     print(f"\na warm call: {Counter(costs).most_common()}")
+
+
+def test_a_function_of_ones_own_module_costs_no_more(
+    counted: Counted, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules travel once: a warm call of a function in them costs submit, work and wait."""
+    (tmp_path / "own_module.py").write_text("def negative(x):\n    return -x\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    negative = importlib.import_module("own_module").negative
+    client.result(client.map(negative, range(100)), WAIT_S)
+    costs, paths = [], counted.requests.copy()
+
+    for _ in range(41):
+        before = counted.now()
+        assert client.result(client.call(negative, 1), WAIT_S) == -1
+        costs.append(counted.since(before))
+
+    assert median(cost.requests for cost in costs) <= 3, counted.requests - paths
+    assert median(cost.transactions for cost in costs) <= 3, costs
 
 
 def test_a_map_of_10_000_costs_hundredths_a_job(counted: Counted, client: Client) -> None:
