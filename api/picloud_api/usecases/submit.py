@@ -14,6 +14,7 @@ from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
 from picloud_api.usecases.admission import check_cover, check_options, check_packs, waiting_of
+from picloud_api.usecases.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class Submit:
 
     def __init__(self, commits: Commits, blobs: BlobPort, clock: Callable[[], float]) -> None:
         self._commits = commits
-        self._blobs = blobs
+        self._presence = Presence(blobs, clock)
         self._clock = clock
 
     async def stage(self, account: str, request: StageRequest) -> None:
@@ -173,7 +174,7 @@ class Submit:
         named = sorted({content.digest for content in contents if content.data is None})
         if not named:
             return
-        missing = await self._blobs.missing([f"{account}/{digest}" for digest in named])
+        missing = await self._presence.missing([f"{account}/{digest}" for digest in named])
         if missing:
             digests = tuple(name.partition("/")[2] for name in missing)
             raise BlobMissing(digests=digests)
