@@ -181,12 +181,15 @@ def processes(count: int, kind: type[PiCloud]) -> dict[str, Any]:
     contender.start()
     try:
         contender.map(identity, range(1000))
-        calls, busy = load.busy(_BUSY_CLIENTS, _BUSY_S, {"API": contender.server_pids()})
+        roles = {"API": contender.server_pids(), "slots": contender.slot_pids()}
+        roles |= {name: contender.below_pids(name) for name in ("consul", "nomad", "versitygw")}
+        calls, busy = load.busy(_BUSY_CLIENTS, _BUSY_S, roles)
         took = _seconds(lambda: contender.map(identity, range(30_000)))
         return {
             "calls/s": calls,
             f"processors busy (of {os.cpu_count()})": busy["machine"],
-            "processors busy, API alone": busy["API"],
+            **{f"processors busy, {role}": busy[role] for role in roles},
+            "processor time of the API a call, ms": 1000 * busy["API"] / calls,
             "jobs/s of a map of 30,000": 30_000 / took,
         }
     finally:

@@ -68,6 +68,16 @@ class PiCloud(Contender):
         """Every process of every slot: supervisor, zygote, children."""
         return self._running("picloud_worker", os.environ["PICLOUD_URL"])
 
+    def below_pids(self, name: str) -> list[int]:
+        """The processes of a server below the API, started for it."""
+        import psutil
+
+        stack = str(self.home / "data" / "stack")
+        lines = ((each.pid, _line(each)) for each in psutil.process_iter())
+        return [
+            pid for pid, line in lines if line and name in line[0] and any(stack in a for a in line)
+        ]
+
     @staticmethod
     def _running(module: str, argument: str) -> list[int]:
         import psutil
