@@ -55,8 +55,9 @@ servers: $(BIN)/python ## Get the real servers the tests run against (built once
 docs: $(VENV)/.developers ## Run every example in the documentation
 	@$(BIN)/python -m pytest --no-header docs tests/docs
 
-reference: $(VENV)/.developers ## Write docs/reference/cli.md anew from the commands
+reference: $(VENV)/.developers ## Write docs/reference anew from commands and docstrings
 	@$(BIN)/python docs/reference/make_cli.py
+	@$(BIN)/python docs/reference/make_cloud.py
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

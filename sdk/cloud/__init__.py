@@ -10,7 +10,7 @@
 `picloud up` starts a server on this machine; `cloud.start_simulator()` one for this script alone.
 """
 
-from cloud import mp, shell, wait_for
+from cloud import mp, shell, shortcuts, wait_for
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 from cloud.functions import (
     call,
@@ -53,6 +53,7 @@ __all__ = [
     "running_on_cloud",
     "setkey",
     "shell",
+    "shortcuts",
     "start_simulator",
     "status",
     "wait_for",

@@ -27,6 +27,8 @@ __all__ = [
     "call",
     "close",
     "connection_info",
+    "delete",
+    "info",
     "iresult",
     "iresult_unordered",
     "is_simulated",
@@ -116,6 +118,16 @@ def iresult(
 def iresult_unordered(jids: Any) -> Iterator[Any]:
     """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
     return client().iresult_unordered(jids)
+
+
+def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
+    """What is known of jobs beside their results, also while they run; see `cloud.info`."""
+    return client().info(jids, info_requested)
+
+
+def delete(jids: Any) -> None:
+    """Remove what finished jobs left; see `cloud.delete`."""
+    client().delete(jids)
 
 
 def kill(jids: Any = None) -> None:

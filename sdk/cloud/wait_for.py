@@ -1,11 +1,21 @@
-"""`cloud.wait_for`: block until a job has a status."""
+"""`cloud.wait_for`: block until a job has a status, or listens on a port."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from cloud.errors import CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_LOOK_S: Final = 0.5
+"""How often a job is asked for its ports: only a look tells that one was opened."""
+_PROTOCOLS: Final = ("tcp", "udp")
+_LARGEST_PORT: Final = 65535
+_ENDED: Final = ("done", "error", "killed", "stalled")
 
 
 def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = None) -> Any:
@@ -26,3 +36,48 @@ def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = N
     from cloud.functions import client  # noqa: PLC0415 - it imports this module
 
     return client().wait_for_status(jid, test_status, timeout)
+
+
+def port(
+    jid: int, port: int, protocol: str = "tcp", timeout: float | None = None
+) -> dict[str, Any]:
+    """Wait until a job listens on a port.
+
+    Args:
+        jid: The job.
+        port: The port that it opens.
+        protocol: "tcp" or "udp".
+        timeout: Longest time to wait, in seconds; None is for ever.
+
+    Returns:
+        Where to reach it: `address` and `port`.
+
+    Raises:
+        CloudException: When the job ends without having opened it.
+        CloudTimeoutError: When the time is over first.
+    """
+    from cloud.functions import client  # noqa: PLC0415 - it imports this module
+
+    _check(port, protocol)
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    client().wait_for_status(jid, ["processing", *_ENDED], timeout)
+    while True:
+        told = client().info(jid, ["status", "ports"])[jid]
+        found = (told["ports"] or {}).get(protocol, {}).get(port)
+        if found is not None:
+            return dict(found)
+        if told["status"] in _ENDED:
+            raise CloudException(f"ended without listening on {protocol} port {port}.", jid)
+        left = until - time.monotonic()
+        if left <= 0:
+            raise CloudTimeoutError(f"listens on no {protocol} port {port} yet", jid)
+        time.sleep(min(_LOOK_S, left))
+
+
+def _check(port: object, protocol: object) -> None:
+    if protocol not in _PROTOCOLS:
+        raise CloudException(f"protocol must be tcp or udp, not {protocol!r:.80}.")
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= _LARGEST_PORT:
+        raise CloudException(
+            f"port must be a whole number from 1 to {_LARGEST_PORT}, not {port!r:.80}."
+        )

@@ -32,12 +32,13 @@ def test_the_diagram_of_states_is_the_table() -> None:
     assert drawn == [mermaid()]
 
 
-def test_the_reference_of_the_command_line_is_up_to_date() -> None:
-    """The page says what the commands say; `make reference` writes it anew."""
+@pytest.mark.parametrize("name", ["cli", "cloud"])
+def test_the_reference_is_up_to_date(name: str) -> None:
+    """Its pages say what commands and docstrings say; `make reference` writes them anew."""
     folder = ROOT / "docs" / "reference"
-    made = runpy.run_path(str(folder / "make_cli.py"))["page"]()
+    made = runpy.run_path(str(folder / f"make_{name}.py"))["page"]()
 
-    assert (folder / "cli.md").read_text(encoding="utf-8") == made
+    assert (folder / f"{name}.md").read_text(encoding="utf-8") == made
 
 
 def test_every_word_is_defined_once() -> None:

@@ -314,6 +314,38 @@ def test_ports_of_a_running_job(client: Client, stack: Stack) -> None:
     assert client.info(jid, "ports")[jid]["ports"] is None
 
 
+def test_waiting_for_a_port(client: Client, stack: Stack, script: Callable[..., str]) -> None:
+    """The promise: "A shortcut function exists to block until a job has opened the desired port",
+    and answers where to reach it; of a job that ends without it there is nothing to wait for.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    source = (
+        "import sys, socket, cloud\n"
+        "port = int(sys.argv[1])\n"
+        "def serve(port):\n"
+        "    with socket.create_server(('0.0.0.0', port)) as server:\n"
+        "        return server.accept()[0].recv(9)\n"
+        "jid = cloud.call(serve, port)\n"
+        "place = cloud.shortcuts.get_connection_info(jid, port, timeout=60)\n"
+        "with socket.create_connection((place['address'], place['port'])) as connection:\n"
+        "    connection.send(b'knock')\n"
+        "print(cloud.result(jid))\n"
+        "for wrong in ((jid, port), (jid, 0), (jid, port, 'sctp')):\n"
+        "    try:\n"
+        "        cloud.wait_for.port(*wrong)\n"
+        "    except cloud.CloudException as error:\n"
+        "        print(error)\n"
+    )
+
+    done, ended, number, protocol = script(source, str(port)).splitlines()
+
+    assert done == "b'knock'"
+    assert ended.endswith(f"ended without listening on tcp port {port}.")
+    assert number == "port must be a whole number from 1 to 65535, not 0."
+    assert protocol == "protocol must be tcp or udp, not 'sctp'."
+
+
 def test_samples_of_a_long_job(client: Client) -> None:
     """`samples`: CPU and memory over time, (seconds since it began, percent, bytes)."""
 

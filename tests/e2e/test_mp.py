@@ -41,7 +41,8 @@ except cloud.CloudException as error:
 slow = cloud.mp.call(time.sleep, 600)
 cloud.mp.kill(slow)
 cloud.mp.join(slow, timeout=60, ignore_errors=True)
-print(cloud.mp.status(slow), cloud.mp.running_on_cloud())
+print(cloud.mp.status(slow), cloud.mp.running_on_cloud(), cloud.mp.info(slow, "status")[slow])
+cloud.mp.delete(slow)
 try:
     cloud.call(abs, -1)
 except cloud.CloudException as error:
@@ -65,7 +66,7 @@ def test_several_processes_of_this_machine_run_jobs(tmp_path: Path) -> None:
         "False multiprocessing",
         "5",
         "ZeroDivisionError",
-        "killed False",
+        "killed False {'status': 'killed'}",
         "True",
     ]
     nothing_left(tmp_path)

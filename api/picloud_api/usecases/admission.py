@@ -6,15 +6,16 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from picloud_model.core import CORE_TYPES
-from picloud_model.errors import JobNotFound, RequestRefused, TooLarge
+from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLarge
 from picloud_model.pack import Pack
 from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import merged
 from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
+from picloud_api.store import layout
 from picloud_api.store.records import Waiting
 from picloud_api.usecases.environment import check_environment
-from picloud_api.usecases.finding import pieces
+from picloud_api.usecases.finding import pieces, refuse_deleted
 from picloud_api.usecases.volume import check_volumes
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
 
     Raises:
         JobNotFound: When the account has no such job.
+        JobDeleted: When one of them was deleted.
         TooLarge: When there are more ranges than may be waited for.
     """
     asked = merged(request.depends_on)
@@ -101,7 +103,8 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
         )
         raise TooLarge(message, field="depends_on")
     try:
-        await pieces(view, account, asked)
-    except JobNotFound as error:
-        raise JobNotFound(error.message, field="depends_on") from None
+        for piece in await pieces(view, account, asked):
+            refuse_deleted(await view.get(layout.page(piece.place)), piece)
+    except (JobNotFound, JobDeleted) as error:
+        raise type(error)(error.message, field="depends_on") from None
     return Waiting(asked, request.depends_on_errors == "ignore")

@@ -20,13 +20,9 @@ wait_for = typer.Typer(
     \b
     Examples:
       $ picloud wait-for status 7 processing
+      $ picloud wait-for port 7 8000
     """,
 )
-
-
-@wait_for.callback()
-def _group() -> None:
-    """Make a group of what is one command so far."""
 
 
 @wait_for.command()
@@ -60,6 +56,31 @@ def status(
         output.as_json(
             [{"jid": jid, "status": said} for jid, said in zip(asked, found, strict=True)]
         )
+
+
+@wait_for.command()
+def port(
+    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="A job id.")],
+    port: Annotated[int, typer.Argument(metavar="PORT", help="The port that it opens.", min=1)],
+    protocol: Annotated[str, typer.Option(help="tcp or udp.")] = "tcp",
+    timeout: Timeout = None,
+    *,
+    json: AsJson = False,
+) -> None:
+    """Wait until a job listens on a port, and print where to reach it.
+
+    Exits with 1 when the job ends without having opened it, with 4 when the time is over.
+
+    \b
+    Examples:
+      $ picloud wait-for port 7 8000
+      $ curl http://$(picloud wait-for port 7 8000 --timeout 30)
+    """  # noqa: D301 - \b keeps the lines apart
+    found = cloud.wait_for.port(jid, port, protocol, timeout)
+    if json:
+        output.as_json(found)
+    else:
+        output.text(f"{found['address']}:{found['port']}")
 
 
 def _statuses(text: str) -> list[str]:

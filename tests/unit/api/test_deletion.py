@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused
@@ -60,6 +61,18 @@ async def test_later_use_says_deleted(world: World) -> None:
                   world.server.jobs.kill(ACCOUNT, [(jids[1], jids[1])])):  # fmt: skip
         with pytest.raises(JobDeleted, match=f"^Job {jids[1]} was deleted.$"):
             await using
+
+
+async def test_nobody_can_depend_on_a_deleted_job(world: World) -> None:
+    """That too is a use: it is refused when the job that would wait is submitted."""
+    jids = await run(world, 2)
+    await delete(world, jids[1])
+    request = replace(world.request(1), depends_on=[(jids[0], jids[1])])
+
+    with pytest.raises(JobDeleted, match=f"Job {jids[1]} was deleted") as caught:
+        await world.send(request)
+
+    assert caught.value.field == "depends_on"
 
 
 async def test_the_others_stay(world: World) -> None:

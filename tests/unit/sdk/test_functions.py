@@ -37,6 +37,7 @@ MEMBERS = [
     "running_on_cloud",
     "setkey",
     "shell",
+    "shortcuts",
     "start_simulator",
     "status",
     "wait_for",

@@ -1,0 +1,118 @@
+"""Writes `docs/reference/cloud.md` from the docstrings of `import cloud`: `make reference`.
+
+A test fails when the page is not what this makes of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cloud
+from cloud import mp, shell, shortcuts, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+PAGE = Path(__file__).with_name("cloud.md")
+HEAD = """# The module `cloud`
+
+What `help(cloud.call)` and the like say. Made by `make reference`; do not edit.
+[Options](../how-to/options.md) has an example of each option of `call` and `map`.
+"""
+PARTS = {"cloud.shell": shell, "cloud.wait_for": wait_for, "cloud.shortcuts": shortcuts}
+_HEADING = re.compile(r"^(Args|Returns|Raises|Attributes):$")
+_ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$")
+
+
+def page() -> str:
+    """The whole page."""
+    sections = [HEAD, *_functions("cloud", cloud, cloud.__all__), *_errors()]
+    for name, module in PARTS.items():
+        sections += [f"## `{name}`\n\n{_about(module)}", *_functions(name, module, _own(module))]
+    sections.append(f"## `cloud.mp`\n\n{_about(mp)}")
+    listed = ", ".join(f"`{name}`" for name in sorted(mp.__all__))
+    sections.append(f"It has {listed}, each as above.\n")
+    return "\n".join(sections)
+
+
+def _own(module: ModuleType) -> list[str]:
+    mine = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+    public = [name for name in mine if not name.startswith("_")]
+    return [name for name in public if name in getattr(module, "__all__", public)]
+
+
+def _functions(prefix: str, module: ModuleType, names: list[str]) -> Iterator[str]:
+    for name in names:
+        value = getattr(module, name)
+        if inspect.isfunction(value):
+            parameters = ", ".join(_parameters(value))
+            yield f"### `{prefix}.{name}({parameters})`\n\n{_markdown(value)}"
+
+
+def _parameters(function: Any) -> Iterator[str]:
+    """As a reader writes them: without types."""
+    only_named = False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not only_named:
+            only_named = True
+            yield "*"
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            only_named = True
+        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        yield f"{stars.get(parameter.kind, '')}{parameter.name}{default}"
+
+
+def _errors() -> Iterator[str]:
+    yield "## Errors\n"
+    for name in cloud.__all__:
+        value = getattr(cloud, name)
+        if inspect.isclass(value) and issubclass(value, Exception):
+            yield f"### `cloud.{name}`\n\n{_markdown(value)}"
+
+
+def _about(module: ModuleType) -> str:
+    """A module's docstring without the name that it begins with."""
+    text = inspect.getdoc(module) or ""
+    said = text.partition(": ")[2]
+    return f"{said[0].upper()}{_with_code(said[1:])}\n"
+
+
+def _with_code(text: str) -> str:
+    """What is indented stands in a block of its own already; so do lines that are code."""
+    lines = text.splitlines()
+    return "\n".join(f"    {line}" if _is_code(line) else line for line in lines)
+
+
+def _is_code(line: str) -> bool:
+    return re.match(r"(jids? = |print\()", line) is not None
+
+
+def _markdown(value: Any) -> str:
+    """A docstring with its headings as words in bold, and its items as a list."""
+    found: list[str] = []
+    within = ""
+    for line in (inspect.getdoc(value) or "").splitlines():
+        text = line.strip()
+        if heading := _HEADING.match(line):
+            within = heading[1]
+            found += [f"**{within}**", ""]
+        elif line.startswith(">>>") or (within == "example" and text):
+            within = "example"
+            found.append(f"    {line}")
+        elif within in {"Args", "Raises", "Attributes"} and (item := _ITEM.match(text)):
+            found.append(f"- `{item[1]}`: {item[2]}")
+        elif within in {"Args", "Raises", "Attributes"} and text:
+            found.append(f"  {text}")
+        else:
+            found.append(text)
+    return "\n".join(found) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"{PAGE} written.")
