@@ -65,11 +65,16 @@ class Slots:
         now = self._clock()
         slot = Slot(number, placement.pool, placement.burst, placement.place, now, now)
 
-        async def plan(draft: Draft) -> None:
-            await draft.get(layout.slot(number))
+        async def plan(draft: Draft) -> bool:
+            known = await draft.get(layout.slot(number)) is not None
             draft.put(layout.slot(number), slot)
+            return known
 
-        await self._commits.run(plan)
+        if await self._commits.run(plan):
+            # A scheduler that lost a slot's process may start another one at the same place.
+            self.sessions.remove(number)
+            account = placement.pool.account
+            await self._return_leases(account, number, "its process was started anew")
         self.sessions.add(Session(slot, now))
         claims = {"aud": AUDIENCE, "sub": str(number)}
         token = jwt.encode(claims, self._signing_key, algorithm="HS256")

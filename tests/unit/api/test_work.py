@@ -389,6 +389,29 @@ async def test_slots_that_die_at_once_are_not_started_without_end(world: World) 
     assert world.scheduler.bursts
 
 
+async def test_a_slot_whose_process_is_new_holds_nothing(world: World) -> None:
+    """Where a scheduler starts another process at the same place, what the first one held goes back
+    into the queue as soon as the second one registers.
+    """
+    jids = await world.submit(2)
+    slot = await world.slot()
+    [held] = (await world.work(slot)).leases
+    beat = wire.HeartbeatRequest(running=[wire.Held(held.batch, 0, held.jobs[0].attempt)], wait_s=0)
+    await world.server.work.heartbeat(slot, beat)
+
+    await world.server.slots.register(slot.slot.place)
+    again = world.server.slots.sessions.get(slot.number)
+
+    assert again is not None
+    assert again is not slot
+    assert await world.statuses(jids) == ["processing", "queued"]
+    [lease] = (await world.work(again)).leases
+    assert lease.jobs[0].index == 0
+    assert lease.jobs[0].attempt > held.jobs[0].attempt
+    await world.work(slot, reports=[ended(held)], lease=False)
+    assert await world.statuses(jids) == ["processing", "queued"]
+
+
 async def test_idle_slots_make_room_for_another_pool(world: World) -> None:
     """Where no slot comes for jobs of another core type, a slot that waits for work is let go."""
     slot = await world.slot()
