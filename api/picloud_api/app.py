@@ -14,6 +14,7 @@ from picloud_api.resources.blob import BlobResource
 from picloud_api.resources.health import HealthResource
 from picloud_api.resources.info import InfoResource
 from picloud_api.resources.job import JobResource
+from picloud_api.resources.key import AccountResource, KeyResource
 from picloud_api.resources.slot import SlotResource
 
 if TYPE_CHECKING:
@@ -99,6 +100,13 @@ def add_routes(app: App, server: wiring.Server) -> None:
     for verb in ("missing", "read"):
         app.add_route(f"/v1/blobs/{verb}", blobs, suffix=verb)
     app.add_route("/v1/blobs/{digest}", blobs, suffix="one")
+    keys = KeyResource(server.accounts, server.keys)
+    app.add_route("/v1/keys", keys)
+    for verb in ("list", "activate", "deactivate"):
+        app.add_route(f"/v1/keys/{verb}", keys, suffix=verb)
+    accounts = AccountResource(server.accounts, server.keys)
+    app.add_route("/v1/accounts", accounts)
+    app.add_route("/v1/accounts/list", accounts, suffix="list")
     app.add_route("/v1/slots", slots)
     app.add_route("/v1/work", slots, suffix="work")
     app.add_route("/v1/heartbeat", slots, suffix="heartbeat")

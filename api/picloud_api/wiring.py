@@ -29,6 +29,7 @@ from picloud_api.usecases.deletion import Deletion
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.info import Information
 from picloud_api.usecases.job import Jobs
+from picloud_api.usecases.key import Keys
 from picloud_api.usecases.leasing import Leasing
 from picloud_api.usecases.listing import Listing
 from picloud_api.usecases.live import Live
@@ -68,6 +69,7 @@ class Server(msgspec.Struct, frozen=True):
     commits: Commits
     accounts: Accounts
     tokens: Tokens
+    keys: Keys
     submit: Submit
     jobs: Jobs
     information: Information
@@ -180,6 +182,7 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
         commits=commits,
         accounts=accounts,
         tokens=tokens,
+        keys=Keys(accounts, pepper),
         submit=Submit(commits, ports.blobs, clock),
         jobs=Jobs(context),
         information=Information(context, ports.blobs, live, why),

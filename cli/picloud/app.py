@@ -18,6 +18,7 @@ from picloud.access import (
     ProfileName,
     Simulate,
 )
+from picloud.commands import account, key
 from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.exec import execute
@@ -166,10 +167,17 @@ def options(
         verbose=verbose,
     )
     if output_ == "json":
-        commands = context.command.list_commands(context)  # type: ignore[attr-defined]
-        context.default_map = {name: {"json": True} for name in commands}
+        context.default_map = _as_json(context.command)
     if context.invoked_subcommand not in _OWN_SERVER:
         context.obj.open()
+
+
+def _as_json(command: Any) -> dict[str, Any]:
+    """The option --json for every command, and for those of groups."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        return {"json": True}
+    return {name: _as_json(each) for name, each in below.items()}
 
 
 _OPTIONS_FIRST = {"allow_interspersed_args": False}
@@ -194,6 +202,8 @@ app.command(context_settings=_OPTIONS_FIRST)(mapexec)
 for _command in _AFTER:
     app.command()(_command)
 app.add_typer(wait_for)
+app.add_typer(key.app, name="key")
+app.add_typer(account.app, name="account")
 
 
 def main() -> None:

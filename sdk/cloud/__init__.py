@@ -10,7 +10,7 @@
 `picloud up` starts a server on this machine; `cloud.start_simulator()` one for this script alone.
 """
 
-from cloud import mp, shell, shortcuts, wait_for
+from cloud import account, mp, shell, shortcuts, wait_for
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 from cloud.functions import (
     call,
@@ -36,6 +36,7 @@ __all__ = [
     "CloudConnectionError",
     "CloudException",
     "CloudTimeoutError",
+    "account",
     "call",
     "close",
     "config",

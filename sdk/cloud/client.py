@@ -15,6 +15,7 @@ from cloud.blob import Blobs
 from cloud.callback import Callbacks
 from cloud.errors import CloudException, CloudTimeoutError
 from cloud.info import Infos, Wanted
+from cloud.key import Keys
 from cloud.packing import Packer
 from cloud.results import IN_PARALLEL, Ordered, Unordered
 from cloud.submit import Submit
@@ -36,6 +37,9 @@ class Client:
         config: Limits and timeouts.
         transport: What carries requests; over the network by default.
         line: The way to the supervisor, where this is a job.
+
+    Attributes:
+        keys: The API keys of the account.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Client:
     ) -> None:
         self.place = place
         self._transport = transport or Transport(place, config)
+        self.keys = Keys(self._transport)
         self._blobs = Blobs(self._transport)
         packer = Packer()
         self._submit = Submit(self._transport, self._blobs, packer, config)

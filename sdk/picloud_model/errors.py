@@ -5,12 +5,14 @@
     │   ├── TooLarge
     │   └── SubmitChanged
     ├── NotAllowed                who asks may not
+    │   ├── AdministratorsOnly
     │   ├── KeyRefused
     │   ├── TokenRefused
     │   └── SlotRefused
     ├── NotFound
     │   ├── JobNotFound
     │   ├── JobDeleted
+    │   ├── KeyNotFound
     │   ├── BlobMissing
     │   └── PathNotFound
     ├── Unavailable               try again later; nothing was lost
@@ -61,6 +63,12 @@ class NotAllowed(PiCloudError):
     code = "not_allowed"
 
 
+class AdministratorsOnly(NotAllowed):
+    """Only an administrator may do that: use a key of the first account."""
+
+    code = "administrators_only"
+
+
 class KeyRefused(NotAllowed):
     """The server does not know this API key; set one with `picloud setup` or cloud.setkey()."""
 
@@ -95,6 +103,12 @@ class JobDeleted(NotFound):
     """The job was deleted."""
 
     code = "job.deleted"
+
+
+class KeyNotFound(NotFound):
+    """No such API key in your account; `picloud key list` shows them."""
+
+    code = "key.not_found"
 
 
 class BlobMissing(NotFound):

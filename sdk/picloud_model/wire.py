@@ -51,6 +51,8 @@ MAX_VARIABLES_BYTES: Final = 32 * 1024
 """Most text of a batch's environment variables: it lies in the batch's header."""
 MAX_VOLUMES: Final = 100
 """Most volumes of a job."""
+MAX_ACCOUNT_NAME: Final = 100
+"""Most characters of an account's name."""
 MAX_DEPENDENCIES: Final = 10_000
 """Most jid ranges a batch may depend on."""
 MAX_INFO_BYTES: Final = 2 * 1024 * 1024
@@ -60,6 +62,8 @@ MOST_ASIDE: Final = 32
 
 SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 """A client-made UUID in hex; the batch is known by it."""
+KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$")]
+"""The part of an API key that is no secret."""
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 """SHA-256 of a blob, in hex."""
 Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -614,6 +618,81 @@ class JobGrant(Answer, frozen=True):
     url: str
     token: str
     jid: int
+
+
+# --- accounts and keys --------------------------------------------------------------------------
+
+
+class KeyRequest(Request, frozen=True):
+    """Make an API key for the account that asks: `POST /v1/keys`.
+
+    `request_id` is a UUID in hex that nobody else knows; a repeat of it answers the same key.
+    """
+
+    request_id: SubmitId
+
+
+class KeyMade(Answer, frozen=True):
+    """A new API key, whole: the server keeps a keyed hash of its secret and shows it only now."""
+
+    key: str
+    account: str
+
+
+class KeysRequest(Request, frozen=True):
+    """List the API keys of the account that asks: `POST /v1/keys/list`."""
+
+    active_only: bool = False
+
+
+class ListedKey(Answer, frozen=True):
+    """What is known of an API key, without its secret; `own` is the one that asked."""
+
+    id: str
+    active: bool
+    created_at: float
+    own: bool = False
+
+
+class Keys(Answer, frozen=True):
+    """The API keys of an account, the oldest first."""
+
+    keys: list[ListedKey]
+
+
+class KeyNamed(Request, frozen=True):
+    """Names an API key: `POST /v1/keys/activate`, `POST /v1/keys/deactivate`."""
+
+    id: KeyId
+
+
+class AccountRequest(Request, frozen=True):
+    """Make an account and its first key: `POST /v1/accounts`, for administrators.
+
+    `request_id` as in `KeyRequest`.
+    """
+
+    request_id: SubmitId
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_ACCOUNT_NAME)]
+
+
+class AccountsRequest(Request, frozen=True):
+    """List all accounts: `POST /v1/accounts/list`, for administrators."""
+
+
+class ListedAccount(Answer, frozen=True):
+    """An account, and how many of its keys are active."""
+
+    id: str
+    name: str
+    created_at: float
+    active_keys: int
+
+
+class AccountsListed(Answer, frozen=True):
+    """All accounts, the oldest first."""
+
+    accounts: list[ListedAccount]
 
 
 # --- health and errors --------------------------------------------------------------------------

@@ -28,7 +28,7 @@ MODULES = sorted(path for room in ROOMS for path in room.rglob("*.py"))
 VENDORS = {"boto3", "botocore", "consul", "docker", "hvac", "nats", "nomad", "s3transfer"}
 FORBIDDEN_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
 MODULE_LINES = 440
-WIRE_LINES = 700
+WIRE_LINES = 1000
 """The wire is one table, read by its headings."""
 FUNCTION_LINES = 60
 

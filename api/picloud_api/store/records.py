@@ -19,6 +19,8 @@ class Account(Record, frozen=True):
 
     name: str
     created_at: float
+    made: bytes = b""
+    """The request it was made by, as a keyed hash, so that a repeat finds it."""
 
 
 class Key(Record, frozen=True):

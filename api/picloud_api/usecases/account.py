@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import re
 import secrets as entropy
+from contextlib import suppress
 from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_model.errors import KeyRefused
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from picloud_api.usecases.token import Tokens
 
 FIRST_ACCOUNT: Final = "a0000001"
+"""The account made with the server; its keys administer the others."""
+KNOWN_S: Final = 2.0
+"""How long a key is taken without asking a store that other processes write to as well."""
 _KEY: Final = re.compile(r"pk_([0-9a-f]{12})_([0-9A-Za-z_-]{40,64})")
 
 
@@ -32,6 +37,13 @@ class Caller(NamedTuple):
 
     account: str
     jid: int = 0
+
+
+class Holder(NamedTuple):
+    """Who shows an API key: its account, and the key's id."""
+
+    account: str
+    key: str
 
 
 class Accounts:
@@ -44,10 +56,11 @@ class Accounts:
         clock: Callable[[], float],
         tokens: Tokens | None = None,
     ) -> None:
-        self._commits = commits
+        self.commits = commits
+        self.clock = clock
         self._pepper = pepper
-        self._clock = clock
         self._tokens = tokens
+        self._read_at: dict[str, float] = {}
 
     async def authenticate(self, bearer: str) -> str:
         """The account a bearer key, or a job's token, belongs to.
@@ -63,44 +76,61 @@ class Accounts:
         if self._tokens is not None and bearer.startswith(PREFIX):
             token = await self._tokens.recognise(bearer)
             return Caller(token.account, token.jid)
-        return Caller(await self._owner(bearer))
+        return Caller((await self.holder(bearer)).account)
 
-    async def _owner(self, bearer: str) -> str:
+    async def holder(self, bearer: str) -> Holder:
+        """Whose API key it is, and which; no job has one.
+
+        Raises:
+            KeyRefused: As `authenticate`.
+        """
         matched = _KEY.fullmatch(bearer)
         if matched is None:
             raise KeyRefused
-        record: Key | None = await self._commits.view.get(layout.key(matched[1]))
+        record = await self._record(matched[1])
         # An unknown key is compared too, so that time does not tell which ids exist.
         expected = record.digest if record else bytes(32)
         if not hmac.compare_digest(self._digest(matched[2]), expected):
             raise KeyRefused
         if record is None or not record.active:
             raise KeyRefused
-        return record.account
+        return Holder(record.account, matched[1])
+
+    async def _record(self, name: str) -> Key | None:
+        """A key as it was at most `KNOWN_S` ago; its end must not hang on what others tell."""
+        view = self.commits.view
+        now = self.clock()
+        if not view.state.shared or abs(now - self._read_at.get(name, 0.0)) < KNOWN_S:
+            known: Key | None = await view.get(layout.key(name))
+            return known
+        found: Key | None = await view.fresh(layout.key(name))
+        if found is not None:
+            self._read_at[name] = now
+        return found
 
     async def open(self, account: str, name: str) -> None:
         """Make an account if it does not exist."""
-        record = Account(name, self._clock())
+        record = Account(name, self.clock())
 
         async def plan(draft: Draft) -> None:
             if await draft.get(layout.account(account)) is None:
                 draft.create(layout.account(account), record)
 
-        await self._commits.run(plan)
+        await self.commits.run(plan)
 
     async def admit(self, account: str, bearer: str) -> None:
         """Make a key of this account known; its secret is not kept."""
         matched = _KEY.fullmatch(bearer)
         if matched is None:
             raise KeyRefused
-        record = Key(account, self._digest(matched[2]), True, self._clock())  # noqa: FBT003
+        record = Key(account, self._digest(matched[2]), True, self.clock())  # noqa: FBT003
         name = layout.key(matched[1])
 
         async def plan(draft: Draft) -> None:
             if await draft.get(name) is None:
                 draft.create(name, record)
 
-        await self._commits.run(plan)
+        await self.commits.run(plan)
 
     def _digest(self, secret: str) -> bytes:
         return hmac.digest(self._pepper, secret.encode(), sha256)
@@ -118,9 +148,15 @@ def new_key() -> str:
 async def first_key(accounts: Accounts, secrets: SecretPort) -> str:
     """The key of the first account, made with it at the first start.
 
-    It stays in the secret store, so that a second `up` can write the profile again.
+    It stays in the secret store, so that a second `up` can write the profile again. Where it was
+    deactivated since, another takes its place.
     """
-    made = await secrets.get_or_create("bootstrap/key", lambda: new_key().encode())
     await accounts.open(FIRST_ACCOUNT, "main")
-    await accounts.admit(FIRST_ACCOUNT, made.decode())
-    return made.decode()
+    for number in count():
+        name = f"bootstrap/key{number or ''}"
+        made = (await secrets.get_or_create(name, lambda: new_key().encode())).decode()
+        await accounts.admit(FIRST_ACCOUNT, made)
+        with suppress(KeyRefused):
+            await accounts.authenticate(made)
+            return made
+    raise AssertionError

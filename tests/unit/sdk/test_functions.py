@@ -20,6 +20,7 @@ MEMBERS = [
     "CloudConnectionError",
     "CloudException",
     "CloudTimeoutError",
+    "account",
     "call",
     "close",
     "config",

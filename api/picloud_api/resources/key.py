@@ -1,0 +1,72 @@
+"""`/v1/keys`, `/v1/accounts`: API keys and accounts; for holders of a key, not for jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picloud_model import wire
+
+from picloud_api.resources import bodies
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from picloud_api.usecases.account import Accounts, Holder
+    from picloud_api.usecases.key import Keys
+
+
+class KeyResource:
+    """The keys of the account whose key is sent."""
+
+    def __init__(self, accounts: Accounts, keys: Keys) -> None:
+        self._accounts = accounts
+        self._keys = keys
+
+    async def _holder(self, request: Request) -> Holder:
+        return await self._accounts.holder(bodies.bearer(request))
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Make a key."""
+        holder = await self._holder(request)
+        body = await bodies.read(request, wire.KeyRequest)
+        bodies.write(request, response, await self._keys.create(holder, body))
+
+    async def on_post_list(self, request: Request, response: Response) -> None:
+        """List keys, without their secrets."""
+        holder = await self._holder(request)
+        body = await bodies.read(request, wire.KeysRequest)
+        bodies.write(request, response, await self._keys.list(holder, body))
+
+    async def on_post_activate(self, request: Request, response: Response) -> None:
+        """Take a key again."""
+        holder = await self._holder(request)
+        body = await bodies.read(request, wire.KeyNamed)
+        switched = await self._keys.switch(holder, body.id, active=True)
+        bodies.write(request, response, switched)
+
+    async def on_post_deactivate(self, request: Request, response: Response) -> None:
+        """Refuse a key from now on."""
+        holder = await self._holder(request)
+        body = await bodies.read(request, wire.KeyNamed)
+        switched = await self._keys.switch(holder, body.id, active=False)
+        bodies.write(request, response, switched)
+
+
+class AccountResource:
+    """All accounts, for administrators."""
+
+    def __init__(self, accounts: Accounts, keys: Keys) -> None:
+        self._accounts = accounts
+        self._keys = keys
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Make an account and its first key."""
+        holder = await self._accounts.holder(bodies.bearer(request))
+        body = await bodies.read(request, wire.AccountRequest)
+        bodies.write(request, response, await self._keys.open(holder, body))
+
+    async def on_post_list(self, request: Request, response: Response) -> None:
+        """List accounts."""
+        holder = await self._accounts.holder(bodies.bearer(request))
+        await bodies.read(request, wire.AccountsRequest)
+        bodies.write(request, response, await self._keys.accounts(holder))

@@ -1,0 +1,72 @@
+"""`picloud account`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from cloud.functions import client
+
+from picloud import output
+from picloud.reading import AsJson  # noqa: TC001 - Typer reads it
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def accounts() -> None:
+    """Make and list accounts; for administrators, who use a key of the first account.
+
+    \b
+    Examples:
+      $ picloud account list
+      $ picloud account create "data science"
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    *,
+    json: AsJson = False,
+) -> None:
+    """Make an account, and its first API key, which is shown now and never again.
+
+    Jobs, results, slots and keys of an account are kept apart from everybody else's.
+
+    \b
+    Examples:
+      $ picloud account create "data science"
+      pk_...
+    """  # noqa: D301 - \b keeps the lines apart
+    made = client().keys.open_account(name)
+    if json:
+        output.as_json({"account": made.account, "key": made.key})
+    else:
+        output.text(made.key)
+
+
+@app.command("list")
+def list_accounts(*, json: AsJson = False) -> None:
+    """List all accounts, the oldest first."""
+    found = client().keys.accounts().accounts
+    if json:
+        output.as_json(
+            [
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "created": each.created_at,
+                    "active_keys": each.active_keys,
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [(each.id, each.name, _day(each.created_at), each.active_keys) for each in found]
+    output.table(("id", "name", "created", "active keys"), rows)
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d")

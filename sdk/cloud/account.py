@@ -1,0 +1,120 @@
+"""`cloud.account`: the API keys of your account.
+
+    made = cloud.account.create_key()
+    cloud.account.deactivate_key(made["api_key"])
+
+The original asked for a user name and a password each time. Here the API key in use opens its
+account, so neither is an argument, and a secret is shown once: when its key is made.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from picloud_model.errors import KeyNotFound, KeyRefused
+
+from cloud import functions
+from cloud.client import Client
+from cloud.errors import CloudException
+from cloud.key import id_of
+from cloud.transport import Place
+
+if TYPE_CHECKING:
+    from picloud_model.wire import ListedKey
+
+__all__ = [
+    "activate_key",
+    "create_key",
+    "deactivate_key",
+    "get_key",
+    "get_key_by_key",
+    "list_keys",
+]
+
+
+def list_keys(active_only: bool = False) -> list[str]:
+    """The ids of your account's API keys, the oldest first.
+
+    Args:
+        active_only: Leave out those that were deactivated.
+    """
+    return [key.id for key in functions.client().keys.list(active_only=active_only)]
+
+
+def get_key(api_key: Any) -> dict[str, Any]:
+    """What is known of an API key: `api_key` (its id), `active`, `created` (a time).
+
+    Args:
+        api_key: The id of a key of your account, or the whole key.
+
+    Raises:
+        CloudException: When your account has no such key.
+    """
+    wanted = id_of(api_key)
+    for key in functions.client().keys.list():
+        if key.id == wanted:
+            return _told(key)
+    raise CloudException(KeyNotFound().message)
+
+
+def activate_key(api_key: Any) -> None:
+    """Let an API key open your account again.
+
+    Args:
+        api_key: The id of a key of your account, or the whole key.
+
+    Raises:
+        CloudException: When your account has no such key.
+    """
+    functions.client().keys.switch(id_of(api_key), active=True)
+
+
+def deactivate_key(api_key: Any) -> None:
+    """Let an API key open nothing any more: every server refuses it within 5 seconds.
+
+    Args:
+        api_key: The id of a key of your account, or the whole key; not the one in use.
+
+    Raises:
+        CloudException: When your account has no such key, or it is the one in use.
+    """
+    functions.client().keys.switch(id_of(api_key), active=False)
+
+
+def create_key() -> dict[str, Any]:
+    """Make an API key for your account; its secret cannot be asked for later.
+
+    Returns:
+        `api_key` (its id), `api_secretkey` (its secret), `key` (both, as `setkey` takes it) and
+        `active`.
+    """
+    key = functions.client().keys.create().key
+    name, _, secret = key.removeprefix("pk_").partition("_")
+    return {"api_key": name, "api_secretkey": secret, "key": key, "active": True}
+
+
+def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
+    """What is known of the API key with this id and this secret, whatever key is in use.
+
+    Args:
+        api_key: Its id.
+        api_secretkey: Its secret.
+
+    Raises:
+        CloudException: When the server does not take them.
+    """
+    place = Place(functions.client().place.url, f"pk_{id_of(api_key)}_{api_secretkey}")
+    with_it = Client(place, functions.config)
+    try:
+        own = [key for key in with_it.keys.list() if key.own]
+    finally:
+        with_it.close()
+    if not own:
+        raise CloudException(KeyRefused().message)
+    return _told(own[0])
+
+
+def _told(key: ListedKey) -> dict[str, Any]:
+    created = datetime.fromtimestamp(key.created_at).astimezone()
+    return {"api_key": key.id, "active": key.active, "created": created}

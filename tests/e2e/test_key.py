@@ -1,0 +1,95 @@
+"""API keys from Python and from the shell, on both stacks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud import account, functions
+from cloud.errors import CloudException
+
+from tests.e2e.test_cli import picloud
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+    from tests.e2e.test_cli import Done
+
+__all__ = ["picloud"]
+
+
+@pytest.fixture
+def current(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """The client of `cloud`'s functions."""
+    monkeypatch.setattr(functions, "_current", functions._Current())
+    functions._current.client = client
+    yield client
+    functions._current.client = None
+
+
+def test_keys_from_python(current: Client, stack: Stack) -> None:
+    """Make one, use it, look at it, switch it off: then it opens nothing."""
+    made = account.create_key()
+    with contextlib.closing(stack.client(made["key"])) as with_it:
+        assert with_it.result(with_it.call(abs, -3), 60) == 3
+        assert made["api_key"] in account.list_keys()
+        assert account.get_key(made["key"])["active"]
+        known = account.get_key_by_key(made["api_key"], made["api_secretkey"])
+        assert known["api_key"] == made["api_key"]
+
+        account.deactivate_key(made["api_key"])
+
+        until(lambda: refused(with_it), "the key is refused", 5.0)
+        assert made["api_key"] not in account.list_keys(active_only=True)
+        with pytest.raises(CloudException, match="does not know this API key"):
+            account.get_key_by_key(made["api_key"], made["api_secretkey"])
+        account.activate_key(made["api_key"])
+        until(lambda: not refused(with_it), "the key is taken again", 5.0)
+    with pytest.raises(CloudException, match="No such API key"):
+        account.get_key("0" * 12)
+
+
+def refused(client: Client) -> bool:
+    """Whether the server takes a client's key no more."""
+    try:
+        client.check_key()
+    except CloudException as error:
+        return "does not know this API key" in str(error)
+    return False
+
+
+def test_keys_from_the_shell(picloud: Callable[..., Done], stack: Stack) -> None:
+    """`picloud key`: the key made is printed once and is in no list."""
+    key = picloud("key", "create").out.strip()
+    name, secret = key.split("_", 2)[1:]
+
+    listed = picloud("key", "list")
+    own = picloud("key", "deactivate", stack.key)
+    done = picloud("key", "deactivate", name)
+
+    assert name in listed.out
+    assert secret not in listed.out
+    assert (own.code, "another key" in own.err) == (1, True)
+    assert (done.code, done.err) == (0, f"Key {name} is deactivated.\n")
+    shown = json.loads(picloud("-o", "json", "key", "list").out)
+    assert {each["id"]: each["active"] for each in shown}[name] is False
+
+
+def test_accounts_from_the_shell(picloud: Callable[..., Done], stack: Stack) -> None:
+    """An administrator makes an account; its key opens that and administers nothing."""
+    made = json.loads(picloud("account", "create", "data science", "--json").out)
+
+    assert "data science" in picloud("account", "list").out
+    mine = picloud("--api-key", made["key"], "key", "list", "--json")
+    assert [each["own"] for each in json.loads(mine.out)] == [True]
+    refused = picloud("--api-key", made["key"], "account", "list")
+    assert (refused.code, "administrator" in refused.err) == (1, True)
+    with contextlib.closing(stack.client(made["key"])) as theirs:
+        assert theirs.call(abs, 1) == 1
+        assert theirs.kill() == 1
