@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import falcon.asgi
@@ -15,6 +16,7 @@ from picloud_api.resources.health import HealthResource
 from picloud_api.resources.info import InfoResource
 from picloud_api.resources.job import JobResource
 from picloud_api.resources.key import AccountResource, KeyResource
+from picloud_api.resources.openapi import OpenApiResource
 from picloud_api.resources.slot import SlotResource
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ def add_routes(app: App, server: wiring.Server) -> None:
     app.add_route("/v1/slots", slots)
     app.add_route("/v1/work", slots, suffix="work")
     app.add_route("/v1/heartbeat", slots, suffix="heartbeat")
+    app.add_route("/v1/openapi.json", OpenApiResource(app, version("picloud")))
 
 
 def _tell_ready(settings: Settings, url: str, key: str) -> None:

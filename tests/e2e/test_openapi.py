@@ -1,0 +1,121 @@
+"""What client and server really say to each other is what the OpenAPI document says of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import jsonschema_rs
+import msgspec
+import pytest
+import urllib3
+from cloud.client import Client
+from cloud.configuration import Config
+from cloud.connections import Connections
+from cloud.transport import Place, Transport
+from picloud_model import pack, wire
+
+if TYPE_CHECKING:
+    from cloud.exchange import Reply, Sent
+
+    from tests.e2e.stacks import Stack
+
+PART = wire.PackPart(0, 1, wire.Content(size=0, data=pack.write([pack.seal(b"x")])))
+
+
+class Overheard:
+    """Carries requests over the network and keeps what was said."""
+
+    def __init__(self, url: str) -> None:
+        self._connections = Connections(url)
+        self.said: list[tuple[Sent, Reply]] = []
+
+    def exchange(self, sent: Sent) -> Reply:
+        reply = self._connections.exchange(sent)
+        self.said.append((sent, reply))
+        return reply
+
+    def close(self) -> None:
+        self._connections.close()
+
+
+@pytest.fixture(scope="module")
+def described(stack: Stack) -> dict[str, Any]:
+    """The document, read by somebody without a key."""
+    answer = urllib3.request("GET", f"{stack.url}/v1/openapi.json")
+    assert answer.status == 200
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def read(body: bytes) -> Any:
+    """A body in msgpack as it would be in JSON."""
+    return msgspec.to_builtins(
+        msgspec.msgpack.decode(body),
+        builtin_types=(),
+        enc_hook=lambda value: base64.b64encode(value).decode(),
+    )
+
+
+def check(described: dict[str, Any], content: dict[str, Any], body: bytes) -> None:
+    """Compare one body with the schema of its content."""
+    schema = content[wire.MSGPACK]["schema"]
+    validator = jsonschema_rs.Draft202012Validator(
+        {**schema, "components": described["components"]}
+    )
+    validator.validate(read(body))
+
+
+def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, Any]) -> None:
+    """Every request of a client's whole life, and every answer to it, has the form described."""
+    overheard = Overheard(stack.url)
+    config = Config()
+    place = Place(stack.url, stack.key)
+    with contextlib.closing(Client(place, config, Transport(place, config, overheard))) as client:
+        use(client)
+
+    met = set()
+    for sent, reply in overheard.said:
+        if not sent.url.startswith("/"):
+            continue  # a presigned URL of a blob store
+        path = re.sub(r"[0-9a-f]{64}", "{digest}", sent.url)
+        told = described["paths"][path][sent.method.lower()]
+        met.add(path)
+        if wire.MSGPACK in told.get("requestBody", {}).get("content", {}):
+            check(described, told["requestBody"]["content"], sent.body or b"")
+        answer = told["responses"].get(str(reply.status), told["responses"]["default"])
+        if wire.MSGPACK in answer.get("content", {}):
+            check(described, answer["content"], reply.body)
+    of_slots = {"/v1/slots", "/v1/work", "/v1/heartbeat"}
+    of_nobody = {"/v1/health", "/v1/openapi.json", "/v1/blobs/{digest}", "/v1/blobs/read"}
+    assert set(described["paths"]) - met <= of_slots | of_nobody
+
+
+def use(client: Client) -> None:
+    """Whatever a client can ask of its server."""
+    jids = client.map(abs, range(-3, 0), _label="a label", _priority=7)
+    assert client.result(jids, 60) == [3, 2, 1]
+    client.map(len, [b"x" * 300_000, b"y" * 300_000, b"z"])
+    client.map(abs, range(100_000))
+    transport = client._transport
+    transport.post("/v1/blobs", wire.BlobsSent(blobs=[b"small", b"ones"]), wire.Stored)
+    staged = wire.StageRequest(submit_id=uuid4().hex, parts=[PART])
+    transport.post("/v1/jobs/staged", staged, wire.Answer)
+    failed = client.call(divmod, 1, 0, _depends_on=jids)
+    client.join(failed, 60, ignore_errors=True)
+    with contextlib.suppress(Exception):
+        client.status(10**9)
+    client.status(jids)
+    client.info(jids, "all")
+    client.listed(wire.ListRequest(label="a label"))
+    client.kill()
+    client.delete(jids)
+    made = client.keys.create()
+    name = made.key.split("_")[1]
+    client.keys.switch(name, active=False)
+    client.keys.switch(name, active=True)
+    client.keys.list()
+    client.keys.open_account("third")
+    client.keys.accounts()
