@@ -502,7 +502,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
 class Held(msgspec.Struct, frozen=True, array_like=True):
     """A job a slot speaks of without ending it."""
 
-    batch: str
+    batch: SubmitId
     index: int
     attempt: int
 
@@ -510,7 +510,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
 class Report(msgspec.Struct, frozen=True, array_like=True):
     """What ended, of one batch, and the envelope of the results."""
 
-    batch: str
+    batch: SubmitId
     envelope: Envelope
     ended: list[Ended]
 

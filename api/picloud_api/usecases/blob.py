@@ -34,7 +34,7 @@ class Blobs:
         if asked.sizes and len(asked.sizes) != len(asked.digests):
             raise RequestRefused("There is not one size for each digest.", field="sizes")
         sizes = dict(zip(asked.digests, asked.sizes, strict=False))
-        names = await self._port.missing([_name(account, digest) for digest in asked.digests])
+        names = await self._port.missing([blob_name(account, digest) for digest in asked.digests])
         uploads = [await self._upload(name, sizes.get(name.partition("/")[2])) for name in names]
         return BlobsMissing(uploads=uploads)
 
@@ -51,7 +51,7 @@ class Blobs:
         """Keep some bytes; answers their digests."""
         digests = [sha256(blob).hexdigest() for blob in blobs]
         for digest, blob in zip(digests, blobs, strict=True):
-            await self._port.put(_name(account, digest), blob)
+            await self._port.put(blob_name(account, digest), blob)
         return Stored(digests=digests)
 
     async def put(self, account: str, digest: str, data: bytes) -> None:
@@ -62,7 +62,7 @@ class Blobs:
         """
         if sha256(data).hexdigest() != digest:
             raise RequestRefused("The bytes sent do not have this digest.", field="digest")
-        await self._port.put(_name(account, digest), data)
+        await self._port.put(blob_name(account, digest), data)
 
     async def get(self, account: str, digest: str) -> bytes | Presigned:
         """The bytes, or where to read them.
@@ -70,7 +70,7 @@ class Blobs:
         Raises:
             BlobMissing: When the account has stored no such bytes.
         """
-        name = _name(account, digest)
+        name = blob_name(account, digest)
         if (url := await self._port.presign_get(name)) is not None:
             # A blob store answers in words of its own: what is not there is said here.
             if await self._port.missing([name]):
@@ -80,7 +80,7 @@ class Blobs:
 
     async def read(self, account: str, digests: Sequence[str]) -> BlobsRead:
         """Several small blobs in the order asked."""
-        return BlobsRead(blobs=[await self._read(_name(account, each)) for each in digests])
+        return BlobsRead(blobs=[await self._read(blob_name(account, each)) for each in digests])
 
     async def _read(self, name: str) -> bytes:
         try:
@@ -90,7 +90,12 @@ class Blobs:
             raise BlobMissing(digests=(digest,)) from None
 
 
-def _name(account: str, digest: str) -> str:
+def blob_name(account: str, digest: str) -> str:
+    """The name under which the blob port knows an account's bytes.
+
+    Raises:
+        RequestRefused: When that is no digest.
+    """
     if not _DIGEST.fullmatch(digest):
         raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")
     return f"{account}/{digest}"

@@ -14,6 +14,7 @@ from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
 from picloud_api.usecases.admission import check_cover, check_options, check_packs, waiting_of
+from picloud_api.usecases.blob import blob_name
 from picloud_api.usecases.presence import Presence
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Submit:
         named = sorted({content.digest for content in contents if content.data is None})
         if not named:
             return
-        missing = await self._presence.missing([f"{account}/{digest}" for digest in named])
+        missing = await self._presence.missing([blob_name(account, digest) for digest in named])
         if missing:
             digests = tuple(name.partition("/")[2] for name in missing)
             raise BlobMissing(digests=digests)

@@ -1,0 +1,32 @@
+"""What the attacks share: the stacks of the end-to-end tests, and who sends what to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.attacks.sender import Sender
+from tests.e2e.conftest import client, keys, other, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.stacks import Stack
+
+__all__ = ["client", "other", "stack"]
+
+
+@pytest.fixture(scope="session")
+def sender(stack: Stack) -> Iterator[Sender]:
+    """Requests to the common stack, with every credential there is; a slot of it lives."""
+    begun = stack.client()
+    begun.join(begun.call(abs, 1), 60)
+    made = Sender(stack.url, stack.key, keys[stack], stack.slot_token())
+    spare = begun.keys.create().key
+    begun.keys.switch(spare.split("_")[1], active=False)
+    made.revoked = spare
+    begun.close()
+    yield made
+    made.close()
+    assert "request.failed" not in stack.faults(), stack.faults()

@@ -1,0 +1,97 @@
+"""What the OpenAPI document tells an attacker: operations, whom they want, a body for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from picloud_api.resources.openapi import document
+from picloud_api.resources.operations import OPERATIONS
+
+from tests.e2e.test_http import GOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DOCUMENT: Final[dict[str, Any]] = document(list(OPERATIONS), "test")
+"""As a running server serves it; a test compares."""
+SCHEMAS: Final = DOCUMENT["components"]["schemas"]
+FITTING: Final = {
+    "^[0-9a-f]{32}$": lambda: uuid4().hex,
+    "^[0-9a-f]{64}$": lambda: "0" * 64,
+    "^[0-9a-f]{12}$": lambda: "0" * 12,
+}
+"""A text for each pattern of the wire."""
+
+
+class Target:
+    """One verb of one address."""
+
+    def __init__(self, verb: str, path: str) -> None:
+        self.verb, self.path = verb, path
+        self.told = DOCUMENT["paths"][path][verb.lower()]
+        self.wants = {name for each in self.told["security"] for name in each}
+        content = self.told.get("requestBody", {}).get("content", {})
+        self.schema = content.get("application/json", {}).get("schema")
+        self.is_bytes = "application/octet-stream" in content
+        self.fields: dict[str, Any] = resolved(self.schema or {}).get("properties", {})
+
+    def __repr__(self) -> str:
+        return f"{self.verb} {self.path}"
+
+    def body(self, **changed: Any) -> Any:
+        """The smallest body that has the right form, with some fields changed."""
+        if self.is_bytes:
+            return b"bytes"
+        if self.path == "/v1/jobs":  # the form alone makes no job: arguments have to fit
+            return {**GOOD[self.path][1], "submit_id": uuid4().hex, **changed}
+        return None if self.schema is None else {**example(self.schema), **changed}
+
+    def address(self, digest: str = "0" * 64) -> str:
+        """The address, its parts filled in."""
+        return self.path.replace("{digest}", digest)
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema a reference leads to."""
+    if "$ref" in schema:
+        found: dict[str, Any] = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+        return found
+    return schema
+
+
+def example(schema: dict[str, Any]) -> Any:
+    """The smallest value of a schema; only what is required."""
+    schema = resolved(schema)
+    for known in ("default", "const"):
+        if known in schema:
+            return schema[known]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0])
+    return _MAKERS[schema.get("type", "null")](schema)
+
+
+def _object(schema: dict[str, Any]) -> dict[str, Any]:
+    fields = schema.get("properties", {})
+    return {name: example(fields[name]) for name in schema.get("required", ())}
+
+
+def _array(schema: dict[str, Any]) -> list[Any]:
+    return [example(each) for each in schema.get("prefixItems", [])[: schema.get("minItems", 0)]]
+
+
+_MAKERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "object": _object,
+    "array": _array,
+    "string": lambda schema: FITTING.get(schema.get("pattern", ""), lambda: "x")(),
+    "integer": lambda schema: schema.get("minimum", 1),
+    "number": lambda schema: schema.get("minimum", 1),
+    "null": lambda schema: None,
+}
+
+TARGETS: Final = [Target(verb, path) for verb, path in OPERATIONS]
+"""Everything there is to attack."""
+GUARDED: Final = [target for target in TARGETS if target.wants]
+"""What is not open to everybody."""

@@ -1,0 +1,91 @@
+"""Generated requests: whatever fits the OpenAPI document, or nearly does, is no server fault.
+
+Schemathesis makes them from the document the server itself gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from tests.attacks.described import TARGETS, Target
+from tests.e2e.conftest import starter
+from tests.e2e.stacks import EmbeddedStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.stacks import Stack
+
+EXAMPLES: Final = 25
+"""Requests an operation and kind: seconds in all."""
+FAULT: Final = 500
+MADE: Final = [
+    (target, mode)
+    for target in TARGETS
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    if mode is GenerationMode.POSITIVE or target.schema or "{" in target.path
+]
+"""What takes nothing can be asked in one way only."""
+CALM: Final = {"wait_s": 0.0, "timeout_s": 0.0, "leaving": False}
+"""Fields that make a request long, or the slot end whose token is used."""
+
+
+@pytest.fixture(scope="module")
+def prey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of this module's own: nobody else would like to live on it."""
+    for start in starter(EmbeddedStack, tmp_path_factory):
+        stack = start()
+        with contextlib.closing(stack.client()) as client:
+            client.join(client.call(abs, 1), 60)
+        yield stack
+        assert "request.failed" not in stack.faults(), stack.faults()[-5000:]
+
+
+@pytest.fixture(scope="module")
+def described(prey: Stack) -> Any:
+    """The document, as schemathesis reads it."""
+    return schemathesis.openapi.from_url(f"{prey.url}/v1/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def credentials(prey: Stack) -> dict[str, str]:
+    """A good credential of each kind."""
+    return {"apiKey": prey.key, "slotToken": prey.slot_token()}
+
+
+@pytest.mark.parametrize(("target", "mode"), MADE, ids=str)
+def test_no_request_is_a_fault_of_the_server(
+    prey: Stack, described: Any, credentials: dict[str, str], target: Target, mode: GenerationMode
+) -> None:
+    """Every operation, with requests that fit its schema and requests that do not."""
+    operation = described[target.path][target.verb]
+    kind = min(target.wants, default="apiKey")
+    headers = {"Authorization": f"Bearer {credentials[kind]}"}
+    session = requests.Session()
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        if isinstance(case.body, dict):
+            case.body |= {name: calm for name, calm in CALM.items() if name in case.body}
+        answer = case.call(base_url=prey.url, session=session, headers=headers, timeout=20)
+        healthy = target.path == "/v1/health"
+        assert answer.status_code < FAULT or healthy, (case.body, answer.text)
+        assert "Traceback" not in answer.text
+
+    with contextlib.closing(session):
+        ask()

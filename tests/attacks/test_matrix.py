@@ -1,0 +1,221 @@
+"""Every endpoint and verb of the OpenAPI document x whose credential it gets, and whose object.
+
+A credential that is not good, and an object of another account, tell nothing: no data, and not
+whether there is any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import jwt
+import pytest
+from picloud_model.ranges import MAX_JID
+
+from tests.attacks.described import DOCUMENT, GUARDED, TARGETS, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloud.client import Client
+
+    from tests.attacks.sender import Said, Sender
+
+UNKNOWN: Final = "pk_000000000000_" + "A" * 43
+FORGED: Final = jwt.encode({"aud": "picloud-work", "sub": "1"}, "", algorithm="none")
+SIGNED: Final = jwt.encode({"aud": "picloud-work", "sub": "1"}, "x" * 32, algorithm="HS256")
+BAD: Final = {
+    "none": "",
+    "no kind": "pk_1_2",
+    "basic": "Basic YTpi",
+    "empty": "Bearer ",
+    "unknown": f"Bearer {UNKNOWN}",
+    "unsigned": f"Bearer {FORGED}",
+    "signed by another": f"Bearer {SIGNED}",
+    "huge": "Bearer " + "A" * 30_000,
+    "traversing": "Bearer pk_../../../../_" + "A" * 43,
+    "quoted": "Bearer pk_' OR 1=1 --_x",
+}
+"""Authorizations that open nothing."""
+REFUSALS: Final = {"key.refused", "slot.refused", "token.refused"}
+OBJECTS: Final = {"jids", "depends_on", "digests", "id"}
+"""Fields of requests that name what belongs to somebody."""
+NAMING: Final = [
+    (target, field) for target in GUARDED for field in sorted(OBJECTS & set(target.fields))
+]
+LOOSE_JIDS: Final = (
+    0, -1, 2**63, 10**30, 1.5, "1", "1;2", "1-10", "' OR 1=1", None, True, {"a": 1}, [1], [[1]],
+    [[1, 2, 3]], [[0, 1]], [[-5, -1]], [[2, 1]], [["1", "2"]], [[1, 2**53]], [[1.5, 2]],
+)  # fmt: skip
+LOOSE_NAMES: Final = (
+    "", "x", "../" * 20, "%2e%2e%2f", "0" * 63, "0" * 65, "G" * 64, "\0" * 64, "0" * 64 + "\n",
+    "A" * 1_000_000, 7, None, {"a": 1}, ["../etc/passwd"], [["0" * 64]], ["0" * 64 + "/.."],
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def theirs(sender: Sender, stack: Any) -> Iterator[dict[str, Any]]:
+    """What belongs to the account that is attacked, and has no like in the attacker's."""
+    with (
+        contextlib.closing(stack.client()) as mine,
+        contextlib.closing(stack.client(sender.other)) as other,
+    ):
+        last = mine.call(abs, 1)
+        jids = other.map(abs, range(last + 5000))
+        other.kill()
+        blob = uuid4().bytes * 2
+        sender.send("PUT", f"/v1/blobs/{sha256(blob).hexdigest()}", blob, sender.other)
+        key = other.keys.create().key.split("_")[1]
+        yield {"jid": jids[-1], "digest": sha256(blob).hexdigest(), "id": key}
+
+
+def value(field: str, found: dict[str, Any]) -> Any:
+    """A field that names an object."""
+    if field in ("jids", "depends_on"):
+        return [[found["jid"], found["jid"]]]
+    return [found["digest"]] if field == "digests" else found["id"]
+
+
+def without_names(said: Said) -> tuple[int, str]:
+    """An answer, but for the names that were asked for."""
+    text = said.data.decode()
+    return said.status, re.sub(r"[0-9a-f]{64}|[0-9a-f]{12}|\d+", "#", text)
+
+
+def asked(sender: Sender, target: Target, field: str, named: Any, credential: str = "") -> Said:
+    """A request that names something."""
+    body = target.body(**{field: named})
+    return sender.send(target.verb, target.address(), body, credential or sender.key)
+
+
+def test_the_matrix_is_of_the_document_that_is_served(sender: Sender) -> None:
+    """The server tells of exactly the operations that are attacked here."""
+    served = sender.send("GET", "/v1/openapi.json").body()
+
+    assert served["paths"] == DOCUMENT["paths"]
+    assert served["components"] == DOCUMENT["components"]
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("target", GUARDED, ids=str)
+def test_a_bad_credential_opens_nothing(sender: Sender, target: Target, kind: str) -> None:
+    """No credential, a malformed one, an unknown one: 401, in one of three words."""
+    body = target.body()
+    data = body if isinstance(body, bytes | None) else str(body).encode()
+
+    said = sender.raw(target.verb, target.address(), data, BAD[kind])
+
+    assert (said.status, said.code in REFUSALS) == (401, True), said
+
+
+@pytest.mark.parametrize("target", GUARDED, ids=str)
+def test_a_wrong_secret_and_an_unknown_key_look_the_same(sender: Sender, target: Target) -> None:
+    """Nobody finds out which ids of keys exist, nor which were revoked."""
+    name = sender.key.split("_")[1]
+    keys = [f"pk_{name}_{'A' * 43}", UNKNOWN, sender.revoked, sender.key[:-1] + "~"]
+
+    said = [sender.send(target.verb, target.address(), target.body(), key) for key in keys]
+
+    assert {each.status for each in said} == {401}
+    assert len({each.data for each in said}) == 1
+
+
+@pytest.mark.parametrize("target", GUARDED, ids=str)
+def test_a_key_is_no_slot_and_a_slot_no_key(sender: Sender, target: Target) -> None:
+    """The good credential of one kind opens nothing that wants the other."""
+    for kind, credential in (("apiKey", sender.key), ("slotToken", sender.slot)):
+        if kind in target.wants:
+            continue
+
+        said = sender.send(target.verb, target.address(), target.body(), credential)
+
+        assert (said.status, said.code in REFUSALS) == (401, True), said
+
+
+@pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
+def test_what_is_another_accounts_is_not_there(
+    sender: Sender, theirs: dict[str, Any], target: Target, field: str
+) -> None:
+    """Another account's and a missing one: the same status and the same words."""
+    missing = {"jid": theirs["jid"] + 10**6, "digest": "ab" * 32, "id": "ab" * 6}
+
+    said = asked(sender, target, field, value(field, theirs))
+    nothing = asked(sender, target, field, value(field, missing))
+
+    assert without_names(said) == without_names(nothing)
+    finds = target.path == "/v1/blobs/missing"  # it says which ones to upload
+    assert said.status == (200 if finds else 409 if field == "digests" else 404), said
+
+
+@pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
+def test_what_is_ones_own_is_there(
+    client: Client, sender: Sender, target: Target, field: str
+) -> None:
+    """The same requests succeed for their owner: what is refused above is refused for a cause."""
+    blob = uuid4().bytes
+    digest = sha256(blob).hexdigest()
+    sender.send("PUT", f"/v1/blobs/{digest}", blob)
+    jid = client.call(abs, 1)
+    client.join(jid, 60)
+    key = client.keys.create().key.split("_")[1]
+
+    said = asked(sender, target, field, value(field, {"jid": jid, "digest": digest, "id": key}))
+
+    assert said.status == 200, said
+
+
+@pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
+def test_malformed_names_are_refused(sender: Sender, target: Target, field: str) -> None:
+    """Whatever is no name is refused as such: never a fault, never an answer."""
+    loose = LOOSE_JIDS if field in ("jids", "depends_on") else LOOSE_NAMES
+    for wrong in loose:
+        if wrong is None and target.path == "/v1/jobs/kill":
+            continue  # no jids are all one's own unfinished ones
+        if wrong is None and target.path == "/v1/jobs/status":
+            continue  # nothing asked, nothing told
+
+        said = asked(sender, target, field, wrong)
+
+        assert said.status in (400, 404, 422), (wrong, said)
+
+
+@pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
+def test_huge_names_are_answered_in_bounded_time(
+    sender: Sender, target: Target, field: str
+) -> None:
+    """Ranges like 1-10^12, and lists as long as a body can be, are refused and not walked."""
+    huge: list[Any] = [[[1, 10**12]], [[1, MAX_JID]], [[1, MAX_JID]] * 1000, [[1, 10**6]] * 100_001]
+    if field == "digests":
+        huge = [["0" * 64] * 200_000, ["0" * 1_000_000]]
+    if field == "id":
+        huge = ["0" * 10_000_000]
+    for named in huge:
+        said = asked(sender, target, field, named)
+
+        finds = target.path == "/v1/blobs/missing" and len(named[0]) == 64
+        assert said.status in ((200, 422, 413) if finds else (404, 409, 413, 422)), said.status
+
+
+@pytest.mark.parametrize("target", [each for each in TARGETS if "{" in each.path], ids=str)
+def test_addresses_lead_nowhere_else(
+    sender: Sender, theirs: dict[str, Any], target: Target
+) -> None:
+    """An object in the address: another's is not there, and no path leads out of one's own."""
+    if target.verb == "GET":
+        said = sender.send("GET", target.address(theirs["digest"]))
+        nothing = sender.send("GET", target.address("ab" * 32))
+        assert without_names(said) == without_names(nothing)
+        assert said.status == 409
+    for name in (
+        "x", "0" * 63, "0" * 65, "%2e%2e%2fa0000002%2f" + theirs["digest"], "..", "%00", "~",
+        f"a0000002/{theirs['digest']}", f"../a0000002/{theirs['digest']}", "A" * 4096, "%ff%fe",
+        f"..%2fa0000002%2f{theirs['digest']}", f"{theirs['digest']}%00", "0" * 64 + "%0a",
+    ):  # fmt: skip
+        said = sender.send(target.verb, target.address(name), target.body())
+
+        assert said.status in (400, 404, 405, 422), (name, said)
+        assert b"Traceback" not in said.data
