@@ -10,9 +10,11 @@ import msgspec
 import structlog
 from picloud_model import wire
 from picloud_model.errors import (
+    AdministratorsOnly,
     BlobMissing,
     JobDeleted,
     JobNotFound,
+    KeyNotFound,
     KeyRefused,
     NotAllowed,
     NotFound,
@@ -36,12 +38,14 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     TooLarge: 413,
     SubmitChanged: 422,
     NotAllowed: 403,
+    AdministratorsOnly: 403,
     KeyRefused: 401,
     TokenRefused: 401,
     SlotRefused: 401,
     NotFound: 404,
     JobNotFound: 404,
     JobDeleted: 410,
+    KeyNotFound: 404,
     BlobMissing: 409,
     PathNotFound: 404,
     Unavailable: 503,
