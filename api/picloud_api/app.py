@@ -6,7 +6,7 @@ import json
 import os
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import falcon.asgi
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 
 App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
+
+_TOO_OLD: Final = "0.9"
+"""What a request without a version is taken for; falcon raises an error of its own at it."""
 
 
 class Lifetime:
@@ -78,11 +81,20 @@ class Application:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Serve one request or the life cycle."""
+        if scope.get("http_version") == _TOO_OLD:
+            return _refuse_version(send)
         return self._app(scope, receive, send)
 
     def answer_waiting(self) -> None:
         """Answer every long poll: the server is about to stop."""
         self._lifetime.answer_waiting()
+
+
+async def _refuse_version(send: Any) -> None:
+    await send(
+        {"type": "http.response.start", "status": 505, "headers": [(b"connection", b"close")]}
+    )
+    await send({"type": "http.response.body", "body": b""})
 
 
 def add_routes(app: App, server: wiring.Server) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloud
-from cloud import mp, shell, shortcuts, wait_for
+from cloud import account, mp, shell, shortcuts, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,12 @@ HEAD = """# The module `cloud`
 What `help(cloud.call)` and the like say. Made by `make reference`; do not edit.
 [Options](../how-to/options.md) has an example of each option of `call` and `map`.
 """
-PARTS = {"cloud.shell": shell, "cloud.wait_for": wait_for, "cloud.shortcuts": shortcuts}
+PARTS = {
+    "cloud.shell": shell,
+    "cloud.wait_for": wait_for,
+    "cloud.shortcuts": shortcuts,
+    "cloud.account": account,
+}
 _HEADING = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 _ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$")
 

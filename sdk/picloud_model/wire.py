@@ -60,11 +60,12 @@ MAX_INFO_BYTES: Final = 2 * 1024 * 1024
 MOST_ASIDE: Final = 32
 """Most jobs a slot sets aside while they wait for others, fewer where it has little memory."""
 
-SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+# `$` also matches before a line break at the end; the length does not.
+SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]
 """A client-made UUID in hex; the batch is known by it."""
-KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$")]
+KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$", max_length=12)]
 """The part of an API key that is no secret."""
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 """SHA-256 of a blob, in hex."""
 Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 JidRange = tuple[Jid, Jid]

@@ -21,6 +21,7 @@ _REFERENCE: Final = "#/components/schemas/{name}"
 _BINARY: Final = "application/octet-stream"
 _SCHEMES: Final = {
     "apiKey": "An API key: `pk_<id>_<secret>`.",
+    "jobToken": "The token of a job, while it runs: `pj_...`.",
     "slotToken": "The token of a slot; only slots have one.",
 }
 

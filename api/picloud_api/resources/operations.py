@@ -18,11 +18,13 @@ class Credential(Enum):
     NONE = ()
     """Nothing: open to everybody."""
     KEY = ("apiKey",)
-    """An API key."""
+    """An API key; no job has one."""
+    CALLER = ("apiKey", "jobToken")
+    """An API key, or the token of a job of the account."""
     SLOT = ("slotToken",)
     """The token of a slot."""
-    KEY_OR_SLOT = ("apiKey", "slotToken")
-    """An API key, or the token of a slot for its account."""
+    ANY = ("apiKey", "jobToken", "slotToken")
+    """An API key, or the token of a job or of a slot of the account."""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.summary or (self.request.__doc__ if self.request else "") or ""
 
 
-def _takes(request: type, answer: type, credential: Credential = Credential.KEY) -> Operation:
+def _takes(request: type, answer: type, credential: Credential = Credential.CALLER) -> Operation:
     return Operation(credential=credential, request=request, answer=answer)
 
 
@@ -61,28 +63,28 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/jobs/info"): _takes(wire.InfoRequest, wire.Infos),
     ("POST", "/v1/jobs/list"): _takes(wire.ListRequest, wire.Listed),
     ("POST", "/v1/jobs/delete"): _takes(wire.DeleteRequest, wire.Deleted),
-    ("POST", "/v1/blobs"): _takes(wire.BlobsSent, wire.Stored, Credential.KEY_OR_SLOT),
-    ("POST", "/v1/blobs/missing"): _takes(
-        wire.BlobsNeeded, wire.BlobsMissing, Credential.KEY_OR_SLOT
-    ),
-    ("POST", "/v1/blobs/read"): _takes(wire.BlobsAsked, wire.BlobsRead, Credential.KEY_OR_SLOT),
+    ("POST", "/v1/blobs"): _takes(wire.BlobsSent, wire.Stored, Credential.ANY),
+    ("POST", "/v1/blobs/missing"): _takes(wire.BlobsNeeded, wire.BlobsMissing, Credential.ANY),
+    ("POST", "/v1/blobs/read"): _takes(wire.BlobsAsked, wire.BlobsRead, Credential.ANY),
     ("GET", "/v1/blobs/{digest}"): Operation(
-        credential=Credential.KEY_OR_SLOT,
+        credential=Credential.ANY,
         answer=bytes,
         summary="Read a blob, or be told by a redirect where it is.",
     ),
     ("PUT", "/v1/blobs/{digest}"): Operation(
-        credential=Credential.KEY_OR_SLOT,
+        credential=Credential.ANY,
         request=bytes,
         answer=wire.Stored,
         summary="Store a blob under its SHA-256.",
     ),
-    ("POST", "/v1/keys"): _takes(wire.KeyRequest, wire.KeyMade),
-    ("POST", "/v1/keys/list"): _takes(wire.KeysRequest, wire.Keys),
-    ("POST", "/v1/keys/activate"): _takes(wire.KeyNamed, wire.ListedKey),
-    ("POST", "/v1/keys/deactivate"): _takes(wire.KeyNamed, wire.ListedKey),
-    ("POST", "/v1/accounts"): _takes(wire.AccountRequest, wire.KeyMade),
-    ("POST", "/v1/accounts/list"): _takes(wire.AccountsRequest, wire.AccountsListed),
+    ("POST", "/v1/keys"): _takes(wire.KeyRequest, wire.KeyMade, Credential.KEY),
+    ("POST", "/v1/keys/list"): _takes(wire.KeysRequest, wire.Keys, Credential.KEY),
+    ("POST", "/v1/keys/activate"): _takes(wire.KeyNamed, wire.ListedKey, Credential.KEY),
+    ("POST", "/v1/keys/deactivate"): _takes(wire.KeyNamed, wire.ListedKey, Credential.KEY),
+    ("POST", "/v1/accounts"): _takes(wire.AccountRequest, wire.KeyMade, Credential.KEY),
+    ("POST", "/v1/accounts/list"): _takes(
+        wire.AccountsRequest, wire.AccountsListed, Credential.KEY
+    ),
     ("POST", "/v1/slots"): _takes(wire.SlotRequest, wire.SlotGranted, Credential.NONE),
     ("POST", "/v1/work"): _takes(wire.WorkRequest, wire.WorkAnswer, Credential.SLOT),
     ("POST", "/v1/heartbeat"): _takes(wire.HeartbeatRequest, wire.HeartbeatAnswer, Credential.SLOT),

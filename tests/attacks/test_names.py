@@ -1,0 +1,139 @@
+"""Names and labels are text: nothing interprets them on the way, and none gets into a jobspec."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import urllib3
+from picloud_model.wire import ListRequest
+
+from tests.attacks.described import Target
+from tests.e2e.stack_hashicorp import HashiCorpStack
+from tests.e2e.test_cli import picloud
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud.client import Client
+
+    from tests.attacks.sender import Sender
+    from tests.e2e.stacks import Stack
+    from tests.e2e.test_cli import Done
+
+__all__ = ["picloud"]
+
+HOSTILE: Final = {
+    "interpolation": "${attr.unique.hostname} ${node.unique.id} ${NOMAD_SECRETS_DIR}",
+    "template": "%{ for x in y } {{ env `VAULT_TOKEN` }} {{ key `a` }}",
+    "heredoc": "<<EOT\nx\nEOT\n",
+    "quotes": "\"'`\\\" }} ] } ; job \"x\" {",
+    "shell": "$(touch /tmp/pwned); `id` | sh & # > /dev/null",
+    "line breaks": 'a\r\nX-Evil: 1\r\n\r\n{"level": "error"}',
+    "terminal": "\x1b]0;title\x07\x1b[31mred\x1b[2J\x9b5n\x1b]52;c;ZXZpbA==\x07",
+    "direction": "abc\u202egpj.exe\u2066\u2069\u200b",
+    "NUL": "a\0b",
+    "path": "../../../../etc/passwd",
+    "overlong": "é" * 200,
+    "markup": "<script>alert(1)</script>",
+    "SQL": "'; DROP TABLE entries; --",
+    "surrogates": "\U0001f600 \ufffe \uffff",
+}  # fmt: skip
+"""What something on the way might take for more than text."""
+SUBMIT: Final = Target("POST", "/v1/jobs")
+
+
+def made(sender: Sender, label: str, **options: Any) -> int:
+    """A job with any label, as a client that is not ours may submit it; it fails at once."""
+    body = SUBMIT.body()
+    body["options"] = body["options"] | {"label": label} | options
+    said = sender.send("POST", "/v1/jobs", body)
+    assert said.status == 200, said
+    return int(said.body()["first"])
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_label_comes_back_as_it_was(client: Client, sender: Sender, kind: str) -> None:
+    """A label is told byte by byte, found by itself, and does what no label does: nothing."""
+    label = HOSTILE[kind]
+
+    jid = made(sender, label)
+
+    client.join(jid, 60, ignore_errors=True)
+    assert client.info(jid, "label")[jid]["label"] == label
+    assert [job.jid for job in client.listed(ListRequest(label=label)).jobs][:1] == [jid]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_terminal_is_shown_harmless_text(
+    picloud: Callable[..., Done], sender: Sender, kind: str
+) -> None:
+    """In JSON a label is whole; no control character of it reaches whoever reads the list."""
+    jid = made(sender, HOSTILE[kind])
+
+    listed = json.loads(picloud("jobs", "-n", "1", "--json").out)
+    hint = picloud("--api-key", HOSTILE[kind].replace("\0", ""), "status", str(jid))
+
+    assert listed[0]["label"] == HOSTILE[kind]
+    assert hint.code == 1
+    assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & set(hint.err)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("option", ["core_type", "env", "vols", "function_name", "os_env_vars"])
+def test_every_other_name_is_refused_or_kept(
+    sender: Sender, client: Client, option: str, kind: str
+) -> None:
+    """Whatever else a submit names is one of a closed list, refused in a sentence, or just kept."""
+    body = SUBMIT.body()
+    text = HOSTILE[kind]
+    if option == "function_name":
+        body["function_name"] = text
+    else:
+        value: Any = {"vols": [text], "os_env_vars": {text: text}}.get(option, text)
+        body["options"] = body["options"] | {option: value}
+
+    said = sender.send("POST", "/v1/jobs", body)
+
+    assert said.status in (200, 422), said
+    if said.status == 200:
+        assert option in ("function_name", "os_env_vars", "env", "vols"), said
+        jid = said.body()["first"]
+        if option == "function_name":
+            assert client.info(jid, "function")[jid]["function"] == text
+        client.kill(jid)
+
+
+def jobs_of(stack: HashiCorpStack) -> list[dict[str, Any]]:
+    """Every job as Nomad has it."""
+    assert stack._addresses is not None
+    nomad = stack._addresses.nomad
+
+    def get(path: str) -> Any:
+        headers = {"X-Nomad-Token": nomad.token}
+        return urllib3.request("GET", nomad.address + path, headers=headers).json()
+
+    return [get(f"/v1/job/{each['ID']}") for each in get("/v1/jobs")]
+
+
+def test_nothing_of_a_user_gets_into_a_jobspec(
+    stack: Stack, sender: Sender, client: Client
+) -> None:
+    """Nomad is asked for slots by opaque ids and numbers: no label, name, variable or key of a
+    user's is in any job it has. Where there is no Nomad, nothing is in a slot's command line.
+    """
+    marks = [f"{text} canary-7f3a" for text in HOSTILE.values()]
+    jids = [made(sender, mark[-200:], os_env_vars={"CANARY": "canary-7f3a"}) for mark in marks]
+    client.join(jids, 100, ignore_errors=True)
+
+    if isinstance(stack, HashiCorpStack):
+        asked = json.dumps(until(lambda: jobs_of(stack), "Nomad has jobs"))
+    else:
+        asked = json.dumps([process.cmdline() for process in stack.slots()])
+    assert asked != "[]"
+    assert "canary-7f3a" not in asked
+    assert stack.key not in asked
+    assert "pk_" not in asked
+    assert "pj_" not in asked

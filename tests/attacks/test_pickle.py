@@ -1,0 +1,176 @@
+"""Canaries: pickles that tell who loaded them. Nothing but the child that runs a job ever does."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import pickle
+import zlib
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from cloud import CloudException
+from picloud_model import pack
+from picloud_model.wire import JSON, MSGPACK
+
+from tests.attacks.described import TARGETS, Target, resolved
+from tests.e2e.conftest import starter
+from tests.e2e.stacks import EmbeddedStack
+from tests.e2e.test_http import GOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloud.client import Client
+
+    from tests.attacks.sender import Sender
+    from tests.e2e.stacks import Stack
+
+
+class Canary:
+    """Whoever unpickles it writes down its own command line."""
+
+    def __init__(self, nest: Path) -> None:
+        self.nest = nest
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        told = f"open({str(self.nest)!r}, 'ab').write(open('/proc/self/cmdline', 'rb').read())"
+        return (eval, (told,))
+
+
+@pytest.fixture
+def nest(stack: Stack) -> Path:
+    """Where the canary sings."""
+    return stack.shared / f"canary-{uuid4().hex}"
+
+
+def eggs(nest: Path) -> list[bytes]:
+    """A canary in every form in which pickles travel."""
+    bare = pickle.dumps(Canary(nest))
+    return [bare, pack.seal(bare), pack.write([pack.seal(bare)]), zlib.compress(bare)]
+
+
+def laid(schema: dict[str, Any], egg: bytes, depth: int = 0) -> Any:  # noqa: PLR0911 - a type each
+    """A value of a schema with a pickle wherever bytes or any text may be."""
+    schema = resolved(schema)
+    if "anyOf" in schema:
+        return laid(schema["anyOf"][-1 if depth > 3 else 0], egg, depth + 1)
+    if schema.get("contentEncoding") == "base64":
+        return egg
+    if "enum" in schema or "pattern" in schema:
+        return uuid4().hex if "32" in schema.get("pattern", "") else "0" * 64
+    match schema.get("type"):
+        case "object":
+            fields = schema.get("properties", {})
+            return {name: laid(fields[name], egg, depth + 1) for name in fields}
+        case "array" if "prefixItems" in schema:
+            return [laid(each, egg, depth + 1) for each in schema["prefixItems"]]
+        case "array":
+            items = schema.get("items")
+            return [laid(items, egg, depth + 1)] if isinstance(items, dict) and depth < 6 else []
+        case "string":
+            return base64.b64encode(egg).decode()[:90]
+        case "integer" | "number":
+            return schema.get("minimum", 1)
+    return schema.get("default")
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_no_endpoint_unpickles(sender: Sender, nest: Path, target: Target) -> None:
+    """A canary as the body, in every field, in every form and by every credential: it is silent."""
+    for egg in eggs(nest):
+        for bearer in (sender.key, sender.slot, base64.b64encode(egg).decode()):
+            for media in (MSGPACK, JSON, "application/x-python-pickle"):
+                sender.raw(target.verb, target.address(), egg, f"Bearer {bearer}", media)
+            if target.schema is None:
+                continue
+            body = laid(target.schema, egg)
+            for name in {"wait_s", "timeout_s", "leaving"} & set(body):
+                body[name] = 0.0 if name != "leaving" else False
+            sender.raw(
+                target.verb,
+                target.address(),
+                msgspec.msgpack.encode(body),
+                f"Bearer {bearer}",
+                MSGPACK,
+            )
+
+    assert not nest.exists(), nest.read_bytes()
+
+
+def test_only_the_child_of_a_job_unpickles(
+    client: Client, sender: Sender, nest: Path, stack: Stack
+) -> None:
+    """A canary as a function, an argument and a result passes every process but the job's own."""
+    (egg, *_), parcel = eggs(nest), pack.seal(pickle.dumps(Canary(nest)))
+    body = GOOD["/v1/jobs"][1] | {
+        "submit_id": uuid4().hex,
+        "function": ["", 0, base64.b64encode(parcel).decode()],
+        "parts": [[0, 1, ["", 0, base64.b64encode(pack.write([parcel])).decode()]]],
+        "envelope": list(msgspec.to_builtins(client._submit._packer.envelope)),
+    }
+    made = sender.send("POST", "/v1/jobs", body).body()
+    with contextlib.suppress(CloudException):
+        client.join(made["first"], 60)
+    jids = [[made["first"], made["first"]]]
+    for path, asked in {
+        "/v1/jobs/wait": {"jids": jids, "payloads": True},
+        "/v1/jobs/info": {"jids": jids, "keys": ["all"]},
+        "/v1/jobs/status": {"jids": jids},
+        "/v1/jobs/list": {},
+    }.items():
+        assert sender.send("POST", path, asked).status == 200
+
+    sung = nest.read_bytes()
+
+    assert sung
+    pids = [process.pid for process in stack.api()]
+    for pid in pids:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert not sung.startswith(line)
+    assert b"picloud_worker" in sung
+    assert b"picloud_api" not in sung
+    assert egg
+
+
+@pytest.fixture
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An embedded stack of a test's own, whose blobs lie in files."""
+    for start in starter(EmbeddedStack, tmp_path_factory):
+        yield start()
+
+
+def test_swapped_results_are_refused_before_they_are_unpickled(own: Stack) -> None:
+    """Whoever can write to the blob store cannot make a client load what its job did not answer."""
+    assert isinstance(own, EmbeddedStack)
+    nest = own.shared / "canary"
+    with contextlib.closing(own.client()) as client:
+        jid = client.call(lambda: b"mine" * 200_000)
+        client.join(jid, 60)
+        evil = pickle.dumps(Canary(nest)) + b"." * 900_000
+        blobs = [each for each in (own.data / "blobs").rglob("*") if each.is_file()]
+        large = [each for each in blobs if each.stat().st_size > 700_000]
+        assert large
+        for each in large:
+            each.chmod(0o600)
+            each.write_bytes(pack.write([pack.seal(evil)]))
+
+        with pytest.raises(CloudException, match="damaged"):
+            client.result(jid, 60)
+
+    assert not nest.exists()
+
+
+def test_bytes_go_under_their_own_name_only(sender: Sender) -> None:
+    """Nobody puts bytes where others of the same account expect different ones."""
+    good = uuid4().bytes
+    name = sha256(good).hexdigest()
+
+    said = sender.send("PUT", f"/v1/blobs/{name}", b"other bytes")
+
+    assert said.status == 422
+    assert sender.send("GET", f"/v1/blobs/{name}").status == 409

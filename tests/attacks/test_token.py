@@ -1,0 +1,95 @@
+"""A job's token opens what the job may do, for as long as it runs, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from picloud_model.token import JobToken
+
+from tests.attacks.described import GUARDED, Target
+from tests.attacks.test_matrix import REFUSALS
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.attacks.sender import Said, Sender
+    from tests.e2e.stacks import Stack
+
+GONE_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def token(sender: Sender, stack: Stack) -> Iterator[str]:
+    """The token of a job that runs, as a thief would have it; ended by the fixture."""
+    told, gate = stack.shared / "token", stack.shared / "gate"
+    gate.touch()
+
+    def hold() -> None:
+        import cloud
+        from cloud.job import Job
+
+        cloud.status([])
+        job = Job.here()
+        assert job is not None
+        Path(str(told) + ".part").write_text(job.place().key)
+        Path(str(told) + ".part").rename(told)
+        while gate.exists():
+            time.sleep(0.05)
+
+    with contextlib.closing(stack.client()) as client:
+        jid = client.call(hold)
+        until(told.exists, "the job has told its token")
+        found = told.read_text()
+        yield found
+        gate.unlink(missing_ok=True)
+        client.join(jid, 60)
+        until(lambda: ask(sender, found, "/v1/jobs/status").status == 401, "it is refused", GONE_S)
+
+
+def ask(sender: Sender, credential: str, path: str) -> Said:
+    """A harmless request."""
+    return sender.send("POST", path, {}, credential)
+
+
+@pytest.mark.parametrize("target", GUARDED, ids=str)
+def test_a_job_may_do_what_its_account_may_but_no_more(
+    sender: Sender, token: str, target: Target
+) -> None:
+    """A job works with jobs and blobs; it makes no key, no account, and is no slot."""
+    if target.path in ("/v1/jobs/kill", "/v1/jobs/delete"):
+        body: Any = {"jids": []}
+    else:
+        body = target.body()
+
+    said = sender.send(target.verb, target.address(), body, token)
+
+    if "jobToken" in target.wants:
+        assert said.status != 401, said
+    else:
+        assert (said.status, said.code in REFUSALS) == (401, True), said
+
+
+def test_a_token_altered_is_refused(sender: Sender, token: str) -> None:
+    """Another account's, job's, attempt's or slot's: the signature is of exactly this one."""
+    assert ask(sender, token, "/v1/jobs/status").status == 200
+    read = JobToken.read(token)
+    assert read is not None
+    known, mac = read
+    changed = [
+        JobToken("a0000002", known.slot, known.jid, known.attempt),
+        JobToken(known.account, known.slot + 1, known.jid, known.attempt),
+        JobToken(known.account, known.slot, known.jid + 1, known.attempt),
+        JobToken(known.account, known.slot, known.jid, known.attempt + 1),
+    ]
+    forged = [f"{each.signed(b'x' * 32).rpartition('_')[0]}_{mac}" for each in changed]
+    forged += [known.signed(b"x" * 32), token[:-1] + ("0" if token[-1] != "0" else "1")]
+    forged += [token + "0", token.upper(), token.replace("pj_", "pk_"), "pj_"]
+
+    said = [ask(sender, each, "/v1/jobs/status") for each in forged]
+
+    assert {each.status for each in said} == {401}
