@@ -456,6 +456,9 @@ class SlotGranted(Answer, frozen=True):
     server_grace_s: float = 30.0
     job_key: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"SlotGranted(slot={self.slot!r}, account={self.account!r})"
+
 
 class LeasedJob(msgspec.Struct, frozen=True, array_like=True):
     """One job of a lease: its index in the batch, its attempt, its argument parcel."""
@@ -638,6 +641,9 @@ class KeyMade(Answer, frozen=True):
 
     key: str
     account: str
+
+    def __repr__(self) -> str:
+        return f"KeyMade(account={self.account!r})"
 
 
 class KeysRequest(Request, frozen=True):

@@ -1,0 +1,139 @@
+"""Secrets of a running stack lie about nowhere: no argument, log, file, environment, message."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+import pytest
+from cloud import CloudException
+from picloud_model import wire
+
+from tests.e2e.test_cli import picloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud.client import Client
+
+    from tests.attacks.sender import Sender
+    from tests.e2e.stacks import EmbeddedStack, Stack
+    from tests.e2e.test_cli import Done
+
+__all__ = ["picloud"]
+
+KEY: Final = re.compile(rb"pk_[0-9a-f]{12}_[0-9A-Za-z_-]{40,64}")
+JOB: Final = re.compile(rb"pj_[0-9a-z]+_[0-9a-f]+_[0-9]+_[0-9]+_[0-9a-f]{32}")
+SLOT: Final = re.compile(rb"eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{20,}")
+
+
+def bare(secret: bytes) -> bytes:
+    """What of a credential is secret: of a key all but its id."""
+    return secret.split(b"_", 2)[2] if secret.startswith(b"pk_") else secret
+
+
+@pytest.fixture(scope="module")
+def used(sender: Sender, stack: Stack) -> set[bytes]:
+    """Secrets of every kind, each of which was used, well and badly, with this stack."""
+    with contextlib.closing(stack.client()) as client:
+        made = client.keys.create().key
+        opened = client.keys.open_account("secrets").key
+        client.result(client.map(abs, range(100)), 60)
+        with contextlib.closing(stack.client(opened)) as theirs:
+            theirs.status([])
+        with contextlib.suppress(CloudException), contextlib.closing(stack.client(made)) as more:
+            more.status(10**9)
+    wrong = made[:-1] + ("A" if made[-1] != "A" else "B")
+    for credential in (made, wrong, sender.slot):
+        for path in ("/v1/jobs/status", "/v1/work", "/v1/nothing", "/v1/keys/list"):
+            sender.send("POST", path, b"{", credential)
+        sender.send("GET", f"/v1/blobs/{credential}", None, credential)
+    return {
+        secret.encode() for secret in (sender.key, sender.other, made, opened, wrong, sender.slot)
+    }
+
+
+def test_no_process_has_a_secret_in_its_arguments(used: set[bytes], stack: Stack) -> None:
+    """Every account of a machine can read every command line."""
+    lines = {
+        process.pid: Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        for process in stack.processes()
+        if psutil.pid_exists(process.pid)
+    }
+
+    assert lines
+    for line in lines.values():
+        assert not any(secret in line for secret in used), line
+        assert not any(form.search(line) for form in (KEY, JOB, SLOT)), line
+
+
+def test_nothing_that_is_stored_or_logged_has_a_key(
+    used: set[bytes], sender: Sender, stack: EmbeddedStack
+) -> None:
+    """Records keep hashes, logs neither: of keys, of tokens of jobs and of slots."""
+    files = [each for each in stack.data.rglob("*") if each.is_file()]
+    looked = 0
+    for file in [*files, stack._log]:
+        with contextlib.suppress(OSError):
+            data = file.read_bytes()
+            looked += 1
+            asked = {secret for secret in used if bare(secret) in data}
+            # A slot's own token is known to its supervisor alone.
+            assert asked == set(), file
+            assert JOB.search(data) is None, file
+
+    assert looked > 3
+    assert sender.key not in stack.faults()
+
+
+def test_user_code_finds_no_secret_of_the_platform_in_its_environment(
+    used: set[bytes], client: Client
+) -> None:
+    """What a job is born with: nothing but what tells it which job it is."""
+
+    def look() -> tuple[dict[str, str], bytes, bytes]:
+        own = Path("/proc/self")
+        return dict(os.environ), (own / "environ").read_bytes(), (own / "cmdline").read_bytes()
+
+    environment, born, line = client.result(client.call(look), 60)
+
+    for text in (repr(environment).encode(), born, line):
+        assert not any(secret in text for secret in used)
+        assert not any(form.search(text) for form in (KEY, JOB, SLOT))
+    harmful = ("TOKEN", "SECRET", "PASSWORD", "AWS_", "VAULT", "CONSUL", "NOMAD_")
+    assert [name for name in environment if any(part in name for part in harmful)] == []
+
+
+def test_no_message_tells_a_secret(
+    used: set[bytes], picloud: Callable[..., Done], stack: Stack
+) -> None:
+    """However much the command tells of what it does, and whatever goes wrong."""
+    wrong = stack.key[:-1] + ("A" if stack.key[-1] != "A" else "B")
+    for arguments in (
+        ("-v", "status", "999999"),
+        ("-v", "--debug", "status", "999999"),
+        ("-v", "--debug", "--api-key", wrong, "status", "1"),
+        ("-v", "key", "list"),
+        ("account", "list"),
+    ):
+        done = picloud(*arguments)
+
+        told = (done.out + done.err).encode()
+        assert told
+        assert not any(secret in told for secret in used), arguments
+        assert wrong not in done.err
+
+
+def test_a_repr_has_no_secret(sender: Sender, client: Client) -> None:
+    """What a log or a traceback would show of the values that hold secrets."""
+    values = [
+        client.place,
+        wire.KeyMade(key=sender.key, account="a"),
+        wire.SlotGranted(slot=1, token=sender.slot, account="a"),
+    ]
+
+    assert not any(sender.key in repr(value) or sender.slot in repr(value) for value in values)
