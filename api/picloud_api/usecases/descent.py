@@ -92,7 +92,7 @@ class Descent:
         """The queued batches that hold awaited jobs themselves, the newest last."""
         found: dict[str, Candidate] = {}
         for piece in await self._pieces(pool.account, spans):
-            queued = self._queue.get(piece.place.batch)
+            queued = self._queue.get(piece.place.account, piece.place.batch)
             if queued is not None and queued.pool == pool:
                 base = piece.place.page * PAGE_JOBS
                 indexes = range(base + piece.start, base + piece.stop)

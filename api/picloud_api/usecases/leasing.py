@@ -65,7 +65,7 @@ class Leasing:
             if lease is None:
                 continue
             leases.append(lease)
-            cost = self._pace.seconds(lease.function.digest)
+            cost = self._pace.seconds((session.pool.account, lease.function.digest))
             budget -= (LEASE_S if cost is None else cost) * len(lease.jobs)
             if budget <= 0 or len(lease.jobs) > 1 or len(leases) == self._batches:
                 break
@@ -113,7 +113,7 @@ class Leasing:
         if page is not None and not has_free(page) and number in queued.pages:
             queued.pages.remove(number)
         if not queued.pages:
-            self._queue.drop(queued.batch)
+            self._queue.drop(queued.account, queued.batch)
 
     async def _from_page(
         self,
@@ -144,7 +144,7 @@ class Leasing:
 
     def _wanted(self, header: Header, queued: Queued, page: Page, budget: float) -> int:
         """How many jobs: an unmeasured function one, else what fills the budget, fairly shared."""
-        seconds = self._pace.seconds(header.function.digest)
+        seconds = self._pace.seconds((queued.account, header.function.digest))
         if seconds is None or not header.options.restartable:
             return 1
         here = sum(page.state.count(state) for state in LEASABLE)

@@ -11,22 +11,24 @@ REMEMBERED: Final = 10_000
 
 
 class Pace:
-    """Mean seconds of a job by the digest of its function, newer jobs weighing more.
+    """Mean seconds of a job by account and digest of its function, newer jobs weighing more.
+
+    What the slots of one account say changes nothing for another, be the function the same.
 
     >>> pace = Pace()
-    >>> pace.learn("f", 2.0, 10)
-    >>> pace.seconds("f"), pace.seconds("g")
+    >>> pace.learn(("a", "f"), 2.0, 10)
+    >>> pace.seconds(("a", "f")), pace.seconds(("b", "f"))
     (0.2, None)
     """
 
     def __init__(self) -> None:
-        self._mean: OrderedDict[str, float] = OrderedDict()
+        self._mean: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def seconds(self, function: str) -> float | None:
+    def seconds(self, function: tuple[str, str]) -> float | None:
         """The mean, or None for a function never measured."""
         return self._mean.get(function)
 
-    def learn(self, function: str, seconds: float, jobs: int) -> None:
+    def learn(self, function: tuple[str, str], seconds: float, jobs: int) -> None:
         """Take note that `jobs` jobs took `seconds` together."""
         latest = max(LEAST_S, seconds / jobs)
         before = self._mean.pop(function, latest)

@@ -50,22 +50,25 @@ class Queued:
 
 
 class Queue:
-    """Batches by pool, lower priority numbers first, older ones first among equals."""
+    """Batches by pool, lower priority numbers first, older ones first among equals.
+
+    Clients choose the ids of batches: that of one account may be another's, too.
+    """
 
     def __init__(self) -> None:
         self._pools: dict[Pool, list[Queued]] = {}
-        self._known: dict[str, Queued] = {}
+        self._known: dict[tuple[str, str], Queued] = {}
         self._made: dict[Pool, list[Queued]] = {}
 
-    def knows(self, batch: str) -> bool:
+    def knows(self, account: str, batch: str) -> bool:
         """Whether a batch is queued."""
-        return batch in self._known
+        return (account, batch) in self._known
 
     def offer(self, account: str, batch: str, ready: Ready) -> Queued:
         """Queue a batch; one that is queued already stays where it is."""
-        known = self._known.get(batch)
+        known = self._known.get((account, batch))
         if known is None:
-            known = self._known[batch] = Queued(account, batch, ready)
+            known = self._known[account, batch] = Queued(account, batch, ready)
             heapq.heappush(self._pools.setdefault(ready.pool, []), known)
             if ready.parent:
                 insort(self._made.setdefault(ready.pool, []), known, key=_first)
@@ -73,23 +76,23 @@ class Queue:
 
     def give_back(self, account: str, batch: str, page: int, ready: Ready) -> None:
         """Jobs of a page are free to be leased again."""
-        known = self._known.get(batch)
+        known = self._known.get((account, batch))
         if known is None:
             known = self.offer(account, batch, ready)
             known.pages = []
         known.add(page)
 
-    def drop(self, batch: str) -> None:
+    def drop(self, account: str, batch: str) -> None:
         """A batch has nothing to lease: forget it until it is offered again."""
         # It stays in its heap until it comes up: searching a heap of 10,000 costs more.
-        known = self._known.pop(batch, None)
+        known = self._known.pop((account, batch), None)
         if known is not None and known.parent:
             made = self._made[known.pool]
             del made[bisect_left(made, known.first, key=_first)]
 
-    def get(self, batch: str) -> Queued | None:
+    def get(self, account: str, batch: str) -> Queued | None:
         """A batch that is queued, or None."""
-        return self._known.get(batch)
+        return self._known.get((account, batch))
 
     def made_by_jobs(self, pool: Pool) -> list[Queued]:
         """The batches of a pool that jobs have made, the newest first."""
@@ -102,19 +105,19 @@ class Queue:
         try:
             while waiting:
                 queued = heapq.heappop(waiting)
-                if self._known.get(queued.batch) is queued:
+                if self.get(queued.account, queued.batch) is queued:
                     taken.append(queued)
                     yield queued
         finally:
             for queued in taken:
-                if self._known.get(queued.batch) is queued:
+                if self.get(queued.account, queued.batch) is queued:
                     heapq.heappush(waiting, queued)
 
     def jobs(self, pool: Pool, enough: int) -> int:
         """About how many jobs of a pool can be leased; stops counting at `enough`."""
         found = 0
         for queued in self._pools.get(pool, ()):
-            if self._known.get(queued.batch) is queued:
+            if self.get(queued.account, queued.batch) is queued:
                 found += queued.jobs
             if found >= enough:
                 break

@@ -105,7 +105,7 @@ class Reconcile:
         waiting = await self._dependencies.recover()
         for name, ready in (await self._commits.view.scan("ready/")).items():
             _, account, batch = name.split("/")
-            if not self._queue.knows(batch) and batch not in waiting:
+            if not self._queue.knows(account, batch) and batch not in waiting:
                 await self._queue_free_pages(account, batch, ready)
         self._placement.consider_all()
 
@@ -114,7 +114,7 @@ class Reconcile:
             page = await self._commits.view.get(layout.page(layout.Place(account, batch, number)))
             if page is not None and has_free(page):
                 self._queue.give_back(account, batch, number, ready)
-        if self._queue.knows(batch):
+        if self._queue.knows(account, batch):
             self._sessions.wake(ready.pool, ready.count)
 
     def hear(self, signal: Signal) -> None:

@@ -120,7 +120,7 @@ class Work:
             header: Header | None = await draft.get(layout.header(account, report.batch))
             if header is None:
                 continue
-            self._learn(header.function.digest, report.ended)
+            self._learn((account, header.function.digest), report.ended)
             for number, ended in _by_page(report.ended).items():
                 place = layout.Place(account, report.batch, number)
                 named = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
@@ -134,7 +134,7 @@ class Work:
                 ]
                 await finish(draft, place, endings, report.envelope)
 
-    def _learn(self, function: str, ended: Sequence[Ended]) -> None:
+    def _learn(self, function: tuple[str, str], ended: Sequence[Ended]) -> None:
         if ended:
             spent = sum(max(0.0, job.finished_at - job.started_at) for job in ended)
             self._pace.learn(function, spent, len(ended))

@@ -1,0 +1,68 @@
+"""Two accounts on one server: nothing one of them does changes what the other gets."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+from picloud_api.usecases.submit import pool_of
+from picloud_driver.scheduler import Burst
+from picloud_model import wire
+
+from tests.unit.api.world import ACCOUNT, ended
+
+if TYPE_CHECKING:
+    from picloud_api.usecases.sessions import Session
+
+    from tests.unit.api.world import World
+
+OTHER = "a0000002"
+
+
+async def slot_of(world: World, account: str) -> Session:
+    """A slot of an account."""
+    burst = Burst(f"pc-{uuid.uuid4().hex}", pool_of(account, wire.Options()), 1)
+    await world.scheduler.start(burst)
+    granted = await world.server.slots.register(list(world.scheduler.places)[-1])
+    return await world.server.slots.recognise(granted.token)
+
+
+async def test_the_same_submit_id_makes_two_batches(world: World) -> None:
+    """Who knows or guesses another's submit id neither reads that batch nor keeps it from running,
+    whoever came first and whoever is done first.
+    """
+    request = world.request(2)
+    made = [
+        await world.server.submit.submit(account, request, b"x" * 16)
+        for account in (ACCOUNT, OTHER)
+    ]
+    assert [(each.first, each.count) for each in made] == [(1, 2), (1, 2)]
+    await asyncio.sleep(0)
+
+    for account in (OTHER, ACCOUNT):
+        slot = await slot_of(world, account)
+        for _ in range(2):
+            (lease,) = (await world.work(slot)).leases
+            assert len(lease.jobs) >= 1
+            await world.work(slot, reports=[ended(lease)], lease=False)
+        told = await world.server.jobs.status(account, [(1, 2)])
+        assert [run.status for run in told.runs] == ["done"]
+
+
+async def test_what_one_reports_is_no_hint_for_the_other(world: World) -> None:
+    """The same function, measured by a slot that lies: the other account's leases do not shrink."""
+    request = world.request(1)
+    await world.server.submit.submit(ACCOUNT, request, b"x" * 16)
+    await asyncio.sleep(0)
+    slot = await slot_of(world, ACCOUNT)
+    (lease,) = (await world.work(slot)).leases
+    report = ended(lease)
+    slow = [msgspec.structs.replace(job, started_at=0.0, finished_at=1e12) for job in report.ended]
+    await world.work(slot, reports=[msgspec.structs.replace(report, ended=slow)], lease=False)
+
+    pace = world.server.context.pace
+
+    assert pace.seconds((ACCOUNT, request.function.digest)) == 1e12
+    assert pace.seconds((OTHER, request.function.digest)) is None
