@@ -48,7 +48,7 @@ class Dependencies:
         self._clock = context.clock
         self._premises: dict[tuple[str, tuple[Range, ...], bool], Premise] = {}
         self._hurried: set[Premise] = set()
-        self._known: dict[str, Premise] = {}
+        self._known: dict[tuple[str, str], Premise] = {}
         self._watches = Watches()
         self._fresh: set[tuple[str, str]] = set()
         self._failed: set[tuple[str, str]] = set()
@@ -67,16 +67,16 @@ class Dependencies:
             self._failed.add((signal.account, signal.batch))
         self._begin()
 
-    async def recover(self) -> set[str]:
-        """Derive from the store who waits, and judge everybody anew; answers the batches."""
+    async def recover(self) -> set[tuple[str, str]]:
+        """Derive from the store who waits, and judge everybody anew; answers account and batch."""
         found = set()
         for name in await self._view.scan(layout.WAITING):
             _, account, batch = name.split("/")
-            found.add(batch)
-            if batch not in self._known:
+            found.add((account, batch))
+            if (account, batch) not in self._known:
                 self._fresh.add((account, batch))
         # Whoever waits for a batch that waits itself is told when that ends.
-        self._ended |= self._watches.batches() - found
+        self._ended |= self._watches.batches() - {batch for _, batch in found}
         self._due |= {
             premise
             for premise in self._premises.values()
@@ -128,7 +128,7 @@ class Dependencies:
 
     async def _take_in(self, account: str, batch: str) -> None:
         waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
-        if waiting is None or batch in self._known:
+        if waiting is None or (account, batch) in self._known:
             return
         key = (account, tuple(waiting.depends_on), waiting.ignore)
         premise = self._premises.get(key)
@@ -138,7 +138,7 @@ class Dependencies:
                 self._hurried.add(premise)
                 premise.verdict = await failure_among(self._view, account, premise.asked)
         premise.batches.add(batch)
-        self._known[batch] = premise
+        self._known[account, batch] = premise
         self._due.add(premise)
 
     async def _look_at_failures(self, account: str, batch: str) -> None:
@@ -172,7 +172,7 @@ class Dependencies:
             )
             for premise, batch, _ in some:
                 premise.batches.discard(batch)
-                self._known.pop(batch, None)
+                self._known.pop((premise.account, batch), None)
         for premise in premises:
             if not premise.batches:
                 self._hurried.discard(premise)

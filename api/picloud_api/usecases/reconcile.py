@@ -105,7 +105,7 @@ class Reconcile:
         waiting = await self._dependencies.recover()
         for name, ready in (await self._commits.view.scan("ready/")).items():
             _, account, batch = name.split("/")
-            if not self._queue.knows(account, batch) and batch not in waiting:
+            if not self._queue.knows(account, batch) and (account, batch) not in waiting:
                 await self._queue_free_pages(account, batch, ready)
         self._placement.consider_all()
 

@@ -51,6 +51,24 @@ async def test_the_same_submit_id_makes_two_batches(world: World) -> None:
         assert [run.status for run in told.runs] == ["done"]
 
 
+async def test_the_same_submit_id_waits_in_both(world: World) -> None:
+    """Jobs with dependencies begin in both accounts, although their batches have the same id."""
+    last = world.request(1)
+    waiting = msgspec.structs.replace(world.request(1), depends_on=[(1, 1)])
+    for account in (ACCOUNT, OTHER):
+        await world.server.submit.submit(account, last, b"x" * 16)
+        await world.server.submit.submit(account, waiting, b"y" * 16)
+    await world.server.reconcile.recover()
+
+    for account in (OTHER, ACCOUNT):
+        slot = await slot_of(world, account)
+        for jid in (1, 2):
+            answer = await world.work(slot, wait_s=5.0)
+            (lease,) = answer.leases
+            assert lease.first == jid
+            await world.work(slot, reports=[ended(lease)], lease=False)
+
+
 async def test_what_one_reports_is_no_hint_for_the_other(world: World) -> None:
     """The same function, measured by a slot that lies: the other account's leases do not shrink."""
     request = world.request(1)
