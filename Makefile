@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench scale soak hops servers docs reference clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench scale soak hops servers images docs reference clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,7 @@ demo-hashicorp: $(VENV)/.developers servers
 	printf '\nWhat Nomad was asked to run (nomad job status):\n' && \
 	( . "$$home/data/stack/environment"; "$$($(BIN)/python tests/servers/build.py --where nomad)" job status ) && echo
 
-test: $(VENV)/.developers servers ## Install what the tests need and run them all
+test: $(VENV)/.developers servers images ## Install what the tests need and run them all
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.developers ## Style, types, import rules, start-up budget
@@ -51,6 +51,9 @@ hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor o
 
 servers: $(BIN)/python ## Get the real servers the tests run against (built once, then cached)
 	@$(BIN)/python tests/servers/build.py
+
+images: $(VENV)/.developers ## Build the image that slots run in, where they are isolated (once, then cached)
+	@$(BIN)/python -m tests.servers.image
 
 docs: $(VENV)/.developers ## Run every example in the documentation
 	@$(BIN)/python -m pytest --no-header docs tests/docs

@@ -1,0 +1,70 @@
+# An environment: the image a slot runs in where Nomad has its docker driver. This one is `base/bookworm`.
+#
+# `make images` makes the base and the wheels, and runs this. By hand, on a base from a registry:
+#
+#   packer build -var base=python:3.11-slim-bookworm -var pull=true -var wheels=DIR \
+#     -var repository=picloud/base -var tag=bookworm-by-hand packer/environment.pkr.hcl
+
+variable "base" {
+  type        = string
+  description = "Debian 12 with Python 3.11: made by debootstrap, or published."
+  default     = "picloud/rootfs:bookworm"
+}
+
+variable "pull" {
+  type        = bool
+  description = "Whether the base comes from a registry."
+  default     = false
+}
+
+variable "wheels" {
+  type        = string
+  description = "Directory with the wheels of PiCloud, of what it needs, and of pip."
+}
+
+variable "repository" {
+  type        = string
+  description = "Name of the image."
+  default     = "picloud/base"
+}
+
+variable "tag" {
+  type        = string
+  description = "Names the worker in the image; `picloud up` uses the image of its own worker only."
+}
+
+source "docker" "environment" {
+  image       = var.base
+  pull        = var.pull
+  commit      = true
+  run_command = ["-d", "-i", "-t", "--network=none", "--entrypoint=/bin/sh", "{{.Image}}"]
+  changes     = ["ENV PATH /usr/local/bin:/usr/bin:/bin", "ENTRYPOINT []", "CMD [\"python3\"]"]
+}
+
+build {
+  sources = ["source.docker.environment"]
+
+  provisioner "file" {
+    source      = var.wheels
+    destination = "/opt"
+  }
+
+  # A slot's children run as one of these users; which one is decided by the slot. Nothing in the
+  # image lets a user become another one.
+  provisioner "shell" {
+    inline_shebang = "/bin/sh -e"
+    inline = [
+      "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir picloud",
+      "rm -rf /opt/wheels",
+      "for n in $(seq 1 64); do useradd --uid $((20000 + n)) --user-group --no-create-home --home-dir /work/home --shell /bin/sh emp$n; done",
+      "mkdir -p /work /local /alloc /secrets",
+      "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
+      "python3 -P -c 'import picloud_worker.supervisor'",
+    ]
+  }
+
+  post-processor "docker-tag" {
+    repository = var.repository
+    tags       = [var.tag]
+  }
+}

@@ -1,0 +1,10 @@
+# Packer 1.7 and newer get their builders by `packer init packer/plugins.pkr.hcl`; older ones, such as
+# Debian's, have them built in and refuse this block. So it lies beside environment.pkr.hcl.
+packer {
+  required_plugins {
+    docker = {
+      source  = "github.com/hashicorp/docker"
+      version = ">= 1.0.0"
+    }
+  }
+}

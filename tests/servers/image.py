@@ -1,0 +1,225 @@
+"""Build the base environment, `base/bookworm`, once: `make images`.
+
+python -m tests.servers.image       build or find it; give it to a dockerd that runs
+
+The cache lies beside that of the servers; an image is named there by a digest of all it is made of.
+"""
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from picloud_driver.stack import image
+
+from tests.servers.build import _build_lock, _cache, _say
+from tests.servers.run_dockerd import Dockerd, MissingDockerError, dockerd
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ("packer/environment.pkr.hcl", "tests/servers/image.py", "pyproject.toml")
+#: Programs, and Debian's packages they are in.
+NEEDED = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "packer": "packer",
+    "debootstrap": "debootstrap",
+    "iptables": "iptables",
+}
+BASE = "picloud/rootfs:bookworm"
+SUITE = "bookworm"
+MIRROR = "http://deb.debian.org/debian"
+DROPPED = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+)
+OPTIONS = ("--variant=minbase", "--include=python3,ca-certificates")
+KEPT = 4
+_ADMIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class ImageError(Exception):
+    """The image could not be built; one sentence says why."""
+
+
+def cached() -> Path:
+    """Where the image lies, or would: a digest of everything that goes into it names it."""
+    digest = sha256(image.tag().encode())
+    for name in RECIPES:
+        digest.update((ROOT / name).read_bytes())
+    return _cache().parent / "images" / f"{image.tag()}-{digest.hexdigest()[:12]}.tar"
+
+
+def load(daemon: Dockerd) -> str:
+    """Give the image to a dockerd; answers its name.
+
+    Raises:
+        ImageError: When it has not been built.
+    """
+    file = cached()
+    if not file.exists():
+        raise ImageError("The image of the base environment is not built; run `make images` once.")
+    daemon.docker("load", "--quiet", "--input", str(file))
+    return image.reference()
+
+
+def ensure() -> Path:
+    """Find the image, or build it.
+
+    Raises:
+        ImageError: When something is missing, or a step fails.
+    """
+    file = cached()
+    if file.exists():
+        return file
+    with _build_lock("base/bookworm"):
+        return file if file.exists() else _build(file)
+
+
+def main() -> int:
+    """Run the command and return its exit code."""
+    try:
+        _get_programs()
+        file = ensure()
+        print(f"base/bookworm: {file}")
+        _offer(file)
+    except (ImageError, MissingDockerError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _get_programs() -> None:
+    path = os.pathsep.join((os.environ.get("PATH", ""), _ADMIN))
+    missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
+    if not missing:
+        return
+    packages = sorted({NEEDED[name] for name in missing})
+    told = f"base/bookworm needs {', '.join(missing)}"
+    if os.geteuid() or shutil.which("apt-get") is None:
+        raise ImageError(
+            f"{told}: install them from your system's packages (on Debian: apt-get install"
+            f" {' '.join(packages)}), and run `make images` as root."
+        )
+    _say(f"{told}: installing {' '.join(packages)} by apt-get")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    _run("apt-get", "update", "--quiet", environment=quiet)
+    command = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends")
+    _run(*command, *packages, environment=quiet)
+
+
+def _build(file: Path) -> Path:
+    if os.geteuid():
+        raise ImageError("base/bookworm is made with debootstrap, as root: run `make images` so.")
+    started = time.monotonic()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="picloud-image-") as work, dockerd() as daemon:
+        wheels, rootfs = Path(work, "wheels"), _rootfs_cached()
+        with _step("wheels of the worker and what it needs"):
+            _wheels(wheels)
+        if not rootfs.exists():
+            with _step(f"Debian {SUITE} by debootstrap (a minute, once)"):
+                _rootfs(Path(work, "rootfs"), rootfs)
+        with _step("packer build"):
+            daemon.docker("import", str(rootfs), BASE)
+            _packer(daemon, wheels)
+        with _step("storing the image"):
+            partial = file.with_suffix(".part")
+            daemon.docker("save", "--output", str(partial), image.reference())
+            partial.rename(file)
+    _say(f"base/bookworm: built in {time.monotonic() - started:.0f} s")
+    _forget(file.parent)
+    return file
+
+
+def _rootfs_cached() -> Path:
+    """Where the base root file system lies, or would: a worker that changed needs no other one."""
+    digest = sha256(repr((SUITE, MIRROR, DROPPED, OPTIONS, platform.machine())).encode())
+    return cached().with_name(f"rootfs-{digest.hexdigest()[:12]}.tar")
+
+
+def _forget(folder: Path) -> None:
+    """Drop images of workers of long ago."""
+    images = sorted(folder.glob("bookworm-*.tar"), key=lambda path: path.stat().st_mtime)
+    for old in images[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def _wheels(folder: Path) -> None:
+    """The project's wheel, those of its base dependencies for the image's Python, and pip."""
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    _run(*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (ours,) = folder.glob("picloud-*.whl")
+    version = ".".join(map(str, image.PYTHON))
+    made_for = ("--only-binary=:all:", "--python-version", version, "--implementation", "cp")
+    machine = platform.machine()
+    platforms = (f"manylinux2014_{machine}", f"manylinux_2_28_{machine}")
+    made_for += tuple(word for name in platforms for word in ("--platform", name))
+    _run(*pip, "download", "--dest", str(folder), *made_for, str(ours), "pip")
+
+
+def _rootfs(folder: Path, file: Path) -> None:
+    _run("debootstrap", *OPTIONS, SUITE, str(folder), MIRROR)
+    excluded = [f"--exclude=./{name}/*" for name in DROPPED]
+    partial = file.with_suffix(".part")
+    _run("tar", "-C", str(folder), *excluded, "-cf", str(partial), ".")
+    partial.rename(file)
+
+
+def _packer(daemon: Dockerd, wheels: Path) -> None:
+    values = {"base": BASE, "wheels": wheels, "repository": image.REPOSITORY, "tag": image.tag()}
+    chosen = [f"-var={name}={value}" for name, value in values.items()]
+    environment = os.environ | {"DOCKER_HOST": daemon.host, "CHECKPOINT_DISABLE": "1"}
+    recipe = str(ROOT / "packer" / "environment.pkr.hcl")
+    _run("packer", "build", "-color=false", *chosen, recipe, environment=environment)
+
+
+def _offer(file: Path) -> None:
+    """Load it into the dockerd that this machine runs, if any, for `picloud up`."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), _ADMIN))
+    docker = shutil.which("docker", path=path) or "docker"
+    asked = subprocess.run([docker, "info"], capture_output=True, check=False)
+    if asked.returncode:
+        print("No dockerd runs here; start it and run `make images` again to use it there.")
+        return
+    _run(docker, "load", "--quiet", "--input", str(file))
+    print(f"The dockerd of this machine has it as {image.reference()}.")
+
+
+@contextlib.contextmanager
+def _step(what: str) -> Iterator[None]:
+    _say(f"base/bookworm: {what}")
+    started = time.monotonic()
+    yield
+    _say(f"base/bookworm:   {time.monotonic() - started:.0f} s")
+
+
+def _run(*command: str, environment: dict[str, str] | None = None) -> None:
+    environment = dict(environment or os.environ)
+    environment["PATH"] = os.pathsep.join((environment.get("PATH", ""), _ADMIN))
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-30:])
+        raise ImageError(f"{command[0]} failed with status {done.returncode}:\n{tail}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
