@@ -71,16 +71,16 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 class Served(BaseApplication):  # type: ignore[misc]
     """Gunicorn's view of one server."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, url: str) -> None:
+    def __init__(self, settings: Settings, listeners: list[socket.socket], url: str) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._url = url
         super().__init__()
 
     def load_config(self) -> None:
         """Set what gunicorn needs to know."""
         for name, value in {
-            "bind": f"fd://{self._listener.fileno()}",
+            "bind": [f"fd://{listener.fileno()}" for listener in self._listeners],
             "workers": self._settings.processes,
             "worker_class": f"{__name__}.Worker",
             "timeout": 60,
@@ -124,16 +124,20 @@ def serve(settings: Settings) -> None:
     _set_up_logging(settings.log_level)
     master = os.getpid()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    listener = _listen(settings)
+    listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"
+    listeners = [listener]
+    if settings.servers and settings.servers.slots:
+        # Slots in containers see this machine at an address of its own.
+        listeners.append(_listen(settings.servers.slots.host, port))
     try:
         # Here, as a worker of gunicorn's that cannot start ends with words of gunicorn's.
         asyncio.run(check_free(settings))
     except PiCloudError as error:
         sys.exit(error.message)
     try:
-        Served(settings, listener, url).run()
+        Served(settings, listeners, url).run()
     finally:
         if os.getpid() == master:
             _clear_up(settings, url)
@@ -154,17 +158,16 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit it; without it an answer in two writes waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
-        where = f"{settings.host}:{settings.port}"
         sys.exit(
-            f"Cannot listen on {where}: {error.strerror}. Is a server running there already? "
+            f"Cannot listen on {host}:{port}: {error.strerror}. Is a server running there already? "
             "Choose another port with --port."
         )
     return listener

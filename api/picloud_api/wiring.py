@@ -17,7 +17,7 @@ from picloud_driver.secrets import SecretPort
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import StatePort
 from picloud_driver.state.sqlite import SqliteState
-from picloud_jobspecs.render import SlotSite
+from picloud_jobspecs.render import Driver, SlotSite
 
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
@@ -132,14 +132,32 @@ def hashicorp(settings: Settings, servers: Addresses, url: str) -> Ports:
     from picloud_driver.stack import consul, nomad, s3, vault  # noqa: PLC0415
     from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
 
-    worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
-    site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
+    slots = servers.slots
+    if slots:
+        site = SlotSite(
+            url=url_for(slots.host, url),
+            driver=Driver.DOCKER,
+            container=slots.image,
+            network=slots.network,
+        )
+    else:
+        worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
+        site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
     return Ports(
         ConsulState(consul.access(servers.consul)),
         S3Blobs(s3.access(servers.s3)),
         VaultSecrets(vault.access(servers.vault)),
         NomadScheduler(nomad.access(servers.nomad), site),
     )
+
+
+def url_for(host: str, url: str) -> str:
+    """The URL at which slots in containers find the server: the same port of another address.
+
+    >>> url_for("172.18.0.1", "http://127.0.0.1:8787")
+    'http://172.18.0.1:8787'
+    """
+    return f"http://{host}:{url.rpartition(':')[2]}"
 
 
 async def open_ports(settings: Settings, url: str) -> Ports:

@@ -74,12 +74,14 @@ def run(wish: Wish) -> None:
             addresses = servers.start()
             if there:
                 running.await_health(there)
-                _announce(wish, there, addresses)
+                servers.close(there)
+                _announce(wish, there, addresses, servers.isolation())
                 return
             server = servers.below(addresses)
             up = running.remember(
                 wish.data, wish.stack, server.pid, server.ready.url, server.ready.key
             )
+            servers.close(up)
         _serve(wish, up, addresses, servers, server)
 
 
@@ -90,6 +92,7 @@ class _Servers:
         self._wish = wish
         self._stack: Stack | None = None
         self._again: dict[str, float] = {}
+        self._url = ""
         if wish.stack is StackName.HASHICORP:
             self._stack = running.hashicorp(wish.data, wish.workers or os.cpu_count() or 1)
 
@@ -114,6 +117,16 @@ class _Servers:
                 self._stack.undo()
             raise
 
+    def close(self, up: running.Up) -> None:
+        """Let isolated slots reach our server."""
+        self._url = up.url
+        if self._stack:
+            self._stack.close(up.url)
+
+    def isolation(self) -> list[str]:
+        """What keeps jobs apart, in words."""
+        return isolation(self._stack.open_as, self._stack.leaks) if self._stack else []
+
     def revive(self) -> None:
         """Start again what has ended by itself.
 
@@ -130,6 +143,7 @@ class _Servers:
             self._again[name] = now
         output.hint(f"{', '.join(ended)} ended; starting it again:")
         self._stack.start()
+        self._stack.close(self._url)
 
 
 def _refuse_to_share(wish: Wish, up: running.Up) -> None:
@@ -158,7 +172,7 @@ def _serve(
     wish: Wish, up: running.Up, addresses: Addresses | None, servers: _Servers, server: Server
 ) -> None:
     try:
-        _announce(wish, up, addresses)
+        _announce(wish, up, addresses, servers.isolation())
         if wish.detach:
             return
         while server.wait(_LOOK_S) is None:
@@ -216,7 +230,9 @@ def _hint(text: str) -> None:
         output.hint(text)
 
 
-def _announce(wish: Wish, up: running.Up, addresses: Addresses | None) -> None:
+def _announce(
+    wish: Wish, up: running.Up, addresses: Addresses | None, isolation: list[str]
+) -> None:
     file = profile.path(Settings.read())
     profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
     lines = [
@@ -225,7 +241,7 @@ def _announce(wish: Wish, up: running.Up, addresses: Addresses | None) -> None:
         f"  data     {wish.data}",
     ]
     if addresses:
-        lines += _about(wish, addresses)
+        lines += [*_about(wish, addresses), "", *isolation]
     lines += [
         "",
         "Try it in Python:",
@@ -247,7 +263,26 @@ def _about(wish: Wish, addresses: Addresses) -> list[str]:
         f"  Nomad    {addresses.nomad.address}/ui",
         f"  Consul   {addresses.consul.address}/ui",
         *tokens,
-        "",
-        "Nomad runs jobs by its raw_exec driver, which does not isolate them: they may do whatever",
-        "Nomad's user may do on this machine. Run your own code only.",
     ]
+
+
+def isolation(why: str, leaks: str) -> list[str]:
+    """What keeps jobs apart, in words.
+
+    Args:
+        why: They are not isolated; "" when they are.
+        leaks: Why they reach more ports of this machine than they need; "" when they do not.
+    """
+    if why:
+        return [
+            "Nomad runs jobs by its raw_exec driver, which does not isolate them: they may do",
+            "whatever Nomad's user may do on this machine. Run your own code only.",
+            f"Not isolated, as {why}.",
+        ]
+    lines = ["Nomad runs jobs by its docker driver: isolated, and limited to their core type."]
+    if leaks:
+        lines += [
+            f"They reach every port that this machine opens to its networks, as {leaks}:",
+            "run picloud up as root, with iptables installed, to close all but the API and S3.",
+        ]
+    return lines

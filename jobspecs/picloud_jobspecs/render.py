@@ -28,6 +28,9 @@ MHZ_PER_UNIT: Final = 400
 """MHz of a current core that make a compute unit: a core of 2.2 GHz is as good as one of f2."""
 
 _JOBSPEC: Final = "slot.nomad.hcl"
+SUPERVISOR_MB: Final = 64
+"""MB that a container has beside those of its core type: for the supervisor of its slot."""
+
 _MOST: Final = 100_000
 
 
@@ -36,6 +39,8 @@ class Driver(StrEnum):
 
     RAW_EXEC = "raw_exec"
     """A process of the machine, not isolated and not limited: for one's own code only."""
+    DOCKER = "docker"
+    """A container of an environment's image: isolated, and limited to its core type."""
 
 
 class SlotSite(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +52,16 @@ class SlotSite(msgspec.Struct, frozen=True, kw_only=True):
         driver: What runs it.
         user: As whom; Nomad lets only this user read the slot's proof. "" is for an agent that
             does not run as root: then everybody can read it who may look into the agent's data.
+        container: Name of the image that containers are made of; "" for another driver.
+        network: The network of docker's that they are in.
     """
 
     url: str
     worker: tuple[str, ...] = ("python3", "-P", "-m", "picloud_worker")
     driver: Driver = Driver.RAW_EXEC
     user: str = "root"
+    container: str = ""
+    network: str = ""
 
 
 class SlotJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +92,8 @@ def variables(site: SlotSite, job: SlotJob) -> str:
     """
     values = msgspec.to_builtins(job) | msgspec.to_builtins(site)
     _check(values)
-    values |= {"cpu": mhz(job.core_type, job.cores), "memory": memory_mb(job.core_type, job.cores)}
+    values["cpu"] = mhz(job.core_type, job.cores)
+    values["memory"] = memory_mb(job.core_type, job.cores) + beside_mb(site.driver)
     # JSON's strings, numbers and lists are HCL's as well where no `${` and `%{` is in them.
     lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
@@ -137,6 +147,15 @@ def memory_mb(core_type: str, cores: int = 1) -> int:
     return CORE_TYPES[core_type].memory_mb * cores
 
 
+def beside_mb(driver: str) -> int:
+    """MB that a slot reserves beside those of its core type.
+
+    >>> beside_mb("docker"), beside_mb("raw_exec")
+    (64, 0)
+    """
+    return SUPERVISOR_MB if driver == Driver.DOCKER else 0
+
+
 _PATTERNS: Final = {
     "burst": re.compile(rf"{BURST_PREFIX}[A-Za-z0-9_-]{{1,125}}"),
     "account": re.compile(r"[A-Za-z0-9_-]{1,64}"),
@@ -144,6 +163,8 @@ _PATTERNS: Final = {
     "image": re.compile(r"(sha256:[0-9a-f]{64})?"),
     "url": re.compile(r"https?://[A-Za-z0-9.:\[\]_-]{1,255}(/[A-Za-z0-9._~/-]{0,255})?"),
     "driver": re.compile("|".join(Driver)),
+    "container": re.compile(r"([a-z0-9][a-z0-9._/-]{0,127}:[A-Za-z0-9._-]{1,64})?"),
+    "network": re.compile(r"([a-z0-9][a-z0-9_-]{0,63})?"),
     "user": re.compile(r"([a-z_][a-z0-9_-]{0,31})?"),
     "worker": re.compile(r"[A-Za-z0-9._/+=:@,-]{1,1024}"),
 }

@@ -60,9 +60,21 @@ variable "image" {
 }
 
 variable "driver" {
-  description = "What runs a slot: raw_exec."
+  description = "What runs a slot: raw_exec, which isolates nothing, or docker."
   type        = string
   default     = "raw_exec"
+}
+
+variable "container" {
+  description = "Name of the image that docker makes containers of; it has to be on the machine."
+  type        = string
+  default     = ""
+}
+
+variable "network" {
+  description = "Network of docker's that containers are in; the default one does not part slots."
+  type        = string
+  default     = ""
 }
 
 variable "user" {
@@ -162,6 +174,71 @@ job "slots" {
         }
       }
 
+      dynamic "config" {
+        for_each = var.driver == "docker" ? ["docker"] : []
+
+        content {
+          image        = var.container
+          network_mode = var.network == "" ? "none" : var.network
+          entrypoint   = ["/bin/sh"]
+
+          # Nomad lets everybody write to its three directories, on the machine's disk. They are shut
+          # once what lies there is open, which takes a capability that is given up with its like.
+          args = concat(["-c", <<-EOT
+            umask 022
+            exec 3</secrets/nomad_picloud.jwt </dev/null >>/alloc/logs/slot.stderr.0 2>&1
+            chmod 700 /alloc /local /secrets &&
+            exec setpriv --bounding-set=-all,+setuid,+setgid,+kill \
+              env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/work/home TMPDIR=/tmp \
+              "$@" --drop --workdir /work
+            EOT
+          , "slot"], local.worker)
+
+          # What is left of root's rights: to change into another user, and to end its processes. A
+          # job is that other user, with no capability. Docker's own seccomp profile applies.
+          cap_drop     = ["all"]
+          cap_add      = ["setuid", "setgid", "kill", "fowner", "setpcap"]
+          security_opt = ["no-new-privileges"]
+          pids_limit   = 256 * var.cores
+          ipc_mode     = "private"
+
+          # What can be written lies in memory, counts as the slot's, and has a size of its own.
+          readonly_rootfs = true
+
+          mount {
+            type   = "tmpfs"
+            target = "/work"
+            tmpfs_options {
+              size = floor(var.memory / 2) * 1048576
+              mode = 493 # 0755
+            }
+          }
+
+          mount {
+            type   = "tmpfs"
+            target = "/work/home"
+            tmpfs_options {
+              size = floor(var.memory / 4) * 1048576
+              mode = 1023 # 01777
+            }
+          }
+
+          mount {
+            type   = "tmpfs"
+            target = "/tmp"
+            tmpfs_options {
+              size = floor(var.memory / 4) * 1048576
+              mode = 1023
+            }
+          }
+
+          # Nothing is said on the container's own streams.
+          logging {
+            type = "none"
+          }
+        }
+      }
+
       # Who the slot is, signed by Nomad; the worker shows it to the API once, when it begins.
       identity {
         name = "picloud"
@@ -177,7 +254,8 @@ job "slots" {
         max_file_size = 1
       }
 
-      # raw_exec reserves these, and limits nothing: for one's own code only.
+      # raw_exec reserves these, and limits nothing: for one's own code only. A container is limited
+      # to this memory, of which 64 MB are the supervisor's.
       resources {
         cpu    = var.cpu
         memory = var.memory

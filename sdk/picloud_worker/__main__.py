@@ -14,7 +14,7 @@ from picloud_model.errors import NotAllowed, PiCloudError, Unavailable
 from picloud_model.pack import Envelope
 from picloud_model.wire import SlotGranted, SlotRequest
 
-from picloud_worker import crashpoints, dying, settings
+from picloud_worker import crashpoints, dying, settings, user
 from picloud_worker.api import Api
 from picloud_worker.blobs import Blobs
 from picloud_worker.bundle import Bundles
@@ -45,7 +45,12 @@ def main() -> Exit:
     hold_standard_streams()
     home = told.workdir / "home"
     home.mkdir(parents=True, exist_ok=True)
-    nursery = Nursery.start(home)
+    try:
+        runs_as = user.User.of(told.place, user.known()) if told.drops else None
+    except user.NoUsersError as missing:
+        sys.stderr.write(f"picloud_worker: {told.place}: {missing}\n")
+        return Exit.BROKEN
+    nursery = Nursery.start(home, runs_as)
     dying.hide_memory()
     on_end(stop)
     try:

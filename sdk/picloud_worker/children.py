@@ -39,7 +39,7 @@ class Child:
     ) -> None:
         self._nursery = nursery
         self._selector = selector
-        self.line = Line(nursery.next_line(), selector, listener)
+        self.line = Line(nursery.next_line(), selector, listener, nursery.uid)
         self.control, theirs = socket.socketpair()
         self.control.settimeout(0)
         self._claims = Claims()

@@ -17,6 +17,7 @@ from typing import Final
 _SET_PDEATHSIG: Final = 1
 _SET_DUMPABLE: Final = 4
 _SET_CHILD_SUBREAPER: Final = 36
+_SET_NO_NEW_PRIVS: Final = 38
 
 
 def die_with(parent: int, signum: int) -> None:
@@ -34,6 +35,21 @@ def adopt_orphans() -> None:
 def hide_memory() -> None:
     """Keep processes of the same user from reading this one's memory, and the token in it."""
     _prctl(_SET_DUMPABLE, 0)
+
+
+def show_memory() -> None:
+    """Let processes of the same user look at this one again: for children, which have no secret."""
+    _prctl(_SET_DUMPABLE, 1)
+
+
+def gain_nothing() -> None:
+    """Keep this process, and all that it starts, from more rights than it has: NoNewPrivs.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    if _libc().prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs is refused")
 
 
 def die_first() -> None:

@@ -7,7 +7,6 @@ nothing any more. Nothing a job says here can stop the supervisor: it never wait
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import struct
@@ -39,8 +38,11 @@ class Listener(Protocol):
 class Line:
     """One child's line; registers itself, and each connection, at the supervisor's selector."""
 
-    def __init__(self, name: str, selector: selectors.BaseSelector, listener: Listener) -> None:
+    def __init__(
+        self, name: str, selector: selectors.BaseSelector, listener: Listener, uid: int
+    ) -> None:
         self.name = name
+        self._uid = uid
         self._selector = selector
         self._listener = listener
         self._connections: dict[socket.socket, bytearray] = {}
@@ -64,7 +66,7 @@ class Line:
         # It may have been closed for something else that was ready at the same time.
         with contextlib.suppress(OSError):
             connection, _ = self._socket.accept()
-            if len(self._connections) >= MOST_CONNECTIONS or not _is_ours(connection):
+            if len(self._connections) >= MOST_CONNECTIONS or not _is_of(connection, self._uid):
                 connection.close()
                 return
             connection.settimeout(0)
@@ -116,10 +118,10 @@ class Line:
             self._listener.waiting(self, next(iter(self._waiting.values()), None))
 
 
-def _is_ours(connection: socket.socket) -> bool:
-    """Whether the other end is a process of the same user, where the system tells."""
+def _is_of(connection: socket.socket, uid: int) -> bool:
+    """Whether the other end is a process of the user's, where the system tells."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return True
     told = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(told)[1] == os.getuid())
+    return bool(_CREDENTIALS.unpack(told)[1] == uid)

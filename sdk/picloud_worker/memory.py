@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -87,8 +88,8 @@ def _read(name: str) -> str:
     for line in listed:
         _, controllers, own = line.split(":", 2)
         if controllers in ("", "memory"):
-            try:
-                return (_CGROUPS / controllers / own.lstrip("/") / name).read_text()
-            except OSError:
-                continue
+            # A container sees its own group in the place of the topmost one.
+            for group in (own.lstrip("/"), ""):
+                with contextlib.suppress(OSError):
+                    return (_CGROUPS / controllers / group / name).read_text()
     return ""

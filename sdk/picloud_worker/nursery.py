@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from picloud_worker.user import User
+
 
 class NurseryLostError(Exception):
     """The zygote is gone: this slot cannot run anything any more."""
@@ -23,8 +25,9 @@ class NurseryLostError(Exception):
 class Nursery:
     """Holds the zygote; leaving it ends the zygote and all its children."""
 
-    def __init__(self, line: socket.socket, board: Board, lines: str) -> None:
+    def __init__(self, line: socket.socket, board: Board, lines: str, uid: int) -> None:
         self.board = board
+        self.uid = uid
         self._lines = lines
         self._forked = 0
         self._preloaded = False
@@ -33,11 +36,12 @@ class Nursery:
         self._taken: set[int] = set()
 
     @classmethod
-    def start(cls, home: Path) -> Self:
+    def start(cls, home: Path, user: User | None = None) -> Self:
         """Fork the zygote: to be called before there are threads or secrets in this process.
 
         Args:
             home: Directory that children run in.
+            user: As whom; None for this process's own user.
         """
         board = Board()
         ours, theirs = socket.socketpair()
@@ -45,9 +49,10 @@ class Nursery:
         parent = os.getpid()
         if os.fork() == 0:
             ours.close()
-            zygote.become_zygote(theirs, parent, board, str(home), lines)
+            lives = zygote.Lives(str(home), user, lines)
+            zygote.become_zygote(theirs, parent, board, lives)
         theirs.close()
-        return cls(ours, board, lines)
+        return cls(ours, board, lines, user.uid if user else _own_uid())
 
     def fileno(self) -> int:
         """Readable when a child has ended."""
@@ -114,3 +119,7 @@ class Nursery:
             socket.send_fds(self._line, [request], descriptors)
         except OSError as error:
             raise NurseryLostError from error
+
+
+def _own_uid() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0

@@ -16,12 +16,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is told at its start.
 
     `proof_fd` is an inherited file descriptor from which the slot's proof is read to its end.
+    `drops` is for root in a container: jobs then run as a user `empN`, without capabilities.
     """
 
     url: str
     proof_fd: int
     place: str
     workdir: Path
+    drops: bool = False
     crashpoint: str = ""
 
 
@@ -40,11 +42,13 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     parser.add_argument("--proof-fd", required=True, type=int, help="where to read the proof")
     parser.add_argument("--place", required=True, help="name of this place, for messages")
     parser.add_argument("--workdir", type=Path, help="writable directory (default: the current)")
+    parser.add_argument("--drop", action="store_true", help="run jobs as a user emp1, emp2, ...")
     given = parser.parse_args(arguments)
     return Settings(
         url=given.url,
         proof_fd=given.proof_fd,
         place=given.place,
         workdir=(given.workdir or Path.cwd()).resolve(),
+        drops=given.drop,
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
     )

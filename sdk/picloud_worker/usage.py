@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _KILOBYTE: Final = 1024
@@ -66,26 +69,40 @@ def listening(pid: int) -> dict[str, list[int]]:
     >>> sorted(listening(os.getpid()))
     ['tcp', 'udp']
     """
-    own = {inode for each in (pid, *_descendants(pid)) for inode in _sockets(each)}
     ports: dict[str, list[int]] = {}
+    owns = _owner(pid)
     for protocol, state in (("tcp", _LISTENING), ("udp", _BOUND)):
         found = {
             port
             for table in (protocol, f"{protocol}6")
-            for port, inode in _table(pid, table, state)
-            if inode in own
+            for port, user, inode in _table(pid, table, state)
+            if owns(user, inode)
         }
         ports[protocol] = sorted(found)
     return ports
 
 
-def _table(pid: int, name: str, wanted: str) -> list[tuple[int, str]]:
+def _owner(pid: int) -> Callable[[str, str], bool]:
+    """Whether a socket of some user and inode belongs to a process or its descendants."""
+    try:
+        owner = Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return lambda _user, _inode: False
+    if owner != os.geteuid():
+        # Of others' processes it is not told. In a container, such a user is this slot's alone.
+        return lambda user, _inode: user == str(owner)
+    own = {inode for each in (pid, *_descendants(pid)) for inode in _sockets(each)}
+    return lambda _user, inode: inode in own
+
+
+def _table(pid: int, name: str, wanted: str) -> list[tuple[int, str, str]]:
+    """Port, user and inode of each socket in a state."""
     try:
         lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
     except OSError:
         return []
-    rows = [line.split() for line in lines]
-    return [(int(row[1].rpartition(":")[2], 16), row[9]) for row in rows if row[3] == wanted]
+    rows = [row for line in lines if (row := line.split())[3] == wanted]
+    return [(int(row[1].rpartition(":")[2], 16), row[7], row[9]) for row in rows]
 
 
 def _sockets(pid: int) -> set[str]:

@@ -14,13 +14,14 @@ import selectors
 import signal
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from picloud_worker import dying
 from picloud_worker.child import Link, become
 
 if TYPE_CHECKING:
     from picloud_worker.board import Board
+    from picloud_worker.user import User
 
 REQUEST: Final = struct.Struct("<cBi")
 """Verb, cell, signal number; to fork, the number of the child's line in its place."""
@@ -35,17 +36,25 @@ NOT_FORKED: Final = 127 << 8
 """Wait status of a child that could not be made."""
 
 
+class Lives(NamedTuple):
+    """How children live: in which directory, as whom if not as the zygote's own user.
+
+    What the names of their lines begin with is `lines`.
+    """
+
+    home: str
+    user: User | None
+    lines: str
+
+
 class Zygote:
     """The loop of the zygote."""
 
-    def __init__(
-        self, supervisor: socket.socket, parent: int, board: Board, home: str, lines: str
-    ) -> None:
+    def __init__(self, supervisor: socket.socket, parent: int, board: Board, lives: Lives) -> None:
         self._supervisor = supervisor
-        self._lines = lines
         self._parent = parent
         self._board = board
-        self._home = home
+        self._lives = lives
         self._cells: dict[int, int] = {}
         self._open = True
         self._woken = os.pipe()
@@ -115,9 +124,12 @@ class Zygote:
     def _become_child(self, zygote: int, cell: int, line: int, descriptors: list[int]) -> NoReturn:
         try:
             os.setsid()
-            dying.die_with(zygote, signal.SIGKILL)
             dying.adopt_orphans()
             dying.die_first()
+            if self._lives.user:
+                self._lives.user.become()
+            # After it: a change of user calls this off.
+            dying.die_with(zygote, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
@@ -127,10 +139,10 @@ class Zygote:
             for descriptor in self._woken:
                 os.close(descriptor)
             control, claims, results, *outputs = descriptors
-            name = line_name(self._lines, line)
+            name = line_name(self._lives.lines, line)
             link = Link(control, claims, results, outputs[2], self._board, cell, name)
             self._board.enter(cell, os.getpid())
-            become(link, (outputs[0], outputs[1]), self._home)
+            become(link, (outputs[0], outputs[1]), self._lives.home)
         finally:
             os._exit(1)
 
@@ -190,17 +202,14 @@ def line_name(lines: str, number: int) -> str:
     return f"{lines}-{number}"
 
 
-def become_zygote(
-    supervisor: socket.socket, parent: int, board: Board, home: str, lines: str
-) -> NoReturn:
+def become_zygote(supervisor: socket.socket, parent: int, board: Board, lives: Lives) -> NoReturn:
     """Turn a freshly forked process into the zygote and serve; never returns.
 
     Args:
         supervisor: Socket to the supervisor; every other descriptor from 3 on is closed.
         parent: Process id of the supervisor.
         board: Shared memory for the children.
-        home: Directory that children run in.
-        lines: What the names of the children's lines begin with.
+        lives: How children live.
     """
     try:
         keep = supervisor.fileno()
@@ -215,7 +224,7 @@ def become_zygote(
         dying.adopt_orphans()
         gc.collect()
         gc.freeze()
-        Zygote(supervisor, parent, board, home, lines).serve()
+        Zygote(supervisor, parent, board, lives).serve()
     finally:
         os._exit(0)
 

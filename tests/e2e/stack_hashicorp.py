@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.stacks import Options
 
+NO_DOCKER = "unix:///nonexistent/docker.sock"
 SERVERS = ("consul", "vault", "versitygw", "nomad")
 
 
@@ -118,4 +119,6 @@ def _environment() -> dict[str, str]:
     for name in SERVERS:
         running.binary(name)
     kept = ("HOME", "PATH", "XDG_CACHE_HOME")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    found = {name: os.environ[name] for name in kept if name in os.environ}
+    # Whether a dockerd runs on this machine decides nothing: slots of this stack are not isolated.
+    return found | {"DOCKER_HOST": NO_DOCKER}

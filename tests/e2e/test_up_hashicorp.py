@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.e2e import census
+from tests.e2e.stack_hashicorp import NO_DOCKER
 from tests.e2e.stacks import kill
 from tests.e2e.until import until
 from tests.servers.process import binary
@@ -40,7 +41,8 @@ class Home:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(VENDORS)
         }
-        self.environment |= {"PICLOUD_CONFIG_DIR": str(root / "config"), **(more or {})}
+        self.environment |= {"PICLOUD_CONFIG_DIR": str(root / "config"), "DOCKER_HOST": NO_DOCKER}
+        self.environment |= more or {}
 
     def run(self, *command: str, status: int = 0) -> str:
         """Run a program to its end; what it printed, or said of what went wrong."""
@@ -322,6 +324,7 @@ def test_ctrl_c_stops_everything(other: Home) -> None:
     told = log.read_text()
     assert "s3 ended; starting it again" in told
     assert "does not isolate" in told
+    assert "Not isolated, as " in told
     assert "Traceback" not in told
     assert not census.of(other.data), census.told(census.of(other.data))
     mounts = Path("/proc/self/mounts").read_text()

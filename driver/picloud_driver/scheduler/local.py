@@ -71,7 +71,7 @@ class LocalScheduler(SchedulerPort):
     """
 
     adapter: ClassVar[str] = "local"
-    isolates: ClassVar[bool] = False
+    isolates = False
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from picloud_jobspecs.render import (
     AUDIENCE,
     BURST_PREFIX,
     TASK,
+    Driver,
     SlotJob,
     SlotSite,
     fill,
@@ -61,7 +62,6 @@ class NomadScheduler(SchedulerPort):
     """
 
     adapter: ClassVar[str] = "nomad"
-    isolates: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class NomadScheduler(SchedulerPort):
     ) -> None:
         self._access = access
         self._site = site
+        self.isolates = site.driver is Driver.DOCKER
         self._gateway = NomadGateway(access, connections=threads + 3)
         self._threads = ThreadPoolExecutor(threads, "nomad")
         self._identities = Identities(self._gateway.keys, AUDIENCE, clock)

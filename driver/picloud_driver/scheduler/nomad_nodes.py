@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_jobspecs.render import memory_mb, mhz
+from picloud_jobspecs.render import beside_mb, memory_mb, mhz
 from picloud_model.core import CORE_TYPES
 
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ REMEMBER_S: Final = 5.0
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine has for slots."""
+    """What a machine has for slots, of which each takes `beside_mb` for itself."""
 
     core_types: frozenset[str]
     slots: int
     mhz: int
     memory_mb: int
+    beside_mb: int = 0
 
     def room(self, core_type: str, cores: int = 1) -> int:
         """How many slots of so many cores it can run when it is idle.
@@ -40,7 +41,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         """
         if core_type not in self.core_types:
             return 0
-        by_memory = self.memory_mb // memory_mb(core_type, cores)
+        by_memory = self.memory_mb // (memory_mb(core_type, cores) + self.beside_mb)
         return min(self.mhz // mhz(core_type, cores), by_memory)
 
 
@@ -73,7 +74,7 @@ class Nodes:
             ready = [node for node in self._gateway.nodes() if self._takes_slots(node)]
             self._metas = {node.id: (node.modify_index, self._meta(node)) for node in ready}
             self._offers = [
-                _offer(node.node_resources, node.reserved_resources, self._metas[node.id][1])
+                self._offer(node.node_resources, node.reserved_resources, self._metas[node.id][1])
                 for node in ready
                 if node.node_resources
             ]
@@ -90,13 +91,13 @@ class Nodes:
         index, meta = self._metas.get(node.id, (-1, {}))
         return meta if index == node.modify_index else self._gateway.node_meta(node.id)
 
-
-def _offer(has: Resources, reserved: Resources | None, meta: Mapping[str, str]) -> Offer:
-    named = {name.strip() for name in meta.get(CORE_TYPES_KEY, "").split(",")}
-    slots = meta.get(SLOTS_KEY, "")
-    return Offer(
-        core_types=frozenset(named & CORE_TYPES.keys()),
-        slots=int(slots) if slots.isascii() and slots.isdigit() else has.cpu.total_cpu_cores,
-        mhz=has.cpu.cpu_shares - (reserved.cpu.cpu_shares if reserved else 0),
-        memory_mb=has.memory.memory_mb - (reserved.memory.memory_mb if reserved else 0),
-    )
+    def _offer(self, has: Resources, reserved: Resources | None, meta: Mapping[str, str]) -> Offer:
+        named = {name.strip() for name in meta.get(CORE_TYPES_KEY, "").split(",")}
+        slots = meta.get(SLOTS_KEY, "")
+        return Offer(
+            core_types=frozenset(named & CORE_TYPES.keys()),
+            slots=int(slots) if slots.isascii() and slots.isdigit() else has.cpu.total_cpu_cores,
+            mhz=has.cpu.cpu_shares - (reserved.cpu.cpu_shares if reserved else 0),
+            memory_mb=has.memory.memory_mb - (reserved.memory.memory_mb if reserved else 0),
+            beside_mb=beside_mb(self._driver),
+        )

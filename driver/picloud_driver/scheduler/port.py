@@ -67,7 +67,7 @@ class SchedulerPort(ABC):
 
     adapter: ClassVar[str]
     """Name of the adapter, for health and messages."""
-    isolates: ClassVar[bool]
+    isolates: bool
     """Whether user code in a slot is kept from harming the machine and other accounts."""
 
     @abstractmethod

@@ -72,9 +72,22 @@ _S3: Final = {
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
 }
+_SLOTS: Final = {
+    "image": "PICLOUD_SLOT_IMAGE",
+    "network": "PICLOUD_SLOT_NETWORK",
+    "host": "PICLOUD_SLOT_HOST",
+}
 _VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD}
 PARTS: Final = tuple(_VARIABLES)
 """Names of the servers of the stack."""
+
+
+class Containers(msgspec.Struct, frozen=True):
+    """What slots run in where docker isolates them, and this machine's address as they see it."""
+
+    image: str
+    network: str
+    host: str
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +97,7 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     vault: Server
     s3: Bucket
     nomad: Server
+    slots: Containers | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Addresses:
@@ -95,7 +109,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         consul, vault = given_consul(environment), given_vault(environment)
         nomad, s3 = given_nomad(environment), given_s3(environment)
         if consul and vault and s3 and nomad:
-            return cls(consul=consul, vault=vault, s3=s3, nomad=nomad)
+            slots = given_slots(environment)
+            return cls(consul=consul, vault=vault, s3=s3, nomad=nomad, slots=slots)
         found = (consul, vault, nomad, s3)
         names = ("CONSUL_HTTP_ADDR", "VAULT_ADDR", "NOMAD_ADDR", "PICLOUD_S3_BUCKET")
         missing = ", ".join(name for name, one in zip(names, found, strict=True) if not one)
@@ -117,6 +132,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
             for name in names
             for field, variable in _VARIABLES[name].items()
         ]
+        if self.slots:
+            values += [(name, getattr(self.slots, field)) for field, name in _SLOTS.items()]
         return {variable: value for variable, value in values if value}
 
 
@@ -160,6 +177,21 @@ def given_s3(environment: Mapping[str, str]) -> Bucket | None:
             "it to the name of a bucket there."
         )
     return Bucket(**{"endpoint": "", **values})
+
+
+def given_slots(environment: Mapping[str, str]) -> Containers | None:
+    """The containers that an environment names.
+
+    Raises:
+        RequestRefused: When it names them in part.
+    """
+    values = _values(environment, _SLOTS)
+    if not values:
+        return None
+    if lacking := [_SLOTS[field] for field in _SLOTS if field not in values]:
+        named = ", ".join(_SLOTS.values())
+        raise RequestRefused(f"{' and '.join(lacking)} is not set; set all of {named}, or none.")
+    return Containers(**values)
 
 
 def _server(environment: Mapping[str, str], names: Mapping[str, str]) -> Server | None:

@@ -11,11 +11,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
+from picloud_jobspecs.render import Driver
 from picloud_model.errors import PiCloudError
 
 from picloud_driver import disk
-from picloud_driver.stack import leftovers, nomad, records
-from picloud_driver.stack.addresses import Addresses
+from picloud_driver.stack import cage, leftovers, nomad, records
+from picloud_driver.stack.addresses import Addresses, Containers
+from picloud_driver.stack.cage import Cage, Open
 from picloud_driver.stack.consul import Consul
 from picloud_driver.stack.faults import Interrupted, StackFault
 from picloud_driver.stack.nomad import Nomad
@@ -81,7 +83,9 @@ class Stack:
         self._environment = environment
         self._progress = progress
         self._nomad = Nomad(data, slots)
-        self._parts: Sequence[AnyPart] = (Consul(data), Vault(data), S3(data), self._nomad)
+        self._s3 = S3(data)
+        self._parts: Sequence[AnyPart] = (Consul(data), Vault(data), self._s3, self._nomad)
+        self._cage: Cage | Open = Open("the stack was not started")
         self._given_up = threading.Event()
         self._ours: set[str] = set()
         self._started: set[str] = set()
@@ -105,13 +109,37 @@ class Stack:
         try:
             ways = self._ways(theirs, given)
             self._reserve(ours)
-            addresses = Addresses(**ways, **self._ways(ours, given))
+            slots = self._caged()
+            addresses = Addresses(**ways, **self._ways(ours, given), slots=slots)
             self._write_tools(addresses)
         except BaseException:
             self._given_up.set()
             self.undo()
             raise
         return addresses
+
+    @property
+    def open_as(self) -> str:
+        """Why slots are not isolated, as the end of a sentence; "" when they are."""
+        return self._cage.why if isinstance(self._cage, Open) else ""
+
+    @property
+    def leaks(self) -> str:
+        """Why isolated slots reach more ports of this machine than they need; "" when not."""
+        return self._cage.leaks if isinstance(self._cage, Cage) else ""
+
+    def close(self, url: str) -> None:
+        """Let isolated slots reach the API, at the port of its URL, and S3.
+
+        Raises:
+            StackFault: When the firewall cannot be set up.
+        """
+        if isinstance(self._cage, Cage):
+            api = [int(url.rpartition(":")[2])] if url else []
+            try:
+                self._cage.close([self._s3.record().ports["http"], *api])
+            except PiCloudError as error:
+                raise StackFault(error.message) from error
 
     def undo(self) -> None:
         """End what the last start has started; what ran before goes on."""
@@ -147,10 +175,46 @@ class Stack:
             faults.append(fault.message)
         faults += self._end(self._parts)
         leftovers.remove(self._nomad.directory)
+        if self._isolated.exists():
+            cage.remove(self._data, self._isolated.read_text())
+            self._isolated.unlink()
         if faults:
             raise StackFault(" ".join(dict.fromkeys(faults)))
 
     # --- starting ---
+
+    @property
+    def _isolated(self) -> Path:
+        """A file that is there while slots are isolated; it says by whose dockerd."""
+        return self._data / "stack" / "isolated"
+
+    def _caged(self) -> Containers | None:
+        """Where slots are to run: decided when neither S3 nor Nomad runs, who have part in it."""
+        parts: Sequence[AnyPart] = (self._s3, self._nomad)
+        if any(part.name not in self._ours for part in parts):
+            self._cage = Open("Nomad or S3 is not PiCloud's own")
+            return None
+        running = any(part.record().lives() for part in parts)
+        if running and not self._isolated.exists():
+            self._cage = Open("the stack was started so: picloud down, then up, decides anew")
+            return None
+        host = self._isolated.read_text() if running else cage.host(self._environment)
+        self._cage = cage.find(self._data, host)
+        if isinstance(self._cage, Open):
+            if running:
+                raise StackFault(f"Slots were isolated, but cannot be any more: {self._cage.why}.")
+            self._isolated.unlink(missing_ok=True)
+            self._nomad.cage, self._s3.beside = None, ""
+            return None
+        with records.told(self._isolated):
+            disk.private_directory(self._isolated.parent)
+            self._isolated.write_text(host)
+        network = self._cage.network
+        self._nomad.cage, self._s3.beside = self._cage, network.gateway
+        if not running:
+            # The API's port follows when it is known; until then, it is closed.
+            self.close("")
+        return Containers(self._cage.image, network.name, network.gateway)
 
     def _reserve(self, parts: Sequence[AnyPart]) -> None:
         """Give each its ports, one after the other, so that no two get the same."""
@@ -278,4 +342,4 @@ def check(addresses: Addresses) -> None:
     Consul.check(addresses.consul)
     Vault.check(addresses.vault)
     S3.check(addresses.s3)
-    Nomad.check(addresses.nomad)
+    Nomad.check(addresses.nomad, Driver.DOCKER if addresses.slots else Driver.RAW_EXEC)

@@ -1,4 +1,4 @@
-"""Nomad for one machine: server and client in one agent, with ACLs, whose tasks run by raw_exec."""
+"""Nomad for one machine: server and client in one, with ACLs; docker or raw_exec runs slots."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from picloud_driver.stack.cage import Cage
     from picloud_driver.stack.wait import Wait
 
 _NOT_OURS: Final = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
@@ -71,6 +72,7 @@ class Nomad(Part[Server]):
     def __init__(self, data: Path, slots: int) -> None:
         super().__init__(data)
         self._slots = slots
+        self.cage: Cage | None = None
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `Part.launch`."""
@@ -97,8 +99,9 @@ class Nomad(Part[Server]):
             # Without ACLs, every user of this machine could run programs as us.
             "acl": {"enabled": True},
             "consul": dict.fromkeys(_NO_CONSUL, False),
+            # Where slots can be isolated, nothing runs that is not.
             "plugin": {
-                "raw_exec": {"config": [{"enabled": True}]},
+                "raw_exec": {"config": [{"enabled": self.cage is None}]},
                 "docker": {"config": _DOCKER},
             },
             "disable_update_check": True,
@@ -106,7 +109,8 @@ class Nomad(Part[Server]):
         }
         file = self.directory / "nomad.json"
         disk.replace(file, msgspec.json.encode(config), sync=False)
-        return Launch(["agent", f"-config={file}"])
+        environment = {"DOCKER_HOST": self.cage.host} if self.cage else {}
+        return Launch(["agent", f"-config={file}"], environment)
 
     def way(self, ports: Mapping[str, int]) -> Server:
         """See `Part.way`."""
@@ -115,22 +119,23 @@ class Nomad(Part[Server]):
     def settle(self, way: Server, wait: Wait) -> Server:
         """See `Part.settle`; at the first start, the token is made known."""
         wait.until(lambda: _make_known(way))
-        wait.until(lambda: self.check(way))
+        driver = Driver.DOCKER if self.cage else Driver.RAW_EXEC
+        wait.until(lambda: self.check(way, driver))
         self._keep_state(way)
         return way
 
     @staticmethod
-    def check(way: Server) -> None:
+    def check(way: Server, driver: Driver = Driver.RAW_EXEC) -> None:
         """See `Part.check`; a machine has to take slots."""
         gateway = NomadGateway(access(way), connections=1)
         try:
             if not gateway.leader():
                 raise Unavailable(f"Nomad at {way.address} has no leader: start its servers.")
-            offers = Nodes(gateway, Driver.RAW_EXEC).offers(fresh=True)
+            offers = Nodes(gateway, driver).offers(fresh=True)
             if not any(offer.core_types for offer in offers):
                 raise Unavailable(
                     f"Nomad at {way.address} has no ready, eligible machine with a healthy"
-                    f" {Driver.RAW_EXEC.value} driver whose meta has {CORE_TYPES_KEY}: give one"
+                    f" {driver.value} driver whose meta has {CORE_TYPES_KEY}: give one"
                     " both."
                 )
         finally:

@@ -35,7 +35,11 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class S3(Part[Bucket]):
-    """A versitygw with one bucket."""
+    """A versitygw with one bucket.
+
+    `beside` is the address at which slots in containers see this machine, "" where there are none:
+    it listens there too, and presigned URLs name it.
+    """
 
     name: ClassVar[str] = "s3"
     port_names: ClassVar[tuple[str, ...]] = ("http",)
@@ -46,13 +50,19 @@ class S3(Part[Bucket]):
         ask="--version",
     )
 
+    def __init__(self, data: Path) -> None:
+        super().__init__(data)
+        self.beside = ""
+
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `Part.launch`."""
         data, sidecar = self.directory / "data", self.directory / "metadata"
         for path in (data, sidecar):
             disk.private_directory(path)
+        beside = ["--port", f"{self.beside}:{ports['http']}"] if self.beside else []
         options = [
             *("--port", f"{HOST}:{ports['http']}"),
+            *beside,
             *("--region", DEFAULT_REGION),
             *("--health", "/health"),
             "--keep-alive",
@@ -72,7 +82,7 @@ class S3(Part[Bucket]):
     def way(self, ports: Mapping[str, int]) -> Bucket:
         """See `Part.way`."""
         keys = self._secrets()
-        endpoint = f"http://{HOST}:{ports['http']}"
+        endpoint = f"http://{self.beside or HOST}:{ports['http']}"
         return Bucket(endpoint, _BUCKET, DEFAULT_REGION, keys.access_key, keys.secret_key)
 
     def settle(self, way: Bucket, wait: Wait) -> Bucket:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from picloud_driver.nomad.gateway import NomadGateway
-from picloud_jobspecs.render import SlotJob, SlotSite, fill, is_burst, jobspec, variables
+from picloud_jobspecs.render import Driver, SlotJob, SlotSite, fill, is_burst, jobspec, variables
 from picloud_model.core import CORE_TYPES
 from picloud_model.errors import RequestRefused
 
@@ -309,3 +309,56 @@ def test_other_urls_do_not(url: str) -> None:
     """No password, no query and no fragment belongs there."""
     with pytest.raises(RequestRefused):
         variables(SlotSite(url=url), JOB)
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def contained(gateway: NomadGateway) -> dict[str, Any]:
+    """The task of a burst whose slots are containers, as Nomad has read it."""
+    site = SlotSite(
+        url="http://172.18.0.1:8000",
+        driver=Driver.DOCKER,
+        container="picloud/base:bookworm-0123456789ab",
+        network="picloud-0123456789ab",
+    )
+    (group,) = gateway.parse(jobspec(), variables(site, JOB))["TaskGroups"]
+    (task,) = group["Tasks"]
+    assert isinstance(task, dict)
+    return task
+
+
+def test_a_container_has_the_rights_of_its_supervisor_only(contained: dict[str, Any]) -> None:
+    """All capabilities are dropped but those with which it shuts Nomad's directories and forks."""
+    config = contained["Config"]
+
+    assert contained["Driver"] == "docker"
+    assert config["cap_drop"] == ["all"]
+    assert sorted(config["cap_add"]) == ["fowner", "kill", "setgid", "setpcap", "setuid"]
+    assert "setpriv --bounding-set=-all,+setuid,+setgid,+kill" in config["args"][1]
+    assert config["security_opt"] == ["no-new-privileges"]
+    assert config["readonly_rootfs"] is True
+    assert config["network_mode"] == "picloud-0123456789ab"
+    assert not {"privileged", "volumes", "pid_mode", "ports", "devices"} & config.keys()
+
+
+def test_a_container_is_limited(contained: dict[str, Any]) -> None:
+    """Memory is that of the core type and 64 MB; processes and files are limited too."""
+    config, memory_mb = contained["Config"], 2 * CORE_TYPES["c2"].memory_mb + 64
+
+    assert contained["Resources"]["MemoryMB"] == memory_mb
+    assert config["pids_limit"] == 512
+    sizes = {mount["target"]: mount["tmpfs_options"][0]["size"] for mount in config["mount"]}
+    assert set(sizes) == {"/work", "/work/home", "/tmp"}
+    assert sum(sizes.values()) <= memory_mb * 1024 * 1024
+
+
+@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack])
+@pytest.mark.parametrize("name", ["container", "network"])
+def test_names_of_images_and_networks_are_checked(name: str, attack: str) -> None:
+    """They get into a jobspec as everything else does: only what matches a short pattern."""
+    site = msgspec.structs.replace(SITE, **{name: attack})
+
+    with pytest.raises(RequestRefused):
+        variables(site, JOB)

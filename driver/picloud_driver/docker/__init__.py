@@ -1,0 +1,1 @@
+"""Docker: its engine, asked over its socket, and who may speak with whom."""

@@ -1,0 +1,99 @@
+"""The engine of docker, asked over its socket: images, networks and containers, no more."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+from picloud_model.errors import Unavailable
+
+DEFAULT: Final = "unix:///var/run/docker.sock"
+_ANSWER_S: Final = 20.0
+_BRIDGE: Final = "com.docker.network.bridge"
+_MISSING: Final = 404
+_FAILED: Final = 400
+
+
+class Network(msgspec.Struct, frozen=True):
+    """A bridge of docker's: its name there, that of its interface, and this machine's address."""
+
+    name: str
+    interface: str
+    gateway: str
+
+
+class Engine:
+    """A dockerd on this machine.
+
+    Args:
+        host: Its socket, as DOCKER_HOST has it.
+    """
+
+    def __init__(self, host: str = DEFAULT) -> None:
+        self.host = host
+
+    def __repr__(self) -> str:
+        return f"Engine({self.host!r})"
+
+    def version(self) -> str:
+        """Its version.
+
+        Raises:
+            Unavailable: When no dockerd answers.
+        """
+        return str(self._ask("GET", "/version")["Version"])
+
+    def has(self, image: str) -> bool:
+        """Whether an image of this name is there."""
+        return self._ask("GET", f"/images/{quote(image)}/json") is not None
+
+    def network(self, name: str, interface: str) -> Network:
+        """A network of this name, made if it is missing, whose containers cannot speak together."""
+        found = self._ask("GET", f"/networks/{quote(name)}")
+        if found is None:
+            options = {f"{_BRIDGE}.name": interface, f"{_BRIDGE}.enable_icc": "false"}
+            wish = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Options": options}
+            self._ask("POST", "/networks/create", wish)
+            found = self._ask("GET", f"/networks/{quote(name)}")
+        gateway = found["IPAM"]["Config"][0]["Gateway"]
+        return Network(name, found["Options"][f"{_BRIDGE}.name"], gateway)
+
+    def clear(self, name: str) -> None:
+        """Remove a network, and what runs in it."""
+        filters = urlencode({"all": "1", "filters": f'{{"network":["{name}"]}}'})
+        for container in self._ask("GET", f"/containers/json?{filters}") or ():
+            self._ask("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+        self._ask("DELETE", f"/networks/{quote(name)}")
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        """What it answers; None when there is nothing of that name, or nothing to say."""
+        connection = _Socket(self.host.removeprefix("unix://"))
+        try:
+            data = msgspec.json.encode(body) if body is not None else None
+            connection.request(method, path, data, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            told = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"No dockerd answers at {self.host}: {error}") from error
+        finally:
+            connection.close()
+        if answer.status == _MISSING:
+            return None
+        if answer.status >= _FAILED:
+            raise Unavailable(f"Docker refuses {method} {path}: {told.decode(errors='replace')}")
+        return msgspec.json.decode(told) if told else None
+
+
+class _Socket(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("docker", timeout=_ANSWER_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to a socket of this machine."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
