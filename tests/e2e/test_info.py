@@ -367,6 +367,28 @@ def test_samples_of_a_long_job(client: Client) -> None:
     assert [at for at, _, _ in samples] == sorted(at for at, _, _ in samples)
 
 
+def test_why_a_job_waits(begin: Callable[..., Stack]) -> None:
+    """`why` is the job's place in the queue and what keeps slots from starting: all are taken here,
+    and on Nomad no machine is large enough. Of a job that runs there is nothing to say.
+    """
+    stack = begin()
+    with contextlib.closing(stack.client()) as client:
+        busy = client.map(time.sleep, [600] * 2)
+        until(lambda: set(client.status(busy)) == {"processing"}, "all slots are taken")
+        jids = client.map(abs, range(3))
+        large = client.call(abs, 1, _type="f2", _cores=16)
+
+        told = client.info([busy[0], *jids, large], "why")
+
+        assert told[busy[0]]["why"] == ""
+        assert told[jids[2]]["why"].startswith("2 jobs are ahead of it for 2 slots of 1 x c1")
+        if stack.name == "hashicorp":
+            assert "No machine that offers core type 'f2' has the" in told[large]["why"]
+        else:
+            assert "All 2 slots of this machine are taken." in told[large]["why"]
+        client.kill()
+
+
 def test_many_jobs_in_one_question(client: Client) -> None:
     """Info of a thousand jobs, in any order and repeated, is keyed by jid."""
     jids = client.map(abs, range(1000))
