@@ -183,6 +183,19 @@ def steady(seconds: float) -> int:
     return os.getpid()
 
 
+def pace(seconds: float) -> float:
+    """Do the same piece of work again and again for a while; the median of the times it took."""
+    own = bytearray(8 * MB)
+    took = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        began = time.perf_counter()
+        own[::64] = own[::64]
+        sum(range(200_000))
+        took.append(time.perf_counter() - began)
+    return sorted(took)[len(took) // 2]
+
+
 def refused(places: tuple[str, ...]) -> list[str]:
     """Why no file can be made at some places."""
     return [attempt(Path(place).touch) for place in places]

@@ -232,3 +232,22 @@ def test_a_memory_bomb_ends_alone(jail: Client, neighbour: Client) -> None:
 
     assert neighbour.result(working, timeout=WAIT_S) > 1
     assert run(jail, pow, 2, 10) == 1024
+
+
+def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour: Client) -> None:
+    """Another account's job is at most a tenth slower while one bomb after the other goes off.
+
+    Whatever else the machine does counts as well, so one undisturbed pair of measurements will do.
+    """
+    ratios: list[float] = []
+
+    def undisturbed() -> bool:
+        alone = run(neighbour, probe.pace, 2.0)
+        working = neighbour.call(probe.pace, 3.0)
+        while neighbour.status(working) in ("queued", "processing"):
+            jail.join(jail.call(probe.devour), WAIT_S, ignore_errors=True)
+        ratios.append(neighbour.result(working, timeout=WAIT_S) / alone)
+        return ratios[-1] <= 1.1
+
+    until(undisturbed, "the neighbour is hardly slower", WAIT_S)
+    print(f"\nbeside memory bombs a job takes {[round(ratio, 2) for ratio in ratios]} of its time")
