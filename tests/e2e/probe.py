@@ -196,6 +196,15 @@ def pace(seconds: float) -> float:
     return sorted(took)[len(took) // 2]
 
 
+def fibonacci(number: int) -> int:
+    """Make two jobs and wait for them, as each of these does."""
+    import cloud
+
+    if number < 2:
+        return number
+    return sum(cloud.result(cloud.map(fibonacci, [number - 1, number - 2])))
+
+
 def refused(places: tuple[str, ...]) -> list[str]:
     """Why no file can be made at some places."""
     return [attempt(Path(place).touch) for place in places]

@@ -251,3 +251,11 @@ def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour:
 
     until(undisturbed, "the neighbour is hardly slower", WAIT_S)
     print(f"\nbeside memory bombs a job takes {[round(ratio, 2) for ratio in ratios]} of its time")
+
+
+def test_jobs_make_jobs_in_containers(jail: Client) -> None:
+    """A job calls `cloud` with nothing set up, and its slot runs what it waits for meanwhile.
+
+    The last one here: the slot keeps the interpreters that were set aside, which are no strangers.
+    """
+    assert run(jail, probe.fibonacci, 6) == 8
