@@ -97,7 +97,7 @@ def told(error: Exception) -> str:
 def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx else "picloud"
     said = " ".join(error.format_message().split())
-    return f"{said.rstrip('.')}. Try '{where} --help'."
+    return f"{said if said.endswith('?') else said.rstrip('.') + '.'} Try '{where} --help'."
 
 
 app = typer.Typer(
