@@ -230,7 +230,10 @@ def test_a_crash_shows_the_job_s_frames_only(client: Client) -> None:
 
 
 def test_a_stack_overflow_is_told_in_a_few_lines(client: Client) -> None:
-    """A recursion that nothing stops ends the process; the frame that repeats is shown once."""
+    """A recursion that nothing stops ends the process; what repeats is counted, not listed.
+
+    The innermost frame may stand at another line of the function than those that repeat.
+    """
 
     class Endless:
         def __repr__(self) -> str:
@@ -244,7 +247,7 @@ def test_a_stack_overflow_is_told_in_a_few_lines(client: Client) -> None:
 
     assert "signal 11 (SIGSEGV)" in text
     assert "more like it]" in text
-    assert text.count("in __repr__") <= 3
+    assert text.count("in __repr__") <= 4
 
 
 def test_out_of_memory_names_limit_and_peak(client: Client) -> None:
