@@ -95,24 +95,19 @@ class Child:
                 # What is listed as left over belongs to the job's own output.
                 goes_on = self._flush() and not used_up
                 goes_on = goes_on and (alone() or not self._left())
-                goes_on &= self._say(errand.generation, position, ended)
+                self._say(errand.generation, position, ended)
                 if not goes_on:
                     self._wake()
                     return False
                 position += 1
         return True
 
-    def _say(self, generation: int, position: int, ended: Ended) -> bool:
-        """Tell how a job ended; False when the next one would not find its streams."""
-        try:
-            ends = self._notes.ends()
-        except OSError:
-            ends = None
+    def _say(self, generation: int, position: int, ended: Ended) -> None:
+        """Tell how a job ended."""
         seconds = ended.finished_at - ended.started_at
-        note = self._notes.note(ends, seconds, self._runner)
+        note = self._notes.note(seconds, self._runner)
         self._send(Done(generation, position, ended, note))
         self._notes.settle(note, seconds)
-        return ends is not None
 
     def _flush(self) -> bool:
         """Write out what the job printed; False when the streams the next job needs are closed."""

@@ -31,11 +31,11 @@ class Errand(msgspec.Struct, frozen=True, array_like=True):
 class Note(msgspec.Struct, frozen=True, array_like=True):
     """What a child says of a job beside how it ended.
 
-    `ends` are the lengths of the files of stdout, stderr and the log at its end, or None when they
-    cannot be told; times of CPU in seconds, `peak_bytes` its most memory, `profile` in words.
+    `ends` are the lengths of the files of stdout, stderr and the log at its end; times of
+    CPU in seconds, `peak_bytes` its most memory, `profile` in words.
     """
 
-    ends: tuple[int, int, int] | None
+    ends: tuple[int, int, int]
     user_s: float
     system_s: float
     peak_bytes: int

@@ -76,8 +76,7 @@ class Witness:
         """What is to be told of a job that a child says has ended."""
         if note is None:
             return None
-        # Without them the child put other files in place of its streams: all that is there is its.
-        streams = self._taken(note.ends or (None, None, None))
+        streams = self._taken(note.ends)
         return _content(
             Info(
                 streams=streams,

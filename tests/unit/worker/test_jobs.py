@@ -61,13 +61,13 @@ def test_a_child_knows_its_job(api: FakeApi, worker: Worker) -> None:
 
 
 def test_a_child_inherits_nothing(api: FakeApi, worker: Worker) -> None:
-    """User code has its standard streams and the child's four channels, and not the token."""
+    """User code finds standard streams, the child's four channels and two files, and no token."""
 
     def look() -> tuple[int, str]:
         opened = [n for n in range(3, 256) if Path(f"/proc/self/fd/{n}").exists()]
         return len(opened), sys.stdin.read()
 
-    assert api.result(api.submit(look)) == (4, "")
+    assert api.result(api.submit(look)) == (6, "")
     assert api.result(api.submit(lambda: os.getsid(0) == os.getpid()))
 
 

@@ -52,7 +52,9 @@ def test_each_job_gets_its_own_token(api: FakeApi, worker: Worker) -> None:
         url, text, jid = api.result(batch, index)
         told = JobToken.read(text)
         assert told is not None
-        assert told[0] == JobToken("a", 1, 1 + index, 1)
+        # Where the machine was slow it was given back first, and leased again.
+        attempt = api.ended[batch, index].attempt
+        assert told[0] == JobToken("a", 1, 1 + index, attempt)
         assert told[1] == told[0].mac(api.granted.job_key)
         assert (url, jid) == (f"http://127.0.0.1:{api.port}", 1 + index)
 
