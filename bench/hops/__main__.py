@@ -37,11 +37,9 @@ class Hop(NamedTuple):
 HOPS = (
     Hop("client: pack function and arguments", "client submits"),
     Hop("submit travels to the API", "api /v1/jobs+"),
-    Hop("API: recognise, decode, check, plan", "commit+"),
-    Hop("commit 1: the batch is there", "commit-"),
-    Hop("API: wake the slot, plan its lease", "commit+"),
-    Hop("commit 2: the lease", "commit-"),
-    Hop("lease travels to the slot", "slot /v1/work-"),
+    Hop("API: recognise, decode, check, plan batch and lease", "commit+"),
+    Hop("commit 1: the batch and its lease", "commit-"),
+    Hop("API: wake the slot's wait, answer; travels to the slot", "slot /v1/work-"),
     Hop("slot: take the lease, see to the child", "give+"),
     Hop("slot hands over; child: wake, decode, claim", "run+"),
     Hop("child: unpickle, run, pickle", "run-"),
@@ -49,7 +47,7 @@ HOPS = (
     Hop("slot: write the report", "slot /v1/work+"),
     Hop("report travels to the API", "api /v1/work+"),
     Hop("API: recognise, decode, check, plan", "commit+"),
-    Hop("commit 3: the result", "commit-"),
+    Hop("commit 2: the result", "commit-"),
     Hop("API: wake the wait, answer; travels to the client", "client has result"),
 )
 

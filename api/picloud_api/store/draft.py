@@ -32,6 +32,7 @@ class Draft:
         self._expects: dict[str, int] = {}
         self.signals: list[Signal] = []
         self.afterwards: list[Callable[[], None]] = []
+        self._claimed: set[int] = set()
 
     @property
     def bounded(self) -> bool:
@@ -97,6 +98,17 @@ class Draft:
         """Do something once this is committed, or found to change nothing: only then."""
         self.afterwards.append(act)
 
+    def claim(self, number: int) -> bool:
+        """Take something only one change of a transaction may have; whether nobody had it yet."""
+        if self._is_claimed(number):
+            return False
+        self._claimed.add(number)
+        return True
+
+    def _is_claimed(self, number: int) -> bool:
+        below = self._below
+        return number in self._claimed or (below is not None and below._is_claimed(number))  # noqa: SLF001 - of its own kind
+
     def adopt(self, draft: Draft) -> None:
         """Take over what a draft stacked on this one decided."""
         self._writes.update(draft._writes)
@@ -105,6 +117,7 @@ class Draft:
         for signal in draft.signals:
             self.signal(signal)
         self.afterwards += draft.afterwards
+        self._claimed |= draft._claimed
 
     def operations(self) -> list[Operation]:
         """The transaction this draft stands for."""

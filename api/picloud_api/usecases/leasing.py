@@ -71,6 +71,27 @@ class Leasing:
                 break
         return leases
 
+    async def plan_new(self, draft: Draft, queued: Queued, header: Header) -> int:
+        """Lease jobs of a batch that this draft makes to a slot that waits for some.
+
+        So a job that can begin at once costs no transaction of its own to be leased.
+
+        Returns:
+            How many jobs were leased.
+        """
+        if self._queue.jobs(queued.pool, 1):
+            return 0
+        for session in self._sessions.parked(queued.pool):
+            if draft.claim(session.number):
+                break
+        else:
+            return 0
+        lease = await self._from_batch(draft, (queued, header), session, LEASE_S)
+        if lease is None:
+            return 0
+        draft.after(partial(session.hand, lease))
+        return len(lease.jobs)
+
     async def plan_one(
         self, draft: Draft, session: Session, candidates: AsyncIterator[Candidate]
     ) -> list[Lease]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.wire import Awaiting, HeartbeatRequest
+from picloud_model.wire import Awaiting, HeartbeatRequest, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,16 +43,22 @@ class Session:
     """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill.
 
     `blocked` are the jobs it has set aside until others end, and since when they are the same.
+    `handed` are leases committed for it by others than its own request, which that is to answer.
+    `turn` counts its requests for work: one that comes ends the wait of the one before, which
+    nobody reads any longer.
     """
 
     __slots__ = (
         "blocked",
         "dismissed",
+        "handed",
         "kills",
         "loaded_at",
         "news",
+        "parked",
         "seen_at",
         "slot",
+        "turn",
         "waiting",
     )
 
@@ -61,6 +67,10 @@ class Session:
         self.seen_at = now
         self.loaded_at = now
         self.waiting: asyncio.Future[None] | None = None
+        self.parked = False
+        """Whether it has looked for work and found none, and now only waits to be woken."""
+        self.handed: list[Lease] = []
+        self.turn = 0
         self.news = asyncio.Event()
         self.dismissed = False
         """Whether it is to end as soon as it has nothing to do: others need its room."""
@@ -77,6 +87,27 @@ class Session:
         """The pool it belongs to."""
         return self.slot.pool
 
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for work and has not been woken."""
+        return self.waiting is not None and not self.waiting.done()
+
+    def begin_turn(self) -> int:
+        """A request for work came; answers its turn."""
+        self.turn += 1
+        self.wake()
+        return self.turn
+
+    def hand(self, lease: Lease) -> None:
+        """Give it a lease that is committed."""
+        self.handed.append(lease)
+        self.wake()
+
+    def take(self) -> list[Lease]:
+        """What it was handed, to be answered now."""
+        taken, self.handed = self.handed, []
+        return taken
+
     def tell(self) -> None:
         """Wake the slot's long polls: there is something it must hear."""
         self.news.set()
@@ -86,6 +117,7 @@ class Session:
         """Wake its wait for work."""
         if self.waiting is not None and not self.waiting.done():
             self.waiting.set_result(None)
+            self.parked = False
 
 
 class Sessions:
@@ -153,7 +185,13 @@ class Sessions:
     def idle(self, pool: Pool) -> int:
         """How many slots of a pool wait for work."""
         waiting = self._idle.get(pool, ())
-        return sum(1 for session in waiting if session.waiting and not session.waiting.done())
+        return sum(1 for session in waiting if session.idle)
+
+    def parked(self, pool: Pool) -> Iterator[Session]:
+        """The slots of a pool that have found no work and wait, the last to wait first."""
+        for session in reversed(self._idle.get(pool, ())):
+            if session.parked and not session.dismissed:
+                yield session
 
     @contextmanager
     def waiting(self, session: Session) -> Iterator[asyncio.Future[None]]:
@@ -164,7 +202,8 @@ class Sessions:
         try:
             yield future
         finally:
-            session.waiting = None
+            if session.waiting is future:
+                session.waiting = None
             if session in waiting:
                 waiting.remove(session)
 
@@ -178,9 +217,15 @@ class Sessions:
         finally:
             listening.remove(session)
 
-    async def wait(self, future: asyncio.Future[None], timeout_s: float) -> None:
-        """Wait until the slot is woken or the time is over."""
+    async def wait(self, session: Session, timeout_s: float) -> None:
+        """Wait until a slot that counts as waiting is woken or the time is over."""
+        future = session.waiting
+        if future is None or future.done():
+            return
+        session.parked = True
         await asyncio.wait((future,), timeout=timeout_s)
+        if session.waiting is future:
+            session.parked = False
 
     def wake(self, pool: Pool, slots: int) -> None:
         """Wake up to `slots` slots that wait for work, the one that waits longest last.
@@ -192,6 +237,6 @@ class Sessions:
         waiting = self._idle.get(pool)
         while waiting and slots > 0:
             session = waiting.pop()
-            if session.waiting is not None and not session.waiting.done():
+            if session.idle:
                 session.wake()
                 slots -= 1

@@ -16,16 +16,18 @@ from picloud_api.store.records import Change, Header, Ready, Signal, Span, Stage
 from picloud_api.usecases.admission import check_cover, check_options, check_packs, waiting_of
 from picloud_api.usecases.blob import blob_name
 from picloud_api.usecases.presence import Presence
+from picloud_api.usecases.queue import Queued
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from picloud_driver.blobs import BlobPort
     from picloud_model.wire import Options, StageRequest, SubmitRequest
 
-    from picloud_api.store.commits import Commits
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Waiting
+    from picloud_api.usecases.context import Context
+    from picloud_api.usecases.leasing import Leasing
 
 _RANGE_BYTES: Final = 20
 """Most that a range of jids takes in the state store."""
@@ -34,10 +36,11 @@ _RANGE_BYTES: Final = 20
 class Submit:
     """Takes batches in. Everything is stored before it is announced."""
 
-    def __init__(self, commits: Commits, blobs: BlobPort, clock: Callable[[], float]) -> None:
-        self._commits = commits
-        self._presence = Presence(blobs, clock)
-        self._clock = clock
+    def __init__(self, context: Context, leasing: Leasing, blobs: BlobPort) -> None:
+        self._commits = context.commits
+        self._leasing = leasing
+        self._presence = Presence(blobs, context.clock)
+        self._clock = context.clock
 
     async def stage(self, account: str, request: StageRequest) -> None:
         """Keep packs of a large map until its submit names them."""
@@ -150,10 +153,15 @@ class Submit:
                 draft.create(layout.waiting(account, batch), waiting)
             if draft.peek(layout.staged(account, batch)) is not None:
                 draft.delete(layout.staged(account, batch))
+            leased = 0
             if inline:
                 _write_inline(draft, account, request)
-            told = Change.READY if waiting is None else Change.WAITING
-            draft.signal(Signal(told, account, batch))
+                if waiting is None:
+                    queued = Queued(account, batch, ready)
+                    leased = await self._leasing.plan_new(draft, queued, made)
+            if leased < made.count:
+                told = Change.READY if waiting is None else Change.WAITING
+                draft.signal(Signal(told, account, batch))
             return Submitted(first=first, count=made.count)
 
         return await self._commits.run(plan)

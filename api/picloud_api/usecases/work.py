@@ -60,6 +60,7 @@ class Work:
 
         Reports of attempts the slot lost are dropped: the fence. So a repeat does no harm.
         """
+        turn = session.begin_turn()
         if request.lease and not request.awaiting:
             session.blocked = Blocked()
         *ahead, last = _portions(request.reports, self._batches)
@@ -67,7 +68,9 @@ class Work:
             await self._commits.run(partial(self._report, session=session, reports=reports))
         leases = await self._report_and_lease(session, request, last)
         if not leases and request.lease and not request.leaving and not request.awaiting:
-            leases = await self._wait(session, request)
+            leases = await self._wait(session, request, turn)
+        if session.turn == turn and not request.leaving:
+            leases += session.take()
         crashpoint("work.committed")
         if leases and self._queue.jobs(session.pool, 1):
             self._sessions.wake(session.pool, 1)
@@ -84,6 +87,8 @@ class Work:
             returned = await self._returned(draft, session, request.returned)
             if request.resync or request.leaving:
                 kept = {(job.batch, job.index) for job in request.holding}
+                if not request.leaving:
+                    kept |= _handed(session)
                 returned |= await self._unclaimed(draft, session, kept)
             wants = request.lease and not request.leaving
             leases = await self._plan(draft, session, request) if wants else []
@@ -100,16 +105,22 @@ class Work:
         candidates = self._descent.candidates(session.pool, request.awaiting)
         return await self._leasing.plan_one(draft, session, candidates)
 
-    async def _wait(self, session: Session, request: WorkRequest) -> list[Lease]:
+    async def _wait(self, session: Session, request: WorkRequest, turn: int) -> list[Lease]:
         deadline = self._clock() + request.wait_s
-        while not session.kills and not session.dismissed and not self._sessions.closed:
+
+        async def plan(draft: Draft) -> list[Lease]:
+            return await self._leasing.plan(draft, session) if session.turn == turn else []
+
+        while session.turn == turn and not (session.handed or session.kills or session.dismissed):
+            if self._sessions.closed:
+                break
             # Waiting begins before the look, so that no job can come unseen between the two.
-            with self._sessions.waiting(session) as waiting:
-                leases = await self._commits.run(lambda draft: self._leasing.plan(draft, session))
+            with self._sessions.waiting(session):
+                leases = await self._commits.run(plan)
                 left = deadline - self._clock()
-                if leases or left <= 0:
+                if leases or left <= 0 or session.turn != turn:
                     return leases
-                await self._sessions.wait(waiting, left)
+                await self._sessions.wait(session, left)
             if self._sessions.get(session.number) is not session:
                 break
         return []
@@ -266,6 +277,11 @@ async def requeue(context: Context, account: str, touched: Iterable[tuple[str, i
         if ready is not None:
             context.queue.give_back(account, batch, number, ready)
             context.sessions.wake(ready.pool, 1)
+
+
+def _handed(session: Session) -> set[tuple[str, int]]:
+    """The jobs a slot will hear of in the next answer."""
+    return {(lease.batch, job.index) for lease in session.handed for job in lease.jobs}
 
 
 def _portions(reports: Sequence[Report], batches: int) -> list[list[Report]]:

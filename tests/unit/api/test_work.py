@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.unit.api.world import World
 
 
-async def test_a_warm_call_costs_three_transactions(world: World) -> None:
-    """Submit, lease, report: one transaction each, nothing else."""
+async def test_a_queued_call_costs_three_transactions(world: World) -> None:
+    """Where no slot waits, submit, lease and report are one transaction each, nothing else."""
     slot = await world.slot()
     before = world.server.commits.transactions
 

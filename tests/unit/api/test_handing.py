@@ -1,0 +1,165 @@
+"""Leases to slots that wait, made by the transaction that makes the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.api.world import ACCOUNT, ended
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_driver.state import Operation
+    from picloud_model.wire import WorkAnswer
+
+    from tests.unit.api.world import Session, World
+
+
+class Gate:
+    """A state store whose commits are under way until the gate is open."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        state = world.server.ports.state
+        self.commit = state.commit
+        self.open = asyncio.Event()
+        self.open.set()
+        self.reached = asyncio.Event()
+        monkeypatch.setattr(state, "commit", self._commit)
+        monkeypatch.setattr(type(state), "shared", True)
+
+    async def _commit(self, operations: Sequence[Operation]) -> dict[str, int]:
+        self.reached.set()
+        await self.open.wait()
+        return await self.commit(operations)
+
+
+@pytest.fixture
+def gate(world: World, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """A gate before the commits of the world's store."""
+    return Gate(world, monkeypatch)
+
+
+async def parked(world: World, slot: Session, wait_s: float = 10.0) -> asyncio.Task[WorkAnswer]:
+    """A slot's request for work that found none and waits."""
+    task = asyncio.create_task(world.work(slot, wait_s=wait_s))
+    await until_parked(slot)
+    return task
+
+
+async def until_parked(slot: Session) -> None:
+    """The slot has found no work and waits."""
+    async with asyncio.timeout(10):
+        while not slot.parked:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+
+
+async def test_a_job_is_leased_by_the_transaction_that_makes_it(world: World) -> None:
+    """Where a slot waits, submit and lease are one transaction: a warm call costs two."""
+    slot = await world.slot()
+    waiting = await parked(world, slot)
+    before = world.server.commits.transactions
+
+    jids = await world.submit(1)
+
+    assert world.server.commits.transactions - before == 1
+    [lease] = (await waiting).leases
+    await world.work(slot, reports=[ended(lease)], lease=False)
+    assert await world.statuses(jids) == ["done"]
+    assert world.server.commits.transactions - before == 2
+    assert world.server.context.queue.pools() == []
+
+
+async def test_the_rest_of_a_map_is_queued(world: World) -> None:
+    """One slot is leased the first job at once; every other slot is woken for what is left."""
+    slots = [await world.slot(), await world.slot()]
+    waits = [await parked(world, slot) for slot in slots]
+
+    await world.submit(3)
+
+    answers = [await wait for wait in waits]
+    leased = [job.index for answer in answers for lease in answer.leases for job in lease.jobs]
+    assert sorted(leased) == [0, 1]
+    assert [job.index for job in (await world.work(slots[0])).leases[0].jobs] == [2]
+
+
+async def test_what_was_queued_before_goes_first(world: World) -> None:
+    """A new batch does not overtake others of its pool."""
+    slot = await world.slot()
+    waiting = await parked(world, slot)
+    slot.parked = False
+    older = await world.submit(1)
+    slot.parked = True
+
+    await world.submit(1)
+
+    assert [lease.first for lease in (await waiting).leases][:1] == [older[0]]
+
+
+async def test_batches_made_together_go_to_different_slots(world: World, gate: Gate) -> None:
+    """Of two batches in one transaction a slot that waits gets one; the other is queued."""
+    slot = await world.slot()
+    waiting = await parked(world, slot)
+    gate.open.clear()
+    gate.reached.clear()
+    first = asyncio.create_task(world.submit(1, function="warm"))
+    await gate.reached.wait()
+    others = [asyncio.create_task(world.submit(1, function=name)) for name in "ab"]
+    await asyncio.sleep(0)
+    gate.open.set()
+
+    made = [await task for task in (first, *others)]
+
+    [lease] = (await waiting).leases
+    assert lease.first == made[0][0]
+    [lease] = (await world.work(slot)).leases
+    assert lease.first == made[1][0]
+
+
+async def test_a_wait_that_ends_meanwhile_loses_nothing(world: World, gate: Gate) -> None:
+    """A lease committed for a slot whose wait ran out comes with its next answer, once."""
+    slot = await world.slot()
+    waiting = await parked(world, slot, wait_s=0.05)
+    gate.open.clear()
+    submitting = asyncio.create_task(world.submit(1, restartable=False))
+    await gate.reached.wait()
+    slot.wake()
+    await asyncio.sleep(0.06)
+    gate.open.set()
+    jids = await submitting
+
+    leases = (await waiting).leases or (await world.work(slot, resync=True)).leases
+
+    assert [job.attempt for lease in leases for job in lease.jobs] == [1]
+    await world.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+    assert await world.statuses(jids) == ["done"]
+
+
+async def test_a_slot_that_leaves_gives_back_what_it_never_heard_of(world: World) -> None:
+    """A lease that waits for a slot which says goodbye goes to another, uncharged."""
+    slot = await world.slot()
+    waiting = await parked(world, slot)
+    request = world.request(1, restartable=False)
+    await world.server.submit.submit(ACCOUNT, request, b"one")
+    assert slot.handed
+
+    leaving = await world.work(slot, leaving=True)
+
+    assert (await waiting).leases == leaving.leases == []
+    [lease] = (await world.work(await world.slot())).leases
+    assert lease.jobs[0].attempt == 2
+
+
+async def test_a_request_ends_the_wait_of_the_one_before(world: World) -> None:
+    """A slot that asks again has given up its last request: no lease goes to that one's answer."""
+    slot = await world.slot()
+    given_up = await parked(world, slot)
+    asking = asyncio.create_task(world.work(slot, wait_s=10.0))
+    assert (await given_up).leases == []
+    await until_parked(slot)
+
+    await world.submit(1)
+
+    assert len((await asking).leases) == 1
