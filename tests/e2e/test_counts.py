@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 import socket
+import sys
 import threading
 from collections import Counter
 from statistics import median
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from picloud_api.wiring import Server
 
 WAIT_S = 60.0
+LOOKS = ("stat", "lstat", "fstat", "fsync", "fdatasync")
 
 
 class Cost(NamedTuple):
@@ -162,6 +164,46 @@ def test_a_map_of_10_000_costs_hundredths_a_job(counted: Counted, client: Client
     assert cost.requests / 10_000 <= 0.04, counted.requests - paths
     assert cost.transactions / 10_000 <= 0.03, cost
     print(f"\na map of 10,000: {cost}; {dict(counted.requests - paths)}")
+
+
+def test_a_job_costs_no_look_at_a_file(
+    counted: Counted, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 jobs take no more stats and fsyncs than 100, in children, server and client."""
+    ours: Counter[str] = Counter()
+    for name in LOOKS:
+        monkeypatch.setattr(os, name, _counting(getattr(os, name), ours))
+    client.result(client.map(_looks, range(100)), WAIT_S)
+    few = ours.total()
+    ours.clear()
+
+    found = client.result(client.map(_looks, range(10_000)), WAIT_S)
+
+    theirs: dict[int, list[int]] = {}
+    for pid, looks in found:
+        theirs.setdefault(pid, []).append(looks)
+    assert sum(max(each) - min(each) for each in theirs.values()) <= 100, theirs.keys()
+    assert ours.total() - few <= 100, ours
+
+
+def _counting(call: Any, seen: Counter[str]) -> Any:
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        seen[call.__name__] += 1
+        return call(*args, **kwargs)
+
+    return counted
+
+
+def _looks(_: int) -> tuple[int, int]:
+    """Which child this is, and how often it looked at a file since its first such job."""
+    seen: Counter[str] = sys.__dict__.setdefault("looks seen", Counter())
+
+    def note(_: Any, event: str, called: Any) -> None:
+        if event == "c_call" and called.__name__ in LOOKS:
+            seen[called.__name__] += 1
+
+    sys.setprofile(note)
+    return os.getpid(), seen.total()
 
 
 def test_waiting_costs_nothing(counted: Counted, client: Client) -> None:
