@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
+    from picloud_api.store.view import View
     from picloud_api.usecases.context import Context
     from picloud_api.usecases.descent import Candidate
     from picloud_api.usecases.queue import Queued
@@ -322,17 +323,17 @@ def belongs(page: Page, index: int, attempt: int, slot: int) -> bool:
 
 
 async def believed(
-    draft: Draft, place: layout.Place, jobs: Iterable[tuple[int, int]], slot: int
+    store: Draft | View, place: layout.Place, jobs: Iterable[tuple[int, int]], slot: int
 ) -> Page | None:
     """The page in which a slot says that it holds jobs, given by (index, attempt).
 
     Where it does not seem to, the page is read again: the lease may be of another process.
     """
     name = layout.page(place)
-    page: Page | None = await draft.get(name)
+    page: Page | None = await store.get(name)
     if page is not None and all(belongs(page, *job, slot) for job in jobs):
         return page
-    found: Page | None = await draft.fresh(name)
+    found: Page | None = await store.fresh(name)
     return found
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from picloud_model.errors import JobNotFound, TokenRefused
 from picloud_model.token import JobToken, same, slot_key
 
-from picloud_api.store import layout
 from picloud_api.usecases.finding import pieces
-from picloud_api.usecases.leasing import belongs
+from picloud_api.usecases.leasing import believed, belongs
 
 if TYPE_CHECKING:
     from picloud_api.usecases.context import Context
@@ -47,10 +46,6 @@ class Tokens:
             (piece,) = await pieces(self._view, token.account, [(token.jid, token.jid)])
         except JobNotFound:
             return False
-        name = layout.page(piece.place)
-        # What another process leased a moment ago may be news to this one.
-        for read in (self._view.get, self._view.fresh):
-            page = await read(name)
-            if page is not None and belongs(page, piece.start, token.attempt, token.slot):
-                return True
-        return False
+        named = [(piece.start, token.attempt)]
+        page = await believed(self._view, piece.place, named, token.slot)
+        return page is not None and belongs(page, piece.start, token.attempt, token.slot)

@@ -221,14 +221,12 @@ class Work:
 
     async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[Held]:
         account = session.pool.account
-        view = self._commits.view
         fresh, lost = [], []
         for job in (*request.running, *request.holding):
             number, index = divmod(job.index, PAGE_JOBS)
-            name = layout.page(layout.Place(account, job.batch, number))
-            page = await view.get(name)
-            if page is None or not belongs(page, index, job.attempt, session.number):
-                page = await view.fresh(name)
+            place = layout.Place(account, job.batch, number)
+            named = [(index, job.attempt)]
+            page = await believed(self._commits.view, place, named, session.number)
             if page is None or not belongs(page, index, job.attempt, session.number):
                 lost.append(job)
             elif job in request.running and page.state[index] == State.LEASED:
