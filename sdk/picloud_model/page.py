@@ -31,6 +31,15 @@ _COLUMNS: Final = {
 _FINAL_BYTES: Final = bytes(FINAL)
 
 
+def pages_for(jobs: int) -> int:
+    """How many pages the states of so many jobs fill.
+
+    >>> pages_for(1), pages_for(1000), pages_for(1001)
+    (1, 1, 2)
+    """
+    return -(-jobs // PAGE_JOBS)
+
+
 class Flag(IntFlag):
     """Marks on a job, one bit each."""
 

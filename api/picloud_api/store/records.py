@@ -7,6 +7,7 @@ from enum import IntEnum
 import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
+from picloud_model.page import pages_for
 from picloud_model.wire import Content, Held, JidRange, Options, PackPart
 
 
@@ -67,7 +68,7 @@ class Header(Record, frozen=True):
     @property
     def pages(self) -> int:
         """How many pages the jobs' states fill."""
-        return -(-self.count // 1000)
+        return pages_for(self.count)
 
 
 class Ready(Record, frozen=True):
@@ -81,6 +82,11 @@ class Ready(Record, frozen=True):
     waits: bool = False
     """Whether it was made with dependencies, and may have a `Waiting` record."""
     parent: int = 0
+
+    @property
+    def pages(self) -> int:
+        """How many pages the jobs' states fill."""
+        return pages_for(self.count)
 
 
 class Waiting(Record, frozen=True):

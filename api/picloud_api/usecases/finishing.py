@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, write
-from picloud_model.page import PAGE_JOBS, Flag
+from picloud_model.page import Flag
 from picloud_model.wire import Content, Failure
 
 from picloud_api.store import layout
@@ -117,9 +117,7 @@ async def _close_page(draft: Draft, place: layout.Place, now: float) -> None:
         if marker.waits and await draft.get(waiting) is not None:
             draft.delete(waiting)
         if draft.bounded:
-            pages = -(-marker.count // PAGE_JOBS)
-            draft.create(
-                layout.finished(place.account, place.batch), Finished(pages, finished_at=now)
-            )
+            finished = layout.finished(place.account, place.batch)
+            draft.create(finished, Finished(marker.pages, finished_at=now))
         return
     draft.put(name, replace(marker, open_pages=marker.open_pages - 1))

@@ -10,6 +10,8 @@ from bisect import bisect_left, insort
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.page import PAGE_JOBS
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -33,7 +35,7 @@ class Queued:
         self.first = ready.first
         self.count = ready.count
         self.parent = ready.parent
-        self.pages = list(range(-(-ready.count // 1000)))
+        self.pages = list(range(ready.pages))
 
     def __lt__(self, other: Queued) -> bool:
         return (self.priority, self.first) < (other.priority, other.first)
@@ -41,7 +43,7 @@ class Queued:
     @property
     def jobs(self) -> int:
         """About how many jobs can be leased, at most."""
-        return min(self.count, len(self.pages) * 1000)
+        return min(self.count, len(self.pages) * PAGE_JOBS)
 
     def add(self, page: int) -> None:
         """A page has jobs to lease again."""

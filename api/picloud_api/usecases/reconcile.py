@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from picloud_model.errors import PiCloudError
-from picloud_model.page import PAGE_JOBS
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Ready, Signal, Slot
@@ -110,7 +109,7 @@ class Reconcile:
         self._placement.consider_all()
 
     async def _queue_free_pages(self, account: str, batch: str, ready: Ready) -> None:
-        for number in range(-(-ready.count // PAGE_JOBS)):
+        for number in range(ready.pages):
             page = await self._commits.view.get(layout.page(layout.Place(account, batch, number)))
             if page is not None and has_free(page):
                 self._queue.give_back(account, batch, number, ready)

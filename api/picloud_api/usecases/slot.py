@@ -166,7 +166,7 @@ class Slots:
         gone: set[tuple[str, int]] = set()
         for name, ready in (await view.scan("ready/")).items():
             _, account, batch = name.split("/")
-            for number in range(-(-ready.count // PAGE_JOBS)):
+            for number in range(ready.pages):
                 page = await view.get(layout.page(layout.Place(account, batch, number)))
                 if page is not None and page.leased:
                     gone.update((account, slot) for slot in owners(page) if slot not in living)

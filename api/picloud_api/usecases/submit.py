@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_driver.scheduler import Pool
 from picloud_model.errors import BlobMissing, SubmitChanged
 from picloud_model.job import State
-from picloud_model.page import PAGE_JOBS, Page
+from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
 from picloud_api.crashpoints import crashpoint
@@ -106,14 +106,14 @@ class Submit:
         """Whether nothing was staged, and all fits beside the few keys every submit writes."""
         size = sum(len(part.content.data or b"") for part in request.parts)
         size += _RANGE_BYTES * len(request.depends_on)
-        keys = -(-request.count // PAGE_JOBS) + len(request.parts)
+        keys = pages_for(request.count) + len(request.parts)
         whole = sum(part.count for part in request.parts) == request.count
         state = self._commits.view.state
         return whole and size <= state.max_bytes // 2 and keys <= state.max_operations // 2
 
     async def store_ahead(self, account: str, request: SubmitRequest) -> None:
         """Store what does not fit into the announcing transaction."""
-        pages = -(-request.count // PAGE_JOBS)
+        pages = pages_for(request.count)
         most = self._commits.view.state.max_operations
         await self._write_packs(account, request.submit_id, request.parts)
         for start in range(0, pages, most):
@@ -220,7 +220,7 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
     for part in request.parts:
         if part.content.data is not None:
             draft.create(layout.arguments(account, batch, part.first), part.content.data)
-    for number in range(-(-request.count // PAGE_JOBS)):
+    for number in range(pages_for(request.count)):
         draft.create(
             layout.page(layout.Place(account, batch, number)), _fresh_page(request, number)
         )

@@ -253,7 +253,7 @@ async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int,
     pages = [
         layout.Place(account, name.rpartition("/")[2], number)
         for name, ready in (await view.scan(layout.ready(account))).items()
-        for number in range(-(-ready.count // PAGE_JOBS))
+        for number in range(ready.pages)
     ]
     if view.state.shared:
         await view.reload([layout.page(place) for place in pages])
