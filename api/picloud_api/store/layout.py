@@ -46,6 +46,8 @@ BLOCK: Final = 100
 """Jids a narrow block of the index covers: each call writes its block, so it is kept small."""
 WIDE_BLOCK: Final = 1_000_000
 """Jids a wide block covers; no batch touches more than two."""
+READY: Final = "ready/"
+"""Prefix of every batch with unfinished jobs."""
 WAITING: Final = "waiting/"
 """Prefix of every batch that waits for others."""
 WIDE_BATCH: Final = 16 * BLOCK
@@ -119,7 +121,7 @@ def results(place: Place, number: int) -> str:
 
 def ready(of: str, batch: str = "") -> str:
     """Key of a batch's ready marker; without a batch, the prefix of an account's."""
-    return f"ready/{of}/{batch}"
+    return f"{READY}{of}/{batch}"
 
 
 def waiting(of: str, batch: str) -> str:

@@ -18,7 +18,7 @@ from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.slot import slot_number
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from picloud_driver.scheduler import SchedulerPort
 
@@ -101,8 +101,11 @@ class Reconcile:
 
     async def recover(self) -> None:
         """Queue every unfinished batch that has jobs to lease and is not queued; look who waits."""
+        await self._queue_free(await self._commits.view.scan(layout.READY))
+
+    async def _queue_free(self, unfinished: Mapping[str, Ready]) -> None:
         waiting = await self._dependencies.recover()
-        for name, ready in (await self._commits.view.scan("ready/")).items():
+        for name, ready in unfinished.items():
             _, account, batch = name.split("/")
             if not self._queue.knows(account, batch) and (account, batch) not in waiting:
                 await self._queue_free_pages(account, batch, ready)
@@ -201,8 +204,9 @@ class Reconcile:
                 and self._sessions.get(slot.number) is None
             ):
                 await self._slots.bury(slot.number, lost=True, detail="silent for 20 s")
-        await self._slots.reclaim({slot.number for slot in slots})
-        await self.recover()
+        unfinished = await self._commits.view.scan(layout.READY)
+        await self._slots.reclaim({slot.number for slot in slots}, unfinished)
+        await self._queue_free(unfinished)
         self._watchers.wake_all()
         await asyncio.sleep(RESYNC_S)
 

@@ -20,11 +20,12 @@ from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.work import leases_of, requeue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from picloud_driver.scheduler import SchedulerPort
 
     from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Ready
     from picloud_api.usecases.context import Context
     from picloud_api.usecases.token import Tokens
 
@@ -154,17 +155,18 @@ class Slots:
         await self._commits.run(plan)
         return slot
 
-    async def reclaim(self, living: Collection[int]) -> None:
+    async def reclaim(self, living: Collection[int], unfinished: Mapping[str, Ready]) -> None:
         """Return leases of slots of which nothing is known any more: no job stays in limbo.
 
         A process that had not heard yet of a slot's end may have leased to it after its burial.
 
         Args:
             living: Numbers of slots that are known to be there.
+            unfinished: The batches to look through, as the store has them by their keys.
         """
         view = self._commits.view
         gone: set[tuple[str, int]] = set()
-        for name, ready in (await view.scan("ready/")).items():
+        for name, ready in unfinished.items():
             _, account, batch = name.split("/")
             for number in range(ready.pages):
                 page = await view.get(layout.page(layout.Place(account, batch, number)))
