@@ -153,32 +153,29 @@ async def _write_back(draft: Draft, name: str, data: bytes) -> None:
         draft.put(name, data)
 
 
-async def _blank_items(draft: Draft, name: str, items: Iterable[int]) -> None:
+async def _blank_items(draft: Draft, name: str, items: Iterable[int]) -> set[int]:
+    """Blank some parcels of a pack; answers those that were not blank yet."""
     data = await draft.get(name)
     if data is None:
-        return
+        return set()
     pack = Pack(data)
     gone = {item for item in items if pack.view(item)}
     if gone:
         draft.put(name, write([b"" if at in gone else pack[at] for at in range(len(pack))]))
+    return gone
 
 
 async def _blank_results(draft: Draft, name: str, items: Sequence[int]) -> None:
     """As `_blank_items`, for a pack whose last parcel may hold infos, by items."""
-    data = await draft.get(name)
-    if data is None:
-        return
-    pack = Pack(data)
-    gone = {item for item in items if pack.view(item)}
+    gone = await _blank_items(draft, name, items)
     if not gone:
         return
-    parcels = [b"" if at in gone else pack[at] for at in range(len(pack))]
-    infos = _infos(parcels[-1])
+    pack = Pack(await draft.get(name))
+    *parcels, last = [pack[at] for at in range(len(pack))]
+    infos = _infos(last)
     if infos is not None:
-        parcels[-1] = msgspec.msgpack.encode(
-            {item: info for item, info in infos.items() if item not in gone}
-        )
-    draft.put(name, write(parcels))
+        kept = {item: info for item, info in infos.items() if item not in gone}
+        draft.put(name, write([*parcels, msgspec.msgpack.encode(kept)]))
 
 
 def _infos(parcel: bytes) -> dict[int, Content] | None:
