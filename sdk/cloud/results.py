@@ -33,6 +33,7 @@ class Results(Iterator[Any]):
     """Results of jobs that were asked for and not handed out yet; what orders them is added.
 
     Args:
+        order: The jobs, in the order asked.
         wait: What asks the server.
         wish: How long to wait for each result, and whether errors count.
         in_parallel: How many large results are fetched at once.
@@ -40,7 +41,12 @@ class Results(Iterator[Any]):
     """
 
     def __init__(
-        self, wait: Wait, wish: Wish, in_parallel: int, clock: Callable[[], float]
+        self,
+        order: Sequence[int],
+        wait: Wait,
+        wish: Wish,
+        in_parallel: int,
+        clock: Callable[[], float],
     ) -> None:
         self._wait = wait
         self._wish = wish
@@ -49,6 +55,11 @@ class Results(Iterator[Any]):
         self._held: dict[int, tuple[Outcome, Envelope]] = {}
         self._fetched: dict[int, bytes] = {}
         self._bytes = 0
+        self._begin(order)
+
+    @abstractmethod
+    def _begin(self, order: Sequence[int]) -> None:
+        """Take note of the jobs that were asked for."""
 
     def _await(self, come: Callable[[], bool], jid: int) -> None:
         """Ask until something has come; `jid` is one that is waited for.
@@ -102,15 +113,7 @@ class Results(Iterator[Any]):
 class Ordered(Results):
     """In the order asked. After an error `next` goes on behind that job."""
 
-    def __init__(
-        self,
-        order: Sequence[int],
-        wait: Wait,
-        wish: Wish,
-        in_parallel: int,
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__(wait, wish, in_parallel, clock)
+    def _begin(self, order: Sequence[int]) -> None:
         self._order = order
         self._at = 0
 
@@ -135,15 +138,7 @@ class Ordered(Results):
 class Unordered(Results):
     """As the jobs end, whichever is first."""
 
-    def __init__(
-        self,
-        order: Sequence[int],
-        wait: Wait,
-        wish: Wish,
-        in_parallel: int,
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__(wait, wish, in_parallel, clock)
+    def _begin(self, order: Sequence[int]) -> None:
         self._open = ranges.collapse(order)
 
     def __next__(self) -> Any:
