@@ -342,14 +342,9 @@ def is_simulated() -> bool:
 
 def connection_info() -> dict[str, Any]:
     """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
-    found = client()
-    kind = "simulator" if is_simulated() else found.place.url.partition(":")[0]
-    return {
-        "opened": True,
-        "connection_type": kind,
-        "server_url": found.place.url,
-        "api_key": found.place.key_id,
-    }
+    place = client().place
+    kind = "simulator" if is_simulated() else place.url.partition(":")[0]
+    return place.connection_info(kind)
 
 
 def close() -> None:

@@ -142,13 +142,7 @@ def is_simulated() -> bool:
 
 def connection_info() -> dict[str, Any]:
     """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
-    place = client().place
-    return {
-        "opened": True,
-        "connection_type": "multiprocessing",
-        "server_url": place.url,
-        "api_key": place.key_id,
-    }
+    return client().place.connection_info("multiprocessing")
 
 
 def close() -> None:

@@ -66,6 +66,15 @@ class Place(msgspec.Struct, frozen=True):
         """
         return self.key.split("_")[1] if self.key.count("_") > 1 else ""
 
+    def connection_info(self, connection_type: str) -> dict[str, Any]:
+        """What `cloud.connection_info` tells of it."""
+        return {
+            "opened": True,
+            "connection_type": connection_type,
+            "server_url": self.url,
+            "api_key": self.key_id,
+        }
+
 
 class Pauses(msgspec.Struct, frozen=True):
     """How time passes between attempts; tests hand in their own."""
