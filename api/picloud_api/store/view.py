@@ -99,6 +99,15 @@ class View:
             if key in entries:
                 self.install(key, layout.decode(key, entries[key].value), entries[key].version)
 
+    async def load(self, keys: Iterable[str]) -> None:
+        """Read those of some keys that are not known, in one go, so that each `get` finds them."""
+        unknown = [key for key in dict.fromkeys(keys) if key not in self._cells]
+        if unknown:
+            await self.reload(unknown)
+        for key in unknown:
+            if key not in self._cells:
+                await self._sealed(key)
+
     async def scan(self, prefix: str) -> dict[str, Any]:
         """Every value under a prefix, read afresh."""
         found: dict[str, Any] = {}

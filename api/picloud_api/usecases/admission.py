@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_model.core import CORE_TYPES
 from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLarge
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from picloud_model.wire import Options, PackPart, SubmitRequest
 
     from picloud_api.store.view import View
+
+PAGES_AT_ONCE: Final = 1000
+"""Pages of dependencies read in one go: 36 MB of them at most."""
 
 
 def check_options(options: Options) -> None:
@@ -103,8 +106,12 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
         )
         raise TooLarge(message, field="depends_on")
     try:
-        for piece in await pieces(view, account, asked):
-            refuse_deleted(await view.get(layout.page(piece.place)), piece)
+        wanted = await pieces(view, account, asked)
+        for start in range(0, len(wanted), PAGES_AT_ONCE):
+            some = wanted[start : start + PAGES_AT_ONCE]
+            await view.load(layout.page(piece.place) for piece in some)
+            for piece in some:
+                refuse_deleted(await view.get(layout.page(piece.place)), piece)
     except (JobNotFound, JobDeleted) as error:
         raise type(error)(error.message, field="depends_on") from None
     return Waiting(asked, request.depends_on_errors == "ignore")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.store import layout
+from picloud_api.usecases.finding import pieces
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
+from picloud_model.job import State
 
 from tests.unit.api.world import ACCOUNT, World, ended
 
@@ -65,6 +68,23 @@ async def test_sealed_jobs_answer_as_before(world: World) -> None:
     assert await world.statuses(jids) == ["done"] * 3
     assert await world.outcomes(jids) == before
     assert (await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[-1])])).count == 0
+
+
+async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
+    """Whoever reads many pages in one go knows the sealed ones afterwards, too."""
+    first = (await run(world, 1))[0]
+    world.now += 3600
+    await world.server.reconcile.seal_finished()
+    await world.submit(1)
+    view = world.server.commits.view
+    names = [
+        layout.page(piece.place) for piece in await pieces(view, ACCOUNT, [(first, first + 1)])
+    ]
+    view.forget(names)
+
+    await view.load(names)
+
+    assert [view.peek(name).state for name in names] == [bytes([State.DONE]), bytes([State.QUEUED])]
 
 
 async def test_an_interrupted_seal_is_finished_later(world: World) -> None:

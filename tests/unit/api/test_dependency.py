@@ -17,7 +17,10 @@ from picloud_model.pack import seal, unseal
 from tests.unit.api.world import ACCOUNT, World, ended
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from picloud_driver.state import Entry
 
 
 async def submit(world: World, count: int, *jids: range, errors: str = "abort") -> range:
@@ -290,6 +293,27 @@ async def test_ten_thousand_jids_cost_no_key_each(world: World) -> None:
     assert len(await everything(world)) <= keys + 11
     await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[-1])])
     await turn(world, range(20_001, 20_003), "stalled")
+
+
+async def test_what_is_depended_on_is_read_in_one_go(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dependencies on many batches that a process does not know cost it one read of the store."""
+    jids = [(await world.submit(1))[0] for _ in range(50)]
+    view = world.server.commits.view
+    view.forget_all()
+    read: list[list[str]] = []
+    get = view.state.get
+
+    async def counted(keys: Sequence[str]) -> dict[str, Entry]:
+        read.append([key for key in keys if key.startswith("pages/")])
+        return await get(keys)
+
+    monkeypatch.setattr(view.state, "get", counted)
+    await submit(world, 1, range(jids[0], jids[-1] + 1))
+    await submit(world, 1, range(jids[0], jids[-1] + 1))
+
+    assert [len(pages) for pages in read if pages] == [50]
 
 
 async def everything(world: World) -> set[str]:
