@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+import msgspec
 import pytest
 from picloud_model import pack
 from picloud_model.job import State
@@ -39,6 +40,20 @@ def report(sender: Sender, batch: str, *lines: list[Any]) -> Said:
     return sender.send("POST", "/v1/work", body, sender.slot)
 
 
+def overheard(client: Client) -> list[str]:
+    """The batches that a client makes from now on: a list that grows with each."""
+    batches: list[str] = []
+    post = client._transport.send
+
+    def listening(path: str, body: bytes, kind: Any) -> Any:
+        if path == "/v1/jobs":
+            batches.append(msgspec.msgpack.decode(body)["submit_id"])
+        return post(path, body, kind)
+
+    client._transport.send = listening  # type: ignore[method-assign]
+    return batches
+
+
 @pytest.fixture
 def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
     """A job of the attacker's own account that another slot may hold: its jid and batch."""
@@ -50,17 +65,7 @@ def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
             time.sleep(0.02)
         return "true"
 
-    batches: list[str] = []
-    post = client._transport.send
-
-    def listening(path: str, body: bytes, kind: Any) -> Any:
-        import msgspec
-
-        said = msgspec.msgpack.decode(body)
-        batches.extend([said["submit_id"]] if path == "/v1/jobs" else [])
-        return post(path, body, kind)
-
-    client._transport.send = listening  # type: ignore[method-assign]
+    batches = overheard(client)
     jid = client.call(hold)
     until(lambda: client.status(jid) == "processing", "the job runs")
     yield jid, batches[0]
@@ -72,17 +77,7 @@ def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
 def foreign(stack: Stack, sender: Sender) -> Iterator[tuple[Client, int, str]]:
     """An unfinished job of the other account, which has no slot here yet or is running one."""
     with contextlib.closing(stack.client(sender.other)) as other:
-        batches: list[str] = []
-        post = other._transport.send
-
-        def listening(path: str, body: bytes, kind: Any) -> Any:
-            import msgspec
-
-            said = msgspec.msgpack.decode(body)
-            batches.extend([said["submit_id"]] if path == "/v1/jobs" else [])
-            return post(path, body, kind)
-
-        other._transport.send = listening  # type: ignore[method-assign]
+        batches = overheard(other)
         jid = other.call(time.sleep, 600)
         yield other, jid, batches[0]
         other.kill()

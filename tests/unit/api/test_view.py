@@ -47,14 +47,20 @@ async def state(tmp_path: Path) -> AsyncIterator[HeldUp]:
     await made.close()
 
 
-async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
-    """A read that was under way during a commit brings an older value: the newer one stays."""
-    view = View(state)
+async def held_up_read(view: View, state: HeldUp) -> asyncio.Task[object]:
+    """A read of what the view knows, whose answer is on its way until the store is set free."""
     await view.get(KEY)
     state.free.clear()
     state.asked.clear()
     reading = asyncio.create_task(view.fresh(KEY))
     await state.asked.wait()
+    return reading
+
+
+async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
+    """A read that was under way during a commit brings an older value: the newer one stays."""
+    view = View(state)
+    reading = await held_up_read(view, state)
 
     versions = await state.commit([Put(KEY, layout.encode(2))])
     view.install(KEY, 2, versions[KEY])
@@ -67,11 +73,7 @@ async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
 async def test_what_is_known_stays_while_it_is_read_again(state: HeldUp) -> None:
     """Nobody finds a hole in the view because somebody else reads."""
     view = View(state)
-    await view.get(KEY)
-    state.free.clear()
-    state.asked.clear()
-    reading = asyncio.create_task(view.fresh(KEY))
-    await state.asked.wait()
+    reading = await held_up_read(view, state)
 
     assert view.peek(KEY) == 1
     state.free.set()
