@@ -229,8 +229,7 @@ def _connect(url: SplitResult) -> socket.socket:
 
 def _elsewhere(url: str) -> Iterator[bytes]:
     """Download from a presigned URL; our token stays at home."""
-    connection = _stranger(url)
-    try:
+    with _stranger(url) as connection:
         connection.request("GET", _target(url))
         response = connection.getresponse()
         if response.status == http.client.NOT_FOUND:
@@ -238,28 +237,27 @@ def _elsewhere(url: str) -> Iterator[bytes]:
         if response.status >= http.client.BAD_REQUEST:
             raise Unavailable(f"the blob store answered {response.status}")
         yield from _pieces(response)
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"the blob store does not answer: {error!r}") from error
-    finally:
-        connection.close()
 
 
 def _put_elsewhere(url: str, headers: Mapping[str, str], data: bytes) -> tuple[int, bytes]:
-    connection = _stranger(url)
-    try:
+    with _stranger(url) as connection:
         connection.request("PUT", _target(url), data, dict(headers))
         response = connection.getresponse()
         return response.status, response.read()
+
+
+@contextlib.contextmanager
+def _stranger(url: str) -> Iterator[http.client.HTTPConnection]:
+    """A connection to another server; what goes wrong with it inside the block is told."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=ANSWER_S)
+    try:
+        yield connection
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(f"the blob store does not answer: {error!r}") from error
     finally:
         connection.close()
-
-
-def _stranger(url: str) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.netloc, timeout=ANSWER_S)
 
 
 def _target(url: str) -> str:
