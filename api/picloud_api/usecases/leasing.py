@@ -9,7 +9,7 @@ from picloud_model.errors import ServerFault
 from picloud_model.job import LEASABLE, MAX_LOSSES, UNDER_LEASE, Cause, State
 from picloud_model.pack import Pack
 from picloud_model.page import PAGE_JOBS, Flag, Page
-from picloud_model.wire import Held, Lease, LeasedJob
+from picloud_model.wire import Lease, LeasedJob
 
 from picloud_api.store import layout
 
@@ -335,8 +335,3 @@ async def believed(
         return page
     found: Page | None = await store.fresh(name)
     return found
-
-
-def as_held(batch: str, number: int, page: Page, index: int) -> Held:
-    """How a slot is told of one of its jobs."""
-    return Held(batch, number * PAGE_JOBS + index, page.attempt[index])
