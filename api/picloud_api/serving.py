@@ -19,11 +19,11 @@ import structlog
 import uvicorn
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from picloud_model.crashpoints import arm
 from picloud_model.errors import PiCloudError
 from uvicorn_worker import UvicornWorker
 
 from picloud_api.app import Application
-from picloud_api.crashpoints import arm
 from picloud_api.wiring import check_free, end_slots
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import cloudpickle
+from picloud_model import crashpoints
 from picloud_model.errors import NotAllowed, PiCloudError, Unavailable
 from picloud_model.pack import Envelope
 from picloud_model.wire import SlotGranted, SlotRequest
 
-from picloud_worker import crashpoints, dying, settings, user
+from picloud_worker import dying, settings, user
 from picloud_worker.api import Api
 from picloud_worker.blobs import Blobs
 from picloud_worker.bundle import Bundles

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, RequestRefused, Unavailable
 from picloud_model.job import Cause
 from picloud_model.pack import Envelope
@@ -35,7 +36,6 @@ from picloud_worker.api import Api
 from picloud_worker.aside import most_aside
 from picloud_worker.bundle import Bundles
 from picloud_worker.contact import Contact
-from picloud_worker.crashpoints import crashpoint
 from picloud_worker.failure import bounded
 from picloud_worker.heartbeat import Heartbeat
 from picloud_worker.lease import Holding

@@ -8,12 +8,12 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from picloud_model.crashpoints import crashpoint
 from picloud_model.job import State
 
 from picloud_worker.aside import TERMINATE_S, Sidelines
 from picloud_worker.children import Child
 from picloud_worker.claims import MOST
-from picloud_worker.crashpoints import crashpoint
 from picloud_worker.ending import Terminating, told
 from picloud_worker.failure import killed, over_time
 from picloud_worker.frames import BrokenFrameError, Errand

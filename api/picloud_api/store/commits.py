@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from picloud_driver.state import Conflict, Delete, Put
+from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import TooLarge, Unavailable
 
-from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.draft import Draft
 from picloud_api.store.records import Bell

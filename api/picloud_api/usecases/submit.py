@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from picloud_driver.scheduler import Pool
+from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import BlobMissing, SubmitChanged
 from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
-from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
 from picloud_api.usecases.admission import check_cover, check_options, check_packs, waiting_of

@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import HeartbeatAnswer, Held, WorkAnswer
 
-from picloud_api.crashpoints import crashpoint
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.descent import Descent

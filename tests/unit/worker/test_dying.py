@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import picloud_worker
-import pytest
 
 MODULES = [file.stem for file in Path(picloud_worker.__file__).parent.glob("*.py")]
 
@@ -49,15 +48,3 @@ def test_importing_needs_no_unix_and_no_sdk() -> None:
     )
 
     assert told == "set()"
-
-
-@pytest.mark.parametrize("name", ["", "worker.ran"])
-def test_a_crash_point_ends_the_process_if_armed(name: str) -> None:
-    """Only the point that was armed kills."""
-    text = (
-        "from picloud_worker.crashpoints import arm, crashpoint;"
-        f"arm({name!r}); crashpoint('worker.begun'); crashpoint('worker.ran')"
-    )
-    done = subprocess.run([sys.executable, "-c", text], check=False)
-
-    assert done.returncode == (-9 if name else 0)
