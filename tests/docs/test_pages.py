@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,25 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_program_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
+    """What a comment behind a `print` says is what it prints."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    script = tmp_path / "readme.py"
+    script.write_text(f"import cloud\ncloud.start_simulator()\n{program}", encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.split() == re.findall(r"^print.*  # (.*)$", program, re.MULTILINE)
 
 
 def test_the_diagram_of_states_is_the_table() -> None:
