@@ -229,9 +229,10 @@ class Work:
             page = await believed(self._commits.view, place, named, session.number)
             if page is None or not belongs(page, index, job.attempt, session.number):
                 lost.append(job)
-            elif job in request.running and page.state[index] == State.LEASED:
+                continue
+            if job in request.running and page.state[index] == State.LEASED:
                 fresh.append(job)
-            if page is not None and page.flags[index] & Flag.KILL_REQUESTED and job not in lost:
+            if page.flags[index] & Flag.KILL_REQUESTED:
                 session.kills.add((job.batch, job.index, job.attempt))
         if fresh:
             await self._commits.run(lambda draft: self._begin(draft, session, fresh))

@@ -150,6 +150,20 @@ async def test_returned_jobs_are_leased_again_uncharged(world: World) -> None:
     assert await world.statuses(jids) == ["done"]
 
 
+async def test_a_job_its_page_does_not_have_is_lost(world: World) -> None:
+    """A heartbeat may name any number: what no job has is said to be lost, as what another has."""
+    slot = await world.slot()
+    await world.submit(1)
+    lease = (await world.work(slot)).leases[0]
+    named = [wire.Held(lease.batch, index, 1) for index in (1, 999, 1000)]
+
+    answer = await world.server.work.heartbeat(
+        slot, wire.HeartbeatRequest(running=named, holding=named, wait_s=0)
+    )
+
+    assert answer.lost == named * 2
+
+
 async def test_an_answer_that_got_lost_returns_its_leases(world: World) -> None:
     """With `resync`, whatever the slot does not hold goes back and comes again at once."""
     slot = await world.slot()
