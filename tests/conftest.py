@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pytest
+
+STACKS: Final = ("embedded", "hashicorp", "docker")
+"""Names of the stacks that tests run over."""
+OVER: Final = ("stack", "begin", "begin_each")
+"""Fixtures that come once for each of these stacks; see `tests.e2e.conftest.over_stacks`."""
+_MARKER: Final = (
+    "containers(only=False): each run tries it over slots in containers, too, or nowhere else."
+)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take Ctrl-C, whoever started us.
 
     A shell starts what runs in the background with SIGINT ignored, and every process we start would
@@ -13,3 +25,24 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", _MARKER)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which stacks tests run over; only these tests run then, and all of them."""
+    chosen = "Run the tests of this stack, all of them and no others; may be given again."
+    parser.addoption("--stack", action="append", choices=STACKS, default=[], help=chosen)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what `--stack` chose."""
+    asked = config.getoption("--stack")
+    if asked:
+        config.hook.pytest_deselected(items=[item for item in items if not _over(item, asked)])
+        items[:] = [item for item in items if _over(item, asked)]
+
+
+def _over(item: pytest.Item, stacks: list[str]) -> bool:
+    """Whether a test runs over one of these stacks."""
+    chosen = getattr(item, "callspec", None)
+    return chosen is not None and any(chosen.params.get(name) in stacks for name in OVER)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.attacks.sender import Sender
-from tests.e2e.conftest import client, keys, other, stack
+from tests.e2e.conftest import client, keys, other, over_stacks, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 __all__ = ["client", "other", "stack"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of this directory run over every stack; those that begin one take the quickest."""
+    over_stacks(metafunc, "stack")
 
 
 @pytest.fixture(scope="session")

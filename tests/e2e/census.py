@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def of(data: Path, url: str = "") -> list[psutil.Process]:
+def of(data: Path, *urls: str) -> list[psutil.Process]:
     """Every living process of the stack with this data directory, the oldest first.
 
     That is one whose command line, directory or environment names the data directory, one whose
-    command line names the stack's URL, and whatever descends from such a process.
+    command line names a URL of the stack, and whatever descends from such a process.
     """
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if _belongs(process, str(data), url):
+            if _belongs(process, str(data), urls):
                 found[process.pid] = process
                 found |= {child.pid: child for child in process.children(recursive=True)}
     living = [process for process in found.values() if alive(process)]
@@ -44,9 +44,9 @@ def told(processes: list[psutil.Process]) -> str:
     return "\n".join(lines)
 
 
-def _belongs(process: psutil.Process, data: str, url: str) -> bool:
+def _belongs(process: psutil.Process, data: str, urls: tuple[str, ...]) -> bool:
     line = "\n".join(process.cmdline())
-    if data in line or (url and url in line):
+    if data in line or any(url and url in line for url in urls):
         return True
     with contextlib.suppress(psutil.AccessDenied):
         if str(process.cwd()).startswith(data):

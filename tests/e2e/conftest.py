@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from tests.e2e import census
+from tests.e2e.stack_docker import DockerStack
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack, Options, Stack, kill
 from tests.e2e.until import until
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 
 STACKS: dict[str, type[EmbeddedStack]] = {
-    kind.name: kind for kind in (EmbeddedStack, HashiCorpStack)
+    kind.name: kind for kind in (EmbeddedStack, HashiCorpStack, DockerStack)
 }
-"""Every stack the tests run on; a further one adds itself here."""
+"""Every stack the tests can run on; a further one adds itself here and to `--stack`."""
+USUAL: Final = ("embedded", "hashicorp")
+"""Those that each test runs on, unless `--stack` or its marker `containers` say otherwise."""
 
 keys: dict[Stack, str] = {}
 """The key of the second account of the common stack."""
@@ -42,7 +45,27 @@ def end(stack: Stack) -> None:
             kill(process)
 
 
-@pytest.fixture(scope="session", params=STACKS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of this directory run over every stack, common or of their own."""
+    over_stacks(metafunc, "stack", "begin")
+
+
+def over_stacks(metafunc: pytest.Metafunc, *fixtures: str) -> None:
+    """Run a test that asks for one of these fixtures once for each stack it is for."""
+    for fixture in {*fixtures} & {*metafunc.fixturenames}:
+        metafunc.parametrize(fixture, stacks_of(metafunc), indirect=True)
+
+
+def stacks_of(metafunc: pytest.Metafunc) -> list[str]:
+    """The stacks a test is for in this run."""
+    asked = metafunc.config.getoption("--stack")
+    marker = metafunc.definition.get_closest_marker("containers")
+    if marker and marker.kwargs.get("only"):
+        return [name for name in asked or [DockerStack.name] if name == DockerStack.name]
+    return asked or [*USUAL, *([DockerStack.name] if marker else [])]
+
+
+@pytest.fixture(scope="session")
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
@@ -55,7 +78,7 @@ def stack(
     assert "Traceback" not in found.faults(), found.faults()
 
 
-@pytest.fixture(params=STACKS)
+@pytest.fixture
 def begin(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Stack]]:

@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import os
 import socket
+import struct
+import tempfile
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from picloud_driver.stack.hashicorp import Stack as Servers
+from picloud_api.usecases.account import new_key
 
-from tests.e2e.stack_hashicorp import HashiCorpStack, _environment
+from tests.e2e import census, runtime
+from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.servers import image
 from tests.servers.run_dockerd import Dockerd, dockerd
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    import psutil
     from picloud_driver.stack.addresses import Addresses
 
     from tests.e2e.stacks import Options
+
+PRISTINE: Final = {"jail": "a0000003", "neighbour": "a0000004"}
+"""Accounts whose slots are just what a user's are: nothing is shared with them."""
+_EVERYBODY: Final = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", whose, 7, 0xFFFFFFFF) for whose in (0x01, 0x04, 0x20)
+)
+"""An access list: read, write and search for owner, group and others."""
 
 
 class DockerStack(HashiCorpStack):
     """The same stack with isolated slots."""
 
-    name = "hashicorp, docker"
-    second_key = ""
+    name = "docker"
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._open = ExitStack()
-        self.daemon: Dockerd = self._open.enter_context(dockerd())
-        image.load(self.daemon)
-        environment = {**_environment(), "DOCKER_HOST": self.daemon.host}
-        self._servers = Servers(self.data, environment, slots=2)
+        # Jobs are other users than tests, and each slot's another one.
+        self.shared.chmod(0o777)
+        os.setxattr(self.shared, "system.posix_acl_default", _EVERYBODY)
+        self.pristine: dict[str, str] = {}
+
+    @property
+    def daemon(self) -> Dockerd:
+        """The dockerd its slots run in."""
+        return daemon()
 
     def start(self, options: Options | None = None) -> None:
         super().start(options)
         assert self._servers.open_as == "", self._servers.open_as
         assert self._servers.leaks == "", self._servers.leaks
         self._servers.close(self.url)
+
+    def processes(self) -> list[psutil.Process]:
+        return census.of(self.data, self.url, self._inside())
+
+    def other_key(self) -> str:
+        found = super().other_key()
+        for name, account in PRISTINE.items():
+            self.pristine[name] = asyncio.run(self._admit(new_key(), account))
+        return found
 
     def addresses(self) -> Addresses:
         """Where its servers answer."""
@@ -54,6 +80,21 @@ class DockerStack(HashiCorpStack):
                 return "127.0.0.1"
             return str(probe.getsockname()[0])
 
-    def stop(self) -> None:
-        with self._open:
-            super().stop()
+    def _inside(self) -> str:
+        """The URL of the API as slots know it; "" before there is one."""
+        slots = self._addresses.slots if self._addresses else None
+        return f"http://{slots.host}:{self._port}" if slots else ""
+
+    def _servers_environment(self) -> dict[str, str]:
+        return {**super()._servers_environment(), "DOCKER_HOST": self.daemon.host}
+
+
+@cache
+def daemon() -> Dockerd:
+    """The one dockerd of all tests of this process, with the image; it ends with the process."""
+    opened = ExitStack()
+    atexit.register(opened.close)
+    folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="picloud-runtime-")))
+    found: Dockerd = opened.enter_context(dockerd(runtime.script(folder)))
+    image.load(found)
+    return found

@@ -40,7 +40,7 @@ class HashiCorpStack(EmbeddedStack):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._servers = Servers(self.data, _environment(), slots=2)
+        self._servers = Servers(self.data, self._servers_environment(), slots=2)
         self._addresses: Addresses | None = None
 
     def start(self, options: Options | None = None) -> None:
@@ -68,12 +68,12 @@ class HashiCorpStack(EmbeddedStack):
         self._addresses = self._servers.start()
         return asyncio.run(self._admit(new_key()))
 
-    async def _admit(self, key: str) -> str:
+    async def _admit(self, key: str, account: str = "a0000002") -> str:
         ports = self._ports()
         pepper = await ports.secrets.get_or_create("signing/pepper", lambda: os.urandom(32))
         accounts = Accounts(Commits(View(ports.state), "test"), pepper, lambda: 0.0)
-        await accounts.open("a0000002", "other")
-        await accounts.admit("a0000002", key)
+        await accounts.open(account, "other")
+        await accounts.admit(account, key)
         await _close(ports)
         return key
 
@@ -88,6 +88,15 @@ class HashiCorpStack(EmbeddedStack):
         await _close(ports)
         assert secret is not None
         return jwt.encode({"aud": AUDIENCE, "sub": str(slot.number)}, secret, algorithm="HS256")
+
+    def _servers_environment(self) -> dict[str, str]:
+        """Where programs are looked for; a server that `make servers` did not get is a failure."""
+        for name in SERVERS:
+            running.binary(name)
+        kept = ("HOME", "PATH", "XDG_CACHE_HOME")
+        found = {name: os.environ[name] for name in kept if name in os.environ}
+        # Whether a dockerd runs on this machine decides nothing: these slots are not isolated.
+        return found | {"DOCKER_HOST": NO_DOCKER}
 
     def _ports(self) -> Ports:
         assert self._addresses is not None
@@ -112,13 +121,3 @@ class TwoProcesses(HashiCorpStack):
 async def _close(ports: Ports) -> None:
     for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
         await port.close()
-
-
-def _environment() -> dict[str, str]:
-    """Where programs are looked for; a server that `make servers` did not get is a failure."""
-    for name in SERVERS:
-        running.binary(name)
-    kept = ("HOME", "PATH", "XDG_CACHE_HOME")
-    found = {name: os.environ[name] for name in kept if name in os.environ}
-    # Whether a dockerd runs on this machine decides nothing: slots of this stack are not isolated.
-    return found | {"DOCKER_HOST": NO_DOCKER}

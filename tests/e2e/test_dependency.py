@@ -11,7 +11,6 @@ from tests.e2e.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cloud.client import Client
 
@@ -37,11 +36,11 @@ def fails() -> int:
     return 1 + "bob"  # type: ignore[operator]
 
 
-def test_a_job_is_held_until_another_has_finished(client: Client, tmp_path: Path) -> None:
+def test_a_job_is_held_until_another_has_finished(client: Client, stack: Stack) -> None:
     """The promise: "Using dependencies, a job can be held in the queue until another job(s) has
     finished."
     """
-    gate = tmp_path / "gate"
+    gate = stack.shared / "gate"
     first = client.call(opened, str(gate))
     second = client.call(len, "abc", _depends_on=first)
     third = client.map(abs, [-1, -2], _depends_on=[first, second])
@@ -82,9 +81,9 @@ def test_errors_can_be_ignored(client: Client) -> None:
     assert client.result(jid, WAIT_S) == 1
 
 
-def test_a_killed_job_stalls_those_that_depend_on_it(client: Client, tmp_path: Path) -> None:
+def test_a_killed_job_stalls_those_that_depend_on_it(client: Client, stack: Stack) -> None:
     """A dependency that its user killed will never be done either; who waits can be killed too."""
-    first = client.call(opened, str(tmp_path / "never"))
+    first = client.call(opened, str(stack.shared / "never"))
     second, third = (client.call(abs, -1, _depends_on=first) for _ in range(2))
 
     client.kill(third)

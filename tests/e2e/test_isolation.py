@@ -18,7 +18,6 @@ from cloud.configuration import Config
 from cloud.transport import Place
 
 from tests.e2e import probe
-from tests.e2e.conftest import end
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.test_up_hashicorp import CALL, Home
 from tests.e2e.until import until
@@ -26,6 +25,8 @@ from tests.e2e.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.e2e.stacks import Stack
 
 WAIT_S = 120.0
 #: Memory of core type c1, and what the supervisor has beside it.
@@ -35,29 +36,27 @@ SUPERVISOR = "00000000000000e0"
 NONE = "0000000000000000"
 
 
-@pytest.fixture(scope="module")
-def caged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
-    """A stack whose slots are containers."""
-    stack = DockerStack(tmp_path_factory.mktemp("stack"))
-    try:
-        stack.second_key = stack.other_key()
-        stack.start()
-        yield stack
-    finally:
-        end(stack)
+pytestmark = pytest.mark.containers(only=True)
+
+
+@pytest.fixture
+def caged(stack: Stack) -> DockerStack:
+    """The common stack whose slots are containers."""
+    assert isinstance(stack, DockerStack)
+    return stack
 
 
 @pytest.fixture
 def jail(caged: DockerStack) -> Iterator[Client]:
-    """A client of it."""
-    with contextlib.closing(caged.client()) as found:
+    """A client of an account whose slots are just what a user's are."""
+    with contextlib.closing(caged.client(caged.pristine["jail"])) as found:
         yield found
 
 
 @pytest.fixture
 def neighbour(caged: DockerStack) -> Iterator[Client]:
-    """A client of another account's."""
-    with contextlib.closing(caged.client(caged.second_key)) as found:
+    """A client of another such account."""
+    with contextlib.closing(caged.client(caged.pristine["neighbour"])) as found:
         yield found
 
 
@@ -113,7 +112,8 @@ def test_large_values_travel_to_and_from_a_container(caged: DockerStack) -> None
     config = Config()
     config.max_transmit_data = 16_000_000
 
-    with contextlib.closing(Client(Place(caged.url, caged.key), config)) as client:
+    place = Place(caged.url, caged.pristine["jail"])
+    with contextlib.closing(Client(place, config)) as client:
         assert run(client, bytes.swapcase, data) == data.swapcase()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,13 +113,23 @@ def test_a_lost_attempt_still_shows_processing(begin: Callable[..., Stack]) -> N
     client.close()
 
 
+def known_as(pid: int) -> tuple[str, str]:
+    """What a process is within its container: its pid, and the namespace of that."""
+    with contextlib.suppress(OSError):
+        numbers = re.findall(
+            r"^NSpid:.*\b(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE
+        )
+        return numbers[0], str(Path(f"/proc/{pid}/ns/pid").readlink())
+    return "", ""
+
+
 def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, stack: Stack) -> None:
     """The process of a job that something else kills is that job's error; the slot goes on."""
     slots = {slot.pid for slot in stack.slots()}
     marker = stack.shared / "child"
 
     def tell(path: str) -> None:
-        Path(path).write_text(str(os.getpid()))
+        Path(path).write_text(f"{os.getpid()} {Path('/proc/self/ns/pid').readlink()}")
         Path(path).rename(f"{path}.pid")
         time.sleep(600)
 
@@ -125,7 +137,9 @@ def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, sta
     told = marker.with_suffix(".pid")
     until(told.exists, "the job runs")
 
-    os.kill(int(told.read_text()), 9)
+    pid, namespace = told.read_text().split()
+    (child,) = (one for one in stack.processes() if known_as(one.pid) == (pid, namespace))
+    kill(child)
     client.join(jid, WAIT_S, ignore_errors=True)
 
     assert client.status(jid) == "error"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import STACKS, starter
+from tests.e2e.conftest import STACKS, over_stacks, starter
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Some tests of this directory run over every stack."""
+    over_stacks(metafunc, "begin_each")
+
+
 @pytest.fixture
 def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
     """Starts embedded stacks, with `Options`; they end with the test."""
     yield from starter(EmbeddedStack, tmp_path_factory)
 
 
-@pytest.fixture(params=STACKS)
+@pytest.fixture
 def begin_each(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Stack]]:

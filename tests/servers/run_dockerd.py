@@ -52,8 +52,11 @@ def program(name: str) -> str:
 
 
 @contextlib.contextmanager
-def dockerd() -> Iterator[Dockerd]:
+def dockerd(runtime: Path | None = None) -> Iterator[Dockerd]:
     """Run a dockerd until the block ends; it has no network but those that it is asked for.
+
+    Args:
+        runtime: What it starts containers with in place of runc.
 
     Raises:
         MissingDockerError: When it cannot be had; one sentence says why.
@@ -67,7 +70,7 @@ def dockerd() -> Iterator[Dockerd]:
     try:
         with (folder / "dockerd.log").open("wb") as log:
             process = subprocess.Popen(
-                [binary, *_arguments(folder)],
+                [binary, *_arguments(folder), *_chosen(runtime)],
                 env={"PATH": _PATH, "HOME": str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -95,6 +98,12 @@ def _arguments(folder: Path) -> list[str]:
         "--bridge=none",
         "--log-level=warn",
     ]
+
+
+def _chosen(runtime: Path | None) -> list[str]:
+    if runtime is None:
+        return []
+    return [f"--add-runtime=chosen={runtime}", "--default-runtime=chosen"]
 
 
 def _await(running: Dockerd, process: "subprocess.Popen[bytes]", log: Path) -> None:
