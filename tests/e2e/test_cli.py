@@ -1,4 +1,4 @@
-"""The installed command as a process, on both stacks: shell jobs, scripts, and what goes wrong."""
+"""The installed command as a process, on every stack: shell jobs, scripts, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cloud.client import Client
 
     from tests.e2e.stacks import Stack
+
+pytestmark = pytest.mark.containers
 
 WAIT_S = 60.0
 PICLOUD = str(Path(sys.executable).with_name("picloud"))

@@ -1,4 +1,4 @@
-"""Shell commands as jobs, on both stacks."""
+"""Shell commands as jobs, on every stack."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cloud.client import Client
 
     from tests.e2e.stacks import Stack
+
+pytestmark = pytest.mark.containers
 
 WAIT_S = 60.0
 

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.stacks import kill, line_of
 from tests.e2e.until import until
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from cloud.client import Client
 
     from tests.e2e.stacks import Stack
+
+pytestmark = pytest.mark.containers
 
 WAIT_S = 60.0
 
