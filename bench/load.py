@@ -7,11 +7,13 @@ import multiprocessing
 import os
 import pickle
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+Seen = TypeVar("Seen")
 
 
 def until(moment: float) -> float:
@@ -101,17 +103,30 @@ def busy(
     """
     import psutil
 
+    def now() -> tuple[float, dict[str, dict[int, float]]]:
+        machine = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
+        return machine, {role: processor_s(pids) for role, pids in roles.items()}
+
+    rate, took, (_, before), (machine, after) = between(clients, seconds, now)
+    spent = {role: _grown(before[role], after[role]) / took for role in roles}
+    return rate, {"machine": machine, **spent}
+
+
+def between(
+    clients: int, seconds: float, look: Callable[[], Seen]
+) -> tuple[float, float, Seen, Seen]:
+    """Let clients, each a process, call one after the other, and look before and after.
+
+    Returns:
+        Calls a second in all, how long they took in seconds, and what was seen.
+    """
     with multiprocessing.get_context("spawn").Pool(clients) as pool:
         pool.map(_calls, [0.5] * clients, chunksize=1)  # everything imported and connected
-        before = {role: processor_s(pids) for role, pids in roles.items()}
-        psutil.cpu_percent()
+        before = look()
         start = time.monotonic()
         calls = sum(pool.map(_calls, [seconds] * clients, chunksize=1))
         took = time.monotonic() - start
-        machine = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
-        after = {role: processor_s(pids) for role, pids in roles.items()}
-    spent = {role: _grown(before[role], after[role]) / took for role in roles}
-    return calls / took, {"machine": machine, **spent}
+        return calls / took, took, before, look()
 
 
 def _grown(before: dict[int, float], after: dict[int, float]) -> float:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
-import uvicorn
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from picloud_model.crashpoints import arm
@@ -24,6 +23,8 @@ from picloud_model.errors import PiCloudError
 from uvicorn_worker import UvicornWorker
 
 from picloud_api.app import Application
+from picloud_api.home import Homes
+from picloud_api.moving import Stoppable
 from picloud_api.wiring import check_free, end_slots
 
 if TYPE_CHECKING:
@@ -34,19 +35,11 @@ STOP_S = 2
 _PR_SET_PDEATHSIG = 1
 
 
-class Stoppable(uvicorn.Server):
-    """Uvicorn that lets the application answer its long polls before it waits for them."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, end what is under way, take the application down."""
-        application = self.config.app
-        if isinstance(application, Application):
-            application.answer_waiting()
-        await super().shutdown(sockets)
-
-
 class Worker(UvicornWorker):  # type: ignore[misc]
     """Uvicorn inside gunicorn: measured 0.03 ms a request faster than gunicorn's own ASGI."""
+
+    home = -1
+    """Its number among the processes, where there are several."""
 
     CONFIG_KWARGS = {  # noqa: RUF012 - the name and form uvicorn_worker asks for
         "loop": "uvloop",
@@ -61,7 +54,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = Stoppable(config=self.config)
+        server = Stoppable(self.config, self.app.homes, self.home)
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)
         if not server.started:
@@ -75,6 +68,7 @@ class Served(BaseApplication):  # type: ignore[misc]
         self._settings = settings
         self._listeners = listeners
         self._url = url
+        self.homes = Homes(settings.processes) if settings.processes > 1 else None
         super().__init__()
 
     def load_config(self) -> None:
@@ -89,6 +83,8 @@ class Served(BaseApplication):  # type: ignore[misc]
             "loglevel": self._settings.log_level,
             "control_socket_disable": True,
             "worker_tmp_dir": None,
+            "pre_fork": self._number,
+            "child_exit": lambda _arbiter, worker: self._ended(worker.home),
             "post_fork": lambda _arbiter, worker: self._forked(worker.age),
             "when_ready": lambda _arbiter: self._watch_owner(),
         }.items():
@@ -98,6 +94,16 @@ class Served(BaseApplication):  # type: ignore[misc]
     def load(self) -> Application:
         """The application, in the worker."""
         return Application(self._settings, self._url)
+
+    def _number(self, arbiter: Arbiter, worker: Worker) -> None:
+        """A process takes the number of the one it replaces."""
+        taken = {other.home for other in arbiter.WORKERS.values()}
+        free = (number for number in range(self._settings.processes) if number not in taken)
+        worker.home = next(free, -1)
+
+    def _ended(self, number: int) -> None:
+        if self.homes is not None and number >= 0:
+            self.homes.refuse(number)
 
     def _forked(self, age: int) -> None:
         die_with_parent()

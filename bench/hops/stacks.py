@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench.environments import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cloud.transport import Place
@@ -28,8 +28,39 @@ import bench.hops.marked_worker as m; m.main()' {root} {marks} "$@"
 @contextlib.contextmanager
 def marked(stack: str, home: Path) -> Iterator[Place]:
     """Run a stack for the length of a `with` block; it writes `home / "marks"`."""
+    slot = home / "slot"
+    slot.write_text(
+        _SLOT.format(python=sys.executable, root=ROOT, marks=home / "marks"), encoding="utf-8"
+    )
+    slot.chmod(0o755)
+    command = ("bench.hops.marked_server", str(home / "marks"))
+    with served(stack, home, command, environment={"PICLOUD_SLOT_PYTHON": str(slot)}) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def served(
+    stack: str,
+    home: Path,
+    command: Sequence[str],
+    options: Sequence[str] = (),
+    *,
+    slots: int = 2,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Place]:
+    """Run a stack whose server is a module of the bench, for the length of a `with` block.
+
+    Args:
+        stack: Which.
+        home: A directory of its own.
+        command: The module, and what goes before the server's own arguments.
+        options: More of those.
+        slots: Jobs at once.
+        environment: What the server finds there beside ours.
+    """
+    options = ["--slots", str(slots), *options]
     if stack == "embedded":
-        with _server(home, [], os.environ) as place:
+        with _server(home, command, options, os.environ) as place:
             yield place
         return
     from picloud_driver.stack.hashicorp import Stack
@@ -38,18 +69,13 @@ def marked(stack: str, home: Path) -> Iterator[Place]:
 
     for name in ("consul", "vault", "versitygw", "nomad"):
         running.binary(name)
-    servers = Stack(home / "data", os.environ, slots=2)
+    servers = Stack(home / "data", os.environ, slots=slots)
     addresses = servers.start()
-    slot = home / "slot"
-    slot.write_text(
-        _SLOT.format(python=sys.executable, root=ROOT, marks=home / "marks"), encoding="utf-8"
-    )
-    slot.chmod(0o755)
     home.chmod(0o755)
-    environment = os.environ | addresses.environment() | {"PICLOUD_SLOT_PYTHON": str(slot)}
+    whole = os.environ | addresses.environment() | dict(environment or {})
     url = ""
     try:
-        with _server(home, ["--stack", "hashicorp"], environment) as place:
+        with _server(home, command, [*options, "--stack", "hashicorp"], whole) as place:
             url = place.url
             yield place
     finally:
@@ -57,15 +83,17 @@ def marked(stack: str, home: Path) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def _server(home: Path, more: list[str], environment: Mapping[str, str]) -> Iterator[Place]:
+def _server(
+    home: Path, command: Sequence[str], more: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[Place]:
     from cloud.transport import Place
 
     read, ready = os.pipe()
     watched, owner = os.pipe()  # the server ends when this process does
-    options = ["--data", str(home / "data"), "--port", "0", "--slots", "2", *more]
+    options = ["--data", str(home / "data"), "--port", "0", *more]
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "bench.hops.marked_server", str(home / "marks")),
+            *(sys.executable, "-m", *command),
             *(*options, "--ready-fd", str(ready), "--owner-fd", str(watched)),
         ],
         pass_fds=(ready, watched),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, TooLarge
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
 Body = TypeVar("Body")
+
+ACCOUNT: Final = "picloud.account"
+"""Where a request's scope says whose it is, once that is known."""
 
 
 async def raw(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
@@ -55,6 +58,12 @@ def bearer(request: Request) -> str:
         message = "No API key was sent: give one as 'Authorization: Bearer <key>'."
         raise KeyRefused(message)
     return credential
+
+
+def note(request: Request, account: str) -> str:
+    """Whose the request is, for the connection to know where it is at home; answers the same."""
+    request.scope[ACCOUNT] = account
+    return account
 
 
 def _too_large(limit: int) -> str:

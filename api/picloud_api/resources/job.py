@@ -26,9 +26,13 @@ class JobResource:
         self._submit = submit
         self._jobs = jobs
 
+    async def _account(self, request: Request) -> str:
+        return bodies.note(request, await self._accounts.authenticate(bodies.bearer(request)))
+
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a batch."""
         caller = await self._accounts.recognise(bodies.bearer(request))
+        bodies.note(request, caller.account)
         data = await bodies.raw(request)
         body = wire.decode(data, wire.SubmitRequest, media_of(request))
         fingerprint = blake2b(data, digest_size=16).digest()
@@ -37,24 +41,24 @@ class JobResource:
 
     async def on_post_staged(self, request: Request, response: Response) -> None:
         """Keep packs for a later submit."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await self._account(request)
         await self._submit.stage(account, await bodies.read(request, wire.StageRequest))
         bodies.write(request, response, wire.Answer())
 
     async def on_post_status(self, request: Request, response: Response) -> None:
         """Tell statuses."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await self._account(request)
         body = await bodies.read(request, wire.JobsRequest)
         bodies.write(request, response, await self._jobs.status(account, body.jids or []))
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
         """Wait for jobs to finish."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await self._account(request)
         body = await bodies.read(request, wire.WaitRequest)
         bodies.write(request, response, await self._jobs.wait(account, body))
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
         """End jobs."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await self._account(request)
         body = await bodies.read(request, wire.JobsRequest)
         bodies.write(request, response, await self._jobs.kill(account, body.jids))

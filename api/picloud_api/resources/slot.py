@@ -24,7 +24,9 @@ class SlotResource:
         self._work = work
 
     async def _session(self, request: Request) -> Session:
-        return await self._slots.recognise(bodies.bearer(request))
+        session = await self._slots.recognise(bodies.bearer(request))
+        bodies.note(request, session.pool.account)
+        return session
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Exchange a proof for a token."""

@@ -102,8 +102,8 @@ class Commits:
                 self._waiting[:0] = group[half:]
                 group = group[:half]
             except Conflict as conflict:
-                # One key is named at least, but more may be taken that were to be created.
-                await self.view.reload([*conflict.keys, *draft.created()])
+                # One key is named at least; whatever else is old would be refused the next time.
+                await self.view.reload([*{*conflict.keys, *draft.expected()}])
                 conflicts += 1
                 if conflicts == MAX_CONFLICTS:
                     _fail(group, Unavailable("The state store is too busy; try again."))

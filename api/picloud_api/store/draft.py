@@ -128,9 +128,9 @@ class Draft:
             for key, value in self._writes.items()
         ]
 
-    def created(self) -> list[str]:
-        """Keys this draft takes to be absent."""
-        return [key for key in self._writes if self._expects.get(key) == 0]
+    def expected(self) -> list[str]:
+        """Keys this draft writes over what it read, or takes to be absent."""
+        return [key for key in self._writes if key in self._expects]
 
     def install(self, versions: dict[str, int]) -> None:
         """Make what was committed part of the view."""

@@ -45,6 +45,8 @@ class View:
         self._archive = archive
         self._room = cache_bytes
         self._cells: OrderedDict[str, Cell] = OrderedDict()
+        self._of_batch: dict[str, set[str]] = {}
+        """Pages and packs by batch: to look for them among 100,000 cells takes milliseconds."""
 
     async def cell(self, key: str) -> Cell | None:
         """The entry under a key, read if it is not known."""
@@ -91,13 +93,18 @@ class View:
         What is known stays until the answer is here, and what was committed here meanwhile is newer
         than the answer: an old value in between would be taken for the truth.
         """
+        if not keys:
+            return
         before = [self._cells.get(key) for key in keys]
         entries = await self.state.get(keys)
         for key, known in zip(keys, before, strict=True):
+            entry = entries.get(key)
+            if entry is not None and known is not None and entry.version == known.version:
+                continue
             if self._cells.get(key) is known:
                 self.forget([key])
-            if key in entries:
-                self.install(key, layout.decode(key, entries[key].value), entries[key].version)
+            if entry is not None:
+                self.install(key, layout.decode(key, entry.value), entry.version)
 
     async def load(self, keys: Iterable[str]) -> None:
         """Read those of some keys that are not known, in one go, so that each `get` finds them."""
@@ -129,12 +136,17 @@ class View:
         before = self._cells.get(key)
         if before is not None and before.version > version:
             return before
-        self._cells.pop(key, None)
+        if before is None:
+            if (batch := _batch_of(key)) is not None:
+                self._of_batch.setdefault(batch, set()).add(key)
+        else:
+            self._room += before.weight
+            self._cells.move_to_end(key)
         cell = Cell(value, version, _weight(value))
         self._cells[key] = cell
-        self._room += (before.weight if before else 0) - cell.weight
+        self._room -= cell.weight
         while self._room < 0 and len(self._cells) > 1:
-            self._room += self._cells.popitem(last=False)[1].weight
+            self.forget([next(iter(self._cells))])
         return cell
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -142,6 +154,12 @@ class View:
         for key in keys:
             if before := self._cells.pop(key, None):
                 self._room += before.weight
+                batch = _batch_of(key)
+                known = self._of_batch.get(batch) if batch is not None else None
+                if batch is not None and known is not None:
+                    known.discard(key)
+                    if not known:
+                        del self._of_batch[batch]
 
     def forget_all(self) -> None:
         """Read everything again when it is next asked for."""
@@ -149,14 +167,22 @@ class View:
 
     def forget_batch(self, account: str, batch: str) -> None:
         """Read whatever can change of a batch again when it is next asked for."""
-        prefix = layout.page(layout.Place(account, batch, 0))[:-4]
-        self.forget([key for key in self._cells if key.startswith(prefix)])
+        known = self._of_batch.get(f"{account}/{batch}", ())
+        self.forget([key for key in known if key.startswith("pages/")])
         self.forget([layout.ready(account, batch)])
 
     def forget_sealed(self, account: str, batch: str) -> None:
         """A batch's pages and packs are not in the state store any more."""
-        prefixes = (layout.page(layout.Place(account, batch, 0))[:-4], layout.packs(account, batch))
-        self.forget([key for key in self._cells if key.startswith(prefixes)])
+        self.forget(list(self._of_batch.get(f"{account}/{batch}", ())))
+
+
+def _batch_of(key: str) -> str | None:
+    """Account and batch of a page's or a pack's key; None for other keys.
+
+    >>> _batch_of("packs/a1/b1/a0002000"), _batch_of("next/a1")
+    ('a1/b1', None)
+    """
+    return key[6 : key.rindex("/")] if key.startswith(("pages/", "packs/")) else None
 
 
 def _weight(value: Any) -> int:

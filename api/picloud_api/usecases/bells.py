@@ -10,9 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 from picloud_api.store import layout
-from picloud_api.store.records import Change
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picloud_api.store.records import Bell, Signal
     from picloud_api.usecases.context import Context
 
@@ -20,6 +21,10 @@ RING_S: Final = 5.0
 """How often a process rings though nothing happened, so that the others know it lives."""
 SILENT_S: Final = 20.0
 """A bell silent for so long is that of a process that ended."""
+SHORTEST_S: Final = 0.002
+"""Least time between two looks at the bells, while somebody here waits for what is heard."""
+LONGEST_S: Final = 0.05
+"""The same while nobody does: a process that serves other accounts need not follow each change."""
 FORGOTTEN_S: Final = 600.0
 """A bell silent for so long is taken away."""
 
@@ -27,11 +32,8 @@ FORGOTTEN_S: Final = 600.0
 class Listener(Protocol):
     """Who acts on what the others changed."""
 
-    def hear(self, signal: Signal) -> None:
-        """Act on one change."""
-
-    async def queue_again(self, signal: Signal) -> None:
-        """A batch was made, or jobs of one given back: look which pages have some."""
+    async def hear_others(self, signals: Sequence[Signal]) -> bool:
+        """Act on changes, oldest first; answers whether somebody here waited for one of them."""
 
     async def look_at_everything(self) -> None:
         """More happened than the bell remembers."""
@@ -65,14 +67,20 @@ class Bells:
 
     async def listen(self) -> None:
         """Hear every change the others make."""
-        moment = 0
+        moment, pause = 0, SHORTEST_S
         while True:
             moment = await self._commits.view.state.watch("bell/", moment, 50.0)
             bells = await self._commits.view.scan("bell/")
             self._count_others(bells)
-            for name, bell in bells.items():
-                if name != self._own:
-                    await self._listen_to(name, bell)
+            signals = self._missed(bells)
+            concerned = True
+            if signals is None:
+                await self._listener.look_at_everything()
+            elif signals:
+                concerned = await self._listener.hear_others(signals)
+            # A look costs requests, and what is rung meanwhile is heard in the next one.
+            pause = SHORTEST_S if concerned else min(2 * pause, LONGEST_S)
+            await asyncio.sleep(pause)
 
     def _count_others(self, bells: dict[str, Bell]) -> None:
         now = self._clock()
@@ -80,15 +88,14 @@ class Bells:
             now - bell.at < SILENT_S for name, bell in bells.items() if name != self._own
         )
 
-    async def _listen_to(self, name: str, bell: Bell) -> None:
-        missed = bell.count - self._heard.get(name, 0)
-        self._heard[name] = bell.count
-        if missed > len(bell.signals):
-            await self._listener.look_at_everything()
-            return
-        for signal in bell.signals[-missed:] if missed > 0 else ():
-            self._commits.view.forget_batch(signal.account, signal.batch)
-            if signal.change is Change.READY:
-                await self._listener.queue_again(signal)
-            else:
-                self._listener.hear(signal)
+    def _missed(self, bells: dict[str, Bell]) -> list[Signal] | None:
+        """What others rang since the last look; None where a bell does not remember all of it."""
+        found: list[Signal] = []
+        whole = True
+        for name, bell in bells.items():
+            missed = bell.count - self._heard.get(name, 0)
+            self._heard[name] = bell.count
+            if name != self._own and missed > 0:
+                whole = whole and missed <= len(bell.signals)
+                found += bell.signals[-missed:]
+        return found if whole else None

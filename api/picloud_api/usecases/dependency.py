@@ -67,6 +67,10 @@ class Dependencies:
             self._failed.add((signal.account, signal.batch))
         self._begin()
 
+    def watched(self, batch: str) -> bool:
+        """Whether somebody here waits for the end of a batch."""
+        return batch in self._watches
+
     async def recover(self) -> set[tuple[str, str]]:
         """Derive from the store who waits, and judge everybody anew; answers account and batch."""
         found = set()

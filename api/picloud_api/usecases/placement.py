@@ -21,6 +21,8 @@ SHORT_LIFE_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
 PATIENCE_S: Final = 1.0
+FULL_S: Final = 0.2
+"""How long a pool that had as many slots as it may have is not looked at for each batch made."""
 STARTING_S: Final = 30.0
 """How long a slot may take to register before it no longer counts as coming."""
 
@@ -39,6 +41,7 @@ class Placement:
         self._pauses: dict[Pool, tuple[float, float]] = {}
         self._asked: dict[str, tuple[Pool, float]] = {}
         self._told: dict[Pool, str] = {}
+        self._full: dict[Pool, float] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.leads = True
         """Whether this process holds the lock that decides who starts bursts."""
@@ -59,6 +62,10 @@ class Placement:
             pool: Whose slots.
             first: The jid that made the need felt, for the burst's name.
         """
+        if self._clock() >= self._full.get(pool, 0.0):
+            self._consider(pool, first)
+
+    def _consider(self, pool: Pool, first: int) -> None:
         held_until = self._pauses.get(pool, (0.0, 0.0))[0]
         if self.leads and self._sessions.idle(pool) == 0 and self._clock() >= held_until:
             task = asyncio.create_task(self._place(pool, first))
@@ -70,6 +77,9 @@ class Placement:
             capacity = await self._scheduler.capacity(pool.core_type)
             most = capacity // pool.cores or min(capacity, 1)
             present = await self._live(pool) + await self._pending(pool)
+            if present >= most:
+                # To look costs requests, and as long as all slots are busy each batch made asks.
+                self._full[pool] = self._clock() + FULL_S
             count = self._lacking(pool, most, present)
             if count > 0 or not capacity:
                 await self._ask_for(Burst(_name(pool, first), pool, max(1, count)))
@@ -132,9 +142,10 @@ class Placement:
                 self._sessions.dismiss_others(pool)
 
     def consider_all(self) -> None:
-        """Look at every pool with jobs queued."""
+        """Look at every pool with jobs queued: a slot may have ended, or time passed."""
+        self._full.clear()
         for pool in self._queue.pools():
-            self.consider(pool)
+            self._consider(pool, 0)
 
 
 def _name(pool: Pool, first: int) -> str:

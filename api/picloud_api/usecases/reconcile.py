@@ -18,7 +18,7 @@ from picloud_api.usecases.sessions import Session
 from picloud_api.usecases.slot import slot_number
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from picloud_driver.scheduler import SchedulerPort
 
@@ -191,6 +191,8 @@ class Reconcile:
         slot: Slot | None = await self._commits.view.get(layout.slot(number))
         if slot is None or now - slot.seen_at > SLOT_TTL_S:
             await self._slots.bury(number, lost=True, detail="silent for 20 s")
+        else:
+            self._sessions.remove(number)  # it talks with another process now
 
     async def _resync(self) -> None:
         present = {presence.place for presence in await self._scheduler.presences()}
@@ -248,11 +250,55 @@ class Reconcile:
         await self.recover()
         self._watchers.wake_all()
 
-    async def queue_again(self, signal: Signal) -> None:
-        """Another process made a batch, or gave jobs of one back: look which pages have some."""
-        ready: Ready | None = await self._commits.view.get(
-            layout.ready(signal.account, signal.batch)
+    async def hear_others(self, signals: Sequence[Signal]) -> bool:
+        """Act on what other processes changed; whether somebody here waited for some of it."""
+        view = self._commits.view
+        concerned = any(self._concerns(signal) for signal in signals)
+        made: dict[tuple[str, str], None] = {}
+        for signal in signals:
+            view.forget_batch(signal.account, signal.batch)
+        for signal in signals:
+            if signal.change is Change.READY:
+                made[signal.account, signal.batch] = None
+            else:
+                self.hear(signal)
+        if made:
+            await self._queue_again(list(made))
+        return concerned
+
+    def _concerns(self, signal: Signal) -> bool:
+        if signal.change is Change.READY:
+            return self._sessions.waits(signal.account)
+        if signal.change in (Change.FINISHED, Change.BEGUN):
+            return self._watchers.watched(signal.batch) or self._dependencies.watched(signal.batch)
+        return True
+
+    async def _queue_again(self, made: Sequence[tuple[str, str]]) -> None:
+        """Others made batches, or gave jobs back: look which pages have some, all at once.
+
+        What was made so fast that it is over already is not looked at further.
+        """
+        view = self._commits.view
+        markers = {layout.ready(*batch): batch for batch in made}
+        await view.reload([*markers, *self._jid_keys({account for account, _ in made})])
+        there = {batch: view.peek(name) for name, batch in markers.items()}
+        left: dict[tuple[str, str], Ready] = {batch: it for batch, it in there.items() if it}
+        await view.reload(
+            [
+                layout.page(layout.Place(*batch, number))
+                for batch, ready in left.items()
+                for number in range(-(-ready.count // PAGE_JOBS))
+            ]
         )
-        if ready is not None:
-            await self._queue_free_pages(signal.account, signal.batch, ready)
+        for (account, batch), ready in left.items():
+            await self._queue_free_pages(account, batch, ready)
             self._placement.consider(ready.pool, ready.first)
+
+    def _jid_keys(self, accounts: Iterable[str]) -> list[str]:
+        """What each submit of an account writes, where it is known here: it just became old."""
+        found = []
+        for account in accounts:
+            following: int | None = self._commits.view.peek(layout.next_jid(account))
+            if following:
+                found += [layout.next_jid(account), layout.block(account, following)]
+        return found

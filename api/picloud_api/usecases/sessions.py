@@ -193,6 +193,12 @@ class Sessions:
             if session.parked and not session.dismissed:
                 yield session
 
+    def waits(self, account: str) -> bool:
+        """Whether a slot of an account waits for work, also for what its blocked jobs need."""
+        return any(pool.account == account and self.idle(pool) for pool in self._idle) or any(
+            pool.account == account and listening for pool, listening in self._blocked.items()
+        )
+
     @contextmanager
     def waiting(self, session: Session) -> Iterator[asyncio.Future[None]]:
         """Count a slot among those that wait for work, for the length of a `with` block."""

@@ -43,6 +43,10 @@ class Watchers:
                 if not waiting:
                     del self._events[batch]
 
+    def watched(self, batch: str) -> bool:
+        """Whether somebody waits for jobs of a batch."""
+        return batch in self._events
+
     def wake(self, batch: str) -> None:
         """Jobs of a batch became final."""
         for event in self._events.get(batch, ()):

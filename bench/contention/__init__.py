@@ -1,0 +1,1 @@
+"""What API processes do to each other: operations counted in each, by name."""
