@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-BELL_SIGNALS: Final = 256
-"""Changes a bell remembers; who missed more reads everything."""
+BELL_SIGNALS: Final = 128
+"""Changes a bell remembers: 45 bytes each in every transaction. Who missed more reads all."""
 MAX_CONFLICTS: Final = 50
 """Conflicts in a row after which a change gives up, unanswered and undone."""
 

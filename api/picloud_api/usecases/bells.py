@@ -7,9 +7,11 @@ knows of no other does not ring: then a commit costs no extra key, and nobody is
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
 from picloud_api.store import layout
+from picloud_api.store.commits import BELL_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,10 @@ SHORTEST_S: Final = 0.002
 """Least time between two looks at the bells, while somebody here waits for what is heard."""
 LONGEST_S: Final = 0.05
 """The same while nobody does: a process that serves other accounts need not follow each change."""
+MUCH: Final = 0.5
+"""Share of a bell's memory at which a process looks more often."""
+LITTLE: Final = 0.2
+"""Share of a bell's memory below which a process that nothing concerns looks less often."""
 FORGOTTEN_S: Final = 600.0
 """A bell silent for so long is taken away."""
 
@@ -72,14 +78,14 @@ class Bells:
             moment = await self._commits.view.state.watch("bell/", moment, 50.0)
             bells = await self._commits.view.scan("bell/")
             self._count_others(bells)
-            signals = self._missed(bells)
-            concerned = True
-            if signals is None:
+            signals, share = self._missed(bells)
+            concerned = False
+            if share > 1:
                 await self._listener.look_at_everything()
             elif signals:
                 concerned = await self._listener.hear_others(signals)
             # A look costs requests, and what is rung meanwhile is heard in the next one.
-            pause = SHORTEST_S if concerned else min(2 * pause, LONGEST_S)
+            pause = next_pause(pause, share, concerned=concerned)
             await asyncio.sleep(pause)
 
     def _count_others(self, bells: dict[str, Bell]) -> None:
@@ -88,14 +94,39 @@ class Bells:
             now - bell.at < SILENT_S for name, bell in bells.items() if name != self._own
         )
 
-    def _missed(self, bells: dict[str, Bell]) -> list[Signal] | None:
-        """What others rang since the last look; None where a bell does not remember all of it."""
+    def _missed(self, bells: dict[str, Bell]) -> tuple[list[Signal], float]:
+        """What others rang since the last look, and the share of a bell's memory that this is.
+
+        Beyond 1, a bell does not remember all of it.
+        """
         found: list[Signal] = []
-        whole = True
+        share = 0.0
         for name, bell in bells.items():
             missed = bell.count - self._heard.get(name, 0)
             self._heard[name] = bell.count
             if name != self._own and missed > 0:
-                whole = whole and missed <= len(bell.signals)
                 found += bell.signals[-missed:]
-        return found if whole else None
+                share = max(share, missed / BELL_SIGNALS)
+                if missed > len(bell.signals):
+                    share = inf
+        return found, share
+
+
+def next_pause(pause: float, share: float, *, concerned: bool) -> float:
+    """How long to wait before the next look at the bells, in seconds.
+
+    Args:
+        pause: How long it was before this one.
+        share: How much of a bell's memory had to be heard.
+        concerned: Whether somebody here waited for some of that.
+
+    >>> next_pause(0.02, 0.01, concerned=True), next_pause(0.02, 0.01, concerned=False)
+    (0.002, 0.04)
+    >>> next_pause(0.02, 0.9, concerned=False), next_pause(0.04, 0.1, concerned=False)
+    (0.01, 0.05)
+    """
+    if concerned:
+        return SHORTEST_S
+    if share > MUCH:
+        return max(SHORTEST_S, pause / 2)
+    return min(2 * pause, LONGEST_S) if share < LITTLE else pause

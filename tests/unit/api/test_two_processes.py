@@ -56,7 +56,7 @@ class SharedState(SqliteState):
 
 
 class Process(World):
-    """One of the processes; everything but memory is shared. Bells ring only when a test says so."""
+    """One of the processes, which share all but memory. Bells ring only when a test says so."""
 
     def __init__(self, root: Path, state: SharedState, scheduler: NotedScheduler) -> None:
         super().__init__(root)
