@@ -53,7 +53,7 @@ def _write(prefix: str) -> None:
     path = Path(f"{prefix}.{os.getpid()}")
     while True:
         COUNTS["processor us"] = round(time.process_time() * 1e6)
-        spare = path.with_suffix(".spare")
+        spare = Path(f"{path}.spare")
         spare.write_text(json.dumps(dict(COUNTS)), encoding="utf-8")
         spare.rename(path)
         time.sleep(_EVERY_S)
