@@ -5,6 +5,8 @@ Eight clients, each a process, call one after the other on the HashiCorp stack; 
 
     python -m bench.contention                       # 1, 2 and 4 processes, three turns
     python -m bench.contention --processes 1 2 --turns 5 --seconds 10
+    python -m bench.contention --stay                # connections stay where they were accepted,
+                                                     # as if each process had a machine of its own
 """
 
 from __future__ import annotations
@@ -43,22 +45,23 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--stay", action="store_true", help="no connection moves")
     parser.add_argument("--json", type=Path, default=Path("bench/results/contention.json"))
     chosen = parser.parse_args()
     found: dict[int, list[dict[str, float]]] = defaultdict(list)
     for _ in range(chosen.turns):
         for count in chosen.processes:
-            found[count].append(measured(count, chosen.seconds))
+            found[count].append(measured(count, chosen.seconds, stay=chosen.stay))
             print(f"{count}: {found[count][-1]['calls/s']:.0f} calls/s", flush=True)
     print(told(found))
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
-def measured(processes: int, seconds: float) -> dict[str, float]:
+def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
     """Operations a call, and calls and mapped jobs a second, of a stack of its own."""
     home = Path(tempfile.mkdtemp(prefix="picloud-contention-"))
-    command = ("bench.contention.counted_server", str(home / "counts"))
+    command = ("bench.contention.counted_server", str(home / "counts"), "stay" if stay else "move")
     options = ("--processes", str(processes))
     try:
         with served("hashicorp", home, command, options, slots=_SLOTS) as place:

@@ -1,4 +1,6 @@
-"""`python -m picloud_api`, counted. Arguments: a prefix of files for counts, then the server's.
+"""`python -m picloud_api`, counted. Arguments: a prefix of files, `move` or `stay`, the server's.
+
+With `stay`, connections stay in the process that accepted them, as if each was a machine.
 
 Each process writes what it counted so far into a file of its own, four times a second.
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picloud_api.app import Application
+from picloud_api.home import Homes
 from picloud_api.serving import serve
 from picloud_api.settings import read
 from picloud_api.store.commits import Commits
@@ -33,7 +36,9 @@ _EVERY_S = 0.25
 
 def main() -> None:
     """Serve until a signal ends the process."""
-    prefix = sys.argv[1]
+    prefix, moving = sys.argv[1:3]
+    if moving == "stay":
+        setattr(Homes, "of", lambda *_: None)  # noqa: B010 - of a class
     _count_consul()
     _count_plans()
     _before(Application, "__call__", lambda *_: ["requests"])
@@ -46,7 +51,7 @@ def main() -> None:
         threading.Thread(target=_write, args=(prefix,), daemon=True).start()
 
     Application.__init__ = init  # type: ignore[method-assign]
-    serve(read(sys.argv[2:], os.environ))
+    serve(read(sys.argv[3:], os.environ))
 
 
 def _write(prefix: str) -> None:

@@ -155,6 +155,16 @@ class Signal(Record, frozen=True):
     account: str
     batch: str
 
+    @property
+    def made(self) -> bool:
+        """Whether there are jobs to lease."""
+        return self.change is Change.READY
+
+    @property
+    def batch_key(self) -> tuple[str, str]:
+        """Account and batch: clients choose the ids of batches, which two accounts may share."""
+        return self.account, self.batch
+
 
 class Asked(Record, frozen=True):
     """A question about a job that runs, and what its slot told: b"" when that was nothing."""

@@ -47,6 +47,7 @@ class View:
         self._cells: OrderedDict[str, Cell] = OrderedDict()
         self._of_batch: dict[str, set[str]] = {}
         """Pages and packs by batch: to look for them among 100,000 cells takes milliseconds."""
+        self._told = 0
 
     async def cell(self, key: str) -> Cell | None:
         """The entry under a key, read if it is not known."""
@@ -54,10 +55,15 @@ class View:
         if known is not None:
             self._cells.move_to_end(key)
             return known
+        told = self._told
         entries = await self.state.get([key])
         if key not in entries:
             return await self._sealed(key)
-        return self.install(key, layout.decode(key, entries[key].value), entries[key].version)
+        value, version = layout.decode(key, entries[key].value), entries[key].version
+        if told != self._told and key not in self._cells:
+            # Somebody told of a change while this was read: kept, it might be old for good.
+            return Cell(value, version, 0)
+        return self.install(key, value, version)
 
     async def _sealed(self, key: str) -> Cell | None:
         """What lay under a page's or pack's key before it was sealed."""
@@ -165,11 +171,18 @@ class View:
         """Read everything again when it is next asked for."""
         self.forget(list(self._cells))
 
+    def hear(self) -> None:
+        """Others changed something: what is being read just now may be what was there before."""
+        self._told += 1
+
+    def pages_of(self, account: str, batch: str) -> list[str]:
+        """The keys of a batch's pages, as far as they are known here."""
+        known = self._of_batch.get(f"{account}/{batch}", ())
+        return [key for key in known if key.startswith("pages/")]
+
     def forget_batch(self, account: str, batch: str) -> None:
         """Read whatever can change of a batch again when it is next asked for."""
-        known = self._of_batch.get(f"{account}/{batch}", ())
-        self.forget([key for key in known if key.startswith("pages/")])
-        self.forget([layout.ready(account, batch)])
+        self.forget([layout.ready(account, batch), *self.pages_of(account, batch)])
 
     def forget_sealed(self, account: str, batch: str) -> None:
         """A batch's pages and packs are not in the state store any more."""

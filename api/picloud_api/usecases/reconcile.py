@@ -251,45 +251,47 @@ class Reconcile:
         self._watchers.wake_all()
 
     async def hear_others(self, signals: Sequence[Signal]) -> bool:
-        """Act on what other processes changed; whether somebody here waited for some of it."""
+        """Act on what other processes changed; whether somebody here waited for some of it.
+
+        What is wanted at once is read together, the rest when it is next asked for.
+        """
         view = self._commits.view
+        view.hear()
         concerned = any(self._concerns(signal) for signal in signals)
-        made: dict[tuple[str, str], None] = {}
-        for signal in signals:
-            view.forget_batch(signal.account, signal.batch)
-        for signal in signals:
-            if signal.change is Change.READY:
-                made[signal.account, signal.batch] = None
+        made = {each.batch_key: layout.ready(*each.batch_key) for each in signals if each.made}
+        wanted = [*made.values(), *self._jid_keys({account for account, _ in made})]
+        for account, batch in {signal.batch_key for signal in signals}:
+            pages = view.pages_of(account, batch)
+            if self._watchers.watched(batch):
+                wanted += [*pages, *_first_results(pages)]
             else:
+                view.forget(pages)
+        await view.reload(wanted)
+        for signal in signals:
+            if not signal.made:
                 self.hear(signal)
-        if made:
-            await self._queue_again(list(made))
+        await self._queue_again({batch: view.peek(name) for batch, name in made.items()})
         return concerned
 
     def _concerns(self, signal: Signal) -> bool:
-        if signal.change is Change.READY:
+        if signal.made:
             return self._sessions.waits(signal.account)
         if signal.change in (Change.FINISHED, Change.BEGUN):
             return self._watchers.watched(signal.batch) or self._dependencies.watched(signal.batch)
         return True
 
-    async def _queue_again(self, made: Sequence[tuple[str, str]]) -> None:
+    async def _queue_again(self, made: Mapping[tuple[str, str], Ready | None]) -> None:
         """Others made batches, or gave jobs back: look which pages have some, all at once.
 
         What was made so fast that it is over already is not looked at further.
         """
-        view = self._commits.view
-        markers = {layout.ready(*batch): batch for batch in made}
-        await view.reload([*markers, *self._jid_keys({account for account, _ in made})])
-        there = {batch: view.peek(name) for name, batch in markers.items()}
-        left: dict[tuple[str, str], Ready] = {batch: it for batch, it in there.items() if it}
-        await view.reload(
-            [
-                layout.page(layout.Place(*batch, number))
-                for batch, ready in left.items()
-                for number in range(-(-ready.count // PAGE_JOBS))
-            ]
-        )
+        left = {batch: ready for batch, ready in made.items() if ready is not None}
+        pages = [
+            layout.page(layout.Place(*batch, number))
+            for batch, ready in left.items()
+            for number in range(-(-ready.count // PAGE_JOBS))
+        ]
+        await self._commits.view.reload(pages)
         for (account, batch), ready in left.items():
             await self._queue_free_pages(account, batch, ready)
             self._placement.consider(ready.pool, ready.first)
@@ -302,3 +304,9 @@ class Reconcile:
             if following:
                 found += [layout.next_jid(account), layout.block(account, following)]
         return found
+
+
+def _first_results(pages: Sequence[str]) -> list[str]:
+    """Where the result of a call lies, which is asked for as soon as its page says that it is."""
+    place = layout.place_of(pages[0]) if len(pages) == 1 else None
+    return [layout.results(place, 0)] if place is not None else []

@@ -168,6 +168,24 @@ async def test_what_is_over_before_it_was_heard_of_costs_one_read(pair: Pair) ->
     assert pair.since() == {"read": 1}
 
 
+async def test_results_of_the_other_are_read_together(pair: Pair) -> None:
+    """Whoever waits here for calls that the other ended costs one read, for all of them."""
+    slot = await pair.one.slot()
+    requests = [pair.two.request(1) for _ in range(CALLS)]
+    made = [await pair.two.send(request) for request in requests]
+    jids = range(made[0][0], made[-1][-1] + 1)
+    waiting = asyncio.create_task(pair.two.outcomes(jids, timeout_s=10))
+    await pair.one.server.reconcile.recover()
+    while leases := (await pair.one.work(slot)).leases:
+        await pair.one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+    pair.since()
+
+    await pair.two.hear(*(told(Change.FINISHED, request.submit_id) for request in requests))
+
+    assert set(await waiting) == set(jids)
+    assert pair.since() == {"read": 1}
+
+
 async def test_batches_of_the_other_are_looked_at_together(pair: Pair) -> None:
     """Markers in one read, pages in another, however many batches were made; and all are queued."""
     requests = [pair.one.request(1) for _ in range(CALLS)]

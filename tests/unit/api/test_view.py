@@ -70,6 +70,44 @@ async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
     assert view.peek(KEY) == 2
 
 
+async def test_what_was_read_while_others_told_is_not_kept(state: HeldUp) -> None:
+    """A read that was under way when a bell told of a change may bring what was there before."""
+    view = View(state)
+    state.free.clear()
+    reading = asyncio.create_task(view.get(KEY))
+    await state.asked.wait()
+
+    await state.commit([Put(KEY, layout.encode(2))])
+    view.hear()
+    state.free.set()
+
+    assert await reading == 1
+    assert await view.get(KEY) == 2
+
+
+async def test_a_batch_is_forgotten_alone(state: HeldUp) -> None:
+    """Its pages go when others changed it, its packs too once it is sealed; nothing else does."""
+    view = View(state)
+    keys = [
+        name
+        for batch in ("b1", "b10")
+        for name in (
+            layout.page(layout.Place("a1", batch, 0)),
+            layout.page(layout.Place("a1", batch, 1)),
+            layout.arguments("a1", batch, 0),
+        )
+    ]
+    for key in keys:
+        view.install(key, b"", 1)
+
+    view.forget_batch("a1", "b1")
+    assert [key for key in keys if view.peek(key) is None] == keys[:2]
+
+    view.forget_sealed("a1", "b1")
+    assert [key for key in keys if view.peek(key) is None] == keys[:3]
+    assert sorted(view.pages_of("a1", "b10")) == keys[3:5]
+
+
 async def test_what_is_known_stays_while_it_is_read_again(state: HeldUp) -> None:
     """Nobody finds a hole in the view because somebody else reads."""
     view = View(state)
