@@ -100,7 +100,7 @@ def _count_consul() -> None:
 
     ConsulGateway.transact = counted  # type: ignore[method-assign]
     ConsulState.commit = committed  # type: ignore[method-assign]
-    _before(ConsulGateway, "keys", lambda *_: ["Consul lists"])
+    _before(ConsulGateway, "keys", lambda _, prefix: [f"Consul lists of {prefix[14:20]}"])
     _before(ConsulGateway, "wait", lambda *_: ["Consul watches"])
 
 

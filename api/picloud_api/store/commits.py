@@ -44,6 +44,8 @@ class Commits:
         self.alone = True
         """Whether no other process is known that would listen to our bell."""
         self._bell = Bell(0, [])
+        self.rung = 0
+        """The version of our bell when it was last rung."""
         self._waiting: list[_Waiting] = []
         self._running = False
         self._task: asyncio.Task[None] | None = None
@@ -147,6 +149,7 @@ class Commits:
         self.transactions += 1
         crashpoint("commit.sending")
         versions = await self._state.commit(operations)
+        self.rung = versions.get(layout.bell(self.process), self.rung)
         crashpoint("commit.sent")
         return versions
 
@@ -164,7 +167,8 @@ class Commits:
     async def ring(self, now: float) -> None:
         """Write the bell though nothing changed, so that other processes know of this one."""
         self._bell = Bell(self._bell.count, self._bell.signals, now)
-        await self._state.commit([self._put_bell()])
+        versions = await self._state.commit([self._put_bell()])
+        self.rung = versions[layout.bell(self.process)]
 
     async def remove(self, keys: Sequence[str]) -> None:
         """Take away keys that nobody uses any more."""

@@ -25,8 +25,10 @@ SILENT_S: Final = 20.0
 """A bell silent for so long is that of a process that ended."""
 SHORTEST_S: Final = 0.002
 """Least time between two looks at the bells, while somebody here waits for what is heard."""
-LONGEST_S: Final = 0.05
+LONGEST_S: Final = 0.1
 """The same while nobody does: a process that serves other accounts need not follow each change."""
+SCAN_S: Final = 0.5
+"""Least time between two looks for bells of processes not known yet, while others ring."""
 MUCH: Final = 0.5
 """Share of a bell's memory at which a process looks more often."""
 LITTLE: Final = 0.2
@@ -54,6 +56,7 @@ class Bells:
         self._listener = listener
         self._own = layout.bell(context.commits.process)
         self._heard: dict[str, int] = {}
+        self._scanned = 0.0
 
     async def start(self) -> None:
         """Make this process known, and take note of what was rung before it looked at anything."""
@@ -76,8 +79,7 @@ class Bells:
         moment, pause = 0, SHORTEST_S
         while True:
             moment = await self._commits.view.state.watch("bell/", moment, 50.0)
-            bells = await self._commits.view.scan("bell/")
-            self._count_others(bells)
+            bells = await self._read(moment)
             signals, share = self._missed(bells)
             concerned = False
             if share > 1:
@@ -87,6 +89,19 @@ class Bells:
             # A look costs requests, and what is rung meanwhile is heard in the next one.
             pause = next_pause(pause, share, concerned=concerned)
             await asyncio.sleep(pause)
+
+    async def _read(self, moment: int) -> dict[str, Bell]:
+        """The bells that others rang: by name, unless one may have come that is not known yet."""
+        state, own = self._commits.view.state, self._own
+        if self._clock() - self._scanned < SCAN_S:
+            entries = await state.get([name for name in self._heard if name != own])
+            latest = [self._commits.rung, *(entry.version for entry in entries.values())]
+            if max(latest) >= moment:
+                return {name: layout.decode(name, each.value) for name, each in entries.items()}
+        self._scanned = self._clock()
+        bells: dict[str, Bell] = await self._commits.view.scan("bell/")
+        self._count_others(bells)
+        return bells
 
     def _count_others(self, bells: dict[str, Bell]) -> None:
         now = self._clock()
@@ -122,8 +137,8 @@ def next_pause(pause: float, share: float, *, concerned: bool) -> float:
 
     >>> next_pause(0.02, 0.01, concerned=True), next_pause(0.02, 0.01, concerned=False)
     (0.002, 0.04)
-    >>> next_pause(0.02, 0.9, concerned=False), next_pause(0.04, 0.1, concerned=False)
-    (0.01, 0.05)
+    >>> next_pause(0.02, 0.9, concerned=False), next_pause(0.08, 0.1, concerned=False)
+    (0.01, 0.1)
     """
     if concerned:
         return SHORTEST_S

@@ -42,6 +42,8 @@ class Placement:
         self._asked: dict[str, tuple[Pool, float]] = {}
         self._told: dict[Pool, str] = {}
         self._full: dict[Pool, float] = {}
+        self._placing: dict[Pool, bool] = {}
+        """Pools that are looked at just now, and whether they are to be once more."""
         self._asking: set[asyncio.Task[None]] = set()
         self.leads = True
         """Whether this process holds the lock that decides who starts bursts."""
@@ -68,6 +70,10 @@ class Placement:
     def _consider(self, pool: Pool, first: int) -> None:
         held_until = self._pauses.get(pool, (0.0, 0.0))[0]
         if self.leads and self._sessions.idle(pool) == 0 and self._clock() >= held_until:
+            if pool in self._placing:
+                self._placing[pool] = True
+                return
+            self._placing[pool] = False
             task = asyncio.create_task(self._place(pool, first))
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
@@ -88,6 +94,9 @@ class Placement:
             self._sessions.give_up(pool)
             self._pauses[pool] = (self._clock() + PATIENCE_S, FIRST_PAUSE_S)
             self._tell(pool, error.message)
+        finally:
+            if self._placing.pop(pool):
+                self.consider(pool, first)
 
     async def _ask_for(self, burst: Burst) -> None:
         until = self._clock() + STARTING_S
