@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench scale soak hops servers images docs reference clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak hops servers images docs reference clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -40,8 +40,11 @@ bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one ru
 	@$(BIN)/python -m bench.environments
 	@$(BIN)/python -m bench --runs $(RUNS)
 
-scale: $(VENV)/.bench servers ## Measure many slots, clients, batches and API processes
+scale: $(VENV)/.bench servers ## Measure many slots, clients and batches
 	@$(BIN)/python -m bench.scale
+
+processes: $(VENV)/.bench servers ## Measure what 1, 2 and 4 API processes cost each other
+	@$(BIN)/python -m bench.processes
 
 soak: $(VENV)/.bench ## Run a million jobs and see that memory stays flat; STACK=hashicorp, JOBS=1000000
 	@$(BIN)/python -m bench.soak --contender $(STACK) --jobs $(JOBS)

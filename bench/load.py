@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Seen = TypeVar("Seen")
 
@@ -91,27 +91,6 @@ async def _body(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-def busy(
-    clients: int, seconds: float, roles: Mapping[str, Sequence[int]]
-) -> tuple[float, dict[str, float]]:
-    """Let clients call one after the other; calls a second in all, and processors busy meanwhile.
-
-    Args:
-        clients: How many, each a process.
-        seconds: How long.
-        roles: Processes that are looked at apart.
-    """
-    import psutil
-
-    def now() -> tuple[float, dict[str, dict[int, float]]]:
-        machine = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
-        return machine, {role: processor_s(pids) for role, pids in roles.items()}
-
-    rate, took, (_, before), (machine, after) = between(clients, seconds, now)
-    spent = {role: _grown(before[role], after[role]) / took for role in roles}
-    return rate, {"machine": machine, **spent}
-
-
 def between(
     clients: int, seconds: float, look: Callable[[], Seen]
 ) -> tuple[float, float, Seen, Seen]:
@@ -127,10 +106,6 @@ def between(
         calls = sum(pool.map(_calls, [seconds] * clients, chunksize=1))
         took = time.monotonic() - start
         return calls / took, took, before, look()
-
-
-def _grown(before: dict[int, float], after: dict[int, float]) -> float:
-    return sum(after[pid] - before[pid] for pid in before if pid in after)
 
 
 def _calls(seconds: float) -> int:

@@ -1,9 +1,8 @@
-"""`python -m bench.scale`: many slots, many clients, many batches, several API processes.
+"""`python -m bench.scale`: many slots, many clients, many batches.
 
-slots      64 slots, 30 s of jobs that sleep 100 ms: how busy they are, processor time a job
-joins      1,000 clients in join at once: how long after a job's end each has its answer
-batches    10,000 calls queued behind a job that sleeps, then run
-processes  one, two and four API processes of the HashiCorp stack under eight busy clients
+slots    64 slots, 30 s of jobs that sleep 100 ms: how busy they are, processor time a job
+joins    1,000 clients in join at once: how long after a job's end each has its answer
+batches  10,000 calls queued behind a job that sleeps, then run
 
 python -m bench.scale --only slots joins --stack hashicorp
 python -m bench.scale --json scale.json
@@ -19,7 +18,6 @@ import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +35,6 @@ _RUN_S = 30.0
 _CLIENTS = 1000
 _CLIENT_PROCESSES = 4
 _BATCHES = 10_000
-_BUSY_CLIENTS = 8
-_BUSY_S = 10.0
 
 
 def main() -> None:
@@ -60,7 +56,7 @@ def main() -> None:
         return
     found: dict[str, dict[str, Any]] = {}
     for scale in chosen.only:
-        for stack in ["hashicorp"] if scale.startswith("processes") else chosen.stack:
+        for stack in chosen.stack:
             found[f"{scale}, {stack}"] = told = _in_a_process(scale, stack)
             print(f"\n{scale}, {stack}")
             for name, value in told.items():
@@ -175,33 +171,6 @@ def batches(kind: type[PiCloud]) -> dict[str, Any]:
         contender.stop()
 
 
-def processes(count: int, kind: type[PiCloud]) -> dict[str, Any]:
-    """Eight clients that call one after the other, over some API processes."""
-    contender = kind(4, count)
-    contender.start()
-    try:
-        contender.map(identity, range(1000))
-        roles = {"API": contender.server_pids(), "slots": contender.slot_pids()}
-        roles |= {name: contender.below_pids(name) for name in ("consul", "nomad", "versitygw")}
-        calls, busy = load.busy(_BUSY_CLIENTS, _BUSY_S, roles)
-        took = _seconds(lambda: contender.map(identity, range(30_000)))
-        return {
-            "calls/s": calls,
-            f"processors busy (of {os.cpu_count()})": busy["machine"],
-            **{f"processors busy, {role}": busy[role] for role in roles},
-            "processor time of the API a call, ms": 1000 * busy["API"] / calls,
-            "jobs/s of a map of 30,000": 30_000 / took,
-        }
-    finally:
-        contender.stop()
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
-
-
 def _together(work: Callable[[], Any], threads: int) -> None:
     running = [threading.Thread(target=work) for _ in range(threads)]
     for each in running:
@@ -214,7 +183,6 @@ SCALES: dict[str, Callable[[type[PiCloud]], dict[str, Any]]] = {
     "slots": slots,
     "joins": joins,
     "batches": batches,
-    **{f"processes-{count}": partial(processes, count) for count in (1, 2, 4)},
 }
 """What is measured, by name."""
 

@@ -25,14 +25,12 @@ class PiCloud(Contender):
 
     Args:
         slots: Jobs at once.
-        processes: That serve the API.
     """
 
     stack: ClassVar[str]
 
-    def __init__(self, slots: int = 2, processes: int = 1) -> None:
+    def __init__(self, slots: int = 2) -> None:
         self.slots = slots
-        self.processes = processes
         self.home = Path()
 
     def start(self) -> None:
@@ -67,16 +65,6 @@ class PiCloud(Contender):
     def slot_pids(self) -> list[int]:
         """Every process of every slot: supervisor, zygote, children."""
         return self._running("picloud_worker", os.environ["PICLOUD_URL"])
-
-    def below_pids(self, name: str) -> list[int]:
-        """The processes of a server below the API, started for it."""
-        import psutil
-
-        stack = str(self.home / "data" / "stack")
-        lines = ((each.pid, _line(each)) for each in psutil.process_iter())
-        return [
-            pid for pid, line in lines if line and name in line[0] and any(stack in a for a in line)
-        ]
 
     @staticmethod
     def _running(module: str, argument: str) -> list[int]:
@@ -123,7 +111,6 @@ class HashiCorp(PiCloud):
     def _serve(self) -> None:
         os.environ["PICLOUD_CONFIG_DIR"] = str(self.home / "config")
         chosen = {"--stack": self.stack, "--port": 0, "--workers": self.slots}
-        chosen |= {"--processes": self.processes}
         self._picloud("up", "--detach", *(str(part) for pair in chosen.items() for part in pair))
 
         from cloud.functions import client

@@ -1,11 +1,11 @@
-"""`python -m bench.contention`: one, two and four API processes under one account, in turns.
+"""`python -m bench.processes`: one, two and four API processes under one account, in turns.
 
 Eight clients, each a process, call one after the other on the HashiCorp stack; then come maps of
 30,000. What each API process does is counted from outside (`counted_server.py`).
 
-    python -m bench.contention                       # 1, 2 and 4 processes, three turns
-    python -m bench.contention --processes 1 2 --turns 5 --seconds 10
-    python -m bench.contention --stay                # connections stay where they were accepted,
+    python -m bench.processes                       # 1, 2 and 4 processes, three turns
+    python -m bench.processes --processes 1 2 --turns 5 --seconds 10
+    python -m bench.processes --stay                # connections stay where they were accepted,
                                                      # as if each process had a machine of its own
 """
 
@@ -38,7 +38,7 @@ _MAP = 30_000
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.contention",
+        prog="python -m bench.processes",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--stay", action="store_true", help="no connection moves")
-    parser.add_argument("--json", type=Path, default=Path("bench/results/contention.json"))
+    parser.add_argument("--json", type=Path, default=Path("bench/results/processes.json"))
     chosen = parser.parse_args()
     found: dict[int, list[dict[str, float]]] = defaultdict(list)
     for _ in range(chosen.turns):
@@ -60,8 +60,8 @@ def main() -> None:
 
 def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
     """Operations a call, and calls and mapped jobs a second, of a stack of its own."""
-    home = Path(tempfile.mkdtemp(prefix="picloud-contention-"))
-    command = ("bench.contention.counted_server", str(home / "counts"), "stay" if stay else "move")
+    home = Path(tempfile.mkdtemp(prefix="picloud-processes-"))
+    command = ("bench.processes.counted_server", str(home / "counts"), "stay" if stay else "move")
     options = ("--processes", str(processes))
     try:
         with served("hashicorp", home, command, options, slots=_SLOTS) as place:
