@@ -29,6 +29,14 @@ class Moving(HttpToolsProtocol):
         self._moves = moves
         self._quiet = False
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A connection that came from another process was quiet there, and may stay so."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if self._moves:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def data_received(self, data: bytes) -> None:
         """The client begins, or goes on with, a request: now it has to be served here."""
         self._quiet = False
