@@ -79,11 +79,10 @@ class Homes:
     def receive(self, number: int) -> tuple[socket.socket, int] | None:
         """A connection that arrived at process `number`, and its moves; None if there is none."""
         with suppress(BlockingIOError):
-            while True:
-                said, descriptors, *_ = socket.recv_fds(self._ways[number][1], 1, 1)
-                # None where this process may open no more: then the connection is closed.
-                if descriptors:
-                    return socket.socket(fileno=descriptors[0]), said[0]
+            while (found := socket.recv_fds(self._ways[number][1], 1, 1))[0]:
+                # No descriptor where this process may open no more: the connection is closed.
+                if found[1]:
+                    return socket.socket(fileno=found[1][0]), found[0][0]
         return None
 
     def refuse(self, number: int) -> None:
