@@ -261,11 +261,11 @@ class Reconcile:
         made = {each.batch_key: layout.ready(*each.batch_key) for each in signals if each.made}
         wanted = [*made.values(), *self._jid_keys({account for account, _ in made})]
         for account, batch in {signal.batch_key for signal in signals}:
-            pages = view.pages_of(account, batch)
-            if self._watchers.watched(batch):
-                wanted += [*pages, *_first_results(pages)]
+            pages = view.pages_of(account, batch) if self._watchers.watched(batch) else []
+            if pages:
+                wanted += [layout.ready(account, batch), *pages, *_first_results(pages)]
             else:
-                view.forget(pages)
+                view.forget_batch(account, batch)
         await view.reload(wanted)
         for signal in signals:
             if not signal.made:
