@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.e2e.conftest import starter
@@ -54,6 +55,31 @@ def test_many_clients_of_two_processes(twofold: Stack) -> None:
         taken = [jid for jids in threads.map(use, range(CLIENTS)) for jid in jids]
 
     assert sorted(taken) == list(range(1, CLIENTS * 101 + 1))
+
+
+def test_connections_of_an_account_come_together(twofold: Stack) -> None:
+    """Whichever process accepted them, a few calls later the connections of all clients of an
+    account are in one; and again after that process has died and was replaced.
+    """
+    clients = [twofold.client(patient=True) for _ in range(CLIENTS)]
+
+    def together() -> psutil.Process | None:
+        for number, client in enumerate(clients):
+            assert client.result(client.call(abs, -number), WAIT_S) == number
+        mine = {own.laddr.port for own in psutil.Process().net_connections() if own.raddr}
+        homes = [
+            worker
+            for worker in twofold.api()[1:]
+            if any(other.raddr and other.raddr.port in mine for other in worker.net_connections())
+        ]
+        return homes[0] if len(homes) == 1 else None
+
+    home = until(together, "all connections are in one process")
+    kill(home)
+    whole(twofold)
+    until(together, "all connections are in one process again")
+    for client in clients:
+        client.close()
 
 
 def test_one_of_two_processes_dies_in_the_middle_of_a_map(twofold: Stack) -> None:
