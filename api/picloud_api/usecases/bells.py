@@ -87,13 +87,15 @@ class Bells:
             elif signals:
                 concerned = await self._listener.hear_others(signals)
             # A look costs requests, and what is rung meanwhile is heard in the next one.
-            pause = next_pause(pause, share, concerned=concerned)
+            # Who is alone does not ring, so whoever comes has to be noticed at once.
+            alone = self._commits.alone
+            pause = next_pause(pause, share, concerned=concerned or alone)
             await asyncio.sleep(pause)
 
     async def _read(self, moment: int) -> dict[str, Bell]:
         """The bells that others rang: by name, unless one may have come that is not known yet."""
         state, own = self._commits.view.state, self._own
-        if self._clock() - self._scanned < SCAN_S:
+        if not self._commits.alone and self._clock() - self._scanned < SCAN_S:
             entries = await state.get([name for name in self._heard if name != own])
             latest = [self._commits.rung, *(entry.version for entry in entries.values())]
             if max(latest) >= moment:
