@@ -289,7 +289,7 @@ class Reconcile:
         pages = [
             layout.page(layout.Place(*batch, number))
             for batch, ready in left.items()
-            for number in range(-(-ready.count // PAGE_JOBS))
+            for number in range(ready.pages)
         ]
         await self._commits.view.reload(pages)
         for (account, batch), ready in left.items():
