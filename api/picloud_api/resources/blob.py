@@ -29,7 +29,9 @@ class BlobResource:
         self._blobs = blobs
 
     async def _account(self, request: Request) -> str:
-        credential = bodies.bearer(request)
+        return await bodies.admit(request, self._account_of)
+
+    async def _account_of(self, credential: str) -> str:
         if is_token(credential):
             return (await self._slots.recognise(credential)).pool.account
         return await self._accounts.authenticate(credential)
@@ -38,29 +40,30 @@ class BlobResource:
         """Store several small blobs."""
         account = await self._account(request)
         body = await bodies.read(request, wire.BlobsSent)
-        bodies.write(request, response, await self._blobs.store(account, body.blobs))
+        await bodies.write(request, response, await self._blobs.store(account, body.blobs))
 
     async def on_post_missing(self, request: Request, response: Response) -> None:
         """Tell which blobs are not there."""
         account = await self._account(request)
         body = await bodies.read(request, wire.BlobsNeeded)
-        bodies.write(request, response, await self._blobs.missing(account, body))
+        await bodies.write(request, response, await self._blobs.missing(account, body))
 
     async def on_post_read(self, request: Request, response: Response) -> None:
         """Send several small blobs."""
         account = await self._account(request)
         body = await bodies.read(request, wire.BlobsAsked)
-        bodies.write(request, response, await self._blobs.read(account, body.digests))
+        await bodies.write(request, response, await self._blobs.read(account, body.digests))
 
     async def on_put_one(self, request: Request, response: Response, digest: str) -> None:
         """Store one blob of any size."""
         account = await self._account(request)
         await self._blobs.put(account, digest, await bodies.raw(request, BLOB_BYTES))
-        bodies.write(request, response, wire.Stored(digests=[digest]))
+        await bodies.write(request, response, wire.Stored(digests=[digest]))
 
     async def on_get_one(self, request: Request, response: Response, digest: str) -> None:
         """Send one blob, or say where it is."""
         found = await self._blobs.get(await self._account(request), digest)
+        await bodies.confirm(request)
         if isinstance(found, bytes):
             response.content_type = "application/octet-stream"
             response.data = found

@@ -1,9 +1,18 @@
-"""Bodies and bearers: reading requests and writing answers, the same way for every resource."""
+"""Bodies and bearers: reading requests and writing answers, the same way for every resource.
+
+A credential is looked at when a request begins. Where a body comes slowly, or something is waited
+for, it may have ended meanwhile: so it is looked at again before the body is believed and before
+anything is told.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, TooLarge
 
@@ -13,9 +22,39 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
 Body = TypeVar("Body")
+Asker = TypeVar("Asker")
 
 ACCOUNT: Final = "picloud.account"
 """Where a request's scope says whose it is, once that is known."""
+LASTING_S: Final = 2.0
+"""From when on a request has lasted; one that is shorter asks nobody twice."""
+
+
+class _Admission(msgspec.Struct):
+    """How to look at a request's credential again, and when it was looked at."""
+
+    again: Callable[[], Awaitable[object]]
+    at: float
+
+
+async def admit(request: Request, recognise: Callable[[str], Awaitable[Asker]]) -> Asker:
+    """Who sent a request, by its credential.
+
+    Raises:
+        KeyRefused: When there is no credential; and what `recognise` raises.
+    """
+    credential = bearer(request)
+    asker = await recognise(credential)
+    request.context.admission = _Admission(partial(recognise, credential), time.monotonic())
+    return asker
+
+
+async def confirm(request: Request) -> None:
+    """Look at the credential of a request that has lasted again; raises as `admit`."""
+    admission: _Admission | None = getattr(request.context, "admission", None)
+    if admission is not None and time.monotonic() - admission.at >= LASTING_S:
+        await admission.again()
+        admission.at = time.monotonic()
 
 
 async def raw(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
@@ -23,9 +62,16 @@ async def raw(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
 
     Raises:
         TooLarge: When it is longer than `limit` bytes, said or sent.
+        NotAllowed: When its sender's credential ended while it was sent.
     """
     if (request.content_length or 0) > limit:
         raise TooLarge(_too_large(limit))
+    data = await _sent(request, limit)
+    await confirm(request)
+    return data
+
+
+async def _sent(request: Request, limit: int) -> bytes:
     if request.content_length is not None:
         return bytes(await request.stream.read())
     data = bytearray()
@@ -41,8 +87,13 @@ async def read(request: Request, kind: type[Body]) -> Body:
     return wire.decode(await raw(request), kind, media_of(request))
 
 
-def write(request: Request, response: Response, body: Any) -> None:
-    """Answer with a value, in the form the request came in."""
+async def write(request: Request, response: Response, body: Any) -> None:
+    """Answer with a value, in the form the request came in.
+
+    Raises:
+        NotAllowed: When the asker's credential ended meanwhile.
+    """
+    await confirm(request)
     response.content_type = media_of(request)
     response.data = wire.encode(body, response.content_type)
 

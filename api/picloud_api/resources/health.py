@@ -23,5 +23,5 @@ class HealthResource:
     async def on_get(self, request: Request, response: Response) -> None:
         """Ping every port."""
         health = await self._check.check()
-        bodies.write(request, response, health)
+        await bodies.write(request, response, health)
         response.status = falcon.HTTP_200 if health.healthy else falcon.HTTP_503

@@ -30,18 +30,18 @@ class InfoResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Tell."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await bodies.admit(request, self._accounts.authenticate)
         body = await bodies.read(request, wire.InfoRequest)
-        bodies.write(request, response, await self._information.info(account, body))
+        await bodies.write(request, response, await self._information.info(account, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List jobs."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await bodies.admit(request, self._accounts.authenticate)
         body = await bodies.read(request, wire.ListRequest)
-        bodies.write(request, response, await self._listing.list(account, body))
+        await bodies.write(request, response, await self._listing.list(account, body))
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Remove what jobs left."""
-        account = await self._accounts.authenticate(bodies.bearer(request))
+        account = await bodies.admit(request, self._accounts.authenticate)
         body = await bodies.read(request, wire.DeleteRequest)
-        bodies.write(request, response, await self._deletion.delete(account, body.jids))
+        await bodies.write(request, response, await self._deletion.delete(account, body.jids))

@@ -27,38 +27,38 @@ class JobResource:
         self._jobs = jobs
 
     async def _account(self, request: Request) -> str:
-        return bodies.note(request, await self._accounts.authenticate(bodies.bearer(request)))
+        return bodies.note(request, await bodies.admit(request, self._accounts.authenticate))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a batch."""
-        caller = await self._accounts.recognise(bodies.bearer(request))
+        caller = await bodies.admit(request, self._accounts.recognise)
         bodies.note(request, caller.account)
         data = await bodies.raw(request)
         body = wire.decode(data, wire.SubmitRequest, media_of(request))
         fingerprint = blake2b(data, digest_size=16).digest()
         made = await self._submit.submit(caller.account, body, fingerprint, parent=caller.jid)
-        bodies.write(request, response, made)
+        await bodies.write(request, response, made)
 
     async def on_post_staged(self, request: Request, response: Response) -> None:
         """Keep packs for a later submit."""
         account = await self._account(request)
         await self._submit.stage(account, await bodies.read(request, wire.StageRequest))
-        bodies.write(request, response, wire.Answer())
+        await bodies.write(request, response, wire.Answer())
 
     async def on_post_status(self, request: Request, response: Response) -> None:
         """Tell statuses."""
         account = await self._account(request)
         body = await bodies.read(request, wire.JobsRequest)
-        bodies.write(request, response, await self._jobs.status(account, body.jids or []))
+        await bodies.write(request, response, await self._jobs.status(account, body.jids or []))
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
         """Wait for jobs to finish."""
         account = await self._account(request)
         body = await bodies.read(request, wire.WaitRequest)
-        bodies.write(request, response, await self._jobs.wait(account, body))
+        await bodies.write(request, response, await self._jobs.wait(account, body))
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
         """End jobs."""
         account = await self._account(request)
         body = await bodies.read(request, wire.JobsRequest)
-        bodies.write(request, response, await self._jobs.kill(account, body.jids))
+        await bodies.write(request, response, await self._jobs.kill(account, body.jids))

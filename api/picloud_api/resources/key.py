@@ -23,33 +23,33 @@ class KeyResource:
         self._keys = keys
 
     async def _holder(self, request: Request) -> Holder:
-        return await self._accounts.holder(bodies.bearer(request))
+        return await bodies.admit(request, self._accounts.holder)
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a key."""
         holder = await self._holder(request)
         body = await bodies.read(request, wire.KeyRequest)
-        bodies.write(request, response, await self._keys.create(holder, body))
+        await bodies.write(request, response, await self._keys.create(holder, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List keys, without their secrets."""
         holder = await self._holder(request)
         body = await bodies.read(request, wire.KeysRequest)
-        bodies.write(request, response, await self._keys.list(holder, body))
+        await bodies.write(request, response, await self._keys.list(holder, body))
 
     async def on_post_activate(self, request: Request, response: Response) -> None:
         """Take a key again."""
         holder = await self._holder(request)
         body = await bodies.read(request, wire.KeyNamed)
         switched = await self._keys.switch(holder, body.id, active=True)
-        bodies.write(request, response, switched)
+        await bodies.write(request, response, switched)
 
     async def on_post_deactivate(self, request: Request, response: Response) -> None:
         """Refuse a key from now on."""
         holder = await self._holder(request)
         body = await bodies.read(request, wire.KeyNamed)
         switched = await self._keys.switch(holder, body.id, active=False)
-        bodies.write(request, response, switched)
+        await bodies.write(request, response, switched)
 
 
 class AccountResource:
@@ -61,12 +61,12 @@ class AccountResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make an account and its first key."""
-        holder = await self._accounts.holder(bodies.bearer(request))
+        holder = await bodies.admit(request, self._accounts.holder)
         body = await bodies.read(request, wire.AccountRequest)
-        bodies.write(request, response, await self._keys.open(holder, body))
+        await bodies.write(request, response, await self._keys.open(holder, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List accounts."""
-        holder = await self._accounts.holder(bodies.bearer(request))
+        holder = await bodies.admit(request, self._accounts.holder)
         await bodies.read(request, wire.AccountsRequest)
-        bodies.write(request, response, await self._keys.accounts(holder))
+        await bodies.write(request, response, await self._keys.accounts(holder))

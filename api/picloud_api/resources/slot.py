@@ -24,7 +24,7 @@ class SlotResource:
         self._work = work
 
     async def _session(self, request: Request) -> Session:
-        session = await self._slots.recognise(bodies.bearer(request))
+        session = await bodies.admit(request, self._slots.recognise)
         bodies.note(request, session.pool.account)
         return session
 
@@ -32,19 +32,19 @@ class SlotResource:
         """Exchange a proof for a token."""
         body = await bodies.read(request, wire.SlotRequest)
         granted = await self._slots.register(body.proof)
-        bodies.write(request, response, granted)
+        await bodies.write(request, response, granted)
 
     async def on_post_work(self, request: Request, response: Response) -> None:
         """Report and lease."""
         session = await self._session(request)
         body = await bodies.read(request, wire.WorkRequest)
         answer = await self._work.work(session, body)
+        await bodies.write(request, response, answer)
         if body.leaving:
             await self._slots.bury(session.number, lost=False)
-        bodies.write(request, response, answer)
 
     async def on_post_heartbeat(self, request: Request, response: Response) -> None:
         """Name what runs."""
         session = await self._session(request)
         body = await bodies.read(request, wire.HeartbeatRequest)
-        bodies.write(request, response, await self._work.heartbeat(session, body))
+        await bodies.write(request, response, await self._work.heartbeat(session, body))

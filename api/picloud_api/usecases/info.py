@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -146,6 +147,8 @@ class Information:
             data = content.data
             if data is None:
                 data = await self._blobs.get(f"{case.piece.place.account}/{content.digest}")
+                if sha256(data).hexdigest() != content.digest:
+                    return _NOTHING
             return unpack_info(data)
         except (BlobMissing, RequestRefused):
             return _NOTHING

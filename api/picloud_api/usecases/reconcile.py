@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from picloud_model.errors import PiCloudError
+from picloud_model.errors import PiCloudError, ServerFault
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Ready, Signal, Slot
@@ -239,7 +239,12 @@ class Reconcile:
         for name, finished in (await self._commits.view.scan("finished/")).items():
             if self._clock() - finished.finished_at > SEAL_AFTER_S:
                 _, account, batch = name.split("/")
-                await self._archive.seal(account, batch, finished.pages)
+                try:
+                    await self._archive.seal(account, batch, finished.pages)
+                except ServerFault as fault:
+                    # What lies in its place is not ours. The others are sealed all the same.
+                    _log.error("seal.failed", batch=batch, reason=fault.message)
+                    continue
                 self._commits.view.forget_sealed(account, batch)
                 self._commits.view.forget([name])
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api.store import layout
+from picloud_api.store.records import Key, Sealed
 from picloud_api.usecases.finding import pieces
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
+from picloud_model.errors import KeyRefused, ServerFault
 from picloud_model.job import State
 
 from tests.unit.api.world import ACCOUNT, World, ended
@@ -128,3 +131,59 @@ async def test_a_late_report_to_a_sealed_job_is_dropped(world: World) -> None:
     assert answer == wire.WorkAnswer()
     assert await world.statuses(jids) == ["done"]
     assert "pages" not in await kept(world)
+
+
+@pytest.mark.parametrize("forged", ["another page's", "a key in it", "one bit", "cut", "empty"])
+async def test_only_what_was_sealed_is_believed(world: World, forged: str) -> None:
+    """Whoever can write to the blob store writes no records: neither other jobs' nor a key."""
+    mine, other = await run(world, 2), await run(world, 3)
+    world.now += 3600
+    await world.server.reconcile.seal_finished()
+    blobs = world.server.ports.blobs
+    places = {}
+    for jids in (mine, other):
+        (piece,) = await pieces(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+        places[jids] = layout.sealed(piece.place)
+    good = await blobs.get(places[mine])
+    intruder = "pk_0badcafe0bad_" + "A" * 43
+    key = Key(ACCOUNT, bytes(32), active=True, created_at=0.0)
+    bad = {
+        "another page's": await blobs.get(places[other]),
+        "a key in it": good[:32]
+        + msgspec.msgpack.encode(Sealed({"keys/0badcafe0bad": layout.encode(key)})),
+        "one bit": good[:-1] + bytes([good[-1] ^ 1]),
+        "cut": good[:-1],
+        "empty": b"",
+    }[forged]
+    await blobs.delete(places[mine])
+    await blobs.put(places[mine], bad)
+    await world.stop()
+    await world.start()
+
+    with pytest.raises(ServerFault, match="not what was sealed"):
+        await world.outcomes(mine)
+
+    assert len(await world.outcomes(other)) == 3
+    with pytest.raises(KeyRefused):
+        await world.server.accounts.authenticate(intruder)
+    assert world.server.commits.view.peek("keys/0badcafe0bad") is None
+
+
+async def test_what_lies_in_the_place_of_a_page_is_not_taken_for_it(world: World) -> None:
+    """A blob laid there beforehand loses nothing: the page stays in the state store."""
+    jids, others = await run(world, 2), await run(world, 3)
+    before = await world.outcomes(jids)
+    (piece,) = await pieces(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+    await world.server.ports.blobs.put(
+        layout.sealed(piece.place), b"\0" * 32 + b"\x81\xa7entries\x80"
+    )
+    world.now += 3600
+
+    await world.server.reconcile.seal_finished()
+
+    assert await world.outcomes(jids) == before
+    assert layout.page(piece.place) in [
+        entry.key for entry in await world.server.ports.state.scan("pages/")
+    ]
+    assert len(await world.server.ports.state.scan("pages/")) == 1
+    assert len(await world.outcomes(others)) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -89,10 +90,11 @@ async def test_silent_jobs_add_nothing(world: World) -> None:
 
 
 async def test_a_large_info_is_a_blob(world: World) -> None:
-    """Where a slot stored an info as a blob it is read from there."""
+    """Where a slot stored an info as a blob it is read from there; other bytes are not believed."""
     data = wire.pack_info(wire.Info(streams={"logging": wire.Stream(5, b"from a blob")}))
-    digest = "f" * 64
-    await world.server.ports.blobs.put(f"{ACCOUNT}/{digest}", data)
+    name = f"{ACCOUNT}/{(digest := sha256(data).hexdigest())}"
+    blobs = world.server.ports.blobs
+    await blobs.put(name, data)
     jids = await world.submit(1)
     slot = await world.slot()
     (lease,) = (await world.work(slot)).leases
@@ -100,6 +102,9 @@ async def test_a_large_info_is_a_blob(world: World) -> None:
     await world.work(slot, reports=[informed(lease, infos)], lease=False)
 
     assert (await ask(world, jids, "logging"))[jids[0]]["logging"] == "from a blob"
+    await blobs.delete(name)
+    await blobs.put(name, wire.pack_info(wire.Info(streams={"logging": wire.Stream(3, b"bad")})))
+    assert not (await ask(world, jids, "logging"))[jids[0]]["logging"]
 
 
 async def test_every_key_has_a_value_or_none(world: World) -> None:

@@ -9,11 +9,15 @@ import pytest
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
-from picloud_api.usecases.account import FIRST_ACCOUNT, Accounts, Holder, first_key
+from picloud_api.usecases.account import FIRST_ACCOUNT, Accounts, Holder, first_key, new_key
 from picloud_model import wire
 from picloud_model.errors import AdministratorsOnly, KeyNotFound, KeyRefused, RequestRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from picloud_driver.state import Entry
+
     from tests.unit.api.world import World
 
 
@@ -184,14 +188,14 @@ async def test_a_key_in_use_is_read_again_seldom(
     """What a request costs does not grow by a read of the store."""
     monkeypatch.setattr(type(world.server.ports.state), "shared", True)
     read = []
-    view = world.server.commits.view
-    reload = view.reload
+    state = world.server.commits.view.state
+    get = state.get
 
-    async def counted(keys: list[str]) -> None:
+    async def counted(keys: Sequence[str]) -> Mapping[str, Entry]:
         read.extend(keys)
-        await reload(keys)
+        return await get(keys)
 
-    monkeypatch.setattr(view, "reload", counted)
+    monkeypatch.setattr(state, "get", counted)
     for _ in range(1000):
         await world.server.accounts.authenticate(world.server.key)
         world.now += 0.001
@@ -213,3 +217,32 @@ async def test_a_new_first_key_replaces_one_that_was_deactivated(world: World) -
 
     assert fresh != world.server.key
     assert await world.server.accounts.authenticate(fresh) == FIRST_ACCOUNT
+
+
+async def test_memory_refuses_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong secret, an unknown id and a revoked key cost the same: one read of the store.
+
+    How long that takes is measured by `python -m bench.timing_of_keys`.
+    """
+    holder = await world.server.accounts.holder(world.server.key)
+    made = await world.server.keys.create(holder, request())
+    await world.server.accounts.authenticate(made.key)
+    await world.server.keys.switch(holder, made.key.split("_")[1], active=False)
+    read = []
+    state = world.server.commits.view.state
+    get = state.get
+
+    async def counted(keys: Sequence[str]) -> Mapping[str, Entry]:
+        read.append(len(keys))
+        return await get(keys)
+
+    monkeypatch.setattr(state, "get", counted)
+    wrong, unknown = world.server.key[:16] + "A" * 43, new_key()
+    for key in (wrong, unknown, made.key, wrong, unknown, made.key):
+        with pytest.raises(KeyRefused):
+            await world.server.accounts.authenticate(key)
+        assert read.pop() == 1
+        assert not read
+
+    await world.server.accounts.authenticate(world.server.key)
+    assert not read
