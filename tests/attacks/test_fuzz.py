@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
 from tests.attacks.described import TARGETS, Target
-from tests.e2e.conftest import starter
+from tests.e2e.conftest import STACKS, starter
+from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.stacks import Stack
 
-EXAMPLES: Final = 25
+EXAMPLES: Final = {EmbeddedStack.name: 25, HashiCorpStack.name: 8}
 """Requests an operation and kind: seconds in all."""
 FAULT: Final = 500
 MADE: Final = [
@@ -37,10 +38,12 @@ CALM: Final = {"wait_s": 0.0, "timeout_s": 0.0, "leaving": False}
 """Fields that make a request long, or the slot end whose token is used."""
 
 
-@pytest.fixture(scope="module")
-def prey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=STACKS)
+def prey(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """A stack of this module's own: nobody else would like to live on it."""
-    for start in starter(EmbeddedStack, tmp_path_factory):
+    for start in starter(STACKS[request.param], tmp_path_factory):
         stack = start()
         with contextlib.closing(stack.client()) as client:
             client.join(client.call(abs, 1), 60)
@@ -71,7 +74,7 @@ def test_no_request_is_a_fault_of_the_server(
     session = requests.Session()
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES[prey.name],
         deadline=None,
         database=None,
         derandomize=True,

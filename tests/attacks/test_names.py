@@ -108,8 +108,7 @@ def test_every_other_name_is_refused_or_kept(
 
 def jobs_of(stack: HashiCorpStack) -> list[dict[str, Any]]:
     """Every job as Nomad has it."""
-    assert stack._addresses is not None
-    nomad = stack._addresses.nomad
+    nomad = stack.addresses().nomad
 
     def get(path: str) -> Any:
         headers = {"X-Nomad-Token": nomad.token}

@@ -18,13 +18,9 @@ from picloud_model import pack
 from picloud_model.wire import JSON, MSGPACK
 
 from tests.attacks.described import TARGETS, Target, resolved
-from tests.e2e.conftest import starter
-from tests.e2e.stacks import EmbeddedStack
 from tests.e2e.test_http import GOOD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cloud.client import Client
 
     from tests.attacks.sender import Sender
@@ -135,34 +131,6 @@ def test_only_the_child_of_a_job_unpickles(
     assert b"picloud_worker" in sung
     assert b"picloud_api" not in sung
     assert egg
-
-
-@pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An embedded stack of a test's own, whose blobs lie in files."""
-    for start in starter(EmbeddedStack, tmp_path_factory):
-        yield start()
-
-
-def test_swapped_results_are_refused_before_they_are_unpickled(own: Stack) -> None:
-    """Whoever can write to the blob store cannot make a client load what its job did not answer."""
-    assert isinstance(own, EmbeddedStack)
-    nest = own.shared / "canary"
-    with contextlib.closing(own.client()) as client:
-        jid = client.call(lambda: b"mine" * 200_000)
-        client.join(jid, 60)
-        evil = pickle.dumps(Canary(nest)) + b"." * 900_000
-        blobs = [each for each in (own.data / "blobs").rglob("*") if each.is_file()]
-        large = [each for each in blobs if each.stat().st_size > 700_000]
-        assert large
-        for each in large:
-            each.chmod(0o600)
-            each.write_bytes(pack.write([pack.seal(evil)]))
-
-        with pytest.raises(CloudException, match="damaged"):
-            client.result(jid, 60)
-
-    assert not nest.exists()
 
 
 def test_bytes_go_under_their_own_name_only(sender: Sender) -> None:

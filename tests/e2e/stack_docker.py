@@ -22,7 +22,6 @@ from tests.servers.run_dockerd import Dockerd, dockerd
 
 if TYPE_CHECKING:
     import psutil
-    from picloud_driver.stack.addresses import Addresses
 
     from tests.e2e.stacks import Options
 
@@ -65,11 +64,6 @@ class DockerStack(HashiCorpStack):
         for name, account in PRISTINE.items():
             self.pristine[name] = asyncio.run(self._admit(new_key(), account))
         return found
-
-    def addresses(self) -> Addresses:
-        """Where its servers answer."""
-        assert self._addresses is not None
-        return self._addresses
 
     def own_address(self) -> str:
         """An address of this machine in the network it is in; its loopback one without any."""

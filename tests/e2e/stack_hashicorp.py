@@ -52,6 +52,11 @@ class HashiCorpStack(EmbeddedStack):
         super().stop()
         self._servers.stop(self.url)
 
+    def addresses(self) -> Addresses:
+        """Where its servers answer."""
+        assert self._addresses is not None
+        return self._addresses
+
     def revive(self) -> None:
         """Start the servers that were killed; the API goes on meanwhile."""
         self._servers.start()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING
+import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import pytest
 from cloud import account, functions
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
     from tests.e2e.test_cli import Done
 
 __all__ = ["picloud"]
+
+LASTED_S: Final = 3.0
+"""How long a wait takes at least until its credential is looked at again, and a second more."""
 
 
 @pytest.fixture
@@ -62,6 +69,29 @@ def refused(client: Client) -> bool:
     except CloudException as error:
         return "does not know this API key" in str(error)
     return False
+
+
+def test_a_wait_under_way_tells_nothing_to_a_revoked_key(client: Client, stack: Stack) -> None:
+    """A long poll that was admitted before is not answered after the key was switched off."""
+    gate = stack.shared / f"gate-{uuid4().hex}"
+    gate.touch()
+
+    def hold() -> None:
+        while gate.exists():
+            time.sleep(0.02)
+
+    made = client.keys.create().key
+    jid = client.call(hold)
+    with contextlib.closing(stack.client(made)) as with_it, ThreadPoolExecutor() as threads:
+        waiting = threads.submit(with_it.result, jid, 60)
+        with pytest.raises(FutureTimeoutError):
+            waiting.result(LASTED_S)
+        client.keys.switch(made.split("_")[1], active=False)
+        gate.unlink()
+
+        with pytest.raises(CloudException, match="does not know this API key"):
+            waiting.result(60)
+    assert client.result(jid, 60) is None
 
 
 def test_keys_from_the_shell(picloud: Callable[..., Done], stack: Stack) -> None:

@@ -1,0 +1,196 @@
+"""Swapped bytes: what lies in the blob store is taken for nothing but what its digest says.
+
+Digests of results, functions and arguments are kept in the state store, and which attempt's result
+counts is decided there. So who can write to the blob store alone cannot have anything unpickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import pytest
+from cloud import CloudException
+from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.stack import s3
+from picloud_model import pack
+
+from tests.e2e.stack_hashicorp import HashiCorpStack
+from tests.e2e.stacks import EmbeddedStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cloud.client import Client
+    from picloud_driver.blobs import BlobPort
+
+    from tests.attacks.sender import Sender
+    from tests.e2e.stacks import Stack
+
+MINE: Final = b"mine" * 200_000
+PADDING: Final = b"." * 900_000
+MAIN, OTHER = "a0000001", "a0000002"
+
+
+class Store:
+    """The blob store of a stack, as whoever can write to it has it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def _port(self) -> BlobPort:
+        if isinstance(self._stack, HashiCorpStack):
+            return S3Blobs(s3.access(self._stack.addresses().s3))
+        assert isinstance(self._stack, EmbeddedStack)
+        return DirectoryBlobs(self._stack.data / "blobs")
+
+    def read(self, account: str, digest: str) -> bytes:
+        """What lies under a name."""
+
+        async def reading() -> bytes:
+            async with contextlib.aclosing(_Closing(self._port())) as port:
+                return await port.of.get(f"{account}/{digest}")
+
+        return asyncio.run(reading())
+
+    def lay(self, account: str, digest: str, data: bytes | None) -> None:
+        """Put other bytes under a name; None takes away what lies there."""
+
+        async def laying() -> None:
+            async with contextlib.aclosing(_Closing(self._port())) as port:
+                await port.of.delete(f"{account}/{digest}")
+                if data is not None:
+                    assert await port.of.put(f"{account}/{digest}", data)
+
+        asyncio.run(laying())
+
+
+class _Closing:
+    def __init__(self, of: BlobPort) -> None:
+        self.of = of
+
+    async def aclose(self) -> None:
+        await self.of.close()
+
+
+class Egg:
+    """Whoever unpickles it leaves a trace."""
+
+    def __init__(self, nest: str) -> None:
+        self._nest = nest
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (eval, (f"open({self._nest!r}, 'ab').close()",))
+
+
+def digest_of(sender: Sender, jid: int, credential: str) -> str:
+    """The name of a large result."""
+    asked = {"jids": [[jid, jid]], "payloads": True}
+    (outcome,) = sender.send("POST", "/v1/jobs/wait", asked, credential).body()["outcomes"]
+    return str(outcome[4][0])
+
+
+@pytest.fixture(scope="module")
+def nest(stack: Stack) -> Path:
+    """Where an egg that was unpickled leaves its trace."""
+    return stack.shared / f"egg-{uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def blobs(stack: Stack, sender: Sender, nest: Path) -> Iterator[dict[str, Any]]:
+    """A job's large result, and what may be laid in its place."""
+    store, path = Store(stack), str(nest)
+
+    def laid() -> Any:
+        class Laid:
+            def __reduce__(self) -> Any:
+                return (eval, (f"open({path!r}, 'ab').close()",))
+
+        return Laid(), b"." * 900_000
+
+    with (
+        contextlib.closing(stack.client()) as client,
+        contextlib.closing(stack.client(sender.other)) as other,
+    ):
+        jid, sibling = client.call(lambda: b"mine" * 200_000), client.call(laid)
+        foreign = other.call(laid)
+        client.join([jid, sibling], 60)
+        other.join(foreign, 60)
+        client.result(sibling, 60)
+        assert nest.exists(), "what one's own jobs answer is unpickled: the eggs are good"
+        nest.unlink()
+        digest = digest_of(sender, jid, sender.key)
+        good = store.read(MAIN, digest)
+        # What a slot stores for an attempt that it then loses.
+        lost = pack.seal(pickle.dumps((Egg(path), PADDING)))
+        name = sha256(lost).hexdigest()
+        assert sender.send("PUT", f"/v1/blobs/{name}", lost, sender.slot).status == 200
+        yield {
+            "jid": jid,
+            "digest": digest,
+            "good": good,
+            "another job's": store.read(MAIN, digest_of(sender, sibling, sender.key)),
+            "another account's": store.read(OTHER, digest_of(sender, foreign, sender.other)),
+            "an earlier attempt's": store.read(MAIN, name),
+            "one's own making": pickle.dumps((Egg(path), PADDING)),
+            "one bit": good[:-1] + bytes([good[-1] ^ 1]),
+            "cut": good[:-1],
+            "empty": b"",
+            "nothing": None,
+        }
+
+
+@pytest.mark.parametrize(
+    "laid",
+    [
+        "another job's", "another account's", "an earlier attempt's", "one's own making",
+        "one bit", "cut", "empty", "nothing",
+    ],
+)  # fmt: skip
+def test_a_swapped_result_is_refused_before_it_is_unpickled(
+    stack: Stack, client: Client, blobs: dict[str, Any], nest: Path, laid: str
+) -> None:
+    """Whatever is laid in the place of a result, the client says so and loads nothing."""
+    store = Store(stack)
+    store.lay(MAIN, blobs["digest"], blobs[laid])
+
+    with pytest.raises(CloudException, match=r"damaged|does not hold"):
+        client.result(blobs["jid"], 60)
+
+    assert not nest.exists()
+    store.lay(MAIN, blobs["digest"], blobs["good"])
+    assert client.result(blobs["jid"], 60) == MINE
+
+
+def test_swapped_arguments_are_refused_before_they_are_unpickled(
+    stack: Stack, client: Client, sender: Sender, nest: Path
+) -> None:
+    """A slot checks as a client does: the job is an error, and nothing was loaded."""
+    gate = stack.shared / f"gate-{uuid4().hex}"
+    gate.touch()
+
+    def hold() -> None:
+        import time
+
+        while gate.exists():
+            time.sleep(0.02)
+
+    before = client.call(hold)
+    jid = client.call(len, uuid4().bytes + PADDING, _depends_on=before)
+    asked = {"jids": [[jid, jid]], "keys": ["args"]}
+    (told,) = sender.send("POST", "/v1/jobs/info", asked).body()["jobs"]
+    digest = told["arguments"][1][0]
+    parcel = pack.seal(pickle.dumps(((Egg(str(nest)), PADDING), {})))
+    Store(stack).lay(MAIN, digest, pack.write([parcel]))
+    gate.unlink()
+
+    with pytest.raises(CloudException):
+        client.result(jid, 60)
+
+    assert not nest.exists()
