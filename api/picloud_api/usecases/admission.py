@@ -46,6 +46,10 @@ def check_options(options: Options) -> None:
         raise RequestRefused(message, field="options.cores")
     check_environment(options.env)
     check_volumes(options.vols)
+    for name, value in options.os_env_vars.items():
+        if not name or "=" in name or "\0" in name + value:
+            message = f"{name[:40]!r} cannot be set: a variable has a name without =, and no NUL."
+            raise RequestRefused(message, field="options.os_env_vars")
     if sum(map(len, chain(*options.os_env_vars.items()))) > MAX_VARIABLES_BYTES:
         message = f"Environment variables may hold {MAX_VARIABLES_BYTES:,} characters in all."
         raise TooLarge(message, field="options.os_env_vars")
