@@ -1,0 +1,147 @@
+"""Escape sequences in all that a job can say: no command that shows it hands one to a terminal."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import msgspec
+import pytest
+from picloud.output import clean
+
+from tests.attacks.corpus import ESCAPES
+from tests.e2e.terminal import Terminal
+from tests.e2e.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cloud.client import Client
+
+    from tests.e2e.stacks import Stack
+
+SEVERAL: Final = """
+import sys, time, types
+import picloud.app
+def stop(seconds):
+    raise KeyboardInterrupt
+sys.modules["picloud.commands.top"].time = types.SimpleNamespace(time=time.time, sleep=stop)
+for line in sys.argv[1].splitlines():
+    print("==", line, flush=True)
+    sys.argv = ["picloud", *line.split()]
+    try:
+        picloud.app.main()
+    except SystemExit:
+        pass
+"""
+"""One command after the other as one process would run them; `top` is left after its first look."""
+COMMANDS: Final = """
+result {done}
+result {done},{done}
+result {failed}
+join {failed}
+logs {done}
+logs {done} --logging
+logs {done} --follow
+logs {failed}
+info {done}
+info {done} -o all
+info {failed} -o all
+info {failed},{done} -o label,function,exception
+status {failed}
+wait-for status {failed} done
+jobs -n 12
+jobs --label none
+top
+kill {done}
+"""
+OWN: Final = re.compile(r"\r?\x1b\[(\?1049[hl]|\?25[hl]|H|[0-9;]*m|[0-9]*[AK]|1?G)")
+"""What the tables and bars of the command itself send."""
+QUIET: Final = ("status", "wait-for", "kill", "jobs --label")
+"""Commands that show no text of a job's."""
+LABEL: Final = 180
+
+
+def pieces() -> list[str]:
+    """The escape sequences, in labels that are short enough even when they are made visible."""
+    found = [""]
+    for each in ESCAPES:
+        if len(clean(found[-1] + each)) > LABEL:
+            found.append("")
+        found[-1] += each
+    return found
+
+
+@pytest.fixture
+def telling(stack: Stack, client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Jobs that say the corpus in every way there is; the commands that show them."""
+    gate = stack.shared / f"gate-{uuid4().hex}"
+    gate.touch()
+    labels = pieces()
+    post = client._transport.send
+
+    def labelled(path: str, body: bytes, kind: Any) -> Any:
+        """Send a label that only clients of others send."""
+        said = msgspec.msgpack.decode(body)
+        if path == "/v1/jobs":
+            said["options"]["label"] = labels[int(said["options"]["label"])]
+        return post(path, msgspec.msgpack.encode(said), kind)
+
+    monkeypatch.setattr(client._transport, "send", labelled)
+
+    def say(text: str, how: str) -> str:
+        import logging
+        import sys
+        import time
+
+        sys.stdout.write(text + "\n")
+        sys.stderr.write(text + "\n")
+        logging.getLogger(text).warning("%s", text)
+        if how == "raise":
+            raise ValueError(text)
+        while how == "wait" and gate.exists():
+            time.sleep(0.02)
+        return text
+
+    whole = "|".join(ESCAPES)
+    made: list[int] = []
+    for at, label in enumerate(labels):
+        say.__name__ = label
+        made.append(client.call(say, whole, "raise" if at else "return", _label=str(at)))
+    client.join(made, 60, ignore_errors=True)
+    waiting = client.call(say, whole, "wait", _label="0")
+    until(lambda: client.status(waiting) == "processing", "it runs")
+    yield COMMANDS.format(done=made[0], failed=made[1]).strip()
+    gate.unlink()
+    client.join(waiting, 60)
+
+
+def shown(stack: Stack, home: Path, commands: str) -> str:
+    """What a terminal gets."""
+    environment: dict[str, Any] = stack.environment() | {"TERM": "xterm", "NO_COLOR": "1"}
+    environment["PICLOUD_CONFIG_DIR"] = str(home / "config")
+    terminal = Terminal(environment, home, sys.executable, "-c", SEVERAL, commands, columns=500)
+    try:
+        assert terminal.until_ended() == 0, terminal.said
+        return terminal.said
+    finally:
+        terminal.close()
+
+
+def test_no_escape_sequence_of_a_job_reaches_a_terminal(
+    stack: Stack, tmp_path: Path, telling: str
+) -> None:
+    """Text, label, name, output, log and exception of a job are shown with their escapes spelled
+    out: of what a terminal obeys it gets only what the command itself sends.
+    """
+    said = shown(stack, tmp_path, telling)
+
+    for command in said.split("== ")[1:]:
+        left = OWN.sub("", command)
+        harmful = {char for char in left if unicodedata.category(char) in ("Cc", "Cf", "Cs")}
+        assert harmful <= {"\n"}, command
+        assert (r"\x1b" in left) == (not command.startswith(QUIET)), command
