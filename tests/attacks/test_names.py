@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import urllib3
+from picloud_api.settings import read
+from picloud_driver.nomad.gateway import NomadGateway
+from picloud_driver.stack import nomad
+from picloud_jobspecs.render import SlotJob, SlotSite, is_burst, jobspec, variables
 from picloud_model.wire import ListRequest
 
 from tests.attacks.described import Target
@@ -43,6 +47,11 @@ HOSTILE: Final = {
 }  # fmt: skip
 """What something on the way might take for more than text."""
 SUBMIT: Final = Target("POST", "/v1/jobs")
+NOTED: Final = {
+    "Status", "StatusDescription", "Stable", "Version", "VersionTag", "SubmitTime", "CreateIndex",
+    "ModifyIndex", "JobModifyIndex",
+}  # fmt: skip
+"""What Nomad adds to a job that it has."""
 
 
 def made(sender: Sender, label: str, **options: Any) -> int:
@@ -106,29 +115,62 @@ def test_every_other_name_is_refused_or_kept(
         client.kill(jid)
 
 
-def jobs_of(stack: HashiCorpStack) -> list[dict[str, Any]]:
-    """Every job as Nomad has it."""
-    nomad = stack.addresses().nomad
+class Asked:
+    """What the Nomad of a stack was asked for."""
 
-    def get(path: str) -> Any:
-        headers = {"X-Nomad-Token": nomad.token}
-        return urllib3.request("GET", nomad.address + path, headers=headers).json()
+    def __init__(self, stack: HashiCorpStack) -> None:
+        self._gateway = NomadGateway(nomad.access(stack.addresses().nomad), connections=1)
+        self._nomad = stack.addresses().nomad
+        of = read(["--data", str(stack.data)], {}).nomad
+        worker = (of.python, "-P", "-m", "picloud_worker")
+        self._site = SlotSite(url=stack.url, worker=worker, user=of.user)
 
-    return [get(f"/v1/job/{each['ID']}") for each in get("/v1/jobs")]
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job as Nomad has it."""
+        return [self._get(f"/v1/job/{each['ID']}") for each in self._get("/v1/jobs")]
+
+    def expected(self, name: str, account: str, core_type: str, count: int) -> dict[str, Any]:
+        """What Nomad would make of a jobspec with these variables and no others."""
+        job = SlotJob(burst=name, account=account, core_type=core_type, count=count)
+        return self._gateway.parse(jobspec(), variables(self._site, job))
+
+    def _get(self, path: str) -> Any:
+        headers = {"X-Nomad-Token": self._nomad.token}
+        return urllib3.request("GET", self._nomad.address + path, headers=headers).json()
+
+
+def written(job: dict[str, Any]) -> bytes:
+    """A job but for what Nomad itself notes of it, byte by byte."""
+    asked = {name: value for name, value in job.items() if name not in NOTED}
+    return json.dumps(asked, sort_keys=True).encode()
 
 
 def test_nothing_of_a_user_gets_into_a_jobspec(
     stack: Stack, sender: Sender, client: Client
 ) -> None:
-    """Nomad is asked for slots by opaque ids and numbers: no label, name, variable or key of a
-    user's is in any job it has. Where there is no Nomad, nothing is in a slot's command line.
+    """Nomad is asked for slots by opaque ids and numbers: each job it has is, byte by byte, the one
+    that these make. Where there is no Nomad, nothing of a user's is in a slot's command line.
     """
     marks = [f"{text} canary-7f3a" for text in HOSTILE.values()]
-    jids = [made(sender, mark[-200:], os_env_vars={"CANARY": "canary-7f3a"}) for mark in marks]
+    hostile = {f"{name} canary-7f3a": "canary-7f3a" for name in HOSTILE}
+    hostile[HOSTILE["interpolation"]] = HOSTILE["template"]
+    jids = [
+        made(sender, mark[-200:], os_env_vars=hostile, core_type=core_type)
+        for core_type in ("c2", "c1")
+        for mark in marks
+    ]
     client.join(jids, 100, ignore_errors=True)
 
     if isinstance(stack, HashiCorpStack):
-        asked = json.dumps(until(lambda: jobs_of(stack), "Nomad has jobs"))
+        nomads = Asked(stack)
+        found = until(nomads.jobs, "Nomad has jobs")
+        asked = json.dumps(found)
+        assert {job["Meta"]["core_type"] for job in found} >= {"c2"}
+        for job in found:
+            assert is_burst(job["ID"])
+            assert job["Meta"]["account"] in {"a0000001", "a0000002"}
+            told = job["Meta"]["account"], job["Meta"]["core_type"], job["TaskGroups"][0]["Count"]
+            assert written(job) == written(nomads.expected(job["ID"], *told))
     else:
         asked = json.dumps([process.cmdline() for process in stack.slots()])
     assert asked != "[]"

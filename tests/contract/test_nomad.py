@@ -273,3 +273,72 @@ async def test_a_token_is_needed_where_nomad_asks_for_one(guarded: tuple[str, st
     assert token not in repr(known) + repr(NomadAccess(address, token=token))
     await stranger.close()
     await known.close()
+
+
+LEAST = """
+    namespace "default" {
+      capabilities = ["submit-job", "read-job", "list-jobs", "parse-job", "read-fs"]
+    }
+    node { policy = "read" }
+"""
+"""What docs/how-to/nomad.md says that a token needs."""
+REFUSED = [
+    ("PUT", "jobs?namespace=other"),
+    ("GET", "jobs?namespace=other"),
+    ("PUT", "job/pc-1/dispatch"),
+    ("PUT", "var/secret"),
+    ("GET", "var/secret"),
+    ("PUT", "acl/token"),
+    ("GET", "acl/tokens"),
+    ("PUT", "acl/policy/mine"),
+    ("PUT", "namespace/mine"),
+    ("PUT", "operator/scheduler/configuration"),
+    ("GET", "operator/raft/configuration"),
+    ("GET", "operator/snapshot"),
+    ("PUT", "system/gc"),
+    ("GET", "agent/self"),
+    ("PUT", "node/00000000-0000-0000-0000-000000000000/drain"),
+    ("PUT", "node/00000000-0000-0000-0000-000000000000/eligibility"),
+]
+
+
+async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
+    """A token that allows what the docs say is enough for the adapter, and opens nothing else."""
+    address, token = guarded
+    manager = {"X-Nomad-Token": token}
+
+    def ask(verb: str, path: str, body: Any, headers: dict[str, str]) -> requests.Response:
+        return requests.request(
+            verb, f"{address}/v1/{path}", json=body, headers=headers, timeout=10
+        )
+
+    ask("PUT", "acl/policy/least", {"Name": "least", "Rules": LEAST}, manager).raise_for_status()
+    ask("PUT", "namespace/other", {"Name": "other"}, manager).raise_for_status()
+    asked = {"Name": "api", "Type": "client", "Policies": ["least"]}
+    least = ask("PUT", "acl/token", asked, manager).json()["SecretID"]
+    own = {"X-Nomad-Token": least}
+    nomad = NomadScheduler(NomadAccess(address, token=least), SITE)
+    gateway = NomadGateway(NomadAccess(address, token=least), connections=1)
+
+    evaluation = gateway.register(gateway.parse(jobspec(), variables(SITE, JOB)))
+
+    assert evaluation
+    assert gateway.evaluated(evaluation, 10.0)
+    assert [presence.burst for presence in await nomad.presences()] == [JOB.burst]
+    assert await nomad.capacity("c1") == 0
+    assert await nomad.ended(0) == []
+    await nomad.stop(JOB.burst)
+    parsed = gateway.parse(jobspec(), variables(SITE, JOB))
+    bodies = {
+        "jobs?namespace=other": {"Job": parsed | {"Namespace": "other"}},
+        "var/secret": {"Path": "secret", "Items": {"a": "b"}},
+        "acl/policy/mine": {"Name": "mine", "Rules": LEAST},
+        "namespace/mine": {"Name": "mine"},
+    }
+    said = {
+        (verb, path): ask(verb, path, bodies.get(path, {}), own).status_code
+        for verb, path in REFUSED
+    }
+    assert said == dict.fromkeys(REFUSED, 403)
+    gateway.close()
+    await nomad.close()

@@ -13,15 +13,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import jwt
+from picloud_api.store.view import View
 from picloud_api.usecases.account import new_key
+from picloud_api.usecases.slot import AUDIENCE
+from picloud_model.token import slot_key
 
 from tests.e2e import census, runtime
-from tests.e2e.stack_hashicorp import HashiCorpStack
+from tests.e2e.stack_hashicorp import HashiCorpStack, _close
 from tests.servers import image
 from tests.servers.run_dockerd import Dockerd, dockerd
 
 if TYPE_CHECKING:
     import psutil
+
+    from picloud_api.store.records import Slot
 
     from tests.e2e.stacks import Options
 
@@ -64,6 +70,35 @@ class DockerStack(HashiCorpStack):
         for name, account in PRISTINE.items():
             self.pristine[name] = asyncio.run(self._admit(new_key(), account))
         return found
+
+    def secrets(self) -> dict[str, bytes]:
+        """Everything that nobody in a job is to know, by what it is."""
+        return asyncio.run(self._all_secrets())
+
+    async def _all_secrets(self) -> dict[str, bytes]:
+        ports, found = self._ports(), dict[str, bytes]()
+        for name in ("pepper", "token", "job", "archive"):
+            secret = await ports.secrets.get(f"signing/{name}")
+            assert secret is not None, name
+            found[name] = secret
+        slots: dict[str, Slot] = await View(ports.state).scan("slots/")
+        for slot in slots.values():
+            claims = {"aud": AUDIENCE, "sub": str(slot.number)}
+            token = jwt.encode(claims, found["token"], algorithm="HS256")
+            found[f"token of slot {slot.number}"] = token.encode()
+            key = slot_key(found["job"], slot.pool.account, slot.number)
+            found[f"key of slot {slot.number}"] = key
+        await _close(ports)
+        way = self.addresses()
+        told = {
+            "an API key": self.key,
+            "another account's API key": self.second_key,
+            "Nomad": way.nomad.token,
+            "Consul": way.consul.token,
+            "Vault": way.vault.token,
+            "S3": way.s3.secret_key,
+        }
+        return found | {name: text.encode() for name, text in told.items()}
 
     def own_address(self) -> str:
         """An address of this machine in the network it is in; its loopback one without any."""

@@ -7,6 +7,7 @@ docs/explanation/isolation.md, whose table names these tests.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from cloud.transport import Place
 
 from tests.e2e import probe
 from tests.e2e.stack_docker import DockerStack
+from tests.e2e.system_calls import ANSWERS, ASKED
 from tests.e2e.test_up_hashicorp import CALL, Home
 from tests.e2e.until import until
 
@@ -150,11 +152,23 @@ def test_picloud_up_isolates_where_it_can_and_down_leaves_nothing(
 
 
 def test_a_job_cannot_get_more_rights(jail: Client) -> None:
-    """Every call that would give a job more is refused."""
-    found = run(jail, probe.privilege)
+    """Everything else that would give a job more is refused, too."""
+    assert run(jail, probe.privilege) == {
+        "kill": "EPERM",
+        "sysctl": "EROFS",
+        "cgroup": "EROFS",
+        "raw socket": "EPERM",
+        "packet socket": "EPERM",
+        "priority": "EACCES",
+        "real time": "EPERM",
+        "owner": "EPERM",
+        "limit": "EPERM",
+    }
 
-    assert [name for name, refused in found.items() if not refused] == []
-    assert {found[name] for name in ("setuid", "ptrace", "kill", "unshare user")} == {"EPERM"}
+
+def test_each_system_call_is_answered_as_expected(jail: Client) -> None:
+    """What user code asks the kernel for: the exact answer to each call, those allowed as well."""
+    assert run(jail, probe.calls, ASKED) == ANSWERS
 
 
 def test_a_job_finds_no_token(jail: Client) -> None:
@@ -162,6 +176,55 @@ def test_a_job_finds_no_token(jail: Client) -> None:
     found = run(jail, probe.sweep, "eyJhbGciOi")  # how a signed token begins
 
     assert found == {"reached": [], "tokens": []}
+
+
+def test_a_job_finds_no_secret_anywhere(
+    caged: DockerStack, jail: Client, neighbour: Client
+) -> None:
+    """Every file, /proc and its own memory, searched by a job for each secret there is: keys,
+    tokens of slots and of a job that runs beside it, what signs them, and what opens the servers.
+    """
+    run(jail, pow, 2, 10)
+    beside = neighbour.call(probe.tell_token, 120.0)
+    token = until(lambda: neighbour.info(beside, ["stdout"])[beside].get("stdout") or "", "it told")
+    secrets = {**caged.secrets(), "a job beside it": token.strip().encode()}
+    planted = os.urandom(32)
+    assert all(len(secret) >= 16 for secret in secrets.values()), secrets.keys()
+
+    turned = [secret.translate(probe.FLIP) for secret in (*secrets.values(), planted)]
+    found = run(jail, probe.hunt, turned, planted.translate(probe.FLIP), _max_runtime=2)
+
+    names = [*secrets, "planted"]
+    assert {(names[at], place) for at, place in found} == {
+        ("planted", place) for place in ("/tmp", "environment", "memory")
+    }
+    neighbour.kill(beside)
+
+
+def test_a_stolen_token_is_of_no_use(caged: DockerStack, jail: Client) -> None:
+    """The token of a job in a container opens its account while the job runs; no other attempt's
+    can be made of it, and within 5 s after the job's end it opens nothing.
+    """
+    jid = jail.call(probe.tell_token, 120.0)
+    token = until(lambda: jail.info(jid, ["stdout"])[jid].get("stdout") or "", "it told").strip()
+    *_, attempt, mac = token.split("_")
+    other = token.replace(f"_{attempt}_{mac}", f"_{int(attempt) + 1}_{mac}")
+
+    assert opens(caged, token)
+    assert not opens(caged, other)
+    jail.kill(jid)
+    until(lambda: jail.status(jid) == "killed", "the job has ended")
+    until(lambda: not opens(caged, token), "its token opens nothing", 5.0)
+
+
+def opens(stack: DockerStack, credential: str) -> bool:
+    """Whether a credential opens the account."""
+    with contextlib.closing(stack.client(credential)) as thief:
+        try:
+            thief.status([])
+        except CloudException:
+            return False
+    return True
 
 
 def test_nomads_directories_are_shut(jail: Client) -> None:
