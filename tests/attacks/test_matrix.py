@@ -7,6 +7,7 @@ whether there is any.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -110,6 +111,20 @@ def test_a_bad_credential_opens_nothing(sender: Sender, target: Target, kind: st
     said = sender.raw(target.verb, target.address(), data, BAD[kind])
 
     assert (said.status, said.code in REFUSALS) == (401, True), said
+
+
+@pytest.mark.parametrize("target", GUARDED, ids=str)
+def test_a_credential_in_an_address_opens_nothing(sender: Sender, target: Target) -> None:
+    """Addresses are logged and remembered on the way: what they show is not looked at."""
+    for credential in (sender.key, sender.slot):
+        names = ("api_key", "key", "token", "access_token", "Authorization")
+        shown = "&".join(f"{name}={credential}" for name in names)
+        body = target.body()
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+
+        said = sender.raw(target.verb, f"{target.address()}?{shown}", data, "")
+
+        assert (said.status, said.code in REFUSALS) == (401, True), said
 
 
 @pytest.mark.parametrize("target", GUARDED, ids=str)

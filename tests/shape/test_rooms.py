@@ -36,6 +36,8 @@ LOADING = {
     "Unpickler", "load", "load_all", "loads", "open", "read_pickle", "run_module", "run_path",
     "unsafe_load", "_load", "_loads", "_Unpickler", "full_load", "Loader", "UnsafeLoader",
 }  # fmt: skip
+FETCHERS = {"aiohttp", "ftplib", "http", "httpx", "requests", "urllib", "urllib3"}
+ARCHIVES = {"bz2", "gzip", "lzma", "tarfile", "zipfile"}
 RUNNING = {"eval", "exec", "__import__"}
 MODULE_LINES = 440
 WIRE_LINES = 1000
@@ -128,6 +130,20 @@ def test_the_server_knows_no_pickles() -> None:
     rooms = {path.relative_to(ROOT).parts[1] for path in MODULES if LOADERS & set(imported(path))}
 
     assert rooms == {"cloud", "picloud_worker"}
+
+
+def test_the_server_fetches_and_unpacks_nothing() -> None:
+    """There is no address and no archive of a user's that it could be made to open: no room of it
+    imports what would. Modules are read out of archives where they were imported from, in the SDK.
+    """
+    users = {
+        (str(path.relative_to(ROOT)), name)
+        for path in MODULES
+        for name in set(imported(path))
+        if name in ARCHIVES or (name in FETCHERS and "picloud_api" in path.parts)
+    }
+
+    assert users == {("sdk/cloud/packing/sources.py", "zipfile")}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
