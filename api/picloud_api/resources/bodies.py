@@ -37,15 +37,25 @@ class _Admission(msgspec.Struct):
     at: float
 
 
-async def admit(request: Request, recognise: Callable[[str], Awaitable[Asker]]) -> Asker:
+async def admit(
+    request: Request,
+    recognise: Callable[[str], Awaitable[Asker]],
+    again: Callable[[str], Awaitable[object]] | None = None,
+) -> Asker:
     """Who sent a request, by its credential.
+
+    Args:
+        request: What was sent.
+        recognise: Tells whose a credential is.
+        again: The same for the second look, if that is to be another.
 
     Raises:
         KeyRefused: When there is no credential; and what `recognise` raises.
     """
     credential = bearer(request)
     asker = await recognise(credential)
-    request.context.admission = _Admission(partial(recognise, credential), time.monotonic())
+    looking = partial(again or recognise, credential)
+    request.context.admission = _Admission(looking, time.monotonic())
     return asker
 
 

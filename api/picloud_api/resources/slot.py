@@ -24,7 +24,7 @@ class SlotResource:
         self._work = work
 
     async def _session(self, request: Request) -> Session:
-        session = await bodies.admit(request, self._slots.recognise)
+        session = await bodies.admit(request, self._slots.recognise, self._slots.find)
         bodies.note(request, session.pool.account)
         return session
 

@@ -89,25 +89,29 @@ class Slots:
         )
 
     async def recognise(self, token: str) -> Session:
-        """The session of the slot that bears a token.
+        """The session of the slot that bears a token; it is noted that it lives.
 
         Raises:
             SlotRefused: When the token is forged or its slot has ended.
         """
+        session = await self.find(token)
+        session.seen_at = now = self._clock()
+        if now - session.slot.seen_at > SEEN_EVERY_S:
+            await self._note_seen(session, now)
+        return session
+
+    async def find(self, token: str) -> Session:
+        """The same, and nothing is noted."""
         number = self._known.get(token)
         if number is None:
             number = self._known[token] = self._read(token)
-        now = self._clock()
         session = self.sessions.get(number)
         if session is None:
             slot: Slot | None = await self._commits.view.get(layout.slot(number))
             if slot is None:
                 del self._known[token]
                 raise SlotRefused
-            session = self.sessions.add(Session(slot, now))
-        session.seen_at = now
-        if now - session.slot.seen_at > SEEN_EVERY_S:
-            await self._note_seen(session, now)
+            session = self.sessions.add(Session(slot, self._clock()))
         return session
 
     def _read(self, token: str) -> int:
