@@ -13,6 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import urllib3
 from cloud import CloudException
 from cloud.client import Client
 from cloud.configuration import Config
@@ -225,6 +226,19 @@ def opens(stack: DockerStack, credential: str) -> bool:
         except CloudException:
             return False
     return True
+
+
+def test_nomad_gives_no_rights_outside_containers(caged: DockerStack) -> None:
+    """Whoever has its token finds no driver there that would run programs of the machine."""
+    nomad = caged.addresses().nomad
+    headers = {"X-Nomad-Token": nomad.token}
+
+    def get(path: str) -> Any:
+        return urllib3.request("GET", f"{nomad.address}/v1/{path}", headers=headers).json()
+
+    (node,) = get("nodes")
+    drivers = get(f"node/{node['ID']}")["Drivers"]
+    assert [name for name, driver in drivers.items() if driver["Healthy"]] == ["docker"]
 
 
 def test_nomads_directories_are_shut(jail: Client) -> None:

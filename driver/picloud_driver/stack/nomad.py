@@ -77,6 +77,7 @@ class Nomad(Part[Server]):
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `Part.launch`."""
         meta = {CORE_TYPES_KEY: ",".join(CORE_TYPES), SLOTS_KEY: str(self._slots)}
+        driver = Driver.DOCKER if self.cage else Driver.RAW_EXEC
         config = {
             "name": "picloud",
             "data_dir": str(self.directory / "data"),
@@ -93,7 +94,7 @@ class Nomad(Part[Server]):
             "client": {
                 "enabled": True,
                 "network_interface": "lo0" if sys.platform == "darwin" else "lo",
-                "options": {"fingerprint.denylist": _NOT_OURS},
+                "options": {"fingerprint.denylist": _NOT_OURS, "driver.allowlist": driver},
                 "meta": meta,
             },
             # Without ACLs, every user of this machine could run programs as us.
