@@ -11,6 +11,7 @@ Arguments = tuple[int | bytes | None, ...]
 
 NEW_USER, NEW_NS, NEW_NET, NEW_PID = 0x10000000, 0x00020000, 0x40000000, 0x20000000
 NOWHERE: Final = -1
+A_BYTE: Final = (0x1000).to_bytes(8, "little") + (1).to_bytes(8, "little")
 _TABLE: Final[dict[str, tuple[int, Arguments, str]]] = {
     # Another user, another group.
     "setuid": (105, (0,), "EPERM"),
@@ -48,8 +49,8 @@ _TABLE: Final[dict[str, tuple[int, Arguments, str]]] = {
     "clone3": (435, (None, 0), "ENOSYS"),
     # Other processes.
     "ptrace": (101, (16, 1, None, None), "EPERM"),
-    "process_vm_readv": (310, (1, b"\0" * 16, 1, b"\0" * 16, 1, 0), "EPERM"),
-    "process_vm_writev": (311, (1, b"\0" * 16, 1, b"\0" * 16, 1, 0), "EPERM"),
+    "process_vm_readv": (310, (1, A_BYTE, 1, A_BYTE, 1, 0), "EPERM"),
+    "process_vm_writev": (311, (1, A_BYTE, 1, A_BYTE, 1, 0), "EPERM"),
     "kcmp": (312, (1, 1, 0, 0, 0), "EPERM"),
     "kill": (62, (1, 9), "EPERM"),
     "tgkill": (234, (1, 1, 9), "EPERM"),
