@@ -49,9 +49,16 @@ HOSTILE: Final = {
 SUBMIT: Final = Target("POST", "/v1/jobs")
 NOTED: Final = {
     "Status", "StatusDescription", "Stable", "Version", "VersionTag", "SubmitTime", "CreateIndex",
-    "ModifyIndex", "JobModifyIndex",
+    "ModifyIndex", "JobModifyIndex", "NomadTokenID", "NodePool",
 }  # fmt: skip
-"""What Nomad adds to a job that it has."""
+"""What Nomad notes of a job that it has."""
+IMPLIED: Final = [
+    {"LTarget": "${attr.os.signals}", "Operand": "set_contains", "RTarget": "SIGTERM"},
+    {"LTarget": "${attr.nomad.version}", "Operand": "semver", "RTarget": ">= 1.7.0-a"},
+]
+"""The constraints that Nomad itself adds for a signal and an identity."""
+DEFAULT: Final = {"Name": "default", "Audience": ["nomadproject.io"]}
+"""The identity that Nomad gives to each task, which is in no file and no environment."""
 
 
 def made(sender: Sender, label: str, **options: Any) -> int:
@@ -140,9 +147,25 @@ class Asked:
 
 
 def written(job: dict[str, Any]) -> bytes:
-    """A job but for what Nomad itself notes of it, byte by byte."""
-    asked = {name: value for name, value in job.items() if name not in NOTED}
+    """A job byte by byte, but for what Nomad itself notes of it and what is empty in it."""
+    asked = told({name: value for name, value in job.items() if name not in NOTED})
     return json.dumps(asked, sort_keys=True).encode()
+
+
+def told(value: Any) -> Any:
+    """A value without what is empty in it, which Nomad writes in several ways."""
+    if isinstance(value, dict):
+        inner = {name: told(each) for name, each in value.items()}
+        return {name: each for name, each in inner.items() if each}
+    return [told(each) for each in value] if isinstance(value, list) else value
+
+
+def with_implied(job: dict[str, Any]) -> dict[str, Any]:
+    """A job with what Nomad adds to it when it is registered."""
+    (group,) = job["TaskGroups"]
+    (task,) = group["Tasks"]
+    more = {"Constraints": group["Constraints"] + IMPLIED, "Tasks": [task | {"Identity": DEFAULT}]}
+    return job | {"TaskGroups": [group | more]}
 
 
 def test_nothing_of_a_user_gets_into_a_jobspec(
@@ -169,8 +192,9 @@ def test_nothing_of_a_user_gets_into_a_jobspec(
         for job in found:
             assert is_burst(job["ID"])
             assert job["Meta"]["account"] in {"a0000001", "a0000002"}
-            told = job["Meta"]["account"], job["Meta"]["core_type"], job["TaskGroups"][0]["Count"]
-            assert written(job) == written(nomads.expected(job["ID"], *told))
+            meta, count = job["Meta"], job["TaskGroups"][0]["Count"]
+            expected = nomads.expected(job["ID"], meta["account"], meta["core_type"], count)
+            assert written(job) == written(with_implied(expected))
     else:
         asked = json.dumps([process.cmdline() for process in stack.slots()])
     assert asked != "[]"
