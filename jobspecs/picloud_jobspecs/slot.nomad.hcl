@@ -202,6 +202,11 @@ job "slots" {
           pids_limit   = 256 * var.cores
           ipc_mode     = "private"
 
+          # Memory of a job, and what lies in it, is written nowhere when it crashes.
+          ulimit {
+            core = "0"
+          }
+
           # What can be written lies in memory, counts as the slot's, and has a size of its own.
           readonly_rootfs = true
 

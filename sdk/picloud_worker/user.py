@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from picloud_worker import dying
+from picloud_worker import calls, dying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +58,7 @@ class User(msgspec.Struct, frozen=True):
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         dying.gain_nothing()
+        calls.refuse_io_uring()
         # A change of user hides a process from itself: its own /proc is root's after it.
         dying.show_memory()
 

@@ -54,8 +54,8 @@ _TABLE: Final[dict[str, tuple[int, Arguments, str]]] = {
     "kcmp": (312, (1, 1, 0, 0, 0), "EPERM"),
     "kill": (62, (1, 9), "EPERM"),
     "tgkill": (234, (1, 1, 9), "EPERM"),
-    "pidfd_getfd": (438, (NOWHERE, 0, 0), "EBADF"),
-    "process_madvise": (440, (NOWHERE, None, 0, 0, 0), "EBADF"),
+    "pidfd_getfd": (438, (NOWHERE, 0, 0), "EPERM"),
+    "process_madvise": (440, (NOWHERE, None, 0, 0, 0), "EPERM"),
     "migrate_pages": (256, (1, 0, None, None), "EPERM"),
     "move_pages": (279, (1, 0, None, None, None, 0), "EPERM"),
     # The kernel.

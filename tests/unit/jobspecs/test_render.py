@@ -349,6 +349,7 @@ def test_a_container_is_limited(contained: dict[str, Any]) -> None:
 
     assert contained["Resources"]["MemoryMB"] == memory_mb
     assert config["pids_limit"] == 512
+    assert config["ulimit"] == [{"core": "0"}]
     sizes = {mount["target"]: mount["tmpfs_options"][0]["size"] for mount in config["mount"]}
     assert set(sizes) == {"/work", "/work/home", "/tmp"}
     assert sum(sizes.values()) <= memory_mb * 1024 * 1024

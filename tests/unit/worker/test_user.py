@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import signal
 import socket
 from pathlib import Path
 
 import pytest
-from picloud_worker import dying, settings, usage
+from picloud_worker import calls, dying, settings, usage
 from picloud_worker.user import NoUsersError, User
 
 KNOWN = [User("root", 0, 0), *(User(f"emp{n}", 20_000 + n, 20_000 + n) for n in range(1, 65))]
@@ -68,3 +70,26 @@ def test_who_has_become_it_has_no_rights_and_its_ports_are_told() -> None:
         os.waitpid(child, 0)
         os.close(ready)
         os.close(says)
+
+
+def test_a_child_is_refused_io_uring_and_nothing_else() -> None:
+    """Its three calls are refused; those beside them are answered as before."""
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        dying.gain_nothing()
+        calls.refuse_io_uring()
+        said = []
+        for number in (424, 425, 426, 427, 428):
+            ctypes.set_errno(0)
+            refused = libc.syscall(number, -1, 0, 0, 0, 0, 0) == -1
+            said.append(errno.errorcode[ctypes.get_errno()] if refused else "")
+        os.write(write, " ".join(said).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        before, *told, after = answer.read().split()
+    os.waitpid(child, 0)
+
+    assert told == ["EPERM"] * 3
+    assert (before, after) == ("EBADF", "EFAULT")
