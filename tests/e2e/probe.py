@@ -69,7 +69,7 @@ def privilege() -> dict[str, str]:
         "priority": attempt(os.setpriority, os.PRIO_PROCESS, 0, -20),
         "real time": attempt(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1)),
         "owner": attempt(os.chown, "/tmp", 0, 0),
-        "limit": attempt(resource.setrlimit, resource.RLIMIT_CORE, (-1, -1)),
+        "core files": str(resource.getrlimit(resource.RLIMIT_CORE)),
     }
 
 
@@ -115,12 +115,15 @@ def hunt(turned: list[bytes], planted: bytes) -> list[tuple[int, str]]:
     Path("/tmp/planted").write_bytes(b"x" * (PIECE - 3) + plain)
     os.environb[b"PLANTED"] = plain
     found: set[tuple[int, str]] = set()
+    # Only halves are turned back: a whole one here would be found as well.
+    halves = [(each[: len(each) // 2], each[len(each) // 2 :]) for each in turned]
+    sought = [(first.translate(FLIP), rest.translate(FLIP)) for first, rest in halves]
 
     def look(place: str, pieces: Iterator[bytes]) -> None:
         tail = b""
         for piece in pieces:
-            looked = (tail + piece).translate(FLIP)
-            found.update((at, place) for at, each in enumerate(turned) if each in looked)
+            looked = tail + piece
+            found.update((at, place) for at, each in enumerate(sought) if _holds(looked, *each))
             tail = piece[-LONGEST:]
 
     for process in Path("/proc").glob("[0-9]*"):
@@ -144,6 +147,13 @@ def hunt(turned: list[bytes], planted: bytes) -> list[tuple[int, str]]:
                 look("memory", _spans(memory, start, end))
     Path("/tmp/planted").unlink()
     return sorted(found)
+
+
+def _holds(data: bytes, first: bytes, rest: bytes) -> bool:
+    at = data.find(first)
+    while at >= 0 and not data.startswith(rest, at + len(first)):
+        at = data.find(first, at + 1)
+    return at >= 0
 
 
 def _beginning(file: Path) -> bytes:

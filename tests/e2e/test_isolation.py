@@ -163,7 +163,7 @@ def test_a_job_cannot_get_more_rights(jail: Client) -> None:
         "priority": "EACCES",
         "real time": "EPERM",
         "owner": "EPERM",
-        "limit": "EPERM",
+        "core files": "(0, 0)",
     }
 
 
