@@ -7,10 +7,10 @@ docs/explanation/isolation.md, whose table names these tests.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 import urllib3
@@ -189,7 +189,7 @@ def test_a_job_finds_no_secret_anywhere(
     beside = neighbour.call(probe.tell_token, 120.0)
     token = until(lambda: neighbour.info(beside, ["stdout"])[beside].get("stdout") or "", "it told")
     secrets = {**caged.secrets(), "a job beside it": token.strip().encode()}
-    planted = os.urandom(32)
+    planted = uuid4().hex.encode()
     assert all(len(secret) >= 16 for secret in secrets.values()), secrets.keys()
 
     turned = [secret.translate(probe.FLIP) for secret in (*secrets.values(), planted)]
