@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
 from tests.attacks.described import TARGETS, Target
-from tests.e2e.conftest import STACKS, starter
+from tests.e2e.conftest import STACKS, USUAL, starter
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
@@ -38,7 +38,7 @@ CALM: Final = {"wait_s": 0.0, "timeout_s": 0.0, "leaving": False}
 """Fields that make a request long, or the slot end whose token is used."""
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(scope="module", params=USUAL)
 def prey(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:

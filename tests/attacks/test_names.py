@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import urllib3
 from picloud_api.settings import read
+from picloud_api.wiring import url_for
 from picloud_driver.nomad.gateway import NomadGateway
 from picloud_driver.stack import nomad
-from picloud_jobspecs.render import SlotJob, SlotSite, is_burst, jobspec, variables
+from picloud_jobspecs.render import Driver, SlotJob, SlotSite, is_burst, jobspec, variables
 from picloud_model.wire import ListRequest
 
 from tests.attacks.described import Target
@@ -131,6 +132,13 @@ class Asked:
         of = read(["--data", str(stack.data)], {}).nomad
         worker = (of.python, "-P", "-m", "picloud_worker")
         self._site = SlotSite(url=stack.url, worker=worker, user=of.user)
+        if slots := stack.addresses().slots:
+            self._site = SlotSite(
+                url=url_for(slots.host, stack.url),
+                driver=Driver.DOCKER,
+                container=slots.image,
+                network=slots.network,
+            )
 
     def jobs(self) -> list[dict[str, Any]]:
         """Every job as Nomad has it."""

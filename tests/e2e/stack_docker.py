@@ -26,7 +26,6 @@ from tests.servers.run_dockerd import Dockerd, dockerd
 
 if TYPE_CHECKING:
     import psutil
-
     from picloud_api.store.records import Slot
 
     from tests.e2e.stacks import Options
@@ -92,7 +91,7 @@ class DockerStack(HashiCorpStack):
         way = self.addresses()
         told = {
             "an API key": self.key,
-            "another account's API key": self.second_key,
+            **{f"the API key of {name}": key for name, key in self.pristine.items()},
             "Nomad": way.nomad.token,
             "Consul": way.consul.token,
             "Vault": way.vault.token,
