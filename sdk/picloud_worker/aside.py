@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from picloud_model.job import State
 from picloud_model.wire import MOST_ASIDE, Awaiting
 
+from picloud_worker import memory
 from picloud_worker.ending import Terminating, told
 from picloud_worker.failure import killed, over_time
 from picloud_worker.frames import BrokenFrameError
@@ -32,6 +33,8 @@ ASIDE_BYTES: Final = 16 * 1024 * 1024
 """What a child set aside takes of its slot's memory: half of it, where a job imports little."""
 _SHARE: Final = 0.7
 """How much of the slot's memory they may take together; the rest is for the one that runs."""
+NEXT_BYTES: Final = 32 * 1024 * 1024
+"""What has to be left of a slot's memory before another child may begin beside those that wait."""
 TERMINATE_S: Final = 1.0
 """From SIGTERM to SIGKILL."""
 
@@ -45,6 +48,20 @@ def most_aside(limit: int | None) -> int:
     if limit is None:
         return MOST_ASIDE
     return max(1, min(MOST_ASIDE, int(limit * _SHARE / ASIDE_BYTES)))
+
+
+def is_full(waiting: int, most: int, left: int | None) -> bool:
+    """Whether a slot in which some jobs wait may run no other beside them.
+
+    Args:
+        waiting: How many wait.
+        most: How many may.
+        left: Bytes of memory that are left; None where nothing limits them.
+
+    >>> is_full(3, 13, None), is_full(3, 13, NEXT_BYTES), is_full(3, 13, NEXT_BYTES - 1)
+    (False, False, True)
+    """
+    return waiting >= most or (left is not None and left < NEXT_BYTES)
 
 
 class Aside:
@@ -140,7 +157,7 @@ class Sidelines:
     def keep(self, child: Child) -> None:
         """Spare a child that has nothing to do; too many are ended, the oldest first."""
         self._spares.append(child)
-        if len(self._spares) > MOST_SPARES:
+        if len(self._spares) > MOST_SPARES or is_full(0, 1, memory.left_bytes()):
             self._end(self._spares.pop(0))
 
     def attend(self) -> None:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.errors import NotAllowed, PiCloudError
 from picloud_model.wire import MOST_ASIDE, Awaiting, HeartbeatAnswer, HeartbeatRequest, Held
 
+from picloud_worker import memory
+from picloud_worker.aside import is_full
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -141,7 +144,7 @@ class Heartbeat:
             wait_s=POLL_S,
             live=live,
             awaiting=list(awaiting),
-            full=len(awaiting) >= self._most_aside,
+            full=bool(awaiting) and is_full(len(awaiting), self._most_aside, memory.left_bytes()),
         )
         answer = self._api.post("/v1/heartbeat", request, HeartbeatAnswer, POLL_S)
         self._contact.answered()

@@ -27,6 +27,20 @@ def limit_bytes() -> int | None:
     return min((each for each in known if each is not None), default=None)
 
 
+def left_bytes() -> int | None:
+    """How much memory the processes of this slot may still take; None where nothing limits them.
+
+    What the system keeps of files in memory it gives back when somebody needs it.
+    """
+    limit = _cgroup_limit()
+    used = (_read("memory.current") or _read("memory.usage_in_bytes")).strip()
+    if limit is None or not used.isdigit():
+        return None
+    kept = dict(line.partition(" ")[::2] for line in _read("memory.stat").splitlines())
+    cached = kept.get("total_inactive_file") or kept.get("inactive_file") or "0"
+    return limit - int(used) + int(cached)
+
+
 def peak_bytes() -> int:
     """The most memory that this process has had at once; 0 where the system does not tell."""
     if resource is None:

@@ -33,7 +33,7 @@ from picloud_model.wire import (
 
 from picloud_worker import blobs, memory
 from picloud_worker.api import Api
-from picloud_worker.aside import most_aside
+from picloud_worker.aside import is_full, most_aside
 from picloud_worker.bundle import Bundles
 from picloud_worker.contact import Contact
 from picloud_worker.failure import bounded
@@ -254,9 +254,10 @@ class Supervisor:
         """Whether to ask for a lease: with nothing to do, or with all there is waiting for jobs."""
         if not self._holding.idle or not self._sidelines:
             return self._holding.idle
-        room = self._sidelines.blocked and len(self._sidelines) < self._most_aside
         news = self._asked != self._sidelines.changes or self._clock() >= self._ask_again_at
-        return room and news
+        if not self._sidelines.blocked or not news:
+            return False
+        return not is_full(len(self._sidelines), self._most_aside, memory.left_bytes())
 
     def _work(self) -> None:
         """Tell the server what happened, and ask for more when there is nothing left to do."""

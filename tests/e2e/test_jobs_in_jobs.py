@@ -16,6 +16,7 @@ from cloud.client import Client
 from cloud.configuration import Config
 from cloud.transport import Place
 
+from tests.e2e.recursion import down, fib
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
@@ -231,17 +232,6 @@ def test_threads_of_a_job_wait_at_once(client: Client) -> None:
     assert client.result(client.call(many), WAIT_S) == list(range(6))
 
 
-def fib(n: int) -> int:
-    """The recursion of the documentation."""
-    if n <= 1:
-        return 1
-    jid1 = cloud.call(fib, n - 1)
-    jid2 = cloud.call(fib, n - 2)
-    first: int = cloud.result(jid1)
-    second: int = cloud.result(jid2)
-    return first + second
-
-
 def test_blocking_recursion_does_not_block(client: Client) -> None:
     """PiCloud's own documentation: "blocking on such calls can, in some situations, trigger
     dead-lock [...] Consider running a recursive Fibonacci sequence". It runs here, on 2 slots.
@@ -279,14 +269,6 @@ def test_every_way_to_wait_lets_others_run(begin: Callable[..., Stack]) -> None:
         return [*found, cloud.result(jid, timeout=60)]
 
     assert client.result(client.call(waits), WAIT_S) == [1, 2, 3, 4, "done", 7, 6]
-
-
-def down(n: int) -> int:
-    """Wait for a job that waits for a job, so many times."""
-    if not n:
-        return 0
-    found: int = cloud.result(cloud.call(down, n - 1))
-    return found + 1
 
 
 def test_too_deep_says_deadlock(begin: Callable[..., Stack]) -> None:

@@ -1,0 +1,24 @@
+"""Jobs that wait for jobs like themselves; like a user's, they import nothing of the tests."""
+
+from __future__ import annotations
+
+import cloud
+
+
+def fib(n: int) -> int:
+    """The recursion of the documentation."""
+    if n <= 1:
+        return 1
+    jid1 = cloud.call(fib, n - 1)
+    jid2 = cloud.call(fib, n - 2)
+    first: int = cloud.result(jid1)
+    second: int = cloud.result(jid2)
+    return first + second
+
+
+def down(n: int) -> int:
+    """Wait for a job that waits for a job, so many times."""
+    if not n:
+        return 0
+    found: int = cloud.result(cloud.call(down, n - 1))
+    return found + 1
