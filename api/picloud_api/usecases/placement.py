@@ -82,11 +82,13 @@ class Placement:
         try:
             capacity = await self._scheduler.capacity(pool.core_type)
             most = capacity // pool.cores or min(capacity, 1)
+            # Those that come first: one that arrives meanwhile may count twice, never not at all.
+            coming = self._sessions.coming(pool, self._clock())
             present = await self._live(pool) + await self._pending(pool)
             if present >= most:
                 # To look costs requests, and as long as all slots are busy each batch made asks.
                 self._full[pool] = self._clock() + FULL_S
-            count = self._lacking(pool, most, present)
+            count = self._lacking(pool, most - present, coming)
             if count > 0 or not capacity:
                 await self._ask_for(Burst(_name(pool, first), pool, max(1, count)))
             self._told.pop(pool, None)
@@ -135,11 +137,10 @@ class Placement:
         slots = await self._commits.view.scan("slots/")
         return sum(1 for slot in slots.values() if slot.pool == pool)
 
-    def _lacking(self, pool: Pool, capacity: int, live: int) -> int:
-        coming = self._sessions.coming(pool, self._clock())
+    def _lacking(self, pool: Pool, room: int, coming: int) -> int:
         idle = self._sessions.idle(pool)
-        jobs = self._queue.jobs(pool, capacity)
-        return min(capacity - live - coming, jobs - idle - coming)
+        jobs = self._queue.jobs(pool, room + idle)
+        return min(room, jobs - idle) - coming
 
     def make_room(self) -> None:
         """Where slots were asked for and none has come for a second, idle ones of others end."""

@@ -334,6 +334,33 @@ async def test_a_burst_is_asked_for_when_slots_are_missing(world: World) -> None
     assert world.scheduler.bursts[0].name.startswith("pc-a0000001-000000000001-")
 
 
+async def test_a_slot_that_comes_while_slots_are_counted_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the store is, no more slots are asked for than the machines have room for."""
+    view = world.server.commits.view
+    scan = view.scan
+
+    async def slow(prefix: str) -> dict[str, object]:
+        found = await scan(prefix)
+        if prefix == "slots/" and world.scheduler.bursts:
+            await world.slot()
+        return found
+
+    monkeypatch.setattr(type(view.state), "shared", True)
+    monkeypatch.setattr(view, "scan", slow)
+    await world.submit(1)
+    await world.until(lambda: _bursts(world), 1)
+    await world.submit(1)
+
+    await world.until(lambda: _bursts(world), 2)
+    assert sum(burst.count for burst in world.scheduler.bursts) == 2
+
+
+async def _bursts(world: World) -> int:
+    return len(world.scheduler.bursts)
+
+
 async def test_after_a_restart_everything_queued_is_leased_once(world: World) -> None:
     """What was acknowledged survives the loss of all that was in memory."""
     jids = await world.submit(2500)
