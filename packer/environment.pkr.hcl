@@ -54,13 +54,14 @@ build {
   provisioner "shell" {
     inline_shebang = "/bin/sh -e"
     inline = [
-      "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir 'picloud[cli]'",
+      "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir 'picloud[cli,base]'",
       "rm -rf /opt/wheels",
       "for n in $(seq 1 64); do useradd --uid $((20000 + n)) --user-group --no-create-home --home-dir /work/home --shell /bin/sh emp$n; done",
       "mkdir -p /work /local /alloc /secrets",
       "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
       "python3 -P -c 'import picloud_worker.supervisor'",
       "picloud --version",
+      "python3 -P -c 'import numpy, PIL.Image'",
     ]
   }
 

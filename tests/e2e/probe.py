@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import importlib
 import os
 import resource
 import signal
@@ -190,6 +191,12 @@ def _spans(memory: Any, start: int, end: int) -> Iterator[bytes]:
     for at in range(start, end, PIECE):
         memory.seek(at)
         yield memory.read(min(PIECE, end - at))
+
+
+def of_numpy(numbers: list[int]) -> int:
+    """A sum by numpy."""
+    numpy = importlib.import_module("numpy")  # the tests themselves do without
+    return int(numpy.sum(numbers))
 
 
 def own_token() -> str:

@@ -109,6 +109,13 @@ def test_no_program_of_the_image_is_setuid(jail: Client) -> None:
     assert run(jail, probe.suid) == []
 
 
+def test_numpy_is_there_in_the_base_environment(jail: Client) -> None:
+    """PiCloud's own documentation: "since it's commonly used, it's pre-installed on our Base
+    Environment, which avoid the 'Cannot import' error".
+    """
+    assert run(jail, probe.of_numpy, [1, 2, 3]) == 6
+
+
 def test_large_values_travel_to_and_from_a_container(caged: DockerStack) -> None:
     """Arguments and results that go by S3 itself arrive as they do elsewhere."""
     data = bytes(range(256)) * 40_000

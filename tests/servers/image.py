@@ -124,7 +124,7 @@ def _build(file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="picloud-image-") as work, dockerd() as daemon:
         wheels, rootfs = Path(work, "wheels"), _rootfs_cached()
-        with _step("wheels of worker and command, and what they need"):
+        with _step("wheels of worker and command, of what they need, and of numpy and Pillow"):
             _wheels(wheels)
         if not rootfs.exists():
             with _step(f"Debian {SUITE} by debootstrap (a minute, once)"):
@@ -155,7 +155,7 @@ def _forget(folder: Path) -> None:
 
 
 def _wheels(folder: Path) -> None:
-    """The project's wheel, those that worker and command need on the image's Python, and pip."""
+    """The project's wheel, those that it and jobs need on the image's Python, and pip."""
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
     _run(*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     (ours,) = folder.glob("picloud-*.whl")
@@ -164,7 +164,7 @@ def _wheels(folder: Path) -> None:
     machine = platform.machine()
     platforms = (f"manylinux2014_{machine}", f"manylinux_2_28_{machine}")
     made_for += tuple(word for name in platforms for word in ("--platform", name))
-    _run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[cli]", "pip")
+    _run(*pip, "download", "--dest", str(folder), *made_for, f"{ours}[cli,base]", "pip")
 
 
 def _rootfs(folder: Path, file: Path) -> None:
