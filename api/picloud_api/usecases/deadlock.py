@@ -53,9 +53,19 @@ class Deadlock:
                 await self._end(session, blocked[-1], what)
                 return
         if stuck and await self._all_stuck(stuck):
+            if self._widen(stuck):
+                return
             session = max(stuck, key=lambda each: each.blocked.since)
             what = "every job that runs waits for another"
             await self._end(session, session.blocked.awaiting[-1], what)
+
+    def _widen(self, stuck: Sequence[Session]) -> bool:
+        """Let slots run whatever their jobs wait for, if there are some that may not yet."""
+        narrow = [each for each in stuck if not each.wide and not each.blocked.full]
+        for session in narrow:
+            session.wide = len(session.blocked.awaiting) > 1
+            session.news.set()
+        return any(session.wide for session in narrow)
 
     def _is_stuck(self, session: Session) -> bool:
         blocked, now = session.blocked, self._clock()

@@ -1,7 +1,10 @@
 """Descent: what a slot may run whose jobs are all blocked, so that they can go on.
 
-That is the jobs they wait for, what these depend on, and what any of them has made, the newest
-first: so the slot goes down one branch to its end, and its children are no more than that is deep.
+That is what the newest of them waits for, what that depends on, and what any of these has made, the
+newest first: so each job is further down the same branch than the one it is run beside, and a slot
+has no more children than the branch is deep. What only the older ones wait for may lie anywhere: it
+would fill the slot until there is no room for what has to end first. A slot takes that where it has
+waited for long and has few children, or where all slots are stuck.
 """
 
 from __future__ import annotations
@@ -27,8 +30,13 @@ if TYPE_CHECKING:
     from picloud_api.usecases.context import Context
     from picloud_api.usecases.finding import Piece
     from picloud_api.usecases.queue import Queued
+    from picloud_api.usecases.sessions import Session
 
 
+WIDE_AFTER_S: Final = 2.0
+"""How long a slot must have waited the same way to run what only its older jobs wait for."""
+MOST_WIDE: Final = 4
+"""With more jobs that wait it does not, unless everything is stuck."""
 MOST_PREMISES: Final = 100
 """Batches looked at for what they depend on."""
 
@@ -49,11 +57,31 @@ class Descent:
     def __init__(self, context: Context) -> None:
         self._view = context.commits.view
         self._queue = context.queue
+        self._clock = context.clock
 
     async def candidates(
-        self, pool: Pool, awaiting: Sequence[Awaiting]
+        self, session: Session, awaiting: Sequence[Awaiting]
     ) -> AsyncIterator[Candidate]:
-        """Batches that a slot of this pool may lease from while its jobs wait, the newest first."""
+        """Batches that a slot may lease from while its jobs wait, those to be preferred first.
+
+        Args:
+            session: The slot.
+            awaiting: Its jobs that wait, the newest last.
+        """
+        async for candidate in self._below(session.pool, awaiting[-1:]):
+            yield candidate
+        if len(awaiting) > 1 and self._may_go_wide(session, awaiting):
+            async for candidate in self._below(session.pool, awaiting):
+                yield candidate
+
+    def _may_go_wide(self, session: Session, awaiting: Sequence[Awaiting]) -> bool:
+        blocked = session.blocked
+        same = list(blocked.awaiting) == list(awaiting)
+        long = same and self._clock() - blocked.since >= WIDE_AFTER_S
+        return session.wide or (long and len(awaiting) <= MOST_WIDE)
+
+    async def _below(self, pool: Pool, awaiting: Sequence[Awaiting]) -> AsyncIterator[Candidate]:
+        """Batches with what some jobs wait for, and with what descends from it, newest first."""
         spans = [span for each in awaiting for span in each.jids]
         spans = await self._with_premises(pool.account, spans)
         awaited = await self._awaited(pool, spans)

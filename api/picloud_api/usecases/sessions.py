@@ -60,6 +60,7 @@ class Session:
         "slot",
         "turn",
         "waiting",
+        "wide",
     )
 
     def __init__(self, slot: Slot, now: float) -> None:
@@ -76,6 +77,8 @@ class Session:
         """Whether it is to end as soon as it has nothing to do: others need its room."""
         self.kills: set[tuple[str, int, int]] = set()
         self.blocked = Blocked()
+        self.wide = False
+        """Whether it may run whatever one of its blocked jobs waits for: everything is stuck."""
 
     @property
     def number(self) -> int:

@@ -67,6 +67,8 @@ class Work:
         for reports in ahead:
             await self._commits.run(partial(self._report, session=session, reports=reports))
         leases = await self._report_and_lease(session, request, last)
+        if leases:
+            session.wide = False
         if not leases and request.lease and not request.leaving and not request.awaiting:
             leases = await self._wait(session, request, turn)
         if session.turn == turn and not request.leaving:
@@ -102,7 +104,7 @@ class Work:
     async def _plan(self, draft: Draft, session: Session, request: WorkRequest) -> list[Lease]:
         if not request.awaiting:
             return await self._leasing.plan(draft, session)
-        candidates = self._descent.candidates(session.pool, request.awaiting)
+        candidates = self._descent.candidates(session, request.awaiting)
         return await self._leasing.plan_one(draft, session, candidates)
 
     async def _wait(self, session: Session, request: WorkRequest, turn: int) -> list[Lease]:
@@ -215,7 +217,7 @@ class Work:
 
     async def _has_work(self, session: Session, awaiting: Sequence[Awaiting]) -> bool:
         """Whether a blocked slot would be given a job if it asked."""
-        async for _ in self._descent.candidates(session.pool, awaiting):
+        async for _ in self._descent.candidates(session, awaiting):
             return True
         return False
 

@@ -67,6 +67,47 @@ async def test_a_blocked_slot_runs_descendants_newest_first(world: World) -> Non
     assert await leased(world, slot, awaiting) == [5, 3, 2]
 
 
+async def two_blocked(world: World) -> tuple[Session, list[wire.Awaiting]]:
+    """A slot with two jobs: the older one waits for job 3, the newer one for the older."""
+    await world.submit(2)
+    slot, older = await blocked(world, 3)
+    (lease,) = (await world.work(slot)).leases
+    newer = wire.Awaiting(wire.Held(lease.batch, 1, lease.jobs[0].attempt), [(1, 1)])
+    await world.submit(1)
+    return slot, [older, newer]
+
+
+async def test_what_older_jobs_wait_for_is_left_until_a_slot_has_waited(world: World) -> None:
+    """It would fill the slot with branches that end later than what has to end first; and yet a
+    slot that has few children and nothing else to do takes it in the end.
+    """
+    slot, awaiting = await two_blocked(world)
+    beat = wire.HeartbeatRequest(
+        running=[each.job for each in awaiting], awaiting=awaiting, wait_s=0.0
+    )
+    await world.server.work.heartbeat(slot, beat)
+    assert (await world.work(slot, awaiting=awaiting)).leases == []
+
+    world.now += 2.0
+
+    (lease,) = (await world.work(slot, awaiting=awaiting)).leases
+    assert lease.first == 3
+
+
+async def test_what_older_jobs_wait_for_is_taken_before_all_is_a_deadlock(world: World) -> None:
+    """Where everything is stuck, whatever could go on is tried before a job is ended."""
+    slot, awaiting = await two_blocked(world)
+    awaiting = [*awaiting[:1] * 4, *awaiting[1:]]
+    await beats(world, slot, awaiting)
+    assert slot.wide
+
+    (lease,) = (await world.work(slot, awaiting=awaiting)).leases
+
+    assert lease.first == 3
+    assert not slot.wide
+    assert await world.statuses(range(1, 4)) == ["processing", "processing", "queued"]
+
+
 async def test_a_blocked_slot_runs_what_awaited_jobs_depend_on(world: World) -> None:
     """A job that waits for its dependencies is as good as a job that waits for these."""
     await world.submit(1)
