@@ -751,7 +751,7 @@ def unpack_info(data: bytes) -> Info:
     try:
         if data[:1] == _ZLIB:
             data = zlib.decompressobj().decompress(data, MAX_INFO_BYTES)
-        return msgspec.msgpack.decode(data, type=Info)
+        return decode(data, Info)
     except (zlib.error, msgspec.MsgspecError) as error:
         raise RequestRefused(f"An info is damaged: {error}.", field="info") from error
 
@@ -765,7 +765,7 @@ def encode(body: Any, media: str = MSGPACK) -> bytes:
     return msgspec.json.encode(body) if media == JSON else msgspec.msgpack.encode(body)
 
 
-def decode(data: bytes, kind: type[Body], media: str = MSGPACK) -> Body:
+def decode(data: bytes | memoryview, kind: type[Body], media: str = MSGPACK) -> Body:
     """Read a body of one kind.
 
     Raises:
@@ -775,6 +775,10 @@ def decode(data: bytes, kind: type[Body], media: str = MSGPACK) -> Body:
     >>> decode(encode(Killed(count=2)), Killed).count
     2
     """
-    if media == JSON:
-        return msgspec.json.decode(data, type=kind)
-    return msgspec.msgpack.decode(data, type=kind)
+    try:
+        if media == JSON:
+            return msgspec.json.decode(data, type=kind)
+        return msgspec.msgpack.decode(data, type=kind)
+    except UnicodeDecodeError as error:
+        # msgspec lets this one through, which is no error of its own.
+        raise msgspec.DecodeError(f"a text is not UTF-8: {error}") from error

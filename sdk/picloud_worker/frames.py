@@ -106,5 +106,5 @@ class Frames(Generic[Body]):
     def _decoded(self, body: memoryview) -> Body:
         try:
             return self._decoder.decode(body)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BrokenFrameError(str(error)) from error

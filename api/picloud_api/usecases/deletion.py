@@ -13,7 +13,7 @@ import msgspec
 from picloud_model.errors import RequestRefused
 from picloud_model.pack import Pack, write
 from picloud_model.page import PAGE_JOBS, Flag
-from picloud_model.wire import Content, Deleted
+from picloud_model.wire import Content, Deleted, decode
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Finished, Signal
@@ -181,7 +181,7 @@ async def _blank_results(draft: Draft, name: str, items: Sequence[int]) -> None:
 def _infos(parcel: bytes) -> dict[int, Content] | None:
     """The infos of a result pack, if its last parcel is that and not a result."""
     try:
-        return msgspec.msgpack.decode(parcel, type=_INFOS)
+        return decode(parcel, _INFOS)
     except msgspec.MsgspecError:
         return None
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
+from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
-from picloud_model.pack import Envelope, seal, write
+from picloud_model.pack import Envelope, seal, unseal, write
 from picloud_model.page import Flag
-from picloud_model.wire import Content, Failure
+from picloud_model.wire import Content, Failure, decode
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Finished, Ready, Signal
@@ -44,6 +45,14 @@ class Ending(msgspec.Struct, frozen=True):
 def failure(cause: Cause, message: str) -> bytes:
     """The parcel of a failure the platform itself found."""
     return seal(msgspec.msgpack.encode(Failure(cause=int(cause), message=message)))
+
+
+def told_failure(parcel: bytes | memoryview) -> Failure | None:
+    """The failure in a parcel; None where none can be read: what a job's child wrote is no fact."""
+    try:
+        return decode(unseal(parcel), Failure)
+    except (RequestRefused, msgspec.MsgspecError):
+        return None
 
 
 def killed(index: int, started_at: float, now: float) -> Ending:

@@ -10,7 +10,7 @@ import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused
 from picloud_model.info import DEFAULT_KEYS, LIVE, STREAMS, UNPICKLED, InfoKey, read_keys
 from picloud_model.job import Cause, State
-from picloud_model.pack import Envelope, Pack, unseal
+from picloud_model.pack import Envelope, Pack
 from picloud_model.page import Flag, Page
 from picloud_model.wire import (
     Arguments,
@@ -24,6 +24,7 @@ from picloud_model.wire import (
 
 from picloud_api.store import layout
 from picloud_api.usecases.finding import pieces, refuse_deleted
+from picloud_api.usecases.finishing import told_failure
 from picloud_api.usecases.live import held_at
 from picloud_api.usecases.telling import OF_BATCH, OF_INFO, Case, told
 
@@ -192,11 +193,7 @@ class Information:
     async def _failure(self, case: Case) -> Failure | None:
         name = layout.results(case.piece.place, case.page.pack[case.index])
         pack = Pack(await self._view.get(name))
-        try:
-            parcel = unseal(pack.view(case.page.item[case.index]))
-            return msgspec.msgpack.decode(parcel, type=Failure)
-        except (RequestRefused, msgspec.MsgspecError):
-            return None
+        return told_failure(pack.view(case.page.item[case.index]))
 
     async def _arguments(self, case: Case) -> Arguments | None:
         for part in case.header.parts:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.job import Cause, State
-from picloud_model.pack import Pack, unseal
+from picloud_model.pack import Pack
 from picloud_model.page import Flag
-from picloud_model.wire import Failure
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
-from picloud_api.usecases.finishing import Ending, failure, finish
+from picloud_api.usecases.finishing import Ending, failure, finish, told_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +47,8 @@ async def stalled(view: View, piece: Piece, page: Page, index: int) -> Verdict:
     words = ""
     if page.state[index] == State.ERROR and not page.flags[index] & Flag.SPILLED:
         pack = await view.get(layout.results(piece.place, page.pack[index]))
-        told = msgspec.msgpack.decode(unseal(Pack(pack)[page.item[index]]), type=Failure)
-        words = f": {told.message[:_MOST_TOLD]}"
+        told = told_failure(Pack(pack)[page.item[index]])
+        words = f": {told.message[:_MOST_TOLD]}" if told else ""
     jid = piece.first + index
     message = f"dependency failed: job {jid}, which this one depends on, {how}{words}"
     return Verdict(failure(Cause.DEPENDENCY, message))

@@ -157,6 +157,27 @@ async def test_one_error_among_many_stalls_at_once(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize("payload", [b"", b"no parcel", seal(b"\x93\x01\xa1\xd1")])
+async def test_a_failure_that_cannot_be_read_stalls_all_the_same(
+    world: World, payload: bytes
+) -> None:
+    """What a job's child wrote may be anything: whoever depends on the job hears how it ended."""
+    (first,) = await world.submit(1)
+    last = await submit(world, 1, range(first, first + 1))
+    slot = await world.slot()
+    (lease,) = (await world.work(slot)).leases
+    report = ended(lease, State.ERROR)
+    (job,) = report.ended
+    bad = msgspec.structs.replace(job, cause=int(Cause.EXCEPTION), payload=payload)
+    await world.work(slot, reports=[msgspec.structs.replace(report, ended=[bad])], lease=False)
+
+    await turn(world, last, "stalled")
+
+    assert "ended in error (user exception)" in (await told(world, last[0])).message
+    wanted = wire.InfoRequest(jids=[(first, first)], keys=["exception"])
+    assert (await world.server.information.info(ACCOUNT, wanted)).jobs
+
+
 @pytest.mark.parametrize("state", [State.ERROR, State.KILLED])
 async def test_errors_can_be_ignored(world: World, state: State) -> None:
     """The promise: "Errors can be ignored (allowing job B to run) by using the depends on errors

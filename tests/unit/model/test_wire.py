@@ -72,3 +72,12 @@ def test_defaults_need_not_be_said() -> None:
 
     assert request.options == wire.Options()
     assert (request.depends_on, request.depends_on_errors) == ([], "abort")
+
+
+@pytest.mark.parametrize(
+    ("media", "data"), [(wire.JSON, b'"\xd1"'), (wire.MSGPACK, b"\xa1\xd1"), (wire.JSON, b'"\xff')]
+)
+def test_a_text_that_is_not_utf_8_is_malformed(media: str, data: bytes) -> None:
+    """It is an error of who sent it, as everything else that cannot be read."""
+    with pytest.raises(msgspec.DecodeError):
+        wire.decode(data, str, media)
