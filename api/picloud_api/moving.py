@@ -53,10 +53,10 @@ class Moving(HttpToolsProtocol):
 
     def _move(self, account: str) -> None:
         home = self._homes.of(account)
-        if home in (self._here, None) or self._moves == MOST_MOVES or not self._idle():
+        if home is None or home == self._here or self._moves == MOST_MOVES or not self._idle():
             return
         connection = self.transport.get_extra_info("socket").fileno()
-        if home is not None and self._homes.send(home, connection, self._moves + 1):
+        if self._homes.send(home, connection, self._moves + 1):
             self._unset_keepalive_if_required()
             # The connection itself goes on: its descriptor is open on its way.
             self.transport.abort()

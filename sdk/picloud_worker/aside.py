@@ -50,6 +50,15 @@ def most_aside(limit: int | None) -> int:
     return max(1, min(MOST_ASIDE, int(limit * _SHARE / ASIDE_BYTES)))
 
 
+def is_short(left: int | None) -> bool:
+    """Whether so many bytes are too little for one more child; None where nothing limits them.
+
+    >>> is_short(None), is_short(NEXT_BYTES), is_short(NEXT_BYTES - 1)
+    (False, False, True)
+    """
+    return left is not None and left < NEXT_BYTES
+
+
 def is_full(waiting: int, most: int, left: int | None) -> bool:
     """Whether a slot in which some jobs wait may run no other beside them.
 
@@ -61,7 +70,7 @@ def is_full(waiting: int, most: int, left: int | None) -> bool:
     >>> is_full(3, 13, None), is_full(3, 13, NEXT_BYTES), is_full(3, 13, NEXT_BYTES - 1)
     (False, False, True)
     """
-    return waiting >= most or (left is not None and left < NEXT_BYTES)
+    return waiting >= most or is_short(left)
 
 
 class Aside:
@@ -157,7 +166,7 @@ class Sidelines:
     def keep(self, child: Child) -> None:
         """Spare a child that has nothing to do; too many are ended, the oldest first."""
         self._spares.append(child)
-        if len(self._spares) > MOST_SPARES or is_full(0, 1, memory.left_bytes()):
+        if len(self._spares) > MOST_SPARES or is_short(memory.left_bytes()):
             self._end(self._spares.pop(0))
 
     def attend(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.attacks.corpus import NAMES
 from tests.attacks.described import Target
+from tests.attacks.gated import gated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,19 +73,9 @@ def submitted(sender: Sender, **options: Any) -> Said:
 @pytest.fixture(scope="module")
 def closed(stack: Stack) -> Iterator[int]:
     """A job that does not end, so that those that depend on it cost no slot."""
-    gate = stack.shared / f"gate-{uuid4().hex}"
-    gate.touch()
-
-    def hold() -> None:
-        import time
-
-        while gate.exists():
-            time.sleep(0.02)
-
     with closing(stack.client()) as client:
-        jid = client.call(hold)
-        yield jid
-        gate.unlink()
+        with gated(stack, client) as jid:
+            yield jid
         client.join(jid, 60)
 
 

@@ -14,6 +14,7 @@ import pytest
 from picloud_model import pack
 from picloud_model.job import State
 
+from tests.attacks.gated import gated
 from tests.e2e.until import until
 
 if TYPE_CHECKING:
@@ -57,19 +58,10 @@ def overheard(client: Client) -> list[str]:
 @pytest.fixture
 def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
     """A job of the attacker's own account that another slot may hold: its jid and batch."""
-    gate = stack.shared / f"gate-{uuid4().hex}"
-    gate.touch()
-
-    def hold() -> str:
-        while gate.exists():
-            time.sleep(0.02)
-        return "true"
-
     batches = overheard(client)
-    jid = client.call(hold)
-    until(lambda: client.status(jid) == "processing", "the job runs")
-    yield jid, batches[0]
-    gate.unlink()
+    with gated(stack, client) as jid:
+        until(lambda: client.status(jid) == "processing", "the job runs")
+        yield jid, batches[0]
     assert client.result(jid, 60) == "true"
 
 

@@ -20,6 +20,7 @@ from picloud_driver.blobs.s3 import S3Blobs
 from picloud_driver.stack import s3
 from picloud_model import pack
 
+from tests.attacks.gated import gated
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
@@ -172,23 +173,13 @@ def test_swapped_arguments_are_refused_before_they_are_unpickled(
     stack: Stack, client: Client, sender: Sender, nest: Path
 ) -> None:
     """A slot checks as a client does: the job is an error, and nothing was loaded."""
-    gate = stack.shared / f"gate-{uuid4().hex}"
-    gate.touch()
-
-    def hold() -> None:
-        import time
-
-        while gate.exists():
-            time.sleep(0.02)
-
-    before = client.call(hold)
-    jid = client.call(len, uuid4().bytes + PADDING, _depends_on=before)
-    asked = {"jids": [[jid, jid]], "keys": ["args"]}
-    (told,) = sender.send("POST", "/v1/jobs/info", asked).body()["jobs"]
-    digest = told["arguments"][1][0]
-    parcel = pack.seal(pickle.dumps(((Egg(str(nest)), PADDING), {})))
-    Store(stack).lay(MAIN, digest, pack.write([parcel]))
-    gate.unlink()
+    with gated(stack, client) as before:
+        jid = client.call(len, uuid4().bytes + PADDING, _depends_on=before)
+        asked = {"jids": [[jid, jid]], "keys": ["args"]}
+        (told,) = sender.send("POST", "/v1/jobs/info", asked).body()["jobs"]
+        digest = told["arguments"][1][0]
+        parcel = pack.seal(pickle.dumps(((Egg(str(nest)), PADDING), {})))
+        Store(stack).lay(MAIN, digest, pack.write([parcel]))
 
     with pytest.raises(CloudException):
         client.result(jid, 60)
