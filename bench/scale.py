@@ -57,7 +57,9 @@ def main() -> None:
     found: dict[str, dict[str, Any]] = {}
     for scale in chosen.only:
         for stack in chosen.stack:
+            print(f"{scale}, {stack} ...", end="", file=sys.stderr, flush=True)
             found[f"{scale}, {stack}"] = told = _in_a_process(scale, stack)
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             print(f"\n{scale}, {stack}")
             for name, value in told.items():
                 print(f"  {name:<58}{value if isinstance(value, str) else f'{value:,.2f}'}")

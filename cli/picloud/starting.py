@@ -75,7 +75,7 @@ def run(wish: Wish) -> None:
             if there:
                 running.await_health(there)
                 servers.close(there)
-                _announce(wish, there, addresses, servers.isolation())
+                _announce(wish, there, addresses, servers.about())
                 return
             server = servers.below(addresses)
             up = running.remember(
@@ -90,11 +90,12 @@ class _Servers:
 
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
+        self._slots = wish.workers or os.cpu_count() or 1
         self._stack: Stack | None = None
         self._again: dict[str, float] = {}
         self._url = ""
         if wish.stack is StackName.HASHICORP:
-            self._stack = running.hashicorp(wish.data, wish.workers or os.cpu_count() or 1)
+            self._stack = running.hashicorp(wish.data, self._slots)
 
     def start(self) -> Addresses | None:
         """Start those that do not run."""
@@ -123,9 +124,12 @@ class _Servers:
         if self._stack:
             self._stack.close(up.url)
 
-    def isolation(self) -> list[str]:
-        """What keeps jobs apart, in words."""
-        return isolation(self._stack.open_as, self._stack.leaks) if self._stack else []
+    def about(self) -> list[str]:
+        """How many jobs run at once, and what keeps them apart, in words."""
+        if self._stack is None:
+            return []
+        apart = isolation(self._stack.open_as, self._stack.leaks)
+        return [*slots(self._slots, self._stack.room), "", *apart]
 
     def revive(self) -> None:
         """Start again what has ended by itself.
@@ -172,7 +176,7 @@ def _serve(
     wish: Wish, up: running.Up, addresses: Addresses | None, servers: _Servers, server: Server
 ) -> None:
     try:
-        _announce(wish, up, addresses, servers.isolation())
+        _announce(wish, up, addresses, servers.about())
         if wish.detach:
             return
         while server.wait(_LOOK_S) is None:
@@ -231,7 +235,7 @@ def _hint(text: str) -> None:
 
 
 def _announce(
-    wish: Wish, up: running.Up, addresses: Addresses | None, isolation: list[str]
+    wish: Wish, up: running.Up, addresses: Addresses | None, about: list[str]
 ) -> None:
     file = profile.path(Settings.read())
     profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
@@ -241,7 +245,7 @@ def _announce(
         f"  data     {wish.data}",
     ]
     if addresses:
-        lines += [*_about(wish, addresses), "", *isolation]
+        lines += [*_about(wish, addresses), *about]
     lines += [
         "",
         "Try it in Python:",
@@ -264,6 +268,22 @@ def _about(wish: Wish, addresses: Addresses) -> list[str]:
         f"  Consul   {addresses.consul.address}/ui",
         *tokens,
     ]
+
+
+def slots(asked: int, room: int | None) -> list[str]:
+    """How many jobs Nomad runs at once, in words.
+
+    Args:
+        asked: How many it should.
+        room: How many it has room for; None where Nomad's own machines say that.
+
+    >>> slots(64, 64), slots(64, 40)
+    (['  slots    64'], ['  slots    40, not 64: this machine has no memory for more'])
+    """
+    if room is None:
+        return []
+    short = f", not {asked}: this machine has no memory for more" if room < asked else ""
+    return [f"  slots    {room}{short}"]
 
 
 def isolation(why: str, leaks: str) -> list[str]:

@@ -146,8 +146,7 @@ class NomadScheduler(SchedulerPort):
 
     async def capacity(self, core_type: str) -> int:
         """See `SchedulerPort.capacity`; the sum of `picloud_slots`, as far as there is room."""
-        offers = await self._ask(self._nodes.offers)
-        return sum(min(offer.slots, offer.room(core_type)) for offer in offers)
+        return await self._ask(self._nodes.capacity, core_type)
 
     async def hindrance(self, pool: Pool) -> str:
         """See `SchedulerPort.hindrance`; what Nomad says of slots it has no place for."""

@@ -81,6 +81,10 @@ class Nodes:
             self._looked_at = self._clock()
         return self._offers
 
+    def capacity(self, core_type: str) -> int:
+        """How many slots of one core the machines should run at once, as far as there is room."""
+        return sum(min(offer.slots, offer.room(core_type)) for offer in self.offers())
+
     def _takes_slots(self, node: Node) -> bool:
         driver = (node.drivers or {}).get(self._driver)
         usable = node.status == "ready" and node.scheduling_eligibility == "eligible"

@@ -124,6 +124,11 @@ class Stack:
         return self._cage.why if isinstance(self._cage, Open) else ""
 
     @property
+    def room(self) -> int | None:
+        """How many of the slots asked for fit on this machine; None where Nomad is not ours."""
+        return self._nomad.room
+
+    @property
     def leaks(self) -> str:
         """Why isolated slots reach more ports of this machine than they need; "" when not."""
         return self._cage.leaks if isinstance(self._cage, Cage) else ""

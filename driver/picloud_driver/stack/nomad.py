@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import urllib3
-from picloud_jobspecs.render import BURST_PREFIX, Driver
-from picloud_model.core import CORE_TYPES
+from picloud_jobspecs.render import BURST_PREFIX, Driver, mhz
+from picloud_model.core import CORE_TYPES, DEFAULT_CORE_TYPE
 from picloud_model.errors import Unavailable
 
 from picloud_driver import disk
@@ -73,6 +73,8 @@ class Nomad(Part[Server]):
         super().__init__(data)
         self._slots = slots
         self.cage: Cage | None = None
+        self.room: int | None = None
+        """How many of those slots fit at once, of the default core type; None before it settles."""
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `Part.launch`."""
@@ -96,6 +98,7 @@ class Nomad(Part[Server]):
                 "network_interface": "lo0" if sys.platform == "darwin" else "lo",
                 "options": {"fingerprint.denylist": _NOT_OURS, "driver.allowlist": driver},
                 "meta": meta,
+                **self._oversubscribed(),
             },
             # Without ACLs, every user of this machine could run programs as us.
             "acl": {"enabled": True},
@@ -123,6 +126,7 @@ class Nomad(Part[Server]):
         driver = Driver.DOCKER if self.cage else Driver.RAW_EXEC
         wait.until(lambda: self.check(way, driver))
         self._keep_state(way)
+        self.room = self._room(way, driver)
         return way
 
     @staticmethod
@@ -145,6 +149,19 @@ class Nomad(Part[Server]):
     def given(self, environment: Mapping[str, str]) -> Server | None:
         """See `Part.given`."""
         return given_nomad(environment)
+
+    def _oversubscribed(self) -> Mapping[str, int]:
+        """More slots than processors are a wish to share them: Nomad counts what it then takes."""
+        if self._slots <= (os.cpu_count() or 1):
+            return {}
+        return {"cpu_total_compute": self._slots * max(mhz(name) for name in CORE_TYPES)}
+
+    def _room(self, way: Server, driver: Driver) -> int:
+        gateway = NomadGateway(access(way), connections=1)
+        try:
+            return Nodes(gateway, driver).capacity(DEFAULT_CORE_TYPE)
+        finally:
+            gateway.close()
 
     def _keep_state(self, way: Server) -> None:
         """Let Nomad write its state to the disk as a whole, once.
