@@ -234,9 +234,7 @@ def _hint(text: str) -> None:
         output.hint(text)
 
 
-def _announce(
-    wish: Wish, up: running.Up, addresses: Addresses | None, about: list[str]
-) -> None:
+def _announce(wish: Wish, up: running.Up, addresses: Addresses | None, about: list[str]) -> None:
     file = profile.path(Settings.read())
     profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
     lines = [

@@ -62,10 +62,12 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
     for first, last in asked:
         jid = first
         while jid <= last:
-            span = await _span(view, account, jid)
-            stop = min(span.last, last)
-            found.extend(_split(account, span, jid, stop))
-            jid = stop + 1
+            # Neighbours lie in one list mostly: it is not looked for again for each of them.
+            spans, at = await _spans(view, account, jid)
+            while jid <= last and at < len(spans) and spans[at].first <= jid <= spans[at].last:
+                stop = min(spans[at].last, last)
+                found.extend(_split(account, spans[at], jid, stop))
+                jid, at = stop + 1, at + 1
     return found
 
 
@@ -82,13 +84,14 @@ def refuse_deleted(page: Page, piece: Piece) -> None:
             raise JobDeleted(f"Job {piece.first + index} was deleted.", field="jids")
 
 
-async def _span(view: View, account: str, jid: int) -> Span:
+async def _spans(view: View, account: str, jid: int) -> tuple[list[Span], int]:
+    """The spans of the index block that knows a jid, and which of them has it."""
     for read in (view.get, view.fresh):
         for block in (layout.block(account, jid), layout.wide_block(account, jid)):
             spans: list[Span] = await read(block) or []
             at = bisect_right(spans, jid, key=lambda span: span.first) - 1
             if at >= 0 and spans[at].last >= jid:
-                return spans[at]
+                return spans, at
     raise JobNotFound(_unknown(jid), field="jids")
 
 

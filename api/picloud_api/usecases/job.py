@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.job import FINAL, UNDER_LEASE, State
+from picloud_model.job import UNDER_LEASE, State
 from picloud_model.pack import Envelope, Pack
 from picloud_model.page import Flag
 from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, StatusRun
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
+from picloud_api.usecases.awaited import Awaited
 from picloud_api.usecases.finding import Piece, pieces, refuse_deleted
 from picloud_api.usecases.finishing import finish, killed
-from picloud_api.usecases.waiting import wait_for_event
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -33,10 +33,10 @@ ANSWER_BYTES: Final = 4 * 1024 * 1024
 """Results in one answer, about; the client asks again for more."""
 GATHER_S: Final = 0.15
 """How long some results wait for more of them, so that a big map takes few requests."""
+GATHER_PIECE_S: Final = 50e-6
+"""How much longer for each page or small batch asked for, as each takes that long to look at."""
 SILENT_S: Final = 2.0
 """How long a slot may take to end a job it was told to kill."""
-
-_FINAL_BYTES: Final = bytes(FINAL)
 
 
 class Jobs:
@@ -73,61 +73,40 @@ class Jobs:
         Raises:
             JobNotFound: When one of them does not exist in this account.
         """
-        wanted = await pieces(self._commits.view, account, request.jids)
-        batches = {piece.place.batch for piece in wanted}
-        total = sum(piece.stop - piece.start for piece in wanted)
-        event = asyncio.Event()
-        self._watchers.add(batches, event)
-        try:
+        view = self._commits.view
+        wanted = await pieces(view, account, request.jids)
+        with self._watchers.watch({piece.place.batch for piece in wanted}) as watch:
+            awaited = Awaited(view, wanted, watch)
             if request.statuses:
-                await self._until_shown(wanted, set(request.statuses), event, request.timeout_s)
+                await self._until_shown(awaited, set(request.statuses), request.timeout_s)
             else:
-                await self._until_worthwhile(wanted, total, event, request.timeout_s)
-        finally:
-            self._watchers.remove(batches, event)
-        return await self._outcomes(wanted, payloads=request.payloads)
+                await self._until_worthwhile(awaited, request.timeout_s)
+        return await self._outcomes(awaited.with_final(), payloads=request.payloads)
 
-    async def _until_worthwhile(
-        self, wanted: Sequence[Piece], total: int, event: asyncio.Event, timeout_s: float
-    ) -> None:
-        deadline = self._clock() + timeout_s
+    async def _until_worthwhile(self, awaited: Awaited, timeout_s: float) -> None:
+        now = self._clock()
+        deadline, gather_s = now + timeout_s, GATHER_S + GATHER_PIECE_S * awaited.pieces
         while True:
-            event.clear()
-            final = await self._final(wanted)
-            if final == total:
+            await awaited.look()
+            if awaited.final == awaited.total:
                 return
-            if final:
-                deadline = min(deadline, self._clock() + GATHER_S)
+            if awaited.final:
+                deadline = min(deadline, self._clock() + gather_s)
             left = deadline - self._clock()
-            if left <= 0 or self._watchers.closed or not await wait_for_event(event, left):
+            if left <= 0 or self._watchers.closed or not await awaited.more(left):
                 return
 
-    async def _until_shown(
-        self, wanted: Sequence[Piece], statuses: set[Status], event: asyncio.Event, timeout_s: float
-    ) -> None:
+    async def _until_shown(self, awaited: Awaited, statuses: set[Status], timeout_s: float) -> None:
         """Wait until all jobs have one of these statuses, or one never will."""
         deadline = self._clock() + timeout_s
         while True:
-            event.clear()
-            found = {state for piece in wanted for state in await self._states(piece)}
-            lacking = [state for state in map(State, found) if state.shown not in statuses]
+            await awaited.look()
+            lacking = [state for state in awaited.states if state.shown not in statuses]
             left = deadline - self._clock()
             if not lacking or any(state.final for state in lacking) or left <= 0:
                 return
-            if self._watchers.closed or not await wait_for_event(event, left):
+            if self._watchers.closed or not await awaited.more(left):
                 return
-
-    async def _states(self, piece: Piece) -> bytes:
-        page = await self._page(piece)
-        return bytes(page.state[piece.start : piece.stop])
-
-    async def _final(self, wanted: Sequence[Piece]) -> int:
-        count = 0
-        for piece in wanted:
-            page = await self._page(piece)
-            part = page.state[piece.start : piece.stop]
-            count += sum(map(part.count, _FINAL_BYTES))
-        return count
 
     async def _outcomes(self, wanted: Sequence[Piece], *, payloads: bool) -> Outcomes:
         gathered = _Gathered()

@@ -18,7 +18,6 @@ from picloud_model.wire import Held, Info, LiveAsked, Stream, pack_info, unpack_
 
 from picloud_api.store import layout
 from picloud_api.store.records import Asked, Change, Signal
-from picloud_api.usecases.waiting import wait_for_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,8 +140,6 @@ class Live:
         """Leave the question where the process finds it that the slot talks with."""
         name = layout.asked(account, job.batch, next(self._numbers), self._commits.process)
         question = Asked(job, slot, dict(since), self._clock())
-        event = asyncio.Event()
-        self._watchers.add([job.batch], event)
         deadline = self._clock() + PATIENCE_S
 
         async def plan(draft: Draft) -> None:
@@ -151,14 +148,14 @@ class Live:
 
         try:
             await self._commits.run(plan)
-            while (left := deadline - self._clock()) > 0:
-                event.clear()
-                found: Asked | None = await self._commits.view.fresh(name)
-                if found is not None and found.told is not None:
-                    return unpack_info(found.told) if found.told else None
-                await wait_for_event(event, left)
+            with self._watchers.watch({job.batch}) as watch:
+                while (left := deadline - self._clock()) > 0:
+                    watch.changed()
+                    found: Asked | None = await self._commits.view.fresh(name)
+                    if found is not None and found.told is not None:
+                        return unpack_info(found.told) if found.told else None
+                    await watch.more(left)
         finally:
-            self._watchers.remove([job.batch], event)
             await self._commits.remove([name])
         return None
 

@@ -1,12 +1,13 @@
-"""Waiting: events with a timeout, and who waits for which batch to change."""
+"""Waiting: events with a timeout, who waits for which batches, and which of these changed."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
 
 async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
@@ -21,36 +22,62 @@ async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
     return True
 
 
+class Watch:
+    """Somebody who waits for jobs of some batches, and which of these changed meanwhile."""
+
+    def __init__(self, batches: Collection[str]) -> None:
+        self.batches = batches
+        self._changed = set(batches)
+        self._event = asyncio.Event()
+        self._event.set()
+
+    def changed(self) -> set[str]:
+        """The batches to look at since this was last asked: all of them, the first time."""
+        found, self._changed = self._changed, set()
+        self._event.clear()
+        return found
+
+    async def more(self, timeout_s: float) -> bool:
+        """Wait until a batch has changed; False when the time is over first."""
+        return await wait_for_event(self._event, timeout_s)
+
+    def wake(self, batches: Iterable[str]) -> None:
+        """Some of its batches changed."""
+        self._changed.update(batches)
+        self._event.set()
+
+
 class Watchers:
     """Wakes those who wait for jobs of a batch to finish."""
 
     def __init__(self) -> None:
-        self._events: dict[str, set[asyncio.Event]] = {}
+        self._watches: dict[str, set[Watch]] = {}
         self.closed = False
         """Whether the server stops: nobody is to wait any longer."""
 
-    def add(self, batches: Iterable[str], event: asyncio.Event) -> None:
-        """Set `event` whenever jobs of one of these batches become final."""
+    @contextlib.contextmanager
+    def watch(self, batches: Collection[str]) -> Iterator[Watch]:
+        """Be woken whenever jobs of one of these batches become final."""
+        watch = Watch(batches)
         for batch in batches:
-            self._events.setdefault(batch, set()).add(event)
-
-    def remove(self, batches: Iterable[str], event: asyncio.Event) -> None:
-        """Stop setting it."""
-        for batch in batches:
-            waiting = self._events.get(batch)
-            if waiting is not None:
-                waiting.discard(event)
+            self._watches.setdefault(batch, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            for batch in batches:
+                waiting = self._watches[batch]
+                waiting.discard(watch)
                 if not waiting:
-                    del self._events[batch]
+                    del self._watches[batch]
 
     def watched(self, batch: str) -> bool:
         """Whether somebody waits for jobs of a batch."""
-        return batch in self._events
+        return batch in self._watches
 
     def wake(self, batch: str) -> None:
         """Jobs of a batch became final."""
-        for event in self._events.get(batch, ()):
-            event.set()
+        for watch in self._watches.get(batch, ()):
+            watch.wake((batch,))
 
     def close(self) -> None:
         """The server stops: whoever waits is answered with what there is."""
@@ -59,6 +86,5 @@ class Watchers:
 
     def wake_all(self) -> None:
         """Anything may have changed."""
-        for waiting in self._events.values():
-            for event in waiting:
-                event.set()
+        for watch in {watch for waiting in self._watches.values() for watch in waiting}:
+            watch.wake(watch.batches)
