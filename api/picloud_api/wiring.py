@@ -183,7 +183,7 @@ async def end_slots(settings: Settings, url: str) -> None:
 async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = time.time) -> Server:
     """Put a server together over its ports."""
     sealing_key = await ports.secrets.get_or_create("signing/archive", _fresh)
-    archive = Archive(ports.state, ports.blobs, sealing_key)
+    archive = Archive(ports.blobs, sealing_key)
     commits = Commits(View(ports.state, archive), entropy.token_hex(4))
     context = Context(commits, archive, clock)
     pepper = await ports.secrets.get_or_create("signing/pepper", _fresh)

@@ -1,4 +1,4 @@
-"""The archive: finished pages with their packs, moved from the state store into blobs.
+"""The archive: finished pages with their packs, as blobs; `sealing` moves them here.
 
 A state store like Consul holds everything in memory; its size is to follow the work in flight.
 The header and the jid index stay, so that jobs are found; the view reads the rest from here.
@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_driver.state import Delete
 from picloud_model.errors import BlobMissing, ServerFault
 
 from picloud_api.store import layout
@@ -19,14 +18,13 @@ from picloud_api.store.records import Sealed
 
 if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort
-    from picloud_driver.state import Entry, StatePort
 
 _DECODER: Final = msgspec.msgpack.Decoder(Sealed)
 _MAC_BYTES: Final = 32
 
 
 class Archive:
-    """Seals pages and reads sealed ones. Sealing again what was interrupted does no harm.
+    """Writes and reads sealed pages.
 
     A sealed page is opened again, for a change, by writing back its packs and then the page.
 
@@ -34,8 +32,7 @@ class Archive:
     with its name, so that no other page's is taken for it.
     """
 
-    def __init__(self, state: StatePort, blobs: BlobPort, key: bytes) -> None:
-        self._state = state
+    def __init__(self, blobs: BlobPort, key: bytes) -> None:
         self._blobs = blobs
         self._key = key
 
@@ -55,15 +52,12 @@ class Archive:
             raise ServerFault(f"The sealed record {name} is damaged: it is not what was sealed.")
         return _DECODER.decode(body).entries
 
-    async def seal(self, account: str, batch: str, pages: int) -> None:
-        """Move every page of a finished batch into blobs, then forget that it waits for that."""
-        packs = await self._packs(account, batch)
-        for number in range(pages):
-            await self._seal_page(layout.Place(account, batch, number), packs.get(number, []))
-        await self._state.commit([Delete(layout.finished(account, batch))])
+    async def put(self, place: layout.Place, entries: dict[str, bytes]) -> None:
+        """Write a page's blob. One that is there was interrupted, or opened again since.
 
-    async def _put(self, place: layout.Place, entries: dict[str, bytes]) -> None:
-        """Write a page's blob. One that is there was interrupted, or opened again since."""
+        Raises:
+            ServerFault: When what is there is not what was sealed.
+        """
         name = layout.sealed(place)
         if await self._blobs.put(name, self._signed(name, entries)):
             return
@@ -73,30 +67,6 @@ class Archive:
             # Until the new one is written nothing was removed since the page was opened.
             await self._blobs.delete(name)
             await self._blobs.put(name, self._signed(name, before | entries))
-
-    async def _packs(self, account: str, batch: str) -> dict[int, list[Entry]]:
-        found: dict[int, list[Entry]] = {}
-        after, prefix = "", layout.packs(account, batch)
-        while entries := await self._state.scan(prefix, after):
-            for entry in entries:
-                place = layout.place_of(entry.key)
-                if place is not None:
-                    found.setdefault(place.page, []).append(entry)
-            after = entries[-1].key
-        return found
-
-    async def _seal_page(self, place: layout.Place, packs: list[Entry]) -> None:
-        """Write the blob, remove the packs, and the page last: its key says that work is left."""
-        name = layout.page(place)
-        page = (await self._state.get([name])).get(name)
-        if page is None:
-            return
-        await self._put(place, {entry.key: entry.value for entry in [page, *packs]})
-        keys = [entry.key for entry in packs]
-        for start in range(0, len(keys), self._state.max_operations):
-            batch = keys[start : start + self._state.max_operations]
-            await self._state.commit([Delete(key) for key in batch])
-        await self._state.commit([Delete(name)])
 
     def _signed(self, name: str, entries: dict[str, bytes]) -> bytes:
         body = msgspec.msgpack.encode(Sealed(entries))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from picloud_model.errors import PiCloudError, ServerFault
+from picloud_model.errors import PiCloudError
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Ready, Signal, Slot
+from picloud_api.store.sealing import Sealing
 from picloud_api.usecases.bells import Bells
 from picloud_api.usecases.deadlock import Deadlock
 from picloud_api.usecases.dependency import Dependencies
@@ -37,6 +39,8 @@ AWAY_S: Final = 5.0
 LOCK_TTL_S: Final = 10.0
 SEAL_AFTER_S: Final = 60.0
 """How long a finished batch stays in the state store: most results are asked for at once."""
+SEAL_AT_ONCE: Final = 16
+"""Batches sealed together; then others who want the state store have their turn."""
 
 _log = structlog.get_logger()
 
@@ -60,7 +64,7 @@ class Reconcile:
         self._clock = context.clock
         self._slots = slots
         self._placement = placement
-        self._archive = context.archive
+        self._sealing = Sealing(context.commits.view.state, context.archive)
         self._scheduler = scheduler
         self._dependencies = Dependencies(context)
         self._tasks: list[asyncio.Task[None]] = []
@@ -236,17 +240,20 @@ class Reconcile:
 
     async def seal_finished(self) -> None:
         """Seal every batch that finished more than a minute ago; readers find it as before."""
-        for name, finished in (await self._commits.view.scan("finished/")).items():
-            if self._clock() - finished.finished_at > SEAL_AFTER_S:
-                _, account, batch = name.split("/")
-                try:
-                    await self._archive.seal(account, batch, finished.pages)
-                except ServerFault as fault:
-                    # What lies in its place is not ours. The others are sealed all the same.
-                    _log.error("seal.failed", batch=batch, reason=fault.message)
-                    continue
-                self._commits.view.forget_sealed(account, batch)
-                self._commits.view.forget([name])
+        found = await self._commits.view.scan("finished/")
+        due = {
+            _batch_key(name): finished.pages
+            for name, finished in found.items()
+            if self._clock() - finished.finished_at > SEAL_AFTER_S
+        }
+        waiting = iter(due.items())
+        while some := dict(islice(waiting, SEAL_AT_ONCE)):
+            # What lies in a page's place is not ours. The others are sealed all the same.
+            for (_, batch), fault in (await self._sealing.seal(some)).items():
+                _log.error("seal.failed", batch=batch, reason=fault.message)
+            for key in some:
+                self._commits.view.forget_sealed(*key)
+                self._commits.view.forget([layout.finished(*key)])
 
     async def look_at_everything(self) -> None:
         """Too much was missed to be told one by one: only a full look says what."""
@@ -309,6 +316,12 @@ class Reconcile:
             if following:
                 found += [layout.next_jid(account), layout.block(account, following)]
         return found
+
+
+def _batch_key(name: str) -> tuple[str, str]:
+    """Account and batch that a marker is of."""
+    _, account, batch = name.split("/")
+    return account, batch
 
 
 def _first_results(pages: Sequence[str]) -> list[str]:

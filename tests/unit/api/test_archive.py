@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.records import Key, Sealed
 from picloud_api.usecases.finding import pieces
+from picloud_api.usecases.reconcile import SEAL_AT_ONCE
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, ServerFault
@@ -17,7 +19,7 @@ from picloud_model.job import State
 from tests.unit.api.world import ACCOUNT, World, ended
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 
@@ -90,12 +92,16 @@ async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
     assert [view.peek(name).state for name in names] == [bytes([State.DONE]), bytes([State.QUEUED])]
 
 
-async def test_an_interrupted_seal_is_finished_later(world: World) -> None:
-    """A crash between the blob and the removal of the keys loses nothing."""
+@pytest.mark.parametrize("commits", range(5))
+async def test_an_interrupted_seal_is_finished_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, commits: int
+) -> None:
+    """A crash between the blobs and the removal of the keys, or within it, loses nothing."""
     jids = await run(world, 1500)
     before = await world.outcomes(jids)
+    monkeypatch.setattr(SqliteState, "max_operations", 1)
     state, commit = world.server.ports.state, world.server.ports.state.commit
-    left = [2]
+    left = [commits]
 
     async def failing(operations: object) -> dict[str, int]:
         left[0] -= 1
@@ -115,6 +121,33 @@ async def test_an_interrupted_seal_is_finished_later(world: World) -> None:
 
     assert not {"pages", "packs", "finished"} & await kept(world)
     assert await world.outcomes(jids) == before
+
+
+async def test_small_batches_are_sealed_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen calls are read by three requests of the state store, and removed by one."""
+    jids = [number for _ in range(SEAL_AT_ONCE) for number in await run(world, 1)]
+    calls: Counter[str] = Counter()
+    for name in ("get", "commit"):
+        monkeypatch.setattr(SqliteState, name, counted(getattr(SqliteState, name), calls))
+    world.now += 3600
+
+    await world.server.reconcile.seal_finished()
+
+    assert calls == {"get": 3, "commit": 1}
+    assert not {"pages", "packs", "finished"} & await kept(world)
+    assert len(await world.outcomes(range(jids[0], jids[-1] + 1))) == SEAL_AT_ONCE
+
+
+def counted(method: Callable[..., Awaitable[Any]], calls: Counter[str]) -> Callable[..., Any]:
+    """The same method, whose calls are counted."""
+
+    async def counting(*arguments: object) -> object:
+        calls[method.__name__] += 1
+        return await method(*arguments)
+
+    return counting
 
 
 async def test_a_late_report_to_a_sealed_job_is_dropped(world: World) -> None:
