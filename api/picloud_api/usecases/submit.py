@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from picloud_driver.scheduler import Pool
@@ -138,8 +139,10 @@ class Submit:
     ) -> Submitted:
         batch = request.submit_id
         header, waiting = made_of
+        leased = 0
 
         async def plan(draft: Draft) -> Submitted:
+            nonlocal leased
             if (known := draft.peek(layout.header(account, batch))) is not None:
                 return _same(known, header.fingerprint)
             first = await draft.get(layout.next_jid(account)) or 1
@@ -164,7 +167,11 @@ class Submit:
                 draft.signal(Signal(told, account, batch))
             return Submitted(first=first, count=made.count)
 
-        return await self._commits.run(plan)
+        made = await self._commits.run(plan)
+        if leased:
+            # The slots that were handed jobs are answered first: they have more to do next.
+            await asyncio.sleep(0)
+        return made
 
     async def _write_packs(self, account: str, batch: str, parts: Sequence[PackPart]) -> None:
         for part in parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from contextlib import nullcontext
 from functools import partial
@@ -70,6 +71,8 @@ class Work:
         if leases:
             session.wide = False
         if not leases and request.lease and not request.leaving and not request.awaiting:
+            # Whoever waits for what was just reported is answered first: the slot only waits.
+            await asyncio.sleep(0)
             leases = await self._wait(session, request, turn)
         if session.turn == turn and not request.leaving:
             leases += session.take()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.api.world import ACCOUNT, ended
+from tests.unit.api.world import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from picloud_driver.state import Operation
     from picloud_model.wire import WorkAnswer
@@ -141,15 +141,40 @@ async def test_a_slot_that_leaves_gives_back_what_it_never_heard_of(world: World
     """A lease that waits for a slot which says goodbye goes to another, uncharged."""
     slot = await world.slot()
     waiting = await parked(world, slot)
-    request = world.request(1, restartable=False)
-    await world.server.submit.submit(ACCOUNT, request, b"one")
-    assert slot.handed
+    submitting = asyncio.create_task(world.submit(1, restartable=False))
+    while not slot.handed:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0)
 
     leaving = await world.work(slot, leaving=True)
 
+    assert await submitting
     assert (await waiting).leases == leaving.leases == []
     [lease] = (await world.work(await world.slot())).leases
     assert lease.jobs[0].attempt == 2
+
+
+async def test_whoever_has_more_to_do_is_answered_first(world: World) -> None:
+    """The slot has its lease before the submit is answered; the client its result before the slot
+    that reported it looks for more: on few cores, the next step does not queue behind an answer.
+    """
+    slot = await world.slot()
+    order: list[str] = []
+
+    async def noted(name: str, answering: Awaitable[Any]) -> Any:
+        answer = await answering
+        order.append(name)
+        return answer
+
+    leased = asyncio.create_task(noted("lease", world.work(slot, wait_s=10.0)))
+    await until_parked(slot)
+    jids = await noted("submit", world.submit(1))
+    result = asyncio.create_task(noted("result", world.outcomes(jids, 10.0)))
+    await asyncio.sleep(0)
+    report = ended((await leased).leases[0])
+    await noted("report", world.work(slot, reports=[report]))
+
+    assert await result
+    assert order == ["lease", "submit", "result", "report"]
 
 
 async def test_a_request_ends_the_wait_of_the_one_before(world: World) -> None:
