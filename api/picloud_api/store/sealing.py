@@ -2,14 +2,18 @@
 
 Sixteen pages at a time, of as many batches as they are: one by one, a batch of one job costs six
 requests to the state store, which was more than to run it.
+
+Jobs may be deleted at any moment. So what is removed must be what was read: else it stays, and the
+next pass seals it as it is then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from picloud_driver.state import Delete
+from picloud_driver.state import Conflict, Delete
 from picloud_model.errors import ServerFault
 from picloud_model.page import PAGE_JOBS, Page
 
@@ -17,18 +21,19 @@ from picloud_api.store import layout
 from picloud_api.store.layout import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from picloud_driver.state import StatePort
+    from picloud_driver.state import Entry, StatePort
 
     from picloud_api.store.archive import Archive
     from picloud_api.store.records import Header
 
     BatchKey: TypeAlias = tuple[str, str]
-    Entries: TypeAlias = dict[str, bytes]
 
 AT_ONCE: Final = 16
-"""Pages in memory at once: with a pack each, what removes them is one transaction of Consul's."""
+"""Pages in memory at once: what removes those of 16 calls is one transaction of Consul's."""
+_TOGETHER: Final = 2
+"""A page and its batch's marker are removed together: work may be left in no other page."""
 
 
 class _Finished(NamedTuple):
@@ -37,8 +42,8 @@ class _Finished(NamedTuple):
     place: Place
     arguments: Sequence[str]
     """Keys of its argument packs, as far as they lie in the state store."""
-    marker: str = ""
-    """For the last page of a batch, the key that says that the batch waits to be sealed."""
+    marker: Entry | None
+    """For the last page of a batch, what says that the batch waits to be sealed."""
 
     @property
     def batch(self) -> BatchKey:
@@ -53,42 +58,44 @@ class Sealing:
         self._state = state
         self._archive = archive
 
-    async def seal(self, finished: Mapping[BatchKey, int]) -> dict[BatchKey, ServerFault]:
+    async def seal(self, batches: Sequence[BatchKey]) -> dict[BatchKey, ServerFault]:
         """Move every page of finished batches, then forget that they wait for that.
 
         Args:
-            finished: How many pages each batch has.
+            batches: Account and id of each.
 
         Returns:
             What lies in the place of some batch's page and is not ours: that page stays.
         """
-        pages = await self._pages(finished)
+        pages = await self._pages(batches)
         faults: dict[BatchKey, ServerFault] = {}
         for start in range(0, len(pages), AT_ONCE):
             group = pages[start : start + AT_ONCE]
             entries = await self._entries(group)
             told = await asyncio.gather(*map(self._put, group, entries))
-            gone: list[str] = []
-            for page, keys, fault in zip(group, entries, told, strict=True):
-                if fault is None:
-                    gone += keys
-                else:
+            gone: list[list[Entry]] = []
+            for page, found, fault in zip(group, entries, told, strict=True):
+                if fault is not None:
                     faults[page.batch] = fault
-            gone += [page.marker for page in group if page.marker and page.batch not in faults]
+                    continue
+                done = page.marker is not None and page.batch not in faults
+                gone.append([*found, page.marker] if page.marker and done else found)
             await self._remove(gone)
         return faults
 
-    async def _pages(self, finished: Mapping[BatchKey, int]) -> list[_Finished]:
-        names = {batch: layout.header(*batch) for batch in finished}
-        found = await self._state.get(list(names.values()))
-        pages: list[_Finished] = []
-        for batch, count in finished.items():
-            name = names[batch]
-            pages += _pages_of(batch, count, layout.decode(name, found[name].value))
-        return pages
+    async def _pages(self, batches: Sequence[BatchKey]) -> list[_Finished]:
+        """Every page of some batches, but of those that another process has sealed meanwhile."""
+        names = [(layout.header(*batch), layout.finished(*batch)) for batch in batches]
+        found = await self._state.get([name for pair in names for name in pair])
+        return [
+            page
+            for batch, (header, marker) in zip(batches, names, strict=True)
+            if header in found and marker in found
+            for page in _pages_of(batch, found[header], found[marker])
+        ]
 
-    async def _entries(self, pages: Sequence[_Finished]) -> list[Entries]:
-        """What to seal of each page, its own key last; nothing for one that was sealed before."""
+    async def _entries(self, pages: Sequence[_Finished]) -> list[list[Entry]]:
+        """What to seal of each page, its own entry last; nothing if it was sealed before."""
         names = [layout.page(page.place) for page in pages]
         found = await self._state.get(names)
         keys = [
@@ -97,32 +104,48 @@ class Sealing:
             else []
             for page, name in zip(pages, names, strict=True)
         ]
-        found |= await self._state.get([key for each in keys for key in each[:-1]])
-        return [{key: found[key].value for key in each if key in found} for each in keys]
+        packs = await self._state.get([key for each in keys for key in each[:-1]])
+        found |= packs
+        return [[found[key] for key in each if key in found] for each in keys]
 
-    async def _put(self, page: _Finished, entries: Entries) -> ServerFault | None:
+    async def _put(self, page: _Finished, entries: Sequence[Entry]) -> ServerFault | None:
         try:
             if entries:
-                await self._archive.put(page.place, entries)
+                await self._archive.put(page.place, {each.key: each.value for each in entries})
         except ServerFault as fault:
             return fault
         return None
 
-    async def _remove(self, keys: Sequence[str]) -> None:
-        """Packs before their page, whose key says that work is left, and the markers last."""
-        for start in range(0, len(keys), self._state.max_operations):
-            part = keys[start : start + self._state.max_operations]
-            await self._state.commit([Delete(key) for key in part])
+    async def _remove(self, pages: Sequence[Sequence[Entry]]) -> None:
+        with contextlib.suppress(Conflict):
+            for steps in _transactions(pages, self._state.max_operations):
+                await self._state.commit(steps)
 
 
-def _pages_of(batch: BatchKey, count: int, header: Header) -> list[_Finished]:
-    arguments: list[list[str]] = [[] for _ in range(count)]
-    for part in header.parts:
+def _transactions(pages: Sequence[Sequence[Entry]], most: int) -> Iterator[list[Delete]]:
+    """Packs go before their page, whose key says that work is left, and it with the marker."""
+    steps: list[Delete] = []
+    for entries in pages:
+        more = [Delete(entry.key, entry.version) for entry in entries]
+        while len(more) > most:
+            yield more[: most - _TOGETHER]
+            more = more[most - _TOGETHER :]
+        if len(steps) + len(more) > most:
+            yield steps
+            steps = []
+        steps += more
+    if steps:
+        yield steps
+
+
+def _pages_of(batch: BatchKey, header: Entry, marker: Entry) -> list[_Finished]:
+    made: Header = layout.decode(header.key, header.value)
+    arguments: list[list[str]] = [[] for _ in range(made.pages)]
+    for part in made.parts:
         if not part.content.digest:
             arguments[part.first // PAGE_JOBS].append(layout.arguments(*batch, part.first))
-    marker = layout.finished(*batch)
     return [
-        _Finished(Place(*batch, number), keys, marker if number == count - 1 else "")
+        _Finished(Place(*batch, number), keys, marker if number == made.pages - 1 else None)
         for number, keys in enumerate(arguments)
     ]
 

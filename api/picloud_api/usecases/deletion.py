@@ -95,8 +95,9 @@ class Deletion:
             return
         header: Header = await draft.get(layout.header(account, batch))
         name = layout.finished(account, batch)
-        if await draft.get(name) is None:
-            draft.put(name, Finished(header.pages, finished_at=self._clock()))
+        await draft.get(name)
+        # Also where it waits for that: whoever seals it now shall find that something changed.
+        draft.put(name, Finished(header.pages, finished_at=self._clock()))
 
     async def _blank(self, piece: Piece) -> None:
         """Remove what lies in packs of the deleted jobs."""

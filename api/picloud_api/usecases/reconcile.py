@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -241,13 +240,13 @@ class Reconcile:
     async def seal_finished(self) -> None:
         """Seal every batch that finished more than a minute ago; readers find it as before."""
         found = await self._commits.view.scan("finished/")
-        due = {
-            _batch_key(name): finished.pages
+        due = [
+            _batch_key(name)
             for name, finished in found.items()
             if self._clock() - finished.finished_at > SEAL_AFTER_S
-        }
-        waiting = iter(due.items())
-        while some := dict(islice(waiting, SEAL_AT_ONCE)):
+        ]
+        for start in range(0, len(due), SEAL_AT_ONCE):
+            some = due[start : start + SEAL_AT_ONCE]
             # What lies in a page's place is not ours. The others are sealed all the same.
             for (_, batch), fault in (await self._sealing.seal(some)).items():
                 _log.error("seal.failed", batch=batch, reason=fault.message)

@@ -13,9 +13,11 @@ from picloud_api.usecases.finding import pieces
 from picloud_api.usecases.reconcile import SEAL_AT_ONCE
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
-from picloud_model.errors import KeyRefused, ServerFault
+from picloud_model.errors import JobDeleted, KeyRefused, ServerFault
 from picloud_model.job import State
 
+from tests.unit.api.test_deletion import SECRET, delete
+from tests.unit.api.test_deletion import run as printed
 from tests.unit.api.world import ACCOUNT, World, ended
 
 if TYPE_CHECKING:
@@ -92,14 +94,14 @@ async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
     assert [view.peek(name).state for name in names] == [bytes([State.DONE]), bytes([State.QUEUED])]
 
 
-@pytest.mark.parametrize("commits", range(5))
+@pytest.mark.parametrize("commits", range(4))
 async def test_an_interrupted_seal_is_finished_later(
     world: World, monkeypatch: pytest.MonkeyPatch, commits: int
 ) -> None:
     """A crash between the blobs and the removal of the keys, or within it, loses nothing."""
     jids = await run(world, 1500)
     before = await world.outcomes(jids)
-    monkeypatch.setattr(SqliteState, "max_operations", 1)
+    monkeypatch.setattr(SqliteState, "max_operations", 3)
     state, commit = world.server.ports.state, world.server.ports.state.commit
     left = [commits]
 
@@ -148,6 +150,41 @@ def counted(method: Callable[..., Awaitable[Any]], calls: Counter[str]) -> Calla
         return await method(*arguments)
 
     return counting
+
+
+@pytest.mark.parametrize("count", [2, 1500])
+async def test_a_deletion_while_its_batch_is_sealed_is_kept(world: World, count: int) -> None:
+    """What changed after it was read for the archive is not removed, but sealed as it is later."""
+    jids = await printed(world, count)
+    before = await world.outcomes(jids[1:])
+    blobs = world.server.ports.blobs
+    put, deleted = blobs.put, []
+
+    async def put_and_delete(name: str, data: bytes) -> bool:
+        stored = await put(name, data)
+        if name.startswith("sealed/") and not deleted:
+            deleted.append(await delete(world, jids[0]))
+        return stored
+
+    blobs.put = put_and_delete  # type: ignore[method-assign]
+    await later(world)
+    blobs.put = put  # type: ignore[method-assign]
+
+    for _ in range(2):
+        with pytest.raises(JobDeleted):
+            await world.statuses(jids[:1])
+        assert await world.outcomes(jids[1:]) == before
+        await later(world)
+    assert deleted == [1]
+    assert not {"pages", "packs", "finished"} & await kept(world)
+    sealed = [await blobs.get(name) async for name in blobs.names("sealed/")]
+    assert sum(data.count(SECRET) for data in sealed) == count - 1
+
+
+async def later(world: World) -> None:
+    """Some hours pass."""
+    world.now += 7200
+    await world.server.reconcile.seal_finished()
 
 
 async def test_a_late_report_to_a_sealed_job_is_dropped(world: World) -> None:
