@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     BatchKey: TypeAlias = tuple[str, str]
 
 AT_ONCE: Final = 16
-"""Pages in memory at once: what removes those of 16 calls is one transaction of Consul's."""
+"""Batches, and pages, in memory together: one transaction of Consul's removes 16 calls."""
 _TOGETHER: Final = 2
 """A page and its batch's marker are removed together: work may be left in no other page."""
 

@@ -10,7 +10,7 @@ from picloud_model.errors import PiCloudError
 
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Ready, Signal, Slot
-from picloud_api.store.sealing import Sealing
+from picloud_api.store.sealing import AT_ONCE, Sealing
 from picloud_api.usecases.bells import Bells
 from picloud_api.usecases.deadlock import Deadlock
 from picloud_api.usecases.dependency import Dependencies
@@ -38,8 +38,6 @@ AWAY_S: Final = 5.0
 LOCK_TTL_S: Final = 10.0
 SEAL_AFTER_S: Final = 60.0
 """How long a finished batch stays in the state store: most results are asked for at once."""
-SEAL_AT_ONCE: Final = 16
-"""Batches sealed together; then others who want the state store have their turn."""
 
 _log = structlog.get_logger()
 
@@ -245,8 +243,8 @@ class Reconcile:
             for name, finished in found.items()
             if self._clock() - finished.finished_at > SEAL_AFTER_S
         ]
-        for start in range(0, len(due), SEAL_AT_ONCE):
-            some = due[start : start + SEAL_AT_ONCE]
+        for start in range(0, len(due), AT_ONCE):
+            some = due[start : start + AT_ONCE]
             # What lies in a page's place is not ours. The others are sealed all the same.
             for (_, batch), fault in (await self._sealing.seal(some)).items():
                 _log.error("seal.failed", batch=batch, reason=fault.message)

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.records import Key, Sealed
+from picloud_api.store.sealing import AT_ONCE
 from picloud_api.usecases.finding import pieces
-from picloud_api.usecases.reconcile import SEAL_AT_ONCE
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import JobDeleted, KeyRefused, ServerFault
@@ -129,7 +129,7 @@ async def test_small_batches_are_sealed_together(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen calls are read by three requests of the state store, and removed by one."""
-    jids = [number for _ in range(SEAL_AT_ONCE) for number in await run(world, 1)]
+    jids = [number for _ in range(AT_ONCE) for number in await run(world, 1)]
     calls: Counter[str] = Counter()
     for name in ("get", "commit"):
         monkeypatch.setattr(SqliteState, name, counted(getattr(SqliteState, name), calls))
@@ -139,7 +139,7 @@ async def test_small_batches_are_sealed_together(
 
     assert calls == {"get": 3, "commit": 1}
     assert not {"pages", "packs", "finished"} & await kept(world)
-    assert len(await world.outcomes(range(jids[0], jids[-1] + 1))) == SEAL_AT_ONCE
+    assert len(await world.outcomes(range(jids[0], jids[-1] + 1))) == AT_ONCE
 
 
 def counted(method: Callable[..., Awaitable[Any]], calls: Counter[str]) -> Callable[..., Any]:
