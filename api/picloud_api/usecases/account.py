@@ -18,7 +18,7 @@ from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from picloud_driver.secrets import SecretPort
 
@@ -53,6 +53,14 @@ class Holder(NamedTuple):
     key: str
 
 
+class _Look(NamedTuple):
+    """A key as the store had it at some time; version 0 where it had none."""
+
+    record: Key
+    version: int
+    at: float
+
+
 class Accounts:
     """Makes accounts and keys, and tells whose a key is."""
 
@@ -68,6 +76,7 @@ class Accounts:
         self._pepper = pepper
         self._tokens = tokens
         self._read_at: dict[str, float] = {}
+        self._looking: dict[str, asyncio.Task[_Look]] = {}
 
     async def authenticate(self, bearer: str) -> str:
         """The account a bearer key, or a job's token, belongs to.
@@ -114,16 +123,34 @@ class Accounts:
         Memory never refuses: time would tell which ids are in use here. So whatever is refused was
         read, decoded and compared, unknown ids too; what still differs is lost in a random wait.
         """
-        view, now, key = self.commits.view, self.clock(), layout.key(name)
-        entry = (await view.state.get([key])).get(key)
-        record: Key = layout.decode(key, entry.value if entry else _NOBODYS_BYTES)
+        view, key = self.commits.view, layout.key(name)
+        known: Key = view.peek(key) or _NOBODYS
+        # A thousand waits that end at once share one look. Only whose secret was right before may:
+        # to anybody else a shorter wait would tell that others use the id.
+        looking = self._shared(key) if _opens(known, digest) else self._read(key)
+        record, version, at = await looking
         if not _opens(record, digest):
             await asyncio.sleep(_dice.uniform(0.0, BLUR_S))
             raise KeyRefused
-        if entry is not None:
-            view.install(key, record, entry.version)
-            self._read_at[name] = now
+        if version:
+            view.install(key, record, version)
+            self._read_at[name] = at
         return record
+
+    def _shared(self, key: str) -> Awaitable[_Look]:
+        """The look at a key that is under way, or a new one; who gives up takes it from nobody."""
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = self._looking[key] = asyncio.create_task(self._read(key))
+            looking.add_done_callback(lambda _: self._looking.pop(key))
+        return asyncio.shield(looking)
+
+    async def _read(self, key: str) -> _Look:
+        """A key as the store has it; nobody's where it has none."""
+        now = self.clock()
+        entry = (await self.commits.view.state.get([key])).get(key)
+        record: Key = layout.decode(key, entry.value if entry else _NOBODYS_BYTES)
+        return _Look(record, entry.version if entry else 0, now)
 
     async def open(self, account: str, name: str) -> None:
         """Make an account if it does not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -11,7 +12,13 @@ from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.account import FIRST_ACCOUNT, Accounts, Holder, first_key, new_key
 from picloud_model import wire
-from picloud_model.errors import AdministratorsOnly, KeyNotFound, KeyRefused, RequestRefused
+from picloud_model.errors import (
+    AdministratorsOnly,
+    KeyNotFound,
+    KeyRefused,
+    RequestRefused,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -201,6 +208,59 @@ async def test_a_key_in_use_is_read_again_seldom(
         world.now += 0.001
 
     assert read == [layout.key(world.server.key.split("_")[1])]
+
+
+async def test_a_thousand_who_ask_at_once_share_one_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waits that end together read their key once; a wrong secret meanwhile reads for itself.
+
+    So it learns nothing from how long that takes.
+    """
+    monkeypatch.setattr(type(world.server.ports.state), "shared", True)
+    accounts, key = world.server.accounts, world.server.key
+    await accounts.authenticate(key)
+    world.now += 60
+    read = []
+    state = world.server.commits.view.state
+    get = state.get
+
+    async def counted(keys: Sequence[str]) -> Mapping[str, Entry]:
+        read.extend(keys)
+        await asyncio.sleep(0.01)
+        return await get(keys)
+
+    monkeypatch.setattr(state, "get", counted)
+    asking = [accounts.authenticate(key) for _ in range(1000)]
+    wrong = [accounts.authenticate(key[:16] + "A" * 43) for _ in range(3)]
+    asked = await asyncio.gather(*asking, *wrong, return_exceptions=True)
+
+    assert asked[:1000] == [FIRST_ACCOUNT] * 1000
+    assert all(isinstance(refused, KeyRefused) for refused in asked[1000:])
+    assert len(read) == 1 + 3
+
+
+async def test_whoever_gives_up_takes_the_look_from_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of those who share a look may be cancelled; a look that fails is not kept."""
+    monkeypatch.setattr(type(world.server.ports.state), "shared", True)
+    accounts, key = world.server.accounts, world.server.key
+    await accounts.authenticate(key)
+    world.now += 60
+    first, second = (asyncio.create_task(accounts.authenticate(key)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == FIRST_ACCOUNT
+
+    async def failing(_: Sequence[str]) -> Mapping[str, Entry]:
+        raise Unavailable
+
+    world.now += 60
+    with monkeypatch.context() as broken, pytest.raises(Unavailable):
+        broken.setattr(world.server.commits.view.state, "get", failing)
+        await accounts.authenticate(key)
+    assert await accounts.authenticate(key) == FIRST_ACCOUNT
 
 
 async def test_a_new_first_key_replaces_one_that_was_deactivated(world: World) -> None:
