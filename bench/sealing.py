@@ -1,0 +1,60 @@
+"""Sealing: how fast calls that ran leave Consul for S3, and what that costs."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from bench import load
+
+if TYPE_CHECKING:
+    from bench.contenders.picloud import PiCloud
+
+_MARKERS: Final = "picloud/state/finished/"
+_LOOK_S: Final = 0.5
+_LONGEST_S: Final = 300.0
+
+
+def sealed(contender: PiCloud) -> dict[str, Any]:
+    """Wait until every batch that has finished is sealed; counts from the first that is.
+
+    Raises:
+        TimeoutError: When that takes more than five minutes.
+    """
+    until = time.monotonic() + _LONGEST_S
+    whole = left = _waiting(contender)
+    pids = contender.server_pids()
+    before, start = load.processor_s(pids), time.monotonic()
+    while left:
+        if time.monotonic() > until:
+            message = f"{left} of {whole} batches are not sealed"
+            raise TimeoutError(message)
+        time.sleep(_LOOK_S)
+        if left == whole:
+            before, start = load.processor_s(pids), time.monotonic()
+        left = _waiting(contender)
+    spent = load.processor_s(pids)
+    return {
+        "sealed, calls/s": whole / (time.monotonic() - start),
+        "sealing: processor time a call, API, ms": 1000
+        * sum(spent.get(pid, 0) - before.get(pid, 0) for pid in pids)
+        / whole,
+    }
+
+
+def _waiting(contender: PiCloud) -> int:
+    """How many batches are finished and not sealed yet, as Consul knows them."""
+    import urllib3
+
+    named = {}
+    for line in (contender.home / "data" / "stack" / "environment").read_text().splitlines():
+        name, _, value = shlex.split(line)[1].partition("=")
+        named[name] = value
+    answer = urllib3.request(
+        "GET",
+        f"{named['CONSUL_HTTP_ADDR']}/v1/kv/{_MARKERS}?keys",
+        headers={"X-Consul-Token": named["CONSUL_HTTP_TOKEN"]},
+    )
+    # No key at all is answered by 404.
+    return len(answer.json()) if answer.status == 200 else 0
