@@ -46,7 +46,7 @@ scale: $(VENV)/.bench servers ## Measure many slots, clients and batches
 processes: $(VENV)/.bench servers ## Measure what 1, 2 and 4 API processes cost each other
 	@$(BIN)/python -m bench.processes
 
-soak: $(VENV)/.bench ## Run a million jobs and see that memory stays flat; STACK=hashicorp, JOBS=1000000
+soak: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run a million jobs and see that memory stays flat; STACK=hashicorp, JOBS=1000000
 	@$(BIN)/python -m bench.soak --contender $(STACK) --jobs $(JOBS)
 
 hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor of each hop

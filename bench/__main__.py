@@ -32,6 +32,7 @@ from pathlib import Path
 
 from bench import environments
 from bench.measures import MEASURES, ROWS, USUAL, Row
+from bench.progress import Progress
 from bench.registry import CONTENDERS, OURS
 from bench.table import Report, Results
 
@@ -87,6 +88,7 @@ class Measuring:
         self._runs = runs
         self._results: Results = {}
         self._absent: dict[str, str] = {}
+        self._progress = Progress()
         for name in contenders:
             if name not in OURS and (why := environments.missing(name)):
                 self._absent[name] = why
@@ -99,15 +101,14 @@ class Measuring:
             self._measure(key)
         if "embedded" in self._contenders:
             self._results[_IMPORT] = {"embedded": [import_ms() for _ in range(self._runs)]}
-        print("\r\x1b[K", end="", file=sys.stderr)
+        self._progress.end()
         return Report(machine(self._runs), self._contenders, self._results, self._absent)
 
     def _measure(self, key: str) -> None:
         taking_part = [name for name in self._contenders if self._takes_part(name, key)]
         for run in range(self._runs):
             for name in list(taking_part):
-                told = f"{key}: {name}, run {run + 1} of {self._runs}"
-                print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
+                self._progress.tell(f"{key}: {name}, run {run + 1} of {self._runs}")
                 start = time.monotonic()
                 try:
                     found = in_a_fresh_process(name, key)

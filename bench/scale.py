@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from bench import load
 from bench.contenders.picloud import Embedded, HashiCorp, PiCloud
 from bench.measures import identity, memory_mb
+from bench.progress import Progress
 from bench.sealing import sealed
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ def main() -> None:
         print(json.dumps(SCALES[scale](STACKS[stack])))
         return
     found: dict[str, dict[str, Any]] = {}
+    progress = Progress()
     for scale in chosen.only:
         for stack in chosen.stack:
-            print(f"{scale}, {stack} ...", end="", file=sys.stderr, flush=True)
+            progress.tell(f"{scale}, {stack} ...")
             found[f"{scale}, {stack}"] = told = _in_a_process(scale, stack)
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            progress.end()
             print(f"\n{scale}, {stack}")
             for name, value in told.items():
                 print(f"  {name:<58}{value if isinstance(value, str) else f'{value:,.2f}'}")

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from bench.contenders.picloud import PiCloud
 from bench.measures import identity
+from bench.progress import Progress
 from bench.registry import OURS
 
 _LIMIT_MB = 40.0
@@ -63,6 +64,7 @@ def main() -> None:
 def soak(contender: PiCloud, jobs: int, size: int) -> dict[str, list[Sample]]:
     """Run all jobs, and look after each map; progress goes to stderr."""
     samples: dict[str, list[Sample]] = {"API": [], "slots": []}
+    progress = Progress()
     started = time.monotonic()
     for done in range(size, jobs + 1, size):
         if contender.map(identity, range(size)) != list(range(size)):
@@ -72,9 +74,8 @@ def soak(contender: PiCloud, jobs: int, size: int) -> dict[str, list[Sample]]:
             samples[kind].append(Sample(done, sum(map(private_mb, pids))))
         told = ", ".join(f"{kind} {found[-1].memory_mb:.0f} MB" for kind, found in samples.items())
         rate = done / (time.monotonic() - started)
-        print(f"\r\x1b[K{done:,} of {jobs:,} jobs, {rate:,.0f}/s, {told}",
-              end="", file=sys.stderr, flush=True)  # fmt: skip
-    print(file=sys.stderr)
+        progress.tell(f"{done:,} of {jobs:,} jobs, {rate:,.0f}/s, {told}")
+    progress.end()
     return samples
 
 
