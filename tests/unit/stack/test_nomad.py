@@ -1,0 +1,49 @@
+"""The Nomad of one machine: how it is configured, without one being started."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from picloud_driver.scheduler.nomad_nodes import SLOTS_KEY, Offer
+from picloud_driver.stack.nomad import Nomad
+from picloud_model.core import CORE_TYPES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PORTS = {"http": 4646, "rpc": 4647, "serf": 4648}
+
+
+def client(data: Path, slots: int) -> dict[str, Any]:
+    """The part of the configuration that is about this machine."""
+    nomad = Nomad(data, slots)
+    nomad.directory.mkdir(parents=True)
+    nomad.launch(PORTS)
+    found: dict[str, Any] = json.loads((nomad.directory / "nomad.json").read_text())
+    return dict(found["client"])
+
+
+def test_slots_beyond_the_processors_are_placed(tmp_path: Path) -> None:
+    """Whoever asks for more slots than there are processors gets them, of each core type."""
+    slots = 4 * (os.cpu_count() or 1)
+    told = client(tmp_path, slots)
+
+    offer = Offer(
+        core_types=frozenset(CORE_TYPES),
+        slots=int(told["meta"][SLOTS_KEY]),
+        mhz=told["cpu_total_compute"],
+        memory_mb=10**9,
+    )
+    assert offer.slots == slots
+    assert {name: offer.room(name) >= slots for name in CORE_TYPES} == dict.fromkeys(
+        CORE_TYPES, True
+    )
+
+
+@pytest.mark.parametrize("slots", [1, os.cpu_count() or 1])
+def test_processors_are_counted_by_nomad(tmp_path: Path, slots: int) -> None:
+    """Where each slot has a processor, Nomad's own count of MHz holds."""
+    assert "cpu_total_compute" not in client(tmp_path, slots)
