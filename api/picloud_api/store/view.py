@@ -6,6 +6,7 @@ whoever decides on it commits with the versions it was read at, and a bell says 
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 CACHE_BYTES: Final = 96 * 1024 * 1024
 """How much the view keeps; a page counts 40 bytes a job."""
+
+UNSEALED_AT_ONCE: Final = 16
+"""Blobs read at once where many sealed pages are asked for."""
 
 SEALED: Final = 0
 """Version of what is read from the archive: the key is not in the state store, nor ever again."""
@@ -115,11 +119,25 @@ class View:
     async def load(self, keys: Iterable[str]) -> None:
         """Read those of some keys that are not known, in one go, so that each `get` finds them."""
         unknown = [key for key in dict.fromkeys(keys) if key not in self._cells]
-        if unknown:
-            await self.reload(unknown)
-        for key in unknown:
-            if key not in self._cells:
-                await self._sealed(key)
+        await self.reload(unknown)
+        await self._unseal(unknown)
+
+    async def refresh(self, keys: Iterable[str]) -> None:
+        """Do for many keys in one go what `fresh` does for one, so that each `get` finds them."""
+        names = list(dict.fromkeys(keys))
+        if not self.state.shared:
+            await self.load(names)
+            return
+        cells = map(self._cells.get, names)
+        pairs = zip(names, cells, strict=True)
+        await self.reload([key for key, cell in pairs if cell is None or cell.version != SEALED])
+        await self._unseal(names)
+
+    async def _unseal(self, keys: Sequence[str]) -> None:
+        """Read those of some keys from the archive that are not known by now."""
+        unknown = [key for key in keys if key not in self._cells]
+        for start in range(0, len(unknown), UNSEALED_AT_ONCE):
+            await asyncio.gather(*map(self._sealed, unknown[start : start + UNSEALED_AT_ONCE]))
 
     async def scan(self, prefix: str) -> dict[str, Any]:
         """Every value under a prefix, read afresh."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from picloud_model.core import CORE_TYPES
 from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLarge
@@ -12,10 +12,9 @@ from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import merged
 from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
-from picloud_api.store import layout
 from picloud_api.store.records import Waiting
 from picloud_api.usecases.environment import check_environment
-from picloud_api.usecases.finding import pieces, refuse_deleted
+from picloud_api.usecases.finding import pages, pieces, refuse_deleted
 from picloud_api.usecases.volume import check_volumes
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from picloud_model.wire import Options, PackPart, SubmitRequest
 
     from picloud_api.store.view import View
-
-PAGES_AT_ONCE: Final = 1000
-"""Pages of dependencies read in one go: 36 MB of them at most."""
 
 
 def check_options(options: Options) -> None:
@@ -111,11 +107,8 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
         raise TooLarge(message, field="depends_on")
     try:
         wanted = await pieces(view, account, asked)
-        for start in range(0, len(wanted), PAGES_AT_ONCE):
-            some = wanted[start : start + PAGES_AT_ONCE]
-            await view.load(layout.page(piece.place) for piece in some)
-            for piece in some:
-                refuse_deleted(await view.get(layout.page(piece.place)), piece)
+        async for piece, page in pages(view, wanted, fresh=False):
+            refuse_deleted(page, piece)
     except (JobNotFound, JobDeleted) as error:
         raise type(error)(error.message, field="depends_on") from None
     return Waiting(asked, request.depends_on_errors == "ignore")

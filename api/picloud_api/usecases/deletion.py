@@ -18,7 +18,7 @@ from picloud_model.wire import Content, Deleted, decode
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Finished, Signal
 from picloud_api.store.view import SEALED
-from picloud_api.usecases.finding import pieces
+from picloud_api.usecases.finding import pages, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,8 +50,7 @@ class Deletion:
             RequestRefused: When one of them has not finished; then none is deleted.
         """
         wanted = await pieces(self._commits.view, account, asked)
-        for piece in wanted:
-            page: Page = await self._commits.view.fresh(layout.page(piece.place))
+        async for piece, page in pages(self._commits.view, wanted):
             _refuse_unfinished(page, piece)
         count = 0
         for piece in wanted:

@@ -15,7 +15,7 @@ from picloud_api.store import layout
 from picloud_api.store.layout import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from picloud_model.page import Page
     from picloud_model.ranges import Range
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from picloud_api.store.view import View
 
 MAX_RANGES: Final = 100_000
+PAGES_AT_ONCE: Final = 1000
+"""Pages read together: 36 MB of them at most."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -59,16 +61,37 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
     if ranges.count(asked) > MAX_JOBS:
         raise TooLarge(f"A request may name {MAX_JOBS} jobs at most.", field="jids")
     found: list[Piece] = []
+    index = _Index(view, account)
     for first, last in asked:
         jid = first
         while jid <= last:
             # Neighbours lie in one list mostly: it is not looked for again for each of them.
-            spans, at = await _spans(view, account, jid)
+            spans, at = await index.find(jid)
             while jid <= last and at < len(spans) and spans[at].first <= jid <= spans[at].last:
                 stop = min(spans[at].last, last)
                 found.extend(_split(account, spans[at], jid, stop))
                 jid, at = stop + 1, at + 1
     return found
+
+
+async def pages(
+    view: View, wanted: Sequence[Piece], *, fresh: bool = True, at_once: int = PAGES_AT_ONCE
+) -> AsyncIterator[tuple[Piece, Page]]:
+    """Each piece with its page, some of which are read together.
+
+    Args:
+        view: Where they are read.
+        wanted: The pieces.
+        fresh: Whether what another process may have written since is read again.
+        at_once: How many pieces' pages are read together.
+    """
+    read = view.refresh if fresh else view.load
+    for start in range(0, len(wanted), at_once):
+        some = wanted[start : start + at_once]
+        await read(layout.page(piece.place) for piece in some)
+        for piece in some:
+            page: Page = await view.get(layout.page(piece.place))
+            yield piece, page
 
 
 def refuse_deleted(page: Page, piece: Piece) -> None:
@@ -84,15 +107,40 @@ def refuse_deleted(page: Page, piece: Piece) -> None:
             raise JobDeleted(f"Job {piece.first + index} was deleted.", field="jids")
 
 
-async def _spans(view: View, account: str, jid: int) -> tuple[list[Span], int]:
-    """The spans of the index block that knows a jid, and which of them has it."""
-    for read in (view.get, view.fresh):
-        for block in (layout.block(account, jid), layout.wide_block(account, jid)):
-            spans: list[Span] = await read(block) or []
-            at = bisect_right(spans, jid, key=lambda span: span.first) - 1
-            if at >= 0 and spans[at].last >= jid:
-                return spans, at
-    raise JobNotFound(_unknown(jid), field="jids")
+class _Index:
+    """The jid index as one request sees it: no block is read twice, be it that there is none."""
+
+    def __init__(self, view: View, account: str) -> None:
+        self._view = view
+        self._account = account
+        self._blocks: dict[str, list[Span]] = {}
+
+    async def find(self, jid: int) -> tuple[list[Span], int]:
+        """The spans of the block that knows a jid, and which of them has it.
+
+        Raises:
+            JobNotFound: When none has.
+        """
+        names = layout.block(self._account, jid), layout.wide_block(self._account, jid)
+        if self._view.peek(names[1]) is not None:
+            # A map is in there: that no narrow block has its jobs is not asked a hundred times.
+            names = names[::-1]
+        for name in names:
+            if name not in self._blocks:
+                self._blocks[name] = await self._view.get(name) or []
+            if found := _among(self._blocks[name], jid):
+                return found
+        for name in names:
+            # Another process may have made it a moment ago.
+            self._blocks[name] = await self._view.fresh(name) or []
+            if found := _among(self._blocks[name], jid):
+                return found
+        raise JobNotFound(_unknown(jid), field="jids")
+
+
+def _among(spans: list[Span], jid: int) -> tuple[list[Span], int] | None:
+    at = bisect_right(spans, jid, key=lambda span: span.first) - 1
+    return (spans, at) if at >= 0 and spans[at].last >= jid else None
 
 
 def _split(account: str, span: Span, first: int, last: int) -> list[Piece]:

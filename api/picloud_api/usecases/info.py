@@ -23,7 +23,7 @@ from picloud_model.wire import (
 )
 
 from picloud_api.store import layout
-from picloud_api.usecases.finding import pieces, refuse_deleted
+from picloud_api.usecases.finding import pages, pieces, refuse_deleted
 from picloud_api.usecases.finishing import told_failure
 from picloud_api.usecases.live import held_at
 from picloud_api.usecases.telling import OF_BATCH, OF_INFO, Case, told
@@ -75,8 +75,8 @@ class Information:
                 raise RequestRefused(message, field="since")
         gathered, now = _Gathered(), self._clock()
         cases: list[Case] = []
-        for piece in await pieces(self._view, account, request.jids):
-            page: Page = await self._view.fresh(layout.page(piece.place))
+        wanted = await pieces(self._view, account, request.jids)
+        async for piece, page in pages(self._view, wanted, at_once=AT_ONCE):
             refuse_deleted(page, piece)
             header: Header = await self._view.get(layout.header(account, piece.place.batch))
             cases += [

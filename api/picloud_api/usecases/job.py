@@ -15,7 +15,7 @@ from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, Sta
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.awaited import Awaited
-from picloud_api.usecases.finding import Piece, pieces, refuse_deleted
+from picloud_api.usecases.finding import Piece, pages, pieces, refuse_deleted
 from picloud_api.usecases.finishing import finish, killed
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Jobs:
             JobNotFound: When one of them does not exist in this account.
         """
         runs: list[StatusRun] = []
-        for piece in await pieces(self._commits.view, account, asked):
-            page: Page = await self._commits.view.fresh(layout.page(piece.place))
+        view = self._commits.view
+        async for piece, page in pages(view, await pieces(view, account, asked)):
             refuse_deleted(page, piece)
             for index in range(piece.start, piece.stop):
                 shown, jid = page.shown(index).value, piece.first + index

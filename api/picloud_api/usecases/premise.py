@@ -112,20 +112,40 @@ class Watches:
 
 async def judge(view: View, watches: Watches, premise: Premise) -> Verdict | None:
     """Go on from the first job not known to have ended well; None while one has not ended."""
-    for first, last in premise.asked:
-        while (start := max(first, premise.at)) <= last:
-            stop = min(last, start + PAGE_JOBS - 1)
-            for piece in await pieces(view, premise.account, [(start, stop)]):
-                # Before it is read: what ends from now on is heard of.
-                watches.watch(premise, piece.place, piece.start)
-                page: Page = await view.get(layout.page(piece.place))
-                at = _first_other(page, piece, _GOOD[premise.ignore])
-                premise.at = piece.first + at
-                if at < piece.stop:
-                    watches.watch(premise, piece.place, at)
-                    failed = State(page.state[at]).final
-                    return await stalled(view, piece, page, at) if failed else None
+    for portion in _portions(premise.asked, premise.at):
+        for piece in await pieces(view, premise.account, portion):
+            # Before it is read: what ends from now on is heard of.
+            watches.watch(premise, piece.place, piece.start)
+            page: Page = await view.get(layout.page(piece.place))
+            at = _first_other(page, piece, _GOOD[premise.ignore])
+            premise.at = piece.first + at
+            if at < piece.stop:
+                watches.watch(premise, piece.place, at)
+                failed = State(page.state[at]).final
+                return await stalled(view, piece, page, at) if failed else None
     return RELEASED
+
+
+def _portions(asked: Sequence[Range], at: int) -> Iterator[list[Range]]:
+    """The jids from `at` on, a page's worth of jobs at a time: most often the first decides.
+
+    >>> list(_portions([(1, 1), (3, 3), (5, 2004)], 2))
+    [[(3, 3), (5, 1003)], [(1004, 2003)], [(2004, 2004)]]
+    """
+    portion: list[Range] = []
+    room = PAGE_JOBS
+    for first, last in asked:
+        start = max(first, at)
+        while start <= last:
+            stop = min(last, start + room - 1)
+            portion.append((start, stop))
+            room -= stop - start + 1
+            start = stop + 1
+            if not room:
+                yield portion
+                portion, room = [], PAGE_JOBS
+    if portion:
+        yield portion
 
 
 def _first_other(page: Page, piece: Piece, good: bytes) -> int:

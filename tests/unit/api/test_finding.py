@@ -1,0 +1,92 @@
+"""Finding jobs: what a request costs follows the pages it touches, not the jids it names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+from picloud_driver.state.sqlite import SqliteState
+from picloud_model.errors import JobNotFound
+
+from tests.unit.api.world import ACCOUNT, ended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from picloud_driver.state import Entry
+
+    from tests.unit.api.world import World
+
+JOBS = 4000
+FEW = 4
+"""Reads of the state store: each of those below names 2,000 jobs in four pages."""
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """How often each key was read, from a store that other processes write to as well."""
+    found: Counter[str] = Counter()
+    get = SqliteState.get
+
+    async def counted(state: SqliteState, keys: Sequence[str]) -> Mapping[str, Entry]:
+        found.update(["requests", *keys])
+        return await get(state, keys)
+
+    monkeypatch.setattr(SqliteState, "shared", True)
+    monkeypatch.setattr(SqliteState, "get", counted)
+    return found
+
+
+def every_second(jids: range) -> list[tuple[int, int]]:
+    """Ranges of one job each."""
+    return [(jid, jid) for jid in jids[::2]]
+
+
+async def test_each_page_is_read_once_for_many_jids(world: World, reads: Counter[str]) -> None:
+    """The status of every second job of a map reads each of its pages once."""
+    jids = await world.submit(JOBS)
+    reads.clear()
+
+    answer = await world.server.jobs.status(ACCOUNT, every_second(jids))
+
+    assert [run.first for run in answer.runs] == list(jids[::2])
+    assert reads["requests"] <= FEW
+    assert {count for name, count in reads.items() if name.startswith("pages/")} == {1}
+
+
+async def test_dependencies_are_judged_by_the_page(world: World, reads: Counter[str]) -> None:
+    """A job that waits for 2,000 jobs here and there is made, and released, with a few reads."""
+    jids = await world.submit(JOBS)
+    slot = await world.slot()
+    while leases := (await world.work(slot)).leases:
+        await world.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+    reads.clear()
+
+    last = await world.send(replace(world.request(1), depends_on=every_second(jids)))
+    await world.until(lambda: world.statuses(last), ["queued"])
+
+    assert reads["requests"] <= 4 * FEW
+
+
+async def test_the_first_jid_that_is_unknown_is_named(world: World, reads: Counter[str]) -> None:
+    """However many are asked for, and though what is not known is looked for again."""
+    jids = await world.submit(JOBS)
+    asked = [*every_second(jids), (JOBS + 7, JOBS + 8)]
+
+    with pytest.raises(JobNotFound, match=f"There is no job {JOBS + 7} in your account"):
+        await world.server.jobs.status(ACCOUNT, asked)
+
+    assert reads["requests"] < 4 * FEW
+
+
+async def test_small_and_large_batches_are_found_beside_each_other(world: World) -> None:
+    """Jids of calls and of maps lie in two kinds of index blocks; a range may cross both."""
+    first = await world.submit(1)
+    await world.submit(3000)
+    last = await world.submit(1)
+
+    answer = await world.server.jobs.status(ACCOUNT, [(first[0], last[-1])])
+
+    assert sum(run.last - run.first + 1 for run in answer.runs) == 3002
