@@ -100,10 +100,11 @@ def refuse_deleted(page: Page, piece: Piece) -> None:
     Raises:
         JobDeleted: When one of the jobs was; the first is named.
     """
-    if not any(page.flags):
+    marked = page.flags[piece.start : piece.stop]
+    if not any(marked):
         return
-    for index in range(piece.start, piece.stop):
-        if page.flags[index] & Flag.DELETED:
+    for index, flags in enumerate(marked, piece.start):
+        if flags & Flag.DELETED:
             raise JobDeleted(f"Job {piece.first + index} was deleted.", field="jids")
 
 
