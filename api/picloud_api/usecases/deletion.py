@@ -6,6 +6,7 @@ crash in between leaves bytes nobody can ask for, which the next deletion of the
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from picloud_model.wire import Content, Deleted, decode
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Finished, Signal
 from picloud_api.store.view import SEALED
-from picloud_api.usecases.finding import pages, pieces
+from picloud_api.usecases.finding import by_page, pages, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
     from picloud_api.store.draft import Draft
+    from picloud_api.store.layout import Place
     from picloud_api.store.records import Header
     from picloud_api.usecases.context import Context
     from picloud_api.usecases.finding import Piece
@@ -53,43 +55,44 @@ class Deletion:
         async for piece, page in pages(self._commits.view, wanted):
             _refuse_unfinished(page, piece)
         count = 0
-        for piece in wanted:
-            await self._open(piece)
-            count += await self._commits.run(partial(self._mark, piece=piece))
-            await self._blank(piece)
+        for some in by_page(wanted):
+            count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in some)))
         for batch in {piece.place.batch for piece in wanted}:
             await self._forget_function(account, batch)
         return Deleted(count=count)
 
-    async def _open(self, piece: Piece) -> None:
+    async def _delete_in(self, place: Place, indexes: Sequence[int]) -> int:
+        """Delete jobs of a page; how many were not deleted before."""
+        await self._open(place)
+        count = await self._commits.run(partial(self._mark, place=place, indexes=indexes))
+        await self._blank(place, indexes)
+        return count
+
+    async def _open(self, place: Place) -> None:
         """Write the packs of a sealed page back; the page itself follows with its change."""
-        cell = await self._commits.view.cell(layout.page(piece.place))
+        cell = await self._commits.view.cell(layout.page(place))
         if cell is None or cell.version != SEALED:
             return
-        for name, data in (await self._archive.entries(piece.place)).items():
-            if name != layout.page(piece.place):
+        for name, data in (await self._archive.entries(place)).items():
+            if name != layout.page(place):
                 await self._commits.run(partial(_write_back, name=name, data=data))
 
-    async def _mark(self, draft: Draft, piece: Piece) -> int:
-        name = layout.page(piece.place)
+    async def _mark(self, draft: Draft, place: Place, indexes: Sequence[int]) -> int:
+        name = layout.page(place)
         page = await draft.get(name)
-        fresh = [
-            index
-            for index in range(piece.start, piece.stop)
-            if not page.flags[index] & Flag.DELETED
-        ]
+        fresh = [index for index in indexes if not page.flags[index] & Flag.DELETED]
         own = await draft.edit(name) if fresh else None
         if own is None:
             return 0
         for index in fresh:
             own.flags[index] |= Flag.DELETED
-        await self._seal_again(draft, piece)
-        draft.signal(Signal(Change.FINISHED, *piece.place[:2]))
+        await self._seal_again(draft, place)
+        draft.signal(Signal(Change.FINISHED, *place[:2]))
         return len(fresh)
 
-    async def _seal_again(self, draft: Draft, piece: Piece) -> None:
+    async def _seal_again(self, draft: Draft, place: Place) -> None:
         """A batch that is finished, or sealed already, is sealed with what it is now."""
-        account, batch, _ = piece.place
+        account, batch, _ = place
         if not draft.bounded or await draft.get(layout.ready(account, batch)) is not None:
             return
         header: Header = await draft.get(layout.header(account, batch))
@@ -98,13 +101,12 @@ class Deletion:
         # Also where it waits for that: whoever seals it now shall find that something changed.
         draft.put(name, Finished(header.pages, finished_at=self._clock()))
 
-    async def _blank(self, piece: Piece) -> None:
+    async def _blank(self, place: Place, indexes: Sequence[int]) -> None:
         """Remove what lies in packs of the deleted jobs."""
-        place = piece.place
         page: Page = await self._commits.view.get(layout.page(place))
         results: dict[int, list[int]] = {}
         kept = _kept(page)
-        for index in range(piece.start, piece.stop):
+        for index in indexes:
             number, item = page.pack[index], page.item[index]
             if item and (number, item) not in kept:
                 results.setdefault(number, []).append(item)
@@ -113,12 +115,11 @@ class Deletion:
             await self._commits.run(partial(_blank_results, name=name, items=items))
         header: Header = await self._commits.view.get(layout.header(place.account, place.batch))
         base = place.page * PAGE_JOBS
-        first, stop = base + piece.start, base + piece.stop
         for part in header.parts:
-            chosen = range(max(first, part.first), min(stop, part.first + part.count))
-            if chosen and not part.content.digest:
+            first = part.first - base
+            items = [index - first for index in indexes if first <= index < first + part.count]
+            if items and not part.content.digest:
                 name = layout.arguments(place.account, place.batch, part.first)
-                items = [at - part.first for at in chosen]
                 await self._commits.run(partial(_blank_items, name=name, items=items))
 
     async def _forget_function(self, account: str, batch: str) -> None:

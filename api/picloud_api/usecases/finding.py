@@ -15,7 +15,7 @@ from picloud_api.store import layout
 from picloud_api.store.layout import Place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from picloud_model.page import Page
     from picloud_model.ranges import Range
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_RANGES: Final = 100_000
 PAGES_AT_ONCE: Final = 1000
 """Pages read together: 36 MB of them at most."""
+CHANGED_AT_ONCE: Final = 16
+"""Pages changed together: a transaction takes about so many small ones."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -92,6 +94,16 @@ async def pages(
         for piece in some:
             page: Page = await view.get(layout.page(piece.place))
             yield piece, page
+
+
+def by_page(wanted: Sequence[Piece]) -> Iterator[list[tuple[Place, list[int]]]]:
+    """The same jobs, those of a page together and each once, some pages at a time."""
+    found: dict[Place, dict[int, None]] = {}
+    for piece in wanted:
+        found.setdefault(piece.place, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
+    whole = [(place, list(indexes)) for place, indexes in found.items()]
+    for start in range(0, len(whole), CHANGED_AT_ONCE):
+        yield whole[start : start + CHANGED_AT_ONCE]
 
 
 def refuse_deleted(page: Page, piece: Piece) -> None:

@@ -15,7 +15,7 @@ from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, Sta
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Signal
 from picloud_api.usecases.awaited import Awaited
-from picloud_api.usecases.finding import Piece, pages, pieces, refuse_deleted
+from picloud_api.usecases.finding import Piece, by_page, pages, pieces, refuse_deleted
 from picloud_api.usecases.finishing import finish, killed
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from picloud_model.wire import WaitRequest
 
     from picloud_api.store.draft import Draft
+    from picloud_api.store.layout import Place
     from picloud_api.usecases.context import Context
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -140,21 +141,29 @@ class Jobs:
 
         Returns:
             How many were not final before.
+
+        Raises:
+            JobNotFound: When one of them does not exist in this account.
+            JobDeleted: When one of them was deleted; then none is ended.
         """
-        wanted = (
-            await self._unfinished(account)
-            if asked is None
-            else await pieces(self._commits.view, account, asked)
-        )
-        count = 0
-        for piece in wanted:
-            if asked is not None:
-                refuse_deleted(await self._page(piece), piece)
-            ended, asked_to_end = await self._commits.run(partial(self._kill, piece=piece))
-            count += ended + len(asked_to_end)
-            if asked_to_end:
-                self._later(self._force(piece, asked_to_end))
+        view, count = self._commits.view, 0
+        if asked is None:
+            wanted = await self._unfinished(account)
+        else:
+            wanted = await pieces(view, account, asked)
+            async for piece, page in pages(view, wanted, fresh=False):
+                refuse_deleted(page, piece)
+        for some in by_page(wanted):
+            count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in some)))
         return Killed(count=count)
+
+    async def _kill_in(self, place: Place, indexes: Sequence[int]) -> int:
+        """End jobs of a page; how many were not final."""
+        plan = partial(self._kill, place=place, indexes=indexes)
+        ended, asked_to_end = await self._commits.run(plan)
+        if asked_to_end:
+            self._later(self._force(place, asked_to_end))
+        return ended + len(asked_to_end)
 
     async def _unfinished(self, account: str) -> list[Piece]:
         markers = await self._commits.view.scan(layout.ready(account))
@@ -163,27 +172,27 @@ class Jobs:
             piece for span in spans for piece in await pieces(self._commits.view, account, [span])
         ]
 
-    async def _kill(self, draft: Draft, piece: Piece) -> tuple[int, list[tuple[int, int]]]:
+    async def _kill(
+        self, draft: Draft, place: Place, indexes: Sequence[int]
+    ) -> tuple[int, list[tuple[int, int]]]:
         """How many jobs ended now, and the (index, attempt) of those whose slot must end them."""
-        name = layout.page(piece.place)
+        name = layout.page(place)
         page = await draft.get(name)
-        chosen = [
-            index for index in range(piece.start, piece.stop) if page.state[index] < State.DONE
-        ]
+        chosen = [index for index in indexes if page.state[index] < State.DONE]
         held = [index for index in chosen if page.state[index] in UNDER_LEASE]
         free = [index for index in chosen if page.state[index] not in UNDER_LEASE]
-        await self._end_killed(draft, piece, free)
+        await self._end_killed(draft, place, free)
         own = await draft.edit(name) if held else None
         if own is not None:
             for index in held:
                 own.flags[index] |= Flag.KILL_REQUESTED
-            draft.signal(Signal(Change.KILL, *piece.place[:2]))
+            draft.signal(Signal(Change.KILL, *place[:2]))
         return len(free), [(index, page.attempt[index]) for index in held]
 
-    async def _end_killed(self, draft: Draft, piece: Piece, indexes: Sequence[int]) -> None:
+    async def _end_killed(self, draft: Draft, place: Place, indexes: Sequence[int]) -> None:
         now = self._clock()
         endings = [killed(index, 0.0, now) for index in indexes]
-        await finish(draft, piece.place, endings)
+        await finish(draft, place, endings)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -196,18 +205,18 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
 
-    async def _force(self, piece: Piece, attempts: Sequence[tuple[int, int]]) -> None:
+    async def _force(self, place: Place, attempts: Sequence[tuple[int, int]]) -> None:
         """End jobs whose slot did not say within two seconds that it ended them."""
         await asyncio.sleep(SILENT_S)
 
         async def plan(draft: Draft) -> None:
-            page = await draft.get(layout.page(piece.place))
+            page = await draft.get(layout.page(place))
             left = [
                 index
                 for index, attempt in attempts
                 if page.state[index] < State.DONE and page.attempt[index] == attempt
             ]
-            await self._end_killed(draft, piece, left)
+            await self._end_killed(draft, place, left)
 
         await self._commits.run(plan)
 

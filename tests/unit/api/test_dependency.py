@@ -469,6 +469,7 @@ async def test_signals_that_were_missed_are_made_up_for(
     stalled = await submit(world, 1, many, first)
     dependencies = world.server.reconcile._dependencies
     await world.until(lambda: _premises(dependencies), 2)
+    await world.until(lambda: _rests(dependencies), True)
     with monkeypatch.context() as patch:
         patch.setattr(dependencies, "hear", lambda _signal: None)
         await run(world, most=1)
@@ -496,6 +497,11 @@ async def test_jobs_that_depend_on_the_same_are_judged_together(world: World) ->
     assert len(dependencies._watches) == 0
     assert dependencies._hurried == set()
     assert dependencies._known == {}
+
+
+async def _rests(dependencies: Any) -> bool:
+    """Whether it does nothing just now."""
+    return bool(dependencies._task.done())
 
 
 async def _premises(dependencies: Any) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 from picloud_driver.state.sqlite import SqliteState
-from picloud_model.errors import JobNotFound
+from picloud_model.errors import JobDeleted, JobNotFound
 
 from tests.unit.api.world import ACCOUNT, ended
 
@@ -68,6 +68,35 @@ async def test_dependencies_are_judged_by_the_page(world: World, reads: Counter[
     await world.until(lambda: world.statuses(last), ["queued"])
 
     assert reads["requests"] <= 4 * FEW
+
+
+async def test_jobs_of_a_page_are_killed_and_deleted_together(world: World) -> None:
+    """Every second job of a map ends, and is deleted, with a few transactions; the others stay."""
+    jids = await world.submit(JOBS)
+    asked = [*every_second(jids), (jids[0], jids[2])]
+    commits, before = world.server.commits, world.server.commits.transactions
+
+    assert (await world.server.jobs.kill(ACCOUNT, asked)).count == JOBS // 2 + 1
+    assert (await world.server.jobs.kill(ACCOUNT, asked)).count == 0
+    assert (await world.server.deletion.delete(ACCOUNT, asked)).count == JOBS // 2 + 1
+    assert (await world.server.deletion.delete(ACCOUNT, asked)).count == 0
+
+    assert commits.transactions - before <= 10 * FEW
+    assert await world.statuses(jids[3:4]) == ["queued"]
+    with pytest.raises(JobDeleted, match=f"^Job {jids[4]} was deleted"):
+        await world.statuses(jids[4:5])
+
+
+async def test_nothing_is_killed_where_one_job_was_deleted(world: World) -> None:
+    """Whoever names a deleted job is told so, and loses nothing."""
+    jids = await world.submit(3)
+    await world.server.jobs.kill(ACCOUNT, [(jids[2], jids[2])])
+    await world.server.deletion.delete(ACCOUNT, [(jids[2], jids[2])])
+
+    with pytest.raises(JobDeleted):
+        await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[2])])
+
+    assert await world.statuses(jids[:2]) == ["queued"] * 2
 
 
 async def test_the_first_jid_that_is_unknown_is_named(world: World, reads: Counter[str]) -> None:
