@@ -19,7 +19,7 @@ from picloud_model.wire import Content, Deleted, decode
 from picloud_api.store import layout
 from picloud_api.store.records import Change, Finished, Signal
 from picloud_api.store.view import SEALED
-from picloud_api.usecases.finding import by_page, pages, pieces
+from picloud_api.usecases.finding import CHANGED_AT_ONCE, by_page, pages, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,8 +57,10 @@ class Deletion:
         count = 0
         for some in by_page(wanted):
             count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in some)))
-        for batch in {piece.place.batch for piece in wanted}:
-            await self._forget_function(account, batch)
+        batches = list({piece.place.batch for piece in wanted})
+        for start in range(0, len(batches), CHANGED_AT_ONCE):
+            forgotten = batches[start : start + CHANGED_AT_ONCE]
+            await asyncio.gather(*(self._forget_function(account, batch) for batch in forgotten))
         return Deleted(count=count)
 
     async def _delete_in(self, place: Place, indexes: Sequence[int]) -> int:
