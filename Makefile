@@ -40,7 +40,7 @@ bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one ru
 	@$(BIN)/python -m bench.environments
 	@$(BIN)/python -m bench --runs $(RUNS)
 
-scale: $(VENV)/.bench servers ## Measure many slots, clients and batches
+scale: $(VENV)/.bench servers ## Measure many slots, clients, batches and jobs
 	@$(BIN)/python -m bench.scale
 
 processes: $(VENV)/.bench servers ## Measure what 1, 2 and 4 API processes cost each other

@@ -3,6 +3,7 @@
 slots    64 slots, 30 s of jobs that sleep 100 ms: how busy they are, processor time a job
 joins    1,000 clients in join at once: how long after a job's end each has its answer
 batches  10,000 calls queued behind a job that sleeps, then run, then sealed
+strides  every second job of a map of 20,000: depended on, asked for, killed, deleted
 
 python -m bench.scale --only slots joins --stack hashicorp
 python -m bench.scale --json scale.json
@@ -178,6 +179,35 @@ def batches(kind: type[PiCloud]) -> dict[str, Any]:
         contender.stop()
 
 
+def strides(kind: type[PiCloud]) -> dict[str, Any]:
+    """Requests that name 10,000 jobs, one here and one there."""
+    contender = kind()
+    contender.start()
+    try:
+        cloud = contender.cloud
+        done = cloud.map(identity, range(2 * _BATCHES))
+        cloud.join(done)
+        found = {
+            "status, s": _seconds(lambda: cloud.status(done[::2])),
+            "a call that depends on them, s": _seconds(
+                lambda: cloud.result(cloud.call(identity, 7, _depends_on=done[::2]))
+            ),
+        }
+        cloud.map(time.sleep, [600] * contender.slots)
+        queued = cloud.map(identity, range(2 * _BATCHES))
+        found["kill, s"] = _seconds(lambda: cloud.kill(queued[::2]))
+        found["delete, s"] = _seconds(lambda: cloud.delete(queued[::2]))
+        return found
+    finally:
+        contender.stop()
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
 def _together(work: Callable[[], Any], threads: int) -> None:
     running = [threading.Thread(target=work) for _ in range(threads)]
     for each in running:
@@ -190,6 +220,7 @@ SCALES: dict[str, Callable[[type[PiCloud]], dict[str, Any]]] = {
     "slots": slots,
     "joins": joins,
     "batches": batches,
+    "strides": strides,
 }
 """What is measured, by name."""
 
