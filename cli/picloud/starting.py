@@ -129,7 +129,7 @@ class _Servers:
         if self._stack is None:
             return []
         apart = isolation(self._stack.open_as, self._stack.leaks)
-        return [*slots(self._slots, self._stack.room), "", *apart]
+        return [*slots(self._slots, self._stack.room, self._stack.short), "", *apart]
 
     def revive(self) -> None:
         """Start again what has ended by itself.
@@ -268,20 +268,20 @@ def _about(wish: Wish, addresses: Addresses) -> list[str]:
     ]
 
 
-def slots(asked: int, room: int | None) -> list[str]:
+def slots(asked: int, room: int | None, short: str) -> list[str]:
     """How many jobs Nomad runs at once, in words.
 
     Args:
         asked: How many it should.
-        room: How many it has room for; None where Nomad's own machines say that.
+        room: How many it does; None where Nomad's own machines say that.
+        short: Why these are fewer; "" when they are not.
 
-    >>> slots(64, 64), slots(64, 40)
+    >>> slots(64, 64, ""), slots(64, 40, "this machine has no memory for more")
     (['  slots    64'], ['  slots    40, not 64: this machine has no memory for more'])
     """
     if room is None:
         return []
-    short = f", not {asked}: this machine has no memory for more" if room < asked else ""
-    return [f"  slots    {room}{short}"]
+    return [f"  slots    {room}, not {asked}: {short}" if short else f"  slots    {room}"]
 
 
 def isolation(why: str, leaks: str) -> list[str]:

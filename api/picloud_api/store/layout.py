@@ -104,11 +104,6 @@ def page(place: Place) -> str:
     return f"pages/{place.account}/{place.batch}/{place.page:04d}"
 
 
-def packs(of: str, batch: str) -> str:
-    """Prefix of every pack of a batch."""
-    return f"packs/{of}/{batch}/"
-
-
 def arguments(of: str, batch: str, first: int) -> str:
     """Key of the argument pack that begins at index `first`."""
     return f"packs/{of}/{batch}/a{first:07d}"

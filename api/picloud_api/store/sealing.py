@@ -77,9 +77,10 @@ class Sealing:
             for page, found, fault in zip(group, entries, told, strict=True):
                 if fault is not None:
                     faults[page.batch] = fault
-                    continue
-                done = page.marker is not None and page.batch not in faults
-                gone.append([*found, page.marker] if page.marker and done else found)
+                elif page.marker is not None and page.batch not in faults:
+                    gone.append([*found, page.marker])
+                else:
+                    gone.append(found)
             await self._remove(gone)
         return faults
 
@@ -104,8 +105,7 @@ class Sealing:
             else []
             for page, name in zip(pages, names, strict=True)
         ]
-        packs = await self._state.get([key for each in keys for key in each[:-1]])
-        found |= packs
+        found |= await self._state.get([key for each in keys for key in each[:-1]])
         return [[found[key] for key in each if key in found] for each in keys]
 
     async def _put(self, page: _Finished, entries: Sequence[Entry]) -> ServerFault | None:

@@ -91,11 +91,14 @@ class View:
 
     async def fresh(self, key: str) -> Any:
         """The value under a key, read again if another process may have written it."""
-        known = self._cells.get(key)
-        # What was sealed changes only where jobs are deleted, and a bell says so.
-        if self.state.shared and (known is None or known.version != SEALED):
+        if self._may_be_old(key):
             await self.reload([key])
         return await self.get(key)
+
+    def _may_be_old(self, key: str) -> bool:
+        # What was sealed changes only where jobs are deleted, and a bell says so.
+        known = self._cells.get(key)
+        return self.state.shared and (known is None or known.version != SEALED)
 
     async def reload(self, keys: Sequence[str]) -> None:
         """Read keys again, known or not.
@@ -118,26 +121,18 @@ class View:
 
     async def load(self, keys: Iterable[str]) -> None:
         """Read those of some keys that are not known, in one go, so that each `get` finds them."""
-        unknown = [key for key in dict.fromkeys(keys) if key not in self._cells]
-        await self.reload(unknown)
-        await self._unseal(unknown)
+        await self._fetch([key for key in dict.fromkeys(keys) if key not in self._cells])
 
     async def refresh(self, keys: Iterable[str]) -> None:
         """Do for many keys in one go what `fresh` does for one, so that each `get` finds them."""
-        names = list(dict.fromkeys(keys))
-        if not self.state.shared:
-            await self.load(names)
-            return
-        cells = map(self._cells.get, names)
-        pairs = zip(names, cells, strict=True)
-        await self.reload([key for key, cell in pairs if cell is None or cell.version != SEALED])
-        await self._unseal(names)
+        names = dict.fromkeys(keys)
+        await self._fetch([key for key in names if key not in self._cells or self._may_be_old(key)])
 
-    async def _unseal(self, keys: Sequence[str]) -> None:
-        """Read those of some keys from the archive that are not known by now."""
-        unknown = [key for key in keys if key not in self._cells]
-        for start in range(0, len(unknown), UNSEALED_AT_ONCE):
-            await asyncio.gather(*map(self._sealed, unknown[start : start + UNSEALED_AT_ONCE]))
+    async def _fetch(self, keys: Sequence[str]) -> None:
+        await self.reload(keys)
+        sealed = [key for key in keys if key not in self._cells]
+        for start in range(0, len(sealed), UNSEALED_AT_ONCE):
+            await asyncio.gather(*map(self._sealed, sealed[start : start + UNSEALED_AT_ONCE]))
 
     async def scan(self, prefix: str) -> dict[str, Any]:
         """Every value under a prefix, read afresh."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -202,7 +202,7 @@ class Sessions:
             pool.account == account and listening for pool, listening in self._blocked.items()
         )
 
-    @contextlib.contextmanager
+    @contextmanager
     def waiting(self, session: Session) -> Iterator[asyncio.Future[None]]:
         """Count a slot among those that wait for work, for the length of a `with` block."""
         session.waiting = future = asyncio.get_running_loop().create_future()
@@ -216,7 +216,7 @@ class Sessions:
             if session in waiting:
                 waiting.remove(session)
 
-    @contextlib.contextmanager
+    @contextmanager
     def listening(self, session: Session) -> Iterator[None]:
         """Wake a slot's heartbeat also when there is work, for the length of a `with` block."""
         listening = self._blocked.setdefault(session.pool, [])
@@ -232,7 +232,7 @@ class Sessions:
         if future is None or future.done():
             return
         session.parked = True
-        with contextlib.suppress(TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await future
         if session.waiting is future:

@@ -125,8 +125,13 @@ class Stack:
 
     @property
     def room(self) -> int | None:
-        """How many of the slots asked for fit on this machine; None where Nomad is not ours."""
+        """How many slots Nomad runs here at once; None where it is not ours."""
         return self._nomad.room
+
+    @property
+    def short(self) -> str:
+        """Why these are fewer than asked for, as the end of a sentence; "" when they are not."""
+        return self._nomad.short
 
     @property
     def leaks(self) -> str:

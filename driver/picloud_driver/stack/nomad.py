@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import sys
 import time
@@ -74,7 +75,9 @@ class Nomad(Part[Server]):
         self._slots = slots
         self.cage: Cage | None = None
         self.room: int | None = None
-        """How many of those slots fit at once, of the default core type; None before it settles."""
+        """How many slots it runs at once, of the default core type; None before it settles."""
+        self.short = ""
+        """Why these are fewer than asked for, as the end of a sentence; "" when they are not."""
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `Part.launch`."""
@@ -126,7 +129,8 @@ class Nomad(Part[Server]):
         driver = Driver.DOCKER if self.cage else Driver.RAW_EXEC
         wait.until(lambda: self.check(way, driver))
         self._keep_state(way)
-        self.room = self._room(way, driver)
+        with contextlib.closing(NomadGateway(access(way), connections=1)) as gateway:
+            self.take_in(Nodes(gateway, driver))
         return way
 
     @staticmethod
@@ -156,12 +160,13 @@ class Nomad(Part[Server]):
             return {}
         return {"cpu_total_compute": self._slots * max(mhz(name) for name in CORE_TYPES)}
 
-    def _room(self, way: Server, driver: Driver) -> int:
-        gateway = NomadGateway(access(way), connections=1)
-        try:
-            return Nodes(gateway, driver).capacity(DEFAULT_CORE_TYPE)
-        finally:
-            gateway.close()
+    def take_in(self, nodes: Nodes) -> None:
+        """Note how many slots it runs, and why not all that are asked for."""
+        self.room, self.short = nodes.capacity(DEFAULT_CORE_TYPE), ""
+        if self.room < self._slots:
+            told = sum(offer.slots for offer in nodes.offers())
+            before = "it was started so: picloud down, then up, decides anew"
+            self.short = before if told < self._slots else "this machine has no memory for more"
 
     def _keep_state(self, way: Server) -> None:
         """Let Nomad write its state to the disk as a whole, once.

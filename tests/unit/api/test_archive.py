@@ -16,7 +16,7 @@ from picloud_model import wire
 from picloud_model.errors import JobDeleted, KeyRefused, ServerFault
 from picloud_model.job import State
 
-from tests.unit.api.test_deletion import SECRET, delete
+from tests.unit.api.test_deletion import SECRET, delete, seal
 from tests.unit.api.test_deletion import run as printed
 from tests.unit.api.world import ACCOUNT, World, ended
 
@@ -167,24 +167,18 @@ async def test_a_deletion_while_its_batch_is_sealed_is_kept(world: World, count:
         return stored
 
     blobs.put = put_and_delete  # type: ignore[method-assign]
-    await later(world)
+    await seal(world)
     blobs.put = put  # type: ignore[method-assign]
 
     for _ in range(2):
         with pytest.raises(JobDeleted):
             await world.statuses(jids[:1])
         assert await world.outcomes(jids[1:]) == before
-        await later(world)
+        await seal(world)
     assert deleted == [1]
     assert not {"pages", "packs", "finished"} & await kept(world)
     sealed = [await blobs.get(name) async for name in blobs.names("sealed/")]
     assert sum(data.count(SECRET) for data in sealed) == count - 1
-
-
-async def later(world: World) -> None:
-    """Some hours pass."""
-    world.now += 7200
-    await world.server.reconcile.seal_finished()
 
 
 async def test_a_late_report_to_a_sealed_job_is_dropped(world: World) -> None:
