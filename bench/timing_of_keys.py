@@ -24,7 +24,7 @@ import msgspec
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
-from picloud_api.usecases.account import Accounts, new_key
+from picloud_api.usecases.accounts.account import Accounts, new_key
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import KeyRefused
 

@@ -59,7 +59,7 @@ build {
       "for n in $(seq 1 64); do useradd --uid $((20000 + n)) --user-group --no-create-home --home-dir /work/home --shell /bin/sh emp$n; done",
       "mkdir -p /work /local /alloc /secrets",
       "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
-      "python3 -P -c 'import picloud_worker.supervisor'",
+      "python3 -P -c 'import picloud_worker.supervisor.supervisor'",
       "picloud --version",
       "python3 -P -c 'import numpy, PIL.Image'",
     ]

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from picloud_api.serving import serve
+from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
 
 if __name__ == "__main__":

@@ -19,27 +19,27 @@ from picloud_driver.state import StatePort
 from picloud_driver.state.sqlite import SqliteState
 from picloud_jobspecs.render import Driver, SlotSite
 
+from picloud_api.background.reconcile import Reconcile
+from picloud_api.engine.jobs.live_query import Live
+from picloud_api.engine.process.context import Context
+from picloud_api.engine.scheduling.autoscaler import Placement
+from picloud_api.engine.scheduling.leasing import Leasing
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
-from picloud_api.usecases.account import Accounts, first_key
-from picloud_api.usecases.blob import Blobs
-from picloud_api.usecases.context import Context
-from picloud_api.usecases.deletion import Deletion
+from picloud_api.usecases.accounts.account import Accounts, first_key
+from picloud_api.usecases.accounts.job_token import Tokens
+from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.health import HealthCheck
-from picloud_api.usecases.info import Information
-from picloud_api.usecases.job import Jobs
-from picloud_api.usecases.key import Keys
-from picloud_api.usecases.leasing import Leasing
-from picloud_api.usecases.listing import Listing
-from picloud_api.usecases.live import Live
-from picloud_api.usecases.placement import Placement
-from picloud_api.usecases.reconcile import Reconcile
-from picloud_api.usecases.slot import Slots
-from picloud_api.usecases.submit import Submit
-from picloud_api.usecases.token import Tokens
-from picloud_api.usecases.why import Why
-from picloud_api.usecases.work import Work
+from picloud_api.usecases.jobs.delete import Deletion
+from picloud_api.usecases.jobs.info import Information
+from picloud_api.usecases.jobs.job import Jobs
+from picloud_api.usecases.jobs.listing import Listing
+from picloud_api.usecases.jobs.submit import Submit
+from picloud_api.usecases.jobs.why import Why
+from picloud_api.usecases.slots.slot import Slots
+from picloud_api.usecases.slots.work import Work
+from picloud_api.usecases.storage.blob import Blobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -82,7 +82,7 @@ class Embedded(PiCloud):
     synchronous: ClassVar[str] = "NORMAL"
 
     def _serve(self) -> None:
-        from cloud.server import Server
+        from cloud._client.local_server import Server
 
         chosen = {"--data": self.home / "data", "--port": 0, "--slots": self.slots}
         chosen |= {"--synchronous": self.synchronous}
@@ -113,7 +113,7 @@ class HashiCorp(PiCloud):
         chosen = {"--stack": self.stack, "--port": 0, "--workers": self.slots}
         self._picloud("up", "--detach", *(str(part) for pair in chosen.items() for part in pair))
 
-        from cloud.functions import client
+        from cloud._client.functions import client
 
         place = client().place
         os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = place.url, place.key

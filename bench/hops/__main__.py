@@ -79,9 +79,9 @@ def main() -> None:
 
 def calls(place: Any, path: Path, count: int) -> float:
     """Make calls one after the other, with marks; the median of submit to result, in ms."""
-    from cloud.client import Client
-    from cloud.configuration import Config
-    from cloud.transport import Transport
+    from cloud._client.client import Client
+    from cloud._config.configuration import Config
+    from cloud._http.transport import Transport
 
     mine = marks.Marks(path)
     client = Client(place, Config())

@@ -10,7 +10,7 @@ from typing import Any
 
 from picloud_api import wiring
 from picloud_api.app import Application
-from picloud_api.serving import serve
+from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
 from picloud_driver.scheduler.local import LocalScheduler
 from picloud_driver.state.sqlite import SqliteState

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from picloud_worker import __main__ as worker
-from picloud_worker.api import Api
-from picloud_worker.child import Child as Inside
-from picloud_worker.children import Child
-from picloud_worker.tending import Tender
+from picloud_worker.api.client import Api
+from picloud_worker.child.loop import Child as Inside
+from picloud_worker.supervisor.child_process import Child
+from picloud_worker.supervisor.executor import Tender
 
 from bench.hops.marks import Marks
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cloud.transport import Place
+    from cloud._http.transport import Place
 
 _SLOT = """#!/bin/sh
 # Nomad starts `python -P -m picloud_worker ...`: the same, with marks.
@@ -86,7 +86,7 @@ def served(
 def _server(
     home: Path, command: Sequence[str], more: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[Place]:
-    from cloud.transport import Place
+    from cloud._http.transport import Place
 
     read, ready = os.pipe()
     watched, owner = os.pipe()  # the server ends when this process does

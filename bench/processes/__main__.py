@@ -72,9 +72,9 @@ def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
 
 
 def _load(counts: Path, seconds: float) -> dict[str, float]:
-    from cloud.client import Client
-    from cloud.configuration import Config
-    from cloud.transport import Place
+    from cloud._client.client import Client
+    from cloud._config.configuration import Config
+    from cloud._http.transport import Place
 
     client = Client(Place(os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"]), Config())
     with contextlib.closing(client):

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picloud_api.app import Application
-from picloud_api.home import Homes
-from picloud_api.serving import serve
+from picloud_api.background.reconcile import Reconcile
+from picloud_api.server.affinity import Homes
+from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
 from picloud_api.store.commits import Commits
-from picloud_api.usecases.reconcile import Reconcile
 from picloud_driver.consul.gateway import ConsulGateway, Verb
 from picloud_driver.state import Conflict
 from picloud_driver.state.consul import ConsulState

@@ -8,8 +8,9 @@ from typing import Annotated
 import cloud
 import msgspec
 import typer
-from cloud import CloudException, profile
-from cloud.settings import Settings
+from cloud import CloudException
+from cloud._config import profile
+from cloud._config.settings import Settings
 
 from picloud import complete
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cloud import CloudException, profile
-from cloud.settings import Settings
+from cloud import CloudException
+from cloud._config import profile
+from cloud._config.settings import Settings
 from picloud_model.core import CORE_TYPES
 from picloud_model.job import State, Status
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import msgspec
 import typer
-from cloud import template
+from cloud._jobs import command_template
 from cloud.errors import CloudException
 from cloud.shell import Command
 from picloud_model.core import CORE_TYPES
@@ -164,9 +164,9 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             typer.BadParameter: When template variables and values do not match.
         """
-        line = words[0] if len(words) == 1 else template.joined(words)
+        line = words[0] if len(words) == 1 else command_template.joined(words)
         try:
-            template.check(line, [*values, *names])
+            command_template.check(line, [*values, *names])
         except CloudException as error:
             raise typer.BadParameter(str(error), param_hint="COMMAND") from None
         return Command(

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
-from cloud import functions
-from cloud.client import Client
-from cloud.configuration import Config
+from cloud._client import functions
+from cloud._client.client import Client
+from cloud._config.configuration import Config
 from picloud_model.wire import ListRequest
 
 from picloud.access import Access

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import urllib3
 from cloud import CloudException
-from cloud.settings import environment
+from cloud._config.settings import environment
 from picloud_driver.scheduler.local_process import birth_of
 from picloud_driver.stack import embedded, records, wait
 from picloud_driver.stack.faults import StackFault

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
-from cloud import CloudException, profile
-from cloud.server import Server
-from cloud.settings import Settings, environment
+from cloud import CloudException
+from cloud._client.local_server import Server
+from cloud._config import profile
+from cloud._config.settings import Settings, environment
 from picloud_driver.stack import records
 from picloud_driver.stack.ports import is_free
 

@@ -11,8 +11,7 @@
 """
 
 from cloud import account, mp, shell, shortcuts, wait_for
-from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
-from cloud.functions import (
+from cloud._client.functions import (
     call,
     close,
     config,
@@ -31,6 +30,7 @@ from cloud.functions import (
     start_simulator,
     status,
 )
+from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
 __all__ = [
     "CloudConnectionError",

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from picloud_model.errors import KeyNotFound, KeyRefused
 
-from cloud import functions
-from cloud.client import Client
+from cloud._client import functions
+from cloud._client.client import Client
+from cloud._http.transport import Place
+from cloud._resources.key import id_of
 from cloud.errors import CloudException
-from cloud.key import id_of
-from cloud.transport import Place
 
 if TYPE_CHECKING:
     from picloud_model.wire import ListedKey

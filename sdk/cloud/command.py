@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import MAX_RESULT_BYTES
 
+from cloud._config.settings import environment
+from cloud._jobs.command_template import holder, rendered
 from cloud.errors import CommandFailed
-from cloud.settings import environment
-from cloud.template import holder, rendered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,13 +15,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from cloud.client import Client
-from cloud.functions import config, running_on_cloud
+from cloud._client.client import Client
+from cloud._client.functions import config, running_on_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud.simulator import Simulator
+    from cloud._client.simulator import Simulator
 
 __all__ = [
     "call",
@@ -61,7 +61,7 @@ def client() -> Client:
     """
     with _own.lock:
         if _own.client is None:
-            from cloud.simulator import Simulator  # noqa: PLC0415 - few scripts need it
+            from cloud._client.simulator import Simulator  # noqa: PLC0415 - few scripts need it
 
             _own.simulator = Simulator(config.num_procs)
             _own.client = Client(_own.simulator.place, config)

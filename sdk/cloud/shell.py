@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cloud import functions, template
+from cloud._client import functions
+from cloud._jobs import command_template
 from cloud.errors import CloudException, CommandFailed
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _job(asked: Command) -> partial[str]:
         ignore_exit_status=bool(asked.ignore_exit_status),
         cwd=_path("cwd", asked.cwd),
     )
-    template.check(checked.command, [*checked.values, *checked.names])
+    command_template.check(checked.command, [*checked.values, *checked.names])
     # What is the same for all jobs of a map is sent once, as a part of their function.
     return partial(run, checked)
 

@@ -33,7 +33,7 @@ def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = N
         CloudException: When a job is final and so will never have that status.
         CloudTimeoutError: When the time is over first.
     """
-    from cloud.functions import client  # noqa: PLC0415 - it imports this module
+    from cloud._client.functions import client  # noqa: PLC0415 - it imports this module
 
     return client().wait_for_status(jid, test_status, timeout)
 
@@ -56,7 +56,7 @@ def port(
         CloudException: When the job ends without having opened it.
         CloudTimeoutError: When the time is over first.
     """
-    from cloud.functions import client  # noqa: PLC0415 - it imports this module
+    from cloud._client.functions import client  # noqa: PLC0415 - it imports this module
 
     _check(port, protocol)
     until = math.inf if timeout is None else time.monotonic() + timeout

@@ -15,13 +15,14 @@ from picloud_model.errors import NotAllowed, PiCloudError, Unavailable
 from picloud_model.pack import Envelope
 from picloud_model.wire import SlotGranted, SlotRequest
 
-from picloud_worker import dying, settings, user
-from picloud_worker.api import Api
-from picloud_worker.blobs import Blobs
-from picloud_worker.bundle import Bundles
-from picloud_worker.contact import Contact
-from picloud_worker.nursery import Nursery
-from picloud_worker.supervisor import Clocks, Exit, Slot, Supervisor
+from picloud_worker import settings
+from picloud_worker.api.client import Api
+from picloud_worker.api.outage import Contact
+from picloud_worker.supervisor.blob_cache import Blobs
+from picloud_worker.supervisor.bundle import Bundles
+from picloud_worker.supervisor.supervisor import Clocks, Exit, Slot, Supervisor
+from picloud_worker.system import process_lifetime, user
+from picloud_worker.zygote.client import Nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ def main() -> Exit:
         sys.stderr.write(f"picloud_worker: {told.place}: {missing}\n")
         return Exit.BROKEN
     nursery = Nursery.start(home, runs_as)
-    dying.hide_memory()
+    process_lifetime.hide_memory()
     on_end(stop)
     try:
         return work(told, nursery)

@@ -14,7 +14,7 @@ from picloud_model.pack import seal
 from picloud_model.wire import Failure, encode
 from tblib import pickling_support
 
-from picloud_worker import memory
+from picloud_worker.system import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ MOST_PICKLED: Final = 64_000
 
 
 _MINUTE_S: Final = 60
-_OURS: Final = (__package__, "cloudpickle", "cloud")
+_OURS: Final = ("picloud_worker", "cloudpickle", "cloud")
 _KILLED: Final = "Killed by its user"
 _HERE: Final = str(Path(__file__).parent)
 
@@ -177,9 +177,16 @@ def formatted(error: BaseException) -> str:
 
 def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames it begins with that lie between the loop and user code."""
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") in _OURS:
+    while trace is not None and _is_ours(trace.tb_frame.f_globals.get("__package__")):
         trace = trace.tb_next
     return trace
+
+
+def _is_ours(package: object) -> bool:
+    """Whether a frame's `__package__` is the worker, the SDK, cloudpickle, or a room of one."""
+    if not isinstance(package, str):
+        return False
+    return any(package == ours or package.startswith(f"{ours}.") for ours in _OURS)
 
 
 def said(value: object, how: Callable[[object], str] = str) -> str:

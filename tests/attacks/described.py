@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from picloud_api.resources.openapi import document
-from picloud_api.resources.operations import OPERATIONS
+from picloud_api.resources.routes import OPERATIONS
 
 from tests.e2e.test_http import GOOD
 

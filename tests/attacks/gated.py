@@ -10,7 +10,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -16,7 +16,7 @@ from tests.attacks.gated import gated
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.attacks.sender import Said, Sender
     from tests.e2e.stacks import Stack

@@ -20,7 +20,7 @@ from tests.e2e.until import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.attacks.sender import Said, Sender
     from tests.e2e.stacks import Stack

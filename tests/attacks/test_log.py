@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import structlog
-from picloud_api import serving
+from picloud_api.server import gunicorn_server
 
 from tests.attacks.corpus import NAMES
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def test_a_record_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Line breaks, controls and quotes in an address or an exception begin no other record."""
-    serving._set_up_logging("warning")
+    gunicorn_server._set_up_logging("warning")
     try:
         log = structlog.get_logger()
         for name in NAMES:

@@ -22,7 +22,7 @@ from tests.attacks.described import DOCUMENT, GUARDED, TARGETS, Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.attacks.sender import Said, Sender
 

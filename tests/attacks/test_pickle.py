@@ -21,7 +21,7 @@ from tests.attacks.described import TARGETS, Target, resolved
 from tests.e2e.test_http import GOOD
 
 if TYPE_CHECKING:
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.attacks.sender import Sender
     from tests.e2e.stacks import Stack

@@ -18,7 +18,7 @@ from tests.e2e.test_cli import picloud
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.attacks.sender import Sender
     from tests.e2e.stacks import EmbeddedStack, Stack

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cloud.client import Client
+    from cloud._client.client import Client
     from picloud_driver.blobs import BlobPort
 
     from tests.attacks.sender import Sender

@@ -31,7 +31,7 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
 
     def hold() -> None:
         import cloud
-        from cloud.job import Job
+        from cloud._client.current_job import Job
 
         cloud.status([])
         job = Job.here()

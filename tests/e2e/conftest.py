@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
 
 STACKS: dict[str, type[EmbeddedStack]] = {

@@ -201,7 +201,7 @@ def of_numpy(numbers: list[int]) -> int:
 
 def own_token() -> str:
     """The token with which this job's own calls are made."""
-    from cloud.job import Job
+    from cloud._client.current_job import Job
 
     job = Job.here()
     assert job is not None

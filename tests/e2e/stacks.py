@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import jwt
 import msgspec
 import psutil
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.transport import Place
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import Place
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
-from picloud_api.usecases.account import Accounts, new_key
-from picloud_api.usecases.slot import AUDIENCE, slot_number
+from picloud_api.usecases.accounts.account import Accounts, new_key
+from picloud_api.usecases.slots.slot import AUDIENCE, slot_number
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 

@@ -14,7 +14,7 @@ from cloud import CloudException
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

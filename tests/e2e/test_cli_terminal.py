@@ -16,7 +16,7 @@ from tests.e2e.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import uvicorn
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.transport import Place
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import Place
 from picloud_api.app import Application
 from picloud_api.settings import read
 

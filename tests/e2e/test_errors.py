@@ -16,7 +16,7 @@ from cloud import CloudException
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
 WAIT_S = 60.0
 

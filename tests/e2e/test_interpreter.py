@@ -16,7 +16,7 @@ from cloud import CloudException
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 import urllib3
 from cloud import CloudException
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.transport import Place
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import Place
 
 from tests.e2e import probe
 from tests.e2e.stack_docker import DockerStack

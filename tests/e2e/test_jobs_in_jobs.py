@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import cloud
 import pytest
 from cloud import CloudException
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.transport import Place
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import Place
 
 from tests.e2e.recursion import down, fib
 from tests.e2e.until import until
@@ -136,7 +136,7 @@ def test_no_token_lies_about(client: Client) -> None:
 
 def own_token() -> tuple[str, str]:
     """What this job shows to the server."""
-    from cloud.job import Job
+    from cloud._client.current_job import Job
 
     job = Job.here()
     assert job is not None
@@ -172,7 +172,7 @@ def test_a_token_is_good_for_its_own_account_only(client: Client, other: Client)
 
 def forge(change: Callable[[str], str]) -> str:
     """Call with a token that is not what was given."""
-    from cloud.job import Job
+    from cloud._client.current_job import Job
 
     job = Job.here()
     assert job is not None

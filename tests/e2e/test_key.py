@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import pytest
-from cloud import account, functions
+from cloud import account
+from cloud._client import functions
 from cloud.errors import CloudException
 
 from tests.e2e.test_cli import picloud
@@ -20,7 +21,7 @@ from tests.e2e.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
     from tests.e2e.test_cli import Done

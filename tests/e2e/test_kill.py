@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

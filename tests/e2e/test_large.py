@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud import CloudException
-from cloud.client import Client
-from cloud.configuration import Config
+from cloud._client.client import Client
+from cloud._config.configuration import Config
 
 if TYPE_CHECKING:
     from tests.e2e.stacks import Stack

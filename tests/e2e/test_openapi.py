@@ -12,14 +12,14 @@ import jsonschema_rs
 import msgspec
 import pytest
 import urllib3
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.connections import Connections
-from cloud.transport import Place, Transport
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.connections import Connections
+from cloud._http.transport import Place, Transport
 from picloud_model import pack, wire
 
 if TYPE_CHECKING:
-    from cloud.exchange import Reply, Sent
+    from cloud._http.exchange import Reply, Sent
 
     from tests.e2e.stacks import Stack
 

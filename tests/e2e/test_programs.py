@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud import CloudException
-from cloud.client import Client
-from cloud.configuration import Config
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import Place
 from cloud.errors import CloudConnectionError
-from cloud.transport import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

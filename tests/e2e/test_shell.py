@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud import CloudException, functions, shell
+from cloud import CloudException, shell
+from cloud._client import functions
 
 from tests.e2e.stacks import line_of
 from tests.e2e.until import until
@@ -13,7 +14,7 @@ from tests.e2e.until import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -17,7 +17,7 @@ from tests.e2e.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -11,7 +11,7 @@ import sys
 from functools import partial
 
 from picloud_api import wiring
-from picloud_api.serving import serve
+from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
 from picloud_driver.scheduler.local import LocalScheduler
 

@@ -16,7 +16,7 @@ from tests.faults.side import work
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloud.client import Client
+    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 

@@ -37,7 +37,7 @@ class Elsewhere:
 
 sys.meta_path.insert(0, Elsewhere())
 import cloud
-import cloud.connections, cloud.server, cloud.simulator
+import cloud._http.connections, cloud._client.local_server, cloud._client.simulator
 import picloud.app
 """
 

@@ -87,8 +87,8 @@ def test_the_environment_is_read_in_one_place_a_process() -> None:
     ]
 
     # A child tells user code which job it is; it reads nothing.
-    children = ("child", "naming", "running")
-    assert offenders == [f"sdk/picloud_worker/{name}.py" for name in children]
+    children = ("jid_variable", "loop", "runner")
+    assert offenders == [f"sdk/picloud_worker/child/{name}.py" for name in children]
 
 
 def loaded(path: Path) -> set[str]:
@@ -120,8 +120,8 @@ def test_nobody_unpickles_but_sdk_and_child() -> None:
     users = {str(path.relative_to(ROOT)): loaded(path) for path in MODULES if loaded(path)}
 
     assert users == {
-        "sdk/cloud/packing/functions.py": {"pickle.loads"},
-        "sdk/picloud_worker/running.py": {"pickle.loads"},
+        "sdk/cloud/_packing/packer.py": {"pickle.loads"},
+        "sdk/picloud_worker/child/runner.py": {"pickle.loads"},
     }
 
 
@@ -143,7 +143,7 @@ def test_the_server_fetches_and_unpacks_nothing() -> None:
         if name in ARCHIVES or (name in FETCHERS and "picloud_api" in path.parts)
     }
 
-    assert users == {("sdk/cloud/packing/sources.py", "zipfile")}
+    assert users == {("sdk/cloud/_packing/source_files.py", "zipfile")}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 import falcon
 from picloud_model import wire
 
-from picloud_api.resources import bodies
-from picloud_api.usecases.slot import is_token
+from picloud_api.resources import body as bodies
+from picloud_api.usecases.slots.slot import is_token
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.account import Accounts
-    from picloud_api.usecases.blob import Blobs
-    from picloud_api.usecases.slot import Slots
+    from picloud_api.usecases.accounts.account import Accounts
+    from picloud_api.usecases.slots.slot import Slots
+    from picloud_api.usecases.storage.blob import Blobs
 
 BLOB_BYTES: Final = wire.MAX_RESULT_BYTES + 1024
 

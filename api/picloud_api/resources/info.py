@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
-from picloud_api.resources import bodies
+from picloud_api.resources import body as bodies
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.account import Accounts
-    from picloud_api.usecases.deletion import Deletion
-    from picloud_api.usecases.info import Information
-    from picloud_api.usecases.listing import Listing
+    from picloud_api.usecases.accounts.account import Accounts
+    from picloud_api.usecases.jobs.delete import Deletion
+    from picloud_api.usecases.jobs.info import Information
+    from picloud_api.usecases.jobs.listing import Listing
 
 
 class InfoResource:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from picloud_model import wire
 
 from picloud_api.errors import media_of
-from picloud_api.resources import bodies
+from picloud_api.resources import body as bodies
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.account import Accounts
-    from picloud_api.usecases.job import Jobs
-    from picloud_api.usecases.submit import Submit
+    from picloud_api.usecases.accounts.account import Accounts
+    from picloud_api.usecases.jobs.job import Jobs
+    from picloud_api.usecases.jobs.submit import Submit
 
 
 class JobResource:

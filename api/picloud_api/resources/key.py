@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
-from picloud_api.resources import bodies
+from picloud_api.resources import body as bodies
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.account import Accounts, Holder
-    from picloud_api.usecases.key import Keys
+    from picloud_api.usecases.accounts.account import Accounts, Holder
+    from picloud_api.usecases.accounts.key import Keys
 
 
 class KeyResource:

@@ -10,12 +10,12 @@ import falcon.inspect
 import msgspec
 from picloud_model import wire
 
-from picloud_api.resources.operations import OPERATIONS, Credential
+from picloud_api.resources.routes import OPERATIONS, Credential
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
 
-    from picloud_api.resources.operations import Operation
+    from picloud_api.resources.routes import Operation
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _BINARY: Final = "application/octet-stream"

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
-from picloud_api.resources import bodies
+from picloud_api.resources import body as bodies
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.sessions import Session
-    from picloud_api.usecases.slot import Slots
-    from picloud_api.usecases.work import Work
+    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.usecases.slots.slot import Slots
+    from picloud_api.usecases.slots.work import Work
 
 
 class SlotResource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud.functions import client
+from cloud._client.functions import client
 
 from picloud import progress
 from picloud.reading import Jids, Timeout

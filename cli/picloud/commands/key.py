@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cloud.functions import client
-from cloud.key import id_of
+from cloud._client.functions import client
+from cloud._resources.key import id_of
 
 from picloud import output
 from picloud.reading import AsJson  # noqa: TC001 - Typer reads it

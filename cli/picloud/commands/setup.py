@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cloud import CloudException
-from cloud import profile as profiles
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.settings import Settings
-from cloud.transport import Place
+from cloud._client.client import Client
+from cloud._config import profile as profiles
+from cloud._config.configuration import Config
+from cloud._config.settings import Settings
+from cloud._http.transport import Place
 
 from picloud import complete, output
 

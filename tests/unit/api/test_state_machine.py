@@ -20,7 +20,7 @@ from tests.unit.api.world import ACCOUNT, World, ended
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from picloud_api.usecases.sessions import Session
+    from picloud_api.engine.process.slot_sessions import Session
     from picloud_model.page import Page
 
 REACHABLE = {

@@ -7,14 +7,14 @@ import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_api.usecases.submit import pool_of
+from picloud_api.usecases.jobs.submit import pool_of
 from picloud_driver.scheduler import Burst
 from picloud_model import wire
 
 from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:
-    from picloud_api.usecases.sessions import Session
+    from picloud_api.engine.process.slot_sessions import Session
 
     from tests.unit.api.world import World
 

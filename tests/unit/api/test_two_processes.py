@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from picloud_api import wiring
 from picloud_api.store.records import Change, Signal
-from picloud_api.usecases.submit import pool_of
+from picloud_api.usecases.jobs.submit import pool_of
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import Conflict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud import functions
+from cloud._client import functions
 from picloud.app import app
 from typer.testing import CliRunner
 

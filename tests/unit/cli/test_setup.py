@@ -6,7 +6,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud import functions, profile
+from cloud._client import functions
+from cloud._config import profile
 from picloud import exits
 from picloud.app import app
 from picloud.commands import setup

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud import profile
+from cloud._config import profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.sdk.stand_in import StandIn, client_of
 
 if TYPE_CHECKING:
-    from cloud.client import Client
+    from cloud._client.client import Client
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import traceback
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from cloud.client import Client
-from cloud.configuration import Config
-from cloud.exchange import NoAnswer, Reply, Sent
-from cloud.packing import Packer
-from cloud.transport import Pauses, Place, Transport
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.exchange import NoAnswer, Reply, Sent
+from cloud._http.transport import Pauses, Place, Transport
+from cloud._packing import Packer
 from picloud_model import errors, pack, ranges, wire
 from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
 from picloud_model.job import Cause

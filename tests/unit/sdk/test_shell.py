@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import cloud
 import pytest
-from cloud import CloudException, functions, shell
+from cloud import CloudException, shell
+from cloud._client import functions
 from cloud.shell import Command
 from picloud_model import pack
 

@@ -1,0 +1,1 @@
+"""What runs although no request asked for it: notifications, recovery, leadership, sealing."""

@@ -1,0 +1,1 @@
+"""The machinery under the use cases: scheduling, dependencies, job state, process memory."""

@@ -1,0 +1,1 @@
+"""Jobs that wait for other jobs: recording, evaluating and releasing dependencies."""

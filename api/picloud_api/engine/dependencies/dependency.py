@@ -1,0 +1,205 @@
+"""Dependencies: jobs that wait until others have ended, and what becomes of them then.
+
+A batch that waits leaves a `waiting/` key with the jids it depends on; its pages say WAITING. Every
+process derives from these keys whom to look after, watches one job for each premise, and ends the
+waiting as soon as it can tell how: final states never change, so all of them decide the same, and
+whoever is slower finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from picloud_model.errors import PiCloudError
+
+from picloud_api.engine.dependencies.prerequisite import (
+    Premise,
+    Watches,
+    failed_jids,
+    failure_among,
+    judge,
+)
+from picloud_api.engine.dependencies.release import change
+from picloud_api.store import layout
+from picloud_api.store.records import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from picloud_model.ranges import Range
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.records import Header, Signal, Waiting
+
+PAGES_AT_ONCE: Final = 8
+"""Pages that leave WAITING in one transaction: stalled ones are 15 kB each."""
+BATCHES_AT_ONCE: Final = 30
+"""Batches whose waiting ends at once: as many calls as share a transaction of 64 operations."""
+JUDGED_AT_ONCE: Final = 200
+"""Premises judged before others have their turn."""
+
+_log = structlog.get_logger()
+
+
+class Dependencies:
+    """Ends the waiting of batches; does nothing, and reads nothing, while none waits."""
+
+    def __init__(self, context: Context) -> None:
+        self._commits = context.commits
+        self._view = context.commits.view
+        self._clock = context.clock
+        self._premises: dict[tuple[str, tuple[Range, ...], bool], Premise] = {}
+        self._hurried: set[Premise] = set()
+        self._known: dict[tuple[str, str], Premise] = {}
+        self._watches = Watches()
+        self._fresh: set[tuple[str, str]] = set()
+        self._failed: set[tuple[str, str]] = set()
+        self._ended: set[str] = set()
+        self._due: set[Premise] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._open = True
+
+    def hear(self, signal: Signal) -> None:
+        """Note a change that was committed, here or by another process."""
+        if signal.change is Change.WAITING:
+            self._fresh.add((signal.account, signal.batch))
+        elif signal.change is Change.FINISHED and signal.batch in self._watches:
+            self._ended.add(signal.batch)
+        elif signal.change is Change.FAILED and self._hurried:
+            self._failed.add((signal.account, signal.batch))
+        self._begin()
+
+    def watched(self, batch: str) -> bool:
+        """Whether somebody here waits for the end of a batch."""
+        return batch in self._watches
+
+    async def recover(self) -> set[tuple[str, str]]:
+        """Derive from the store who waits, and judge everybody anew; answers account and batch."""
+        found = set()
+        for name in await self._view.scan(layout.WAITING):
+            _, account, batch = name.split("/")
+            found.add((account, batch))
+            if (account, batch) not in self._known:
+                self._fresh.add((account, batch))
+        # Whoever waits for a batch that waits itself is told when that ends.
+        self._ended |= self._watches.batches() - {batch for _, batch in found}
+        self._due |= {
+            premise
+            for premise in self._premises.values()
+            if premise.verdict is not None or premise.watched is None
+        }
+        self._begin()
+        return found
+
+    def forget(self) -> None:
+        """Signals were missed: what `recover` finds next is judged as if it were new."""
+        self._premises.clear()
+        self._hurried.clear()
+        self._known.clear()
+        self._watches = Watches()
+
+    async def stop(self) -> None:
+        """Stop; a start finds in the store what is left to do."""
+        self._open = False
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._fresh or self._failed or self._ended or self._due)
+
+    def _begin(self) -> None:
+        if self._open and self._busy and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        """Do what is due, one after the other, until nothing is; a resync finds what failed."""
+        while self._busy:
+            try:
+                if self._fresh:
+                    await self._take_in(*self._fresh.pop())
+                elif self._failed:
+                    await self._look_at_failures(*self._failed.pop())
+                elif self._ended:
+                    self._due |= await self._watches.ended(self._view, self._ended.pop())
+                else:
+                    due = [self._due.pop() for _ in range(min(len(self._due), JUDGED_AT_ONCE))]
+                    await self._end_decided([each for each in due if await self._decided(each)])
+            except PiCloudError as error:
+                _log.warning("dependency.unavailable", reason=error.message)
+            except Exception:  # noqa: BLE001 - one batch must not keep the others waiting
+                _log.exception("dependency.failed")
+            await asyncio.sleep(0)  # requests are answered in between
+
+    async def _take_in(self, account: str, batch: str) -> None:
+        waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
+        if waiting is None or (account, batch) in self._known:
+            return
+        key = (account, tuple(waiting.depends_on), waiting.ignore)
+        premise = self._premises.get(key)
+        if premise is None:
+            premise = self._premises[key] = Premise(account, waiting)
+            if premise.hurried:
+                self._hurried.add(premise)
+                premise.verdict = await failure_among(self._view, account, premise.asked)
+        premise.batches.add(batch)
+        self._known[account, batch] = premise
+        self._due.add(premise)
+
+    async def _look_at_failures(self, account: str, batch: str) -> None:
+        """Jobs of a batch failed: those who depend on one of them need not wait for the others."""
+        failed = await failed_jids(self._view, account, batch)
+        for premise in list(self._hurried):
+            if premise.account != account or premise.verdict is not None:
+                continue
+            jid = premise.first_of(failed)
+            if jid is not None:
+                premise.verdict = await failure_among(self._view, account, [(jid, jid)])
+                self._due.add(premise)
+
+    async def _decided(self, premise: Premise) -> bool:
+        if premise.verdict is None:
+            premise.verdict = await judge(self._view, self._watches, premise)
+        return premise.verdict is not None
+
+    async def _end_decided(self, premises: Iterable[Premise]) -> None:
+        for premise in premises:
+            self._watches.drop(premise)
+        ends = (
+            (premise, batch, premise.verdict.told)
+            for premise in premises
+            for batch in list(premise.batches)
+            if premise.verdict is not None
+        )
+        while some := list(islice(ends, BATCHES_AT_ONCE)):
+            await asyncio.gather(
+                *(self._end(premise.account, batch, told) for premise, batch, told in some)
+            )
+            for premise, batch, _ in some:
+                premise.batches.discard(batch)
+                self._known.pop((premise.account, batch), None)
+        for premise in premises:
+            if not premise.batches:
+                self._hurried.discard(premise)
+                key = (premise.account, tuple(premise.asked), premise.ignore)
+                self._premises.pop(key, None)
+
+    async def _end(self, account: str, batch: str, told: bytes | None) -> None:
+        """Let the jobs of a batch begin, or stall them, some pages at a time."""
+        header: Header | None = await self._view.get(layout.header(account, batch))
+        pages = header.pages if header else 0
+        for start in range(0, pages, PAGES_AT_ONCE):
+            numbers = range(start, min(pages, start + PAGES_AT_ONCE))
+            plan = partial(
+                change,
+                places=[layout.Place(account, batch, number) for number in numbers],
+                told=told,
+                now=self._clock(),
+                last=numbers.stop == pages,
+            )
+            await self._commits.run(plan)

@@ -1,0 +1,180 @@
+"""Premises: jobs that have to end before some batches begin, and what watches for that."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.job import FINAL, State
+from picloud_model.page import PAGE_JOBS
+
+from picloud_api.engine.dependencies.release import RELEASED, Verdict, stalled
+from picloud_api.engine.jobs.locate import Piece, pieces
+from picloud_api.store import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from picloud_model.page import Page
+    from picloud_model.ranges import Range
+
+    from picloud_api.store.layout import Place
+    from picloud_api.store.records import Header, Waiting
+    from picloud_api.store.view import View
+
+_FAILURES: Final = (State.ERROR, State.KILLED, State.STALLED)
+_GOOD: Final = {False: bytes([State.DONE]), True: bytes(FINAL)}
+"""States of a job that nobody waits for any more, by whether failures are ignored."""
+
+
+class Premise:
+    """What some batches wait for: those that wait for the same are judged together.
+
+    `asked` are the jids as ascending ranges; all below `at` have ended well. `watched` is where job
+    `at` lies: nothing else needs to be looked at before that one has ended.
+    """
+
+    __slots__ = ("account", "asked", "at", "batches", "ignore", "verdict", "watched")
+
+    def __init__(self, account: str, waiting: Waiting) -> None:
+        self.account = account
+        self.asked = waiting.depends_on
+        self.ignore = waiting.ignore
+        self.at = self.asked[0][0]
+        self.batches: set[str] = set()
+        self.watched: tuple[Place, int] | None = None
+        self.verdict: Verdict | None = None
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a job that nobody watches yet can decide it: one of several that fails."""
+        return not self.ignore and self.asked[0][0] < self.asked[-1][1]
+
+    def first_of(self, failed: Sequence[int]) -> int | None:
+        """The first of some ascending jids that is asked for, or None."""
+        for first, last in self.asked:
+            at = bisect_left(failed, first)
+            if at < len(failed) and failed[at] <= last:
+                return failed[at]
+        return None
+
+
+class Watches:
+    """Which premises watch which job, so that a page is looked at once for all of them."""
+
+    def __init__(self) -> None:
+        self._by_batch: dict[str, dict[Place, dict[int, set[Premise]]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_batch)
+
+    def __contains__(self, batch: object) -> bool:
+        return batch in self._by_batch
+
+    def batches(self) -> set[str]:
+        """The batches of the jobs watched."""
+        return set(self._by_batch)
+
+    def watch(self, premise: Premise, place: Place, index: int) -> None:
+        """Watch a job, and no other any more."""
+        self.drop(premise)
+        premise.watched = (place, index)
+        pages = self._by_batch.setdefault(place.batch, {})
+        pages.setdefault(place, {}).setdefault(index, set()).add(premise)
+
+    def drop(self, premise: Premise) -> None:
+        """Watch nothing for it."""
+        if premise.watched is None:
+            return
+        place, index = premise.watched
+        premise.watched = None
+        pages = self._by_batch.get(place.batch, {})
+        if premise not in pages.get(place, {}).get(index, ()):
+            return
+        pages[place][index].discard(premise)
+        if not pages[place][index]:
+            del pages[place][index]
+        if not pages[place]:
+            del pages[place]
+        if not pages:
+            del self._by_batch[place.batch]
+
+    async def ended(self, view: View, batch: str) -> set[Premise]:
+        """The premises whose job of a batch has ended, as the state store has it now."""
+        found: set[Premise] = set()
+        for place in list(self._by_batch.get(batch, ())):
+            page: Page = await view.fresh(layout.page(place))
+            for index, premises in self._by_batch.get(batch, {}).get(place, {}).items():
+                if page.state[index] >= State.DONE:
+                    found |= premises
+        return found
+
+
+async def judge(view: View, watches: Watches, premise: Premise) -> Verdict | None:
+    """Go on from the first job not known to have ended well; None while one has not ended."""
+    for portion in _portions(premise.asked, premise.at):
+        for piece in await pieces(view, premise.account, portion):
+            # Before it is read: what ends from now on is heard of.
+            watches.watch(premise, piece.place, piece.start)
+            page: Page = await view.get(layout.page(piece.place))
+            at = _first_other(page, piece, _GOOD[premise.ignore])
+            premise.at = piece.first + at
+            if at < piece.stop:
+                watches.watch(premise, piece.place, at)
+                failed = State(page.state[at]).final
+                return await stalled(view, piece, page, at) if failed else None
+    return RELEASED
+
+
+def _portions(asked: Sequence[Range], at: int) -> Iterator[list[Range]]:
+    """The jids from `at` on, a page's worth of jobs at a time: most often the first decides.
+
+    >>> list(_portions([(1, 1), (3, 3), (5, 2004)], 2))
+    [[(3, 3), (5, 1003)], [(1004, 2003)], [(2004, 2004)]]
+    """
+    portion: list[Range] = []
+    room = PAGE_JOBS
+    for first, last in asked:
+        start = max(first, at)
+        while start <= last:
+            stop = min(last, start + room - 1)
+            portion.append((start, stop))
+            room -= stop - start + 1
+            start = stop + 1
+            if not room:
+                yield portion
+                portion, room = [], PAGE_JOBS
+    if portion:
+        yield portion
+
+
+def _first_other(page: Page, piece: Piece, good: bytes) -> int:
+    """The index of the first job of a piece in another state than these, or its end."""
+    part = bytes(page.state[piece.start : piece.stop])
+    return piece.start + len(part) - len(part.lstrip(good))
+
+
+async def failure_among(view: View, account: str, asked: Sequence[Range]) -> Verdict | None:
+    """The verdict that the first failed job of some ranges makes, or None."""
+    for piece in await pieces(view, account, asked):
+        page: Page = await view.get(layout.page(piece.place))
+        for index in _failures(page, piece.start, piece.stop):
+            return await stalled(view, piece, page, index)
+    return None
+
+
+async def failed_jids(view: View, account: str, batch: str) -> list[int]:
+    """The jobs of a batch that failed, ascending."""
+    header: Header | None = await view.get(layout.header(account, batch))
+    found: list[int] = []
+    for number in range(header.pages if header else 0):
+        page: Page | None = await view.get(layout.page(layout.Place(account, batch, number)))
+        if header is not None and page is not None:
+            first = header.first + number * PAGE_JOBS
+            found += [first + index for index in _failures(page, 0, len(page))]
+    return found
+
+
+def _failures(page: Page, start: int, stop: int) -> Iterator[int]:
+    if any(page.state.find(state, start, stop) >= 0 for state in _FAILURES):
+        yield from (at for at in range(start, stop) if page.state[at] in _FAILURES)

@@ -1,0 +1,93 @@
+"""Releasing: how the waiting of a batch ends. Its jobs are queued, or stalled for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.job import Cause, State
+from picloud_model.pack import Pack
+from picloud_model.page import Flag
+
+from picloud_api.engine.jobs.finish import Ending, failure, finish, told_failure
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.page import Page
+
+    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.view import View
+
+_WAITING: Final = bytes([State.WAITING])
+_QUEUED: Final = bytes([State.QUEUED])
+_MOST_TOLD: Final = 300
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What becomes of jobs that waited: `told` is the failure they are stalled with, if any."""
+
+    told: bytes | None = None
+
+
+RELEASED: Final = Verdict()
+"""They may begin."""
+
+
+async def stalled(view: View, piece: Piece, page: Page, index: int) -> Verdict:
+    """The verdict on whoever depends on a job of a page that failed."""
+    how = {
+        State.ERROR: f"ended in error ({Cause(page.cause[index]).phrase})",
+        State.KILLED: "was killed",
+        State.STALLED: "is stalled",
+    }[State(page.state[index])]
+    words = ""
+    if page.state[index] == State.ERROR and not page.flags[index] & Flag.SPILLED:
+        pack = await view.get(layout.results(piece.place, page.pack[index]))
+        told = told_failure(Pack(pack)[page.item[index]])
+        words = f": {told.message[:_MOST_TOLD]}" if told else ""
+    jid = piece.first + index
+    message = f"dependency failed: job {jid}, which this one depends on, {how}{words}"
+    return Verdict(failure(Cause.DEPENDENCY, message))
+
+
+async def change(
+    draft: Draft, *, places: Sequence[layout.Place], told: bytes | None, now: float, last: bool
+) -> None:
+    """End the waiting of some pages of a batch; with the `last` ones the batch waits no more.
+
+    Its jobs are stalled with the failure `told`, or may begin where there is none.
+    """
+    account, batch, _ = places[0]
+    name = layout.waiting(account, batch)
+    if await draft.get(name) is None:
+        return  # another process did it, or its user killed all of it
+    for place in places:
+        page: Page = await draft.get(layout.page(place))
+        if State.WAITING not in page.state:
+            continue
+        if told is None:
+            await _queue(draft, place)
+        else:
+            await finish(draft, place, _endings(page, told, now))
+    if last:
+        draft.delete(name)
+        if told is None:
+            draft.signal(Signal(Change.READY, account, batch))
+
+
+async def _queue(draft: Draft, place: layout.Place) -> None:
+    page = await draft.edit(layout.page(place))
+    if page is not None:
+        page.state = page.state.replace(_WAITING, _QUEUED)
+
+
+def _endings(page: Page, told: bytes, now: float) -> list[Ending]:
+    return [
+        Ending(index, State.STALLED, Cause.DEPENDENCY, told, 0.0, now)
+        for index, state in enumerate(page.state)
+        if state == State.WAITING
+    ]

@@ -1,0 +1,1 @@
+"""Reading and changing the state of jobs: locating, finishing, waiting, live queries."""

@@ -1,0 +1,104 @@
+"""Awaited jobs: which of those that somebody waits for are final.
+
+A wait is woken at each change, maybe ten thousand times. So only batches that changed are looked
+at again, and no page whose jobs are all final: final states stay.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import compress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from picloud_model.job import FINAL, State
+
+from picloud_api.store import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.page import Page
+
+    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.process.batch_watch import Watch
+    from picloud_api.store.view import View
+
+_FINAL_BYTES: Final = bytes(FINAL)
+
+
+class _Unfinished(NamedTuple):
+    """Pieces of a batch, by position, that have jobs left, and what was seen in them."""
+
+    positions: Sequence[int]
+    final: int = 0
+    states: frozenset[int] = frozenset()
+
+
+class Awaited:
+    """What is known of the jobs that a request waits for.
+
+    Args:
+        view: Where their pages are read.
+        wanted: Where they lie.
+        watch: Of the batches they lie in.
+    """
+
+    def __init__(self, view: View, wanted: Sequence[Piece], watch: Watch) -> None:
+        self._view = view
+        self._watch = watch
+        self._wanted = wanted
+        self._unfinished = _by_batch(wanted)
+        self._states: set[int] = set()
+        self._some_final = bytearray(len(wanted))
+        self.pieces = len(wanted)
+        self.total = sum(piece.stop - piece.start for piece in wanted)
+        self.final = 0
+        """How many are final, as of the last look."""
+
+    @property
+    def states(self) -> set[State]:
+        """The states they have, as of the last look."""
+        left = (batch.states for batch in self._unfinished.values())
+        return {State(each) for each in self._states.union(*left)}
+
+    def with_final(self) -> list[Piece]:
+        """The pieces in which a job is final, in the order asked."""
+        return list(compress(self._wanted, self._some_final))
+
+    async def look(self) -> None:
+        """Look at what has changed since the last look; at everything, the first time."""
+        for batch in self._watch.changed():
+            if batch in self._unfinished:
+                await self._look_at(batch)
+
+    async def more(self, timeout_s: float) -> bool:
+        """Wait until there is something to look at; False when the time is over first."""
+        return await self._watch.more(timeout_s)
+
+    async def _look_at(self, batch: str) -> None:
+        before = self._unfinished.pop(batch)
+        left: list[int] = []
+        final, states = 0, set[int]()
+        for position in before.positions:
+            piece = self._wanted[position]
+            page: Page = await self._view.get(layout.page(piece.place))
+            part = page.state[piece.start : piece.stop]
+            ended = sum(map(part.count, _FINAL_BYTES))
+            self.final += ended
+            self._some_final[position] = ended > 0
+            if ended == len(part):
+                self._states.update(part)
+            else:
+                left.append(position)
+                final += ended
+                states.update(part)
+        self.final -= before.final
+        if left:
+            self._unfinished[batch] = _Unfinished(left, final, frozenset(states))
+
+
+def _by_batch(wanted: Sequence[Piece]) -> dict[str, _Unfinished]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for position, piece in enumerate(wanted):
+        found[piece.place.batch].append(position)
+    return {batch: _Unfinished(positions) for batch, positions in found.items()}

@@ -1,0 +1,1 @@
+"""What one API process keeps in memory: ready batches, slot sessions, run times, watches."""

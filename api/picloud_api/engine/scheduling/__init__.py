@@ -1,0 +1,1 @@
+"""Which jobs a slot runs next, and how many slots there are."""

@@ -1,0 +1,1 @@
+"""The processes of one machine: gunicorn worker, account affinity, connection handoff."""

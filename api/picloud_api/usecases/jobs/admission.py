@@ -1,0 +1,114 @@
+"""Admission: what a submit must hold before anything of it is stored."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from picloud_model.core import CORE_TYPES
+from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused, TooLarge
+from picloud_model.pack import Pack
+from picloud_model.page import PAGE_JOBS
+from picloud_model.ranges import merged
+from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
+
+from picloud_api.engine.jobs.locate import pages, pieces, refuse_deleted
+from picloud_api.store.records import Waiting
+from picloud_api.usecases.environment import check_environment
+from picloud_api.usecases.storage.volume import check_volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.wire import Options, PackPart, SubmitRequest
+
+    from picloud_api.store.view import View
+
+
+def check_options(options: Options) -> None:
+    """Refuse options no job can have.
+
+    Raises:
+        RequestRefused: Naming what there is instead.
+    """
+    core = CORE_TYPES.get(options.core_type)
+    if core is None:
+        known = ", ".join(CORE_TYPES)
+        message = f"There is no core type {options.core_type[:40]!r}; there are {known}."
+        raise RequestRefused(message, field="options.core_type")
+    if options.cores not in core.multiples:
+        allowed = ", ".join(map(str, core.multiples))
+        message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
+        raise RequestRefused(message, field="options.cores")
+    check_environment(options.env)
+    check_volumes(options.vols)
+    for name, value in options.os_env_vars.items():
+        if not name or "=" in name or "\0" in name + value:
+            message = f"{name[:40]!r} cannot be set: a variable has a name without =, and no NUL."
+            raise RequestRefused(message, field="options.os_env_vars")
+    if sum(map(len, chain(*options.os_env_vars.items()))) > MAX_VARIABLES_BYTES:
+        message = f"Environment variables may hold {MAX_VARIABLES_BYTES:,} characters in all."
+        raise TooLarge(message, field="options.os_env_vars")
+
+
+def check_packs(parts: Sequence[PackPart]) -> None:
+    """Refuse packs that cross a page, or hold something else than they say.
+
+    Raises:
+        RequestRefused: Naming the first.
+    """
+    for part in parts:
+        if part.first // PAGE_JOBS != (part.first + part.count - 1) // PAGE_JOBS:
+            message = f"The pack at {part.first} crosses a multiple of {PAGE_JOBS} jobs."
+            raise RequestRefused(message, field="parts")
+        data = part.content.data
+        if data is not None and len(Pack(data)) != part.count:
+            message = f"The pack at {part.first} does not hold {part.count} items."
+            raise RequestRefused(message, field="parts")
+
+
+def check_cover(parts: Sequence[PackPart], count: int) -> None:
+    """Refuse packs that do not hold the arguments of every job once.
+
+    Raises:
+        RequestRefused: Saying up to where they do.
+    """
+    at = 0
+    for part in parts:
+        if part.first != at:
+            break
+        at += part.count
+    else:
+        if at == count:
+            return
+    message = (
+        f"The packs must hold the arguments of {count} jobs, each once and in a row; "
+        f"they do so for the first {at}."
+    )
+    raise RequestRefused(message, field="parts")
+
+
+async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waiting | None:
+    """What a batch is to wait for, or None; whether that has ended already is not asked here.
+
+    Raises:
+        JobNotFound: When the account has no such job.
+        JobDeleted: When one of them was deleted.
+        TooLarge: When there are more ranges than may be waited for.
+    """
+    asked = merged(request.depends_on)
+    if not asked:
+        return None
+    if len(asked) > MAX_DEPENDENCIES:
+        message = (
+            f"Jobs may depend on {MAX_DEPENDENCIES:,} ranges of jids, not {len(asked):,}: "
+            "let one job depend on them, and these on that."
+        )
+        raise TooLarge(message, field="depends_on")
+    try:
+        wanted = await pieces(view, account, asked)
+        async for piece, page in pages(view, wanted, fresh=False):
+            refuse_deleted(page, piece)
+    except (JobNotFound, JobDeleted) as error:
+        raise type(error)(error.message, field="depends_on") from None
+    return Waiting(asked, request.depends_on_errors == "ignore")

@@ -1,0 +1,273 @@
+"""Submitting: a batch becomes visible with its jids, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from picloud_driver.scheduler import Pool
+from picloud_model.crashpoints import crashpoint
+from picloud_model.errors import BlobMissing, SubmitChanged
+from picloud_model.job import State
+from picloud_model.page import PAGE_JOBS, Page, pages_for
+from picloud_model.wire import Content, PackPart, Submitted
+
+from picloud_api.engine.process.ready_queue import Queued
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
+from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
+from picloud_api.usecases.storage.blob import blob_name
+from picloud_api.usecases.storage.known_blobs import Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_driver.blobs import BlobPort
+    from picloud_model.wire import Options, StageRequest, SubmitRequest
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.scheduling.leasing import Leasing
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Waiting
+
+_RANGE_BYTES: Final = 20
+"""Most that a range of jids takes in the state store."""
+
+
+class Submit:
+    """Takes batches in. Everything is stored before it is announced."""
+
+    def __init__(self, context: Context, leasing: Leasing, blobs: BlobPort) -> None:
+        self._commits = context.commits
+        self._leasing = leasing
+        self._presence = Presence(blobs, context.clock)
+        self._clock = context.clock
+
+    async def stage(self, account: str, request: StageRequest) -> None:
+        """Keep packs of a large map until its submit names them."""
+        check_packs(request.parts)
+        await self._check_blobs(account, [part.content for part in request.parts])
+        await self._write_packs(account, request.submit_id, request.parts)
+        name = layout.staged(account, request.submit_id)
+        now = self._clock()
+
+        async def plan(draft: Draft) -> None:
+            known: Staged = await draft.get(name) or Staged([], now)
+            firsts = {part.first for part in known.parts}
+            fresh = [_bare(part) for part in request.parts if part.first not in firsts]
+            draft.put(name, Staged([*known.parts, *fresh], known.created_at))
+
+        await self._commits.run(plan)
+
+    async def submit(
+        self, account: str, request: SubmitRequest, fingerprint: bytes, *, parent: int = 0
+    ) -> Submitted:
+        """Make a batch, or find the one an earlier, identical request made.
+
+        Args:
+            account: Whose jobs they will be.
+            request: The batch.
+            fingerprint: Tells this request's content from any other's.
+            parent: The job that makes it; 0 where no job does.
+
+        Raises:
+            RequestRefused: When options, counts or packs do not fit each other.
+            BlobMissing: When it names blobs that are not there; nothing was made.
+            SubmitChanged: When the submit id was used for something else.
+        """
+        check_options(request.options)
+        check_packs(request.parts)
+        await self._check_blobs(account, _contents(request))
+        inline = self._fits_one_transaction(request)
+        name = layout.header(account, request.submit_id)
+        view = self._commits.view
+        # One transaction finds out by itself whether it is a repeat: looking costs a request.
+        known: Header | None = view.peek(name) if inline else await view.get(name)
+        if known is not None:
+            return _same(known, fingerprint)
+        parts = [_bare(part) for part in request.parts]
+        if not inline:
+            parts = await self._with_staged(account, request.submit_id, parts)
+        check_cover(parts, request.count)
+        waiting = await waiting_of(view, account, request)
+        crashpoint("submit.checked")
+        if not inline:
+            await self.store_ahead(account, request)
+        crashpoint("submit.stored")
+        header = _header(request, parts, self._clock(), fingerprint, parent)
+        answer = await self._announce(account, request, (header, waiting), inline=inline)
+        crashpoint("submit.announced")
+        return answer
+
+    async def _with_staged(self, account: str, batch: str, parts: list[PackPart]) -> list[PackPart]:
+        staged: Staged | None = await self._commits.view.fresh(layout.staged(account, batch))
+        return sorted([*(staged.parts if staged else []), *parts], key=lambda part: part.first)
+
+    def _fits_one_transaction(self, request: SubmitRequest) -> bool:
+        """Whether nothing was staged, and all fits beside the few keys every submit writes."""
+        size = sum(len(part.content.data or b"") for part in request.parts)
+        size += _RANGE_BYTES * len(request.depends_on)
+        keys = pages_for(request.count) + len(request.parts)
+        whole = sum(part.count for part in request.parts) == request.count
+        state = self._commits.view.state
+        return whole and size <= state.max_bytes // 2 and keys <= state.max_operations // 2
+
+    async def store_ahead(self, account: str, request: SubmitRequest) -> None:
+        """Store what does not fit into the announcing transaction."""
+        pages = pages_for(request.count)
+        most = self._commits.view.state.max_operations
+        await self._write_packs(account, request.submit_id, request.parts)
+        for start in range(0, pages, most):
+            numbers = range(start, min(pages, start + most))
+
+            async def plan(draft: Draft, numbers: range = numbers) -> None:
+                for number in numbers:
+                    name = layout.page(layout.Place(account, request.submit_id, number))
+                    # A repeat may come while the first is under way, or when its jobs run already.
+                    if draft.peek(name) is None:
+                        draft.create(name, _fresh_page(request, number))
+
+            await self._commits.run(plan)
+
+    async def _announce(
+        self,
+        account: str,
+        request: SubmitRequest,
+        made_of: tuple[Header, Waiting | None],
+        *,
+        inline: bool,
+    ) -> Submitted:
+        batch = request.submit_id
+        header, waiting = made_of
+        leased = 0
+
+        async def plan(draft: Draft) -> Submitted:
+            nonlocal leased
+            if (known := draft.peek(layout.header(account, batch))) is not None:
+                return _same(known, header.fingerprint)
+            first = await draft.get(layout.next_jid(account)) or 1
+            made = _with_first(header, first)
+            draft.put(layout.next_jid(account), first + made.count)
+            draft.create(layout.header(account, batch), made)
+            await _index(draft, account, Span(first, made.count, batch))
+            ready = _ready(account, made, waits=waiting is not None)
+            draft.create(layout.ready(account, batch), ready)
+            if waiting is not None:
+                draft.create(layout.waiting(account, batch), waiting)
+            if draft.peek(layout.staged(account, batch)) is not None:
+                draft.delete(layout.staged(account, batch))
+            leased = 0
+            if inline:
+                _write_inline(draft, account, request)
+                if waiting is None:
+                    queued = Queued(account, batch, ready)
+                    leased = await self._leasing.plan_new(draft, queued, made)
+            if leased < made.count:
+                told = Change.READY if waiting is None else Change.WAITING
+                draft.signal(Signal(told, account, batch))
+            return Submitted(first=first, count=made.count)
+
+        made = await self._commits.run(plan)
+        if leased:
+            # The slots that were handed jobs are answered first: they have more to do next.
+            await asyncio.sleep(0)
+        return made
+
+    async def _write_packs(self, account: str, batch: str, parts: Sequence[PackPart]) -> None:
+        for part in parts:
+            if part.content.data is None:
+                continue
+            name = layout.arguments(account, batch, part.first)
+            data = part.content.data
+
+            async def plan(draft: Draft, name: str = name, data: bytes = data) -> None:
+                if draft.peek(name) is None:
+                    draft.create(name, data)
+
+            await self._commits.run(plan)
+
+    async def _check_blobs(self, account: str, contents: Sequence[Content]) -> None:
+        named = sorted({content.digest for content in contents if content.data is None})
+        if not named:
+            return
+        missing = await self._presence.missing([blob_name(account, digest) for digest in named])
+        if missing:
+            digests = tuple(name.partition("/")[2] for name in missing)
+            raise BlobMissing(digests=digests)
+
+
+def _same(known: Header, fingerprint: bytes) -> Submitted:
+    """The jids an earlier, identical request was given."""
+    if known.fingerprint != fingerprint:
+        raise SubmitChanged(field="submit_id")
+    return Submitted(first=known.first, count=known.count)
+
+
+def _contents(request: SubmitRequest) -> list[Content]:
+    found = [request.function, *(part.content for part in request.parts)]
+    if request.bundle:
+        found.append(Content(request.bundle))
+    return found
+
+
+def _bare(part: PackPart) -> PackPart:
+    """The part as the header keeps it: where its bytes lie, not the bytes."""
+    inline = part.content.data is not None
+    content = Content("", len(part.content.data or b"")) if inline else part.content
+    return PackPart(part.first, part.count, content)
+
+
+def _fresh_page(request: SubmitRequest, number: int) -> Page:
+    state = State.WAITING if request.depends_on else State.QUEUED
+    return Page.fresh(min(PAGE_JOBS, request.count - number * PAGE_JOBS), state)
+
+
+def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
+    batch = request.submit_id
+    for part in request.parts:
+        if part.content.data is not None:
+            draft.create(layout.arguments(account, batch, part.first), part.content.data)
+    for number in range(pages_for(request.count)):
+        draft.create(
+            layout.page(layout.Place(account, batch, number)), _fresh_page(request, number)
+        )
+
+
+def _header(
+    request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes, parent: int
+) -> Header:
+    return Header(
+        0,
+        request.count,
+        request.kind,
+        request.function,
+        request.function_name,
+        request.envelope,
+        request.bundle,
+        request.options,
+        parts,
+        now,
+        fingerprint,
+        parent,
+    )
+
+
+def _with_first(header: Header, first: int) -> Header:
+    fields = {name: getattr(header, name) for name in header.__struct_fields__}
+    return Header(**{**fields, "first": first})
+
+
+def pool_of(account: str, options: Options) -> Pool:
+    """The pool whose slots can run jobs with these options."""
+    return Pool(account, options.core_type, options.cores)
+
+
+def _ready(account: str, header: Header, *, waits: bool) -> Ready:
+    pool = pool_of(account, header.options)
+    priority = header.options.priority
+    return Ready(header.first, header.count, priority, pool, header.pages, waits, header.parent)
+
+
+async def _index(draft: Draft, account: str, span: Span) -> None:
+    for name in layout.blocks(account, span.first, span.last):
+        draft.put(name, [*(await draft.get(name) or []), span])

@@ -1,0 +1,84 @@
+"""Why a job does not run yet: its place in the queue, and what keeps slots from starting."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from picloud_model.job import LEASABLE, State
+from picloud_model.page import PAGE_JOBS
+
+from picloud_api.engine.jobs.locate import pieces
+from picloud_api.store import layout
+from picloud_api.usecases.jobs.submit import pool_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_driver.scheduler import Pool, SchedulerPort
+    from picloud_model.page import Page
+    from picloud_model.ranges import Range
+
+    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.records import Header
+
+
+class Why:
+    """Tells what jobs wait for. It asks the scheduler, so nothing on a job's path asks it."""
+
+    def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
+        self._view = context.commits.view
+        self._queue = context.queue
+        self._sessions = context.sessions
+        self._clock = context.clock
+        self._scheduler = scheduler
+
+    async def tell(self, account: str, asked: Sequence[Range]) -> dict[int, str]:
+        """What each job waits for, in a sentence or two; "" for one that runs or has ended.
+
+        Raises:
+            JobNotFound: When one of them does not exist in this account.
+            Unavailable: When the scheduler cannot be asked.
+        """
+        found: dict[int, str] = {}
+        hindrances: dict[Pool, str] = {}
+        for piece in await pieces(self._view, account, asked):
+            header: Header = await self._view.get(layout.header(account, piece.place.batch))
+            page: Page = await self._view.get(layout.page(piece.place))
+            pool = pool_of(account, header.options)
+            for index in range(piece.start, piece.stop):
+                state = State(page.state[index])
+                if state in LEASABLE and pool not in hindrances:
+                    hindrances[pool] = await self._scheduler.hindrance(pool)
+                found[piece.first + index] = self._told(piece, page, index, pool, hindrances)
+        return found
+
+    def _told(
+        self, piece: Piece, page: Page, index: int, pool: Pool, hindrances: dict[Pool, str]
+    ) -> str:
+        state = State(page.state[index])
+        if state is State.WAITING:
+            return "The jobs it depends on have not ended."
+        if state not in LEASABLE:
+            return ""
+        ahead = self._ahead(piece, page, index, pool)
+        slots = self._sessions.count(pool)
+        coming = self._sessions.coming(pool, self._clock())
+        place = (
+            f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it for"
+            f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type},"
+            f" and {coming} more {'is' if coming == 1 else 'are'} starting."
+        )
+        return f"{place} {hindrances[pool]}".rstrip()
+
+    def _ahead(self, piece: Piece, page: Page, index: int, pool: Pool) -> int:
+        """About how many jobs are leased before this one."""
+        ahead = sum(page.state[:index].count(state) for state in LEASABLE)
+        with closing(self._queue.batches(pool)) as batches:
+            for queued in batches:
+                if queued.batch == piece.place.batch:
+                    before = sum(1 for number in queued.pages if number < piece.place.page)
+                    return ahead + before * PAGE_JOBS
+                ahead += queued.jobs
+        return ahead

@@ -1,0 +1,1 @@
+"""What a slot may ask: register, work, heartbeat, leave."""

@@ -1,0 +1,242 @@
+"""Slots: they come with a proof, live by a token, and leave their leases behind when they end."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import jwt
+from picloud_model.errors import SlotRefused
+from picloud_model.job import Cause, State
+from picloud_model.page import PAGE_JOBS
+from picloud_model.wire import SlotGranted
+
+from picloud_api.engine.jobs.finish import Ending, failure, finish, killed
+from picloud_api.engine.process.slot_sessions import Session
+from picloud_api.engine.scheduling.leasing import belongs, lose, owners
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Header, Signal, Slot
+from picloud_api.usecases.slots.work import leases_of, requeue
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from picloud_driver.scheduler import SchedulerPort
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Ready
+    from picloud_api.usecases.accounts.job_token import Tokens
+
+AUDIENCE: Final = "picloud-work"
+SEEN_EVERY_S: Final = 5.0
+"""How often a live slot's record is written, so that every API process knows it lives."""
+
+
+class Slots:
+    """Registers slots, recognises them, buries them."""
+
+    def __init__(
+        self,
+        context: Context,
+        scheduler: SchedulerPort,
+        signing_key: bytes,
+        tokens: Tokens,
+        idle_s: float,
+    ) -> None:
+        self._context = context
+        self._commits = context.commits
+        self.sessions = context.sessions
+        self._clock = context.clock
+        self._scheduler = scheduler
+        self._signing_key = signing_key
+        self._tokens = tokens
+        self._idle_s = idle_s
+        self._known: dict[str, int] = {}
+
+    async def register(self, proof: str) -> SlotGranted:
+        """Exchange a scheduler's proof for a token; the same place gets the same slot again.
+
+        Raises:
+            SlotRefused: When the proof is not good.
+        """
+        placement = await self._scheduler.verify(proof)
+        number = slot_number(placement.place)
+        now = self._clock()
+        slot = Slot(number, placement.pool, placement.burst, placement.place, now, now)
+
+        async def plan(draft: Draft) -> bool:
+            known = await draft.get(layout.slot(number)) is not None
+            draft.put(layout.slot(number), slot)
+            return known
+
+        if await self._commits.run(plan):
+            # A scheduler that lost a slot's process may start another one at the same place.
+            self.sessions.remove(number)
+            account = placement.pool.account
+            await self._return_leases(account, number, "its process was started anew")
+        self.sessions.add(Session(slot, now))
+        claims = {"aud": AUDIENCE, "sub": str(number)}
+        token = jwt.encode(claims, self._signing_key, algorithm="HS256")
+        account = placement.pool.account
+        return SlotGranted(
+            slot=number,
+            token=token,
+            account=account,
+            idle_s=self._idle_s,
+            job_key=self._tokens.key_for(account, number),
+        )
+
+    async def recognise(self, token: str) -> Session:
+        """The session of the slot that bears a token; it is noted that it lives.
+
+        Raises:
+            SlotRefused: When the token is forged or its slot has ended.
+        """
+        session = await self.find(token)
+        session.seen_at = now = self._clock()
+        if now - session.slot.seen_at > SEEN_EVERY_S:
+            await self._note_seen(session, now)
+        return session
+
+    async def find(self, token: str) -> Session:
+        """The same, and nothing is noted."""
+        number = self._known.get(token)
+        if number is None:
+            number = self._known[token] = self._read(token)
+        session = self.sessions.get(number)
+        if session is None:
+            slot: Slot | None = await self._commits.view.get(layout.slot(number))
+            if slot is None:
+                del self._known[token]
+                raise SlotRefused
+            session = self.sessions.add(Session(slot, self._clock()))
+        return session
+
+    def _read(self, token: str) -> int:
+        try:
+            claims = jwt.decode(token, self._signing_key, algorithms=["HS256"], audience=AUDIENCE)
+            return int(claims["sub"])
+        except (jwt.InvalidTokenError, KeyError, ValueError):
+            raise SlotRefused from None
+
+    async def _note_seen(self, session: Session, now: float) -> None:
+        old = session.slot
+        fresh = Slot(old.number, old.pool, old.burst, old.place, old.started_at, now)
+
+        async def plan(draft: Draft) -> None:
+            if await draft.get(layout.slot(old.number)) is None:
+                raise SlotRefused
+            draft.put(layout.slot(old.number), fresh)
+
+        session.slot = fresh
+        await self._commits.run(plan)
+
+    async def bury(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
+        """A slot ended: its record goes, its leases return or, lost too often, become errors.
+
+        Args:
+            number: Which slot.
+            lost: Whether it ended without giving its leases back; then they are charged.
+            detail: What is known of its end, for the error of a job.
+
+        Returns:
+            What was known of it, or None if it was buried before.
+        """
+        slot: Slot | None = await self._commits.view.get(layout.slot(number))
+        self.sessions.remove(number)
+        if slot is None:
+            return None
+        account = slot.pool.account
+        if lost:
+            await self._return_leases(account, number, detail)
+
+        async def plan(draft: Draft) -> None:
+            if await draft.get(layout.slot(number)) is not None:
+                draft.delete(layout.slot(number))
+
+        await self._commits.run(plan)
+        return slot
+
+    async def reclaim(self, living: Collection[int], unfinished: Mapping[str, Ready]) -> None:
+        """Return leases of slots of which nothing is known any more: no job stays in limbo.
+
+        A process that had not heard yet of a slot's end may have leased to it after its burial.
+
+        Args:
+            living: Numbers of slots that are known to be there.
+            unfinished: The batches to look through, as the store has them by their keys.
+        """
+        view = self._commits.view
+        gone: set[tuple[str, int]] = set()
+        for name, ready in unfinished.items():
+            _, account, batch = name.split("/")
+            for number in range(ready.pages):
+                page = await view.get(layout.page(layout.Place(account, batch, number)))
+                if page is not None and page.leased:
+                    gone.update((account, slot) for slot in owners(page) if slot not in living)
+        for account, slot in gone:
+            if await view.fresh(layout.slot(slot)) is None:
+                await self._return_leases(account, slot, "nothing is known of it any more")
+
+    async def _return_leases(self, account: str, number: int, detail: str) -> None:
+        pages: dict[layout.Place, list[tuple[int, int]]] = {}
+        for batch, at, attempt in await leases_of(self._commits.view, account, number):
+            page, index = divmod(at, PAGE_JOBS)
+            pages.setdefault(layout.Place(account, batch, page), []).append((index, attempt))
+        for place, jobs in pages.items():
+            plan = partial(self._lose, place=place, jobs=jobs, slot=number, detail=detail)
+            await self._commits.run(plan)
+        await requeue(self._context, account, [(place.batch, place.page) for place in pages])
+
+    async def _lose(
+        self,
+        draft: Draft,
+        *,
+        place: layout.Place,
+        jobs: list[tuple[int, int]],
+        slot: int,
+        detail: str,
+    ) -> None:
+        header: Header = await draft.get(layout.header(place.account, place.batch))
+        page = await draft.edit(layout.page(place))
+        now = self._clock()
+        endings = []
+        for index, attempt in jobs:
+            if page is None or not belongs(page, index, attempt, slot):
+                continue
+            started = page.started[index]
+            cause = lose(page, index, restartable=header.options.restartable)
+            if cause is Cause.KILLED:
+                endings.append(killed(index, started, now))
+            elif cause is not None:
+                told = failure(cause, _sentence(page.losses[index], header, detail))
+                endings.append(Ending(index, State.ERROR, cause, told, started, now))
+        draft.signal(Signal(Change.READY, place.account, place.batch))
+        await finish(draft, place, endings)
+
+
+def is_token(credential: str) -> bool:
+    """Whether a credential has the form of a slot's token, and not of an API key.
+
+    >>> is_token("pk_1_2"), is_token("a.b.c")
+    (False, True)
+    """
+    return credential.count(".") == 2  # noqa: PLR2004 - the three parts of a JWT
+
+
+def slot_number(place: str) -> int:
+    """The number of the slot at a place: 53 bits, the same whenever it is asked.
+
+    >>> slot_number("p1") == slot_number("p1"), slot_number("p1") == slot_number("p2")
+    (True, False)
+    """
+    return int.from_bytes(blake2b(place.encode(), digest_size=8).digest()) >> 11 or 1
+
+
+def _sentence(losses: int, header: Header, detail: str) -> str:
+    why = f" ({detail})" if detail else ""
+    if not header.options.restartable:
+        return f"The slot that ran the job was lost{why}; the job is not restartable."
+    return f"node lost: {losses} slots were lost while they held the job{why}."

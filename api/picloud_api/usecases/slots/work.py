@@ -1,0 +1,337 @@
+"""Work: slots report what ended and lease what is next, in one request and one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.crashpoints import crashpoint
+from picloud_model.errors import RequestRefused
+from picloud_model.job import Cause, State
+from picloud_model.page import PAGE_JOBS, Flag
+from picloud_model.wire import HeartbeatAnswer, Held, WorkAnswer
+
+from picloud_api.engine.jobs.finish import Ending, finish, killed
+from picloud_api.engine.process.batch_watch import wait_for_event
+from picloud_api.engine.process.slot_sessions import Blocked
+from picloud_api.engine.scheduling.leasing import believed, belongs, give_back, held, most_batches
+from picloud_api.engine.scheduling.nested_candidates import Descent
+from picloud_api.store import layout
+from picloud_api.store.records import Change, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from picloud_model.wire import Awaiting, Ended, HeartbeatRequest, Lease, Report, WorkRequest
+
+    from picloud_api.engine.jobs.live_query import Live
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.scheduling.leasing import Leasing
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Header
+    from picloud_api.store.view import View
+
+REPORT_BYTES: Final = 192 * 1024
+"""Results that go into one transaction; more are reported in several."""
+
+_ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
+
+
+class Work:
+    """What a slot asks for while it lives."""
+
+    def __init__(self, context: Context, leasing: Leasing, live: Live) -> None:
+        self._context = context
+        self._live = live
+        self._commits = context.commits
+        self._queue = context.queue
+        self._sessions = context.sessions
+        self._pace = context.pace
+        self._clock = context.clock
+        self._leasing = leasing
+        self._descent = Descent(context)
+        self._batches = most_batches(context)
+
+    async def work(self, session: Session, request: WorkRequest) -> WorkAnswer:
+        """Take reports, give leases; waits up to `wait_s` while there is nothing to lease.
+
+        Reports of attempts the slot lost are dropped: the fence. So a repeat does no harm.
+        """
+        turn = session.begin_turn()
+        if request.lease and not request.awaiting:
+            session.blocked = Blocked()
+        *ahead, last = _portions(request.reports, self._batches)
+        for reports in ahead:
+            await self._commits.run(partial(self._report, session=session, reports=reports))
+        leases = await self._report_and_lease(session, request, last)
+        if leases:
+            session.wide = False
+        if not leases and request.lease and not request.leaving and not request.awaiting:
+            # Whoever waits for what was just reported is answered first: the slot only waits.
+            await asyncio.sleep(0)
+            leases = await self._wait(session, request, turn)
+        if session.turn == turn and not request.leaving:
+            leases += session.take()
+        crashpoint("work.committed")
+        if leases and self._queue.jobs(session.pool, 1):
+            self._sessions.wake(session.pool, 1)
+        dismissed = session.dismissed and not leases and not request.awaiting
+        return WorkAnswer(leases=leases, kills=self._kills(session), exit=dismissed)
+
+    async def _report_and_lease(
+        self, session: Session, request: WorkRequest, reports: list[Report]
+    ) -> list[Lease]:
+        account = session.pool.account
+
+        async def plan(draft: Draft) -> tuple[list[Lease], set[tuple[str, int]]]:
+            await self._report(draft, session, reports)
+            returned = await self._returned(draft, session, request.returned)
+            if request.resync or request.leaving:
+                kept = {(job.batch, job.index) for job in request.holding}
+                if not request.leaving:
+                    kept |= _handed(session)
+                returned |= await self._unclaimed(draft, session, kept)
+            wants = request.lease and not request.leaving
+            leases = await self._plan(draft, session, request) if wants else []
+            return leases, returned
+
+        crashpoint("work.received")
+        leases, returned = await self._commits.run(plan)
+        await requeue(self._context, account, returned)
+        return leases
+
+    async def _plan(self, draft: Draft, session: Session, request: WorkRequest) -> list[Lease]:
+        if not request.awaiting:
+            return await self._leasing.plan(draft, session)
+        candidates = self._descent.candidates(session, request.awaiting)
+        return await self._leasing.plan_one(draft, session, candidates)
+
+    async def _wait(self, session: Session, request: WorkRequest, turn: int) -> list[Lease]:
+        deadline = self._clock() + request.wait_s
+
+        async def plan(draft: Draft) -> list[Lease]:
+            return await self._leasing.plan(draft, session) if session.turn == turn else []
+
+        while session.turn == turn and not (session.handed or session.kills or session.dismissed):
+            if self._sessions.closed:
+                break
+            # Waiting begins before the look, so that no job can come unseen between the two.
+            with self._sessions.waiting(session):
+                leases = await self._commits.run(plan)
+                left = deadline - self._clock()
+                if leases or left <= 0 or session.turn != turn:
+                    return leases
+                await self._sessions.wait(session, left)
+            if self._sessions.get(session.number) is not session:
+                break
+        return []
+
+    async def _report(self, draft: Draft, session: Session, reports: Sequence[Report]) -> None:
+        account = session.pool.account
+        for report in reports:
+            header: Header | None = await draft.get(layout.header(account, report.batch))
+            if header is None:
+                continue
+            self._learn((account, header.function.digest), report.ended)
+            for number, ended in _by_page(report.ended).items():
+                place = layout.Place(account, report.batch, number)
+                named = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
+                page = await believed(draft, place, named, session.number)
+                if page is None:
+                    continue
+                endings = [
+                    _ending(job, job.index % PAGE_JOBS)
+                    for job in ended
+                    if belongs(page, job.index % PAGE_JOBS, job.attempt, session.number)
+                ]
+                await finish(draft, place, endings, report.envelope)
+
+    def _learn(self, function: tuple[str, str], ended: Sequence[Ended]) -> None:
+        if ended:
+            spent = sum(max(0.0, job.finished_at - job.started_at) for job in ended)
+            self._pace.learn(function, spent, len(ended))
+
+    async def _returned(
+        self, draft: Draft, session: Session, returned: Sequence[Held]
+    ) -> set[tuple[str, int]]:
+        """Take back jobs the slot has not begun; answers the pages they lie in."""
+        touched = set()
+        account = session.pool.account
+        for job in returned:
+            number, index = divmod(job.index, PAGE_JOBS)
+            place = layout.Place(account, job.batch, number)
+            known = await believed(draft, place, [(index, job.attempt)], session.number)
+            if known is None or not belongs(known, index, job.attempt, session.number):
+                continue
+            page = await draft.edit(layout.page(place))
+            if page is None:
+                continue
+            if page.flags[index] & Flag.KILL_REQUESTED:
+                await finish(draft, place, [killed(index, page.started[index], self._clock())])
+                continue
+            give_back(page, index)
+            draft.signal(Signal(Change.READY, account, job.batch))
+            touched.add((job.batch, number))
+        return touched
+
+    async def _unclaimed(
+        self, draft: Draft, session: Session, kept: set[tuple[str, int]]
+    ) -> set[tuple[str, int]]:
+        """Take back what we believe the slot holds and it does not know of."""
+        account = session.pool.account
+        lost = [
+            Held(batch, index, attempt)
+            for batch, index, attempt in await leases_of(
+                self._commits.view, account, session.number
+            )
+            if (batch, index) not in kept
+        ]
+        return await self._returned(draft, session, lost)
+
+    def _kills(self, session: Session) -> list[Held]:
+        kills, session.kills = session.kills, set()
+        return [Held(*job) for job in sorted(kills)]
+
+    async def heartbeat(self, session: Session, request: HeartbeatRequest) -> HeartbeatAnswer:
+        """Note what a slot runs; waits until it is to kill or to tell of a job, or time is over."""
+        self._live.hear(session.number, request.live)
+        session.news.clear()
+        awaiting, now = request.awaiting, self._clock()
+        session.blocked = session.blocked.said(request, now)
+        lost = await self._name_running(session, request)
+        asked = self._live.asked(session.number)
+        work = False
+        with self._sessions.listening(session) if awaiting else nullcontext():
+            while not (session.kills or lost or asked or work):
+                left = now + request.wait_s - self._clock()
+                if left <= 0 or not await wait_for_event(session.news, left):
+                    break
+                session.news.clear()
+                lost = await self._name_running(session, request)
+                asked = self._live.asked(session.number)
+                work = bool(awaiting) and await self._has_work(session, awaiting)
+                if not awaiting or self._sessions.closed:
+                    break
+        return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked, work=work)
+
+    async def _has_work(self, session: Session, awaiting: Sequence[Awaiting]) -> bool:
+        """Whether a blocked slot would be given a job if it asked."""
+        async for _ in self._descent.candidates(session, awaiting):
+            return True
+        return False
+
+    async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[Held]:
+        account = session.pool.account
+        fresh, lost = [], []
+        for job in (*request.running, *request.holding):
+            number, index = divmod(job.index, PAGE_JOBS)
+            place = layout.Place(account, job.batch, number)
+            named = [(index, job.attempt)]
+            page = await believed(self._commits.view, place, named, session.number)
+            if page is None or not belongs(page, index, job.attempt, session.number):
+                lost.append(job)
+                continue
+            if job in request.running and page.state[index] == State.LEASED:
+                fresh.append(job)
+            if page.flags[index] & Flag.KILL_REQUESTED:
+                session.kills.add((job.batch, job.index, job.attempt))
+        if fresh:
+            await self._commits.run(lambda draft: self._begin(draft, session, fresh))
+        return lost
+
+    async def _begin(self, draft: Draft, session: Session, jobs: Sequence[Held]) -> None:
+        account = session.pool.account
+        for job in jobs:
+            number, index = divmod(job.index, PAGE_JOBS)
+            page = await draft.edit(layout.page(layout.Place(account, job.batch, number)))
+            if page is not None and belongs(page, index, job.attempt, session.number):
+                page.state[index] = State.PROCESSING
+                page.started[index] = self._clock()
+                draft.signal(Signal(Change.BEGUN, account, job.batch))
+
+
+async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int, int]]:
+    """Every job an account's slot answers for: (batch, index, attempt). Looks at all live pages."""
+    pages = [
+        layout.Place(account, name.rpartition("/")[2], number)
+        for name, ready in (await view.scan(layout.ready(account))).items()
+        for number in range(ready.pages)
+    ]
+    if view.state.shared:
+        await view.reload([layout.page(place) for place in pages])
+    found = []
+    for place in pages:
+        page = await view.get(layout.page(place))
+        if page is not None and page.leased:
+            found += [
+                (place.batch, place.page * PAGE_JOBS + index, page.attempt[index])
+                for index in held(page, slot)
+            ]
+    return found
+
+
+async def requeue(context: Context, account: str, touched: Iterable[tuple[str, int]]) -> None:
+    """Pages have jobs to lease again: queue them and wake as many slots."""
+    for batch, number in touched:
+        ready = await context.commits.view.get(layout.ready(account, batch))
+        if ready is not None:
+            context.queue.give_back(account, batch, number, ready)
+            context.sessions.wake(ready.pool, 1)
+
+
+def _handed(session: Session) -> set[tuple[str, int]]:
+    """The jobs a slot will hear of in the next answer."""
+    return {(lease.batch, job.index) for lease in session.handed for job in lease.jobs}
+
+
+def _portions(reports: Sequence[Report], batches: int) -> list[list[Report]]:
+    """Reports cut so that each portion fits a transaction; at least one, possibly empty."""
+    portions: list[list[Report]] = [[]]
+    room = REPORT_BYTES
+    for report in reports:
+        start = 0
+        if len(portions[-1]) == batches:
+            portions.append([])
+            room = REPORT_BYTES
+        for at, job in enumerate(report.ended):
+            size = 16 + len(job.payload) + (len(job.info.data or b"") if job.info else 0)
+            if room < size and (at > start or portions[-1]):
+                _append(portions[-1], report, start, at)
+                portions.append([])
+                start, room = at, REPORT_BYTES
+            room -= size
+        _append(portions[-1], report, start, len(report.ended))
+    return portions
+
+
+def _append(portion: list[Report], report: Report, start: int, stop: int) -> None:
+    if start == 0 and stop == len(report.ended):
+        portion.append(report)
+    elif stop > start:
+        portion.append(type(report)(report.batch, report.envelope, report.ended[start:stop]))
+
+
+def _by_page(ended: Sequence[Ended]) -> dict[int, list[Ended]]:
+    pages: dict[int, list[Ended]] = defaultdict(list)
+    for job in ended:
+        pages[job.index // PAGE_JOBS].append(job)
+    return pages
+
+
+def _ending(job: Ended, index: int) -> Ending:
+    if job.state not in _ENDINGS:
+        raise RequestRefused("A report names a state no job can end in.", field="reports")
+    return Ending(
+        index,
+        State(job.state),
+        Cause(job.cause),
+        job.payload,
+        job.started_at,
+        job.finished_at,
+        job.blob,
+        job.info,
+    )

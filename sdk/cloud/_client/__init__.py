@@ -1,0 +1,1 @@
+"""The client: one object per process that talks to a server."""

@@ -1,0 +1,42 @@
+"""The simulator: a server that belongs to the calling script and ends with it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from cloud._client.local_server import Server
+from cloud._http.transport import Place
+
+
+class Simulator:
+    """A server with a data directory of its own, both gone when the script ends.
+
+    Args:
+        slots: How many jobs run at once; by default as many as the machine has processors.
+    """
+
+    def __init__(self, slots: int | None = None) -> None:
+        self._data = Path(tempfile.mkdtemp(prefix="picloud-simulator-"))
+        try:
+            # The log lies in the data: where this script is killed, the server removes both.
+            arguments = ["--data", str(self._data), "--port", "0", "--discard"]
+            arguments += ["--slots", str(slots)] if slots else []
+            self._server = Server.start(arguments, self._data / "server.log")
+        except BaseException:
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise
+        self._pid = os.getpid()
+        self.place = Place(self._server.ready.url, self._server.ready.key)
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Stop the server and its jobs, and remove what it stored; once stopped does nothing."""
+        if self._pid != os.getpid():
+            return  # a forked child leaves its parent's simulator alone
+        atexit.unregister(self.stop)
+        self._server.stop()
+        shutil.rmtree(self._data, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Configuration: settings, profiles and the configuration file."""

@@ -1,0 +1,136 @@
+"""Profiles: the file that remembers where servers are and the keys for them.
+
+    default = "local"
+
+    [profiles.local]
+    url = "http://127.0.0.1:8787"
+    key = "pk_..."
+
+Keys are bearer credentials, so only the file's owner may read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import platformdirs
+
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from cloud._config.settings import Settings
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """A server and the API key for it. The key never shows in a `repr`."""
+
+    url: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Profile(url={self.url!r})"
+
+
+class Profiles(msgspec.Struct, frozen=True):
+    """Everything in the file: profiles by name, and which one is used when none is named."""
+
+    profiles: dict[str, Profile] = {}
+    default: str | None = None
+
+    def chosen(self, name: str | None) -> Profile | None:
+        """The profile of that name, or the default one; None when there is none at all.
+
+        Raises:
+            CloudException: When a profile is named that does not exist.
+        """
+        wanted = name or self.default
+        if wanted is None:
+            return None
+        if wanted not in self.profiles:
+            known = ", ".join(sorted(self.profiles)) or "none"
+            raise CloudException(f"There is no profile {wanted!r}; there are: {known}.")
+        return self.profiles[wanted]
+
+
+def path(settings: Settings) -> Path:
+    """Where the profiles lie."""
+    root = settings.config_dir or platformdirs.user_config_dir("picloud", appauthor=False)
+    return Path(root) / "profiles.toml"
+
+
+def read(file: Path) -> Profiles:
+    """Read the profiles; none where there is no file.
+
+    Raises:
+        CloudException: When the file cannot be read as one of profiles.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profiles)
+    except FileNotFoundError:
+        return Profiles()
+    except (OSError, ValueError, msgspec.ValidationError) as error:
+        raise CloudException(f"The profiles in {file} cannot be read: {error}.") from error
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot name a profile.
+
+    Raises:
+        CloudException: When it has other characters, or too many.
+
+    >>> check_name("work-2")
+    """
+    if not _NAME.fullmatch(name):
+        raise CloudException(
+            f"{name!r} is no profile name: use letters, digits, - and _, 40 at most."
+        )
+
+
+def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> None:
+    """Add or replace one profile; readers see the old file or the new one, never half of it.
+
+    The file is readable by its owner only, as it holds keys.
+
+    Raises:
+        CloudException: When the name or a value does not fit into the file.
+    """
+    check_name(name)
+    known = read(file)
+    profiles = {**known.profiles, name: profile}
+    text = _toml(Profiles(profiles, name if default else known.default))
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".profiles-")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _toml(profiles: Profiles) -> str:
+    lines = [f"default = {_string(profiles.default)}"] if profiles.default else []
+    for name, profile in sorted(profiles.profiles.items()):
+        lines += ["", f"[profiles.{_key(name)}]"]
+        lines += [f"url = {_string(profile.url)}", f"key = {_string(profile.key)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if _NAME.fullmatch(name) else _string(name)
+
+
+def _string(text: str) -> str:
+    if not text.isprintable() or not text.isascii():
+        raise CloudException("A profile takes printable ASCII characters only.")
+    return json.dumps(text)  # for printable ASCII JSON's strings are TOML's

@@ -1,0 +1,1 @@
+"""Jobs as the client sees them: submitting, waiting, results, info."""

@@ -1,0 +1,183 @@
+"""The values options can have: each function reads one and refuses what it cannot be.
+
+All are called with the option's name, for the message, and the value the user gave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from picloud_model import ranges
+from picloud_model.core import CORE_TYPES
+from picloud_model.wire import (
+    MAX_LABEL,
+    MAX_PRIORITY,
+    MAX_RUNTIME_S,
+    MAX_VARIABLES_BYTES,
+    DependencyErrors,
+)
+
+from cloud._config import settings
+from cloud._jobs import jids
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from picloud_model.ranges import Range
+
+SERIALIZATIONS: Final = {0: "enhanced", 1: "enhanced, no search for culprits", 2: "plain pickle"}
+"""The ways to pickle arguments and results, by the number that asks for them."""
+_OURS: Final = "PICLOUD_"
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False, nothing that is merely like them."""
+    if not isinstance(value, bool):
+        raise CloudException(f"{name} must be True or False, not {value!r:.80}.")
+    return value
+
+
+def core_type(name: str, value: Any) -> str:
+    """The name of a core type."""
+    if not isinstance(value, str) or value not in CORE_TYPES:
+        known = ", ".join(CORE_TYPES)
+        raise CloudException(f"{name} must be one of the core types {known}, not {value!r:.80}.")
+    return value
+
+
+def cores(name: str, value: Any) -> int:
+    """A number of cores; whether the core type has it is seen later."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CloudException(f"{name} must be a number of cores, not {value!r:.80}.")
+    return value
+
+
+def environment(name: str, value: Any) -> str | None:
+    """The name of an environment, or None."""
+    if value is not None and (not isinstance(value, str) or not value):
+        raise CloudException(f"{name} must be the name of an environment, not {value!r:.80}.")
+    return value
+
+
+def volumes(name: str, value: Any) -> list[str]:
+    """Names of volumes: one, or an iterable of them."""
+    listed = [value] if isinstance(value, str) else _listed(value)
+    if listed is None or not all(isinstance(each, str) and each for each in listed):
+        raise CloudException(
+            f"{name} must be the name of a volume, or a list of names, not {value!r:.80}."
+        )
+    return listed
+
+
+def label(name: str, value: Any) -> str | None:
+    """ASCII text, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.isascii() or len(value) > MAX_LABEL:
+        raise CloudException(
+            f"{name} must be ASCII text of at most {MAX_LABEL} characters, not {value!r:.80}."
+        )
+    return value
+
+
+def priority(name: str, value: Any) -> int:
+    """A whole number; the lowest runs first."""
+    wrong = isinstance(value, bool) or not isinstance(value, int)
+    if wrong or not 0 <= value <= MAX_PRIORITY:
+        raise CloudException(
+            f"{name} must be a whole number from 0 (first) to {MAX_PRIORITY}, not {value!r:.80}."
+        )
+    return int(value)
+
+
+def dependencies(name: str, value: Any) -> tuple[Range, ...]:
+    """Jids of jobs to wait for: one, or an iterable of them; None is none."""
+    if value is None:
+        return ()
+    try:
+        return tuple(ranges.collapse(jids.read(value).order))
+    except CloudException:
+        raise CloudException(
+            f"{name} must be a jid, or an iterable of jids, not {value!r:.80}."
+        ) from None
+
+
+def dependency_errors(name: str, value: Any) -> str:
+    """What a failed dependency does to the job."""
+    if value not in get_args(DependencyErrors):
+        known = " or ".join(map(repr, get_args(DependencyErrors)))
+        raise CloudException(f"{name} must be {known}, not {value!r:.80}.")
+    return str(value)
+
+
+def max_runtime(name: str, value: Any) -> float | None:
+    """Minutes, as seconds; None is without a limit."""
+    if value is None:
+        return None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 < value * 60 <= MAX_RUNTIME_S:
+        raise CloudException(
+            f"{name} must be minutes, more than 0 and at most {MAX_RUNTIME_S // 60:,} (a year), "
+            f"or None, not {value!r:.80}."
+        )
+    return float(value * 60)
+
+
+def variables(name: str, value: Any) -> dict[str, str]:
+    """Environment variables: a dict, or names of some that are set here."""
+    if isinstance(value, Mapping):
+        found = dict(value)
+    else:
+        names = [value] if isinstance(value, str) else _listed(value)
+        if names is None or not all(isinstance(each, str) for each in names):
+            raise CloudException(
+                f"{name} must be names of environment variables that are set here, or a dict of "
+                f"names and values, not {value!r:.80}."
+            )
+        found = settings.variables(names)
+        if missing := [each for each in names if each not in found]:
+            raise CloudException(
+                f"{name} names the environment variable {missing[0]!r:.80}, which is not set here: "
+                "set it, or give a dict of names and values."
+            )
+    for variable, text in found.items():
+        _check_variable(name, variable, text)
+    if sum(len(variable) + len(text) for variable, text in found.items()) > MAX_VARIABLES_BYTES:
+        raise CloudException(f"{name} may hold {MAX_VARIABLES_BYTES:,} characters at most, in all.")
+    return found
+
+
+def _check_variable(name: str, variable: Any, text: Any) -> None:
+    if not isinstance(variable, str) or not variable or "=" in variable or "\0" in variable:
+        raise CloudException(f"{name}: {variable!r:.80} cannot name an environment variable.")
+    if not isinstance(text, str) or "\0" in text:
+        raise CloudException(f"{name}: the value of {variable} must be text, not {text!r:.80}.")
+    if variable.startswith(_OURS):
+        raise CloudException(f"{name}: {variable} is the platform's own, as all of {_OURS}* are.")
+
+
+def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
+    """Functions to call with a jid: one, or a list of them; None is none."""
+    if value is None:
+        return ()
+    listed = [value] if callable(value) else _listed(value)
+    if listed is None or not all(callable(each) for each in listed):
+        raise CloudException(
+            f"{name} must be a function of a jid, or a list of functions, not {value!r:.80}."
+        )
+    return tuple(listed)
+
+
+def serialization(name: str, value: Any) -> int:
+    """How arguments and results are pickled."""
+    if isinstance(value, bool) or not isinstance(value, int) or value not in SERIALIZATIONS:
+        known = ", ".join(f"{number} ({what})" for number, what in SERIALIZATIONS.items())
+        raise CloudException(f"{name} must be one of {known}, not {value!r:.80}.")
+    return value
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """An iterable's items; None where it is no iterable, or text or a mapping by mistake."""
+    wrong = isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable)
+    return None if wrong else list(value)

@@ -1,0 +1,134 @@
+"""Options of `call` and `map`: the keyword arguments that begin with an underscore."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from picloud_model.core import CORE_TYPES
+from picloud_model.ranges import Range
+from picloud_model.wire import DependencyErrors, Options
+
+from cloud._jobs import option_values as values
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Callback = Callable[[int], Any]
+
+HIGH_CPU: Final = "c2"
+"""The core type that the deprecated `_high_cpu` means."""
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the options of a call or map say.
+
+    `options` is how its jobs are to run. They begin when the jobs in `depends_on` have ended;
+    `callback` are called here with the jid of each that is done, `callback_on_error` of each that
+    ended in any other way.
+    """
+
+    options: Options = Options()
+    depends_on: tuple[Range, ...] = ()
+    depends_on_errors: DependencyErrors = "abort"
+    callback: tuple[Callback, ...] = ()
+    callback_on_error: tuple[Callback, ...] = ()
+
+
+def split(keywords: Mapping[str, Any]) -> tuple[Chosen, dict[str, Any]]:
+    """Part the options from the keyword arguments of the user's function.
+
+    Returns:
+        What the options say, and the arguments that are the function's.
+
+    Raises:
+        CloudException: When an option is unknown or has a value it cannot have.
+
+    >>> chosen, arguments = split({"_type": "f2", "_cores": 4, "x": 1})
+    >>> chosen.options.core_type, chosen.options.cores, arguments
+    ('f2', 4, {'x': 1})
+    """
+    if not keywords:
+        return _NOTHING_CHOSEN, {}
+    arguments = {name: value for name, value in keywords.items() if not name.startswith("_")}
+    if len(arguments) == len(keywords):
+        return _NOTHING_CHOSEN, arguments
+    fields: dict[str, Any] = {}
+    for name, value in keywords.items():
+        if name.startswith("_"):
+            field, read = _known(name)
+            fields[field] = read(name, value)
+    _without_high_cpu(fields)
+    run = {field: fields.pop(field) for field in Options.__struct_fields__ if field in fields}
+    options = Options(**run)
+    _check_multiple(options)
+    return Chosen(options=options, **fields), arguments
+
+
+def _known(name: str) -> tuple[str, Callable[[str, Any], Any]]:
+    if name in _FIELDS:
+        return _FIELDS[name]
+    near = get_close_matches(name, _FIELDS, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_FIELDS)}."
+    raise CloudException(
+        f"There is no option {name}; {hint} "
+        "(Keyword arguments that begin with an underscore are options.)"
+    )
+
+
+def _without_high_cpu(fields: dict[str, Any]) -> None:
+    """Scripts from before there were core types say `_high_cpu`."""
+    if "high_cpu" not in fields:
+        return
+    high = fields.pop("high_cpu")
+    warnings.warn(
+        f"_high_cpu is deprecated: say _type={HIGH_CPU!r} instead.",
+        DeprecationWarning,
+        stacklevel=5,  # the line of the user's that calls cloud.call
+    )
+    if high and fields.setdefault("core_type", HIGH_CPU) != HIGH_CPU:
+        raise CloudException(
+            f"_high_cpu means _type={HIGH_CPU!r}, but _type is {fields['core_type']!r}: "
+            "leave _high_cpu out."
+        )
+
+
+def _check_multiple(options: Options) -> None:
+    core = CORE_TYPES[options.core_type]
+    if options.cores not in core.multiples:
+        allowed = ", ".join(map(str, core.multiples))
+        raise CloudException(
+            f"A job on {core.name} may have {allowed} cores (_cores), not {options.cores}; "
+            + "; ".join(
+                f"{other.name}: {', '.join(map(str, other.multiples))}"
+                for other in CORE_TYPES.values()
+            )
+            + "."
+        )
+
+
+_NOTHING_CHOSEN: Final = Chosen()
+_FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
+    "_type": ("core_type", values.core_type),
+    "_cores": ("cores", values.cores),
+    "_env": ("env", values.environment),
+    "_vol": ("vols", values.volumes),
+    "_label": ("label", values.label),
+    "_priority": ("priority", values.priority),
+    "_restartable": ("restartable", values.truth),
+    "_depends_on": ("depends_on", values.dependencies),
+    "_depends_on_errors": ("depends_on_errors", values.dependency_errors),
+    "_max_runtime": ("max_runtime_s", values.max_runtime),
+    "_profile": ("profile", values.truth),
+    "_kill_process": ("kill_process", values.truth),
+    "_os_env_vars": ("os_env_vars", values.variables),
+    "_callback": ("callback", values.callbacks),
+    "_callback_on_error": ("callback_on_error", values.callbacks),
+    "_fast_serialization": ("fast_serialization", values.serialization),
+    "_high_cpu": ("high_cpu", values.truth),
+}
+"""Each option: the field it fills, and what reads and checks its value."""

@@ -1,0 +1,224 @@
+"""The door of packing: functions and arguments out, results and exceptions in.
+
+The only place in the SDK that unpickles, and only after the envelope and the digest were checked.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+import time
+from collections import deque
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import cloudpickle
+import msgspec
+from picloud_model import pack
+from picloud_model.errors import RequestRefused
+
+from cloud._packing.bundler import Bundle, Bundler
+from cloud._packing.errors import PackingError
+from cloud._packing.module_source import may_be_local
+from cloud._packing.pickler import PROTOCOL, Pickler
+from cloud._packing.unpicklable import Part, explain, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+log = logging.getLogger(__name__)
+
+_PLAIN: Final = frozenset((int, float, str, bytes, bool, type(None)))
+"""Types whose values pickle the same way with or without cloudpickle."""
+PLAIN_PICKLE: Final = 2
+"""The number of `_fast_serialization` that asks for pickle itself."""
+_NAME_LENGTH: Final = 300
+_LARGE: Final = 1_000_000
+"""A pickler that wrote more than this many bytes is not kept: its memo stays as large."""
+
+
+class PackedFunction(msgspec.Struct, frozen=True):
+    """A function ready to travel.
+
+    `parcel` is its sealed pickle and `digest` the SHA-256 of that in hex, `name` is for people,
+    `bundle` the modules it needs, `modules` the names they were found from.
+    """
+
+    parcel: bytes
+    digest: str
+    name: str
+    bundle: Bundle
+    modules: frozenset[str]
+
+
+class Packer:
+    """Packs for one client; thread-safe.
+
+    Args:
+        now: The time in ns since the epoch, as files' times of change have it.
+
+    >>> packer = Packer()
+    >>> packed = packer.function(lambda x: x + 1)
+    >>> packed.name, packer.result(packed.parcel, packer.envelope)(1)
+    ('lambda', 2)
+    """
+
+    def __init__(self, *, now: Callable[[], int] = time.time_ns) -> None:
+        self.envelope: Final = pack.Envelope.here(cloudpickle.__version__)
+        self._bundler = Bundler(now)
+        self._idle: deque[Pickler] = deque()
+        self._warned: set[str] = set()
+        main = sys.modules.get("__mp_main__")
+        if main is not None:  # what multiprocessing calls __main__ in a spawned process
+            cloudpickle.register_pickle_by_value(main)
+
+    def function(self, func: Callable[..., Any]) -> PackedFunction:
+        """Pack a function with the local modules it needs.
+
+        Raises:
+            PackingError: When a part of it cannot be pickled, or its modules cannot be sent.
+        """
+        name = name_of(func)
+        if not callable(func):
+            raise PackingError(f"Cannot send {func!r:.80}: it is no function and cannot be called.")
+        try:
+            pickled, modules = self._pickled(func)
+        except Exception as error:
+            what = name.removeprefix("__main__.")
+            raise explain(what, func, parts_of(func), error) from error
+        parcel = pack.seal(pickled)
+        digest = sha256(parcel).hexdigest()
+        return PackedFunction(parcel, digest, name, self._bundler.bundle(modules), modules)
+
+    def arguments(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        seen: set[str] | None = None,
+        fast: int = 0,
+    ) -> bytes:
+        """Pack the arguments of one job: a parcel.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+            seen: Is given the names of modules the arguments need, for `bundle`.
+            fast: From 1 on a failure is not explained, 2 is plain pickle, which also tells nothing
+                of modules.
+
+        Raises:
+            PackingError: When an argument cannot be pickled; it is named.
+        """
+        if not kwargs:
+            for value in args:
+                if type(value) not in _PLAIN:
+                    break
+            else:
+                return pack.seal(pickle.dumps((args, {}), PROTOCOL))
+        pair = args, dict(kwargs)
+        try:
+            if fast >= PLAIN_PICKLE:
+                return pack.seal(pickle.dumps(pair, PROTOCOL))
+            pickled, modules = self._pickled(pair)
+        except Exception as error:
+            if fast:
+                raise PackingError(
+                    f"Cannot send the arguments: {type(error).__name__}: {error} "
+                    "(leave out _fast_serialization to see which part it is)."
+                ) from error
+            raise explain("the arguments", pair, _named(*pair), error) from error
+        if seen is not None:
+            seen |= modules
+        return pack.seal(pickled)
+
+    def bundle(self, function: PackedFunction, seen: set[str]) -> Bundle:
+        """The modules a function and the arguments it is called with need together.
+
+        Raises:
+            PackingError: When they cannot be sent.
+        """
+        if seen <= function.modules:
+            return function.bundle
+        return self._bundler.bundle(function.modules | seen)
+
+    def result(
+        self, parcel: bytes | memoryview, envelope: pack.Envelope, what: str = "result"
+    ) -> Any:
+        """Unpickle what a job returned, or `what` else it is called in errors.
+
+        Raises:
+            PackingError: When another Python pickled it, it is damaged, or does not unpickle here.
+        """
+        if envelope != self.envelope:
+            self._admit(envelope, what)
+        try:
+            return pickle.loads(pack.unseal(parcel))
+        except RequestRefused as refused:
+            raise PackingError(f"Cannot read the {what}: {refused.message}") from refused
+        except Exception as error:
+            raise PackingError(
+                f"Cannot read the {what}: it does not unpickle on this machine "
+                f"({type(error).__name__}: {error})."
+            ) from error
+
+    def exception(
+        self, parcel: bytes | memoryview, envelope: pack.Envelope
+    ) -> BaseException | None:
+        """Unpickle what a job raised, or None where this machine cannot."""
+        try:
+            raised = self.result(parcel, envelope)
+        except PackingError as error:
+            log.debug("a remote exception stays text: %s", error)
+            return None
+        return raised if isinstance(raised, BaseException) else None
+
+    def _pickled(self, value: object) -> tuple[bytes, frozenset[str]]:
+        try:
+            pickler = self._idle.pop()  # one a thread at a time, and another if pickling calls us
+        except IndexError:
+            pickler = Pickler()
+        pickled = pickler.pickled(value)
+        modules = frozenset(filter(may_be_local, pickler.modules))
+        pickler.modules.clear()
+        if len(pickled) <= _LARGE:
+            self._idle.append(pickler)
+        return pickled, modules
+
+    def _admit(self, envelope: pack.Envelope, what: str) -> None:
+        refusal = envelope.refusal(self.envelope)
+        if refusal:
+            raise PackingError(f"Cannot read the {what}: {refusal}.")
+        version = envelope.cloudpickle
+        if version not in self._warned:
+            self._warned.add(version)
+            log.warning(
+                "results were pickled by cloudpickle %s, but this is %s: classes made in __main__ "
+                "may not unpickle; install the same version on both sides",
+                version,
+                self.envelope.cloudpickle,
+            )
+
+
+def name_of(func: Any) -> str:
+    """What people call a function.
+
+    >>> from functools import partial
+    >>> name_of(partial(sorted, reverse=True)), name_of(lambda: 0)
+    ('builtins.sorted', 'lambda')
+    """
+    while isinstance(func, partial):
+        func = func.func
+    named = isinstance(getattr(func, "__qualname__", None), str)
+    holder = func if named else type(func)
+    if getattr(holder, "__name__", "") == "<lambda>":
+        return "lambda"
+    module = getattr(holder, "__module__", None)
+    name = f"{module}.{holder.__qualname__}" if isinstance(module, str) else holder.__qualname__
+    return "".join(filter(str.isprintable, name))[:_NAME_LENGTH]
+
+
+def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[Part]:
+    yield from ((f"args[{at}]", value) for at, value in enumerate(args))
+    yield from ((f"argument {name!r}", value) for name, value in kwargs.items())

@@ -1,0 +1,83 @@
+"""What a function and its arguments weigh, part by part: the serialization log.
+
+    call of job, 52,411 bytes pickled
+      global 'table': 51,800 bytes, dict
+        item 'rows': 51,700 bytes, list
+      global 'lock': cannot be pickled, lock
+
+Written when `cloud.config.serialize_logging` says so, before anything is sent, so that it is there
+also where sending fails.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cloud._packing.pickler import Pickler
+from cloud._packing.unpicklable import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from cloud._packing.unpicklable import Part
+
+_DEEPEST: Final = 6
+_WIDEST: Final = 20
+_HEAVY: Final = 1000
+"""Bytes from which on a part is looked into."""
+_numbers = itertools.count(1)
+
+
+def write(
+    directory: str,
+    kind: str,
+    func: Callable[..., object],
+    args: Iterable[object],
+    kwargs: Mapping[str, object],
+) -> Path:
+    """Write a log of one call or map, and answer where it lies.
+
+    Args:
+        directory: Made if it is missing.
+        kind: "call" or "map".
+        func: The function.
+        args: Its positional arguments; of a map the iterables.
+        kwargs: Its keyword arguments.
+    """
+    name = str(getattr(func, "__qualname__", type(func).__qualname__))
+    file = (
+        Path(directory) / f"{next(_numbers):04d}-{kind}-{re.sub(r'[^A-Za-z0-9_.]', '', name)}.txt"
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    named = [(f"argument {at}", value) for at, value in enumerate(args)]
+    named += [(f"argument {key!r}", value) for key, value in kwargs.items()]
+    lines = [f"{kind} of {name}", *tree([("function", func), *named])]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:
+    """A line a part, the heaviest and what cannot be pickled first, with their own parts below.
+
+    >>> list(tree([("x", 5)]))
+    ['  x: 5 bytes, int']
+    """
+    weighed = [(_weight(value), name, value) for name, value in itertools.islice(parts, 1000)]
+    weighed.sort(key=lambda each: (each[0] is not None, -(each[0] or 0)))
+    for weight, name, value in weighed[:_WIDEST]:
+        size = "cannot be pickled" if weight is None else f"{weight:,} bytes"
+        yield f"{'  ' * depth}{name}: {size}, {type(value).__qualname__}"
+        if depth < _DEEPEST and (weight is None or weight >= _HEAVY):
+            yield from tree(parts_of(value), depth + 1)
+    if len(weighed) > _WIDEST:
+        yield f"{'  ' * depth}... and {len(weighed) - _WIDEST} more"
+
+
+def _weight(value: object) -> int | None:
+    try:
+        return len(Pickler().pickled(value))
+    except Exception:  # noqa: BLE001 - a pickling hook may raise anything
+        return None

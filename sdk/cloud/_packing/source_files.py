@@ -1,0 +1,199 @@
+"""Source files: found in a package, read once, hashed once, and known by their stamp after that."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from hashlib import sha256
+from importlib.machinery import EXTENSION_SUFFIXES, SourceFileLoader
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from cloud._packing.import_scan import imported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+log = logging.getLogger(__name__)
+
+Stamp = tuple[int, int, int]
+"""Time of change in ns, size and inode: while they stay, so does the content."""
+
+_SETTLED_NS: Final = 50_000_000
+_SETTLED_COARSE_NS: Final = 2_000_000_000
+"""How old a change must be, else the next one could bear the same time: a kernel tick, or the
+two seconds of file systems that keep whole seconds."""
+_NO_CODE: Final = frozenset(("__pycache__", "node_modules"))
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A source file: `path` is it, or its name in `archive`; `target` its path in a bundle."""
+
+    target: str
+    path: str
+    size: int
+    archive: str = ""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A source file as read; `stamp` is None while the file may still change unseen."""
+
+    stamp: Stamp | None
+    content: bytes
+    digest: str
+    imports: frozenset[str]
+
+
+class Sources:
+    """Reads source files and remembers them.
+
+    Args:
+        now: The time in ns since the epoch, as files' times of change have it.
+    """
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._known: dict[tuple[str, str, str], Source] = {}
+
+    def stamp(self, path: str) -> Stamp | None:
+        """The stamp of a file or directory; None when a change right now might not alter it.
+
+        Raises:
+            OSError: When there is no such file.
+        """
+        found = os.stat(path)  # noqa: PTH116 -- Path doubles the cost of the pass over all files
+        changed = found.st_mtime_ns
+        wait = _SETTLED_NS if changed % 1_000_000_000 else _SETTLED_COARSE_NS
+        if self._now() - changed < wait:
+            return None
+        return changed, found.st_size, found.st_ino
+
+    def read(self, found: Found) -> Source:
+        """A source file's content, digest and imports.
+
+        Raises:
+            OSError: When it is gone or unreadable.
+        """
+        stamp = self.stamp(found.archive or found.path)
+        key = found.archive, found.path, found.target
+        known = self._known.get(key)
+        if known is not None and stamp is not None and known.stamp == stamp:
+            return known
+        content = _content(found)
+        source = Source(stamp, content, sha256(content).hexdigest(), _imports(found, content))
+        self._known[key] = source
+        return source
+
+
+def unchanged(stamps: dict[str, Stamp | None]) -> bool:
+    """Whether every file still bears its stamp: about 1.5 us a file."""
+    stat = os.stat
+    try:
+        for path, stamp in stamps.items():
+            found = stat(path)
+            if stamp != (found.st_mtime_ns, found.st_size, found.st_ino):
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def in_directory(directory: str, target: str) -> tuple[list[Found], list[str]]:
+    """Every source file of a package's directory, with the directories that hold them.
+
+    Directories no import can reach are left out: hidden ones, caches, environments.
+
+    Raises:
+        OSError: When the directory is gone.
+    """
+    files: list[Found] = []
+    directories: list[str] = []
+    waiting = [(directory, target, frozenset((os.path.realpath(directory),)))]
+    while waiting:
+        here, prefix, chain = waiting.pop()
+        sources, inside = _listed(here, prefix)
+        files.extend(sources)
+        if sources:
+            directories.append(here)
+        for path, below in inside:
+            real = os.path.realpath(path)
+            if real not in chain:  # a link back to where we came from has no end
+                waiting.append((path, below, chain | {real}))
+    return files, directories
+
+
+def in_archive(archive: str, path: str, target: str) -> list[Found]:
+    """The source file, or every one of the package, at a path into a zip file.
+
+    Raises:
+        OSError: When the archive is gone.
+    """
+    from zipfile import ZipFile  # noqa: PLC0415 -- few programs run from an archive; 4 ms
+
+    inside = path[len(archive) + 1 :].replace(os.sep, "/").rstrip("/")
+    with ZipFile(archive) as opened:
+        return [
+            Found(target + name[len(inside.removesuffix(".py")) :], name, entry.file_size, archive)
+            for entry in opened.infolist()
+            if (name := entry.filename) == inside
+            or (name.startswith(f"{inside}/") and name.endswith(".py"))
+        ]
+
+
+def _listed(directory: str, target: str) -> tuple[list[Found], list[tuple[str, str]]]:
+    sources, inside = [], []
+    with os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            below = f"{target}/{entry.name}"
+            if entry.name.endswith(".py"):
+                if entry.is_file():
+                    sources.append(Found(below, entry.path, entry.stat().st_size))
+            elif entry.name.endswith(tuple(EXTENSION_SUFFIXES)):
+                log.debug("%s is compiled and is not sent", entry.path)
+            elif entry.is_dir() and _may_hold_code(entry.name, entry.path):
+                inside.append((entry.path, below))
+    return sources, inside
+
+
+def _may_hold_code(name: str, path: str) -> bool:
+    return name.isidentifier() and name not in _NO_CODE and not Path(path, "pyvenv.cfg").exists()
+
+
+def _content(found: Found) -> bytes:
+    if not found.archive:
+        return Path(found.path).read_bytes()
+    from zipfile import ZipFile  # noqa: PLC0415 -- as above
+
+    with ZipFile(found.archive) as opened:
+        return opened.read(found.path)
+
+
+def _imports(found: Found, content: bytes) -> frozenset[str]:
+    package = found.target.rpartition("/")[0].replace("/", ".")
+    try:
+        return frozenset(imported(_code(found, content), package))
+    except Exception as error:  # noqa: BLE001 -- broken code must not keep its neighbours from running
+        log.debug("%s does not compile, so its imports are unknown: %s", found.path, error)
+        return frozenset()
+
+
+class _Compiled(SourceFileLoader):
+    """Python's own loader, for its cache of compiled code; it leaves no files behind."""
+
+    def set_data(self, path: object, data: object, *, _mode: int = 0o666) -> None:
+        """Keep nothing."""
+
+
+def _code(found: Found, content: bytes) -> CodeType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of syntax: Python told them when it imported the file
+        if found.archive:
+            return compile(content, found.path, "exec", dont_inherit=True)
+        code = _Compiled("source", found.path).get_code("source")
+    if code is None:
+        raise ImportError(found.path)
+    return code

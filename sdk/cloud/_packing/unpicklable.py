@@ -1,0 +1,200 @@
+"""Which part of a value cannot be pickled, and the way to it: looked for only after a failure.
+
+Each part is tried by itself and the first that fails is entered, until none of its own parts fails.
+"""
+
+from __future__ import annotations
+
+import dis
+import re
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from types import CellType, CodeType, FunctionType, GeneratorType, MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+import cloudpickle
+
+from cloud._packing.errors import PackingError, Unsendable
+from cloud._packing.pickler import Pickler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Part = tuple[str, object]
+"""How a person calls a part, and the part."""
+
+_DEEPEST: Final = 30
+_WIDEST: Final = 1000
+_SHOWN: Final = 8
+_PLAIN: Final = frozenset((int, float, str, bytes, bool, complex, type(None), CodeType))
+_GLOBALS: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
+
+
+def explain(what: str, value: object, parts: Iterable[Part], error: Exception) -> PackingError:
+    """Say why a value cannot be sent.
+
+    Args:
+        what: How the message calls the value.
+        value: What could not be pickled.
+        parts: Its parts, each with the name the message gives it.
+        error: What pickling it raised.
+    """
+    if _is_too_deep(error):
+        return PackingError(
+            f"Cannot send {what}: it is nested too deeply to be pickled; send it in flatter parts."
+        )
+    way = list(_way(value, parts, error))
+    culprit, raised = way[-1][1:]
+    names = [name for name, _, _ in way[1:]] or ["it"]
+    if len(names) > _SHOWN:
+        names[_SHOWN // 2 : -_SHOWN // 2] = ["..."]
+    reason = str(raised) if isinstance(raised, Unsendable) else _reason(culprit, raised)
+    return PackingError(f"Cannot send {what}: {' -> '.join(names)} {reason}.")
+
+
+def _way(
+    value: object, parts: Iterable[Part], error: Exception
+) -> Iterator[tuple[str, object, Exception]]:
+    """The steps from a value down to the culprit: name, part, and what pickling it raised."""
+    entered = [value]
+    yield "", value, error
+    while len(entered) <= _DEEPEST:
+        for name, part in islice(parts, _WIDEST):
+            raised = None if any(part is seen for seen in entered) else _failure(part)
+            if raised is not None:
+                yield name, part, raised
+                entered.append(part)
+                # What says itself why it must not travel is not asked for its parts.
+                parts = () if isinstance(raised, Unsendable) else parts_of(part)
+                break
+        else:
+            return
+
+
+def _failure(value: object) -> Exception | None:
+    if type(value) in _PLAIN:
+        return None
+    try:
+        Pickler().pickled(value)
+    except Exception as error:  # noqa: BLE001 -- a pickling hook may raise anything
+        return error
+    return None
+
+
+def _reason(culprit: object, error: Exception) -> str:
+    kind = type(culprit)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    article = "an" if name[0] in "aeiou" else "a"
+    detail = "" if "cannot pickle" in str(error) else f" ({type(error).__name__}: {error})"
+    return f"is {article} {name}, which cannot be pickled{detail}; {_advice(culprit)}"
+
+
+def _advice(culprit: object) -> str:
+    if isinstance(culprit, GeneratorType):
+        return "send a list of its items"
+    if isinstance(culprit, re.Match):
+        return "send its groups"
+    if isinstance(culprit, (FunctionType, type)):
+        return "define it in the main program or in a module that can be imported"
+    return "create it inside the function"
+
+
+def _is_too_deep(error: Exception) -> bool:
+    return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
+
+
+def parts_of(value: Any) -> Iterator[Part]:
+    """What is pickled along with a value, each part with its name.
+
+    >>> list(parts_of([7]))
+    [('item 0', 7)]
+    """
+    if isinstance(value, FunctionType):
+        yield from _function(value)
+    elif isinstance(value, MethodType):
+        yield "its object", value.__self__
+        yield "its function", value.__func__
+    elif isinstance(value, partial):
+        yield "the partial's function", value.func
+        yield from ((f"argument {at}", part) for at, part in enumerate(value.args))
+        yield from ((f"argument {name!r}", part) for name, part in value.keywords.items())
+    elif isinstance(value, CellType):
+        with suppress(ValueError):
+            yield "its content", value.cell_contents
+    elif type(value) is dict:
+        yield from _items(value.items())
+    elif type(value) in (list, tuple):
+        yield from ((f"item {at}", part) for at, part in enumerate(value))
+    elif type(value) in (set, frozenset):
+        yield from (("an element", part) for part in value)
+    elif isinstance(value, type):
+        yield from _attributes(dict(vars(value)))
+    else:
+        yield from _reduced(value)
+
+
+def _function(function: FunctionType) -> Iterator[Part]:
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # an empty cell
+            yield f"closure variable {name!r}", cell.cell_contents
+    scope = function.__globals__
+    yield from ((f"global {name!r}", scope[name]) for name in _used(code) if name in scope)
+    defaults = function.__defaults__ or ()
+    named = code.co_varnames[: code.co_argcount][code.co_argcount - len(defaults) :]
+    for name, part in (
+        *zip(named, defaults, strict=True),
+        *(function.__kwdefaults__ or {}).items(),
+    ):
+        yield f"default of {name!r}", part
+    yield from (
+        (f"annotation of {name!r}", part) for name, part in function.__annotations__.items()
+    )
+    yield from _attributes(vars(function))
+
+
+def _used(code: CodeType) -> Iterator[str]:
+    """Globals a function uses, those of the functions inside it included."""
+    for step in dis.get_instructions(code):
+        if step.opname in _GLOBALS:
+            yield step.argval
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _used(const)
+
+
+def _reduced(value: Any) -> Iterator[Part]:
+    """The parts of any other object, as its own way of being pickled tells them."""
+    reduce = cloudpickle.Pickler.dispatch_table.get(type(value))
+    try:
+        reduction: Any = reduce(value) if reduce else value.__reduce_ex__(5)
+    except Exception:  # noqa: BLE001 -- then the object itself is to blame
+        return
+    if not isinstance(reduction, tuple):
+        return
+    _, arguments, state, items, pairs, *_ = (*reduction, None, None, None, None)
+    for scope in state if isinstance(state, tuple) else (state,):
+        if isinstance(scope, dict):
+            yield from _attributes(scope)
+        elif scope is not None:
+            yield "its state", scope
+    listed: Iterable[object] = items or ()
+    yield from ((f"item {at}", item) for at, item in enumerate(listed))
+    yield from _items(pairs or ())
+    yield from (("a part of it", argument) for argument in arguments if argument is not value)
+
+
+def _items(pairs: Iterable[tuple[object, object]]) -> Iterator[Part]:
+    for key, part in pairs:
+        shown = repr(key) if type(key) in _PLAIN else f"a {type(key).__qualname__}"
+        yield f"item {shown[:60]}", part
+        yield f"key {shown[:60]}", key
+
+
+def _attributes(scope: dict[str, Any]) -> Iterator[Part]:
+    return ((f"attribute {name!r}", part) for name, part in scope.items())

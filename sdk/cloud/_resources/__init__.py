@@ -1,0 +1,1 @@
+"""The client's half of a server resource, one module each."""

@@ -1,0 +1,1 @@
+"""The worker's HTTP client to the API."""

@@ -1,0 +1,288 @@
+"""The API as a slot sees it: requests in, answers out, and every failure as one of three kinds.
+
+`Unavailable` means ask again, `NotAllowed` that this slot is no more, anything else that the
+request was wrong. A request is written as one piece, since two cost a second packet and a second
+wake-up of the server. Not urllib3: its import takes 70 ms, and a request ten times as long.
+Presigned URLs, which are rare and lead to other servers, are left to http.client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import select
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from picloud_model import wire
+from picloud_model.errors import (
+    BlobMissing,
+    NotAllowed,
+    PiCloudError,
+    ServerFault,
+    Unavailable,
+    every_error,
+)
+
+from picloud_worker.api.response import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from io import BufferedReader
+    from urllib.parse import SplitResult
+
+Body = TypeVar("Body")
+
+CONNECT_S: Final = 5.0
+ANSWER_S: Final = 15.0
+"""How long an answer may take beyond the time that the request asks the server to wait."""
+_UNACKNOWLEDGED_MS: Final = 5000
+_CHUNK: Final = 1024 * 1024
+_FAULTS: Final = 500
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+
+
+class Api:
+    """One connection to the API, kept open; for one thread, but for `interrupt`."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._url = urlsplit(url)
+        self._token = token
+        self._socket: socket.socket | None = None
+        self._stream: BufferedReader | None = None
+
+    def with_token(self, token: str) -> Api:
+        """Another connection to the same API, with a slot's token."""
+        return Api(self._url.geturl(), token)
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return self._url.geturl()
+
+    def post(self, path: str, body: wire.Request, kind: type[Body], wait_s: float = 0.0) -> Body:
+        """Send a request and read its answer.
+
+        Args:
+            path: Like "/v1/work".
+            body: The request.
+            kind: What is answered.
+            wait_s: How long the request asks the server to wait, in seconds.
+
+        Raises:
+            Unavailable: When there was no answer, or a fault of the server; ask again.
+            NotAllowed: When the server does not know this slot.
+            PiCloudError: When the request was refused.
+        """
+        response = self._request("POST", path, wire.encode(body), wait_s)
+        data = self._read(response)
+        if response.status >= http.client.BAD_REQUEST:
+            raise _error(response.status, data)
+        try:
+            return wire.decode(data, kind)
+        except msgspec.MsgspecError as error:
+            raise ServerFault(f"{path} was answered with something else: {error}") from error
+
+    def download(self, digest: str) -> Iterator[bytes]:
+        """The bytes of a blob, piece by piece, from the API or from where it points to.
+
+        Raises:
+            BlobMissing: When there is no such blob.
+            Unavailable: As `post`.
+        """
+        response = self._request("GET", f"/v1/blobs/{digest}", None, 0.0)
+        location = response.headers.get("location")
+        if response.status in _REDIRECTS and location:
+            self._read(response)
+            yield from _elsewhere(location)
+        elif response.status >= http.client.BAD_REQUEST:
+            raise _error(response.status, self._read(response))
+        else:
+            yield from self._pieces(response)
+
+    def upload(self, url: str, headers: Mapping[str, str], data: bytes) -> None:
+        """PUT bytes to a path of the API, or to a presigned URL.
+
+        Raises:
+            Unavailable: When they may not have arrived.
+            PiCloudError: When they were refused.
+        """
+        if urlsplit(url).scheme:
+            status, answer = _put_elsewhere(url, headers, data)
+            if status == http.client.PRECONDITION_FAILED:
+                return  # the very same bytes came from elsewhere meanwhile
+        else:
+            response = self._request("PUT", url, data, 0.0, headers)
+            status, answer = response.status, self._read(response)
+        if status >= http.client.BAD_REQUEST:
+            raise _error(status, answer)
+
+    @property
+    def address(self) -> str:
+        """The address of this machine as the API sees it, or "" while there is no connection."""
+        connected = self._socket
+        try:
+            return str(connected.getsockname()[0]) if connected is not None else ""
+        except OSError:
+            return ""
+
+    def interrupt(self) -> None:
+        """End a request that another thread waits in; it gets `Unavailable`."""
+        connected = self._socket
+        if connected is not None:
+            with contextlib.suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Hang up."""
+        connected, stream = self._socket, self._stream
+        self._socket = self._stream = None
+        if connected is not None and stream is not None:
+            stream.close()
+            connected.close()
+
+    def _request(
+        self,
+        verb: str,
+        path: str,
+        body: bytes | None,
+        wait_s: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        lines = {
+            "host": self._url.netloc,
+            "authorization": f"Bearer {self._token}" if self._token else "",
+            "accept": wire.MSGPACK,
+            "content-type": wire.MSGPACK,
+            "content-length": str(len(body or b"")),
+            **{name.lower(): value for name, value in (headers or {}).items()},
+        }
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
+        target = f"{self._url.path.rstrip('/')}{path}"
+        head = f"{verb} {target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
+        try:
+            connected, stream = self._connected()
+            connected.settimeout(wait_s + ANSWER_S)
+            if body is not None and len(body) > _CHUNK:
+                connected.sendall(head)
+                connected.sendall(body)
+            else:
+                connected.sendall(head + (body or b""))
+            return Reply(stream)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Unavailable(f"no answer from {self._url.netloc}: {error!r}") from error
+
+    def _pieces(self, response: Reply) -> Iterator[bytes]:
+        complete = False
+        try:
+            yield from response.pieces()
+            complete = not response.closing
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"a download broke off: {error!r}") from error
+        finally:
+            if not complete:
+                self.close()
+
+    def _read(self, response: Reply) -> bytes:
+        try:
+            data = response.read()
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Unavailable(f"an answer broke off: {error!r}") from error
+        if response.closing:
+            self.close()
+        return data
+
+    def _connected(self) -> tuple[socket.socket, BufferedReader]:
+        connected, stream = self._socket, self._stream
+        if connected is not None and stream is not None:
+            if not select.select([connected], [], [], 0)[0]:
+                return connected, stream
+            self.close()  # the server has hung up meanwhile
+        self._socket = connected = _connect(self._url)
+        self._stream = stream = connected.makefile("rb")
+        return connected, stream
+
+
+def _connect(url: SplitResult) -> socket.socket:
+    secure = url.scheme == "https"
+    host = url.hostname or ""
+    connected = socket.create_connection((host, url.port or (443 if secure else 80)), CONNECT_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_USER_TIMEOUT", _UNACKNOWLEDGED_MS),
+        ("TCP_KEEPIDLE", 5),
+        ("TCP_KEEPINTVL", 2),
+    ):
+        option = getattr(socket, name, None)  # not every system has each
+        if option is not None:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+    if secure:
+        return ssl.create_default_context().wrap_socket(connected, server_hostname=host)
+    return connected
+
+
+def _elsewhere(url: str) -> Iterator[bytes]:
+    """Download from a presigned URL; our token stays at home."""
+    with _stranger(url) as connection:
+        connection.request("GET", _target(url))
+        response = connection.getresponse()
+        if response.status == http.client.NOT_FOUND:
+            raise BlobMissing
+        if response.status >= http.client.BAD_REQUEST:
+            raise Unavailable(f"the blob store answered {response.status}")
+        yield from _pieces(response)
+
+
+def _put_elsewhere(url: str, headers: Mapping[str, str], data: bytes) -> tuple[int, bytes]:
+    with _stranger(url) as connection:
+        connection.request("PUT", _target(url), data, dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+@contextlib.contextmanager
+def _stranger(url: str) -> Iterator[http.client.HTTPConnection]:
+    """A connection to another server; what goes wrong with it inside the block is told."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=ANSWER_S)
+    try:
+        yield connection
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"the blob store does not answer: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    try:
+        while piece := response.read(_CHUNK):
+            yield piece
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"a download broke off: {error!r}") from error
+
+
+def _error(status: int, data: bytes) -> PiCloudError:
+    try:
+        problem = wire.decode(data, wire.Problem)
+    except msgspec.MsgspecError:
+        problem = wire.Problem(code="", message=f"the server answered {status}")
+    if status >= _FAULTS or status == http.client.TOO_MANY_REQUESTS:
+        return Unavailable(problem.message)
+    known = every_error().get(problem.code, PiCloudError)
+    if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and not issubclass(
+        known, NotAllowed
+    ):
+        known = NotAllowed
+    return known(problem.message)

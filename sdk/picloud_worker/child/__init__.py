@@ -1,0 +1,1 @@
+"""Runs user code. The only room of the worker that unpickles."""

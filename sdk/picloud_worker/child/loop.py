@@ -1,0 +1,235 @@
+"""The child: a process that runs user code, one job after the other, for one supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+import types
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import cloudpickle
+import msgspec
+from picloud_model.job import Cause
+from picloud_model.pack import Envelope
+
+from picloud_worker.child.job_stats import Notes
+from picloud_worker.child.leftovers import alone, leftovers
+from picloud_worker.child.runner import Runner
+from picloud_worker.failure import KillSignalError
+from picloud_worker.ipc.claims import Claimant
+from picloud_worker.ipc.frames import LENGTH, Done, Errand
+from picloud_worker.ipc.scoreboard import Board
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+    from types import FrameType
+
+    from picloud_model.wire import Ended
+
+WAKE: Final = b"w"
+"""The one word a child says to its supervisor: look into the pipe of results."""
+UNSEEN: Final = 32 * 1024
+"""Bytes of results after which the supervisor is woken even if more jobs are at hand."""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What ties a child to its supervisor: descriptors, its cell on the board, its line's name."""
+
+    control: int
+    claims: int
+    results: int
+    log: int
+    board: Board
+    cell: int
+    line: str
+
+
+class Child:
+    """The main loop of a child: take an errand, claim and run its jobs, send how they ended."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._control = socket.socket(fileno=link.control)
+        self._claimant = Claimant(link.claims)
+        self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time)
+        self._errands = msgspec.msgpack.Decoder(Errand)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._notes = Notes(link.log)
+        self._unseen = 0
+        self._modules = ""
+        self._main_process = True
+
+    def serve(self) -> None:
+        """Work until the supervisor hangs up."""
+        signal.signal(signal.SIGTERM, self._told_to_end)
+        os.register_at_fork(after_in_child=self._forked)
+        faulthandler.enable(2)
+        if sys.platform != "win32":
+            # Also for jobs that never return to the interpreter: their stack goes to stderr.
+            faulthandler.register(signal.SIGTERM, file=2, chain=True)
+        while (errand := self._receive()) is not None:
+            self._enter(errand.modules)
+            if not self._carry_out(errand):
+                return
+            self._wake()
+
+    def _carry_out(self, errand: Errand) -> bool:
+        """Run what can be claimed of an errand; False when this interpreter shall not go on."""
+        position = 0
+        board, cell = self._link.board, self._link.cell
+        for lease in errand.leases:
+            for job in lease.jobs:
+                if not self._claimant.claim(errand.generation):
+                    return True
+                started_at = time.time()
+                board.begin(cell, errand.generation, position, started_at, self._notes.begin())
+                ended = self._runner.run(lease, job, errand.files, started_at)
+                # After it ran out of memory nobody knows what else of the process did.
+                used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
+                # What is listed as left over belongs to the job's own output.
+                goes_on = self._flush() and not used_up
+                goes_on = goes_on and (alone() or not self._left())
+                self._say(errand.generation, position, ended)
+                if not goes_on:
+                    self._wake()
+                    return False
+                position += 1
+        return True
+
+    def _say(self, generation: int, position: int, ended: Ended) -> None:
+        """Tell how a job ended."""
+        seconds = ended.finished_at - ended.started_at
+        note = self._notes.note(seconds, self._runner)
+        self._send(Done(generation, position, ended, note))
+        self._notes.settle(note, seconds)
+
+    def _flush(self) -> bool:
+        """Write out what the job printed; False when the streams the next job needs are closed."""
+        if not self._main_process:
+            os._exit(0)  # a fork made by the job came back out of its function: it is not us
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - user code may have put anything there
+            return False
+        return True
+
+    def _send(self, done: Done) -> None:
+        body = self._encoder.encode(done)
+        head = LENGTH.pack(len(body))
+        self._unseen += len(body)
+        if self._unseen > UNSEEN:
+            # The supervisor sees that a frame is not whole and then reads on as it comes.
+            self._write(head)
+            self._wake()
+            self._write(body)
+        else:
+            self._write(head + body)
+
+    def _write(self, data: bytes) -> None:
+        written = os.write(self._link.results, data)
+        while written < len(data):
+            written += os.write(self._link.results, memoryview(data)[written:])
+
+    def _left(self) -> bool:
+        """Whether something goes on running; it is named on stderr and ends with this process."""
+        left = leftovers()
+        if left:
+            text = ", ".join(left)
+            line = f"picloud: left running when the job ended, and ended now: {text}\n"
+            with contextlib.suppress(OSError):
+                os.write(2, line.encode(errors="replace"))
+        return bool(left)
+
+    def _wake(self) -> None:
+        self._unseen = 0
+        # A full socket means that the supervisor has words to read: it will look.
+        with contextlib.suppress(BlockingIOError):
+            self._control.send(WAKE, socket.MSG_DONTWAIT)
+
+    def _receive(self) -> Errand | None:
+        head = self._exactly(LENGTH.size)
+        body = self._exactly(LENGTH.unpack(head)[0]) if head else None
+        return self._errands.decode(body) if body else None
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = self._control.recv(size)
+        if len(data) == size:
+            return data
+        parts = bytearray(data)
+        while 0 < len(parts) < size and data:
+            data = self._control.recv(min(size - len(parts), 1 << 20))
+            parts += data
+        return bytes(parts) if len(parts) == size else None
+
+    def _enter(self, modules: str) -> None:
+        """Make the modules of the bundle importable; a child keeps to the first one it is given."""
+        if modules and not self._modules:
+            self._modules = modules
+            sys.path.insert(0, modules)
+
+    def _told_to_end(self, _signum: int, _at: FrameType | None) -> None:
+        if self._runner.inside:
+            raise KillSignalError
+
+    def _forked(self) -> None:
+        """In a process forked by user code: let go of what belongs to the child alone."""
+        self._main_process = False
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._control.close()
+        for descriptor in (self._link.claims, self._link.results):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def become(link: Link, outputs: tuple[int, int], home: str) -> NoReturn:
+    """Turn a freshly forked process into a child and serve; never returns.
+
+    Args:
+        link: Its ties to the supervisor.
+        outputs: File descriptors that take stdout and stderr of user code.
+        home: Directory that user code finds itself in.
+    """
+    status = 1
+    try:
+        _take_standard_streams(outputs)
+        for descriptor in (link.control, link.claims, link.results, link.log):
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keywords
+        os.chdir(home)
+        sys.argv = [""]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        os.environ["PICLOUD_RUNNING"] = "1"
+        os.environ["PICLOUD_LINE"] = link.line
+        Child(link).serve()
+        status = 0
+    except BaseException:  # noqa: BLE001 - told to end between two jobs, or its pipes were taken
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _take_standard_streams(outputs: tuple[int, int]) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in zip((null, *outputs), range(3), strict=True):
+        os.dup2(source, target)
+        os.close(source)
+    sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115 - for ever
+    sys.stdout = sys.__stdout__ = _writer(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _writer(2)  # type: ignore[misc]
+
+
+def _writer(descriptor: int) -> TextIOWrapper:
+    return open(
+        descriptor,
+        "w",
+        encoding="utf-8",
+        errors="backslashreplace",
+        closefd=False,
+        buffering=1,  # what was printed can be read while the job runs, and when it crashes
+    )

@@ -1,0 +1,188 @@
+"""Running: one job, from its parcels to how it ended. Everything here happens in a child."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import pickle
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_model.errors import RequestRefused
+from picloud_model.job import Cause, State
+from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
+from picloud_model.wire import Ended
+
+from picloud_worker.child import jid_variable
+from picloud_worker.child.results import pickled
+from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from picloud_model.wire import Lease, LeasedJob
+
+KEPT_FUNCTIONS: Final = 8
+
+_AS_IT_IS: Final = contextlib.nullcontext()
+_STATES: Final = {Cause.KILLED: State.KILLED}
+
+
+class Runner:
+    """Runs jobs one after the other and keeps the functions they share.
+
+    `inside` is true while user code may run: only then a signal to end the job is passed on to it.
+    """
+
+    def __init__(self, here: Envelope, clock: Callable[[], float]) -> None:
+        self._here = here
+        self._clock = clock
+        self._functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
+        self._pack: tuple[str, Pack | None] = ("", None)
+        self._checked = ("", -1)
+        self._warned: set[str] = set()
+        self.inside = False
+        self.profile: str | None = None
+        """Where the time of the last job went, if it was asked for and not taken since."""
+
+    def run(
+        self, lease: Lease, job: LeasedJob, files: Mapping[str, str], started_at: float
+    ) -> Ended:
+        """Run one job.
+
+        Args:
+            lease: What it belongs to.
+            job: Which of its jobs.
+            files: Where blobs lie, by digest.
+            started_at: When it began, in seconds since the epoch.
+        """
+        try:
+            self.inside = True
+            try:
+                payload = self._result(lease, job, files)
+            finally:
+                self.inside = False
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is how its job ended
+            failure = describe(error)
+            state = _STATES.get(Cause(failure.cause), State.ERROR)
+            return self._ended(job, state, failure.cause, started_at, parcel(failure))
+        return self._ended(job, State.DONE, Cause.NONE, started_at, seal(payload))
+
+    def _ended(
+        self, job: LeasedJob, state: int, cause: int, started_at: float, payload: bytes
+    ) -> Ended:
+        return Ended(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
+
+    def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
+        jid_variable.name(lease.first + job.index)
+        self._check(lease.envelope)
+        with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
+            function = self._function(lease, files)
+            args, kwargs = self._arguments(lease, job, files)
+            if lease.options.profile:
+                value = self._profiled(function, args, kwargs)
+            else:
+                value = function(*args, **kwargs)
+            return pickled(value, lease.options.fast_serialization)
+
+    def _profiled(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        from picloud_worker.child.profiler import Profiler  # noqa: PLC0415 - few jobs ask for it
+
+        profiler = Profiler()
+        try:
+            return profiler.run(function, args, kwargs)
+        finally:
+            self.profile = profiler.text()
+
+    def _check(self, envelope: Envelope) -> None:
+        if envelope == self._here:
+            return
+        refusal = envelope.refusal(self._here)
+        if refusal is not None:
+            raise RefusedError(Cause.PAYLOAD, refusal)
+        if envelope.cloudpickle not in self._warned:
+            self._warned.add(envelope.cloudpickle)
+            sys.stderr.write(
+                f"picloud: pickled by cloudpickle {envelope.cloudpickle}, "
+                f"unpickled by {self._here.cloudpickle}\n"
+            )
+
+    def _function(self, lease: Lease, files: Mapping[str, str]) -> Callable[..., Any]:
+        digest = lease.function.digest
+        function = self._functions.get(digest) if digest else None
+        if function is None:
+            data = lease.function.data
+            body = Path(files[digest]).read_bytes() if data is None else data
+            function = _unpickled(body, "function")
+            self._functions[digest] = function
+            if len(self._functions) > KEPT_FUNCTIONS:
+                self._functions.popitem(last=False)
+        return function
+
+    def _arguments(
+        self, lease: Lease, job: LeasedJob, files: Mapping[str, str]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if lease.pack is None:
+            args, kwargs = _unpickled(job.arguments, "arguments")
+            return args, kwargs
+        digest = lease.pack.content.digest
+        item = job.index - lease.pack.first
+        parcel = self._opened(digest, files[digest]).view(item)
+        # Many jobs may share one large argument: its digest is checked for the first of them.
+        args, kwargs = _unpickled(parcel, "arguments", checked=(digest, item) == self._checked)
+        self._checked = (digest, item)
+        return args, kwargs
+
+    def _opened(self, digest: str, path: str) -> Pack:
+        known, pack = self._pack
+        if pack is None or known != digest:
+            with Path(path).open("rb") as file:
+                pack = Pack(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+            self._pack = (digest, pack)
+        return pack
+
+
+@contextlib.contextmanager
+def variables(found: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; what they were before comes back afterwards.
+
+    >>> with variables({"GREETING": "hello"}):
+    ...     os.environ["GREETING"]
+    'hello'
+    >>> "GREETING" in os.environ
+    False
+    """
+    before = {name: os.environ.get(name) for name in found}
+    os.environ.update(found)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) -> Any:
+    try:
+        return pickle.loads(parcel[DIGEST_BYTES:] if checked else unseal(parcel))
+    except RequestRefused as error:
+        raise RefusedError(Cause.PAYLOAD, f"the {what}: {error.message}") from None
+    except KillSignalError:
+        raise
+    except ImportError as error:
+        raise RefusedError(
+            Cause.ENVIRONMENT,
+            f"the {what} cannot be unpickled here: {said(error)}; "
+            "the module was neither shipped with the job nor is it installed",
+        ) from error
+    except Exception as error:
+        raise RefusedError(
+            Cause.PAYLOAD, f"the {what} cannot be unpickled: {type(error).__name__}: {said(error)}"
+        ) from error

@@ -1,0 +1,1 @@
+"""What supervisor and child share: frames on pipes, claims, the scoreboard."""

@@ -1,0 +1,113 @@
+"""Bundles in a slot: the modules shipped with a job, as a directory that can be imported from."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.wire import BlobsAsked, BlobsRead, Manifest, Module, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from picloud_worker.api.client import Api
+
+KEPT_BUNDLES: Final = 8
+_AT_ONCE: Final = 64
+"""Modules asked for in one request."""
+
+
+class Bundles:
+    """Directories of modules by digest of their manifest; each is whole or not there."""
+
+    def __init__(self, directory: Path, api: Api) -> None:
+        self._trees = directory / "trees"
+        self._files = directory / "modules"
+        self._api = api
+        for made in (self._trees, self._files):
+            made.mkdir(parents=True, exist_ok=True)
+
+    def has(self, digest: str) -> bool:
+        """Whether a bundle's modules are here already."""
+        return (self._trees / digest).exists()
+
+    def tree(self, digest: str) -> Path:
+        """Where the modules of a bundle lie, after fetching them if need be.
+
+        Raises:
+            BlobMissing: When the server lacks the manifest or a module.
+            RequestRefused: When the manifest is none, or names a file outside of its tree.
+            Unavailable: When the server does not answer.
+        """
+        tree = self._trees / digest
+        try:
+            os.utime(tree)
+        except FileNotFoundError:
+            self._build(digest, tree)
+        return tree
+
+    def _build(self, digest: str, tree: Path) -> None:
+        manifest = self._manifest(digest)
+        self._fetch(sorted({module.digest for module in manifest.modules}))
+        partial = self._trees / f"{secrets.token_hex(8)}.part"
+        partial.mkdir()
+        for module in manifest.modules:
+            target = partial / checked(module)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(self._files / module.digest, target)
+        partial.rename(tree)
+        self._forget()
+
+    def _manifest(self, digest: str) -> Manifest:
+        (data,) = self._read([digest])
+        try:
+            return decode(data, Manifest)
+        except msgspec.MsgspecError as error:
+            raise RequestRefused(f"Bundle {digest} is no manifest: {error}") from error
+
+    def _fetch(self, digests: Sequence[str]) -> None:
+        missing = [digest for digest in digests if not (self._files / digest).exists()]
+        for start in range(0, len(missing), _AT_ONCE):
+            asked = missing[start : start + _AT_ONCE]
+            for digest, data in zip(asked, self._read(asked), strict=True):
+                partial = self._files / f"{digest}.part"
+                partial.write_bytes(data)
+                partial.rename(self._files / digest)
+
+    def _read(self, digests: list[str]) -> Iterator[bytes]:
+        answer = self._api.post("/v1/blobs/read", BlobsAsked(digests=digests), BlobsRead)
+        for digest, data in zip(digests, answer.blobs, strict=True):
+            if sha256(data).hexdigest() != digest:
+                raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))
+            yield data
+
+    def _forget(self) -> None:
+        """Drop the trees used least recently, and files that no tree has any more."""
+        trees = sorted(self._trees.iterdir(), key=lambda tree: tree.stat().st_mtime_ns)
+        for tree in trees[:-KEPT_BUNDLES]:
+            shutil.rmtree(tree, ignore_errors=True)
+        for file in self._files.iterdir():
+            if file.stat().st_nlink == 1:
+                file.unlink()
+
+
+def checked(module: Module) -> PurePosixPath:
+    """The path of a module, if it stays inside its tree.
+
+    Raises:
+        RequestRefused: When it does not.
+
+    >>> str(checked(Module("a/b.py", "")))
+    'a/b.py'
+    """
+    path = PurePosixPath(module.path)
+    if path.is_absolute() or not path.parts or ".." in path.parts or set("\\\0:") & {*module.path}:
+        raise RequestRefused(f"A shipped module may not lie at {module.path!r}.", field="modules")
+    return path

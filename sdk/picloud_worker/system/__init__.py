@@ -1,0 +1,1 @@
+"""Thin wrappers over Linux: prctl, seccomp, procfs, users, memory."""

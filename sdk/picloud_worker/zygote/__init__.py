@@ -1,0 +1,1 @@
+"""The fork server that children are forked from, and its client."""

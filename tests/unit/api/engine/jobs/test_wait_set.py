@@ -1,0 +1,121 @@
+"""Awaited jobs: a wait for many batches costs what has changed, not what was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from picloud_api.engine.jobs.locate import Piece
+from picloud_api.engine.jobs.wait_set import Awaited
+from picloud_api.engine.process.batch_watch import Watchers
+from picloud_api.store import layout
+from picloud_model.job import State
+from picloud_model.page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_api.store.view import View
+
+BATCHES = 1000
+
+
+class Pages:
+    """A view of one page of three jobs for each batch, that counts how often one is read."""
+
+    def __init__(self) -> None:
+        self.pieces = [
+            Piece(layout.Place("a1", f"b{number}", 0), 0, 3, 1 + 3 * number)
+            for number in range(BATCHES)
+        ]
+        self.pages = {layout.page(piece.place): Page.fresh(3) for piece in self.pieces}
+        self.reads = 0
+
+    async def get(self, key: str) -> Page:
+        self.reads += 1
+        return self.pages[key]
+
+    def end(self, number: int, *jobs: int, state: State = State.DONE) -> None:
+        """Let some jobs of a batch end."""
+        for job in jobs:
+            self.pages[layout.page(self.pieces[number].place)].state[job] = state
+
+
+@pytest.fixture
+def pages() -> Pages:
+    """What is in the store."""
+    return Pages()
+
+
+@pytest.fixture
+def watchers() -> Watchers:
+    """Who waits."""
+    return Watchers()
+
+
+@pytest.fixture
+def awaited(pages: Pages, watchers: Watchers) -> Iterator[Awaited]:
+    """A wait for all jobs of all batches."""
+    with watchers.watch({piece.place.batch for piece in pages.pieces}) as watch:
+        yield Awaited(cast("View", pages), pages.pieces, watch)
+
+
+async def test_only_what_changed_is_read_again(
+    pages: Pages, watchers: Watchers, awaited: Awaited
+) -> None:
+    """The first look reads each page once; each later one reads the pages of changed batches."""
+    await awaited.look()
+    assert (pages.reads, awaited.final, awaited.total) == (BATCHES, 0, 3 * BATCHES)
+    for number in (7, 3):
+        pages.end(number, 0, 2)
+        watchers.wake(f"b{number}")
+    await awaited.look()
+    assert (pages.reads - BATCHES, awaited.final) == (2, 4)
+    assert awaited.with_final() == [pages.pieces[3], pages.pieces[7]]
+    assert awaited.states == {State.QUEUED, State.DONE}
+
+
+async def test_what_has_ended_is_not_read_again(
+    pages: Pages, watchers: Watchers, awaited: Awaited
+) -> None:
+    """A page whose jobs are all final is looked at no more, whoever wakes; its jobs still count."""
+    for number in range(BATCHES):
+        pages.end(number, 0, 1, 2, state=State.KILLED)
+    pages.end(5, 1, state=State.QUEUED)
+    await awaited.look()
+    assert awaited.final == 3 * BATCHES - 1
+    pages.reads = 0
+    watchers.wake_all()
+    await awaited.look()
+    assert pages.reads == 1
+    pages.end(5, 1)
+    watchers.wake("b5")
+    await awaited.look()
+    assert awaited.final == awaited.total
+    assert awaited.states == {State.KILLED, State.DONE}
+
+
+async def test_a_job_is_counted_once(pages: Pages, watchers: Watchers, awaited: Awaited) -> None:
+    """However often a batch with some jobs left is looked at, what was final counts once."""
+    for ended in range(3):
+        pages.end(0, ended)
+        watchers.wake("b0")
+        await awaited.look()
+        assert awaited.final == ended + 1
+
+
+async def test_a_change_before_the_wait_is_not_missed(watchers: Watchers, awaited: Awaited) -> None:
+    """What changes between a look and the wait after it ends that wait at once."""
+    await awaited.look()
+    watchers.wake("b1")
+    assert await awaited.more(60)
+    await awaited.look()
+    assert not await awaited.more(0)
+
+
+def test_nobody_is_left_behind(watchers: Watchers) -> None:
+    """Once a wait is over, nobody is known to watch its batches."""
+    with watchers.watch({"b1", "b2"}), watchers.watch({"b2"}):
+        assert watchers.watched("b1")
+    assert not watchers.watched("b1")
+    assert not watchers.watched("b2")

@@ -1,0 +1,93 @@
+"""The file of profiles."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud import CloudException
+from cloud._config import profile
+from cloud._config.profile import Profile, Profiles
+from cloud._config.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the profiles of a test lie."""
+    return profile.path(Settings(config_dir=str(tmp_path / "config")))
+
+
+def test_no_file_is_no_profiles(file: Path) -> None:
+    """Before the first `picloud up` there is nothing, and that is no error."""
+    assert profile.read(file) == Profiles()
+    assert profile.read(file).chosen(None) is None
+
+
+def test_what_is_written_is_read(file: Path) -> None:
+    """A profile keeps its URL and key; the one written last is the default."""
+    profile.write(file, "local", Profile("http://127.0.0.1:8787", "pk_1_a"))
+    profile.write(file, "work", Profile('http://x/"\\', "pk_2_b"))
+    profile.write(file, "other", Profile("http://o", "k"), default=False)
+
+    found = profile.read(file)
+
+    assert found.default == "work"
+    assert found.chosen(None) == Profile('http://x/"\\', "pk_2_b")
+    assert found.chosen("local") == Profile("http://127.0.0.1:8787", "pk_1_a")
+    assert tomllib.loads(file.read_text())["profiles"]["other"] == {"url": "http://o", "key": "k"}
+
+
+def test_only_its_owner_may_read_it(file: Path) -> None:
+    """Keys are secrets: mode 0600, also where it was changed before, and no file is left beside."""
+    profile.write(file, "local", Profile("http://x", "k"))
+    file.chmod(0o644)
+
+    profile.write(file, "local", Profile("http://x", "k2"))
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", 'a"]', "x" * 41])
+def test_names_are_simple(file: Path, name: str) -> None:
+    """A name cannot break the file's form."""
+    with pytest.raises(CloudException, match="no profile name"):
+        profile.write(file, name, Profile("http://x", "k"))
+
+
+def test_values_are_printable(file: Path) -> None:
+    """A line end in a value is refused, and leaves the old file whole."""
+    profile.write(file, "local", Profile("http://x", "k"))
+
+    with pytest.raises(CloudException, match="printable"):
+        profile.write(file, "local", Profile("http://x\n", "k"))
+
+    assert profile.read(file).chosen("local") == Profile("http://x", "k")
+
+
+def test_an_unknown_profile_is_told_with_the_known(file: Path) -> None:
+    """The message lists what there is."""
+    profile.write(file, "local", Profile("http://x", "k"))
+
+    with pytest.raises(CloudException, match=r"no profile 'prod'; there are: local"):
+        profile.read(file).chosen("prod")
+
+
+@pytest.mark.parametrize("text", ["[", "profiles = 3", "[profiles.a]\nurl = 1", "\xff"])
+def test_a_broken_file_is_told(file: Path, text: str) -> None:
+    """The message names the file."""
+    file.parent.mkdir(parents=True)
+    file.write_text(text, "latin-1")
+
+    with pytest.raises(CloudException, match=r"profiles\.toml cannot be read"):
+        profile.read(file)
+
+
+def test_keys_do_not_show() -> None:
+    """A profile that lands in a log keeps its secret."""
+    assert "pk_1_a" not in repr(Profile("http://x", "pk_1_a"))

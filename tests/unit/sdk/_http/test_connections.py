@@ -1,0 +1,120 @@
+"""Connections to a real socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud._http.connections import Connections
+from cloud._http.exchange import NoAnswer, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@contextmanager
+def _listening(answer: Callable[[socket.socket], object]):
+    """A socket that accepts connections and hands each to `answer`, until the test ends."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def _whole(connection: socket.socket):
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+
+def test_connections_carry_a_request() -> None:
+    """Bytes out, status and bytes in; a path in the server's URL is kept."""
+    heard = []
+
+    def answer(connection: socket.socket):
+        heard.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+    with _listening(answer) as url, closing(Connections(f"{url}/prefix")) as connections:
+        reply = connections.exchange(Sent("POST", "/v1/jobs", {"A": "b"}, b"body", 5.0))
+
+    assert (reply.status, reply.body) == (200, b"hi")
+    assert heard[0].startswith(b"POST /prefix/v1/jobs HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: None,
+        lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"),
+        lambda connection: connection.sendall(b"not HTTP at all\r\n\r\n"),
+    ],
+    ids=["closed", "cut short", "nonsense"],
+)
+def test_half_an_answer_is_none(answer: Callable[[socket.socket], object]) -> None:
+    """A connection that breaks, at whatever point, is told as no answer."""
+
+    def read_then(connection: socket.socket):
+        connection.recv(65536)
+        answer(connection)
+
+    with (
+        _listening(read_then) as url,
+        closing(Connections(url)) as connections,
+        pytest.raises(NoAnswer),
+    ):
+        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+
+
+def test_nobody_listening_is_told_in_words() -> None:
+    """The reason is for people: no class names and addresses of memory."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    with closing(Connections(url)) as connections, pytest.raises(NoAnswer, match="refused") as told:
+        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+
+    assert "0x" not in str(told.value)
+    assert "Errno" not in str(told.value)
+
+
+def test_a_silent_server_is_given_up() -> None:
+    """The time for one request holds."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with closing(Connections(url)) as connections, pytest.raises(NoAnswer, match="timed out"):
+            connections.exchange(Sent("GET", "/", {}, None, 0.1))
+
+
+def test_another_process_opens_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fork the parent's sockets are left alone."""
+    opened = []
+
+    def answer(connection: socket.socket):
+        opened.append(connection.getpeername())
+        _whole(connection)
+
+    with _listening(answer) as url, closing(Connections(url)) as connections:
+        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+        pool = connections._server
+        monkeypatch.setattr("cloud._http.connections.os.getpid", lambda: -5)
+        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+
+        assert connections._server is not pool
+        pool.close()
+
+    assert len(opened) == 2

@@ -1,0 +1,246 @@
+"""Retries, errors and credentials, the same for every request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cloud import CloudConnectionError, CloudException
+from cloud._config.configuration import Config
+from cloud._http.connections import Connections
+from cloud._http.exchange import NoAnswer, Reply, Sent
+from cloud._http.transport import Pauses, Place, Transport
+from picloud_model import wire
+from picloud_model.errors import KeyRefused, RequestRefused, Unavailable
+
+from tests.unit.sdk.stand_in import PLACE, StandIn, problem
+
+KILLED = wire.encode(wire.Killed(count=2))
+OK = Reply(200, {}, KILLED)
+
+
+class Scripted:
+    """Answers what it was given, in order: a reply, or an error to raise."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.sent: list[Sent] = []
+
+    def exchange(self, sent: Sent) -> Reply:
+        """The next answer."""
+        self.sent.append(sent)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _transport(*answers: Any, pauses: Pauses | None = None, config: Config | None = None):
+    scripted = Scripted(*answers)
+    slept = []
+    own = pauses or Pauses(sleep=slept.append, chance=lambda: 1.0, clock=lambda: sum(slept))
+    return Transport(PLACE, config or Config(), scripted, own), scripted, slept
+
+
+def _post(transport: Transport):
+    return transport.post("/v1/jobs/kill", wire.JobsRequest(), wire.Killed).count
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [NoAnswer("reset"), Reply(502, {}, b""), Reply(503, {}, b""), Reply(504, {}, b"")],
+    ids=str,
+)
+def test_passing_faults_are_tried_again(fault: Any) -> None:
+    """Lost connections and gateways' errors are hidden by a repeat of the same bytes."""
+    transport, scripted, slept = _transport(fault, fault, OK)
+
+    assert _post(transport) == 2
+    assert len({sent.body for sent in scripted.sent}) == 1
+    assert slept == [0.1, 0.2]
+
+
+def test_attempts_are_limited() -> None:
+    """After retry_attempts repeats the error is told."""
+    config = Config()
+    config.retry_attempts = 2
+    transport, scripted, _ = _transport(NoAnswer("reset"), config=config)
+
+    with pytest.raises(CloudConnectionError):
+        _post(transport)
+
+    assert len(scripted.sent) == 3
+
+
+def test_the_server_says_when_to_come_back() -> None:
+    """Retry-After is heeded where it is longer than our own pause."""
+    busy = Reply(503, {"Retry-After": "3"}, b"")
+    transport, _, slept = _transport(busy, OK)
+
+    _post(transport)
+
+    assert slept == [3.0]
+
+
+@pytest.mark.parametrize("asked", ["-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "\u0661"])
+def test_nonsense_in_retry_after_is_ignored(asked: Any) -> None:
+    """Only whole seconds count."""
+    transport, _, slept = _transport(Reply(503, {"Retry-After": asked}, b""), OK)
+
+    _post(transport)
+
+    assert slept == [0.1]
+
+
+def test_refusals_are_not_tried_again() -> None:
+    """What the server refused it would refuse again."""
+    transport, scripted, _ = _transport(problem(RequestRefused("No.")))
+
+    with pytest.raises(CloudException, match="No"):
+        _post(transport)
+
+    assert len(scripted.sent) == 1
+
+
+def test_a_long_outage_is_told_with_the_servers_words() -> None:
+    """When a 503 stays, its sentence comes out."""
+    transport, _, _ = _transport(problem(Unavailable(), 503))
+
+    with pytest.raises(CloudConnectionError, match="nothing was lost"):
+        _post(transport)
+
+
+def test_a_wrong_key_is_a_sentence() -> None:
+    """The server's 401 tells what to do."""
+    transport, _, _ = _transport(problem(KeyRefused(), 401))
+
+    with pytest.raises(CloudException, match=r"does not know this API key.*setkey"):
+        _post(transport)
+
+
+def test_no_server_is_a_sentence() -> None:
+    """Nobody there: where, why, and what to do."""
+    transport, _, _ = _transport(NoAnswer("Connection refused"))
+
+    with pytest.raises(
+        CloudConnectionError,
+        match=r"No PiCloud server answers at http://stand-in \(Connection refused\); "
+        r"start one with `picloud up`, or call cloud.start_simulator\(\)",
+    ):
+        _post(transport)
+
+
+def test_a_server_that_went_away_is_told_as_such() -> None:
+    """Once it answered, the advice to start one would be wrong."""
+    transport, _, _ = _transport(OK, NoAnswer("reset"))
+    _post(transport)
+
+    with pytest.raises(CloudConnectionError, match="does not answer any more"):
+        _post(transport)
+
+
+def test_a_lasting_fault_is_told_at_once() -> None:
+    """A certificate that is not trusted will not be trusted the next time."""
+    transport, scripted, _ = _transport(NoAnswer("certificate verify failed", lasting=True))
+
+    with pytest.raises(CloudConnectionError, match="certificate"):
+        _post(transport)
+
+    assert len(scripted.sent) == 1
+
+
+def test_a_wait_rides_out_a_restart_of_the_server() -> None:
+    """A long poll goes on trying for about as long as it would have waited."""
+    transport, scripted, slept = _transport(OK, *[NoAnswer("refused")] * 8, OK)
+    _post(transport)
+
+    transport.poll("/v1/jobs/wait", wire.JobsRequest(), wire.Killed, 30.0)
+
+    assert len(scripted.sent) == 10
+    assert max(slept) == 5.0
+
+
+def test_a_wait_gives_up_when_its_time_is_over() -> None:
+    """A server that stays away ends the wait."""
+    transport, _, slept = _transport(OK, NoAnswer("refused"))
+    _post(transport)
+
+    with pytest.raises(CloudConnectionError):
+        transport.poll("/v1/jobs/wait", wire.JobsRequest(), wire.Killed, 30.0)
+
+    assert 30 <= sum(slept) <= 35
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(404, {}, b"<html>"), "POST /v1/jobs/kill was answered with HTTP status 404"),
+        (Reply(200, {}, b"<html>"), "cannot be read"),
+        (
+            Reply(422, {"Content-Type": wire.JSON}, b'{"code":"error","message":"No."}'),
+            r"No\.",
+        ),
+    ],
+)
+def test_answers_of_something_else_are_told(reply: Reply, said: str) -> None:
+    """A proxy's page, or another service's, is an error in words."""
+    transport, _, _ = _transport(reply)
+
+    with pytest.raises(CloudException, match=said):
+        _post(transport)
+
+
+def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
+    """A redirect to the blob store is followed without it, and a presigned upload has none."""
+    away = Reply(307, {"Location": "http://store/blob?signed"}, b"")
+    transport, scripted, _ = _transport(away, Reply(200, {}, b"data"))
+
+    assert transport.get("/v1/blobs/d") == b"data"
+    transport.put("http://store/blob?signed", b"data", {"x-amz-checksum": "c"})
+
+    own, followed, upload = scripted.sent
+    assert own.headers["Authorization"] == f"Bearer {PLACE.key}"
+    assert (followed.url, followed.headers) == ("http://store/blob?signed", {})
+    assert upload.headers == {"x-amz-checksum": "c"}
+
+
+def test_bytes_that_lie_there_already_are_no_error() -> None:
+    """A store answers 412 to a second upload of the same blob."""
+    transport, _, _ = _transport(Reply(412, {}, b""))
+
+    transport.put("http://store/blob", b"data", {})
+
+
+def test_the_key_never_shows() -> None:
+    """Neither the place nor an error prints it."""
+    transport, _, _ = _transport(NoAnswer("reset"))
+
+    with pytest.raises(CloudConnectionError) as caught:
+        _post(transport)
+
+    assert "secret" not in repr(PLACE) + str(caught.value) + repr(caught.value)
+    assert PLACE.key_id == "12ab"
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8787", "ftp://x", "http://", "file:///etc"])
+def test_a_url_is_checked(url: str) -> None:
+    """A server is reached over HTTP."""
+    with pytest.raises(CloudException, match="no server URL"):
+        Place(url, "k")
+
+
+@pytest.mark.parametrize("key", ["a b", "a\nb", "é", "a\r\nX: y"])
+def test_a_key_cannot_smuggle_a_header(key: str) -> None:
+    """A key has no blanks, line ends or letters beyond ASCII, and is not repeated in the error."""
+    with pytest.raises(CloudException, match="no API key") as caught:
+        Place("http://x", key)
+
+    assert key not in str(caught.value)
+
+
+def test_the_stand_in_is_an_exchange() -> None:
+    """The tests' server and the network carry the same requests."""
+    assert {"exchange", "close"} <= set(dir(StandIn)) & set(dir(Connections))

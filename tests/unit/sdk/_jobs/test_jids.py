@@ -1,0 +1,104 @@
+"""Jids as users hand them over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cloud import CloudException
+from cloud._jobs.jids import portions, read, without
+from hypothesis import given
+from hypothesis import strategies as st
+from picloud_model import ranges
+
+
+class Index:
+    """An integer of another library."""
+
+    def __index__(self) -> int:
+        return 7
+
+
+@pytest.mark.parametrize("jids", [7, Index()])
+def test_one_jid_is_single(jids: Any) -> None:
+    """A whole number of whatever type names one job."""
+    asked = read(jids)
+
+    assert asked.single
+    assert list(asked.order) == [7]
+
+
+@pytest.mark.parametrize(
+    ("jids", "order"),
+    [
+        ([3, 1, 2], [3, 1, 2]),
+        ((1, 2), [1, 2]),
+        (range(4, 7), [4, 5, 6]),
+        (range(6, 3, -1), [6, 5, 4]),
+        ({5}, [5]),
+        ((jid for jid in (2, 2)), [2, 2]),
+        ([], []),
+        (range(0), []),
+        ([Index()], [7]),
+    ],
+)
+def test_any_iterable_names_jobs_in_its_order(jids: Any, order: list[int]) -> None:
+    """Lists, tuples, ranges, sets and generators are taken as they come."""
+    asked = read(jids)
+
+    assert not asked.single
+    assert list(asked.order) == order
+
+
+def test_a_dense_list_takes_no_memory() -> None:
+    """Jids that count up are kept as a range."""
+    assert read(list(range(5, 100_005))).order == range(5, 100_005)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        True,
+        "7",
+        b"7",
+        bytearray(b"7"),
+        1.0,
+        None,
+        0,
+        -1,
+        2**53,
+        [1, "2"],
+        [True],
+        [0],
+        [None],
+        [[1]],
+        range(3),
+        range(2**53, 2**53 + 2),
+        object(),
+    ],
+)
+def test_what_is_no_jid_is_refused(wrong: Any) -> None:
+    """A bool, text, fraction or a number below 1 is an error that says what jids are."""
+    with pytest.raises(CloudException, match="whole numbers from 1"):
+        read(wrong)
+
+
+jid_sets = st.sets(st.integers(1, 60))
+
+
+@given(jid_sets, jid_sets)
+def test_without_is_the_difference_of_sets(held: set[int], gone: set[int]) -> None:
+    """Ranges less jids are the ranges of what is left."""
+    left = without(ranges.collapse(held), gone)
+
+    assert left == ranges.collapse(held - gone)
+
+
+@given(jid_sets, st.integers(1, 9), st.integers(1, 4))
+def test_portions_keep_every_jid_in_order(held: set[int], most_jobs: int, most_ranges: int) -> None:
+    """No portion is larger than allowed, and together they are what was asked."""
+    cut = list(portions(ranges.collapse(held), most_jobs, most_ranges))
+
+    assert [jid for portion in cut for jid in ranges.expand(portion)] == sorted(held)
+    assert all(ranges.count(portion) <= most_jobs for portion in cut)
+    assert all(len(portion) <= most_ranges for portion in cut)

@@ -1,0 +1,288 @@
+"""Waiting, results and errors."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import CloudException, CloudTimeoutError
+from cloud._resources.blob import content_of
+from picloud_model import pack, wire
+from picloud_model.job import Cause
+
+from tests.unit.sdk.stand_in import StandIn, client_of, result_parcel
+
+if TYPE_CHECKING:
+    from cloud._client.client import Client
+
+
+def test_a_single_jid_gives_the_value(server: StandIn, client: Client) -> None:
+    """One jid, one value."""
+    server.done(1, 1024)
+
+    assert client.result(1) == 1024
+
+
+def test_results_come_in_the_order_asked(server: StandIn, client: Client) -> None:
+    """Whatever order jobs ended in, and also where a jid is named twice."""
+    for jid in (1, 2, 3):
+        server.done(jid, f"r{jid}")
+
+    assert client.result([3, 1, 2, 1]) == ["r3", "r1", "r2", "r1"]
+
+
+def test_one_request_waits_for_all_that_is_left(server: StandIn, client: Client) -> None:
+    """Each poll names only what has not ended yet, as ranges."""
+    asked = []
+
+    def on_wait(request: wire.WaitRequest):
+        asked.append(request.jids)
+        server.done([2, 1, 3][len(asked) - 1], None)
+
+    server.on_wait = on_wait
+    client.result(range(1, 4))
+
+    assert asked == [[(1, 3)], [(1, 1), (3, 3)], [(3, 3)]]
+
+
+def test_answers_may_come_in_pieces(server: StandIn, client: Client) -> None:
+    """A large map's results arrive over several answers and are put in order."""
+    for jid in range(1, 101):
+        server.done(jid, jid * jid)
+    server.most_outcomes = 7
+
+    assert client.result(range(1, 101)) == [jid * jid for jid in range(1, 101)]
+
+
+def test_an_error_carries_the_remote_traceback_and_exception(
+    server: StandIn, client: Client
+) -> None:
+    """The text is `Job 8: Traceback ...`, the cause the exception itself."""
+    server.failed(8, ValueError("no"))
+
+    with pytest.raises(CloudException) as caught:
+        client.result(8)
+
+    assert str(caught.value).startswith("Job 8: ")
+    assert "ValueError: no" in str(caught.value)
+    assert caught.value.jid == 8
+    assert caught.value.status == "error"
+    assert caught.value.summary == "ValueError: no"
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_join_raises_as_well(server: StandIn, client: Client) -> None:
+    """A failed job is an error for join too, though no results are asked for."""
+    server.failed(1, ValueError("no"))
+
+    with pytest.raises(CloudException, match="ValueError"):
+        client.join(1)
+
+    assert wire.decode(server.sent[0].body, wire.WaitRequest).payloads is False
+
+
+def test_the_first_error_in_the_order_asked_is_raised(server: StandIn, client: Client) -> None:
+    """Not the first in time, nor the smallest jid."""
+    server.failed(1, ValueError("one"))
+    server.failed(2, ValueError("two"))
+
+    with pytest.raises(CloudException, match="Job 2"):
+        client.result([3 - 1, 1])
+
+
+def test_an_error_waits_for_the_jobs_before_it_but_not_for_those_after(
+    server: StandIn, client: Client
+) -> None:
+    """Job 2 failed: that is told once job 1 has ended, while job 3 still runs."""
+    server.failed(2, ValueError("two"))
+    polls = []
+
+    def on_wait(_: object):
+        polls.append(None)
+        if len(polls) == 3:
+            server.done(1, None)
+
+    server.on_wait = on_wait
+    with pytest.raises(CloudException, match="Job 2"):
+        client.result([1, 2, 3])
+
+    assert len(polls) == 3
+
+
+def test_an_earlier_job_that_fails_later_is_the_one_told(server: StandIn, client: Client) -> None:
+    """Job 2 failed first, but job 1 comes first."""
+    server.failed(2, ValueError("two"))
+    server.on_wait = lambda _: server.failed(1, ValueError("one"))
+
+    with pytest.raises(CloudException, match="Job 1"):
+        client.result([1, 2])
+
+
+def test_ignored_errors_are_none(server: StandIn, client: Client) -> None:
+    """With ignore_errors a failed job's result is None, and join does not raise."""
+    server.done(1, "one")
+    server.failed(2, ValueError("two"))
+
+    assert client.result([1, 2], ignore_errors=True) == ["one", None]
+    client.join([1, 2], ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (wire.Outcome(1, "killed", Cause.KILLED), "Job 1: killed"),
+        (wire.Outcome(1, "stalled", Cause.DEPENDENCY), "Job 1: dependency failed"),
+        (wire.Outcome(1, "error", Cause.NODE_LOST), "Job 1: node lost"),
+        (wire.Outcome(1, "error", 99), "Job 1: error"),
+        (wire.Outcome(1, "error", Cause.MEMORY, b"12345678broken"), "Job 1: out of memory"),
+    ],
+)
+def test_every_end_without_a_result_names_its_cause(
+    server: StandIn, client: Client, outcome: wire.Outcome, said: str
+) -> None:
+    """Also where the server sent no text, or text that cannot be read."""
+    server.ended[1] = outcome
+
+    with pytest.raises(CloudException, match=said):
+        client.result(1)
+
+
+def test_a_result_pickled_by_another_python_is_refused(
+    server: StandIn, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The difference is told; nothing is unpickled."""
+    server.done(1, "one")
+    other = pack.Envelope("3.99", "3.1.0")
+    wait = server._jobs_wait
+    monkeypatch.setattr(
+        server,
+        "_jobs_wait",
+        lambda body: wire.Outcomes(outcomes=wait(body).outcomes, envelopes=[other]),
+    )
+
+    with pytest.raises(CloudException, match=r"Job 1: .*3\.99"):
+        client.result(1)
+
+
+def test_a_damaged_result_is_an_error_not_a_value(server: StandIn, client: Client) -> None:
+    """A payload whose digest is wrong is never unpickled."""
+    server.ended[1] = wire.Outcome(1, "done", 0, b"12345678" + result_parcel("x")[8:])
+
+    with pytest.raises(CloudException, match="damaged"):
+        client.result(1)
+
+
+def test_large_results_are_fetched_as_blobs(server: StandIn, client: Client) -> None:
+    """Small ones in one request, a large one by itself; all are checked and put in order."""
+    for jid, size in enumerate((10, 500_000, 20, 30), 1):
+        parcel = result_parcel(b"x" * size)
+        content = content_of(parcel)
+        server.blobs[content.digest] = parcel
+        server.ended[jid] = wire.Outcome(jid, "done", 0, None, content)
+
+    assert [len(value) for value in client.result(range(1, 5))] == [10, 500_000, 20, 30]
+    assert "POST /v1/blobs/read" in server.paths()
+
+
+def test_a_blob_with_other_bytes_is_refused(server: StandIn, client: Client) -> None:
+    """What arrives under a digest must have it."""
+    content = content_of(b"right")
+    server.blobs[content.digest] = b"wrong"
+    server.ended[1] = wire.Outcome(1, "done", 0, None, content)
+
+    with pytest.raises(CloudException, match="damaged"):
+        client.result(1)
+
+
+def test_too_late_names_how_many_are_unfinished(server: StandIn, client: Client) -> None:
+    """The timeout says how many of how many jobs have not ended."""
+    server.done(1, None)
+
+    with pytest.raises(CloudTimeoutError, match="2 of 3 jobs are unfinished after 0 s"):
+        client.result([1, 2, 3], timeout=0)
+
+
+def test_too_late_for_one_job_names_it(server: StandIn, client: Client) -> None:
+    """A single job's timeout carries its jid."""
+    with pytest.raises(CloudTimeoutError, match="Job 5: unfinished") as caught:
+        client.join(5, timeout=0)
+
+    assert caught.value.jid == 5
+
+
+def test_a_timeout_of_zero_still_looks(server: StandIn, client: Client) -> None:
+    """What has ended already is answered however short the time."""
+    server.done(1, "one")
+
+    assert client.result(1, timeout=0) == "one"
+
+
+@pytest.mark.parametrize("wrong", [-1, "5", True, float("nan")])
+def test_a_timeout_is_seconds(client: Client, wrong: Any) -> None:
+    """Anything but a number of seconds is refused."""
+    with pytest.raises(CloudException, match="timeout must be seconds"):
+        client.result(1, timeout=wrong)
+
+
+def test_no_poll_is_longer_than_the_server_holds_it(server: StandIn, client: Client) -> None:
+    """A long timeout is many polls."""
+    server.on_wait = lambda _: server.done(1, None)
+
+    client.result(1, timeout=1e9)
+
+    sent = server.sent[0]
+    hold_s = wire.decode(sent.body, wire.WaitRequest).timeout_s
+    assert hold_s == wire.LONGEST_POLL_S
+    assert sent.timeout_s == hold_s + 10
+
+
+def test_interrupting_a_wait_leaves_the_jobs_alone(server: StandIn, client: Client) -> None:
+    """Ctrl-C comes out as it is; nothing is killed, and the client goes on."""
+
+    def interrupt(_: object):
+        raise KeyboardInterrupt
+
+    server.on_wait = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        client.result(1)
+
+    server.on_wait = lambda _: server.done(1, "one")
+    assert client.result(1) == "one"
+    assert server.killed == []
+
+
+def test_progress_is_told(server: StandIn, client: Client) -> None:
+    """Whoever shows a bar hears how many of how many have ended."""
+    told = []
+    for jid in range(1, 5):
+        server.done(jid, None)
+    server.most_outcomes = 2
+
+    client.join(range(1, 5), on_progress=lambda ended, total: told.append((ended, total)))
+
+    assert told == [(2, 4), (4, 4)]
+
+
+def test_many_results_take_little_memory(server: StandIn) -> None:
+    """100,000 small results are kept as values in one list, and nothing else of them."""
+    payload = result_parcel(None)
+    server.on_wait = lambda request: server.ended.update(
+        {
+            jid: wire.Outcome(jid, "done", 0, payload)
+            for jid in range(request.jids[0][0], request.jids[0][0] + 10_000)
+        }
+    )
+    client = client_of(server)
+
+    found = client.result(range(1, 50_001))
+    server.ended.clear()
+    server.sent.clear()
+    tracemalloc.start()
+    found = client.result(range(50_001, 100_001))
+    server.ended.clear()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(found) == 50_000
+    assert size < 8_000_000

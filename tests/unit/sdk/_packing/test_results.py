@@ -1,0 +1,123 @@
+"""Results and exceptions are unpickled only when their envelope and digest allow it."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+import pytest
+from cloud._packing import Packer, PackingError
+from picloud_model.pack import Envelope, seal
+
+if TYPE_CHECKING:
+    from tests.unit.sdk._packing.conftest import Project
+
+
+class Touchy(Exception):
+    """Does not unpickle: the pickle holds one argument and this wants two."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(one)
+        self.two = two
+
+
+class Armed:
+    """Does harm when unpickled."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, ("unpickled",)
+
+
+def parcel(value: object) -> bytes:
+    """What a child sends for a value."""
+    return seal(cloudpickle.dumps(value))
+
+
+def test_results_arrive(packer: Packer) -> None:
+    """What a child pickled is what the program gets, from bytes or a view of them."""
+    assert packer.result(parcel({"a": [1]}), packer.envelope) == {"a": [1]}
+    assert packer.result(memoryview(parcel(2)), packer.envelope) == 2
+
+
+def test_classes_of_the_program_come_back_as_themselves(packer: Packer) -> None:
+    """An instance of a class that travelled by value is an instance of the original."""
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec("class Local: pass", scope)
+    kind = scope["Local"]
+
+    sent = packer.function(lambda: [kind()])
+    there = packer.result(sent.parcel, packer.envelope)
+
+    assert type(packer.result(parcel(there()[0]), packer.envelope)) is kind
+
+
+def test_another_python_is_refused(packer: Packer) -> None:
+    """Bytes of another minor version are not touched; the error tells both versions."""
+    with pytest.raises(PackingError, match=r"pickled by Python 3\.2, but this is Python 3\.\d+"):
+        packer.result(parcel(Armed()), Envelope("3.2", cloudpickle.__version__))
+
+
+def test_damaged_bytes_are_refused(packer: Packer) -> None:
+    """Bytes that are not those that were sealed are not unpickled."""
+    damaged = parcel(Armed())[:-2] + b"x."
+
+    with pytest.raises(PackingError, match="its digest is wrong"):
+        packer.result(damaged, packer.envelope)
+
+
+def test_another_cloudpickle_warns_once(packer: Packer, caplog: pytest.LogCaptureFixture) -> None:
+    """Another version of cloudpickle is tried, and told once."""
+    other = Envelope(packer.envelope.python, "2.9")
+
+    with caplog.at_level(logging.WARNING):
+        found = [packer.result(parcel(at), other) for at in range(3)]
+
+    assert found == [0, 1, 2]
+    assert [record.getMessage().count("cloudpickle 2.9") for record in caplog.records] == [1]
+
+
+def test_a_result_that_does_not_unpickle_says_why(packer: Packer, project: Project) -> None:
+    """A result of a module that is not here names the module."""
+    project.write(theirs="class Thing: pass")
+    sent = parcel(project.load("theirs").Thing())
+    del sys.modules["theirs"]
+    (project.root / "theirs.py").unlink()
+    for cached in project.root.rglob("*.pyc"):
+        cached.unlink()
+
+    with pytest.raises(PackingError, match=r"does not unpickle.*No module named 'theirs'"):
+        packer.result(sent, packer.envelope)
+
+
+def test_exceptions_arrive(packer: Packer) -> None:
+    """A remote exception comes back with its arguments."""
+    raised = packer.exception(parcel(ValueError("bad", 1)), packer.envelope)
+
+    assert isinstance(raised, ValueError)
+    assert raised.args == ("bad", 1)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [parcel(Touchy(1, 2)), parcel("no exception"), parcel(ValueError())[:-3], seal(b""), b""],
+)
+def test_exceptions_that_cannot_be_read_are_none(packer: Packer, sent: bytes) -> None:
+    """An exception that does not unpickle never hides the failure it tells of."""
+    assert packer.exception(sent, packer.envelope) is None
+
+
+def test_exceptions_of_another_python_are_none(packer: Packer) -> None:
+    """They are not unpickled at all."""
+    assert packer.exception(parcel(Armed()), Envelope("3.2", "")) is None
+
+
+def test_parcels_are_what_children_read(packer: Packer) -> None:
+    """A function's parcel is a sealed plain pickle, and its digest is of the whole parcel."""
+    packed = packer.function(len)
+
+    assert packed.parcel == seal(pickle.dumps(len, 5))
+    assert packed.digest == sha256(packed.parcel).hexdigest()

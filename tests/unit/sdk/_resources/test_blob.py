@@ -1,0 +1,68 @@
+"""Blobs: uploaded once, checked when read."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from cloud._config.configuration import Config
+from cloud._http.transport import Transport
+from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, Blobs
+
+from tests.unit.sdk.stand_in import PLACE, StandIn
+
+
+@pytest.fixture
+def blobs(server: StandIn) -> Blobs:
+    """Blobs of the stand-in."""
+    return Blobs(Transport(PLACE, Config(), server))
+
+
+def _named(*blobs: bytes) -> dict[str, bytes]:
+    return {sha256(blob).hexdigest(): blob for blob in blobs}
+
+
+def test_small_blobs_travel_together(server: StandIn, blobs: Blobs) -> None:
+    """A bundle of many small modules is two requests."""
+    blobs.ensure(_named(*(bytes([n]) * 1000 for n in range(50))))
+
+    assert len(server.blobs) == 50
+    assert server.paths() == ["POST /v1/blobs/missing", "POST /v1/blobs"]
+
+
+def test_large_blobs_travel_alone(server: StandIn, blobs: Blobs) -> None:
+    """What is large is put under its own name."""
+    blobs.ensure(_named(b"a", b"x" * (SMALL_BYTES + 1), b"b"))
+
+    assert len(server.blobs) == 3
+    assert sum(path.startswith("PUT") for path in server.paths()) == 3
+
+
+def test_no_request_is_too_large(server: StandIn, blobs: Blobs) -> None:
+    """Small blobs are spread over requests of 4 MiB."""
+    blobs.ensure(_named(*(n.to_bytes(2) * (SMALL_BYTES // 2) for n in range(40))))
+
+    assert len(server.blobs) == 40
+    assert all(len(sent.body or b"") <= REQUEST_BYTES + 10_000 for sent in server.sent)
+
+
+def test_what_is_there_is_not_sent(server: StandIn, blobs: Blobs) -> None:
+    """Only what the server lacks is uploaded, and nothing is asked twice."""
+    named = _named(b"a", b"b")
+    server.blobs.update(_named(b"a"))
+
+    blobs.ensure(named)
+    blobs.ensure(named)
+
+    assert len(server.sent) == 2
+    assert server.blobs == named
+
+
+def test_known_blobs_can_be_doubted(server: StandIn, blobs: Blobs) -> None:
+    """With `anew` the server is asked again, as it may have swept them."""
+    blobs.ensure(_named(b"a"))
+    server.blobs.clear()
+
+    blobs.ensure(_named(b"a"), anew=True)
+
+    assert server.blobs == _named(b"a")

@@ -1,0 +1,134 @@
+"""The API as a slot sees it: every failure is one of three kinds."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_model import wire
+from picloud_model.errors import BlobMissing, SlotRefused, Unavailable
+from picloud_worker.api.client import Api
+
+from tests.unit.worker.fake_api import FakeApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROOF = wire.SlotRequest(proof="p")
+
+
+@pytest.fixture
+def client(api: FakeApi) -> Iterator[Api]:
+    """A slot's connection."""
+    made = Api(f"http://127.0.0.1:{api.port}", "the-token")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store() -> Iterator[FakeApi]:
+    """Another server, where presigned URLs lead."""
+    other = FakeApi()
+    other.start()
+    yield other
+    other.stop()
+
+
+def test_answers_are_decoded(api: FakeApi, client: Api) -> None:
+    """A request's answer is the body it is typed as."""
+    assert client.post("/v1/slots", PROOF, wire.SlotGranted) == api.granted
+
+
+def test_a_refusal_is_its_error(api: FakeApi, client: Api) -> None:
+    """An error answer raises the error of its code."""
+    api.refuse_slots = True
+
+    with pytest.raises(SlotRefused, match=r"who are you\?"):
+        client.post("/v1/slots", PROOF, wire.SlotGranted)
+
+
+def test_a_fault_means_ask_again(api: FakeApi, client: Api) -> None:
+    """Answers from 500 on raise Unavailable; so does no answer at all."""
+    api.faults = 1
+    with pytest.raises(Unavailable, match="not now"):
+        client.post("/v1/slots", PROOF, wire.SlotGranted)
+    api.stop()
+    with pytest.raises(Unavailable, match="no answer from"):
+        client.post("/v1/slots", PROOF, wire.SlotGranted)
+
+
+def test_a_connection_that_was_closed_is_opened_anew(api: FakeApi, client: Api) -> None:
+    """A server that hung up between two requests is no failure."""
+    client.post("/v1/slots", PROOF, wire.SlotGranted)
+    api.stop()
+    api.start()
+
+    assert client.post("/v1/slots", PROOF, wire.SlotGranted) == api.granted
+
+
+def test_a_wait_can_be_interrupted(client: Api) -> None:
+    """Another thread can end a long poll."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        waiting = Api(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        raised: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                waiting.post("/v1/slots", PROOF, wire.SlotGranted, 30.0)
+            except Unavailable as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        accepted, _ = silent.accept()
+        accepted.recv(1)
+        waiting.interrupt()
+        thread.join(5)
+        accepted.close()
+
+    assert raised
+
+
+def test_blobs_come_from_where_the_api_says(api: FakeApi, store: FakeApi, client: Api) -> None:
+    """A redirect is followed without our token."""
+    digest = store.store(b"content")
+    api.presigned["get"] = f"http://127.0.0.1:{store.port}/bucket/"
+
+    assert b"".join(client.download(digest)) == b"content"
+    assert api.requests[-1][1]["authorization"] == "Bearer the-token"
+    assert "authorization" not in {name.lower() for name in store.requests[-1][1]}
+
+
+def test_a_missing_blob_is_told(api: FakeApi, store: FakeApi, client: Api) -> None:
+    """Also when another server is asked for it."""
+    with pytest.raises(BlobMissing):
+        list(client.download("0" * 64))
+    api.presigned["get"] = f"http://127.0.0.1:{store.port}/bucket/"
+    with pytest.raises(BlobMissing):
+        list(client.download("0" * 64))
+
+
+def test_a_download_left_early_does_not_spoil_the_next_request(api: FakeApi, client: Api) -> None:
+    """What was not read of a body is never taken for the next answer."""
+    digest = api.store(bytes(5_000_000))
+    download = client.download(digest)
+    next(download)
+    download.close()  # type: ignore[attr-defined]
+
+    assert client.post("/v1/slots", PROOF, wire.SlotGranted) == api.granted
+
+
+def test_presigned_uploads_carry_their_headers_only(
+    api: FakeApi, store: FakeApi, client: Api
+) -> None:
+    """An absolute URL gets the headers that came with it, and not our token."""
+    client.upload(f"http://127.0.0.1:{store.port}/bucket/x", {"x-amz": "1"}, b"content")
+    client.upload("/v1/blobs/x", {}, b"content")
+
+    ((_, there),) = store.requests
+    ((_, here),) = api.requests
+    assert there["x-amz"] == "1"
+    assert "authorization" not in {name.lower() for name in there}
+    assert here["authorization"] == "Bearer the-token"

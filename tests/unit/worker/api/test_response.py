@@ -1,0 +1,71 @@
+"""Replies: HTTP/1.1 responses, however the server frames them."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from picloud_worker.api.response import Reply
+
+
+def reply(text: bytes) -> Reply:
+    """Read the head of a response."""
+    stream: Any = BytesIO(text)
+    return Reply(stream)
+
+
+def test_a_length_bounds_the_body() -> None:
+    """Bytes after it belong to the next response."""
+    stream: Any = BytesIO(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 404 No\r\n\r\n")
+
+    assert Reply(stream).read() == b"hi"
+    assert Reply(stream).status == 404
+
+
+def test_chunks_are_joined() -> None:
+    """Chunk extensions and trailers are passed over."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    text = head + b"3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nt: 1\r\n\r\n"
+
+    answer = reply(text)
+
+    assert answer.read() == b"abcde"
+    assert not answer.closing
+
+
+def test_without_length_the_end_of_the_connection_counts() -> None:
+    """Such a connection is not used again."""
+    answer = reply(b"HTTP/1.0 200 OK\r\n\r\nall of it")
+
+    assert answer.closing
+    assert answer.read() == b"all of it"
+
+
+def test_an_interim_response_is_passed_over() -> None:
+    """100 Continue announces the real one."""
+    text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 None\r\nconnection: close\r\n\r\n"
+
+    answer = reply(text)
+
+    assert (answer.status, answer.read(), answer.closing) == (204, b"", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"HTTP/1.1 200",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 2x0 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na: b\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 300,
+        b"HTTP/1.1 200 OK\r\na: " + b"b" * 70000,
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc",
+    ],
+)
+def test_anything_else_is_an_error(text: bytes) -> None:
+    """What is no response, or breaks off within one, is never taken for an answer."""
+    with pytest.raises(OSError, match=r"hung up|no HTTP response|no end|too many"):
+        reply(text).read()

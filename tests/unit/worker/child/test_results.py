@@ -1,0 +1,88 @@
+"""Results: pickled, or refused with what and where."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import Any
+
+import pytest
+from picloud_model.job import Cause
+from picloud_worker.child.results import pickled
+from picloud_worker.failure import RefusedError, describe
+
+
+class Mute(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+
+class Stubborn:
+    """Refuses to be pickled, by an exception that cannot be shown."""
+
+    def __reduce__(self) -> Any:
+        raise Mute
+
+
+class Holder:
+    """Has a part that cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.parts = (1, threading.Lock())
+
+
+@pytest.mark.parametrize("value", [None, True, 2**200, -0.5, "é\ud800", b"x", {"a": [1]}, int])
+def test_values_come_back(value: Any) -> None:
+    """Whatever way they took."""
+    assert pickle.loads(pickled(value)) == value
+
+
+def test_functions_travel_by_value() -> None:
+    """What only cloudpickle can write is written by it."""
+    assert pickle.loads(pickled(lambda: 5))() == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            (n for n in "ab"),
+            "the result is a generator, which cannot be pickled: return a list of its items",
+        ),
+        (threading.Lock(), "the result cannot be pickled: TypeError: cannot pickle"),
+        (
+            {"a": [1, threading.Lock()]},
+            "result['a'][1] in the result cannot be pickled: TypeError: cannot pickle",
+        ),
+        ([Holder()], "result[0].parts[1] in the result cannot be pickled: TypeError"),
+        (Stubborn(), "the result cannot be pickled: Mute: <its text failed: RuntimeError>"),
+    ],
+)
+def test_what_cannot_be_pickled_is_named(value: Any, message: str) -> None:
+    """The refusal says what and where, whatever pickling raises."""
+    with pytest.raises(RefusedError) as caught:
+        pickled(value)
+
+    assert caught.value.cause == Cause.PAYLOAD
+    assert caught.value.message.startswith(message)
+    assert "cloudpickle" not in describe(caught.value).traceback
+
+
+def test_a_deep_result_is_refused() -> None:
+    """One that exhausts the stack is no harm to the child."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    with pytest.raises(RefusedError, match="recursion"):
+        pickled(deep)
+
+
+def test_results_too_large_are_refused() -> None:
+    """The refusal names the size and the limit."""
+    with pytest.raises(RefusedError, match="is 2018 bytes pickled, but at most 1000 are") as caught:
+        pickled(b"x" * 2000, most_bytes=1000)
+
+    assert caught.value.cause == Cause.PAYLOAD

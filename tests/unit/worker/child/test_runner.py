@@ -1,0 +1,271 @@
+"""Running a job in this process: results, refusals, and failures told in full."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+import pytest
+from picloud_model.job import Cause, State
+from picloud_model.pack import Envelope, seal, unseal, write
+from picloud_model.wire import Content, Ended, Failure, Lease, LeasedJob, Options, PackPart, decode
+from picloud_worker.child.runner import Runner
+from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HERE = Envelope.here(cloudpickle.__version__)
+
+
+@pytest.fixture
+def runner() -> Runner:
+    """A child's runner."""
+    return Runner(HERE, lambda: 9.0)
+
+
+def leased(function: Any, args: tuple[Any, ...] = (), envelope: Envelope = HERE) -> Lease:
+    """A lease of one job."""
+    raw = function if isinstance(function, bytes) else seal(cloudpickle.dumps(function))
+    content = Content(sha256(raw).hexdigest(), len(raw), raw)
+    jobs = [LeasedJob(0, 1, seal(cloudpickle.dumps((args, {}))))]
+    return Lease("b", 7, envelope, content, "f", "", Options(), jobs)
+
+
+def run(runner: Runner, lease: Lease) -> Ended:
+    """Run its first job."""
+    return runner.run(lease, lease.jobs[0], {}, 8.0)
+
+
+def failed(runner: Runner, function: Any, *args: Any) -> Failure:
+    """Run a function that fails."""
+    ended = run(runner, leased(function, args))
+    assert ended.state == State.ERROR
+    failure = decode(bytes(unseal(ended.payload)), Failure)
+    assert failure.cause == ended.cause
+    return failure
+
+
+def test_a_result_is_sealed(runner: Runner) -> None:
+    """What the function returns is pickled, sealed, and reported with both times."""
+    ended = run(runner, leased(divmod, (7, 2)))
+
+    assert pickle.loads(unseal(ended.payload)) == (3, 1)
+    assert (ended.index, ended.attempt, ended.state, ended.cause) == (0, 1, State.DONE, Cause.NONE)
+    assert (ended.started_at, ended.finished_at) == (8.0, 9.0)
+
+
+def test_keywords_are_passed(runner: Runner) -> None:
+    """The argument parcel holds the pair of positional and keyword arguments."""
+    lease = leased(lambda *a, **k: (a, k))
+    job = LeasedJob(0, 1, seal(cloudpickle.dumps(((1,), {"k": 2}))))
+
+    ended = runner.run(lease, job, {}, 0.0)
+
+    assert pickle.loads(unseal(ended.payload)) == ((1,), {"k": 2})
+
+
+def test_a_local_class_travels_back(runner: Runner) -> None:
+    """Results that only cloudpickle can write are written by it."""
+
+    def make() -> Any:
+        class Local:
+            value = 5
+
+        return Local()
+
+    assert pickle.loads(unseal(run(runner, leased(make)).payload)).value == 5
+
+
+def test_functions_and_packs_are_read_from_files(runner: Runner, tmp_path: Path) -> None:
+    """Blobs are opened where the supervisor says; a job's parcel is found by its position."""
+    function, pack = tmp_path / "function", tmp_path / "pack"
+    function.write_bytes(seal(cloudpickle.dumps(abs)))
+    pack.write_bytes(write([seal(cloudpickle.dumps(((-n,), {}))) for n in range(5)]))
+    part = PackPart(10, 5, Content("p", 1))
+    lease = Lease("b", 1, HERE, Content("d", 1), "f", "", Options(), [], part)
+
+    ended = runner.run(lease, LeasedJob(13, 1, b""), {"d": str(function), "p": str(pack)}, 0.0)
+
+    assert pickle.loads(unseal(ended.payload)) == 3
+
+
+def test_another_python_is_refused(runner: Runner) -> None:
+    """Bytes of another minor version are not unpickled; the sentence names both."""
+    ended = run(runner, leased(b"not looked at", envelope=Envelope("3.2", "3.1")))
+
+    failure = decode(bytes(unseal(ended.payload)), Failure)
+    assert failure.cause == Cause.PAYLOAD
+    assert failure.message.startswith("pickled by Python 3.2, but this is Python 3.")
+
+
+def test_another_cloudpickle_warns_once(runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """The job runs, and its stderr names both versions, but not for each job."""
+    for _ in range(2):
+        ended = run(runner, leased(abs, (-1,), Envelope(HERE.python, "0.1")))
+
+    assert ended.state == State.DONE
+    assert capsys.readouterr().err.count("cloudpickle 0.1") == 1
+
+
+def test_a_damaged_parcel_is_refused(runner: Runner) -> None:
+    """A wrong digest means that nothing is unpickled."""
+    lease = leased(abs)
+    job = LeasedJob(0, 1, bytes(8) + b"damaged")
+
+    failure = decode(bytes(unseal(runner.run(lease, job, {}, 0.0).payload)), Failure)
+
+    assert failure.cause == Cause.PAYLOAD
+    assert failure.message == (
+        "the arguments: A payload of 7 bytes is damaged: its digest is wrong."
+    )
+
+
+def test_a_missing_module_is_the_environments_failure(runner: Runner) -> None:
+    """A function whose module is not here says which one, and what that means."""
+    failure = failed(runner, seal(b"cnowhere_to_be_found\nf\n."))
+
+    assert failure.cause == Cause.ENVIRONMENT
+    assert "No module named 'nowhere_to_be_found'" in failure.message
+
+
+class Explosive:
+    """Raises when unpickled, an exception that raises when shown."""
+
+    def __reduce__(self) -> Any:
+        return explode, ()
+
+
+class UnspeakableError(Exception):
+    """Has no text and no repr."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+    __repr__ = __str__
+
+
+def explode() -> None:
+    """Raise."""
+    raise UnspeakableError
+
+
+def test_arguments_that_do_not_unpickle_are_refused(runner: Runner) -> None:
+    """Whatever unpickling raises is the payload's failure."""
+    failure = failed(runner, print, Explosive())
+
+    assert failure.cause == Cause.PAYLOAD
+    assert failure.message == (
+        "the arguments cannot be unpickled: UnspeakableError: <its text failed: RuntimeError>"
+    )
+    assert "in explode" in failure.traceback
+
+
+def test_an_exception_is_told_in_full(runner: Runner) -> None:
+    """Type, text, traceback with its causes and without our frames, and the exception itself."""
+
+    def inner() -> None:
+        raise ValueError("a\nb")
+
+    def outer() -> None:
+        try:
+            inner()
+        except ValueError as error:
+            raise KeyError("k") from error
+
+    failure = failed(runner, outer)
+
+    assert (failure.cause, failure.exception) == (Cause.EXCEPTION, "KeyError")
+    assert failure.message == "KeyError: 'k'"
+    assert failure.traceback.index("ValueError: a\nb") < failure.traceback.index("KeyError: 'k'")
+    assert "in inner" in failure.traceback
+    assert "picloud_worker" not in failure.traceback
+    assert failure.pickled is not None
+    error = pickle.loads(unseal(failure.pickled))
+    assert isinstance(error, KeyError)
+    assert error.__traceback__ is not None
+    assert error.__traceback__.tb_frame.f_code.co_name == "outer"
+
+
+def test_exceptions_that_cannot_be_shown_are_told(runner: Runner) -> None:
+    """An exception whose str() and repr() raise has a failure like any other."""
+    failure = failed(runner, explode)
+
+    assert failure.message == "UnspeakableError: <its text failed: RuntimeError>"
+    assert "in explode" in failure.traceback
+
+
+def test_exceptions_that_cannot_be_pickled_are_told(runner: Runner) -> None:
+    """Only the pickled exception is missing."""
+
+    def clutch() -> None:
+        raise ValueError(threading.Lock())
+
+    failure = failed(runner, clutch)
+
+    assert failure.message.startswith("ValueError: <unlocked _thread.lock")
+    assert failure.pickled is None
+
+
+def test_huge_failures_are_cut(runner: Runner) -> None:
+    """A failure stays small however long its text is."""
+
+    def shout() -> None:
+        raise ValueError("x" * 10_000_000)
+
+    failure = failed(runner, shout)
+
+    assert len(failure.message) < 5_000
+    assert len(failure.traceback) < 2 * MOST_TRACEBACK
+    assert failure.pickled is None
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(3, "the job called sys.exit(3)"), ("bye", "the job called sys.exit('bye')")],
+)
+def test_sys_exit_is_told(runner: Runner, code: object, message: str) -> None:
+    """sys.exit in a job is an error of its own cause, never an end of the child."""
+    failure = failed(runner, sys.exit, code)
+
+    assert (failure.cause, failure.message) == (Cause.EXIT, message)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, BaseException])
+def test_base_exceptions_are_told(runner: Runner, kind: type[BaseException]) -> None:
+    """Exceptions outside of Exception end the job, not the child."""
+
+    def throw() -> None:
+        raise kind
+
+    assert failed(runner, throw).message == kind.__name__
+
+
+def test_endless_recursion_is_told(runner: Runner) -> None:
+    """A recursion error is an exception like any other."""
+
+    def again(n: int) -> int:
+        return again(n + 1)
+
+    assert failed(runner, again, 0).exception == "RecursionError"
+
+
+def test_a_kill_is_told(runner: Runner) -> None:
+    """The signal to end raises inside user code; the job is killed, not failed."""
+
+    def told() -> None:
+        assert runner.inside
+        raise KillSignalError
+
+    lease = leased(abs)
+    runner._functions[lease.function.digest] = told
+    ended = runner.run(lease, LeasedJob(0, 1, seal(pickle.dumps(((), {})))), {}, 0.0)
+
+    failure = decode(bytes(unseal(ended.payload)), Failure)
+    assert (ended.state, ended.cause) == (State.KILLED, Cause.KILLED)
+    assert "in told" in failure.traceback
+    assert not runner.inside

@@ -1,0 +1,80 @@
+"""Claims: each job is begun or taken back, never both and never neither."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from picloud_worker.ipc.claims import MOST, Claimant, Claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def claims() -> Iterator[Claims]:
+    """A pipe of claims."""
+    made = Claims()
+    yield made
+    made.close()
+
+
+def test_jobs_are_claimed_in_order(claims: Claims) -> None:
+    """As many jobs as were offered can be begun, and what is taken back cannot."""
+    claimant = Claimant(claims.reader)
+    claims.offer(5, 1)
+
+    begun = [claimant.claim(1) for _ in range(2)]
+
+    assert begun == [True, True]
+    assert claims.take_back() == 3
+    assert not claimant.claim(1)
+
+
+def test_a_token_is_for_its_errand_only(claims: Claims) -> None:
+    """A child still at an errand that was withdrawn does not use the tokens of the next one."""
+    claimant = Claimant(claims.reader)
+    claims.offer(3, 1)
+    assert claimant.claim(1)
+    assert claims.take_back() == 2
+    claims.offer(2, 2)
+
+    assert not claimant.claim(1)
+    assert [claimant.claim(2) for _ in range(3)] == [True, True, False]
+
+
+def test_a_full_offer_fits(claims: Claims) -> None:
+    """The most jobs that are offered at once do not block."""
+    claims.offer(MOST, 255)
+
+    assert claims.take_back() == MOST
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_processes_share_the_jobs(claims: Claims, seed: int) -> None:
+    """A child that claims while the supervisor takes back: together they have each job once."""
+    reading, writing = os.pipe()
+    claims.offer(MOST, 1)
+    pid = os.fork()
+    if pid == 0:
+        claimant = Claimant(claims.reader)
+        count = 0
+        while claimant.claim(1):
+            count += 1
+            if count == 1:
+                os.write(writing, b".")
+        os.write(writing, count.to_bytes(4, "little"))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.read(reading, 1)
+    for _ in range(seed * 50):
+        pass
+    taken = claims.take_back()
+    begun = int.from_bytes(os.read(reading, 4), "little")
+    os.waitpid(pid, 0)
+    os.close(reading)
+    os.close(writing)
+
+    assert begun + taken == MOST

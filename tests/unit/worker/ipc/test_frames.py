@@ -1,0 +1,51 @@
+"""Frames: a stream of bytes, cut anywhere, gives the values that were put in."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picloud_model.wire import Ended
+from picloud_worker.ipc.frames import LENGTH, BrokenFrameError, Done, Frames, frame
+
+
+@given(st.lists(st.binary(max_size=50), max_size=10), st.lists(st.integers(0, 600), max_size=10))
+def test_frames_survive_any_cut(bodies: list[bytes], cuts: list[int]) -> None:
+    """Wherever the stream is cut, the frames come out whole and in order."""
+    stream = b"".join(frame(body) for body in bodies)
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    frames = Frames(bytes)
+
+    found = [body for start, end in pairwise(edges) for body in frames.feed(stream[start:end])]
+
+    assert found == bodies
+    assert not frames.partial
+
+
+def test_a_length_beyond_the_limit_is_refused() -> None:
+    """Garbage is not waited for."""
+    with pytest.raises(BrokenFrameError, match="4294967295"):
+        Frames(bytes).feed(LENGTH.pack(2**32 - 1))
+
+
+def test_a_part_is_noticed() -> None:
+    """While a frame has arrived in part, there is more to read."""
+    frames = Frames(bytes)
+
+    assert frames.feed(frame(b"1")[:5]) == []
+    assert frames.partial
+
+
+def test_done_travels() -> None:
+    """How a job ended comes out as it went in."""
+    done = Done(3, 4, Ended(5, 1, 5, 0, 1.5, 2.5, b"x"))
+
+    assert Frames(Done).feed(frame(done)) == [done]
+
+
+def test_another_value_is_refused() -> None:
+    """A frame that holds something else is no word of a child."""
+    with pytest.raises(BrokenFrameError):
+        Frames(Done).feed(frame("done"))

@@ -1,0 +1,87 @@
+"""Bundles in a slot: whole trees of modules, inside their directory, and bounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_model.errors import RequestRefused
+from picloud_model.wire import Manifest, Module, encode
+from picloud_worker.api.client import Api
+from picloud_worker.supervisor.bundle import KEPT_BUNDLES, Bundles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.worker.fake_api import FakeApi
+
+
+@pytest.fixture
+def bundles(api: FakeApi, tmp_path: Path) -> Iterator[Bundles]:
+    """The bundles of a slot."""
+    client = Api(f"http://127.0.0.1:{api.port}", "t")
+    yield Bundles(tmp_path, client)
+    client.close()
+
+
+def manifest(api: FakeApi, **files: str) -> str:
+    """Ship modules; `__` in a name is a slash."""
+    modules = [
+        Module(name.replace("__", "/") + ".py", api.store(text.encode()))
+        for name, text in files.items()
+    ]
+    return api.store(encode(Manifest(modules)))
+
+
+def test_a_tree_is_built_once(api: FakeApi, bundles: Bundles) -> None:
+    """Modules lie at their paths; the second time nothing is asked for."""
+    digest = manifest(api, a="A = 1", pack__b="B = 2")
+
+    tree = bundles.tree(digest)
+    asked = len(api.requests)
+
+    assert (tree / "a.py").read_text() == "A = 1"
+    assert (tree / "pack/b.py").read_text() == "B = 2"
+    assert bundles.tree(digest) == tree
+    assert len(api.requests) == asked == 2
+
+
+def test_only_changed_modules_are_fetched(api: FakeApi, bundles: Bundles) -> None:
+    """Two bundles that share a module ask for it once."""
+    bundles.tree(manifest(api, a="A = 1", b="B = 1"))
+    before = len(api.requests)
+
+    tree = bundles.tree(manifest(api, a="A = 1", b="B = 2"))
+
+    (_, asked) = api.requests[-1]
+    assert len(api.requests) == before + 2
+    assert len(asked.digests) == 1
+    assert (tree / "a.py").read_text() + (tree / "b.py").read_text() == "A = 1B = 2"
+
+
+@pytest.mark.parametrize("path", ["/etc/x.py", "../x.py", "a/../../x.py", "a\\x.py", "", "c:x.py"])
+def test_a_module_stays_in_its_tree(
+    api: FakeApi, bundles: Bundles, tmp_path: Path, path: str
+) -> None:
+    """A path that leads elsewhere refuses the bundle, and leaves nothing importable."""
+    digest = api.store(encode(Manifest([Module(path, api.store(b""))])))
+
+    with pytest.raises(RequestRefused, match="may not lie at"):
+        bundles.tree(digest)
+
+    assert not (tmp_path / "trees" / digest).exists()
+
+
+def test_what_is_no_manifest_is_refused(api: FakeApi, bundles: Bundles) -> None:
+    """Other bytes under the digest are told as that."""
+    with pytest.raises(RequestRefused, match="is no manifest"):
+        bundles.tree(api.store(b"\xc1"))
+
+
+def test_old_trees_are_dropped(api: FakeApi, bundles: Bundles, tmp_path: Path) -> None:
+    """A slot keeps its latest bundles, and only files that these have."""
+    trees = [bundles.tree(manifest(api, a=f"A = {n}")) for n in range(KEPT_BUNDLES + 2)]
+
+    assert [tree.exists() for tree in trees] == [False] * 2 + [True] * KEPT_BUNDLES
+    assert len(list((tmp_path / "modules").iterdir())) == KEPT_BUNDLES

@@ -1,0 +1,89 @@
+"""The heartbeat: names what runs, at once when that changes, and brings what the server says."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_model.errors import SlotRefused
+from picloud_model.wire import Held
+from picloud_worker.api.client import Api
+from picloud_worker.api.outage import Contact
+from picloud_worker.supervisor.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.unit.worker.fake_api import FakeApi
+
+A, B = Held("a" * 32, 0, 1), Held("b" * 32, 1, 1)
+
+
+@pytest.fixture
+def beat(api: FakeApi) -> Iterator[Heartbeat]:
+    """A heartbeat that talks to the stand-in."""
+    client = Api(f"http://127.0.0.1:{api.port}", "t")
+    made = Heartbeat(client, Contact(30.0, time.monotonic))
+    yield made
+    made.close()
+
+
+def test_names_what_runs(api: FakeApi, beat: Heartbeat) -> None:
+    """The running job and those held are named; silence needs no request."""
+    assert not api.seen("/v1/heartbeat")
+
+    beat.name((A,), (B,))
+    (request,) = api.until(lambda: api.seen("/v1/heartbeat"))
+
+    assert (request.running, request.holding) == ([A], [B])
+
+
+def test_a_change_is_told_at_once(api: FakeApi, beat: Heartbeat) -> None:
+    """Another job is named although the poll for the one before still waits."""
+    beat.name((A,))
+    api.until(lambda: api.seen("/v1/heartbeat"))
+
+    beat.name((B,))
+
+    api.until(lambda: api.seen("/v1/heartbeat")[-1].running == [B])
+
+
+def test_brings_kills(api: FakeApi, beat: Heartbeat) -> None:
+    """A kill arrives while the poll waits, and makes the heartbeat readable."""
+    beat.name((A,))
+    api.until(lambda: api.seen("/v1/heartbeat"))
+    api.held["a" * 32, 0] = 1
+
+    api.kill("a" * 32, 0)
+
+    assert select.select([beat], [], [], 5)[0]
+    assert [answer.kills for answer in beat.answers()] == [[A]]
+    assert list(beat.answers()) == []
+
+
+def test_a_refusal_ends_it(api: FakeApi, beat: Heartbeat) -> None:
+    """When the server does not know the slot any more, whoever reads the answers is told."""
+    api.refuse_slots = True
+    beat.name((A,))
+
+    assert select.select([beat], [], [], 5)[0]
+    with pytest.raises(SlotRefused):
+        list(beat.answers())
+
+
+def test_a_server_that_is_away_is_noticed(api: FakeApi) -> None:
+    """Polls that fail count as lost contact."""
+    now = [0.0]
+    contact = Contact(1.0, lambda: now[0])
+    beat = Heartbeat(Api(f"http://127.0.0.1:{api.port}", "t"), contact)
+    api.stop()
+
+    beat.name((A,))
+    deadline = time.monotonic() + 5
+    while not contact.lost:
+        now[0] += 2.0
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    beat.close()

@@ -1,0 +1,244 @@
+"""The leases of a slot: what is waiting, given, ended and returned, whatever happens."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picloud_model.job import Cause, State
+from picloud_model.pack import INLINE_BYTES, Envelope, unseal
+from picloud_model.wire import Content, Ended, Failure, Held, Lease, LeasedJob, Options, decode
+from picloud_worker.ipc.scoreboard import Begun
+from picloud_worker.supervisor.lease import REPORT_BYTES, Holding, OutOfTurnError
+
+HERE = Envelope("3.11", "3.1")
+
+
+def lease(batch: str = "a", indexes: range = range(3), bundle: str = "") -> Lease:
+    """Jobs of a batch, each at its first attempt."""
+    jobs = [LeasedJob(index, 1, b"") for index in indexes]
+    return Lease(batch, 1, HERE, Content("f"), "f", bundle, Options(), jobs)
+
+
+def holding(*leases: Lease) -> Holding:
+    """What a slot holds that was just given these leases."""
+    held = Holding(HERE, lambda: 5.0)
+    held.take(leases)
+    return held
+
+
+def done(index: int, payload: bytes = b"") -> Ended:
+    """A job that went well."""
+    return Ended(index, 1, State.DONE, Cause.NONE, 1.0, 2.0, payload)
+
+
+def indexes(leases: object) -> list[int]:
+    """The jobs of some leases."""
+    return [job.index for lease in leases for job in lease.jobs]  # type: ignore[attr-defined]
+
+
+def test_an_errand_has_one_bundle() -> None:
+    """Jobs of another bundle wait for the next errand."""
+    held = holding(lease("a", bundle="x"), lease("b", bundle="x"), lease("c", bundle="y"))
+
+    assert [one.batch for one in held.errand(1, 100)] == ["a", "b"]
+    assert [one.batch for one in held.waiting] == ["c"]
+
+
+def test_an_errand_is_bounded() -> None:
+    """A lease longer than a child may be offered at once is split."""
+    held = holding(lease(indexes=range(5)))
+
+    assert indexes(held.errand(1, 2)) == [0, 1]
+    assert indexes(held.waiting) == [2, 3, 4]
+
+
+def test_what_ended_is_reported_in_order() -> None:
+    """Reports follow the order in which jobs ended, and are said until they are acknowledged."""
+    held = holding(lease("a", range(2)), lease("b", range(1)))
+    held.errand(1, 100)
+    for position, index in enumerate((0, 1, 0)):
+        held.done(1, position, done(index))
+
+    draft = held.draft()
+    held.ended.append(("c", done(9)))
+
+    assert [(r.batch, [e.index for e in r.ended]) for r in draft.reports] == [
+        ("a", [0, 1]),
+        ("b", [0]),
+    ]
+    assert held.idle
+    held.acknowledge(draft)
+    assert [report.batch for report in held.draft().reports] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("generation", "position", "ended"),
+    [
+        (2, 0, done(0)),
+        (1, 1, done(1)),
+        (1, 0, done(1)),
+        (1, 0, Ended(0, 2, State.DONE, 0, 1.0, 2.0)),
+        (1, 0, Ended(0, 1, State.QUEUED, 0, 1.0, 2.0)),
+        (1, 0, Ended(0, 1, State.ERROR, 99, 1.0, 2.0)),
+    ],
+)
+def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: Ended) -> None:
+    """Word of any job but the one whose turn it is, or of no end at all, is refused."""
+    held = holding(lease())
+    held.errand(1, 100)
+
+    with pytest.raises(OutOfTurnError):
+        held.done(generation, position, ended)
+
+    assert len(held.given) == 3
+
+
+def test_jobs_taken_back_wait_in_order() -> None:
+    """What a child has not begun waits again, before what came later."""
+    held = holding(lease("a", range(3)), lease("b", range(2)))
+    held.errand(1, 100)
+    held.take([lease("c", range(1))])
+
+    held.take_back(4)
+
+    assert [(one.batch, indexes([one])) for one in held.waiting] == [
+        ("a", [1, 2]),
+        ("b", [0, 1]),
+        ("c", [0]),
+    ]
+    assert [entry.job.index for entry in held.given] == [0]
+
+
+def test_jobs_handed_back_are_said_until_acknowledged() -> None:
+    """Returned jobs are not held any more, and are named until the server has heard."""
+    held = holding(lease("a", range(2)))
+
+    held.hand_back()
+    draft = held.draft()
+
+    assert held.idle
+    assert draft.returned == held.draft().returned == [Held("a", 0, 1), Held("a", 1, 1)]
+    held.acknowledge(draft)
+    assert held.draft().returned == []
+
+
+def test_a_dead_child_is_charged_one_job() -> None:
+    """The job it was in is the victim; what it had not begun waits again."""
+    held = holding(lease())
+    held.errand(1, 100)
+    held.done(1, 0, done(0))
+
+    victim = held.child_ended(Begun(1, 1, 4.0))
+
+    assert victim is not None
+    assert victim.job.index == 1
+    assert indexes(held.waiting) == [2]
+    assert not held.given
+
+
+@pytest.mark.parametrize("begun", [None, Begun(1, 0, 4.0), Begun(0, 1, 4.0)])
+def test_a_child_that_died_between_jobs_is_charged_none(begun: Begun | None) -> None:
+    """When the job begun last has ended, or is of an earlier errand, no job is charged."""
+    held = holding(lease())
+    held.errand(1, 100)
+    held.done(1, 0, done(0))
+
+    assert held.child_ended(begun) is None
+    assert indexes(held.waiting) == [1, 2]
+
+
+def test_a_waiting_job_is_killed() -> None:
+    """It ends as killed, alone; killing what is not here does nothing."""
+    held = holding(lease())
+
+    held.kill(Held("a", 1, 1))
+    held.kill(Held("a", 1, 1))
+    held.kill(Held("a", 2, 7))
+
+    (report,) = held.draft().reports
+    (ended,) = report.ended
+    assert (ended.index, ended.state, ended.cause) == (1, State.KILLED, Cause.KILLED)
+    assert decode(bytes(unseal(ended.payload)), Failure).message == "killed by its user"
+    assert indexes(held.waiting) == [0, 2]
+
+
+def test_a_lease_that_cannot_run_fails_whole() -> None:
+    """Each of its jobs ends with the failure; other leases are not touched."""
+    held = holding(lease("a", range(2)), lease("b", range(1)))
+
+    held.refuse(held.waiting[0], Failure(cause=Cause.ENVIRONMENT, message="no module"))
+
+    (report,) = held.draft().reports
+    assert [(e.index, e.state, e.cause) for e in report.ended] == [
+        (0, State.ERROR, Cause.ENVIRONMENT),
+        (1, State.ERROR, Cause.ENVIRONMENT),
+    ]
+    assert indexes(held.waiting) == [0]
+
+
+def test_a_report_is_bounded() -> None:
+    """Results beyond the bound wait for the next request; one alone always goes."""
+    held = holding(lease(indexes=range(3)))
+    held.errand(1, 100)
+    for index in range(3):
+        held.done(1, index, done(index, bytes(REPORT_BYTES * 2 // 3)))
+
+    first = held.draft()
+    held.acknowledge(first)
+
+    assert (first.ended, first.complete) == (1, False)
+    assert held.draft().ended == 1
+
+
+def test_large_results_are_found() -> None:
+    """Results beyond what travels inline are named until they are settled as blobs."""
+    held = holding(lease(indexes=range(2)))
+    held.errand(1, 100)
+    held.done(1, 0, done(0, b"small"))
+    held.done(1, 1, done(1, bytes(INLINE_BYTES + 1)))
+
+    ((at, ended),) = held.large()
+    held.settle(at, Ended(1, 1, State.DONE, 0, 1.0, 2.0, b"", Content("d", ended.index)))
+
+    assert held.large() == ()
+    assert held.ended_bytes == len(b"small")
+
+
+class Fate:
+    """What a server would know of each job: how often it was returned, ended, or lost."""
+
+    def __init__(self) -> None:
+        self.ended: list[int] = []
+        self.returned: list[int] = []
+
+
+@given(st.lists(st.sampled_from(["errand", "done", "back", "hand", "die", "say"]), max_size=60))
+def test_no_job_is_lost_or_told_twice(steps: list[str]) -> None:
+    """Whatever the order of events, each job is in exactly one place."""
+    held, fate, generation = holding(lease(indexes=range(9))), Fate(), 0
+    for step in steps:
+        if step == "errand" and not held.given:
+            generation += 1
+            held.errand(generation, 4)
+        elif step == "done" and held.given:
+            entry = held.given[0]
+            held.done(entry.generation, entry.position, done(entry.job.index))
+        elif step == "back":
+            held.take_back(max(0, len(held.given) - 1))
+        elif step == "hand":
+            held.hand_back()
+        elif step == "die" and held.given:
+            victim = held.child_ended(Begun(held.given[0].generation, held.given[0].position, 0.0))
+            assert victim is not None
+            held.end("a", victim.job, Failure(cause=Cause.EXIT, message="died"), 0.0)
+        elif step == "say":
+            draft = held.draft()
+            fate.ended += [ended.index for report in draft.reports for ended in report.ended]
+            fate.returned += [job.index for job in draft.returned]
+            held.acknowledge(draft)
+
+    draft = held.draft()
+    fate.ended += [ended.index for report in draft.reports for ended in report.ended]
+    fate.returned += [job.index for job in draft.returned]
+    assert sorted([job.index for job in held.held()] + fate.ended + fate.returned) == [*range(9)]

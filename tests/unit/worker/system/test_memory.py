@@ -1,0 +1,37 @@
+"""What a slot knows of its memory."""
+
+from __future__ import annotations
+
+import pytest
+from picloud_worker.system import memory
+
+VERSION_1 = {
+    "memory.limit_in_bytes": "1000\n",
+    "memory.usage_in_bytes": "900\n",
+    "memory.stat": "cache 500\ninactive_file 1\ntotal_inactive_file 300\n",
+}
+VERSION_2 = {
+    "memory.max": "1000\n",
+    "memory.current": "900\n",
+    "memory.stat": "anon 600\ninactive_file 300\n",
+}
+
+
+@pytest.mark.parametrize("files", [VERSION_1, VERSION_2])
+def test_what_is_left_counts_what_files_can_give_back(
+    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that the system uses to remember files is there for whoever needs it."""
+    monkeypatch.setattr(memory, "_read", lambda name: files.get(name, ""))
+
+    assert memory.left_bytes() == 1000 - 900 + 300
+
+
+@pytest.mark.parametrize("files", [{}, VERSION_2 | {"memory.max": "max\n"}])
+def test_without_a_limit_nothing_is_said(
+    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing limits a slot, or nobody tells, memory stops no job."""
+    monkeypatch.setattr(memory, "_read", lambda name: files.get(name, ""))
+
+    assert memory.left_bytes() is None

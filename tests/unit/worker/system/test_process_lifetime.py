@@ -1,0 +1,52 @@
+"""Dying together, and what every module has to bear: other systems, and no SDK."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import picloud_worker
+
+ROOM = Path(picloud_worker.__file__).parent
+MODULES = [".".join(file.relative_to(ROOM).with_suffix("").parts) for file in ROOM.rglob("*.py")]
+
+
+def run(text: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_supervisors_memory_is_hidden() -> None:
+    """Afterwards the kernel lets no process of the same user look into it."""
+    told = run(
+        "import ctypes; from picloud_worker.system import process_lifetime;"
+        "process_lifetime.hide_memory();"
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+
+    assert told == "0"
+
+
+def test_a_parent_that_is_gone_ends_the_process() -> None:
+    """A process that asks too late to die with its parent ends at once."""
+    told = run(
+        "import os, subprocess, sys; from picloud_worker import dying;"
+        "pid = os.fork() or process_lifetime.die_with(1 << 22, 9);"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
+    )
+
+    assert told == "1"
+
+
+def test_importing_needs_no_unix_and_no_sdk() -> None:
+    """Modules that only some systems have are not imported, nor are the SDK and its clients."""
+    told = run(
+        "import sys, importlib\n"
+        "for name in ('fcntl', 'pwd', 'grp', 'resource', 'termios'): sys.modules[name] = None\n"
+        f"for name in {MODULES}: importlib.import_module('picloud_worker.' + name)\n"
+        "print({'cloud', 'urllib3', 'requests', 'falcon'} & sys.modules.keys())"
+    )
+
+    assert told == "set()"
