@@ -82,12 +82,12 @@ class Embedded(PiCloud):
     synchronous: ClassVar[str] = "NORMAL"
 
     def _serve(self) -> None:
-        from cloud._client.local_server import Server
+        from cloud._client.local_server import LocalServer
 
         chosen = {"--data": self.home / "data", "--port": 0, "--slots": self.slots}
         chosen |= {"--synchronous": self.synchronous}
         arguments = [str(part) for pair in chosen.items() for part in pair]
-        self._server = Server.start(arguments, self.home / "server.log")
+        self._server = LocalServer.start(arguments, self.home / "server.log")
         os.environ["PICLOUD_URL"] = self._server.ready.url
         os.environ["PICLOUD_API_KEY"] = self._server.ready.key
 
@@ -115,8 +115,8 @@ class HashiCorp(PiCloud):
 
         from cloud._client.functions import client
 
-        place = client().place
-        os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = place.url, place.key
+        server = client().address
+        os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = server.url, server.key
 
     def _picloud(self, *arguments: str) -> None:
         command = [Path(sys.executable).with_name("picloud"), *arguments]

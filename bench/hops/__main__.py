@@ -65,8 +65,8 @@ def main() -> None:
     chosen = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="picloud-hops-"))
     try:
-        with stacks.marked(chosen.stack, home) as place:
-            whole = calls(place, home / "marks", chosen.calls)
+        with stacks.marked(chosen.stack, home) as address:
+            whole = calls(address, home / "marks", chosen.calls)
         shares, complete = waterfall(marks.read(home / "marks"))
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -77,14 +77,14 @@ def main() -> None:
             print(f"{name:<60}{took:7.3f}")
 
 
-def calls(place: Any, path: Path, count: int) -> float:
+def calls(address: Any, path: Path, count: int) -> float:
     """Make calls one after the other, with marks; the median of submit to result, in ms."""
     from cloud._client.client import Client
     from cloud._config.configuration import Config
     from cloud._http.transport import Transport
 
     mine = marks.Marks(path)
-    client = Client(place, Config())
+    client = Client(address, Config())
     for number in range(_WARM):
         client.result(client.call(identity, number), timeout=30)
     mine.add("begin")

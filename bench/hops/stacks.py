@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cloud._http.transport import Place
+    from cloud._http.transport import ServerAddress
 
 _SLOT = """#!/bin/sh
 # Nomad starts `python -P -m picloud_worker ...`: the same, with marks.
@@ -26,7 +26,7 @@ import bench.hops.marked_worker as m; m.main()' {root} {marks} "$@"
 
 
 @contextlib.contextmanager
-def marked(stack: str, home: Path) -> Iterator[Place]:
+def marked(stack: str, home: Path) -> Iterator[ServerAddress]:
     """Run a stack for the length of a `with` block; it writes `home / "marks"`."""
     slot = home / "slot"
     slot.write_text(
@@ -34,8 +34,8 @@ def marked(stack: str, home: Path) -> Iterator[Place]:
     )
     slot.chmod(0o755)
     command = ("bench.hops.marked_server", str(home / "marks"))
-    with served(stack, home, command, environment={"PICLOUD_SLOT_PYTHON": str(slot)}) as place:
-        yield place
+    with served(stack, home, command, environment={"PICLOUD_SLOT_PYTHON": str(slot)}) as address:
+        yield address
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def served(
     *,
     slots: int = 2,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[Place]:
+) -> Iterator[ServerAddress]:
     """Run a stack whose server is a module of the bench, for the length of a `with` block.
 
     Args:
@@ -60,8 +60,8 @@ def served(
     """
     options = ["--slots", str(slots), *options]
     if stack == "embedded":
-        with _server(home, command, options, os.environ) as place:
-            yield place
+        with _server(home, command, options, os.environ) as address:
+            yield address
         return
     from picloud_driver.stack.hashicorp import Stack
 
@@ -75,9 +75,9 @@ def served(
     whole = os.environ | addresses.environment() | dict(environment or {})
     url = ""
     try:
-        with _server(home, command, [*options, "--stack", "hashicorp"], whole) as place:
-            url = place.url
-            yield place
+        with _server(home, command, [*options, "--stack", "hashicorp"], whole) as address:
+            url = address.url
+            yield address
     finally:
         servers.stop(url)
 
@@ -85,8 +85,8 @@ def served(
 @contextlib.contextmanager
 def _server(
     home: Path, command: Sequence[str], more: Sequence[str], environment: Mapping[str, str]
-) -> Iterator[Place]:
-    from cloud._http.transport import Place
+) -> Iterator[ServerAddress]:
+    from cloud._http.transport import ServerAddress
 
     read, ready = os.pipe()
     watched, owner = os.pipe()  # the server ends when this process does
@@ -105,7 +105,7 @@ def _server(
     try:
         with os.fdopen(read) as lines:
             said = json.loads(lines.readline())
-        yield Place(said["url"], said["key"])
+        yield ServerAddress(said["url"], said["key"])
     finally:
         os.close(owner)
         process.terminate()

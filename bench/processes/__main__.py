@@ -64,8 +64,8 @@ def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
     command = ("bench.processes.counted_server", str(home / "counts"), "stay" if stay else "move")
     options = ("--processes", str(processes))
     try:
-        with served("hashicorp", home, command, options, slots=_SLOTS) as place:
-            os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = place.url, place.key
+        with served("hashicorp", home, command, options, slots=_SLOTS) as address:
+            os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = address.url, address.key
             return _load(home / "counts", seconds)
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -74,9 +74,11 @@ def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
 def _load(counts: Path, seconds: float) -> dict[str, float]:
     from cloud._client.client import Client
     from cloud._config.configuration import Config
-    from cloud._http.transport import Place
+    from cloud._http.transport import ServerAddress
 
-    client = Client(Place(os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"]), Config())
+    client = Client(
+        ServerAddress(os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"]), Config()
+    )
     with contextlib.closing(client):
         client.result(client.map(identity, range(1000)), timeout=60)
         calls, lasted, before, after = load.between(_CLIENTS, seconds, lambda: _counted(counts))

@@ -58,7 +58,7 @@ def _jobs(context: typer.Context) -> Iterator[ListedJob]:
             api_key=chosen.get("api_key"),
             api_secretkey=chosen.get("api_secretkey"),
         ).open()
-        client = Client(functions.known_place(), config)
+        client = Client(functions.known_address(), config)
         yield from client.listed(ListRequest(limit=_MOST)).jobs
     except Exception:  # noqa: BLE001 - whoever presses Tab asked for no message
         return

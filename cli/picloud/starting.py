@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
 from cloud import CloudException
-from cloud._client.local_server import Server
+from cloud._client.local_server import LocalServer
 from cloud._config import profile
 from cloud._config.settings import Settings, environment
 from picloud_driver.stack import records
@@ -35,7 +35,7 @@ _SOON_S: Final = 60.0
 """A server that ends so soon after it was started again has trouble that no start cures."""
 
 
-class Wish(msgspec.Struct, frozen=True):
+class UpOptions(msgspec.Struct, frozen=True):
     """What the command line asks for."""
 
     stack: StackName
@@ -57,7 +57,7 @@ class Wish(msgspec.Struct, frozen=True):
         return "picloud down" if usual else f"picloud down --data {shlex.quote(str(self.data))}"
 
 
-def run(wish: Wish) -> None:
+def run(wish: UpOptions) -> None:
     """Start what does not run yet; return at once if it is to be detached, else after Ctrl-C."""
     try:
         wish.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def run(wish: Wish) -> None:
 class _Servers:
     """The servers below ours: none for the embedded stack."""
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: UpOptions) -> None:
         self._wish = wish
         self._slots = wish.workers or os.cpu_count() or 1
         self._stack: Stack | None = None
@@ -105,10 +105,10 @@ class _Servers:
         output.text("Starting Consul, Vault, S3 and Nomad:")
         return self._stack.start()
 
-    def below(self, addresses: Addresses | None) -> Server:
+    def below(self, addresses: Addresses | None) -> LocalServer:
         """Start ours over them; they end again when it cannot be started."""
         try:
-            return Server.start(
+            return LocalServer.start(
                 _arguments(self._wish),
                 self._wish.log,
                 environment=environment() | addresses.environment() if addresses else None,
@@ -151,7 +151,7 @@ class _Servers:
         self._stack.close(self._url)
 
 
-def _refuse_to_share(wish: Wish, up: running.Up) -> None:
+def _refuse_to_share(wish: UpOptions, up: running.Up) -> None:
     if not wish.detach or up.stack is not wish.stack:
         raise CloudException(
             f"PiCloud runs already on {wish.data}, at {up.url} on the {up.stack.value} stack; "
@@ -165,7 +165,7 @@ def _port_before(up: running.Up) -> int:
     return port if is_free(port) else 0
 
 
-def _arguments(wish: Wish) -> list[str]:
+def _arguments(wish: UpOptions) -> list[str]:
     chosen = {"--data": wish.data, "--host": "127.0.0.1", "--port": wish.port}
     chosen |= {"--stack": wish.stack.value, "--processes": wish.processes}
     if wish.workers is not None:
@@ -174,7 +174,11 @@ def _arguments(wish: Wish) -> list[str]:
 
 
 def _serve(
-    wish: Wish, up: running.Up, addresses: Addresses | None, servers: _Servers, server: Server
+    wish: UpOptions,
+    up: running.Up,
+    addresses: Addresses | None,
+    servers: _Servers,
+    server: LocalServer,
 ) -> None:
     try:
         _announce(wish, up, addresses, servers.about())
@@ -195,7 +199,7 @@ def _serve(
     _ended(wish, up, server)
 
 
-def _ended(wish: Wish, up: running.Up, server: Server) -> None:
+def _ended(wish: UpOptions, up: running.Up, server: LocalServer) -> None:
     """Our server has ended: `picloud down` has done that, or something is wrong."""
     with records.held(wish.data):
         if running.read(wish.data) is None:
@@ -205,7 +209,7 @@ def _ended(wish: Wish, up: running.Up, server: Server) -> None:
     raise CloudException(f"The server ended with status {server.wait()}; see {wish.log}.")
 
 
-def _stop(wish: Wish, up: running.Up, server: Server) -> None:
+def _stop(wish: UpOptions, up: running.Up, server: LocalServer) -> None:
     with records.held(wish.data):
         try:
             server.stop(_STOP_S)
@@ -235,7 +239,9 @@ def _hint(text: str) -> None:
         output.hint(text)
 
 
-def _announce(wish: Wish, up: running.Up, addresses: Addresses | None, about: list[str]) -> None:
+def _announce(
+    wish: UpOptions, up: running.Up, addresses: Addresses | None, about: list[str]
+) -> None:
     file = profile.path(Settings.read())
     profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
     lines = [
@@ -258,7 +264,7 @@ def _announce(wish: Wish, up: running.Up, addresses: Addresses | None, about: li
     output.text("\n".join(lines))
 
 
-def _about(wish: Wish, addresses: Addresses) -> list[str]:
+def _about(wish: UpOptions, addresses: Addresses) -> list[str]:
     tools = wish.data / "stack" / "environment"
     # It names servers of ours only.
     tokens = [f"  tokens   . {shlex.quote(str(tools))}"] if tools.stat().st_size else []

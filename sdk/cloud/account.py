@@ -16,7 +16,7 @@ from picloud_model.errors import KeyNotFound, KeyRefused
 
 from cloud._client import functions
 from cloud._client.client import Client
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 from cloud._resources.key import id_of
 from cloud.errors import CloudException
 
@@ -104,8 +104,8 @@ def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
     Raises:
         CloudException: When the server does not take them.
     """
-    place = Place(functions.client().place.url, f"pk_{id_of(api_key)}_{api_secretkey}")
-    with_it = Client(place, functions.config)
+    address = ServerAddress(functions.client().address.url, f"pk_{id_of(api_key)}_{api_secretkey}")
+    with_it = Client(address, functions.config)
     try:
         own = [key for key in with_it.keys.list() if key.own]
     finally:

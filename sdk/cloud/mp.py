@@ -64,7 +64,7 @@ def client() -> Client:
             from cloud._client.simulator import Simulator  # noqa: PLC0415 - few scripts need it
 
             _own.simulator = Simulator(config.num_procs)
-            _own.client = Client(_own.simulator.place, config)
+            _own.client = Client(_own.simulator.address, config)
         return _own.client
 
 
@@ -142,7 +142,7 @@ def is_simulated() -> bool:
 
 def connection_info() -> dict[str, Any]:
     """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
-    return client().place.connection_info("multiprocessing")
+    return client().address.connection_info("multiprocessing")
 
 
 def close() -> None:

@@ -131,7 +131,7 @@ def test_no_message_tells_a_secret(
 def test_a_repr_has_no_secret(sender: Sender, client: Client) -> None:
     """What a log or a traceback would show of the values that hold secrets."""
     values = [
-        client.place,
+        client.address,
         wire.KeyMade(key=sender.key, account="a"),
         wire.SlotGranted(slot=1, token=sender.slot, account="a"),
     ]

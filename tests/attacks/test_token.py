@@ -36,7 +36,7 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
         cloud.status([])
         job = Job.here()
         assert job is not None
-        Path(str(told) + ".part").write_text(job.place().key)
+        Path(str(told) + ".part").write_text(job.address().key)
         Path(str(told) + ".part").rename(told)
         while gate.exists():
             time.sleep(0.05)

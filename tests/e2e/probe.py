@@ -205,7 +205,7 @@ def own_token() -> str:
 
     job = Job.here()
     assert job is not None
-    return job.place().key
+    return job.address().key
 
 
 def tell_token(seconds: float) -> None:

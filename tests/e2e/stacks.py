@@ -22,7 +22,7 @@ import msgspec
 import psutil
 from cloud._client.client import Client
 from cloud._config.configuration import Config
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, new_key
@@ -126,7 +126,7 @@ class Stack(ABC):
         config = Config()
         if patient:
             config.retry_attempts = 60
-        return Client(Place(self.url, key or self.key), config)
+        return Client(ServerAddress(self.url, key or self.key), config)
 
     def environment(self) -> dict[str, str]:
         """What a script of a user of this stack has in its environment."""

@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from cloud._client.client import Client
 from cloud._config.configuration import Config
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 from picloud_api.app import Application
 from picloud_api.settings import read
 
@@ -106,7 +106,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
 @pytest.fixture
 def client(counted: Counted) -> Iterator[Client]:
     """A client of the server that counts, with slots that are warm."""
-    found = Client(Place(counted.url, counted.server.key), Config())
+    found = Client(ServerAddress(counted.url, counted.server.key), Config())
     found.join(found.map(abs, range(100)), WAIT_S)
     yield found
     found.close()

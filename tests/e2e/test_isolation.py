@@ -17,7 +17,7 @@ import urllib3
 from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config.configuration import Config
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 
 from tests.e2e import probe
 from tests.e2e.stack_docker import DockerStack
@@ -122,8 +122,8 @@ def test_large_values_travel_to_and_from_a_container(caged: DockerStack) -> None
     config = Config()
     config.max_transmit_data = 16_000_000
 
-    place = Place(caged.url, caged.pristine["jail"])
-    with contextlib.closing(Client(place, config)) as client:
+    address = ServerAddress(caged.url, caged.pristine["jail"])
+    with contextlib.closing(Client(address, config)) as client:
         assert run(client, bytes.swapcase, data) == data.swapcase()
 
 

@@ -14,7 +14,7 @@ import pytest
 from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config.configuration import Config
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 
 from tests.e2e.recursion import down, fib
 from tests.e2e.until import until
@@ -140,14 +140,14 @@ def own_token() -> tuple[str, str]:
 
     job = Job.here()
     assert job is not None
-    place = job.place()
-    return place.url, place.key
+    address = job.address()
+    return address.url, address.key
 
 
 def test_a_token_ends_with_its_attempt(client: Client) -> None:
     """A token taken out of a job opens nothing once the job has ended."""
     url, token = client.result(client.call(own_token), WAIT_S)
-    thief = Client(Place(url, token), Config())
+    thief = Client(ServerAddress(url, token), Config())
 
     with pytest.raises(CloudException, match="has ended"):
         thief.call(abs, -1)
@@ -176,9 +176,9 @@ def forge(change: Callable[[str], str]) -> str:
 
     job = Job.here()
     assert job is not None
-    place = job.place()
+    address = job.address()
     try:
-        Client(Place(place.url, change(place.key)), Config()).status([1])
+        Client(ServerAddress(address.url, change(address.key)), Config()).status([1])
     except CloudException as error:
         return str(error)
     return "taken"

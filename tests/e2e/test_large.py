@@ -73,7 +73,7 @@ def test_the_limit_can_be_raised_to_16_megabytes(stack: Stack) -> None:
     """The limit "can be increased to 16MB", and no further."""
     config = Config()
     config.max_transmit_data = 16_000_000
-    client = Client(stack.client().place, config)
+    client = Client(stack.client().address, config)
     data = os.urandom(15_900_000)
 
     assert client.result(client.call(digest, data), WAIT_S) == digest(data)
@@ -131,7 +131,7 @@ def test_jobs_share_a_large_argument(stack: Stack) -> None:
     """64 jobs with the same 8 MB argument send it once, and each gets all of it."""
     config = Config()
     config.max_transmit_data = 16_000_000
-    client = Client(stack.client().place, config)
+    client = Client(stack.client().address, config)
     shared = os.urandom(8_000_000)
     client.join(client.call(abs, 1), WAIT_S)
     started = time.monotonic()

@@ -15,7 +15,7 @@ import urllib3
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.connections import Connections
-from cloud._http.transport import Place, Transport
+from cloud._http.transport import ServerAddress, Transport
 from picloud_model import pack, wire
 
 if TYPE_CHECKING:
@@ -72,8 +72,10 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
     """Every request of a client's whole life, and every answer to it, has the form described."""
     overheard = Overheard(stack.url)
     config = Config()
-    place = Place(stack.url, stack.key)
-    with contextlib.closing(Client(place, config, Transport(place, config, overheard))) as client:
+    address = ServerAddress(stack.url, stack.key)
+    with contextlib.closing(
+        Client(address, config, Transport(address, config, overheard))
+    ) as client:
         use(client)
 
     met = set()

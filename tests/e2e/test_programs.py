@@ -13,7 +13,7 @@ import pytest
 from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config.configuration import Config
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 from cloud.errors import CloudConnectionError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_a_wrong_key_is_refused_in_one_sentence(stack: Stack) -> None:
         client.call(abs, 1)
 
     assert refused.value.code == "key.refused"
-    assert secret not in str(refused.value) + repr(client.place)
+    assert secret not in str(refused.value) + repr(client.address)
     client.close()
 
 
@@ -95,8 +95,8 @@ def test_no_server_is_said_in_one_sentence() -> None:
     """Where nothing listens the error says so, and how to start a server."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but it does not listen
-        place = Place(f"http://127.0.0.1:{taken.getsockname()[1]}", "pk_a_b")
-        client = Client(place, Config())
+        address = ServerAddress(f"http://127.0.0.1:{taken.getsockname()[1]}", "pk_a_b")
+        client = Client(address, Config())
 
         with pytest.raises(CloudConnectionError, match=r"No PiCloud server answers.*picloud up"):
             client.call(abs, 1)

@@ -11,7 +11,7 @@ from cloud._client.client import Client
 from cloud._config import profile as profiles
 from cloud._config.configuration import Config
 from cloud._config.settings import Settings
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 
 from picloud import complete, output
 
@@ -71,27 +71,27 @@ def setup(
     where = url or settings.url or _asked("Server", "--url", shown=_USUAL_URL)
     given = api_key or access.api_key or settings.api_key
     key = sys.stdin.readline().strip() if given == "-" else given
-    store(Place(where, key or _asked("API key", "--api-key")), name, default=default)
+    store(ServerAddress(where, key or _asked("API key", "--api-key")), name, default=default)
 
 
-def store(place: Place, name: str, *, default: bool) -> None:
+def store(address: ServerAddress, name: str, *, default: bool) -> None:
     """Verify a server and a key with it, and keep both.
 
     Raises:
         CloudException: When the server does not answer, does not know the key, or the profile
             cannot be written.
     """
-    found = Client(place, Config())
+    found = Client(address, Config())
     try:
         found.check_key()
     finally:
         found.close()
     file = profiles.path(Settings.read())
     try:
-        profiles.write(file, name, profiles.Profile(place.url, place.key), default=default)
+        profiles.write(file, name, profiles.Profile(address.url, address.key), default=default)
     except OSError as error:
         raise CloudException(f"Cannot write {file}: {error.strerror}.") from error
-    output.hint(f"{place.url} knows this key; profile {name!r} is kept in {file}.")
+    output.hint(f"{address.url} knows this key; profile {name!r} is kept in {file}.")
 
 
 def _asked(what: str, option: str, shown: str | None = None) -> str:

@@ -51,4 +51,4 @@ def up(
     from picloud import starting  # noqa: PLC0415 - no other command waits for what it needs
 
     place = (data or default(stack)).absolute()
-    starting.run(starting.Wish(stack, place, port, workers, processes, detach))
+    starting.run(starting.UpOptions(stack, place, port, workers, processes, detach))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model import ranges, wire
 from picloud_model.job import FINAL, Status
 
-from cloud._http.transport import Place, Transport
+from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs import jids as jids_asked
 from cloud._jobs import options
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import Infos, Wanted
 from cloud._jobs.results import IN_PARALLEL, Ordered, Unordered
 from cloud._jobs.submit import Submit
-from cloud._jobs.wait import Wait, Wish
+from cloud._jobs.wait import Wait, WaitOptions
 from cloud._packing import Packer
 from cloud._resources.blob import Blobs
 from cloud._resources.key import Keys
@@ -33,7 +33,7 @@ class Client:
     """Talks to one server for one account. Threads may share it, and forked processes too.
 
     Args:
-        place: Where the server is, and the API key for it.
+        address: Where the server is, and the API key for it.
         config: Limits and timeouts.
         transport: What carries requests; over the network by default.
         line: The way to the supervisor, where this is a job.
@@ -44,13 +44,13 @@ class Client:
 
     def __init__(
         self,
-        place: Place,
+        address: ServerAddress,
         config: Config,
         transport: Transport | None = None,
         line: Line | None = None,
     ) -> None:
-        self.place = place
-        self._transport = transport or Transport(place, config)
+        self.address = address
+        self._transport = transport or Transport(address, config)
         self.keys = Keys(self._transport)
         self._blobs = Blobs(self._transport)
         packer = Packer()
@@ -71,10 +71,10 @@ class Client:
         chosen, arguments = options.split(kwargs)
         if not iterables:
             raise CloudException("map needs a function and at least one iterable of arguments.")
-        for place, items in enumerate(iterables, 1):
+        for number, items in enumerate(iterables, 1):
             if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
                 raise CloudException(
-                    f"Argument {place} of map must be an iterable, not {items!r:.80}; "
+                    f"Argument {number} of map must be an iterable, not {items!r:.80}; "
                     "use cloud.call for a single job."
                 )
         jids = self._submit.map(func, iterables, arguments, chosen)
@@ -114,7 +114,7 @@ class Client:
         asked = jids_asked.read(jids)
         self._ended(
             asked.order,
-            Wish(
+            WaitOptions(
                 timeout_s=_seconds(timeout),
                 payloads=False,
                 ignore_errors=ignore_errors,
@@ -133,7 +133,7 @@ class Client:
     ) -> Any:
         """The result of a job, or a list of them; see `cloud.result`, and `join` for the rest."""
         asked = jids_asked.read(jids)
-        wish = Wish(
+        wish = WaitOptions(
             timeout_s=_seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
         )
         found = self._ended(asked.order, wish)
@@ -151,14 +151,14 @@ class Client:
             raise CloudException(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
         if num_in_parallel < 1:
             raise CloudException(f"num_in_parallel must be 1 at least, not {num_in_parallel}.")
-        wish = Wish(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
+        wish = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
         order = jids_asked.read(jids).order
         return Ordered(order, self._wait, wish, num_in_parallel, time.monotonic)
 
     def iresult_unordered(self, jids: Any) -> Iterator[Any]:
         """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
         order = jids_asked.read(jids).order
-        return Unordered(order, self._wait, Wish(), IN_PARALLEL, time.monotonic)
+        return Unordered(order, self._wait, WaitOptions(), IN_PARALLEL, time.monotonic)
 
     def wait_for_status(
         self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
@@ -215,11 +215,11 @@ class Client:
         """Some jobs of this account, newest first."""
         return self._transport.post("/v1/jobs/list", request, wire.Listed)
 
-    def renew(self, place: Place) -> None:
+    def renew(self, address: ServerAddress) -> None:
         """Go on with another key: a job's token ends with the job, the connection does not."""
-        if place is not self.place:
-            self.place = place
-            self._transport.renew(place)
+        if address is not self.address:
+            self.address = address
+            self._transport.renew(address)
 
     def close(self) -> None:
         """Give back connections and call no callbacks; the next request opens new ones."""
@@ -230,7 +230,7 @@ class Client:
         body = wire.JobsRequest(jids=portion)
         return self._transport.post("/v1/jobs/kill", body, wire.Killed).count
 
-    def _ended(self, order: Sequence[int], wish: Wish) -> list[Any]:
+    def _ended(self, order: Sequence[int], wish: WaitOptions) -> list[Any]:
         if isinstance(order, range):
             return self._wait.until_ended(order, wish)
         different = list(dict.fromkeys(order))

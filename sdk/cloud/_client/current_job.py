@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloud._config.settings import Settings
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 from cloud._jobs.job_socket import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Job:
-    """Gives the place to talk to, with the token of whatever job runs in this process now.
+class CurrentJob:
+    """Gives the address to talk to, with the token of whatever job runs in this process now.
 
     A child runs one job after the other: the jid in the environment tells when the token is
     another's.
@@ -22,23 +22,23 @@ class Job:
     def __init__(self, line: Line, jid: Callable[[], int | None]) -> None:
         self.line = line
         self._jid = jid
-        self._place: Place | None = None
+        self._address: ServerAddress | None = None
         self._granted: int | None = None
 
     @classmethod
-    def here(cls) -> Job | None:
+    def here(cls) -> CurrentJob | None:
         """The job of this process, or None where there is none."""
         line = Settings.read().line
         return None if line is None else cls(Line(line), lambda: Settings.read().jid)
 
-    def place(self) -> Place:
+    def address(self) -> ServerAddress:
         """Where the API is, and what opens it now.
 
         Raises:
             CloudConnectionError: When the supervisor does not answer.
         """
         jid = self._jid()
-        if self._place is None or jid is None or jid != self._granted:
+        if self._address is None or jid is None or jid != self._granted:
             grant = self.line.grant()
-            self._place, self._granted = Place(grant.url, grant.token), jid
-        return self._place
+            self._address, self._granted = ServerAddress(grant.url, grant.token), jid
+        return self._address

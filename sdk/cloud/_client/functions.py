@@ -6,11 +6,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from cloud._client.client import Client
-from cloud._client.current_job import Job
+from cloud._client.current_job import CurrentJob
 from cloud._config import profile as profiles
 from cloud._config.configuration import Config
 from cloud._config.settings import Settings
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Current:
         self.simulator: Simulator | None = None
         self.url: str | None = None
         self.key: str | None = None
-        self.job: Job | None = None
+        self.job: CurrentJob | None = None
 
 
 _current = _Current()
@@ -56,31 +56,31 @@ def client() -> Client:
             else:
                 _current.client = _opened()
         elif _current.job is not None:
-            _current.client.renew(_current.job.place())
+            _current.client.renew(_current.job.address())
         assert _current.client is not None
         return _current.client
 
 
-def known_place() -> Place:
+def known_address() -> ServerAddress:
     """The server and key that the next client is opened with, outside of a job.
 
     Raises:
         CloudException: When none is known.
     """
     settings = Settings.read()
-    return _known_place(settings, _current.url or settings.url, _current.key or settings.api_key)
+    return _known_address(settings, _current.url or settings.url, _current.key or settings.api_key)
 
 
 def _opened() -> Client:
     settings = Settings.read()
     url, key = _current.url or settings.url, _current.key or settings.api_key
-    if not url and not key and (job := Job.here()) is not None:
+    if not url and not key and (job := CurrentJob.here()) is not None:
         _current.job = job
-        return Client(job.place(), config, line=job.line)
-    return Client(_known_place(settings, url, key), config)
+        return Client(job.address(), config, line=job.line)
+    return Client(_known_address(settings, url, key), config)
 
 
-def _known_place(settings: Settings, url: str | None, key: str | None) -> Place:
+def _known_address(settings: Settings, url: str | None, key: str | None) -> ServerAddress:
     chosen = None
     if not (url and key):
         chosen = profiles.read(profiles.path(settings)).chosen(settings.profile)
@@ -99,7 +99,7 @@ def _known_place(settings: Settings, url: str | None, key: str | None) -> Place:
             f"There is no API key for {url}; run `picloud setup`, set PICLOUD_API_KEY, or call "
             "cloud.setkey()."
         )
-    return Place(url, key)
+    return ServerAddress(url, key)
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
@@ -327,7 +327,7 @@ def start_simulator(force_restart: bool = False) -> None:
             return
         close()
         _current.simulator = Simulator()
-        _current.client = Client(_current.simulator.place, config)
+        _current.client = Client(_current.simulator.address, config)
 
 
 def running_on_cloud() -> bool:
@@ -342,9 +342,9 @@ def is_simulated() -> bool:
 
 def connection_info() -> dict[str, Any]:
     """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
-    place = client().place
-    kind = "simulator" if is_simulated() else place.url.partition(":")[0]
-    return place.connection_info(kind)
+    address = client().address
+    kind = "simulator" if is_simulated() else address.url.partition(":")[0]
+    return address.connection_info(kind)
 
 
 def close() -> None:

@@ -36,7 +36,7 @@ class Ready(msgspec.Struct, frozen=True):
     data: str = ""
 
 
-class Server:
+class LocalServer:
     """A running server. It stops when `stop` is called or this process ends, however it ends.
 
     One that was started detached stops when it is asked to only.
@@ -58,7 +58,7 @@ class Server:
         *,
         environment: Mapping[str, str] | None = None,
         detached: bool = False,
-    ) -> Server:
+    ) -> LocalServer:
         """Start a server and wait until it can be used.
 
         Args:

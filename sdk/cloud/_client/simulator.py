@@ -8,8 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cloud._client.local_server import Server
-from cloud._http.transport import Place
+from cloud._client.local_server import LocalServer
+from cloud._http.transport import ServerAddress
 
 
 class Simulator:
@@ -25,12 +25,12 @@ class Simulator:
             # The log lies in the data: where this script is killed, the server removes both.
             arguments = ["--data", str(self._data), "--port", "0", "--discard"]
             arguments += ["--slots", str(slots)] if slots else []
-            self._server = Server.start(arguments, self._data / "server.log")
+            self._server = LocalServer.start(arguments, self._data / "server.log")
         except BaseException:
             shutil.rmtree(self._data, ignore_errors=True)
             raise
         self._pid = os.getpid()
-        self.place = Place(self._server.ready.url, self._server.ready.key)
+        self.address = ServerAddress(self._server.ready.url, self._server.ready.key)
         atexit.register(self.stop)
 
     def stop(self) -> None:

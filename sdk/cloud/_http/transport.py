@@ -34,11 +34,11 @@ _FIRST_ERROR: Final = 400
 _REDIRECTS: Final = frozenset({302, 303, 307, 308})
 
 
-class Place(msgspec.Struct, frozen=True):
+class ServerAddress(msgspec.Struct, frozen=True):
     """Where a server is and what opens it. The key never shows in a `repr`.
 
-    >>> Place("http://localhost:8787/", "pk_1_2")
-    Place(url='http://localhost:8787')
+    >>> ServerAddress("http://localhost:8787/", "pk_1_2")
+    ServerAddress(url='http://localhost:8787')
     """
 
     url: str
@@ -55,13 +55,13 @@ class Place(msgspec.Struct, frozen=True):
             raise CloudException("This is no API key: it has characters no key has.")
 
     def __repr__(self) -> str:
-        return f"Place(url={self.url!r})"
+        return f"ServerAddress(url={self.url!r})"
 
     @property
     def key_id(self) -> str:
         """The part of the key that is no secret.
 
-        >>> Place("http://localhost:8787", "pk_12ab_secret").key_id
+        >>> ServerAddress("http://localhost:8787", "pk_12ab_secret").key_id
         '12ab'
         """
         return self.key.split("_")[1] if self.key.count("_") > 1 else ""
@@ -93,7 +93,7 @@ class Transport:
     """Sends requests to one server.
 
     Args:
-        place: Where the server is, and the key for it.
+        address: Where the server is, and the key for it.
         config: How often to try and how long to wait.
         exchange: What carries the requests; the network by default.
         pauses: How to pause between attempts.
@@ -101,7 +101,7 @@ class Transport:
 
     def __init__(
         self,
-        place: Place,
+        address: ServerAddress,
         config: Config,
         exchange: Exchange | None = None,
         pauses: Pauses | None = None,
@@ -110,13 +110,13 @@ class Transport:
         self._exchange = exchange
         self._pauses = pauses or Pauses()
         self._answered = False
-        self.renew(place)
+        self.renew(address)
 
-    def renew(self, place: Place) -> None:
+    def renew(self, address: ServerAddress) -> None:
         """Show another key from now on, to the same server."""
-        self.place = place
+        self.address = address
         self._headers = {
-            "Authorization": f"Bearer {place.key}",
+            "Authorization": f"Bearer {address.key}",
             "Content-Type": wire.MSGPACK,
             "Accept": wire.MSGPACK,
         }
@@ -195,17 +195,17 @@ class Transport:
         if self._exchange is None:
             from cloud._http.connections import Connections  # noqa: PLC0415 - see its docstring
 
-            self._exchange = Connections(self.place.url)
+            self._exchange = Connections(self.address.url)
         return self._exchange
 
     def _unreachable(self, error: NoAnswer) -> CloudConnectionError:
         if self._answered:
             return CloudConnectionError(
-                f"The PiCloud server at {self.place.url} does not answer any more ({error}).",
+                f"The PiCloud server at {self.address.url} does not answer any more ({error}).",
                 retry=True,
             )
         return CloudConnectionError(
-            f"No PiCloud server answers at {self.place.url} ({error}); "
+            f"No PiCloud server answers at {self.address.url} ({error}); "
             "start one with `picloud up`, or call cloud.start_simulator().",
             retry=True,
         )

@@ -15,7 +15,7 @@ from picloud_model.job import Status
 from picloud_model.ranges import Range
 
 from cloud._jobs.jids import portions, without
-from cloud._jobs.options import Chosen
+from cloud._jobs.options import CallOptions
 from cloud.errors import CloudConnectionError, CloudException
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Waited(msgspec.Struct):
     """Jobs of one batch that have not ended, and what to call for each that does."""
 
     open: list[Range]
-    chosen: Chosen
+    chosen: CallOptions
 
 
 class Callbacks:
@@ -53,7 +53,7 @@ class Callbacks:
         self._waited: list[_Waited] = []
         self._thread: threading.Thread | None = None
 
-    def add(self, jids: range, chosen: Chosen) -> None:
+    def add(self, jids: range, chosen: CallOptions) -> None:
         """Call the callbacks with each of these jids when its job ends."""
         if not jids or not (chosen.callback or chosen.callback_on_error):
             return
@@ -110,10 +110,10 @@ class Callbacks:
             if outcome.jid in chosen:
                 _call(chosen[outcome.jid], outcome)
 
-    def _settle(self, jids: Iterable[int]) -> dict[int, Chosen]:
+    def _settle(self, jids: Iterable[int]) -> dict[int, CallOptions]:
         """Wait for these no longer; answers what was chosen for each."""
         gone = sorted(jids)
-        found: dict[int, Chosen] = {}
+        found: dict[int, CallOptions] = {}
         with self._changed:
             for waited in self._waited:
                 mine = [
@@ -127,7 +127,7 @@ class Callbacks:
         return found
 
 
-def _call(chosen: Chosen, outcome: Outcome) -> None:
+def _call(chosen: CallOptions, outcome: Outcome) -> None:
     done = outcome.status == Status.DONE
     for function in chosen.callback if done else chosen.callback_on_error:
         try:

@@ -24,7 +24,7 @@ HIGH_CPU: Final = "c2"
 """The core type that the deprecated `_high_cpu` means."""
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the options of a call or map say.
 
     `options` is how its jobs are to run. They begin when the jobs in `depends_on` have ended;
@@ -39,7 +39,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     callback_on_error: tuple[Callback, ...] = ()
 
 
-def split(keywords: Mapping[str, Any]) -> tuple[Chosen, dict[str, Any]]:
+def split(keywords: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
     """Part the options from the keyword arguments of the user's function.
 
     Returns:
@@ -66,7 +66,7 @@ def split(keywords: Mapping[str, Any]) -> tuple[Chosen, dict[str, Any]]:
     run = {field: fields.pop(field) for field in Options.__struct_fields__ if field in fields}
     options = Options(**run)
     _check_multiple(options)
-    return Chosen(options=options, **fields), arguments
+    return CallOptions(options=options, **fields), arguments
 
 
 def _known(name: str) -> tuple[str, Callable[[str, Any], Any]]:
@@ -111,7 +111,7 @@ def _check_multiple(options: Options) -> None:
         )
 
 
-_NOTHING_CHOSEN: Final = Chosen()
+_NOTHING_CHOSEN: Final = CallOptions()
 _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_type": ("core_type", values.core_type),
     "_cores": ("cores", values.cores),

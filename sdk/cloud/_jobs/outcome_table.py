@@ -1,4 +1,4 @@
-"""The ledger of a wait: which jobs have ended, and with what."""
+"""The table of a wait: which jobs have ended, and with what."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _DONE: Final = 1
 _FAILED: Final = 2
 
 
-class Ledger:
+class OutcomeTable:
     """Who has ended, of jobs that are told of in the order asked.
 
-    >>> ledger = Ledger([3, 1, 2])
-    >>> ledger.open
+    >>> table = OutcomeTable([3, 1, 2])
+    >>> table.open
     [(1, 3)]
-    >>> ledger.end(1, "one"), ledger.end(3, "three"), ledger.settle([1, 3])
+    >>> table.end(1, "one"), table.end(3, "three"), table.settle([1, 3])
     (None, None, None)
-    >>> ledger.open, ledger.values
+    >>> table.open, table.values
     ([(2, 2)], ['three', 'one', None])
     """
 

@@ -19,7 +19,7 @@ _OVERHEAD: Final = len(pack.write([]))
 _PER_ITEM: Final = len(pack.write([b""])) - _OVERHEAD
 
 
-class Cut(msgspec.Struct, frozen=True):
+class PackedPart(msgspec.Struct, frozen=True):
     """A part of a batch; `blob` is its pack where that is too large to travel in the request."""
 
     part: PackPart
@@ -31,13 +31,13 @@ class Cut(msgspec.Struct, frozen=True):
         return len(self.part.content.data or b"") + len(self.blob or b"")
 
 
-def cut(parcels: Iterable[bytes]) -> Iterator[Cut]:
+def pack_parts(parcels: Iterable[bytes]) -> Iterator[PackedPart]:
     """Bundle parcels into packs that fit a page each and, unless one alone is larger, 256 KiB.
 
     Where one large parcel comes again, the very same object, as when all jobs of a map share an
     argument, its pack is neither written nor hashed again.
 
-    >>> [made.part.count for made in cut([b"x"] * 1500)]
+    >>> [made.part.count for made in pack_parts([b"x"] * 1500)]
     [1000, 500]
     """
     first = 0
@@ -49,7 +49,7 @@ def cut(parcels: Iterable[bytes]) -> Iterator[Cut]:
             inline = len(packed) <= INLINE_BYTES
             content = Content(size=len(packed), data=packed) if inline else content_of(packed)
             large = None if inline else run[0]
-        yield Cut(PackPart(first, len(run), content), None if large is None else packed)
+        yield PackedPart(PackPart(first, len(run), content), None if large is None else packed)
         first += len(run)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
     from picloud_model.wire import Outcome
 
-    from cloud._jobs.wait import Wait, Wish
+    from cloud._jobs.wait import Wait, WaitOptions
 
 AHEAD: Final = 1000
 """Jobs asked for at once: the one that is next, and those behind it."""
@@ -44,7 +44,7 @@ class Results(Iterator[Any]):
         self,
         order: Sequence[int],
         wait: Wait,
-        wish: Wish,
+        wish: WaitOptions,
         in_parallel: int,
         clock: Callable[[], float],
     ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model import wire
 from picloud_model.wire import Content
 
-from cloud._jobs.pack_parts import cut
+from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import PackingError, size_report
 from cloud._resources.blob import REQUEST_BYTES
 from cloud.errors import BlobsLacking, CloudException
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from cloud._config.configuration import Config
     from cloud._http.transport import Transport
-    from cloud._jobs.options import Chosen
-    from cloud._jobs.pack_parts import Cut
+    from cloud._jobs.options import CallOptions
+    from cloud._jobs.pack_parts import PackedPart
     from cloud._packing import Bundle, PackedFunction, Packer
     from cloud._resources.blob import Blobs
 
@@ -65,7 +65,7 @@ class Submit:
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        chosen: Chosen,
+        chosen: CallOptions,
     ) -> int:
         """Make one job; returns its jid."""
         self._log("call", func, args, kwargs)
@@ -78,7 +78,7 @@ class Submit:
         func: Callable[..., Any],
         iterables: Sequence[Iterable[Any]],
         kwargs: dict[str, Any],
-        chosen: Chosen,
+        chosen: CallOptions,
     ) -> range:
         """Make one job for each item of the iterables; returns their jids."""
         self._log("map", func, iterables, kwargs)
@@ -150,7 +150,7 @@ class Submit:
             yield parcel
 
     def _batch(self, draft: _Draft, parcels: Iterable[bytes]) -> range:
-        for made in cut(parcels):
+        for made in pack_parts(parcels):
             draft.add(made)
             if draft.pending_bytes > REQUEST_BYTES:
                 self._upload(draft)
@@ -185,7 +185,9 @@ class Submit:
 class _Draft:
     """A batch while its arguments still come in."""
 
-    def __init__(self, kind: Any, function: PackedFunction, chosen: Chosen, submit_id: str) -> None:
+    def __init__(
+        self, kind: Any, function: PackedFunction, chosen: CallOptions, submit_id: str
+    ) -> None:
         self.submit_id = submit_id
         self.function = function
         self.chosen = chosen
@@ -198,7 +200,7 @@ class _Draft:
         self._kind = kind
         self._sent: set[str] = set()
 
-    def add(self, made: Cut) -> None:
+    def add(self, made: PackedPart) -> None:
         """Take one more part; the same blob waits for its upload once."""
         content = made.part.content
         self.count += made.part.count

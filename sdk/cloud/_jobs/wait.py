@@ -14,7 +14,7 @@ from picloud_model.job import Cause, Status
 from picloud_model.pack import unseal
 
 from cloud._jobs.jids import portions
-from cloud._jobs.outcome_table import Ledger
+from cloud._jobs.outcome_table import OutcomeTable
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cloud._resources.blob import Blobs
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a wait is for.
 
     `timeout_s` is None for ever; with `payloads` results are read, with `ignore_errors` failed jobs
@@ -70,7 +70,7 @@ class Wait:
         self._clock = clock
         self._line = line
 
-    def until_ended(self, order: Sequence[int], wish: Wish) -> list[Any]:
+    def until_ended(self, order: Sequence[int], wish: WaitOptions) -> list[Any]:
         """Wait until all jobs have ended, or one has failed and all before it have ended.
 
         Args:
@@ -84,28 +84,28 @@ class Wait:
             CloudException: What the first failed job, in that order, failed with.
             CloudTimeoutError: When the time is over first.
         """
-        ledger = Ledger(order)
+        table = OutcomeTable(order)
         started = self._clock()
         # A job looks first: to be set aside for what has ended already would cost it more.
         longest = wire.LONGEST_POLL_S if self._line is None else 0.0
         with ExitStack() as blocked:
-            while ledger.open:
+            while table.open:
                 left = _left(wish.timeout_s, started, self._clock())
-                answer = self._poll(ledger.open, min(left, longest), wish)
-                self._read(answer, ledger, wish)
+                answer = self._poll(table.open, min(left, longest), wish)
+                self._read(answer, table, wish)
                 if wish.on_progress is not None:
-                    wish.on_progress(ledger.ended, len(order))
-                if (failure := ledger.verdict()) is not None:
+                    wish.on_progress(table.ended, len(order))
+                if (failure := table.verdict()) is not None:
                     raise failure
-                if ledger.open and not left:
-                    raise _too_late(ledger, len(order), wish.timeout_s or 0.0)
-                if ledger.open and self._line is not None and not longest:
+                if table.open and not left:
+                    raise _too_late(table, len(order), wish.timeout_s or 0.0)
+                if table.open and self._line is not None and not longest:
                     timed = wish.timeout_s is not None
-                    blocked.enter_context(self._line.blocked(ledger.open, timed=timed))
+                    blocked.enter_context(self._line.blocked(table.open, timed=timed))
                     longest = wire.LONGEST_POLL_S
-        return ledger.values
+        return table.values
 
-    def outcomes(self, open_: Sequence[Range], hold_s: float, wish: Wish) -> Outcomes:
+    def outcomes(self, open_: Sequence[Range], hold_s: float, wish: WaitOptions) -> Outcomes:
         """Ask once how jobs ended; the server answers when some have, or `hold_s` is over."""
         if self._line is None:
             return self._poll(open_, hold_s, wish)
@@ -131,7 +131,9 @@ class Wait:
         """Which Python made what a job ended with."""
         return _envelope(answer, outcome, self._packer)
 
-    def value(self, outcome: Outcome, payload: bytes | None, envelope: Envelope, wish: Wish) -> Any:
+    def value(
+        self, outcome: Outcome, payload: bytes | None, envelope: Envelope, wish: WaitOptions
+    ) -> Any:
         """What a job ended with; None where that does not matter.
 
         Raises:
@@ -163,29 +165,29 @@ class Wait:
         with nullcontext() if line is None else line.blocked(jids, timed=timed):
             self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
-    def _poll(self, open_: Sequence[Range], hold_s: float, wish: Wish) -> Outcomes:
+    def _poll(self, open_: Sequence[Range], hold_s: float, wish: WaitOptions) -> Outcomes:
         body = wire.WaitRequest(
             jids=next(portions(open_)), timeout_s=hold_s, payloads=wish.payloads
         )
         return self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
-    def _read(self, answer: Outcomes, ledger: Ledger, wish: Wish) -> None:
+    def _read(self, answer: Outcomes, table: OutcomeTable, wish: WaitOptions) -> None:
         wanted = [outcome for outcome in answer.outcomes if _is_wanted(outcome, wish)]
         blobs = self._blobs.fetch([each.blob for each in wanted if each.blob is not None])
         for outcome in answer.outcomes:
             if not _is_wanted(outcome, wish):
-                ledger.end(outcome.jid, None)
+                table.end(outcome.jid, None)
                 continue
             envelope = _envelope(answer, outcome, self._packer)
             try:
                 payload = outcome.payload if outcome.blob is None else _next(blobs, outcome)
                 if outcome.status == Status.DONE:
-                    ledger.end(outcome.jid, self._result(outcome.jid, payload, envelope))
+                    table.end(outcome.jid, self._result(outcome.jid, payload, envelope))
                 else:
-                    ledger.fail(outcome.jid, partial(self._failure, outcome, payload, envelope))
+                    table.fail(outcome.jid, partial(self._failure, outcome, payload, envelope))
             except Unreadable as unreadable:
-                ledger.fail(outcome.jid, partial(_told, unreadable))
-        ledger.settle([outcome.jid for outcome in answer.outcomes])
+                table.fail(outcome.jid, partial(_told, unreadable))
+        table.settle([outcome.jid for outcome in answer.outcomes])
 
     def _result(self, jid: int, payload: bytes | None, envelope: Envelope) -> Any:
         if payload is None:
@@ -220,7 +222,7 @@ def _text(told: wire.Failure, summary: str) -> str:
     return f"{summary}\n{traceback}".rstrip()
 
 
-def _is_wanted(outcome: Outcome, wish: Wish) -> bool:
+def _is_wanted(outcome: Outcome, wish: WaitOptions) -> bool:
     """Whether it matters what the job ended with, and not only that it ended."""
     return wish.payloads if outcome.status == Status.DONE else not wish.ignore_errors
 
@@ -257,8 +259,8 @@ def _left(timeout_s: float | None, started: float, now: float) -> float:
     return max(0.0, timeout_s - (now - started))
 
 
-def _too_late(ledger: Ledger, count: int, timeout_s: float) -> CloudTimeoutError:
-    unfinished, first = count - ledger.ended, ledger.open[0][0]
+def _too_late(table: OutcomeTable, count: int, timeout_s: float) -> CloudTimeoutError:
+    unfinished, first = count - table.ended, table.open[0][0]
     if count == 1:
         return CloudTimeoutError(f"unfinished after {timeout_s:g} s", first)
     return CloudTimeoutError(

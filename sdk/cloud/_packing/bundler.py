@@ -24,8 +24,8 @@ from picloud_model import wire
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import (
     MISSING,
-    Kind,
-    Place,
+    ModuleKind,
+    ModuleSource,
     find,
     is_foreign,
     may_be_local,
@@ -113,7 +113,7 @@ class _Gathering:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._places: dict[str, Place] = {}
+        self._origins: dict[str, ModuleSource] = {}
         self._seen: set[str] = set()
         self._files: dict[str, Source] = {}
         self._sizes: dict[str, int] = {}
@@ -162,23 +162,23 @@ class _Gathering:
         parents: tuple[str, ...] | None = None
         for depth in range(1, len(parts) + 1):
             above = ".".join(parts[:depth])
-            known = self._places.get(above)
-            place = self._places[above] = known or find(above, parents)
-            if place.kind is Kind.NAMESPACE:
-                parents = place.paths
-            elif place.kind is Kind.MISSING:
+            known = self._origins.get(above)
+            origin = self._origins[above] = known or find(above, parents)
+            if origin.kind is ModuleKind.NAMESPACE:
+                parents = origin.paths
+            elif origin.kind is ModuleKind.MISSING:
                 return self._lost(name, above, parents)
-            elif place.kind is Kind.FOREIGN or known:
+            elif origin.kind is ModuleKind.FOREIGN or known:
                 return ()
             else:
-                return self._read(above, place)
+                return self._read(above, origin)
         return ()
 
     def _lost(self, name: str, above: str, parents: Sequence[str] | None) -> Iterable[Source]:
         """A module nothing leads to: loaded in a way of its own, or not there at all."""
-        place = find(name) if name != above and name in sys.modules else MISSING
-        if place.kind is Kind.MODULE:
-            return self._read(name, place)
+        origin = find(name) if name != above and name in sys.modules else MISSING
+        if origin.kind is ModuleKind.MODULE:
+            return self._read(name, origin)
         # It may yet be written: then one of these directories changes.
         for directory in sys.path if parents is None else parents:
             if not is_foreign(directory):
@@ -186,13 +186,13 @@ class _Gathering:
                     self.stamps[directory] = self._sources.stamp(directory or ".")
         return ()
 
-    def _read(self, name: str, place: Place) -> Iterable[Source]:
+    def _read(self, name: str, origin: ModuleSource) -> Iterable[Source]:
         try:
-            found = self._listed(name.replace(".", "/"), place)
+            found = self._listed(name.replace(".", "/"), origin)
             self._weigh(found)
             sources = {entry.target: self._sources.read(entry) for entry in found}
         except OSError as error:
-            path = error.filename or place.archive
+            path = error.filename or origin.archive
             why = "is gone" if isinstance(error, FileNotFoundError) else f"is unreadable ({error})"
             raise PackingError(
                 f"Cannot send module {name!r}: its source {path} {why}; {_CURE}."
@@ -202,16 +202,16 @@ class _Gathering:
         self._files.update(sources)
         return sources.values()
 
-    def _listed(self, target: str, place: Place) -> list[Found]:
-        if place.kind is Kind.MODULE:
-            (path,) = place.paths
-            if not place.archive:
+    def _listed(self, target: str, origin: ModuleSource) -> list[Found]:
+        if origin.kind is ModuleKind.MODULE:
+            (path,) = origin.paths
+            if not origin.archive:
                 return [Found(f"{target}.py", path, Path(path).stat().st_size)]
-            return in_archive(place.archive, path, target)
+            return in_archive(origin.archive, path, target)
         listed: dict[str, Found] = {}
-        for directory in place.paths:
-            if place.archive:
-                files = in_archive(place.archive, directory, target)
+        for directory in origin.paths:
+            if origin.archive:
+                files = in_archive(origin.archive, directory, target)
             else:
                 files, holding = in_directory(directory, target)
                 self.stamps.update((held, self._sources.stamp(held)) for held in holding)

@@ -29,7 +29,7 @@ _MAIN: Final = frozenset(("__main__", "__mp_main__"))
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
 
 
-class Kind(Enum):
+class ModuleKind(Enum):
     """What a module's name leads to."""
 
     FOREIGN = "foreign"
@@ -44,20 +44,20 @@ class Kind(Enum):
     """Directories without `__init__.py`; only what is used of them travels."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class ModuleSource(msgspec.Struct, frozen=True):
     """Where a module's source is.
 
     `paths` holds the file of a MODULE or the directories of a PACKAGE or NAMESPACE; with `archive`
     they are names inside that zip file.
     """
 
-    kind: Kind
+    kind: ModuleKind
     paths: tuple[str, ...] = ()
     archive: str = ""
 
 
-FOREIGN: Final = Place(Kind.FOREIGN)
-MISSING: Final = Place(Kind.MISSING)
+FOREIGN: Final = ModuleSource(ModuleKind.FOREIGN)
+MISSING: Final = ModuleSource(ModuleKind.MISSING)
 
 
 def may_be_local(name: object) -> bool:
@@ -72,7 +72,7 @@ def may_be_local(name: object) -> bool:
     return not (top in _OWN or top in _MAIN or _is_standard(top))
 
 
-def find(name: str, parents: Sequence[str] | None = None) -> Place:
+def find(name: str, parents: Sequence[str] | None = None) -> ModuleSource:
     """Find a module as `import` would: among those imported already, then along the path.
 
     Args:
@@ -84,7 +84,7 @@ def find(name: str, parents: Sequence[str] | None = None) -> Place:
     if spec is None and scope.get("__file__"):
         return _module(str(Path(scope["__file__"]).absolute()))
     spec = spec or _found(name, parents)
-    return MISSING if spec is None else _place(spec)
+    return MISSING if spec is None else _source(spec)
 
 
 def source_file(name: str) -> str | None:
@@ -138,7 +138,7 @@ def _found(name: str, parents: Sequence[str] | None) -> ModuleSpec | None:
     return None
 
 
-def _place(spec: ModuleSpec) -> Place:
+def _source(spec: ModuleSpec) -> ModuleSource:
     archive = getattr(spec.loader, "archive", "")
     inside = spec.submodule_search_locations
     if inside is None:
@@ -147,13 +147,13 @@ def _place(spec: ModuleSpec) -> Place:
     if not dirs or (spec.origin and is_foreign(spec.origin)):
         return FOREIGN
     if spec.origin is None:
-        return Place(Kind.NAMESPACE, dirs)
+        return ModuleSource(ModuleKind.NAMESPACE, dirs)
     if not spec.origin.endswith("__init__.py"):
         return FOREIGN
-    return Place(Kind.PACKAGE, dirs, archive)
+    return ModuleSource(ModuleKind.PACKAGE, dirs, archive)
 
 
-def _module(origin: str, archive: str = "") -> Place:
+def _module(origin: str, archive: str = "") -> ModuleSource:
     if not origin.endswith(".py") or is_foreign(origin):
         return FOREIGN
-    return Place(Kind.MODULE, (origin,), archive)
+    return ModuleSource(ModuleKind.MODULE, (origin,), archive)

@@ -139,12 +139,12 @@ def test_a_profile_decides_before_the_environment(
     profile.write(home / "profiles.toml", "work", profile.Profile("http://two.test", KEY))
     monkeypatch.setenv("PICLOUD_URL", "http://one.test")
     monkeypatch.setenv("PICLOUD_API_KEY", "pk_other_secret")
-    monkeypatch.setattr(functions, "Client", lambda place, _: asked.append(place))
+    monkeypatch.setattr(functions, "Client", lambda address, _: asked.append(address))
     asked: list[Any] = []
 
     CliRunner().invoke(app, ["--profile", "work", "status", "1"])
 
-    assert [(place.url, place.key) for place in asked] == [("http://two.test", KEY)]
+    assert [(address.url, address.key) for address in asked] == [("http://two.test", KEY)]
 
 
 def test_a_fault_of_our_own_is_one_line(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.exchange import NoAnswer, Reply, Sent
-from cloud._http.transport import Pauses, Place, Transport
+from cloud._http.transport import Pauses, ServerAddress, Transport
 from cloud._packing import Packer
 from picloud_model import errors, pack, ranges, wire
 from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
@@ -20,7 +20,7 @@ from picloud_model.job import Cause
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PLACE = Place("http://stand-in", "pk_12ab_secret")
+ADDRESS = ServerAddress("http://stand-in", "pk_12ab_secret")
 
 
 class StandIn:
@@ -231,4 +231,4 @@ def client_of(server: StandIn, config: Config | None = None) -> Client:
     """A client that talks to the stand-in and never pauses."""
     settings = config or Config()
     pauses = Pauses(sleep=lambda _: None, chance=lambda: 0.5)
-    return Client(PLACE, settings, Transport(PLACE, settings, server, pauses))
+    return Client(ADDRESS, settings, Transport(ADDRESS, settings, server, pauses))

@@ -13,7 +13,7 @@ from cloud._config.profile import Profile
 from cloud._config.settings import Settings
 from cloud._http import transport
 
-from tests.unit.sdk.stand_in import PLACE, StandIn, client_of
+from tests.unit.sdk.stand_in import ADDRESS, StandIn, client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_the_default_profile_is_used() -> None:
     """After `picloud up` there is nothing to set."""
     _write("local", "http://local", "pk_1_a")
 
-    assert functions.client().place == transport.Place("http://local", "pk_1_a")
+    assert functions.client().address == transport.ServerAddress("http://local", "pk_1_a")
 
 
 def test_a_profile_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_profile_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     _write("local", "http://local", "pk_1_a")
     monkeypatch.setenv("PICLOUD_PROFILE", "work")
 
-    assert functions.client().place.url == "http://work"
+    assert functions.client().address.url == "http://work"
 
 
 def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,10 @@ def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PICLOUD_URL", "http://env")
     monkeypatch.setenv("PICLOUD_API_KEY", "pk_3_c")
 
-    assert (functions.client().place.url, functions.client().place.key) == ("http://env", "pk_3_c")
+    assert (functions.client().address.url, functions.client().address.key) == (
+        "http://env",
+        "pk_3_c",
+    )
 
 
 def test_a_profiles_key_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,9 +143,9 @@ def test_a_profiles_key_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch) -
 def test_setkey_takes_a_whole_key_or_its_halves() -> None:
     """The original's order: id, then secret."""
     cloud.setkey("pk_9_z", server_url="http://x")
-    whole = functions.client().place
+    whole = functions.client().address
     cloud.setkey(9, "z")
-    halves = functions.client().place
+    halves = functions.client().address
 
     assert whole == halves
     assert whole.key == "pk_9_z"
@@ -154,7 +157,7 @@ def test_setkey_changes_the_key_for_a_known_server() -> None:
 
     cloud.setkey("pk_2_b")
 
-    assert (functions.client().place.url, functions.client().place.key) == (
+    assert (functions.client().address.url, functions.client().address.key) == (
         "http://local",
         "pk_2_b",
     )
@@ -178,7 +181,7 @@ def test_connection_info_has_no_secret() -> None:
 
     info = cloud.connection_info()
 
-    assert info["server_url"] == PLACE.url
+    assert info["server_url"] == ADDRESS.url
     assert info["api_key"] == "12ab"
     assert "secret" not in str(info)
     assert not cloud.is_simulated()

@@ -14,10 +14,10 @@ import pytest
 from cloud import CloudException
 from cloud._client import functions
 from cloud._client.client import Client
-from cloud._client.local_server import Server, _last_words
+from cloud._client.local_server import LocalServer, _last_words
 from cloud._client.simulator import Simulator
 from cloud._config.configuration import Config
-from cloud._http.transport import Place
+from cloud._http.transport import ServerAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,15 +51,15 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def _start(tmp_path: Path, *arguments: str) -> Server:
+def _start(tmp_path: Path, *arguments: str) -> LocalServer:
     own = ["--data", str(tmp_path / "data"), "--port", "0", *arguments]
-    return Server.start(own, tmp_path / "server.log")
+    return LocalServer.start(own, tmp_path / "server.log")
 
 
 def test_a_server_that_says_ready_answers(tmp_path: Path) -> None:
     """Its URL and key work at once; after stop the process has ended."""
     server = _start(tmp_path)
-    client = Client(Place(server.ready.url, server.ready.key), Config())
+    client = Client(ServerAddress(server.ready.url, server.ready.key), Config())
 
     jid = client.call(pow, 2, 10)
     status = client.status(jid)
@@ -154,7 +154,7 @@ def test_a_forked_child_leaves_the_simulator_alone(tmp_path: Path) -> None:
         simulator.stop()
         os._exit(0)
     os.waitpid(child, 0)
-    client = Client(simulator.place, Config())
+    client = Client(simulator.address, Config())
     jid = client.call(abs, -1)
     client.close()
     simulator.stop()

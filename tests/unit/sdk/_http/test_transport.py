@@ -9,11 +9,11 @@ from cloud import CloudConnectionError, CloudException
 from cloud._config.configuration import Config
 from cloud._http.connections import Connections
 from cloud._http.exchange import NoAnswer, Reply, Sent
-from cloud._http.transport import Pauses, Place, Transport
+from cloud._http.transport import Pauses, ServerAddress, Transport
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, RequestRefused, Unavailable
 
-from tests.unit.sdk.stand_in import PLACE, StandIn, problem
+from tests.unit.sdk.stand_in import ADDRESS, StandIn, problem
 
 KILLED = wire.encode(wire.Killed(count=2))
 OK = Reply(200, {}, KILLED)
@@ -42,7 +42,7 @@ def _transport(*answers: Any, pauses: Pauses | None = None, config: Config | Non
     scripted = Scripted(*answers)
     slept = []
     own = pauses or Pauses(sleep=slept.append, chance=lambda: 1.0, clock=lambda: sum(slept))
-    return Transport(PLACE, config or Config(), scripted, own), scripted, slept
+    return Transport(ADDRESS, config or Config(), scripted, own), scripted, slept
 
 
 def _post(transport: Transport):
@@ -202,7 +202,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
     transport.put("http://store/blob?signed", b"data", {"x-amz-checksum": "c"})
 
     own, followed, upload = scripted.sent
-    assert own.headers["Authorization"] == f"Bearer {PLACE.key}"
+    assert own.headers["Authorization"] == f"Bearer {ADDRESS.key}"
     assert (followed.url, followed.headers) == ("http://store/blob?signed", {})
     assert upload.headers == {"x-amz-checksum": "c"}
 
@@ -221,22 +221,22 @@ def test_the_key_never_shows() -> None:
     with pytest.raises(CloudConnectionError) as caught:
         _post(transport)
 
-    assert "secret" not in repr(PLACE) + str(caught.value) + repr(caught.value)
-    assert PLACE.key_id == "12ab"
+    assert "secret" not in repr(ADDRESS) + str(caught.value) + repr(caught.value)
+    assert ADDRESS.key_id == "12ab"
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8787", "ftp://x", "http://", "file:///etc"])
 def test_a_url_is_checked(url: str) -> None:
     """A server is reached over HTTP."""
     with pytest.raises(CloudException, match="no server URL"):
-        Place(url, "k")
+        ServerAddress(url, "k")
 
 
 @pytest.mark.parametrize("key", ["a b", "a\nb", "é", "a\r\nX: y"])
 def test_a_key_cannot_smuggle_a_header(key: str) -> None:
     """A key has no blanks, line ends or letters beyond ASCII, and is not repeated in the error."""
     with pytest.raises(CloudException, match="no API key") as caught:
-        Place("http://x", key)
+        ServerAddress("http://x", key)
 
     assert key not in str(caught.value)
 

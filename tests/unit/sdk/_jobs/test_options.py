@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.options import Chosen, split
+from cloud._jobs.options import CallOptions, split
 from picloud_model.core import CORE_TYPES, CoreType
 from picloud_model.wire import Options
 
@@ -17,7 +17,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-def chosen(**keywords: Any) -> Chosen:
+def chosen(**keywords: Any) -> CallOptions:
     """What some options say."""
     return split(keywords)[0]
 
@@ -48,7 +48,7 @@ def test_without_options_there_are_the_original_defaults() -> None:
 )  # fmt: skip
 def test_a_default_said_is_the_default(name: str, default: Any) -> None:
     """Passing the original client's default says nothing."""
-    assert chosen(**{name: default}) == Chosen()
+    assert chosen(**{name: default}) == CallOptions()
 
 
 @pytest.mark.parametrize(

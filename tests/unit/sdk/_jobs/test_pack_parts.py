@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud._jobs.pack_parts import cut
+from cloud._jobs.pack_parts import pack_parts
 from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model.pack import INLINE_BYTES, Pack
@@ -22,7 +22,7 @@ def test_parts_cover_all_jobs_and_cross_no_page(large: list[int], small: int) ->
     """Parts follow each other without a gap, and none reaches over a multiple of 1,000 jobs."""
     parcels = [b"x" * size for size in large] + [b"y"] * small
 
-    parts = [made.part for made in cut(parcels)]
+    parts = [made.part for made in pack_parts(parcels)]
 
     at = 0
     for part in parts:
@@ -35,7 +35,7 @@ def test_parts_cover_all_jobs_and_cross_no_page(large: list[int], small: int) ->
 @given(sizes)
 def test_packs_stay_small_unless_one_argument_is_large(large: list[int]) -> None:
     """A pack over 256 KiB is a blob and holds a single parcel."""
-    for made in cut([b"x" * size for size in large]):
+    for made in pack_parts([b"x" * size for size in large]):
         content = made.part.content
         if made.blob is None:
             assert content.data is not None
@@ -49,7 +49,7 @@ def test_packs_stay_small_unless_one_argument_is_large(large: list[int]) -> None
 @given(st.lists(st.binary(max_size=50), max_size=50))
 def test_packs_hold_the_parcels_in_order(parcels: list[bytes]) -> None:
     """What is read from the packs is what was put in."""
-    packs = [Pack(made.part.content.data or b"") for made in cut(parcels)]
+    packs = [Pack(made.part.content.data or b"") for made in pack_parts(parcels)]
 
     assert [held[at] for held in packs for at in range(len(held))] == parcels
 
@@ -58,7 +58,7 @@ def test_a_repeated_large_parcel_is_packed_once() -> None:
     """The same object gives the same bytes, not equal ones."""
     shared = b"x" * (INLINE_BYTES + 1)
 
-    blobs = [made.blob for made in cut([shared] * 3 + [b"small"] + [shared])]
+    blobs = [made.blob for made in pack_parts([shared] * 3 + [b"small"] + [shared])]
 
     assert blobs[0] is blobs[1] is blobs[2]
     assert blobs[3] is None
@@ -74,7 +74,7 @@ def test_parts_come_as_soon_as_they_are_full() -> None:
             read.append(number)
             yield b"x"
 
-    first = next(cut(parcels()))
+    first = next(pack_parts(parcels()))
 
     assert first.part.count == PAGE_JOBS
     assert len(read) == PAGE_JOBS

@@ -9,13 +9,13 @@ from cloud._config.configuration import Config
 from cloud._http.transport import Transport
 from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, Blobs
 
-from tests.unit.sdk.stand_in import PLACE, StandIn
+from tests.unit.sdk.stand_in import ADDRESS, StandIn
 
 
 @pytest.fixture
 def blobs(server: StandIn) -> Blobs:
     """Blobs of the stand-in."""
-    return Blobs(Transport(PLACE, Config(), server))
+    return Blobs(Transport(ADDRESS, Config(), server))
 
 
 def _named(*blobs: bytes) -> dict[str, bytes]:
