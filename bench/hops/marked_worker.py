@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from picloud_worker import __main__ as worker
-from picloud_worker.api.client import Api
-from picloud_worker.child.loop import Child as Inside
-from picloud_worker.supervisor.child_process import Child
-from picloud_worker.supervisor.executor import Tender
+from picloud_worker.api.client import ApiClient
+from picloud_worker.child.loop import ChildLoop
+from picloud_worker.supervisor.child_process import ChildProcess
+from picloud_worker.supervisor.executor import Executor
 
 from bench.hops.marks import Marks
 
@@ -19,10 +19,10 @@ def main() -> None:
     """Arguments: where the repository lies, a file for marks, then those of a worker."""
     marks = Marks(Path(sys.argv[2]))
     del sys.argv[1:3]
-    marks.around(Api, "post", lambda _self, path, *_, **__: f"slot {path}")
-    marks.around(Child, "give", lambda *_: "give")
-    marks.around(Inside, "_carry_out", lambda *_: "child")
-    done = Tender._done  # noqa: SLF001 - marks are set from outside
+    marks.around(ApiClient, "post", lambda _self, path, *_, **__: f"slot {path}")
+    marks.around(ChildProcess, "give", lambda *_: "give")
+    marks.around(ChildLoop, "_carry_out", lambda *_: "child")
+    done = Executor._done  # noqa: SLF001 - marks are set from outside
 
     def marked(self: Any, found: Any) -> None:
         marks.add("run+", found.ended.started_at)
@@ -30,5 +30,5 @@ def main() -> None:
         marks.add("collected")
         done(self, found)
 
-    Tender._done = marked  # type: ignore[method-assign]  # noqa: SLF001
+    Executor._done = marked  # type: ignore[method-assign]  # noqa: SLF001
     sys.exit(worker.main())

@@ -16,13 +16,13 @@ from picloud_model.pack import Envelope
 from picloud_model.wire import SlotGranted, SlotRequest
 
 from picloud_worker import settings
-from picloud_worker.api.client import Api
-from picloud_worker.api.outage import Contact
-from picloud_worker.supervisor.blob_cache import Blobs
+from picloud_worker.api.client import ApiClient
+from picloud_worker.api.outage import Outage
+from picloud_worker.supervisor.blob_cache import BlobCache
 from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, Slot, Supervisor
 from picloud_worker.system import process_lifetime, user
-from picloud_worker.zygote.client import Nursery
+from picloud_worker.zygote.client import ZygoteClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,53 +52,53 @@ def main() -> Exit:
     except user.NoUsersError as missing:
         sys.stderr.write(f"picloud_worker: {told.place}: {missing}\n")
         return Exit.BROKEN
-    nursery = Nursery.start(home, runs_as)
+    zygote = ZygoteClient.start(home, runs_as)
     process_lifetime.hide_memory()
     on_end(stop)
     try:
-        return work(told, nursery)
+        return work(told, zygote)
     except Stopped:
         return Exit.DONE
     except NotAllowed as refused:
         sys.stderr.write(f"picloud_worker: {told.place}: {refused.message}\n")
         return Exit.DONE
     finally:
-        nursery.close()
+        zygote.close()
 
 
-def work(told: Settings, nursery: Nursery) -> Exit:
+def work(told: Settings, zygote: ZygoteClient) -> Exit:
     """Register, and run jobs.
 
     Raises:
         NotAllowed: When the server refuses the proof.
     """
-    contact = Contact(REGISTER_S, time.monotonic)
-    api = Api(told.url)
-    granted = register(api, read_proof(told.proof_fd), contact)
+    outage = Outage(REGISTER_S, time.monotonic)
+    api = ApiClient(told.url)
+    granted = register(api, read_proof(told.proof_fd), outage)
     if granted is None:
         return Exit.DONE
     api = api.with_token(granted.token)
     slot = Slot(
         granted=granted,
         api=api,
-        contact=Contact(granted.server_grace_s, time.monotonic),
-        store=Blobs(told.workdir / "blobs", api),
+        outage=Outage(granted.server_grace_s, time.monotonic),
+        store=BlobCache(told.workdir / "blobs", api),
         bundles=Bundles(told.workdir / "bundles", api),
         directory=told.workdir,
         envelope=Envelope.here(cloudpickle.__version__),
     )
-    supervisor = Supervisor(slot, nursery, Clocks(time.time, time.monotonic))
+    supervisor = Supervisor(slot, zygote, Clocks(time.time, time.monotonic))
     on_end(lambda *_: supervisor.stop())
     return supervisor.run()
 
 
-def register(api: Api, proof: str, contact: Contact) -> SlotGranted | None:
+def register(api: ApiClient, proof: str, outage: Outage) -> SlotGranted | None:
     """Exchange the proof for a token; None when the server stays away."""
-    while not contact.lost:
+    while not outage.lost:
         try:
             return api.post("/v1/slots", SlotRequest(proof=proof), SlotGranted)
         except Unavailable:
-            contact.failed()
+            outage.failed()
             time.sleep(_PAUSE_S)
         except NotAllowed:
             raise

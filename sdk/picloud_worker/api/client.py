@@ -27,7 +27,7 @@ from picloud_model.errors import (
     every_error,
 )
 
-from picloud_worker.api.response import Reply
+from picloud_worker.api.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +45,7 @@ _FAULTS: Final = 500
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
-class Api:
+class ApiClient:
     """One connection to the API, kept open; for one thread, but for `interrupt`."""
 
     def __init__(self, url: str, token: str = "") -> None:
@@ -54,9 +54,9 @@ class Api:
         self._socket: socket.socket | None = None
         self._stream: BufferedReader | None = None
 
-    def with_token(self, token: str) -> Api:
+    def with_token(self, token: str) -> ApiClient:
         """Another connection to the same API, with a slot's token."""
-        return Api(self._url.geturl(), token)
+        return ApiClient(self._url.geturl(), token)
 
     @property
     def url(self) -> str:
@@ -151,7 +151,7 @@ class Api:
         body: bytes | None,
         wait_s: float,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> Response:
         lines = {
             "host": self._url.netloc,
             "authorization": f"Bearer {self._token}" if self._token else "",
@@ -171,12 +171,12 @@ class Api:
                 connected.sendall(body)
             else:
                 connected.sendall(head + (body or b""))
-            return Reply(stream)
+            return Response(stream)
         except (OSError, ValueError) as error:
             self.close()
             raise Unavailable(f"no answer from {self._url.netloc}: {error!r}") from error
 
-    def _pieces(self, response: Reply) -> Iterator[bytes]:
+    def _pieces(self, response: Response) -> Iterator[bytes]:
         complete = False
         try:
             yield from response.pieces()
@@ -187,7 +187,7 @@ class Api:
             if not complete:
                 self.close()
 
-    def _read(self, response: Reply) -> bytes:
+    def _read(self, response: Response) -> bytes:
         try:
             data = response.read()
         except (OSError, ValueError) as error:

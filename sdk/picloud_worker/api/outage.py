@@ -1,4 +1,4 @@
-"""Contact: how long the server has been away, over all connections of this slot."""
+"""Outage: how long the server has been away, over all connections of this slot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Contact:
+class Outage:
     """Counts from the first failure after the last answer.
 
     Args:
@@ -17,10 +17,10 @@ class Contact:
         clock: Monotonic seconds.
 
     >>> now = [0.0]
-    >>> contact = Contact(grace_s=30.0, clock=lambda: now[0])
-    >>> contact.failed()
+    >>> outage = Outage(grace_s=30.0, clock=lambda: now[0])
+    >>> outage.failed()
     >>> now[0] = 31.0
-    >>> contact.lost
+    >>> outage.lost
     True
     """
 

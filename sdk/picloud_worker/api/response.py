@@ -19,17 +19,17 @@ _CONTINUE: Final = 100
 _WITHOUT_BODY: Final = (204, 304)
 
 
-class BrokenReplyError(OSError):
+class BrokenResponseError(OSError):
     """The peer sent something that is no HTTP response, or hung up within one."""
 
 
-class Reply:
+class Response:
     r"""A response whose head was read; its body has to be read before the next request.
 
     `closing` says that the connection cannot be used again.
 
     >>> from io import BytesIO
-    >>> reply = Reply(BytesIO(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
+    >>> reply = Response(BytesIO(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
     >>> reply.status, reply.headers, reply.read()
     (200, {'content-length': '2'}, b'hi')
     """
@@ -58,7 +58,7 @@ class Reply:
         if self._left is not None and not self._chunked:
             data = self._stream.read(self._left)
             if len(data) < self._left:
-                raise BrokenReplyError("the peer hung up within a response")
+                raise BrokenResponseError("the peer hung up within a response")
             return data
         return b"".join(self.pieces())
 
@@ -83,7 +83,7 @@ class Reply:
         while size:
             piece = self._stream.read(min(size, _CHUNK))
             if not piece:
-                raise BrokenReplyError("the peer hung up within a response")
+                raise BrokenResponseError("the peer hung up within a response")
             size -= len(piece)
             yield piece
 
@@ -91,7 +91,7 @@ class Reply:
 def _line(stream: BufferedReader) -> bytes:
     line = stream.readline(_LINE)
     if not line.endswith(b"\n"):
-        raise BrokenReplyError("the peer hung up" if len(line) < _LINE else "a line has no end")
+        raise BrokenResponseError("the peer hung up" if len(line) < _LINE else "a line has no end")
     return line.rstrip(b"\r\n")
 
 
@@ -99,7 +99,7 @@ def _status(line: bytes) -> int:
     version, _, rest = line.partition(b" ")
     code = rest[:3]
     if not version.startswith(b"HTTP/1.") or not code.isdigit():
-        raise BrokenReplyError(f"no HTTP response: {line[:50]!r}")
+        raise BrokenResponseError(f"no HTTP response: {line[:50]!r}")
     return int(code)
 
 
@@ -110,4 +110,4 @@ def _headers(stream: BufferedReader) -> Iterator[tuple[str, str]]:
             return
         name, _, value = line.decode("latin-1").partition(":")
         yield name.strip().lower(), value.strip()
-    raise BrokenReplyError("too many headers")
+    raise BrokenResponseError("too many headers")

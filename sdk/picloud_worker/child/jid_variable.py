@@ -1,4 +1,4 @@
-"""Naming: user code finds the jid of its job in the environment, and so do programs it starts.
+"""Sets PICLOUD_JID: the jid of the job, for user code and the programs it starts.
 
 Not by `os.environ[...] = `: the C library keeps every value it was ever given that way, which took
 65 bytes a job for ever. It is given one piece of memory instead, which is written over.
@@ -17,7 +17,7 @@ _TEXT: Final = ctypes.create_string_buffer(len(_NAME) + 1 + _DIGITS + 1)
 """The environment of this process points here once a jid was named: it must never go away."""
 
 
-def name(jid: int) -> None:
+def set_jid(jid: int) -> None:
     """Say which job this process runs from now on."""
     _TEXT.value = f"{_NAME}={jid}".encode()
     # Each time, as a job may have taken it out of the environment.

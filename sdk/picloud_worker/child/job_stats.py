@@ -1,4 +1,4 @@
-"""Notes: what a child writes down of each job beside how it ended. Runs in the child.
+"""Records what a job used and wrote, for the report of how it ended. Runs in the child.
 
 A job that is quick and silent costs five quick system calls here, and no byte.
 """
@@ -13,13 +13,13 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from picloud_worker.ipc.frames import Note
+from picloud_worker.ipc.frames import JobStats
 
 if TYPE_CHECKING:
     from picloud_worker.child.runner import Runner
 
 WORTH_S: Final = 0.01
-"""A silent job shorter than this leaves no note: measuring it would take longer than it."""
+"""A silent job shorter than this leaves no stats: measuring it would take longer than it."""
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _KILOBYTE: Final = 1 if sys.platform == "darwin" else 1024
@@ -48,7 +48,7 @@ class LogHandler(logging.Handler):
             self.handleError(record)
 
 
-class Notes:
+class StatsRecorder:
     """Takes notes in one child.
 
     Args:
@@ -99,7 +99,7 @@ class Notes:
             self._log_end,
         )
 
-    def note(self, seconds: float, runner: Runner) -> Note | None:
+    def stats(self, seconds: float, runner: Runner) -> JobStats | None:
         """What there is to say of the job that ended just now."""
         ends = self.ends()
         if ends == self._ends and seconds < WORTH_S and runner.profile is None:
@@ -109,7 +109,7 @@ class Notes:
         after = self._own()
         self._children = self._waited()
         profile, runner.profile = runner.profile, None
-        return Note(
+        return JobStats(
             ends,
             after.ru_utime - before.ru_utime + self._children.ru_utime - children.ru_utime,
             after.ru_stime - before.ru_stime + self._children.ru_stime - children.ru_stime,
@@ -117,9 +117,9 @@ class Notes:
             profile,
         )
 
-    def settle(self, note: Note | None, seconds: float) -> None:
+    def settle(self, stats: JobStats | None, seconds: float) -> None:
         """After a job that may have used much memory, the next one's peak is counted from now."""
-        if note is not None and seconds >= WORTH_S:
+        if stats is not None and seconds >= WORTH_S:
             forget_peak()
 
     def _fork(self) -> None:

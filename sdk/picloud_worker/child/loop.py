@@ -18,13 +18,13 @@ import msgspec
 from picloud_model.job import Cause
 from picloud_model.pack import Envelope
 
-from picloud_worker.child.job_stats import Notes
+from picloud_worker.child.job_stats import StatsRecorder
 from picloud_worker.child.leftovers import alone, leftovers
 from picloud_worker.child.runner import Runner
 from picloud_worker.failure import KillSignalError
 from picloud_worker.ipc.claims import Claimant
-from picloud_worker.ipc.frames import LENGTH, Done, Errand
-from picloud_worker.ipc.scoreboard import Board
+from picloud_worker.ipc.frames import LENGTH, Assignment, JobDone
+from picloud_worker.ipc.scoreboard import Scoreboard
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
@@ -38,29 +38,32 @@ UNSEEN: Final = 32 * 1024
 """Bytes of results after which the supervisor is woken even if more jobs are at hand."""
 
 
-class Link(msgspec.Struct, frozen=True):
-    """What ties a child to its supervisor: descriptors, its cell on the board, its line's name."""
+class ChildChannels(msgspec.Struct, frozen=True):
+    """What connects a child with its supervisor.
+
+    Descriptors, the child's row of the scoreboard, the name of the job socket.
+    """
 
     control: int
     claims: int
     results: int
     log: int
-    board: Board
-    cell: int
+    scoreboard: Scoreboard
+    child_index: int
     line: str
 
 
-class Child:
-    """The main loop of a child: take an errand, claim and run its jobs, send how they ended."""
+class ChildLoop:
+    """The main loop of a child: take an assignment, claim and run its jobs, send how they ended."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._control = socket.socket(fileno=link.control)
-        self._claimant = Claimant(link.claims)
+    def __init__(self, channels: ChildChannels) -> None:
+        self._channels = channels
+        self._control = socket.socket(fileno=channels.control)
+        self._claimant = Claimant(channels.claims)
         self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time)
-        self._errands = msgspec.msgpack.Decoder(Errand)
+        self._assignments = msgspec.msgpack.Decoder(Assignment)
         self._encoder = msgspec.msgpack.Encoder()
-        self._notes = Notes(link.log)
+        self._recorder = StatsRecorder(channels.log)
         self._unseen = 0
         self._modules = ""
         self._main_process = True
@@ -73,29 +76,31 @@ class Child:
         if sys.platform != "win32":
             # Also for jobs that never return to the interpreter: their stack goes to stderr.
             faulthandler.register(signal.SIGTERM, file=2, chain=True)
-        while (errand := self._receive()) is not None:
-            self._enter(errand.modules)
-            if not self._carry_out(errand):
+        while (assignment := self._receive()) is not None:
+            self._enter(assignment.modules)
+            if not self._carry_out(assignment):
                 return
             self._wake()
 
-    def _carry_out(self, errand: Errand) -> bool:
-        """Run what can be claimed of an errand; False when this interpreter shall not go on."""
+    def _carry_out(self, assignment: Assignment) -> bool:
+        """Run what can be claimed of an assignment; False when this interpreter shall not go on."""
         position = 0
-        board, cell = self._link.board, self._link.cell
-        for lease in errand.leases:
+        scoreboard, child_index = self._channels.scoreboard, self._channels.child_index
+        for lease in assignment.leases:
             for job in lease.jobs:
-                if not self._claimant.claim(errand.generation):
+                if not self._claimant.claim(assignment.generation):
                     return True
                 started_at = time.time()
-                board.begin(cell, errand.generation, position, started_at, self._notes.begin())
-                ended = self._runner.run(lease, job, errand.files, started_at)
+                scoreboard.begin(
+                    child_index, assignment.generation, position, started_at, self._recorder.begin()
+                )
+                ended = self._runner.run(lease, job, assignment.files, started_at)
                 # After it ran out of memory nobody knows what else of the process did.
                 used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
                 # What is listed as left over belongs to the job's own output.
                 goes_on = self._flush() and not used_up
                 goes_on = goes_on and (alone() or not self._left())
-                self._say(errand.generation, position, ended)
+                self._say(assignment.generation, position, ended)
                 if not goes_on:
                     self._wake()
                     return False
@@ -105,9 +110,9 @@ class Child:
     def _say(self, generation: int, position: int, ended: Ended) -> None:
         """Tell how a job ended."""
         seconds = ended.finished_at - ended.started_at
-        note = self._notes.note(seconds, self._runner)
-        self._send(Done(generation, position, ended, note))
-        self._notes.settle(note, seconds)
+        stats = self._recorder.stats(seconds, self._runner)
+        self._send(JobDone(generation, position, ended, stats))
+        self._recorder.settle(stats, seconds)
 
     def _flush(self) -> bool:
         """Write out what the job printed; False when the streams the next job needs are closed."""
@@ -120,7 +125,7 @@ class Child:
             return False
         return True
 
-    def _send(self, done: Done) -> None:
+    def _send(self, done: JobDone) -> None:
         body = self._encoder.encode(done)
         head = LENGTH.pack(len(body))
         self._unseen += len(body)
@@ -133,9 +138,9 @@ class Child:
             self._write(head + body)
 
     def _write(self, data: bytes) -> None:
-        written = os.write(self._link.results, data)
+        written = os.write(self._channels.results, data)
         while written < len(data):
-            written += os.write(self._link.results, memoryview(data)[written:])
+            written += os.write(self._channels.results, memoryview(data)[written:])
 
     def _left(self) -> bool:
         """Whether something goes on running; it is named on stderr and ends with this process."""
@@ -153,10 +158,10 @@ class Child:
         with contextlib.suppress(BlockingIOError):
             self._control.send(WAKE, socket.MSG_DONTWAIT)
 
-    def _receive(self) -> Errand | None:
+    def _receive(self) -> Assignment | None:
         head = self._exactly(LENGTH.size)
         body = self._exactly(LENGTH.unpack(head)[0]) if head else None
-        return self._errands.decode(body) if body else None
+        return self._assignments.decode(body) if body else None
 
     def _exactly(self, size: int) -> bytes | None:
         data = self._control.recv(size)
@@ -183,30 +188,30 @@ class Child:
         self._main_process = False
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._control.close()
-        for descriptor in (self._link.claims, self._link.results):
+        for descriptor in (self._channels.claims, self._channels.results):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
 
-def become(link: Link, outputs: tuple[int, int], home: str) -> NoReturn:
+def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoReturn:
     """Turn a freshly forked process into a child and serve; never returns.
 
     Args:
-        link: Its ties to the supervisor.
+        channels: Its ties to the supervisor.
         outputs: File descriptors that take stdout and stderr of user code.
         home: Directory that user code finds itself in.
     """
     status = 1
     try:
         _take_standard_streams(outputs)
-        for descriptor in (link.control, link.claims, link.results, link.log):
+        for descriptor in (channels.control, channels.claims, channels.results, channels.log):
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keywords
         os.chdir(home)
         sys.argv = [""]
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.environ["PICLOUD_RUNNING"] = "1"
-        os.environ["PICLOUD_LINE"] = link.line
-        Child(link).serve()
+        os.environ["PICLOUD_LINE"] = channels.line
+        ChildLoop(channels).serve()
         status = 0
     except BaseException:  # noqa: BLE001 - told to end between two jobs, or its pipes were taken
         traceback.print_exc()

@@ -77,7 +77,7 @@ class Runner:
         return Ended(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
 
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
-        jid_variable.name(lease.first + job.index)
+        jid_variable.set_jid(lease.first + job.index)
         self._check(lease.envelope)
         with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
             function = self._function(lease, files)

@@ -1,4 +1,6 @@
-"""Claims: who owns a job that was given to a child but not begun, decided by one pipe.
+"""Claims: one pipe of tokens decides whether the supervisor or the child owns a job.
+
+This is the jobserver of GNU make.
 
 For each job the supervisor puts one byte into a pipe whose read end it shares with the child. The
 child takes a byte before it begins a job, in their order; the supervisor takes back what is left.
@@ -23,7 +25,7 @@ class Claims:
         os.set_blocking(self.reader, False)
 
     def offer(self, jobs: int, generation: int) -> None:
-        """Let the child begin `jobs` more jobs, of the errand of this generation."""
+        """Let the child begin `jobs` more jobs, of the assignment of this generation."""
         os.write(self._writer, bytes((generation & 255,)) * jobs)
 
     def take_back(self) -> int:
@@ -42,8 +44,8 @@ class Claims:
 class Claimant:
     """The child's side.
 
-    A token names the generation of its errand, so that jobs of an errand that was withdrawn are
-    never begun with a token that was meant for a later one.
+    A token names the generation of its assignment, so that the jobs of a withdrawn assignment are
+    never started with a token of a later one.
     """
 
     def __init__(self, reader: int) -> None:
@@ -51,7 +53,7 @@ class Claimant:
         self._token: int | None = None
 
     def claim(self, generation: int) -> bool:
-        """Take the next job of this errand; False when there is none left to take."""
+        """Take the next job of this assignment; False when there is none left to take."""
         token = self._token
         if token is None:
             some = _read(self._reader, 1)

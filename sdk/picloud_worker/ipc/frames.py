@@ -15,10 +15,10 @@ LARGEST: Final = MAX_RESULT_BYTES + 1024 * 1024
 """Longest frame a supervisor takes from a child: the largest result and what is around it."""
 
 
-class Errand(msgspec.Struct, frozen=True, array_like=True):
+class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """Jobs for a child: all of one bundle, whose modules lie in directory `modules` ("" for none).
 
-    `generation` counts the errands of a child; `files` says where the blobs lie that the leases
+    `generation` counts the assignments of a child; `files` says where the blobs lie that the leases
     name, by digest.
     """
 
@@ -28,7 +28,7 @@ class Errand(msgspec.Struct, frozen=True, array_like=True):
     files: dict[str, str] = {}
 
 
-class Note(msgspec.Struct, frozen=True, array_like=True):
+class JobStats(msgspec.Struct, frozen=True, array_like=True):
     """What a child says of a job beside how it ended.
 
     `ends` are the lengths of the files of stdout, stderr and the log at its end; times of
@@ -42,13 +42,13 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
     profile: str | None = None
 
 
-class Done(msgspec.Struct, frozen=True, array_like=True):
-    """How the job at `position` of an errand ended, counted over all its leases."""
+class JobDone(msgspec.Struct, frozen=True, array_like=True):
+    """How the job at `position` of an assignment ended, counted over all its leases."""
 
     generation: int
     position: int
     ended: Ended
-    note: Note | None = None
+    stats: JobStats | None = None
 
 
 class BrokenFrameError(Exception):

@@ -17,13 +17,13 @@ from picloud_worker.failure import bounded, parcel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from picloud_worker.api.client import Api
-    from picloud_worker.supervisor.lease import Holding
+    from picloud_worker.api.client import ApiClient
+    from picloud_worker.supervisor.lease import HeldJobs
 
 KEPT_BYTES: Final = 512 * 1024 * 1024
 
 
-class Blobs:
+class BlobCache:
     """A directory of blobs by digest; those used least recently make room.
 
     Args:
@@ -32,7 +32,7 @@ class Blobs:
         most_bytes: Bytes kept when another one comes; one blob may be larger.
     """
 
-    def __init__(self, directory: Path, api: Api, most_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, directory: Path, api: ApiClient, most_bytes: int = KEPT_BYTES) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._api = api
@@ -79,7 +79,7 @@ class Blobs:
             total -= stat.st_size
 
 
-def upload(api: Api, data: bytes) -> Content:
+def upload(api: ApiClient, data: bytes) -> Content:
     """Make bytes a blob of the account, unless the server has them.
 
     Raises:
@@ -96,7 +96,7 @@ def upload(api: Api, data: bytes) -> Content:
     return Content(digest, len(data))
 
 
-def upload_large(api: Api, holding: Holding) -> None:
+def upload_large(api: ApiClient, holding: HeldJobs) -> None:
     """Upload the results and infos that are too large to travel in a report.
 
     Raises:
@@ -120,7 +120,7 @@ def upload_large(api: Api, holding: Holding) -> None:
             holding.settle(at, told)
 
 
-def _uploaded_info(api: Api, data: bytes) -> Content | None:
+def _uploaded_info(api: ApiClient, data: bytes) -> Content | None:
     """An info as a blob; what a server refuses is not worth a job's result."""
     try:
         return upload(api, data)

@@ -16,7 +16,7 @@ from picloud_model.wire import MOST_ASIDE, Awaiting
 from picloud_worker.failure import killed, over_time
 from picloud_worker.ipc.frames import BrokenFrameError
 from picloud_worker.supervisor.lease import OutOfTurnError
-from picloud_worker.supervisor.termination import Terminating, told
+from picloud_worker.supervisor.termination import Termination, exit_failure
 from picloud_worker.system import memory
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import Failure, Held, JidRange, LineRequest
 
-    from picloud_worker.supervisor.child_process import Child
-    from picloud_worker.supervisor.job_socket import Line
-    from picloud_worker.supervisor.lease import Entry, Holding
+    from picloud_worker.supervisor.child_process import ChildProcess
+    from picloud_worker.supervisor.job_socket import JobSocket
+    from picloud_worker.supervisor.lease import Entry, HeldJobs
 
 MOST_SPARES: Final = 2
 ASIDE_BYTES: Final = 16 * 1024 * 1024
@@ -73,25 +73,27 @@ def is_full(waiting: int, most: int, left: int | None) -> bool:
     return waiting >= most or is_short(left)
 
 
-class Aside:
+class BlockedJob:
     """A child with the one job it is in; `jids` are awaited, or None once that runs again."""
 
-    def __init__(self, child: Child, entry: Entry, said: LineRequest, began_at: float) -> None:
+    def __init__(
+        self, child: ChildProcess, entry: Entry, said: LineRequest, began_at: float
+    ) -> None:
         self.child = child
         self.entry = entry
         self.began_at = began_at
         self.jids: list[JidRange] | None = said.awaiting
         self.timed = said.timed
-        self.terminating: Terminating | None = None
+        self.terminating: Termination | None = None
 
     def terminate(self, why: Failure, now: float) -> None:
         """Tell it to end, unless it was told before."""
         if self.terminating is None:
-            self.terminating = Terminating(self.entry, why, now + TERMINATE_S)
+            self.terminating = Termination(self.entry, why, now + TERMINATE_S)
             self.child.signal(signal.SIGTERM)
 
 
-class Sidelines:
+class BlockedJobs:
     """The children set aside, oldest first, and the spare ones.
 
     Args:
@@ -99,11 +101,11 @@ class Sidelines:
         clock: Monotonic seconds.
     """
 
-    def __init__(self, holding: Holding, clock: Callable[[], float]) -> None:
-        self._holding = holding
+    def __init__(self, holding: HeldJobs, clock: Callable[[], float]) -> None:
+        self._held_jobs = holding
         self._clock = clock
-        self._aside: list[Aside] = []
-        self._spares: list[Child] = []
+        self._aside: list[BlockedJob] = []
+        self._spares: list[ChildProcess] = []
         self.changes = 0
         """Counted up whenever one begins to wait, goes on or ends."""
         self.changed_at = 0.0
@@ -131,12 +133,12 @@ class Sidelines:
             if each.jids is not None
         ]
 
-    def add(self, child: Child, entry: Entry, said: LineRequest, began_at: float) -> None:
+    def add(self, child: ChildProcess, entry: Entry, said: LineRequest, began_at: float) -> None:
         """Set a child aside with the job it is in, which began at a time of the clock."""
-        self._aside.append(Aside(child, entry, said, began_at))
+        self._aside.append(BlockedJob(child, entry, said, began_at))
         self._changed()
 
-    def waiting(self, line: Line, said: LineRequest | None) -> bool:
+    def waiting(self, line: JobSocket, said: LineRequest | None) -> bool:
         """Note what a child here waits for; None: it runs again. False where it is not here."""
         for each in self._aside:
             if each.child.line is line:
@@ -146,16 +148,16 @@ class Sidelines:
                 return True
         return False
 
-    def entry(self, line: Line) -> Entry | None:
+    def entry(self, line: JobSocket) -> Entry | None:
         """The job of the child with this line."""
         return next((each.entry for each in self._aside if each.child.line is line), None)
 
-    def child(self, held: Held) -> Child | None:
+    def child(self, held: Held) -> ChildProcess | None:
         """The child that a job is in."""
         each = self._of(held)
         return None if each is None else each.child
 
-    def spare(self, bundle: str | None) -> Child | None:
+    def spare(self, bundle: str | None) -> ChildProcess | None:
         """A child that has nothing to do, for a bundle; with None the one that came last."""
         for child in reversed(self._spares):
             if bundle is None or child.bundle == bundle:
@@ -163,25 +165,25 @@ class Sidelines:
                 return child
         return None
 
-    def keep(self, child: Child) -> None:
+    def keep(self, child: ChildProcess) -> None:
         """Spare a child that has nothing to do; too many are ended, the oldest first."""
         self._spares.append(child)
         if len(self._spares) > MOST_SPARES or is_short(memory.left_bytes()):
             self._end(self._spares.pop(0))
 
-    def attend(self) -> None:
+    def poll(self) -> None:
         """Take what ended, and end by force what does not listen."""
         for each in list(self._aside):
             self._collect(each)
             if each in self._aside:
                 each.child.listen()
                 each.child.bound_output()
-                each.child.witness.look(each.child.begun())
+                each.child.monitor.look(each.child.begun())
                 self._end_late(each)
         for child in self._spares:
             self._drain(child)
 
-    def _end_late(self, each: Aside) -> None:
+    def _end_late(self, each: BlockedJob) -> None:
         """Tell a job to end that has run for as long as it may; by force one that was told."""
         now, limit_s = self._clock(), each.entry.lease.options.max_runtime_s
         if limit_s is not None and now - each.began_at >= limit_s:
@@ -201,43 +203,43 @@ class Sidelines:
         each = self._of(held)
         if each is not None:
             self._remove(each)
-            self._holding.aside.remove(each.entry)
+            self._held_jobs.aside.remove(each.entry)
             self._end(each.child)
         return each is not None
 
-    def ended(self, cell: int, status: int) -> None:
+    def ended(self, child_index: int, status: int) -> None:
         """A child is gone that is here, or was."""
-        for child in [child for child in self._spares if child.cell == cell]:
+        for child in [child for child in self._spares if child.child_index == child_index]:
             self._spares.remove(child)
             child.close()
-        for each in [each for each in self._aside if each.child.cell == cell]:
+        for each in [each for each in self._aside if each.child.child_index == child_index]:
             self._collect(each)
             if each in self._aside:
                 self._remove(each)
-                self._holding.aside.remove(each.entry)
+                self._held_jobs.aside.remove(each.entry)
                 self._charge(each, status)
                 each.child.close()
             elif each.child in self._spares:
                 self._spares.remove(each.child)
                 each.child.close()
 
-    def _charge(self, each: Aside, status: int) -> None:
+    def _charge(self, each: BlockedJob, status: int) -> None:
         entry, begun = each.entry, each.child.begun()
-        failure = told(each.child, status, each.terminating)
+        failure = exit_failure(each.child, status, each.terminating)
         started_at = begun.started_at if begun else 0.0
-        info = each.child.witness.died(begun)
-        self._holding.end(entry.lease.batch, entry.job, failure, started_at, info)
+        info = each.child.monitor.died(begun)
+        self._held_jobs.end(entry.lease.batch, entry.job, failure, started_at, info)
 
-    def _collect(self, each: Aside) -> None:
+    def _collect(self, each: BlockedJob) -> None:
         try:
             for done in each.child.collect():
                 ended, terminating = done.ended, each.terminating
-                info = each.child.witness.ended(done.generation, done.position, done.note)
+                info = each.child.monitor.ended(done.generation, done.position, done.stats)
                 if info is not None:
                     ended = replace(ended, info=info)
                 if terminating is not None and ended.state != State.DONE:
-                    ended = terminating.told(ended)
-                self._holding.aside_done(each.entry, done.generation, done.position, ended)
+                    ended = terminating.apply_to(ended)
+                self._held_jobs.aside_done(each.entry, done.generation, done.position, ended)
                 self._remove(each)
                 if terminating is None:
                     self.keep(each.child)
@@ -247,7 +249,7 @@ class Sidelines:
         except (BrokenFrameError, OutOfTurnError):
             each.child.signal(signal.SIGKILL)
 
-    def _drain(self, child: Child) -> None:
+    def _drain(self, child: ChildProcess) -> None:
         """Hear that a spare child hangs up, as one does that ends itself; it has nothing to say."""
         try:
             if any(True for _ in child.collect()):
@@ -256,10 +258,10 @@ class Sidelines:
             child.signal(signal.SIGKILL)
         child.listen()
 
-    def _of(self, held: Held) -> Aside | None:
+    def _of(self, held: Held) -> BlockedJob | None:
         return next((each for each in self._aside if each.entry.held == held), None)
 
-    def _remove(self, each: Aside) -> None:
+    def _remove(self, each: BlockedJob) -> None:
         self._aside.remove(each)
         self._changed()
 
@@ -267,6 +269,6 @@ class Sidelines:
         self.changes += 1
         self.changed_at = self._clock()
 
-    def _end(self, child: Child) -> None:
+    def _end(self, child: ChildProcess) -> None:
         child.signal(signal.SIGKILL)
         child.close()

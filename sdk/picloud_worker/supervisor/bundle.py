@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from picloud_worker.api.client import Api
+    from picloud_worker.api.client import ApiClient
 
 KEPT_BUNDLES: Final = 8
 _AT_ONCE: Final = 64
@@ -27,7 +27,7 @@ _AT_ONCE: Final = 64
 class Bundles:
     """Directories of modules by digest of their manifest; each is whole or not there."""
 
-    def __init__(self, directory: Path, api: Api) -> None:
+    def __init__(self, directory: Path, api: ApiClient) -> None:
         self._trees = directory / "trees"
         self._files = directory / "modules"
         self._api = api

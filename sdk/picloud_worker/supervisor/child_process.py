@@ -9,9 +9,9 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from picloud_worker.ipc.claims import Claims
-from picloud_worker.ipc.frames import Done, Errand, Frames, frame
-from picloud_worker.supervisor.info import Witness
-from picloud_worker.supervisor.job_socket import Line
+from picloud_worker.ipc.frames import Assignment, Frames, JobDone, frame
+from picloud_worker.supervisor.info import JobMonitor
+from picloud_worker.supervisor.job_socket import JobSocket
 from picloud_worker.supervisor.output import Output
 
 if TYPE_CHECKING:
@@ -19,54 +19,58 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from picloud_worker.ipc.scoreboard import Begun
+    from picloud_worker.ipc.scoreboard import StartedJob
     from picloud_worker.supervisor.job_socket import Listener
-    from picloud_worker.zygote.client import Nursery
+    from picloud_worker.zygote.client import ZygoteClient
 
 _CHUNK: Final = 256 * 1024
 
 
-class Child:
-    """One child process. It runs the code of one bundle; the first errand decides which."""
+class ChildProcess:
+    """One child process. It runs the code of one bundle; the first assignment decides which."""
 
     def __init__(
         self,
-        nursery: Nursery,
+        zygote: ZygoteClient,
         directory: Path,
         selector: selectors.BaseSelector,
         listener: Listener,
         clock: Callable[[], float],
     ) -> None:
-        self._nursery = nursery
+        self._zygote = zygote
         self._selector = selector
-        self.line = Line(nursery.next_line(), selector, listener, nursery.uid)
+        self.line = JobSocket(zygote.next_line(), selector, listener, zygote.uid)
         self.control, theirs = socket.socketpair()
         self.control.settimeout(0)
         self._claims = Claims()
         self.results, writer = os.pipe()
         os.set_blocking(self.results, False)
-        self._frames = Frames(Done)
+        self._frames = Frames(JobDone)
         self._unsent = bytearray()
         self.outputs = (Output(directory), Output(directory), Output(directory))
-        self.witness = Witness(self, clock)
+        self.monitor = JobMonitor(self, clock)
         self.bundle: str | None = None
         self.generation = 0
         self.hung_up = False
         descriptors = (theirs.fileno(), self._claims.reader, writer)
-        self.cell = nursery.fork((*descriptors, *(output.descriptor for output in self.outputs)))
+        self.child_index = zygote.fork(
+            (*descriptors, *(output.descriptor for output in self.outputs))
+        )
         theirs.close()
         os.close(writer)
         selector.register(self.control, selectors.EVENT_READ)
 
-    def give(self, errand: Errand) -> None:
-        """Hand over jobs; none of an earlier errand may be open."""
-        self._claims.offer(sum(len(lease.jobs) for lease in errand.leases), errand.generation)
-        self._unsent += frame(errand)
+    def give(self, assignment: Assignment) -> None:
+        """Hand over jobs; none of an earlier assignment may be open."""
+        self._claims.offer(
+            sum(len(lease.jobs) for lease in assignment.leases), assignment.generation
+        )
+        self._unsent += frame(assignment)
         self.push()
 
     def push(self) -> None:
         """Send on what the child has not taken yet."""
-        # A child that is gone is told by the nursery.
+        # A child that is gone is told by the zygote.
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             while self._unsent:
                 del self._unsent[: self.control.send(self._unsent)]
@@ -100,11 +104,11 @@ class Child:
         """Withdraw the jobs not begun; answers how many there were."""
         return self._claims.take_back()
 
-    def begun(self) -> Begun | None:
+    def begun(self) -> StartedJob | None:
         """The job it began last."""
-        return self._nursery.board.begun(self.cell)
+        return self._zygote.scoreboard.begun(self.child_index)
 
-    def collect(self) -> Iterator[Done]:
+    def collect(self) -> Iterator[JobDone]:
         """Jobs that ended since the last time, in the order they ran; does not wait.
 
         Raises:
@@ -125,7 +129,7 @@ class Child:
     @property
     def pid(self) -> int:
         """Its process id; 0 as long as that is not known."""
-        return self._nursery.board.pid(self.cell)
+        return self._zygote.scoreboard.pid(self.child_index)
 
     def last_words(self) -> str:
         """The end of what its job wrote to stderr."""
@@ -133,7 +137,7 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its process group."""
-        self._nursery.signal(self.cell, number)
+        self._zygote.signal(self.child_index, number)
 
     def close(self) -> None:
         """Let go of its files and sockets."""

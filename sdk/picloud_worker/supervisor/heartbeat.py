@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import LiveInfo
 
-    from picloud_worker.api.client import Api
-    from picloud_worker.api.outage import Contact
+    from picloud_worker.api.client import ApiClient
+    from picloud_worker.api.outage import Outage
 
 POLL_S: Final = 5.0
 _PAUSE_S: Final = 0.5
@@ -39,10 +39,10 @@ NOTHING: Final[Names] = ((), (), ())
 class Heartbeat:
     """Names what runs until told otherwise; `answers` are there when `fileno` is readable."""
 
-    def __init__(self, api: Api, contact: Contact, most_aside: int = MOST_ASIDE) -> None:
+    def __init__(self, api: ApiClient, outage: Outage, most_aside: int = MOST_ASIDE) -> None:
         self._api = api
         self._most_aside = most_aside
-        self._contact = contact
+        self._outage = outage
         self._names: Names = NOTHING
         self._polled: Names = NOTHING
         self._changed = threading.Condition()
@@ -131,7 +131,7 @@ class Heartbeat:
                 if (
                     names == self._names and self._open
                 ):  # else we were interrupted to name something else
-                    self._contact.failed()
+                    self._outage.failed()
                     self._pause()
 
     def _poll(self, names: Names) -> None:
@@ -147,7 +147,7 @@ class Heartbeat:
             full=bool(awaiting) and is_full(len(awaiting), self._most_aside, memory.left_bytes()),
         )
         answer = self._api.post("/v1/heartbeat", request, HeartbeatAnswer, POLL_S)
-        self._contact.answered()
+        self._outage.answered()
         if answer.live:
             self._asked = True
         if answer.kills or answer.lost or answer.exit or answer.live or answer.work:

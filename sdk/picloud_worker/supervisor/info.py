@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import Stream
 
-    from picloud_worker.ipc.frames import Note
-    from picloud_worker.ipc.scoreboard import Begun
-    from picloud_worker.supervisor.child_process import Child
+    from picloud_worker.ipc.frames import JobStats
+    from picloud_worker.ipc.scoreboard import StartedJob
+    from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.system.procfs import Usage
 
 SAMPLE_S: Final = 1.0
@@ -28,7 +28,7 @@ MOST_SAMPLES: Final = 120
 _STREAMS: Final = ("stdout", "stderr", "logging")
 
 
-class Witness:
+class JobMonitor:
     """Watches the jobs of one child.
 
     Args:
@@ -36,7 +36,7 @@ class Witness:
         clock: Monotonic seconds.
     """
 
-    def __init__(self, child: Child, clock: Callable[[], float]) -> None:
+    def __init__(self, child: ChildProcess, clock: Callable[[], float]) -> None:
         self._child = child
         self._clock = clock
         self._job: tuple[int, int] | None = None
@@ -46,7 +46,7 @@ class Witness:
         self._latest: tuple[float, float] | None = None
         self._seen: Usage | None = None
 
-    def look(self, begun: Begun | None) -> None:
+    def look(self, begun: StartedJob | None) -> None:
         """Take a sample when it is time for one."""
         now = self._clock()
         job = (begun.generation, begun.position) if begun else None
@@ -61,7 +61,7 @@ class Witness:
                 del self._samples[::2]
                 self._every_s *= 2
 
-    def _measured(self, begun: Begun, now: float) -> list[Sample]:
+    def _measured(self, begun: StartedJob, now: float) -> list[Sample]:
         """What the job uses now, if the system tells; CPU is that since the last time."""
         self._seen = found = procfs.read(self._child.pid)
         if found is None:
@@ -72,18 +72,18 @@ class Witness:
         self._latest = (now, found.cpu_s)
         return [Sample(round(now - self._since, 2), percentage, found.memory_bytes)]
 
-    def ended(self, generation: int, position: int, note: Note | None) -> Content | None:
+    def ended(self, generation: int, position: int, stats: JobStats | None) -> Content | None:
         """What is to be told of a job that a child says has ended."""
-        if note is None:
+        if stats is None:
             return None
-        streams = self._taken(note.ends)
+        streams = self._taken(stats.ends)
         return _content(
             Info(
                 streams=streams,
-                user_s=note.user_s,
-                system_s=note.system_s,
-                peak_bytes=note.peak_bytes,
-                profile=note.profile,
+                user_s=stats.user_s,
+                system_s=stats.system_s,
+                peak_bytes=stats.peak_bytes,
+                profile=stats.profile,
                 samples=self._samples if self._job == (generation, position) else [],
             )
         )
@@ -96,7 +96,7 @@ class Witness:
                 found[name] = stream
         return found
 
-    def died(self, begun: Begun | None) -> Content | None:
+    def died(self, begun: StartedJob | None) -> Content | None:
         """What is to be told of a job whose child is gone."""
         streams = self._taken((None, None, None))
         seen = self._seen
@@ -112,7 +112,7 @@ class Witness:
             )
         )
 
-    def live(self, begun: Begun, since: Mapping[str, int]) -> Info:
+    def live(self, begun: StartedJob, since: Mapping[str, int]) -> Info:
         """What can be seen of the job that runs now.
 
         Args:

@@ -28,14 +28,14 @@ _CREDENTIALS: Final = struct.Struct("iII")
 class Listener(Protocol):
     """Who answers on a line."""
 
-    def grant(self, line: Line) -> JobGrant | None:
+    def grant(self, line: JobSocket) -> JobGrant | None:
         """The token of the job that runs, or None where none does."""
 
-    def waiting(self, line: Line, said: LineRequest | None) -> None:
+    def waiting(self, line: JobSocket, said: LineRequest | None) -> None:
         """The job waits for others from now on; or, with None, for nothing any more."""
 
 
-class Line:
+class JobSocket:
     """One child's line; registers itself, and each connection, at the supervisor's selector."""
 
     def __init__(

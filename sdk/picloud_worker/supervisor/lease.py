@@ -2,7 +2,7 @@
 
 Pure rules, no processes: events in (leases came, a job ended, a child died), decisions out.
 
-    waiting --errand--> given --done--> ended --acknowledge--> gone
+    waiting --assign--> given --done--> ended --acknowledge--> gone
        ^                  |                         ^
        |                  +--set_aside--> aside ----+
        +---- take_back ---+      waiting --hand_back--> returned --acknowledge--> gone
@@ -24,7 +24,7 @@ from picloud_worker.failure import killed, parcel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from picloud_worker.ipc.scoreboard import Begun
+    from picloud_worker.ipc.scoreboard import StartedJob
 
 REPORT_BYTES: Final = 2 * 1024 * 1024
 """Results in one request; the server takes more, but answers others in between."""
@@ -34,7 +34,7 @@ CAUSES: Final = frozenset(Cause)
 
 
 class Entry(NamedTuple):
-    """A job that was given to a child: `position` counts within the errand `generation`."""
+    """A job that was given to a child: `position` counts within the assignment `generation`."""
 
     generation: int
     position: int
@@ -47,8 +47,8 @@ class Entry(NamedTuple):
         return Held(self.lease.batch, self.job.index, self.job.attempt)
 
 
-class Draft(NamedTuple):
-    """What the next request says; `Holding.acknowledge` takes it when the server has answered."""
+class PendingReport(NamedTuple):
+    """What the next request says; `HeldJobs.acknowledge` takes it when the server has answered."""
 
     reports: list[Report]
     returned: list[Held]
@@ -60,7 +60,7 @@ class OutOfTurnError(Exception):
     """A child spoke of a job that it was not running."""
 
 
-class Holding:
+class HeldJobs:
     """The jobs a slot holds.
 
     Args:
@@ -87,7 +87,7 @@ class Holding:
         """Leases came."""
         self.waiting += [lease for lease in leases if lease.jobs]
 
-    def errand(self, generation: int, most: int) -> list[Lease]:
+    def assign(self, generation: int, most: int) -> list[Lease]:
         """The next jobs for a child, all of one bundle, at most `most`; they are given now."""
         leases: list[Lease] = []
         while (
@@ -167,14 +167,14 @@ class Holding:
             jobs = [entry.job for entry in group]
             self.waiting.appendleft(replace(group[0].lease, jobs=jobs))
 
-    def running(self, begun: Begun | None) -> Entry | None:
-        """The job that a child is in, given what it noted on the board."""
+    def running(self, begun: StartedJob | None) -> Entry | None:
+        """The job that a child is in, given what it noted on the scoreboard."""
         if begun is None or not self.given:
             return None
         entry = self.given[0]
         return entry if (begun.generation, begun.position) == entry[:2] else None
 
-    def child_ended(self, begun: Begun | None) -> Entry | None:
+    def child_ended(self, begun: StartedJob | None) -> Entry | None:
         """A child is gone: answers the job that went with it, the others wait again."""
         victim = self.running(begun)
         if victim is not None:
@@ -237,7 +237,7 @@ class Holding:
             (at, ended) for at, (_, ended) in enumerate(self.ended) if size_of(ended) > INLINE_BYTES
         ]
 
-    def draft(self) -> Draft:
+    def draft(self) -> PendingReport:
         """What to tell the server now, in the order it happened."""
         reports: list[Report] = []
         size = count = 0
@@ -249,9 +249,9 @@ class Holding:
                 reports.append(Report(batch, self._envelope, []))
             reports[-1].ended.append(ended)
             count += 1
-        return Draft(reports, list(self.returned), count, count == len(self.ended))
+        return PendingReport(reports, list(self.returned), count, count == len(self.ended))
 
-    def acknowledge(self, draft: Draft) -> None:
+    def acknowledge(self, draft: PendingReport) -> None:
         """The server has taken a draft."""
         self.ended_bytes -= sum(size_of(ended) for _, ended in self.ended[: draft.ended])
         del self.ended[: draft.ended]

@@ -47,7 +47,7 @@ class Output:
         size = self._size()
         end = max(self._begin, size - KEPT_BYTES)
         if end - self._given_back >= KEPT_BYTES:
-            if hole_punch.give_back(self.descriptor, self._given_back, end):
+            if hole_punch.punch_hole(self.descriptor, self._given_back, end):
                 self._given_back = end
             else:
                 # Where files cannot have holes it is emptied, and what was in it is lost.

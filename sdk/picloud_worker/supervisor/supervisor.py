@@ -1,6 +1,6 @@
 """The supervisor: talks with the server and keeps a child at work. It never runs user code.
 
-One loop: give waiting jobs to the child, attend to it, tell the server. A request is due when the
+One loop: give waiting jobs to the child, poll it, tell the server. A request is due when the
 slot has nothing to do (it then reports and waits for the next lease at once), when results are
 50 ms old, or when jobs are to be handed back.
 """
@@ -31,23 +31,23 @@ from picloud_model.wire import (
     pack_info,
 )
 
-from picloud_worker.api.client import Api
-from picloud_worker.api.outage import Contact
+from picloud_worker.api.client import ApiClient
+from picloud_worker.api.outage import Outage
 from picloud_worker.failure import bounded
 from picloud_worker.supervisor import blob_cache
 from picloud_worker.supervisor.blocked_jobs import is_full, most_aside
 from picloud_worker.supervisor.bundle import Bundles
-from picloud_worker.supervisor.executor import FruitlessError, Provision, Tender
+from picloud_worker.supervisor.executor import ChildrenFailError, Executor, Provision
 from picloud_worker.supervisor.heartbeat import Heartbeat
-from picloud_worker.supervisor.lease import Holding
+from picloud_worker.supervisor.lease import HeldJobs
 from picloud_worker.system import memory
-from picloud_worker.zygote.client import NurseryLostError
+from picloud_worker.zygote.client import ZygoteLostError
 
 if TYPE_CHECKING:
     from picloud_model.wire import Held, Lease, LiveAsked
 
-    from picloud_worker.supervisor.lease import Draft, Entry
-    from picloud_worker.zygote.client import Nursery
+    from picloud_worker.supervisor.lease import Entry, PendingReport
+    from picloud_worker.zygote.client import ZygoteClient
 
 POLL_S: Final = 20.0
 """How long the server holds a request for work."""
@@ -86,9 +86,9 @@ class Slot(msgspec.Struct, frozen=True):
     """What a granted slot works with."""
 
     granted: SlotGranted
-    api: Api
-    contact: Contact
-    store: blob_cache.Blobs
+    api: ApiClient
+    outage: Outage
+    store: blob_cache.BlobCache
     bundles: Bundles
     directory: Path
     envelope: Envelope
@@ -104,16 +104,16 @@ class Clocks(msgspec.Struct, frozen=True):
 class Supervisor:
     """Runs the jobs of one slot until there is no more to do."""
 
-    def __init__(self, slot: Slot, nursery: Nursery, clocks: Clocks) -> None:
+    def __init__(self, slot: Slot, zygote: ZygoteClient, clocks: Clocks) -> None:
         self._slot = slot
         self._clock = clocks.monotonic
-        self._holding = Holding(slot.envelope, clocks.wall)
-        self._tender = Tender(self._holding, nursery, slot.directory, self._clock, self._sign)
-        self._sidelines = self._tender.sidelines
+        self._held_jobs = HeldJobs(slot.envelope, clocks.wall)
+        self._executor = Executor(self._held_jobs, zygote, slot.directory, self._clock, self._sign)
+        self._blocked_jobs = self._executor.blocked_jobs
         self._most_aside = most_aside(memory.limit_bytes())
         api = slot.api.with_token(slot.granted.token)
-        self._beat = Heartbeat(api, slot.contact, self._most_aside)
-        self._tender.selector.register(self._beat, selectors.EVENT_READ)
+        self._beat = Heartbeat(api, slot.outage, self._most_aside)
+        self._executor.selector.register(self._beat, selectors.EVENT_READ)
         self._worked_at = self._reported_at = self._retry_at = self._clock()
         self._pause_s = _FIRST_PAUSE_S
         self._resync = False
@@ -138,7 +138,7 @@ class Supervisor:
                 self._farewell()
         except NotAllowed:
             pass  # the server does not know this slot any more
-        except (NurseryLostError, FruitlessError) as trouble:
+        except (ZygoteLostError, ChildrenFailError) as trouble:
             sys.stderr.write(f"picloud_worker: no child can run here: {trouble!r}\n")
             self._farewell()
             return Exit.BROKEN
@@ -147,16 +147,16 @@ class Supervisor:
         return Exit.DONE
 
     def _turn(self) -> None:
-        holding = self._holding
+        holding = self._held_jobs
         if holding.waiting and not holding.given and self._clock() >= self._retry_at:
             self._give()
-        if not holding.idle or self._sidelines or self._clock() < self._retry_at:
-            self._tender.attend(self._patience())
+        if not holding.idle or self._blocked_jobs or self._clock() < self._retry_at:
+            self._executor.poll(self._patience())
             self._hear()
             self._judge_head()
         if self._due():
             self._work()
-        if self._slot.contact.lost:
+        if self._slot.outage.lost:
             raise Dismissed(farewell=False)
 
     def _sign(self, entry: Entry) -> JobGrant:
@@ -166,15 +166,15 @@ class Supervisor:
         return JobGrant(url=self._slot.api.url, token=token.signed(granted.job_key), jid=jid)
 
     def _give(self) -> None:
-        lease = self._holding.waiting[0]
+        lease = self._held_jobs.waiting[0]
         try:
-            self._tender.give(lambda: self._provide(lease))
+            self._executor.give(lambda: self._provide(lease))
         except Unavailable:
             self._failed()
         except (BlobMissing, RequestRefused) as error:
             message = f"what the job needs cannot be had: {error.message}"
             failure = bounded(Failure(cause=Cause.ENVIRONMENT, message=message))
-            self._holding.refuse(lease, failure)
+            self._held_jobs.refuse(lease, failure)
 
     def _provide(self, lease: Lease) -> Provision:
         """Fetch what a lease names; the server hears meanwhile that the slot lives."""
@@ -182,7 +182,7 @@ class Supervisor:
         wanted = [content.digest for content in _named(lease)]
         there = all(map(store.has, wanted)) and (not lease.bundle or bundles.has(lease.bundle))
         if not there:
-            self._beat.name((), tuple(self._holding.held()))
+            self._beat.name((), tuple(self._held_jobs.held()))
         files = {digest: str(store.path(digest)) for digest in wanted}
         modules = str(bundles.tree(lease.bundle)) if lease.bundle else ""
         return Provision(modules, files)
@@ -190,14 +190,14 @@ class Supervisor:
     def _patience(self) -> float:
         """How long to wait for the child before there is something else to do."""
         now = self._clock()
-        if self._holding.idle and not self._sidelines:
+        if self._held_jobs.idle and not self._blocked_jobs:
             return self._retry_at - now
-        tick = TICK_S if len(self._holding.given) > 1 else REST_S
-        ends = [tick, self._tender.time_left()]
-        age = self._tender.head_age()
-        if age < SLOW_S and self._holding.given:
+        tick = TICK_S if len(self._held_jobs.given) > 1 else REST_S
+        ends = [tick, self._executor.time_left()]
+        age = self._executor.head_age()
+        if age < SLOW_S and self._held_jobs.given:
             ends.append(SLOW_S - age)
-        if self._holding.ended:
+        if self._held_jobs.ended:
             ends.append(max(self._reported_at + REPORT_S, self._retry_at) - now)
         return min(ends)
 
@@ -205,7 +205,7 @@ class Supervisor:
         for answer in self._beat.answers():
             self._obey(answer.kills)
             for held in answer.lost:
-                self._tender.lose(held)
+                self._executor.lose(held)
             if answer.live:
                 self._beat.tell([self._live(asked) for asked in answer.live])
             if answer.work:
@@ -215,37 +215,37 @@ class Supervisor:
 
     def _live(self, asked: LiveAsked) -> LiveInfo:
         """What is known now of a job that somebody asked about; nothing if it is not run here."""
-        info = self._tender.live(asked)
+        info = self._executor.live(asked)
         if info is not None and info.ports is not None:
             info = msgspec.structs.replace(info, address=self._slot.api.address)
         return LiveInfo(asked.number, b"" if info is None else pack_info(info))
 
     def _obey(self, kills: list[Held]) -> None:
         for held in kills:
-            self._tender.kill(held)
+            self._executor.kill(held)
 
     def _judge_head(self) -> None:
         """A job that has become slow is named by heartbeats, and holds up nobody else."""
-        if self._sidelines and self._clock() - self._sidelines.changed_at < SLOW_S:
+        if self._blocked_jobs and self._clock() - self._blocked_jobs.changed_at < SLOW_S:
             return  # they come and go; a heartbeat is for what lasts
-        aside, awaiting = tuple(self._sidelines.held()), tuple(self._sidelines.awaiting())
-        if self._tender.head_age() < SLOW_S:
-            if not self._holding.given or self._sidelines:
+        aside, awaiting = tuple(self._blocked_jobs.held()), tuple(self._blocked_jobs.awaiting())
+        if self._executor.head_age() < SLOW_S:
+            if not self._held_jobs.given or self._blocked_jobs:
                 self._beat.name(aside, (), awaiting)
             return
-        entry = self._tender.running()
+        entry = self._executor.running()
         if entry is None:
-            self._beat.name((), tuple(self._holding.held()))
+            self._beat.name((), tuple(self._held_jobs.held()))
             return
-        self._tender.take_back()
-        self._holding.hand_back()
+        self._executor.take_back()
+        self._held_jobs.hand_back()
         self._beat.name((*aside, entry.held), (), awaiting)
 
     def _due(self) -> bool:
         now = self._clock()
         if now < self._retry_at:
             return False
-        holding = self._holding
+        holding = self._held_jobs
         if holding.returned or self._wants():
             return True
         fresh = now < self._reported_at + REPORT_S and not holding.idle
@@ -253,27 +253,27 @@ class Supervisor:
 
     def _wants(self) -> bool:
         """Whether to ask for a lease: with nothing to do, or with all there is waiting for jobs."""
-        if not self._holding.idle or not self._sidelines:
-            return self._holding.idle
-        news = self._asked != self._sidelines.changes or self._clock() >= self._ask_again_at
-        if not self._sidelines.blocked or not news:
+        if not self._held_jobs.idle or not self._blocked_jobs:
+            return self._held_jobs.idle
+        news = self._asked != self._blocked_jobs.changes or self._clock() >= self._ask_again_at
+        if not self._blocked_jobs.blocked or not news:
             return False
-        return not is_full(len(self._sidelines), self._most_aside, memory.left_bytes())
+        return not is_full(len(self._blocked_jobs), self._most_aside, memory.left_bytes())
 
     def _work(self) -> None:
         """Tell the server what happened, and ask for more when there is nothing left to do."""
-        granted, holding = self._slot.granted, self._holding
+        granted, holding = self._slot.granted, self._held_jobs
         left = self._worked_at + granted.idle_s - self._clock()
         try:
             blob_cache.upload_large(self._slot.api, holding)
             draft = holding.draft()
             wants = self._wants() and draft.complete
-            alone = wants and not self._sidelines
+            alone = wants and not self._blocked_jobs
             if alone and left <= 0 and not draft.reports:
                 raise Dismissed(farewell=True)
             if wants:
-                self._tender.check()
-                self._asked = self._sidelines.changes
+                self._executor.check()
+                self._asked = self._blocked_jobs.changes
                 self._ask_again_at = self._clock() + ASK_AGAIN_S
             # Children that wait may go on at any time: nobody would see to them meanwhile.
             wait_s = min(POLL_S, max(0.0, left)) if alone else 0.0
@@ -294,29 +294,29 @@ class Supervisor:
             raise Dismissed(farewell=False)
 
     def _post(
-        self, draft: Draft, *, lease: bool, wait_s: float, leaving: bool = False
+        self, draft: PendingReport, *, lease: bool, wait_s: float, leaving: bool = False
     ) -> WorkAnswer:
         request = WorkRequest(
             reports=draft.reports,
             returned=draft.returned,
-            holding=self._holding.held() if self._resync or leaving else [],
+            holding=self._held_jobs.held() if self._resync or leaving else [],
             lease=lease,
             wait_s=wait_s,
             resync=self._resync,
             leaving=leaving,
-            awaiting=self._sidelines.awaiting() if lease else [],
+            awaiting=self._blocked_jobs.awaiting() if lease else [],
         )
         self._resync = True  # until an answer arrives
         answer = self._slot.api.post("/v1/work", request, WorkAnswer, wait_s)
         self._resync = False
         self._pause_s = _FIRST_PAUSE_S
-        self._slot.contact.answered()
-        self._holding.acknowledge(draft)
+        self._slot.outage.answered()
+        self._held_jobs.acknowledge(draft)
         return answer
 
     def _failed(self) -> None:
         """The server is away: keep everything, and ask again a little later each time."""
-        self._slot.contact.failed()
+        self._slot.outage.failed()
         self._retry_at = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
@@ -326,11 +326,11 @@ class Supervisor:
         With a job running that would be a lie: it is charged for the loss of its slot, which the
         scheduler tells.
         """
-        self._tender.take_back()
-        self._holding.hand_back()
-        leaving = self._holding.idle and not self._sidelines
+        self._executor.take_back()
+        self._held_jobs.hand_back()
+        leaving = self._held_jobs.idle and not self._blocked_jobs
         try:
-            self._post(self._holding.draft(), lease=False, wait_s=0.0, leaving=leaving)
+            self._post(self._held_jobs.draft(), lease=False, wait_s=0.0, leaving=leaving)
         except PiCloudError:
             return
 

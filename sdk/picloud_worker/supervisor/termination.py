@@ -19,17 +19,17 @@ from picloud_worker.supervisor.lease import Entry
 from picloud_worker.system import memory
 
 if TYPE_CHECKING:
-    from picloud_worker.supervisor.child_process import Child
+    from picloud_worker.supervisor.child_process import ChildProcess
 
 
-class Terminating(msgspec.Struct, frozen=True):
+class Termination(msgspec.Struct, frozen=True):
     """A job that was told to end, why, and when it is ended by force (monotonic seconds)."""
 
     entry: Entry
     why: Failure
     force_at: float
 
-    def told(self, ended: Ended) -> Ended:
+    def apply_to(self, ended: Ended) -> Ended:
         """What is reported of it, wherever the word caught it."""
         try:
             said = decode(bytes(unseal(ended.payload)), Failure)
@@ -40,7 +40,7 @@ class Terminating(msgspec.Struct, frozen=True):
         return replace(ended, state=state, cause=failure.cause, payload=parcel(failure))
 
 
-def told(child: Child, status: int, terminating: Terminating | None) -> Failure:
+def exit_failure(child: ChildProcess, status: int, terminating: Termination | None) -> Failure:
     """Why the job is over that a child was in when it ended.
 
     Args:

@@ -1,4 +1,4 @@
-"""Disk: parts of a file that nobody will read any more, given back; offsets stay as they are."""
+"""Frees the disk space of a file's beginning; its offsets stay as they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 _PUNCH_HOLE_KEEP_SIZE: Final = 3
 
 
-def give_back(descriptor: int, start: int, end: int) -> bool:
+def punch_hole(descriptor: int, start: int, end: int) -> bool:
     """Free the room that bytes `start .. end-1` of a file take; they read as zeros afterwards.
 
     Returns:

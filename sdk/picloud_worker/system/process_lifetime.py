@@ -20,7 +20,7 @@ _SET_CHILD_SUBREAPER: Final = 36
 _SET_NO_NEW_PRIVS: Final = 38
 
 
-def die_with(parent: int, signum: int) -> None:
+def set_parent_death_signal(parent: int, signum: int) -> None:
     """Have the kernel send `signum` to this process when `parent` dies; end now if it has."""
     _prctl(_SET_PDEATHSIG, signum)
     if os.getppid() != parent:
@@ -42,7 +42,7 @@ def show_memory() -> None:
     _prctl(_SET_DUMPABLE, 1)
 
 
-def gain_nothing() -> None:
+def set_no_new_privs() -> None:
     """Keep this process, and all that it starts, from more rights than it has: NoNewPrivs.
 
     Raises:
@@ -52,7 +52,7 @@ def gain_nothing() -> None:
         raise OSError(ctypes.get_errno(), "no_new_privs is refused")
 
 
-def die_first() -> None:
+def prefer_oom_kill() -> None:
     """When memory runs out, have the kernel end this process before any other."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

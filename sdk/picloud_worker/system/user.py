@@ -57,7 +57,7 @@ class User(msgspec.Struct, frozen=True):
         os.setgroups([])
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
-        process_lifetime.gain_nothing()
+        process_lifetime.set_no_new_privs()
         seccomp.refuse_io_uring()
         # A change of user hides a process from itself: its own /proc is root's after it.
         process_lifetime.show_memory()

@@ -1,4 +1,4 @@
-"""The nursery: the supervisor's side of the zygote. Asks for children and hears of their ends."""
+"""The supervisor's side of the zygote: asks for children and hears of their ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Self
 
-from picloud_worker.ipc.scoreboard import CELLS, Board
+from picloud_worker.ipc.scoreboard import MOST_CHILDREN, Scoreboard
 from picloud_worker.zygote import process
 
 if TYPE_CHECKING:
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from picloud_worker.system.user import User
 
 
-class NurseryLostError(Exception):
+class ZygoteLostError(Exception):
     """The zygote is gone: this slot cannot run anything any more."""
 
 
-class Nursery:
+class ZygoteClient:
     """Holds the zygote; leaving it ends the zygote and all its children."""
 
-    def __init__(self, line: socket.socket, board: Board, lines: str, uid: int) -> None:
-        self.board = board
+    def __init__(self, line: socket.socket, scoreboard: Scoreboard, lines: str, uid: int) -> None:
+        self.scoreboard = scoreboard
         self.uid = uid
         self._lines = lines
         self._forked = 0
@@ -43,32 +43,34 @@ class Nursery:
             home: Directory that children run in.
             user: As whom; None for this process's own user.
         """
-        board = Board()
+        scoreboard = Scoreboard()
         ours, theirs = socket.socketpair()
         lines = secrets.token_hex(8)
         parent = os.getpid()
         if os.fork() == 0:
             ours.close()
-            lives = process.Lives(str(home), user, lines)
-            process.become_zygote(theirs, parent, board, lives)
+            setup = process.ChildSetup(str(home), user, lines)
+            process.become_zygote(theirs, parent, scoreboard, setup)
         theirs.close()
-        return cls(ours, board, lines, user.uid if user else _own_uid())
+        return cls(ours, scoreboard, lines, user.uid if user else _own_uid())
 
     def fileno(self) -> int:
         """Readable when a child has ended."""
         return self._line.fileno()
 
     def fork(self, descriptors: Sequence[int]) -> int:
-        """Ask for a child that gets these descriptors; answers its cell on the board.
+        """Ask for a child that gets these descriptors; returns its index on the scoreboard.
 
         Raises:
-            NurseryLostError: When there is no zygote.
+            ZygoteLostError: When there is no zygote.
         """
-        cell = next(cell for cell in range(CELLS) if cell not in self._taken)
-        self.board.clear(cell)
-        self._send(process.REQUEST.pack(process.FORK, cell, self._forked), descriptors)
-        self._taken.add(cell)
-        return cell
+        child_index = next(
+            child_index for child_index in range(MOST_CHILDREN) if child_index not in self._taken
+        )
+        self.scoreboard.clear(child_index)
+        self._send(process.REQUEST.pack(process.FORK, child_index, self._forked), descriptors)
+        self._taken.add(child_index)
+        return child_index
 
     def preload(self) -> None:
         """Let children forked from now on begin with `cloud` imported; once is enough."""
@@ -81,15 +83,15 @@ class Nursery:
         self._forked += 1
         return process.line_name(self._lines, self._forked)
 
-    def signal(self, cell: int, number: signal.Signals) -> None:
+    def signal(self, child_index: int, number: signal.Signals) -> None:
         """Send a signal to a child and its process group; to one that ended it does nothing."""
-        self._send(process.REQUEST.pack(process.SIGNAL, cell, number), ())
+        self._send(process.REQUEST.pack(process.SIGNAL, child_index, number), ())
 
     def ended(self) -> Iterator[tuple[int, int]]:
         """Cell and wait status of each child that ended since the last time; does not wait.
 
         Raises:
-            NurseryLostError: When there is no zygote.
+            ZygoteLostError: When there is no zygote.
         """
         try:
             data = self._line.recv(4096, socket.MSG_DONTWAIT)
@@ -98,13 +100,13 @@ class Nursery:
         except OSError:
             data = b""
         if not data:
-            raise NurseryLostError
+            raise ZygoteLostError
         self._news += data
         while len(self._news) >= process.NEWS.size:
-            cell, status = process.NEWS.unpack_from(self._news)
+            child_index, status = process.NEWS.unpack_from(self._news)
             del self._news[: process.NEWS.size]
-            self._taken.discard(cell)
-            yield cell, status
+            self._taken.discard(child_index)
+            yield child_index, status
 
     def close(self) -> None:
         """End the zygote and every child, and wait until they are gone."""
@@ -118,7 +120,7 @@ class Nursery:
         try:
             socket.send_fds(self._line, [request], descriptors)
         except OSError as error:
-            raise NurseryLostError from error
+            raise ZygoteLostError from error
 
 
 def _own_uid() -> int:

@@ -16,17 +16,17 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from picloud_worker.child.loop import Link, become
+from picloud_worker.child.loop import ChildChannels, become
 from picloud_worker.system import process_lifetime
 
 if TYPE_CHECKING:
-    from picloud_worker.ipc.scoreboard import Board
+    from picloud_worker.ipc.scoreboard import Scoreboard
     from picloud_worker.system.user import User
 
 REQUEST: Final = struct.Struct("<cBi")
-"""Verb, cell, signal number; to fork, the number of the child's line in its place."""
+"""Verb, child index, signal number; to fork, the number of the child's line in its place."""
 NEWS: Final = struct.Struct("<Bi")
-"""Cell, wait status: a child has ended."""
+"""Child index, wait status: a child has ended."""
 FORK: Final = b"f"
 SIGNAL: Final = b"s"
 PRELOAD: Final = b"p"
@@ -36,7 +36,7 @@ NOT_FORKED: Final = 127 << 8
 """Wait status of a child that could not be made."""
 
 
-class Lives(NamedTuple):
+class ChildSetup(NamedTuple):
     """How children live: in which directory, as whom if not as the zygote's own user.
 
     What the names of their lines begin with is `lines`.
@@ -50,12 +50,14 @@ class Lives(NamedTuple):
 class Zygote:
     """The loop of the zygote."""
 
-    def __init__(self, supervisor: socket.socket, parent: int, board: Board, lives: Lives) -> None:
+    def __init__(
+        self, supervisor: socket.socket, parent: int, scoreboard: Scoreboard, setup: ChildSetup
+    ) -> None:
         self._supervisor = supervisor
         self._parent = parent
-        self._board = board
-        self._lives = lives
-        self._cells: dict[int, int] = {}
+        self._scoreboard = scoreboard
+        self._setup = setup
+        self._child_indexes: dict[int, int] = {}
         self._open = True
         self._woken = os.pipe()
         self._selector = selectors.DefaultSelector()
@@ -90,46 +92,48 @@ class Zygote:
         if len(request) < REQUEST.size:
             self._close()
             return
-        verb, cell, number = REQUEST.unpack(request)
+        verb, child_index, number = REQUEST.unpack(request)
         if verb == FORK:
-            self._fork(cell, number, descriptors)
+            self._fork(child_index, number, descriptors)
         elif verb == PRELOAD:
             _preload()
         else:
-            for pid, held in self._cells.items():
-                if held == cell:
+            for pid, held in self._child_indexes.items():
+                if held == child_index:
                     _signal(pid, number)
 
     def _close(self) -> None:
         """The supervisor is gone: nothing of the slot stays."""
         self._open = False
         self._selector.unregister(self._supervisor)
-        for pid in self._cells:
+        for pid in self._child_indexes:
             _signal(pid, signal.SIGKILL)
 
-    def _fork(self, cell: int, line: int, descriptors: list[int]) -> None:
+    def _fork(self, child_index: int, line: int, descriptors: list[int]) -> None:
         me = os.getpid()
         try:
             pid = os.fork()
         except OSError:
-            self._tell(cell, NOT_FORKED)
+            self._tell(child_index, NOT_FORKED)
             pid = -1
         if pid == 0:
-            self._become_child(me, cell, line, descriptors)
+            self._become_child(me, child_index, line, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
-            self._cells[pid] = cell
+            self._child_indexes[pid] = child_index
 
-    def _become_child(self, zygote: int, cell: int, line: int, descriptors: list[int]) -> NoReturn:
+    def _become_child(
+        self, zygote: int, child_index: int, line: int, descriptors: list[int]
+    ) -> NoReturn:
         try:
             os.setsid()
             process_lifetime.adopt_orphans()
-            process_lifetime.die_first()
-            if self._lives.user:
-                self._lives.user.become()
+            process_lifetime.prefer_oom_kill()
+            if self._setup.user:
+                self._setup.user.become()
             # After it: a change of user calls this off.
-            process_lifetime.die_with(zygote, signal.SIGKILL)
+            process_lifetime.set_parent_death_signal(zygote, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
@@ -139,10 +143,12 @@ class Zygote:
             for descriptor in self._woken:
                 os.close(descriptor)
             control, claims, results, *outputs = descriptors
-            name = line_name(self._lives.lines, line)
-            link = Link(control, claims, results, outputs[2], self._board, cell, name)
-            self._board.enter(cell, os.getpid())
-            become(link, (outputs[0], outputs[1]), self._lives.home)
+            name = line_name(self._setup.lines, line)
+            channels = ChildChannels(
+                control, claims, results, outputs[2], self._scoreboard, child_index, name
+            )
+            self._scoreboard.enter(child_index, os.getpid())
+            become(channels, (outputs[0], outputs[1]), self._setup.home)
         finally:
             os._exit(1)
 
@@ -154,24 +160,24 @@ class Zygote:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     break
-                if pid in self._cells:
+                if pid in self._child_indexes:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(pid, signal.SIGKILL)
-                    ended.append((self._cells.pop(pid), status))
+                    ended.append((self._child_indexes.pop(pid), status))
         except ChildProcessError:
             pass
         # Orphans of a child that ended are ours now: they may not outlive its jobs.
         left = process_lifetime.children()
-        for pid in left - self._cells.keys():
+        for pid in left - self._child_indexes.keys():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for cell, status in ended:
-            self._tell(cell, status)
+        for child_index, status in ended:
+            self._tell(child_index, status)
         return bool(left)
 
-    def _tell(self, cell: int, status: int) -> None:
+    def _tell(self, child_index: int, status: int) -> None:
         with contextlib.suppress(OSError):
-            self._supervisor.send(NEWS.pack(cell, status))
+            self._supervisor.send(NEWS.pack(child_index, status))
 
 
 def _preload() -> None:
@@ -202,14 +208,16 @@ def line_name(lines: str, number: int) -> str:
     return f"{lines}-{number}"
 
 
-def become_zygote(supervisor: socket.socket, parent: int, board: Board, lives: Lives) -> NoReturn:
+def become_zygote(
+    supervisor: socket.socket, parent: int, scoreboard: Scoreboard, setup: ChildSetup
+) -> NoReturn:
     """Turn a freshly forked process into the zygote and serve; never returns.
 
     Args:
         supervisor: Socket to the supervisor; every other descriptor from 3 on is closed.
         parent: Process id of the supervisor.
-        board: Shared memory for the children.
-        lives: How children live.
+        scoreboard: Shared memory for the children.
+        setup: How children live.
     """
     try:
         keep = supervisor.fileno()
@@ -220,11 +228,11 @@ def become_zygote(supervisor: socket.socket, parent: int, board: Board, lives: L
         signal.signal(signal.SIGTERM, _nothing)
         signal.signal(signal.SIGCHLD, _nothing)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        process_lifetime.die_with(parent, signal.SIGTERM)
+        process_lifetime.set_parent_death_signal(parent, signal.SIGTERM)
         process_lifetime.adopt_orphans()
         gc.collect()
         gc.freeze()
-        Zygote(supervisor, parent, board, lives).serve()
+        Zygote(supervisor, parent, scoreboard, setup).serve()
     finally:
         os._exit(0)
 

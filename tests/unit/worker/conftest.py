@@ -55,7 +55,7 @@ class Worker:
         return self.process.wait(timeout_s)
 
     def gone(self, timeout_s: float = 5.0) -> bool:
-        """Wait until nothing of the slot lives."""
+        """Wait until nothing of the slot is left."""
         deadline = time.monotonic() + timeout_s
         while self.family():
             if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, SlotRefused, Unavailable
-from picloud_worker.api.client import Api
+from picloud_worker.api.client import ApiClient
 
 from tests.unit.worker.fake_api import FakeApi
 
@@ -20,9 +20,9 @@ PROOF = wire.SlotRequest(proof="p")
 
 
 @pytest.fixture
-def client(api: FakeApi) -> Iterator[Api]:
+def client(api: FakeApi) -> Iterator[ApiClient]:
     """A slot's connection."""
-    made = Api(f"http://127.0.0.1:{api.port}", "the-token")
+    made = ApiClient(f"http://127.0.0.1:{api.port}", "the-token")
     yield made
     made.close()
 
@@ -36,12 +36,12 @@ def store() -> Iterator[FakeApi]:
     other.stop()
 
 
-def test_answers_are_decoded(api: FakeApi, client: Api) -> None:
+def test_answers_are_decoded(api: FakeApi, client: ApiClient) -> None:
     """A request's answer is the body it is typed as."""
     assert client.post("/v1/slots", PROOF, wire.SlotGranted) == api.granted
 
 
-def test_a_refusal_is_its_error(api: FakeApi, client: Api) -> None:
+def test_a_refusal_is_its_error(api: FakeApi, client: ApiClient) -> None:
     """An error answer raises the error of its code."""
     api.refuse_slots = True
 
@@ -49,7 +49,7 @@ def test_a_refusal_is_its_error(api: FakeApi, client: Api) -> None:
         client.post("/v1/slots", PROOF, wire.SlotGranted)
 
 
-def test_a_fault_means_ask_again(api: FakeApi, client: Api) -> None:
+def test_a_fault_means_ask_again(api: FakeApi, client: ApiClient) -> None:
     """Answers from 500 on raise Unavailable; so does no answer at all."""
     api.faults = 1
     with pytest.raises(Unavailable, match="not now"):
@@ -59,7 +59,7 @@ def test_a_fault_means_ask_again(api: FakeApi, client: Api) -> None:
         client.post("/v1/slots", PROOF, wire.SlotGranted)
 
 
-def test_a_connection_that_was_closed_is_opened_anew(api: FakeApi, client: Api) -> None:
+def test_a_connection_that_was_closed_is_opened_anew(api: FakeApi, client: ApiClient) -> None:
     """A server that hung up between two requests is no failure."""
     client.post("/v1/slots", PROOF, wire.SlotGranted)
     api.stop()
@@ -68,10 +68,10 @@ def test_a_connection_that_was_closed_is_opened_anew(api: FakeApi, client: Api) 
     assert client.post("/v1/slots", PROOF, wire.SlotGranted) == api.granted
 
 
-def test_a_wait_can_be_interrupted(client: Api) -> None:
+def test_a_wait_can_be_interrupted(client: ApiClient) -> None:
     """Another thread can end a long poll."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        waiting = Api(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        waiting = ApiClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
         raised: list[BaseException] = []
 
         def ask() -> None:
@@ -91,7 +91,9 @@ def test_a_wait_can_be_interrupted(client: Api) -> None:
     assert raised
 
 
-def test_blobs_come_from_where_the_api_says(api: FakeApi, store: FakeApi, client: Api) -> None:
+def test_blobs_come_from_where_the_api_says(
+    api: FakeApi, store: FakeApi, client: ApiClient
+) -> None:
     """A redirect is followed without our token."""
     digest = store.store(b"content")
     api.presigned["get"] = f"http://127.0.0.1:{store.port}/bucket/"
@@ -101,7 +103,7 @@ def test_blobs_come_from_where_the_api_says(api: FakeApi, store: FakeApi, client
     assert "authorization" not in {name.lower() for name in store.requests[-1][1]}
 
 
-def test_a_missing_blob_is_told(api: FakeApi, store: FakeApi, client: Api) -> None:
+def test_a_missing_blob_is_told(api: FakeApi, store: FakeApi, client: ApiClient) -> None:
     """Also when another server is asked for it."""
     with pytest.raises(BlobMissing):
         list(client.download("0" * 64))
@@ -110,7 +112,9 @@ def test_a_missing_blob_is_told(api: FakeApi, store: FakeApi, client: Api) -> No
         list(client.download("0" * 64))
 
 
-def test_a_download_left_early_does_not_spoil_the_next_request(api: FakeApi, client: Api) -> None:
+def test_a_download_left_early_does_not_spoil_the_next_request(
+    api: FakeApi, client: ApiClient
+) -> None:
     """What was not read of a body is never taken for the next answer."""
     digest = api.store(bytes(5_000_000))
     download = client.download(digest)
@@ -121,7 +125,7 @@ def test_a_download_left_early_does_not_spoil_the_next_request(api: FakeApi, cli
 
 
 def test_presigned_uploads_carry_their_headers_only(
-    api: FakeApi, store: FakeApi, client: Api
+    api: FakeApi, store: FakeApi, client: ApiClient
 ) -> None:
     """An absolute URL gets the headers that came with it, and not our token."""
     client.upload(f"http://127.0.0.1:{store.port}/bucket/x", {"x-amz": "1"}, b"content")

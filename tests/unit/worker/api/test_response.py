@@ -6,21 +6,21 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from picloud_worker.api.response import Reply
+from picloud_worker.api.response import Response
 
 
-def reply(text: bytes) -> Reply:
+def reply(text: bytes) -> Response:
     """Read the head of a response."""
     stream: Any = BytesIO(text)
-    return Reply(stream)
+    return Response(stream)
 
 
 def test_a_length_bounds_the_body() -> None:
     """Bytes after it belong to the next response."""
     stream: Any = BytesIO(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 404 No\r\n\r\n")
 
-    assert Reply(stream).read() == b"hi"
-    assert Reply(stream).status == 404
+    assert Response(stream).read() == b"hi"
+    assert Response(stream).status == 404
 
 
 def test_chunks_are_joined() -> None:

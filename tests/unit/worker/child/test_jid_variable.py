@@ -21,8 +21,8 @@ def test_user_code_and_programs_it_starts_find_the_jid() -> None:
     """The last jid named is in `os.environ`, and in the environment of every program started."""
     shown = [sys.executable, "-c", "import os; print(os.environ['PICLOUD_JID'])"]
 
-    jid_variable.name(123_456_789)
-    jid_variable.name(7)
+    jid_variable.set_jid(123_456_789)
+    jid_variable.set_jid(7)
 
     assert os.environ["PICLOUD_JID"] == "7"
     assert subprocess.run(shown, capture_output=True, check=True).stdout == b"7\n"
@@ -30,12 +30,12 @@ def test_user_code_and_programs_it_starts_find_the_jid() -> None:
 
 def test_a_job_that_takes_the_jid_away_harms_the_next_one_in_nothing() -> None:
     """Whatever a job did to the variable, the next one finds its own jid there."""
-    jid_variable.name(1)
+    jid_variable.set_jid(1)
     os.environ["PICLOUD_JID"] = "nonsense"
-    jid_variable.name(2)
+    jid_variable.set_jid(2)
     del os.environ["PICLOUD_JID"]
 
-    jid_variable.name(3)
+    jid_variable.set_jid(3)
 
     assert os.environ["PICLOUD_JID"] == "3"
     assert subprocess.check_output("echo $PICLOUD_JID", shell=True) == b"3\n"
@@ -43,11 +43,11 @@ def test_a_job_that_takes_the_jid_away_harms_the_next_one_in_nothing() -> None:
 
 def test_naming_keeps_nothing_of_the_jobs_before() -> None:
     """An interpreter that ran 200,000 jobs has no more memory than one that ran few."""
-    jid_variable.name(1)
+    jid_variable.set_jid(1)
     before = _kilobytes()
 
     for jid in range(200_000):
-        jid_variable.name(jid)
+        jid_variable.set_jid(jid)
 
     assert _kilobytes() - before < 2000
 

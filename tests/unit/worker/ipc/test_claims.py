@@ -34,8 +34,8 @@ def test_jobs_are_claimed_in_order(claims: Claims) -> None:
     assert not claimant.claim(1)
 
 
-def test_a_token_is_for_its_errand_only(claims: Claims) -> None:
-    """A child still at an errand that was withdrawn does not use the tokens of the next one."""
+def test_a_token_is_for_its_assignment_only(claims: Claims) -> None:
+    """A child still at an assignment that was withdrawn does not use the tokens of the next one."""
     claimant = Claimant(claims.reader)
     claims.offer(3, 1)
     assert claimant.claim(1)

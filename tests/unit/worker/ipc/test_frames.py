@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model.wire import Ended
-from picloud_worker.ipc.frames import LENGTH, BrokenFrameError, Done, Frames, frame
+from picloud_worker.ipc.frames import LENGTH, BrokenFrameError, Frames, JobDone, frame
 
 
 @given(st.lists(st.binary(max_size=50), max_size=10), st.lists(st.integers(0, 600), max_size=10))
@@ -40,12 +40,12 @@ def test_a_part_is_noticed() -> None:
 
 def test_done_travels() -> None:
     """How a job ended comes out as it went in."""
-    done = Done(3, 4, Ended(5, 1, 5, 0, 1.5, 2.5, b"x"))
+    done = JobDone(3, 4, Ended(5, 1, 5, 0, 1.5, 2.5, b"x"))
 
-    assert Frames(Done).feed(frame(done)) == [done]
+    assert Frames(JobDone).feed(frame(done)) == [done]
 
 
 def test_another_value_is_refused() -> None:
     """A frame that holds something else is no word of a child."""
     with pytest.raises(BrokenFrameError):
-        Frames(Done).feed(frame("done"))
+        Frames(JobDone).feed(frame("done"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import Manifest, Module, encode
-from picloud_worker.api.client import Api
+from picloud_worker.api.client import ApiClient
 from picloud_worker.supervisor.bundle import KEPT_BUNDLES, Bundles
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def bundles(api: FakeApi, tmp_path: Path) -> Iterator[Bundles]:
     """The bundles of a slot."""
-    client = Api(f"http://127.0.0.1:{api.port}", "t")
+    client = ApiClient(f"http://127.0.0.1:{api.port}", "t")
     yield Bundles(tmp_path, client)
     client.close()
 

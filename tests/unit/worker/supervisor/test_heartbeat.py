@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_model.errors import SlotRefused
 from picloud_model.wire import Held
-from picloud_worker.api.client import Api
-from picloud_worker.api.outage import Contact
+from picloud_worker.api.client import ApiClient
+from picloud_worker.api.outage import Outage
 from picloud_worker.supervisor.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ A, B = Held("a" * 32, 0, 1), Held("b" * 32, 1, 1)
 @pytest.fixture
 def beat(api: FakeApi) -> Iterator[Heartbeat]:
     """A heartbeat that talks to the stand-in."""
-    client = Api(f"http://127.0.0.1:{api.port}", "t")
-    made = Heartbeat(client, Contact(30.0, time.monotonic))
+    client = ApiClient(f"http://127.0.0.1:{api.port}", "t")
+    made = Heartbeat(client, Outage(30.0, time.monotonic))
     yield made
     made.close()
 
@@ -74,15 +74,15 @@ def test_a_refusal_ends_it(api: FakeApi, beat: Heartbeat) -> None:
 
 
 def test_a_server_that_is_away_is_noticed(api: FakeApi) -> None:
-    """Polls that fail count as lost contact."""
+    """Polls that fail count as an outage."""
     now = [0.0]
-    contact = Contact(1.0, lambda: now[0])
-    beat = Heartbeat(Api(f"http://127.0.0.1:{api.port}", "t"), contact)
+    outage = Outage(1.0, lambda: now[0])
+    beat = Heartbeat(ApiClient(f"http://127.0.0.1:{api.port}", "t"), outage)
     api.stop()
 
     beat.name((A,))
     deadline = time.monotonic() + 5
-    while not contact.lost:
+    while not outage.lost:
         now[0] += 2.0
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES, Envelope, unseal
 from picloud_model.wire import Content, Ended, Failure, Held, Lease, LeasedJob, Options, decode
-from picloud_worker.ipc.scoreboard import Begun
-from picloud_worker.supervisor.lease import REPORT_BYTES, Holding, OutOfTurnError
+from picloud_worker.ipc.scoreboard import StartedJob
+from picloud_worker.supervisor.lease import REPORT_BYTES, HeldJobs, OutOfTurnError
 
 HERE = Envelope("3.11", "3.1")
 
@@ -20,9 +20,9 @@ def lease(batch: str = "a", indexes: range = range(3), bundle: str = "") -> Leas
     return Lease(batch, 1, HERE, Content("f"), "f", bundle, Options(), jobs)
 
 
-def holding(*leases: Lease) -> Holding:
+def holding(*leases: Lease) -> HeldJobs:
     """What a slot holds that was just given these leases."""
-    held = Holding(HERE, lambda: 5.0)
+    held = HeldJobs(HERE, lambda: 5.0)
     held.take(leases)
     return held
 
@@ -37,26 +37,26 @@ def indexes(leases: object) -> list[int]:
     return [job.index for lease in leases for job in lease.jobs]  # type: ignore[attr-defined]
 
 
-def test_an_errand_has_one_bundle() -> None:
-    """Jobs of another bundle wait for the next errand."""
+def test_an_assignment_has_one_bundle() -> None:
+    """Jobs of another bundle wait for the next assignment."""
     held = holding(lease("a", bundle="x"), lease("b", bundle="x"), lease("c", bundle="y"))
 
-    assert [one.batch for one in held.errand(1, 100)] == ["a", "b"]
+    assert [one.batch for one in held.assign(1, 100)] == ["a", "b"]
     assert [one.batch for one in held.waiting] == ["c"]
 
 
-def test_an_errand_is_bounded() -> None:
+def test_an_assignment_is_bounded() -> None:
     """A lease longer than a child may be offered at once is split."""
     held = holding(lease(indexes=range(5)))
 
-    assert indexes(held.errand(1, 2)) == [0, 1]
+    assert indexes(held.assign(1, 2)) == [0, 1]
     assert indexes(held.waiting) == [2, 3, 4]
 
 
 def test_what_ended_is_reported_in_order() -> None:
     """Reports follow the order in which jobs ended, and are said until they are acknowledged."""
     held = holding(lease("a", range(2)), lease("b", range(1)))
-    held.errand(1, 100)
+    held.assign(1, 100)
     for position, index in enumerate((0, 1, 0)):
         held.done(1, position, done(index))
 
@@ -86,7 +86,7 @@ def test_what_ended_is_reported_in_order() -> None:
 def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: Ended) -> None:
     """Word of any job but the one whose turn it is, or of no end at all, is refused."""
     held = holding(lease())
-    held.errand(1, 100)
+    held.assign(1, 100)
 
     with pytest.raises(OutOfTurnError):
         held.done(generation, position, ended)
@@ -97,7 +97,7 @@ def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: E
 def test_jobs_taken_back_wait_in_order() -> None:
     """What a child has not begun waits again, before what came later."""
     held = holding(lease("a", range(3)), lease("b", range(2)))
-    held.errand(1, 100)
+    held.assign(1, 100)
     held.take([lease("c", range(1))])
 
     held.take_back(4)
@@ -126,10 +126,10 @@ def test_jobs_handed_back_are_said_until_acknowledged() -> None:
 def test_a_dead_child_is_charged_one_job() -> None:
     """The job it was in is the victim; what it had not begun waits again."""
     held = holding(lease())
-    held.errand(1, 100)
+    held.assign(1, 100)
     held.done(1, 0, done(0))
 
-    victim = held.child_ended(Begun(1, 1, 4.0))
+    victim = held.child_ended(StartedJob(1, 1, 4.0))
 
     assert victim is not None
     assert victim.job.index == 1
@@ -137,11 +137,11 @@ def test_a_dead_child_is_charged_one_job() -> None:
     assert not held.given
 
 
-@pytest.mark.parametrize("begun", [None, Begun(1, 0, 4.0), Begun(0, 1, 4.0)])
-def test_a_child_that_died_between_jobs_is_charged_none(begun: Begun | None) -> None:
-    """When the job begun last has ended, or is of an earlier errand, no job is charged."""
+@pytest.mark.parametrize("begun", [None, StartedJob(1, 0, 4.0), StartedJob(0, 1, 4.0)])
+def test_a_child_that_died_between_jobs_is_charged_none(begun: StartedJob | None) -> None:
+    """When the job begun last has ended, or is of an earlier assignment, no job is charged."""
     held = holding(lease())
-    held.errand(1, 100)
+    held.assign(1, 100)
     held.done(1, 0, done(0))
 
     assert held.child_ended(begun) is None
@@ -180,7 +180,7 @@ def test_a_lease_that_cannot_run_fails_whole() -> None:
 def test_a_report_is_bounded() -> None:
     """Results beyond the bound wait for the next request; one alone always goes."""
     held = holding(lease(indexes=range(3)))
-    held.errand(1, 100)
+    held.assign(1, 100)
     for index in range(3):
         held.done(1, index, done(index, bytes(REPORT_BYTES * 2 // 3)))
 
@@ -194,7 +194,7 @@ def test_a_report_is_bounded() -> None:
 def test_large_results_are_found() -> None:
     """Results beyond what travels inline are named until they are settled as blobs."""
     held = holding(lease(indexes=range(2)))
-    held.errand(1, 100)
+    held.assign(1, 100)
     held.done(1, 0, done(0, b"small"))
     held.done(1, 1, done(1, bytes(INLINE_BYTES + 1)))
 
@@ -213,14 +213,14 @@ class Fate:
         self.returned: list[int] = []
 
 
-@given(st.lists(st.sampled_from(["errand", "done", "back", "hand", "die", "say"]), max_size=60))
+@given(st.lists(st.sampled_from(["assign", "done", "back", "hand", "die", "say"]), max_size=60))
 def test_no_job_is_lost_or_told_twice(steps: list[str]) -> None:
     """Whatever the order of events, each job is in exactly one place."""
     held, fate, generation = holding(lease(indexes=range(9))), Fate(), 0
     for step in steps:
-        if step == "errand" and not held.given:
+        if step == "assign" and not held.given:
             generation += 1
-            held.errand(generation, 4)
+            held.assign(generation, 4)
         elif step == "done" and held.given:
             entry = held.given[0]
             held.done(entry.generation, entry.position, done(entry.job.index))
@@ -229,7 +229,9 @@ def test_no_job_is_lost_or_told_twice(steps: list[str]) -> None:
         elif step == "hand":
             held.hand_back()
         elif step == "die" and held.given:
-            victim = held.child_ended(Begun(held.given[0].generation, held.given[0].position, 0.0))
+            victim = held.child_ended(
+                StartedJob(held.given[0].generation, held.given[0].position, 0.0)
+            )
             assert victim is not None
             held.end("a", victim.job, Failure(cause=Cause.EXIT, message="died"), 0.0)
         elif step == "say":

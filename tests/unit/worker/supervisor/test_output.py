@@ -96,7 +96,7 @@ def test_the_disk_gets_it_back(
 ) -> None:
     """A job that prints without end takes a bounded room; its end is kept."""
     if not holes:
-        monkeypatch.setattr(hole_punch, "give_back", lambda *_: False)
+        monkeypatch.setattr(hole_punch, "punch_hole", lambda *_: False)
     for _ in range(40):
         write(output, b"y" * (KEPT_BYTES // 2))
         output.bound()

@@ -33,7 +33,7 @@ def test_a_parent_that_is_gone_ends_the_process() -> None:
     """A process that asks too late to die with its parent ends at once."""
     told = run(
         "import os, subprocess, sys; from picloud_worker.system import process_lifetime;"
-        "pid = os.fork() or process_lifetime.die_with(1 << 22, 9);"
+        "pid = os.fork() or process_lifetime.set_parent_death_signal(1 << 22, 9);"
         "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
     )
 

@@ -54,7 +54,7 @@ def test_who_has_become_it_has_no_rights_and_its_ports_are_told() -> None:
             if os.geteuid() == 0:
                 User("emp1", 20_001, 20_001).become()
             else:
-                process_lifetime.gain_nothing()
+                process_lifetime.set_no_new_privs()
             listener = socket.create_server(("127.0.0.1", port))
             os.write(says, b"1")
             signal.pause()
@@ -78,7 +78,7 @@ def test_a_child_is_refused_io_uring_and_nothing_else() -> None:
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         libc = ctypes.CDLL(None, use_errno=True)
-        process_lifetime.gain_nothing()
+        process_lifetime.set_no_new_privs()
         seccomp.refuse_io_uring()
         said = []
         for number in (424, 425, 426, 427, 428):
