@@ -486,7 +486,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True):
     pack: PackPart | None = None
 
 
-class JobReport(msgspec.Struct, frozen=True, array_like=True):
+class Ended(msgspec.Struct, frozen=True, array_like=True):
     """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`.
 
     `info` is an encoded `Info` (see `pack_info`), where there is something to tell.
@@ -503,7 +503,7 @@ class JobReport(msgspec.Struct, frozen=True, array_like=True):
     info: Content | None = None
 
 
-class AttemptRef(msgspec.Struct, frozen=True, array_like=True):
+class Held(msgspec.Struct, frozen=True, array_like=True):
     """A job a slot speaks of without ending it."""
 
     batch: SubmitId
@@ -516,13 +516,13 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 
     batch: SubmitId
     envelope: Envelope
-    ended: list[JobReport]
+    ended: list[Ended]
 
 
-class BlockedOn(msgspec.Struct, frozen=True, array_like=True):
+class Awaiting(msgspec.Struct, frozen=True, array_like=True):
     """A job of a slot that waits until some jobs have ended; `timed` if it gives up by itself."""
 
-    job: AttemptRef
+    job: Held
     jids: list[JidRange]
     timed: bool = False
 
@@ -539,24 +539,24 @@ class WorkRequest(Request, frozen=True):
     """
 
     reports: list[Report] = []
-    returned: list[AttemptRef] = []
-    holding: list[AttemptRef] = []
+    returned: list[Held] = []
+    holding: list[Held] = []
     lease: bool = True
     wait_s: Timeout = 0.0
     resync: bool = False
     leaving: bool = False
-    awaiting: list[BlockedOn] = []
+    awaiting: list[Awaiting] = []
 
 
 class WorkAnswer(Answer, frozen=True):
     """What to run next and what to stop; `exit` ends the slot at once, with status 0."""
 
     leases: list[Lease] = []
-    kills: list[AttemptRef] = []
+    kills: list[Held] = []
     exit: bool = False
 
 
-class LiveAnswer(msgspec.Struct, frozen=True, array_like=True):
+class LiveInfo(msgspec.Struct, frozen=True, array_like=True):
     """What a slot tells of a job that runs, because it was asked: `info` is b"" if it does not."""
 
     number: int
@@ -572,19 +572,19 @@ class HeartbeatRequest(Request, frozen=True):
     answer asked for.
     """
 
-    running: list[AttemptRef]
-    holding: list[AttemptRef] = []
+    running: list[Held]
+    holding: list[Held] = []
     wait_s: Timeout = 5.0
-    live: list[LiveAnswer] = []
-    awaiting: list[BlockedOn] = []
+    live: list[LiveInfo] = []
+    awaiting: list[Awaiting] = []
     full: bool = False
 
 
-class LiveQuery(msgspec.Struct, frozen=True, array_like=True):
+class LiveAsked(msgspec.Struct, frozen=True, array_like=True):
     """Somebody wants to know about a job that runs; `since` as in `InfoRequest`."""
 
     number: int
-    job: AttemptRef
+    job: Held
     since: dict[str, int] = {}
 
 
@@ -595,9 +595,9 @@ class HeartbeatAnswer(Answer, frozen=True):
     slot would be given a job if it asked.
     """
 
-    kills: list[AttemptRef] = []
-    lost: list[AttemptRef] = []
-    live: list[LiveQuery] = []
+    kills: list[Held] = []
+    lost: list[Held] = []
+    live: list[LiveAsked] = []
     exit: bool = False
     work: bool = False
 

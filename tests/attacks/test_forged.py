@@ -15,7 +15,7 @@ from picloud_model import pack
 from picloud_model.job import State
 
 from tests.attacks.gated import gated
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

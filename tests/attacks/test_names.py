@@ -17,7 +17,7 @@ from picloud_model.wire import ListRequest
 from tests.attacks.described import Target
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.test_cli import picloud
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from picloud.output import clean
 
 from tests.attacks.corpus import ESCAPES
 from tests.e2e.terminal import Terminal
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

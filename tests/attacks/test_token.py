@@ -12,7 +12,7 @@ from picloud_model.token import JobToken
 
 from tests.attacks.described import GUARDED, Target
 from tests.attacks.test_matrix import REFUSALS
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from tests.e2e import census
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack, Options, Stack, kill
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

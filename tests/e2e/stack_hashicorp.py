@@ -16,7 +16,7 @@ from picloud_api.wiring import Ports, hashicorp
 from picloud_driver.stack.hashicorp import Stack as Servers
 
 from tests.e2e.stacks import EmbeddedStack, kill, line_of
-from tests.e2e.until import until
+from tests.polling import until
 from tests.servers import running
 
 if TYPE_CHECKING:

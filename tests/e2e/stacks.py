@@ -31,7 +31,7 @@ from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 
 from tests.e2e import census
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

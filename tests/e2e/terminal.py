@@ -13,7 +13,7 @@ import termios
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

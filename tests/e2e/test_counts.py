@@ -21,7 +21,7 @@ from picloud_api.app import Application
 from picloud_api.settings import read
 
 from tests.e2e import census
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

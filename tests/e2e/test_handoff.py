@@ -14,7 +14,7 @@ from picloud_api.resources.body import ACCOUNT
 from picloud_api.server.affinity import Homes
 from picloud_api.server.handoff import Stoppable
 
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ import pytest
 from cloud import CloudException
 from picloud_model.info import InfoKey
 
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

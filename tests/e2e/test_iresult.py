@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud import CloudException, CloudTimeoutError
 
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from tests.e2e import probe
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.system_calls import ANSWERS, ASKED
 from tests.e2e.test_up_hashicorp import CALL, Home
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

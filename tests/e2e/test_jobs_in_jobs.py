@@ -17,7 +17,7 @@ from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 
 from tests.e2e.recursion import down, fib
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

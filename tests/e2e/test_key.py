@@ -16,7 +16,7 @@ from cloud._client import functions
 from cloud.errors import CloudException
 
 from tests.e2e.test_cli import picloud
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

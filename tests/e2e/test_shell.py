@@ -9,7 +9,7 @@ from cloud import CloudException, shell
 from cloud._client import functions
 
 from tests.e2e.stacks import line_of
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e import census
 from tests.e2e.test_up import environment, gone
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from pathlib import Path

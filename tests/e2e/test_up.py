@@ -16,7 +16,7 @@ import pytest
 from tests.e2e import census
 from tests.e2e.stacks import kill
 from tests.e2e.terminal import Terminal
-from tests.e2e.until import until
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

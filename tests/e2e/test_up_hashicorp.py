@@ -19,7 +19,7 @@ import pytest
 from tests.e2e import census
 from tests.e2e.stack_hashicorp import NO_DOCKER
 from tests.e2e.stacks import kill
-from tests.e2e.until import until
+from tests.polling import until
 from tests.servers.process import binary
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloud import CloudTimeoutError
 
-from tests.e2e.until import until
 from tests.faults.side import work
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

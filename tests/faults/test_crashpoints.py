@@ -11,8 +11,8 @@ import pytest
 
 from tests.e2e.census import alive
 from tests.e2e.stacks import Options
-from tests.e2e.until import until
 from tests.faults.ledger import Ledger
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

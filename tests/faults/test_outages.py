@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.stacks import kill
-from tests.e2e.until import until
 from tests.faults.ledger import Ledger
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud import CloudException
 
-from tests.e2e.until import until
 from tests.faults.side import work
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

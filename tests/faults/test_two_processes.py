@@ -11,8 +11,8 @@ import pytest
 from tests.e2e.conftest import starter
 from tests.e2e.stack_hashicorp import TwoProcesses
 from tests.e2e.stacks import kill
-from tests.e2e.until import until
 from tests.faults.ledger import Ledger
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

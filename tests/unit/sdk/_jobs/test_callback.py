@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from picloud_model import errors
 
-from tests.e2e.until import until
+from tests.polling import until
 from tests.unit.sdk.stand_in import problem
 
 if TYPE_CHECKING:
