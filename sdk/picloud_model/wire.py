@@ -486,7 +486,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True):
     pack: PackPart | None = None
 
 
-class Ended(msgspec.Struct, frozen=True, array_like=True):
+class JobReport(msgspec.Struct, frozen=True, array_like=True):
     """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`.
 
     `info` is an encoded `Info` (see `pack_info`), where there is something to tell.
@@ -503,7 +503,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True):
     info: Content | None = None
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True):
+class AttemptRef(msgspec.Struct, frozen=True, array_like=True):
     """A job a slot speaks of without ending it."""
 
     batch: SubmitId
@@ -516,13 +516,13 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 
     batch: SubmitId
     envelope: Envelope
-    ended: list[Ended]
+    ended: list[JobReport]
 
 
-class Awaiting(msgspec.Struct, frozen=True, array_like=True):
+class BlockedOn(msgspec.Struct, frozen=True, array_like=True):
     """A job of a slot that waits until some jobs have ended; `timed` if it gives up by itself."""
 
-    job: Held
+    job: AttemptRef
     jids: list[JidRange]
     timed: bool = False
 
@@ -539,24 +539,24 @@ class WorkRequest(Request, frozen=True):
     """
 
     reports: list[Report] = []
-    returned: list[Held] = []
-    holding: list[Held] = []
+    returned: list[AttemptRef] = []
+    holding: list[AttemptRef] = []
     lease: bool = True
     wait_s: Timeout = 0.0
     resync: bool = False
     leaving: bool = False
-    awaiting: list[Awaiting] = []
+    awaiting: list[BlockedOn] = []
 
 
 class WorkAnswer(Answer, frozen=True):
     """What to run next and what to stop; `exit` ends the slot at once, with status 0."""
 
     leases: list[Lease] = []
-    kills: list[Held] = []
+    kills: list[AttemptRef] = []
     exit: bool = False
 
 
-class LiveInfo(msgspec.Struct, frozen=True, array_like=True):
+class LiveAnswer(msgspec.Struct, frozen=True, array_like=True):
     """What a slot tells of a job that runs, because it was asked: `info` is b"" if it does not."""
 
     number: int
@@ -572,19 +572,19 @@ class HeartbeatRequest(Request, frozen=True):
     answer asked for.
     """
 
-    running: list[Held]
-    holding: list[Held] = []
+    running: list[AttemptRef]
+    holding: list[AttemptRef] = []
     wait_s: Timeout = 5.0
-    live: list[LiveInfo] = []
-    awaiting: list[Awaiting] = []
+    live: list[LiveAnswer] = []
+    awaiting: list[BlockedOn] = []
     full: bool = False
 
 
-class LiveAsked(msgspec.Struct, frozen=True, array_like=True):
+class LiveQuery(msgspec.Struct, frozen=True, array_like=True):
     """Somebody wants to know about a job that runs; `since` as in `InfoRequest`."""
 
     number: int
-    job: Held
+    job: AttemptRef
     since: dict[str, int] = {}
 
 
@@ -595,9 +595,9 @@ class HeartbeatAnswer(Answer, frozen=True):
     slot would be given a job if it asked.
     """
 
-    kills: list[Held] = []
-    lost: list[Held] = []
-    live: list[LiveAsked] = []
+    kills: list[AttemptRef] = []
+    lost: list[AttemptRef] = []
+    live: list[LiveQuery] = []
     exit: bool = False
     work: bool = False
 

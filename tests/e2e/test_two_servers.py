@@ -130,7 +130,7 @@ async def test_a_heartbeat_to_the_other_is_believed(pair: tuple[Shared, Shared])
         jids = await one.submit(1)
         assert await two.statuses(jids) == ["queued"]
         lease = (await one.work(slot, wait_s=SOON_S)).leases[0]
-        named = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+        named = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
 
         answer = await two.server.work.heartbeat(
             slot, wire.HeartbeatRequest(running=[named], wait_s=0)
@@ -165,7 +165,7 @@ async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared])
     jids = await one.submit(1)
     slot = await two.slot()
     lease = (await two.work(slot, wait_s=SOON_S)).leases[0]
-    running_job = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+    running_job = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
     beat = wire.HeartbeatRequest(running=[running_job], wait_s=SOON_S)
     waiting = asyncio.create_task(two.server.work.heartbeat(slot, beat))
     await two.until(lambda: two.statuses(jids), ["processing"])
@@ -273,9 +273,9 @@ async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) ->
     jids = await one.submit(1)
     slot = await two.slot()
     lease = (await two.work(slot, wait_s=SOON_S)).leases[0]
-    held = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+    held = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
 
-    async def beat(live: list[wire.LiveInfo]) -> list[wire.LiveAsked]:
+    async def beat(live: list[wire.LiveAnswer]) -> list[wire.LiveQuery]:
         request = wire.HeartbeatRequest(running=[held], wait_s=SOON_S, live=live)
         return (await two.server.work.heartbeat(slot, request)).live
 
@@ -287,7 +287,7 @@ async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) ->
     async with asyncio.timeout(SOON_S):
         (asked,) = await beating
         info = wire.pack_info(wire.Info(streams={"stdout": wire.Stream(0, b"seen from afar")}))
-        beating = asyncio.create_task(beat([wire.LiveInfo(asked.number, info)]))
+        beating = asyncio.create_task(beat([wire.LiveAnswer(asked.number, info)]))
         (job,) = (await asking).jobs
     beating.cancel()
 

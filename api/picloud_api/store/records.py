@@ -8,7 +8,7 @@ import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
 from picloud_model.page import pages_for
-from picloud_model.wire import Content, Held, JidRange, Options, PackPart
+from picloud_model.wire import AttemptRef, Content, JidRange, Options, PackPart
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -169,7 +169,7 @@ class Signal(Record, frozen=True):
 class Asked(Record, frozen=True):
     """A question about a job that runs, and what its slot told: b"" when that was nothing."""
 
-    job: Held
+    job: AttemptRef
     slot: int
     since: dict[str, int]
     asked_at: float

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
     from types import FrameType
 
-    from picloud_model.wire import Ended
+    from picloud_model.wire import JobReport
 
 WAKE: Final = b"w"
 """The one word a child says to its supervisor: look into the pipe of results."""
@@ -107,7 +107,7 @@ class ChildLoop:
                 position += 1
         return True
 
-    def _say(self, generation: int, position: int, ended: Ended) -> None:
+    def _say(self, generation: int, position: int, ended: JobReport) -> None:
         """Tell how a job ended."""
         seconds = ended.finished_at - ended.started_at
         stats = self._recorder.stats(seconds, self._runner)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
-from picloud_model.wire import Ended
+from picloud_model.wire import JobReport
 
 from picloud_worker.child import jid_variable
 from picloud_worker.child.results import pickled
@@ -50,7 +50,7 @@ class Runner:
 
     def run(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str], started_at: float
-    ) -> Ended:
+    ) -> JobReport:
         """Run one job.
 
         Args:
@@ -73,8 +73,8 @@ class Runner:
 
     def _ended(
         self, job: LeasedJob, state: int, cause: int, started_at: float, payload: bytes
-    ) -> Ended:
-        return Ended(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
+    ) -> JobReport:
+        return JobReport(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
 
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         jid_variable.set_jid(lease.first + job.index)

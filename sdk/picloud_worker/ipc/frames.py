@@ -6,7 +6,7 @@ import struct
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
-from picloud_model.wire import MAX_RESULT_BYTES, Ended, Lease
+from picloud_model.wire import MAX_RESULT_BYTES, JobReport, Lease
 
 Body = TypeVar("Body")
 
@@ -47,7 +47,7 @@ class JobDone(msgspec.Struct, frozen=True, array_like=True):
 
     generation: int
     position: int
-    ended: Ended
+    ended: JobReport
     stats: JobStats | None = None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.job import State
-from picloud_model.wire import MOST_ASIDE, Awaiting
+from picloud_model.wire import MOST_ASIDE, BlockedOn
 
 from picloud_worker.failure import killed, over_time
 from picloud_worker.ipc.frames import BrokenFrameError
@@ -22,7 +22,7 @@ from picloud_worker.system import memory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_model.wire import Failure, Held, JidRange, LineRequest
+    from picloud_model.wire import AttemptRef, Failure, JidRange, LineRequest
 
     from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.supervisor.job_socket import JobSocket
@@ -121,14 +121,14 @@ class BlockedJobs:
         """Whether there are children here and none of them runs."""
         return bool(self._aside) and all(each.jids is not None for each in self._aside)
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[AttemptRef]:
         """The jobs that are here."""
         return [each.entry.held for each in self._aside]
 
-    def awaiting(self) -> list[Awaiting]:
+    def awaiting(self) -> list[BlockedOn]:
         """What the blocked ones wait for."""
         return [
-            Awaiting(each.entry.held, each.jids, each.timed)
+            BlockedOn(each.entry.held, each.jids, each.timed)
             for each in self._aside
             if each.jids is not None
         ]
@@ -152,7 +152,7 @@ class BlockedJobs:
         """The job of the child with this line."""
         return next((each.entry for each in self._aside if each.child.line is line), None)
 
-    def child(self, held: Held) -> ChildProcess | None:
+    def child(self, held: AttemptRef) -> ChildProcess | None:
         """The child that a job is in."""
         each = self._of(held)
         return None if each is None else each.child
@@ -191,14 +191,14 @@ class BlockedJobs:
         if each.terminating is not None and now >= each.terminating.force_at:
             each.child.signal(signal.SIGKILL)
 
-    def kill(self, held: Held) -> bool:
+    def kill(self, held: AttemptRef) -> bool:
         """Tell a job to end; False where it is not here."""
         each = self._of(held)
         if each is not None:
             each.terminate(killed(), self._clock())
         return each is not None
 
-    def lose(self, held: Held) -> bool:
+    def lose(self, held: AttemptRef) -> bool:
         """End a job that is not this slot's any more; False where it is not here."""
         each = self._of(held)
         if each is not None:
@@ -258,7 +258,7 @@ class BlockedJobs:
             child.signal(signal.SIGKILL)
         child.listen()
 
-    def _of(self, held: Held) -> BlockedJob | None:
+    def _of(self, held: AttemptRef) -> BlockedJob | None:
         return next((each for each in self._aside if each.entry.held == held), None)
 
     def _remove(self, each: BlockedJob) -> None:

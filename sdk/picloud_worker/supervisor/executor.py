@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import Failure, Held, Info, JobGrant, LineRequest, LiveAsked
+    from picloud_model.wire import AttemptRef, Failure, Info, JobGrant, LineRequest, LiveQuery
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.supervisor.job_socket import JobSocket
@@ -181,7 +181,7 @@ class Executor:
         """The job that the child is in, as far as it is known."""
         return self._held_jobs.running(self._child.begun())
 
-    def live(self, asked: LiveAsked) -> Info | None:
+    def live(self, asked: LiveQuery) -> Info | None:
         """What can be seen of a job that runs here; None when it does not, or not any more."""
         self._collect()
         if (aside := self.blocked_jobs.child(asked.job)) is not None:
@@ -197,7 +197,7 @@ class Executor:
         self._collect()
         self._held_jobs.take_back(self._child.take_back())
 
-    def kill(self, held: Held) -> None:
+    def kill(self, held: AttemptRef) -> None:
         """The user killed a job: it ends at once, or is told to if it runs."""
         if self.blocked_jobs.kill(held):
             return
@@ -213,7 +213,7 @@ class Executor:
             self._terminating = Termination(entry, why, self._clock() + TERMINATE_S)
             self._child.signal(signal.SIGTERM)
 
-    def lose(self, held: Held) -> None:
+    def lose(self, held: AttemptRef) -> None:
         """A job is not this slot's any more: it ends, and nothing is said of it."""
         if self.blocked_jobs.lose(held):
             return
@@ -224,7 +224,7 @@ class Executor:
             self._held_jobs.given.popleft()
             self._replace()
 
-    def _withdrawn(self, held: Held) -> Entry | None:
+    def _withdrawn(self, held: AttemptRef) -> Entry | None:
         """The job if a child has begun it; after this, whatever is not begun waits here."""
         if not any(entry.held == held for entry in self._held_jobs.given):
             return None

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import NotAllowed, PiCloudError
-from picloud_model.wire import MOST_ASIDE, Awaiting, HeartbeatAnswer, HeartbeatRequest, Held
+from picloud_model.wire import MOST_ASIDE, AttemptRef, BlockedOn, HeartbeatAnswer, HeartbeatRequest
 
 from picloud_worker.supervisor.blocked_jobs import is_full
 from picloud_worker.system import memory
@@ -20,7 +20,7 @@ from picloud_worker.system import memory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from picloud_model.wire import LiveInfo
+    from picloud_model.wire import LiveAnswer
 
     from picloud_worker.api.client import ApiClient
     from picloud_worker.api.outage import Outage
@@ -31,7 +31,7 @@ _JOIN_S: Final = 1.0
 _TELL_S: Final = 1.0
 """How long a beat waits for what it was asked."""
 
-Names = tuple[tuple[Held, ...], tuple[Held, ...], tuple[Awaiting, ...]]
+Names = tuple[tuple[AttemptRef, ...], tuple[AttemptRef, ...], tuple[BlockedOn, ...]]
 NOTHING: Final[Names] = ((), (), ())
 """Jobs that run, jobs held beside them, and what the blocked ones among the first wait for."""
 
@@ -53,7 +53,7 @@ class Heartbeat:
         self._thread: threading.Thread | None = None
         self._open = True
         self._asked = False
-        self._told: list[LiveInfo] = []
+        self._told: list[LiveAnswer] = []
 
     def fileno(self) -> int:
         """Readable when there are answers."""
@@ -61,9 +61,9 @@ class Heartbeat:
 
     def name(
         self,
-        running: tuple[Held, ...],
-        holding: tuple[Held, ...] = (),
-        awaiting: tuple[Awaiting, ...] = (),
+        running: tuple[AttemptRef, ...],
+        holding: tuple[AttemptRef, ...] = (),
+        awaiting: tuple[BlockedOn, ...] = (),
     ) -> None:
         """Say what runs from now on; with nothing running and nothing held it falls silent."""
         names = (running, holding, awaiting)
@@ -78,7 +78,7 @@ class Heartbeat:
             self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._thread.start()
 
-    def tell(self, live: list[LiveInfo]) -> None:
+    def tell(self, live: list[LiveAnswer]) -> None:
         """Answer what was asked about the jobs that run."""
         with self._changed:
             self._told += live

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES, Envelope
-from picloud_model.wire import Content, Ended, Failure, Held, Lease, LeasedJob, Report
+from picloud_model.wire import AttemptRef, Content, Failure, JobReport, Lease, LeasedJob, Report
 
 from picloud_worker.failure import killed, parcel
 
@@ -42,16 +42,16 @@ class Entry(NamedTuple):
     job: LeasedJob
 
     @property
-    def held(self) -> Held:
+    def held(self) -> AttemptRef:
         """Its name to the server."""
-        return Held(self.lease.batch, self.job.index, self.job.attempt)
+        return AttemptRef(self.lease.batch, self.job.index, self.job.attempt)
 
 
 class PendingReport(NamedTuple):
     """What the next request says; `HeldJobs.acknowledge` takes it when the server has answered."""
 
     reports: list[Report]
-    returned: list[Held]
+    returned: list[AttemptRef]
     ended: int
     complete: bool
 
@@ -74,8 +74,8 @@ class HeldJobs:
         self.waiting: deque[Lease] = deque()
         self.given: deque[Entry] = deque()
         self.aside: list[Entry] = []
-        self.returned: list[Held] = []
-        self.ended: list[tuple[str, Ended]] = []
+        self.returned: list[AttemptRef] = []
+        self.ended: list[tuple[str, JobReport]] = []
         self.ended_bytes = 0
 
     @property
@@ -103,7 +103,7 @@ class HeldJobs:
         self.given += [Entry(generation, at, lease, job) for at, (lease, job) in enumerate(jobs)]
         return leases
 
-    def done(self, generation: int, position: int, ended: Ended) -> None:
+    def done(self, generation: int, position: int, ended: JobReport) -> None:
         """A child says how a job ended.
 
         Raises:
@@ -122,7 +122,7 @@ class HeldJobs:
         self.aside.append(entry)
         return entry
 
-    def aside_done(self, entry: Entry, generation: int, position: int, ended: Ended) -> None:
+    def aside_done(self, entry: Entry, generation: int, position: int, ended: JobReport) -> None:
         """A child that was set aside says how its job ended. Raises as `done`."""
         if ended.state not in ENDINGS or ended.cause not in CAUSES:
             raise OutOfTurnError
@@ -140,7 +140,7 @@ class HeldJobs:
     ) -> None:
         """A job ends without a child saying so."""
         state = State.KILLED if failure.cause == Cause.KILLED else State.ERROR
-        ended = Ended(
+        ended = JobReport(
             job.index,
             job.attempt,
             state,
@@ -152,7 +152,7 @@ class HeldJobs:
         )
         self._add(batch, ended)
 
-    def _add(self, batch: str, ended: Ended) -> None:
+    def _add(self, batch: str, ended: JobReport) -> None:
         self.ended.append((batch, ended))
         self.ended_bytes += size_of(ended)
 
@@ -186,7 +186,7 @@ class HeldJobs:
     def hand_back(self) -> None:
         """Every job not given goes back to the server."""
         for lease in self.waiting:
-            self.returned += [Held(lease.batch, job.index, job.attempt) for job in lease.jobs]
+            self.returned += [AttemptRef(lease.batch, job.index, job.attempt) for job in lease.jobs]
         self.waiting.clear()
 
     def refuse(self, lease: Lease, failure: Failure) -> None:
@@ -195,13 +195,13 @@ class HeldJobs:
         for job in lease.jobs:
             self.end(lease.batch, job, failure, 0.0)
 
-    def kill(self, held: Held) -> None:
+    def kill(self, held: AttemptRef) -> None:
         """End a job as killed if it waits here; the caller sees to one that runs."""
         job = self.forget(held)
         if job is not None:
             self.end(held.batch, job, killed(), 0.0)
 
-    def forget(self, held: Held) -> LeasedJob | None:
+    def forget(self, held: AttemptRef) -> LeasedJob | None:
         """Drop a job that waits here without a word; answers it if there was one."""
         for at, lease in enumerate(self.waiting):
             if lease.batch != held.batch:
@@ -216,20 +216,20 @@ class HeldJobs:
                     return job
         return None
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[AttemptRef]:
         """The jobs not ended, in the order they are to run."""
         names = [entry.held for entry in (*self.aside, *self.given)]
         for lease in self.waiting:
-            names += [Held(lease.batch, job.index, job.attempt) for job in lease.jobs]
+            names += [AttemptRef(lease.batch, job.index, job.attempt) for job in lease.jobs]
         return names
 
-    def settle(self, at: int, ended: Ended) -> None:
+    def settle(self, at: int, ended: JobReport) -> None:
         """Replace what is to be said of an ended job, whose result went elsewhere."""
         batch, before = self.ended[at]
         self.ended_bytes += size_of(ended) - size_of(before)
         self.ended[at] = (batch, ended)
 
-    def large(self) -> Sequence[tuple[int, Ended]]:
+    def large(self) -> Sequence[tuple[int, JobReport]]:
         """Ended jobs that do not travel inline as a whole, with their places for `settle`."""
         if self.ended_bytes <= INLINE_BYTES:
             return ()
@@ -258,13 +258,13 @@ class HeldJobs:
         del self.returned[: len(draft.returned)]
 
 
-def size_of(ended: Ended) -> int:
+def size_of(ended: JobReport) -> int:
     """The bytes of what a job left that travel with its report."""
     info = ended.info
     return len(ended.payload) + (len(info.data or b"") if info is not None else 0)
 
 
-def _check_turn(entry: Entry, generation: int, position: int, ended: Ended) -> None:
+def _check_turn(entry: Entry, generation: int, position: int, ended: JobReport) -> None:
     job = entry.job
     told = (generation, position, ended.index, ended.attempt)
     if told != (*entry[:2], job.index, job.attempt):

@@ -24,7 +24,7 @@ from picloud_model.wire import (
     Content,
     Failure,
     JobGrant,
-    LiveInfo,
+    LiveAnswer,
     SlotGranted,
     WorkAnswer,
     WorkRequest,
@@ -44,7 +44,7 @@ from picloud_worker.system import memory
 from picloud_worker.zygote.client import ZygoteLostError
 
 if TYPE_CHECKING:
-    from picloud_model.wire import Held, Lease, LiveAsked
+    from picloud_model.wire import AttemptRef, Lease, LiveQuery
 
     from picloud_worker.supervisor.lease import Entry, PendingReport
     from picloud_worker.zygote.client import ZygoteClient
@@ -213,14 +213,14 @@ class Supervisor:
             if answer.exit:
                 raise Dismissed(farewell=False)
 
-    def _live(self, asked: LiveAsked) -> LiveInfo:
+    def _live(self, asked: LiveQuery) -> LiveAnswer:
         """What is known now of a job that somebody asked about; nothing if it is not run here."""
         info = self._executor.live(asked)
         if info is not None and info.ports is not None:
             info = msgspec.structs.replace(info, address=self._slot.api.address)
-        return LiveInfo(asked.number, b"" if info is None else pack_info(info))
+        return LiveAnswer(asked.number, b"" if info is None else pack_info(info))
 
-    def _obey(self, kills: list[Held]) -> None:
+    def _obey(self, kills: list[AttemptRef]) -> None:
         for held in kills:
             self._executor.kill(held)
 

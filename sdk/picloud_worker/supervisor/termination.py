@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.pack import unseal
-from picloud_model.wire import Ended, Failure, decode
+from picloud_model.wire import Failure, JobReport, decode
 
 from picloud_worker.crash_trace import readable
 from picloud_worker.failure import exited, parcel, signalled, told_to_end, without_memory
@@ -29,7 +29,7 @@ class Termination(msgspec.Struct, frozen=True):
     why: Failure
     force_at: float
 
-    def apply_to(self, ended: Ended) -> Ended:
+    def apply_to(self, ended: JobReport) -> JobReport:
         """What is reported of it, wherever the word caught it."""
         try:
             said = decode(bytes(unseal(ended.payload)), Failure)

@@ -102,7 +102,7 @@ class JobStates(RuleBasedStateMachine):
     def begin(self, data: st.DataObject) -> None:
         session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
         running = [
-            wire.Held(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
+            wire.AttemptRef(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
             for lease in leases[:1]
         ]
         beat = wire.HeartbeatRequest(running=running, wait_s=0)
@@ -113,7 +113,9 @@ class JobStates(RuleBasedStateMachine):
     def hand_back(self, data: st.DataObject) -> None:
         session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
         returned = [
-            wire.Held(lease.batch, job.index, job.attempt) for lease in leases for job in lease.jobs
+            wire.AttemptRef(lease.batch, job.index, job.attempt)
+            for lease in leases
+            for job in lease.jobs
         ]
         self.run(self.world.work(session, returned=returned, lease=False))
         leases.clear()

@@ -206,7 +206,7 @@ def _pack(first: int, count: int) -> bytes:
 def ended(lease: wire.Lease, state: State = State.DONE, seconds: float = 0.0001) -> wire.Report:
     """The report of a slot that ran every job of a lease: the result is its argument."""
     jobs = [
-        wire.Ended(job.index, job.attempt, state, 0, 1000.0, 1000.0 + seconds, job.arguments)
+        wire.JobReport(job.index, job.attempt, state, 0, 1000.0, 1000.0 + seconds, job.arguments)
         for job in lease.jobs
     ]
     return wire.Report(lease.batch, ENVELOPE, jobs)

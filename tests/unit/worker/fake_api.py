@@ -39,11 +39,11 @@ class FakeApi:
         self.changed = threading.Condition()
         self.requests: list[tuple[str, Any]] = []
         self.batches: dict[str, Given] = {}
-        self.ended: dict[tuple[str, int], wire.Ended] = {}
+        self.ended: dict[tuple[str, int], wire.JobReport] = {}
         self.held: dict[tuple[str, int], int] = {}
-        self.kills: list[wire.Held] = []
-        self.live: list[wire.LiveAsked] = []
-        self.lost: list[wire.Held] = []
+        self.kills: list[wire.AttemptRef] = []
+        self.live: list[wire.LiveQuery] = []
+        self.lost: list[wire.AttemptRef] = []
         self.blobs: dict[str, bytes] = {}
         self.presigned: dict[str, str] = {}
         self.granted = wire.SlotGranted(slot=1, token="t" * 20, account="a", idle_s=60.0)
@@ -109,13 +109,13 @@ class FakeApi:
     def kill(self, batch: str, index: int) -> None:
         """Ask for the end of a job that is held."""
         with self.changed:
-            self.kills.append(wire.Held(batch, index, self.held[batch, index]))
+            self.kills.append(wire.AttemptRef(batch, index, self.held[batch, index]))
             self.changed.notify_all()
 
     def lose(self, batch: str, index: int) -> None:
         """Tell the slot that a job is not its any more."""
         with self.changed:
-            self.lost.append(wire.Held(batch, index, self.held.pop((batch, index))))
+            self.lost.append(wire.AttemptRef(batch, index, self.held.pop((batch, index))))
             self.changed.notify_all()
 
     # --- seeing -----------------------------------------------------------------------------
@@ -129,9 +129,9 @@ class FakeApi:
                     assert time.monotonic() < deadline, "the condition never held"
             return found
 
-    def outcome(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.Ended:
+    def outcome(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.JobReport:
         """How a job ended, waiting for it."""
-        ended: wire.Ended = self.until(lambda: self.ended.get((batch, index)), timeout_s)
+        ended: wire.JobReport = self.until(lambda: self.ended.get((batch, index)), timeout_s)
         return ended
 
     def result(self, batch: str, index: int = 0) -> Any:
@@ -179,7 +179,7 @@ class FakeApi:
         gone = list(request.returned)
         if request.resync or request.leaving:
             kept = {(held.batch, held.index) for held in request.holding}
-            gone += [wire.Held(*key, self.held[key]) for key in self.held if key not in kept]
+            gone += [wire.AttemptRef(*key, self.held[key]) for key in self.held if key not in kept]
         for held in gone:
             if self.held.pop((held.batch, held.index), None) is not None:
                 self.batches[held.batch].free.appendleft(held.index)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model.errors import RequestRefused
 from picloud_model.page import PAGE_JOBS
-from picloud_model.wire import Held, Info, LiveAsked, Stream, pack_info, unpack_info
+from picloud_model.wire import AttemptRef, Info, LiveQuery, Stream, pack_info, unpack_info
 
 from picloud_api.store import layout
 from picloud_api.store.records import Asked, Change, Signal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from picloud_model.page import Page
-    from picloud_model.wire import LiveInfo
+    from picloud_model.wire import LiveAnswer
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
@@ -45,9 +45,9 @@ SLOTS: Final = 10_000
 class _Question:
     """One question to a slot, and who waits for the answer."""
 
-    def __init__(self, number: int, slot: int, job: Held, since: Mapping[str, int]) -> None:
+    def __init__(self, number: int, slot: int, job: AttemptRef, since: Mapping[str, int]) -> None:
         self.slot = slot
-        self.asked = LiveAsked(number, job, dict(since))
+        self.asked = LiveQuery(number, job, dict(since))
         self.answer: asyncio.Future[Info | None] = asyncio.get_running_loop().create_future()
 
 
@@ -62,12 +62,12 @@ class Live:
         self._numbers = count(1)
         self._unsent: dict[int, list[_Question]] = {}
         self._open: dict[int, _Question] = {}
-        self._known: dict[Held, tuple[float, Info]] = {}
+        self._known: dict[AttemptRef, tuple[float, Info]] = {}
         self._beats: dict[int, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def info(
-        self, account: str, job: Held, slot: int, since: Mapping[str, int]
+        self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
     ) -> Info | None:
         """What a slot says of a job it runs, no older than a second; None when it says nothing.
 
@@ -88,7 +88,7 @@ class Live:
         """Whether this process is the one that a slot's heartbeats reach."""
         return self._clock() - self._beats.get(slot, 0.0) < 2 * PATIENCE_S
 
-    async def _ask(self, job: Held, slot: int, since: Mapping[str, int]) -> Info | None:
+    async def _ask(self, job: AttemptRef, slot: int, since: Mapping[str, int]) -> Info | None:
         question = _Question(next(self._numbers), slot, job, since)
         self._open[question.asked.number] = question
         self._unsent.setdefault(slot, []).append(question)
@@ -108,14 +108,14 @@ class Live:
             if not waiting:
                 self._unsent.pop(slot, None)
 
-    def asked(self, slot: int) -> list[LiveAsked]:
+    def asked(self, slot: int) -> list[LiveQuery]:
         """What a slot is to be asked, now that it is here."""
         self._beats[slot] = self._clock()
         if len(self._beats) > SLOTS:
             self._beats = {slot: at for slot, at in self._beats.items() if self._hears(slot)}
         return [question.asked for question in self._unsent.pop(slot, [])]
 
-    def hear(self, slot: int, told: Sequence[LiveInfo]) -> None:
+    def hear(self, slot: int, told: Sequence[LiveAnswer]) -> None:
         """A slot tells what it was asked; what another slot was asked is not its to tell."""
         for each in told:
             question = self._open.get(each.number)
@@ -135,7 +135,7 @@ class Live:
         question.answer.set_result(info)
 
     async def _ask_others(
-        self, account: str, job: Held, slot: int, since: Mapping[str, int]
+        self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
     ) -> Info | None:
         """Leave the question where the process finds it that the slot talks with."""
         name = layout.asked(account, job.batch, next(self._numbers), self._commits.process)
@@ -200,9 +200,9 @@ class Live:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def held_at(batch: str, number: int, page: Page, index: int) -> Held:
+def held_at(batch: str, number: int, page: Page, index: int) -> AttemptRef:
     """The job at an index of a page, as slots name it."""
-    return Held(batch, number * PAGE_JOBS + index, page.attempt[index])
+    return AttemptRef(batch, number * PAGE_JOBS + index, page.attempt[index])
 
 
 def _shortened(info: Info) -> Info:

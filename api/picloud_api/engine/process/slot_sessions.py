@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.wire import Awaiting, HeartbeatRequest, Lease
+from picloud_model.wire import BlockedOn, HeartbeatRequest, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ EXPECTED: Final = 1000
 class Blocked(msgspec.Struct, frozen=True):
     """What a slot said of its blocked jobs; `idle` if no other runs there, `full` if none may."""
 
-    awaiting: Sequence[Awaiting] = ()
+    awaiting: Sequence[BlockedOn] = ()
     idle: bool = False
     full: bool = False
     since: float = 0.0

@@ -21,7 +21,7 @@ from picloud_api.store import layout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from picloud_model.wire import Awaiting
+    from picloud_model.wire import BlockedOn
 
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.process.slot_sessions import Session
@@ -78,7 +78,7 @@ class Deadlock:
             and not blocked.awaiting[-1].timed
         )
 
-    async def _is_queued(self, session: Session, blocked: Awaiting) -> bool:
+    async def _is_queued(self, session: Session, blocked: BlockedOn) -> bool:
         """Whether nobody runs the first job that is waited for and has not ended."""
         try:
             wanted = await pieces(self._view, session.pool.account, blocked.jids)
@@ -100,7 +100,7 @@ class Deadlock:
         coming = any(sessions.coming(pool, self._clock()) for pool in queue.pools())
         return len(stuck) + len(resting) == len(known) and not free and not coming
 
-    async def _end(self, session: Session, blocked: Awaiting, what: str) -> None:
+    async def _end(self, session: Session, blocked: BlockedOn, what: str) -> None:
         job, account = blocked.job, session.pool.account
         number, index = divmod(job.index, PAGE_JOBS)
         place = layout.Place(account, job.batch, number)
@@ -120,7 +120,7 @@ class Deadlock:
         session.news.set()  # its heartbeat tells that the job is lost, which ends it there
 
 
-def _sentence(blocked: Awaiting, what: str) -> str:
+def _sentence(blocked: BlockedOn, what: str) -> str:
     first = blocked.jids[0][0] if blocked.jids else 0
     return (
         f"deadlock: the job waits for job {first}, which no slot is left to run: {what}. "

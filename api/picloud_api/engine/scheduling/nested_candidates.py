@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from picloud_driver.scheduler import Pool
     from picloud_model.page import Page
     from picloud_model.ranges import Range
-    from picloud_model.wire import Awaiting
+    from picloud_model.wire import BlockedOn
 
     from picloud_api.engine.jobs.locate import Piece
     from picloud_api.engine.process.context import Context
@@ -60,7 +60,7 @@ class Descent:
         self._clock = context.clock
 
     async def candidates(
-        self, session: Session, awaiting: Sequence[Awaiting]
+        self, session: Session, awaiting: Sequence[BlockedOn]
     ) -> AsyncIterator[Candidate]:
         """Batches that a slot may lease from while its jobs wait, those to be preferred first.
 
@@ -74,13 +74,13 @@ class Descent:
             async for candidate in self._below(session.pool, awaiting):
                 yield candidate
 
-    def _may_go_wide(self, session: Session, awaiting: Sequence[Awaiting]) -> bool:
+    def _may_go_wide(self, session: Session, awaiting: Sequence[BlockedOn]) -> bool:
         blocked = session.blocked
         same = list(blocked.awaiting) == list(awaiting)
         long = same and self._clock() - blocked.since >= WIDE_AFTER_S
         return session.wide or (long and len(awaiting) <= MOST_WIDE)
 
-    async def _below(self, pool: Pool, awaiting: Sequence[Awaiting]) -> AsyncIterator[Candidate]:
+    async def _below(self, pool: Pool, awaiting: Sequence[BlockedOn]) -> AsyncIterator[Candidate]:
         """Batches with what some jobs wait for, and with what descends from it, newest first."""
         spans = [span for each in awaiting for span in each.jids]
         spans = await self._with_premises(pool.account, spans)
@@ -129,7 +129,7 @@ class Descent:
                 candidate.indexes.update(indexes)
         return sorted(found.values(), key=lambda each: each.queued.first)
 
-    async def _blocked(self, account: str, awaiting: Sequence[Awaiting]) -> set[int]:
+    async def _blocked(self, account: str, awaiting: Sequence[BlockedOn]) -> set[int]:
         """The jids of the blocked jobs."""
         found = set()
         for each in awaiting:

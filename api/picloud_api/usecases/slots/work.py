@@ -12,7 +12,7 @@ from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
-from picloud_model.wire import HeartbeatAnswer, Held, WorkAnswer
+from picloud_model.wire import AttemptRef, HeartbeatAnswer, WorkAnswer
 
 from picloud_api.engine.jobs.finish import Ending, finish, killed
 from picloud_api.engine.process.batch_watch import wait_for_event
@@ -25,7 +25,14 @@ from picloud_api.store.records import Change, Signal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from picloud_model.wire import Awaiting, Ended, HeartbeatRequest, Lease, Report, WorkRequest
+    from picloud_model.wire import (
+        BlockedOn,
+        HeartbeatRequest,
+        JobReport,
+        Lease,
+        Report,
+        WorkRequest,
+    )
 
     from picloud_api.engine.jobs.live_query import Live
     from picloud_api.engine.process.context import Context
@@ -150,13 +157,13 @@ class Work:
                 ]
                 await finish(draft, place, endings, report.envelope)
 
-    def _learn(self, function: tuple[str, str], ended: Sequence[Ended]) -> None:
+    def _learn(self, function: tuple[str, str], ended: Sequence[JobReport]) -> None:
         if ended:
             spent = sum(max(0.0, job.finished_at - job.started_at) for job in ended)
             self._pace.learn(function, spent, len(ended))
 
     async def _returned(
-        self, draft: Draft, session: Session, returned: Sequence[Held]
+        self, draft: Draft, session: Session, returned: Sequence[AttemptRef]
     ) -> set[tuple[str, int]]:
         """Take back jobs the slot has not begun; answers the pages they lie in."""
         touched = set()
@@ -184,7 +191,7 @@ class Work:
         """Take back what we believe the slot holds and it does not know of."""
         account = session.pool.account
         lost = [
-            Held(batch, index, attempt)
+            AttemptRef(batch, index, attempt)
             for batch, index, attempt in await leases_of(
                 self._commits.view, account, session.number
             )
@@ -192,9 +199,9 @@ class Work:
         ]
         return await self._returned(draft, session, lost)
 
-    def _kills(self, session: Session) -> list[Held]:
+    def _kills(self, session: Session) -> list[AttemptRef]:
         kills, session.kills = session.kills, set()
-        return [Held(*job) for job in sorted(kills)]
+        return [AttemptRef(*job) for job in sorted(kills)]
 
     async def heartbeat(self, session: Session, request: HeartbeatRequest) -> HeartbeatAnswer:
         """Note what a slot runs; waits until it is to kill or to tell of a job, or time is over."""
@@ -218,13 +225,13 @@ class Work:
                     break
         return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked, work=work)
 
-    async def _has_work(self, session: Session, awaiting: Sequence[Awaiting]) -> bool:
+    async def _has_work(self, session: Session, awaiting: Sequence[BlockedOn]) -> bool:
         """Whether a blocked slot would be given a job if it asked."""
         async for _ in self._descent.candidates(session, awaiting):
             return True
         return False
 
-    async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[Held]:
+    async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[AttemptRef]:
         account = session.pool.account
         fresh, lost = [], []
         for job in (*request.running, *request.holding):
@@ -243,7 +250,7 @@ class Work:
             await self._commits.run(lambda draft: self._begin(draft, session, fresh))
         return lost
 
-    async def _begin(self, draft: Draft, session: Session, jobs: Sequence[Held]) -> None:
+    async def _begin(self, draft: Draft, session: Session, jobs: Sequence[AttemptRef]) -> None:
         account = session.pool.account
         for job in jobs:
             number, index = divmod(job.index, PAGE_JOBS)
@@ -315,14 +322,14 @@ def _append(portion: list[Report], report: Report, start: int, stop: int) -> Non
         portion.append(type(report)(report.batch, report.envelope, report.ended[start:stop]))
 
 
-def _by_page(ended: Sequence[Ended]) -> dict[int, list[Ended]]:
-    pages: dict[int, list[Ended]] = defaultdict(list)
+def _by_page(ended: Sequence[JobReport]) -> dict[int, list[JobReport]]:
+    pages: dict[int, list[JobReport]] = defaultdict(list)
     for job in ended:
         pages[job.index // PAGE_JOBS].append(job)
     return pages
 
 
-def _ending(job: Ended, index: int) -> Ending:
+def _ending(job: JobReport, index: int) -> Ending:
     if job.state not in _ENDINGS:
         raise RequestRefused("A report names a state no job can end in.", field="reports")
     return Ending(

@@ -12,7 +12,16 @@ import cloudpickle
 import pytest
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, unseal, write
-from picloud_model.wire import Content, Ended, Failure, Lease, LeasedJob, Options, PackPart, decode
+from picloud_model.wire import (
+    Content,
+    Failure,
+    JobReport,
+    Lease,
+    LeasedJob,
+    Options,
+    PackPart,
+    decode,
+)
 from picloud_worker.child.runner import Runner
 from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
 
@@ -36,7 +45,7 @@ def leased(function: Any, args: tuple[Any, ...] = (), envelope: Envelope = HERE)
     return Lease("b", 7, envelope, content, "f", "", Options(), jobs)
 
 
-def run(runner: Runner, lease: Lease) -> Ended:
+def run(runner: Runner, lease: Lease) -> JobReport:
     """Run its first job."""
     return runner.run(lease, lease.jobs[0], {}, 8.0)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picloud_model.wire import Ended
+from picloud_model.wire import JobReport
 from picloud_worker.ipc.frames import LENGTH, BrokenFrameError, Frames, JobDone, frame
 
 
@@ -40,7 +40,7 @@ def test_a_part_is_noticed() -> None:
 
 def test_done_travels() -> None:
     """How a job ended comes out as it went in."""
-    done = JobDone(3, 4, Ended(5, 1, 5, 0, 1.5, 2.5, b"x"))
+    done = JobDone(3, 4, JobReport(5, 1, 5, 0, 1.5, 2.5, b"x"))
 
     assert Frames(JobDone).feed(frame(done)) == [done]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_model.errors import SlotRefused
-from picloud_model.wire import Held
+from picloud_model.wire import AttemptRef
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.supervisor.heartbeat import Heartbeat
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.unit.worker.fake_api import FakeApi
 
-A, B = Held("a" * 32, 0, 1), Held("b" * 32, 1, 1)
+A, B = AttemptRef("a" * 32, 0, 1), AttemptRef("b" * 32, 1, 1)
 
 
 @pytest.fixture

@@ -259,7 +259,7 @@ def test_a_running_job_is_looked_at_when_asked(api: FakeApi, worker: Worker) -> 
     api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
     (job,) = api.seen("/v1/heartbeat")[-1].running
     with api.changed:
-        api.live = [wire.LiveAsked(7, job), wire.LiveAsked(8, job, {"stdout": 3})]
+        api.live = [wire.LiveQuery(7, job), wire.LiveQuery(8, job, {"stdout": 3})]
         api.changed.notify_all()
 
     api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.live])

@@ -72,7 +72,7 @@ def test_other_jobs_run_while_one_waits(api: FakeApi, worker: Worker) -> None:
     waited = api.result(first, 0)
 
     assert [(held.index, held.attempt) for held in asked.returned] == [(1, 1)]
-    assert asked.awaiting == [wire.Awaiting(wire.Held(first, 0, 1), [(77, 77)])]
+    assert asked.awaiting == [wire.BlockedOn(wire.AttemptRef(first, 0, 1), [(77, 77)])]
     assert asked.wait_s == 0
     assert waited != second
 
@@ -101,8 +101,8 @@ def test_heartbeats_name_what_waits(api: FakeApi, worker: Worker) -> None:
     go.touch()
     api.outcome(batch)
 
-    assert beat.running == [wire.Held(batch, 0, 1)]
-    assert beat.awaiting == [wire.Awaiting(wire.Held(batch, 0, 1), [(77, 77)])]
+    assert beat.running == [wire.AttemptRef(batch, 0, 1)]
+    assert beat.awaiting == [wire.BlockedOn(wire.AttemptRef(batch, 0, 1), [(77, 77)])]
 
 
 @pytest.mark.parametrize("how", ["kill", "lose", "dies"])

@@ -111,7 +111,7 @@ def test_a_job_not_begun_is_killed_at_once(api: FakeApi, worker: Worker) -> None
     path = worker.workdir / "go"
     batch = api.submit(wait_for, [(str(path),), (str(path),)])
     with api.changed:
-        api.kills = [wire.Held(batch, 1, 1)]
+        api.kills = [wire.AttemptRef(batch, 1, 1)]
 
     failure = api.failure(batch, 1)
     path.touch()

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES, Envelope, unseal
-from picloud_model.wire import Content, Ended, Failure, Held, Lease, LeasedJob, Options, decode
+from picloud_model.wire import (
+    AttemptRef,
+    Content,
+    Failure,
+    JobReport,
+    Lease,
+    LeasedJob,
+    Options,
+    decode,
+)
 from picloud_worker.ipc.scoreboard import StartedJob
 from picloud_worker.supervisor.lease import REPORT_BYTES, HeldJobs, OutOfTurnError
 
@@ -27,9 +36,9 @@ def holding(*leases: Lease) -> HeldJobs:
     return held
 
 
-def done(index: int, payload: bytes = b"") -> Ended:
+def done(index: int, payload: bytes = b"") -> JobReport:
     """A job that went well."""
-    return Ended(index, 1, State.DONE, Cause.NONE, 1.0, 2.0, payload)
+    return JobReport(index, 1, State.DONE, Cause.NONE, 1.0, 2.0, payload)
 
 
 def indexes(leases: object) -> list[int]:
@@ -78,12 +87,12 @@ def test_what_ended_is_reported_in_order() -> None:
         (2, 0, done(0)),
         (1, 1, done(1)),
         (1, 0, done(1)),
-        (1, 0, Ended(0, 2, State.DONE, 0, 1.0, 2.0)),
-        (1, 0, Ended(0, 1, State.QUEUED, 0, 1.0, 2.0)),
-        (1, 0, Ended(0, 1, State.ERROR, 99, 1.0, 2.0)),
+        (1, 0, JobReport(0, 2, State.DONE, 0, 1.0, 2.0)),
+        (1, 0, JobReport(0, 1, State.QUEUED, 0, 1.0, 2.0)),
+        (1, 0, JobReport(0, 1, State.ERROR, 99, 1.0, 2.0)),
     ],
 )
-def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: Ended) -> None:
+def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: JobReport) -> None:
     """Word of any job but the one whose turn it is, or of no end at all, is refused."""
     held = holding(lease())
     held.assign(1, 100)
@@ -118,7 +127,7 @@ def test_jobs_handed_back_are_said_until_acknowledged() -> None:
     draft = held.draft()
 
     assert held.idle
-    assert draft.returned == held.draft().returned == [Held("a", 0, 1), Held("a", 1, 1)]
+    assert draft.returned == held.draft().returned == [AttemptRef("a", 0, 1), AttemptRef("a", 1, 1)]
     held.acknowledge(draft)
     assert held.draft().returned == []
 
@@ -152,9 +161,9 @@ def test_a_waiting_job_is_killed() -> None:
     """It ends as killed, alone; killing what is not here does nothing."""
     held = holding(lease())
 
-    held.kill(Held("a", 1, 1))
-    held.kill(Held("a", 1, 1))
-    held.kill(Held("a", 2, 7))
+    held.kill(AttemptRef("a", 1, 1))
+    held.kill(AttemptRef("a", 1, 1))
+    held.kill(AttemptRef("a", 2, 7))
 
     (report,) = held.draft().reports
     (ended,) = report.ended
@@ -199,7 +208,7 @@ def test_large_results_are_found() -> None:
     held.done(1, 1, done(1, bytes(INLINE_BYTES + 1)))
 
     ((at, ended),) = held.large()
-    held.settle(at, Ended(1, 1, State.DONE, 0, 1.0, 2.0, b"", Content("d", ended.index)))
+    held.settle(at, JobReport(1, 1, State.DONE, 0, 1.0, 2.0, b"", Content("d", ended.index)))
 
     assert held.large() == ()
     assert held.ended_bytes == len(b"small")

@@ -122,7 +122,7 @@ def test_ends_when_dismissed(api: FakeApi, worker: Worker) -> None:
     worker.family()
     with api.changed:
         api.exit = True
-        api.kills = [wire.Held("f" * 32, 0, 0)]
+        api.kills = [wire.AttemptRef("f" * 32, 0, 0)]
         api.changed.notify_all()
 
     assert worker.wait() == 0

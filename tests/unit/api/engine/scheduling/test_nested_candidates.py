@@ -27,15 +27,15 @@ async def made_by(world: World, parent: int, count: int = 1) -> range:
     return range(made.first, made.first + made.count)
 
 
-async def blocked(world: World, *jids: int, timed: bool = False) -> tuple[Session, wire.Awaiting]:
+async def blocked(world: World, *jids: int, timed: bool = False) -> tuple[Session, wire.BlockedOn]:
     """A slot whose only job waits for others."""
     slot = await world.slot()
     (lease,) = (await world.work(slot)).leases
-    held = wire.Held(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
-    return slot, wire.Awaiting(held, [(jid, jid) for jid in jids], timed)
+    held = wire.AttemptRef(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
+    return slot, wire.BlockedOn(held, [(jid, jid) for jid in jids], timed)
 
 
-async def leased(world: World, slot: Session, awaiting: wire.Awaiting) -> list[int]:
+async def leased(world: World, slot: Session, awaiting: wire.BlockedOn) -> list[int]:
     """The jids a blocked slot is given, until it is given none."""
     found = []
     while leases := (await world.work(slot, awaiting=[awaiting])).leases:
@@ -67,12 +67,12 @@ async def test_a_blocked_slot_runs_descendants_newest_first(world: World) -> Non
     assert await leased(world, slot, awaiting) == [5, 3, 2]
 
 
-async def two_blocked(world: World) -> tuple[Session, list[wire.Awaiting]]:
+async def two_blocked(world: World) -> tuple[Session, list[wire.BlockedOn]]:
     """A slot with two jobs: the older one waits for job 3, the newer one for the older."""
     await world.submit(2)
     slot, older = await blocked(world, 3)
     (lease,) = (await world.work(slot)).leases
-    newer = wire.Awaiting(wire.Held(lease.batch, 1, lease.jobs[0].attempt), [(1, 1)])
+    newer = wire.BlockedOn(wire.AttemptRef(lease.batch, 1, lease.jobs[0].attempt), [(1, 1)])
     await world.submit(1)
     return slot, [older, newer]
 
@@ -141,7 +141,7 @@ async def first_ready(world: World) -> tuple[str, str, object]:
     return ACCOUNT, name.rpartition("/")[2], ready
 
 
-async def beats(world: World, slot: Session, awaiting: list[wire.Awaiting]) -> None:
+async def beats(world: World, slot: Session, awaiting: list[wire.BlockedOn]) -> None:
     """The slot says that it is blocked, for longer than anybody has patience."""
     for _ in range(4):
         running = [each.job for each in awaiting]
@@ -173,8 +173,8 @@ async def test_a_full_slot_is_a_deadlock_though_others_work(world: World) -> Non
     waits = []
     for number in range(32):
         (lease,) = (await world.work(slot)).leases
-        held = wire.Held(lease.batch, lease.jobs[0].index, 1)
-        waits.append(wire.Awaiting(held, [(number + 2, number + 2)]))
+        held = wire.AttemptRef(lease.batch, lease.jobs[0].index, 1)
+        waits.append(wire.BlockedOn(held, [(number + 2, number + 2)]))
     await world.submit(1)
     await world.slot()
 

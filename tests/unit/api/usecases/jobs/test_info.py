@@ -163,17 +163,19 @@ async def test_a_failure_is_told_in_words(world: World) -> None:
     assert told["pilog"].splitlines()[-1].endswith("error after 0.000 s: user exception")
 
 
-async def run_forever(world: World) -> tuple[range, Session, wire.Held]:
+async def run_forever(world: World) -> tuple[range, Session, wire.AttemptRef]:
     """A job that some slot runs and names in its heartbeats."""
     jids = await world.submit(1)
     slot = await world.slot()
     (lease,) = (await world.work(slot)).leases
-    held = wire.Held(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
+    held = wire.AttemptRef(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
     await beat(world, slot, held, wait_s=0.0)
     return jids, slot, held
 
 
-async def beat(world: World, slot: Session, held: wire.Held, **more: Any) -> wire.HeartbeatAnswer:
+async def beat(
+    world: World, slot: Session, held: wire.AttemptRef, **more: Any
+) -> wire.HeartbeatAnswer:
     """One heartbeat that names a job as running."""
     request = wire.HeartbeatRequest(running=[held], **more)
     return await world.server.work.heartbeat(slot, request)
@@ -188,7 +190,7 @@ async def test_a_running_job_is_asked_for_through_the_heartbeat(world: World) ->
 
     (asked,) = (await waiting).live
     info = wire.Info(streams={"stdout": wire.Stream(0, b"so far")}, memory_bytes=7)
-    live = [wire.LiveInfo(asked.number, wire.pack_info(info))]
+    live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
     await beat(world, slot, held, live=live, wait_s=0.0)
 
     assert asked.job == held
@@ -205,7 +207,7 @@ async def test_only_the_slot_that_was_asked_can_tell(world: World) -> None:
     (asked,) = (await beat(world, slot, held, wait_s=0.0)).live
     for teller, job, said in ((impostor, its_own, b"lies"), (slot, held, b"truth")):
         info = wire.Info(streams={"stdout": wire.Stream(0, said)})
-        live = [wire.LiveInfo(asked.number, wire.pack_info(info))]
+        live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
         await beat(world, teller, job, live=live, wait_s=0.0)
 
     assert (await asking)[jids[0]]["stdout"] == "truth"
@@ -231,14 +233,18 @@ async def test_what_follows_is_told_without_gap_or_repeat(world: World) -> None:
         (asked,) = (await beat(world, slot, held, wait_s=0.0)).live
         assert asked.since == {"stdout": known}
         info = wire.Info(streams={"stdout": wire.Stream(known, written[known:upto])})
-        live = [wire.LiveInfo(asked.number, wire.pack_info(info))]
+        live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
         await beat(world, slot, held, live=live, wait_s=0.0)
         text, known = await asking
         seen += text
     report = wire.Report(
         held.batch,
         wire.Envelope("3.11", "3.1.0"),
-        [wire.Ended(0, held.attempt, State.DONE, 0, 1.0, 2.0, b"", info=content(stdout=written))],
+        [
+            wire.JobReport(
+                0, held.attempt, State.DONE, 0, 1.0, 2.0, b"", info=content(stdout=written)
+            )
+        ],
     )
     await world.work(slot, reports=[report], lease=False)
 

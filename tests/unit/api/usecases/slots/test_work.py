@@ -141,7 +141,7 @@ async def test_returned_jobs_are_leased_again_uncharged(world: World) -> None:
     for _ in range(10):
         lease = (await world.work(slot)).leases[0]
         job = lease.jobs[0]
-        held = wire.Held(lease.batch, job.index, job.attempt)
+        held = wire.AttemptRef(lease.batch, job.index, job.attempt)
         await world.work(slot, returned=[held], lease=False)
 
     lease = (await world.work(slot)).leases[0]
@@ -155,7 +155,7 @@ async def test_a_job_its_page_does_not_have_is_lost(world: World) -> None:
     slot = await world.slot()
     await world.submit(1)
     lease = (await world.work(slot)).leases[0]
-    named = [wire.Held(lease.batch, index, 1) for index in (1, 999, 1000)]
+    named = [wire.AttemptRef(lease.batch, index, 1) for index in (1, 999, 1000)]
 
     answer = await world.server.work.heartbeat(
         slot, wire.HeartbeatRequest(running=named, holding=named, wait_s=0)
@@ -222,7 +222,7 @@ async def test_a_lost_attempt_stays_processing(world: World) -> None:
     jids = await world.submit(1)
     lease = (await world.work(slot)).leases[0]
     assert await world.statuses(jids) == ["queued"]
-    running = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+    running = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
     await world.server.work.heartbeat(slot, wire.HeartbeatRequest(running=[running], wait_s=0))
     assert await world.statuses(jids) == ["processing"]
 
@@ -249,7 +249,7 @@ async def test_kill_reaches_the_slot_that_runs_the_job(world: World) -> None:
     slot = await world.slot()
     jids = await world.submit(1)
     lease = (await world.work(slot)).leases[0]
-    running = wire.Held(lease.batch, 0, lease.jobs[0].attempt)
+    running = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
     beat = asyncio.create_task(
         world.server.work.heartbeat(slot, wire.HeartbeatRequest(running=[running], wait_s=10))
     )
@@ -437,7 +437,9 @@ async def test_a_slot_whose_process_is_new_holds_nothing(world: World) -> None:
     jids = await world.submit(2)
     slot = await world.slot()
     [held] = (await world.work(slot)).leases
-    beat = wire.HeartbeatRequest(running=[wire.Held(held.batch, 0, held.jobs[0].attempt)], wait_s=0)
+    beat = wire.HeartbeatRequest(
+        running=[wire.AttemptRef(held.batch, 0, held.jobs[0].attempt)], wait_s=0
+    )
     await world.server.work.heartbeat(slot, beat)
 
     await world.server.slots.register(slot.slot.place)
