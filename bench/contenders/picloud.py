@@ -113,7 +113,7 @@ class HashiCorp(PiCloud):
         chosen = {"--stack": self.stack, "--port": 0, "--workers": self.slots}
         self._picloud("up", "--detach", *(str(part) for pair in chosen.items() for part in pair))
 
-        from cloud._client.functions import client
+        from cloud._client.current import client
 
         server = client().address
         os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"] = server.url, server.key

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
-from cloud._client import functions
 from cloud._client.client import Client
+from cloud._client.current import current
 from cloud._config.configuration import Config
 from picloud_model.wire import ListRequest
 
@@ -58,7 +58,7 @@ def _jobs(context: typer.Context) -> Iterator[ListedJob]:
             api_key=chosen.get("api_key"),
             api_secretkey=chosen.get("api_secretkey"),
         ).open()
-        client = Client(functions.known_address(), config)
+        client = Client(current.address(), config)
         yield from client.listed(ListRequest(limit=_MOST)).jobs
     except Exception:  # noqa: BLE001 - whoever presses Tab asked for no message
         return

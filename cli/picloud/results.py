@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloud._client.functions import client
+from cloud._client.current import client
 
 from picloud import output, progress
 

@@ -11,25 +11,8 @@
 """
 
 from cloud import account, mp, shell, shortcuts, wait_for
-from cloud._client.functions import (
-    call,
-    close,
-    config,
-    connection_info,
-    delete,
-    info,
-    iresult,
-    iresult_unordered,
-    is_simulated,
-    join,
-    kill,
-    map,  # noqa: A004 - it is the cloud's map
-    result,
-    running_on_cloud,
-    setkey,
-    start_simulator,
-    status,
-)
+from cloud._client import functions as _functions
+from cloud._client.functions import *  # noqa: F403 - its `__all__` is the list of functions
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
 __all__ = [
@@ -37,28 +20,12 @@ __all__ = [
     "CloudException",
     "CloudTimeoutError",
     "account",
-    "call",
-    "close",
-    "config",
-    "connection_info",
-    "delete",
-    "info",
-    "iresult",
-    "iresult_unordered",
-    "is_simulated",
-    "join",
-    "kill",
-    "map",
     "mp",
-    "result",
-    "running_on_cloud",
-    "setkey",
     "shell",
     "shortcuts",
-    "start_simulator",
-    "status",
     "wait_for",
 ]
+__all__ += _functions.__all__
 
 for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError"):
     globals()[_name].__module__ = __name__  # users see cloud.CloudException

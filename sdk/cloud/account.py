@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from picloud_model.errors import KeyNotFound, KeyRefused
 
-from cloud._client import functions
 from cloud._client.client import Client
+from cloud._client.current import client, config
 from cloud._http.transport import ServerAddress
 from cloud._resources.key import id_of
 from cloud.errors import CloudException
@@ -39,7 +39,7 @@ def list_keys(active_only: bool = False) -> list[str]:
     Args:
         active_only: Leave out those that were deactivated.
     """
-    return [key.id for key in functions.client().keys.list(active_only=active_only)]
+    return [key.id for key in client().keys.list(active_only=active_only)]
 
 
 def get_key(api_key: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def get_key(api_key: Any) -> dict[str, Any]:
         CloudException: When your account has no such key.
     """
     wanted = id_of(api_key)
-    for key in functions.client().keys.list():
+    for key in client().keys.list():
         if key.id == wanted:
             return _told(key)
     raise CloudException(KeyNotFound().message)
@@ -67,7 +67,7 @@ def activate_key(api_key: Any) -> None:
     Raises:
         CloudException: When your account has no such key.
     """
-    functions.client().keys.switch(id_of(api_key), active=True)
+    client().keys.switch(id_of(api_key), active=True)
 
 
 def deactivate_key(api_key: Any) -> None:
@@ -79,7 +79,7 @@ def deactivate_key(api_key: Any) -> None:
     Raises:
         CloudException: When your account has no such key, or it is the one in use.
     """
-    functions.client().keys.switch(id_of(api_key), active=False)
+    client().keys.switch(id_of(api_key), active=False)
 
 
 def create_key() -> dict[str, Any]:
@@ -89,7 +89,7 @@ def create_key() -> dict[str, Any]:
         `api_key` (its id), `api_secretkey` (its secret), `key` (both, as `setkey` takes it) and
         `active`.
     """
-    key = functions.client().keys.create().key
+    key = client().keys.create().key
     name, _, secret = key.removeprefix("pk_").partition("_")
     return {"api_key": name, "api_secretkey": secret, "key": key, "active": True}
 
@@ -104,8 +104,8 @@ def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
     Raises:
         CloudException: When the server does not take them.
     """
-    address = ServerAddress(functions.client().address.url, f"pk_{id_of(api_key)}_{api_secretkey}")
-    with_it = Client(address, functions.config)
+    address = ServerAddress(client().address.url, f"pk_{id_of(api_key)}_{api_secretkey}")
+    with_it = Client(address, config)
     try:
         own = [key for key in with_it.keys.list() if key.own]
     finally:

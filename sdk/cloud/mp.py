@@ -12,45 +12,21 @@ other. A job that calls `cloud` calls the server that runs it: within `cloud.mp`
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-from cloud._client.client import Client
-from cloud._client.functions import config, running_on_cloud
+from cloud._client import functions
+from cloud._client.current import CurrentClient, config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud._client.simulator import Simulator
+    from cloud._client.client import Client
 
-__all__ = [
-    "call",
-    "close",
-    "connection_info",
-    "delete",
-    "info",
-    "iresult",
-    "iresult_unordered",
-    "is_simulated",
-    "join",
-    "kill",
-    "map",
-    "result",
-    "running_on_cloud",
-    "status",
-]
+_ELSEWHERE = ("config", "setkey", "start_simulator")
+"""Functions of `cloud` that mean nothing for a server that is always this script's own."""
+__all__ = [name for name in functions.__all__ if name not in _ELSEWHERE]
 
-
-class _Own:
-    """The server of this script's own and the client of it, once there are any."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.simulator: Simulator | None = None
-        self.client: Client | None = None
-
-
-_own = _Own()
+_current = CurrentClient()
 
 
 def client() -> Client:
@@ -59,13 +35,7 @@ def client() -> Client:
     Raises:
         CloudException: When it cannot start; says what is missing.
     """
-    with _own.lock:
-        if _own.client is None:
-            from cloud._client.simulator import Simulator  # noqa: PLC0415 - few scripts need it
-
-            _own.simulator = Simulator(config.num_procs)
-            _own.client = Client(_own.simulator.address, config)
-        return _own.client
+    return _current.start_simulator(config.num_procs)
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
@@ -147,10 +117,4 @@ def connection_info() -> dict[str, Any]:
 
 def close() -> None:
     """Stop the server with all its jobs; the next call starts another."""
-    with _own.lock:
-        client_, simulator = _own.client, _own.simulator
-        _own.client = _own.simulator = None
-        if client_ is not None:
-            client_.close()
-        if simulator is not None:
-            simulator.stop()
+    _current.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cloud._client import functions
+from cloud._client.current import client
 from cloud._jobs import command_template
 from cloud.errors import CloudException, CommandFailed
 
@@ -128,7 +128,7 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
 
 def execute_command(command: Command, **kwargs: Any) -> int:
     """Run a command as `execute` does."""
-    return functions.client().call(_job(command), **_options(kwargs))
+    return client().call(_job(command), **_options(kwargs))
 
 
 def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], **kwargs: Any) -> range:
@@ -143,10 +143,10 @@ def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], **kwargs: An
         raise CloudException(f"The template variable {{{twice}}} is both common and mapped.")
     job = _job(command)
     if not names:
-        return functions.client().map(partial(_equal, job), range(len(rows)), **_options(kwargs))
+        return client().map(partial(_equal, job), range(len(rows)), **_options(kwargs))
     texts = [tuple(map(_text, names, row)) for row in rows]
     columns = list(zip(*texts, strict=True)) or [()] * len(names)
-    return functions.client().map(job, *columns, **_options(kwargs))
+    return client().map(job, *columns, **_options(kwargs))
 
 
 def _equal(job: Callable[[], str], _number: int) -> str:

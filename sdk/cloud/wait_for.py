@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from cloud._client.current import client
 from cloud.errors import CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = N
         CloudException: When a job is final and so will never have that status.
         CloudTimeoutError: When the time is over first.
     """
-    from cloud._client.functions import client  # noqa: PLC0415 - it imports this module
-
     return client().wait_for_status(jid, test_status, timeout)
 
 
@@ -56,8 +55,6 @@ def port(
         CloudException: When the job ends without having opened it.
         CloudTimeoutError: When the time is over first.
     """
-    from cloud._client.functions import client  # noqa: PLC0415 - it imports this module
-
     _check(port, protocol)
     until = math.inf if timeout is None else time.monotonic() + timeout
     client().wait_for_status(jid, ["processing", *_ENDED], timeout)

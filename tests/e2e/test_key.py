@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 from cloud import account
-from cloud._client import functions
 from cloud.errors import CloudException
 
+from tests.current_client import current_client
 from tests.e2e.test_cli import picloud
 from tests.polling import until
 
@@ -33,12 +33,10 @@ LASTED_S: Final = 3.0
 
 
 @pytest.fixture
-def current(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def current(client: Client) -> Iterator[Client]:
     """The client of `cloud`'s functions."""
-    monkeypatch.setattr(functions, "_current", functions._Current())
-    functions._current.client = client
-    yield client
-    functions._current.client = None
+    with current_client(client):
+        yield client
 
 
 def test_keys_from_python(current: Client, stack: Stack) -> None:

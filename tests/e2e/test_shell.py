@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud import CloudException, shell
-from cloud._client import functions
 
+from tests.current_client import current_client
 from tests.e2e.stacks import line_of
 from tests.polling import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cloud._client.client import Client
@@ -24,10 +25,10 @@ WAIT_S = 60.0
 
 
 @pytest.fixture(autouse=True)
-def current(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def current(client: Client) -> Iterator[None]:
     """`cloud.shell` talks to the stack."""
-    monkeypatch.setattr(functions, "_current", functions._Current())
-    functions._current.client = client
+    with current_client(client):
+        yield
 
 
 def test_the_result_is_what_the_command_prints(client: Client) -> None:

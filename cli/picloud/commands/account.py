@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from cloud._client.functions import client
+from cloud._client.current import client
 
 from picloud import output
 from picloud.reading import AsJson  # noqa: TC001 - Typer reads it

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from cloud._client.functions import client
+from cloud._client.current import client
 from picloud_model.wire import ListRequest
 
 from picloud import output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud._client.functions import client
+from cloud._client.current import client
 
 from picloud import progress
 from picloud.reading import Jids, Timeout

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cloud._client.functions import client
+from cloud._client.current import client
 from cloud._resources.key import id_of
 
 from picloud import output

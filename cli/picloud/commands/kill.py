@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from cloud._client.functions import client
+from cloud._client.current import client
 
 from picloud import newest, output
 from picloud.reading import AsJson

@@ -7,7 +7,7 @@ import time
 from typing import Annotated, Final
 
 import typer
-from cloud._client.functions import client
+from cloud._client.current import client
 from picloud_model.job import Status
 
 from picloud import output

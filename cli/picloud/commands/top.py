@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from cloud._client.functions import client
+from cloud._client.current import client
 from picloud_model.job import State
 from picloud_model.wire import ListRequest
 

@@ -1,105 +1,33 @@
-"""The functions of `import cloud`: a film over the current client."""
+"""The functions of `import cloud`; each delegates to the current client."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-from cloud._client.client import Client
-from cloud._client.current_job import CurrentJob
-from cloud._config import profile as profiles
-from cloud._config.configuration import Config
-from cloud._config.settings import Settings
-from cloud._http.transport import ServerAddress
-from cloud.errors import CloudException
+from cloud._client.current import client, config, current, running_on_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud._client.simulator import Simulator
-
-config = Config()
-"""Settings of this process: `cloud.config.max_transmit_data = 16_000_000`."""
-
-
-class _Current:
-    """The client the functions use, opened at the first need, and the simulator if there is one."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.client: Client | None = None
-        self.simulator: Simulator | None = None
-        self.url: str | None = None
-        self.key: str | None = None
-        self.job: CurrentJob | None = None
-
-
-_current = _Current()
-
-
-def client() -> Client:
-    """The client that `cloud`'s functions use; opened now if there is none.
-
-    Where it points is what was said last: `setkey` or `start_simulator`, else the environment, else
-    the job that runs here, else the profile.
-
-    Raises:
-        CloudException: When no server is known.
-    """
-    found = _current.client
-    if found is not None and _current.job is None:
-        return found
-    with _current.lock:
-        if _current.client is None:
-            if config.use_simulator and not running_on_cloud():
-                start_simulator()
-            else:
-                _current.client = _opened()
-        elif _current.job is not None:
-            _current.client.renew(_current.job.address())
-        assert _current.client is not None
-        return _current.client
-
-
-def known_address() -> ServerAddress:
-    """The server and key that the next client is opened with, outside of a job.
-
-    Raises:
-        CloudException: When none is known.
-    """
-    settings = Settings.read()
-    return _known_address(settings, _current.url or settings.url, _current.key or settings.api_key)
-
-
-def _opened() -> Client:
-    settings = Settings.read()
-    url, key = _current.url or settings.url, _current.key or settings.api_key
-    if not url and not key and (job := CurrentJob.here()) is not None:
-        _current.job = job
-        return Client(job.address(), config, line=job.line)
-    return Client(_known_address(settings, url, key), config)
-
-
-def _known_address(settings: Settings, url: str | None, key: str | None) -> ServerAddress:
-    chosen = None
-    if not (url and key):
-        chosen = profiles.read(profiles.path(settings)).chosen(settings.profile)
-    if url is None and chosen is not None:
-        url = chosen.url
-    if url is None:
-        raise CloudException(
-            "No PiCloud server is known; start one with `picloud up`, name one with "
-            "`picloud setup`, or call cloud.start_simulator()."
-        )
-    # A profile's key goes to the profile's server and to no other.
-    if key is None and chosen is not None and chosen.url.rstrip("/") == url.rstrip("/"):
-        key = chosen.key
-    if key is None:
-        raise CloudException(
-            f"There is no API key for {url}; run `picloud setup`, set PICLOUD_API_KEY, or call "
-            "cloud.setkey()."
-        )
-    return ServerAddress(url, key)
+__all__ = [
+    "call",
+    "close",
+    "config",
+    "connection_info",
+    "delete",
+    "info",
+    "iresult",
+    "iresult_unordered",
+    "is_simulated",
+    "join",
+    "kill",
+    "map",
+    "result",
+    "running_on_cloud",
+    "setkey",
+    "start_simulator",
+    "status",
+]
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
@@ -304,11 +232,8 @@ def setkey(
         api_secretkey: The secret, where `api_key` is only the id.
         server_url: The server; by default the one said before, or the environment's or profile's.
     """
-    whole = api_key if api_secretkey is None else f"pk_{api_key}_{api_secretkey}"
-    with _current.lock:
-        close()
-        _current.key = None if whole is None else str(whole)
-        _current.url = server_url or _current.url
+    key = api_key if api_secretkey is None else f"pk_{api_key}_{api_secretkey}"
+    current.choose(server_url, None if key is None else str(key))
 
 
 def start_simulator(force_restart: bool = False) -> None:
@@ -320,24 +245,12 @@ def start_simulator(force_restart: bool = False) -> None:
     Raises:
         CloudException: When it cannot start; says what is missing.
     """
-    from cloud._client.simulator import Simulator  # noqa: PLC0415 - few scripts need it
-
-    with _current.lock:
-        if _current.simulator is not None and not force_restart:
-            return
-        close()
-        _current.simulator = Simulator()
-        _current.client = Client(_current.simulator.address, config)
-
-
-def running_on_cloud() -> bool:
-    """Whether this is a job's process."""
-    return Settings.read().running
+    current.start_simulator(force_restart=force_restart)
 
 
 def is_simulated() -> bool:
     """Whether jobs run in the simulator."""
-    return _current.simulator is not None
+    return current.simulator is not None
 
 
 def connection_info() -> dict[str, Any]:
@@ -349,10 +262,4 @@ def connection_info() -> dict[str, Any]:
 
 def close() -> None:
     """Give back connections and stop the simulator; the next call opens what it needs anew."""
-    with _current.lock:
-        client_, simulator = _current.client, _current.simulator
-        _current.client, _current.simulator, _current.job = None, None, None
-        if client_ is not None:
-            client_.close()
-        if simulator is not None:
-            simulator.stop()
+    current.close()

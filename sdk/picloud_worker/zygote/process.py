@@ -185,7 +185,7 @@ def _preload() -> None:
 
     Not at the start: most slots never need it, and it would cost each of them 100 ms.
     """
-    for name in ("cloud._client.functions", "cloud._http.connections"):
+    for name in ("cloud._client.current", "cloud._http.connections"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.unit.sdk.stand_in import StandIn
+    from tests.unit.sdk.fake_server import FakeServer
 
 
-def commanded(server: StandIn) -> Command:
+def commanded(server: FakeServer) -> Command:
     """The command of the only batch."""
     parcel = server.batch().function.data
     assert parcel is not None
@@ -28,7 +28,7 @@ def commanded(server: StandIn) -> Command:
     return found
 
 
-def rows(server: StandIn) -> list[tuple[Any, ...]]:
+def rows(server: FakeServer) -> list[tuple[Any, ...]]:
     """The values of each job of the only batch."""
     return [args for args, _ in server.arguments()]
 
@@ -45,7 +45,7 @@ def file(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-def test_exec_prints_the_jid(run: Callable[..., Any], server: StandIn) -> None:
+def test_exec_prints_the_jid(run: Callable[..., Any], server: FakeServer) -> None:
     """And nothing else, so that JID=`picloud exec ...` works."""
     outcome = run("exec", "echo", "hello,", "world")
 
@@ -53,7 +53,7 @@ def test_exec_prints_the_jid(run: Callable[..., Any], server: StandIn) -> None:
     assert commanded(server).command == "echo hello, world"
 
 
-def test_jids_as_json(run: Callable[..., Any], server: StandIn) -> None:
+def test_jids_as_json(run: Callable[..., Any], server: FakeServer) -> None:
     """One line of JSON, the same for one job and for many; asked for here or before the command."""
     assert json.loads(run("exec", "--json", "date").stdout) == {"jids": [1]}
     assert json.loads(run("-o", "json", "mapexec", "-k", "2", "date").stdout) == {"jids": [2, 3]}
@@ -71,7 +71,7 @@ def test_jids_as_json(run: Callable[..., Any], server: StandIn) -> None:
     ],
 )
 def test_words_of_the_command_stay_what_they_are(
-    run: Callable[..., Any], server: StandIn, words: list[str], line: str
+    run: Callable[..., Any], server: FakeServer, words: list[str], line: str
 ) -> None:
     """One word is a line for the shell; several are a program and its arguments, options too."""
     assert run("exec", *words).exit_code == exits.OK
@@ -79,7 +79,7 @@ def test_words_of_the_command_stay_what_they_are(
     assert commanded(server).command == line
 
 
-def test_values_fill_the_template(run: Callable[..., Any], server: StandIn) -> None:
+def test_values_fill_the_template(run: Callable[..., Any], server: FakeServer) -> None:
     """The promise: "$ picloud exec -d w1='hello' -d w2='world' echo {w1}, {w2}"."""
     run("exec", "-d", "w1=hello", "-d", "w2=a=b", "echo", "{w1},", "{w2}")
 
@@ -88,7 +88,7 @@ def test_values_fill_the_template(run: Callable[..., Any], server: StandIn) -> N
     )
 
 
-def test_options_reach_the_job(run: Callable[..., Any], server: StandIn) -> None:
+def test_options_reach_the_job(run: Callable[..., Any], server: FakeServer) -> None:
     """Long and short ones; those not given are not sent."""
     run(
         *("exec", "-t", "f2", "-c", "4", "--label", "first job", "-p", "1", "--not-restartable"),
@@ -139,7 +139,7 @@ def test_every_option_is_passed_on_where_it_is_given() -> None:
     assert JobOptions().keywords() == {}
 
 
-def test_mapexec_is_a_job_a_tuple(run: Callable[..., Any], server: StandIn) -> None:
+def test_mapexec_is_a_job_a_tuple(run: Callable[..., Any], server: FakeServer) -> None:
     """The promise: "$ picloud mapexec -n w1='hello','goodbye' -d w2='world' echo {w1}, {w2}"."""
     outcome = run("mapexec", "-n", "w1=hello,goodbye", "-d", "w2=world", "echo", "{w1},", "{w2}")
 
@@ -148,7 +148,7 @@ def test_mapexec_is_a_job_a_tuple(run: Callable[..., Any], server: StandIn) -> N
     assert commanded(server).values == {"w2": "world"}
 
 
-def test_quotes_keep_a_comma_in_a_value(run: Callable[..., Any], server: StandIn) -> None:
+def test_quotes_keep_a_comma_in_a_value(run: Callable[..., Any], server: FakeServer) -> None:
     """As in a CSV file."""
     run("mapexec", "-n", 'a="x,y",z,', "-n", "b=1,2,3", "echo {a} {b}")
 
@@ -156,7 +156,7 @@ def test_quotes_keep_a_comma_in_a_value(run: Callable[..., Any], server: StandIn
 
 
 def test_an_argument_file_is_a_job_a_line(
-    run: Callable[..., Any], server: StandIn, file: Callable[[str], str]
+    run: Callable[..., Any], server: FakeServer, file: Callable[[str], str]
 ) -> None:
     """Its first line names the variables; empty lines do not count."""
     path = file('city,days\nBerlin,3\n\n"New York, NY",5\n')
@@ -167,7 +167,7 @@ def test_an_argument_file_is_a_job_a_line(
 
 
 def test_a_list_and_a_file_are_taken_together(
-    run: Callable[..., Any], server: StandIn, file: Callable[[str], str]
+    run: Callable[..., Any], server: FakeServer, file: Callable[[str], str]
 ) -> None:
     """Line by line."""
     run("mapexec", "-N", file("a\n1\n2\n"), "-n", "b=x,y", "echo {a} {b}")
@@ -175,7 +175,7 @@ def test_a_list_and_a_file_are_taken_together(
     assert rows(server) == [("x", "1"), ("y", "2")]
 
 
-def test_copies(run: Callable[..., Any], server: StandIn) -> None:
+def test_copies(run: Callable[..., Any], server: FakeServer) -> None:
     """Of each tuple."""
     assert run("mapexec", "-k", "2", "-n", "a=x,y", "echo", "{a}").stdout == "1-4\n"
 
@@ -183,7 +183,7 @@ def test_copies(run: Callable[..., Any], server: StandIn) -> None:
 
 
 def test_no_rows_are_no_jobs(
-    run: Callable[..., Any], server: StandIn, file: Callable[[str], str]
+    run: Callable[..., Any], server: FakeServer, file: Callable[[str], str]
 ) -> None:
     """Nothing is printed on standard output then."""
     outcome = run("mapexec", "-N", file("a\n"), "echo", "{a}")
@@ -217,7 +217,7 @@ def test_no_rows_are_no_jobs(
     ],
 )
 def test_what_makes_no_sense_is_one_line(
-    run: Callable[..., Any], server: StandIn, arguments: tuple[str, ...], said: str
+    run: Callable[..., Any], server: FakeServer, arguments: tuple[str, ...], said: str
 ) -> None:
     """It names the culprit and says where help is; nothing is sent."""
     outcome = run(*arguments)
@@ -243,7 +243,7 @@ def test_what_makes_no_sense_is_one_line(
     ],
 )
 def test_a_ragged_argument_file_is_refused_with_the_line(
-    run: Callable[..., Any], server: StandIn, file: Callable[[str], str], text: str, said: str
+    run: Callable[..., Any], server: FakeServer, file: Callable[[str], str], text: str, said: str
 ) -> None:
     """The number of the line, as an editor counts."""
     outcome = run("mapexec", "-N", file(text), "echo", "{a}", "{b}")

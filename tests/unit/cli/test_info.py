@@ -12,11 +12,11 @@ from picloud.commands import logs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.sdk.stand_in import StandIn
+    from tests.unit.sdk.fake_server import FakeServer
 
 
 @pytest.fixture(autouse=True)
-def jobs(server: StandIn) -> None:
+def jobs(server: FakeServer) -> None:
     """Some jobs that left something."""
     server.infos = {
         1: {"status": "done", "stdout": "a\nb\n", "stderr": "", "runtime": 1.5},
@@ -33,7 +33,7 @@ def test_info_shows_the_default_keys(run: Callable[..., Any]) -> None:
     assert outcome.stdout == "status: done\nstdout:\na\nb\nstderr:\nruntime: 1.5\n"
 
 
-def test_info_as_the_documentation_writes_it(run: Callable[..., Any], server: StandIn) -> None:
+def test_info_as_the_documentation_writes_it(run: Callable[..., Any], server: FakeServer) -> None:
     """The promise: "$ picloud info -o stdout,memory.failcnt,cputime.user jid"."""
     run("info", "-o", "stdout,memory.failcnt,cputime.user", "1")
 
@@ -72,7 +72,7 @@ def test_logs_keep_the_streams_apart(run: Callable[..., Any]) -> None:
 
 
 def test_following_goes_on_until_the_end(
-    run: Callable[..., Any], server: StandIn, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes in between is shown once, the last line too."""
     monkeypatch.setattr(logs, "POLL_S", 0)
@@ -101,7 +101,7 @@ def test_jobs_are_a_table(run: Callable[..., Any]) -> None:
     assert rows[1].split("\t")[-1] == "1.500 s"
 
 
-def test_many_jobs_are_read_in_portions(run: Callable[..., Any], server: StandIn) -> None:
+def test_many_jobs_are_read_in_portions(run: Callable[..., Any], server: FakeServer) -> None:
     """Nobody has to know how many one answer holds."""
     outcome = run("jobs", "-n", "2200", "--json")
 
@@ -109,7 +109,7 @@ def test_many_jobs_are_read_in_portions(run: Callable[..., Any], server: StandIn
     assert [request.limit for request in server.asked_lists] == [1000, 1000, 200]
 
 
-def test_filters_travel(run: Callable[..., Any], server: StandIn) -> None:
+def test_filters_travel(run: Callable[..., Any], server: FakeServer) -> None:
     """Status, label and age."""
     run("jobs", "--status", "queued, error", "--label", "mine", "--since", "12h", "--before", "99")
 
@@ -123,7 +123,7 @@ def test_an_age_has_a_unit(run: Callable[..., Any]) -> None:
     assert run("jobs", "--since", "12").exit_code == exits.USAGE
 
 
-def test_delete_tells_how_many(run: Callable[..., Any], server: StandIn) -> None:
+def test_delete_tells_how_many(run: Callable[..., Any], server: FakeServer) -> None:
     """On standard error; as JSON where that is asked for."""
     outcome = run("delete", "1,5-6")
 

@@ -9,15 +9,15 @@ import pytest
 from picloud import exits
 from picloud_model.wire import Outcome
 
-from tests.unit.sdk.stand_in import StandIn, client_of
+from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_status_is_a_row_a_job(run: Callable[..., Any], server: StandIn) -> None:
+def test_status_is_a_row_a_job(run: Callable[..., Any], server: FakeServer) -> None:
     """In a pipe: a header, then jid and status with a tab between."""
-    client_of(server).map(abs, [1, 2, 3])
+    client_for(server).map(abs, [1, 2, 3])
     server.done(2, None)
 
     outcome = run("status", "3,1-2")
@@ -27,9 +27,9 @@ def test_status_is_a_row_a_job(run: Callable[..., Any], server: StandIn) -> None
     assert outcome.stderr == ""
 
 
-def test_status_as_json(run: Callable[..., Any], server: StandIn) -> None:
+def test_status_as_json(run: Callable[..., Any], server: FakeServer) -> None:
     """One line of JSON, for programs."""
-    client_of(server).call(abs, 1)
+    client_for(server).call(abs, 1)
 
     assert json.loads(run("status", "1", "--json").stdout) == [{"jid": 1, "status": "queued"}]
 
@@ -45,7 +45,7 @@ def test_status_as_json(run: Callable[..., Any], server: StandIn) -> None:
     ],
 )
 def test_a_result_is_text_or_json(
-    run: Callable[..., Any], server: StandIn, value: Any, shown: str
+    run: Callable[..., Any], server: FakeServer, value: Any, shown: str
 ) -> None:
     """Strings are printed as they are, everything else as JSON."""
     server.done(1, value)
@@ -56,7 +56,7 @@ def test_a_result_is_text_or_json(
     assert outcome.stdout == shown
 
 
-def test_several_results_say_whose_they_are(run: Callable[..., Any], server: StandIn) -> None:
+def test_several_results_say_whose_they_are(run: Callable[..., Any], server: FakeServer) -> None:
     """As the Primer shows it."""
     server.done(1, 3)
     server.done(2, "hello, world")
@@ -66,7 +66,7 @@ def test_several_results_say_whose_they_are(run: Callable[..., Any], server: Sta
     )
 
 
-def test_results_as_json(run: Callable[..., Any], server: StandIn) -> None:
+def test_results_as_json(run: Callable[..., Any], server: FakeServer) -> None:
     """One line of JSON for all of them."""
     server.done(1, 3)
     server.done(2, "x")
@@ -79,7 +79,7 @@ def test_results_as_json(run: Callable[..., Any], server: StandIn) -> None:
 
 @pytest.mark.parametrize("value", [object, {1, 2}, float("nan"), {(1, 2): 3}])
 def test_a_result_that_is_no_json_is_told(
-    run: Callable[..., Any], server: StandIn, value: Any
+    run: Callable[..., Any], server: FakeServer, value: Any
 ) -> None:
     """The message says what it is and how to read it; nothing half-true is printed."""
     server.done(7, value)
@@ -93,7 +93,9 @@ def test_a_result_that_is_no_json_is_told(
 
 
 @pytest.mark.parametrize("command", ["result", "join"])
-def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: StandIn, command: str) -> None:
+def test_a_failed_job_exits_with_3(
+    run: Callable[..., Any], server: FakeServer, command: str
+) -> None:
     """One line on standard error, and the Primer's exit code."""
     server.failed(8, ValueError("no"))
 
@@ -104,7 +106,7 @@ def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: StandIn, com
     assert outcome.stderr == "Job 8: ValueError: no\n"
 
 
-def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: StandIn) -> None:
+def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) -> None:
     """Whatever a job failed of."""
     server.ended[8] = Outcome(8, "killed", 6)
 
@@ -112,7 +114,7 @@ def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: StandIn) -> 
 
 
 def test_debug_shows_the_traceback(
-    run: Callable[..., Any], server: StandIn, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., Any], server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The remote traceback and ours, where somebody asks for them."""
     server.failed(8, ValueError("no"))
@@ -123,7 +125,7 @@ def test_debug_shows_the_traceback(
     assert "Traceback" in outcome.stderr
 
 
-def test_errors_can_be_ignored(run: Callable[..., Any], server: StandIn) -> None:
+def test_errors_can_be_ignored(run: Callable[..., Any], server: FakeServer) -> None:
     """A failed job's result is null then."""
     server.failed(1, ValueError("no"))
 
@@ -133,7 +135,7 @@ def test_errors_can_be_ignored(run: Callable[..., Any], server: StandIn) -> None
 
 
 @pytest.mark.parametrize("command", ["result", "join"])
-def test_too_late_exits_with_4(run: Callable[..., Any], server: StandIn, command: str) -> None:
+def test_too_late_exits_with_4(run: Callable[..., Any], server: FakeServer, command: str) -> None:
     """A timeout has an exit code of its own."""
     outcome = run(command, "1-2", "-t", "0")
 
@@ -141,7 +143,7 @@ def test_too_late_exits_with_4(run: Callable[..., Any], server: StandIn, command
     assert "2 of 2 jobs are unfinished" in outcome.stderr
 
 
-def test_join_says_nothing(run: Callable[..., Any], server: StandIn) -> None:
+def test_join_says_nothing(run: Callable[..., Any], server: FakeServer) -> None:
     """No data, no output."""
     server.done(1, None)
 
@@ -150,7 +152,7 @@ def test_join_says_nothing(run: Callable[..., Any], server: StandIn) -> None:
     assert (outcome.exit_code, outcome.output) == (exits.OK, "")
 
 
-def test_kill_names_jobs_or_all(run: Callable[..., Any], server: StandIn) -> None:
+def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> None:
     """Either of them; what happened is told on standard error."""
     assert "3 unfinished jobs" in run("kill", "7,9-10").stderr
     run("kill", "--all")
@@ -175,7 +177,7 @@ def test_kill_names_jobs_or_all(run: Callable[..., Any], server: StandIn) -> Non
     ],
 )
 def test_a_senseless_command_line_exits_with_2(
-    run: Callable[..., Any], server: StandIn, arguments: tuple[Any, ...]
+    run: Callable[..., Any], server: FakeServer, arguments: tuple[Any, ...]
 ) -> None:
     """The server is not asked."""
     outcome = run(*arguments)
@@ -186,7 +188,7 @@ def test_a_senseless_command_line_exits_with_2(
     assert server.sent == []
 
 
-def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: StandIn) -> None:
+def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: FakeServer) -> None:
     """The server's sentence, in one line."""
     outcome = run("status", "9")
 
@@ -194,7 +196,7 @@ def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: StandIn) -
     assert outcome.stderr == "There is no job 9 in your account.\n"
 
 
-def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: StandIn) -> None:
+def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: FakeServer) -> None:
     """Control characters in a job's message are shown, not obeyed."""
     server.failed(1, ValueError("\x1b]0;title\x07red\x1b[31m\u202e"))
 
@@ -203,7 +205,7 @@ def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: S
     )
 
 
-def test_data_in_a_pipe_is_untouched(run: Callable[..., Any], server: StandIn) -> None:
+def test_data_in_a_pipe_is_untouched(run: Callable[..., Any], server: FakeServer) -> None:
     """What a program reads is what the job returned."""
     server.done(1, "\x1b[31mred")
 

@@ -6,29 +6,35 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._client import functions
 from cloud._config import profile
 from picloud import exits
 from picloud.app import app
-from picloud.commands import setup
 from typer.testing import CliRunner
 
-from tests.unit.sdk.stand_in import StandIn, client_of, problem
+from tests.current_client import current_client
+from tests.unit.sdk.fake_server import FakeServer, problem
+from tests.unit.sdk.http_server import served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 KEY = "pk_12ab_secret"
 
 
 @pytest.fixture
-def home(server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where profiles lie; whatever server is named is the stand-in."""
-    monkeypatch.setattr(setup, "Client", lambda *_: client_of(server))
+def home(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of the profiles; the environment names no server."""
     for name in ("URL", "API_KEY", "PROFILE"):
         monkeypatch.delenv(f"PICLOUD_{name}", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def url(server: FakeServer) -> Iterator[str]:
+    """Where the fake server listens."""
+    with served(server) as listening:
+        yield listening
 
 
 def kept(home: Path) -> profile.Profiles:
@@ -37,51 +43,51 @@ def kept(home: Path) -> profile.Profiles:
 
 
 def test_setup_keeps_what_the_server_has_confirmed(
-    run: Callable[..., Any], home: Path, server: StandIn
+    run: Callable[..., Any], home: Path, url: str, server: FakeServer
 ) -> None:
     """One request, then a profile that only its owner can read."""
-    outcome = run("setup", "--url", "http://one.test", "--api-key", KEY)
+    outcome = run("setup", "--url", f"{url}/one", "--api-key", KEY)
 
     assert (outcome.exit_code, outcome.stdout) == (exits.OK, "")
-    assert "http://one.test knows this key" in outcome.stderr
+    assert f"{url}/one knows this key" in outcome.stderr
     assert KEY not in outcome.stderr
     assert server.paths() == ["POST /v1/jobs/status"]
     assert kept(home).default == "default"
-    assert kept(home).profiles["default"] == profile.Profile("http://one.test", KEY)
+    assert kept(home).profiles["default"] == profile.Profile(f"{url}/one", KEY)
     assert stat.S_IMODE((home / "profiles.toml").stat().st_mode) == 0o600
 
 
-def test_several_profiles(run: Callable[..., Any], home: Path) -> None:
+def test_several_profiles(run: Callable[..., Any], home: Path, url: str) -> None:
     """Each under its name; the last one set up is the usual one unless that is not wanted."""
-    run("setup", "--url", "http://one.test", "--api-key", KEY)
-    run("--profile", "work", "setup", "--url", "http://two.test", "-a", KEY, "--no-default")
-    run("setup", "--url", "http://three.test", "-a", KEY, "--profile", "lab")
+    run("setup", "--url", f"{url}/one", "--api-key", KEY)
+    run("--profile", "work", "setup", "--url", f"{url}/two", "-a", KEY, "--no-default")
+    run("setup", "--url", f"{url}/three", "-a", KEY, "--profile", "lab")
 
     found = kept(home)
     assert {name: each.url for name, each in found.profiles.items()} == {
-        "default": "http://one.test",
-        "work": "http://two.test",
-        "lab": "http://three.test",
+        "default": f"{url}/one",
+        "work": f"{url}/two",
+        "lab": f"{url}/three",
     }
     assert found.default == "lab"
 
 
 def test_setup_takes_what_the_environment_says(
-    run: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], home: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For machines that nobody types on."""
-    monkeypatch.setenv("PICLOUD_URL", "http://one.test")
+    monkeypatch.setenv("PICLOUD_URL", f"{url}/one")
     monkeypatch.setenv("PICLOUD_API_KEY", KEY)
     monkeypatch.setenv("PICLOUD_PROFILE", "ci")
 
     assert run("setup").exit_code == exits.OK
 
-    assert kept(home).profiles["ci"] == profile.Profile("http://one.test", KEY)
+    assert kept(home).profiles["ci"] == profile.Profile(f"{url}/one", KEY)
 
 
-def test_a_key_can_come_from_standard_input(home: Path) -> None:
+def test_a_key_can_come_from_standard_input(home: Path, url: str) -> None:
     """Where it shows in no list of processes."""
-    arguments = ["setup", "--url", "http://one.test", "--api-key", "-"]
+    arguments = ["setup", "--url", f"{url}/one", "--api-key", "-"]
 
     assert CliRunner().invoke(app, arguments, input=f"{KEY}\n").exit_code == exits.OK
 
@@ -89,14 +95,14 @@ def test_a_key_can_come_from_standard_input(home: Path) -> None:
 
 
 def test_a_key_the_server_does_not_know_is_not_kept(
-    run: Callable[..., Any], home: Path, server: StandIn
+    run: Callable[..., Any], home: Path, url: str, server: FakeServer
 ) -> None:
     """One line says what to do."""
     from picloud_model.errors import KeyRefused
 
     server.faults = [problem(KeyRefused(), 401)]
 
-    outcome = run("setup", "--url", "http://one.test", "--api-key", KEY)
+    outcome = run("setup", "--url", f"{url}/one", "--api-key", KEY)
 
     assert outcome.exit_code == exits.OTHER
     assert outcome.stderr.startswith("The server does not know this API key; set one with")
@@ -133,27 +139,23 @@ def test_what_makes_no_sense_is_one_line(
 
 
 def test_a_profile_decides_before_the_environment(
-    home: Path, server: StandIn, monkeypatch: pytest.MonkeyPatch
+    home: Path, server: FakeServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is said last is what counts."""
-    profile.write(home / "profiles.toml", "work", profile.Profile("http://two.test", KEY))
+    profile.write(home / "profiles.toml", "work", profile.Profile(url, KEY))
     monkeypatch.setenv("PICLOUD_URL", "http://one.test")
     monkeypatch.setenv("PICLOUD_API_KEY", "pk_other_secret")
-    monkeypatch.setattr(functions, "Client", lambda address, _: asked.append(address))
-    asked: list[Any] = []
+    server.next_jid = 2
 
-    CliRunner().invoke(app, ["--profile", "work", "status", "1"])
+    assert CliRunner().invoke(app, ["--profile", "work", "status", "1"]).exit_code == exits.OK
 
-    assert [(address.url, address.key) for address in asked] == [("http://two.test", KEY)]
+    assert [sent.headers["Authorization"] for sent in server.sent] == [f"Bearer {KEY}"]
 
 
-def test_a_fault_of_our_own_is_one_line(
-    run: Callable[..., Any], server: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody reads a traceback who did not ask for it."""
-    monkeypatch.setattr(functions._current, "client", object())
-
-    quiet, debugged = run("status", "1"), run("--debug", "status", "1")
+def test_an_internal_error_is_one_line(run: Callable[..., Any]) -> None:
+    """Only --debug shows a traceback."""
+    with current_client(object()):
+        quiet, debugged = run("status", "1"), run("--debug", "status", "1")
 
     assert quiet.exit_code == debugged.exit_code == exits.OTHER
     assert quiet.stderr.startswith("picloud met a fault of its own (AttributeError")

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.sdk.stand_in import StandIn, client_of
+from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
 
 
 @pytest.fixture
-def server() -> StandIn:
+def server() -> FakeServer:
     """A server in this process."""
-    return StandIn()
+    return FakeServer()
 
 
 @pytest.fixture
-def client(server: StandIn) -> Client:
+def client(server: FakeServer) -> Client:
     """A client that talks to it."""
-    return client_of(server)
+    return client_for(server)

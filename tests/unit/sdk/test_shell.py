@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING, Any
 import cloud
 import pytest
 from cloud import CloudException, shell
-from cloud._client import functions
 from cloud.shell import Command
 from picloud_model import pack
 
-from tests.unit.sdk.stand_in import StandIn, client_of
+from tests.current_client import current_client
+from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def server() -> Iterator[FakeServer]:
     """A server in this process that the current client talks to."""
-    found = StandIn()
-    monkeypatch.setattr(functions, "_current", functions._Current())
-    functions._current.client = client_of(found)
-    return found
+    found = FakeServer()
+    with current_client(client_for(found)):
+        yield found
 
 
-def commanded(server: StandIn) -> Command:
+def commanded(server: FakeServer) -> Command:
     """The command of the only batch."""
     parcel = server.batch().function.data
     assert parcel is not None
@@ -38,7 +37,7 @@ def commanded(server: StandIn) -> Command:
     return found
 
 
-def test_a_command_is_a_job(server: StandIn) -> None:
+def test_a_command_is_a_job(server: FakeServer) -> None:
     """Its function is the SDK's own: none of it is sent, nor any module."""
     assert cloud.shell.execute("echo {w1}", {"w1": "hello"}) == 1
 
@@ -49,7 +48,7 @@ def test_a_command_is_a_job(server: StandIn) -> None:
     assert commanded(server) == Command(command="echo {w1}", values={"w1": "hello"})
 
 
-def test_everything_asked_for_is_sent(server: StandIn) -> None:
+def test_everything_asked_for_is_sent(server: FakeServer) -> None:
     """And options are the jobs' options."""
     shell.execute("x", {}, "out", True, "/tmp", _type="f2", _cores=4, _label="mine")
 
@@ -60,7 +59,7 @@ def test_everything_asked_for_is_sent(server: StandIn) -> None:
     assert (options.core_type, options.cores, options.label) == ("f2", 4, "mine")
 
 
-def test_a_map_is_a_job_a_tuple(server: StandIn) -> None:
+def test_a_map_is_a_job_a_tuple(server: FakeServer) -> None:
     """What is common is sent once, with the function; a job has its own values only."""
     jids = shell.execute_map("{a} {b} {c}", {"c": 0.5}, {"a": [1, 2], "b": ("x", Path("y"))})
 
@@ -69,13 +68,13 @@ def test_a_map_is_a_job_a_tuple(server: StandIn) -> None:
     assert commanded(server).values == {"c": "0.5"}
 
 
-def test_a_map_over_generators_and_over_nothing(server: StandIn) -> None:
+def test_a_map_over_generators_and_over_nothing(server: FakeServer) -> None:
     """Any iterable will do; an empty one makes no job."""
     assert list(shell.execute_map("{a}", {}, {"a": (str(at) for at in range(3))})) == [1, 2, 3]
     assert list(shell.execute_map("{a}", None, {"a": []})) == []
 
 
-def test_equal_jobs(server: StandIn) -> None:
+def test_equal_jobs(server: FakeServer) -> None:
     """The command line makes copies of a command without values."""
     assert list(shell.execute_rows(Command(command="date"), [()] * 3)) == [1, 2, 3]
 
@@ -103,7 +102,9 @@ def test_equal_jobs(server: StandIn) -> None:
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused(server: StandIn, ask: Callable[[], Any], said: str) -> None:
+def test_what_makes_no_sense_is_refused(
+    server: FakeServer, ask: Callable[[], Any], said: str
+) -> None:
     """In one sentence that names the culprit, before anything is sent."""
     with pytest.raises(CloudException, match=said):
         ask()

@@ -12,10 +12,10 @@ from picloud_model import wire
 if TYPE_CHECKING:
     from cloud._client.client import Client
 
-    from tests.unit.sdk.stand_in import StandIn
+    from tests.unit.sdk.fake_server import FakeServer
 
 
-def test_keyword_arguments_travel_and_options_do_not(server: StandIn, client: Client) -> None:
+def test_keyword_arguments_travel_and_options_do_not(server: FakeServer, client: Client) -> None:
     """Keyword arguments are the function's, but for those that begin with an underscore."""
     client.call(dict, a=1, _label="first job", _type="f2", _cores=4, _priority=1)
 
@@ -25,7 +25,7 @@ def test_keyword_arguments_travel_and_options_do_not(server: StandIn, client: Cl
     )
 
 
-def test_a_function_may_take_an_argument_called_func(server: StandIn, client: Client) -> None:
+def test_a_function_may_take_an_argument_called_func(server: FakeServer, client: Client) -> None:
     """No name of the SDK's own parameters is taken from the user's function."""
     client.call(dict, func=1, self=2)
 
@@ -42,7 +42,7 @@ def test_a_function_may_take_an_argument_called_func(server: StandIn, client: Cl
     ],
 )
 def test_map_takes_any_iterables_and_pads_the_shorter(
-    server: StandIn, client: Client, iterables: tuple[Any, ...], expected: list[tuple[Any, ...]]
+    server: FakeServer, client: Client, iterables: tuple[Any, ...], expected: list[tuple[Any, ...]]
 ) -> None:
     """Each job gets one item of each iterable; where one has ended, None."""
     jids = client.map(print, *iterables)
@@ -51,14 +51,14 @@ def test_map_takes_any_iterables_and_pads_the_shorter(
     assert [args for args, _ in server.arguments()] == expected
 
 
-def test_map_gives_keyword_arguments_to_every_job(server: StandIn, client: Client) -> None:
+def test_map_gives_keyword_arguments_to_every_job(server: FakeServer, client: Client) -> None:
     """Keyword arguments of a map are the same for all its jobs."""
     client.map(print, [1, 2], sep="-")
 
     assert server.arguments() == [((1,), {"sep": "-"}), ((2,), {"sep": "-"})]
 
 
-def test_map_over_nothing_asks_nothing(server: StandIn, client: Client) -> None:
+def test_map_over_nothing_asks_nothing(server: FakeServer, client: Client) -> None:
     """An empty map has no jobs, and the server is not asked."""
     jids = client.map(print, [])
 
@@ -68,7 +68,7 @@ def test_map_over_nothing_asks_nothing(server: StandIn, client: Client) -> None:
 
 @pytest.mark.parametrize("arguments", [(), (3,), ([1], None)])
 def test_map_refuses_what_it_cannot_iterate(
-    server: StandIn, client: Client, arguments: tuple[Any, ...]
+    server: FakeServer, client: Client, arguments: tuple[Any, ...]
 ) -> None:
     """A map without iterables, or with something else among them, is refused."""
     with pytest.raises(CloudException, match="iterable"):
@@ -77,7 +77,7 @@ def test_map_refuses_what_it_cannot_iterate(
     assert server.sent == []
 
 
-def test_what_is_no_function_is_refused(server: StandIn, client: Client) -> None:
+def test_what_is_no_function_is_refused(server: FakeServer, client: Client) -> None:
     """Only what can be called can be run."""
     with pytest.raises(CloudException, match="function"):
         client.call(3)
@@ -85,7 +85,7 @@ def test_what_is_no_function_is_refused(server: StandIn, client: Client) -> None
     assert server.sent == []
 
 
-def test_threads_may_call_at_once(server: StandIn, client: Client) -> None:
+def test_threads_may_call_at_once(server: FakeServer, client: Client) -> None:
     """One client serves many threads; every call has its jid."""
     found = []
     threads = [
@@ -100,7 +100,7 @@ def test_threads_may_call_at_once(server: StandIn, client: Client) -> None:
     assert sorted(found) == list(range(1, 17))
 
 
-def test_no_jids_ask_nothing(server: StandIn, client: Client) -> None:
+def test_no_jids_ask_nothing(server: FakeServer, client: Client) -> None:
     """Empty sequences have empty answers."""
     assert client.result([]) == []
     assert client.status([]) == []
@@ -108,7 +108,7 @@ def test_no_jids_ask_nothing(server: StandIn, client: Client) -> None:
     assert server.sent == []
 
 
-def test_statuses_come_in_the_order_asked(server: StandIn, client: Client) -> None:
+def test_statuses_come_in_the_order_asked(server: FakeServer, client: Client) -> None:
     """One status for one jid, a list for several, unknown jids are an error."""
     client.map(abs, [1, 2, 3])
     server.done(2, None)
@@ -119,7 +119,7 @@ def test_statuses_come_in_the_order_asked(server: StandIn, client: Client) -> No
         client.status(9)
 
 
-def test_kill_names_jobs_or_all(server: StandIn, client: Client) -> None:
+def test_kill_names_jobs_or_all(server: FakeServer, client: Client) -> None:
     """Nothing named means all unfinished jobs; an empty list means none."""
     client.kill()
     client.kill(5)

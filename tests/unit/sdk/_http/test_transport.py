@@ -13,7 +13,7 @@ from cloud._http.transport import Pauses, ServerAddress, Transport
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, RequestRefused, Unavailable
 
-from tests.unit.sdk.stand_in import ADDRESS, StandIn, problem
+from tests.unit.sdk.fake_server import ADDRESS, FakeServer, problem
 
 KILLED = wire.encode(wire.Killed(count=2))
 OK = Reply(200, {}, KILLED)
@@ -243,4 +243,4 @@ def test_a_key_cannot_smuggle_a_header(key: str) -> None:
 
 def test_the_stand_in_is_an_exchange() -> None:
     """The tests' server and the network carry the same requests."""
-    assert {"exchange", "close"} <= set(dir(StandIn)) & set(dir(Connections))
+    assert {"exchange", "close"} <= set(dir(FakeServer)) & set(dir(Connections))

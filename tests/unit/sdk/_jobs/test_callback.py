@@ -9,23 +9,23 @@ import pytest
 from picloud_model import errors
 
 from tests.polling import until
-from tests.unit.sdk.stand_in import problem
+from tests.unit.sdk.fake_server import problem
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
     from cloud._http.exchange import Reply
 
-    from tests.unit.sdk.stand_in import StandIn
+    from tests.unit.sdk.fake_server import FakeServer
 
 
 @pytest.fixture(autouse=True)
-def patient(server: StandIn) -> None:
+def patient(server: FakeServer) -> None:
     """The stand-in answers at once; the real server holds a request."""
     pause = threading.Event()
     server.on_wait = lambda _: pause.wait(0.005) and None
 
 
-def test_the_jid_is_what_callbacks_get(server: StandIn, client: Client) -> None:
+def test_the_jid_is_what_callbacks_get(server: FakeServer, client: Client) -> None:
     """A job that is done calls `_callback`, one that fails `_callback_on_error`."""
     good: list[int] = []
     bad: list[int] = []
@@ -39,7 +39,7 @@ def test_the_jid_is_what_callbacks_get(server: StandIn, client: Client) -> None:
     assert (good, bad) == ([first], [second])
 
 
-def test_a_map_calls_for_each_job_once(server: StandIn, client: Client) -> None:
+def test_a_map_calls_for_each_job_once(server: FakeServer, client: Client) -> None:
     """All functions of a list are called, in order, with the jid of every job of a map."""
     calls: list[tuple[str, int]] = []
     jids = client.map(
@@ -57,7 +57,7 @@ def test_a_map_calls_for_each_job_once(server: StandIn, client: Client) -> None:
     assert [calls.index(("a", jid)) < calls.index(("b", jid)) for jid in jids] == [True] * 20
 
 
-def test_one_thread_waits_for_all(server: StandIn, client: Client) -> None:
+def test_one_thread_waits_for_all(server: FakeServer, client: Client) -> None:
     """However many jobs have callbacks, one daemon thread asks, for all of them at once."""
     called: list[int] = []
     jids = [client.call(abs, -1, _callback=called.append) for _ in range(10)]
@@ -71,7 +71,7 @@ def test_one_thread_waits_for_all(server: StandIn, client: Client) -> None:
     assert sorted(called) == jids
 
 
-def test_without_callbacks_nobody_waits(server: StandIn, client: Client) -> None:
+def test_without_callbacks_nobody_waits(server: FakeServer, client: Client) -> None:
     """A plain call starts no thread and sends no request but its own."""
     client.call(abs, -1)
 
@@ -80,7 +80,7 @@ def test_without_callbacks_nobody_waits(server: StandIn, client: Client) -> None
 
 
 def test_what_a_callback_raises_is_printed(
-    server: StandIn, client: Client, capsys: pytest.CaptureFixture[str]
+    server: FakeServer, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is not swallowed, and the other callbacks are called all the same."""
     called: list[int] = []
@@ -97,7 +97,7 @@ def test_what_a_callback_raises_is_printed(
     assert f"ValueError: no use for {jid}" in told
 
 
-def test_a_callback_may_make_jobs_with_callbacks(server: StandIn, client: Client) -> None:
+def test_a_callback_may_make_jobs_with_callbacks(server: FakeServer, client: Client) -> None:
     """A chain of calls, each made by the callback of the one before."""
     seen: list[int] = []
 
@@ -113,7 +113,7 @@ def test_a_callback_may_make_jobs_with_callbacks(server: StandIn, client: Client
 
 
 def test_a_server_that_is_away_loses_no_callback(
-    server: StandIn, client: Client, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once it answers again the callbacks are called."""
     monkeypatch.setattr("cloud._jobs.callback.HOLD_S", 0.01)
@@ -127,7 +127,7 @@ def test_a_server_that_is_away_loses_no_callback(
 
 
 def test_a_refusal_is_told_and_ends_the_wait(
-    server: StandIn, client: Client, capsys: pytest.CaptureFixture[str]
+    server: FakeServer, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Jobs the server does not know any more are given up, not asked for for ever."""
     refusal: Reply = problem(errors.JobNotFound("There is no job 1 in your account."))

@@ -12,36 +12,36 @@ from cloud._jobs.info import Wanted
 from picloud_model import pack, wire
 from picloud_model.info import DEFAULT_KEYS, InfoKey
 
-from tests.unit.sdk.stand_in import StandIn, client_of
+from tests.unit.sdk.fake_server import FakeServer, client_for
 
 
 @pytest.fixture
-def server() -> StandIn:
+def server() -> FakeServer:
     """A server whose jobs have left this and that."""
-    found = StandIn()
+    found = FakeServer()
     found.infos = {jid: {"stdout": f"out {jid}\n", "status": "done"} for jid in range(1, 30)}
     return found
 
 
-def test_it_is_keyed_by_jid_in_the_order_asked(server: StandIn) -> None:
+def test_it_is_keyed_by_jid_in_the_order_asked(server: FakeServer) -> None:
     """The promise: "If a batch query is used, each jid is returned as a key in a dictionary." """
-    told = client_of(server).info([3, 1, 3], ["stdout"])
+    told = client_for(server).info([3, 1, 3], ["stdout"])
 
     assert list(told.items()) == [(3, {"stdout": "out 3\n"}), (1, {"stdout": "out 1\n"})]
 
 
-def test_many_jobs_are_one_request(server: StandIn) -> None:
+def test_many_jobs_are_one_request(server: FakeServer) -> None:
     """One round trip, whatever the number of jobs."""
-    client_of(server).info(range(1, 29))
+    client_for(server).info(range(1, 29))
 
     assert server.paths() == ["POST /v1/jobs/info"]
 
 
-def test_the_rest_is_asked_for_again(server: StandIn) -> None:
+def test_the_rest_is_asked_for_again(server: FakeServer) -> None:
     """An answer may hold only the first of the jobs."""
     server.most_outcomes = 3
 
-    told = client_of(server).info([*range(1, 6), 9, 10, 12], "status")
+    told = client_for(server).info([*range(1, 6), 9, 10, 12], "status")
 
     assert list(told) == [1, 2, 3, 4, 5, 9, 10, 12]
     assert [request.jids for request in server.asked_infos] == [
@@ -68,55 +68,55 @@ def test_what_may_be_asked_for(asked: Any, keys: list[str]) -> None:
 
 
 @pytest.mark.parametrize("asked", ["memory.", ["stdout", "Stdout"], "stdout,stderr"])
-def test_a_wrong_name_names_the_right_ones(server: StandIn, asked: Any) -> None:
+def test_a_wrong_name_names_the_right_ones(server: FakeServer, asked: Any) -> None:
     """Before anything is asked of the server."""
     with pytest.raises(CloudException, match=r"There is no info .*; there are status, stdout, "):
-        client_of(server).info(1, asked)
+        client_for(server).info(1, asked)
 
     assert server.sent == []
 
 
 @pytest.mark.parametrize("asked", [7, [None], ["stdout", b"stderr"]])
-def test_a_name_is_text(server: StandIn, asked: Any) -> None:
+def test_a_name_is_text(server: FakeServer, asked: Any) -> None:
     """Anything else is refused in one sentence."""
     with pytest.raises(CloudException, match="info_requested must be names of infos"):
-        client_of(server).info(1, asked)
+        client_for(server).info(1, asked)
 
 
-def test_a_group_is_a_dict_of_its_own(server: StandIn) -> None:
+def test_a_group_is_a_dict_of_its_own(server: FakeServer) -> None:
     """`memory` holds what begins with it."""
     server.infos[1] = {"memory.usage": 5, "memory.max_usage": 9}
 
-    told = client_of(server).info(1, "memory")
+    told = client_for(server).info(1, "memory")
 
     assert told == {1: {"memory": {"usage": 5, "max_usage": 9, "failcnt": None}}}
 
 
-def test_times_are_datetimes(server: StandIn) -> None:
+def test_times_are_datetimes(server: FakeServer) -> None:
     """`created` and `finished` in UTC, or None."""
     server.infos[1] = {"created": 60.0}
 
-    told = client_of(server).info(1, ["created", "finished"])
+    told = client_for(server).info(1, ["created", "finished"])
 
     assert told == {1: {"created": datetime(1970, 1, 1, 0, 1, tzinfo=UTC), "finished": None}}
 
 
-def test_arguments_are_unpickled_here(server: StandIn) -> None:
+def test_arguments_are_unpickled_here(server: FakeServer) -> None:
     """The server hands over parcels it has not looked into."""
     server.infos[1] = {
         "parcel": pack.seal(pickle.dumps(((1, 2), {"a": 3}))),
         "body": wire.Content("", 0, pack.seal(pickle.dumps(divmod))),
     }
 
-    told = client_of(server).info(1, ["args", "kwargs", "func_body"])
+    told = client_for(server).info(1, ["args", "kwargs", "func_body"])
 
     assert told == {1: {"args": (1, 2), "kwargs": {"a": 3}, "func_body": divmod}}
 
 
-def test_what_does_not_unpickle_here_says_so(server: StandIn) -> None:
+def test_what_does_not_unpickle_here_says_so(server: FakeServer) -> None:
     """Asked for by name it is an error; among everything else it is None."""
     server.infos[1] = {"parcel": pack.seal(b"cnowhere\nthing\n."), "label": "a"}
-    client = client_of(server)
+    client = client_for(server)
 
     with pytest.raises(CloudException, match=r"^Job 1: Cannot read the arguments: .*nowhere"):
         client.info(1, "args")
@@ -125,17 +125,17 @@ def test_what_does_not_unpickle_here_says_so(server: StandIn) -> None:
     assert (told["args"], told["label"]) == (None, "a")
 
 
-def test_delete_names_jobs(server: StandIn) -> None:
+def test_delete_names_jobs(server: FakeServer) -> None:
     """In as few ranges as there are; how many were deleted comes back."""
-    assert client_of(server).delete([5, 1, 2, 2]) == 3
+    assert client_for(server).delete([5, 1, 2, 2]) == 3
 
     assert server.deleted == [(1, 2), (5, 5)]
 
 
 @pytest.mark.parametrize("jids", [None, "1", [0], 2.0])
-def test_delete_wants_jids(server: StandIn, jids: Any) -> None:
+def test_delete_wants_jids(server: FakeServer, jids: Any) -> None:
     """There is no deleting of everything by accident."""
     with pytest.raises(CloudException, match="jids must be whole numbers from 1"):
-        client_of(server).delete(jids)
+        client_for(server).delete(jids)
 
     assert server.sent == []

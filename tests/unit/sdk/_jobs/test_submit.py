@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, SubmitChanged
 
-from tests.unit.sdk.stand_in import StandIn, client_of, problem
+from tests.unit.sdk.fake_server import FakeServer, client_for, problem
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
 
 
-def test_a_warm_call_is_one_request(server: StandIn, client: Client) -> None:
+def test_a_warm_call_is_one_request(server: FakeServer, client: Client) -> None:
     """A call of a small function needs a single request, and answers the jid."""
     jid = client.call(pow, 2, 10)
 
@@ -30,7 +30,7 @@ def test_a_warm_call_is_one_request(server: StandIn, client: Client) -> None:
     assert server.arguments() == [((2, 10), {})]
 
 
-def test_what_cannot_be_pickled_is_refused(server: StandIn, client: Client) -> None:
+def test_what_cannot_be_pickled_is_refused(server: FakeServer, client: Client) -> None:
     """An argument that cannot travel is a CloudException that names it."""
     with pytest.raises(CloudException, match="args"):
         client.call(print, threading.Lock())
@@ -39,7 +39,7 @@ def test_what_cannot_be_pickled_is_refused(server: StandIn, client: Client) -> N
 
 
 def test_an_argument_over_the_limit_is_refused_before_anything_is_sent(
-    server: StandIn, client: Client
+    server: FakeServer, client: Client
 ) -> None:
     """The message has the size, the limit and the name of the setting."""
     with pytest.raises(CloudException, match=r"1,000,\d+ bytes.*1,000,000.*max_transmit_data"):
@@ -48,7 +48,7 @@ def test_an_argument_over_the_limit_is_refused_before_anything_is_sent(
     assert server.sent == []
 
 
-def test_the_limit_holds_for_functions(server: StandIn, client: Client) -> None:
+def test_the_limit_holds_for_functions(server: FakeServer, client: Client) -> None:
     """A function that drags much data along is refused like an argument."""
     ballast = b"x" * 1_000_000
 
@@ -58,19 +58,19 @@ def test_the_limit_holds_for_functions(server: StandIn, client: Client) -> None:
     assert server.sent == []
 
 
-def test_the_limit_can_be_raised(server: StandIn) -> None:
+def test_the_limit_can_be_raised(server: FakeServer) -> None:
     """With a higher max_transmit_data the same argument travels, as a blob."""
     config = Config()
     config.max_transmit_data = 16_000_000
 
-    client_of(server, config).call(len, b"x" * 1_000_000)
+    client_for(server, config).call(len, b"x" * 1_000_000)
 
     assert server.arguments() == [((b"x" * 1_000_000,), {})]
     assert server.paths()[0] == "POST /v1/blobs/missing"
     assert server.paths()[-1] == "POST /v1/jobs"
 
 
-def test_a_large_function_is_uploaded_once(server: StandIn, client: Client) -> None:
+def test_a_large_function_is_uploaded_once(server: FakeServer, client: Client) -> None:
     """A function over 16 KiB is a blob; a second call finds it there without asking."""
     ballast = b"x" * INLINE_FUNCTION_BYTES
     func = lambda: ballast  # noqa: E731 - a closure with data
@@ -83,7 +83,7 @@ def test_a_large_function_is_uploaded_once(server: StandIn, client: Client) -> N
     assert server.paths()[first:] == ["POST /v1/jobs"]
 
 
-def test_blobs_the_server_lost_are_uploaded_again(server: StandIn, client: Client) -> None:
+def test_blobs_the_server_lost_are_uploaded_again(server: FakeServer, client: Client) -> None:
     """When the server lacks what was there before, it is sent and the same request repeated."""
     ballast = b"x" * INLINE_FUNCTION_BYTES
     func = lambda: ballast  # noqa: E731 - a closure with data
@@ -99,7 +99,7 @@ def test_blobs_the_server_lost_are_uploaded_again(server: StandIn, client: Clien
     assert submits[0] == submits[1]
 
 
-def test_blobs_that_stay_missing_are_told(server: StandIn, client: Client) -> None:
+def test_blobs_that_stay_missing_are_told(server: FakeServer, client: Client) -> None:
     """A server that says twice that bytes are missing is not asked for ever."""
     server.faults = [problem(BlobMissing(digests=("0" * 64,)), 409)] * 2
 
@@ -109,7 +109,7 @@ def test_blobs_that_stay_missing_are_told(server: StandIn, client: Client) -> No
 
 @pytest.mark.parametrize("fault", ["before", "after"])
 def test_a_lost_submit_is_repeated_byte_for_byte(
-    server: StandIn, client: Client, fault: Any
+    server: FakeServer, client: Client, fault: Any
 ) -> None:
     """Whether the request or its answer was lost: the same jid, one batch, the same bytes."""
     server.faults = [fault, fault]
@@ -123,7 +123,7 @@ def test_a_lost_submit_is_repeated_byte_for_byte(
     assert len(server.batches) == 1
 
 
-def test_every_batch_has_an_id_of_its_own(server: StandIn, client: Client) -> None:
+def test_every_batch_has_an_id_of_its_own(server: FakeServer, client: Client) -> None:
     """Two equal calls are two jobs."""
     jids = [client.call(pow, 2, 10), client.call(pow, 2, 10)]
 
@@ -131,7 +131,7 @@ def test_every_batch_has_an_id_of_its_own(server: StandIn, client: Client) -> No
     assert len(server.batches) == 2
 
 
-def test_a_changed_submit_is_told(server: StandIn, client: Client) -> None:
+def test_a_changed_submit_is_told(server: FakeServer, client: Client) -> None:
     """An error the server answers becomes a CloudException with its sentence and code."""
     server.faults = [problem(SubmitChanged())]
 
@@ -151,9 +151,9 @@ def test_arguments_arrive_whole_and_in_order_whatever_their_sizes(
     """Cutting into packs, pages, blobs and staged requests loses and reorders nothing."""
     runs = [(min(count, 3) if size > 10_000 else count, size) for count, size in runs]
     sizes = [size for count, size in runs for _ in range(count)]
-    server = StandIn()
+    server = FakeServer()
 
-    jids = client_of(server).map(len, (b"." * size for size in sizes))
+    jids = client_for(server).map(len, (b"." * size for size in sizes))
 
     assert len(jids) == len(sizes)
     if sizes:
@@ -161,7 +161,7 @@ def test_arguments_arrive_whole_and_in_order_whatever_their_sizes(
     assert all(len(sent.body or b"") < 2 * REQUEST_BYTES for sent in server.sent)
 
 
-def test_a_large_map_is_staged_as_its_arguments_come(server: StandIn, client: Client) -> None:
+def test_a_large_map_is_staged_as_its_arguments_come(server: FakeServer, client: Client) -> None:
     """The first pieces leave before the last arguments are made: memory stays bounded."""
     seen = []
 
@@ -179,7 +179,7 @@ def test_a_large_map_is_staged_as_its_arguments_come(server: StandIn, client: Cl
 
 
 def test_a_staged_map_whose_answers_were_lost_is_the_same_map(
-    server: StandIn, client: Client
+    server: FakeServer, client: Client
 ) -> None:
     """Repeated pieces are the same pieces."""
     server.faults = ["after", None, "after", None, "after"]
@@ -189,20 +189,20 @@ def test_a_staged_map_whose_answers_were_lost_is_the_same_map(
     assert [args[0][:2] for args, _ in server.arguments()] == [n.to_bytes(2) for n in range(60)]
 
 
-def test_one_large_argument_of_many_jobs_is_uploaded_once(server: StandIn) -> None:
+def test_one_large_argument_of_many_jobs_is_uploaded_once(server: FakeServer) -> None:
     """64 jobs that share an object share its blob."""
     config = Config()
     config.max_transmit_data = 16_000_000
     shared = b"x" * 8_000_000
 
-    client_of(server, config).map(len, [shared] * 64)
+    client_for(server, config).map(len, [shared] * 64)
 
     assert len(server.blobs) == 1
     assert sum(path.startswith("PUT") for path in server.paths()) == 1
     assert len(server.batch().parts) == 64
 
 
-def test_a_generator_may_change_what_it_yields(server: StandIn, client: Client) -> None:
+def test_a_generator_may_change_what_it_yields(server: FakeServer, client: Client) -> None:
     """The same object with other content is other content: only lists are trusted to stay."""
     held = [0] * 50_000
 
@@ -217,7 +217,7 @@ def test_a_generator_may_change_what_it_yields(server: StandIn, client: Client) 
 
 
 def test_a_map_has_an_upper_limit(
-    server: StandIn, client: Client, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An endless generator ends in an error, not in a full disk."""
     monkeypatch.setattr(wire, "MAX_JOBS", 100)

@@ -11,20 +11,20 @@ from cloud._resources.blob import content_of
 from picloud_model import pack, wire
 from picloud_model.job import Cause
 
-from tests.unit.sdk.stand_in import StandIn, client_of, result_parcel
+from tests.unit.sdk.fake_server import FakeServer, client_for, result_parcel
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
 
 
-def test_a_single_jid_gives_the_value(server: StandIn, client: Client) -> None:
+def test_a_single_jid_gives_the_value(server: FakeServer, client: Client) -> None:
     """One jid, one value."""
     server.done(1, 1024)
 
     assert client.result(1) == 1024
 
 
-def test_results_come_in_the_order_asked(server: StandIn, client: Client) -> None:
+def test_results_come_in_the_order_asked(server: FakeServer, client: Client) -> None:
     """Whatever order jobs ended in, and also where a jid is named twice."""
     for jid in (1, 2, 3):
         server.done(jid, f"r{jid}")
@@ -32,7 +32,7 @@ def test_results_come_in_the_order_asked(server: StandIn, client: Client) -> Non
     assert client.result([3, 1, 2, 1]) == ["r3", "r1", "r2", "r1"]
 
 
-def test_one_request_waits_for_all_that_is_left(server: StandIn, client: Client) -> None:
+def test_one_request_waits_for_all_that_is_left(server: FakeServer, client: Client) -> None:
     """Each poll names only what has not ended yet, as ranges."""
     asked = []
 
@@ -46,7 +46,7 @@ def test_one_request_waits_for_all_that_is_left(server: StandIn, client: Client)
     assert asked == [[(1, 3)], [(1, 1), (3, 3)], [(3, 3)]]
 
 
-def test_answers_may_come_in_pieces(server: StandIn, client: Client) -> None:
+def test_answers_may_come_in_pieces(server: FakeServer, client: Client) -> None:
     """A large map's results arrive over several answers and are put in order."""
     for jid in range(1, 101):
         server.done(jid, jid * jid)
@@ -56,7 +56,7 @@ def test_answers_may_come_in_pieces(server: StandIn, client: Client) -> None:
 
 
 def test_an_error_carries_the_remote_traceback_and_exception(
-    server: StandIn, client: Client
+    server: FakeServer, client: Client
 ) -> None:
     """The text is `Job 8: Traceback ...`, the cause the exception itself."""
     server.failed(8, ValueError("no"))
@@ -72,7 +72,7 @@ def test_an_error_carries_the_remote_traceback_and_exception(
     assert isinstance(caught.value.__cause__, ValueError)
 
 
-def test_join_raises_as_well(server: StandIn, client: Client) -> None:
+def test_join_raises_as_well(server: FakeServer, client: Client) -> None:
     """A failed job is an error for join too, though no results are asked for."""
     server.failed(1, ValueError("no"))
 
@@ -82,7 +82,7 @@ def test_join_raises_as_well(server: StandIn, client: Client) -> None:
     assert wire.decode(server.sent[0].body, wire.WaitRequest).payloads is False
 
 
-def test_the_first_error_in_the_order_asked_is_raised(server: StandIn, client: Client) -> None:
+def test_the_first_error_in_the_order_asked_is_raised(server: FakeServer, client: Client) -> None:
     """Not the first in time, nor the smallest jid."""
     server.failed(1, ValueError("one"))
     server.failed(2, ValueError("two"))
@@ -92,7 +92,7 @@ def test_the_first_error_in_the_order_asked_is_raised(server: StandIn, client: C
 
 
 def test_an_error_waits_for_the_jobs_before_it_but_not_for_those_after(
-    server: StandIn, client: Client
+    server: FakeServer, client: Client
 ) -> None:
     """Job 2 failed: that is told once job 1 has ended, while job 3 still runs."""
     server.failed(2, ValueError("two"))
@@ -110,7 +110,9 @@ def test_an_error_waits_for_the_jobs_before_it_but_not_for_those_after(
     assert len(polls) == 3
 
 
-def test_an_earlier_job_that_fails_later_is_the_one_told(server: StandIn, client: Client) -> None:
+def test_an_earlier_job_that_fails_later_is_the_one_told(
+    server: FakeServer, client: Client
+) -> None:
     """Job 2 failed first, but job 1 comes first."""
     server.failed(2, ValueError("two"))
     server.on_wait = lambda _: server.failed(1, ValueError("one"))
@@ -119,7 +121,7 @@ def test_an_earlier_job_that_fails_later_is_the_one_told(server: StandIn, client
         client.result([1, 2])
 
 
-def test_ignored_errors_are_none(server: StandIn, client: Client) -> None:
+def test_ignored_errors_are_none(server: FakeServer, client: Client) -> None:
     """With ignore_errors a failed job's result is None, and join does not raise."""
     server.done(1, "one")
     server.failed(2, ValueError("two"))
@@ -139,7 +141,7 @@ def test_ignored_errors_are_none(server: StandIn, client: Client) -> None:
     ],
 )
 def test_every_end_without_a_result_names_its_cause(
-    server: StandIn, client: Client, outcome: wire.Outcome, said: str
+    server: FakeServer, client: Client, outcome: wire.Outcome, said: str
 ) -> None:
     """Also where the server sent no text, or text that cannot be read."""
     server.ended[1] = outcome
@@ -149,7 +151,7 @@ def test_every_end_without_a_result_names_its_cause(
 
 
 def test_a_result_pickled_by_another_python_is_refused(
-    server: StandIn, client: Client, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The difference is told; nothing is unpickled."""
     server.done(1, "one")
@@ -165,7 +167,7 @@ def test_a_result_pickled_by_another_python_is_refused(
         client.result(1)
 
 
-def test_a_damaged_result_is_an_error_not_a_value(server: StandIn, client: Client) -> None:
+def test_a_damaged_result_is_an_error_not_a_value(server: FakeServer, client: Client) -> None:
     """A payload whose digest is wrong is never unpickled."""
     server.ended[1] = wire.Outcome(1, "done", 0, b"12345678" + result_parcel("x")[8:])
 
@@ -173,7 +175,7 @@ def test_a_damaged_result_is_an_error_not_a_value(server: StandIn, client: Clien
         client.result(1)
 
 
-def test_large_results_are_fetched_as_blobs(server: StandIn, client: Client) -> None:
+def test_large_results_are_fetched_as_blobs(server: FakeServer, client: Client) -> None:
     """Small ones in one request, a large one by itself; all are checked and put in order."""
     for jid, size in enumerate((10, 500_000, 20, 30), 1):
         parcel = result_parcel(b"x" * size)
@@ -185,7 +187,7 @@ def test_large_results_are_fetched_as_blobs(server: StandIn, client: Client) -> 
     assert "POST /v1/blobs/read" in server.paths()
 
 
-def test_a_blob_with_other_bytes_is_refused(server: StandIn, client: Client) -> None:
+def test_a_blob_with_other_bytes_is_refused(server: FakeServer, client: Client) -> None:
     """What arrives under a digest must have it."""
     content = content_of(b"right")
     server.blobs[content.digest] = b"wrong"
@@ -195,7 +197,7 @@ def test_a_blob_with_other_bytes_is_refused(server: StandIn, client: Client) -> 
         client.result(1)
 
 
-def test_too_late_names_how_many_are_unfinished(server: StandIn, client: Client) -> None:
+def test_too_late_names_how_many_are_unfinished(server: FakeServer, client: Client) -> None:
     """The timeout says how many of how many jobs have not ended."""
     server.done(1, None)
 
@@ -203,7 +205,7 @@ def test_too_late_names_how_many_are_unfinished(server: StandIn, client: Client)
         client.result([1, 2, 3], timeout=0)
 
 
-def test_too_late_for_one_job_names_it(server: StandIn, client: Client) -> None:
+def test_too_late_for_one_job_names_it(server: FakeServer, client: Client) -> None:
     """A single job's timeout carries its jid."""
     with pytest.raises(CloudTimeoutError, match="Job 5: unfinished") as caught:
         client.join(5, timeout=0)
@@ -211,7 +213,7 @@ def test_too_late_for_one_job_names_it(server: StandIn, client: Client) -> None:
     assert caught.value.jid == 5
 
 
-def test_a_timeout_of_zero_still_looks(server: StandIn, client: Client) -> None:
+def test_a_timeout_of_zero_still_looks(server: FakeServer, client: Client) -> None:
     """What has ended already is answered however short the time."""
     server.done(1, "one")
 
@@ -225,7 +227,7 @@ def test_a_timeout_is_seconds(client: Client, wrong: Any) -> None:
         client.result(1, timeout=wrong)
 
 
-def test_no_poll_is_longer_than_the_server_holds_it(server: StandIn, client: Client) -> None:
+def test_no_poll_is_longer_than_the_server_holds_it(server: FakeServer, client: Client) -> None:
     """A long timeout is many polls."""
     server.on_wait = lambda _: server.done(1, None)
 
@@ -237,7 +239,7 @@ def test_no_poll_is_longer_than_the_server_holds_it(server: StandIn, client: Cli
     assert sent.timeout_s == hold_s + 10
 
 
-def test_interrupting_a_wait_leaves_the_jobs_alone(server: StandIn, client: Client) -> None:
+def test_interrupting_a_wait_leaves_the_jobs_alone(server: FakeServer, client: Client) -> None:
     """Ctrl-C comes out as it is; nothing is killed, and the client goes on."""
 
     def interrupt(_: object):
@@ -252,7 +254,7 @@ def test_interrupting_a_wait_leaves_the_jobs_alone(server: StandIn, client: Clie
     assert server.killed == []
 
 
-def test_progress_is_told(server: StandIn, client: Client) -> None:
+def test_progress_is_told(server: FakeServer, client: Client) -> None:
     """Whoever shows a bar hears how many of how many have ended."""
     told = []
     for jid in range(1, 5):
@@ -264,7 +266,7 @@ def test_progress_is_told(server: StandIn, client: Client) -> None:
     assert told == [(2, 4), (4, 4)]
 
 
-def test_many_results_take_little_memory(server: StandIn) -> None:
+def test_many_results_take_little_memory(server: FakeServer) -> None:
     """100,000 small results are kept as values in one list, and nothing else of them."""
     payload = result_parcel(None)
     server.on_wait = lambda request: server.ended.update(
@@ -273,7 +275,7 @@ def test_many_results_take_little_memory(server: StandIn) -> None:
             for jid in range(request.jids[0][0], request.jids[0][0] + 10_000)
         }
     )
-    client = client_of(server)
+    client = client_for(server)
 
     found = client.result(range(1, 50_001))
     server.ended.clear()

@@ -10,7 +10,7 @@ from cloud import CloudException
 from cloud._config.configuration import Config
 from cloud._packing import size_report
 
-from tests.unit.sdk.stand_in import StandIn, client_of
+from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_what_cannot_be_pickled_is_marked(tmp_path: Path) -> None:
     config = Config()
     config.serialize_logging = True
     config.serialize_logging_path = str(tmp_path / "datalogs")
-    client = client_of(StandIn(), config)
+    client = client_for(FakeServer(), config)
 
     with pytest.raises(CloudException, match="LOCK"):
         client.call(lambda: LOCK)
@@ -53,7 +53,7 @@ def test_nothing_is_written_unless_asked_for(tmp_path: Path, monkeypatch: object
     """Logs cost time and room: they are off, and a generator is never used up for one."""
     config = Config()
     config.serialize_logging_path = str(tmp_path)
-    client = client_of(StandIn(), config)
+    client = client_for(FakeServer(), config)
     client.call(abs, -1)
     assert not list(tmp_path.iterdir())
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ADDRESS = ServerAddress("http://stand-in", "pk_12ab_secret")
 
 
-class StandIn:
+class FakeServer:
     """Keeps batches and blobs in dictionaries; jobs end when a test says so.
 
     `faults` are consumed one a request: None lets it pass, a Reply answers instead, "before" loses
@@ -227,7 +227,7 @@ def problem(error: errors.PiCloudError, status: int = 422) -> Reply:
     return Reply(status, {"Content-Type": wire.MSGPACK}, wire.encode(body))
 
 
-def client_of(server: StandIn, config: Config | None = None) -> Client:
+def client_for(server: FakeServer, config: Config | None = None) -> Client:
     """A client that talks to the stand-in and never pauses."""
     settings = config or Config()
     pauses = Pauses(sleep=lambda _: None, chance=lambda: 0.5)
