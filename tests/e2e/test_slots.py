@@ -102,7 +102,8 @@ def test_a_lost_attempt_still_shows_processing(begin: Callable[..., Stack]) -> N
     folder = stack.shared / "executions"
     folder.mkdir()
     jid = client.call(once_slow, str(folder))
-    until(lambda: client.status(jid) == "processing", "the job runs")
+    until(lambda: any(folder.iterdir()), "the job runs")
+    until(lambda: client.status(jid) == "processing", "its slot has said so")
 
     kill(stack.slots()[0])
 
