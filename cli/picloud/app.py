@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from collections.abc import Callable
+from typing import Annotated, Any, Final, NoReturn, cast
 
+import msgspec
 import typer
 from cloud import CloudException
 from typer.core import TyperGroup
 
 from picloud import exits, output
-from picloud.access import (
-    Access,
-    ApiKey,
-    ApiSecretKey,
-    Format,
-    ProfileName,
-    Simulate,
-)
-from picloud.commands import account, key
+from picloud.commands import account, key, wait_for
 from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.exec import execute
@@ -33,15 +27,46 @@ from picloud.commands.setup import setup
 from picloud.commands.status import status
 from picloud.commands.top import top
 from picloud.commands.up import up
-from picloud.commands.wait_for import wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from picloud.options import server  # noqa: TC001 - typer reads annotations when it runs
+from picloud.server_choice import ServerChoice
 
 _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """What typer calls every command line that makes no sense; it names one kind of them only."""
-_OWN_SERVER = ("up", "down", "setup")
-"""Commands that need no server that runs already."""
+
+
+class CommandRow(msgspec.Struct, frozen=True):
+    """One command: its name and the function or the group of commands that runs it.
+
+    With `options_first` everything after the first word of a command belongs to that command; with
+    `needs_server` a server is chosen before it runs.
+    """
+
+    name: str
+    run: Callable[..., None] | typer.Typer
+    options_first: bool = False
+    needs_server: bool = True
+
+
+COMMANDS: Final = (
+    CommandRow("up", up, needs_server=False),
+    CommandRow("down", down, needs_server=False),
+    CommandRow("setup", setup, needs_server=False),
+    CommandRow("exec", execute, options_first=True),
+    CommandRow("mapexec", mapexec, options_first=True),
+    CommandRow("jobs", jobs),
+    CommandRow("top", top),
+    CommandRow("status", status),
+    CommandRow("result", result),
+    CommandRow("join", join),
+    CommandRow("info", info),
+    CommandRow("logs", logs),
+    CommandRow("kill", kill),
+    CommandRow("delete", delete),
+    CommandRow("wait-for", wait_for.app),
+    CommandRow("key", key.app),
+    CommandRow("account", account.app),
+)
+"""Every command, in the order in which `picloud --help` lists them."""
 
 
 class Commands(TyperGroup):
@@ -124,11 +149,11 @@ def options(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
-    profile: ProfileName = None,
-    api_key: ApiKey = None,
-    api_secretkey: ApiSecretKey = None,
-    simulate: Simulate = False,
-    output_: Format = "text",
+    profile: server.ProfileName = None,
+    api_key: server.ApiKey = None,
+    api_secretkey: server.ApiSecretKey = None,
+    simulate: server.Simulate = False,
+    output_: server.Format = "text",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Tell of every request, on standard error.")
     ] = False,
@@ -159,7 +184,7 @@ def options(
     if context.invoked_subcommand is None:
         output.text(context.get_help())
         return
-    context.obj = Access(
+    context.obj = ServerChoice(
         profile=profile,
         api_key=api_key,
         api_secretkey=api_secretkey,
@@ -168,8 +193,8 @@ def options(
     )
     if output_ == "json":
         context.default_map = _as_json(context.command)
-    if context.invoked_subcommand not in _OWN_SERVER:
-        context.obj.open()
+    if any(row.name == context.invoked_subcommand and row.needs_server for row in COMMANDS):
+        context.obj.apply()
 
 
 def _as_json(command: Any) -> dict[str, Any]:
@@ -180,30 +205,12 @@ def _as_json(command: Any) -> dict[str, Any]:
     return {name: _as_json(each) for name, each in below.items()}
 
 
-_OPTIONS_FIRST = {"allow_interspersed_args": False}
-"""What follows the first word of a command belongs to that command."""
-
-_BEFORE: tuple[Callable[..., None], ...] = (up, down, setup)
-_AFTER: tuple[Callable[..., None], ...] = (
-    jobs,
-    top,
-    status,
-    result,
-    join,
-    info,
-    logs,
-    kill,
-    delete,
-)
-for _command in _BEFORE:
-    app.command()(_command)
-app.command("exec", context_settings=_OPTIONS_FIRST)(execute)
-app.command(context_settings=_OPTIONS_FIRST)(mapexec)
-for _command in _AFTER:
-    app.command()(_command)
-app.add_typer(wait_for)
-app.add_typer(key.app, name="key")
-app.add_typer(account.app, name="account")
+for _row in COMMANDS:
+    if isinstance(_row.run, typer.Typer):
+        app.add_typer(_row.run, name=_row.name)
+    else:
+        _settings = {"allow_interspersed_args": not _row.options_first}
+        app.command(_row.name, context_settings=_settings)(_row.run)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typer
 from cloud._client.current import client
 
 from picloud import output
-from picloud.reading import AsJson  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

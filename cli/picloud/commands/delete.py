@@ -5,8 +5,8 @@ from __future__ import annotations
 from cloud._client.current import client
 
 from picloud import output
-from picloud.reading import AsJson, Jids
-from picloud.reading import jids as read_jids
+from picloud.options.arguments import AsJson, Jids
+from picloud.options.arguments import jids as read_jids
 
 
 def delete(jids: Jids, json: AsJson = False) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from picloud import output
-from picloud.place import StackName, default
+from picloud.stack.data_dir import StackName, default
 
 
 def down(
@@ -35,9 +35,9 @@ def down(
     places = [data.absolute()] if data else [default(stack) for stack in StackName]
     stopped = False
     if sys.platform != "win32":
-        from picloud import stopping  # noqa: PLC0415 - no other command waits for what it needs
+        from picloud.stack.down import run  # noqa: PLC0415 - no other command waits for what it needs
 
-        stopped = any(list(map(stopping.run, places)))
+        stopped = any(list(map(run, places)))
     if not stopped:
         where = str(data) if data else "this machine"
         output.text(f"Nothing to stop: no PiCloud runs on {where}.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cloud import shell
 
-from picloud import made, reading
-from picloud.joboptions import JobOptions, takes_job_options
-from picloud.reading import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud import submitted
+from picloud.options import arguments
+from picloud.options.arguments import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud.options.job import JobOptions, takes_job_options
 
 
 @takes_job_options
@@ -32,6 +33,6 @@ def execute(
       $ picloud exec -t f2 -c 4 --label nightly 'make -j4 2>&1 | tail'
       $ picloud exec --depends-on 7 --return-file plot.svg ./plot
     """  # noqa: D301 - \b keeps the lines apart
-    asked = options.command(command, reading.assignments(data, "-d"))
+    asked = options.command(command, arguments.assignments(data, "-d"))
     jid = shell.execute_command(asked, **options.keywords())
-    made.tell(range(jid, jid + 1), json=json)
+    submitted.tell(range(jid, jid + 1), json=json)

@@ -9,8 +9,8 @@ import cloud
 import typer
 
 from picloud import output
-from picloud.reading import AsJson, Jids
-from picloud.reading import jids as read_jids
+from picloud.options.arguments import AsJson, Jids
+from picloud.options.arguments import jids as read_jids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from cloud._client.current import client
 from picloud_model.wire import ListRequest
 
 from picloud import output
-from picloud.reading import AsJson  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

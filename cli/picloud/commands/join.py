@@ -5,8 +5,8 @@ from __future__ import annotations
 from cloud._client.current import client
 
 from picloud import progress
-from picloud.reading import Jids, Timeout
-from picloud.reading import jids as read_jids
+from picloud.options.arguments import Jids, Timeout
+from picloud.options.arguments import jids as read_jids
 
 
 def join(jids: Jids, timeout: Timeout = None) -> None:

@@ -10,7 +10,7 @@ from cloud._client.current import client
 from cloud._resources.key import id_of
 
 from picloud import output
-from picloud.reading import AsJson  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
     from picloud_model.wire import ListedKey

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 from cloud._client.current import client
 
-from picloud import newest, output
-from picloud.reading import AsJson
-from picloud.reading import jids as read_jids
+from picloud import output
+from picloud.completion import jobs
+from picloud.options.arguments import AsJson
+from picloud.options.arguments import jids as read_jids
 
 
 def kill(
     jids: Annotated[
         str | None,
-        typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=newest.jids),
+        typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=jobs.jids),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Kill all your unfinished jobs.")] = False,
     json: AsJson = False,

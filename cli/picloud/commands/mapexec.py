@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from cloud import shell
 
-from picloud import made, reading, rows
-from picloud.joboptions import JobOptions, takes_job_options
-from picloud.reading import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud import map_rows, submitted
+from picloud.options import arguments
+from picloud.options.arguments import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud.options.job import JobOptions, takes_job_options
 
 
 @takes_job_options
@@ -50,10 +51,10 @@ def mapexec(
       $ picloud mapexec -N cities.csv ./forecast {city} {days}
       $ picloud mapexec -k 100 ./simulate
     """  # noqa: D301 - \b keeps the lines apart
-    found = rows.read(map_data, arg_file, copies)
-    common = reading.assignments(data, "-d")
+    found = map_rows.read(map_data, arg_file, copies)
+    common = arguments.assignments(data, "-d")
     twice = next((name for name in found.names if name in common), None)
     if twice is not None:
         raise typer.BadParameter(f"{twice} is mapped, too.", param_hint="-d")
     asked = options.command(command, common, found.names)
-    made.tell(shell.execute_rows(asked, found.rows, **options.keywords()), json=json)
+    submitted.tell(shell.execute_rows(asked, found.rows, **options.keywords()), json=json)

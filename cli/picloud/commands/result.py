@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from picloud import results
-from picloud.reading import AsJson, Jids, Raw, Timeout
-from picloud.reading import jids as read_jids
+from picloud.options.arguments import AsJson, Jids, Raw, Timeout
+from picloud.options.arguments import jids as read_jids
 
 
 def result(

@@ -13,10 +13,11 @@ from cloud._config.configuration import Config
 from cloud._config.settings import Settings
 from cloud._http.transport import ServerAddress
 
-from picloud import complete, output
+from picloud import output
+from picloud.completion import values
 
 if TYPE_CHECKING:
-    from picloud.access import Access
+    from picloud.server_choice import ServerChoice
 
 _USUAL_NAME = "default"
 _USUAL_URL = "http://127.0.0.1:8787"
@@ -46,7 +47,7 @@ def setup(
             "--profile",
             metavar="NAME",
             help="What to call it; PICLOUD_PROFILE or 'default' by default.",
-            autocompletion=complete.profiles,
+            autocompletion=values.profiles,
         ),
     ] = None,
     default: Annotated[
@@ -64,12 +65,12 @@ def setup(
       $ picloud setup --url https://picloud.example.org --profile work
       $ picloud --profile work status 7
     """  # noqa: D301 - \b keeps the lines apart
-    access: Access = context.obj
+    choice: ServerChoice = context.obj
     settings = Settings.read()
-    name = profile or access.profile or settings.profile or _USUAL_NAME
+    name = profile or choice.profile or settings.profile or _USUAL_NAME
     profiles.check_name(name)
     where = url or settings.url or _asked("Server", "--url", shown=_USUAL_URL)
-    given = api_key or access.api_key or settings.api_key
+    given = api_key or choice.api_key or settings.api_key
     key = sys.stdin.readline().strip() if given == "-" else given
     store(ServerAddress(where, key or _asked("API key", "--api-key")), name, default=default)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cloud
 
 from picloud import output
-from picloud.reading import AsJson, Jids
-from picloud.reading import jids as read_jids
+from picloud.options.arguments import AsJson, Jids
+from picloud.options.arguments import jids as read_jids
 
 
 def status(jids: Jids, json: AsJson = False) -> None:

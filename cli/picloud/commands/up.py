@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from cloud import CloudException
 
-from picloud.place import StackName, default
+from picloud.stack.data_dir import StackName, default
 
 
 def up(
@@ -48,7 +48,7 @@ def up(
     """  # noqa: D301 - \b keeps the lines apart
     if sys.platform == "win32":
         raise CloudException("A server cannot run on Windows; use one on another machine.")
-    from picloud import starting  # noqa: PLC0415 - no other command waits for what it needs
+    from picloud.stack.up import UpOptions, run  # noqa: PLC0415 - no other command waits for what it needs
 
     place = (data or default(stack)).absolute()
-    starting.run(starting.UpOptions(stack, place, port, workers, processes, detach))
+    run(UpOptions(stack, place, port, workers, processes, detach))

@@ -8,12 +8,12 @@ import cloud
 import typer
 from picloud_model.job import Status
 
-from picloud import complete, output
-from picloud.reading import AsJson, Jids, Timeout
-from picloud.reading import jids as read_jids
+from picloud import output
+from picloud.completion import values
+from picloud.options.arguments import AsJson, Jids, Timeout
+from picloud.options.arguments import jids as read_jids
 
-wait_for = typer.Typer(
-    name="wait-for",
+app = typer.Typer(
     rich_markup_mode=None,
     help="""Wait until a job has got somewhere.
 
@@ -25,7 +25,7 @@ wait_for = typer.Typer(
 )
 
 
-@wait_for.command()
+@app.command()
 def status(
     jids: Jids,
     test_status: Annotated[
@@ -33,7 +33,7 @@ def status(
         typer.Argument(
             metavar="STATUS",
             help="A status, or several that will do: done,error.",
-            autocompletion=complete.statuses,
+            autocompletion=values.statuses,
         ),
     ],
     timeout: Timeout = None,
@@ -58,7 +58,7 @@ def status(
         )
 
 
-@wait_for.command()
+@app.command()
 def port(
     jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="A job id.")],
     port: Annotated[int, typer.Argument(metavar="PORT", help="The port that it opens.", min=1)],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud.shell import Command
 from picloud import exits
-from picloud.joboptions import JobOptions
+from picloud.options.job import JobOptions
 from picloud_model import pack
 
 if TYPE_CHECKING:

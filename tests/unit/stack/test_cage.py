@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud.starting import isolation
+from picloud.stack.up import isolation
 from picloud_driver.docker.engine import Network
 from picloud_driver.stack import cage, image
 from picloud_driver.stack.addresses import Addresses, Bucket, Containers, Server

@@ -12,7 +12,7 @@ import msgspec
 import typer
 from cloud._jobs.command_template import is_name
 
-from picloud import reading
+from picloud.options import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,8 +52,8 @@ def read(lists: Iterable[str] | None, file: str | None, copies: int | None) -> R
 
 
 def _listed(lists: Iterable[str] | None) -> Rows:
-    texts = reading.assignments(lists, _LIST)
-    columns = {name: reading.values(name, text, _LIST) for name, text in texts.items()}
+    texts = arguments.assignments(lists, _LIST)
+    columns = {name: arguments.values(name, text, _LIST) for name, text in texts.items()}
     counts = {name: len(column) for name, column in columns.items()}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{name} has {count}" for name, count in counts.items())

@@ -17,7 +17,7 @@ from picloud_model.errors import PiCloudError
 from picloud_model.wire import Health
 
 from picloud import output
-from picloud.place import StackName
+from picloud.stack.data_dir import StackName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ _HEALTHY_S: Final = 30.0
 _POLL_S: Final = 0.1
 
 
-class Up(msgspec.Struct, frozen=True):
+class ServerRecord(msgspec.Struct, frozen=True):
     """A server that was started: its process and how it is reached. The key is in no `repr`."""
 
     stack: StackName
@@ -40,7 +40,7 @@ class Up(msgspec.Struct, frozen=True):
     key: str
 
     def __repr__(self) -> str:
-        return f"Up({self.stack.value!r}, {self.pid}, {self.url!r})"
+        return f"ServerRecord({self.stack.value!r}, {self.pid}, {self.url!r})"
 
     @property
     def process(self) -> records.Record:
@@ -48,19 +48,19 @@ class Up(msgspec.Struct, frozen=True):
         return records.Record(self.pid, self.birth)
 
 
-def read(data: Path) -> Up | None:
+def read(data: Path) -> ServerRecord | None:
     """The server that was started last on a data directory; None after it was ended.
 
     Raises:
         StackFault: When the file that tells cannot be read.
     """
     advice = "end the server that it told of, if it still runs, and remove it"
-    return records.read(data / _FILE, Up, advice)
+    return records.read(data / _FILE, ServerRecord, advice)
 
 
-def remember(data: Path, stack: StackName, pid: int, url: str, key: str) -> Up:
+def remember(data: Path, stack: StackName, pid: int, url: str, key: str) -> ServerRecord:
     """Note that a server was started."""
-    up = Up(stack, pid, birth_of(pid) or "", url, key)
+    up = ServerRecord(stack, pid, birth_of(pid) or "", url, key)
     records.write(data / _FILE, up)
     return up
 
@@ -70,7 +70,7 @@ def forget(data: Path) -> None:
     (data / _FILE).unlink(missing_ok=True)
 
 
-def end(up: Up) -> bool:
+def end(up: ServerRecord) -> bool:
     """End a server and its workers; False when it did not run any more."""
     process = up.process.process()
     if process is None:
@@ -85,7 +85,7 @@ def end_slots(data: Path) -> int:
     return embedded.end_slots(data)
 
 
-def await_health(up: Up) -> None:
+def await_health(up: ServerRecord) -> None:
     """Wait until everything that a server needs answers it.
 
     Raises:

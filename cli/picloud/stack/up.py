@@ -18,14 +18,18 @@ from cloud._config.settings import Settings, environment
 from picloud_driver.stack import records
 from picloud_driver.stack.ports import is_free
 
-from picloud import output, running, stopping
-from picloud.place import StackName, default
+from picloud import output
+from picloud.stack import server_record
+from picloud.stack.data_dir import StackName, default
+from picloud.stack.down import stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from picloud_driver.stack.addresses import Addresses
     from picloud_driver.stack.hashicorp import Stack
+
+    from picloud.stack.server_record import ServerRecord
 
 _PROFILE: Final = "local"
 _STOP_S: Final = 5.0
@@ -63,9 +67,9 @@ def run(wish: UpOptions) -> None:
         wish.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CloudException(f"Cannot use {wish.data} for data: {error.strerror}.") from error
-    with running.explained(), _terminated_is_interrupted():
+    with server_record.explained(), _terminated_is_interrupted():
         with records.held(wish.data):
-            up = running.read(wish.data)
+            up = server_record.read(wish.data)
             there = up if up and up.process.lives() else None
             if there:
                 _refuse_to_share(wish, there)
@@ -74,12 +78,12 @@ def run(wish: UpOptions) -> None:
             servers = _Servers(wish)
             addresses = servers.start()
             if there:
-                running.await_health(there)
+                server_record.await_health(there)
                 servers.close(there)
                 _announce(wish, there, addresses, servers.about())
                 return
             server = servers.below(addresses)
-            up = running.remember(
+            up = server_record.remember(
                 wish.data, wish.stack, server.pid, server.ready.url, server.ready.key
             )
             servers.close(up)
@@ -96,7 +100,7 @@ class _Servers:
         self._again: dict[str, float] = {}
         self._url = ""
         if wish.stack is StackName.HASHICORP:
-            self._stack = running.hashicorp(wish.data, self._slots)
+            self._stack = server_record.hashicorp(wish.data, self._slots)
 
     def start(self) -> Addresses | None:
         """Start those that do not run."""
@@ -119,7 +123,7 @@ class _Servers:
                 self._stack.undo()
             raise
 
-    def close(self, up: running.Up) -> None:
+    def close(self, up: ServerRecord) -> None:
         """Let isolated slots reach our server."""
         self._url = up.url
         if self._stack:
@@ -151,7 +155,7 @@ class _Servers:
         self._stack.close(self._url)
 
 
-def _refuse_to_share(wish: UpOptions, up: running.Up) -> None:
+def _refuse_to_share(wish: UpOptions, up: ServerRecord) -> None:
     if not wish.detach or up.stack is not wish.stack:
         raise CloudException(
             f"PiCloud runs already on {wish.data}, at {up.url} on the {up.stack.value} stack; "
@@ -159,7 +163,7 @@ def _refuse_to_share(wish: UpOptions, up: running.Up) -> None:
         )
 
 
-def _port_before(up: running.Up) -> int:
+def _port_before(up: ServerRecord) -> int:
     """The port of a server that was killed, where its slots look for it, if that is free."""
     port = int(up.url.rpartition(":")[2])
     return port if is_free(port) else 0
@@ -175,7 +179,7 @@ def _arguments(wish: UpOptions) -> list[str]:
 
 def _serve(
     wish: UpOptions,
-    up: running.Up,
+    up: ServerRecord,
     addresses: Addresses | None,
     servers: _Servers,
     server: LocalServer,
@@ -199,23 +203,23 @@ def _serve(
     _ended(wish, up, server)
 
 
-def _ended(wish: UpOptions, up: running.Up, server: LocalServer) -> None:
+def _ended(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
     """Our server has ended: `picloud down` has done that, or something is wrong."""
     with records.held(wish.data):
-        if running.read(wish.data) is None:
+        if server_record.read(wish.data) is None:
             _hint("Stopped by picloud down.")
             return
-        stopping.stop(wish.data, up, _hint)
+        stop(wish.data, up, _hint)
     raise CloudException(f"The server ended with status {server.wait()}; see {wish.log}.")
 
 
-def _stop(wish: UpOptions, up: running.Up, server: LocalServer) -> None:
+def _stop(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
     with records.held(wish.data):
         try:
             server.stop(_STOP_S)
         except KeyboardInterrupt:
             server.kill()
-        stopping.stop(wish.data, up, _hint)
+        stop(wish.data, up, _hint)
 
 
 @contextlib.contextmanager
@@ -240,7 +244,7 @@ def _hint(text: str) -> None:
 
 
 def _announce(
-    wish: UpOptions, up: running.Up, addresses: Addresses | None, about: list[str]
+    wish: UpOptions, up: ServerRecord, addresses: Addresses | None, about: list[str]
 ) -> None:
     file = profile.path(Settings.read())
     profile.write(file, _PROFILE, profile.Profile(up.url, up.key))

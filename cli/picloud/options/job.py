@@ -13,7 +13,8 @@ from cloud.errors import CloudException
 from cloud.shell import Command
 from picloud_model.core import CORE_TYPES
 
-from picloud import complete, newest, reading
+from picloud.completion import jobs, values
+from picloud.options import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ def _core_type(name: str | None) -> str | None:
 
 
 def _policy(name: str | None) -> str | None:
-    known = complete.error_policies("")
+    known = values.error_policies("")
     if name is not None and name not in known:
         raise typer.BadParameter(f"{name!r} is neither {' nor '.join(known)}.")
     return name
@@ -49,7 +50,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="TYPE",
             help=f"Core type: {', '.join(CORE_TYPES)}.",
             callback=_core_type,
-            autocompletion=complete.core_types,
+            autocompletion=values.core_types,
         ),
     ] = None
     cores: Annotated[
@@ -70,7 +71,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "-l",
             metavar="TEXT",
             help="Text to find the job by.",
-            autocompletion=newest.labels,
+            autocompletion=jobs.labels,
         ),
     ] = None
     priority: Annotated[
@@ -83,7 +84,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--depends-on",
             metavar="JIDS",
             help="Run after these jobs: 7, or 7,9-12.",
-            autocompletion=newest.jids,
+            autocompletion=jobs.jids,
         ),
     ] = None
     depends_on_errors: Annotated[
@@ -93,7 +94,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             metavar="abort|ignore",
             help="What to do when one of those failed; abort is usual.",
             callback=_policy,
-            autocompletion=complete.error_policies,
+            autocompletion=values.error_policies,
         ),
     ] = None
     max_runtime: Annotated[
@@ -145,12 +146,12 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "_depends_on_errors": self.depends_on_errors,
             "_max_runtime": self.max_runtime,
             "_restartable": False if self.not_restartable else None,
-            "_os_env_vars": reading.assignments(self.os_env, "--os-env") or None,
+            "_os_env_vars": arguments.assignments(self.os_env, "--os-env") or None,
             "_profile": self.profile or None,
             "_kill_process": self.kill_process or None,
         }
         if self.depends_on is not None:
-            found["_depends_on"] = reading.jids(self.depends_on, "--depends-on")
+            found["_depends_on"] = arguments.jids(self.depends_on, "--depends-on")
         return {name: value for name, value in found.items() if value is not None}
 
     def command(

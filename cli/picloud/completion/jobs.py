@@ -11,7 +11,7 @@ from cloud._client.current import current
 from cloud._config.configuration import Config
 from picloud_model.wire import ListRequest
 
-from picloud.access import Access
+from picloud.server_choice import ServerChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +53,11 @@ def _jobs(context: typer.Context) -> Iterator[ListedJob]:
     config.network_timeout, config.retry_attempts = _WAIT_S, 0
     chosen: dict[str, Any] = context.find_root().params
     try:
-        Access(
+        ServerChoice(
             profile=chosen.get("profile"),
             api_key=chosen.get("api_key"),
             api_secretkey=chosen.get("api_secretkey"),
-        ).open()
+        ).apply()
         client = Client(current.address(), config)
         yield from client.listed(ListRequest(limit=_MOST)).jobs
     except Exception:  # noqa: BLE001 - whoever presses Tab asked for no message

@@ -11,14 +11,14 @@ from picloud_model import ranges
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import MAX_JOBS
 
-from picloud import newest
+from picloud.completion import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Jids = Annotated[
     str,
-    typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=newest.jids),
+    typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=jobs.jids),
 ]
 Timeout = Annotated[
     float | None,

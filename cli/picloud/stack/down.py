@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_driver.stack import records
 
-from picloud import output, running
+from picloud import output
+from picloud.stack import server_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from picloud.stack.server_record import ServerRecord
 
 _SERVERS: Final = "stack"
 """The directory below the data directory that the servers of a stack are recorded in."""
@@ -24,11 +27,11 @@ def run(data: Path) -> bool:
     """
     if not data.is_dir():
         return False
-    with running.explained(), records.held(data):
-        return stop(data, running.read(data), output.text)
+    with server_record.explained(), records.held(data):
+        return stop(data, server_record.read(data), output.text)
 
 
-def stop(data: Path, up: running.Up | None, tell: Callable[[str], object]) -> bool:
+def stop(data: Path, up: ServerRecord | None, tell: Callable[[str], object]) -> bool:
     """Stop a server, its slots and the servers below it, in this order; whether anything ran.
 
     Args:
@@ -37,17 +40,17 @@ def stop(data: Path, up: running.Up | None, tell: Callable[[str], object]) -> bo
         tell: Takes a line for each thing that was stopped.
     """
     ran = False
-    if up and running.end(up):
+    if up and server_record.end(up):
         ran = True
         tell(f"PiCloud at {up.url} stopped.")
-    if slots := running.end_slots(data):
+    if slots := server_record.end_slots(data):
         ran = True
         tell(f"Slots that were left: {slots} stopped.")
     if (data / _SERVERS).is_dir():
-        servers = running.hashicorp(data)
+        servers = server_record.hashicorp(data)
         if names := servers.running():
             ran = True
             tell(f"Stopping slots and {', '.join(names)}:")
         servers.stop(up.url if up else "")
-    running.forget(data)
+    server_record.forget(data)
     return ran

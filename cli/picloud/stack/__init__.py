@@ -1,0 +1,1 @@
+"""What `picloud up` and `picloud down` do on this machine."""
