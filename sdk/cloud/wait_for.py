@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cloud._client.current import client
+from cloud._jobs.option_values import whole
 from cloud.errors import CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def port(
 def _check(port: object, protocol: object) -> None:
     if protocol not in _PROTOCOLS:
         raise CloudException(f"protocol must be tcp or udp, not {protocol!r:.80}.")
-    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= _LARGEST_PORT:
+    number = whole(port)
+    if number is None or not 1 <= number <= _LARGEST_PORT:
         raise CloudException(
             f"port must be a whole number from 1 to {_LARGEST_PORT}, not {port!r:.80}."
         )

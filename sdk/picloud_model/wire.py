@@ -47,6 +47,8 @@ MAX_PRIORITY: Final = 1000
 """The number of the jobs that run last."""
 MAX_RUNTIME_S: Final = 366 * 24 * 3600
 """Longest time limit of a job: a year."""
+MAX_SEED: Final = 2**63 - 1
+"""Largest seed of a batch."""
 MAX_VARIABLES_BYTES: Final = 32 * 1024
 """Most text of a batch's environment variables: it lies in the batch's header."""
 MAX_VOLUMES: Final = 100
@@ -94,7 +96,8 @@ class Options(
     `env` and `vols` are names of an environment and of volumes. A job is ended `max_runtime_s`
     after it began. With `kill_process` its interpreter runs no further job. `os_env_vars` are set
     while it runs. `fast_serialization` is 0 for cloudpickle, 1 for the same without a search for
-    what cannot be pickled, 2 for plain pickle; functions are not concerned.
+    what cannot be pickled, 2 for plain pickle; functions are not concerned. With a `seed` each job
+    draws random numbers from a stream that depends on it and on the job's index only.
     """
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -109,6 +112,7 @@ class Options(
     kill_process: bool = False
     os_env_vars: dict[str, str] = {}
     fast_serialization: Annotated[int, Meta(ge=0, le=2)] = 0
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from typing import TYPE_CHECKING
 
@@ -208,3 +209,21 @@ def test_plain_pickle_says_what_it_does_not_take(client: Client) -> None:
 
     with pytest.raises(CloudException, match="the result cannot be pickled"):
         client.result(jid, WAIT_S)
+
+
+def throw(_: object = None) -> tuple[float, str | None]:
+    """A random number, and the one for generators of the job's own."""
+    return random.random(), os.environ.get("PICLOUD_SEED")
+
+
+def test_random_numbers_are_reproducible_with_a_seed(client: Client) -> None:
+    """The promise: "it depends on the seed and the job's place in the map only"."""
+    first = client.result(client.map(throw, range(20), _seed=7), WAIT_S)
+    free = client.result(client.map(throw, range(20)), WAIT_S)
+    again = client.result(client.map(throw, range(20), _seed=7, _kill_process=True), WAIT_S)
+
+    assert first == again
+    assert len({number for number, _ in first + free}) == 40
+    assert len({variable for _, variable in first}) == 20
+    assert {variable for _, variable in free} == {None}
+    assert client.result(client.call(throw, _seed=7), WAIT_S) == first[0]

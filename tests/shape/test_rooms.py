@@ -87,7 +87,7 @@ def test_the_environment_is_read_in_one_place_a_process() -> None:
     ]
 
     # A child tells user code which job it is; it reads nothing.
-    children = ("jid_variable", "loop", "runner")
+    children = ("job_variables", "loop", "runner")
     assert offenders == [f"sdk/picloud_worker/child/{name}.py" for name in children]
 
 

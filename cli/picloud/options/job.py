@@ -120,6 +120,15 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     kill_process: Annotated[
         bool, typer.Option("--kill-process", help="Give the job a Python process of its own.")
     ] = False
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            metavar="N",
+            help="Seed: sets PICLOUD_SEED to a number of the job's own that depends on N only.",
+        ),
+    ] = None
     return_file: Annotated[
         str | None,
         typer.Option(
@@ -149,6 +158,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "_os_env_vars": arguments.assignments(self.os_env, "--os-env") or None,
             "_profile": self.profile or None,
             "_kill_process": self.kill_process or None,
+            "_seed": self.seed,
         }
         if self.depends_on is not None:
             found["_depends_on"] = arguments.jids(self.depends_on, "--depends-on")

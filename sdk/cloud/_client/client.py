@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import ranges, wire
@@ -14,6 +15,7 @@ from cloud._jobs import jids as jids_asked
 from cloud._jobs import options
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import Infos, Wanted
+from cloud._jobs.option_values import whole
 from cloud._jobs.results import IN_PARALLEL, Ordered, Unordered
 from cloud._jobs.submit import Submit
 from cloud._jobs.wait import Wait, WaitOptions
@@ -147,13 +149,14 @@ class Client:
         ignore_errors: bool = False,
     ) -> Iterator[Any]:
         """Results one by one, in the order asked; see `cloud.iresult`."""
-        if isinstance(num_in_parallel, bool) or not isinstance(num_in_parallel, int):
+        window = whole(num_in_parallel)
+        if window is None:
             raise CloudException(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
-        if num_in_parallel < 1:
+        if window < 1:
             raise CloudException(f"num_in_parallel must be 1 at least, not {num_in_parallel}.")
         wish = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
         order = jids_asked.read(jids).order
-        return Ordered(order, self._wait, wish, num_in_parallel, time.monotonic)
+        return Ordered(order, self._wait, wish, window, time.monotonic)
 
     def iresult_unordered(self, jids: Any) -> Iterator[Any]:
         """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
@@ -268,6 +271,8 @@ _FINAL: Final = frozenset(state.shown.value for state in FINAL)
 def _seconds(timeout: object) -> float | None:
     if timeout is None:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+    number = isinstance(timeout, Real) and not isinstance(timeout, bool)
+    seconds = float(timeout) if number else -1.0  # type: ignore[arg-type]
+    if not seconds >= 0:
         raise CloudException(f"timeout must be seconds from 0, or None, not {timeout!r}.")
-    return float(timeout)
+    return seconds

@@ -41,7 +41,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
             `_restartable`, `_depends_on` (jids to wait for), `_depends_on_errors` ('abort' or
             'ignore'), `_max_runtime` (minutes), `_profile`, `_kill_process`, `_os_env_vars`,
             `_callback`, `_callback_on_error` (called here with the jid), `_fast_serialization`
-            (0, 1 or 2).
+            (0, 1 or 2), `_seed` (gives each job its own reproducible random numbers).
 
     Returns:
         The jid (job id) of the new job.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from picloud_model import ranges
@@ -15,6 +16,7 @@ from picloud_model.wire import (
     MAX_LABEL,
     MAX_PRIORITY,
     MAX_RUNTIME_S,
+    MAX_SEED,
     MAX_VARIABLES_BYTES,
     DependencyErrors,
 )
@@ -48,9 +50,10 @@ def core_type(name: str, value: Any) -> str:
 
 def cores(name: str, value: Any) -> int:
     """A number of cores; whether the core type has it is seen later."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = whole(value)
+    if number is None:
         raise CloudException(f"{name} must be a number of cores, not {value!r:.80}.")
-    return value
+    return number
 
 
 def environment(name: str, value: Any) -> str | None:
@@ -83,12 +86,24 @@ def label(name: str, value: Any) -> str | None:
 
 def priority(name: str, value: Any) -> int:
     """A whole number; the lowest runs first."""
-    wrong = isinstance(value, bool) or not isinstance(value, int)
-    if wrong or not 0 <= value <= MAX_PRIORITY:
+    number = whole(value)
+    if number is None or not 0 <= number <= MAX_PRIORITY:
         raise CloudException(
             f"{name} must be a whole number from 0 (first) to {MAX_PRIORITY}, not {value!r:.80}."
         )
-    return int(value)
+    return number
+
+
+def seed(name: str, value: Any) -> int | None:
+    """A whole number that random numbers depend on; None is a different one for each job."""
+    if value is None:
+        return None
+    number = whole(value)
+    if number is None or not 0 <= number <= MAX_SEED:
+        raise CloudException(
+            f"{name} must be a whole number from 0 to {MAX_SEED:,}, or None, not {value!r:.80}."
+        )
+    return number
 
 
 def dependencies(name: str, value: Any) -> tuple[Range, ...]:
@@ -115,13 +130,13 @@ def max_runtime(name: str, value: Any) -> float | None:
     """Minutes, as seconds; None is without a limit."""
     if value is None:
         return None
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 < value * 60 <= MAX_RUNTIME_S:
+    minutes = real(value)
+    if minutes is None or not 0 < minutes * 60 <= MAX_RUNTIME_S:
         raise CloudException(
             f"{name} must be minutes, more than 0 and at most {MAX_RUNTIME_S // 60:,} (a year), "
             f"or None, not {value!r:.80}."
         )
-    return float(value * 60)
+    return minutes * 60
 
 
 def variables(name: str, value: Any) -> dict[str, str]:
@@ -171,10 +186,31 @@ def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
 
 def serialization(name: str, value: Any) -> int:
     """How arguments and results are pickled."""
-    if isinstance(value, bool) or not isinstance(value, int) or value not in SERIALIZATIONS:
+    number = whole(value)
+    if number not in SERIALIZATIONS:
         known = ", ".join(f"{number} ({what})" for number, what in SERIALIZATIONS.items())
         raise CloudException(f"{name} must be one of {known}, not {value!r:.80}.")
-    return value
+    return number
+
+
+def whole(value: Any) -> int | None:
+    """A whole number as an int, whatever type it has (NumPy's, too); None for anything else.
+
+    >>> whole(5), whole(True), whole(5.0)
+    (5, None, None)
+    """
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
+def real(value: Any) -> float | None:
+    """A finite number as a float, whatever type it has; None for anything else.
+
+    >>> real(5), real(True), real(math.inf)
+    (5.0, None, None)
+    """
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _listed(value: Any) -> list[Any] | None:

@@ -129,6 +129,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_callback": ("callback", values.callbacks),
     "_callback_on_error": ("callback_on_error", values.callbacks),
     "_fast_serialization": ("fast_serialization", values.serialization),
+    "_seed": ("seed", values.seed),
     "_high_cpu": ("high_cpu", values.truth),
 }
 """Each option: the field it fills, and what reads and checks its value."""

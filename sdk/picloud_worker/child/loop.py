@@ -76,11 +76,14 @@ class ChildLoop:
         if sys.platform != "win32":
             # Also for jobs that never return to the interpreter: their stack goes to stderr.
             faulthandler.register(signal.SIGTERM, file=2, chain=True)
+        self._runner.start()
         while (assignment := self._receive()) is not None:
             self._enter(assignment.modules)
             if not self._carry_out(assignment):
                 return
             self._wake()
+            # Here, as the supervisor does not wait for it: it takes some microseconds.
+            self._runner.forget_seed()
 
     def _carry_out(self, assignment: Assignment) -> bool:
         """Run what can be claimed of an assignment; False when this interpreter shall not go on."""

@@ -16,7 +16,8 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 
-from picloud_worker.child import jid_variable
+from picloud_worker.child import job_variables
+from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
 from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said
 
@@ -44,6 +45,7 @@ class Runner:
         self._pack: tuple[str, Pack | None] = ("", None)
         self._checked = ("", -1)
         self._warned: set[str] = set()
+        self._random = RandomStreams()
         self.inside = False
         self.profile: str | None = None
         """Where the time of the last job went, if it was asked for and not taken since."""
@@ -77,16 +79,34 @@ class Runner:
         return JobReport(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
 
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
-        jid_variable.set_jid(lease.first + job.index)
+        job_variables.JID.set(lease.first + job.index)
         self._check(lease.envelope)
         with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
             function = self._function(lease, files)
             args, kwargs = self._arguments(lease, job, files)
+            self._seed(lease.options.seed, job.index)
             if lease.options.profile:
                 value = self._profiled(function, args, kwargs)
             else:
                 value = function(*args, **kwargs)
             return pickled(value, lease.options.fast_serialization)
+
+    def start(self) -> None:
+        """Prepare the process for its first job."""
+        self._random.watch_imports()
+        self._random.diverge()
+
+    def forget_seed(self) -> None:
+        """Undo what a job seeded, on the user's order or by itself, for all jobs after it."""
+        if self._random.seeded:
+            job_variables.SEED.remove()
+        self._random.diverge()
+
+    def _seed(self, seed: int | None, index: int) -> None:
+        if seed is not None:
+            job_variables.SEED.set(self._random.follow(seed, index))
+        elif self._random.seeded:
+            self.forget_seed()
 
     def _profiled(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

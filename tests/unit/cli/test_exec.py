@@ -119,6 +119,7 @@ def test_every_option_is_passed_on_where_it_is_given() -> None:
         os_env=["A=b", "C="],
         profile=True,
         kill_process=True,
+        seed=7,
     )
 
     assert every.keywords() == {
@@ -135,6 +136,7 @@ def test_every_option_is_passed_on_where_it_is_given() -> None:
         "_os_env_vars": {"A": "b", "C": ""},
         "_profile": True,
         "_kill_process": True,
+        "_seed": 7,
     }
     assert JobOptions().keywords() == {}
 
