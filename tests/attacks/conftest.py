@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.attacks.sender import Sender
-from tests.e2e.conftest import client, keys, other, over_stacks, stack
+from tests.e2e.conftest import client, keys, other, over_stacks, picloud, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.stacks import Stack
 
-__all__ = ["client", "other", "stack"]
+__all__ = ["client", "other", "picloud", "stack"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,8 +12,11 @@ from picloud_model.wire import JSON, MSGPACK
 BOUND_S: Final = 20.0
 """Whatever is asked, an answer begins within this; on a quiet machine it takes milliseconds."""
 
+REFUSALS: Final = {"key.refused", "slot.refused", "token.refused"}
+"""Codes of the replies that refuse a credential."""
 
-class Said(msgspec.Struct, frozen=True):
+
+class Reply(msgspec.Struct, frozen=True):
     """An answer."""
 
     status: int
@@ -44,14 +47,14 @@ class Sender:
         self.revoked = ""
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
 
-    def send(self, verb: str, path: str, body: Any = None, credential: str | None = None) -> Said:
+    def send(self, verb: str, path: str, body: Any = None, credential: str | None = None) -> Reply:
         """Send JSON, or bytes as they are, with a bearer; the attacker's key by default."""
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         return self.raw(verb, path, data, f"Bearer {credential or self.key}")
 
     def raw(
         self, verb: str, path: str, data: bytes | None, authorization: str, media: str = JSON
-    ) -> Said:
+    ) -> Reply:
         """Send bytes with any header of authorization; "" sends none."""
         headers = {"Content-Type": media, "Accept": MSGPACK if media == MSGPACK else JSON}
         if authorization:
@@ -59,7 +62,7 @@ class Sender:
         answer = self._pool.request(
             verb, self.url + path, body=data, headers=headers, redirect=False
         )
-        return Said(answer.status, answer.data)
+        return Reply(answer.status, answer.data)
 
     def close(self) -> None:
         """Close its connections."""

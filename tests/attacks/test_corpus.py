@@ -10,15 +10,15 @@ from uuid import uuid4
 import pytest
 
 from tests.attacks.corpus import NAMES
-from tests.attacks.described import Target
-from tests.attacks.gated import gated
+from tests.attacks.held_job import held_job
+from tests.attacks.openapi_targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloud._client.client import Client
 
-    from tests.attacks.sender import Said, Sender
+    from tests.attacks.sender import Reply, Sender
     from tests.e2e.stacks import Stack
 
 SUBMIT: Final = Target("POST", "/v1/jobs")
@@ -30,7 +30,7 @@ def held(name: str) -> list[Any]:
     return [name, 0, 1]
 
 
-OPAQUE: Final[dict[str, Callable[[Sender, str], Said]]] = {
+OPAQUE: Final[dict[str, Callable[[Sender, str], Reply]]] = {
     "submit_id": lambda sender, name: sender.send("POST", "/v1/jobs", SUBMIT.body(submit_id=name)),
     "staged": lambda sender, name: sender.send(
         "POST", "/v1/jobs/staged", {"submit_id": name, "parts": []}
@@ -64,7 +64,7 @@ OPAQUE: Final[dict[str, Callable[[Sender, str], Said]]] = {
 """Where a name is an id or one of a closed list."""
 
 
-def submitted(sender: Sender, **options: Any) -> Said:
+def submitted(sender: Sender, **options: Any) -> Reply:
     """The answer to a submit with some options."""
     body = SUBMIT.body()
     return sender.send("POST", "/v1/jobs", body | {"options": body["options"] | options})
@@ -74,7 +74,7 @@ def submitted(sender: Sender, **options: Any) -> Said:
 def closed(stack: Stack) -> Iterator[int]:
     """A job that does not end, so that those that depend on it cost no slot."""
     with closing(stack.client()) as client:
-        with gated(stack, client) as jid:
+        with held_job(stack, client) as jid:
             yield jid
         client.join(jid, 60)
 

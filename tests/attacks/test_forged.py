@@ -14,7 +14,7 @@ import pytest
 from picloud_model import pack
 from picloud_model.job import State
 
-from tests.attacks.gated import gated
+from tests.attacks.held_job import held_job
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cloud._client.client import Client
 
-    from tests.attacks.sender import Said, Sender
+    from tests.attacks.sender import Reply, Sender
     from tests.e2e.stacks import Stack
 
 PARCEL: Final = base64.b64encode(pack.seal(b"forged")).decode()
@@ -34,7 +34,7 @@ def ended(index: int, attempt: int = 1, state: int = State.DONE, cause: int = 0)
     return [index, attempt, state, cause, 1.0, 2.0, PARCEL]
 
 
-def report(sender: Sender, batch: str, *lines: list[Any]) -> Said:
+def report(sender: Sender, batch: str, *lines: list[Any]) -> Reply:
     """The attacker's slot reports something."""
     reports = [{"batch": batch, "envelope": ["3.11", "3.1.0"], "ended": list(lines)}]
     body = {"reports": [list(each.values()) for each in reports], "lease": False, "wait_s": 0.0}
@@ -59,7 +59,7 @@ def overheard(client: Client) -> list[str]:
 def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
     """A job of the attacker's own account that another slot may hold: its jid and batch."""
     batches = overheard(client)
-    with gated(stack, client) as jid:
+    with held_job(stack, client) as jid:
         until(lambda: client.status(jid) == "processing", "the job runs")
         yield jid, batches[0]
     assert client.result(jid, 60) == "true"

@@ -14,7 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from tests.attacks.described import TARGETS, Target
+from tests.attacks.openapi_targets import TARGETS, Target
 from tests.e2e.conftest import STACKS, USUAL, starter
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack

@@ -17,14 +17,15 @@ import jwt
 import pytest
 from picloud_model.ranges import MAX_JID
 
-from tests.attacks.described import DOCUMENT, GUARDED, TARGETS, Target
+from tests.attacks.openapi_targets import DOCUMENT, GUARDED, TARGETS, Target
+from tests.attacks.sender import REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloud._client.client import Client
 
-    from tests.attacks.sender import Said, Sender
+    from tests.attacks.sender import Reply, Sender
 
 UNKNOWN: Final = "pk_000000000000_" + "A" * 43
 FORGED: Final = jwt.encode({"aud": "picloud-work", "sub": "1"}, "", algorithm="none")
@@ -42,7 +43,6 @@ BAD: Final = {
     "quoted": "Bearer pk_' OR 1=1 --_x",
 }
 """Authorizations that open nothing."""
-REFUSALS: Final = {"key.refused", "slot.refused", "token.refused"}
 OBJECTS: Final = {"jids", "depends_on", "digests", "id"}
 """Fields of requests that name what belongs to somebody."""
 NAMING: Final = [
@@ -81,13 +81,13 @@ def value(field: str, found: dict[str, Any]) -> Any:
     return [found["digest"]] if field == "digests" else found["id"]
 
 
-def without_names(said: Said) -> tuple[int, str]:
+def without_names(said: Reply) -> tuple[int, str]:
     """An answer, but for the names that were asked for."""
     text = said.data.decode()
     return said.status, re.sub(r"[0-9a-f]{64}|[0-9a-f]{12}|\d+", "#", text)
 
 
-def asked(sender: Sender, target: Target, field: str, named: Any, credential: str = "") -> Said:
+def asked(sender: Sender, target: Target, field: str, named: Any, credential: str = "") -> Reply:
     """A request that names something."""
     body = target.body(**{field: named})
     return sender.send(target.verb, target.address(), body, credential or sender.key)

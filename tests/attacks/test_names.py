@@ -14,9 +14,8 @@ from picloud_driver.stack import nomad
 from picloud_jobspecs.render import Driver, SlotJob, SlotSite, is_burst, jobspec, variables
 from picloud_model.wire import ListRequest
 
-from tests.attacks.described import Target
+from tests.attacks.openapi_targets import Target
 from tests.e2e.stack_hashicorp import HashiCorpStack
-from tests.e2e.test_cli import picloud
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
     from cloud._client.client import Client
 
     from tests.attacks.sender import Sender
+    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
-    from tests.e2e.test_cli import Done
-
-__all__ = ["picloud"]
 
 HOSTILE: Final = {
     "interpolation": "${attr.unique.hostname} ${node.unique.id} ${NOMAD_SECRETS_DIR}",
@@ -85,7 +82,7 @@ def test_a_label_comes_back_as_it_was(client: Client, sender: Sender, kind: str)
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_terminal_is_shown_harmless_text(
-    picloud: Callable[..., Done], sender: Sender, kind: str
+    picloud: Callable[..., Exited], sender: Sender, kind: str
 ) -> None:
     """In JSON a label is whole; no control character of it reaches whoever reads the list."""
     jid = made(sender, HOSTILE[kind])

@@ -17,8 +17,8 @@ from cloud import CloudException
 from picloud_model import pack
 from picloud_model.wire import JSON, MSGPACK
 
-from tests.attacks.described import TARGETS, Target, resolved
-from tests.e2e.test_http import GOOD
+from tests.attacks.openapi_targets import TARGETS, Target, resolved
+from tests.e2e.request_bodies import GOOD
 
 if TYPE_CHECKING:
     from cloud._client.client import Client

@@ -13,18 +13,14 @@ import pytest
 from cloud import CloudException
 from picloud_model import wire
 
-from tests.e2e.test_cli import picloud
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloud._client.client import Client
 
     from tests.attacks.sender import Sender
+    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import EmbeddedStack, Stack
-    from tests.e2e.test_cli import Done
-
-__all__ = ["picloud"]
 
 KEY: Final = re.compile(rb"pk_[0-9a-f]{12}_[0-9A-Za-z_-]{40,64}")
 JOB: Final = re.compile(rb"pj_[0-9a-z]+_[0-9a-f]+_[0-9]+_[0-9]+_[0-9a-f]{32}")
@@ -109,7 +105,7 @@ def test_user_code_finds_no_secret_of_the_platform_in_its_environment(
 
 
 def test_no_message_tells_a_secret(
-    used: set[bytes], picloud: Callable[..., Done], stack: Stack
+    used: set[bytes], picloud: Callable[..., Exited], stack: Stack
 ) -> None:
     """However much the command tells of what it does, and whatever goes wrong."""
     wrong = stack.key[:-1] + ("A" if stack.key[-1] != "A" else "B")

@@ -20,7 +20,7 @@ from picloud_driver.blobs.s3 import S3Blobs
 from picloud_driver.stack import s3
 from picloud_model import pack
 
-from tests.attacks.gated import gated
+from tests.attacks.held_job import held_job
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack
 
@@ -173,7 +173,7 @@ def test_swapped_arguments_are_refused_before_they_are_unpickled(
     stack: Stack, client: Client, sender: Sender, nest: Path
 ) -> None:
     """A slot checks as a client does: the job is an error, and nothing was loaded."""
-    with gated(stack, client) as before:
+    with held_job(stack, client) as before:
         jid = client.call(len, uuid4().bytes + PADDING, _depends_on=before)
         asked = {"jids": [[jid, jid]], "keys": ["args"]}
         (told,) = sender.send("POST", "/v1/jobs/info", asked).body()["jobs"]

@@ -10,6 +10,9 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import ServerAddress, Transport
 from picloud.output import clean
 
 from tests.attacks.corpus import ESCAPES
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cloud._client.client import Client
+    from picloud_model.wire import Answer
 
     from tests.e2e.stacks import Stack
 
@@ -76,22 +79,29 @@ def pieces() -> list[str]:
     return found
 
 
+class HostileTransport(Transport):
+    """Sends labels that the SDK refuses and a hostile client may send: it replaces their number."""
+
+    def __init__(self, address: ServerAddress, labels: list[str]) -> None:
+        super().__init__(address, Config())
+        self._labels = labels
+
+    def send(self, path: str, body: bytes, kind: type[Answer]) -> Answer:
+        """Send a request, with its label replaced if it makes jobs."""
+        request = msgspec.msgpack.decode(body)
+        if path == "/v1/jobs":
+            request["options"]["label"] = self._labels[int(request["options"]["label"])]
+        return super().send(path, msgspec.msgpack.encode(request), kind)
+
+
 @pytest.fixture
-def telling(stack: Stack, client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def telling(stack: Stack) -> Iterator[str]:
     """Jobs that say the corpus in every way there is; the commands that show them."""
     gate = stack.shared / f"gate-{uuid4().hex}"
     gate.touch()
     labels = pieces()
-    post = client._transport.send
-
-    def labelled(path: str, body: bytes, kind: Any) -> Any:
-        """Send a label that only clients of others send."""
-        said = msgspec.msgpack.decode(body)
-        if path == "/v1/jobs":
-            said["options"]["label"] = labels[int(said["options"]["label"])]
-        return post(path, msgspec.msgpack.encode(said), kind)
-
-    monkeypatch.setattr(client._transport, "send", labelled)
+    address = ServerAddress(stack.url, stack.key)
+    client = Client(address, Config(), HostileTransport(address, labels))
 
     def say(text: str, how: str) -> str:
         import logging
@@ -118,6 +128,7 @@ def telling(stack: Stack, client: Client, monkeypatch: pytest.MonkeyPatch) -> It
     yield COMMANDS.format(done=made[0], failed=made[1]).strip()
     gate.unlink()
     client.join(waiting, 60)
+    client.close()
 
 
 def shown(stack: Stack, home: Path, commands: str) -> str:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from picloud_model.token import JobToken
 
-from tests.attacks.described import GUARDED, Target
-from tests.attacks.test_matrix import REFUSALS
+from tests.attacks.openapi_targets import GUARDED, Target
+from tests.attacks.sender import REFUSALS
 from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.attacks.sender import Said, Sender
+    from tests.attacks.sender import Reply, Sender
     from tests.e2e.stacks import Stack
 
 GONE_S = 5.0
@@ -51,7 +51,7 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
         until(lambda: ask(sender, found, "/v1/jobs/status").status == 401, "it is refused", GONE_S)
 
 
-def ask(sender: Sender, credential: str, path: str) -> Said:
+def ask(sender: Sender, credential: str, path: str) -> Reply:
     """A harmless request."""
     return sender.send("POST", path, {}, credential)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.e2e import census
+from tests.e2e import command_line, processes
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack, Options, Stack, kill
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloud._client.client import Client
+
+    from tests.e2e.command_line import Exited
 
 
 STACKS: dict[str, type[EmbeddedStack]] = {
@@ -39,7 +41,7 @@ def end(stack: Stack) -> None:
         stack.stop()
         until(lambda: not stack.processes(), "every process of the stack has ended", 10.0)
     except TimeoutError:
-        pytest.fail(f"processes outlive their stack:\n{census.told(stack.processes())}")
+        pytest.fail(f"processes outlive their stack:\n{processes.described(stack.processes())}")
     finally:
         for process in stack.processes():
             kill(process)
@@ -136,3 +138,10 @@ def script(stack: Stack, tmp_path: Path) -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def picloud(stack: Stack, tmp_path: Path) -> Callable[..., Exited]:
+    """Run the command as a user of the stack who has no profile."""
+    environment = stack.environment() | {"PICLOUD_CONFIG_DIR": str(tmp_path / "config")}
+    return lambda *arguments, **more: command_line.run(environment, *arguments, **more)

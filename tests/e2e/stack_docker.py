@@ -19,7 +19,7 @@ from picloud_api.usecases.accounts.account import new_key
 from picloud_api.usecases.slots.slot import AUDIENCE
 from picloud_model.token import slot_key
 
-from tests.e2e import census, runtime
+from tests.e2e import container_runtime, processes
 from tests.e2e.stack_hashicorp import HashiCorpStack, _close
 from tests.servers import image
 from tests.servers.run_dockerd import Dockerd, dockerd
@@ -62,7 +62,7 @@ class DockerStack(HashiCorpStack):
         self._servers.close(self.url)
 
     def processes(self) -> list[psutil.Process]:
-        return census.of(self.data, self.url, self._inside())
+        return processes.of_stack(self.data, self.url, self._inside())
 
     def other_key(self) -> str:
         found = super().other_key()
@@ -123,6 +123,6 @@ def daemon() -> Dockerd:
     opened = ExitStack()
     atexit.register(opened.close)
     folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="picloud-runtime-")))
-    found: Dockerd = opened.enter_context(dockerd(runtime.script(folder)))
+    found: Dockerd = opened.enter_context(dockerd(container_runtime.script(folder)))
     image.load(found)
     return found

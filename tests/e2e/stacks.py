@@ -30,7 +30,7 @@ from picloud_api.usecases.slots.slot import AUDIENCE, slot_number
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 
-from tests.e2e import census
+from tests.e2e import processes
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 START_S: Final = 60.0
 STOP_S: Final = 30.0
-ARMED: Final = Path(__file__).parents[1] / "faults" / "armed_server.py"
+CRASHING_SLOT_SERVER: Final = Path(__file__).parents[1] / "faults" / "crashing_slot_server.py"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +194,7 @@ class EmbeddedStack(Stack):
             self._process = None
 
     def processes(self) -> list[psutil.Process]:
-        return census.of(self.data, self.url)
+        return processes.of_stack(self.data, self.url)
 
     def api(self) -> list[psutil.Process]:
         return [process for process in self.processes() if "--ready-fd" in line_of(process)]
@@ -222,8 +222,11 @@ class EmbeddedStack(Stack):
         return key
 
     def slot_token(self) -> str:
-        places = until(lambda: list((self.data / "slots").glob("*.json")), "a slot lives")
-        claims = {"aud": AUDIENCE, "sub": str(slot_number(places[0].stem))}
+        records = until(lambda: list((self.data / "slots").glob("*.json")), "a slot lives")
+        oldest = min(
+            records, key=lambda record: record.stat().st_mtime
+        )  # the others may just begin
+        claims = {"aud": AUDIENCE, "sub": str(slot_number(oldest.stem))}
         secret = asyncio.run(FileSecrets(self.data / "secrets").get("signing/token"))
         assert secret is not None
         return jwt.encode(claims, secret, algorithm="HS256")
@@ -236,7 +239,7 @@ class EmbeddedStack(Stack):
         if self._options.slot_crashpoint:
             flag = self.shared.parent / "armed"
             flag.touch()
-            program = [str(ARMED), str(flag), self._options.slot_crashpoint]
+            program = [str(CRASHING_SLOT_SERVER), str(flag), self._options.slot_crashpoint]
         chosen = {"--data": self.data, "--port": self._port}
         chosen |= {"--slots": self._options.slots, "--idle": self._options.idle_s}
         arguments = [str(part) for pair in chosen.items() for part in pair]

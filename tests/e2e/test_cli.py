@@ -7,56 +7,25 @@ import os
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.command_line import PICLOUD, run
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from cloud._client.client import Client
 
+    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.containers
 
 WAIT_S = 60.0
-PICLOUD = str(Path(sys.executable).with_name("picloud"))
-
-
-class Done:
-    """How a command ended."""
-
-    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
-        self.code = process.returncode
-        self.data = process.stdout
-        self.out = process.stdout.decode(errors="replace")
-        self.err = process.stderr.decode()
-
-
-def run(environment: Mapping[str, str], *arguments: str, given: bytes = b"") -> Done:
-    """Run the command to its end, without a terminal."""
-    return Done(
-        subprocess.run(
-            [PICLOUD, *arguments],
-            env=environment,
-            input=given,
-            capture_output=True,
-            timeout=90,
-            check=False,
-        )
-    )
-
-
-@pytest.fixture
-def picloud(stack: Stack, tmp_path: Path) -> Callable[..., Done]:
-    """Runs the command as a user of the stack who has no profile."""
-    environment = stack.environment() | {"PICLOUD_CONFIG_DIR": str(tmp_path / "config")}
-    return lambda *arguments, **more: run(environment, *arguments, **more)
 
 
 def test_the_primer_in_a_shell(stack: Stack) -> None:
@@ -87,7 +56,7 @@ def test_the_primer_in_a_shell(stack: Stack) -> None:
     assert "No such file or directory" in done.stderr
 
 
-def test_a_value_cannot_become_a_command(picloud: Callable[..., Done], stack: Stack) -> None:
+def test_a_value_cannot_become_a_command(picloud: Callable[..., Exited], stack: Stack) -> None:
     """From the command line to the shell of the job, whatever the quotes around it."""
     proof = stack.shared / "owned"
     evil = f"'; touch {proof}; \" ; touch {proof} `touch {proof}` $(touch {proof}) & touch {proof}"
@@ -103,7 +72,7 @@ def test_a_value_cannot_become_a_command(picloud: Callable[..., Done], stack: St
     assert not proof.exists()
 
 
-def test_jobs_make_jobs(picloud: Callable[..., Done]) -> None:
+def test_jobs_make_jobs(picloud: Callable[..., Exited]) -> None:
     """The promise: "$ JID1=`picloud exec 'picloud exec echo hello world'`" makes a job that makes a
     job: it has the right to, with no profile of its own.
     """
@@ -113,7 +82,7 @@ def test_jobs_make_jobs(picloud: Callable[..., Done]) -> None:
     assert picloud("result", jid2).out == "hello world\n"
 
 
-def test_a_job_waits_for_its_jobs(picloud: Callable[..., Done]) -> None:
+def test_a_job_waits_for_its_jobs(picloud: Callable[..., Exited]) -> None:
     """Results, failures and their exit codes reach the shell in the job as they reach a user's."""
     line = "picloud result $(picloud exec echo {w}); picloud join $(picloud exec false); echo $?"
 
@@ -122,7 +91,7 @@ def test_a_job_waits_for_its_jobs(picloud: Callable[..., Done]) -> None:
     assert picloud("result", jid, "-t", "60").out == "a b\n3\n"
 
 
-def test_wait_for_a_status(picloud: Callable[..., Done]) -> None:
+def test_wait_for_a_status(picloud: Callable[..., Exited]) -> None:
     """Quietly until it is there; an error where it never will be; 4 where it takes too long."""
     jid = picloud("exec", "sleep", "600").out.strip()
 
@@ -139,7 +108,7 @@ def test_wait_for_a_status(picloud: Callable[..., Done]) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["gone", "", "done,,error"])
-def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Done], wrong: str) -> None:
+def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Exited], wrong: str) -> None:
     """With those there are."""
     done = picloud("wait-for", "status", "1", wrong)
 
@@ -148,7 +117,7 @@ def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Done], wro
     assert len(done.err.splitlines()) == 1
 
 
-def test_options_reach_the_job(picloud: Callable[..., Done], stack: Stack) -> None:
+def test_options_reach_the_job(picloud: Callable[..., Exited], stack: Stack) -> None:
     """A file for a result, a directory to run in, an exit code that does not matter."""
     command = "pwd > where; false"
     asked = ("--return-file", "where", "--cwd", str(stack.shared), "--ignore-exit-status")
@@ -158,7 +127,7 @@ def test_options_reach_the_job(picloud: Callable[..., Done], stack: Stack) -> No
     assert picloud("result", jid).out == f"{stack.shared}\n"
 
 
-def test_options_of_later_jobs(picloud: Callable[..., Done]) -> None:
+def test_options_of_later_jobs(picloud: Callable[..., Exited]) -> None:
     """Variables, dependencies and what becomes of them, an end after a time."""
     bad = picloud("exec", "--os-env", "CODE=3", "exit $CODE").out.strip()
     never = picloud("exec", "--depends-on", bad, "true").out.strip()
@@ -171,7 +140,7 @@ def test_options_of_later_jobs(picloud: Callable[..., Done]) -> None:
     assert picloud("status", f"{never},{late}").out.split()[3::2] == ["stalled", "error"]
 
 
-def test_bytes_come_back_as_they_were(picloud: Callable[..., Done]) -> None:
+def test_bytes_come_back_as_they_were(picloud: Callable[..., Exited]) -> None:
     """Into a pipe, also those that are no text; --raw adds no newline either."""
     jid = picloud("exec", "printf '\\377\\000\\033[31m'").out.strip()
 
@@ -179,7 +148,7 @@ def test_bytes_come_back_as_they_were(picloud: Callable[..., Done]) -> None:
     assert picloud("result", "--raw", jid).data == b"\xff\x00\x1b[31m"
 
 
-def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Done]) -> None:
+def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Exited]) -> None:
     """The promise: "you can use a combination of ranges and single jids"."""
     jids = json.loads(picloud("mapexec", "--json", "-n", "a=1,2,3,4", "echo {a}").out)["jids"]
     named = f"{jids[3]},{jids[0]}-{jids[1]}"
@@ -192,7 +161,7 @@ def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Done]) -> None:
     assert picloud("join", named, "--timeout", "60").code == 0
 
 
-def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Done], client: Client) -> None:
+def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Exited], client: Client) -> None:
     """Message and traceback on standard error, exit code 3, and the result of no other job."""
     good, bad = client.map(lambda x: 1 // x, [1, 0])
 
@@ -204,7 +173,7 @@ def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Done], client: 
     assert picloud("result", "-i", f"{good},{bad}").out.endswith("null\n")
 
 
-def test_what_is_no_json_is_said(picloud: Callable[..., Done], client: Client) -> None:
+def test_what_is_no_json_is_said(picloud: Callable[..., Exited], client: Client) -> None:
     """The promise: picloud result returns a Python result only "if the result is JSON
     serializable".
     """
@@ -219,7 +188,7 @@ def test_what_is_no_json_is_said(picloud: Callable[..., Done], client: Client) -
     )
 
 
-def test_a_kill_names_how_many(picloud: Callable[..., Done]) -> None:
+def test_a_kill_names_how_many(picloud: Callable[..., Exited]) -> None:
     """Data on standard output for scripts only."""
     jid = picloud("exec", "sleep", "600").out.strip()
 
@@ -229,7 +198,7 @@ def test_a_kill_names_how_many(picloud: Callable[..., Done]) -> None:
     assert picloud("join", jid, "-t", "60").code == 3
 
 
-def test_a_timeout_exits_with_4(picloud: Callable[..., Done]) -> None:
+def test_a_timeout_exits_with_4(picloud: Callable[..., Exited]) -> None:
     """And the job goes on."""
     jid = picloud("exec", "sleep", "600").out.strip()
 
@@ -301,7 +270,7 @@ def test_no_profile_is_one_line(tmp_path: Path) -> None:
     assert "picloud setup" in done.err
 
 
-def test_a_reader_that_leaves_is_no_error(picloud: Callable[..., Done], stack: Stack) -> None:
+def test_a_reader_that_leaves_is_no_error(picloud: Callable[..., Exited], stack: Stack) -> None:
     """`picloud result 1 | head -1` ends quietly."""
     jid = picloud("exec", "seq 100000").out.strip()
     line = f"{PICLOUD} result {jid} | head -1"

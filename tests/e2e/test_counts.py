@@ -20,11 +20,11 @@ from cloud._http.transport import ServerAddress
 from picloud_api.app import Application
 from picloud_api.settings import read
 
-from tests.e2e import census
+from tests.e2e import processes
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from picloud_api.wiring import Server
@@ -100,7 +100,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     found = Counted(data)
     yield found
     found.close()
-    until(lambda: not census.of(data, found.url), "nothing is left", 15)
+    until(lambda: not processes.of_stack(data, found.url), "nothing is left", 15)
 
 
 @pytest.fixture
@@ -166,43 +166,48 @@ def test_a_map_of_10_000_costs_hundredths_a_job(counted: Counted, client: Client
     print(f"\na map of 10,000: {cost}; {dict(counted.requests - paths)}")
 
 
-def test_a_job_costs_no_look_at_a_file(
-    counted: Counted, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_costs_no_look_at_a_file(tmp_path: Path) -> None:
     """10,000 jobs take no more stats and fsyncs than 100, in children, server and client."""
     ours: Counter[str] = Counter()
-    for name in LOOKS:
-        monkeypatch.setattr(os, name, _counting(getattr(os, name), ours))
-    client.result(client.map(_looks, range(100)), WAIT_S)
-    few = ours.total()
-    ours.clear()
+    count = _counter(ours)
+    threading.setprofile(count)  # of every thread that the server starts from now on
+    sys.setprofile(count)
+    counted = Counted(tmp_path)
+    client = Client(ServerAddress(counted.url, counted.server.key), Config())
+    try:
+        client.result(client.map(_looks, range(100)), WAIT_S)
+        few = ours.total()
+        ours.clear()
 
-    found = client.result(client.map(_looks, range(10_000)), WAIT_S)
+        found = client.result(client.map(_looks, range(10_000)), WAIT_S)
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+        client.close()
+        counted.close()
 
     theirs: dict[int, list[int]] = {}
     for pid, looks in found:
         theirs.setdefault(pid, []).append(looks)
+    assert few > 0
     assert sum(max(each) - min(each) for each in theirs.values()) <= 100, theirs.keys()
     assert ours.total() - few <= 100, ours
 
 
-def _counting(call: Any, seen: Counter[str]) -> Any:
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        seen[call.__name__] += 1
-        return call(*args, **kwargs)
+def _counter(seen: Counter[str]) -> Callable[[Any, str, Any], None]:
+    """Return a profile function that counts the calls that look at a file."""
 
-    return counted
+    def count(_: Any, event: str, called: Any) -> None:
+        if event == "c_call" and called.__name__ in LOOKS:
+            seen[called.__name__] += 1
+
+    return count
 
 
 def _looks(_: int) -> tuple[int, int]:
     """Which child this is, and how often it looked at a file since its first such job."""
     seen: Counter[str] = sys.__dict__.setdefault("looks seen", Counter())
-
-    def note(_: Any, event: str, called: Any) -> None:
-        if event == "c_call" and called.__name__ in LOOKS:
-            seen[called.__name__] += 1
-
-    sys.setprofile(note)
+    sys.setprofile(_counter(seen))
     return os.getpid(), seen.total()
 
 

@@ -19,10 +19,10 @@ from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 
-from tests.e2e import probe
+from tests.e2e import sandbox_probe as probe
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.system_calls import ANSWERS, ASKED
-from tests.e2e.test_up_hashicorp import CALL, Home
+from tests.e2e.user_home import CALL, UserHome
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_picloud_up_isolates_where_it_can_and_down_leaves_nothing(
 ) -> None:
     """It says that it does; twice sets up once; afterwards neither rules nor networks are left."""
     before, networks = rules(), caged.daemon.docker("network", "ls", "--quiet").stdout
-    home = Home(tmp_path, {"DOCKER_HOST": caged.daemon.host})
+    home = UserHome(tmp_path, {"DOCKER_HOST": caged.daemon.host})
     try:
         assert "docker driver: isolated" in home.up()
         assert home.python(CALL) == "1024"
@@ -294,7 +294,11 @@ def test_a_fork_bomb_stays_in_its_slot_and_ends_with_its_job(jail: Client) -> No
     """It is refused processes beyond its limit; the slot goes on, and nothing of it is left."""
     assert run(jail, probe.bomb) <= 256
     # The supervisor, the zygote, this job, and an idle child that takes its place.
-    until(lambda: run(jail, probe.processes) <= 4, "everything the bomb started has ended", WAIT_S)
+    until(
+        lambda: run(jail, probe.processes) <= 4,
+        "everything the bomb started has ended",
+        WAIT_S,
+    )
 
 
 @pytest.mark.parametrize("place", ["/tmp", "/work/home"])

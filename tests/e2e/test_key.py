@@ -15,7 +15,6 @@ from cloud import account
 from cloud.errors import CloudException
 
 from tests.current_client import current_client
-from tests.e2e.test_cli import picloud
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
 
     from cloud._client.client import Client
 
+    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
-    from tests.e2e.test_cli import Done
-
-__all__ = ["picloud"]
 
 LASTED_S: Final = 3.0
 """How long a wait takes at least until its credential is looked at again, and a second more."""
@@ -93,7 +90,7 @@ def test_a_wait_under_way_tells_nothing_to_a_revoked_key(client: Client, stack: 
     assert client.result(jid, 60) is None
 
 
-def test_keys_from_the_shell(picloud: Callable[..., Done], stack: Stack) -> None:
+def test_keys_from_the_shell(picloud: Callable[..., Exited], stack: Stack) -> None:
     """`picloud key`: the key made is printed once and is in no list."""
     key = picloud("key", "create").out.strip()
     name, secret = key.split("_", 2)[1:]
@@ -110,7 +107,7 @@ def test_keys_from_the_shell(picloud: Callable[..., Done], stack: Stack) -> None
     assert {each["id"]: each["active"] for each in shown}[name] is False
 
 
-def test_accounts_from_the_shell(picloud: Callable[..., Done], stack: Stack) -> None:
+def test_accounts_from_the_shell(picloud: Callable[..., Exited], stack: Stack) -> None:
     """An administrator makes an account; its key opens that and administers nothing."""
     made = json.loads(picloud("account", "create", "data science", "--json").out)
 

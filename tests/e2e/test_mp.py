@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cloud
 from cloud import mp
 
-from tests.e2e.test_simulator import nothing_left, start
+from tests.e2e.simulator_script import start_script, wait_until_nothing_is_left
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_several_processes_of_this_machine_run_jobs(tmp_path: Path) -> None:
     """`cloud.mp` is the local multiprocessing twin of `cloud`: the same calls, results and errors,
     in `num_procs` processes; `cloud` itself stays as it was, and nothing is left.
     """
-    script = start(tmp_path, SOURCE)
+    script = start_script(tmp_path, SOURCE)
 
     out, err = script.communicate(timeout=120)
 
@@ -69,7 +69,7 @@ def test_several_processes_of_this_machine_run_jobs(tmp_path: Path) -> None:
         "killed False {'status': 'killed'}",
         "True",
     ]
-    nothing_left(tmp_path)
+    wait_until_nothing_is_left(tmp_path)
 
 
 def test_the_twins_have_the_same_functions() -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e import census
-from tests.e2e.test_up import environment, gone
-from tests.polling import until
+from tests.e2e import processes
+from tests.e2e.simulator_script import start_script, wait_until_nothing_is_left
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,28 +33,6 @@ ENDINGS = {
 }
 
 
-def start(tmp_path: Path, source: str) -> subprocess.Popen[str]:
-    """Run a script whose temporary files lie in a directory of the test's."""
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    script = tmp_path / "script.py"
-    script.write_text(source)
-    return subprocess.Popen(
-        [sys.executable, str(script)],
-        env=environment(tmp_path) | {"TMPDIR": str(temporary)},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def nothing_left(tmp_path: Path) -> None:
-    """Neither a process nor a file is left of the simulator."""
-    gone(tmp_path / "tmp")
-    until(lambda: not list((tmp_path / "tmp").iterdir()), "no file is left", 15)
-
-
 def test_the_simulator_runs_jobs(tmp_path: Path) -> None:
     """`start_simulator()` is all a script needs to run jobs, in other processes of this machine."""
     source = (
@@ -67,36 +42,36 @@ def test_the_simulator_runs_jobs(tmp_path: Path) -> None:
         "print(cloud.is_simulated(), cloud.connection_info()['connection_type'])\n"
         "print(cloud.result(cloud.call(os.getpid), timeout=60) != os.getpid())\n"
     )
-    script = start(tmp_path, source)
+    script = start_script(tmp_path, source)
 
     said, told = script.communicate(timeout=60)
 
     assert (said, told) == ("[1024, 9]\nTrue simulator\nTrue\n", "")
-    nothing_left(tmp_path)
+    wait_until_nothing_is_left(tmp_path)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_when_the_script_ends_nothing_is_left(tmp_path: Path, ending: str) -> None:
     """The simulator ends with its script, with the jobs that still run and all files, at once."""
-    script = start(tmp_path, BUSY + ENDINGS[ending])
+    script = start_script(tmp_path, BUSY + ENDINGS[ending])
 
     script.communicate(timeout=60)
 
-    nothing_left(tmp_path)
+    wait_until_nothing_is_left(tmp_path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_when_the_script_is_killed_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
     """The simulator ends with its script, also where that is killed without a word."""
-    script = start(tmp_path, BUSY + "cloud.join(jids)")
+    script = start_script(tmp_path, BUSY + "cloud.join(jids)")
     assert script.stdout is not None
     assert script.stdout.readline() == "running\n"
-    assert len(census.of(tmp_path / "tmp")) > 4
+    assert len(processes.of_stack(tmp_path / "tmp")) > 4
     script.send_signal(number)
 
     script.communicate(timeout=60)
 
-    nothing_left(tmp_path)
+    wait_until_nothing_is_left(tmp_path)
 
 
 def test_a_forked_child_leaves_the_simulator_alone(tmp_path: Path) -> None:
@@ -111,9 +86,9 @@ def test_a_forked_child_leaves_the_simulator_alone(tmp_path: Path) -> None:
         "assert os.waitpid(pid, 0)[1] == 0\n"
         "print(cloud.result(cloud.call(abs, -1), timeout=60))\n"
     )
-    script = start(tmp_path, source)
+    script = start_script(tmp_path, source)
 
     said, told = script.communicate(timeout=60)
 
     assert (said, told) == ("1\n", "")
-    nothing_left(tmp_path)
+    wait_until_nothing_is_left(tmp_path)

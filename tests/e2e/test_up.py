@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e import census
-from tests.e2e.stacks import kill
-from tests.e2e.terminal import Terminal
+from tests.e2e import processes
+from tests.e2e.command_line import PICLOUD
+from tests.e2e.foreground import environment, python, run, up, wait_until_gone
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PICLOUD = str(Path(sys.executable).with_name("picloud"))
-
-
-def environment(home: Path) -> dict[str, str]:
-    """The environment of somebody who has never used PiCloud."""
-    found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
-    return found | {"PICLOUD_CONFIG_DIR": str(home / "config"), "TERM": "dumb"}
-
-
-@contextmanager
-def up(home: Path, *more: str) -> Iterator[Terminal]:
-    """`picloud up` that serves."""
-    data = home / "data"
-    command = (PICLOUD, "up", "--data", str(data), "--port", "0", "--workers", "2", *more)
-    terminal = Terminal(environment(home), home, *command)
-    try:
-        terminal.until_said("Ctrl-C stops it")
-        yield terminal
-    finally:
-        terminal.close()
-        left = census.of(data)
-        for process in left:
-            kill(process)
-
-
-def run(home: Path, *command: str) -> str:
-    """Run a program of the same user's to its end; what it printed."""
-    done = subprocess.run(
-        command,
-        env=environment(home),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def python(home: Path, source: str) -> str:
-    """Run Python of the same user's to its end; what it printed."""
-    return run(home, sys.executable, "-c", f"import cloud\n{source}").strip()
-
+    from pathlib import Path
 
 BUSY = "import time\nprint(cloud.map(time.sleep, [600] * 3)[0])"
-
-
-def gone(data: Path) -> None:
-    """Wait until no process of a stack is left."""
-    try:
-        until(lambda: not census.of(data), "nothing is left", 15)
-    except TimeoutError:
-        pytest.fail(f"still there:\n{census.told(census.of(data))}")
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
@@ -82,12 +25,12 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     with up(tmp_path) as terminal:
         jid = python(tmp_path, BUSY)
         until(lambda: "processing" in run(tmp_path, PICLOUD, "status", jid), "the job runs")
-        assert len(census.of(tmp_path / "data")) > 4
+        assert len(processes.of_stack(tmp_path / "data")) > 4
 
         terminal.press_ctrl_c()
 
         assert terminal.process.wait(15) == 0
-        gone(tmp_path / "data")
+        wait_until_gone(tmp_path / "data")
         assert "Traceback" not in terminal.said
 
 
@@ -104,7 +47,7 @@ def test_however_it_ends_nothing_is_left(tmp_path: Path, how: signal.Signals | s
             terminal.hang_up()
         terminal.process.wait(15)
 
-        gone(tmp_path / "data")
+        wait_until_gone(tmp_path / "data")
 
 
 def test_jobs_and_results_stay_for_the_next_time(tmp_path: Path) -> None:
@@ -122,7 +65,7 @@ def test_jobs_and_results_stay_for_the_next_time(tmp_path: Path) -> None:
         )
         terminal.press_ctrl_c()
         assert terminal.process.wait(15) == 0
-    gone(tmp_path / "data")
+    wait_until_gone(tmp_path / "data")
 
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:

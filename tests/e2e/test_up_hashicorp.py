@@ -2,142 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shlex
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from tests.e2e import census
-from tests.e2e.stack_hashicorp import NO_DOCKER
-from tests.e2e.stacks import kill
+from tests.e2e import processes
+from tests.e2e.command_line import PICLOUD
+from tests.e2e.user_home import CALL, SERVERS, TIMEOUT_S, UserHome
 from tests.polling import until
 from tests.servers.process import binary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-PICLOUD = str(Path(sys.executable).with_name("picloud"))
-SERVERS = ("consul", "vault", "s3", "nomad")
-VENDORS = ("AWS_", "CONSUL_", "NOMAD_", "PICLOUD", "VAULT_")
-TIMEOUT_S = 120
-CALL = "print(cloud.result(cloud.call(pow, 2, 10), timeout=90))"
-
-
-class Home:
-    """Somebody's own directory for data and profiles, and what they do there."""
-
-    def __init__(self, root: Path, more: Mapping[str, str] | None = None) -> None:
-        self.root = root
-        self.data = root / "data"
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(VENDORS)
-        }
-        self.environment |= {"PICLOUD_CONFIG_DIR": str(root / "config"), "DOCKER_HOST": NO_DOCKER}
-        self.environment |= more or {}
-
-    def run(self, *command: str, status: int = 0) -> str:
-        """Run a program to its end; what it printed, or said of what went wrong."""
-        done = subprocess.run(
-            command,
-            env=self.environment,
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stderr if status else done.stdout
-
-    def up(self, *more: str, status: int = 0) -> str:
-        """`picloud up`, detached unless something else is asked for."""
-        command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(self.data)]
-        return self.run(*command, *(more or ("--detach", "--port", "0")), status=status)
-
-    def refused(self) -> str:
-        """The one line by which `picloud up` says why it does not start; nothing is left of it."""
-        said = self.up(status=1)
-        assert len(said.splitlines()) == 1, said
-        assert not census.of(self.data), census.told(census.of(self.data))
-        return said
-
-    def down(self) -> str:
-        """`picloud down`."""
-        return self.run(PICLOUD, "down", "--data", str(self.data))
-
-    def python(self, source: str) -> str:
-        """Run Python of the same user's to its end; what it printed."""
-        return self.run(sys.executable, "-c", f"import cloud\n{source}").strip()
-
-    def pids(self) -> dict[str, int]:
-        """The process of each server that was started, and of the API."""
-        files = {name: self.data / "stack" / f"{name}.json" for name in SERVERS}
-        files["api"] = self.data / "up.json"
-        return {
-            name: json.loads(file.read_text())["pid"]
-            for name, file in files.items()
-            if file.exists()
-        }
-
-    def tokens(self) -> dict[str, str]:
-        """What `. stack/environment` sets."""
-        lines = (self.data / "stack" / "environment").read_text().splitlines()
-        pairs = (shlex.split(line.removeprefix("export "))[0] for line in lines)
-        return dict(pair.split("=", 1) for pair in pairs)
-
-    def bursts(self) -> str:
-        """`nomad job status`."""
-        command = [binary("nomad"), "job", "status"]
-        return subprocess.run(
-            command, env=self.tokens(), capture_output=True, text=True, check=True
-        ).stdout
-
-    def kill9(self, name: str) -> None:
-        """SIGKILL for a server, and for its workers."""
-        process = psutil.Process(self.pids()[name])
-        for one in (process, *(process.children() if name == "api" else ())):
-            kill(one)
-        until(lambda: not census.alive(process), f"{name} is dead")
-
-    def clear(self) -> None:
-        """End what a failed test has left."""
-        with contextlib.suppress(AssertionError):
-            self.down()
-        for process in census.of(self.data):
-            kill(process)
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserHome]:
     """A stack that runs, for all tests that leave it running; nothing of it is left behind."""
-    found = Home(tmp_path_factory.mktemp("up"))
+    found = UserHome(tmp_path_factory.mktemp("up"))
     try:
         found.up()
         yield found
         found.down()
-        assert not census.of(found.data), census.told(census.of(found.data))
+        assert not processes.of_stack(found.data), processes.described(
+            processes.of_stack(found.data)
+        )
     finally:
         found.clear()
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[Home]:
+def other(tmp_path: Path) -> Iterator[UserHome]:
     """Another home, in which nothing runs yet."""
-    found = Home(tmp_path)
+    found = UserHome(tmp_path)
     yield found
     found.clear()
 
 
-def test_jobs_run_on_nomad(home: Home) -> None:
+def test_jobs_run_on_nomad(home: UserHome) -> None:
     """After `up --detach` calls and maps work, and Nomad shows bursts by account and first jid."""
     assert home.python(CALL) == "1024"
     assert home.python("print(sum(cloud.result(cloud.map(abs, range(500)))))") == "124750"
@@ -145,7 +54,7 @@ def test_jobs_run_on_nomad(home: Home) -> None:
     assert "pc-a0000001-" in home.bursts()
 
 
-def test_everything_stays_private(home: Home) -> None:
+def test_everything_stays_private(home: UserHome) -> None:
     """Keys, tokens, logs and data can be read by their owner only; tokens are not printed."""
     said = home.up()
 
@@ -156,7 +65,7 @@ def test_everything_stays_private(home: Home) -> None:
     assert not [secret for secret in secrets if secret in said]
 
 
-def test_strangers_on_the_machine_get_nothing(home: Home) -> None:
+def test_strangers_on_the_machine_get_nothing(home: UserHome) -> None:
     """Nomad runs programs as us, so without the token it answers nobody; nor does Consul."""
     tokens = home.tokens()
     for command in (("nomad", "job", "status"), ("consul", "kv", "put", "a", "b")):
@@ -172,7 +81,7 @@ def test_strangers_on_the_machine_get_nothing(home: Home) -> None:
         assert "ermission denied" in done.stderr or "403" in done.stderr
 
 
-def test_a_second_up_finds_everything(home: Home) -> None:
+def test_a_second_up_finds_everything(home: UserHome) -> None:
     """The same processes, the same address, and a line for each that it ran already."""
     before = home.pids()
 
@@ -183,7 +92,7 @@ def test_a_second_up_finds_everything(home: Home) -> None:
 
 
 @pytest.mark.parametrize("name", [*SERVERS, "api"])
-def test_a_second_up_starts_what_has_died(home: Home, name: str) -> None:
+def test_a_second_up_starts_what_has_died(home: UserHome, name: str) -> None:
     """It alone, on the same data and ports: jobs submitted before are known, new ones run."""
     jid = home.python("jid = cloud.call(pow, 3, 4); cloud.join(jid, timeout=90); print(jid)")
     before = home.pids()
@@ -198,7 +107,7 @@ def test_a_second_up_starts_what_has_died(home: Home, name: str) -> None:
     assert home.python(CALL) == "1024"
 
 
-def test_servers_that_run_are_used_by_their_address(home: Home, other: Home) -> None:
+def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserHome) -> None:
     """A second PiCloud over the same servers starts none, and leaves them when it ends."""
     other.environment |= home.tokens()
     before = home.pids()
@@ -209,7 +118,7 @@ def test_servers_that_run_are_used_by_their_address(home: Home, other: Home) -> 
 
     assert said.count("used as it is") == len(SERVERS)
     assert answer == "1024"
-    assert not census.of(other.data)
+    processes.assert_none(other.data)
     assert home.pids() == before
     assert home.python(CALL) == "1024"
 
@@ -232,7 +141,7 @@ def test_servers_that_run_are_used_by_their_address(home: Home, other: Home) -> 
     ids=lambda value: "=".join(*value.items()) if isinstance(value, dict) else "",
 )
 def test_a_server_that_cannot_be_used_is_named(
-    home: Home, other: Home, wrong: dict[str, str], told: str
+    home: UserHome, other: UserHome, wrong: dict[str, str], told: str
 ) -> None:
     """Given by its address it is checked first: one line, and nothing is started."""
     other.environment |= home.tokens() | wrong
@@ -240,7 +149,7 @@ def test_a_server_that_cannot_be_used_is_named(
     assert told in other.refused()
 
 
-def test_a_sealed_vault_is_told(home: Home, other: Home) -> None:
+def test_a_sealed_vault_is_told(home: UserHome, other: UserHome) -> None:
     """Of somebody else's only they have the key; our own is unsealed by the next `up`."""
     keys = json.loads((home.data / "stack" / "vault.keys.json").read_text())
     root = home.tokens() | {"VAULT_TOKEN": keys["root_token"]}
@@ -252,7 +161,7 @@ def test_a_sealed_vault_is_told(home: Home, other: Home) -> None:
     assert other.up().count("used as it is") == len(SERVERS)
 
 
-def test_a_port_that_is_taken_is_told(home: Home, other: Home) -> None:
+def test_a_port_that_is_taken_is_told(home: UserHome, other: UserHome) -> None:
     """The server's sentence is the command's; what was started before ends again."""
     other.environment |= home.tokens()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -261,10 +170,10 @@ def test_a_port_that_is_taken_is_told(home: Home, other: Home) -> None:
         said = other.up("--detach", "--port", port, status=1)
 
     assert said.startswith(f"Cannot listen on 127.0.0.1:{port}")
-    assert not census.of(other.data)
+    processes.assert_none(other.data)
 
 
-def test_a_program_that_is_missing_is_told(other: Home) -> None:
+def test_a_program_that_is_missing_is_told(other: UserHome) -> None:
     """In one line, with where to get it; what was started meanwhile ends again."""
     other.environment |= {"PATH": "/bin:/usr/bin", "XDG_CACHE_HOME": str(other.root)}
 
@@ -278,7 +187,7 @@ def test_a_program_that_is_missing_is_told(other: Home) -> None:
     ("file", "told"),
     [("stack/consul.json", "end the consul that"), ("up.json", "end the server that")],
 )
-def test_a_damaged_record_is_told(other: Home, file: str, told: str) -> None:
+def test_a_damaged_record_is_told(other: UserHome, file: str, told: str) -> None:
     """Nothing is guessed: the file is named, and what to do."""
     path = other.data / file
     path.parent.mkdir(parents=True, mode=0o700)
@@ -289,7 +198,7 @@ def test_a_damaged_record_is_told(other: Home, file: str, told: str) -> None:
     assert said.startswith(f"{path} is damaged: {told}")
 
 
-def test_a_record_of_another_process_is_no_server(other: Home) -> None:
+def test_a_record_of_another_process_is_no_server(other: UserHome) -> None:
     """A pid that the system has given to somebody else is neither used nor killed."""
     (other.data / "stack").mkdir(parents=True, mode=0o700)
     record = {"pid": os.getpid(), "birth": "another boot:1", "ports": {}}
@@ -302,7 +211,7 @@ def test_a_record_of_another_process_is_no_server(other: Home) -> None:
     assert said.startswith("Nothing to stop")
 
 
-def test_ctrl_c_stops_everything(other: Home) -> None:
+def test_ctrl_c_stops_everything(other: UserHome) -> None:
     """In the foreground: a line for each server, a dead one is started again, then all end."""
     command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(other.data), "--port", "0"]
     log = other.root / "said.txt"
@@ -326,12 +235,12 @@ def test_ctrl_c_stops_everything(other: Home) -> None:
     assert "does not isolate" in told
     assert "Not isolated, as " in told
     assert "Traceback" not in told
-    assert not census.of(other.data), census.told(census.of(other.data))
+    processes.assert_none(other.data)
     mounts = Path("/proc/self/mounts").read_text()
     assert str(other.data) not in mounts
 
 
-def test_down_ends_what_a_killed_nomad_has_left(other: Home) -> None:
+def test_down_ends_what_a_killed_nomad_has_left(other: UserHome) -> None:
     """Slots outlive their Nomad; `down` leaves neither them nor what they had mounted."""
     other.up()
     jid = other.python("import time\nprint(cloud.call(time.sleep, 600))")
@@ -340,11 +249,11 @@ def test_down_ends_what_a_killed_nomad_has_left(other: Home) -> None:
 
     other.down()
 
-    assert not census.of(other.data), census.told(census.of(other.data))
+    processes.assert_none(other.data)
     assert str(other.data) not in Path("/proc/self/mounts").read_text()
 
 
-def test_down_stops_one_in_the_foreground(other: Home) -> None:
+def test_down_stops_one_in_the_foreground(other: UserHome) -> None:
     """From another terminal; the one that ran it is told, and that is no error."""
     command = [PICLOUD, "up", "--data", str(other.data), "--port", "0"]
     with subprocess.Popen(
@@ -362,7 +271,7 @@ def test_down_stops_one_in_the_foreground(other: Home) -> None:
     assert said == "Stopped by picloud down.\n"
 
 
-def test_the_embedded_stack_detached(other: Home) -> None:
+def test_the_embedded_stack_detached(other: UserHome) -> None:
     """`up --detach` and `down` without any vendor's server; a second `up` finds it, `down` ends."""
     detach = [PICLOUD, "up", "--data", str(other.data), "--port", "0", "--detach"]
     other.run(*detach)
@@ -373,11 +282,11 @@ def test_the_embedded_stack_detached(other: Home) -> None:
 
     assert other.pids() == before
     assert "stopped" in other.down()
-    assert not census.of(other.data), census.told(census.of(other.data))
+    processes.assert_none(other.data)
     assert other.down().startswith("Nothing to stop")
 
 
-def test_several_processes_serve(other: Home) -> None:
+def test_several_processes_serve(other: UserHome) -> None:
     """`--processes` on the hashicorp stack; the embedded one refuses it in a sentence."""
     other.up("--detach", "--port", "0", "--processes", "2")
 

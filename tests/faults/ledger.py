@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloud import CloudTimeoutError
 
-from tests.faults.side import work
+from tests.faults.traced_job import work
 from tests.polling import until
 
 if TYPE_CHECKING:

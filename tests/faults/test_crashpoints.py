@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.e2e.census import alive
+from tests.e2e.processes import alive
 from tests.e2e.stacks import Options
 from tests.faults.ledger import Ledger
 from tests.polling import until

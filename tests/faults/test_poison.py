@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud import CloudException
 
-from tests.faults.side import work
+from tests.faults.traced_job import work
 from tests.polling import until
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from picloud_api.resources.openapi import document
 from picloud_api.resources.routes import OPERATIONS
 
-from tests.e2e.test_http import GOOD
+from tests.e2e.request_bodies import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The census: which processes belong to a stack, found from outside, whatever the stack says."""
+"""The processes that belong to a stack, found from outside, without asking the stack."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def of(data: Path, *urls: str) -> list[psutil.Process]:
-    """Every living process of the stack with this data directory, the oldest first.
+def of_stack(data: Path, *urls: str) -> list[psutil.Process]:
+    """Return every live process of the stack with this data directory, the oldest first.
 
     That is one whose command line, directory or environment names the data directory, one whose
     command line names a URL of the stack, and whatever descends from such a process.
@@ -28,15 +28,21 @@ def of(data: Path, *urls: str) -> list[psutil.Process]:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether a process runs and is no zombie; another process of the same pid is not it."""
+    """Return whether a process runs and is no zombie; a later process of its pid is another one."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def told(processes: list[psutil.Process]) -> str:
-    """Processes in words, for the message of a test that fails."""
+def assert_none(data: Path) -> None:
+    """Fail, naming them, if processes of the stack with this data directory are alive."""
+    left = of_stack(data)
+    assert not left, described(left)
+
+
+def described(processes: list[psutil.Process]) -> str:
+    """Return one line for each process, for the message of a failing test."""
     lines = []
     for process in processes:
         with contextlib.suppress(psutil.Error):
