@@ -59,7 +59,7 @@ MAX_DEPENDENCIES: Final = 10_000
 """Most jid ranges a batch may depend on."""
 MAX_INFO_BYTES: Final = 2 * 1024 * 1024
 """Largest info of a job, unpressed: three streams and a profile."""
-MOST_ASIDE: Final = 32
+MAX_BLOCKED_JOBS: Final = 32
 """Most jobs a slot sets aside while they wait for others, fewer where it has little memory."""
 
 # `$` also matches before a line break at the end; the length does not.
@@ -299,7 +299,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ends: dict[str, int] = {}
 
 
-class Infos(Answer, frozen=True):
+class JobInfos(Answer, frozen=True):
     """The first of the jobs asked for, in their order: as many as fit; ask again for the rest."""
 
     jobs: list[JobInfo]
@@ -336,7 +336,7 @@ class ListedJob(msgspec.Struct, frozen=True, array_like=True):
     finished_at: float
 
 
-class Listed(Answer, frozen=True):
+class JobsListed(Answer, frozen=True):
     """Jobs, newest first; `more` says where to read on (`before`), or None at the end."""
 
     jobs: list[ListedJob]
@@ -377,7 +377,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 # --- blobs ------------------------------------------------------------------------------------
 
 
-class BlobsNeeded(Request, frozen=True):
+class MissingBlobsRequest(Request, frozen=True):
     """Which of these does the server lack? `POST /v1/blobs/missing`.
 
     With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
@@ -404,13 +404,13 @@ class BlobsMissing(Answer, frozen=True):
     uploads: list[Upload]
 
 
-class BlobsSent(Request, frozen=True):
+class StoreBlobsRequest(Request, frozen=True):
     """Several small blobs at once: `POST /v1/blobs`."""
 
     blobs: list[bytes]
 
 
-class BlobsAsked(Request, frozen=True):
+class ReadBlobsRequest(Request, frozen=True):
     """Several small blobs at once: `POST /v1/blobs/read`."""
 
     digests: list[Digest]
@@ -422,7 +422,7 @@ class BlobsRead(Answer, frozen=True):
     blobs: list[bytes]
 
 
-class Stored(Answer, frozen=True):
+class BlobsStored(Answer, frozen=True):
     """The digests of what was stored, in the order sent."""
 
     digests: list[str]
@@ -609,7 +609,7 @@ class HeartbeatAnswer(Answer, frozen=True):
 # --- a job and its supervisor ---------------------------------------------------------------------
 
 
-class LineRequest(Request, frozen=True):
+class JobSocketRequest(Request, frozen=True):
     """What a job's process tells its supervisor, through the socket that `PICLOUD_LINE` names.
 
     Without `awaiting` it asks for a `JobGrant`. With it the job is blocked until these jobs have
@@ -665,13 +665,13 @@ class ListedKey(Answer, frozen=True):
     own: bool = False
 
 
-class Keys(Answer, frozen=True):
+class KeysListed(Answer, frozen=True):
     """The API keys of an account, the oldest first."""
 
     keys: list[ListedKey]
 
 
-class KeyNamed(Request, frozen=True):
+class KeyIdRequest(Request, frozen=True):
     """Names an API key: `POST /v1/keys/activate`, `POST /v1/keys/deactivate`."""
 
     id: KeyId

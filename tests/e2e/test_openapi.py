@@ -102,7 +102,7 @@ def use(client: Client) -> None:
     client.map(len, [b"x" * 300_000, b"y" * 300_000, b"z"])
     client.map(abs, range(100_000))
     transport = client._transport
-    transport.post("/v1/blobs", wire.BlobsSent(blobs=[b"small", b"ones"]), wire.Stored)
+    transport.post("/v1/blobs", wire.StoreBlobsRequest(blobs=[b"small", b"ones"]), wire.BlobsStored)
     staged = wire.StageRequest(submit_id=uuid4().hex, parts=[PART])
     transport.post("/v1/jobs/staged", staged, wire.Answer)
     failed = client.call(divmod, 1, 0, _depends_on=jids)

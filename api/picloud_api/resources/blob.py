@@ -39,26 +39,26 @@ class BlobResource:
     async def on_post(self, request: Request, response: Response) -> None:
         """Store several small blobs."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.BlobsSent)
+        body = await bodies.read(request, wire.StoreBlobsRequest)
         await bodies.write(request, response, await self._blobs.store(account, body.blobs))
 
     async def on_post_missing(self, request: Request, response: Response) -> None:
         """Tell which blobs are not there."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.BlobsNeeded)
+        body = await bodies.read(request, wire.MissingBlobsRequest)
         await bodies.write(request, response, await self._blobs.missing(account, body))
 
     async def on_post_read(self, request: Request, response: Response) -> None:
         """Send several small blobs."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.BlobsAsked)
+        body = await bodies.read(request, wire.ReadBlobsRequest)
         await bodies.write(request, response, await self._blobs.read(account, body.digests))
 
     async def on_put_one(self, request: Request, response: Response, digest: str) -> None:
         """Store one blob of any size."""
         account = await self._account(request)
         await self._blobs.put(account, digest, await bodies.raw(request, BLOB_BYTES))
-        await bodies.write(request, response, wire.Stored(digests=[digest]))
+        await bodies.write(request, response, wire.BlobsStored(digests=[digest]))
 
     async def on_get_one(self, request: Request, response: Response, digest: str) -> None:
         """Send one blob, or say where it is."""

@@ -40,14 +40,14 @@ class KeyResource:
     async def on_post_activate(self, request: Request, response: Response) -> None:
         """Take a key again."""
         holder = await self._holder(request)
-        body = await bodies.read(request, wire.KeyNamed)
+        body = await bodies.read(request, wire.KeyIdRequest)
         switched = await self._keys.switch(holder, body.id, active=True)
         await bodies.write(request, response, switched)
 
     async def on_post_deactivate(self, request: Request, response: Response) -> None:
         """Refuse a key from now on."""
         holder = await self._holder(request)
-        body = await bodies.read(request, wire.KeyNamed)
+        body = await bodies.read(request, wire.KeyIdRequest)
         switched = await self._keys.switch(holder, body.id, active=False)
         await bodies.write(request, response, switched)
 

@@ -60,12 +60,14 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/v1/jobs/status"): _takes(wire.JobsRequest, wire.Statuses),
     ("POST", "/v1/jobs/wait"): _takes(wire.WaitRequest, wire.Outcomes),
     ("POST", "/v1/jobs/kill"): _takes(wire.JobsRequest, wire.Killed),
-    ("POST", "/v1/jobs/info"): _takes(wire.InfoRequest, wire.Infos),
-    ("POST", "/v1/jobs/list"): _takes(wire.ListRequest, wire.Listed),
+    ("POST", "/v1/jobs/info"): _takes(wire.InfoRequest, wire.JobInfos),
+    ("POST", "/v1/jobs/list"): _takes(wire.ListRequest, wire.JobsListed),
     ("POST", "/v1/jobs/delete"): _takes(wire.DeleteRequest, wire.Deleted),
-    ("POST", "/v1/blobs"): _takes(wire.BlobsSent, wire.Stored, Credential.ANY),
-    ("POST", "/v1/blobs/missing"): _takes(wire.BlobsNeeded, wire.BlobsMissing, Credential.ANY),
-    ("POST", "/v1/blobs/read"): _takes(wire.BlobsAsked, wire.BlobsRead, Credential.ANY),
+    ("POST", "/v1/blobs"): _takes(wire.StoreBlobsRequest, wire.BlobsStored, Credential.ANY),
+    ("POST", "/v1/blobs/missing"): _takes(
+        wire.MissingBlobsRequest, wire.BlobsMissing, Credential.ANY
+    ),
+    ("POST", "/v1/blobs/read"): _takes(wire.ReadBlobsRequest, wire.BlobsRead, Credential.ANY),
     ("GET", "/v1/blobs/{digest}"): Operation(
         credential=Credential.ANY,
         answer=bytes,
@@ -74,13 +76,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("PUT", "/v1/blobs/{digest}"): Operation(
         credential=Credential.ANY,
         request=bytes,
-        answer=wire.Stored,
+        answer=wire.BlobsStored,
         summary="Store a blob under its SHA-256.",
     ),
     ("POST", "/v1/keys"): _takes(wire.KeyRequest, wire.KeyMade, Credential.KEY),
-    ("POST", "/v1/keys/list"): _takes(wire.KeysRequest, wire.Keys, Credential.KEY),
-    ("POST", "/v1/keys/activate"): _takes(wire.KeyNamed, wire.ListedKey, Credential.KEY),
-    ("POST", "/v1/keys/deactivate"): _takes(wire.KeyNamed, wire.ListedKey, Credential.KEY),
+    ("POST", "/v1/keys/list"): _takes(wire.KeysRequest, wire.KeysListed, Credential.KEY),
+    ("POST", "/v1/keys/activate"): _takes(wire.KeyIdRequest, wire.ListedKey, Credential.KEY),
+    ("POST", "/v1/keys/deactivate"): _takes(wire.KeyIdRequest, wire.ListedKey, Credential.KEY),
     ("POST", "/v1/accounts"): _takes(wire.AccountRequest, wire.KeyMade, Credential.KEY),
     ("POST", "/v1/accounts/list"): _takes(
         wire.AccountsRequest, wire.AccountsListed, Credential.KEY

@@ -214,9 +214,9 @@ class Client:
             count += self._transport.post("/v1/jobs/delete", body, wire.Deleted).count
         return count
 
-    def listed(self, request: wire.ListRequest) -> wire.Listed:
+    def listed(self, request: wire.ListRequest) -> wire.JobsListed:
         """Some jobs of this account, newest first."""
-        return self._transport.post("/v1/jobs/list", request, wire.Listed)
+        return self._transport.post("/v1/jobs/list", request, wire.JobsListed)
 
     def renew(self, address: ServerAddress) -> None:
         """Go on with another key: a job's token ends with the job, the connection does not."""

@@ -93,14 +93,14 @@ class Infos:
         body = wire.InfoRequest(
             jids=[(jid, jid)], keys=[InfoKey.STATUS.value, *since], since=dict(since)
         )  # fmt: skip
-        return self._transport.post("/v1/jobs/info", body, wire.Infos).jobs[0]
+        return self._transport.post("/v1/jobs/info", body, wire.JobInfos).jobs[0]
 
     def _asked(self, order: Sequence[int], keys: list[str]) -> Iterator[tuple[JobInfo, Envelope]]:
         for portion in portions(ranges.collapse(order)):
             left = portion
             while left:
                 body = wire.InfoRequest(jids=left, keys=keys)
-                answer = self._transport.post("/v1/jobs/info", body, wire.Infos)
+                answer = self._transport.post("/v1/jobs/info", body, wire.JobInfos)
                 if not answer.jobs:
                     raise CloudException("The server told of none of the jobs it was asked about.")
                 for job in answer.jobs:

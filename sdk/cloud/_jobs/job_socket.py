@@ -40,7 +40,10 @@ class Line:
             CloudConnectionError: When the supervisor does not answer.
         """
         try:
-            with self._said(wire.LineRequest()) as connected, connected.makefile("rb") as answer:
+            with (
+                self._said(wire.JobSocketRequest()) as connected,
+                connected.makefile("rb") as answer,
+            ):
                 return wire.decode(answer.readline(), wire.JobGrant, wire.JSON)
         except (OSError, msgspec.MsgspecError) as error:
             raise CloudConnectionError(f"The slot of this job does not answer: {error}.") from error
@@ -51,13 +54,13 @@ class Line:
 
         Its slot runs them, and what they make, meanwhile. Unheard, it just waits.
         """
-        body = wire.LineRequest(awaiting=list(open_[:MOST_RANGES]), timed=timed)
+        body = wire.JobSocketRequest(awaiting=list(open_[:MOST_RANGES]), timed=timed)
         with contextlib.ExitStack() as kept:
             with contextlib.suppress(OSError):
                 kept.enter_context(self._said(body))
             yield
 
-    def _said(self, body: wire.LineRequest) -> socket.socket:
+    def _said(self, body: wire.JobSocketRequest) -> socket.socket:
         connected = socket.socket(socket.AF_UNIX)
         try:
             connected.settimeout(ANSWER_S)

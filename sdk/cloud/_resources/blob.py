@@ -52,7 +52,7 @@ class Blobs:
         for start in range(0, len(unknown), _ASKED_AT_ONCE):
             asked = unknown[start : start + _ASKED_AT_ONCE]
             sizes = [len(sources[digest]) for digest in asked]
-            needed = wire.BlobsNeeded(digests=asked, sizes=sizes)
+            needed = wire.MissingBlobsRequest(digests=asked, sizes=sizes)
             answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
             self._upload(answer.uploads, sources)
             self._remember(asked)
@@ -67,7 +67,7 @@ class Blobs:
             if len(group) == 1:
                 found = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
             else:
-                asked = wire.BlobsAsked(digests=[content.digest for content in group])
+                asked = wire.ReadBlobsRequest(digests=[content.digest for content in group])
                 found = self._transport.post("/v1/blobs/read", asked, wire.BlobsRead).blobs
             for content, data in zip(group, found, strict=True):
                 if sha256(data).hexdigest() != content.digest:
@@ -81,7 +81,9 @@ class Blobs:
             if len(group) == 1:
                 self._transport.put(group[0].url, read[0], group[0].headers)
             else:
-                self._transport.post("/v1/blobs", wire.BlobsSent(blobs=read), wire.Stored)
+                self._transport.post(
+                    "/v1/blobs", wire.StoreBlobsRequest(blobs=read), wire.BlobsStored
+                )
 
     def _remember(self, digests: Iterable[str]) -> None:
         if len(self._confirmed) > _REMEMBERED:

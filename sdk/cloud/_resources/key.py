@@ -25,12 +25,12 @@ class Keys:
     def list(self, *, active_only: bool = False) -> list[wire.ListedKey]:
         """Every key, the oldest first, without secrets."""
         body = wire.KeysRequest(active_only=active_only)
-        return self._transport.post("/v1/keys/list", body, wire.Keys).keys
+        return self._transport.post("/v1/keys/list", body, wire.KeysListed).keys
 
     def switch(self, name: str, *, active: bool) -> wire.ListedKey:
         """Activate a key, or deactivate it: every server refuses it within 5 seconds."""
         verb = "activate" if active else "deactivate"
-        body = wire.KeyNamed(id=name)
+        body = wire.KeyIdRequest(id=name)
         return self._transport.post(f"/v1/keys/{verb}", body, wire.ListedKey)
 
     def open_account(self, name: str) -> wire.KeyMade:

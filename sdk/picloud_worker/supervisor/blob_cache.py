@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from picloud_model.errors import BlobMissing, NotAllowed, PiCloudError, Unavailable
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import BlobsMissing, BlobsNeeded, Content, Failure
+from picloud_model.wire import BlobsMissing, Content, Failure, MissingBlobsRequest
 
 from picloud_worker.failure import bounded, parcel
 
@@ -87,7 +87,7 @@ def upload(api: ApiClient, data: bytes) -> Content:
         PiCloudError: When it refuses them.
     """
     digest = sha256(data).hexdigest()
-    needed = BlobsNeeded(digests=[digest], sizes=[len(data)])
+    needed = MissingBlobsRequest(digests=[digest], sizes=[len(data)])
     answer = api.post("/v1/blobs/missing", needed, BlobsMissing)
     for wanted in answer.uploads:
         if wanted.digest != digest:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.job import State
-from picloud_model.wire import MOST_ASIDE, BlockedOn
+from picloud_model.wire import MAX_BLOCKED_JOBS, BlockedOn
 
 from picloud_worker.failure import killed, over_time
 from picloud_worker.ipc.frames import BrokenFrameError
@@ -22,7 +22,7 @@ from picloud_worker.system import memory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_model.wire import AttemptRef, Failure, JidRange, LineRequest
+    from picloud_model.wire import AttemptRef, Failure, JidRange, JobSocketRequest
 
     from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.supervisor.job_socket import JobSocket
@@ -46,8 +46,8 @@ def most_aside(limit: int | None) -> int:
     (32, 13)
     """
     if limit is None:
-        return MOST_ASIDE
-    return max(1, min(MOST_ASIDE, int(limit * _SHARE / ASIDE_BYTES)))
+        return MAX_BLOCKED_JOBS
+    return max(1, min(MAX_BLOCKED_JOBS, int(limit * _SHARE / ASIDE_BYTES)))
 
 
 def is_short(left: int | None) -> bool:
@@ -77,7 +77,7 @@ class BlockedJob:
     """A child with the one job it is in; `jids` are awaited, or None once that runs again."""
 
     def __init__(
-        self, child: ChildProcess, entry: Entry, said: LineRequest, began_at: float
+        self, child: ChildProcess, entry: Entry, said: JobSocketRequest, began_at: float
     ) -> None:
         self.child = child
         self.entry = entry
@@ -133,12 +133,14 @@ class BlockedJobs:
             if each.jids is not None
         ]
 
-    def add(self, child: ChildProcess, entry: Entry, said: LineRequest, began_at: float) -> None:
+    def add(
+        self, child: ChildProcess, entry: Entry, said: JobSocketRequest, began_at: float
+    ) -> None:
         """Set a child aside with the job it is in, which began at a time of the clock."""
         self._aside.append(BlockedJob(child, entry, said, began_at))
         self._changed()
 
-    def waiting(self, line: JobSocket, said: LineRequest | None) -> bool:
+    def waiting(self, line: JobSocket, said: JobSocketRequest | None) -> bool:
         """Note what a child here waits for; None: it runs again. False where it is not here."""
         for each in self._aside:
             if each.child.line is line:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused
-from picloud_model.wire import BlobsAsked, BlobsRead, Manifest, Module, decode
+from picloud_model.wire import BlobsRead, Manifest, Module, ReadBlobsRequest, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ class Bundles:
                 partial.rename(self._files / digest)
 
     def _read(self, digests: list[str]) -> Iterator[bytes]:
-        answer = self._api.post("/v1/blobs/read", BlobsAsked(digests=digests), BlobsRead)
+        answer = self._api.post("/v1/blobs/read", ReadBlobsRequest(digests=digests), BlobsRead)
         for digest, data in zip(digests, answer.blobs, strict=True):
             if sha256(data).hexdigest() != digest:
                 raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))

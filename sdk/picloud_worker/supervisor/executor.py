@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import AttemptRef, Failure, Info, JobGrant, LineRequest, LiveQuery
+    from picloud_model.wire import AttemptRef, Failure, Info, JobGrant, JobSocketRequest, LiveQuery
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.supervisor.job_socket import JobSocket
@@ -141,7 +141,7 @@ class Executor:
             entry = self.running()
         return None if entry is None else self._sign(entry)
 
-    def waiting(self, line: JobSocket, said: LineRequest | None) -> None:
+    def waiting(self, line: JobSocket, said: JobSocketRequest | None) -> None:
         """A job waits for others: its child is set aside, so that the slot can run them."""
         if self.blocked_jobs.waiting(line, said) or said is None or line is not self._child.line:
             return

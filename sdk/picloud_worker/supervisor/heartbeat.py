@@ -12,7 +12,13 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import NotAllowed, PiCloudError
-from picloud_model.wire import MOST_ASIDE, AttemptRef, BlockedOn, HeartbeatAnswer, HeartbeatRequest
+from picloud_model.wire import (
+    MAX_BLOCKED_JOBS,
+    AttemptRef,
+    BlockedOn,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+)
 
 from picloud_worker.supervisor.blocked_jobs import is_full
 from picloud_worker.system import memory
@@ -39,7 +45,7 @@ NOTHING: Final[Names] = ((), (), ())
 class Heartbeat:
     """Names what runs until told otherwise; `answers` are there when `fileno` is readable."""
 
-    def __init__(self, api: ApiClient, outage: Outage, most_aside: int = MOST_ASIDE) -> None:
+    def __init__(self, api: ApiClient, outage: Outage, most_aside: int = MAX_BLOCKED_JOBS) -> None:
         self._api = api
         self._most_aside = most_aside
         self._outage = outage

@@ -18,7 +18,7 @@ from picloud_model import wire
 from picloud_model.job_socket import MOST_BYTES, address
 
 if TYPE_CHECKING:
-    from picloud_model.wire import JobGrant, LineRequest
+    from picloud_model.wire import JobGrant, JobSocketRequest
 
 MOST_CONNECTIONS: Final = 64
 """Connections of one child at once; more are hung up on."""
@@ -31,7 +31,7 @@ class Listener(Protocol):
     def grant(self, line: JobSocket) -> JobGrant | None:
         """The token of the job that runs, or None where none does."""
 
-    def waiting(self, line: JobSocket, said: LineRequest | None) -> None:
+    def waiting(self, line: JobSocket, said: JobSocketRequest | None) -> None:
         """The job waits for others from now on; or, with None, for nothing any more."""
 
 
@@ -46,7 +46,7 @@ class JobSocket:
         self._selector = selector
         self._listener = listener
         self._connections: dict[socket.socket, bytearray] = {}
-        self._waiting: dict[socket.socket, LineRequest] = {}
+        self._waiting: dict[socket.socket, JobSocketRequest] = {}
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(0)
         self._socket.bind(address(name))
@@ -95,7 +95,7 @@ class JobSocket:
 
     def _answer(self, connection: socket.socket, said: bytes) -> None:
         try:
-            request = wire.decode(said, wire.LineRequest, wire.JSON)
+            request = wire.decode(said, wire.JobSocketRequest, wire.JSON)
         except msgspec.MsgspecError:
             self._hang_up(connection)
             return

@@ -146,7 +146,7 @@ class FakeServer:
         self.killed.append(request.jids)
         return wire.Killed(count=ranges.count(request.jids or []))
 
-    def _jobs_info(self, body: bytes) -> wire.Infos:
+    def _jobs_info(self, body: bytes) -> wire.JobInfos:
         request = wire.decode(body, wire.InfoRequest)
         self.asked_infos.append(request)
         keys = [key.value for key in read_keys(request.keys) or DEFAULT_KEYS]
@@ -166,37 +166,37 @@ class FakeServer:
                 )
             )
             self.on_info(jid)
-        return wire.Infos(jobs=jobs, envelopes=[Packer().envelope])
+        return wire.JobInfos(jobs=jobs, envelopes=[Packer().envelope])
 
     def _jobs_delete(self, body: bytes) -> wire.Deleted:
         request = wire.decode(body, wire.DeleteRequest)
         self.deleted += request.jids
         return wire.Deleted(count=ranges.count(request.jids))
 
-    def _jobs_list(self, body: bytes) -> wire.Listed:
+    def _jobs_list(self, body: bytes) -> wire.JobsListed:
         request = wire.decode(body, wire.ListRequest)
         self.asked_lists.append(request)
         jids = range(min(self.next_jid, request.before or self.next_jid) - 1, 0, -1)
         chosen = list(jids)[: request.limit]
         more = chosen[-1] if chosen and chosen[-1] > 1 else None
         jobs = [wire.ListedJob(jid, "done", "f", None, 100.0, 101.0, 102.5) for jid in chosen]
-        return wire.Listed(jobs=jobs, more=more)
+        return wire.JobsListed(jobs=jobs, more=more)
 
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
-        asked = wire.decode(body, wire.BlobsNeeded).digests
+        asked = wire.decode(body, wire.MissingBlobsRequest).digests
         lacking = [digest for digest in asked if digest not in self.blobs]
         return wire.BlobsMissing(
             uploads=[wire.Upload(digest, f"/v1/blobs/{digest}") for digest in lacking]
         )
 
-    def _blobs(self, body: bytes) -> wire.Stored:
-        sent = wire.decode(body, wire.BlobsSent).blobs
+    def _blobs(self, body: bytes) -> wire.BlobsStored:
+        sent = wire.decode(body, wire.StoreBlobsRequest).blobs
         named = {sha256(blob).hexdigest(): blob for blob in sent}
         self.blobs.update(named)
-        return wire.Stored(digests=list(named))
+        return wire.BlobsStored(digests=list(named))
 
     def _blobs_read(self, body: bytes) -> wire.BlobsRead:
-        asked = wire.decode(body, wire.BlobsAsked).digests
+        asked = wire.decode(body, wire.ReadBlobsRequest).digests
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in asked])
 
     def done(self, jid: int, value: Any) -> None:

@@ -214,10 +214,10 @@ class FakeApi:
         lost, self.lost = self.lost, []
         return wire.HeartbeatAnswer(kills=kills, lost=lost, live=live, exit=self.exit)
 
-    def _read(self, request: wire.BlobsAsked) -> wire.BlobsRead:
+    def _read(self, request: wire.ReadBlobsRequest) -> wire.BlobsRead:
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in request.digests])
 
-    def _missing(self, request: wire.BlobsNeeded) -> wire.BlobsMissing:
+    def _missing(self, request: wire.MissingBlobsRequest) -> wire.BlobsMissing:
         missing = [digest for digest in request.digests if digest not in self.blobs]
         return wire.BlobsMissing(
             uploads=[
@@ -231,6 +231,6 @@ _POSTS: dict[str, tuple[Any, Callable[[FakeApi, Any], Any]]] = {
     "/v1/slots": (wire.SlotRequest, FakeApi._slots),
     "/v1/work": (wire.WorkRequest, FakeApi._work),
     "/v1/heartbeat": (wire.HeartbeatRequest, FakeApi._heartbeat),
-    "/v1/blobs/read": (wire.BlobsAsked, FakeApi._read),
-    "/v1/blobs/missing": (wire.BlobsNeeded, FakeApi._missing),
+    "/v1/blobs/read": (wire.ReadBlobsRequest, FakeApi._read),
+    "/v1/blobs/missing": (wire.MissingBlobsRequest, FakeApi._missing),
 }

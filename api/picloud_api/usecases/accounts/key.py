@@ -55,12 +55,12 @@ class Keys:
             raise RequestRefused(message)
         return await self._made(holder.account, request.request_id)
 
-    async def list(self, holder: Holder, request: wire.KeysRequest) -> wire.Keys:
+    async def list(self, holder: Holder, request: wire.KeysRequest) -> wire.KeysListed:
         """The keys of the account that asks, the oldest first."""
         found = await self._of(holder.account)
         listed = [_listed(holder, name, key) for name, key in found.items()]
         listed = [key for key in listed if key.active or not request.active_only]
-        return wire.Keys(keys=sorted(listed, key=lambda key: (key.created_at, key.id)))
+        return wire.KeysListed(keys=sorted(listed, key=lambda key: (key.created_at, key.id)))
 
     async def switch(self, holder: Holder, name: str, *, active: bool) -> wire.ListedKey:
         """Let a key open the account, or refuse it everywhere within seconds.

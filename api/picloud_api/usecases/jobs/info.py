@@ -17,8 +17,8 @@ from picloud_model.wire import (
     Content,
     Failure,
     Info,
-    Infos,
     JobInfo,
+    JobInfos,
     unpack_info,
 )
 
@@ -60,7 +60,7 @@ class Information:
         self._live = live
         self._opened: tuple[bytes, dict[int, Content]] = (b"", {})
 
-    async def info(self, account: str, request: InfoRequest) -> Infos:
+    async def info(self, account: str, request: InfoRequest) -> JobInfos:
         """What is known of the first jobs asked for, as many as fit into an answer.
 
         Raises:
@@ -233,5 +233,5 @@ class _Gathered:
         if info.function is not None and info.function.data is not None:
             self._size += len(info.function.data)
 
-    def answer(self) -> Infos:
-        return Infos(jobs=self._jobs, envelopes=self._envelopes)
+    def answer(self) -> JobInfos:
+        return JobInfos(jobs=self._jobs, envelopes=self._envelopes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.errors import RequestRefused
 from picloud_model.job import State, Status
 from picloud_model.page import PAGE_JOBS, Flag
-from picloud_model.wire import Listed, ListedJob
+from picloud_model.wire import JobsListed, ListedJob
 
 from picloud_api.store import layout
 
@@ -30,7 +30,7 @@ class Listing:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    async def list(self, account: str, request: ListRequest) -> Listed:
+    async def list(self, account: str, request: ListRequest) -> JobsListed:
         """Some jobs, newest first.
 
         Raises:
@@ -44,7 +44,7 @@ class Listing:
         async for span in self._spans(account, top):
             header: Header = await self._view.get(layout.header(account, span.batch))
             if request.created_since is not None and header.created_at < request.created_since:
-                return Listed(jobs=jobs)
+                return JobsListed(jobs=jobs)
             if request.label is not None and header.options.label != request.label:
                 looked += 1
                 continue
@@ -58,11 +58,11 @@ class Listing:
                     if not page.flags[index] & Flag.DELETED and page.state[index] in states:
                         jobs.append(_listed(base + index, page, index, header))
                         if len(jobs) == request.limit:
-                            return Listed(jobs=jobs, more=_more(base + index))
+                            return JobsListed(jobs=jobs, more=_more(base + index))
                 looked += len(page)
                 if looked > LOOKED_AT:
-                    return Listed(jobs=jobs, more=_more(base))
-        return Listed(jobs=jobs)
+                    return JobsListed(jobs=jobs, more=_more(base))
+        return JobsListed(jobs=jobs)
 
     async def _spans(self, account: str, top: int) -> AsyncIterator[Span]:
         """The batches with jids up to `top`, the newest first."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import BlobMissing, RequestRefused
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import BlobsMissing, BlobsRead, Stored, Upload
+from picloud_model.wire import BlobsMissing, BlobsRead, BlobsStored, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_driver.blobs import BlobPort, Presigned
-    from picloud_model.wire import BlobsNeeded
+    from picloud_model.wire import MissingBlobsRequest
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -25,7 +25,7 @@ class Blobs:
     def __init__(self, port: BlobPort) -> None:
         self._port = port
 
-    async def missing(self, account: str, asked: BlobsNeeded) -> BlobsMissing:
+    async def missing(self, account: str, asked: MissingBlobsRequest) -> BlobsMissing:
         """Those the account has not stored yet, and where to send them.
 
         Raises:
@@ -47,12 +47,12 @@ class Blobs:
                 return Upload(digest, presigned.url, presigned.headers)
         return Upload(digest, f"/v1/blobs/{digest}")
 
-    async def store(self, account: str, blobs: Sequence[bytes]) -> Stored:
+    async def store(self, account: str, blobs: Sequence[bytes]) -> BlobsStored:
         """Keep some bytes; answers their digests."""
         digests = [sha256(blob).hexdigest() for blob in blobs]
         for digest, blob in zip(digests, blobs, strict=True):
             await self._port.put(blob_name(account, digest), blob)
-        return Stored(digests=digests)
+        return BlobsStored(digests=digests)
 
     async def put(self, account: str, digest: str, data: bytes) -> None:
         """Keep bytes under the digest their sender computed.

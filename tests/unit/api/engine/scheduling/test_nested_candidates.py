@@ -145,7 +145,7 @@ async def beats(world: World, slot: Session, awaiting: list[wire.BlockedOn]) -> 
     """The slot says that it is blocked, for longer than anybody has patience."""
     for _ in range(4):
         running = [each.job for each in awaiting]
-        full = len(awaiting) >= wire.MOST_ASIDE
+        full = len(awaiting) >= wire.MAX_BLOCKED_JOBS
         beat = wire.HeartbeatRequest(running=running, awaiting=awaiting, full=full, wait_s=0.0)
         await world.server.work.heartbeat(slot, beat)
         world.now += 4.0
