@@ -1,4 +1,4 @@
-"""The wire: every body that travels between SDK, worker and API, and nothing else.
+"""The wire: every body that travels between SDK, worker and API, a module for each noun.
 
 Bodies are msgpack (`application/msgpack`) or, for people and other languages, JSON
 (`application/json`, bytes as base64); the same structs describe both. Requests refuse unknown
@@ -6,98 +6,107 @@ fields. What is sent per job is an array, the rest are maps whose keys are the f
 Times are seconds: `_s` a duration, `_at` since the epoch.
 """
 
-from picloud_model.wire import job
-AccountRequest = job.AccountRequest
-AccountsListed = job.AccountsListed
-AccountsRequest = job.AccountsRequest
-Answer = job.Answer
-Arguments = job.Arguments
-AttemptRef = job.AttemptRef
-BlobsMissing = job.BlobsMissing
-BlobsRead = job.BlobsRead
-BlobsStored = job.BlobsStored
-BlockedOn = job.BlockedOn
-Content = job.Content
-DEFAULT_ARGUMENT_BYTES = job.DEFAULT_ARGUMENT_BYTES
-DeleteRequest = job.DeleteRequest
-Deleted = job.Deleted
-DependencyErrors = job.DependencyErrors
-Digest = job.Digest
-Failure = job.Failure
-Health = job.Health
-HeartbeatAnswer = job.HeartbeatAnswer
-HeartbeatRequest = job.HeartbeatRequest
-Info = job.Info
-InfoRequest = job.InfoRequest
-JSON = job.JSON
-Jid = job.Jid
-JidRange = job.JidRange
-JobGrant = job.JobGrant
-JobInfo = job.JobInfo
-JobInfos = job.JobInfos
-JobReport = job.JobReport
-JobSocketRequest = job.JobSocketRequest
-JobsListed = job.JobsListed
-JobsRequest = job.JobsRequest
-KeyId = job.KeyId
-KeyIdRequest = job.KeyIdRequest
-KeyMade = job.KeyMade
-KeyRequest = job.KeyRequest
-KeysListed = job.KeysListed
-KeysRequest = job.KeysRequest
-Killed = job.Killed
-LONGEST_POLL_S = job.LONGEST_POLL_S
-Lease = job.Lease
-LeasedJob = job.LeasedJob
-ListRequest = job.ListRequest
-ListedAccount = job.ListedAccount
-ListedJob = job.ListedJob
-ListedKey = job.ListedKey
-LiveAnswer = job.LiveAnswer
-LiveQuery = job.LiveQuery
-MAX_ACCOUNT_NAME = job.MAX_ACCOUNT_NAME
-MAX_ARGUMENT_BYTES = job.MAX_ARGUMENT_BYTES
-MAX_BLOCKED_JOBS = job.MAX_BLOCKED_JOBS
-MAX_DEPENDENCIES = job.MAX_DEPENDENCIES
-MAX_INFO_BYTES = job.MAX_INFO_BYTES
-MAX_JOBS = job.MAX_JOBS
-MAX_LABEL = job.MAX_LABEL
-MAX_PRIORITY = job.MAX_PRIORITY
-MAX_RESULT_BYTES = job.MAX_RESULT_BYTES
-MAX_RUNTIME_S = job.MAX_RUNTIME_S
-MAX_VARIABLES_BYTES = job.MAX_VARIABLES_BYTES
-MAX_VOLUMES = job.MAX_VOLUMES
-MSGPACK = job.MSGPACK
-Manifest = job.Manifest
-MissingBlobsRequest = job.MissingBlobsRequest
-Module = job.Module
-Options = job.Options
-Outcome = job.Outcome
-Outcomes = job.Outcomes
-PackPart = job.PackPart
-PortHealth = job.PortHealth
-Problem = job.Problem
-REQUEST_BYTES = job.REQUEST_BYTES
-ReadBlobsRequest = job.ReadBlobsRequest
-Report = job.Report
-Request = job.Request
-Sample = job.Sample
-SlotGranted = job.SlotGranted
-SlotRequest = job.SlotRequest
-StageRequest = job.StageRequest
-StatusRun = job.StatusRun
-Statuses = job.Statuses
-StoreBlobsRequest = job.StoreBlobsRequest
-Stream = job.Stream
-SubmitId = job.SubmitId
-SubmitRequest = job.SubmitRequest
-Submitted = job.Submitted
-Timeout = job.Timeout
-Upload = job.Upload
-WaitRequest = job.WaitRequest
-WorkAnswer = job.WorkAnswer
-WorkRequest = job.WorkRequest
-decode = job.decode
-encode = job.encode
-pack_info = job.pack_info
-unpack_info = job.unpack_info
+from picloud_model.wire.blob import (
+    BlobsMissing,
+    BlobsRead,
+    BlobsStored,
+    Content,
+    Manifest,
+    MissingBlobsRequest,
+    Module,
+    ReadBlobsRequest,
+    StoreBlobsRequest,
+    Upload,
+)
+from picloud_model.wire.body import (
+    Answer,
+    DependencyErrors,
+    Digest,
+    Jid,
+    JidRange,
+    KeyId,
+    Problem,
+    Request,
+    SubmitId,
+    Timeout,
+)
+from picloud_model.wire.codec import JSON, MSGPACK, decode, encode
+from picloud_model.wire.health import Health, PortHealth
+from picloud_model.wire.info import (
+    Arguments,
+    Info,
+    InfoRequest,
+    JobInfo,
+    JobInfos,
+    JobsListed,
+    ListedJob,
+    ListRequest,
+    Sample,
+    Stream,
+    pack_info,
+    unpack_info,
+)
+from picloud_model.wire.job import (
+    Deleted,
+    DeleteRequest,
+    Failure,
+    JobsRequest,
+    Killed,
+    Options,
+    Outcome,
+    Outcomes,
+    PackPart,
+    StageRequest,
+    Statuses,
+    StatusRun,
+    SubmitRequest,
+    Submitted,
+    WaitRequest,
+)
+from picloud_model.wire.job_socket import JobGrant, JobSocketRequest
+from picloud_model.wire.key import (
+    AccountRequest,
+    AccountsListed,
+    AccountsRequest,
+    KeyIdRequest,
+    KeyMade,
+    KeyRequest,
+    KeysListed,
+    KeysRequest,
+    ListedAccount,
+    ListedKey,
+)
+from picloud_model.wire.limits import (
+    DEFAULT_ARGUMENT_BYTES,
+    LONGEST_POLL_S,
+    MAX_ACCOUNT_NAME,
+    MAX_ARGUMENT_BYTES,
+    MAX_BLOCKED_JOBS,
+    MAX_DEPENDENCIES,
+    MAX_INFO_BYTES,
+    MAX_JOBS,
+    MAX_LABEL,
+    MAX_PRIORITY,
+    MAX_RESULT_BYTES,
+    MAX_RUNTIME_S,
+    MAX_SEED,
+    MAX_VARIABLES_BYTES,
+    MAX_VOLUMES,
+    REQUEST_BYTES,
+)
+from picloud_model.wire.slot import (
+    AttemptRef,
+    BlockedOn,
+    HeartbeatAnswer,
+    HeartbeatRequest,
+    JobReport,
+    Lease,
+    LeasedJob,
+    LiveAnswer,
+    LiveQuery,
+    Report,
+    SlotGranted,
+    SlotRequest,
+    WorkAnswer,
+    WorkRequest,
+)

@@ -76,7 +76,15 @@ class Runner:
     def _ended(
         self, job: LeasedJob, state: int, cause: int, started_at: float, payload: bytes
     ) -> JobReport:
-        return JobReport(job.index, job.attempt, state, cause, started_at, self._clock(), payload)
+        return JobReport(
+            index=job.index,
+            attempt=job.attempt,
+            state=state,
+            cause=cause,
+            started_at=started_at,
+            finished_at=self._clock(),
+            payload=payload,
+        )
 
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         job_variables.JID.set(lease.first + job.index)

@@ -141,13 +141,13 @@ class HeldJobs:
         """A job ends without a child saying so."""
         state = State.KILLED if failure.cause == Cause.KILLED else State.ERROR
         ended = JobReport(
-            job.index,
-            job.attempt,
-            state,
-            failure.cause,
-            started_at or self._clock(),
-            self._clock(),
-            parcel(failure),
+            index=job.index,
+            attempt=job.attempt,
+            state=state,
+            cause=failure.cause,
+            started_at=started_at or self._clock(),
+            finished_at=self._clock(),
+            payload=parcel(failure),
             info=info,
         )
         self._add(batch, ended)

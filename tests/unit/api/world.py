@@ -206,7 +206,15 @@ def _pack(first: int, count: int) -> bytes:
 def ended(lease: wire.Lease, state: State = State.DONE, seconds: float = 0.0001) -> wire.Report:
     """The report of a slot that ran every job of a lease: the result is its argument."""
     jobs = [
-        wire.JobReport(job.index, job.attempt, state, 0, 1000.0, 1000.0 + seconds, job.arguments)
+        wire.JobReport(
+            index=job.index,
+            attempt=job.attempt,
+            state=state,
+            cause=0,
+            started_at=1000.0,
+            finished_at=1000.0 + seconds,
+            payload=job.arguments,
+        )
         for job in lease.jobs
     ]
     return wire.Report(lease.batch, ENVELOPE, jobs)

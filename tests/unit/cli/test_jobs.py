@@ -108,7 +108,7 @@ def test_a_failed_job_exits_with_3(
 
 def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) -> None:
     """Whatever a job failed of."""
-    server.ended[8] = Outcome(8, "killed", 6)
+    server.ended[8] = Outcome(jid=8, status="killed", cause=6)
 
     assert run("join", "8").exit_code == exits.JOB_FAILED
 

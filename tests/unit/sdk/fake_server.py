@@ -179,7 +179,18 @@ class FakeServer:
         jids = range(min(self.next_jid, request.before or self.next_jid) - 1, 0, -1)
         chosen = list(jids)[: request.limit]
         more = chosen[-1] if chosen and chosen[-1] > 1 else None
-        jobs = [wire.ListedJob(jid, "done", "f", None, 100.0, 101.0, 102.5) for jid in chosen]
+        jobs = [
+            wire.ListedJob(
+                jid=jid,
+                status="done",
+                function_name="f",
+                label=None,
+                created_at=100.0,
+                started_at=101.0,
+                finished_at=102.5,
+            )
+            for jid in chosen
+        ]
         return wire.JobsListed(jobs=jobs, more=more)
 
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
@@ -201,7 +212,9 @@ class FakeServer:
 
     def done(self, jid: int, value: Any) -> None:
         """Let a job end with a result."""
-        self.ended[jid] = wire.Outcome(jid, "done", 0, result_parcel(value))
+        self.ended[jid] = wire.Outcome(
+            jid=jid, status="done", cause=0, payload=result_parcel(value)
+        )
 
     def failed(self, jid: int, error: Exception) -> None:
         """Let a job end with an exception of its function."""
@@ -212,7 +225,9 @@ class FakeServer:
             pickled=result_parcel(error),
         )
         parcel = pack.seal(wire.encode(told))
-        self.ended[jid] = wire.Outcome(jid, "error", Cause.EXCEPTION, parcel)
+        self.ended[jid] = wire.Outcome(
+            jid=jid, status="error", cause=Cause.EXCEPTION, payload=parcel
+        )
 
 
 def result_parcel(value: Any) -> bytes:

@@ -153,15 +153,15 @@ class Leasing:
         arguments = _Arguments(draft, queued, header)
         chosen, pack = await _within_limits(arguments, wanted)
         return Lease(
-            queued.batch,
-            header.first,
-            header.envelope,
-            header.function,
-            header.function_name,
-            header.bundle,
-            header.options,
-            [_promise(page, session.number, index, base, parcel) for index, parcel in chosen],
-            pack,
+            batch=queued.batch,
+            first=header.first,
+            envelope=header.envelope,
+            function=header.function,
+            function_name=header.function_name,
+            bundle=header.bundle,
+            options=header.options,
+            jobs=[_promise(page, session.number, index, base, parcel) for index, parcel in chosen],
+            pack=pack,
         )
 
     def _wanted(self, header: Header, queued: Queued, page: Page, budget: float) -> int:

@@ -243,7 +243,16 @@ class _Gathered:
             self.size += len(parcel)
         self.size += 24
         status = page.shown(index).value
-        self._outcomes.append(Outcome(jid, status, page.cause[index], payload, blob, envelope))
+        self._outcomes.append(
+            Outcome(
+                jid=jid,
+                status=status,
+                cause=page.cause[index],
+                payload=payload,
+                blob=blob,
+                envelope=envelope,
+            )
+        )
 
     def _note(self, pack: Pack) -> int:
         """The position of a pack's envelope among those of the answer."""

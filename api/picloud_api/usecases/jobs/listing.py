@@ -86,13 +86,13 @@ class Listing:
 
 def _listed(jid: int, page: Page, index: int, header: Header) -> ListedJob:
     return ListedJob(
-        jid,
-        page.shown(index).value,
-        header.function_name,
-        header.options.label,
-        header.created_at,
-        page.started[index],
-        page.finished[index],
+        jid=jid,
+        status=page.shown(index).value,
+        function_name=header.function_name,
+        label=header.options.label,
+        created_at=header.created_at,
+        started_at=page.started[index],
+        finished_at=page.finished[index],
     )
 
 

@@ -133,11 +133,14 @@ def test_ignored_errors_are_none(server: FakeServer, client: Client) -> None:
 @pytest.mark.parametrize(
     ("outcome", "said"),
     [
-        (wire.Outcome(1, "killed", Cause.KILLED), "Job 1: killed"),
-        (wire.Outcome(1, "stalled", Cause.DEPENDENCY), "Job 1: dependency failed"),
-        (wire.Outcome(1, "error", Cause.NODE_LOST), "Job 1: node lost"),
-        (wire.Outcome(1, "error", 99), "Job 1: error"),
-        (wire.Outcome(1, "error", Cause.MEMORY, b"12345678broken"), "Job 1: out of memory"),
+        (wire.Outcome(jid=1, status="killed", cause=Cause.KILLED), "Job 1: killed"),
+        (wire.Outcome(jid=1, status="stalled", cause=Cause.DEPENDENCY), "Job 1: dependency failed"),
+        (wire.Outcome(jid=1, status="error", cause=Cause.NODE_LOST), "Job 1: node lost"),
+        (wire.Outcome(jid=1, status="error", cause=99), "Job 1: error"),
+        (
+            wire.Outcome(jid=1, status="error", cause=Cause.MEMORY, payload=b"12345678broken"),
+            "Job 1: out of memory",
+        ),
     ],
 )
 def test_every_end_without_a_result_names_its_cause(
@@ -169,7 +172,9 @@ def test_a_result_pickled_by_another_python_is_refused(
 
 def test_a_damaged_result_is_an_error_not_a_value(server: FakeServer, client: Client) -> None:
     """A payload whose digest is wrong is never unpickled."""
-    server.ended[1] = wire.Outcome(1, "done", 0, b"12345678" + result_parcel("x")[8:])
+    server.ended[1] = wire.Outcome(
+        jid=1, status="done", cause=0, payload=b"12345678" + result_parcel("x")[8:]
+    )
 
     with pytest.raises(CloudException, match="damaged"):
         client.result(1)
@@ -181,7 +186,9 @@ def test_large_results_are_fetched_as_blobs(server: FakeServer, client: Client) 
         parcel = result_parcel(b"x" * size)
         content = content_of(parcel)
         server.blobs[content.digest] = parcel
-        server.ended[jid] = wire.Outcome(jid, "done", 0, None, content)
+        server.ended[jid] = wire.Outcome(
+            jid=jid, status="done", cause=0, payload=None, blob=content
+        )
 
     assert [len(value) for value in client.result(range(1, 5))] == [10, 500_000, 20, 30]
     assert "POST /v1/blobs/read" in server.paths()
@@ -191,7 +198,7 @@ def test_a_blob_with_other_bytes_is_refused(server: FakeServer, client: Client) 
     """What arrives under a digest must have it."""
     content = content_of(b"right")
     server.blobs[content.digest] = b"wrong"
-    server.ended[1] = wire.Outcome(1, "done", 0, None, content)
+    server.ended[1] = wire.Outcome(jid=1, status="done", cause=0, payload=None, blob=content)
 
     with pytest.raises(CloudException, match="damaged"):
         client.result(1)
@@ -271,7 +278,7 @@ def test_many_results_take_little_memory(server: FakeServer) -> None:
     payload = result_parcel(None)
     server.on_wait = lambda request: server.ended.update(
         {
-            jid: wire.Outcome(jid, "done", 0, payload)
+            jid: wire.Outcome(jid=jid, status="done", cause=0, payload=payload)
             for jid in range(request.jids[0][0], request.jids[0][0] + 10_000)
         }
     )

@@ -42,7 +42,16 @@ def leased(function: Any, args: tuple[Any, ...] = (), envelope: Envelope = HERE)
     raw = function if isinstance(function, bytes) else seal(cloudpickle.dumps(function))
     content = Content(sha256(raw).hexdigest(), len(raw), raw)
     jobs = [LeasedJob(0, 1, seal(cloudpickle.dumps((args, {}))))]
-    return Lease("b", 7, envelope, content, "f", "", Options(), jobs)
+    return Lease(
+        batch="b",
+        first=7,
+        envelope=envelope,
+        function=content,
+        function_name="f",
+        bundle="",
+        options=Options(),
+        jobs=jobs,
+    )
 
 
 def run(runner: Runner, lease: Lease) -> JobReport:
@@ -96,7 +105,17 @@ def test_functions_and_packs_are_read_from_files(runner: Runner, tmp_path: Path)
     function.write_bytes(seal(cloudpickle.dumps(abs)))
     pack.write_bytes(write([seal(cloudpickle.dumps(((-n,), {}))) for n in range(5)]))
     part = PackPart(10, 5, Content("p", 1))
-    lease = Lease("b", 1, HERE, Content("d", 1), "f", "", Options(), [], part)
+    lease = Lease(
+        batch="b",
+        first=1,
+        envelope=HERE,
+        function=Content("d", 1),
+        function_name="f",
+        bundle="",
+        options=Options(),
+        jobs=[],
+        pack=part,
+    )
 
     ended = runner.run(lease, LeasedJob(13, 1, b""), {"d": str(function), "p": str(pack)}, 0.0)
 

@@ -40,7 +40,13 @@ def test_a_part_is_noticed() -> None:
 
 def test_done_travels() -> None:
     """How a job ended comes out as it went in."""
-    done = JobDone(3, 4, JobReport(5, 1, 5, 0, 1.5, 2.5, b"x"))
+    done = JobDone(
+        3,
+        4,
+        JobReport(
+            index=5, attempt=1, state=5, cause=0, started_at=1.5, finished_at=2.5, payload=b"x"
+        ),
+    )
 
     assert Frames(JobDone).feed(frame(done)) == [done]
 

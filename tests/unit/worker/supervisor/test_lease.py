@@ -26,7 +26,16 @@ HERE = Envelope("3.11", "3.1")
 def lease(batch: str = "a", indexes: range = range(3), bundle: str = "") -> Lease:
     """Jobs of a batch, each at its first attempt."""
     jobs = [LeasedJob(index, 1, b"") for index in indexes]
-    return Lease(batch, 1, HERE, Content("f"), "f", bundle, Options(), jobs)
+    return Lease(
+        batch=batch,
+        first=1,
+        envelope=HERE,
+        function=Content("f"),
+        function_name="f",
+        bundle=bundle,
+        options=Options(),
+        jobs=jobs,
+    )
 
 
 def holding(*leases: Lease) -> HeldJobs:
@@ -38,7 +47,15 @@ def holding(*leases: Lease) -> HeldJobs:
 
 def done(index: int, payload: bytes = b"") -> JobReport:
     """A job that went well."""
-    return JobReport(index, 1, State.DONE, Cause.NONE, 1.0, 2.0, payload)
+    return JobReport(
+        index=index,
+        attempt=1,
+        state=State.DONE,
+        cause=Cause.NONE,
+        started_at=1.0,
+        finished_at=2.0,
+        payload=payload,
+    )
 
 
 def indexes(leases: object) -> list[int]:
@@ -87,9 +104,27 @@ def test_what_ended_is_reported_in_order() -> None:
         (2, 0, done(0)),
         (1, 1, done(1)),
         (1, 0, done(1)),
-        (1, 0, JobReport(0, 2, State.DONE, 0, 1.0, 2.0)),
-        (1, 0, JobReport(0, 1, State.QUEUED, 0, 1.0, 2.0)),
-        (1, 0, JobReport(0, 1, State.ERROR, 99, 1.0, 2.0)),
+        (
+            1,
+            0,
+            JobReport(
+                index=0, attempt=2, state=State.DONE, cause=0, started_at=1.0, finished_at=2.0
+            ),
+        ),
+        (
+            1,
+            0,
+            JobReport(
+                index=0, attempt=1, state=State.QUEUED, cause=0, started_at=1.0, finished_at=2.0
+            ),
+        ),
+        (
+            1,
+            0,
+            JobReport(
+                index=0, attempt=1, state=State.ERROR, cause=99, started_at=1.0, finished_at=2.0
+            ),
+        ),
     ],
 )
 def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: JobReport) -> None:
@@ -208,7 +243,19 @@ def test_large_results_are_found() -> None:
     held.done(1, 1, done(1, bytes(INLINE_BYTES + 1)))
 
     ((at, ended),) = held.large()
-    held.settle(at, JobReport(1, 1, State.DONE, 0, 1.0, 2.0, b"", Content("d", ended.index)))
+    held.settle(
+        at,
+        JobReport(
+            index=1,
+            attempt=1,
+            state=State.DONE,
+            cause=0,
+            started_at=1.0,
+            finished_at=2.0,
+            payload=b"",
+            blob=Content("d", ended.index),
+        ),
+    )
 
     assert held.large() == ()
     assert held.ended_bytes == len(b"small")

@@ -12,7 +12,7 @@ from picloud_model import wire
 from picloud_model.errors import JobNotFound, RequestRefused
 from picloud_model.info import InfoKey
 from picloud_model.job import Cause, State
-from picloud_model.pack import Pack, seal
+from picloud_model.pack import Envelope, Pack, seal
 
 from tests.unit.api.world import ACCOUNT, ended
 
@@ -239,10 +239,17 @@ async def test_what_follows_is_told_without_gap_or_repeat(world: World) -> None:
         seen += text
     report = wire.Report(
         held.batch,
-        wire.Envelope("3.11", "3.1.0"),
+        Envelope("3.11", "3.1.0"),
         [
             wire.JobReport(
-                0, held.attempt, State.DONE, 0, 1.0, 2.0, b"", info=content(stdout=written)
+                index=0,
+                attempt=held.attempt,
+                state=State.DONE,
+                cause=0,
+                started_at=1.0,
+                finished_at=2.0,
+                payload=b"",
+                info=content(stdout=written),
             )
         ],
     )

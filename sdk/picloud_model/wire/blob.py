@@ -1,0 +1,82 @@
+"""Blobs: requests and answers about immutable bytes, and bundles of shipped modules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from picloud_model.wire.body import Answer, Digest, Request
+
+
+class Content(msgspec.Struct, frozen=True, array_like=True):
+    """Immutable bytes: inline in `data`, or a blob of the account named by `digest`."""
+
+    digest: str = ""
+    size: int = 0
+    data: bytes | None = None
+
+
+class MissingBlobsRequest(Request, frozen=True):
+    """Ask which blobs the server lacks: `POST /v1/blobs/missing`.
+
+    With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
+    """
+
+    digests: list[Digest]
+    sizes: list[Annotated[int, Meta(ge=0)]] = []
+
+
+class Upload(msgspec.Struct, frozen=True, array_like=True):
+    """Where to PUT a blob: a path of this API, or a presigned URL with headers to send with it.
+
+    A blob store answers 412 when the blob has been stored in the meantime, which is a success, too.
+    """
+
+    digest: str
+    url: str
+    headers: dict[str, str] = {}
+
+
+class BlobsMissing(Answer, frozen=True):
+    """The blobs to upload; the server has all others."""
+
+    uploads: list[Upload]
+
+
+class StoreBlobsRequest(Request, frozen=True):
+    """Store several small blobs at once: `POST /v1/blobs`."""
+
+    blobs: list[bytes]
+
+
+class ReadBlobsRequest(Request, frozen=True):
+    """Read several small blobs at once: `POST /v1/blobs/read`."""
+
+    digests: list[Digest]
+
+
+class BlobsRead(Answer, frozen=True):
+    """The blobs in the order of the request."""
+
+    blobs: list[bytes]
+
+
+class BlobsStored(Answer, frozen=True):
+    """The digests of the blobs that were stored, in the order of the request."""
+
+    digests: list[str]
+
+
+class Module(msgspec.Struct, frozen=True, array_like=True):
+    """One shipped source file: `path` below the import root with forward slashes, blob `digest`."""
+
+    path: str
+    digest: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A bundle of shipped modules, itself a blob (msgpack); sorted by path."""
+
+    modules: list[Module]

@@ -1,0 +1,41 @@
+"""The bases of all bodies, the body of an error, and the types that fields share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from picloud_model.wire.limits import LONGEST_POLL_S
+
+# `$` also matches before a line break at the end; max_length rules that out.
+SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]
+"""A UUID in hex that the client makes; it identifies the batch."""
+KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$", max_length=12)]
+"""The part of an API key that is not secret."""
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+"""SHA-256 of a blob, in hex."""
+Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+JidRange = tuple[Jid, Jid]
+"""First and last jid, both included."""
+DependencyErrors = Literal["abort", "ignore"]
+"""What happens to jobs when one of their dependencies fails: they are stalled, or run anyway."""
+Timeout = Annotated[float, Meta(ge=0, le=LONGEST_POLL_S)]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every request body."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every answer; a newer server may send fields that an older client does not know."""
+
+
+class Problem(Answer, frozen=True):
+    """Body of every error answer: a stable code, one sentence, and the field it is about."""
+
+    code: str
+    message: str
+    field: str | None = None
+    digests: list[str] = []

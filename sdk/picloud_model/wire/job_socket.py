@@ -1,0 +1,24 @@
+"""The job socket: what a job's process and the supervisor of its slot send each other."""
+
+from __future__ import annotations
+
+from picloud_model.wire.body import Answer, JidRange, Request
+
+
+class JobSocketRequest(Request, frozen=True):
+    """A message of a job's process to its supervisor, through the socket in `PICLOUD_LINE`.
+
+    Without `awaiting` it asks for a `JobGrant`. With it the job is blocked until these jobs have
+    ended, for as long as the connection stays open.
+    """
+
+    awaiting: list[JidRange] | None = None
+    timed: bool = False
+
+
+class JobGrant(Answer, frozen=True):
+    """Where a job finds the API, and a token that is valid as long as the job runs."""
+
+    url: str
+    token: str
+    jid: int

@@ -1,0 +1,39 @@
+"""Limits of what travels: sizes, numbers and times that the server checks and clients keep to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REQUEST_BYTES: Final = 16 * 1024 * 1024
+"""Largest request body the API accepts; larger content travels as blobs or staged packs."""
+LONGEST_POLL_S: Final = 30.0
+"""Longest time the API holds a request open; the client then repeats it."""
+MAX_ARGUMENT_BYTES: Final = 16_000_000
+"""Upper bound of the `max_transmit_data` setting."""
+DEFAULT_ARGUMENT_BYTES: Final = 1_000_000
+"""Default of the `max_transmit_data` setting."""
+MAX_RESULT_BYTES: Final = 128 * 1024 * 1024
+"""Largest pickled result of a job."""
+MAX_INFO_BYTES: Final = 2 * 1024 * 1024
+"""Largest info of a job, uncompressed: three streams and a profile."""
+
+MAX_JOBS: Final = 1_000_000
+"""Most jobs in a batch, and most jids in a request."""
+MAX_DEPENDENCIES: Final = 10_000
+"""Most jid ranges a batch may depend on."""
+MAX_LABEL: Final = 200
+"""Longest label, in characters."""
+MAX_PRIORITY: Final = 1000
+"""The lowest priority: jobs with this number run last."""
+MAX_RUNTIME_S: Final = 366 * 24 * 3600
+"""Longest time limit of a job: a year."""
+MAX_SEED: Final = 2**63 - 1
+"""Largest seed of a batch."""
+MAX_VARIABLES_BYTES: Final = 32 * 1024
+"""Most text of a batch's environment variables, which the header of the batch holds."""
+MAX_VOLUMES: Final = 100
+"""Most volumes of a job."""
+MAX_BLOCKED_JOBS: Final = 32
+"""Most blocked jobs a slot sets aside; a slot with little memory sets fewer aside."""
+MAX_ACCOUNT_NAME: Final = 100
+"""Longest name of an account, in characters."""

@@ -1,0 +1,172 @@
+"""Slots: how a slot logs in, leases jobs, reports them and says what it runs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from picloud_model.pack import Envelope
+from picloud_model.wire.blob import Content
+from picloud_model.wire.body import Answer, JidRange, Request, SubmitId, Timeout
+from picloud_model.wire.job import Options, PackPart
+
+
+class SlotRequest(Request, frozen=True):
+    """Exchange the proof that the scheduler gave a slot for a token: `POST /v1/slots`."""
+
+    proof: str
+
+
+class SlotGranted(Answer, frozen=True):
+    """The identity of a slot and its settings; with `job_key` it signs the tokens of its jobs."""
+
+    slot: int
+    token: str
+    account: str
+    idle_s: float = 60.0
+    server_grace_s: float = 30.0
+    job_key: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"SlotGranted(slot={self.slot!r}, account={self.account!r})"
+
+
+class LeasedJob(msgspec.Struct, frozen=True, array_like=True):
+    """One job of a lease: its index in the batch, its attempt, its argument parcel."""
+
+    index: int
+    attempt: int
+    arguments: bytes
+
+
+class Lease(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Jobs of one batch for one slot.
+
+    `first` is the batch's first jid: a job's jid is `first + index`. With `pack` a blob holds the
+    parcels, at position `index - pack.first`, and each `arguments` is empty.
+    """
+
+    batch: str
+    first: int
+    envelope: Envelope
+    function: Content
+    function_name: str
+    bundle: str
+    options: Options
+    jobs: list[LeasedJob]
+    pack: PackPart | None = None
+
+
+class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`.
+
+    `info` is an encoded `Info` (see `pack_info`), where there is any.
+    """
+
+    index: int
+    attempt: int
+    state: int
+    cause: int
+    started_at: float
+    finished_at: float
+    payload: bytes = b""
+    blob: Content | None = None
+    info: Content | None = None
+
+
+class AttemptRef(msgspec.Struct, frozen=True, array_like=True):
+    """Identifies one attempt of a job."""
+
+    batch: SubmitId
+    index: int
+    attempt: int
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """Jobs of one batch that ended, and the envelope of their results."""
+
+    batch: SubmitId
+    envelope: Envelope
+    ended: list[JobReport]
+
+
+class BlockedOn(msgspec.Struct, frozen=True, array_like=True):
+    """A job of a slot that waits until some jobs have ended; `timed` if its wait has a timeout."""
+
+    job: AttemptRef
+    jids: list[JidRange]
+    timed: bool = False
+
+
+class WorkRequest(Request, frozen=True):
+    """Report and lease in one request: `POST /v1/work`, a long poll when `wait_s` is set.
+
+    `returned` are jobs the slot has not begun and gives back. With `lease` the slot asks for more
+    work and waits up to `wait_s`. `holding` are the jobs it still has, begun or not; `resync` says
+    that the answer to its last request never arrived, so every other job that the server has leased
+    to it goes back into the queue. `leaving` marks the last request of a slot that ends.
+    While jobs of the slot are blocked, `awaiting` says on which jobs: then only these jobs, and
+    descendants of them or of the blocked ones, are leased to it, one by one.
+    """
+
+    reports: list[Report] = []
+    returned: list[AttemptRef] = []
+    holding: list[AttemptRef] = []
+    lease: bool = True
+    wait_s: Timeout = 0.0
+    resync: bool = False
+    leaving: bool = False
+    awaiting: list[BlockedOn] = []
+
+
+class WorkAnswer(Answer, frozen=True):
+    """What to run next and what to stop; `exit` ends the slot at once, with status 0."""
+
+    leases: list[Lease] = []
+    kills: list[AttemptRef] = []
+    exit: bool = False
+
+
+class LiveAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """The slot's answer to a `LiveQuery` of the same number: `info` is b"" if the job has ended."""
+
+    number: int
+    info: bytes
+
+
+class HeartbeatRequest(Request, frozen=True):
+    """Say what a slot runs: `POST /v1/heartbeat`, a long poll while a child is busy.
+
+    `running` are the jobs begun, `holding` the rest of the lease, `awaiting` as in `WorkRequest`.
+    A `full` slot cannot set any further job aside. The answer comes early when a job is to be
+    killed, when a client asks for the info of a running job, or when there is work for a blocked
+    slot. `live` holds the infos that the last answer requested.
+    """
+
+    running: list[AttemptRef]
+    holding: list[AttemptRef] = []
+    wait_s: Timeout = 5.0
+    live: list[LiveAnswer] = []
+    awaiting: list[BlockedOn] = []
+    full: bool = False
+
+
+class LiveQuery(msgspec.Struct, frozen=True, array_like=True):
+    """Asks a slot for the info of a job that it runs; `since` as in `InfoRequest`."""
+
+    number: int
+    job: AttemptRef
+    since: dict[str, int] = {}
+
+
+class HeartbeatAnswer(Answer, frozen=True):
+    """Jobs to kill, and `lost` jobs, which the slot no longer holds: their results are rejected.
+
+    The slot answers the queries in `live` with its next heartbeat, at once. `work` says that a
+    blocked slot would be given a job if it asked.
+    """
+
+    kills: list[AttemptRef] = []
+    lost: list[AttemptRef] = []
+    live: list[LiveQuery] = []
+    exit: bool = False
+    work: bool = False
