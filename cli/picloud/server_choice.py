@@ -8,7 +8,7 @@ import cloud
 import msgspec
 from cloud import CloudException
 from cloud._config import profile
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 
 
 class ServerChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class ServerChoice(msgspec.Struct, frozen=True, kw_only=True):
         url = None
         key, secret = self.api_key, self.api_secretkey
         if self.profile is not None:
-            chosen = profile.read(profile.path(Settings.read())).chosen(self.profile)
+            chosen = profile.read(profile.path(ClientSettings.read())).chosen(self.profile)
             assert chosen is not None
             url = chosen.url
             key = chosen.key if key is None else key

@@ -10,7 +10,7 @@ from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config import profile as profiles
 from cloud._config.configuration import Config
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
 
 from picloud import output
@@ -66,7 +66,7 @@ def setup(
       $ picloud --profile work status 7
     """  # noqa: D301 - \b keeps the lines apart
     choice: ServerChoice = context.obj
-    settings = Settings.read()
+    settings = ClientSettings.read()
     name = profile or choice.profile or settings.profile or _USUAL_NAME
     profiles.check_name(name)
     where = url or settings.url or _asked("Server", "--url", shown=_USUAL_URL)
@@ -87,7 +87,7 @@ def store(address: ServerAddress, name: str, *, default: bool) -> None:
         found.check_key()
     finally:
         found.close()
-    file = profiles.path(Settings.read())
+    file = profiles.path(ClientSettings.read())
     try:
         profiles.write(file, name, profiles.Profile(address.url, address.key), default=default)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloud import CloudException
 from cloud._config import profile
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 from picloud_model.core import CORE_TYPES
 from picloud_model.job import State, Status
 
@@ -46,7 +46,7 @@ def output_formats(incomplete: str) -> list[str]:
 def profiles(incomplete: str) -> list[tuple[str, str]]:
     """Profiles, each with its server; none where the file cannot be read."""
     try:
-        found = profile.read(profile.path(Settings.read()))
+        found = profile.read(profile.path(ClientSettings.read()))
     except CloudException:
         return []
     return [

@@ -14,7 +14,7 @@ import msgspec
 from cloud import CloudException
 from cloud._client.local_server import LocalServer
 from cloud._config import profile
-from cloud._config.settings import Settings, environment
+from cloud._config.settings import ClientSettings, environment
 from picloud_driver.stack import records
 from picloud_driver.stack.ports import is_free
 
@@ -246,7 +246,7 @@ def _hint(text: str) -> None:
 def _announce(
     wish: UpOptions, up: ServerRecord, addresses: Addresses | None, about: list[str]
 ) -> None:
-    file = profile.path(Settings.read())
+    file = profile.path(ClientSettings.read())
     profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
     lines = [
         f"PiCloud runs at {up.url}",

@@ -14,14 +14,14 @@ from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs import jids as jids_asked
 from cloud._jobs import options
 from cloud._jobs.callback import Callbacks
-from cloud._jobs.info import Infos, Wanted
+from cloud._jobs.info import InfoClient, Wanted
 from cloud._jobs.option_values import whole
 from cloud._jobs.results import IN_PARALLEL, Ordered, Unordered
-from cloud._jobs.submit import Submit
-from cloud._jobs.wait import Wait, WaitOptions
+from cloud._jobs.submit import Submitter
+from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
-from cloud._resources.blob import Blobs
-from cloud._resources.key import Keys
+from cloud._resources.blob import BlobClient
+from cloud._resources.key import KeyClient
 from cloud.errors import CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class Client:
     ) -> None:
         self.address = address
         self._transport = transport or Transport(address, config)
-        self.keys = Keys(self._transport)
-        self._blobs = Blobs(self._transport)
+        self.keys = KeyClient(self._transport)
+        self._blobs = BlobClient(self._transport)
         packer = Packer()
-        self._submit = Submit(self._transport, self._blobs, packer, config)
+        self._submit = Submitter(self._transport, self._blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
-        self._infos = Infos(self._transport, self._blobs, packer)
-        self._wait = Wait(self._transport, self._blobs, packer, time.monotonic, line)
+        self._infos = InfoClient(self._transport, self._blobs, packer)
+        self._wait = Waiter(self._transport, self._blobs, packer, time.monotonic, line)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         """Make a job that runs `func(*args, **kwargs)`; see `cloud.call`."""

@@ -9,7 +9,7 @@ from cloud._client.client import Client
 from cloud._client.current_job import CurrentJob
 from cloud._config import profile as profiles
 from cloud._config.configuration import Config
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
 from cloud.errors import CloudException
 
@@ -66,7 +66,7 @@ class CurrentClient:
         Raises:
             CloudException: When no server is known, or no API key for it.
         """
-        settings = Settings.read()
+        settings = ClientSettings.read()
         return _address(settings, self.url or settings.url, self.key or settings.api_key)
 
     def choose(self, url: str | None, key: str | None) -> None:
@@ -107,7 +107,7 @@ class CurrentClient:
                 simulator.stop()
 
     def _open(self) -> Client:
-        settings = Settings.read()
+        settings = ClientSettings.read()
         url, key = self.url or settings.url, self.key or settings.api_key
         if not url and not key and (job := CurrentJob.here()) is not None:
             self.job = job
@@ -125,10 +125,10 @@ def client() -> Client:
 
 def running_on_cloud() -> bool:
     """Whether this is the process of a job."""
-    return Settings.read().running
+    return ClientSettings.read().running
 
 
-def _address(settings: Settings, url: str | None, key: str | None) -> ServerAddress:
+def _address(settings: ClientSettings, url: str | None, key: str | None) -> ServerAddress:
     """The address from a URL and a key, completed from the profile where one is missing."""
     profile = None
     if not (url and key):

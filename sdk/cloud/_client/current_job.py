@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
 from cloud._jobs.job_socket import Line
 
@@ -28,8 +28,8 @@ class CurrentJob:
     @classmethod
     def here(cls) -> CurrentJob | None:
         """The job of this process, or None where there is none."""
-        line = Settings.read().line
-        return None if line is None else cls(Line(line), lambda: Settings.read().jid)
+        line = ClientSettings.read().line
+        return None if line is None else cls(Line(line), lambda: ClientSettings.read().jid)
 
     def address(self) -> ServerAddress:
         """Where the API is, and what opens it now.

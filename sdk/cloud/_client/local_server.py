@@ -28,7 +28,7 @@ _NEEDS_EXTRA: Final = (
 )
 
 
-class Ready(msgspec.Struct, frozen=True):
+class ServerReady(msgspec.Struct, frozen=True):
     """What a server says when it can be used."""
 
     url: str
@@ -42,7 +42,7 @@ class LocalServer:
     One that was started detached stops when it is asked to only.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], owner: int, ready: Ready) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], owner: int, ready: ServerReady) -> None:
         self.ready = ready
         self._process = process
         self._owner = owner
@@ -151,7 +151,7 @@ def _spawn(
     )
 
 
-def _ready(pipe: int, process: subprocess.Popen[bytes], log: Path) -> Ready:
+def _ready(pipe: int, process: subprocess.Popen[bytes], log: Path) -> ServerReady:
     said = b""
     deadline = time.monotonic() + _START_S
     while not said.endswith(b"\n"):
@@ -165,7 +165,7 @@ def _ready(pipe: int, process: subprocess.Popen[bytes], log: Path) -> Ready:
             process.wait()
             raise CloudException(_last_words(log))
         said += chunk
-    return msgspec.json.decode(said.splitlines()[0], type=Ready)
+    return msgspec.json.decode(said.splitlines()[0], type=ServerReady)
 
 
 def _last_words(log: Path) -> str:

@@ -25,7 +25,7 @@ import platformdirs
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from cloud._config.settings import Settings
+    from cloud._config.settings import ClientSettings
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -61,7 +61,7 @@ class Profiles(msgspec.Struct, frozen=True):
         return self.profiles[wanted]
 
 
-def path(settings: Settings) -> Path:
+def path(settings: ClientSettings) -> Path:
     """Where the profiles lie."""
     root = settings.config_dir or platformdirs.user_config_dir("picloud", appauthor=False)
     return Path(root) / "profiles.toml"

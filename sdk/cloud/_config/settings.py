@@ -21,7 +21,7 @@ def variables(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the environment says.
 
     `PICLOUD_URL` and `PICLOUD_API_KEY` name a server and the key for it, `PICLOUD_PROFILE` picks
@@ -38,10 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     line: str | None = None
 
     @classmethod
-    def read(cls, environ: Mapping[str, str] | None = None) -> Settings:
+    def read(cls, environ: Mapping[str, str] | None = None) -> ClientSettings:
         """Read the environment as it is now; an empty variable counts as unset.
 
-        >>> Settings.read({"PICLOUD_URL": "http://localhost:8787", "PICLOUD_PROFILE": ""}).url
+        >>> ClientSettings.read({"PICLOUD_URL": "http://localhost:8787", "PICLOUD_PROFILE": ""}).url
         'http://localhost:8787'
         """
         found = os.environ if environ is None else environ

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cloud._http.transport import Transport
     from cloud._packing import Packer
-    from cloud._resources.blob import Blobs
+    from cloud._resources.blob import BlobClient
 
 _TIMES: Final = (InfoKey.CREATED, InfoKey.FINISHED)
 
@@ -66,10 +66,10 @@ def _names(asked: object) -> list[str]:
     return [str(name) for name in names]
 
 
-class Infos:
+class InfoClient:
     """Asks one server about jobs."""
 
-    def __init__(self, transport: Transport, blobs: Blobs, packer: Packer) -> None:
+    def __init__(self, transport: Transport, blobs: BlobClient, packer: Packer) -> None:
         self._transport = transport
         self._blobs = blobs
         self._packer = packer

@@ -20,37 +20,37 @@ MOST_RANGES: Final = 2000
 """Ranges named in one request: a thinned-out map is asked for piece by piece."""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class JidList(msgspec.Struct, frozen=True):
     """The jids somebody named, in their order; `single` when it was one jid, not a sequence."""
 
     order: range | list[int]
     single: bool
 
 
-def read(jids: object) -> Asked:
+def read(jids: object) -> JidList:
     """Read what a user passed as `jids`.
 
     Raises:
         CloudException: When it is neither a jid nor an iterable of jids.
 
     >>> read(7)
-    Asked(order=range(7, 8), single=True)
+    JidList(order=range(7, 8), single=True)
     >>> read((2, 1))
-    Asked(order=[2, 1], single=False)
+    JidList(order=[2, 1], single=False)
     >>> read("7")
     Traceback (most recent call last):
         ...
     cloud.CloudException: jids must be whole numbers from 1, or an iterable of them, not '7'.
     """
     if isinstance(jids, range):
-        return Asked(_range(jids), single=False)
+        return JidList(_range(jids), single=False)
     if isinstance(jids, (str, bytes, bytearray, bool, float)) or jids is None:
         raise _refusal(jids)
     try:
         items = iter(jids)  # type: ignore[call-overload]
     except TypeError:
-        return Asked(range(jid := _one(jids), jid + 1), single=True)
-    return Asked(_dense([_one(item) for item in items]), single=False)
+        return JidList(range(jid := _one(jids), jid + 1), single=True)
+    return JidList(_dense([_one(item) for item in items]), single=False)
 
 
 def _one(jid: object) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
     from picloud_model.wire import Outcome
 
-    from cloud._jobs.wait import Wait, WaitOptions
+    from cloud._jobs.wait import Waiter, WaitOptions
 
 AHEAD: Final = 1000
 """Jobs asked for at once: the one that is next, and those behind it."""
@@ -43,7 +43,7 @@ class Results(Iterator[Any]):
     def __init__(
         self,
         order: Sequence[int],
-        wait: Wait,
+        wait: Waiter,
         wish: WaitOptions,
         in_parallel: int,
         clock: Callable[[], float],

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cloud._jobs.options import CallOptions
     from cloud._jobs.pack_parts import PackedPart
     from cloud._packing import Bundle, PackedFunction, Packer
-    from cloud._resources.blob import Blobs
+    from cloud._resources.blob import BlobClient
 
 INLINE_FUNCTION_BYTES: Final = 16 * 1024
 """Functions up to this size travel in the request, larger ones as blobs, once."""
@@ -39,7 +39,7 @@ def random_id() -> str:
     return os.urandom(16).hex()
 
 
-class Submit:
+class Submitter:
     """Makes batches on the server.
 
     A submit id is made once a batch and every request that may have been lost is repeated with the
@@ -49,7 +49,7 @@ class Submit:
     def __init__(
         self,
         transport: Transport,
-        blobs: Blobs,
+        blobs: BlobClient,
         packer: Packer,
         config: Config,
         make_id: Callable[[], str] = random_id,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cloud._http.transport import Transport
     from cloud._jobs.job_socket import Line
     from cloud._packing import Packer
-    from cloud._resources.blob import Blobs
+    from cloud._resources.blob import BlobClient
 
 
 class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,13 +53,13 @@ class Unreadable(Exception):
         self.reason = reason
 
 
-class Wait:
+class Waiter:
     """Waits for jobs of one server."""
 
     def __init__(
         self,
         transport: Transport,
-        blobs: Blobs,
+        blobs: BlobClient,
         packer: Packer,
         clock: Callable[[], float],
         line: Line | None = None,

@@ -34,7 +34,7 @@ def content_of(data: bytes) -> Content:
     return Content(sha256(data).hexdigest(), len(data))
 
 
-class Blobs:
+class BlobClient:
     """Uploads what the server lacks and fetches what it holds."""
 
     def __init__(self, transport: Transport) -> None:

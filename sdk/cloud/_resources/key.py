@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cloud._http.transport import Transport
 
 
-class Keys:
+class KeyClient:
     """Makes, lists and switches the API keys of the account whose key is used."""
 
     def __init__(self, transport: Transport) -> None:

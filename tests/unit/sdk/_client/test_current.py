@@ -10,7 +10,7 @@ from cloud import CloudException
 from cloud._client.current import client, current
 from cloud._config import profile
 from cloud._config.profile import Profile
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
 
 from tests.current_client import current_client
@@ -31,7 +31,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def _write(name: str, url: str, key: str) -> None:
-    profile.write(profile.path(Settings.read()), name, Profile(url, key))
+    profile.write(profile.path(ClientSettings.read()), name, Profile(url, key))
 
 
 def test_without_a_server_the_way_to_one_is_told() -> None:

@@ -10,7 +10,7 @@ import pytest
 from cloud import CloudException
 from cloud._config import profile
 from cloud._config.profile import Profile, Profiles
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Where the profiles of a test lie."""
-    return profile.path(Settings(config_dir=str(tmp_path / "config")))
+    return profile.path(ClientSettings(config_dir=str(tmp_path / "config")))
 
 
 def test_no_file_is_no_profiles(file: Path) -> None:

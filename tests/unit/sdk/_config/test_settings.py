@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from cloud import CloudException
 from cloud._config.configuration import Config
-from cloud._config.settings import Settings
+from cloud._config.settings import ClientSettings
 
 
 def test_the_environment_is_read_when_asked() -> None:
     """Each variable has its place."""
-    found = Settings.read(
+    found = ClientSettings.read(
         {
             "PICLOUD_URL": "http://x",
             "PICLOUD_API_KEY": "k",
@@ -23,7 +23,7 @@ def test_the_environment_is_read_when_asked() -> None:
         }
     )
 
-    assert found == Settings(
+    assert found == ClientSettings(
         url="http://x", api_key="k", profile="p", config_dir="/c", running=True, jid=7
     )
 
@@ -31,7 +31,7 @@ def test_the_environment_is_read_when_asked() -> None:
 @pytest.mark.parametrize("environ", [{}, {"PICLOUD_URL": "", "PICLOUD_RUNNING": "0"}])
 def test_empty_is_unset(environ: dict[str, str]) -> None:
     """An empty variable is as good as none."""
-    assert Settings.read(environ) == Settings()
+    assert ClientSettings.read(environ) == ClientSettings()
 
 
 def test_config_has_the_original_defaults() -> None:

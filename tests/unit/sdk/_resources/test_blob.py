@@ -7,22 +7,22 @@ from hashlib import sha256
 import pytest
 from cloud._config.configuration import Config
 from cloud._http.transport import Transport
-from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, Blobs
+from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, BlobClient
 
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer
 
 
 @pytest.fixture
-def blobs(server: FakeServer) -> Blobs:
-    """Blobs of the stand-in."""
-    return Blobs(Transport(ADDRESS, Config(), server))
+def blobs(server: FakeServer) -> BlobClient:
+    """A client of the fake server's blobs."""
+    return BlobClient(Transport(ADDRESS, Config(), server))
 
 
 def _named(*blobs: bytes) -> dict[str, bytes]:
     return {sha256(blob).hexdigest(): blob for blob in blobs}
 
 
-def test_small_blobs_travel_together(server: FakeServer, blobs: Blobs) -> None:
+def test_small_blobs_travel_together(server: FakeServer, blobs: BlobClient) -> None:
     """A bundle of many small modules is two requests."""
     blobs.ensure(_named(*(bytes([n]) * 1000 for n in range(50))))
 
@@ -30,7 +30,7 @@ def test_small_blobs_travel_together(server: FakeServer, blobs: Blobs) -> None:
     assert server.paths() == ["POST /v1/blobs/missing", "POST /v1/blobs"]
 
 
-def test_large_blobs_travel_alone(server: FakeServer, blobs: Blobs) -> None:
+def test_large_blobs_travel_alone(server: FakeServer, blobs: BlobClient) -> None:
     """What is large is put under its own name."""
     blobs.ensure(_named(b"a", b"x" * (SMALL_BYTES + 1), b"b"))
 
@@ -38,7 +38,7 @@ def test_large_blobs_travel_alone(server: FakeServer, blobs: Blobs) -> None:
     assert sum(path.startswith("PUT") for path in server.paths()) == 3
 
 
-def test_no_request_is_too_large(server: FakeServer, blobs: Blobs) -> None:
+def test_no_request_is_too_large(server: FakeServer, blobs: BlobClient) -> None:
     """Small blobs are spread over requests of 4 MiB."""
     blobs.ensure(_named(*(n.to_bytes(2) * (SMALL_BYTES // 2) for n in range(40))))
 
@@ -46,7 +46,7 @@ def test_no_request_is_too_large(server: FakeServer, blobs: Blobs) -> None:
     assert all(len(sent.body or b"") <= REQUEST_BYTES + 10_000 for sent in server.sent)
 
 
-def test_what_is_there_is_not_sent(server: FakeServer, blobs: Blobs) -> None:
+def test_what_is_there_is_not_sent(server: FakeServer, blobs: BlobClient) -> None:
     """Only what the server lacks is uploaded, and nothing is asked twice."""
     named = _named(b"a", b"b")
     server.blobs.update(_named(b"a"))
@@ -58,7 +58,7 @@ def test_what_is_there_is_not_sent(server: FakeServer, blobs: Blobs) -> None:
     assert server.blobs == named
 
 
-def test_known_blobs_can_be_doubted(server: FakeServer, blobs: Blobs) -> None:
+def test_known_blobs_can_be_doubted(server: FakeServer, blobs: BlobClient) -> None:
     """With `anew` the server is asked again, as it may have swept them."""
     blobs.ensure(_named(b"a"))
     server.blobs.clear()
