@@ -111,7 +111,7 @@ def told(error: Exception) -> str:
         kind = type(error).__name__
         said = " ".join(f"{kind}: {error}".split())
         return f"picloud met a fault of its own ({said}); `picloud --debug ...` shows where."
-    if error.jid is None:
+    if not isinstance(error.jid, int):
         return " ".join(str(error).split())
     text = str(error.value).rstrip()
     if text.startswith("Traceback"):  # what happened is its last line: say it first

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloud._client.current import client
+from cloud.errors import CloudException
 
 from picloud import output, progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 
 def show(
@@ -28,13 +30,28 @@ def show(
     """
     with progress.shown(len(jids)) as on_progress:
         found = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
-    texts = [output.printable(jid, value) for jid, value in zip(jids, found, strict=True)]
+    texts = [_text(jid, value) for jid, value in zip(jids, found, strict=True)]
     if json:
-        output.as_json(
-            [{"jid": jid, "result": value} for jid, value in zip(jids, found, strict=True)]
-        )
+        output.as_json([_row(jid, value) for jid, value in zip(jids, found, strict=True)])
         return
     for jid, text in zip(jids, texts, strict=True):
         if len(jids) > 1:
             output.text(f"Result for jid {jid}:")
         output.text(text, raw=raw)
+
+
+def _text(jid: int, value: Any) -> str:
+    """A result as text; with `ignore_errors` the error of a failed job stands in its place."""
+    if _failed(jid, value):
+        return f"{value.status}: {' '.join(value.summary.split())}"
+    return output.printable(jid, value)
+
+
+def _row(jid: int, value: Any) -> dict[str, Any]:
+    if _failed(jid, value):
+        return {"jid": jid, "result": None, "error": value.summary}
+    return {"jid": jid, "result": value}
+
+
+def _failed(jid: int, value: Any) -> bool:
+    return isinstance(value, CloudException) and value.jid == jid

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from picloud_model import errors as model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picloud_model.wire import Problem
 
 
@@ -24,7 +26,7 @@ class CloudException(Exception):
 
     Args:
         value: What happened; for a failed job the remote traceback.
-        jid: The job this is about.
+        jid: The job this is about; of a wait for several jobs, those that are unfinished.
         status: The job's status.
         retry: Whether the same request may succeed later.
         code: The server's stable name for the error.
@@ -37,7 +39,7 @@ class CloudException(Exception):
     def __init__(
         self,
         value: object = "",
-        jid: int | None = None,
+        jid: int | Sequence[int] | None = None,
         status: str | None = None,
         retry: bool = False,
         *,
@@ -54,7 +56,7 @@ class CloudException(Exception):
         self.summary = summary or str(value)
 
     def __str__(self) -> str:
-        return str(self.value) if self.jid is None else f"Job {self.jid}: {self.value}"
+        return f"Job {self.jid}: {self.value}" if isinstance(self.jid, int) else str(self.value)
 
 
 class CloudTimeoutError(CloudException):
@@ -63,7 +65,7 @@ class CloudTimeoutError(CloudException):
     def __init__(
         self,
         value: object = "Timed out",
-        jid: int | None = None,
+        jid: int | Sequence[int] | None = None,
         status: str | None = None,
         retry: bool = True,
         *,

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloud._client import functions
-from cloud._client.current import CurrentClient, config
+from cloud._client.current import CurrentClient, config, running_on_cloud  # noqa: F401 - a twin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def iresult(
     return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
 
 
-def iresult_unordered(jids: Any) -> Iterator[Any]:
+def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
     return client().iresult_unordered(jids)
 

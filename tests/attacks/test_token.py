@@ -31,10 +31,10 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
 
     def hold() -> None:
         import cloud
-        from cloud._client.current_job import Job
+        from cloud._client.current_job import CurrentJob
 
         cloud.status([])
-        job = Job.here()
+        job = CurrentJob.here()
         assert job is not None
         Path(str(told) + ".part").write_text(job.address().key)
         Path(str(told) + ".part").rename(told)

@@ -201,9 +201,9 @@ def of_numpy(numbers: list[int]) -> int:
 
 def own_token() -> str:
     """The token with which this job's own calls are made."""
-    from cloud._client.current_job import Job
+    from cloud._client.current_job import CurrentJob
 
-    job = Job.here()
+    job = CurrentJob.here()
     assert job is not None
     return job.address().key
 

@@ -170,7 +170,8 @@ def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Exited], client
     assert (done.code, done.out) == (3, "")
     assert done.err.startswith(f"Job {bad}: ZeroDivisionError: ")
     assert "Traceback (most recent call last):" in done.err
-    assert picloud("result", "-i", f"{good},{bad}").out.endswith("null\n")
+    shown = picloud("result", "-i", f"{good},{bad}").out
+    assert shown.endswith("error: ZeroDivisionError: integer division or modulo by zero\n")
 
 
 def test_what_is_no_json_is_said(picloud: Callable[..., Exited], client: Client) -> None:

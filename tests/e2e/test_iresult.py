@@ -79,29 +79,36 @@ def test_an_error_is_raised_at_its_turn(client: Client) -> None:
 
 
 def test_errors_can_be_ignored(client: Client) -> None:
-    """`ignore_errors=`: the result of a job that failed is None."""
+    """`ignore_errors=`: the CloudException of a job that failed takes the place of its result."""
     jids = client.map(inverse, [1, 0, 2])
 
-    assert list(client.iresult(jids, ignore_errors=True)) == [1, None, 0.5]
+    one, error, half = client.iresult(jids, ignore_errors=True)
+
+    assert (one, half) == (1, 0.5)
+    assert isinstance(error, CloudException)
+    assert error.jid == jids[1]
+    assert isinstance(error.__cause__, ZeroDivisionError)
 
 
 def test_unordered_results_come_as_jobs_end(client: Client, stack: Stack, tmp_path: Path) -> None:
-    """Whichever job ends first is told first; an error names its job, and the rest follows."""
+    """Pairs of jid and result, in the order in which jobs end; a job that fails is left out."""
     path = stack.shared / tmp_path.name
     slow = client.call(held, str(path))
     jids = [slow, *client.map(inverse, [0, 1])]
 
     results = client.iresult_unordered(jids)
-    early = []
-    for _ in range(2):
-        try:
-            early.append(next(results))
-        except CloudException as error:
-            early.append(error.jid)
+    early = next(results)
     path.touch()
 
-    assert sorted(early) == sorted([1.0, jids[1]])
-    assert list(results) == [str(path)]
+    assert early == (jids[2], 1.0)
+    assert list(results) == [(slow, str(path))]
+
+
+def test_large_results_can_be_fetched_with_the_most_at_once(client: Client) -> None:
+    """`num_in_parallel=0` takes the most, as the help of old scripts says."""
+    jids = client.map(large, range(5))
+
+    assert [result[0] for result in client.iresult(jids, num_in_parallel=0)] == list(range(5))
 
 
 def large(number: int) -> bytes:
@@ -152,7 +159,10 @@ def test_waiting_for_a_status_that_cannot_come(client: Client) -> None:
     [
         (lambda client: client.iresult("1"), "jids must be whole numbers"),
         (lambda client: client.iresult([1], timeout="soon"), "timeout must be seconds"),
-        (lambda client: client.iresult([1], num_in_parallel=0), "num_in_parallel must be 1"),
+        (
+            lambda client: client.iresult([1], num_in_parallel=-1),
+            "num_in_parallel must be at least 0",
+        ),
         (lambda client: client.iresult([1], num_in_parallel="2"), "must be a number"),
         (lambda client: next(client.iresult(10**9)), "There is no job 1000000000"),
         (lambda client: next(client.iresult_unordered([10**9])), "There is no job 1000000000"),

@@ -136,9 +136,9 @@ def test_no_token_lies_about(client: Client) -> None:
 
 def own_token() -> tuple[str, str]:
     """What this job shows to the server."""
-    from cloud._client.current_job import Job
+    from cloud._client.current_job import CurrentJob
 
-    job = Job.here()
+    job = CurrentJob.here()
     assert job is not None
     address = job.address()
     return address.url, address.key
@@ -172,9 +172,9 @@ def test_a_token_is_good_for_its_own_account_only(client: Client, other: Client)
 
 def forge(change: Callable[[str], str]) -> str:
     """Call with a token that is not what was given."""
-    from cloud._client.current_job import Job
+    from cloud._client.current_job import CurrentJob
 
-    job = Job.here()
+    job = CurrentJob.here()
     assert job is not None
     address = job.address()
     try:
@@ -262,7 +262,7 @@ def test_every_way_to_wait_lets_others_run(begin: Callable[..., Stack]) -> None:
 
     def waits() -> list[Any]:
         found: list[Any] = list(cloud.iresult(cloud.map(abs, [-1, -2])))
-        found += sorted(cloud.iresult_unordered(cloud.map(abs, [-3, -4])))
+        found += sorted(value for _, value in cloud.iresult_unordered(cloud.map(abs, [-3, -4])))
         found.append(cloud.wait_for.status(cloud.call(abs, -5), "done"))
         cloud.join(jid := cloud.call(abs, -6))
         found.append(cloud.result(cloud.call(abs, -7, _depends_on=cloud.call(abs, -1))))

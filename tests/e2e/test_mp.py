@@ -26,7 +26,7 @@ def who(_):
 
 pids = set(cloud.mp.result(cloud.mp.map(who, range(6)), timeout=60))
 print(os.getpid() in pids, len(pids))
-print(sorted(cloud.mp.iresult_unordered(cloud.mp.map(pow, [2, 3], [10, 2]))))
+print(sorted(value for _, value in cloud.mp.iresult_unordered(cloud.mp.map(pow, [2, 3], [10, 2]))))
 print(list(cloud.mp.iresult(cloud.mp.map(abs, [-1, -2]))))
 print(cloud.is_simulated(), cloud.mp.connection_info()["connection_type"])
 

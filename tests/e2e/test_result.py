@@ -127,11 +127,14 @@ def test_the_first_error_in_sequence_order_is_raised(client: Client) -> None:
     assert backward.value.jid == jids[5]
 
 
-def test_ignored_errors_are_none(client: Client) -> None:
-    """With `ignore_errors` jobs that failed raise nothing and their result is None."""
+def test_ignored_errors_take_the_place_of_results(client: Client) -> None:
+    """With `ignore_errors` jobs that failed raise nothing; their errors stand among the results."""
     jids = client.map(fail_at, range(7))
 
-    assert client.result(jids, WAIT_S, ignore_errors=True) == [0, 1, 2, None, 4, None, 6]
+    results = client.result(jids, WAIT_S, ignore_errors=True)
+
+    assert [each for each in results if not isinstance(each, CloudException)] == [0, 1, 2, 4, 6]
+    assert [each.jid for each in results if isinstance(each, CloudException)] == [jids[3], jids[5]]
     client.join(jids, WAIT_S, ignore_errors=True)
     assert client.status([jids[3], jids[4]]) == ["error", "done"]
 

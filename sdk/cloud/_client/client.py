@@ -16,7 +16,7 @@ from cloud._jobs import options
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, Wanted
 from cloud._jobs.option_values import whole
-from cloud._jobs.results import IN_PARALLEL, Ordered, Unordered
+from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, Ordered, Unordered
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
@@ -152,14 +152,14 @@ class Client:
         window = whole(num_in_parallel)
         if window is None:
             raise CloudException(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
-        if window < 1:
-            raise CloudException(f"num_in_parallel must be 1 at least, not {num_in_parallel}.")
+        if window < 0:
+            raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
         wish = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
         order = jids_asked.read(jids).order
-        return Ordered(order, self._wait, wish, window, time.monotonic)
+        return Ordered(order, self._wait, wish, window or MOST_IN_PARALLEL, time.monotonic)
 
-    def iresult_unordered(self, jids: Any) -> Iterator[Any]:
-        """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
+    def iresult_unordered(self, jids: Any) -> Iterator[tuple[int, Any]]:
+        """Pairs of jid and result, as jobs end; see `cloud.iresult_unordered`."""
         order = jids_asked.read(jids).order
         return Unordered(order, self._wait, WaitOptions(), IN_PARALLEL, time.monotonic)
 

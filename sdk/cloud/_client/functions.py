@@ -100,7 +100,7 @@ def join(
 
     Raises:
         CloudException: What the first job that failed, in the order asked, failed with.
-        CloudTimeoutError: When the time is over first.
+        CloudTimeoutError: When the time is over first; its `jid` names the unfinished jobs.
     """
     client().join(jids, timeout, ignore_errors, deadlock_check)
 
@@ -116,7 +116,8 @@ def result(
     Args:
         jids: One jid, or any iterable of them.
         timeout: Longest time to wait, in seconds; None is for ever.
-        ignore_errors: Do not raise for jobs that failed; their result is None.
+        ignore_errors: Do not raise for jobs that failed; their CloudException takes the place of
+            the result.
         deadlock_check: Taken for the sake of old scripts: the platform finds deadlocks itself.
 
     Returns:
@@ -125,7 +126,7 @@ def result(
     Raises:
         CloudException: What the first job that failed, in the order asked, failed with; the job's
             own exception is its `__cause__` where it could be pickled.
-        CloudTimeoutError: When the time is over first.
+        CloudTimeoutError: When the time is over first; its `jid` names the unfinished jobs.
     """
     return client().result(jids, timeout, ignore_errors, deadlock_check)
 
@@ -143,8 +144,9 @@ def iresult(
     Args:
         jids: One jid, or any iterable of them.
         timeout: Longest time to wait for each result, in seconds; None is for ever.
-        num_in_parallel: How many large results are fetched at once.
-        ignore_errors: Do not raise for jobs that failed; their result is None.
+        num_in_parallel: How many large results are fetched at once; 0 is the most, 64.
+        ignore_errors: Do not raise for jobs that failed; their CloudException takes the place of
+            the result.
 
     Returns:
         An iterator. Where a job failed `next` raises, and goes on behind it the next time.
@@ -156,18 +158,19 @@ def iresult(
     return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
 
 
-def iresult_unordered(jids: Any) -> Iterator[Any]:
-    """Results one by one as jobs end, whichever is first.
+def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
+    """Iterate over pairs of jid and result, in the order in which the jobs end.
+
+    Jobs that fail are left out; `status` names them.
 
     Args:
-        jids: One jid, or any iterable of them; of a jid that comes twice there is one result.
+        jids: One jid, or any iterable of them; a jid that occurs twice has one result.
 
     Returns:
-        An iterator. Where a job failed `next` raises, and goes on with the others the next time;
-        the error's `jid` says which it was.
+        An iterator of `(jid, result)`.
 
     Raises:
-        CloudException: What a job failed with.
+        CloudException: When a job does not exist, or its result cannot be read.
     """
     return client().iresult_unordered(jids)
 

@@ -37,6 +37,8 @@ def read(jids: object) -> JidList:
     JidList(order=range(7, 8), single=True)
     >>> read((2, 1))
     JidList(order=[2, 1], single=False)
+    >>> read([range(5, 8), 2])
+    JidList(order=[5, 6, 7, 2], single=False)
     >>> read("7")
     Traceback (most recent call last):
         ...
@@ -50,7 +52,15 @@ def read(jids: object) -> JidList:
         items = iter(jids)  # type: ignore[call-overload]
     except TypeError:
         return JidList(range(jid := _one(jids), jid + 1), single=True)
-    return JidList(_dense([_one(item) for item in items]), single=False)
+    order: list[int] = []
+    for item in items:
+        if isinstance(item, range):  # one map among others
+            order.extend(_range(item))
+        elif isinstance(item, (list, tuple)):
+            order.extend(_one(each) for each in item)
+        else:
+            order.append(_one(item))
+    return JidList(_dense(order), single=False)
 
 
 def _one(jid: object) -> int:
@@ -107,6 +117,18 @@ def portions(
                 portion, room = [], most_jobs
     if portion:
         yield portion
+
+
+def unfinished_jids(open_: Sequence[Range]) -> range | list[int]:
+    """The jids of ascending ranges: a range where there is one, else a list.
+
+    >>> unfinished_jids([(1, 3)]), unfinished_jids([(1, 2), (4, 4)])
+    (range(1, 4), [1, 2, 4])
+    """
+    if len(open_) == 1:
+        first, last = open_[0]
+        return range(first, last + 1)
+    return list(ranges.expand(open_))
 
 
 def without(found: Sequence[Range], gone: Iterable[int]) -> list[Range]:

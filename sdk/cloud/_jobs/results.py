@@ -26,7 +26,9 @@ AHEAD: Final = 1000
 HELD_BYTES: Final = 8 * 1024 * 1024
 """Results held ahead of their turn, beyond which only the next one is asked for."""
 IN_PARALLEL: Final = 10
-"""Large results fetched at once, unless somebody says otherwise."""
+"""Large results fetched at once by default."""
+MOST_IN_PARALLEL: Final = 64
+"""Large results fetched at once where `num_in_parallel` is 0."""
 
 
 class Results(Iterator[Any]):
@@ -85,18 +87,20 @@ class Results(Iterator[Any]):
     def _next(self) -> Iterable[int]:
         """The jobs that are next, as far as they matter."""
 
+    def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
+        """Hold no more of a job."""
+        outcome, envelope = self._held.pop(jid)
+        self._bytes -= len(outcome.payload or b"")
+        return outcome, envelope
+
     def _told(self, jid: int) -> Any:
         """What a job ended with, of which no more is held afterwards."""
-        outcome, envelope = self._held[jid]
-        if outcome.blob is not None and jid not in self._fetched and self._is_wanted(outcome):
+        outcome, _ = self._held[jid]
+        if outcome.blob is not None and jid not in self._fetched and self._wish.needs(outcome):
             self._fetch(jid)
-        del self._held[jid]
-        self._bytes -= len(outcome.payload or b"")
+        _, envelope = self._drop(jid)
         payload = self._fetched.pop(jid, outcome.payload)
         return self._wait.value(outcome, payload, envelope, self._wish)
-
-    def _is_wanted(self, outcome: Outcome) -> bool:
-        return outcome.status == Status.DONE or not self._wish.ignore_errors
 
     def _fetch(self, jid: int) -> None:
         """Fetch a large result, and those that are next where they are there as well."""
@@ -136,18 +140,22 @@ class Ordered(Results):
 
 
 class Unordered(Results):
-    """As the jobs end, whichever is first."""
+    """Pairs of jid and result, in the order in which jobs end; failed jobs are left out."""
 
     def _begin(self, order: Sequence[int]) -> None:
         self._open = ranges.collapse(order)
 
-    def __next__(self) -> Any:
-        if not self._held:
-            if not self._open:
-                raise StopIteration
-            self._await(lambda: bool(self._held), self._open[0][0])
-            self._open = without(self._open, self._held)
-        return self._told(next(iter(self._held)))
+    def __next__(self) -> tuple[int, Any]:
+        while True:
+            if not self._held:
+                if not self._open:
+                    raise StopIteration
+                self._await(lambda: bool(self._held), self._open[0][0])
+                self._open = without(self._open, self._held)
+            jid = next(iter(self._held))
+            if self._held[jid][0].status == Status.DONE:
+                return jid, self._told(jid)
+            self._drop(jid)
 
     def _wanted(self) -> list[Range]:
         return next(portions(self._open))

@@ -13,7 +13,7 @@ from picloud_model.errors import PiCloudError
 from picloud_model.job import Cause, Status
 from picloud_model.pack import unseal
 
-from cloud._jobs.jids import portions
+from cloud._jobs.jids import portions, unfinished_jids
 from cloud._jobs.outcome_table import OutcomeTable
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
@@ -34,14 +34,21 @@ if TYPE_CHECKING:
 class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a wait is for.
 
-    `timeout_s` is None for ever; with `payloads` results are read, with `ignore_errors` failed jobs
-    count as ended, their result being None; `on_progress` hears how many of how many have ended.
+    `timeout_s` is None for no limit. With `payloads` results are read. With `ignore_errors` a
+    failed job does not raise: its error takes the place of its result. `on_progress` is called with
+    how many of how many jobs have ended.
     """
 
     timeout_s: float | None = None
     payloads: bool = True
     ignore_errors: bool = False
     on_progress: Callable[[int, int], None] | None = None
+
+    def needs(self, outcome: Outcome) -> bool:
+        """Whether it matters what a job ended with, and not only that it ended."""
+        if outcome.status == Status.DONE:
+            return self.payloads
+        return self.payloads or not self.ignore_errors
 
 
 class Unreadable(Exception):
@@ -134,19 +141,22 @@ class Waiter:
     def value(
         self, outcome: Outcome, payload: bytes | None, envelope: Envelope, wish: WaitOptions
     ) -> Any:
-        """What a job ended with; None where that does not matter.
+        """Return what a job ended with: its result, or with `ignore_errors` its error.
 
         Raises:
             CloudException: What it failed with.
         """
-        if not _is_wanted(outcome, wish):
+        if not wish.needs(outcome):
             return None
-        if outcome.status != Status.DONE:
-            raise self._failure(outcome, payload, envelope)
         try:
-            return self._result(outcome.jid, payload, envelope)
+            if outcome.status == Status.DONE:
+                return self._result(outcome.jid, payload, envelope)
+            failure = self._failure(outcome, payload, envelope)
         except Unreadable as unreadable:
-            raise _told(unreadable) from unreadable.__cause__
+            failure = _told(unreadable)
+        if wish.ignore_errors:
+            return failure
+        raise failure
 
     def until_shown(
         self, jids: Sequence[Range], statuses: Sequence[str], hold_s: float, *, timed: bool
@@ -172,10 +182,10 @@ class Waiter:
         return self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
     def _read(self, answer: Outcomes, table: OutcomeTable, wish: WaitOptions) -> None:
-        wanted = [outcome for outcome in answer.outcomes if _is_wanted(outcome, wish)]
+        wanted = [outcome for outcome in answer.outcomes if wish.needs(outcome)]
         blobs = self._blobs.fetch([each.blob for each in wanted if each.blob is not None])
         for outcome in answer.outcomes:
-            if not _is_wanted(outcome, wish):
+            if not wish.needs(outcome):
                 table.end(outcome.jid, None)
                 continue
             envelope = _envelope(answer, outcome, self._packer)
@@ -183,10 +193,14 @@ class Waiter:
                 payload = outcome.payload if outcome.blob is None else _next(blobs, outcome)
                 if outcome.status == Status.DONE:
                     table.end(outcome.jid, self._result(outcome.jid, payload, envelope))
-                else:
-                    table.fail(outcome.jid, partial(self._failure, outcome, payload, envelope))
+                    continue
+                failure = partial(self._failure, outcome, payload, envelope)
             except Unreadable as unreadable:
-                table.fail(outcome.jid, partial(_told, unreadable))
+                failure = partial(_told, unreadable)
+            if wish.ignore_errors:
+                table.end(outcome.jid, failure())
+            else:
+                table.fail(outcome.jid, failure)
         table.settle([outcome.jid for outcome in answer.outcomes])
 
     def _result(self, jid: int, payload: bytes | None, envelope: Envelope) -> Any:
@@ -220,11 +234,6 @@ def _text(told: wire.Failure, summary: str) -> str:
     if told.cause == Cause.EXCEPTION:
         return traceback or summary
     return f"{summary}\n{traceback}".rstrip()
-
-
-def _is_wanted(outcome: Outcome, wish: WaitOptions) -> bool:
-    """Whether it matters what the job ended with, and not only that it ended."""
-    return wish.payloads if outcome.status == Status.DONE else not wish.ignore_errors
 
 
 def _next(blobs: Iterator[bytes], outcome: Outcome) -> bytes | None:
@@ -265,5 +274,6 @@ def _too_late(table: OutcomeTable, count: int, timeout_s: float) -> CloudTimeout
         return CloudTimeoutError(f"unfinished after {timeout_s:g} s", first)
     return CloudTimeoutError(
         f"{unfinished:,} of {count:,} jobs are unfinished after {timeout_s:g} s, "
-        f"job {first} among them."
+        f"job {first} among them.",
+        unfinished_jids(table.open),
     )

@@ -126,12 +126,12 @@ def test_debug_shows_the_traceback(
 
 
 def test_errors_can_be_ignored(run: Callable[..., Any], server: FakeServer) -> None:
-    """A failed job's result is null then."""
+    """The error of a failed job stands in the place of its result then."""
     server.failed(1, ValueError("no"))
 
     outcome = run("result", "-i", "1")
 
-    assert (outcome.exit_code, outcome.stdout) == (exits.OK, "null\n")
+    assert (outcome.exit_code, outcome.stdout) == (exits.OK, "error: ValueError: no\n")
 
 
 @pytest.mark.parametrize("command", ["result", "join"])

@@ -121,12 +121,17 @@ def test_an_earlier_job_that_fails_later_is_the_one_told(
         client.result([1, 2])
 
 
-def test_ignored_errors_are_none(server: FakeServer, client: Client) -> None:
-    """With ignore_errors a failed job's result is None, and join does not raise."""
+def test_ignored_errors_take_the_place_of_results(server: FakeServer, client: Client) -> None:
+    """With ignore_errors a failed job's result is its CloudException, and join does not raise."""
     server.done(1, "one")
     server.failed(2, ValueError("two"))
 
-    assert client.result([1, 2], ignore_errors=True) == ["one", None]
+    result, error = client.result([1, 2], ignore_errors=True)
+
+    assert result == "one"
+    assert isinstance(error, CloudException)
+    assert (error.jid, error.status) == (2, "error")
+    assert isinstance(error.__cause__, ValueError)
     client.join([1, 2], ignore_errors=True)
 
 
@@ -208,8 +213,10 @@ def test_too_late_names_how_many_are_unfinished(server: FakeServer, client: Clie
     """The timeout says how many of how many jobs have not ended."""
     server.done(1, None)
 
-    with pytest.raises(CloudTimeoutError, match="2 of 3 jobs are unfinished after 0 s"):
+    with pytest.raises(CloudTimeoutError, match="2 of 3 jobs are unfinished after 0 s") as caught:
         client.result([1, 2, 3], timeout=0)
+
+    assert list(caught.value.jid) == [2, 3]
 
 
 def test_too_late_for_one_job_names_it(server: FakeServer, client: Client) -> None:
