@@ -20,15 +20,15 @@ def main() -> None:
     marks = Marks(Path(sys.argv[2]))
     del sys.argv[1:3]
     marks.around(ApiClient, "post", lambda _self, path, *_, **__: f"slot {path}")
-    marks.around(ChildProcess, "give", lambda *_: "give")
+    marks.around(ChildProcess, "assign", lambda *_: "give")
     marks.around(ChildLoop, "_carry_out", lambda *_: "child")
-    done = Executor._done  # noqa: SLF001 - marks are set from outside
+    record = Executor._record  # noqa: SLF001 - marks are set from outside
 
-    def marked(self: Any, found: Any) -> None:
-        marks.add("run+", found.ended.started_at)
-        marks.add("run-", found.ended.finished_at)
+    def marked(self: Any, done: Any) -> None:
+        marks.add("run+", done.report.started_at)
+        marks.add("run-", done.report.finished_at)
         marks.add("collected")
-        done(self, found)
+        record(self, done)
 
-    Executor._done = marked  # type: ignore[method-assign]  # noqa: SLF001
+    Executor._record = marked  # type: ignore[method-assign]  # noqa: SLF001
     sys.exit(worker.main())

@@ -18,8 +18,8 @@ from picloud_model.wire import SlotGranted, SlotRequest
 from picloud_worker import settings
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
-from picloud_worker.supervisor.blob_cache import BlobCache
-from picloud_worker.supervisor.bundle import Bundles
+from picloud_worker.storage.blob_cache import BlobCache
+from picloud_worker.storage.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, Slot, Supervisor
 from picloud_worker.system import process_lifetime, user
 from picloud_worker.zygote.client import ZygoteClient
@@ -30,51 +30,51 @@ if TYPE_CHECKING:
     from picloud_worker.settings import Settings
 
 REGISTER_S: Final = 30.0
-"""How long the server may be away when the worker starts."""
+"""How long the server may be away while the worker registers."""
 _PAUSE_S: Final = 0.2
 _STDERR: Final = 2
 
 
 class Stopped(BaseException):
-    """The slot is ended while it registers."""
+    """The slot was ended while it registers."""
 
 
 def main() -> Exit:
-    """Run one slot to its end."""
+    """Run one slot until it ends."""
     forget_directory()
-    told = settings.read(sys.argv[1:], os.environ)
-    crashpoints.arm(told.crashpoint)
+    options = settings.read(sys.argv[1:], os.environ)
+    crashpoints.arm(options.crashpoint)
     hold_standard_streams()
-    home = told.workdir / "home"
+    home = options.workdir / "home"
     home.mkdir(parents=True, exist_ok=True)
     try:
-        runs_as = user.User.of(told.place, user.known()) if told.drops else None
-    except user.NoUsersError as missing:
-        sys.stderr.write(f"picloud_worker: {told.place}: {missing}\n")
+        runs_as = user.User.of(options.place, user.all_users()) if options.drops else None
+    except user.NoUsersError as error:
+        sys.stderr.write(f"picloud_worker: {options.place}: {error}\n")
         return Exit.BROKEN
     zygote = ZygoteClient.start(home, runs_as)
     process_lifetime.hide_memory()
     on_end(stop)
     try:
-        return work(told, zygote)
+        return work(options, zygote)
     except Stopped:
         return Exit.DONE
-    except NotAllowed as refused:
-        sys.stderr.write(f"picloud_worker: {told.place}: {refused.message}\n")
+    except NotAllowed as refusal:
+        sys.stderr.write(f"picloud_worker: {options.place}: {refusal.message}\n")
         return Exit.DONE
     finally:
         zygote.close()
 
 
-def work(told: Settings, zygote: ZygoteClient) -> Exit:
-    """Register, and run jobs.
+def work(options: Settings, zygote: ZygoteClient) -> Exit:
+    """Register the slot, and run its jobs.
 
     Raises:
         NotAllowed: When the server refuses the proof.
     """
     outage = Outage(REGISTER_S, time.monotonic)
-    api = ApiClient(told.url)
-    granted = register(api, read_proof(told.proof_fd), outage)
+    api = ApiClient(options.url)
+    granted = register(api, read_proof(options.proof_fd), outage)
     if granted is None:
         return Exit.DONE
     api = api.with_token(granted.token)
@@ -82,9 +82,9 @@ def work(told: Settings, zygote: ZygoteClient) -> Exit:
         granted=granted,
         api=api,
         outage=Outage(granted.server_grace_s, time.monotonic),
-        store=BlobCache(told.workdir / "blobs", api),
-        bundles=Bundles(told.workdir / "bundles", api),
-        directory=told.workdir,
+        blobs=BlobCache(options.workdir / "blobs", api),
+        bundles=Bundles(options.workdir / "bundles", api),
+        directory=options.workdir,
         envelope=Envelope.here(cloudpickle.__version__),
     )
     supervisor = Supervisor(slot, zygote, Clocks(time.time, time.monotonic))
@@ -93,7 +93,7 @@ def work(told: Settings, zygote: ZygoteClient) -> Exit:
 
 
 def register(api: ApiClient, proof: str, outage: Outage) -> SlotGranted | None:
-    """Exchange the proof for a token; None when the server stays away."""
+    """Exchange the proof for a token; return None when the server stays away."""
     while not outage.lost:
         try:
             return api.post("/v1/slots", SlotRequest(proof=proof), SlotGranted)
@@ -108,19 +108,19 @@ def register(api: ApiClient, proof: str, outage: Outage) -> SlotGranted | None:
 
 
 def read_proof(descriptor: int) -> str:
-    """The proof, from a descriptor that is closed after it."""
+    """Read the proof from a descriptor, and close it."""
     with os.fdopen(descriptor, encoding="ascii") as file:
         return file.read().strip()
 
 
 def forget_directory() -> None:
-    """Import nothing from the working directory, where jobs may write."""
+    """Import nothing from the working directory, to which jobs may write."""
     if sys.path and sys.path[0] in ("", str(Path.cwd())):
         del sys.path[0]
 
 
 def hold_standard_streams() -> None:
-    """Keep descriptors 0 to 2 in use, so that no socket takes their place."""
+    """Keep descriptors 0 to 2 in use, so that no socket gets one of them."""
     descriptor = 0
     while descriptor <= _STDERR:
         descriptor = os.open(os.devnull, os.O_RDWR)
@@ -128,13 +128,13 @@ def hold_standard_streams() -> None:
 
 
 def on_end(handler: Callable[..., None]) -> None:
-    """Choose what happens when the scheduler, or a person at a terminal, ends this slot."""
+    """Set what happens when the scheduler, or a user at a terminal, ends this slot."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handler)
 
 
 def stop(*_: object) -> NoReturn:
-    """Handle such a signal while there is nothing yet to give back."""
+    """Handle such a signal while there is nothing to hand back yet."""
     raise Stopped
 
 

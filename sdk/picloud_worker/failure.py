@@ -66,7 +66,7 @@ def describe(error: BaseException) -> Failure:
     name = type(error).__qualname__
     words = said(error)
     if isinstance(error, MemoryError):
-        told = memory.told(memory.peak_bytes())
+        told = memory.out_of_memory(memory.peak_bytes())
         message = f"{told}: {name}: {words}" if words else f"{told}: {name}"
         pickled = _pickled(error)
         return bounded(
@@ -105,7 +105,7 @@ def signalled(number: int, output: str) -> Failure:
 def without_memory(output: str) -> Failure:
     """A process that the system ended as it went past the memory limit of its slot."""
     limit = memory.limit_bytes() or 0
-    message = f"{memory.told(limit)}: the system ended the process"
+    message = f"{memory.out_of_memory(limit)}: the system ended the process"
     return bounded(Failure(cause=Cause.MEMORY, message=message, traceback=output))
 
 

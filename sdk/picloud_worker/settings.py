@@ -1,4 +1,4 @@
-"""Settings of a worker: its command line, and the one place that reads its environment."""
+"""The settings of a worker: its command line, and the only place that reads its environment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told at its start.
+    """The settings of a worker.
 
-    `proof_fd` is an inherited file descriptor from which the slot's proof is read to its end.
-    `drops` is for root in a container: jobs then run as a user `empN`, without capabilities.
+    `proof_fd` is an inherited file descriptor with the slot's proof. `drops` is for root in a
+    container: children then run as a user `empN`, without capabilities.
     """
 
     url: str
@@ -43,12 +43,12 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     parser.add_argument("--place", required=True, help="name of this place, for messages")
     parser.add_argument("--workdir", type=Path, help="writable directory (default: the current)")
     parser.add_argument("--drop", action="store_true", help="run jobs as a user emp1, emp2, ...")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     return Settings(
-        url=given.url,
-        proof_fd=given.proof_fd,
-        place=given.place,
-        workdir=(given.workdir or Path.cwd()).resolve(),
-        drops=given.drop,
+        url=options.url,
+        proof_fd=options.proof_fd,
+        place=options.place,
+        workdir=(options.workdir or Path.cwd()).resolve(),
+        drops=options.drop,
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
     )

@@ -1,9 +1,10 @@
-"""The API as a slot sees it: requests in, answers out, and every failure as one of three kinds.
+"""The HTTP client of a slot: sends requests to the API, and raises every failure as an error.
 
-`Unavailable` means ask again, `NotAllowed` that this slot is no more, anything else that the
-request was wrong. A request is written as one piece, since two cost a second packet and a second
-wake-up of the server. Not urllib3: its import takes 70 ms, and a request ten times as long.
-Presigned URLs, which are rare and lead to other servers, are left to http.client.
+`Unavailable` means to ask again, `NotAllowed` that the server does not know this slot, any other
+error that the request was wrong. A request is written in one piece, since two would take a second
+packet and wake the server a second time. This is not urllib3, whose import takes 70 ms, and which
+needs ten times as long for a request. Presigned URLs, which are rare and lead to other servers, are
+left to http.client.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ Body = TypeVar("Body")
 
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 15.0
-"""How long an answer may take beyond the time that the request asks the server to wait."""
+"""How long a response may take, beyond the time that the request asks the server to wait."""
 _UNACKNOWLEDGED_MS: Final = 5000
 _CHUNK: Final = 1024 * 1024
 _FAULTS: Final = 500
@@ -46,7 +47,7 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 class ApiClient:
-    """One connection to the API, kept open; for one thread, but for `interrupt`."""
+    """A connection to the API that is kept open; for one thread, except for `interrupt`."""
 
     def __init__(self, url: str, token: str = "") -> None:
         self._url = urlsplit(url)
@@ -55,25 +56,25 @@ class ApiClient:
         self._stream: BufferedReader | None = None
 
     def with_token(self, token: str) -> ApiClient:
-        """Another connection to the same API, with a slot's token."""
+        """Return another connection to the same API, with the token of a slot."""
         return ApiClient(self._url.geturl(), token)
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """The URL of the API."""
         return self._url.geturl()
 
     def post(self, path: str, body: wire.Request, kind: type[Body], wait_s: float = 0.0) -> Body:
-        """Send a request and read its answer.
+        """Send a request and return its answer.
 
         Args:
             path: Like "/v1/work".
             body: The request.
-            kind: What is answered.
+            kind: The type of the answer.
             wait_s: How long the request asks the server to wait, in seconds.
 
         Raises:
-            Unavailable: When there was no answer, or a fault of the server; ask again.
+            Unavailable: When there was no response, or a fault of the server; ask again.
             NotAllowed: When the server does not know this slot.
             PiCloudError: When the request was refused.
         """
@@ -87,33 +88,33 @@ class ApiClient:
             raise ServerFault(f"{path} was answered with something else: {error}") from error
 
     def download(self, digest: str) -> Iterator[bytes]:
-        """The bytes of a blob, piece by piece, from the API or from where it points to.
+        """Yield the bytes of a blob, from the API or from the URL it redirects to.
 
         Raises:
             BlobMissing: When there is no such blob.
-            Unavailable: As `post`.
+            Unavailable: As in `post`.
         """
         response = self._request("GET", f"/v1/blobs/{digest}", None, 0.0)
         location = response.headers.get("location")
         if response.status in _REDIRECTS and location:
             self._read(response)
-            yield from _elsewhere(location)
+            yield from _download_presigned(location)
         elif response.status >= http.client.BAD_REQUEST:
             raise _error(response.status, self._read(response))
         else:
             yield from self._pieces(response)
 
     def upload(self, url: str, headers: Mapping[str, str], data: bytes) -> None:
-        """PUT bytes to a path of the API, or to a presigned URL.
+        """Upload bytes by PUT to a path of the API, or to a presigned URL.
 
         Raises:
             Unavailable: When they may not have arrived.
             PiCloudError: When they were refused.
         """
         if urlsplit(url).scheme:
-            status, answer = _put_elsewhere(url, headers, data)
+            status, answer = _upload_presigned(url, headers, data)
             if status == http.client.PRECONDITION_FAILED:
-                return  # the very same bytes came from elsewhere meanwhile
+                return  # another upload of the same bytes was first
         else:
             response = self._request("PUT", url, data, 0.0, headers)
             status, answer = response.status, self._read(response)
@@ -123,26 +124,26 @@ class ApiClient:
     @property
     def address(self) -> str:
         """The address of this machine as the API sees it, or "" while there is no connection."""
-        connected = self._socket
+        connection = self._socket
         try:
-            return str(connected.getsockname()[0]) if connected is not None else ""
+            return str(connection.getsockname()[0]) if connection is not None else ""
         except OSError:
             return ""
 
     def interrupt(self) -> None:
-        """End a request that another thread waits in; it gets `Unavailable`."""
-        connected = self._socket
-        if connected is not None:
+        """Abort a request in another thread, where it raises `Unavailable`."""
+        connection = self._socket
+        if connection is not None:
             with contextlib.suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Hang up."""
-        connected, stream = self._socket, self._stream
+        """Close the connection."""
+        connection, stream = self._socket, self._stream
         self._socket = self._stream = None
-        if connected is not None and stream is not None:
+        if connection is not None and stream is not None:
             stream.close()
-            connected.close()
+            connection.close()
 
     def _request(
         self,
@@ -164,17 +165,17 @@ class ApiClient:
         target = f"{self._url.path.rstrip('/')}{path}"
         head = f"{verb} {target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
         try:
-            connected, stream = self._connected()
-            connected.settimeout(wait_s + ANSWER_S)
+            connection, stream = self._connect()
+            connection.settimeout(wait_s + ANSWER_S)
             if body is not None and len(body) > _CHUNK:
-                connected.sendall(head)
-                connected.sendall(body)
+                connection.sendall(head)
+                connection.sendall(body)
             else:
-                connected.sendall(head + (body or b""))
+                connection.sendall(head + (body or b""))
             return Response(stream)
         except (OSError, ValueError) as error:
             self.close()
-            raise Unavailable(f"no answer from {self._url.netloc}: {error!r}") from error
+            raise Unavailable(f"no response from {self._url.netloc}: {error!r}") from error
 
     def _pieces(self, response: Response) -> Iterator[bytes]:
         complete = False
@@ -192,44 +193,44 @@ class ApiClient:
             data = response.read()
         except (OSError, ValueError) as error:
             self.close()
-            raise Unavailable(f"an answer broke off: {error!r}") from error
+            raise Unavailable(f"a response broke off: {error!r}") from error
         if response.closing:
             self.close()
         return data
 
-    def _connected(self) -> tuple[socket.socket, BufferedReader]:
-        connected, stream = self._socket, self._stream
-        if connected is not None and stream is not None:
-            if not select.select([connected], [], [], 0)[0]:
-                return connected, stream
-            self.close()  # the server has hung up meanwhile
-        self._socket = connected = _connect(self._url)
-        self._stream = stream = connected.makefile("rb")
-        return connected, stream
+    def _connect(self) -> tuple[socket.socket, BufferedReader]:
+        connection, stream = self._socket, self._stream
+        if connection is not None and stream is not None:
+            if not select.select([connection], [], [], 0)[0]:
+                return connection, stream
+            self.close()  # the server has closed it meanwhile
+        self._socket = connection = _open(self._url)
+        self._stream = stream = connection.makefile("rb")
+        return connection, stream
 
 
-def _connect(url: SplitResult) -> socket.socket:
+def _open(url: SplitResult) -> socket.socket:
     secure = url.scheme == "https"
     host = url.hostname or ""
-    connected = socket.create_connection((host, url.port or (443 if secure else 80)), CONNECT_S)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection = socket.create_connection((host, url.port or (443 if secure else 80)), CONNECT_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_USER_TIMEOUT", _UNACKNOWLEDGED_MS),
         ("TCP_KEEPIDLE", 5),
         ("TCP_KEEPINTVL", 2),
     ):
-        option = getattr(socket, name, None)  # not every system has each
+        option = getattr(socket, name, None)  # missing on some systems
         if option is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
     if secure:
-        return ssl.create_default_context().wrap_socket(connected, server_hostname=host)
-    return connected
+        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+    return connection
 
 
-def _elsewhere(url: str) -> Iterator[bytes]:
-    """Download from a presigned URL; our token stays at home."""
-    with _stranger(url) as connection:
+def _download_presigned(url: str) -> Iterator[bytes]:
+    """Download from a presigned URL, without the token."""
+    with _presigned_connection(url) as connection:
         connection.request("GET", _target(url))
         response = connection.getresponse()
         if response.status == http.client.NOT_FOUND:
@@ -239,16 +240,16 @@ def _elsewhere(url: str) -> Iterator[bytes]:
         yield from _pieces(response)
 
 
-def _put_elsewhere(url: str, headers: Mapping[str, str], data: bytes) -> tuple[int, bytes]:
-    with _stranger(url) as connection:
+def _upload_presigned(url: str, headers: Mapping[str, str], data: bytes) -> tuple[int, bytes]:
+    with _presigned_connection(url) as connection:
         connection.request("PUT", _target(url), data, dict(headers))
         response = connection.getresponse()
         return response.status, response.read()
 
 
 @contextlib.contextmanager
-def _stranger(url: str) -> Iterator[http.client.HTTPConnection]:
-    """A connection to another server; what goes wrong with it inside the block is told."""
+def _presigned_connection(url: str) -> Iterator[http.client.HTTPConnection]:
+    """Connect to another server; its failures inside of the block are raised as `Unavailable`."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=ANSWER_S)

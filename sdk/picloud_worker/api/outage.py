@@ -1,4 +1,4 @@
-"""Outage: how long the server has been away, over all connections of this slot."""
+"""Measures how long the server has been away, over all connections of this slot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Outage:
-    """Counts from the first failure after the last answer.
+    """An outage starts with the first failure after the last answer.
 
     Args:
         grace_s: How long the server may be away, in seconds.
@@ -31,11 +31,11 @@ class Outage:
         self._away_since: float | None = None
 
     def answered(self) -> None:
-        """The server has answered."""
+        """Note that the server has answered."""
         self._away_since = None
 
     def failed(self) -> None:
-        """A request got no answer."""
+        """Note that a request got no answer."""
         with self._lock:
             if self._away_since is None:
                 self._away_since = self._clock()

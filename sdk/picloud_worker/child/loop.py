@@ -38,7 +38,7 @@ UNSEEN: Final = 32 * 1024
 """Bytes of results after which the supervisor is woken even if more jobs are at hand."""
 
 
-class ChildChannels(msgspec.Struct, frozen=True):
+class ChildChannels(msgspec.Struct, frozen=True, kw_only=True):
     """What connects a child with its supervisor.
 
     Descriptors, the child's row of the scoreboard, the name of the job socket.
@@ -50,7 +50,7 @@ class ChildChannels(msgspec.Struct, frozen=True):
     log: int
     scoreboard: Scoreboard
     child_index: int
-    line: str
+    socket_name: str
 
 
 class ChildLoop:
@@ -213,7 +213,7 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         sys.argv = [""]
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.environ["PICLOUD_RUNNING"] = "1"
-        os.environ["PICLOUD_LINE"] = channels.line
+        os.environ["PICLOUD_LINE"] = channels.socket_name
         ChildLoop(channels).serve()
         status = 0
     except BaseException:  # noqa: BLE001 - told to end between two jobs, or its pipes were taken

@@ -1,1 +1,1 @@
-"""What supervisor and child share: frames on pipes, claims, the scoreboard."""
+"""The communication between supervisor and child: frames on pipes, claims, the scoreboard."""

@@ -1,11 +1,9 @@
-"""Claims: one pipe of tokens decides whether the supervisor or the child owns a job.
+"""Claims: who runs a job that was given to a child but not started is decided by one pipe.
 
-This is the jobserver of GNU make.
-
-For each job the supervisor puts one byte into a pipe whose read end it shares with the child. The
-child takes a byte before it begins a job, in their order; the supervisor takes back what is left.
-The kernel hands each byte to exactly one of them, so no job is both run and returned, and neither
-side ever waits for the other.
+It works as GNU make's jobserver. For each job the supervisor writes one byte, a token, into a pipe
+whose read end it shares with the child. The child reads a token before it starts a job, in the
+order of the jobs; the supervisor takes jobs back by reading the remaining tokens. The kernel gives
+each byte to exactly one of them, so that no job is both run and returned, and neither side waits.
 """
 
 from __future__ import annotations
@@ -14,35 +12,35 @@ import os
 from typing import Final
 
 MOST: Final = 4096
-"""Most jobs offered at once: an empty pipe holds at least one page of bytes everywhere."""
+"""The most jobs offered at once: an empty pipe holds at least a memory page on every system."""
 
 
 class Claims:
-    """The supervisor's side."""
+    """The supervisor's end of the pipe."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
         os.set_blocking(self.reader, False)
 
     def offer(self, jobs: int, generation: int) -> None:
-        """Let the child begin `jobs` more jobs, of the assignment of this generation."""
+        """Let the child start `jobs` jobs of the assignment of this generation."""
         os.write(self._writer, bytes((generation & 255,)) * jobs)
 
     def take_back(self) -> int:
-        """Withdraw every job not begun; answers how many there were: the last ones given."""
+        """Withdraw the jobs that are not started, the last ones, and return their number."""
         taken = 0
-        while (some := _read(self.reader, MOST)) is not None:
-            taken += len(some)
+        while (tokens := _read(self.reader, MOST)) is not None:
+            taken += len(tokens)
         return taken
 
     def close(self) -> None:
-        """Give the pipe up."""
+        """Close the pipe."""
         os.close(self.reader)
         os.close(self._writer)
 
 
 class Claimant:
-    """The child's side.
+    """The child's end of the pipe.
 
     A token names the generation of its assignment, so that the jobs of a withdrawn assignment are
     never started with a token of a later one.
@@ -53,13 +51,13 @@ class Claimant:
         self._token: int | None = None
 
     def claim(self, generation: int) -> bool:
-        """Take the next job of this assignment; False when there is none left to take."""
+        """Claim the next job of this assignment; return False when none is left."""
         token = self._token
         if token is None:
-            some = _read(self._reader, 1)
-            if some is None:
+            tokens = _read(self._reader, 1)
+            if tokens is None:
                 return False
-            token = some[0]
+            token = tokens[0]
         self._token = None if token == generation & 255 else token
         return self._token is None
 

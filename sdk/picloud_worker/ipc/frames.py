@@ -1,4 +1,4 @@
-"""Frames: what travels between the supervisor and a child, each behind its length."""
+"""Frames: the messages between the supervisor and a child, each after its length."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Body = TypeVar("Body")
 
 LENGTH: Final = struct.Struct("<I")
 LARGEST: Final = MAX_RESULT_BYTES + 1024 * 1024
-"""Longest frame a supervisor takes from a child: the largest result and what is around it."""
+"""The longest frame that a supervisor accepts: the largest result, and room for the rest."""
 
 
 class Assignment(msgspec.Struct, frozen=True, array_like=True):
-    """Jobs for a child: all of one bundle, whose modules lie in directory `modules` ("" for none).
+    """Jobs for a child, all of one bundle.
 
-    `generation` counts the assignments of a child; `files` says where the blobs lie that the leases
-    name, by digest.
+    `generation` counts the assignments of the child, `modules` is the directory of the bundle (""
+    for none), `files` are the paths of the leases' blobs by digest.
     """
 
     generation: int
@@ -29,10 +29,10 @@ class Assignment(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JobStats(msgspec.Struct, frozen=True, array_like=True):
-    """What a child says of a job beside how it ended.
+    """What a child records about a job besides its result.
 
-    `ends` are the lengths of the files of stdout, stderr and the log at its end; times of
-    CPU in seconds, `peak_bytes` its most memory, `profile` in words.
+    `ends` are the lengths of the files of stdout, stderr and the log at the end of the job,
+    `user_s` and `system_s` its CPU time, `peak_bytes` its peak memory, `profile` a printed profile.
     """
 
     ends: tuple[int, int, int]
@@ -43,26 +43,26 @@ class JobStats(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JobDone(msgspec.Struct, frozen=True, array_like=True):
-    """How the job at `position` of an assignment ended, counted over all its leases."""
+    """The end of a job; `position` counts the jobs of the assignment over all its leases."""
 
     generation: int
     position: int
-    ended: JobReport
+    report: JobReport
     stats: JobStats | None = None
 
 
 class BrokenFrameError(Exception):
-    """A child sent bytes that are no frame: something in it wrote where it must not."""
+    """A child sent bytes that are no frame: user code wrote to its pipe."""
 
 
 def frame(body: Any) -> bytes:
-    """A value as msgpack behind its length."""
+    """Return a value as msgpack after its length."""
     encoded = msgspec.msgpack.encode(body)
     return LENGTH.pack(len(encoded)) + encoded
 
 
 class Frames(Generic[Body]):
-    r"""Cuts a stream of bytes back into values of one kind.
+    r"""Splits a stream of bytes into frames, and decodes them as values of one type.
 
     >>> frames = Frames(list[int], limit=100)
     >>> stream = frame([1]) + frame([2])
@@ -77,17 +77,17 @@ class Frames(Generic[Body]):
 
     @property
     def partial(self) -> bool:
-        """Whether a frame has arrived in part."""
+        """Whether a part of a frame has arrived."""
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[Body]:
-        """Take bytes, and give the value of each frame that is whole now.
+        """Add bytes, and return the value of each frame that is complete now.
 
         Raises:
-            BrokenFrameError: When a length is beyond the limit, or a frame holds something else.
+            BrokenFrameError: When a length is over the limit, or a frame is no such value.
         """
         self._buffer += data
-        found: list[Body] = []
+        values: list[Body] = []
         start, size = 0, len(self._buffer)
         with memoryview(self._buffer) as view:
             while size - start >= LENGTH.size:
@@ -98,10 +98,10 @@ class Frames(Generic[Body]):
                 if end > size:
                     break
                 with view[start + LENGTH.size : end] as body:
-                    found.append(self._decoded(body))
+                    values.append(self._decoded(body))
                 start = end
         del self._buffer[:start]
-        return found
+        return values
 
     def _decoded(self, body: memoryview) -> Body:
         try:

@@ -1,8 +1,6 @@
-"""The scoreboard: memory that a supervisor and its children share, as in Apache.
+"""The scoreboard, as in Apache: shared memory in which each child records the job it starts.
 
-Each child writes the job it starts to its own row.
-
-Writing and reading it costs no system call; a child does it for every job.
+Reading and writing it takes no system call, for a child writes to it for every job.
 """
 
 from __future__ import annotations
@@ -13,17 +11,17 @@ from typing import Final
 import msgspec
 
 MOST_CHILDREN: Final = 64
-"""Most children at once."""
+"""The most children at once."""
 
 _FIELDS: Final = 5
-"""Job, time of its begin, process id, CPU in user space and in the kernel before it."""
+"""The job, its start time, the process id, CPU in user space and in the kernel before the job."""
 _POSITION_BITS: Final = 32
 
 
 class StartedJob(msgspec.Struct, frozen=True):
-    """The job a child began last, and when (seconds since the epoch).
+    """The job that a child started last, and when (seconds since the epoch).
 
-    `user_s` and `system_s` are the CPU the child had used before it.
+    `user_s` and `system_s` are the CPU that the child had used before.
     """
 
     generation: int
@@ -34,13 +32,13 @@ class StartedJob(msgspec.Struct, frozen=True):
 
 
 class Scoreboard:
-    """One row a child.
+    """Shared memory with a row for each child.
 
     >>> scoreboard = Scoreboard()
-    >>> scoreboard.begun(3) is None
+    >>> scoreboard.started_job(3) is None
     True
     >>> scoreboard.begin(3, 7, 0, 12.5)
-    >>> scoreboard.begun(3)
+    >>> scoreboard.started_job(3)
     StartedJob(generation=7, position=0, started_at=12.5, user_s=0.0, system_s=0.0)
     """
 
@@ -57,22 +55,22 @@ class Scoreboard:
         now: float,
         cpu: tuple[float, float] = (0.0, 0.0),
     ) -> None:
-        """Record that a child begins a job; `cpu` is what it used before: user space, kernel."""
+        """Record that a child starts a job; `cpu` is what it used before: user space, kernel."""
         base = child_index * _FIELDS
         self._started[base + 1] = now
         self._started[base + 3], self._started[base + 4] = cpu
         self._job[child_index * _FIELDS] = generation << _POSITION_BITS | position + 1
 
-    def enter(self, child_index: int, pid: int) -> None:
-        """Record which process a child is."""
+    def register(self, child_index: int, pid: int) -> None:
+        """Record the process id of a child."""
         self._job[child_index * _FIELDS + 2] = pid
 
     def pid(self, child_index: int) -> int:
-        """The process id of a child; 0 as long as it is not known."""
+        """Return the process id of a child; 0 until it is known."""
         return self._job[child_index * _FIELDS + 2]
 
-    def begun(self, child_index: int) -> StartedJob | None:
-        """The job a child began last, or None when it has not begun any."""
+    def started_job(self, child_index: int) -> StartedJob | None:
+        """Return the job that a child started last; None before its first."""
         job = self._job[child_index * _FIELDS]
         if not job:
             return None
@@ -83,6 +81,6 @@ class Scoreboard:
         return StartedJob(generation, position - 1, started_at, user_s, system_s)
 
     def clear(self, child_index: int) -> None:
-        """Clear a row for another child."""
+        """Clear a row for the next child."""
         self._job[child_index * _FIELDS] = 0
         self._job[child_index * _FIELDS + 2] = 0

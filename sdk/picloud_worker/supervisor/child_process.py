@@ -1,10 +1,11 @@
-"""Children as the supervisor sees them: what it gives one, what comes back, how one is ended."""
+"""A child as the supervisor sees it: the jobs it is given, the results it sends, its end."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import selectors
+import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,6 @@ from picloud_worker.supervisor.job_socket import JobSocket
 from picloud_worker.supervisor.output import Output
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -27,7 +27,7 @@ _CHUNK: Final = 256 * 1024
 
 
 class ChildProcess:
-    """One child process. It runs the code of one bundle; the first assignment decides which."""
+    """One child process. It runs the code of one bundle, that of its first assignment."""
 
     def __init__(
         self,
@@ -39,114 +39,106 @@ class ChildProcess:
     ) -> None:
         self._zygote = zygote
         self._selector = selector
-        self.line = JobSocket(zygote.next_line(), selector, listener, zygote.uid)
-        self.control, theirs = socket.socketpair()
-        self.control.settimeout(0)
+        self.job_socket = JobSocket(zygote.next_socket_name(), selector, listener, zygote.uid)
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(0)
         self._claims = Claims()
-        self.results, writer = os.pipe()
-        os.set_blocking(self.results, False)
+        self._results, writer = os.pipe()
+        os.set_blocking(self._results, False)
         self._frames = Frames(JobDone)
         self._unsent = bytearray()
-        self.outputs = (Output(directory), Output(directory), Output(directory))
-        self.monitor = JobMonitor(self, clock)
+        self._outputs = (Output(directory), Output(directory), Output(directory))
+        self.monitor = JobMonitor(self._pid, self._outputs, clock)
         self.bundle: str | None = None
         self.generation = 0
-        self.hung_up = False
-        descriptors = (theirs.fileno(), self._claims.reader, writer)
-        self.child_index = zygote.fork(
-            (*descriptors, *(output.descriptor for output in self.outputs))
-        )
+        self._hung_up = False
+        descriptors = [theirs.fileno(), self._claims.reader, writer]
+        descriptors += [output.descriptor for output in self._outputs]
+        self.index = zygote.fork(descriptors)
         theirs.close()
         os.close(writer)
-        selector.register(self.control, selectors.EVENT_READ)
+        selector.register(self._control, selectors.EVENT_READ)
 
-    def give(self, assignment: Assignment) -> None:
-        """Hand over jobs; none of an earlier assignment may be open."""
-        self._claims.offer(
-            sum(len(lease.jobs) for lease in assignment.leases), assignment.generation
-        )
+    def assign(self, assignment: Assignment) -> None:
+        """Send jobs; those of the assignment before must have ended or been taken back."""
+        jobs = sum(len(lease.jobs) for lease in assignment.leases)
+        self._claims.offer(jobs, assignment.generation)
         self._unsent += frame(assignment)
         self.push()
 
     def push(self) -> None:
-        """Send on what the child has not taken yet."""
-        # A child that is gone is told by the zygote.
+        """Send what did not fit into the socket before."""
+        # The exit of a child is noticed through the zygote.
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             while self._unsent:
-                del self._unsent[: self.control.send(self._unsent)]
+                del self._unsent[: self._control.send(self._unsent)]
 
-    @property
-    def pushing(self) -> bool:
-        """Whether there is more to send."""
-        return bool(self._unsent)
-
-    @property
-    def partial(self) -> bool:
-        """Whether a result has arrived in part: the rest follows at once."""
-        return self._frames.partial
-
-    def listen(self) -> None:
-        """Choose what the supervisor waits for of this child: mostly only to be woken."""
+    def update_selector(self) -> None:
+        """Choose the events to wait for: mostly only the child's wake-ups."""
         selector = self._selector
-        listed = self.results in selector.get_map()
-        if self.partial and not listed:
-            selector.register(self.results, selectors.EVENT_READ)
-        elif listed and not self.partial:
-            selector.unregister(self.results)
-        if not self.hung_up:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.pushing else 0)
-            if selector.get_key(self.control).events != events:
-                selector.modify(self.control, events)
-        elif self.control in selector.get_map():
-            selector.unregister(self.control)
+        is_reading = self._results in selector.get_map()
+        if self._frames.partial and not is_reading:  # the rest follows at once
+            selector.register(self._results, selectors.EVENT_READ)
+        elif is_reading and not self._frames.partial:
+            selector.unregister(self._results)
+        if not self._hung_up:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+            if selector.get_key(self._control).events != events:
+                selector.modify(self._control, events)
+        elif self._control in selector.get_map():
+            selector.unregister(self._control)
 
     def take_back(self) -> int:
-        """Withdraw the jobs not begun; answers how many there were."""
+        """Withdraw the jobs that are not started, and return their number."""
         return self._claims.take_back()
 
-    def begun(self) -> StartedJob | None:
-        """The job it began last."""
-        return self._zygote.scoreboard.begun(self.child_index)
+    def started_job(self) -> StartedJob | None:
+        """The job that it started last."""
+        return self._zygote.scoreboard.started_job(self.index)
 
     def collect(self) -> Iterator[JobDone]:
-        """Jobs that ended since the last time, in the order they ran; does not wait.
+        """Yield the jobs that have ended, in the order in which they ran; does not wait.
 
         Raises:
-            BrokenFrameError: When what arrives is no result; such a child has to be ended.
+            BrokenFrameError: When the child sends anything else; it has to be ended then.
         """
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            while not self.hung_up:
-                self.hung_up = not self.control.recv(4096)
+            while not self._hung_up:
+                self._hung_up = not self._control.recv(4096)
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(self.results, _CHUNK):
+            while data := os.read(self._results, _CHUNK):
                 yield from self._frames.feed(data)
 
     def bound_output(self) -> None:
         """Keep the files of its output small."""
-        for output in self.outputs:
+        for output in self._outputs:
             output.bound()
 
-    @property
-    def pid(self) -> int:
-        """Its process id; 0 as long as that is not known."""
-        return self._zygote.scoreboard.pid(self.child_index)
-
-    def last_words(self) -> str:
+    def last_stderr(self) -> str:
         """The end of what its job wrote to stderr."""
-        return self.outputs[1].tail()
+        return self._outputs[1].tail()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its process group."""
-        self._zygote.signal(self.child_index, number)
+        self._zygote.signal(self.index, number)
+
+    def end(self) -> None:
+        """Kill it with all that it started."""
+        self.signal(signal.SIGKILL)
+        self.close()
 
     def close(self) -> None:
-        """Let go of its files and sockets."""
-        for source in (self.control, self.results):
+        """Close its files and sockets."""
+        for source in (self._control, self._results):
             if source in self._selector.get_map():
                 self._selector.unregister(source)
-        self.line.close()
-        self.control.close()
+        self.job_socket.close()
+        self._control.close()
         self._claims.close()
-        os.close(self.results)
-        for output in self.outputs:
+        os.close(self._results)
+        for output in self._outputs:
             output.close()
+
+    def _pid(self) -> int:
+        """Its process id; 0 until it is known."""
+        return self._zygote.scoreboard.pid(self.index)

@@ -1,4 +1,4 @@
-"""Tending: gives jobs to the child, takes what comes back, sees to slow, killed and dead ones."""
+"""The executor: runs the jobs of a slot in children, and enforces their limits."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.crashpoints import crashpoint
-from picloud_model.job import State
 
-from picloud_worker.failure import killed, over_time
+from picloud_worker.failure import killed
 from picloud_worker.ipc.claims import MOST
 from picloud_worker.ipc.frames import Assignment, BrokenFrameError
-from picloud_worker.supervisor.blocked_jobs import TERMINATE_S, BlockedJobs
+from picloud_worker.supervisor.blocked_jobs import BlockedJobs
 from picloud_worker.supervisor.child_process import ChildProcess
 from picloud_worker.supervisor.lease import OutOfTurnError
-from picloud_worker.supervisor.termination import Termination, exit_failure
+from picloud_worker.supervisor.running_job import RunningJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import AttemptRef, Failure, Info, JobGrant, JobSocketRequest, LiveQuery
+    from picloud_model.wire import AttemptRef, Info, JobGrant, JobSocketRequest, LiveQuery
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.supervisor.job_socket import JobSocket
     from picloud_worker.supervisor.lease import Entry, HeldJobs
     from picloud_worker.zygote.client import ZygoteClient
 
-NEVER_BEGUN_S: Final = 10.0
-"""How long a child may take to begin a job."""
-FRUITLESS: Final = 3
-"""Children that end before they begin anything, after which this machine is in trouble."""
+NEVER_STARTED_S: Final = 10.0
+"""How long a child may take to start a job."""
+MOST_FAILED_CHILDREN: Final = 3
+"""Children that exit before they start any job, after which this machine counts as broken."""
 
 
 class ChildrenFailError(Exception):
@@ -41,18 +40,18 @@ class ChildrenFailError(Exception):
 
 
 class Provision(msgspec.Struct, frozen=True):
-    """What leases need beside themselves: the directory of their modules, files of blobs."""
+    """What leases need in a child: the directory of their modules, and their blobs as files."""
 
     modules: str
     files: dict[str, str]
 
 
 class Executor:
-    """Keeps one child at work, beside those that wait for other jobs.
+    """Keeps one child at work; children of blocked jobs exist in addition.
 
     Args:
-        holding: The jobs of this slot.
-        zygote: Where children come from.
+        held_jobs: The jobs of this slot.
+        zygote: Forks the children.
         directory: For the output of children.
         clock: Monotonic seconds.
         sign: Makes the token of a job that asks for it.
@@ -60,46 +59,46 @@ class Executor:
 
     def __init__(
         self,
-        holding: HeldJobs,
+        held_jobs: HeldJobs,
         zygote: ZygoteClient,
         directory: Path,
         clock: Callable[[], float],
         sign: Callable[[Entry], JobGrant],
     ) -> None:
-        self._held_jobs = holding
+        self._held_jobs = held_jobs
         self._zygote = zygote
         self._directory = directory
         self._clock = clock
         self._sign = sign
-        self.blocked_jobs = BlockedJobs(holding, clock)
-        self._fruitless = 0
-        self._head: tuple[int, int] | None = None
+        self.blocked_jobs = BlockedJobs(held_jobs, clock)
+        self._failed_children = 0
+        self._started: tuple[int, int] | None = None
         self._head_since = 0.0
-        self._terminating: Termination | None = None
+        self._running: RunningJob | None = None
         self.selector = selectors.DefaultSelector()
         self.selector.register(zygote, selectors.EVENT_READ)
         self._child = self._new_child()
 
-    def give(self, provide: Callable[[], Provision]) -> None:
-        """Give waiting jobs to the child if it is free; to a new one if their bundle is another.
+    def assign(self, provide: Callable[[], Provision]) -> None:
+        """Give waiting jobs to the child if it is idle; to another child for another bundle.
 
         Raises:
-            PiCloudError: From `provide`, which makes ready what the first waiting lease needs.
+            PiCloudError: From `provide`, which fetches what the first waiting lease needs.
         """
-        holding = self._held_jobs
-        if holding.given or not holding.waiting:
+        held_jobs = self._held_jobs
+        if held_jobs.given or not held_jobs.waiting:
             return
-        self._retire()
+        self._retire_terminated()
         provision = provide()
-        bundle = holding.waiting[0].bundle
+        bundle = held_jobs.waiting[0].bundle
         self._choose_child(bundle)
-        self._notice_ends()
+        self._handle_exits()
         child = self._child
         child.bundle = bundle
         child.generation += 1
-        leases = holding.assign(child.generation, MOST)
+        leases = held_jobs.assign(child.generation, MOST)
         child.bound_output()
-        child.give(Assignment(child.generation, provision.modules, leases, provision.files))
+        child.assign(Assignment(child.generation, provision.modules, leases, provision.files))
         self._head_since = self._clock()
 
     def _choose_child(self, bundle: str) -> None:
@@ -110,214 +109,203 @@ class Executor:
             if self._child.bundle is None:
                 self.blocked_jobs.keep(self._child)
             else:
-                self._end_child()
-            self._take(spare)
+                self._child.end()
+            self._use(spare)
         elif self._child.bundle is not None:
-            self._replace()
+            self._replace_child()
 
     def poll(self, timeout_s: float) -> None:
-        """Wait for something to happen, at most `timeout_s`, and see to it.
+        """Wait at most `timeout_s` for an event of the children, and handle it.
 
         Raises:
-            ZygoteLostError: When the zygote is gone.
-            ChildrenFailError: When children end without ever beginning a job.
+            ZygoteLostError: When there is no zygote any longer.
+            ChildrenFailError: When children exit without ever starting a job.
         """
-        self._child.listen()
+        self._child.update_selector()
         for key, _ in self.selector.select(max(0.0, timeout_s)):
             if key.data is not None:
                 key.data()
         self._child.push()
         self._collect()
-        self._notice_ends()
-        self._retire()
+        self._handle_exits()
+        self._retire_terminated()
         self._check_child()
         self.blocked_jobs.poll()
 
-    def grant(self, line: JobSocket) -> JobGrant | None:
-        """The token of the job that a child is in, or None where it is in none."""
-        entry = self.blocked_jobs.entry(line)
-        if entry is None and line is self._child.line:
+    def grant(self, job_socket: JobSocket) -> JobGrant | None:
+        """Return the token of the job whose child has this socket; None if it runs no job."""
+        job = self.blocked_jobs.of(job_socket)
+        if job is None and job_socket is self._child.job_socket:
             self._collect()
-            entry = self.running()
-        return None if entry is None else self._sign(entry)
+            job = self.running()
+        return None if job is None else self._sign(job.entry)
 
-    def waiting(self, line: JobSocket, said: JobSocketRequest | None) -> None:
-        """A job waits for others: its child is set aside, so that the slot can run them."""
-        if self.blocked_jobs.waiting(line, said) or said is None or line is not self._child.line:
+    def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
+        """Block the job of a child until other jobs end, so that the slot can run these."""
+        blocked = self.blocked_jobs.of(job_socket)
+        if blocked is not None:
+            self.blocked_jobs.await_others(blocked, request)
+            return
+        if request is None or job_socket is not self._child.job_socket:
             return
         self.take_back()
         self._held_jobs.hand_back()
-        if self.running() is not None and self._terminating is None:
+        job = self.running()
+        if job is not None and job.terminating is None:
             self._zygote.preload()
-            entry = self._held_jobs.set_aside()
-            self.blocked_jobs.add(self._child, entry, said, self._head_since)
-            self._take(self.blocked_jobs.spare(None) or self._new_child())
+            self._held_jobs.block()
+            self.blocked_jobs.add(job, request)
+            self._use(self.blocked_jobs.spare(None) or self._new_child())
 
     def check(self) -> None:
-        """See to children that ended meanwhile, so that there is one when work comes.
+        """Replace the child if it has exited, so that there is one when work comes.
 
         Raises:
             ZygoteLostError: When there cannot be one.
         """
-        self._notice_ends()
+        self._handle_exits()
 
     def head_age(self) -> float:
-        """Seconds since the job at the head is there; 0 when there is none."""
+        """The seconds since the first job given was started, or given; 0 when there is none."""
         return self._clock() - self._head_since if self._held_jobs.given else 0.0
 
     def time_left(self) -> float:
-        """Seconds until the job that runs has run for as long as it may; infinite mostly."""
-        entry = self.running() if self._terminating is None else None
-        limit_s = entry.lease.options.max_runtime_s if entry is not None else None
-        return inf if limit_s is None else limit_s - self.head_age()
+        """The seconds until the time limit of the running job; infinite without one."""
+        job = self.running()
+        return inf if job is None else job.time_left(self._clock())
 
-    def _end_late(self, entry: Entry) -> None:
-        self.take_back()
-        limit_s = entry.lease.options.max_runtime_s
-        if limit_s is not None and self._held_jobs.given and self._held_jobs.given[0] is entry:
-            self._terminate(entry, over_time(limit_s))
+    def running(self) -> RunningJob | None:
+        """The job that the child runs, as far as its scoreboard shows."""
+        entry = self._held_jobs.running(self._child.started_job())
+        return None if entry is None else self._job_of(entry)
 
-    def running(self) -> Entry | None:
-        """The job that the child is in, as far as it is known."""
-        return self._held_jobs.running(self._child.begun())
+    def _job_of(self, entry: Entry) -> RunningJob:
+        job = self._running
+        if job is None or job.entry is not entry:
+            job = self._running = RunningJob(self._child, entry, self._clock())
+        return job
 
-    def live(self, asked: LiveQuery) -> Info | None:
-        """What can be seen of a job that runs here; None when it does not, or not any more."""
+    def live(self, query: LiveQuery) -> Info | None:
+        """Return what can be seen of a job that runs here; None when it does not."""
         self._collect()
-        if (aside := self.blocked_jobs.child(asked.job)) is not None:
-            begun = aside.begun()
-            return None if begun is None else aside.monitor.live(begun, asked.since)
-        begun, entry = self._child.begun(), self.running()
-        if begun is None or entry is None or entry.held != asked.job:
+        job = self.blocked_jobs.find(query.job) or self.running()
+        if job is None or job.entry.ref != query.job:
             return None
-        return self._child.monitor.live(begun, asked.since)
+        return job.live(query.since)
 
     def take_back(self) -> None:
-        """Take from the child what it has not begun; it waits here again."""
+        """Withdraw the jobs that the child has not started; they wait here again."""
         self._collect()
         self._held_jobs.take_back(self._child.take_back())
 
-    def kill(self, held: AttemptRef) -> None:
-        """The user killed a job: it ends at once, or is told to if it runs."""
-        if self.blocked_jobs.kill(held):
-            return
-        entry = self._withdrawn(held)
-        if entry is None:
-            self._held_jobs.kill(held)
+    def kill(self, ref: AttemptRef) -> None:
+        """Kill a job for its user: terminate it if it runs, end it at once if it waits."""
+        job = self.blocked_jobs.find(ref) or self._claimed(ref)
+        if job is None:
+            self._held_jobs.kill(ref)
         else:
-            self._terminate(entry, killed())
+            job.terminate(killed(), self._clock())
 
-    def _terminate(self, entry: Entry, why: Failure) -> None:
-        """Tell the job that runs to end; it is ended by force if it does not."""
-        if self._terminating is None:
-            self._terminating = Termination(entry, why, self._clock() + TERMINATE_S)
-            self._child.signal(signal.SIGTERM)
-
-    def lose(self, held: AttemptRef) -> None:
-        """A job is not this slot's any more: it ends, and nothing is said of it."""
-        if self.blocked_jobs.lose(held):
+    def lose(self, ref: AttemptRef) -> None:
+        """End a job that no longer belongs to this slot, without a report."""
+        blocked = self.blocked_jobs.find(ref)
+        if blocked is not None:
+            self.blocked_jobs.drop(blocked)
             return
-        entry = self._withdrawn(held)
-        if entry is None:
-            self._held_jobs.forget(held)
+        job = self._claimed(ref)
+        if job is None:
+            self._held_jobs.forget(ref)
         else:
-            self._held_jobs.given.popleft()
-            self._replace()
+            self._held_jobs.drop(job.entry)
+            self._replace_child()
 
-    def _withdrawn(self, held: AttemptRef) -> Entry | None:
-        """The job if a child has begun it; after this, whatever is not begun waits here."""
-        if not any(entry.held == held for entry in self._held_jobs.given):
+    def _claimed(self, ref: AttemptRef) -> RunningJob | None:
+        """Return the job if the child has claimed it; whatever it has not, waits here again."""
+        if not any(entry.ref == ref for entry in self._held_jobs.given):
             return None
         self.take_back()
-        head = self._held_jobs.given[0] if self._held_jobs.given else None
-        return head if head is not None and head.held == held else None
+        head = self._held_jobs.head
+        return self._job_of(head) if head is not None and head.ref == ref else None
 
     def _new_child(self) -> ChildProcess:
-        self._head = None
-        self._terminating = None
         return ChildProcess(self._zygote, self._directory, self.selector, self, self._clock)
 
-    def _take(self, child: ChildProcess) -> None:
+    def _use(self, child: ChildProcess) -> None:
         self._child = child
-        self._head = None
-        self._terminating = None
+        self._started = None
+        self._running = None
 
-    def _end_child(self) -> None:
-        self._child.signal(signal.SIGKILL)
-        self._child.close()
-
-    def _replace(self) -> None:
-        """End the child with all that it started; what it was given waits for a new one."""
-        self._end_child()
-        self._take(self._new_child())
-        self._held_jobs.child_ended(None)
+    def _replace_child(self) -> None:
+        """End the child with all that it started; the jobs given to it wait for a new one."""
+        self._child.end()
+        self._use(self._new_child())
+        self._held_jobs.child_exited(None)
 
     def _collect(self) -> None:
         try:
             for done in self._child.collect():
-                self._done(done)
+                self._record(done)
         except (BrokenFrameError, OutOfTurnError):
-            # Its word is worth nothing any more. The job it is in is charged when its end is told.
+            # The child is not to be trusted. Its job is charged when its exit is noticed.
             self._child.signal(signal.SIGKILL)
 
-    def _done(self, done: JobDone) -> None:
+    def _record(self, done: JobDone) -> None:
         crashpoint("worker.begun")
         crashpoint("worker.ran")
-        self._fruitless = 0
-        ended = done.ended
-        info = self._child.monitor.ended(done.generation, done.position, done.stats)
-        if info is not None:
-            ended = msgspec.structs.replace(ended, info=info)
-        if self._terminating is not None and ended.state != State.DONE:
-            ended = self._terminating.apply_to(ended)
-        self._held_jobs.done(done.generation, done.position, ended)
+        self._failed_children = 0
+        entry = self._held_jobs.head
+        if entry is None:
+            raise OutOfTurnError
+        report = self._job_of(entry).report(done)
+        self._held_jobs.done(entry, done.generation, done.position, report)
 
-    def _retire(self) -> None:
-        """A child that was told to end a job is not used again once it has."""
-        if self._terminating is not None:
-            given = self._held_jobs.given
-            if not given or given[0] is not self._terminating.entry:
-                self._replace()
+    def _retire_terminated(self) -> None:
+        """Replace a child whose job was terminated, once that job has ended."""
+        job = self._running
+        if job is None or job.terminating is None:
+            return
+        if job.entry is not self._held_jobs.head:
+            self._replace_child()
 
-    def _notice_ends(self) -> None:
-        for child_index, status in self._zygote.ended():
-            if child_index == self._child.child_index:
-                self._child_ended(status)
+    def _handle_exits(self) -> None:
+        for child_index, status in self._zygote.exits():
+            if child_index == self._child.index:
+                self._child_exited(status)
             else:
-                self.blocked_jobs.ended(child_index, status)
+                self.blocked_jobs.child_exited(child_index, status)
 
-    def _child_ended(self, status: int) -> None:
+    def _child_exited(self, status: int) -> None:
         child = self._child
         self._collect()
-        begun = child.begun()
-        victim = self._held_jobs.child_ended(begun)
-        if begun is None:
-            self._fruitless += 1
-            if self._fruitless >= FRUITLESS:
+        started = child.started_job()
+        victim = self._held_jobs.child_exited(started)
+        if started is None:
+            self._failed_children += 1
+            if self._failed_children >= MOST_FAILED_CHILDREN:
                 raise ChildrenFailError
         if victim is not None:
-            failure = exit_failure(child, status, self._terminating)
-            started_at = begun.started_at if begun else 0.0
-            info = child.monitor.died(begun)
-            self._held_jobs.end(victim.lease.batch, victim.job, failure, started_at, info)
+            self._job_of(victim).crash(self._held_jobs, status)
         child.close()
-        self._take(self._new_child())
+        self._use(self._new_child())
 
     def _check_child(self) -> None:
-        begun = self._child.begun()
-        head = (begun.generation, begun.position) if begun else None
-        now = self._clock()
-        self._child.monitor.look(begun)
-        if head != self._head:
-            self._head, self._head_since = head, now
-            if head is not None:
+        """Notice which job runs, and enforce its limits."""
+        child, now = self._child, self._clock()
+        started = child.started_job()
+        child.monitor.sample(started)
+        position = (started.generation, started.position) if started else None
+        if position != self._started:
+            self._started, self._head_since = position, now
+            if position is not None:
                 crashpoint("worker.begun")
-        if self._terminating is not None and now >= self._terminating.force_at:
-            self._child.signal(signal.SIGKILL)
-        entry = self._held_jobs.running(begun)
-        if entry is not None and self.time_left() <= 0:
-            self._end_late(entry)
-        stuck = self._held_jobs.given and entry is None
-        if stuck and now - self._head_since > NEVER_BEGUN_S:
-            self._child.signal(signal.SIGKILL)
-        self._child.bound_output()
+        starts_none = self.running() is None and bool(self._held_jobs.given)
+        if starts_none and now - self._head_since > NEVER_STARTED_S:
+            child.signal(signal.SIGKILL)
+        # The latest job: it may be terminated before the scoreboard shows that it has started.
+        job = self._running
+        if job is not None and job.entry is self._held_jobs.head:
+            if job.time_left(now) <= 0:
+                self.take_back()  # the child starts no other job, even if this one has just ended
+            if job.entry is self._held_jobs.head:
+                job.enforce_limits(now)
+        child.bound_output()

@@ -1,7 +1,7 @@
-"""The heartbeat: while a child is busy for long, a second connection names its job and listens.
+"""The heartbeat: while a job runs for long, a second connection reports it to the server.
 
-It is a long poll in a thread of its own, so that a kill reaches the slot at once and no kill waits
-for a report to leave.
+It is a long poll in a thread of its own, so that a kill arrives at once and need not wait for the
+next report.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model.errors import NotAllowed, PiCloudError
 from picloud_model.wire import (
     MAX_BLOCKED_JOBS,
@@ -34,71 +35,78 @@ if TYPE_CHECKING:
 POLL_S: Final = 5.0
 _PAUSE_S: Final = 0.5
 _JOIN_S: Final = 1.0
-_TELL_S: Final = 1.0
-"""How long a beat waits for what it was asked."""
+_LIVE_ANSWERS_S: Final = 1.0
+"""How long the next heartbeat waits for the answers to live queries."""
 
-Names = tuple[tuple[AttemptRef, ...], tuple[AttemptRef, ...], tuple[BlockedOn, ...]]
-NOTHING: Final[Names] = ((), (), ())
-"""Jobs that run, jobs held beside them, and what the blocked ones among the first wait for."""
+
+class SlotJobs(msgspec.Struct, frozen=True):
+    """The jobs that a heartbeat reports.
+
+    `running` are those started, `holding` the others of the lease, `blocked_on` says what the
+    blocked ones among the running wait for.
+    """
+
+    running: tuple[AttemptRef, ...] = ()
+    holding: tuple[AttemptRef, ...] = ()
+    blocked_on: tuple[BlockedOn, ...] = ()
+
+
+NO_JOBS: Final = SlotJobs()
 
 
 class Heartbeat:
-    """Names what runs until told otherwise; `answers` are there when `fileno` is readable."""
+    """Reports the jobs of a slot; `fileno` is readable when there are `answers`."""
 
-    def __init__(self, api: ApiClient, outage: Outage, most_aside: int = MAX_BLOCKED_JOBS) -> None:
+    def __init__(
+        self, api: ApiClient, outage: Outage, most_blocked: int = MAX_BLOCKED_JOBS
+    ) -> None:
         self._api = api
-        self._most_aside = most_aside
         self._outage = outage
-        self._names: Names = NOTHING
-        self._polled: Names = NOTHING
+        self._most_blocked = most_blocked
+        self._jobs = NO_JOBS
+        self._polled = NO_JOBS
         self._changed = threading.Condition()
         self._answers: queue.SimpleQueue[HeartbeatAnswer | NotAllowed] = queue.SimpleQueue()
-        self._bell, self._ringer = socket.socketpair()
-        self._ringer.settimeout(0)
-        self._bell.settimeout(0)
+        self._wakeup, self._waker = socket.socketpair()
+        self._waker.settimeout(0)
+        self._wakeup.settimeout(0)
         self._thread: threading.Thread | None = None
         self._open = True
-        self._asked = False
-        self._told: list[LiveAnswer] = []
+        self._has_queries = False
+        self._live_answers: list[LiveAnswer] = []
 
     def fileno(self) -> int:
         """Readable when there are answers."""
-        return self._bell.fileno()
+        return self._wakeup.fileno()
 
-    def name(
-        self,
-        running: tuple[AttemptRef, ...],
-        holding: tuple[AttemptRef, ...] = (),
-        awaiting: tuple[BlockedOn, ...] = (),
-    ) -> None:
-        """Say what runs from now on; with nothing running and nothing held it falls silent."""
-        names = (running, holding, awaiting)
-        if names == self._names:
+    def report(self, jobs: SlotJobs) -> None:
+        """Report these jobs from now on; without any, send no heartbeats."""
+        if jobs == self._jobs:
             return
         with self._changed:
-            self._names = names
-            if names != NOTHING and self._polled not in (NOTHING, names):
+            self._jobs = jobs
+            if jobs != NO_JOBS and self._polled not in (NO_JOBS, jobs):
                 self._api.interrupt()
             self._changed.notify()
-        if self._thread is None and names != NOTHING:
+        if self._thread is None and jobs != NO_JOBS:
             self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._thread.start()
 
-    def tell(self, live: list[LiveAnswer]) -> None:
-        """Answer what was asked about the jobs that run."""
+    def answer_queries(self, live_answers: list[LiveAnswer]) -> None:
+        """Send the answers to live queries with the next heartbeat, at once."""
         with self._changed:
-            self._told += live
-            self._asked = False
+            self._live_answers += live_answers
+            self._has_queries = False
             self._changed.notify()
 
     def answers(self) -> Iterator[HeartbeatAnswer]:
-        """What the server has said since the last time.
+        """Yield the answers of the server since the last call.
 
         Raises:
-            NotAllowed: When it does not know this slot any more.
+            NotAllowed: When the server no longer knows this slot.
         """
         try:
-            self._bell.recv(4096)
+            self._wakeup.recv(4096)
         except BlockingIOError:
             return
         while not self._answers.empty():
@@ -108,7 +116,7 @@ class Heartbeat:
             yield answer
 
     def close(self) -> None:
-        """Fall silent for good and hang up."""
+        """Stop for good, and close the connection."""
         with self._changed:
             self._open = False
             self._changed.notify()
@@ -116,57 +124,62 @@ class Heartbeat:
         if self._thread is not None:
             self._thread.join(_JOIN_S)
         self._api.close()
-        self._bell.close()
-        self._ringer.close()
+        self._wakeup.close()
+        self._waker.close()
+
+    def wake(self) -> None:
+        """Make `fileno` readable."""
+        try:
+            self._waker.send(b"!")
+        except OSError:
+            return  # full of wake-ups that were not read yet, or closed
 
     def _beat(self) -> None:
         while self._open:
             with self._changed:
-                self._polled = NOTHING
-                while self._names == NOTHING and self._open:
+                self._polled = NO_JOBS
+                while self._jobs == NO_JOBS and self._open:
                     self._changed.wait()
-                names = self._polled = self._names
-            if names == NOTHING:
+                jobs = self._polled = self._jobs
+            if jobs == NO_JOBS:
                 return
             try:
-                self._poll(names)
-            except NotAllowed as refused:
-                self._put(refused)
+                self._poll(jobs)
+            except NotAllowed as refusal:
+                self._put(refusal)
                 return
             except PiCloudError:
-                if (
-                    names == self._names and self._open
-                ):  # else we were interrupted to name something else
+                # With other jobs by now, the poll was interrupted in order to report these.
+                if jobs == self._jobs and self._open:
                     self._outage.failed()
                     self._pause()
 
-    def _poll(self, names: Names) -> None:
-        running, holding, awaiting = names
+    def _poll(self, jobs: SlotJobs) -> None:
         with self._changed:
-            live, self._told = self._told, []
+            live_answers, self._live_answers = self._live_answers, []
+        blocked = len(jobs.blocked_on)
         request = HeartbeatRequest(
-            running=list(running),
-            holding=list(holding),
+            running=list(jobs.running),
+            holding=list(jobs.holding),
             wait_s=POLL_S,
-            live=live,
-            awaiting=list(awaiting),
-            full=bool(awaiting) and is_full(len(awaiting), self._most_aside, memory.left_bytes()),
+            live=live_answers,
+            awaiting=list(jobs.blocked_on),
+            full=bool(blocked) and is_full(blocked, self._most_blocked, memory.left_bytes()),
         )
         answer = self._api.post("/v1/heartbeat", request, HeartbeatAnswer, POLL_S)
         self._outage.answered()
         if answer.live:
-            self._asked = True
+            self._has_queries = True
         if answer.kills or answer.lost or answer.exit or answer.live or answer.work:
             self._put(answer)
-            self._await_told()
+            self._await_live_answers()
         if answer.kills or answer.lost or answer.exit:
-            self._pause()  # the same news would come again until they have been reported
+            self._pause()  # the server repeats the same answer until their ends are reported
 
-    def _await_told(self) -> None:
-        """What was asked about what runs travels with the next beat, so that it is sent at once."""
+    def _await_live_answers(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._asked or not self._open, _TELL_S)
-            self._asked = False
+            self._changed.wait_for(lambda: not self._has_queries or not self._open, _LIVE_ANSWERS_S)
+            self._has_queries = False
 
     def _pause(self) -> None:
         with self._changed:
@@ -175,11 +188,4 @@ class Heartbeat:
 
     def _put(self, answer: HeartbeatAnswer | NotAllowed) -> None:
         self._answers.put(answer)
-        self.ring()
-
-    def ring(self) -> None:
-        """Wake whoever waits for `fileno`."""
-        try:
-            self._ringer.send(b"!")
-        except OSError:
-            return  # full of rings that were not heard yet, or closed
+        self.wake()

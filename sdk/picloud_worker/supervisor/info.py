@@ -1,6 +1,6 @@
-"""Info: what a slot can tell of its jobs, gathered by the supervisor from outside of user code.
+"""Monitors the jobs of a child from outside of user code: their output, CPU and memory.
 
-A job that was quick and silent leaves none. One that crashed leaves what could be seen of it.
+A quick and silent job has no info. A crashed one has what could be seen of it.
 """
 
 from __future__ import annotations
@@ -12,74 +12,77 @@ from picloud_model.wire import Content, Info, Sample, pack_info
 from picloud_worker.system import procfs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from picloud_model.wire import Stream
 
     from picloud_worker.ipc.frames import JobStats
     from picloud_worker.ipc.scoreboard import StartedJob
-    from picloud_worker.supervisor.child_process import ChildProcess
+    from picloud_worker.supervisor.output import Output
     from picloud_worker.system.procfs import Usage
 
 SAMPLE_S: Final = 1.0
-"""How often a job is looked at, at first."""
+"""The interval of the first samples of a job."""
 MOST_SAMPLES: Final = 120
-"""When there are as many, every other one is dropped and half as many are taken from then on."""
+"""At this number every other sample is dropped, and the interval doubles."""
 _STREAMS: Final = ("stdout", "stderr", "logging")
 
 
 class JobMonitor:
-    """Watches the jobs of one child.
+    """Monitors the jobs of one child.
 
     Args:
-        child: Whose jobs.
+        pid: Returns the process id of the child, 0 until it is known.
+        outputs: Its stdout, stderr and log.
         clock: Monotonic seconds.
     """
 
-    def __init__(self, child: ChildProcess, clock: Callable[[], float]) -> None:
-        self._child = child
+    def __init__(
+        self, pid: Callable[[], int], outputs: Sequence[Output], clock: Callable[[], float]
+    ) -> None:
+        self._pid = pid
+        self._outputs = dict(zip(_STREAMS, outputs, strict=True))
         self._clock = clock
         self._job: tuple[int, int] | None = None
         self._since = self._next_at = 0.0
-        self._every_s = SAMPLE_S
+        self._interval_s = SAMPLE_S
         self._samples: list[Sample] = []
         self._latest: tuple[float, float] | None = None
-        self._seen: Usage | None = None
+        self._usage: Usage | None = None
 
-    def look(self, begun: StartedJob | None) -> None:
-        """Take a sample when it is time for one."""
+    def sample(self, started: StartedJob | None) -> None:
+        """Take a sample of the job that the child started last, if one is due."""
         now = self._clock()
-        job = (begun.generation, begun.position) if begun else None
+        job = (started.generation, started.position) if started else None
         if job != self._job:
             self._job, self._since = job, now
-            self._every_s, self._next_at = SAMPLE_S, now + SAMPLE_S
-            self._samples, self._latest, self._seen = [], None, None
-        if begun is not None and now >= self._next_at:
-            self._next_at = now + self._every_s
-            self._samples += self._measured(begun, now)
+            self._interval_s, self._next_at = SAMPLE_S, now + SAMPLE_S
+            self._samples, self._latest, self._usage = [], None, None
+        if started is not None and now >= self._next_at:
+            self._next_at = now + self._interval_s
+            self._samples += self._measure(started, now)
             if len(self._samples) > MOST_SAMPLES:
                 del self._samples[::2]
-                self._every_s *= 2
+                self._interval_s *= 2
 
-    def _measured(self, begun: StartedJob, now: float) -> list[Sample]:
-        """What the job uses now, if the system tells; CPU is that since the last time."""
-        self._seen = found = procfs.read(self._child.pid)
-        if found is None:
+    def _measure(self, started: StartedJob, now: float) -> list[Sample]:
+        """Measure the job, if the system can; CPU is relative to the last time."""
+        self._usage = usage = procfs.read(self._pid())
+        if usage is None:
             return []
-        before, cpu = self._latest or (self._since, begun.user_s + begun.system_s)
-        spent = max(0.0, found.cpu_s - cpu)
-        percentage = round(100 * spent / max(now - before, 0.01), 1)
-        self._latest = (now, found.cpu_s)
-        return [Sample(round(now - self._since, 2), percentage, found.memory_bytes)]
+        before, cpu_s = self._latest or (self._since, started.user_s + started.system_s)
+        spent_s = max(0.0, usage.cpu_s - cpu_s)
+        percentage = round(100 * spent_s / max(now - before, 0.01), 1)
+        self._latest = (now, usage.cpu_s)
+        return [Sample(round(now - self._since, 2), percentage, usage.memory_bytes)]
 
     def ended(self, generation: int, position: int, stats: JobStats | None) -> Content | None:
-        """What is to be told of a job that a child says has ended."""
+        """Return the info of a job whose child says that it ended."""
         if stats is None:
             return None
-        streams = self._taken(stats.ends)
         return _content(
             Info(
-                streams=streams,
+                streams=self._take_streams(stats.ends),
                 user_s=stats.user_s,
                 system_s=stats.system_s,
                 peak_bytes=stats.peak_bytes,
@@ -88,54 +91,54 @@ class JobMonitor:
             )
         )
 
-    def _taken(self, ends: tuple[int | None, ...]) -> dict[str, Stream]:
-        """What a job wrote up to these ends of the files; None is for all that is there."""
-        found = {}
-        for name, output, end in zip(_STREAMS, self._child.outputs, ends, strict=True):
+    def _take_streams(self, ends: Sequence[int | None]) -> dict[str, Stream]:
+        """Take what a job wrote up to these ends of the files; None means all of it."""
+        streams = {}
+        for (name, output), end in zip(self._outputs.items(), ends, strict=True):
             if (stream := output.take(end)) is not None:
-                found[name] = stream
-        return found
+                streams[name] = stream
+        return streams
 
-    def died(self, begun: StartedJob | None) -> Content | None:
-        """What is to be told of a job whose child is gone."""
-        streams = self._taken((None, None, None))
-        seen = self._seen
-        if seen is None or begun is None:
+    def crashed(self, started: StartedJob | None) -> Content | None:
+        """Return the info of a job whose child has exited."""
+        streams = self._take_streams((None, None, None))
+        usage = self._usage
+        if usage is None or started is None:
             return _content(Info(streams=streams)) if streams else None
         return _content(
             Info(
                 streams=streams,
-                user_s=max(0.0, seen.user_s - begun.user_s),
-                system_s=max(0.0, seen.system_s - begun.system_s),
-                peak_bytes=seen.peak_bytes,
+                user_s=max(0.0, usage.user_s - started.user_s),
+                system_s=max(0.0, usage.system_s - started.system_s),
+                peak_bytes=usage.peak_bytes,
                 samples=self._samples,
             )
         )
 
-    def live(self, begun: StartedJob, since: Mapping[str, int]) -> Info:
-        """What can be seen of the job that runs now.
+    def live(self, started: StartedJob, since: Mapping[str, int]) -> Info:
+        """Return what can be seen of the job that runs.
 
         Args:
-            begun: Which job.
-            since: How many bytes of streams whoever asks knows; only these are told then.
+            started: The job.
+            since: Offsets into streams that a user follows; then only what follows is returned.
         """
-        outputs = dict(zip(_STREAMS, self._child.outputs, strict=True))
         if since:
-            return Info(streams={name: outputs[name].look(at) for name, at in since.items()})
-        self.look(begun)
-        measured, found = self._measured(begun, self._clock()), self._seen
-        streams = {name: output.look() for name, output in outputs.items()}
-        if found is None:
+            streams = {name: self._outputs[name].look(offset) for name, offset in since.items()}
+            return Info(streams=streams)
+        self.sample(started)
+        samples, usage = self._measure(started, self._clock()), self._usage
+        streams = {name: output.look() for name, output in self._outputs.items()}
+        if usage is None:
             return Info(streams=streams)
         return Info(
             streams=streams,
-            user_s=max(0.0, found.user_s - begun.user_s),
-            system_s=max(0.0, found.system_s - begun.system_s),
-            peak_bytes=found.peak_bytes,
-            memory_bytes=found.memory_bytes,
-            swap_bytes=found.swap_bytes,
-            cpu_percentage=measured[0].cpu_percentage if measured else None,
-            ports=procfs.listening(self._child.pid),
+            user_s=max(0.0, usage.user_s - started.user_s),
+            system_s=max(0.0, usage.system_s - started.system_s),
+            peak_bytes=usage.peak_bytes,
+            memory_bytes=usage.memory_bytes,
+            swap_bytes=usage.swap_bytes,
+            cpu_percentage=samples[0].cpu_percentage if samples else None,
+            ports=procfs.listening(self._pid()),
             samples=self._samples,
         )
 

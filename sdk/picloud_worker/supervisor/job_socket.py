@@ -1,7 +1,7 @@
-"""The line of a child: a local socket where processes of its job ask, and say that they wait.
+"""The socket of a child, where its job asks for a token and says which jobs it waits for.
 
-A connection that says what it waits for stays open for as long as it does: one that dies waits for
-nothing any more. Nothing a job says here can stop the supervisor: it never waits for a line.
+A connection that says what the job waits for stays open for as long as it waits: when its process
+dies, it waits no longer. No message of a job can block the supervisor, which never waits for one.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from picloud_model.wire import JobGrant, JobSocketRequest
 
 MOST_CONNECTIONS: Final = 64
-"""Connections of one child at once; more are hung up on."""
+"""The connections of one child at once; more are closed."""
 _CREDENTIALS: Final = struct.Struct("iII")
 
 
 class Listener(Protocol):
-    """Who answers on a line."""
+    """Handles the messages of jobs."""
 
-    def grant(self, line: JobSocket) -> JobGrant | None:
-        """The token of the job that runs, or None where none does."""
+    def grant(self, job_socket: JobSocket) -> JobGrant | None:
+        """Return the token of the job that runs; None if none does."""
 
-    def waiting(self, line: JobSocket, said: JobSocketRequest | None) -> None:
-        """The job waits for others from now on; or, with None, for nothing any more."""
+    def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
+        """Note that the job waits for others; with None, that it no longer does."""
 
 
 class JobSocket:
-    """One child's line; registers itself, and each connection, at the supervisor's selector."""
+    """The socket of one child; it registers its connections at the supervisor's selector."""
 
     def __init__(
         self, name: str, selector: selectors.BaseSelector, listener: Listener, uid: int
@@ -45,7 +45,7 @@ class JobSocket:
         self._uid = uid
         self._selector = selector
         self._listener = listener
-        self._connections: dict[socket.socket, bytearray] = {}
+        self._received: dict[socket.socket, bytearray] = {}
         self._waiting: dict[socket.socket, JobSocketRequest] = {}
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(0)
@@ -54,8 +54,8 @@ class JobSocket:
         selector.register(self._socket, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
-        """Hang up on everybody."""
-        for connection in list(self._connections):
+        """Close all connections."""
+        for connection in list(self._received):
             self._hang_up(connection)
         self._selector.unregister(self._socket)
         self._socket.close()
@@ -63,22 +63,22 @@ class JobSocket:
             Path(path).unlink(missing_ok=True)
 
     def _accept(self) -> None:
-        # It may have been closed for something else that was ready at the same time.
+        # Another event of the same turn may have closed the socket.
         with contextlib.suppress(OSError):
             connection, _ = self._socket.accept()
-            if len(self._connections) >= MOST_CONNECTIONS or not _is_of(connection, self._uid):
+            if len(self._received) >= MOST_CONNECTIONS or not _is_of(connection, self._uid):
                 connection.close()
                 return
             connection.settimeout(0)
-            self._connections[connection] = bytearray()
+            self._received[connection] = bytearray()
             self._selector.register(
-                connection, selectors.EVENT_READ, lambda: self._hear(connection)
+                connection, selectors.EVENT_READ, lambda: self._receive(connection)
             )
-            self._hear(connection)  # most say at once what they want
+            self._receive(connection)  # most requests follow the connection at once
 
-    def _hear(self, connection: socket.socket) -> None:
-        said = self._connections.get(connection)
-        if said is None:
+    def _receive(self, connection: socket.socket) -> None:
+        received = self._received.get(connection)
+        if received is None:
             return
         try:
             data = connection.recv(MOST_BYTES)
@@ -86,42 +86,42 @@ class JobSocket:
             return
         except OSError:
             data = b""
-        said += data
-        if not data or len(said) > MOST_BYTES:
+        received += data
+        if not data or len(received) > MOST_BYTES:
             self._hang_up(connection)
-        elif said.endswith(b"\n"):
-            self._answer(connection, bytes(said))
-            said.clear()
+        elif received.endswith(b"\n"):
+            self._answer(connection, bytes(received))
+            received.clear()
 
-    def _answer(self, connection: socket.socket, said: bytes) -> None:
+    def _answer(self, connection: socket.socket, message: bytes) -> None:
         try:
-            request = wire.decode(said, wire.JobSocketRequest, wire.JSON)
+            request = wire.decode(message, wire.JobSocketRequest, wire.JSON)
         except msgspec.MsgspecError:
             self._hang_up(connection)
             return
         if request.awaiting is not None:
             self._waiting[connection] = request
-            self._listener.waiting(self, request)
+            self._listener.await_others(self, request)
             return
-        granted = self._listener.grant(self)
-        if granted is not None:
+        grant = self._listener.grant(self)
+        if grant is not None:
             with contextlib.suppress(OSError):
-                connection.send(wire.encode(granted, wire.JSON) + b"\n")
+                connection.send(wire.encode(grant, wire.JSON) + b"\n")
         self._hang_up(connection)
 
     def _hang_up(self, connection: socket.socket) -> None:
         self._selector.unregister(connection)
-        del self._connections[connection]
+        del self._received[connection]
         connection.close()
         if self._waiting.pop(connection, None) is not None:
-            # Where several threads wait, the job does so until the last of them goes on.
-            self._listener.waiting(self, next(iter(self._waiting.values()), None))
+            # With several waiting threads, the job waits until the last of them continues.
+            self._listener.await_others(self, next(iter(self._waiting.values()), None))
 
 
 def _is_of(connection: socket.socket, uid: int) -> bool:
-    """Whether the other end is a process of the user's, where the system tells."""
+    """Whether the peer is a process of this user; true where the system cannot say."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return True
-    told = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(told)[1] == uid)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    return bool(_CREDENTIALS.unpack(credentials)[1] == uid)

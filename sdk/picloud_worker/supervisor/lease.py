@@ -1,11 +1,12 @@
-"""The leases a slot holds: where each job is between the server's answer and our last report.
+"""The jobs that a slot holds: where each is from its lease to the acknowledged report.
 
-Pure rules, no processes: events in (leases came, a job ended, a child died), decisions out.
+Pure rules without processes: events come in (leases arrive, a job ends, a child exits), decisions
+go out.
 
-    waiting --assign--> given --done--> ended --acknowledge--> gone
+    waiting --assign--> given --done--> ended --acknowledge--> forgotten
        ^                  |                         ^
-       |                  +--set_aside--> aside ----+
-       +---- take_back ---+      waiting --hand_back--> returned --acknowledge--> gone
+       |                  +--block--> blocked --done+
+       +---- take_back ---+      waiting --hand_back--> returned --acknowledge--> forgotten
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from picloud_worker.ipc.scoreboard import StartedJob
 
 REPORT_BYTES: Final = 2 * 1024 * 1024
-"""Results in one request; the server takes more, but answers others in between."""
+"""The results in one request: the server takes more, but serves others in between."""
 
 ENDINGS: Final = frozenset((State.DONE, State.ERROR, State.KILLED))
 CAUSES: Final = frozenset(Cause)
 
 
 class Entry(NamedTuple):
-    """A job that was given to a child: `position` counts within the assignment `generation`."""
+    """A job given to a child: `position` counts within the assignment `generation`."""
 
     generation: int
     position: int
@@ -42,13 +43,16 @@ class Entry(NamedTuple):
     job: LeasedJob
 
     @property
-    def held(self) -> AttemptRef:
-        """Its name to the server."""
+    def ref(self) -> AttemptRef:
+        """The name of this attempt for the server."""
         return AttemptRef(self.lease.batch, self.job.index, self.job.attempt)
 
 
 class PendingReport(NamedTuple):
-    """What the next request says; `HeldJobs.acknowledge` takes it when the server has answered."""
+    """What the next request reports; `complete` if nothing else has ended.
+
+    `HeldJobs.acknowledge` takes it once the server has answered.
+    """
 
     reports: list[Report]
     returned: list[AttemptRef]
@@ -57,14 +61,14 @@ class PendingReport(NamedTuple):
 
 
 class OutOfTurnError(Exception):
-    """A child spoke of a job that it was not running."""
+    """A child reported a job that it was not running."""
 
 
 class HeldJobs:
-    """The jobs a slot holds.
+    """The jobs that a slot holds.
 
     Args:
-        envelope: Of the results made here.
+        envelope: The envelope of the results made here.
         clock: Seconds since the epoch.
     """
 
@@ -73,22 +77,27 @@ class HeldJobs:
         self._clock = clock
         self.waiting: deque[Lease] = deque()
         self.given: deque[Entry] = deque()
-        self.aside: list[Entry] = []
+        self.blocked: list[Entry] = []
         self.returned: list[AttemptRef] = []
         self.ended: list[tuple[str, JobReport]] = []
         self.ended_bytes = 0
 
     @property
     def idle(self) -> bool:
-        """Whether there is no job left that has not ended."""
+        """Whether no job waits or was given to the child."""
         return not self.given and not self.waiting
 
+    @property
+    def head(self) -> Entry | None:
+        """The first of the jobs given to the child, which it runs or is to start."""
+        return self.given[0] if self.given else None
+
     def take(self, leases: Iterable[Lease]) -> None:
-        """Leases came."""
+        """Take leases that arrived."""
         self.waiting += [lease for lease in leases if lease.jobs]
 
     def assign(self, generation: int, most: int) -> list[Lease]:
-        """The next jobs for a child, all of one bundle, at most `most`; they are given now."""
+        """Move the next jobs, of one bundle and at most `most`, from waiting to given."""
         leases: list[Lease] = []
         while (
             self.waiting and most and self.waiting[0].bundle == (leases or self.waiting)[0].bundle
@@ -103,61 +112,62 @@ class HeldJobs:
         self.given += [Entry(generation, at, lease, job) for at, (lease, job) in enumerate(jobs)]
         return leases
 
-    def done(self, generation: int, position: int, ended: JobReport) -> None:
-        """A child says how a job ended.
-
-        Raises:
-            OutOfTurnError: When it is not the job's turn.
-        """
-        if not self.given or ended.state not in ENDINGS or ended.cause not in CAUSES:
-            raise OutOfTurnError
-        entry = self.given[0]
-        _check_turn(entry, generation, position, ended)
-        self.given.popleft()
-        self._add(entry.lease.batch, ended)
-
-    def set_aside(self) -> Entry:
-        """The job at the head stays with its child, which is not given others."""
+    def block(self) -> Entry:
+        """Move the first job given to the blocked ones, and return it."""
         entry = self.given.popleft()
-        self.aside.append(entry)
+        self.blocked.append(entry)
         return entry
 
-    def aside_done(self, entry: Entry, generation: int, position: int, ended: JobReport) -> None:
-        """A child that was set aside says how its job ended. Raises as `done`."""
-        if ended.state not in ENDINGS or ended.cause not in CAUSES:
-            raise OutOfTurnError
-        _check_turn(entry, generation, position, ended)
-        self.aside.remove(entry)
-        self._add(entry.lease.batch, ended)
+    def done(self, entry: Entry, generation: int, position: int, report: JobReport) -> None:
+        """Record that the child of a given or blocked job reported its end.
 
-    def end(
+        Raises:
+            OutOfTurnError: When the report is about another job, or about no end.
+        """
+        if report.state not in ENDINGS or report.cause not in CAUSES:
+            raise OutOfTurnError
+        reported = (generation, position, report.index, report.attempt)
+        if reported != (*entry[:2], entry.job.index, entry.job.attempt):
+            raise OutOfTurnError
+        self.drop(entry)
+        self._add(entry.lease.batch, report)
+
+    def drop(self, entry: Entry) -> None:
+        """Forget a blocked job, or the first of the jobs given, without a report."""
+        if self.head is entry:
+            self.given.popleft()
+        else:
+            self.blocked.remove(entry)
+
+    def fail(
         self,
         batch: str,
         job: LeasedJob,
         failure: Failure,
-        started_at: float,
+        *,
+        started_at: float = 0.0,
         info: Content | None = None,
     ) -> None:
-        """A job ends without a child saying so."""
-        state = State.KILLED if failure.cause == Cause.KILLED else State.ERROR
-        ended = JobReport(
+        """Record the end of a job that no child reports; 0 as its start means now."""
+        now = self._clock()
+        report = JobReport(
             index=job.index,
             attempt=job.attempt,
-            state=state,
+            state=State.KILLED if failure.cause == Cause.KILLED else State.ERROR,
             cause=failure.cause,
-            started_at=started_at or self._clock(),
-            finished_at=self._clock(),
+            started_at=started_at or now,
+            finished_at=now,
             payload=parcel(failure),
             info=info,
         )
-        self._add(batch, ended)
+        self._add(batch, report)
 
-    def _add(self, batch: str, ended: JobReport) -> None:
-        self.ended.append((batch, ended))
-        self.ended_bytes += size_of(ended)
+    def _add(self, batch: str, report: JobReport) -> None:
+        self.ended.append((batch, report))
+        self.ended_bytes += size_of(report)
 
     def take_back(self, count: int) -> None:
-        """The last `count` jobs given were not begun, and will not be by that child."""
+        """Let the last `count` jobs given, which the child has not started, wait again."""
         entries = [self.given.pop() for _ in range(min(count, len(self.given)))]
         self._wait_again(reversed(entries))
 
@@ -167,16 +177,16 @@ class HeldJobs:
             jobs = [entry.job for entry in group]
             self.waiting.appendleft(replace(group[0].lease, jobs=jobs))
 
-    def running(self, begun: StartedJob | None) -> Entry | None:
-        """The job that a child is in, given what it noted on the scoreboard."""
-        if begun is None or not self.given:
+    def running(self, started: StartedJob | None) -> Entry | None:
+        """Return the job that the child runs, by what it recorded on the scoreboard."""
+        head = self.head
+        if started is None or head is None:
             return None
-        entry = self.given[0]
-        return entry if (begun.generation, begun.position) == entry[:2] else None
+        return head if (started.generation, started.position) == head[:2] else None
 
-    def child_ended(self, begun: StartedJob | None) -> Entry | None:
-        """A child is gone: answers the job that went with it, the others wait again."""
-        victim = self.running(begun)
+    def child_exited(self, started: StartedJob | None) -> Entry | None:
+        """Return the job that its child was running at its exit; the others wait again."""
+        victim = self.running(started)
         if victim is not None:
             self.given.popleft()
         self._wait_again(self.given)
@@ -184,88 +194,86 @@ class HeldJobs:
         return victim
 
     def hand_back(self) -> None:
-        """Every job not given goes back to the server."""
-        for lease in self.waiting:
-            self.returned += [AttemptRef(lease.batch, job.index, job.attempt) for job in lease.jobs]
+        """Return every waiting job to the server."""
+        self.returned += self._waiting_refs()
         self.waiting.clear()
 
     def refuse(self, lease: Lease, failure: Failure) -> None:
-        """A lease cannot be run here: each of its jobs ends with the same failure."""
+        """Fail each job of a waiting lease that cannot run here."""
         self.waiting.remove(lease)
         for job in lease.jobs:
-            self.end(lease.batch, job, failure, 0.0)
+            self.fail(lease.batch, job, failure)
 
-    def kill(self, held: AttemptRef) -> None:
-        """End a job as killed if it waits here; the caller sees to one that runs."""
-        job = self.forget(held)
+    def kill(self, ref: AttemptRef) -> None:
+        """End a job as killed if it waits here; the executor kills those that run."""
+        job = self.forget(ref)
         if job is not None:
-            self.end(held.batch, job, killed(), 0.0)
+            self.fail(ref.batch, job, killed())
 
-    def forget(self, held: AttemptRef) -> LeasedJob | None:
-        """Drop a job that waits here without a word; answers it if there was one."""
+    def forget(self, ref: AttemptRef) -> LeasedJob | None:
+        """Forget a job that waits here, without a report, and return it."""
         for at, lease in enumerate(self.waiting):
-            if lease.batch != held.batch:
+            if lease.batch != ref.batch:
                 continue
             for job in lease.jobs:
-                if (job.index, job.attempt) == (held.index, held.attempt):
-                    rest = [other for other in lease.jobs if other is not job]
-                    if rest:
-                        self.waiting[at] = replace(lease, jobs=rest)
+                if (job.index, job.attempt) == (ref.index, ref.attempt):
+                    others = [other for other in lease.jobs if other is not job]
+                    if others:
+                        self.waiting[at] = replace(lease, jobs=others)
                     else:
                         del self.waiting[at]
                     return job
         return None
 
-    def held(self) -> list[AttemptRef]:
-        """The jobs not ended, in the order they are to run."""
-        names = [entry.held for entry in (*self.aside, *self.given)]
-        for lease in self.waiting:
-            names += [AttemptRef(lease.batch, job.index, job.attempt) for job in lease.jobs]
-        return names
+    def refs(self) -> list[AttemptRef]:
+        """The jobs that have not ended, in the order in which they are to run."""
+        return [*(entry.ref for entry in (*self.blocked, *self.given)), *self._waiting_refs()]
 
-    def settle(self, at: int, ended: JobReport) -> None:
-        """Replace what is to be said of an ended job, whose result went elsewhere."""
-        batch, before = self.ended[at]
-        self.ended_bytes += size_of(ended) - size_of(before)
-        self.ended[at] = (batch, ended)
+    def _waiting_refs(self) -> list[AttemptRef]:
+        return [
+            AttemptRef(lease.batch, job.index, job.attempt)
+            for lease in self.waiting
+            for job in lease.jobs
+        ]
 
     def large(self) -> Sequence[tuple[int, JobReport]]:
-        """Ended jobs that do not travel inline as a whole, with their places for `settle`."""
+        """The reports that are too large to travel inline, with their places for `settle`."""
         if self.ended_bytes <= INLINE_BYTES:
             return ()
         return [
-            (at, ended) for at, (_, ended) in enumerate(self.ended) if size_of(ended) > INLINE_BYTES
+            (at, report)
+            for at, (_, report) in enumerate(self.ended)
+            if size_of(report) > INLINE_BYTES
         ]
 
-    def draft(self) -> PendingReport:
-        """What to tell the server now, in the order it happened."""
+    def settle(self, at: int, report: JobReport) -> None:
+        """Replace a large report by one whose large parts were uploaded."""
+        batch, before = self.ended[at]
+        self.ended_bytes += size_of(report) - size_of(before)
+        self.ended[at] = (batch, report)
+
+    def pending_report(self) -> PendingReport:
+        """Return what to report to the server now, in the order in which it happened."""
         reports: list[Report] = []
         size = count = 0
-        for batch, ended in self.ended:
-            size += size_of(ended)
+        for batch, report in self.ended:
+            size += size_of(report)
             if size > REPORT_BYTES and count:
                 break
             if not reports or reports[-1].batch != batch:
                 reports.append(Report(batch, self._envelope, []))
-            reports[-1].ended.append(ended)
+            reports[-1].ended.append(report)
             count += 1
         return PendingReport(reports, list(self.returned), count, count == len(self.ended))
 
-    def acknowledge(self, draft: PendingReport) -> None:
-        """The server has taken a draft."""
-        self.ended_bytes -= sum(size_of(ended) for _, ended in self.ended[: draft.ended])
-        del self.ended[: draft.ended]
-        del self.returned[: len(draft.returned)]
+    def acknowledge(self, pending: PendingReport) -> None:
+        """Forget what a request has reported, once the server has answered it."""
+        self.ended_bytes -= sum(size_of(report) for _, report in self.ended[: pending.ended])
+        del self.ended[: pending.ended]
+        del self.returned[: len(pending.returned)]
 
 
-def size_of(ended: JobReport) -> int:
-    """The bytes of what a job left that travel with its report."""
-    info = ended.info
-    return len(ended.payload) + (len(info.data or b"") if info is not None else 0)
-
-
-def _check_turn(entry: Entry, generation: int, position: int, ended: JobReport) -> None:
-    job = entry.job
-    told = (generation, position, ended.index, ended.attempt)
-    if told != (*entry[:2], job.index, job.attempt):
-        raise OutOfTurnError
+def size_of(report: JobReport) -> int:
+    """The bytes of the result and the info that travel in a report."""
+    info = report.info
+    return len(report.payload) + (len(info.data or b"") if info is not None else 0)

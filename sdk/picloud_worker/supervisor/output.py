@@ -1,8 +1,8 @@
-"""Output: where stdout, stderr and the log of user code go, bounded, and cut job by job.
+"""The files that take stdout, stderr and the log of user code: bounded, and cut job by job.
 
-A child runs many jobs into the same files. It tells how long each file was when a job ended, so
-that what a job wrote is what lies between two ends, whoever wrote it: Python, C, or a process the
-job started. The beginning of a file is given back to the disk while its offsets stay.
+All jobs of a child write to the same files. The child reports how long each file was when a job
+ended, so that the output of a job lies between two ends, whether Python, C code or a process that
+the job started wrote it. The disk space of what is no longer needed is freed; offsets stay.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from picloud_model.wire import Stream
 from picloud_worker.system import hole_punch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KEPT_BYTES: Final = 1024 * 1024
-"""How much of a long output is kept; what a job writes faster than we look comes on top."""
+"""The part of a long output that is kept, besides what a job writes between two looks."""
 TAIL_BYTES: Final = 8192
-"""A crash in a deep stack takes that much to tell."""
+"""Enough for the crash report of a deep stack."""
 PORTION_BYTES: Final = 64 * 1024
-"""Most of a stream that is told at once to somebody who follows it."""
+"""The most that a user who follows a stream gets at once."""
 
 _LONGEST_CHARACTER: Final = 4
 _CONTINUES: Final = bytes(range(0x80, 0xC0))
@@ -32,72 +33,82 @@ _LEADS: Final = bytes(range(0xC2, 0xF5))
 
 
 class Output:
-    """One stream of a child: a file without a name, appended to by the child."""
+    """One stream of a child: a file without a name that the child appends to.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: Where the file is made.
+        punch_hole: Frees the disk space of a range of bytes, where the file system can.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        punch_hole: Callable[[int, int, int], bool] = hole_punch.punch_hole,
+    ) -> None:
+        self._punch_hole = punch_hole
         path = directory / f"output-{secrets.token_hex(8)}"
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self.descriptor = os.open(path, flags, 0o600)
         path.unlink()
         self._begin = 0
-        self._given_back = 0
+        self._freed = 0
 
     def bound(self) -> None:
-        """Give back what nobody asks for: what earlier jobs wrote, and the start of too much."""
+        """Free the disk space of earlier jobs, and of the beginning of a long output."""
         size = self._size()
         end = max(self._begin, size - KEPT_BYTES)
-        if end - self._given_back >= KEPT_BYTES:
-            if hole_punch.punch_hole(self.descriptor, self._given_back, end):
-                self._given_back = end
+        if end - self._freed >= KEPT_BYTES:
+            if self._punch_hole(self.descriptor, self._freed, end):
+                self._freed = end
             else:
-                # Where files cannot have holes it is emptied, and what was in it is lost.
+                # Where files cannot have holes the file is emptied; the output in it is lost.
                 os.ftruncate(self.descriptor, 0)
-                self._begin = self._given_back = 0
+                self._begin = self._freed = 0
 
     def take(self, end: int | None = None) -> Stream | None:
-        """What the current job wrote, its last 64k characters; the next job begins here.
+        """Return the last 64k characters of the job's output; the next job begins after it.
 
         Args:
-            end: How long the file was when the job ended; None for now.
+            end: The length of the file when the job ended; None for its length now.
         """
         size = self._size() if end is None else end
         begin, self._begin = min(self._begin, size), size
-        return self._told(begin, size) if size > begin else None
+        return self._stream(begin, size) if size > begin else None
 
     def look(self, since: int | None = None) -> Stream:
-        """What the current job has written so far: its last characters, or a portion.
+        """Return the last characters of the output so far, or the portion after an offset.
 
         Args:
-            since: How many bytes of it are known; a portion of what follows is told.
+            since: The offset in bytes within the output of the job.
         """
         size = self._size()
         if since is None:
-            return self._told(self._begin, size)
-        start = min(max(self._begin + since, self._given_back), size)
+            return self._stream(self._begin, size)
+        start = min(max(self._begin + since, self._freed), size)
         data = os.pread(self.descriptor, min(PORTION_BYTES, size - start), start)
         return Stream(start - self._begin, whole(data))
 
     def tail(self) -> str:
-        """The last 8 KB that the current job wrote."""
+        """Return the last 8 KB of the job's output."""
         size = self._size()
         start = max(self._begin, size - TAIL_BYTES)
         return os.pread(self.descriptor, size - start, start).decode(errors="replace")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, which deletes it."""
         os.close(self.descriptor)
 
     def _size(self) -> int:
         return os.fstat(self.descriptor).st_size
 
-    def _told(self, begin: int, end: int) -> Stream:
-        start = max(begin, end - _LONGEST_CHARACTER * MOST_CHARACTERS, self._given_back)
+    def _stream(self, begin: int, end: int) -> Stream:
+        start = max(begin, end - _LONGEST_CHARACTER * MOST_CHARACTERS, self._freed)
         data = last_characters(os.pread(self.descriptor, end - start, start))
         return Stream(end - len(data) - begin, data)
 
 
 def last_characters(data: bytes, most: int = MOST_CHARACTERS) -> bytes:
-    """The bytes of the last `most` characters; a byte that belongs to none counts as one.
+    """Return the bytes of the last `most` characters; a byte that is no text counts as one.
 
     >>> last_characters("aäb".encode(), 2).decode()
     'äb'
@@ -109,7 +120,7 @@ def last_characters(data: bytes, most: int = MOST_CHARACTERS) -> bytes:
 
 
 def whole(data: bytes) -> bytes:
-    """The bytes without a character that is not whole yet at their end.
+    """Return the bytes without an incomplete character at their end.
 
     >>> whole("aä".encode()[:-1])
     b'a'

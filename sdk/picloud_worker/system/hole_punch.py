@@ -11,21 +11,21 @@ _PUNCH_HOLE_KEEP_SIZE: Final = 3
 
 
 def punch_hole(descriptor: int, start: int, end: int) -> bool:
-    """Free the room that bytes `start .. end-1` of a file take; they read as zeros afterwards.
+    """Free the disk space of the bytes `start .. end-1` of a file, which read as zeros afterwards.
 
     Returns:
-        Whether that is possible on this system and for this file.
+        Whether the system and the file system can do that.
     """
-    punch = _fallocate()
-    if punch is None:
+    fallocate = _fallocate()
+    if fallocate is None:
         return False
-    answer: int = punch(descriptor, _PUNCH_HOLE_KEEP_SIZE, start, end - start)
-    return answer == 0
+    status: int = fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, start, end - start)
+    return status == 0
 
 
 @cache
 def _fallocate() -> Any:
-    found = getattr(ctypes.CDLL(None), "fallocate", None) if os.name == "posix" else None
-    if found is not None:
-        found.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    return found
+    fallocate = getattr(ctypes.CDLL(None), "fallocate", None) if os.name == "posix" else None
+    if fallocate is not None:
+        fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    return fallocate

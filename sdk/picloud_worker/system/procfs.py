@@ -1,4 +1,4 @@
-"""Usage: what a child uses while it runs a job, read from outside of it."""
+"""Reads from procfs what a child uses while it runs a job, and where it listens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BOUND: Final = "07"
 
 
 class Usage(NamedTuple):
-    """CPU in seconds since the process began, with the processes it waited for; memory in bytes."""
+    """CPU in seconds since the start of the process, including awaited ones; memory in bytes."""
 
     user_s: float
     system_s: float
@@ -26,15 +26,15 @@ class Usage(NamedTuple):
 
     @property
     def cpu_s(self) -> float:
-        """CPU in all."""
+        """CPU in user space and in the kernel."""
         return self.user_s + self.system_s
 
 
 def read(pid: int) -> Usage | None:
-    """What a process uses; None where the system does not tell.
+    """Return what a process uses; None where there is no procfs.
 
-    >>> found = read(os.getpid())
-    >>> found is None or found.memory_bytes > 0
+    >>> usage = read(os.getpid())
+    >>> usage is None or usage.memory_bytes > 0
     True
     """
     try:
@@ -42,7 +42,7 @@ def read(pid: int) -> Usage | None:
         status = _status(pid)
     except OSError:
         return None
-    # After the name: state is field 0; utime, stime, cutime and cstime are 11 to 14.
+    # Counted after the name: the state is field 0; utime, stime, cutime and cstime are 11 to 14.
     user, system, waited_user, waited_system = (int(field) for field in fields[11:15])
     return Usage(
         (user + waited_user) / _TICKS,
@@ -54,59 +54,65 @@ def read(pid: int) -> Usage | None:
 
 
 def _status(pid: int) -> dict[str, int]:
-    """Sizes of a process in bytes."""
-    found = {}
+    """Return the memory sizes of a process in bytes."""
+    sizes = {}
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name in ("VmRSS", "VmHWM", "VmSwap"):
-            found[name] = int(value.split()[0]) * _KILOBYTE
-    return found
+            sizes[name] = int(value.split()[0]) * _KILOBYTE
+    return sizes
 
 
 def listening(pid: int) -> dict[str, list[int]]:
-    """The ports that a process and its descendants listen on, by protocol.
+    """Return the ports on which a process and its descendants listen, by protocol.
 
     >>> sorted(listening(os.getpid()))
     ['tcp', 'udp']
     """
     ports: dict[str, list[int]] = {}
-    owns = _owner(pid)
+    owns = _ownership(pid)
     for protocol, state in (("tcp", _LISTENING), ("udp", _BOUND)):
-        found = {
-            port
-            for table in (protocol, f"{protocol}6")
-            for port, user, inode in _table(pid, table, state)
-            if owns(user, inode)
-        }
-        ports[protocol] = sorted(found)
+        ports[protocol] = sorted(
+            {
+                port
+                for table in (protocol, f"{protocol}6")
+                for port, uid, inode in _sockets_in(pid, table, state)
+                if owns(uid, inode)
+            }
+        )
     return ports
 
 
-def _owner(pid: int) -> Callable[[str, str], bool]:
-    """Whether a socket of some user and inode belongs to a process or its descendants."""
+def _ownership(pid: int) -> Callable[[str, str], bool]:
+    """Return a function that says whether a socket belongs to a process or its descendants.
+
+    Its arguments are the user and the inode of the socket.
+    """
     try:
         owner = Path(f"/proc/{pid}").stat().st_uid
     except OSError:
-        return lambda _user, _inode: False
+        return lambda _uid, _inode: False
     if owner != os.geteuid():
-        # Of others' processes it is not told. In a container, such a user is this slot's alone.
-        return lambda user, _inode: user == str(owner)
-    own = {inode for each in (pid, *_descendants(pid)) for inode in _sockets(each)}
-    return lambda _user, inode: inode in own
+        # The descriptors of other users' processes are hidden. In a container, only the jobs of
+        # this slot have that user.
+        return lambda uid, _inode: uid == str(owner)
+    own = {inode for process in (pid, *_descendants(pid)) for inode in _inodes(process)}
+    return lambda _uid, inode: inode in own
 
 
-def _table(pid: int, name: str, wanted: str) -> list[tuple[int, str, str]]:
-    """Port, user and inode of each socket in a state."""
+def _sockets_in(pid: int, table: str, state: str) -> list[tuple[int, str, str]]:
+    """Return the port, the user and the inode of each socket of a table in a state."""
     try:
-        lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
+        lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
     except OSError:
         return []
-    rows = [row for line in lines if (row := line.split())[3] == wanted]
+    rows = [row for line in lines if (row := line.split())[3] == state]
     return [(int(row[1].rpartition(":")[2], 16), row[7], row[9]) for row in rows]
 
 
-def _sockets(pid: int) -> set[str]:
-    found = set()
+def _inodes(pid: int) -> set[str]:
+    """Return the inodes of a process's sockets."""
+    inodes: set[str] = set()
     try:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             try:
@@ -114,21 +120,21 @@ def _sockets(pid: int) -> set[str]:
             except OSError:
                 continue
             if name.startswith("socket:["):
-                found.add(name[8:-1])
+                inodes.add(name[8:-1])
     except OSError:
-        return found
-    return found
+        return inodes
+    return inodes
 
 
 def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        parent = waiting.pop()
+    pids: list[int] = []
+    parents = [pid]
+    while parents:
+        parent = parents.pop()
         try:
             text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
         except OSError:
             continue
-        waiting += (new := [int(child) for child in text.split()])
-        found += new
-    return found
+        parents += (children := [int(child) for child in text.split()])
+        pids += children
+    return pids

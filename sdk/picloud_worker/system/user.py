@@ -1,7 +1,7 @@
-"""The user that children run as where slots are isolated: one of `empN`, with no other right.
+"""The user of the children of an isolated slot: one of `empN`, without any other right.
 
-A supervisor in a container is its root with the capabilities SETUID, SETGID and KILL. A child gives
-them up before it runs user code, for good: what it starts cannot get them back either.
+A supervisor in a container is root there, with the capabilities SETUID, SETGID and KILL. A child
+drops them for good before it runs user code: what it starts cannot regain them either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAMES: Final = re.compile(r"emp[1-9][0-9]*")
 
 
 class NoUsersError(Exception):
-    """There is nobody that children could run as."""
+    """There is no user for children."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -33,38 +33,38 @@ class User(msgspec.Struct, frozen=True):
     gid: int
 
     @classmethod
-    def of(cls, place: str, known: Iterable[Self]) -> Self:
-        """The user of a place; neighbours on a machine mostly get different ones.
+    def of(cls, place: str, users: Iterable[Self]) -> Self:
+        """Return the user of a place; most places on a machine get different ones.
 
         Raises:
-            NoUsersError: When none is known.
+            NoUsersError: When there is none.
 
         >>> User.of("a", [User("root", 0, 0), User("emp1", 20001, 20001)]).name
         'emp1'
         """
-        found = [user for user in known if _NAMES.fullmatch(user.name) and user.uid]
-        found.sort(key=lambda user: user.uid)
-        if not found:
-            raise NoUsersError("no user emp1, emp2, ... is known here: use an image of PiCloud's")
-        return found[zlib.crc32(place.encode()) % len(found)]
+        candidates = [user for user in users if _NAMES.fullmatch(user.name) and user.uid]
+        candidates.sort(key=lambda user: user.uid)
+        if not candidates:
+            raise NoUsersError("there is no user emp1, emp2, ... here: use an image of PiCloud's")
+        return candidates[zlib.crc32(place.encode()) % len(candidates)]
 
     def become(self) -> None:
-        """Turn this process into the user's: no capability, no way to get one, no other group.
+        """Make this process the user's: no capability, no way to gain one, no other group.
 
         Raises:
-            OSError: When the system refuses; the process must not go on then.
+            OSError: When the system refuses; the process must exit then.
         """
         os.setgroups([])
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         process_lifetime.set_no_new_privs()
         seccomp.refuse_io_uring()
-        # A change of user hides a process from itself: its own /proc is root's after it.
+        # A change of user hides a process from itself: its own /proc then belongs to root.
         process_lifetime.show_memory()
 
 
-def known() -> list[User]:
-    """The users of this machine or container."""
-    import pwd  # noqa: PLC0415 - not every system has it, and only containers need it
+def all_users() -> list[User]:
+    """Return the users of this machine or container."""
+    import pwd  # noqa: PLC0415 - some systems lack it, and only containers need it
 
     return [User(entry.pw_name, entry.pw_uid, entry.pw_gid) for entry in pwd.getpwall()]

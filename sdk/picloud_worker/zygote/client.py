@@ -1,4 +1,4 @@
-"""The supervisor's side of the zygote: asks for children and hears of their ends."""
+"""The supervisor's side of the zygote: asks it to fork children, and learns which have exited."""
 
 from __future__ import annotations
 
@@ -19,98 +19,105 @@ if TYPE_CHECKING:
 
 
 class ZygoteLostError(Exception):
-    """The zygote is gone: this slot cannot run anything any more."""
+    """The zygote has exited: this slot can run no more jobs."""
 
 
 class ZygoteClient:
-    """Holds the zygote; leaving it ends the zygote and all its children."""
+    """The connection to the zygote; `close` ends the zygote and all its children.
 
-    def __init__(self, line: socket.socket, scoreboard: Scoreboard, lines: str, uid: int) -> None:
+    Args:
+        connection: The socket to the zygote.
+        scoreboard: Shared with the zygote and its children.
+        socket_prefix: What the names of the job sockets start with.
+        uid: The user of the children.
+    """
+
+    def __init__(
+        self, connection: socket.socket, scoreboard: Scoreboard, socket_prefix: str, uid: int
+    ) -> None:
         self.scoreboard = scoreboard
         self.uid = uid
-        self._lines = lines
+        self._connection = connection
+        self._socket_prefix = socket_prefix
         self._forked = 0
         self._preloaded = False
-        self._line = line
-        self._news = bytearray()
-        self._taken: set[int] = set()
+        self._received = bytearray()
+        self._indexes: set[int] = set()
 
     @classmethod
     def start(cls, home: Path, user: User | None = None) -> Self:
-        """Fork the zygote: to be called before there are threads or secrets in this process.
+        """Fork the zygote, before there are threads or secrets in this process.
 
         Args:
-            home: Directory that children run in.
-            user: As whom; None for this process's own user.
+            home: The directory in which children run.
+            user: The user of the children; None for the user of this process.
         """
         scoreboard = Scoreboard()
         ours, theirs = socket.socketpair()
-        lines = secrets.token_hex(8)
+        socket_prefix = secrets.token_hex(8)
         parent = os.getpid()
         if os.fork() == 0:
             ours.close()
-            setup = process.ChildSetup(str(home), user, lines)
+            setup = process.ChildSetup(str(home), user, socket_prefix)
             process.become_zygote(theirs, parent, scoreboard, setup)
         theirs.close()
-        return cls(ours, scoreboard, lines, user.uid if user else _own_uid())
+        return cls(ours, scoreboard, socket_prefix, user.uid if user else _own_uid())
 
     def fileno(self) -> int:
-        """Readable when a child has ended."""
-        return self._line.fileno()
+        """Readable when a child has exited."""
+        return self._connection.fileno()
 
     def fork(self, descriptors: Sequence[int]) -> int:
-        """Ask for a child that gets these descriptors; returns its index on the scoreboard.
+        """Let the zygote fork a child with these descriptors; return its row on the scoreboard.
 
         Raises:
             ZygoteLostError: When there is no zygote.
         """
-        child_index = next(
-            child_index for child_index in range(MOST_CHILDREN) if child_index not in self._taken
-        )
-        self.scoreboard.clear(child_index)
-        self._send(process.REQUEST.pack(process.FORK, child_index, self._forked), descriptors)
-        self._taken.add(child_index)
-        return child_index
+        index = next(index for index in range(MOST_CHILDREN) if index not in self._indexes)
+        self.scoreboard.clear(index)
+        self._send(process.REQUEST.pack(process.FORK, index, self._forked), descriptors)
+        self._indexes.add(index)
+        return index
 
     def preload(self) -> None:
-        """Let children forked from now on begin with `cloud` imported; once is enough."""
+        """Let the zygote import `cloud` once, for the children forked from now on."""
         if not self._preloaded:
             self._preloaded = True
             self._send(process.REQUEST.pack(process.PRELOAD, 0, 0), ())
 
-    def next_line(self) -> str:
-        """The name of the line that the next child to be forked asks on; each has its own."""
+    def next_socket_name(self) -> str:
+        """Return the name of the job socket of the next child to be forked."""
         self._forked += 1
-        return process.line_name(self._lines, self._forked)
+        return process.socket_name(self._socket_prefix, self._forked)
 
     def signal(self, child_index: int, number: signal.Signals) -> None:
-        """Send a signal to a child and its process group; to one that ended it does nothing."""
+        """Send a signal to a child and its process group, unless it has exited."""
         self._send(process.REQUEST.pack(process.SIGNAL, child_index, number), ())
 
-    def ended(self) -> Iterator[tuple[int, int]]:
-        """Cell and wait status of each child that ended since the last time; does not wait.
+    def exits(self) -> Iterator[tuple[int, int]]:
+        """Yield the index and the wait status of each child that has exited; does not wait.
 
         Raises:
             ZygoteLostError: When there is no zygote.
         """
         try:
-            data = self._line.recv(4096, socket.MSG_DONTWAIT)
+            data = self._connection.recv(4096, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
             raise ZygoteLostError
-        self._news += data
-        while len(self._news) >= process.NEWS.size:
-            child_index, status = process.NEWS.unpack_from(self._news)
-            del self._news[: process.NEWS.size]
-            self._taken.discard(child_index)
+        self._received += data
+        while len(self._received) >= process.EXIT.size:
+            child_index, status = process.EXIT.unpack_from(self._received)
+            del self._received[: process.EXIT.size]
+            self._indexes.discard(child_index)
             yield child_index, status
 
     def close(self) -> None:
-        """End the zygote and every child, and wait until they are gone."""
-        self._line.close()
+        """End the zygote and every child, and wait until they have exited."""
+        self._connection.close()
         try:
             os.wait()
         except ChildProcessError:
@@ -118,7 +125,7 @@ class ZygoteClient:
 
     def _send(self, request: bytes, descriptors: Sequence[int]) -> None:
         try:
-            socket.send_fds(self._line, [request], descriptors)
+            socket.send_fds(self._connection, [request], descriptors)
         except OSError as error:
             raise ZygoteLostError from error
 

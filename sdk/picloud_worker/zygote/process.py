@@ -1,7 +1,7 @@
 """The zygote: a process that has imported what a child needs, and forks children on request.
 
 It is single-threaded and runs no user code, so that a fork is always safe and takes a millisecond.
-It is the parent of all children: it reaps them, and ends what their jobs left behind.
+It is the parent of all children: it reaps them, and kills what their jobs leave behind.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ if TYPE_CHECKING:
     from picloud_worker.system.user import User
 
 REQUEST: Final = struct.Struct("<cBi")
-"""Verb, child index, signal number; to fork, the number of the child's line in its place."""
-NEWS: Final = struct.Struct("<Bi")
-"""Child index, wait status: a child has ended."""
+"""Verb, child index, and the signal number, or for a fork the number of the job socket."""
+EXIT: Final = struct.Struct("<Bi")
+"""Child index and wait status of a child that has exited."""
 FORK: Final = b"f"
 SIGNAL: Final = b"s"
 PRELOAD: Final = b"p"
 DESCRIPTORS: Final = 6
-"""Sent along with FORK: control, claims, results, stdout, stderr, log."""
+"""Sent with FORK: control, claims, results, stdout, stderr, log."""
 NOT_FORKED: Final = 127 << 8
-"""Wait status of a child that could not be made."""
+"""The wait status that stands for a failed fork."""
 
 
 class ChildSetup(NamedTuple):
-    """How children live: in which directory, as whom if not as the zygote's own user.
+    """What all children have in common.
 
-    What the names of their lines begin with is `lines`.
+    Their directory, their user (None for that of the zygote), and what the names of their job
+    sockets start with.
     """
 
     home: str
     user: User | None
-    lines: str
+    socket_prefix: str
 
 
 class Zygote:
-    """The loop of the zygote."""
+    """The main loop of the zygote."""
 
     def __init__(
         self, supervisor: socket.socket, parent: int, scoreboard: Scoreboard, setup: ChildSetup
@@ -59,14 +60,14 @@ class Zygote:
         self._setup = setup
         self._child_indexes: dict[int, int] = {}
         self._open = True
-        self._woken = os.pipe()
+        self._wakeup = os.pipe()
         self._selector = selectors.DefaultSelector()
 
     def serve(self) -> None:
-        """Fork, signal and reap until the supervisor is gone; then end everything."""
-        for descriptor in self._woken:
+        """Fork, signal and reap children until the supervisor exits; then end everything."""
+        for descriptor in self._wakeup:
             os.set_blocking(descriptor, False)
-        reader, writer = self._woken
+        reader, writer = self._wakeup
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(self._supervisor, selectors.EVENT_READ)
         self._selector.register(reader, selectors.EVENT_READ)
@@ -74,7 +75,7 @@ class Zygote:
             ready = self._selector.select(None if self._open else 0.1)
             for key, _ in ready:
                 if key.fileobj is self._supervisor:
-                    self._hear()
+                    self._handle_request()
                 else:
                     with contextlib.suppress(BlockingIOError):
                         os.read(reader, 4096)
@@ -82,7 +83,7 @@ class Zygote:
                 self._close()
             self._reap()
 
-    def _hear(self) -> None:
+    def _handle_request(self) -> None:
         try:
             request, descriptors, _, _ = socket.recv_fds(
                 self._supervisor, REQUEST.size, DESCRIPTORS
@@ -98,33 +99,33 @@ class Zygote:
         elif verb == PRELOAD:
             _preload()
         else:
-            for pid, held in self._child_indexes.items():
-                if held == child_index:
+            for pid, index in self._child_indexes.items():
+                if index == child_index:
                     _signal(pid, number)
 
     def _close(self) -> None:
-        """The supervisor is gone: nothing of the slot stays."""
+        """End every child, since the supervisor has exited."""
         self._open = False
         self._selector.unregister(self._supervisor)
         for pid in self._child_indexes:
             _signal(pid, signal.SIGKILL)
 
-    def _fork(self, child_index: int, line: int, descriptors: list[int]) -> None:
-        me = os.getpid()
+    def _fork(self, child_index: int, socket_number: int, descriptors: list[int]) -> None:
+        zygote = os.getpid()
         try:
             pid = os.fork()
         except OSError:
-            self._tell(child_index, NOT_FORKED)
+            self._report_exit(child_index, NOT_FORKED)
             pid = -1
         if pid == 0:
-            self._become_child(me, child_index, line, descriptors)
+            self._become_child(zygote, child_index, socket_number, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
             self._child_indexes[pid] = child_index
 
     def _become_child(
-        self, zygote: int, child_index: int, line: int, descriptors: list[int]
+        self, zygote: int, child_index: int, socket_number: int, descriptors: list[int]
     ) -> NoReturn:
         try:
             os.setsid()
@@ -132,7 +133,7 @@ class Zygote:
             process_lifetime.prefer_oom_kill()
             if self._setup.user:
                 self._setup.user.become()
-            # After it: a change of user calls this off.
+            # Last, for a change of user resets it.
             process_lifetime.set_parent_death_signal(zygote, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -140,21 +141,26 @@ class Zygote:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             self._selector.close()
             self._supervisor.close()
-            for descriptor in self._woken:
+            for descriptor in self._wakeup:
                 os.close(descriptor)
-            control, claims, results, *outputs = descriptors
-            name = line_name(self._setup.lines, line)
+            control, claims, results, stdout, stderr, log = descriptors
             channels = ChildChannels(
-                control, claims, results, outputs[2], self._scoreboard, child_index, name
+                control=control,
+                claims=claims,
+                results=results,
+                log=log,
+                scoreboard=self._scoreboard,
+                child_index=child_index,
+                socket_name=socket_name(self._setup.socket_prefix, socket_number),
             )
-            self._scoreboard.enter(child_index, os.getpid())
-            become(channels, (outputs[0], outputs[1]), self._setup.home)
+            self._scoreboard.register(child_index, os.getpid())
+            become(channels, (stdout, stderr), self._setup.home)
         finally:
             os._exit(1)
 
     def _reap(self) -> bool:
-        """Wait for every process that ended; answers whether any is left."""
-        ended: list[tuple[int, int]] = []
+        """Reap the processes that have exited; return whether others are left."""
+        exits: list[tuple[int, int]] = []
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -163,27 +169,27 @@ class Zygote:
                 if pid in self._child_indexes:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(pid, signal.SIGKILL)
-                    ended.append((self._child_indexes.pop(pid), status))
+                    exits.append((self._child_indexes.pop(pid), status))
         except ChildProcessError:
             pass
-        # Orphans of a child that ended are ours now: they may not outlive its jobs.
-        left = process_lifetime.children()
-        for pid in left - self._child_indexes.keys():
+        # The zygote has adopted the orphans of such a child: they must not outlive its jobs.
+        remaining = process_lifetime.children()
+        for pid in remaining - self._child_indexes.keys():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for child_index, status in ended:
-            self._tell(child_index, status)
-        return bool(left)
+        for child_index, status in exits:
+            self._report_exit(child_index, status)
+        return bool(remaining)
 
-    def _tell(self, child_index: int, status: int) -> None:
+    def _report_exit(self, child_index: int, status: int) -> None:
         with contextlib.suppress(OSError):
-            self._supervisor.send(NEWS.pack(child_index, status))
+            self._supervisor.send(EXIT.pack(child_index, status))
 
 
 def _preload() -> None:
-    """Import what jobs use that make jobs: children then share its memory, and begin sooner.
+    """Import what jobs use that create jobs: children then share its memory, and start faster.
 
-    Not at the start: most slots never need it, and it would cost each of them 100 ms.
+    Not at the start, for most slots never need it, and it takes 100 ms.
     """
     for name in ("cloud._client.current", "cloud._http.connections"):
         with contextlib.suppress(ImportError):
@@ -192,20 +198,20 @@ def _preload() -> None:
 
 
 def _signal(pid: int, number: int) -> None:
-    """Signal a child that has not been reaped, and its group."""
+    """Signal a child that has not been reaped, and its process group."""
     try:
         os.killpg(pid, number)
     except ProcessLookupError:
-        os.kill(pid, number)  # forked just now, and not yet the leader of its group
+        os.kill(pid, number)  # just forked, it does not lead its group yet
 
 
-def line_name(lines: str, number: int) -> str:
-    """What a child's line is called; `lines` is random, so that no other slot's is the same.
+def socket_name(prefix: str, number: int) -> str:
+    """Return the name of a job socket; the random prefix keeps those of slots apart.
 
-    >>> line_name("ab", 3)
+    >>> socket_name("ab", 3)
     'ab-3'
     """
-    return f"{lines}-{number}"
+    return f"{prefix}-{number}"
 
 
 def become_zygote(
@@ -214,17 +220,17 @@ def become_zygote(
     """Turn a freshly forked process into the zygote and serve; never returns.
 
     Args:
-        supervisor: Socket to the supervisor; every other descriptor from 3 on is closed.
-        parent: Process id of the supervisor.
-        scoreboard: Shared memory for the children.
-        setup: How children live.
+        supervisor: The socket to the supervisor; every other descriptor from 3 on is closed.
+        parent: The process id of the supervisor.
+        scoreboard: Shared with the children.
+        setup: What all children have in common.
     """
     try:
         keep = supervisor.fileno()
         os.closerange(3, keep)
         os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
         os.setsid()
-        # Not SIGKILL: the zygote has to end first what jobs have started.
+        # Not SIGKILL, for the zygote has to kill first what jobs have started.
         signal.signal(signal.SIGTERM, _nothing)
         signal.signal(signal.SIGCHLD, _nothing)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -238,4 +244,4 @@ def become_zygote(
 
 
 def _nothing(*_: object) -> None:
-    """Handle a signal by waking up, which is all that is needed."""
+    """Do nothing: that a signal wakes the loop is enough."""

@@ -55,7 +55,7 @@ def test_a_fault_means_ask_again(api: FakeApi, client: ApiClient) -> None:
     with pytest.raises(Unavailable, match="not now"):
         client.post("/v1/slots", PROOF, wire.SlotGranted)
     api.stop()
-    with pytest.raises(Unavailable, match="no answer from"):
+    with pytest.raises(Unavailable, match="no response from"):
         client.post("/v1/slots", PROOF, wire.SlotGranted)
 
 

@@ -11,7 +11,7 @@ from picloud_model.errors import SlotRefused
 from picloud_model.wire import AttemptRef
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
-from picloud_worker.supervisor.heartbeat import Heartbeat
+from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_names_what_runs(api: FakeApi, beat: Heartbeat) -> None:
     """The running job and those held are named; silence needs no request."""
     assert not api.seen("/v1/heartbeat")
 
-    beat.name((A,), (B,))
+    beat.report(SlotJobs(running=(A,), holding=(B,)))
     (request,) = api.until(lambda: api.seen("/v1/heartbeat"))
 
     assert (request.running, request.holding) == ([A], [B])
@@ -42,17 +42,17 @@ def test_names_what_runs(api: FakeApi, beat: Heartbeat) -> None:
 
 def test_a_change_is_told_at_once(api: FakeApi, beat: Heartbeat) -> None:
     """Another job is named although the poll for the one before still waits."""
-    beat.name((A,))
+    beat.report(SlotJobs(running=(A,)))
     api.until(lambda: api.seen("/v1/heartbeat"))
 
-    beat.name((B,))
+    beat.report(SlotJobs(running=(B,)))
 
     api.until(lambda: api.seen("/v1/heartbeat")[-1].running == [B])
 
 
 def test_brings_kills(api: FakeApi, beat: Heartbeat) -> None:
     """A kill arrives while the poll waits, and makes the heartbeat readable."""
-    beat.name((A,))
+    beat.report(SlotJobs(running=(A,)))
     api.until(lambda: api.seen("/v1/heartbeat"))
     api.held["a" * 32, 0] = 1
 
@@ -66,7 +66,7 @@ def test_brings_kills(api: FakeApi, beat: Heartbeat) -> None:
 def test_a_refusal_ends_it(api: FakeApi, beat: Heartbeat) -> None:
     """When the server does not know the slot any more, whoever reads the answers is told."""
     api.refuse_slots = True
-    beat.name((A,))
+    beat.report(SlotJobs(running=(A,)))
 
     assert select.select([beat], [], [], 5)[0]
     with pytest.raises(SlotRefused):
@@ -80,7 +80,7 @@ def test_a_server_that_is_away_is_noticed(api: FakeApi) -> None:
     beat = Heartbeat(ApiClient(f"http://127.0.0.1:{api.port}", "t"), outage)
     api.stop()
 
-    beat.name((A,))
+    beat.report(SlotJobs(running=(A,)))
     deadline = time.monotonic() + 5
     while not outage.lost:
         now[0] += 2.0

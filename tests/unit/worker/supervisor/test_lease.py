@@ -84,22 +84,22 @@ def test_what_ended_is_reported_in_order() -> None:
     held = holding(lease("a", range(2)), lease("b", range(1)))
     held.assign(1, 100)
     for position, index in enumerate((0, 1, 0)):
-        held.done(1, position, done(index))
+        held.done(held.given[0], 1, position, done(index))
 
-    draft = held.draft()
+    pending = held.pending_report()
     held.ended.append(("c", done(9)))
 
-    assert [(r.batch, [e.index for e in r.ended]) for r in draft.reports] == [
+    assert [(r.batch, [e.index for e in r.ended]) for r in pending.reports] == [
         ("a", [0, 1]),
         ("b", [0]),
     ]
     assert held.idle
-    held.acknowledge(draft)
-    assert [report.batch for report in held.draft().reports] == ["c"]
+    held.acknowledge(pending)
+    assert [report.batch for report in held.pending_report().reports] == ["c"]
 
 
 @pytest.mark.parametrize(
-    ("generation", "position", "ended"),
+    ("generation", "position", "report"),
     [
         (2, 0, done(0)),
         (1, 1, done(1)),
@@ -127,13 +127,13 @@ def test_what_ended_is_reported_in_order() -> None:
         ),
     ],
 )
-def test_a_child_speaks_only_of_its_job(generation: int, position: int, ended: JobReport) -> None:
+def test_a_child_speaks_only_of_its_job(generation: int, position: int, report: JobReport) -> None:
     """Word of any job but the one whose turn it is, or of no end at all, is refused."""
     held = holding(lease())
     held.assign(1, 100)
 
     with pytest.raises(OutOfTurnError):
-        held.done(generation, position, ended)
+        held.done(held.given[0], generation, position, report)
 
     assert len(held.given) == 3
 
@@ -159,21 +159,25 @@ def test_jobs_handed_back_are_said_until_acknowledged() -> None:
     held = holding(lease("a", range(2)))
 
     held.hand_back()
-    draft = held.draft()
+    pending = held.pending_report()
 
     assert held.idle
-    assert draft.returned == held.draft().returned == [AttemptRef("a", 0, 1), AttemptRef("a", 1, 1)]
-    held.acknowledge(draft)
-    assert held.draft().returned == []
+    assert (
+        pending.returned
+        == held.pending_report().returned
+        == [AttemptRef("a", 0, 1), AttemptRef("a", 1, 1)]
+    )
+    held.acknowledge(pending)
+    assert held.pending_report().returned == []
 
 
 def test_a_dead_child_is_charged_one_job() -> None:
     """The job it was in is the victim; what it had not begun waits again."""
     held = holding(lease())
     held.assign(1, 100)
-    held.done(1, 0, done(0))
+    held.done(held.given[0], 1, 0, done(0))
 
-    victim = held.child_ended(StartedJob(1, 1, 4.0))
+    victim = held.child_exited(StartedJob(1, 1, 4.0))
 
     assert victim is not None
     assert victim.job.index == 1
@@ -186,9 +190,9 @@ def test_a_child_that_died_between_jobs_is_charged_none(begun: StartedJob | None
     """When the job begun last has ended, or is of an earlier assignment, no job is charged."""
     held = holding(lease())
     held.assign(1, 100)
-    held.done(1, 0, done(0))
+    held.done(held.given[0], 1, 0, done(0))
 
-    assert held.child_ended(begun) is None
+    assert held.child_exited(begun) is None
     assert indexes(held.waiting) == [1, 2]
 
 
@@ -200,7 +204,7 @@ def test_a_waiting_job_is_killed() -> None:
     held.kill(AttemptRef("a", 1, 1))
     held.kill(AttemptRef("a", 2, 7))
 
-    (report,) = held.draft().reports
+    (report,) = held.pending_report().reports
     (ended,) = report.ended
     assert (ended.index, ended.state, ended.cause) == (1, State.KILLED, Cause.KILLED)
     assert decode(bytes(unseal(ended.payload)), Failure).message == "killed by its user"
@@ -213,7 +217,7 @@ def test_a_lease_that_cannot_run_fails_whole() -> None:
 
     held.refuse(held.waiting[0], Failure(cause=Cause.ENVIRONMENT, message="no module"))
 
-    (report,) = held.draft().reports
+    (report,) = held.pending_report().reports
     assert [(e.index, e.state, e.cause) for e in report.ended] == [
         (0, State.ERROR, Cause.ENVIRONMENT),
         (1, State.ERROR, Cause.ENVIRONMENT),
@@ -226,21 +230,21 @@ def test_a_report_is_bounded() -> None:
     held = holding(lease(indexes=range(3)))
     held.assign(1, 100)
     for index in range(3):
-        held.done(1, index, done(index, bytes(REPORT_BYTES * 2 // 3)))
+        held.done(held.given[0], 1, index, done(index, bytes(REPORT_BYTES * 2 // 3)))
 
-    first = held.draft()
+    first = held.pending_report()
     held.acknowledge(first)
 
     assert (first.ended, first.complete) == (1, False)
-    assert held.draft().ended == 1
+    assert held.pending_report().ended == 1
 
 
 def test_large_results_are_found() -> None:
     """Results beyond what travels inline are named until they are settled as blobs."""
     held = holding(lease(indexes=range(2)))
     held.assign(1, 100)
-    held.done(1, 0, done(0, b"small"))
-    held.done(1, 1, done(1, bytes(INLINE_BYTES + 1)))
+    held.done(held.given[0], 1, 0, done(0, b"small"))
+    held.done(held.given[0], 1, 1, done(1, bytes(INLINE_BYTES + 1)))
 
     ((at, ended),) = held.large()
     held.settle(
@@ -279,24 +283,24 @@ def test_no_job_is_lost_or_told_twice(steps: list[str]) -> None:
             held.assign(generation, 4)
         elif step == "done" and held.given:
             entry = held.given[0]
-            held.done(entry.generation, entry.position, done(entry.job.index))
+            held.done(entry, entry.generation, entry.position, done(entry.job.index))
         elif step == "back":
             held.take_back(max(0, len(held.given) - 1))
         elif step == "hand":
             held.hand_back()
         elif step == "die" and held.given:
-            victim = held.child_ended(
+            victim = held.child_exited(
                 StartedJob(held.given[0].generation, held.given[0].position, 0.0)
             )
             assert victim is not None
-            held.end("a", victim.job, Failure(cause=Cause.EXIT, message="died"), 0.0)
+            held.fail("a", victim.job, Failure(cause=Cause.EXIT, message="died"))
         elif step == "say":
-            draft = held.draft()
-            fate.ended += [ended.index for report in draft.reports for ended in report.ended]
-            fate.returned += [job.index for job in draft.returned]
-            held.acknowledge(draft)
+            pending = held.pending_report()
+            fate.ended += [ended.index for report in pending.reports for ended in report.ended]
+            fate.returned += [job.index for job in pending.returned]
+            held.acknowledge(pending)
 
-    draft = held.draft()
-    fate.ended += [ended.index for report in draft.reports for ended in report.ended]
-    fate.returned += [job.index for job in draft.returned]
-    assert sorted([job.index for job in held.held()] + fate.ended + fate.returned) == [*range(9)]
+    pending = held.pending_report()
+    fate.ended += [ended.index for report in pending.reports for ended in report.ended]
+    fate.returned += [job.index for job in pending.returned]
+    assert sorted([job.index for job in held.refs()] + fate.ended + fate.returned) == [*range(9)]

@@ -15,7 +15,6 @@ from picloud_worker.supervisor.output import (
     last_characters,
     whole,
 )
-from picloud_worker.system import hole_punch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,12 +90,9 @@ def test_a_follower_gets_portions(output: Output) -> None:
 
 
 @pytest.mark.parametrize("holes", [True, False])
-def test_the_disk_gets_it_back(
-    output: Output, monkeypatch: pytest.MonkeyPatch, holes: bool
-) -> None:
-    """A job that prints without end takes a bounded room; its end is kept."""
-    if not holes:
-        monkeypatch.setattr(hole_punch, "punch_hole", lambda *_: False)
+def test_disk_space_is_freed(tmp_path: Path, holes: bool) -> None:
+    """The output of a job that prints without end takes bounded disk space; its end is kept."""
+    output = Output(tmp_path) if holes else Output(tmp_path, lambda *_: False)
     for _ in range(40):
         write(output, b"y" * (KEPT_BYTES // 2))
         output.bound()
@@ -110,3 +106,4 @@ def test_the_disk_gets_it_back(
     write(output, b"next job")
     output.bound()
     assert output.take() == Stream(0, b"next job")
+    output.close()

@@ -18,20 +18,12 @@ VERSION_2 = {
 
 
 @pytest.mark.parametrize("files", [VERSION_1, VERSION_2])
-def test_what_is_left_counts_what_files_can_give_back(
-    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_left_counts_what_files_can_give_back(files: dict[str, str]) -> None:
     """Memory that the system uses to remember files is there for whoever needs it."""
-    monkeypatch.setattr(memory, "_read", lambda name: files.get(name, ""))
-
-    assert memory.left_bytes() == 1000 - 900 + 300
+    assert memory.left_bytes(lambda name: files.get(name, "")) == 1000 - 900 + 300
 
 
 @pytest.mark.parametrize("files", [{}, VERSION_2 | {"memory.max": "max\n"}])
-def test_without_a_limit_nothing_is_said(
-    files: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_limit_nothing_is_said(files: dict[str, str]) -> None:
     """Where nothing limits a slot, or nobody tells, memory stops no job."""
-    monkeypatch.setattr(memory, "_read", lambda name: files.get(name, ""))
-
-    assert memory.left_bytes() is None
+    assert memory.left_bytes(lambda name: files.get(name, "")) is None

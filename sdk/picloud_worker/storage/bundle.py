@@ -1,4 +1,4 @@
-"""Bundles in a slot: the modules shipped with a job, as a directory that can be imported from."""
+"""The bundles of a slot: the modules shipped with jobs, as directories to import from."""
 
 from __future__ import annotations
 
@@ -21,29 +21,34 @@ if TYPE_CHECKING:
 
 KEPT_BUNDLES: Final = 8
 _AT_ONCE: Final = 64
-"""Modules asked for in one request."""
+"""The modules read in one request."""
 
 
 class Bundles:
-    """Directories of modules by digest of their manifest; each is whole or not there."""
+    """Directories of modules by digest of their manifest; each is complete or missing.
+
+    Args:
+        directory: The directory for all of them.
+        api: Where the modules come from.
+    """
 
     def __init__(self, directory: Path, api: ApiClient) -> None:
         self._trees = directory / "trees"
         self._files = directory / "modules"
         self._api = api
-        for made in (self._trees, self._files):
-            made.mkdir(parents=True, exist_ok=True)
+        for path in (self._trees, self._files):
+            path.mkdir(parents=True, exist_ok=True)
 
     def has(self, digest: str) -> bool:
-        """Whether a bundle's modules are here already."""
+        """Whether the modules of a bundle are here."""
         return (self._trees / digest).exists()
 
     def tree(self, digest: str) -> Path:
-        """Where the modules of a bundle lie, after fetching them if need be.
+        """Return the directory of a bundle's modules, which are fetched if need be.
 
         Raises:
             BlobMissing: When the server lacks the manifest or a module.
-            RequestRefused: When the manifest is none, or names a file outside of its tree.
+            RequestRefused: When the manifest is invalid, or names a file outside of its tree.
             Unavailable: When the server does not answer.
         """
         tree = self._trees / digest
@@ -63,7 +68,7 @@ class Bundles:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self._files / module.digest, target)
         partial.rename(tree)
-        self._forget()
+        self._evict()
 
     def _manifest(self, digest: str) -> Manifest:
         (data,) = self._read([digest])
@@ -75,8 +80,8 @@ class Bundles:
     def _fetch(self, digests: Sequence[str]) -> None:
         missing = [digest for digest in digests if not (self._files / digest).exists()]
         for start in range(0, len(missing), _AT_ONCE):
-            asked = missing[start : start + _AT_ONCE]
-            for digest, data in zip(asked, self._read(asked), strict=True):
+            portion = missing[start : start + _AT_ONCE]
+            for digest, data in zip(portion, self._read(portion), strict=True):
                 partial = self._files / f"{digest}.part"
                 partial.write_bytes(data)
                 partial.rename(self._files / digest)
@@ -88,8 +93,8 @@ class Bundles:
                 raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))
             yield data
 
-    def _forget(self) -> None:
-        """Drop the trees used least recently, and files that no tree has any more."""
+    def _evict(self) -> None:
+        """Delete the trees used least recently, and the files that no tree has any longer."""
         trees = sorted(self._trees.iterdir(), key=lambda tree: tree.stat().st_mtime_ns)
         for tree in trees[:-KEPT_BUNDLES]:
             shutil.rmtree(tree, ignore_errors=True)
@@ -99,10 +104,10 @@ class Bundles:
 
 
 def checked(module: Module) -> PurePosixPath:
-    """The path of a module, if it stays inside its tree.
+    """Return the path of a module, if it is inside of its tree.
 
     Raises:
-        RequestRefused: When it does not.
+        RequestRefused: When it is not.
 
     >>> str(checked(Module("a/b.py", "")))
     'a/b.py'

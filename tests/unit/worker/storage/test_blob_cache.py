@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 from picloud_model.errors import BlobMissing
-from picloud_model.wire import Content
 from picloud_worker.api.client import ApiClient
-from picloud_worker.supervisor.blob_cache import BlobCache, upload
+from picloud_worker.storage.blob_cache import BlobCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +52,3 @@ def test_the_least_used_make_room(api: FakeApi, client: ApiClient, tmp_path: Pat
         blobs.path(digest)
 
     assert {path.name for path in tmp_path.iterdir()} == {first, third, fourth}
-
-
-def test_an_upload_is_made_once(api: FakeApi, client: ApiClient) -> None:
-    """Bytes that the server has are not sent."""
-    expected = Content(sha256(b"result").hexdigest(), 6)
-
-    assert upload(client, b"result") == upload(client, b"result") == expected
-    assert len([path for path, _ in api.requests if path.endswith(expected.digest)]) == 1
-    assert api.blobs[expected.digest] == b"result"

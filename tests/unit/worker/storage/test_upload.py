@@ -1,12 +1,15 @@
-"""A worker and bytes that are too large to travel in a lease or a report."""
+"""What is too large for a lease or a report travels as a blob."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import cloudpickle
 from picloud_model import pack, wire
 from picloud_model.job import Cause
+from picloud_worker.api.client import ApiClient
+from picloud_worker.storage.upload import upload
 
 from tests.unit.worker.jobs import echo
 
@@ -48,3 +51,14 @@ def test_missing_blobs_fail_the_job(api: FakeApi, worker: Worker) -> None:
     assert "no such blob" in lacking.message
     assert "'../escape.py'" in outside.message
     assert api.result(api.submit(echo, [(1,)])) == 1
+
+
+def test_an_upload_is_made_once(api: FakeApi) -> None:
+    """A blob that the server has is not sent again."""
+    client = ApiClient(f"http://127.0.0.1:{api.port}", "t")
+    expected = wire.Content(sha256(b"result").hexdigest(), 6)
+
+    assert upload(client, b"result") == upload(client, b"result") == expected
+    assert len([path for path, _ in api.requests if path.endswith(expected.digest)]) == 1
+    assert api.blobs[expected.digest] == b"result"
+    client.close()

@@ -1,0 +1,91 @@
+"""A job that a child has started, and the rules that hold for it until it ends.
+
+They are the same for the job that runs and for those that are blocked until other jobs end.
+"""
+
+from __future__ import annotations
+
+import signal
+from math import inf
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from picloud_model.job import State
+
+from picloud_worker.failure import over_time
+from picloud_worker.supervisor.kill import TERMINATE_S, Termination, exit_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from picloud_model.wire import Failure, Info, JobReport, JobSocketRequest
+
+    from picloud_worker.ipc.frames import JobDone
+    from picloud_worker.supervisor.child_process import ChildProcess
+    from picloud_worker.supervisor.lease import Entry, HeldJobs
+
+
+class RunningJob:
+    """A job in its child.
+
+    Args:
+        child: The child that runs the job.
+        entry: The job.
+        began_at: When it was first seen to run, in monotonic seconds.
+    """
+
+    def __init__(self, child: ChildProcess, entry: Entry, began_at: float) -> None:
+        self.child = child
+        self.entry = entry
+        self.began_at = began_at
+        self.terminating: Termination | None = None
+        self.awaiting: JobSocketRequest | None = None
+        """The jobs that it waits for; None while it runs."""
+
+    def time_left(self, now: float) -> float:
+        """The seconds until its time limit; infinite without one, and once it is terminated."""
+        limit_s = self.entry.lease.options.max_runtime_s
+        if limit_s is None or self.terminating is not None:
+            return inf
+        return self.began_at + limit_s - now
+
+    def terminate(self, why: Failure, now: float) -> None:
+        """Send SIGTERM, unless the job is being terminated already."""
+        if self.terminating is None:
+            self.terminating = Termination(why, now + TERMINATE_S)
+            self.child.signal(signal.SIGTERM)
+
+    def enforce_limits(self, now: float) -> None:
+        """Terminate the job if it is over its time limit; SIGKILL it if SIGTERM did not help."""
+        limit_s = self.entry.lease.options.max_runtime_s
+        if limit_s is not None and self.time_left(now) <= 0:
+            self.terminate(over_time(limit_s), now)
+        if self.terminating is not None and now >= self.terminating.force_at:
+            self.child.signal(signal.SIGKILL)
+
+    def report(self, done: JobDone) -> JobReport:
+        """Return the report of a job whose child says that it ended."""
+        report = done.report
+        info = self.child.monitor.ended(done.generation, done.position, done.stats)
+        if info is not None:
+            report = replace(report, info=info)
+        if self.terminating is not None and report.state != State.DONE:
+            report = self.terminating.apply_to(report)
+        return report
+
+    def crash(self, held_jobs: HeldJobs, status: int) -> None:
+        """Record that the job ended with its child, which exited with a wait status."""
+        started = self.child.started_job()
+        failure = exit_failure(status, self.child.last_stderr(), self.terminating)
+        held_jobs.fail(
+            self.entry.lease.batch,
+            self.entry.job,
+            failure,
+            started_at=started.started_at if started else 0.0,
+            info=self.child.monitor.crashed(started),
+        )
+
+    def live(self, since: Mapping[str, int]) -> Info | None:
+        """Return what can be seen of the job now, or of its streams from some offsets on."""
+        started = self.child.started_job()
+        return None if started is None else self.child.monitor.live(started, since)
