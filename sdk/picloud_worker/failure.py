@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import cloudpickle
+import picloud_pickle
 from msgspec.structs import replace
 from picloud_model.job import Cause
 from picloud_model.pack import seal
@@ -27,7 +27,7 @@ MOST_PICKLED: Final = 64_000
 
 
 _MINUTE_S: Final = 60
-_OURS: Final = ("picloud_worker", "cloudpickle", "cloud")
+_OURS: Final = ("picloud_worker", "picloud_pickle", "cloudpickle", "cloud")
 _KILLED: Final = "Killed by its user"
 _HERE: Final = str(Path(__file__).parent)
 
@@ -202,7 +202,7 @@ def _pickled(error: BaseException) -> bytes | None:
     try:
         error = error.with_traceback(own_frames_removed(error.__traceback__))
         pickling_support.install(error)
-        data: bytes = cloudpickle.dumps(error)
+        data: bytes = picloud_pickle.dumps(error)
     except BaseException:  # noqa: BLE001 - pickling runs user code, which may do anything
         return None
     return seal(data) if len(data) <= MOST_PICKLED else None

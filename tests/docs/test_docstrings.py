@@ -8,7 +8,15 @@ import pkgutil
 
 import pytest
 
-ROOMS = ("picloud_model", "cloud", "picloud_worker", "picloud", "picloud_api", "picloud_driver")
+ROOMS = (
+    "picloud_model",
+    "picloud_pickle",
+    "cloud",
+    "picloud_worker",
+    "picloud",
+    "picloud_api",
+    "picloud_driver",
+)
 MODULES = sorted(
     found.name
     for room in ROOMS

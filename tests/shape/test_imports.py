@@ -70,7 +70,7 @@ def test_importing_cloud_loads_nothing_heavy(loaded: set[str]) -> None:
 
 def test_importing_cloud_loads_few_modules(loaded: set[str]) -> None:
     """A number to notice: more than this is worth a look at what came in."""
-    assert len(loaded) <= 230
+    assert len(loaded) <= 245
 
 
 def test_importing_cloud_is_fast() -> None:
@@ -86,7 +86,7 @@ def test_the_command_line_starts_fast() -> None:
     loaded = set(json.loads(_run(code)))
 
     assert not loaded & (HEAVY - {"typer"} | {"email", "importlib.metadata"})
-    assert len(loaded) <= 310
+    assert len(loaded) <= 325
     assert _seconds("import picloud.app") - _seconds("import json") < 0.6
 
 

@@ -12,7 +12,7 @@ from typing import Final
 REPOSITORY: Final = "picloud/base"
 PYTHON: Final = (3, 11)
 """Of the image; functions of another minor version cannot be read there."""
-_IN_IMAGE: Final = ("picloud_model", "cloud", "picloud_worker", "picloud")
+_IN_IMAGE: Final = ("picloud_model", "picloud_pickle", "cloud", "picloud_worker", "picloud")
 """Packages that run in a slot. They are only looked at: the server imports no SDK."""
 
 

@@ -5,7 +5,3 @@ from __future__ import annotations
 
 class PackingError(Exception):
     """This cannot be sent or read: one sentence that names the culprit and what to do."""
-
-
-class Unsendable(Exception):
-    """An object that must not travel; the message ends the sentence that begins with its name."""

@@ -18,12 +18,13 @@ import cloudpickle
 import msgspec
 from picloud_model import pack
 from picloud_model.errors import RequestRefused
+from picloud_pickle import PROTOCOL, pickled
 
 from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import may_be_local
-from cloud._packing.pickler import PROTOCOL, Pickler
-from cloud._packing.unpicklable import Part, explain, parts_of
+from cloud._packing.pickler import Pickler
+from cloud._packing.unpicklable import FAILURES, Part, explain, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -84,11 +85,11 @@ class Packer:
         if not callable(func):
             raise PackingError(f"Cannot send {func!r:.80}: it is no function and cannot be called.")
         try:
-            pickled, modules = self._pickled(func)
-        except Exception as error:
+            data, modules = self._pickled(func)
+        except FAILURES as error:
             what = name.removeprefix("__main__.")
             raise explain(what, func, parts_of(func), error) from error
-        parcel = pack.seal(pickled)
+        parcel = pack.seal(data)
         digest = sha256(parcel).hexdigest()
         return PackedFunction(parcel, digest, name, self._bundler.bundle(modules), modules)
 
@@ -121,8 +122,8 @@ class Packer:
         try:
             if fast >= PLAIN_PICKLE:
                 return pack.seal(pickle.dumps(pair, PROTOCOL))
-            pickled, modules = self._pickled(pair)
-        except Exception as error:
+            data, modules = self._pickled(pair)
+        except FAILURES as error:
             if fast:
                 raise PackingError(
                     f"Cannot send the arguments: {type(error).__name__}: {error} "
@@ -131,7 +132,7 @@ class Packer:
             raise explain("the arguments", pair, _named(*pair), error) from error
         if seen is not None:
             seen |= modules
-        return pack.seal(pickled)
+        return pack.seal(data)
 
     def bundle(self, function: PackedFunction, seen: set[str]) -> Bundle:
         """The modules a function and the arguments it is called with need together.
@@ -157,7 +158,7 @@ class Packer:
             return pickle.loads(pack.unseal(parcel))
         except RequestRefused as refused:
             raise PackingError(f"Cannot read the {what}: {refused.message}") from refused
-        except Exception as error:
+        except FAILURES as error:
             raise PackingError(
                 f"Cannot read the {what}: it does not unpickle on this machine "
                 f"({type(error).__name__}: {error})."
@@ -179,12 +180,12 @@ class Packer:
             pickler = self._idle.pop()  # one a thread at a time, and another if pickling calls us
         except IndexError:
             pickler = Pickler()
-        pickled = pickler.pickled(value)
+        data, pickler = pickled(pickler, value)
         modules = frozenset(filter(may_be_local, pickler.modules))
         pickler.modules.clear()
-        if len(pickled) <= _LARGE:
+        if len(data) <= _LARGE and pickler.extras:
             self._idle.append(pickler)
-        return pickled, modules
+        return data, modules
 
     def _admit(self, envelope: pack.Envelope, what: str) -> None:
         refusal = envelope.refusal(self.envelope)

@@ -16,6 +16,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from picloud_pickle import pickled
+
 from cloud._packing.pickler import Pickler
 from cloud._packing.unpicklable import parts_of
 
@@ -78,6 +80,6 @@ def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:
 
 def _weight(value: object) -> int | None:
     try:
-        return len(Pickler().pickled(value))
+        return len(pickled(Pickler(), value)[0])
     except Exception:  # noqa: BLE001 - a pickling hook may raise anything
         return None

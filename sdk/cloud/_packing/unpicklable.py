@@ -14,8 +14,9 @@ from types import CellType, CodeType, FunctionType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
+from picloud_pickle import Unsendable, pickled
 
-from cloud._packing.errors import PackingError, Unsendable
+from cloud._packing.errors import PackingError
 from cloud._packing.pickler import Pickler
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Part = tuple[str, object]
 """How a person calls a part, and the part."""
 
+FAILURES: Final = (Exception, SystemExit, GeneratorExit)
+"""What a program's own way of pickling may raise; only Ctrl-C is nobody's failure."""
 _DEEPEST: Final = 30
 _WIDEST: Final = 1000
 _SHOWN: Final = 8
@@ -31,7 +34,7 @@ _PLAIN: Final = frozenset((int, float, str, bytes, bool, complex, type(None), Co
 _GLOBALS: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
 
 
-def explain(what: str, value: object, parts: Iterable[Part], error: Exception) -> PackingError:
+def explain(what: str, value: object, parts: Iterable[Part], error: BaseException) -> PackingError:
     """Say why a value cannot be sent.
 
     Args:
@@ -54,8 +57,8 @@ def explain(what: str, value: object, parts: Iterable[Part], error: Exception) -
 
 
 def _way(
-    value: object, parts: Iterable[Part], error: Exception
-) -> Iterator[tuple[str, object, Exception]]:
+    value: object, parts: Iterable[Part], error: BaseException
+) -> Iterator[tuple[str, object, BaseException]]:
     """The steps from a value down to the culprit: name, part, and what pickling it raised."""
     entered = [value]
     yield "", value, error
@@ -72,17 +75,17 @@ def _way(
             return
 
 
-def _failure(value: object) -> Exception | None:
+def _failure(value: object) -> BaseException | None:
     if type(value) in _PLAIN:
         return None
     try:
-        Pickler().pickled(value)
-    except Exception as error:  # noqa: BLE001 -- a pickling hook may raise anything
+        pickled(Pickler(), value)
+    except FAILURES as error:
         return error
     return None
 
 
-def _reason(culprit: object, error: Exception) -> str:
+def _reason(culprit: object, error: BaseException) -> str:
     kind = type(culprit)
     name = (
         kind.__qualname__
@@ -104,7 +107,7 @@ def _advice(culprit: object) -> str:
     return "create it inside the function"
 
 
-def _is_too_deep(error: Exception) -> bool:
+def _is_too_deep(error: BaseException) -> bool:
     return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
 
 

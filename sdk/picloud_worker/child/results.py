@@ -6,7 +6,7 @@ import pickle
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
-import cloudpickle
+import picloud_pickle
 from picloud_model.job import Cause
 from picloud_model.wire import MAX_RESULT_BYTES
 
@@ -41,7 +41,7 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
         data: bytes = (
             pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
             if type(value) in _PLAIN or fast >= _PLAIN_PICKLE
-            else cloudpickle.dumps(value)
+            else picloud_pickle.dumps(value)
         )
     except Exception as error:
         reason = f"the result cannot be pickled: {type(error).__name__}: {said(error)}"
@@ -92,7 +92,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _picklable(value: Any) -> bool:
     try:
-        cloudpickle.dumps(value)
+        picloud_pickle.dumps(value)
     except Exception:  # noqa: BLE001 - pickling runs user code, which may raise anything
         return False
     return True

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from picloud_model.wire import MAX_ARGUMENT_BYTES
 
-from cloud._packing.errors import Unsendable
+from picloud_pickle.reference import Unsendable
 
 _ON_DISK: Final = (
     io.TextIOWrapper,

@@ -1,0 +1,104 @@
+"""Values of built-in kinds that pickle refuses, or takes without what is in them."""
+
+from __future__ import annotations
+
+import copyreg
+import gc
+import sys
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from picloud_pickle import rebuild, wrappers
+from picloud_pickle.reference import is_dynamic
+
+if TYPE_CHECKING:
+    from picloud_pickle.reference import Context
+
+
+def module_reduced(context: Context, module: ModuleType) -> Any:
+    """The reduction of a module: by value if the program made it."""
+    name = module.__name__
+    if is_dynamic(module):
+        scope = {key: value for key, value in vars(module).items() if key not in _OF_MODULE}
+        made = name, rebuild.this_process()
+        return rebuild.make_module, made, scope, None, None, rebuild.fill_module
+    reduction = wrappers.by_name(context, name)
+    # cloudpickle knows modules by their exact type, which lazy ones do not have.
+    if reduction is NotImplemented and type(module) is not ModuleType:
+        return rebuild.module_attribute, (name, "")
+    return reduction
+
+
+_OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__", "__name__"))
+
+
+def exception_reduced(context: Context, error: Any) -> Any:
+    """The reduction of an exception, with its cause and context.
+
+    A class with an `__init__` of its own may want other arguments than those in `args`.
+    """
+    kind = type(error)
+    context.modules.add(kind.__module__)
+    if kind in copyreg.dispatch_table or isinstance(kind.__reduce_ex__, FunctionType):
+        return NotImplemented
+    own_reduction = isinstance(kind.__reduce__, FunctionType)
+    reduction = error.__reduce_ex__(5)
+    if not isinstance(reduction, tuple) or reduction[0] is not kind:
+        return reduction
+    state = reduction[2] if len(reduction) > 2 else None  # noqa: PLR2004
+    related = _related(context, error)
+    if related and (state is None or isinstance(state, dict)) and not own_reduction:
+        state = {**(state or {}), **related}
+    written_in_python = isinstance(kind.__init__, FunctionType) or isinstance(
+        kind.__new__, FunctionType
+    )
+    if written_in_python and not own_reduction:
+        return rebuild.make_exception, (kind, reduction[1]), state
+    return (*reduction[:2], state)
+
+
+def _related(context: Context, error: BaseException) -> dict[str, Any]:
+    names = ("__cause__", "__context__", "__suppress_context__")
+    related = {name: value for name in names if (value := getattr(error, name))}
+    if not context.extras:
+        return {}
+    if related:
+        context.has_extras = True
+    return related
+
+
+def weak_set_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a WeakSet: with its items, which nothing else may hold over there."""
+    context.modules.add(type(value).__module__)
+    return rebuild.make_weak_set, (list(value),)
+
+
+def weak_dict_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a WeakKeyDictionary or WeakValueDictionary."""
+    context.modules.add(type(value).__module__)
+    return rebuild.make_weak_dict, (type(value), list(value.items()))
+
+
+def memoryview_reduced(context: Context, view: Any) -> Any:
+    """The reduction of a memoryview, which can be written to over there if it can be here."""
+    del context
+    content = view.tobytes() if view.readonly else bytearray(view.tobytes())
+    return rebuild.make_memoryview, (content, view.format, tuple(view.shape or ()))
+
+
+def class_method_reduced(context: Context, descriptor: Any) -> Any:
+    """The reduction of a class method of a built-in class, as its dictionary has it."""
+    del context
+    return rebuild.class_attribute, (descriptor.__objclass__, descriptor.__name__)
+
+
+def ufunc_reduced(context: Context, ufunc: Any) -> Any:
+    """The reduction of a numpy ufunc; `numpy.frompyfunc` makes such of a Python function."""
+    context.modules.add("numpy")
+    name = ufunc.__name__
+    if vars(sys.modules["numpy"]).get(name) is ufunc:
+        return rebuild.module_attribute, ("numpy", name)
+    functions = [each for each in gc.get_referents(ufunc) if callable(each)]
+    if len(functions) != 1:
+        return NotImplemented
+    return rebuild.make_ufunc, (functions[0], (ufunc.nin, ufunc.nout), ufunc.identity)

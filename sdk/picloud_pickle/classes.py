@@ -1,0 +1,143 @@
+"""Classes by value: all of their own attributes, in the order of their definition."""
+
+from __future__ import annotations
+
+import abc
+import operator
+import sys
+from enum import Enum
+from types import GetSetDescriptorType, MemberDescriptorType
+from typing import TYPE_CHECKING, Any, Final
+
+from cloudpickle.cloudpickle import (
+    _BUILTIN_TYPE_NAMES,
+    _class_reduce,
+    _enum_getstate,
+    _get_bases,
+    _get_or_create_tracker_id,
+)
+
+from picloud_pickle import rebuild, wrappers
+from picloud_pickle.functions import annotation_names, annotations_of, type_names
+from picloud_pickle.reference import by_reference
+
+if TYPE_CHECKING:
+    from picloud_pickle.reference import Context
+
+_SINGULAR: Final = frozenset((type(None), type(Ellipsis), type(NotImplemented)))
+_MADE_BY_PYTHON: Final = frozenset(
+    (
+        *("__weakref__", "__slots__", "__slotnames__", "_abc_impl"),
+        *("__annotate_func__", "__annotations_cache__"),
+    )
+)
+"""What a class gets anew where it is made; `__slotnames__` is a cache of `copyreg`."""
+_MEMBER: Final = frozenset(("_value_", "_name_", "__objclass__", "_sort_order_"))
+"""What every member of an enumeration has."""
+_CTYPES: Final = "_ctypes"
+
+
+def reduced(context: Context, kind: type) -> Any:
+    """The reduction of a class, or NotImplemented for one that a module has by its name."""
+    if kind in _SINGULAR or kind in _BUILTIN_TYPE_NAMES:
+        return _class_reduce(kind)
+    if by_reference(kind):
+        return wrappers.by_name(context, kind.__module__, kind.__qualname__)
+    if is_native(kind):
+        return _native(kind) or _by_value(context, kind)
+    return _by_value(context, kind)
+
+
+def _by_value(context: Context, kind: type) -> Any:
+    others: dict[str, Any] = {}
+    if isinstance(kind, abc.ABCMeta):
+        registry = abc._get_dump(kind)[0]  # type: ignore[attr-defined]  # noqa: SLF001
+        subclasses = [subclass for each in registry if (subclass := each()) is not None]
+        if subclasses:
+            others["subclasses"] = subclasses
+    if context.extras:
+        names = _annotated(kind)
+        if names:
+            context.has_extras = True
+            others["names"] = names
+    if issubclass(kind, Enum):
+        members = {name: dict(vars(each)) for name, each in kind.__members__.items()}
+        own = {name: _without(values, _MEMBER) for name, values in members.items()}
+        others["members"] = {name: values for name, values in own.items() if values}
+        made = (
+            kind.__bases__,
+            (kind.__name__, kind.__qualname__, kind.__module__),
+            {name: values["_value_"] for name, values in members.items()},
+            _get_or_create_tracker_id(kind),
+        )
+        attributes = _without(_enum_getstate(kind)[0], _MADE_BY_PYTHON | kind.__members__.keys())
+        return rebuild.make_enum, made, (attributes, others), None, None, rebuild.fill_class
+    namespace = {"__qualname__": kind.__qualname__}
+    own_scope = vars(kind)
+    for name in ("__module__", "__slots__"):
+        if name in own_scope:
+            namespace[name] = own_scope[name]
+    if isinstance(own_scope.get("__dict__"), property):
+        namespace["__dict__"] = own_scope["__dict__"]
+    made_class = (
+        type(kind),
+        kind.__name__,
+        _get_bases(kind),
+        namespace,
+        _get_or_create_tracker_id(kind),
+    )
+    state = _attributes(kind), others
+    return rebuild.make_class, made_class, state, None, None, rebuild.fill_class
+
+
+def _attributes(kind: type) -> dict[str, Any]:
+    attributes = {}
+    native = is_native(kind)
+    for name, value in vars(kind).items():
+        of_slots = type(value) in (MemberDescriptorType, GetSetDescriptorType) and (
+            value.__objclass__ is kind
+        )
+        of_fields = native and type(value).__module__ == _CTYPES
+        if not (of_slots or of_fields or name in _MADE_BY_PYTHON):
+            attributes[name] = value
+    if isinstance(attributes.get("__dict__"), property):
+        del attributes["__dict__"]
+    if "__annotate_func__" in vars(kind):  # from Python 3.14 on they wait until they are read
+        attributes["__annotations__"] = annotations_of(kind)
+    return attributes
+
+
+def _without(scope: dict[str, Any], names: frozenset[str] | set[str]) -> dict[str, Any]:
+    return {name: value for name, value in scope.items() if name not in names}
+
+
+def _annotated(kind: type) -> dict[str, Any]:
+    """The names that the annotations of a class use, from the module that defines it."""
+    annotations = vars(kind).get("__annotations__")
+    if not isinstance(annotations, dict):
+        return {}
+    names = annotation_names(annotations.values())
+    return type_names(names, _scope_of(kind)) if names else {}
+
+
+def _scope_of(kind: type) -> dict[str, Any]:
+    module = sys.modules.get(kind.__module__)
+    return {} if module is None else vars(module)
+
+
+def is_native(kind: Any) -> bool:
+    """Whether a class is of ctypes, which makes its fields and knows its kind by a metaclass."""
+    return any(base.__module__ == _CTYPES for base in type(kind).__mro__)
+
+
+def _native(kind: Any) -> Any:
+    """The reduction of a class that ctypes makes when it is asked for, or None."""
+    ctypes = sys.modules["ctypes"]
+    metaclass = type(kind).__name__
+    if metaclass == "PyCArrayType" and kind.__bases__ == (ctypes.Array,):
+        return operator.mul, (kind._type_, kind._length_)
+    if metaclass == "PyCPointerType" and kind.__bases__[0].__name__ == "_Pointer":
+        return ctypes.POINTER, (kind._type_,)
+    if metaclass == "PyCFuncPtrType" and kind.__name__ == "CFunctionType":
+        return ctypes.CFUNCTYPE, (kind._restype_, *kind._argtypes_)
+    return None

@@ -1,0 +1,260 @@
+"""Functions by value: with the globals, submodules and annotations that they use."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from functools import lru_cache
+from inspect import CO_NEWLOCALS
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GenericAlias,
+    ModuleType,
+    UnionType,
+)
+from typing import TYPE_CHECKING, Any, Final, ForwardRef, NamedTuple
+from weakref import WeakKeyDictionary
+
+from cloudpickle.cloudpickle import _make_empty_cell, _make_function, _whichmodule
+
+from picloud_pickle import rebuild, wrappers
+from picloud_pickle.reference import by_reference, is_dynamic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from picloud_pickle.reference import Context
+
+_GLOBAL: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
+_GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+"""A class body looks into its own names first and then into the globals."""
+_FUTURE_ANNOTATIONS: Final = 0x1000000
+_MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
+_LONGEST_ANNOTATION: Final = 200
+_SCALARS: Final = (int, float, type(None))
+_TYPE_MODULES: Final = frozenset(("typing", "typing_extensions", "types"))
+
+
+class CodeNames(NamedTuple):
+    """Names that a code object uses, those of the code inside it included.
+
+    `variables` are globals it reads or writes, `attributes` all names it mentions, `imports` the
+    modules it imports, `annotations` the names that its inner annotations may use.
+    """
+
+    variables: tuple[str, ...]
+    attributes: frozenset[str]
+    imports: tuple[str, ...]
+    annotations: tuple[str, ...]
+
+
+_names: WeakKeyDictionary[CodeType, CodeNames] = WeakKeyDictionary()
+
+
+def reduced(context: Context, function: FunctionType) -> Any:
+    """The reduction of a function, or NotImplemented for one that a module has by its name."""
+    if by_reference(function):
+        module = function.__module__ or _whichmodule(function, function.__qualname__)
+        return wrappers.by_name(context, module, function.__qualname__)
+    if wrappers.is_dispatcher(function):
+        return wrappers.dispatcher_reduced(function)
+    context.note_function(function)
+    scope = function.__globals__
+    new_globals = context.globals_ref.setdefault(id(scope), {})
+    if not new_globals:
+        new_globals.update({name: scope[name] for name in _MODULE_NAMES if name in scope})
+    cells = function.__closure__
+    closure = None if cells is None else tuple(_make_empty_cell() for _ in cells)
+    return (
+        _make_function,
+        (function.__code__, new_globals, None, None, closure),
+        _state(context, function),
+        None,
+        None,
+        rebuild.fill_function,
+    )
+
+
+def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `rebuild.fill_function` takes: attributes, and what is set in ways of its own."""
+    names = code_names(function.__code__)
+    scope = function.__globals__
+    variables = {name: scope[name] for name in names.variables if name in scope}
+    attributes = names.attributes
+    annotations = annotations_of(function)
+    if context.extras:
+        hinted = {*names.annotations, *annotation_names(annotations.values())}
+        hinted.difference_update(variables)
+        extras = type_names(hinted, scope)
+        if extras:
+            context.has_extras = True
+            variables |= extras
+            attributes = attributes | hinted.union(
+                *(_parsed(text)[1] for text in _texts(annotations.values()))
+            )
+    modules = submodules(attributes, (*variables.values(), *_contents(function)))
+    modules.extend(sys.modules[name] for name in names.imports if is_dynamic(sys.modules.get(name)))
+    state = {
+        "__name__": function.__name__,
+        "__qualname__": function.__qualname__,
+        "__annotations__": annotations,
+        "__kwdefaults__": function.__kwdefaults__,
+        "__defaults__": function.__defaults__,
+        "__module__": function.__module__,
+        "__doc__": function.__doc__,
+        "__closure__": function.__closure__,
+        "_cloudpickle_submodules": modules,
+        "__globals__": variables,
+    }
+    parameters = getattr(function, "__type_params__", ())
+    if parameters:
+        state["__type_params__"] = parameters
+    return function.__dict__, state
+
+
+def code_names(code: CodeType) -> CodeNames:
+    """The names a code object uses.
+
+    >>> code_names((lambda: [sys.path for _ in "ab"]).__code__).variables
+    ('sys',)
+    """
+    names = _names.get(code)
+    if names is None:
+        names = _names[code] = _read(code)
+    return names
+
+
+def _read(code: CodeType) -> CodeNames:
+    variables: dict[str, None] = {}
+    imports: dict[str, None] = {}
+    annotations: dict[str, None] = {}
+    attributes = set(code.co_names)
+    operations = _GLOBAL if code.co_flags & CO_NEWLOCALS else _GLOBAL_IN_CLASS
+    for step in dis.get_instructions(code):
+        if step.opname in operations:
+            variables[step.argval] = None
+        elif step.opname == "IMPORT_NAME":
+            imports[step.argval] = None
+    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+    if code.co_flags & _FUTURE_ANNOTATIONS and (inner or not code.co_flags & CO_NEWLOCALS):
+        for text in _constants(code.co_consts):
+            annotations.update(dict.fromkeys(_parsed(text)[0]))
+    for each in inner:
+        names = code_names(each)
+        variables.update(dict.fromkeys(names.variables))
+        imports.update(dict.fromkeys(names.imports))
+        annotations.update(dict.fromkeys(names.annotations))
+        attributes |= names.attributes
+    return CodeNames((*variables,), frozenset(attributes), (*imports,), (*annotations,))
+
+
+def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[ModuleType]:
+    """The imported submodules that code can reach from the packages among some values.
+
+    `import a.b` binds `a` alone: the job has to import `a.b` as well.
+
+    Args:
+        attributes: All names the code mentions.
+        values: What it can reach by a name.
+    """
+    packages: dict[str, str] = {}
+    for value in values:
+        if isinstance(value, ModuleType):
+            # A lazy module would begin to load if it were asked in the usual way.
+            scope = object.__getattribute__(value, "__dict__")
+            if "__path__" in scope:
+                packages[f"{scope['__name__']}."] = scope["__name__"].partition(".")[0]
+    if not packages:
+        return []
+    tops = {*packages.values()}
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if module is not None
+        and "." in name
+        and name[: name.index(".")] in tops
+        and any(
+            name.startswith(package) and attributes.issuperset(name[len(package) :].split("."))
+            for package in packages
+        )
+    ]
+
+
+def _contents(function: FunctionType) -> Iterator[object]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # an empty cell
+            continue
+
+
+def annotations_of(value: Any) -> dict[str, Any]:
+    """The annotations of a function or class, as text where they cannot be evaluated."""
+    try:
+        annotations: dict[str, Any] = value.__annotations__
+    except NameError:  # from Python 3.14 on they are evaluated when they are asked for
+        from annotationlib import (  # type: ignore[import-not-found]  # noqa: PLC0415
+            Format,
+            get_annotations,
+        )
+
+        annotations = get_annotations(value, format=Format.STRING)
+    return annotations
+
+
+def annotation_names(annotations: Iterable[object]) -> set[str]:
+    """The names that annotations written as text use."""
+    return {name for text in _texts(annotations) for name in _parsed(text)[0]}
+
+
+def type_names(names: Iterable[str], scope: dict[str, Any]) -> dict[str, Any]:
+    """Those of the names in a namespace that stand for types, or are used to make one."""
+    return {name: scope[name] for name in names if name in scope and _is_of_types(scope[name])}
+
+
+def _texts(annotations: Iterable[object]) -> Iterator[str]:
+    for annotation in annotations:
+        if isinstance(annotation, str):
+            yield annotation
+        elif isinstance(annotation, ForwardRef):
+            yield annotation.__forward_arg__
+        elif not isinstance(annotation, type) or isinstance(annotation, GenericAlias):
+            arguments = getattr(annotation, "__args__", None)
+            if isinstance(arguments, tuple):
+                yield from _texts(arguments)
+
+
+def _constants(constants: Iterable[object]) -> Iterator[str]:
+    for const in constants:
+        if isinstance(const, str):
+            yield const
+        elif isinstance(const, tuple):
+            yield from _constants(const)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names a text uses if it is an annotation, and all that it mentions."""
+    if len(text) > _LONGEST_ANNOTATION:
+        return (), ()
+    try:
+        code = compile(text, "", "eval", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return (), ()
+    names = tuple(step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_NAME")
+    return names, code.co_names
+
+
+def _is_of_types(value: object) -> bool:
+    return (
+        isinstance(
+            value,
+            (
+                *(type, ModuleType, FunctionType, BuiltinFunctionType),
+                *(GenericAlias, UnionType, *_SCALARS),
+            ),
+        )
+        or type(value).__module__ in _TYPE_MODULES
+    )

@@ -1,0 +1,222 @@
+"""The pickler of both sides: cloudpickle's, which takes more kinds of objects and keeps identity.
+
+A function, an argument and a result are pickled alike, so that what arrives in a job can go back.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import io
+import sys
+import threading
+from contextvars import copy_context
+from types import ClassMethodDescriptorType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakSet
+
+import cloudpickle
+
+from picloud_pickle import (
+    builtin_values,
+    classes,
+    file_objects,
+    functions,
+    rebuild,
+    singletons,
+    typing_objects,
+    wrappers,
+)
+from picloud_pickle.reference import by_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picloud_pickle.reference import Context
+
+    Reducer = Callable[[Context, Any], Any]
+
+PROTOCOL: Final = 5
+_STREAM: Final = cast("type[io.IOBase]", io.IOBase.__base__)
+"""The C class under every stream: `io.IOBase` itself is an ABC, six times slower to ask."""
+_DEEP_LEVELS: Final = 20_000
+_DEEP_STACK: Final = 256 * 1024 * 1024
+"""Levels of nesting a second try allows, and the stack that they need."""
+_deep: Final = threading.Lock()
+
+
+class _Sink(list[bytes]):
+    write = list.append
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Pickles one value after another; not for two threads at once.
+
+    After an exception it is worthless: make another one.
+
+    Args:
+        extras: Whether parts travel that a job can do without, such as the names that only
+            annotations use.
+    """
+
+    def __init__(self, *, extras: bool = True) -> None:
+        self._sink = _Sink()
+        self.modules: set[str] = set()
+        self.checked_modules: set[str] = set()
+        self.extras = extras
+        self.has_extras = False
+        super().__init__(self._sink, protocol=PROTOCOL)
+
+    def pickled(self, value: object) -> bytes:
+        """The pickle of a value; what it needs imported is added to `modules`."""
+        self.dump(value)
+        data = b"".join(self._sink)
+        self._sink.clear()
+        # Both know objects by their ids, which another value may get again.
+        self.clear_memo()
+        self.globals_ref.clear()
+        self.checked_modules.clear()
+        return data
+
+    def note_function(self, function: FunctionType) -> None:
+        """Take note of a function that travels by value."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Asked by the C pickler for every object but plain data."""
+        kind = type(value)
+        if kind is FunctionType:
+            return functions.reduced(self, value)
+        reducer = _reducers.get(kind)
+        if reducer is None:
+            reducer = _reducer(kind)
+        return reducer(self, value)
+
+
+def dumps(value: object) -> bytes:
+    """The pickle of a value.
+
+    >>> cloudpickle.loads(dumps(lambda: 5))()
+    5
+    """
+    return pickled(Pickler(), value)[0]
+
+
+def pickled(pickler: Pickler, value: object) -> tuple[bytes, Pickler]:
+    """Pickle a value, and try again without extras, or deeper, where that fails.
+
+    Returns:
+        The pickle, and the pickler that made it.
+    """
+    try:
+        return pickler.pickled(value), pickler
+    except Exception as error:
+        if _is_too_deep(error):
+            return _pickled_deep(type(pickler), value)
+        if not pickler.has_extras:
+            raise
+        plain = type(pickler)(extras=False)
+        try:
+            return plain.pickled(value), plain
+        except Exception as second:  # noqa: BLE001 -- the first says more
+            if _is_too_deep(second):
+                return _pickled_deep(type(pickler), value)
+            raise error from error.__cause__
+
+
+def _is_too_deep(error: BaseException) -> bool:
+    return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
+
+
+def _pickled_deep(kind: type[Pickler], value: object) -> tuple[bytes, Pickler]:
+    """Pickle a value that is nested deep, on a stack that is large enough for it."""
+    outcome: list[Any] = []
+    pickler = kind(extras=False)
+
+    def work() -> None:
+        try:
+            outcome.append((pickler.pickled(value), pickler))
+        except BaseException as error:  # noqa: BLE001 -- raised in the thread that waits
+            outcome.append(error)
+
+    with _deep:
+        levels, size = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK)
+        sys.setrecursionlimit(max(levels, _DEEP_LEVELS))
+        try:
+            thread = threading.Thread(target=copy_context().run, args=(work,))
+            thread.start()
+            thread.join()
+        finally:
+            threading.stack_size(size)
+            sys.setrecursionlimit(levels)
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return cast("tuple[bytes, Pickler]", outcome[0])
+
+
+def _by_default(context: Context, value: Any) -> Any:
+    # An object that pickles as the name of a global leans on a module like its class does.
+    context.modules.add(type(value).__module__)
+    return NotImplemented
+
+
+def _stream(context: Context, value: Any) -> Any:
+    del context
+    return file_objects.reduced(value)
+
+
+_reducers: dict[type, Reducer] = {
+    type: classes.reduced,
+    object: singletons.plain_object_reduced,
+    ModuleType: builtin_values.module_reduced,
+    memoryview: builtin_values.memoryview_reduced,
+    ClassMethodDescriptorType: builtin_values.class_method_reduced,
+    WeakSet: builtin_values.weak_set_reduced,
+    type(functools.lru_cache(len)): wrappers.cache_reduced,
+    functools.singledispatchmethod: wrappers.method_dispatcher_reduced,
+    **dict.fromkeys(rebuild.WEAK_DICTS, builtin_values.weak_dict_reduced),
+    **dict.fromkeys((property, classmethod, staticmethod), _by_default),
+    **typing_objects.REDUCERS,
+}
+"""How instances of each class are reduced; grows as classes that modules have are met."""
+
+_INHERITED: Final[tuple[tuple[type, Reducer], ...]] = (
+    (type, classes.reduced),
+    (_STREAM, _stream),
+    (ModuleType, builtin_values.module_reduced),
+    (BaseException, builtin_values.exception_reduced),
+    (functools.cached_property, wrappers.cached_property_reduced),
+    (property, wrappers.property_reduced),
+    (classmethod, wrappers.method_reduced),
+    (staticmethod, wrappers.method_reduced),
+)
+"""How instances of derived classes are reduced."""
+
+_BY_NAME: Final[dict[str, Reducer]] = {
+    "argparse.ArgumentParser": singletons.parser_reduced,
+    "argparse.Action": singletons.parser_reduced,
+    "numpy.ufunc": builtin_values.ufunc_reduced,
+}
+"""How instances of classes that are rarely imported are reduced, and of those derived from them."""
+
+
+def _reducer(kind: type) -> Reducer:
+    named = by_reference(kind)
+    reducer = _sought(kind, named=named)
+    if named:  # a class of the program's must be free to go away
+        _reducers[kind] = reducer
+    return reducer
+
+
+def _sought(kind: type, *, named: bool) -> Reducer:
+    for base, reducer in _INHERITED:
+        if issubclass(kind, base):
+            return reducer
+    for base in kind.__mro__:
+        by_name = _BY_NAME.get(f"{base.__module__}.{base.__qualname__}")
+        if by_name is not None:
+            return by_name
+    if not named and kind.__flags__ & rebuild.HEAP_TYPE:
+        return singletons.program_object_reduced
+    if kind in copyreg.dispatch_table or kind in cloudpickle.Pickler.dispatch_table:
+        return _by_default
+    return singletons.global_reducer(kind) or _by_default

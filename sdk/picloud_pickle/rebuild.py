@@ -1,0 +1,373 @@
+"""What pickles call when they are loaded, by these names: batches that are stored hold them.
+
+A class that a process knows is left alone by what it loads. At home, in the process that defined
+it, nothing of it changes. A copy, in a process that once loaded it, follows its sender: what the
+sender has changed since the last load is set, and all else stays as the jobs have left it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import types
+import typing
+from collections import OrderedDict
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+
+from cloudpickle.cloudpickle import (
+    _DYNAMIC_CLASS_TRACKER_BY_ID,
+    _function_setstate,
+    _lookup_class_or_track,
+    _make_skeleton_enum,
+)
+
+from picloud_pickle.copies import Copies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_KEPT_OBJECTS: Final = 10_000
+"""How many plain objects keep their identity."""
+HEAP_TYPE: Final = 1 << 9
+"""Python's own flag of classes that a `class` statement made."""
+_FILLED_BY_INIT: Final = (list, dict, set, bytearray)
+_copies: Final = Copies()
+_unfilled: Final[WeakSet[type]] = WeakSet()
+"""Classes that a load has made and not filled yet."""
+_main: ContextVar[dict[str, Any] | None] = ContextVar("_main", default=None)
+_run: Final = uuid4().hex
+_objects: OrderedDict[str, object] = OrderedDict()
+_tokens: dict[int, str] = {}
+_singletons: dict[tuple[type, str], object] = {}
+_singleton_names: dict[int, str] = {}
+_modules: dict[str, types.ModuleType] = {}
+
+
+@contextmanager
+def collected() -> Iterator[dict[str, Any]]:
+    """Collect what loads in this context bring of a main program, by its name there.
+
+    >>> with collected() as names:
+    ...     names
+    {}
+    """
+    names: dict[str, Any] = {}
+    token = _main.set(names)
+    try:
+        yield names
+    finally:
+        _main.reset(token)
+
+
+def _collect(value: Any, names: Mapping[str, Any] = types.MappingProxyType({})) -> None:
+    main = _main.get()
+    if main is not None and value.__module__ == "__main__":
+        for name, each in names.items():
+            main.setdefault(name, each)
+        if value.__name__ == value.__qualname__:
+            main[value.__name__] = value
+
+
+def fill_function(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Give a function its globals, closure and attributes."""
+    _function_setstate(function, state)
+    _collect(function)
+
+
+class _Silent:
+    """A base before all others keeps `__init_subclass__` of the others from being called."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **_: object) -> None:
+        """Do nothing."""
+
+
+def make_class(
+    metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any], token: str
+) -> type:
+    """Make a class without attributes, or return the one that is known by its token."""
+    kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if kind is None:
+        kind = _lookup_class_or_track(token, _new_class(metaclass, name, bases, namespace))
+        _unfilled.add(kind)
+    return kind
+
+
+def _new_class(metaclass: Any, name: str, bases: Any, namespace: dict[str, Any]) -> type:
+    resolved = types.resolve_bases(bases)
+    if resolved is not bases:
+        namespace["__orig_bases__"] = bases
+    hooks = [base for base in resolved if _copies.define(base, "__init_subclass__")]
+    if metaclass not in _copies and not hooks:
+        try:
+            _, scope, _ = types.prepare_class(name, resolved, {"metaclass": metaclass})
+            scope.update(namespace)
+            kind: type = metaclass(name, resolved, scope)
+        except Exception:  # noqa: BLE001 -- a hook that wants more than an empty class
+            hooks = list(resolved)
+        else:
+            return kind
+    # What the program's own hooks do was done when it defined the class, and travels with them.
+    builder: Any = next(each for each in metaclass.__mro__ if each not in _copies)
+    if not hooks:
+        return cast("type", builder.__new__(metaclass, name, resolved, namespace))
+    kind = builder.__new__(metaclass, name, (_Silent, *resolved), namespace)
+    type.__setattr__(kind, "__bases__", resolved)
+    return kind
+
+
+def make_enum(
+    bases: tuple[Any, ...], names: tuple[str, str, str], members: dict[str, Any], token: str
+) -> type:
+    """Make an enumeration, or return the one that is known by its token.
+
+    Args:
+        bases: Its bases.
+        names: Its `__name__`, `__qualname__` and `__module__`.
+        members: Its values by name.
+        token: What it is known by.
+    """
+    kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if kind is None:
+        name, qualname, module = names
+        kind = _make_skeleton_enum(bases, name, qualname, members, module, token, None)
+        _unfilled.add(kind)
+    return kind
+
+
+def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Give a class its attributes, unless it is at home here.
+
+    Args:
+        kind: The class.
+        state: Its attributes; and `names` that its annotations use, `subclasses` registered with
+            an ABC, `members` with the attributes of each member of an enumeration.
+    """
+    attributes, others = state
+    if kind in _unfilled:
+        _copies.fill(kind, attributes)
+        for subclass in others.get("subclasses", ()):
+            kind.register(subclass)
+        for name, values in others.get("members", {}).items():
+            kind.__members__[name].__dict__.update(values)
+        _unfilled.discard(kind)
+    elif kind in _copies:
+        _copies.update(kind, attributes)
+    _collect(kind, others.get("names", {}))
+
+
+def make_module(name: str, process: str) -> types.ModuleType:
+    """Make a module that a program made itself, or return the one that is there."""
+    if process == this_process():
+        return sys.modules[name]
+    module = _modules.get(name)
+    if module is None:
+        module = _modules[name] = types.ModuleType(name)
+    sys.modules.setdefault(name, module)
+    return module
+
+
+def fill_module(module: types.ModuleType, scope: dict[str, Any]) -> None:
+    """Give a module what it held at its sender, unless it is at home here."""
+    if _modules.get(module.__name__) is module:
+        vars(module).update(scope)
+
+
+def this_process() -> str:
+    """A name that no other process has, in this slot or any other."""
+    return f"{_run}-{os.getpid()}"
+
+
+def token_of(value: object) -> str:
+    """The token by which other processes know a plain object."""
+    token = _tokens.get(id(value))
+    if token is None:
+        token = uuid4().hex
+        _remember(token, value)
+    return token
+
+
+def make_object(token: str) -> object:
+    """The plain object that has a token."""
+    value = _objects.get(token)
+    if value is None:
+        value = object()
+        _remember(token, value)
+    return value
+
+
+def _remember(token: str, value: object) -> None:
+    _objects[token], _tokens[id(value)] = value, token
+    if len(_objects) > _KEPT_OBJECTS:
+        del _tokens[id(_objects.popitem(last=False)[1])]
+
+
+def name_singleton(name: str, value: object) -> None:
+    """Remember an object that its class pickles as a name of the main program."""
+    _singletons[type(value), name] = value
+    _singleton_names[id(value)] = name
+
+
+def singleton_name(value: object) -> str | None:
+    """The name by which other processes know an object of a main program."""
+    return _singleton_names.get(id(value))
+
+
+def make_singleton(kind: type, name: str, content: tuple[Any, ...]) -> object:
+    """The one object of a class that has a name in the main program.
+
+    Args:
+        kind: Its class.
+        name: Its name there.
+        content: What the built-in type under the class is made of.
+    """
+    value = _singletons.get((kind, name))
+    if value is None:
+        base = builtin_base(kind)
+        value = base.__new__(kind, *content)
+        if base in _FILLED_BY_INIT:
+            base.__init__(value, *content)
+        name_singleton(name, value)
+        main = _main.get()
+        if main is not None:
+            main[name] = value
+    return value
+
+
+def fill_singleton(value: Any, state: dict[str, Any]) -> None:
+    """Give such an object its attributes, unless it has some."""
+    for name, each in state.items():
+        if not hasattr(value, name):
+            object.__setattr__(value, name, each)
+
+
+def make_exception(kind: Any, arguments: tuple[Any, ...]) -> BaseException:
+    """Make an exception without its class's own `__init__`, which may want other arguments."""
+    base = builtin_base(kind)
+    error: BaseException = base.__new__(kind, *arguments)
+    base.__init__(error, *arguments)
+    return error
+
+
+def builtin_base(kind: type) -> Any:
+    """The first class above one that no `class` statement made."""
+    return next(base for base in kind.__mro__ if not base.__flags__ & HEAP_TYPE)
+
+
+def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    """A function under `functools.lru_cache`, with an empty cache."""
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def make_cached_property(kind: Any, function: Callable[..., Any]) -> Any:
+    """A `functools.cached_property`, or one of a class derived from it."""
+    made = kind.__new__(kind)
+    functools.cached_property.__init__(made, function)
+    return made
+
+
+def make_descriptor(kind: Any, base: Any, arguments: tuple[Any, ...]) -> Any:
+    """A property, class method or static method of a class derived from these."""
+    made = kind.__new__(kind, *arguments)
+    base.__init__(made, *arguments)
+    return made
+
+
+def make_dispatcher(function: Callable[..., Any]) -> Any:
+    """A `functools.singledispatch` function with its default implementation."""
+    return functools.singledispatch(function)
+
+
+def fill_dispatcher(dispatcher: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> None:
+    """Register the implementations of a dispatcher."""
+    implementations, attributes = state
+    for kind, implementation in implementations.items():
+        if dispatcher.registry.get(kind) is not implementation:
+            dispatcher.register(kind, implementation)
+    dispatcher.__dict__.update(attributes)
+
+
+def module_attribute(module: str, name: str) -> Any:
+    """What a module has by a dotted name; the module itself for an empty one."""
+    value: Any = import_module(module)
+    for part in filter(None, name.split(".")):
+        value = getattr(value, part)
+    return value
+
+
+def registered(value: Any, registrations: Any, _imported: Any) -> Any:
+    """Register with the dispatchers of modules what a main program has registered there.
+
+    Args:
+        value: What is returned.
+        registrations: Each dispatcher with its implementations by class.
+        _imported: Modules that register something themselves when they are imported.
+    """
+    for dispatcher, implementations in registrations:
+        fill_dispatcher(dispatcher, (implementations, {}))
+    return value
+
+
+def make_new_type(name: str, qualname: str, module: str, supertype: Any, token: str) -> Any:
+    """A `typing.NewType`, or the one that is known by its token."""
+    made: Any = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if made is None:
+        factory: Any = typing.NewType
+        made = factory(name, supertype)
+        made.__qualname__, made.__module__ = qualname, module
+        made = _lookup_class_or_track(token, made)
+    return made
+
+
+def make_type_parameter(
+    factory: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], module: str, token: str
+) -> Any:
+    """A type variable of any kind, or the one that is known by its token."""
+    made: Any = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if made is None:
+        made = factory(*arguments, **keywords)
+        if getattr(made, "__module__", None) != module:
+            made.__module__ = module
+        made = _lookup_class_or_track(token, made)
+    return made
+
+
+def make_weak_set(items: list[Any]) -> WeakSet[Any]:
+    """A WeakSet that keeps the items it arrived with alive."""
+    made = WeakSet(items)
+    vars(made)["_held"] = items
+    return made
+
+
+def make_weak_dict(kind: Any, items: list[tuple[Any, Any]]) -> Any:
+    """A WeakKeyDictionary or WeakValueDictionary that keeps the items it arrived with alive."""
+    made = kind(items)
+    vars(made)["_held"] = items
+    return made
+
+
+WEAK_DICTS: Final = (WeakKeyDictionary, WeakValueDictionary)
+
+
+def make_memoryview(content: bytes | bytearray, format_: str, shape: tuple[int, ...]) -> memoryview:
+    """A view of bytes, in the format and shape it had."""
+    return memoryview(content).cast(format_, shape)  # type: ignore[call-overload, no-any-return]
+
+
+def class_attribute(kind: type, name: str) -> Any:
+    """An attribute of a class itself, as its dictionary has it."""
+    return vars(kind)[name]
+
+
+def make_ufunc(function: Callable[..., Any], counts: tuple[int, int], identity: Any) -> Any:
+    """A universal function that `numpy.frompyfunc` makes of a Python function."""
+    import numpy as np  # noqa: PLC0415 -- only where one travels
+
+    return np.frompyfunc(function, *counts, identity=identity)

@@ -1,0 +1,77 @@
+"""What travels by name and what by value, and what every reduction is given."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from cloudpickle.cloudpickle import _is_registered_pickle_by_value, _lookup_module_and_qualname
+
+if TYPE_CHECKING:
+    from types import FunctionType
+
+MAIN: Final = frozenset(("__main__", "__mp_main__"))
+"""Names of the main program, which no other process can import."""
+
+
+class Unsendable(Exception):
+    """An object that must not travel; the message ends the sentence that begins with its name."""
+
+
+class Context(Protocol):
+    """The part of a pickler that reductions use.
+
+    `modules` collects the names of modules that the pickle imports. `extras` allows parts that
+    a job can do without, such as the names that only annotations use; whoever adds one sets
+    `has_extras`, so that a pickle that fails is tried again without them. `globals_ref` holds the
+    new globals of each namespace that functions share, `checked_modules` are those whose
+    dispatchers were looked at.
+    """
+
+    modules: set[str]
+    checked_modules: set[str]
+    extras: bool
+    has_extras: bool
+    globals_ref: dict[int, dict[str, Any]]
+
+    def note_function(self, function: FunctionType) -> None:
+        """Take note of a function that travels by value."""
+
+
+def by_reference(value: object, name: str | None = None) -> bool:
+    """Whether a function or class travels as the name of a module's attribute.
+
+    Args:
+        value: A function, a class, or any other object with a `__module__`.
+        name: Its name in the module, if it has no `__qualname__`.
+
+    >>> by_reference(print), by_reference(lambda: 0)
+    (True, False)
+    """
+    location = _lookup_module_and_qualname(value, name)
+    return location is not None and is_importable(location[0])
+
+
+def is_importable(module: ModuleType) -> bool:
+    """Whether another process can import a module that is imported here."""
+    return not (_is_registered_pickle_by_value(module) or is_dynamic(module))
+
+
+def is_dynamic(module: object) -> bool:
+    """Whether a module was made by the program itself, and no import leads to it.
+
+    >>> is_dynamic(sys), is_dynamic(ModuleType("made_here"))
+    (False, True)
+    """
+    if type(module) is not ModuleType:
+        return False
+    scope = vars(module)
+    if scope.get("__spec__") is not None or "__file__" in scope or "__path__" in scope:
+        return False
+    name = scope.get("__name__")
+    if not isinstance(name, str) or name in MAIN or name in sys.builtin_module_names:
+        return False
+    # A package may make its own submodules when it is imported.
+    top, dot, _ = name.partition(".")
+    return not dot or top not in sys.modules or is_dynamic(sys.modules[top])

@@ -1,0 +1,173 @@
+"""Objects of which there is one: they travel by name, so that `is` holds on the other side."""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_pickle import rebuild
+from picloud_pickle.reference import MAIN, is_dynamic, is_importable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picloud_pickle.reference import Context
+
+_GLOBALS: Final = {
+    "os._Environ": (("os", "environ"), ("os", "environb")),
+    "random.Random": (("random", "_inst"),),
+    "random.SystemRandom": (("secrets", "_sysrand"),),
+    "numpy.random.mtrand.RandomState": (("numpy.random.mtrand", "_rand"),),
+    "torch._C.Generator": (("torch", "default_generator"),),
+}
+"""Objects of modules that hold a state of the process, as random numbers do."""
+_SUPPRESS: Final = "SUPPRESS"
+_PLAIN_OBJECTS: dict[int, tuple[str, str]] = {}
+"""Modules and names of plain objects, by their ids."""
+_sought: list[int] = []
+
+
+def global_reducer(kind: type) -> Callable[[Context, Any], Any] | None:
+    """The reducer of a class whose instances may be global objects of a module, else None."""
+    named = _GLOBALS.get(f"{kind.__module__}.{kind.__qualname__}")
+    if named is None:
+        names = _stateless_globals(kind)
+        if not names:
+            return None
+        locations = {id(value): (kind.__module__, name) for name, value in names.items()}
+    else:
+        locations = {}
+
+    def reduced(context: Context, value: Any) -> Any:
+        context.modules.add(kind.__module__)
+        for module, name in named or ():
+            if value is getattr(sys.modules.get(module), name, None):
+                return rebuild.module_attribute, (module, name)
+        location = locations.get(id(value))
+        if location is not None and not _state(value):
+            return rebuild.module_attribute, location
+        if kind.__qualname__ == "SystemRandom":
+            return kind, ()
+        return NotImplemented
+
+    return reduced
+
+
+def _stateless_globals(kind: type) -> dict[str, Any]:
+    """The instances of a class that its own module holds, where they can be but markers."""
+    ordinary = all(base is object or base.__flags__ & rebuild.HEAP_TYPE for base in kind.__mro__)
+    if not ordinary or _has_own_reduction(kind):
+        return {}
+    scope = getattr(sys.modules.get(kind.__module__), "__dict__", {})
+    return {
+        name: value
+        for name, value in list(scope.items())
+        if type(value) is kind and not _state(value)
+    }
+
+
+def _state(value: Any) -> dict[str, Any]:
+    """The attributes of an object, those in slots as well."""
+    state = dict(getattr(value, "__dict__", {}))
+    for name in copyreg._slotnames(type(value)):  # type: ignore[attr-defined]  # noqa: SLF001
+        if hasattr(value, name):
+            state[name] = getattr(value, name)
+    return state
+
+
+def _has_own_reduction(kind: Any) -> bool:
+    ordinary: Any = object
+    return (
+        kind.__reduce_ex__ is not ordinary.__reduce_ex__
+        or kind.__reduce__ is not ordinary.__reduce__
+    )
+
+
+def plain_object_reduced(context: Context, value: object) -> Any:
+    """The reduction of an `object()`, which has nothing but its identity."""
+    location = _location(value)
+    if location is None:
+        return rebuild.make_object, (rebuild.token_of(value),)
+    context.modules.add(location[0])
+    return rebuild.module_attribute, location
+
+
+def _location(value: object) -> tuple[str, str] | None:
+    if _sought != [len(sys.modules)]:
+        _sought[:] = [len(sys.modules)]
+        _PLAIN_OBJECTS.clear()
+        for module_name, module in list(sys.modules.items()):
+            scope = getattr(module, "__dict__", None)
+            if module_name not in MAIN and scope and is_importable(module):
+                for name, each in list(scope.items()):
+                    if type(each) is object:
+                        _PLAIN_OBJECTS.setdefault(id(each), (module_name, name))
+    location = _PLAIN_OBJECTS.get(id(value))
+    if location is not None:
+        module_name, name = location
+        if getattr(sys.modules.get(module_name), name, None) is not value:
+            return None
+    return location
+
+
+def program_object_reduced(context: Context, value: Any) -> Any:
+    """The reduction of an instance of a class that travels by value."""
+    kind = type(value)
+    context.modules.add(kind.__module__)
+    if kind in copyreg.dispatch_table:
+        return NotImplemented
+    if _has_own_reduction(kind):
+        reduction = value.__reduce_ex__(5)
+        if not isinstance(reduction, str):
+            return reduction
+        if isinstance(value, Enum):
+            return getattr, (kind, reduction)
+        # Of any other module it is a name that the other side can import.
+        of_program = kind.__module__ in MAIN or is_dynamic(sys.modules.get(kind.__module__))
+        return _singleton(value, reduction) if of_program else reduction
+    name = rebuild.singleton_name(value) or _marker_name(value)
+    return NotImplemented if name is None else _singleton(value, name)
+
+
+def _marker_name(value: Any) -> str | None:
+    """The name of a marker of the main program: an instance that has no attributes."""
+    kind = type(value)
+    if rebuild.builtin_base(kind) is not object or getattr(value, "__dict__", None):
+        return None
+    scope = getattr(sys.modules.get(kind.__module__), "__dict__", {})
+    for name, each in list(scope.items()):
+        if each is value:
+            return None if _state(value) else str(name)
+    return None
+
+
+def _singleton(value: Any, name: str) -> Any:
+    kind = type(value)
+    rebuild.name_singleton(name, value)
+    base = rebuild.builtin_base(kind)
+    content = () if base is object else (base(value),)
+    state = _state(value)
+    return rebuild.make_singleton, (kind, name, content), state, None, None, rebuild.fill_singleton
+
+
+class _Suppress:
+    """Stands in a pickle for `argparse.SUPPRESS`, a text that argparse knows by its identity."""
+
+    def __reduce__(self) -> Any:
+        return rebuild.module_attribute, ("argparse", _SUPPRESS)
+
+
+def parser_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a parser of `argparse`, or of one of its arguments."""
+    kind = type(value)
+    context.modules.add(kind.__module__)
+    reduction = value.__reduce_ex__(5)
+    suppress = sys.modules["argparse"].SUPPRESS
+    if not isinstance(reduction, tuple) or not isinstance(reduction[2], dict):
+        return reduction
+    marked = {
+        name: _Suppress() if each is suppress else each for name, each in reduction[2].items()
+    }
+    return (*reduction[:2], marked, *reduction[3:])

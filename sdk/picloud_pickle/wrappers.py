@@ -1,0 +1,144 @@
+"""Wrappers of functions: caches, dispatchers and descriptors."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_pickle import rebuild
+from picloud_pickle.reference import MAIN, by_reference, is_dynamic
+
+if TYPE_CHECKING:
+    from picloud_pickle.reference import Context
+
+_DISPATCHER: Final = next(
+    const
+    for const in functools.singledispatch.__code__.co_consts
+    if isinstance(const, CodeType) and const.co_name == "wrapper"
+)
+"""The code of every function that `functools.singledispatch` makes."""
+_OF_DISPATCHER: Final = frozenset(
+    ("register", "dispatch", "registry", "_clear_cache", "__wrapped__")
+)
+_NOT_CARRIED: Final = frozenset(("lock", "_method_cache"))
+"""Parts that each process makes for itself."""
+_dispatchers: dict[str, tuple[int, tuple[FunctionType, ...]]] = {}
+"""Those that a module holds, with the number of names it had when they were sought."""
+
+
+def cache_reduced(context: Context, cache: Any) -> Any:
+    """The reduction of a function under `functools.lru_cache`."""
+    context.modules.add(cache.__module__)
+    if by_reference(cache, getattr(cache, "__qualname__", None)):
+        return NotImplemented
+    parameters = cache.cache_parameters()
+    arguments = cache.__wrapped__, parameters["maxsize"], parameters["typed"]
+    return rebuild.make_cache, arguments, dict(cache.__dict__)
+
+
+def cached_property_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a `functools.cached_property`, which on Python 3.11 holds a lock."""
+    context.modules.add(type(value).__module__)
+    return rebuild.make_cached_property, (type(value), value.func), _carried(value)
+
+
+def method_dispatcher_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a `functools.singledispatchmethod`."""
+    context.modules.add(type(value).__module__)
+    return type(value), (value.func,), _carried(value)
+
+
+def property_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a property of a class derived from `property`."""
+    kind = type(value)
+    context.modules.add(kind.__module__)
+    arguments = value.fget, value.fset, value.fdel, value.__doc__
+    return rebuild.make_descriptor, (kind, property, arguments), _carried(value)
+
+
+def method_reduced(context: Context, value: Any) -> Any:
+    """The reduction of a method of a class derived from `classmethod` or `staticmethod`."""
+    kind = type(value)
+    context.modules.add(kind.__module__)
+    base = classmethod if issubclass(kind, classmethod) else staticmethod
+    return rebuild.make_descriptor, (kind, base, (value.__func__,)), _carried(value)
+
+
+def _carried(value: Any) -> dict[str, Any]:
+    scope = getattr(value, "__dict__", {})
+    return {name: each for name, each in scope.items() if name not in _NOT_CARRIED}
+
+
+def is_dispatcher(function: FunctionType) -> bool:
+    """Whether `functools.singledispatch` made a function.
+
+    >>> is_dispatcher(functools.singledispatch(print)), is_dispatcher(is_dispatcher)
+    (True, False)
+    """
+    return function.__code__ is _DISPATCHER
+
+
+def dispatcher_reduced(function: Any) -> Any:
+    """The reduction of a dispatcher that travels by value."""
+    own = {name: each for name, each in vars(function).items() if name not in _OF_DISPATCHER}
+    names = ("__name__", "__qualname__", "__module__", "__doc__")
+    own |= {name: getattr(function, name) for name in names}
+    state = dict(function.registry), own
+    made = (function.__wrapped__,)
+    return rebuild.make_dispatcher, made, state, None, None, rebuild.fill_dispatcher
+
+
+class _Attribute:
+    """Stands in a pickle for what a module has by a name."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._location = module, name
+
+    def __reduce__(self) -> Any:
+        return rebuild.module_attribute, self._location
+
+
+def by_name(context: Context, module: str, name: str = "") -> Any:
+    """The reduction of what a module has by a name, or of the module itself.
+
+    Returns:
+        NotImplemented where Python's own way does: unless the main program, or a module that it
+        imports, has registered something with a dispatcher of that module.
+    """
+    context.modules.add(module)
+    if module in context.checked_modules:
+        return NotImplemented
+    context.checked_modules.add(module)
+    registrations, importers = [], set()
+    for dispatcher in _of_module(module):
+        implementations = {}
+        for kind, implementation in dispatcher.registry.items():
+            origin = str(getattr(implementation, "__module__", None))
+            if origin in MAIN or is_dynamic(sys.modules.get(origin)):
+                implementations[kind] = implementation
+            elif origin in sys.modules and origin not in (module, "builtins"):
+                importers.add(origin)
+        if implementations:
+            attribute = _Attribute(dispatcher.__module__, dispatcher.__qualname__)
+            registrations.append((attribute, implementations))
+    if not registrations and not importers:
+        return NotImplemented
+    context.modules |= importers
+    imports = [_Attribute(each, "") for each in sorted(importers)]
+    return rebuild.registered, (_Attribute(module, name), registrations, imports)
+
+
+def _of_module(name: str) -> tuple[Any, ...]:
+    """The dispatchers a module holds."""
+    scope = getattr(sys.modules.get(name), "__dict__", None)
+    if not scope:
+        return ()
+    cached = _dispatchers.get(name)
+    if cached is None or cached[0] != len(scope):
+        functions = tuple(
+            each for each in scope.values() if type(each) is FunctionType and is_dispatcher(each)
+        )
+        cached = _dispatchers[name] = len(scope), functions
+    return cached[1]
