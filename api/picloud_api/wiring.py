@@ -12,7 +12,7 @@ import msgspec
 from picloud_driver.blobs import BlobPort
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.scheduler import SchedulerPort
-from picloud_driver.scheduler.local import LocalScheduler
+from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_driver.secrets import SecretPort
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import StatePort
@@ -127,9 +127,9 @@ def hashicorp(settings: Settings, servers: Addresses, url: str) -> Ports:
     """The HashiCorp stack's adapters; nothing is asked before the first call."""
     # The embedded stack does without the vendors' packages.
     from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
-    from picloud_driver.scheduler.nomad import NomadScheduler  # noqa: PLC0415
+    from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secrets.vault import VaultSecrets  # noqa: PLC0415
-    from picloud_driver.stack import consul, nomad, s3, vault  # noqa: PLC0415
+    from picloud_driver.stack.servers import consul, nomad, s3, vault  # noqa: PLC0415
     from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
 
     slots = servers.slots
@@ -169,7 +169,7 @@ async def open_ports(settings: Settings, url: str) -> Ports:
 
 async def stop_slots(scheduler: SchedulerPort) -> None:
     """End every slot of a stack that stops."""
-    bursts = {presence.burst for presence in await scheduler.presences()}
+    bursts = {presence.burst for presence in await scheduler.slots()}
     await asyncio.gather(*(scheduler.stop(burst) for burst in bursts))
 
 

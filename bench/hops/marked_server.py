@@ -12,7 +12,7 @@ from picloud_api import wiring
 from picloud_api.app import Application
 from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
-from picloud_driver.scheduler.local import LocalScheduler
+from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_driver.state.sqlite import SqliteState
 
 from bench.environments import ROOT

@@ -10,7 +10,7 @@ import urllib3
 from picloud_api.settings import read
 from picloud_api.wiring import url_for
 from picloud_driver.nomad.gateway import NomadGateway
-from picloud_driver.stack import nomad
+from picloud_driver.stack.servers import nomad
 from picloud_jobspecs.render import Driver, SlotJob, SlotSite, is_burst, jobspec, variables
 from picloud_model.wire import ListRequest
 

@@ -17,7 +17,7 @@ import pytest
 from cloud import CloudException
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.blobs.s3 import S3Blobs
-from picloud_driver.stack import s3
+from picloud_driver.stack.servers import s3
 from picloud_model import pack
 
 from tests.attacks.held_job import held_job

@@ -12,7 +12,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
-from picloud_driver.scheduler.nomad import NomadScheduler
+from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import SlotJob, SlotSite
 from picloud_model.core import CORE_TYPES
 

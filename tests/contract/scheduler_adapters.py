@@ -13,7 +13,7 @@ from typing import Protocol
 import jwt
 import pytest
 from picloud_driver.scheduler import Burst, Pool, SchedulerPort, SlotEnd
-from picloud_driver.scheduler.local import LocalScheduler
+from picloud_driver.scheduler.local.scheduler import LocalScheduler
 
 from tests.contract.begun_slot import Slot, reap, runs
 from tests.contract.deadline import DEADLINE_S, until
@@ -157,7 +157,7 @@ def _serve(site: Site, burst: Burst) -> None:
     async def start() -> None:
         scheduler = site.open()
         await scheduler.start(burst)
-        for presence in await scheduler.presences():
+        for presence in await scheduler.slots():
             await site.slot(presence.place)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -187,7 +187,7 @@ async def started(scheduler: SchedulerPort, burst: str = "pc-1", count: int = 1)
 
 async def places(scheduler: SchedulerPort, burst: str) -> list[str]:
     """The places of a burst that are there now."""
-    return [found.place for found in await scheduler.presences() if found.burst == burst]
+    return [found.place for found in await scheduler.slots() if found.burst == burst]
 
 
 async def next_ends(scheduler: SchedulerPort, count: int = 1) -> list[SlotEnd]:

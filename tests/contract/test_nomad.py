@@ -13,7 +13,7 @@ import pytest
 import requests
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.scheduler import Burst, Pool, SlotPresence
-from picloud_driver.scheduler.nomad import NomadScheduler
+from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import fill, jobspec, variables
 from picloud_model.errors import NotAllowed, RequestRefused, Unavailable
 
@@ -59,7 +59,7 @@ async def test_a_burst_goes_where_its_core_type_is_offered() -> None:
         assert evaluation
         assert gateway.evaluated(evaluation, 10.0)
 
-        [placed, waiting] = await nomad.presences()
+        [placed, waiting] = await nomad.slots()
         assert (await NomadSite(server.address, server.directory, 0).slot(placed.place)).runs
         assert waiting == SlotPresence("pc-1", "pc-1[0]", running=False)
         wanted = {"c1": 0, "c2": os.cpu_count(), "s1": os.cpu_count(), "c9": 0}
@@ -86,7 +86,7 @@ async def test_slots_wait_for_a_machine(
     await nomad.ping()
     async with out_of_use(nomad_server):
         await nomad.start(Burst("pc-1", POOL, 1))
-        waiting = await nomad.presences()
+        waiting = await nomad.slots()
 
     async def placed() -> bool:
         return not (await places(nomad, "pc-1"))[0].startswith("pc-1[")
@@ -97,12 +97,12 @@ async def test_slots_wait_for_a_machine(
 
 
 async def test_nomad_says_why_slots_wait(nomad: NomadScheduler) -> None:
-    """The hindrance of a pool whose slots have no place is what ran out on the machines."""
-    assert await nomad.hindrance(POOL) == ""
+    """The pending reason of a pool whose slots have no place is what ran out on the machines."""
+    assert await nomad.pending_reason(POOL) == ""
     await nomad.start(Burst("pc-1", POOL, 1000))
 
-    told = await nomad.hindrance(POOL)
-    other = await nomad.hindrance(Pool("a0000002", "c1", 1))
+    told = await nomad.pending_reason(POOL)
+    other = await nomad.pending_reason(Pool("a0000002", "c1", 1))
 
     assert told.startswith("Nomad has no room for a slot of 1 x c1 now: of 1 machines 1 without")
     assert other == ""
@@ -116,7 +116,7 @@ async def test_slots_without_a_place_are_stopped(nomad: NomadScheduler) -> None:
     await nomad.stop("pc-1")
 
     assert len(waiting) > 900
-    assert await nomad.presences() == []
+    assert await nomad.slots() == []
 
 
 async def test_a_burst_stopped_before_it_is_placed_stays_stopped(
@@ -130,7 +130,7 @@ async def test_a_burst_stopped_before_it_is_placed_stays_stopped(
 
         await nomad.stop(job.burst)
 
-        assert await nomad.presences() == []
+        assert await nomad.slots() == []
 
 
 async def test_capacity_is_what_machines_say_and_have(
@@ -166,7 +166,7 @@ async def test_a_burst_is_registered_once(
 
     found, _ = nomad_gateway.allocations_of("pc-1")
     assert [allocation.id for allocation in found] == [place]
-    assert await nomad.presences() == []
+    assert await nomad.slots() == []
 
 
 # --- what operators see ---------------------------------------------------------------------------
@@ -264,11 +264,11 @@ async def test_a_token_is_needed_where_nomad_asks_for_one(guarded: tuple[str, st
     stranger = NomadScheduler(NomadAccess(address), SITE)
     known = NomadScheduler(NomadAccess(address, token=token), SITE)
 
-    for asked in (stranger.presences(), stranger.capacity("c1"), stranger.ended(0)):
+    for asked in (stranger.slots(), stranger.capacity("c1"), stranger.ended(0)):
         with pytest.raises(NotAllowed, match="it has to allow submit-job"):
             await asked
 
-    assert await known.presences() == []
+    assert await known.slots() == []
     assert await known.ended(0) == []
     assert token not in repr(known) + repr(NomadAccess(address, token=token))
     await stranger.close()
@@ -324,7 +324,7 @@ async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
 
     assert evaluation
     assert gateway.evaluated(evaluation, 10.0)
-    assert [presence.burst for presence in await nomad.presences()] == [JOB.burst]
+    assert [presence.burst for presence in await nomad.slots()] == [JOB.burst]
     assert await nomad.capacity("c1") == 0
     assert await nomad.ended(0) == []
     await nomad.stop(JOB.burst)

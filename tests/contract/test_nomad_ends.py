@@ -10,8 +10,8 @@ from functools import partial
 import pytest
 from picloud_driver.nomad.gateway import NomadGateway
 from picloud_driver.scheduler import SlotEnd
-from picloud_driver.scheduler.nomad import NomadScheduler
-from picloud_driver.scheduler.nomad_ends import FORGET_S
+from picloud_driver.scheduler.nomad.ended_allocations import FORGET_S
+from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_model.errors import Unavailable
 
 from tests.contract.deadline import eventually

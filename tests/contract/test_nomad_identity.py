@@ -10,7 +10,7 @@ import jwt
 import pytest
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.scheduler import Burst, Placement, Pool
-from picloud_driver.scheduler.nomad import NomadScheduler
+from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import jobspec, variables
 from picloud_model.errors import SlotRefused
 
@@ -95,7 +95,7 @@ async def test_slots_of_another_namespace_are_refused(
     assert (await other.verify(proof)).place == place
     with pytest.raises(SlotRefused):
         await nomad.verify(proof)
-    assert await nomad.presences() == []
+    assert await nomad.slots() == []
     await other.close()
 
 

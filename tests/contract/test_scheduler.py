@@ -107,7 +107,7 @@ async def test_slots_outlive_their_server(slot_site: Site) -> None:
 
     assert verified == [Placement("pc-1", place, POOL) for place in found]
     assert (len(found), end.place, end.clean) == (2, found[0], False)
-    assert await later.presences() == []
+    assert await later.slots() == []
     await later.close()
 
 
@@ -168,15 +168,13 @@ async def test_an_unknown_core_type_is_refused(scheduler: SchedulerPort, core_ty
     with pytest.raises(RequestRefused, match="c1, c2, f2, m1, s1"):
         await scheduler.start(burst)
 
-    assert await scheduler.presences() == []
+    assert await scheduler.slots() == []
 
 
 async def test_what_keeps_slots_from_starting(scheduler: SchedulerPort) -> None:
-    """`hindrance` is one sentence with what is offered for a core type that nobody offers, and ""
-    where slots can start.
-    """
-    assert await scheduler.hindrance(POOL) == ""
-    told = await scheduler.hindrance(Pool("a0000001", "c9", 1))
+    """`pending_reason` names what is offered if no machine offers a core type; else it is ""."""
+    assert await scheduler.pending_reason(POOL) == ""
+    told = await scheduler.pending_reason(Pool("a0000001", "c9", 1))
 
     assert "c1" in told
     assert told.endswith(".")
@@ -203,7 +201,7 @@ async def test_stop_ends_every_slot_of_a_burst(slot_site: Site, scheduler: Sched
     await scheduler.stop("pc-1")
 
     assert [pid for pid in pids if runs(pid)] == []
-    assert [found.place for found in await scheduler.presences()] == [kept]
+    assert [found.place for found in await scheduler.slots()] == [kept]
 
 
 async def test_stop_ends_what_does_not_listen(slot_site: Site, scheduler: SchedulerPort) -> None:
@@ -242,10 +240,10 @@ async def test_a_burst_stopped_while_it_starts_is_stopped(scheduler: SchedulerPo
     starting = asyncio.create_task(scheduler.start(Burst("pc-1", POOL, 50)))
 
     async def begun() -> bool:
-        return bool(await scheduler.presences())
+        return bool(await scheduler.slots())
 
     await eventually(begun, "the burst begins")
     await scheduler.stop("pc-1")
     await starting
 
-    assert await scheduler.presences() == []
+    assert await scheduler.slots() == []

@@ -76,10 +76,10 @@ async def test_a_proof_ends_with_its_place(slot_site: Site, scheduler: Scheduler
     await later.close()
 
 
-# --- presences and ended --------------------------------------------------------------------------
+# --- slots and ended --------------------------------------------------------------------------
 
 
-async def test_presences_are_what_runs(slot_site: Site, scheduler: SchedulerPort) -> None:
+async def test_slots_are_what_runs(slot_site: Site, scheduler: SchedulerPort) -> None:
     """Every place that runs is listed with its burst, and no place that has ended."""
     kept, ended = await started(scheduler, "pc-1", 2)
     await slot_site.slot(kept)
@@ -87,7 +87,7 @@ async def test_presences_are_what_runs(slot_site: Site, scheduler: SchedulerPort
     await next_ends(scheduler)
 
     async def listed() -> bool:
-        return list(await scheduler.presences()) == [SlotPresence("pc-1", kept, running=True)]
+        return list(await scheduler.slots()) == [SlotPresence("pc-1", kept, running=True)]
 
     await eventually(listed, "what runs is listed", slot_site.hears_within_s)
 
@@ -189,7 +189,7 @@ async def test_an_end_without_a_server_is_told(slot_site: Site) -> None:
     [end] = await next_ends(later)
 
     assert (end.burst, end.clean) == ("pc-1", False)
-    assert await later.presences() == []
+    assert await later.slots() == []
     await later.close()
 
 
@@ -235,7 +235,7 @@ async def test_a_scheduler_that_cannot_answer_is_unavailable(
     with pytest.raises(Unavailable):
         await scheduler.stop("pc-1")
     with pytest.raises(Unavailable):
-        await scheduler.presences()
+        await scheduler.slots()
     with pytest.raises(Unavailable):
         await scheduler.ended(0)
     with pytest.raises(Unavailable):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from picloud_driver.scheduler import Burst, Pool
-from picloud_driver.scheduler.local import LocalScheduler
-from picloud_driver.scheduler.local_records import LOGS_KEPT
+from picloud_driver.scheduler.local.records import LOGS_KEPT
+from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_model.errors import RequestRefused, Unavailable
 
 from tests.contract.begun_slot import runs
@@ -49,7 +49,7 @@ async def test_a_slot_is_the_worker_in_the_pythons_own_mode(
     python.chmod(0o700)
     scheduler = LocalScheduler(local_site.root, URL, signing_key=KEY, slots=2, python=str(python))
     await scheduler.start(ONE)
-    [presence] = await scheduler.presences()
+    [presence] = await scheduler.slots()
     told = local_site.root / "slots" / presence.place / "arguments"
 
     await until(told.exists, "the slot told its arguments")
@@ -63,7 +63,7 @@ async def test_a_slot_is_the_worker_in_the_pythons_own_mode(
 async def test_a_slot_leads_its_own_session(local_site: Local, local: LocalScheduler) -> None:
     """So that neither Ctrl-C nor a closed terminal of the server reaches it."""
     await local.start(ONE)
-    [presence] = await local.presences()
+    [presence] = await local.slots()
 
     slot = await local_site.slot(presence.place)
 
@@ -80,7 +80,7 @@ async def test_an_environment_is_refused(local: LocalScheduler) -> None:
 async def test_files_are_the_servers_own(local_site: Local, local: LocalScheduler) -> None:
     """Directories have mode 0700, records and logs 0600."""
     await local.start(ONE)
-    [presence] = await local.presences()
+    [presence] = await local.slots()
     slots = local_site.root / "slots"
 
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (slots, *slots.iterdir())}
@@ -97,7 +97,7 @@ async def test_a_full_machine_is_told(local: LocalScheduler) -> None:
     """Where every slot is taken, that is what keeps others from starting."""
     await local.start(Burst("pc-1", POOL, 2))
 
-    assert await local.hindrance(POOL) == "All 2 slots of this machine are taken."
+    assert await local.pending_reason(POOL) == "All 2 slots of this machine are taken."
 
 
 async def test_capacity_is_what_was_given(local: LocalScheduler) -> None:
@@ -120,7 +120,7 @@ async def test_a_slot_that_cannot_be_recorded_ends(
     await local.start(TWO)
 
     assert [name for name in left if not name.endswith(".log")] == []
-    assert len(await local.presences()) == 2
+    assert len(await local.slots()) == 2
 
 
 async def test_a_missing_program_is_told(local_site: Local) -> None:
@@ -132,7 +132,7 @@ async def test_a_missing_program_is_told(local_site: Local) -> None:
     with pytest.raises(Unavailable, match="/nowhere/python"):
         await scheduler.ping()
 
-    assert await scheduler.presences() == []
+    assert await scheduler.slots() == []
     assert [name for name in listed(local_site.root / "slots") if not name.endswith(".log")] == []
 
 
@@ -145,7 +145,7 @@ async def test_a_slot_that_dies_at_once_is_told(local_site: Local) -> None:
     ends = await next_ends(scheduler, 2)
 
     assert [end.detail for end in ends] == ["exit status 7; its log ends:\nbroken"] * 2
-    assert await scheduler.presences() == []
+    assert await scheduler.slots() == []
     assert [pid for pid in pids if exists(pid)] == []
 
 
@@ -154,7 +154,7 @@ async def test_a_killed_slot_takes_its_children_along(
 ) -> None:
     """What a slot has started ends with it, in whichever process group it is."""
     await local.start(ONE)
-    [presence] = await local.presences()
+    [presence] = await local.slots()
     slot = await local_site.slot(presence.place)
     child = int(await slot.obey("child"))
 
@@ -183,7 +183,7 @@ async def test_little_is_left_of_ended_places(local_site: Local) -> None:
 async def test_leftovers_go_after_a_day(local_site: Local, local: LocalScheduler) -> None:
     """At its opening a scheduler removes what crashes left a day ago, and nothing that lives."""
     await local.start(ONE)
-    [presence] = await local.presences()
+    [presence] = await local.slots()
     slots, bursts = local_site.root / "slots", local_site.root / "bursts"
     (slots / "pc-0-abandoned").mkdir()
     (slots / ".pc-0.json.0").write_text("half")
@@ -201,5 +201,5 @@ async def test_a_damaged_record_is_dropped(local_site: Local, local: LocalSchedu
     """What a power cut has left of a record stops nobody."""
     (local_site.root / "slots" / "pc-0-x.json").write_bytes(b"\0\0")
 
-    assert await local.presences() == []
+    assert await local.slots() == []
     assert listed(local_site.root / "slots") == []

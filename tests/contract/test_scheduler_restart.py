@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import uvloop
+from picloud_driver.process import Process, _birth_by_ps, birth_of
 from picloud_driver.scheduler import Burst, SlotEnd
-from picloud_driver.scheduler.local import LocalScheduler
-from picloud_driver.scheduler.local_process import Process, _birth_by_ps, birth_of
+from picloud_driver.scheduler.local.scheduler import LocalScheduler
 
 from tests.contract.deadline import DEADLINE_S, until
 from tests.contract.scheduler_adapters import POOL, Local, next_ends, start_and_die
@@ -73,7 +73,7 @@ async def test_a_server_killed_at_any_moment_loses_no_slot(
     server.kill()
     await asyncio.to_thread(server.join, DEADLINE_S)
     later = local_site.open()
-    known = {presence.burst for presence in await later.presences()}
+    known = {presence.burst for presence in await later.slots()}
 
     await asyncio.gather(*(later.stop(burst) for burst in known))
 
@@ -86,7 +86,7 @@ async def test_a_server_killed_at_any_moment_loses_no_slot(
 
 async def _tell_an_end(local_site: Local, scheduler: LocalScheduler) -> list[SlotEnd]:
     """Kill one of two slots, await its end, stop the other."""
-    found = await scheduler.presences()
+    found = await scheduler.slots()
     os.kill((await local_site.slot(found[0].place)).pid, signal.SIGKILL)
     async with asyncio.timeout(2.0):
         ends = list(await scheduler.ended(2.0))

@@ -57,9 +57,9 @@ class DockerStack(HashiCorpStack):
 
     def start(self, options: Options | None = None) -> None:
         super().start(options)
-        assert self._servers.open_as == "", self._servers.open_as
-        assert self._servers.leaks == "", self._servers.leaks
-        self._servers.close(self.url)
+        assert self._servers.not_isolated == "", self._servers.not_isolated
+        assert self._servers.firewall_missing == "", self._servers.firewall_missing
+        self._servers.restrict_slots(self.url)
 
     def processes(self) -> list[psutil.Process]:
         return processes.of_stack(self.data, self.url, self._inside())

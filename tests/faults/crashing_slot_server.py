@@ -13,7 +13,7 @@ from functools import partial
 from picloud_api import wiring
 from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
-from picloud_driver.scheduler.local import LocalScheduler
+from picloud_driver.scheduler.local.scheduler import LocalScheduler
 
 SLOT = """
 import os, runpy, sys

@@ -95,7 +95,7 @@ class Reconcile:
 
     async def _meet_slots(self) -> None:
         """Slots outlive a server that was killed: they count as live before they call again."""
-        present = {presence.place for presence in await self._scheduler.presences()}
+        present = {presence.place for presence in await self._scheduler.slots()}
         for slot in (await self._commits.view.scan("slots/")).values():
             if slot.place in present:
                 self._sessions.add(Session(slot, self._clock()))
@@ -196,7 +196,7 @@ class Reconcile:
             self._sessions.remove(number)  # it talks with another process now
 
     async def _resync(self) -> None:
-        present = {presence.place for presence in await self._scheduler.presences()}
+        present = {presence.place for presence in await self._scheduler.slots()}
         now = self._clock()
         slots = (await self._commits.view.scan("slots/")).values()
         for slot in slots:

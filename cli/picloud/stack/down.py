@@ -27,7 +27,7 @@ def run(data: Path) -> bool:
     """
     if not data.is_dir():
         return False
-    with server_record.explained(), records.held(data):
+    with server_record.explained(), records.exclusive(data):
         return stop(data, server_record.read(data), output.text)
 
 

@@ -10,8 +10,8 @@ import msgspec
 import urllib3
 from cloud import CloudException
 from cloud._config.settings import environment
-from picloud_driver.scheduler.local_process import birth_of
-from picloud_driver.stack import embedded, records, wait
+from picloud_driver.process import birth_of
+from picloud_driver.stack import embedded, records, termination
 from picloud_driver.stack.faults import StackFault
 from picloud_model.errors import PiCloudError
 from picloud_model.wire import Health
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from picloud_driver.stack.hashicorp import Event, Stack
+    from picloud_driver.stack.hashicorp import Stack, StackEvent
 
 _FILE: Final = "up.json"
 _HEALTHY_S: Final = 30.0
@@ -43,9 +43,9 @@ class ServerRecord(msgspec.Struct, frozen=True):
         return f"ServerRecord({self.stack.value!r}, {self.pid}, {self.url!r})"
 
     @property
-    def process(self) -> records.Record:
+    def process(self) -> records.ProcessRecord:
         """Its first process."""
-        return records.Record(self.pid, self.birth)
+        return records.ProcessRecord(self.pid, self.birth)
 
 
 def read(data: Path) -> ServerRecord | None:
@@ -76,7 +76,7 @@ def end(up: ServerRecord) -> bool:
     if process is None:
         return False
     with contextlib.closing(process):
-        wait.end(process)
+        termination.terminate(process)
     return True
 
 
@@ -137,16 +137,16 @@ def explained() -> Iterator[None]:
         raise CloudException(error.message) from error
 
 
-def _tell(name: str, event: Event) -> None:
+def _tell(name: str, event: StackEvent) -> None:
     with contextlib.suppress(OSError):  # a terminal that was closed stops nothing
         output.text(f"  {name:<7}  {told(event)}")
 
 
-def told(event: Event) -> str:
+def told(event: StackEvent) -> str:
     """What became of a server, in words.
 
-    >>> from picloud_driver.stack.hashicorp import Event, Kind
-    >>> told(Event(Kind.STARTED, "http://127.0.0.1:8500", 2.13))
+    >>> from picloud_driver.stack.hashicorp import StackEvent, StackEventKind
+    >>> told(StackEvent(StackEventKind.STARTED, "http://127.0.0.1:8500", 2.13))
     'http://127.0.0.1:8500  started in 2.1 s'
     """
     words = {"given": "used as it is", "found": "ran already"}

@@ -16,7 +16,7 @@ from cloud._client.local_server import LocalServer
 from cloud._config import profile
 from cloud._config.settings import ClientSettings, environment
 from picloud_driver.stack import records
-from picloud_driver.stack.ports import is_free
+from picloud_driver.stack.servers.ports import is_free
 
 from picloud import output
 from picloud.stack import server_record
@@ -68,9 +68,9 @@ def run(wish: UpOptions) -> None:
     except OSError as error:
         raise CloudException(f"Cannot use {wish.data} for data: {error.strerror}.") from error
     with server_record.explained(), _terminated_is_interrupted():
-        with records.held(wish.data):
+        with records.exclusive(wish.data):
             up = server_record.read(wish.data)
-            there = up if up and up.process.lives() else None
+            there = up if up and up.process.is_running() else None
             if there:
                 _refuse_to_share(wish, there)
             elif up and not wish.port:
@@ -127,14 +127,14 @@ class _Servers:
         """Let isolated slots reach our server."""
         self._url = up.url
         if self._stack:
-            self._stack.close(up.url)
+            self._stack.restrict_slots(up.url)
 
     def about(self) -> list[str]:
         """How many jobs run at once, and what keeps them apart, in words."""
         if self._stack is None:
             return []
-        apart = isolation(self._stack.open_as, self._stack.leaks)
-        return [*slots(self._slots, self._stack.room, self._stack.short), "", *apart]
+        apart = isolation(self._stack.not_isolated, self._stack.firewall_missing)
+        return [*slots(self._slots, self._stack.capacity, self._stack.shortage), "", *apart]
 
     def revive(self) -> None:
         """Start again what has ended by itself.
@@ -152,7 +152,7 @@ class _Servers:
             self._again[name] = now
         output.hint(f"{', '.join(ended)} ended; starting it again:")
         self._stack.start()
-        self._stack.close(self._url)
+        self._stack.restrict_slots(self._url)
 
 
 def _refuse_to_share(wish: UpOptions, up: ServerRecord) -> None:
@@ -189,7 +189,7 @@ def _serve(
         if wish.detach:
             return
         while server.wait(_LOOK_S) is None:
-            with records.held(wish.data):
+            with records.exclusive(wish.data):
                 # Whoever stops us holds the lock meanwhile, and ends our server first.
                 if server.wait(0) is None:
                     servers.revive()
@@ -205,7 +205,7 @@ def _serve(
 
 def _ended(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
     """Our server has ended: `picloud down` has done that, or something is wrong."""
-    with records.held(wish.data):
+    with records.exclusive(wish.data):
         if server_record.read(wish.data) is None:
             _hint("Stopped by picloud down.")
             return
@@ -214,7 +214,7 @@ def _ended(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
 
 
 def _stop(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
-    with records.held(wish.data):
+    with records.exclusive(wish.data):
         try:
             server.stop(_STOP_S)
         except KeyboardInterrupt:
@@ -295,12 +295,12 @@ def slots(asked: int, room: int | None, short: str) -> list[str]:
     return [f"  slots    {room}, not {asked}: {short}" if short else f"  slots    {room}"]
 
 
-def isolation(why: str, leaks: str) -> list[str]:
+def isolation(why: str, unfenced: str) -> list[str]:
     """What keeps jobs apart, in words.
 
     Args:
         why: They are not isolated; "" when they are.
-        leaks: Why they reach more ports of this machine than they need; "" when they do not.
+        unfenced: Why they can reach more ports of this machine than they need; else "".
     """
     if why:
         return [
@@ -309,9 +309,9 @@ def isolation(why: str, leaks: str) -> list[str]:
             f"Not isolated, as {why}.",
         ]
     lines = ["Nomad runs jobs by its docker driver: isolated, and limited to their core type."]
-    if leaks:
+    if unfenced:
         lines += [
-            f"They reach every port that this machine opens to its networks, as {leaks}:",
+            f"They reach every port that this machine opens to its networks, as {unfenced}:",
             "run picloud up as root, with iptables installed, to close all but the API and S3.",
         ]
     return lines

@@ -12,11 +12,11 @@ PRESENT: Final = frozenset({"pending", "running", "unknown"})
 """What an allocation is until then; unknown is one on a machine that is cut off."""
 
 
-class _Told(msgspec.Struct, frozen=True, rename="pascal"):
+class _NomadObject(msgspec.Struct, frozen=True, rename="pascal"):
     """An object of Nomad's; what is not named here is left out."""
 
 
-class TaskEvent(_Told, frozen=True):
+class TaskEvent(_NomadObject, frozen=True):
     """What happened to a task."""
 
     type: str
@@ -25,14 +25,14 @@ class TaskEvent(_Told, frozen=True):
     signal: int = 0
 
 
-class TaskState(_Told, frozen=True):
+class TaskState(_NomadObject, frozen=True):
     """A task of an allocation, with the last ten events."""
 
     state: str
     events: list[TaskEvent] | None = None
 
 
-class Job(_Told, frozen=True):
+class Job(_NomadObject, frozen=True):
     """A job; `summary` is there in lists only."""
 
     id: str = msgspec.field(name="ID")
@@ -43,13 +43,13 @@ class Job(_Told, frozen=True):
     job_summary: Summary | None = None
 
 
-class Summary(_Told, frozen=True):
+class Summary(_NomadObject, frozen=True):
     """How many allocations of a job there are, by task group and status."""
 
     summary: dict[str, dict[str, int]]
 
 
-class Allocation(_Told, frozen=True):
+class Allocation(_NomadObject, frozen=True):
     """A placed task group; `job` is there only when one allocation was asked for."""
 
     id: str = msgspec.field(name="ID")
@@ -69,7 +69,7 @@ class Allocation(_Told, frozen=True):
         return self.client_status in ENDED
 
 
-class Shortage(_Told, frozen=True):
+class Shortage(_NomadObject, frozen=True):
     """Why Nomad found no machine for a task group: how many machines fell out, and for what."""
 
     nodes_evaluated: int = 0
@@ -77,7 +77,7 @@ class Shortage(_Told, frozen=True):
     dimension_exhausted: dict[str, int] | None = None
 
 
-class Evaluation(_Told, frozen=True):
+class Evaluation(_NomadObject, frozen=True):
     """Nomad's thinking about where to place a job; what it could not place, by task group."""
 
     status: str
@@ -85,39 +85,39 @@ class Evaluation(_Told, frozen=True):
     failed: dict[str, Shortage] | None = msgspec.field(name="FailedTGAllocs", default=None)
 
 
-class Registered(_Told, frozen=True):
+class Registered(_NomadObject, frozen=True):
     """A job was taken, or taken away; without an evaluation, nothing changed."""
 
     eval_id: str = msgspec.field(name="EvalID", default="")
 
 
-class Driver(_Told, frozen=True):
+class DriverHealth(_NomadObject, frozen=True):
     """Whether a machine can run tasks of one kind."""
 
     healthy: bool = False
 
 
-class Cpu(_Told, frozen=True):
+class Cpu(_NomadObject, frozen=True):
     """Processors: MHz in all, and how many."""
 
     cpu_shares: int
     total_cpu_cores: int = 0
 
 
-class Memory(_Told, frozen=True):
+class Memory(_NomadObject, frozen=True):
     """Memory in MB."""
 
     memory_mb: int = msgspec.field(name="MemoryMB")
 
 
-class Resources(_Told, frozen=True):
+class Resources(_NomadObject, frozen=True):
     """What a machine has, or what it keeps for itself."""
 
     cpu: Cpu
     memory: Memory
 
 
-class Node(_Told, frozen=True):
+class Node(_NomadObject, frozen=True):
     """A machine, as in a list."""
 
     id: str = msgspec.field(name="ID")
@@ -125,31 +125,31 @@ class Node(_Told, frozen=True):
     status: str
     scheduling_eligibility: str
     modify_index: int
-    drivers: dict[str, Driver] | None = None
+    drivers: dict[str, DriverHealth] | None = None
     node_resources: Resources | None = None
     reserved_resources: Resources | None = None
 
 
-class NodeMeta(_Told, frozen=True):
+class NodeMeta(_NomadObject, frozen=True):
     """What an operator says of a machine."""
 
     meta: dict[str, str] | None = None
 
 
-class Payload(_Told, frozen=True):
+class Payload(_NomadObject, frozen=True):
     """What an event is about."""
 
     allocation: Allocation | None = None
 
 
-class Event(_Told, frozen=True):
+class StreamEvent(_NomadObject, frozen=True):
     """Something changed."""
 
     payload: Payload
 
 
-class Events(_Told, frozen=True):
+class Events(_NomadObject, frozen=True):
     """What changed at one index; a sign of life has none."""
 
     index: int = 0
-    events: list[Event] | None = None
+    events: list[StreamEvent] | None = None

@@ -91,7 +91,7 @@ class SchedulerPort(ABC):
         """
 
     @abstractmethod
-    async def presences(self) -> Sequence[SlotPresence]:
+    async def slots(self) -> Sequence[SlotPresence]:
         """Every place that is pending or running now, also those started by earlier processes."""
 
     @abstractmethod
@@ -99,7 +99,7 @@ class SchedulerPort(ABC):
         """Wait for places to end: answers within 2 s of the first end, or [] after the timeout.
 
         Each end is answered once by one process, at least once over restarts; a full look at
-        `presences` is what decides, this only makes it quick.
+        `slots` is what decides, this only makes it quick.
         """
 
     @abstractmethod
@@ -107,7 +107,7 @@ class SchedulerPort(ABC):
         """How many slots of one core may run at once by default; 0 when no machine offers it."""
 
     @abstractmethod
-    async def hindrance(self, pool: Pool) -> str:
+    async def pending_reason(self, pool: Pool) -> str:
         """Why slots of a pool that were asked for do not start, or would not, in a sentence.
 
         "" when nothing is in their way.

@@ -1,4 +1,4 @@
-"""Where the servers of the HashiCorp stack answer, and as whom; and how an environment says so."""
+"""Addresses and credentials of the HashiCorp stack's servers, and their variables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 DEFAULT_REGION: Final = "us-east-1"
 
 
-class Server(msgspec.Struct, frozen=True):
-    """Where Consul, Vault or Nomad answers; the token is in no `repr`.
+class VendorServer(msgspec.Struct, frozen=True):
+    """Address and credentials of Consul, Vault or Nomad; the token is in no `repr`.
 
-    The files are PEM: who signed its certificate, and our own certificate with its key. A
-    namespace only Nomad has; "" is its default.
+    The files are PEM: the authority that signed its certificate, and the client's certificate with
+    its key. Only Nomad has a namespace; "" is its default.
     """
 
     address: str
@@ -28,11 +28,11 @@ class Server(msgspec.Struct, frozen=True):
     namespace: str = ""
 
     def __repr__(self) -> str:
-        return f"Server({self.address!r})"
+        return f"VendorServer({self.address!r})"
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """A bucket of S3: the endpoint is "" for AWS, the keys for the machine's own role."""
+    """A bucket of S3. The endpoint is "" for AWS; the keys are "" for the machine's own role."""
 
     endpoint: str
     name: str
@@ -42,7 +42,7 @@ class Bucket(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """Where it lies, for messages."""
+        """The bucket's location, for messages."""
         return self.endpoint or f"AWS, {self.region}"
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ PARTS: Final = tuple(_VARIABLES)
 
 
 class Containers(msgspec.Struct, frozen=True):
-    """What slots run in where docker isolates them, and this machine's address as they see it."""
+    """How docker isolates slots: image, network, and this machine's address in that network."""
 
     image: str
     network: str
@@ -91,25 +91,25 @@ class Containers(msgspec.Struct, frozen=True):
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the server needs to know of the stack below it."""
+    """Addresses of all servers of the stack that the API server uses."""
 
-    consul: Server
-    vault: Server
+    consul: VendorServer
+    vault: VendorServer
     s3: Bucket
-    nomad: Server
+    nomad: VendorServer
     slots: Containers | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Addresses:
-        """Of an environment that names all of them.
+        """Read the addresses from an environment that names all of them.
 
         Raises:
             RequestRefused: Naming the variables that are missing.
         """
-        consul, vault = given_consul(environment), given_vault(environment)
-        nomad, s3 = given_nomad(environment), given_s3(environment)
+        consul, vault = consul_of(environment), vault_of(environment)
+        nomad, s3 = nomad_of(environment), s3_of(environment)
         if consul and vault and s3 and nomad:
-            slots = given_slots(environment)
+            slots = slots_of(environment)
             return cls(consul=consul, vault=vault, s3=s3, nomad=nomad, slots=slots)
         found = (consul, vault, nomad, s3)
         names = ("CONSUL_HTTP_ADDR", "VAULT_ADDR", "NOMAD_ADDR", "PICLOUD_S3_BUCKET")
@@ -117,14 +117,15 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         raise RequestRefused(f"The hashicorp stack needs {missing} in the environment.")
 
     def environment(self, names: Collection[str] = PARTS) -> dict[str, str]:
-        """The environment that `read` reads, and the vendors' own commands as well.
+        """Return the environment that `read` and the vendors' own commands read.
 
         Args:
-            names: Of the servers that it is to name.
+            names: The servers to name in it.
 
-        >>> servers = {name: Server(f"http://{name}") for name in ("consul", "vault", "nomad")}
-        >>> found = Addresses(**servers, s3=Bucket("http://s3", "box"))
-        >>> Addresses.read(found.environment() | {"VAULT_TOKEN": "t"}).s3
+        >>> names = ("consul", "vault", "nomad")
+        >>> servers = {name: VendorServer(f"http://{name}") for name in names}
+        >>> addresses = Addresses(**servers, s3=Bucket("http://s3", "box"))
+        >>> Addresses.read(addresses.environment() | {"VAULT_TOKEN": "t"}).s3
         Bucket('http://s3', 'box')
         """
         values = [
@@ -137,16 +138,16 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         return {variable: value for variable, value in values if value}
 
 
-def given_consul(environment: Mapping[str, str]) -> Server | None:
-    """The Consul that an environment names."""
+def consul_of(environment: Mapping[str, str]) -> VendorServer | None:
+    """Return the Consul that an environment names, or None."""
     return _server(environment, _CONSUL)
 
 
-def given_vault(environment: Mapping[str, str]) -> Server | None:
-    """The Vault that an environment names.
+def vault_of(environment: Mapping[str, str]) -> VendorServer | None:
+    """Return the Vault that an environment names, or None.
 
     Raises:
-        RequestRefused: When no token comes with it.
+        RequestRefused: When the environment has no token for it.
     """
     found = _server(environment, _VAULT)
     if found and not found.token:
@@ -157,13 +158,13 @@ def given_vault(environment: Mapping[str, str]) -> Server | None:
     return found
 
 
-def given_nomad(environment: Mapping[str, str]) -> Server | None:
-    """The Nomad that an environment names."""
+def nomad_of(environment: Mapping[str, str]) -> VendorServer | None:
+    """Return the Nomad that an environment names, or None."""
     return _server(environment, _NOMAD)
 
 
-def given_s3(environment: Mapping[str, str]) -> Bucket | None:
-    """The bucket that an environment names; keys of AWS alone name none.
+def s3_of(environment: Mapping[str, str]) -> Bucket | None:
+    """Return the bucket that an environment names, or None; keys of AWS alone name none.
 
     Raises:
         RequestRefused: When there is an endpoint, but no bucket.
@@ -179,11 +180,11 @@ def given_s3(environment: Mapping[str, str]) -> Bucket | None:
     return Bucket(**{"endpoint": "", **values})
 
 
-def given_slots(environment: Mapping[str, str]) -> Containers | None:
-    """The containers that an environment names.
+def slots_of(environment: Mapping[str, str]) -> Containers | None:
+    """Return the containers that an environment names, or None.
 
     Raises:
-        RequestRefused: When it names them in part.
+        RequestRefused: When some of the variables are missing.
     """
     values = _values(environment, _SLOTS)
     if not values:
@@ -194,14 +195,14 @@ def given_slots(environment: Mapping[str, str]) -> Containers | None:
     return Containers(**values)
 
 
-def _server(environment: Mapping[str, str], names: Mapping[str, str]) -> Server | None:
+def _server(environment: Mapping[str, str], names: Mapping[str, str]) -> VendorServer | None:
     values = _values(environment, names)
     if "address" not in values:
         return None
-    # Of Consul's, `host:port` is an address as well.
+    # Consul's variable may also hold `host:port`.
     scheme = "" if "://" in values["address"] else "http://"
     values["address"] = scheme + values["address"].rstrip("/")
-    return Server(**values)
+    return VendorServer(**values)
 
 
 def _values(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What goes wrong with a stack."""
+"""Errors of a stack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 class StackFault(Exception):
     """A stack cannot be started, used or ended: one sentence that says what to do.
 
-    `tail` is the end of a server's log, "" where it tells nothing.
+    `tail` is the end of a server's log, or "" if the log does not help.
     """
 
     def __init__(self, message: str, tail: str = "") -> None:

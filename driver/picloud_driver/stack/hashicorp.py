@@ -15,60 +15,63 @@ from picloud_jobspecs.render import Driver
 from picloud_model.errors import PiCloudError
 
 from picloud_driver import disk
-from picloud_driver.stack import cage, leftovers, nomad, records
+from picloud_driver.stack import isolation, leftovers, records
 from picloud_driver.stack.addresses import Addresses, Containers
-from picloud_driver.stack.cage import Cage, Open
-from picloud_driver.stack.consul import Consul
 from picloud_driver.stack.faults import Interrupted, StackFault
-from picloud_driver.stack.nomad import Nomad
-from picloud_driver.stack.s3 import S3
-from picloud_driver.stack.vault import Vault
-from picloud_driver.stack.wait import READY_S, Wait, end
+from picloud_driver.stack.isolation import NotIsolated, SlotIsolation
+from picloud_driver.stack.servers import nomad
+from picloud_driver.stack.servers.consul import Consul
+from picloud_driver.stack.servers.nomad import Nomad
+from picloud_driver.stack.servers.ports import HOST
+from picloud_driver.stack.servers.s3 import S3
+from picloud_driver.stack.servers.startup import READY_S, StartupDeadline
+from picloud_driver.stack.servers.vault import Vault
+from picloud_driver.stack.termination import terminate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from picloud_driver.scheduler.local_process import Process
-    from picloud_driver.stack.part import Part
-    from picloud_driver.stack.records import Record
+    from picloud_driver.process import Process
+    from picloud_driver.stack.records import ProcessRecord
+    from picloud_driver.stack.servers.stack_server import StackServer
 
-    AnyPart: TypeAlias = Part[Any]
-    Progress: TypeAlias = Callable[[str, "Event"], None]
+    AnyServer: TypeAlias = StackServer[Any]
+    Progress: TypeAlias = Callable[[str, "StackEvent"], None]
 
 TOOLS: Final = "environment"
-"""File in the directory `stack` that a shell can read, for the vendors' own commands."""
+"""A file in the directory `stack` that a shell can read, for the vendors' own commands."""
 
 
-class Kind(StrEnum):
-    """What became of a server."""
+class StackEventKind(StrEnum):
+    """What happened to a server."""
 
     GIVEN = "given"
-    """It is not ours: the environment names it, and it can be used."""
+    """It is external: the environment names it, and it can be used."""
     FOUND = "found"
-    """It is ours and ran already."""
+    """It is PiCloud's own and was already running."""
     STARTED = "started"
-    """It is ours and was started."""
+    """It is PiCloud's own and was started."""
     STOPPED = "stopped"
-    """It is ours and was ended."""
+    """It is PiCloud's own and was stopped."""
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Something became of a server; `seconds` is how long that took."""
+class StackEvent(msgspec.Struct, frozen=True):
+    """Something happened to a server; it took `seconds`."""
 
-    kind: Kind
+    kind: StackEventKind
     address: str = ""
     seconds: float = 0.0
 
 
 class Stack:
-    """The servers of one data directory; those that the environment names are only used.
+    """The servers of one data directory, and the external servers that the environment names.
 
     Args:
-        data: Where everything lies that the servers keep.
-        environment: Addresses and tokens of servers that run elsewhere, and PATH.
-        slots: How many slots Nomad is to run here at once.
-        progress: Told the name of a server and what became of it, from any thread.
+        data: Holds all files of the servers.
+        environment: Addresses and tokens of external servers, and PATH.
+        slots: How many slots Nomad should run here at once.
+        progress: Called with the name of a server and what happened to it, from any thread.
     """
 
     def __init__(
@@ -84,33 +87,34 @@ class Stack:
         self._progress = progress
         self._nomad = Nomad(data, slots)
         self._s3 = S3(data)
-        self._parts: Sequence[AnyPart] = (Consul(data), Vault(data), self._s3, self._nomad)
-        self._cage: Cage | Open = Open("the stack was not started")
+        self._servers: Sequence[AnyServer] = (Consul(data), Vault(data), self._s3, self._nomad)
+        self._isolation: SlotIsolation | NotIsolated = NotIsolated("the stack was not started")
         self._given_up = threading.Event()
         self._ours: set[str] = set()
         self._started: set[str] = set()
 
     def start(self) -> Addresses:
-        """Start what does not run yet, all at once, and wait until everything can be used.
+        """Start all servers that are not running, at once, and wait until every server is ready.
 
-        Whatever this has started ends again when something cannot be had.
+        If one cannot be used, the servers that this call has started are stopped again.
 
         Raises:
             StackFault: When a server cannot be used or started; says why.
         """
-        # First what can be wrong without a server being started.
-        given = {part.name: self._given(part) for part in self._parts}
-        self._ours = {name for name, way in given.items() if way is None}
-        ran = {part.name for part in self._parts if part.record().lives()}
-        self._started = self._ours - ran
+        # First the checks that can fail before any server is started.
+        external = {server.name: self._external(server) for server in self._servers}
+        self._ours = {name for name, address in external.items() if address is None}
+        running = {server.name for server in self._servers if server.record().is_running()}
+        self._started = self._ours - running
         self._given_up.clear()
-        theirs = [part for part in self._parts if part.name not in self._ours]
-        ours = [part for part in self._parts if part.name in self._ours]
+        theirs = [server for server in self._servers if server.name not in self._ours]
+        ours = [server for server in self._servers if server.name in self._ours]
         try:
-            ways = self._ways(theirs, given)
-            self._reserve(ours)
-            slots = self._caged()
-            addresses = Addresses(**ways, **self._ways(ours, given), slots=slots)
+            ready = self._all_ready(theirs, external)
+            self._reserve_ports(ours)
+            slots = self._isolate()
+            ready |= self._all_ready(ours, external)
+            addresses = Addresses(**ready, slots=slots)
             self._write_tools(addresses)
         except BaseException:
             self._given_up.set()
@@ -119,74 +123,75 @@ class Stack:
         return addresses
 
     @property
-    def open_as(self) -> str:
-        """Why slots are not isolated, as the end of a sentence; "" when they are."""
-        return self._cage.why if isinstance(self._cage, Open) else ""
+    def not_isolated(self) -> str:
+        """Why slots are not isolated, as the end of a sentence; "" if they are."""
+        return self._isolation.why if isinstance(self._isolation, NotIsolated) else ""
 
     @property
-    def room(self) -> int | None:
-        """How many slots Nomad runs here at once; None where it is not ours."""
-        return self._nomad.room
+    def capacity(self) -> int | None:
+        """How many slots Nomad runs here at once; None if it is external."""
+        return self._nomad.capacity
 
     @property
-    def short(self) -> str:
-        """Why these are fewer than asked for, as the end of a sentence; "" when they are not."""
-        return self._nomad.short
+    def shortage(self) -> str:
+        """Why Nomad runs fewer slots than requested, as the end of a sentence; else ""."""
+        return self._nomad.shortage
 
     @property
-    def leaks(self) -> str:
-        """Why isolated slots reach more ports of this machine than they need; "" when not."""
-        return self._cage.leaks if isinstance(self._cage, Cage) else ""
+    def firewall_missing(self) -> str:
+        """Why isolated slots can reach more ports of this machine than they need; else ""."""
+        chosen = self._isolation
+        return chosen.firewall_missing if isinstance(chosen, SlotIsolation) else ""
 
-    def close(self, url: str) -> None:
-        """Let isolated slots reach the API, at the port of its URL, and S3.
+    def restrict_slots(self, url: str) -> None:
+        """Let isolated slots reach S3 and the API, at the port of its URL, and no other port.
 
         Raises:
             StackFault: When the firewall cannot be set up.
         """
-        if isinstance(self._cage, Cage):
-            api = [int(url.rpartition(":")[2])] if url else []
+        if isinstance(self._isolation, SlotIsolation):
+            api_ports = [int(url.rpartition(":")[2])] if url else []
             try:
-                self._cage.close([self._s3.record().ports["http"], *api])
+                self._isolation.restrict_to([self._s3.record().ports["http"], *api_ports])
             except PiCloudError as error:
                 raise StackFault(error.message) from error
 
     def undo(self) -> None:
-        """End what the last start has started; what ran before goes on."""
-        self._end([part for part in self._parts if part.name in self._started])
+        """Stop the servers that the last `start` has started; others keep running."""
+        self._stop([server for server in self._servers if server.name in self._started])
 
     def running(self) -> list[str]:
-        """Names of our servers that run, as far as that can be told."""
-        found = []
-        for part in self._parts:
+        """Names of PiCloud's own servers that are running, as far as their records can be read."""
+        names = []
+        for server in self._servers:
             with contextlib.suppress(StackFault):
-                found += [part.name] if part.record().lives() else []
-        return found
+                names += [server.name] if server.record().is_running() else []
+        return names
 
     def ended(self) -> list[str]:
-        """Names of our servers that have ended by themselves since the start."""
-        parts = (part for part in self._parts if part.name in self._ours)
-        return [part.name for part in parts if not part.record().lives()]
+        """Names of PiCloud's own servers that have ended by themselves since the start."""
+        servers = (server for server in self._servers if server.name in self._ours)
+        return [server.name for server in servers if not server.record().is_running()]
 
     def stop(self, url: str = "") -> None:
-        """End slots, then the servers that are ours.
+        """End slots, then PiCloud's own servers.
 
         Args:
-            url: Of the API whose slots are to end where Nomad is not ours; "" leaves them.
+            url: The API whose slots are ended if Nomad is external; "" ends none there.
 
         Raises:
-            StackFault: When something does not end, or what is remembered cannot be read; what
-                could be ended was.
+            StackFault: When a process does not end or a record cannot be read; all else was
+                stopped.
         """
         faults = []
         try:
             self._end_slots(url)
         except (StackFault, PiCloudError) as fault:
             faults.append(fault.message)
-        faults += self._end(self._parts)
+        faults += self._stop(self._servers)
         leftovers.remove(self._nomad.directory)
         if self._isolated.exists():
-            cage.remove(self._data, self._isolated.read_text())
+            isolation.remove(self._data, self._isolated.read_text())
             self._isolated.unlink()
         if faults:
             raise StackFault(" ".join(dict.fromkeys(faults)))
@@ -195,156 +200,168 @@ class Stack:
 
     @property
     def _isolated(self) -> Path:
-        """A file that is there while slots are isolated; it says by whose dockerd."""
+        """The file that exists while slots are isolated; it holds the address of dockerd."""
         return self._data / "stack" / "isolated"
 
-    def _caged(self) -> Containers | None:
-        """Where slots are to run: decided when neither S3 nor Nomad runs, who have part in it."""
-        parts: Sequence[AnyPart] = (self._s3, self._nomad)
-        if any(part.name not in self._ours for part in parts):
-            self._cage = Open("Nomad or S3 is not PiCloud's own")
+    def _isolate(self) -> Containers | None:
+        """Decide whether slots run in containers; only while S3 and Nomad are down."""
+        servers: Sequence[AnyServer] = (self._s3, self._nomad)
+        if any(server.name not in self._ours for server in servers):
+            self._isolation = NotIsolated("Nomad or S3 is not PiCloud's own")
             return None
-        running = any(part.record().lives() for part in parts)
+        running = any(server.record().is_running() for server in servers)
         if running and not self._isolated.exists():
-            self._cage = Open("the stack was started so: picloud down, then up, decides anew")
+            why = "the stack was started so: picloud down, then up, decides anew"
+            self._isolation = NotIsolated(why)
             return None
-        host = self._isolated.read_text() if running else cage.host(self._environment)
-        self._cage = cage.find(self._data, host)
-        if isinstance(self._cage, Open):
+        host = self._isolated.read_text() if running else isolation.docker_host(self._environment)
+        self._isolation = isolation.detect(self._data, host)
+        if isinstance(self._isolation, NotIsolated):
             if running:
-                raise StackFault(f"Slots were isolated, but cannot be any more: {self._cage.why}.")
+                why = self._isolation.why
+                raise StackFault(f"Slots were isolated, but no longer can be: {why}.")
             self._isolated.unlink(missing_ok=True)
-            self._nomad.cage, self._s3.beside = None, ""
+            self._nomad.isolation, self._s3.container_address = None, ""
             return None
-        with records.told(self._isolated):
+        with records.disk_faults(self._isolated):
             disk.private_directory(self._isolated.parent)
             self._isolated.write_text(host)
-        network = self._cage.network
-        self._nomad.cage, self._s3.beside = self._cage, network.gateway
+        network = self._isolation.network
+        self._nomad.isolation, self._s3.container_address = self._isolation, network.gateway
         if not running:
-            # The API's port follows when it is known; until then, it is closed.
-            self.close("")
-        return Containers(self._cage.image, network.name, network.gateway)
+            # The API's port stays closed until it is known.
+            self.restrict_slots("")
+        return Containers(self._isolation.image, network.name, network.gateway)
 
-    def _reserve(self, parts: Sequence[AnyPart]) -> None:
-        """Give each its ports, one after the other, so that no two get the same."""
-        for part in parts:
-            others = (other.record().ports.values() for other in parts if other is not part)
-            part.reserve({port for ports in others for port in ports})
+    def _reserve_ports(self, servers: Sequence[AnyServer]) -> None:
+        """Reserve ports for each server in turn, so that no two get the same."""
+        for server in servers:
+            others = (other.record().ports.values() for other in servers if other is not server)
+            server.reserve({port for ports in others for port in ports})
 
-    def _ways(self, parts: Sequence[AnyPart], given: Mapping[str, Any]) -> dict[str, Any]:
-        """How each of some servers is reached, once it can be used."""
+    def _all_ready(
+        self, servers: Sequence[AnyServer], external: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Make some servers ready, all at once; return the address of each by its name."""
         deadline = time.monotonic() + READY_S
-        with ThreadPoolExecutor(len(self._parts), "stack") as threads:
-            waiting = {
-                part.name: threads.submit(self._reach, part, given[part.name], deadline)
-                for part in parts
+        with ThreadPoolExecutor(len(self._servers), "stack") as threads:
+            pending = {
+                server.name: threads.submit(
+                    self._make_ready, server, external[server.name], deadline
+                )
+                for server in servers
             }
             try:
-                for one in waiting.values():
-                    # Whoever fails lets the others give up, so that none is waited for in vain.
+                for one in pending.values():
+                    # A failure makes the others give up, so that none is waited for in vain.
                     one.exception()
             except BaseException:
                 self._given_up.set()
                 raise
-        faults = [one.exception() for one in waiting.values()]
-        told = [fault for fault in faults if fault and not isinstance(fault, Interrupted)]
-        for fault in told or [fault for fault in faults if fault]:
+        faults = [one.exception() for one in pending.values()]
+        causes = [fault for fault in faults if fault and not isinstance(fault, Interrupted)]
+        for fault in causes or [fault for fault in faults if fault]:
             raise fault
-        return {name: one.result() for name, one in waiting.items()}
+        return {name: one.result() for name, one in pending.items()}
 
-    def _reach(self, part: AnyPart, given: Any, deadline: float) -> Any:
+    def _make_ready(self, server: AnyServer, external: Any, deadline: float) -> Any:
         try:
             began = time.monotonic()
-            kind, way = self._reached(part, given, deadline)
-            self._progress(part.name, Event(kind, way.address, time.monotonic() - began))
+            if external is not None:
+                kind, address = StackEventKind.GIVEN, server.adopt(external)
+            else:
+                kind, address = self._start_own(server, deadline)
+            self._progress(server.name, StackEvent(kind, address.address, time.monotonic() - began))
         except PiCloudError as error:
             self._given_up.set()
             raise StackFault(error.message) from error
         except BaseException:
             self._given_up.set()
             raise
-        return way
+        return address
 
-    def _reached(self, part: AnyPart, given: Any, deadline: float) -> tuple[Kind, Any]:
-        if given is not None:
-            return Kind.GIVEN, part.adopt(given)
-        record = part.record()
+    def _start_own(self, server: AnyServer, deadline: float) -> tuple[StackEventKind, Any]:
+        """Find or start one of PiCloud's own servers, and wait until it is ready."""
+        record = server.record()
         if process := record.process():
             try:
-                return Kind.FOUND, self._settled(part, record, process, deadline)
+                return StackEventKind.FOUND, self._ready(server, record, process, deadline)
             except StackFault:
-                if record.lives():
+                if record.is_running():
                     raise
-        # It does not run, or was just about to end when it was found.
-        self._started.add(part.name)
-        record = part.start(self._environment)
+        # It is not running, or was just about to end when it was found.
+        self._started.add(server.name)
+        record = server.start(self._environment)
         process = record.process()
         if process is None:
-            raise StackFault(f"{part.name} ended as soon as it was started.", part.tail())
-        return Kind.STARTED, self._settled(part, record, process, deadline)
+            raise StackFault(f"{server.name} ended as soon as it was started.", server.tail())
+        return StackEventKind.STARTED, self._ready(server, record, process, deadline)
 
-    def _settled(self, part: AnyPart, record: Record, process: Process, deadline: float) -> Any:
-        """How a server of ours is reached, once it can be used."""
+    def _ready(
+        self, server: AnyServer, record: ProcessRecord, process: Process, deadline: float
+    ) -> Any:
+        """Wait until the process of an own server is ready; return its address."""
         with contextlib.closing(process):
-            wait = Wait(part, process, deadline, self._given_up)
-            way = part.settle(part.way(record.ports), wait)
-        part.keep()
-        return way
+            startup = StartupDeadline(server, process, deadline, self._given_up)
+            address = server.make_ready(server.address(record.ports), startup)
+        server.keep_ports()
+        return address
 
-    def _given(self, part: AnyPart) -> Any:
+    def _external(self, server: AnyServer) -> Any:
+        """The address of an external server that the environment names, or None."""
         try:
-            given = part.given(self._environment)
+            address = server.configured(self._environment)
         except PiCloudError as error:
             raise StackFault(error.message) from error
-        # Our own are named by the environment of whoever has read our file for tools.
-        ours = part.record().ports.get(part.port_names[0])
-        return None if given and given.address == f"http://127.0.0.1:{ours}" else given
+        # A shell that has read the file for tools names PiCloud's own servers, too.
+        port = server.record().ports.get(server.port_names[0])
+        return None if address and address.address == f"http://{HOST}:{port}" else address
 
     def _write_tools(self, addresses: Addresses) -> None:
-        """For `. FILE` in a shell: then nomad, consul, vault and aws speak to servers of ours."""
+        """Write a file for `. FILE` in a shell: the vendors' commands then use own servers."""
         file = self._data / "stack" / TOOLS
         named = addresses.environment(self._ours)
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(named.items())]
-        with records.told(file):
+        with records.disk_faults(file):
             disk.private_directory(file.parent)
             disk.replace(file, "".join(lines).encode(), sync=False)
 
     # --- ending ---
 
     def _end_slots(self, url: str) -> None:
-        given = self._given(self._nomad)
-        if given is not None and url:
-            nomad.end_slots(given, url)
+        external = self._external(self._nomad)
+        if external is not None and url:
+            nomad.end_slots(external, url)
         record = self._nomad.record()
-        if record.lives():
-            way = self._nomad.way(record.ports)
-            nomad.end_slots(way)
-            nomad.clear(way, self._nomad.directory)
+        if record.is_running():
+            address = self._nomad.address(record.ports)
+            nomad.end_slots(address)
+            nomad.clear(address, self._nomad.directory)
 
-    def _end(self, parts: Sequence[AnyPart]) -> list[str]:
-        """End servers, all at once; what went wrong."""
-        with ThreadPoolExecutor(len(self._parts), "stack") as threads:
-            ends = [threads.submit(self._ended, part) for part in parts]
+    def _stop(self, servers: Sequence[AnyServer]) -> list[str]:
+        """Stop servers, all at once; return a message for each that failed."""
+        with ThreadPoolExecutor(len(self._servers), "stack") as threads:
+            ends = [threads.submit(self._stop_one, server) for server in servers]
         faults = [one.exception() for one in ends]
         for fault in faults:
             if fault and not isinstance(fault, StackFault):
                 raise fault
         return [str(fault) for fault in faults if fault]
 
-    def _ended(self, part: AnyPart) -> None:
+    def _stop_one(self, server: AnyServer) -> None:
         began = time.monotonic()
-        process = part.record().process()
+        process = server.record().process()
         if process is None:
             return
         with contextlib.closing(process):
-            end(process)
-        part.forget()
-        self._progress(part.name, Event(Kind.STOPPED, seconds=time.monotonic() - began))
+            terminate(process)
+        server.forget()
+        seconds = time.monotonic() - began
+        self._progress(server.name, StackEvent(StackEventKind.STOPPED, seconds=seconds))
 
 
 def check(addresses: Addresses) -> None:
-    """Return when every server of a stack can be used.
+    """Return if every server of a stack can be used.
 
     Raises:
         PiCloudError: When one cannot; one sentence says why.

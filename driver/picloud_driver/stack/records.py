@@ -1,4 +1,4 @@
-"""What is remembered of processes in a data directory, so that they are found again."""
+"""Records of processes in a data directory, by which a later command finds them again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from picloud_driver import disk
-from picloud_driver.scheduler.local_process import Process
+from picloud_driver.process import Process
 from picloud_driver.stack.faults import StackFault
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Record(msgspec.Struct, frozen=True):
-    """A server's process and ports; `birth` tells it from a later process of its pid.
+class ProcessRecord(msgspec.Struct, frozen=True):
+    """A server's process and ports; `birth` tells it from a later process with the same pid.
 
-    Pid 0 is none: the ports are kept for the next start. They are `settled` once it was ready on
-    them; until then, it may lose them to whoever took one at the same moment.
+    Pid 0 means no process: the ports are kept for the next start. They are `settled` once the
+    server was ready on them; until then another program may take one, and others are chosen.
     """
 
     pid: int = 0
@@ -33,27 +33,27 @@ class Record(msgspec.Struct, frozen=True):
     settled: bool = False
 
     def process(self) -> Process | None:
-        """The process, if it still runs."""
-        found = Process.find(self.pid, self.birth) if self.pid > 0 else None
-        if found and not found.alive():
-            found.close()
+        """Return the process if it is running."""
+        process = Process.find(self.pid, self.birth) if self.pid > 0 else None
+        if process and not process.alive():
+            process.close()
             return None
-        return found
+        return process
 
-    def lives(self) -> bool:
-        """Whether it still runs."""
-        found = self.process()
-        if found:
-            found.close()
-        return found is not None
+    def is_running(self) -> bool:
+        """Whether the process is running."""
+        process = self.process()
+        if process:
+            process.close()
+        return process is not None
 
 
 def read(path: Path, kind: type[_T], advice: str) -> _T | None:
-    """A record; None where there is no file.
+    """Read a record; None if there is no file.
 
     Args:
-        path: Where it lies.
-        kind: What it is.
+        path: The file.
+        kind: Type of the record.
         advice: What to do when it cannot be read, for the end of a sentence.
 
     Raises:
@@ -71,15 +71,15 @@ def read(path: Path, kind: type[_T], advice: str) -> _T | None:
 
 def write(path: Path, record: msgspec.Struct) -> None:
     """Write a record that only this user may read; a crash leaves the old one or the new."""
-    with told(path):
+    with disk_faults(path):
         disk.private_directory(path.parent)
-        # Some are keys that are shown once, to us.
+        # Synced, as some records are keys that a server shows only once.
         disk.replace(path, msgspec.json.encode(record), sync=True)
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn faults of the disk inside the block into a sentence."""
+def disk_faults(path: Path) -> Iterator[None]:
+    """Turn an `OSError` inside the block into a `StackFault`."""
     try:
         yield
     except OSError as fault:
@@ -87,9 +87,9 @@ def told(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held(data: Path) -> Iterator[None]:
-    """Let nobody else start or end the stack of a data directory; waits until nobody does."""
-    with told(data):
+def exclusive(data: Path) -> Iterator[None]:
+    """Hold the lock of a data directory's stack: one process at a time starts or ends it."""
+    with disk_faults(data):
         disk.private_directory(data)
         opened = os.open(data / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, disk.PRIVATE_FILE)
     try:

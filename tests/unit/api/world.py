@@ -63,7 +63,7 @@ class NotedScheduler(SchedulerPort):
         burst = self.places[proof]
         return Placement(burst.name, proof, burst.pool)
 
-    async def presences(self) -> Sequence[SlotPresence]:
+    async def slots(self) -> Sequence[SlotPresence]:
         return [SlotPresence(of.name, place, not self.full) for place, of in self.places.items()]
 
     async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
@@ -76,7 +76,7 @@ class NotedScheduler(SchedulerPort):
     async def capacity(self, core_type: str) -> int:
         return 2
 
-    async def hindrance(self, pool: Pool) -> str:
+    async def pending_reason(self, pool: Pool) -> str:
         return self.refusal or self.full
 
     async def ping(self) -> None:

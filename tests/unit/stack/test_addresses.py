@@ -6,18 +6,18 @@ import pytest
 from picloud_driver.stack.addresses import (
     Addresses,
     Bucket,
-    Server,
-    given_consul,
-    given_nomad,
-    given_s3,
-    given_vault,
+    VendorServer,
+    consul_of,
+    nomad_of,
+    s3_of,
+    vault_of,
 )
 from picloud_model.errors import RequestRefused
 
 EVERYTHING = Addresses(
-    consul=Server("https://consul:8501", "consul-token", "/ca", "/cert", "/key"),
-    vault=Server("http://vault:8200", "vault-token", "/ca"),
-    nomad=Server("http://nomad:4646", "nomad-token", "/ca", "/cert", "/key", "jobs"),
+    consul=VendorServer("https://consul:8501", "consul-token", "/ca", "/cert", "/key"),
+    vault=VendorServer("http://vault:8200", "vault-token", "/ca"),
+    nomad=VendorServer("http://nomad:4646", "nomad-token", "/ca", "/cert", "/key", "jobs"),
     s3=Bucket("http://s3:7070", "box", "eu-west-1", "access", "secret"),
 )
 
@@ -49,14 +49,14 @@ def test_an_empty_environment_names_nothing() -> None:
     """An empty variable is one that is not set; keys of AWS alone name no bucket."""
     nothing = {"CONSUL_HTTP_ADDR": "", "NOMAD_TOKEN": "t", "AWS_ACCESS_KEY_ID": "k"}
 
-    found = [given(nothing) for given in (given_consul, given_vault, given_nomad, given_s3)]
+    found = [given(nothing) for given in (consul_of, vault_of, nomad_of, s3_of)]
 
     assert found == [None] * 4
 
 
 def test_a_bucket_without_an_endpoint_is_of_aws() -> None:
     """With or without keys: a machine may have a role."""
-    found = given_s3({"PICLOUD_S3_BUCKET": "box", "PICLOUD_S3_REGION": "eu-west-1"})
+    found = s3_of({"PICLOUD_S3_BUCKET": "box", "PICLOUD_S3_REGION": "eu-west-1"})
 
     assert found == Bucket("", "box", "eu-west-1")
     assert found.address == "AWS, eu-west-1"
@@ -65,15 +65,15 @@ def test_a_bucket_without_an_endpoint_is_of_aws() -> None:
 @pytest.mark.parametrize("told", ["10.0.0.1:8500", "http://10.0.0.1:8500", "http://10.0.0.1:8500/"])
 def test_addresses_become_urls(told: str) -> None:
     """As Consul's own command takes them."""
-    assert given_consul({"CONSUL_HTTP_ADDR": told}) == Server("http://10.0.0.1:8500")
+    assert consul_of({"CONSUL_HTTP_ADDR": told}) == VendorServer("http://10.0.0.1:8500")
 
 
 def test_half_a_server_is_refused() -> None:
     """What is missing is said, and the way round it."""
     with pytest.raises(RequestRefused, match=r"VAULT_TOKEN is not set; set it, or unset"):
-        given_vault({"VAULT_ADDR": "http://vault:8200"})
+        vault_of({"VAULT_ADDR": "http://vault:8200"})
     with pytest.raises(RequestRefused, match="PICLOUD_S3_BUCKET is not set"):
-        given_s3({"PICLOUD_S3_ENDPOINT": "http://s3:7070"})
+        s3_of({"PICLOUD_S3_ENDPOINT": "http://s3:7070"})
 
 
 def test_no_secret_shows() -> None:

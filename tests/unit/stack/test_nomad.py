@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from picloud_driver.scheduler.nomad_nodes import SLOTS_KEY, Nodes, Offer
-from picloud_driver.stack.nomad import Nomad
+from picloud_driver.scheduler.nomad.nodes import SLOTS_KEY, Nodes, Offer
+from picloud_driver.stack.servers.nomad import Nomad
 from picloud_model.core import CORE_TYPES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_slots_beyond_the_processors_are_placed(tmp_path: Path) -> None:
         memory_mb=10**9,
     )
     assert offer.slots == slots
-    assert {name: offer.room(name) >= slots for name in CORE_TYPES} == dict.fromkeys(
+    assert {name: offer.capacity(name) >= slots for name in CORE_TYPES} == dict.fromkeys(
         CORE_TYPES, True
     )
 
@@ -69,6 +69,6 @@ def test_why_slots_are_fewer_is_told(
     nodes.__dict__.update(_offers=[offer], _looked_at=0.0)
     nomad = Nomad(tmp_path, asked)
 
-    nomad.take_in(nodes)
+    nomad.read_capacity(nodes)
 
-    assert (nomad.room, nomad.short) == found
+    assert (nomad.capacity, nomad.shortage) == found

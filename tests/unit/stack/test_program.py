@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.program import Program, find
+from picloud_driver.stack.servers.program import Program, find
 
 if TYPE_CHECKING:
     from pathlib import Path

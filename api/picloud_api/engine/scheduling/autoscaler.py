@@ -123,7 +123,7 @@ class Placement:
             return 0
         waiting = [
             presence.burst
-            for presence in await self._scheduler.presences()
+            for presence in await self._scheduler.slots()
             if presence.burst in late and not presence.running
         ]
         for name in late.difference(waiting):

@@ -42,20 +42,20 @@ class Why:
             Unavailable: When the scheduler cannot be asked.
         """
         found: dict[int, str] = {}
-        hindrances: dict[Pool, str] = {}
+        pending_reasons: dict[Pool, str] = {}
         for piece in await pieces(self._view, account, asked):
             header: Header = await self._view.get(layout.header(account, piece.place.batch))
             page: Page = await self._view.get(layout.page(piece.place))
             pool = pool_of(account, header.options)
             for index in range(piece.start, piece.stop):
                 state = State(page.state[index])
-                if state in LEASABLE and pool not in hindrances:
-                    hindrances[pool] = await self._scheduler.hindrance(pool)
-                found[piece.first + index] = self._told(piece, page, index, pool, hindrances)
+                if state in LEASABLE and pool not in pending_reasons:
+                    pending_reasons[pool] = await self._scheduler.pending_reason(pool)
+                found[piece.first + index] = self._told(piece, page, index, pool, pending_reasons)
         return found
 
     def _told(
-        self, piece: Piece, page: Page, index: int, pool: Pool, hindrances: dict[Pool, str]
+        self, piece: Piece, page: Page, index: int, pool: Pool, pending_reasons: dict[Pool, str]
     ) -> str:
         state = State(page.state[index])
         if state is State.WAITING:
@@ -70,7 +70,7 @@ class Why:
             f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type},"
             f" and {coming} more {'is' if coming == 1 else 'are'} starting."
         )
-        return f"{place} {hindrances[pool]}".rstrip()
+        return f"{place} {pending_reasons[pool]}".rstrip()
 
     def _ahead(self, piece: Piece, page: Page, index: int, pool: Pool) -> int:
         """About how many jobs are leased before this one."""

@@ -1,4 +1,4 @@
-"""One server of a stack: where it lives, how it is started, when it can be used, how it ends."""
+"""A server of a stack: its files, its ports, and how it is started, checked and found again."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ import os
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
 from picloud_driver import disk
-from picloud_driver.scheduler.local_process import birth_of
+from picloud_driver.process import birth_of
 from picloud_driver.stack import records
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.ports import free_ports, is_free
-from picloud_driver.stack.program import find
+from picloud_driver.stack.servers.ports import free_ports, is_free
+from picloud_driver.stack.servers.program import find
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from picloud_driver.stack.program import Program
-    from picloud_driver.stack.wait import Wait
+    from picloud_driver.stack.servers.program import Program
+    from picloud_driver.stack.servers.startup import StartupDeadline
 
 _TAIL_LINES: Final = 12
 _TAIL_BYTES: Final = 4096
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHORT: Final = 60
-"""Longest directory in which a socket's path, of 108 bytes at most, has room for a name."""
+"""Longest directory that leaves room for the name of a socket, whose path has at most 108 bytes."""
 
-# A server is recorded before it runs: one that nobody knows of would keep its ports for ever. It
-# waits for a line, which never comes when we are killed.
+# A server is recorded before it runs: without a record it would keep its ports for ever. It waits
+# for a line, which never comes if this process is killed before the record is written.
 _GATE: Final = 'read -r go && [ "$go" = go ] && exec "$0" "$@" </dev/null'
 
-Way = TypeVar("Way")
+Address = TypeVar("Address")
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """How to start a server: arguments behind its program, and what it finds in its environment."""
+    """How to start a server: the arguments of its program and its environment variables."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str] = {}
 
 
-class Part(ABC, Generic[Way]):
-    """A server of ours on this machine, below a data directory.
+class StackServer(ABC, Generic[Address]):
+    """A server that PiCloud runs on this machine, below a data directory.
 
-    `Way` is how it is reached, a `Server` or a `Bucket`.
+    `Address` says how clients reach it, a `VendorServer` or a `Bucket`.
 
     Args:
-        data: Of the stack. The server's own files lie in `stack/<name>` below it, and what is
-            remembered of its process in `stack/<name>.json`.
+        data: The data directory of the stack. `stack/<name>` below it holds the server's own
+            files, `stack/<name>.json` the record of its process.
     """
 
     name: ClassVar[str]
@@ -66,60 +66,60 @@ class Part(ABC, Generic[Way]):
 
     @abstractmethod
     def launch(self, ports: Mapping[str, int]) -> Launch:
-        """Write what the server reads when it starts."""
+        """Write the files that the server reads when it starts."""
 
     @abstractmethod
-    def way(self, ports: Mapping[str, int]) -> Way:
-        """How it is reached when it runs; it may lack what `settle` adds."""
+    def address(self, ports: Mapping[str, int]) -> Address:
+        """Return how clients reach it; it may lack what `make_ready` adds."""
 
     @abstractmethod
-    def settle(self, way: Way, wait: Wait) -> Way:
+    def make_ready(self, address: Address, deadline: StartupDeadline) -> Address:
         """Wait until it can be used, and make in it what the platform needs.
 
         Raises:
-            StackFault: When that does not come to pass.
+            StackFault: When it does not become ready.
         """
 
     @staticmethod
     @abstractmethod
-    def check(way: Way) -> None:
-        """Return when a server can be used, ours or another.
+    def check(address: Address) -> None:
+        """Return if a server can be used, PiCloud's own or an external one.
 
         Raises:
             PiCloudError: When it cannot; one sentence says why.
         """
 
     @abstractmethod
-    def given(self, environment: Mapping[str, str]) -> Way | None:
-        """The server that an environment names, None where it names none."""
+    def configured(self, environment: Mapping[str, str]) -> Address | None:
+        """Return the external server that an environment names, or None."""
 
-    def adopt(self, way: Way) -> Way:
-        """Check a server that is not ours, and make in it what the platform needs."""
-        self.check(way)
-        return way
+    def adopt(self, address: Address) -> Address:
+        """Check an external server, and make in it what the platform needs."""
+        self.check(address)
+        return address
 
     # --- its process ---
 
-    def record(self) -> records.Record:
-        """What is remembered of it.
+    def record(self) -> records.ProcessRecord:
+        """Return the record of its process.
 
         Raises:
-            StackFault: When that cannot be read.
+            StackFault: When the record cannot be read.
         """
-        advice = f"end the {self.program.name} that it told of, if it still runs, and remove it"
-        return records.read(self._file, records.Record, advice) or records.Record()
+        advice = f"end the {self.program.name} that it names, if it is running, and remove it"
+        kind = records.ProcessRecord
+        return records.read(self._file, kind, advice) or kind()
 
     def reserve(self, taken: Collection[int] = ()) -> None:
-        """Choose its ports beside those taken, unless it has some that it can keep.
+        """Choose its ports, other than those taken, unless it can keep the ports it has.
 
-        No process may be started meanwhile: it would hold, for a moment, the ports that are looked
-        at.
+        No process may be started meanwhile: a fork would briefly hold the ports that are probed.
 
         Raises:
-            StackFault: When another program has one that it was ready on before.
+            StackFault: When another program uses a port that the server was ready on before.
         """
         record = self.record()
-        if record.lives():
+        if record.is_running():
             return
         if record.ports.keys() == set(self.port_names):
             lost = [port for port in record.ports.values() if port in taken or not is_free(port)]
@@ -132,33 +132,33 @@ class Part(ABC, Generic[Way]):
                 return
         chosen = free_ports(len(self.port_names), taken)
         ports = dict(zip(self.port_names, chosen, strict=True))
-        records.write(self._file, records.Record(ports=ports))
+        records.write(self._file, records.ProcessRecord(ports=ports))
 
-    def keep(self) -> None:
-        """Keep its ports for good: it was ready on them."""
+    def keep_ports(self) -> None:
+        """Record that it was ready on its ports, which are its own from then on."""
         record = self.record()
         if not record.settled:
             records.write(self._file, msgspec.structs.replace(record, settled=True))
 
-    def start(self, environment: Mapping[str, str]) -> records.Record:
-        """Start it on the ports that were reserved; the answer is its record.
+    def start(self, environment: Mapping[str, str]) -> records.ProcessRecord:
+        """Start it on its reserved ports, and return its record.
 
         Raises:
             StackFault: When its program is missing.
         """
         program = find(self.program, environment)
         ports = self.record().ports
-        with records.told(self.directory):
+        with records.disk_faults(self.directory):
             disk.private_directory(self.directory)
             launch = self.launch(ports)
             return self._spawn([str(program), *launch.arguments], launch.environment)
 
     def forget(self) -> None:
-        """Remember its ports only: it has ended."""
+        """Record that its process has ended; its ports are kept."""
         records.write(self._file, msgspec.structs.replace(self.record(), pid=0, birth=""))
 
     def tail(self) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         try:
             with self.log.open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -167,23 +167,31 @@ class Part(ABC, Generic[Way]):
             return ""
         return "\n".join(lines[-_TAIL_LINES:])
 
-    def _spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> records.Record:
+    def write_config(self, config: Mapping[str, Any]) -> Path:
+        """Write its configuration as JSON, and return the file."""
+        file = self.directory / f"{self.name}.json"
+        disk.replace(file, msgspec.json.encode(config), sync=False)
+        return file
+
+    def _spawn(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> records.ProcessRecord:
         opened = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, disk.PRIVATE_FILE)
         try:
-            child = subprocess.Popen(  # noqa: S603 - a program that was looked for, no user's part
+            child = subprocess.Popen(  # noqa: S603 - `find` chose the program, no user did
                 ["/bin/sh", "-c", _GATE, *command],
                 stdin=subprocess.PIPE,
                 stdout=opened,
                 stderr=opened,
                 cwd=self.directory,
                 env={**self._environment(), **environment},
-                # Ctrl-C in a terminal is not for it, and it outlives us.
+                # Ctrl-C in a terminal must not reach it, and it outlives this process.
                 start_new_session=True,
             )
         finally:
             os.close(opened)
         assert child.stdin is not None
-        # It is reaped by its pidfd and may outlive this process: Popen shall neither wait nor warn.
+        # The pidfd reaps it, and it may outlive this process: Popen shall neither wait nor warn.
         child.returncode = 0
         birth = birth_of(child.pid) or ""
         record = msgspec.structs.replace(self.record(), pid=child.pid, birth=birth)
@@ -193,8 +201,8 @@ class Part(ABC, Generic[Way]):
         return record
 
     def _environment(self) -> dict[str, str]:
-        """What it gets instead of ours, in which tokens and settings of other servers may be."""
-        found = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": str(self.directory)}
+        """Its environment. This process's own may hold tokens and settings of other servers."""
+        variables = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": str(self.directory)}
         if len(str(self.directory)) <= _SHORT:
-            found["TMPDIR"] = str(self.directory)
-        return found
+            variables["TMPDIR"] = str(self.directory)
+        return variables

@@ -24,9 +24,14 @@ from picloud_model.errors import RequestRefused, SlotRefused, Unavailable
 from picloud_driver.nomad.answers import PRESENT, Allocation
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.nomad.identity import Identities
-from picloud_driver.scheduler.nomad_ends import Ends
-from picloud_driver.scheduler.nomad_nodes import Nodes
-from picloud_driver.scheduler.nomad_room import Room, nothing_offered, pool_of, without_place
+from picloud_driver.scheduler.nomad.capacity import (
+    ClusterCapacity,
+    nothing_offered,
+    pool_of,
+    unplaced,
+)
+from picloud_driver.scheduler.nomad.ended_allocations import EndedAllocations
+from picloud_driver.scheduler.nomad.nodes import Nodes
 from picloud_driver.scheduler.port import (
     Burst,
     Placement,
@@ -78,8 +83,8 @@ class NomadScheduler(SchedulerPort):
         self._threads = ThreadPoolExecutor(threads, "nomad")
         self._identities = Identities(self._gateway.keys, AUDIENCE, clock)
         self._nodes = Nodes(self._gateway, site.driver)
-        self._room = Room(self._gateway, self._nodes, site.driver)
-        self._ends = Ends(self._gateway, self._threads, clock)
+        self._capacity = ClusterCapacity(self._gateway, self._nodes, site.driver)
+        self._ends = EndedAllocations(self._gateway, self._threads, clock)
         self._templates: dict[tuple[str, int, str], dict[str, Any]] = {}
 
     def __repr__(self) -> str:
@@ -99,7 +104,7 @@ class NomadScheduler(SchedulerPort):
         if pool.image:
             message = "This server runs jobs in its own Python only; leave out the environment."
             raise RequestRefused(message, field="image")
-        if refusal := await self._ask(self._room.refusal, pool):
+        if refusal := await self._ask(self._capacity.refusal, pool):
             raise RequestRefused(refusal, field="core_type")
         filled = fill(await self._template(job), job)
         evaluation = await self._ask(self._gateway.register, filled)
@@ -133,8 +138,8 @@ class NomadScheduler(SchedulerPort):
             raise SlotRefused
         return Placement(found.job_id, found.id, pool_of(found.job))
 
-    async def presences(self) -> Sequence[SlotPresence]:
-        """See `SchedulerPort.presences`.
+    async def slots(self) -> Sequence[SlotPresence]:
+        """See `SchedulerPort.slots`.
 
         A slot that no machine has room for yet is pending at a place named `burst[number]`.
         """
@@ -148,9 +153,9 @@ class NomadScheduler(SchedulerPort):
         """See `SchedulerPort.capacity`; the sum of `picloud_slots`, as far as there is room."""
         return await self._ask(self._nodes.capacity, core_type)
 
-    async def hindrance(self, pool: Pool) -> str:
-        """See `SchedulerPort.hindrance`; what Nomad says of slots it has no place for."""
-        return await self._ask(self._room.hindrance, pool)
+    async def pending_reason(self, pool: Pool) -> str:
+        """See `SchedulerPort.pending_reason`; what Nomad says of slots it has no place for."""
+        return await self._ask(self._capacity.pending_reason, pool)
 
     async def ping(self) -> None:
         """See `SchedulerPort.ping`."""
@@ -179,7 +184,7 @@ class NomadScheduler(SchedulerPort):
         waiting = [
             SlotPresence(job.id, f"{job.id}[{number}]", running=False)
             for job in self._gateway.jobs(BURST_PREFIX)
-            for number in range(without_place(job))
+            for number in range(unplaced(job))
         ]
         found, _ = self._gateway.allocations(BURST_PREFIX, PRESENT)
         placed = [

@@ -1,4 +1,4 @@
-"""Processes of this machine: started bare, found again after a restart, watched and ended."""
+"""Processes of this machine: started, found again after a restart, watched and ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PROC: Final = Path("/proc")
 _INHERITED: Final = ("PATH", "LANG", "TZ")
 
 
-class Command(msgspec.Struct, frozen=True):
+class ProcessSpec(msgspec.Struct, frozen=True):
     """A program to run: in which directory, with which environment, and where its output goes.
 
     The only descriptor it inherits is that of a pipe; its number follows `--proof-fd`.
@@ -139,7 +139,7 @@ class Process:
             self._descriptor = None
 
 
-def spawn(command: Command) -> tuple[int, int]:
+def spawn(command: ProcessSpec) -> tuple[int, int]:
     """Start a program that inherits nothing but the pipe it is to read its proof from.
 
     Returns:
@@ -171,10 +171,10 @@ def spawn(command: Command) -> tuple[int, int]:
     return child.pid, writing
 
 
-def bare(environment: Mapping[str, str]) -> dict[str, str]:
+def slot_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Of the server's environment what a slot needs to find programs and show text and time.
 
-    >>> "AWS_SECRET_ACCESS_KEY" in bare({"AWS_SECRET_ACCESS_KEY": "x"})
+    >>> "AWS_SECRET_ACCESS_KEY" in slot_environment({"AWS_SECRET_ACCESS_KEY": "x"})
     False
     """
     kept = {"PATH": os.defpath, "LANG": "C.UTF-8"}
@@ -185,10 +185,10 @@ def bare(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def told(status: int | None) -> str:
+def describe_status(status: int | None) -> str:
     """How a process ended, in words.
 
-    >>> told(-9)
+    >>> describe_status(-9)
     'signal 9 (Killed)'
     """
     if status is None:

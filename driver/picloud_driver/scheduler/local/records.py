@@ -21,7 +21,7 @@ LOGS_KEPT: Final = 20
 TAIL_BYTES: Final = 2048
 
 
-class Record(msgspec.Struct, frozen=True):
+class SlotRecord(msgspec.Struct, frozen=True):
     """A place and the process in it; `birth` tells that process from a later one of its pid."""
 
     placement: Placement
@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True):
     birth: str
 
 
-class Records:
+class SlotRecords:
     """A record, a work directory and a log for each place, and a count for each burst.
 
     Nothing is synced to the disk: after a power cut no slot is left to be remembered.
@@ -76,18 +76,18 @@ class Records:
         names = os.listdir(self._slots)  # noqa: PTH208 - only the names are needed
         return [name.removesuffix(".json") for name in names if _is_record(name)]
 
-    def read(self, place: str) -> Record | None:
+    def read(self, place: str) -> SlotRecord | None:
         """The record of a place, or None; one damaged by a power cut is removed."""
         path = self._slots / f"{place}.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Record)
+            return msgspec.json.decode(path.read_bytes(), type=SlotRecord)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
             path.unlink(missing_ok=True)
             return None
 
-    def write(self, record: Record) -> None:
+    def write(self, record: SlotRecord) -> None:
         """Remember a place."""
         path = self._slots / f"{record.placement.place}.json"
         disk.replace(path, msgspec.json.encode(record), sync=False)

@@ -19,7 +19,7 @@ CORE_TYPES_KEY: Final = "picloud_core_types"
 """In a node's meta: the core types it offers, as in `c1, c2`; without it, it takes no slots."""
 SLOTS_KEY: Final = "picloud_slots"
 """In a node's meta: how many slots of one core it should run at once; else one a processor."""
-REMEMBER_S: Final = 5.0
+CACHE_S: Final = 5.0
 """How long a look at the machines is good for."""
 
 
@@ -32,12 +32,12 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int
     beside_mb: int = 0
 
-    def room(self, core_type: str, cores: int = 1) -> int:
+    def capacity(self, core_type: str, cores: int = 1) -> int:
         """How many slots of so many cores it can run when it is idle.
 
         >>> offer = Offer(core_types=frozenset({"c2"}), slots=2, mhz=5000, memory_mb=4000)
-        >>> offer.room("c2"), offer.room("c2", 4), offer.room("c2", 8), offer.room("c1")
-        (5, 1, 0, 0)
+        >>> offer.capacity("c1"), [offer.capacity("c2", cores) for cores in (1, 4, 8)]
+        (0, [5, 1, 0])
         """
         if core_type not in self.core_types:
             return 0
@@ -70,7 +70,7 @@ class Nodes:
         Args:
             fresh: Whether an answer of some seconds ago is not good enough.
         """
-        if fresh or self._clock() - self._looked_at > REMEMBER_S:
+        if fresh or self._clock() - self._looked_at > CACHE_S:
             ready = [node for node in self._gateway.nodes() if self._takes_slots(node)]
             self._metas = {node.id: (node.modify_index, self._meta(node)) for node in ready}
             self._offers = [
@@ -83,7 +83,7 @@ class Nodes:
 
     def capacity(self, core_type: str) -> int:
         """How many slots of one core the machines should run at once, as far as there is room."""
-        return sum(min(offer.slots, offer.room(core_type)) for offer in self.offers())
+        return sum(min(offer.slots, offer.capacity(core_type)) for offer in self.offers())
 
     def _takes_slots(self, node: Node) -> bool:
         driver = (node.drivers or {}).get(self._driver)

@@ -8,16 +8,16 @@ import msgspec
 from picloud_jobspecs.render import BURST_PREFIX, beside_mb, memory_mb, mhz
 from picloud_model.errors import SlotRefused
 
-from picloud_driver.scheduler.nomad_nodes import CORE_TYPES_KEY
+from picloud_driver.scheduler.nomad.nodes import CORE_TYPES_KEY
 from picloud_driver.scheduler.port import Pool
 
 if TYPE_CHECKING:
     from picloud_driver.nomad.answers import Job, Shortage
     from picloud_driver.nomad.gateway import NomadGateway
-    from picloud_driver.scheduler.nomad_nodes import Nodes
+    from picloud_driver.scheduler.nomad.nodes import Nodes
 
 
-class Room:
+class ClusterCapacity:
     """What stands between a pool and its slots; it blocks, and any number of threads may use it.
 
     Args:
@@ -34,10 +34,10 @@ class Room:
     def refusal(self, pool: Pool) -> str:
         """Why no machine could ever run a slot of a pool; "" when one could."""
         offers = self._nodes.offers()
-        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
+        if any(offer.capacity(pool.core_type, pool.cores) for offer in offers):
             return ""
         offers = self._nodes.offers(fresh=True)
-        if any(offer.room(pool.core_type, pool.cores) for offer in offers):
+        if any(offer.capacity(pool.core_type, pool.cores) for offer in offers):
             return ""
         offered = sorted(frozenset().union(*(offer.core_types for offer in offers)))
         if not offered:
@@ -52,20 +52,20 @@ class Room:
             f" that {pool.cores} cores take."
         )
 
-    def hindrance(self, pool: Pool) -> str:
+    def pending_reason(self, pool: Pool) -> str:
         """Why slots of a pool do not start now; "" when nothing is in their way."""
         refusal = self.refusal(pool)
         if refusal:
             return refusal
         for job in self._gateway.jobs(BURST_PREFIX):
-            if without_place(job) and _is_of(job, pool):
+            if unplaced(job) and _is_of(job, pool):
                 shortage = self._gateway.shortage(job.id)
                 if shortage is not None:
-                    return told(shortage, pool)
+                    return describe_shortage(shortage, pool)
         return ""
 
 
-def told(shortage: Shortage, pool: Pool) -> str:
+def describe_shortage(shortage: Shortage, pool: Pool) -> str:
     """What Nomad found when it looked for a machine, in a sentence."""
     wanted = f"a slot of {pool.cores} x {pool.core_type}"
     reasons = [
@@ -94,7 +94,7 @@ def pool_of(job: Job | None) -> Pool:
         raise SlotRefused from None
 
 
-def without_place(job: Job) -> int:
+def unplaced(job: Job) -> int:
     """How many slots of a burst have no allocation yet."""
     if job.stop or job.job_summary is None:
         return 0

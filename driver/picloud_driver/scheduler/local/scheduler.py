@@ -16,9 +16,9 @@ from picloud_model.core import CORE_TYPES
 from picloud_model.errors import RequestRefused, SlotRefused, Unavailable
 
 from picloud_driver import disk
-from picloud_driver.scheduler.local_process import Command, Process, bare, spawn, told
-from picloud_driver.scheduler.local_proof import Proofs
-from picloud_driver.scheduler.local_records import Record, Records
+from picloud_driver.process import Process, ProcessSpec, describe_status, slot_environment, spawn
+from picloud_driver.scheduler.local.proof import Proofs
+from picloud_driver.scheduler.local.records import SlotRecord, SlotRecords
 from picloud_driver.scheduler.port import (
     Burst,
     Placement,
@@ -39,7 +39,7 @@ _KILL_S: Final = 10.0
 _BURST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
-class _Place:
+class _SlotProcess:
     """A place whose process was alive when last looked at."""
 
     __slots__ = ("over", "placement", "process", "stopping")
@@ -89,11 +89,11 @@ class LocalScheduler(SchedulerPort):
         self._slots = slots
         # -P: what a job writes to the work directory must not be imported by its supervisor.
         self._command = tuple(command or (python, "-P", "-m", "picloud_worker"))
-        self._environment = bare(environment or {})
+        self._environment = slot_environment(environment or {})
         self._proofs = Proofs(signing_key)
         with disk.faults(root):
-            self._records = Records(root)
-        self._living: dict[str, _Place] = {}
+            self._records = SlotRecords(root)
+        self._living: dict[str, _SlotProcess] = {}
         self._known: set[str] = set()
         self._ends: list[SlotEnd] = []
         self._answered: list[str] = []
@@ -148,8 +148,8 @@ class LocalScheduler(SchedulerPort):
             raise SlotRefused
         return placement
 
-    async def presences(self) -> Sequence[SlotPresence]:
-        """See `SchedulerPort.presences`; a slot runs as soon as it was started."""
+    async def slots(self) -> Sequence[SlotPresence]:
+        """See `SchedulerPort.slots`; a slot runs as soon as it was started."""
         self._look()
         return [
             SlotPresence(place.placement.burst, name, running=True)
@@ -178,8 +178,8 @@ class LocalScheduler(SchedulerPort):
         """See `SchedulerPort.capacity`; core types differ in name only, as nothing is limited."""
         return self._slots if core_type in CORE_TYPES else 0
 
-    async def hindrance(self, pool: Pool) -> str:
-        """See `SchedulerPort.hindrance`."""
+    async def pending_reason(self, pool: Pool) -> str:
+        """See `SchedulerPort.pending_reason`."""
         if pool.core_type not in CORE_TYPES:
             return _unknown(pool.core_type)
         self._look()
@@ -204,7 +204,7 @@ class LocalScheduler(SchedulerPort):
     def _launch(self, placement: Placement) -> None:
         place = placement.place
         directory = self._records.make_directory(place)
-        command = Command(
+        command = ProcessSpec(
             arguments=(*self._command, "--url", self._url, "--place", place),
             directory=directory,
             environment={**self._environment, "HOME": str(directory)},
@@ -223,13 +223,13 @@ class LocalScheduler(SchedulerPort):
         if process is None:
             raise ProcessLookupError(f"process {pid} ended before it could be watched")
         try:
-            self._records.write(Record(placement, pid, process.birth))
+            self._records.write(SlotRecord(placement, pid, process.birth))
         except OSError:
             process.destroy()
             process.watch(asyncio.get_running_loop(), partial(_bury, process))
             raise
-        self._watch(_Place(placement, process))
-        # A slot that has died meanwhile is told by its watch.
+        self._watch(_SlotProcess(placement, process))
+        # A slot that has died meanwhile is describe_status by its watch.
         with contextlib.suppress(BrokenPipeError):
             os.write(pipe, self._proofs.make(placement).encode())
 
@@ -242,24 +242,24 @@ class LocalScheduler(SchedulerPort):
                     continue
                 process = Process.find(record.pid, record.birth)
                 if process is not None:
-                    self._watch(_Place(record.placement, process))
+                    self._watch(_SlotProcess(record.placement, process))
                 else:
                     self._known.add(name)
                     self._tell(record.placement, clean=False, why="it ended while no server ran")
 
-    def _watch(self, place: _Place) -> None:
+    def _watch(self, place: _SlotProcess) -> None:
         name = place.placement.place
         self._known.add(name)
         self._living[name] = place
         place.process.watch(asyncio.get_running_loop(), partial(self._over, place))
 
-    def _over(self, place: _Place) -> None:
+    def _over(self, place: _SlotProcess) -> None:
         del self._living[place.placement.place]
         # Before its status is asked for: until then no other process can get its number.
         place.process.destroy()
         status = place.process.status()
         place.process.close()
-        why = ("stopped by the server, " if place.stopping else "") + told(status)
+        why = ("stopped by the server, " if place.stopping else "") + describe_status(status)
         self._tell(place.placement, clean=status == 0, why=why)
         place.over.set()
 
@@ -300,7 +300,7 @@ def _bury(process: Process) -> None:
     process.close()
 
 
-async def _all_over(places: Sequence[_Place], timeout_s: float) -> bool:
+async def _all_over(places: Sequence[_SlotProcess], timeout_s: float) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             for place in places:

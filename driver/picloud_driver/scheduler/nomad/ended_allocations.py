@@ -41,7 +41,7 @@ _TAIL_S: Final = 1.0
 _JOIN_S: Final = 5.0
 
 
-class Ends:
+class EndedAllocations:
     """Hears of ended places, and tells of each once.
 
     Args:
@@ -64,7 +64,7 @@ class Ends:
         self._ends: list[SlotEnd] = []
         self._fault: PiCloudError | None = None
         self._news = asyncio.Event()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._over_since: dict[str, float] = {}
         self._beginning = asyncio.Lock()
         self._follower: _Follower | None = None
@@ -101,14 +101,18 @@ class Ends:
         self._tails.shutdown(wait=False, cancel_futures=True)
 
     async def _begin(self) -> None:
-        index = await self.look()
+        index = await self.resync()
         self._follower = _Follower(
-            self._gateway, index, on=asyncio.get_running_loop(), hear=self._hear, lost=self._fail
+            self._gateway,
+            index,
+            on=asyncio.get_running_loop(),
+            on_change=self._on_change,
+            lost=self._fail,
         )
         self._follower.start()
-        self._spawn(self._keep_looking())
+        self._spawn(self._keep_resyncing())
 
-    async def _keep_looking(self) -> None:
+    async def _keep_resyncing(self) -> None:
         while True:
             pause_s = RESYNC_S if self._fault is None else RETRY_S
             with contextlib.suppress(TimeoutError):
@@ -116,7 +120,7 @@ class Ends:
                     await self._again.wait()
             self._again.clear()
             try:
-                await self.look()
+                await self.resync()
             except PiCloudError as error:
                 self._fail(error)
             except Exception as error:  # noqa: BLE001 - a loop that ends hears of nothing more
@@ -124,20 +128,20 @@ class Ends:
             else:
                 self._fault = None
 
-    async def look(self) -> int:
+    async def resync(self) -> int:
         """Take in every end that is not known yet, and answer the index up to which that is."""
-        before = frozenset(self._told)
+        before = frozenset(self._reported)
         jobs, ended, index = await self._ask(self._see)
         since = {job.id: job.create_index for job in jobs}
         for found in ended:
-            if found.id in self._told:
+            if found.id in self._reported:
                 continue
             # A burst that was forgotten was dealt with, and so was an earlier one of its name.
             if since.get(found.job_id, found.create_index) >= found.create_index:
-                self._told.add(found.id)
+                self._reported.add(found.id)
             else:
-                self._hear([await self._ask(self._gateway.allocation, found.id)])
-        self._told -= before - {found.id for found in ended}
+                self._on_change([await self._ask(self._gateway.allocation, found.id)])
+        self._reported -= before - {found.id for found in ended}
         if self._follower is not None:
             self._follower.index = index
         await self._forget(jobs)
@@ -159,20 +163,20 @@ class Ends:
     def _purge(self, job: str) -> None:
         self._gateway.deregister(job, purge=True)
 
-    def _hear(self, allocations: Iterable[Allocation | None] | None) -> None:
+    def _on_change(self, allocations: Iterable[Allocation | None] | None) -> None:
         """Take in what has changed; None when changes may have been missed."""
         if allocations is None:
             self._again.set()
             return
         for found in allocations:
-            if found is None or not found.ended or found.id in self._told:
+            if found is None or not found.ended or found.id in self._reported:
                 continue
             if found.job_id.startswith(BURST_PREFIX):
-                self._told.add(found.id)
-                self._spawn(self._tell(found))
+                self._reported.add(found.id)
+                self._spawn(self._report(found))
 
-    async def _tell(self, found: Allocation) -> None:
-        status, why = ending(found)
+    async def _report(self, found: Allocation) -> None:
+        status, why = describe_end(found)
         if status is not None and status != 0:
             tail = await self._tail(found.id)
             why = f"{why}; its log ends:\n{tail}" if tail else why
@@ -215,13 +219,13 @@ class _Follower:
         index: int,
         *,
         on: asyncio.AbstractEventLoop,
-        hear: Callable[[list[Allocation] | None], None],
+        on_change: Callable[[list[Allocation] | None], None],
         lost: Callable[[PiCloudError], None],
     ) -> None:
         self._gateway = gateway
         self.index = index
         self._loop = on
-        self._hear = hear
+        self._on_change = on_change
         self._lost = lost
         self._closed = threading.Event()
         self._stream: EventStream | None = None
@@ -248,14 +252,14 @@ class _Follower:
 
     def _follow(self) -> None:
         with self._gateway.events(self.index) as self._stream:
-            self._call(self._hear, None)
+            self._call(self._on_change, None)
             if self._closed.is_set():
                 return
             for index, allocations in self._stream:
                 # A server that has just begun tells what it reads in its log, however old.
                 if index > self.index:
                     self.index = index
-                    self._call(self._hear, allocations)
+                    self._call(self._on_change, allocations)
 
     def _call(self, callback: Callable[[Any], None], told: object) -> None:
         # A loop that has ended wants to hear of nothing.
@@ -264,7 +268,7 @@ class _Follower:
                 self._loop.call_soon_threadsafe(callback, told)
 
 
-def ending(found: Allocation) -> tuple[int | None, str]:
+def describe_end(found: Allocation) -> tuple[int | None, str]:
     """How an allocation ended: its exit status, if it has one, and that in words."""
     if found.client_status == "lost":
         return None, f"node lost: Nomad has lost machine {found.node_name}"
@@ -272,12 +276,12 @@ def ending(found: Allocation) -> tuple[int | None, str]:
     for event in reversed(events):
         if event.type == "Terminated":
             stopped = "stopped by the server, " if found.desired_status == "stop" else ""
-            return event.exit_code, stopped + _told(event.exit_code, event.signal)
+            return event.exit_code, stopped + _describe_status(event.exit_code, event.signal)
     last = events[-1].display_message if events else found.client_description
     return None, f"it never ran: {last}"
 
 
-def _told(status: int, number: int) -> str:
+def _describe_status(status: int, number: int) -> str:
     if number:
         return f"signal {number} ({signal.strsignal(number)})"
     return f"exit status {status}"

@@ -1,0 +1,1 @@
+"""The scheduler of the embedded stack: slots are processes of this machine."""

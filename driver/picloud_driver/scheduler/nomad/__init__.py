@@ -1,0 +1,1 @@
+"""The scheduler of the HashiCorp stack: slots are allocations of Nomad."""

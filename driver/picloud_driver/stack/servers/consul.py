@@ -1,0 +1,93 @@
+"""Consul for one machine: a single server on disk, with ACLs."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from picloud_driver.consul.gateway import ConsulAccess, ConsulGateway, Step, Verb
+from picloud_driver.stack.addresses import VendorServer, consul_of
+from picloud_driver.stack.servers.acl_tokens import AclTokens, acl_tokens
+from picloud_driver.stack.servers.ports import HOST
+from picloud_driver.stack.servers.program import Program
+from picloud_driver.stack.servers.stack_server import Launch, StackServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from picloud_driver.stack.servers.startup import StartupDeadline
+
+_UNUSED: Final = ("https", "dns", "grpc", "grpc_tls", "serf_wan")
+_SESSION_S: Final = 10
+
+
+class Consul(StackServer[VendorServer]):
+    """A Consul server."""
+
+    name: ClassVar[str] = "consul"
+    port_names: ClassVar[tuple[str, ...]] = ("http", "server", "serf_lan")
+    program: ClassVar[Program] = Program(
+        name="consul", oldest=(1, 14, 0), get="https://developer.hashicorp.com/consul/install"
+    )
+
+    def launch(self, ports: Mapping[str, int]) -> Launch:
+        """See `StackServer.launch`."""
+        tokens = self._tokens()
+        config = {
+            "server": True,
+            "bootstrap_expect": 1,
+            "node_name": "picloud",
+            "data_dir": str(self.directory / "data"),
+            "bind_addr": HOST,
+            "advertise_addr": HOST,
+            "client_addr": HOST,
+            "ports": {**ports, **dict.fromkeys(_UNUSED, -1)},
+            "encrypt": tokens.gossip,
+            "acl": {
+                "enabled": True,
+                "default_policy": "deny",
+                "tokens": {"initial_management": tokens.token, "agent": tokens.token},
+            },
+            "ui_config": {"enabled": True},
+            # Elections take a second instead of five.
+            "performance": {"raft_multiplier": 1},
+            "leave_on_terminate": False,
+            "disable_update_check": True,
+            "log_level": "warn",
+        }
+        return Launch(["agent", f"-config-file={self.write_config(config)}"])
+
+    def address(self, ports: Mapping[str, int]) -> VendorServer:
+        """See `StackServer.address`."""
+        return VendorServer(f"http://{HOST}:{ports['http']}", self._tokens().token)
+
+    def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
+        """See `StackServer.make_ready`; sessions work last, after election and node check."""
+        deadline.until(lambda: self.check(server))
+        return server
+
+    @staticmethod
+    def check(server: VendorServer) -> None:
+        """See `StackServer.check`; reads a key and takes a lock."""
+        gateway = ConsulGateway(access(server), connections=1)
+        try:
+            gateway.transact([Step(Verb.GET, "picloud/ping")])
+            session = gateway.take(f"picloud/lock/up-{secrets.token_hex(8)}", _SESSION_S)
+            if session:
+                gateway.end(session)
+        finally:
+            gateway.close()
+
+    def configured(self, environment: Mapping[str, str]) -> VendorServer | None:
+        """See `StackServer.configured`."""
+        return consul_of(environment)
+
+    def _tokens(self) -> AclTokens:
+        return acl_tokens(self._keys, self.directory / "data", "Consul")
+
+
+def access(server: VendorServer) -> ConsulAccess:
+    """Return the address in the form that the gateway takes."""
+    return ConsulAccess(
+        server.address, server.token, server.ca_file, server.cert_file, server.key_file
+    )

@@ -1,0 +1,64 @@
+"""Isolation: what is reported when a part of it is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud.stack import up
+from picloud_driver.docker.engine import Network
+from picloud_driver.stack import isolation
+from picloud_driver.stack.addresses import Addresses, Bucket, Containers, VendorServer
+from picloud_driver.stack.isolation import NotIsolated, SlotIsolation
+from picloud_model.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NETWORK = Network("picloud-1", "pc1", "172.18.0.1")
+
+
+def test_without_a_dockerd_slots_are_not_isolated(tmp_path: Path) -> None:
+    """The reason names what is missing and at which address."""
+    host = f"unix://{tmp_path}/docker.sock"
+
+    result = isolation.detect(tmp_path, host)
+
+    assert result == NotIsolated(f"no dockerd answers at {host}: start one")
+
+
+def test_a_dockerd_elsewhere_does_not_isolate_here(tmp_path: Path) -> None:
+    """Nomad's tasks run on this machine."""
+    result = isolation.detect(tmp_path, "tcp://10.0.0.1:2375")
+
+    assert result == NotIsolated("the dockerd at tcp://10.0.0.1:2375 is on another machine")
+
+
+def test_the_image_has_to_fit_this_python(tmp_path: Path) -> None:
+    """The image cannot unpickle what another minor version of Python has packed."""
+    result = isolation.detect(tmp_path, f"unix://{tmp_path}/docker.sock", python=(3, 13))
+
+    assert result == NotIsolated("the image has Python 3.11, and this is Python 3.13")
+
+
+def test_up_says_whether_jobs_are_isolated() -> None:
+    """In words, with advice when they are not isolated, or not completely."""
+    closed = SlotIsolation("unix:///s", "picloud/base:x", NETWORK)
+    unfenced = " ".join(up.isolation("", "iptables is not installed"))
+
+    assert "isolated, and limited" in " ".join(up.isolation("", closed.firewall_missing))
+    assert "does not isolate" in " ".join(up.isolation("no dockerd answers", ""))
+    assert "no dockerd answers" in " ".join(up.isolation("no dockerd answers", ""))
+    assert "iptables is not installed" in unfenced
+
+
+def test_containers_are_named_in_the_environment_of_the_api() -> None:
+    """All of the variables or none; a part of them is an error that names the missing ones."""
+    servers = {name: VendorServer(f"http://{name}") for name in ("consul", "vault", "nomad")}
+    vault = {"vault": VendorServer("http://vault", "token")}
+    slots = Containers("picloud/base:x", "picloud-1", "172.18.0.1")
+    addresses = Addresses(**(servers | vault), s3=Bucket("http://s3", "box"), slots=slots)
+
+    assert Addresses.read(addresses.environment()).slots == slots
+    with pytest.raises(RequestRefused, match="PICLOUD_SLOT_HOST"):
+        Addresses.read(addresses.environment() | {"PICLOUD_SLOT_HOST": ""})
