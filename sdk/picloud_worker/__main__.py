@@ -18,8 +18,8 @@ from picloud_model.wire import SlotGranted, SlotRequest
 from picloud_worker import settings
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
-from picloud_worker.storage.blob_cache import BlobCache
-from picloud_worker.storage.bundle import Bundles
+from picloud_worker.supervisor.blob_cache import BlobCache
+from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, Slot, Supervisor
 from picloud_worker.system import process_lifetime, user
 from picloud_worker.zygote.client import ZygoteClient

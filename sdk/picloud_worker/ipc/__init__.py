@@ -1,1 +1,1 @@
-"""The communication between supervisor and child: frames on pipes, claims, the scoreboard."""
+"""What connects the supervisor with children and jobs: frames, claims, scoreboard, job socket."""

@@ -1,1 +1,1 @@
-"""Runs a slot: leases jobs, runs them in children, reports what became of them."""
+"""Runs a slot: leases jobs, runs them in children, and reports how they ended."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import AttemptRef, JobSocketRequest
 
+    from picloud_worker.ipc.job_socket import JobSocket
     from picloud_worker.supervisor.child_process import ChildProcess
-    from picloud_worker.supervisor.job_socket import JobSocket
     from picloud_worker.supervisor.lease import HeldJobs
     from picloud_worker.supervisor.running_job import RunningJob
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_worker.ipc.claims import Claims
 from picloud_worker.ipc.frames import Assignment, Frames, JobDone, frame
+from picloud_worker.ipc.job_socket import JobSocket
 from picloud_worker.supervisor.info import JobMonitor
-from picloud_worker.supervisor.job_socket import JobSocket
 from picloud_worker.supervisor.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from picloud_worker.ipc.job_socket import Listener
     from picloud_worker.ipc.scoreboard import StartedJob
-    from picloud_worker.supervisor.job_socket import Listener
     from picloud_worker.zygote.client import ZygoteClient
 
 _CHUNK: Final = 256 * 1024

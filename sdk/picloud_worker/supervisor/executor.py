@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from picloud_model.wire import AttemptRef, Info, JobGrant, JobSocketRequest, LiveQuery
 
     from picloud_worker.ipc.frames import JobDone
-    from picloud_worker.supervisor.job_socket import JobSocket
+    from picloud_worker.ipc.job_socket import JobSocket
     from picloud_worker.supervisor.lease import Entry, HeldJobs
     from picloud_worker.zygote.client import ZygoteClient
 

@@ -34,10 +34,9 @@ from picloud_model.wire import (
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.failure import bounded
-from picloud_worker.storage.blob_cache import BlobCache
-from picloud_worker.storage.bundle import Bundles
-from picloud_worker.storage.upload import offload
+from picloud_worker.supervisor.blob_cache import BlobCache, offload
 from picloud_worker.supervisor.blocked_jobs import is_full, most_blocked
+from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.executor import ChildrenFailError, Executor, Provision
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 from picloud_worker.supervisor.lease import HeldJobs

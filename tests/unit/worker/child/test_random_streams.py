@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 FAKE_NUMPY = """
 state = None

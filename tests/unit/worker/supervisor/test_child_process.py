@@ -15,8 +15,8 @@ from picloud_model import wire
 from tests.unit.worker.jobs import pid
 
 if TYPE_CHECKING:
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 
 def test_another_bundle_gets_another_child(api: FakeApi, worker: Worker) -> None:

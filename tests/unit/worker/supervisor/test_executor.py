@@ -16,8 +16,8 @@ from picloud_model.job import Cause
 from tests.unit.worker.jobs import echo
 
 if TYPE_CHECKING:
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 
 def test_runs_a_lease(api: FakeApi, worker: Worker) -> None:

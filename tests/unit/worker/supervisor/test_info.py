@@ -16,8 +16,8 @@ import pytest
 from picloud_model import wire
 
 if TYPE_CHECKING:
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 
 def told(api: FakeApi, batch: str, index: int = 0) -> dict[str, str]:

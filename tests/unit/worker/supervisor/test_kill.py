@@ -14,8 +14,8 @@ from picloud_model.job import Cause, State
 from tests.unit.worker.jobs import appears, deaf, echo, pid, stuck_here, wait_for
 
 if TYPE_CHECKING:
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 
 def test_jobs_behind_a_slow_one_go_back(api: FakeApi, worker: Worker) -> None:

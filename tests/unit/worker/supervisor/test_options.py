@@ -22,8 +22,8 @@ from tests.unit.worker.child.test_runner import leased
 from tests.unit.worker.jobs import deaf, echo, pid, stuck_here
 
 if TYPE_CHECKING:
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 SHORT = Options(max_runtime_s=0.3)
 

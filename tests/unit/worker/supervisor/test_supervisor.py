@@ -18,8 +18,8 @@ from tests.unit.worker.jobs import appears, echo, pid, stuck_here, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.worker.conftest import Worker
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 
 def test_keeps_results_while_the_server_is_away(api: FakeApi, worker: Worker) -> None:

@@ -8,7 +8,7 @@ import pytest
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import Manifest, Module, encode
 from picloud_worker.api.client import ApiClient
-from picloud_worker.storage.bundle import KEPT_BUNDLES, Bundles
+from picloud_worker.supervisor.bundle import KEPT_BUNDLES, Bundles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

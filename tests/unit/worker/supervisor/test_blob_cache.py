@@ -1,4 +1,4 @@
-"""What is too large for a lease or a report travels as a blob."""
+"""The blobs of a slot: fetched once, checked and bounded; what is large travels as a blob."""
 
 from __future__ import annotations
 
@@ -6,20 +6,65 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import cloudpickle
+import pytest
 from picloud_model import pack, wire
+from picloud_model.errors import BlobMissing
 from picloud_model.job import Cause
 from picloud_worker.api.client import ApiClient
-from picloud_worker.storage.upload import upload
+from picloud_worker.supervisor.blob_cache import BlobCache, upload
 
 from tests.unit.worker.jobs import echo
 
 if TYPE_CHECKING:
-    from tests.unit.worker.conftest import Worker
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
+
+
+@pytest.fixture
+def client(api: FakeApi) -> Iterator[ApiClient]:
+    """The connection of a slot."""
+    connection = ApiClient(f"http://127.0.0.1:{api.port}", "t")
+    yield connection
+    connection.close()
+
+
+def test_a_blob_is_fetched_once(api: FakeApi, client: ApiClient, tmp_path: Path) -> None:
+    """The second time it is in the cache."""
+    blobs = BlobCache(tmp_path, client)
+    digest = api.store(b"content")
+
+    assert blobs.path(digest).read_bytes() == blobs.path(digest).read_bytes() == b"content"
+    assert len(api.requests) == 1
+
+
+def test_a_damaged_blob_is_not_kept(api: FakeApi, client: ApiClient, tmp_path: Path) -> None:
+    """Bytes with another digest than their name are refused and not kept."""
+    digest = "0" * 64
+    api.blobs[digest] = b"something else"
+
+    with pytest.raises(BlobMissing, match="other bytes"):
+        BlobCache(tmp_path, client).path(digest)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_least_recently_used_is_evicted(
+    api: FakeApi, client: ApiClient, tmp_path: Path
+) -> None:
+    """Over the bound, the least recently used blob is deleted."""
+    blobs = BlobCache(tmp_path, client, most_bytes=25)
+    first, second, third, fourth = (api.store(bytes([n]) * 10) for n in range(4))
+    for digest in (first, second, first, third, fourth):
+        blobs.path(digest)
+
+    assert {path.name for path in tmp_path.iterdir()} == {first, third, fourth}
 
 
 def test_large_results_become_blobs(api: FakeApi, worker: Worker) -> None:
-    """A result too large to travel inline is uploaded and named."""
+    """A result that is too large to travel inline is uploaded, and the report names the blob."""
     batch = api.submit(lambda: b"x" * 5_000_000)
 
     assert api.result(batch) == b"x" * 5_000_000
@@ -42,7 +87,7 @@ def test_large_functions_and_arguments_are_fetched(api: FakeApi, worker: Worker)
 
 
 def test_missing_blobs_fail_the_job(api: FakeApi, worker: Worker) -> None:
-    """What the server does not have is the environment's failure; the slot goes on."""
+    """A blob that the server lacks fails the job, with the cause environment; the slot goes on."""
     lacking = api.failure(api.submit(echo, content=wire.Content("0" * 64, 5)))
     module = wire.Manifest([wire.Module("../escape.py", api.store(b""))])
     outside = api.failure(api.submit(echo, bundle=api.store(wire.encode(module))))
@@ -53,12 +98,10 @@ def test_missing_blobs_fail_the_job(api: FakeApi, worker: Worker) -> None:
     assert api.result(api.submit(echo, [(1,)])) == 1
 
 
-def test_an_upload_is_made_once(api: FakeApi) -> None:
+def test_a_blob_is_uploaded_once(api: FakeApi, client: ApiClient) -> None:
     """A blob that the server has is not sent again."""
-    client = ApiClient(f"http://127.0.0.1:{api.port}", "t")
     expected = wire.Content(sha256(b"result").hexdigest(), 6)
 
     assert upload(client, b"result") == upload(client, b"result") == expected
     assert len([path for path, _ in api.requests if path.endswith(expected.digest)]) == 1
     assert api.blobs[expected.digest] == b"result"
-    client.close()

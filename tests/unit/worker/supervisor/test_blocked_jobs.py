@@ -1,0 +1,104 @@
+"""Blocked jobs: the slot runs other jobs meanwhile, and each child is used again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from cloud._jobs.job_socket import Line
+from picloud_model import wire
+from picloud_model.job import Cause, State
+
+from tests.unit.worker.jobs import appears, echo, pid
+
+if TYPE_CHECKING:
+    from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
+
+
+def block(started: str, go: str) -> int:
+    """Wait for job 77 as the SDK does, until a file exists."""
+    with Line(os.environ["PICLOUD_LINE"]).blocked([(77, 77)], timed=False):
+        Path(started).write_text(str(os.getpid()))
+        while not Path(go).exists():
+            time.sleep(0.005)
+    return os.getpid()
+
+
+def paths(worker: Worker, name: str = "") -> tuple[Path, Path]:
+    """The files by which such a job reports that it is blocked, and is let continue."""
+    return worker.workdir / f"started{name}", worker.workdir / f"go{name}"
+
+
+def test_other_jobs_run_while_one_is_blocked(api: FakeApi, worker: Worker) -> None:
+    """The jobs behind a blocked one are handed back; the next request says what it waits for, and
+    another child runs the next jobs.
+    """
+    started, go = paths(worker)
+    first = api.submit(lambda n: block(*n) if n else os.getpid(),
+                       [((str(started), str(go)),), (None,)])  # fmt: skip
+    asked = api.until(lambda: [r for r in api.seen("/v1/work") if r.awaiting])[0]
+    second = api.result(first, 1)
+    go.touch()
+    waited = api.result(first, 0)
+
+    assert [(held.index, held.attempt) for held in asked.returned] == [(1, 1)]
+    assert asked.awaiting == [wire.BlockedOn(wire.AttemptRef(first, 0, 1), [(77, 77)])]
+    assert asked.wait_s == 0
+    assert waited != second
+
+
+def test_a_child_of_a_blocked_job_is_used_again(api: FakeApi, worker: Worker) -> None:
+    """It becomes a spare child: the next blocked job needs no new one."""
+    started, go = paths(worker)
+    used = set()
+    for number in range(4):
+        started, go = paths(worker, str(number))
+        batch = api.submit(block, [(str(started), str(go))])
+        api.until(started.exists)
+        used.add(api.result(api.submit(pid)))
+        go.touch()
+        used.add(api.result(batch))
+
+    assert len(used) == 2
+
+
+def test_heartbeats_report_blocked_jobs(api: FakeApi, worker: Worker) -> None:
+    """A job that is blocked for long is reported as running, with what it waits for."""
+    started, go = paths(worker)
+    batch = api.submit(block, [(str(started), str(go))])
+
+    beat = api.until(lambda: [b for b in api.seen("/v1/heartbeat") if b.awaiting])[-1]
+    go.touch()
+    api.outcome(batch)
+
+    assert beat.running == [wire.AttemptRef(batch, 0, 1)]
+    assert beat.awaiting == [wire.BlockedOn(wire.AttemptRef(batch, 0, 1), [(77, 77)])]
+
+
+@pytest.mark.parametrize("how", ["kill", "lose", "dies"])
+def test_a_blocked_job_can_end(api: FakeApi, worker: Worker, how: str) -> None:
+    """When it is killed, lost or dead, its child ends and the slot goes on."""
+    started, go = paths(worker)
+    batch = api.submit(block, [(str(started), str(go))])
+    appears(started)
+    api.until(lambda: [b for b in api.seen("/v1/heartbeat") if b.awaiting])
+    before = {child.pid for child in worker.family()}
+
+    if how == "dies":
+        os.kill(int(api.until(started.read_text)), signal.SIGKILL)
+    else:
+        getattr(api, how)(batch, 0)
+
+    if how != "lose":
+        ended = api.outcome(batch)
+        expected = (State.KILLED, Cause.KILLED) if how == "kill" else (State.ERROR, Cause.SIGNAL)
+        assert (ended.state, ended.cause) == expected
+    api.until(lambda: any(not psutil.pid_exists(pid) for pid in before))
+    assert api.result(api.submit(echo, [(1,)])) == 1
+    assert worker.process.poll() is None
