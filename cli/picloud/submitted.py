@@ -1,4 +1,4 @@
-"""What is printed of jobs just made: their jids; in the simulator their results."""
+"""Printing the jids of new jobs, or with the simulator their results."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import cloud
 from picloud import output, results
 
 
-def tell(jids: range, *, json: bool) -> None:
-    """Print jids as every other command reads them.
+def show(jids: range, *, json: bool) -> None:
+    """Print jids in the form that every other command reads.
 
-    The simulator ends with this command, and its jids with it: their results are printed instead.
+    With the simulator, jobs end with this command: their results are printed instead.
     """
     if not jids:
         if json:
@@ -21,13 +21,13 @@ def tell(jids: range, *, json: bool) -> None:
     elif json:
         output.as_json({"jids": list(jids)})
     else:
-        output.text(written(jids))
+        output.text(format_jids(jids))
 
 
-def written(jids: range) -> str:
-    """Jids as the command line writes them.
+def format_jids(jids: range) -> str:
+    """Return jids in the form that every command reads.
 
-    >>> written(range(7, 8)), written(range(7, 10))
+    >>> format_jids(range(7, 8)), format_jids(range(7, 10))
     ('7', '7-9')
     """
     return str(jids[0]) if len(jids) == 1 else f"{jids[0]}-{jids[-1]}"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.wire import MAX_RESULT_BYTES
 
 from cloud._config.settings import environment
-from cloud._jobs.command_template import holder, rendered
+from cloud._jobs.command_template import environment_name, render
 from cloud.errors import CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloud.shell import Command
+    from cloud._jobs.command_template import Command
 
 _CHUNK: Final = 65536
 _TAIL_BYTES: Final = 4000
@@ -47,7 +47,7 @@ def run(command: Command, *values: str) -> str:
     given = {**command.values, **dict(zip(command.names, values, strict=True))}
     try:
         process = subprocess.Popen(  # noqa: S602 - a shell command is what was asked for
-            rendered(command.command),
+            render(command.command),
             shell=True,
             cwd=command.cwd,
             env=_environment(given),
@@ -78,7 +78,7 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     if shutil.which("picloud") is None and Path(programs, "picloud").exists():
         # Behind all others: of our programs a command may want `picloud` only.
         found["PATH"] = os.pathsep.join(filter(None, (found.get("PATH"), programs)))
-    return found | {holder(name): value for name, value in given.items()}
+    return found | {environment_name(name): value for name, value in given.items()}
 
 
 class _Whole:

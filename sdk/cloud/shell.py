@@ -7,40 +7,27 @@ print(cloud.result(jid))  # hello, world
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from cloud._client.current import client
 from cloud._jobs import command_template
+from cloud._jobs.command_template import Command
+from cloud._jobs.options import split_options
 from cloud.errors import CloudException, CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from cloud._jobs.options import CallOptions
 
 __all__ = ["CommandFailed", "execute", "execute_map"]
 
 CommandFailed.__module__ = __name__  # users see cloud.shell.CommandFailed
+Command.__module__ = __name__  # stored batches name it so
 
 _MOST_BYTES: Final = 128 * 1024 - 1
-"""The longest text that Linux hands over to a program in one piece."""
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A shell command that waits for its values.
-
-    `values` are the same for all of its jobs, `names` those of the values that differ. With
-    `return_file` the result is that file's content.
-    """
-
-    command: str
-    values: Mapping[str, Any] = {}
-    names: tuple[str, ...] = ()
-    return_file: str | None = None
-    ignore_exit_status: bool = False
-    cwd: str | None = None
+"""The longest single argument or environment variable that Linux passes to a program."""
 
 
 def execute(
@@ -51,33 +38,36 @@ def execute(
     cwd: str | None = None,
     **kwargs: Any,
 ) -> int:
-    """Run a shell command as a job on the cloud. Returns at once.
+    """Run a shell command as a job on the cloud; return immediately.
 
     The job's result is what the command writes to stdout, as a string.
 
     Args:
-        command: For `/bin/sh`. `{name}` stands for a value of `argdict`: one word or a part of one,
-            never a command of its own. `{{name}}` stands for `{name}`.
+        command: A command line for `/bin/sh`. `{name}` stands for a value of `argdict`, which is
+            one word or a part of one and never a command of its own. `{{name}}` stands for
+            `{name}`.
         argdict: The value of each template variable: text, a number or a path.
-        return_file: A file the command writes; its content is the result in place of stdout.
-        ignore_exit_status: Take an exit code other than zero for no error.
-        cwd: Directory the command runs in; one of the job's own by default.
-        kwargs: Options, as in `cloud.call`: `_type`, `_cores`, `_label`, ...
+        return_file: A file that the command writes; its content is the result instead of stdout.
+        ignore_exit_status: Treat any exit status as success.
+        cwd: The directory that the command runs in; by default a directory of the job's own.
+        kwargs: Options, as for `cloud.call`: `_type`, `_cores`, `_label`, ...
 
     Returns:
         The jid of the new job.
 
     Raises:
-        CloudException: When it cannot be sent, or the template variables do not fit their values.
+        CloudException: When the job cannot be sent, or values and template variables do not match.
     """
-    asked = Command(
-        command=command,
-        values=_dictionary(argdict),
+    options = _options(kwargs)
+    checked = checked_command(
+        command,
+        _dictionary(argdict),
         return_file=return_file,
         ignore_exit_status=ignore_exit_status,
         cwd=cwd,
     )
-    return execute_command(asked, **kwargs)
+    command_template.check(checked.command, checked.values)
+    return execute_command(checked, options)
 
 
 def execute_map(  # noqa: PLR0917 - the original client's interface
@@ -92,61 +82,93 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
     """Run a shell command once for each tuple of values, each time as a job of its own.
 
     Args:
-        command: As in `execute`.
-        common_argdict: Template variables that have the same value in every job.
-        map_argdict: Template variables that have a value a job: the nth job gets the nth of each.
-        return_file: As in `execute`.
-        ignore_exit_status: As in `execute`.
-        cwd: As in `execute`.
-        kwargs: Options, as in `cloud.map`.
+        command: As for `execute`.
+        common_argdict: The template variables that have the same value in every job.
+        map_argdict: The template variables whose values differ: the nth job gets the nth value of
+            each.
+        return_file: As for `execute`.
+        ignore_exit_status: As for `execute`.
+        cwd: As for `execute`.
+        kwargs: Options, as for `cloud.map`.
 
     Returns:
         The jids, in the order of the values.
 
     Raises:
-        CloudException: When it cannot be sent, the template variables do not fit their values, or
-            there are more values of one than of another.
+        CloudException: When the jobs cannot be sent, values and template variables do not match, or
+            one variable has more values than another.
     """
+    options = _options(kwargs)
     mapped = _dictionary(map_argdict)
     if not mapped:
         raise CloudException("execute_map needs values to map; use execute for a single job.")
     columns = {name: _column(name, values) for name, values in mapped.items()}
     counts = {name: len(column) for name, column in columns.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{{{name}}} has {count}" for name, count in counts.items())
-        raise CloudException(f"Every variable must have as many values as the others: {told}.")
-    asked = Command(
-        command=command,
-        values=_dictionary(common_argdict),
+        each = ", ".join(f"{{{name}}} has {count}" for name, count in counts.items())
+        raise CloudException(f"Every variable must have as many values as the others: {each}.")
+    common = _dictionary(common_argdict)
+    twice = next((name for name in columns if name in common), None)
+    if twice is not None:
+        raise CloudException(f"The template variable {{{twice}}} is both common and mapped.")
+    checked = checked_command(
+        command,
+        common,
         names=tuple(columns),
         return_file=return_file,
         ignore_exit_status=ignore_exit_status,
         cwd=cwd,
     )
-    return execute_rows(asked, list(zip(*columns.values(), strict=True)), **kwargs)
+    command_template.check(checked.command, [*checked.values, *checked.names])
+    return execute_rows(checked, list(zip(*columns.values(), strict=True)), options)
 
 
-def execute_command(command: Command, **kwargs: Any) -> int:
-    """Run a command as `execute` does."""
-    return client().call(_job(command), **_options(kwargs))
-
-
-def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], **kwargs: Any) -> range:
-    """Run a command once for each row, which has a value for each of its `names`.
+def checked_command(
+    command: str,
+    values: Mapping[str, Any],
+    *,
+    names: tuple[str, ...] = (),
+    return_file: str | None = None,
+    ignore_exit_status: bool = False,
+    cwd: str | None = None,
+) -> Command:
+    """Return a command whose texts a shell accepts; its template variables are not checked.
 
     Raises:
-        CloudException: As `execute_map` does.
+        CloudException: When a value is not text, a number or a path, or is too long.
     """
-    names = command.names
-    twice = next((name for name in names if name in command.values), None)
-    if twice is not None:
-        raise CloudException(f"The template variable {{{twice}}} is both common and mapped.")
-    job = _job(command)
+    return Command(
+        command=_command(command),
+        values={name: _text(name, value) for name, value in values.items()},
+        names=names,
+        return_file=_path("return_file", return_file),
+        ignore_exit_status=bool(ignore_exit_status),
+        cwd=_path("cwd", cwd),
+    )
+
+
+def execute_command(command: Command, options: CallOptions) -> int:
+    """Run a command that was checked already; return the jid of the job."""
+    return client().submit_call(_job(command), (), {}, options)
+
+
+def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> range:
+    """Run a command that was checked already once for each row; return the jids.
+
+    Args:
+        command: What to run.
+        rows: Rows with a value for each of the command's `names`.
+        options: How to run the jobs.
+
+    Raises:
+        CloudException: When a value is not text, a number or a path, or is too long.
+    """
+    names, job = command.names, _job(command)
     if not names:
-        return client().map(partial(_equal, job), range(len(rows)), **_options(kwargs))
+        return client().submit_map(partial(_equal, job), [range(len(rows))], {}, options)
     texts = [tuple(map(_text, names, row)) for row in rows]
     columns = list(zip(*texts, strict=True)) or [()] * len(names)
-    return client().map(job, *columns, **_options(kwargs))
+    return client().submit_map(job, columns, {}, options)
 
 
 def _equal(job: Callable[[], str], _number: int) -> str:
@@ -154,20 +176,11 @@ def _equal(job: Callable[[], str], _number: int) -> str:
     return job()
 
 
-def _job(asked: Command) -> partial[str]:
+def _job(command: Command) -> partial[str]:
     from cloud.command import run  # noqa: PLC0415 - `import cloud` needs no subprocess
 
-    checked = Command(
-        command=_command(asked.command),
-        values={name: _text(name, value) for name, value in asked.values.items()},
-        names=asked.names,
-        return_file=_path("return_file", asked.return_file),
-        ignore_exit_status=bool(asked.ignore_exit_status),
-        cwd=_path("cwd", asked.cwd),
-    )
-    command_template.check(checked.command, [*checked.values, *checked.names])
-    # What is the same for all jobs of a map is sent once, as a part of their function.
-    return partial(run, checked)
+    # The command is the same for all jobs of a map: as part of their function it is sent once.
+    return partial(run, command)
 
 
 def _command(command: object) -> str:
@@ -183,14 +196,14 @@ def _path(name: str, value: Any) -> str | None:
         raise CloudException(f"{name} must be a path, not {value!r:.80}.") from None
 
 
-def _dictionary(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if given is None:
+def _dictionary(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if values is None:
         return {}
-    if not hasattr(given, "items"):
+    if not hasattr(values, "items"):
         raise CloudException(
-            f"Template variables are given as a dict, name to value, not {given!r:.80}."
+            f"Template variables are given as a dict, name to value, not {values!r:.80}."
         )
-    return given
+    return values
 
 
 def _column(name: str, values: Any) -> Sequence[Any]:
@@ -224,11 +237,11 @@ def _checked(what: str, text: str) -> str:
     return text
 
 
-def _options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _options(kwargs: Mapping[str, Any]) -> CallOptions:
     for name in kwargs:
         if not name.startswith("_"):
             raise CloudException(
                 f"There is no argument {name!r}; values of template variables are given as a dict, "
                 "options begin with an underscore."
             )
-    return kwargs
+    return split_options(kwargs)[0]

@@ -33,6 +33,6 @@ def execute(
       $ picloud exec -t f2 -c 4 --label nightly 'make -j4 2>&1 | tail'
       $ picloud exec --depends-on 7 --return-file plot.svg ./plot
     """  # noqa: D301 - \b keeps the lines apart
-    asked = options.command(command, arguments.assignments(data, "-d"))
-    jid = shell.execute_command(asked, **options.keywords())
-    submitted.tell(range(jid, jid + 1), json=json)
+    checked = options.command(command, arguments.assignments(data, "-d"))
+    jid = shell.execute_command(checked, options.call_options())
+    submitted.show(range(jid, jid + 1), json=json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from cloud._client.current import client
@@ -12,50 +12,58 @@ from picloud_model.job import Status
 
 from picloud import output
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 POLL_S: Final = 1.0
-"""How often a job that is followed is asked for more."""
-_OVER: Final = (Status.DONE, Status.ERROR, Status.KILLED, Status.STALLED)
+"""Time between two requests for more output."""
+_FINAL: Final = (Status.DONE, Status.ERROR, Status.KILLED, Status.STALLED)
 
 
 def logs(
-    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="A job id.")],
+    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")
+        bool, typer.Option("--follow", "-f", help="Print new output until the job ends.")
     ] = False,
     logging: Annotated[
-        bool, typer.Option("--logging", help="Show what it told Python's logging instead.")
+        bool, typer.Option("--logging", help="Print the messages of Python's logging instead.")
     ] = False,
 ) -> None:
-    """Show what a job prints: its stdout on stdout, its stderr on stderr.
+    """Print the output of a job: its stdout to stdout, its stderr to stderr.
 
     \b
     Examples:
       $ picloud logs 7
       $ picloud logs 7 --follow
     """  # noqa: D301 - \b keeps the lines apart
-    if not follow:
-        told = client().info(jid, ["logging"] if logging else ["stdout", "stderr"])[jid]
-        for stream, text in told.items():
-            _write(stream, text or "")
+    streams = ["logging"] if logging else ["stdout", "stderr"]
+    if follow:
+        follow_streams(jid, streams)
         return
-    known = {"logging": 0} if logging else {"stdout": 0, "stderr": 0}
-    over = False
+    for stream, text in client().info(jid, streams)[jid].items():
+        _write(stream, text or "")
+
+
+def follow_streams(jid: int, streams: Sequence[str], poll_s: float = POLL_S) -> None:
+    """Print what a job writes to its streams until it has ended."""
+    offsets = dict.fromkeys(streams, 0)
+    has_ended = False
     while True:
-        told_now = client().follow(jid, known)
-        moved = {stream: told_now.ends[stream] for stream in known}
-        for stream, before in known.items():
-            text = told_now.values[stream]
-            lost = moved[stream] - before - len(text.encode())
-            if lost > 0:
-                output.hint(f"[{lost:,} bytes of {stream} came too fast and were left out]")
+        info = client().follow(jid, offsets)
+        ends = {stream: info.ends[stream] for stream in offsets}
+        for stream, offset in offsets.items():
+            text = info.values[stream]
+            missing = ends[stream] - offset - len(text.encode())
+            if missing > 0:
+                output.hint(f"[{missing:,} bytes of {stream} came too fast and were left out]")
             _write(stream, text)
-        if over and moved == known:
+        if has_ended and ends == offsets:
             return
-        # What it wrote last may not be told yet when it is first seen to have ended.
-        over = over or told_now.values["status"] in _OVER
-        if moved == known and not over:
-            time.sleep(POLL_S)
-        known = moved
+        # The status may be final before the last output has arrived: ask once more.
+        has_ended = has_ended or info.values["status"] in _FINAL
+        if ends == offsets and not has_ended:
+            time.sleep(poll_s)
+        offsets = ends
 
 
 def _write(stream: str, text: str) -> None:

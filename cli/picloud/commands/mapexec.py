@@ -51,10 +51,10 @@ def mapexec(
       $ picloud mapexec -N cities.csv ./forecast {city} {days}
       $ picloud mapexec -k 100 ./simulate
     """  # noqa: D301 - \b keeps the lines apart
-    found = map_rows.read(map_data, arg_file, copies)
+    mapped = map_rows.read(map_data, arg_file, copies)
     common = arguments.assignments(data, "-d")
-    twice = next((name for name in found.names if name in common), None)
+    twice = next((name for name in mapped.names if name in common), None)
     if twice is not None:
         raise typer.BadParameter(f"{twice} is mapped, too.", param_hint="-d")
-    asked = options.command(command, common, found.names)
-    submitted.tell(shell.execute_rows(asked, found.rows, **options.keywords()), json=json)
+    checked = options.command(command, common, mapped.names)
+    submitted.show(shell.execute_rows(checked, mapped.rows, options.call_options()), json=json)

@@ -1,4 +1,4 @@
-"""The options of every command that makes jobs."""
+"""The options of the commands that create jobs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import msgspec
 import typer
-from cloud._jobs import command_template
+from cloud._jobs import command_template, option_values
+from cloud._jobs.options import CallOptions, check_cores
 from cloud.errors import CloudException
-from cloud.shell import Command
+from cloud.shell import checked_command
 from picloud_model.core import CORE_TYPES
+from picloud_model.wire import Options
 
 from picloud.completion import jobs, values
 from picloud.options import arguments
@@ -19,16 +21,20 @@ from picloud.options import arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cloud._jobs.command_template import Command
 
-def _core_type(name: str | None) -> str | None:
-    if name is not None and name not in CORE_TYPES:
+_DEFAULTS = Options()
+
+
+def _core_type(name: str) -> str:
+    if name not in CORE_TYPES:
         raise typer.BadParameter(f"{name!r} is no core type; there are {', '.join(CORE_TYPES)}.")
     return name
 
 
-def _policy(name: str | None) -> str | None:
+def _policy(name: str) -> str:
     known = values.error_policies("")
-    if name is not None and name not in known:
+    if name not in known:
         raise typer.BadParameter(f"{name!r} is neither {' nor '.join(known)}.")
     return name
 
@@ -40,10 +46,10 @@ def _minutes(minutes: float | None) -> float | None:
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says of the jobs to make."""
+    """The options for the jobs that a command creates."""
 
     type: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--type",
             "-t",
@@ -52,17 +58,16 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             callback=_core_type,
             autocompletion=values.core_types,
         ),
-    ] = None
+    ] = _DEFAULTS.core_type
     cores: Annotated[
-        int | None,
-        typer.Option("--cores", "-c", min=1, metavar="N", help="Cores of that type a job."),
-    ] = None
+        int, typer.Option("--cores", "-c", min=1, metavar="N", help="Cores for each job.")
+    ] = _DEFAULTS.cores
     env: Annotated[
         str | None, typer.Option("--env", "-e", metavar="NAME", help="Environment to run in.")
     ] = None
     vol: Annotated[
         list[str] | None,
-        typer.Option("--vol", "-v", metavar="NAME", help="Volume to mount; may come again."),
+        typer.Option("--vol", "-v", metavar="NAME", help="Volume to mount (repeatable)."),
     ] = None
     label: Annotated[
         str | None,
@@ -70,55 +75,60 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--label",
             "-l",
             metavar="TEXT",
-            help="Text to find the job by.",
+            help="Label to find the jobs by.",
             autocompletion=jobs.labels,
         ),
     ] = None
     priority: Annotated[
-        int | None,
-        typer.Option("--priority", "-p", min=0, metavar="N", help="Lower runs first; 5 is usual."),
-    ] = None
+        int,
+        typer.Option("--priority", "-p", min=0, metavar="N", help="Lower values run first."),
+    ] = _DEFAULTS.priority
     depends_on: Annotated[
         str | None,
         typer.Option(
             "--depends-on",
             metavar="JIDS",
-            help="Run after these jobs: 7, or 7,9-12.",
+            help="Run after these jobs have ended: 7 or 7,9-12.",
             autocompletion=jobs.jids,
         ),
     ] = None
     depends_on_errors: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--depends-on-errors",
             metavar="abort|ignore",
-            help="What to do when one of those failed; abort is usual.",
+            help="What to do if one of those jobs fails.",
             callback=_policy,
             autocompletion=values.error_policies,
         ),
-    ] = None
+    ] = CallOptions().depends_on_errors
     max_runtime: Annotated[
         float | None,
         typer.Option(
             "--max-runtime",
             "-m",
             metavar="MINUTES",
-            help="End the job after this long.",
+            help="Abort the job after this time.",
             callback=_minutes,
         ),
     ] = None
     not_restartable: Annotated[
-        bool, typer.Option("--not-restartable", help="Fail rather than start a second time.")
+        bool,
+        typer.Option(
+            "--not-restartable", help="Let the job fail rather than run it again after a crash."
+        ),
     ] = False
     os_env: Annotated[
         list[str] | None,
         typer.Option(
-            "--os-env", metavar="NAME=VALUE", help="Environment variable; may come again."
+            "--os-env", metavar="NAME=VALUE", help="Environment variable to set (repeatable)."
         ),
     ] = None
-    profile: Annotated[bool, typer.Option("--profile", help="Profile the job's Python.")] = False
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Profile the Python code of the job.")
+    ] = False
     kill_process: Annotated[
-        bool, typer.Option("--kill-process", help="Give the job a Python process of its own.")
+        bool, typer.Option("--kill-process", help="Run each job in a new Python process.")
     ] = False
     seed: Annotated[
         int | None,
@@ -126,77 +136,86 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--seed",
             min=0,
             metavar="N",
-            help="Seed: sets PICLOUD_SEED to a number of the job's own that depends on N only.",
+            help="Set PICLOUD_SEED to a number that depends only on N and the job's index.",
         ),
     ] = None
     return_file: Annotated[
         str | None,
         typer.Option(
-            "--return-file", metavar="PATH", help="The result is this file, in place of stdout."
+            "--return-file", metavar="PATH", help="Return this file instead of standard output."
         ),
     ] = None
     ignore_exit_status: Annotated[
-        bool,
-        typer.Option("--ignore-exit-status", help="Take no exit code for an error."),
+        bool, typer.Option("--ignore-exit-status", help="Treat any exit status as success.")
     ] = False
     cwd: Annotated[
         str | None, typer.Option("--cwd", metavar="PATH", help="Directory to run in.")
     ] = None
 
-    def keywords(self) -> dict[str, Any]:
-        """The options as `cloud.call` takes them; only those that were given."""
-        found: dict[str, Any] = {
-            "_type": self.type,
-            "_cores": self.cores,
-            "_env": self.env,
-            "_vol": self.vol or None,
-            "_label": self.label,
-            "_priority": self.priority,
-            "_depends_on_errors": self.depends_on_errors,
-            "_max_runtime": self.max_runtime,
-            "_restartable": False if self.not_restartable else None,
-            "_os_env_vars": arguments.assignments(self.os_env, "--os-env") or None,
-            "_profile": self.profile or None,
-            "_kill_process": self.kill_process or None,
-            "_seed": self.seed,
-        }
-        if self.depends_on is not None:
-            found["_depends_on"] = arguments.jids(self.depends_on, "--depends-on")
-        return {name: value for name, value in found.items() if value is not None}
+    def call_options(self) -> CallOptions:
+        """Return the options of the jobs.
+
+        Raises:
+            CloudException: When a value is not possible.
+        """
+        options = Options(
+            core_type=self.type,
+            cores=self.cores,
+            env=option_values.environment("--env", self.env),
+            vols=option_values.volumes("--vol", self.vol or []),
+            label=option_values.label("--label", self.label),
+            priority=option_values.priority("--priority", self.priority),
+            max_runtime_s=option_values.max_runtime("--max-runtime", self.max_runtime),
+            restartable=not self.not_restartable,
+            os_env_vars=option_values.variables(
+                "--os-env", arguments.assignments(self.os_env, "--os-env")
+            ),
+            profile=self.profile,
+            kill_process=self.kill_process,
+            seed=option_values.seed("--seed", self.seed),
+        )
+        check_cores(options)
+        depends_on = arguments.jids(self.depends_on, "--depends-on") if self.depends_on else None
+        return CallOptions(
+            options=options,
+            depends_on=option_values.dependencies("--depends-on", depends_on),
+            depends_on_errors="ignore" if self.depends_on_errors == "ignore" else "abort",
+        )
 
     def command(
-        self, words: list[str], values: Mapping[str, str], names: tuple[str, ...] = ()
+        self, words: list[str], common: Mapping[str, str], names: tuple[str, ...] = ()
     ) -> Command:
-        """The command that some words of the command line make, with its values.
+        """Return the command that the words of a command line make, with its values.
 
-        One word is a line for the shell. Several are a program and its arguments, which the shell
-        here has parsed already, and which stay as they are.
+        A single word is a command line for the shell. Several words are a program and its
+        arguments: the shell here has parsed them already, and they are not parsed again.
 
         Raises:
             typer.BadParameter: When template variables and values do not match.
+            CloudException: When a text is too long.
         """
-        line = words[0] if len(words) == 1 else command_template.joined(words)
-        try:
-            command_template.check(line, [*values, *names])
-        except CloudException as error:
-            raise typer.BadParameter(str(error), param_hint="COMMAND") from None
-        return Command(
-            command=line,
-            values=values,
+        command = checked_command(
+            words[0] if len(words) == 1 else command_template.join(words),
+            common,
             names=names,
             return_file=self.return_file,
             ignore_exit_status=self.ignore_exit_status,
             cwd=self.cwd,
         )
+        try:
+            command_template.check(command.command, [*common, *names])
+        except CloudException as error:
+            raise typer.BadParameter(str(error), param_hint="COMMAND") from None
+        return command
 
 
 def takes_job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all of these options; it gets them in one, as its argument `options`."""
+    """Add all of these options to a command, which receives them as its argument `options`."""
     hints = get_type_hints(JobOptions, include_extras=True)
     fields = msgspec.structs.fields(JobOptions)
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != "options"]
-    more = [
+    added = [
         inspect.Parameter(
             each.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -207,11 +226,11 @@ def takes_job_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @functools.wraps(command)
-    def wrapper(**given: Any) -> None:
-        chosen = JobOptions(**{each.name: given.pop(each.name) for each in fields})
-        command(**given, options=chosen)
+    def wrapper(**arguments_: Any) -> None:
+        options = JobOptions(**{each.name: arguments_.pop(each.name) for each in fields})
+        command(**arguments_, options=options)
 
-    parameters = [*own, *more]
+    parameters = [*own, *added]
     wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
     return wrapper

@@ -1,4 +1,4 @@
-"""The client: everything a user can ask of one PiCloud server."""
+"""The client: everything that a user can ask of one PiCloud server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from picloud_model import ranges, wire
 from picloud_model.job import FINAL, Status
 
 from cloud._http.transport import ServerAddress, Transport
-from cloud._jobs import jids as jids_asked
-from cloud._jobs import options
 from cloud._jobs.callback import Callbacks
-from cloud._jobs.info import InfoClient, Wanted
+from cloud._jobs.info import InfoClient, RequestedKeys
+from cloud._jobs.jids import read_jids
 from cloud._jobs.option_values import whole
-from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, Ordered, Unordered
+from cloud._jobs.options import split_options
+from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
@@ -28,19 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cloud._config.configuration import Config
-    from cloud._jobs.job_socket import Line
+    from cloud._jobs.job_socket import SupervisorClient
+    from cloud._jobs.options import CallOptions
 
 
 class Client:
-    """Talks to one server for one account. Threads may share it, and forked processes too.
+    """Talks to one server for one account. Threads and forked processes may share it.
 
     Args:
         address: Where the server is, and the API key for it.
         config: Limits and timeouts.
-        transport: What carries requests; over the network by default.
-        line: The way to the supervisor, where this is a job.
+        transport: What carries requests; the network by default.
+        supervisor: The supervisor of the slot, if this process runs a job.
 
     Attributes:
+        address: Where the server is, and the API key in use.
         keys: The API keys of the account.
     """
 
@@ -49,28 +51,25 @@ class Client:
         address: ServerAddress,
         config: Config,
         transport: Transport | None = None,
-        line: Line | None = None,
+        supervisor: SupervisorClient | None = None,
     ) -> None:
         self.address = address
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
-        self._blobs = BlobClient(self._transport)
-        packer = Packer()
-        self._submit = Submitter(self._transport, self._blobs, packer, config)
+        blobs, packer = BlobClient(self._transport), Packer()
+        self._submitter = Submitter(self._transport, blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
-        self._infos = InfoClient(self._transport, self._blobs, packer)
-        self._wait = Waiter(self._transport, self._blobs, packer, time.monotonic, line)
+        self._infos = InfoClient(self._transport, blobs, packer)
+        self._waiter = Waiter(self._transport, blobs, packer, time.monotonic, supervisor)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
-        """Make a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
-        chosen, arguments = options.split(kwargs)
-        jid = self._submit.call(func, args, arguments, chosen)
-        self._callbacks.add(range(jid, jid + 1), chosen)
-        return jid
+        """Create a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
+        options, kwargs = split_options(kwargs)
+        return self.submit_call(func, args, kwargs, options)
 
     def map(self, func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> range:
-        """Make a job for each item of the iterables; see `cloud.map`."""
-        chosen, arguments = options.split(kwargs)
+        """Create a job for each item of the iterables; see `cloud.map`."""
+        options, kwargs = split_options(kwargs)
         if not iterables:
             raise CloudException("map needs a function and at least one iterable of arguments.")
         for number, items in enumerate(iterables, 1):
@@ -79,12 +78,34 @@ class Client:
                     f"Argument {number} of map must be an iterable, not {items!r:.80}; "
                     "use cloud.call for a single job."
                 )
-        jids = self._submit.map(func, iterables, arguments, chosen)
-        self._callbacks.add(jids, chosen)
+        return self.submit_map(func, iterables, kwargs, options)
+
+    def submit_call(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> int:
+        """Create a job that runs `func(*args, **kwargs)` with these options; return its jid."""
+        jid = self._submitter.call(func, args, kwargs, options)
+        self._callbacks.add(range(jid, jid + 1), options)
+        return jid
+
+    def submit_map(
+        self,
+        func: Callable[..., Any],
+        iterables: Sequence[Iterable[Any]],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> range:
+        """Create a job for each item of the iterables with these options; return the jids."""
+        jids = self._submitter.map(func, iterables, kwargs, options)
+        self._callbacks.add(jids, options)
         return jids
 
     def check_key(self) -> None:
-        """Ask the server whether it knows the key.
+        """Ask the server whether it knows the API key.
 
         Raises:
             CloudException: When it does not, or there is no server.
@@ -92,16 +113,16 @@ class Client:
         self._transport.post("/v1/jobs/status", wire.JobsRequest(jids=[]), wire.Statuses)
 
     def status(self, jids: Any) -> Any:
-        """The status of a job, or a list of them; see `cloud.status`."""
-        asked = jids_asked.read(jids)
-        found: dict[int, str] = {}
-        for portion in jids_asked.portions(ranges.collapse(asked.order)):
+        """Return the status of a job, or a list of statuses; see `cloud.status`."""
+        jid_list = read_jids(jids)
+        statuses: dict[int, str] = {}
+        for portion in jid_list.portions():
             body = wire.JobsRequest(jids=portion)
             answer = self._transport.post("/v1/jobs/status", body, wire.Statuses)
             for run in answer.runs:
-                found.update(dict.fromkeys(range(run.first, run.last + 1), run.status))
-        listed = [found[jid] for jid in asked.order]
-        return listed[0] if asked.single else listed
+                statuses.update(dict.fromkeys(range(run.first, run.last + 1), run.status))
+        ordered = [statuses[jid] for jid in jid_list.order]
+        return ordered[0] if jid_list.single else ordered
 
     def join(
         self,
@@ -112,17 +133,17 @@ class Client:
         *,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Wait for jobs to end; see `cloud.join`. `on_progress` hears how many of how many have."""
-        asked = jids_asked.read(jids)
-        self._ended(
-            asked.order,
-            WaitOptions(
-                timeout_s=_seconds(timeout),
-                payloads=False,
-                ignore_errors=ignore_errors,
-                on_progress=on_progress,
-            ),
+        """Wait for jobs to end; see `cloud.join`.
+
+        `on_progress` is called with the number of jobs that have ended and the number of all.
+        """
+        options = WaitOptions(
+            timeout_s=_seconds(timeout),
+            payloads=False,
+            ignore_errors=ignore_errors,
+            on_progress=on_progress,
         )
+        self._wait(read_jids(jids).order, options)
 
     def result(
         self,
@@ -133,13 +154,13 @@ class Client:
         *,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Any:
-        """The result of a job, or a list of them; see `cloud.result`, and `join` for the rest."""
-        asked = jids_asked.read(jids)
-        wish = WaitOptions(
+        """Return the result of a job, or a list of results; see `cloud.result` and `join`."""
+        jid_list = read_jids(jids)
+        options = WaitOptions(
             timeout_s=_seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
         )
-        found = self._ended(asked.order, wish)
-        return found[0] if asked.single else found
+        values = self._wait(jid_list.order, options)
+        return values[0] if jid_list.single else values
 
     def iresult(
         self,
@@ -148,117 +169,125 @@ class Client:
         num_in_parallel: int = IN_PARALLEL,
         ignore_errors: bool = False,
     ) -> Iterator[Any]:
-        """Results one by one, in the order asked; see `cloud.iresult`."""
-        window = whole(num_in_parallel)
-        if window is None:
+        """Iterate over results in the order of the jids; see `cloud.iresult`."""
+        in_parallel = whole(num_in_parallel)
+        if in_parallel is None:
             raise CloudException(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
-        if window < 0:
+        if in_parallel < 0:
             raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
-        wish = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
-        order = jids_asked.read(jids).order
-        return Ordered(order, self._wait, wish, window or MOST_IN_PARALLEL, time.monotonic)
+        options = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
+        order = read_jids(jids).order
+        return OrderedResults(
+            order, self._waiter, options, in_parallel or MOST_IN_PARALLEL, time.monotonic
+        )
 
     def iresult_unordered(self, jids: Any) -> Iterator[tuple[int, Any]]:
-        """Pairs of jid and result, as jobs end; see `cloud.iresult_unordered`."""
-        order = jids_asked.read(jids).order
-        return Unordered(order, self._wait, WaitOptions(), IN_PARALLEL, time.monotonic)
+        """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
+        order = read_jids(jids).order
+        return UnorderedResults(order, self._waiter, WaitOptions(), IN_PARALLEL, time.monotonic)
 
     def wait_for_status(
         self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
     ) -> Any:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
-        asked, wanted, timeout_s = jids_asked.read(jids), _statuses(test_status), _seconds(timeout)
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        for portion in jids_asked.portions(ranges.collapse(asked.order)):
+        statuses, timeout_s = _statuses(test_status), _seconds(timeout)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for portion in read_jids(jids).portions():
             while True:
-                left = wire.LONGEST_POLL_S if until is None else max(0.0, until - time.monotonic())
-                hold_s = min(left, wire.LONGEST_POLL_S)
-                self._wait.until_shown(portion, wanted, hold_s, timed=until is not None)
-                found = list(ranges.expand(portion))
-                lacking = {
+                remaining_s = (
+                    wire.LONGEST_POLL_S
+                    if deadline is None
+                    else max(0.0, deadline - time.monotonic())
+                )
+                hold_s = min(remaining_s, wire.LONGEST_POLL_S)
+                self._waiter.until_status(portion, statuses, hold_s, timed=deadline is not None)
+                portion_jids = list(ranges.expand(portion))
+                others = {
                     jid: status
-                    for jid, status in zip(found, self.status(found), strict=True)
-                    if status not in wanted
+                    for jid, status in zip(portion_jids, self.status(portion_jids), strict=True)
+                    if status not in statuses
                 }
-                if not lacking:
+                if not others:
                     break
-                _check_reachable(lacking, wanted)
-                if not left:
-                    jid, status = next(iter(lacking.items()))
+                _check_reachable(others, statuses)
+                if not remaining_s:
+                    jid, status = next(iter(others.items()))
                     raise CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
         return self.status(jids)
 
     def kill(self, jids: Any = None) -> int:
-        """End jobs, all unfinished ones by default; returns how many were; see `cloud.kill`."""
+        """Abort jobs, by default all unfinished ones; return how many; see `cloud.kill`."""
         if jids is None:
-            return self._killed(None)
-        asked = jids_asked.read(jids)
-        portions = jids_asked.portions(ranges.collapse(asked.order))
-        return sum(self._killed(portion) for portion in portions)
+            return self._kill(None)
+        return sum(self._kill(portion) for portion in read_jids(jids).portions())
 
     def info(self, jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
-        """What is known of jobs, by jid; see `cloud.info`."""
-        wanted = Wanted(info_requested)
-        return self._infos.of(jids_asked.read(jids).order, wanted)
+        """Return what is known about jobs, by jid; see `cloud.info`."""
+        keys = RequestedKeys(info_requested)
+        return self._infos.of(read_jids(jids).order, keys)
 
     def follow(self, jid: int, since: Mapping[str, int]) -> wire.JobInfo:
-        """What a job wrote after so many bytes of its streams, and its status."""
+        """Return a job's status and what it wrote to its streams after these byte offsets."""
         return self._infos.follow(jid, since)
 
     def delete(self, jids: Any) -> int:
-        """Remove what finished jobs left; returns how many did; see `cloud.delete`."""
-        asked = jids_asked.read(jids)
+        """Delete the data of finished jobs; return how many had any; see `cloud.delete`."""
         count = 0
-        for portion in jids_asked.portions(ranges.collapse(asked.order)):
+        for portion in read_jids(jids).portions():
             body = wire.DeleteRequest(jids=portion)
             count += self._transport.post("/v1/jobs/delete", body, wire.Deleted).count
         return count
 
     def listed(self, request: wire.ListRequest) -> wire.JobsListed:
-        """Some jobs of this account, newest first."""
+        """Return a page of this account's jobs, newest first."""
         return self._transport.post("/v1/jobs/list", request, wire.JobsListed)
 
     def renew(self, address: ServerAddress) -> None:
-        """Go on with another key: a job's token ends with the job, the connection does not."""
+        """Use another key for the same server; connections stay open.
+
+        A job's token ends with the job, but the process goes on to run the next one.
+        """
         if address is not self.address:
             self.address = address
             self._transport.renew(address)
 
     def close(self) -> None:
-        """Give back connections and call no callbacks; the next request opens new ones."""
+        """Close connections and forget callbacks; the next request opens new connections."""
         self._callbacks.close()
         self._transport.close()
 
-    def _killed(self, portion: list[ranges.Range] | None) -> int:
+    def _kill(self, portion: list[ranges.Range] | None) -> int:
         body = wire.JobsRequest(jids=portion)
         return self._transport.post("/v1/jobs/kill", body, wire.Killed).count
 
-    def _ended(self, order: Sequence[int], wish: WaitOptions) -> list[Any]:
+    def _wait(self, order: Sequence[int], options: WaitOptions) -> list[Any]:
         if isinstance(order, range):
-            return self._wait.until_ended(order, wish)
-        different = list(dict.fromkeys(order))
-        found = self._wait.until_ended(different, wish)
-        if len(different) == len(order):
-            return found
-        by_jid = dict(zip(different, found, strict=True))
+            return self._waiter.until_ended(order, options)
+        distinct = list(dict.fromkeys(order))
+        values = self._waiter.until_ended(distinct, options)
+        if len(distinct) == len(order):
+            return values
+        by_jid = dict(zip(distinct, values, strict=True))
         return [by_jid[jid] for jid in order]
 
 
-def _statuses(asked: object) -> list[str]:
-    named = [asked] if isinstance(asked, str) else asked
+def _statuses(test_status: object) -> list[str]:
+    names = [test_status] if isinstance(test_status, str) else test_status
     known = [status.value for status in Status]
-    if not isinstance(named, Iterable) or not (found := list(named)) or set(found) - set(known):
+    if not isinstance(names, Iterable) or not (listed := list(names)) or set(listed) - set(known):
         raise CloudException(
-            f"test_status must be one of {', '.join(known)}, or a list of them, not {asked!r:.80}."
+            f"test_status must be one of {', '.join(known)}, or a list of them, "
+            f"not {test_status!r:.80}."
         )
-    return found
+    return listed
 
 
-def _check_reachable(lacking: Mapping[int, str], wanted: Sequence[str]) -> None:
-    """Refuse to wait for what cannot come: a final status never changes."""
-    for jid, status in lacking.items():
+def _check_reachable(others: Mapping[int, str], statuses: Sequence[str]) -> None:
+    """Refuse to wait for a status that a job can never have: a final status does not change."""
+    for jid, status in others.items():
         if status in _FINAL:
-            raise CloudException(f"ended as {status} and will never be {_or(wanted)}.", jid, status)
+            names = _or(statuses)
+            raise CloudException(f"ended as {status} and will never be {names}.", jid, status)
 
 
 def _or(names: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ class CurrentClient:
         url, key = self.url or settings.url, self.key or settings.api_key
         if not url and not key and (job := CurrentJob.here()) is not None:
             self.job = job
-            return Client(job.address(), config, line=job.line)
+            return Client(job.address(), config, supervisor=job.supervisor)
         return Client(_address(settings, url, key), config)
 
 

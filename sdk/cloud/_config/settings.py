@@ -1,4 +1,4 @@
-"""Settings from the environment: the one place of the SDK and the CLI that reads it."""
+"""Settings from the environment; the only module of the SDK and the CLI that reads it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ if TYPE_CHECKING:
 
 
 def environment() -> dict[str, str]:
-    """All of the environment, for servers that are started: it may name others they need."""
+    """Return the whole environment, for servers and commands that are started with it."""
     return dict(os.environ)
 
 
-def variables(names: Iterable[str]) -> dict[str, str]:
-    """Those of the variables that are set, with their values: what `_os_env_vars` names."""
+def read_variables(names: Iterable[str]) -> dict[str, str]:
+    """Return those of the variables that are set, with their values."""
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment says.
+    """The settings in the environment.
 
-    `PICLOUD_URL` and `PICLOUD_API_KEY` name a server and the key for it, `PICLOUD_PROFILE` picks
-    one of the profiles, `PICLOUD_CONFIG_DIR` says where these lie. In a job `PICLOUD_RUNNING` is
-    set, `PICLOUD_JID` is its jid and `PICLOUD_LINE` names the socket of its supervisor.
+    `PICLOUD_URL` and `PICLOUD_API_KEY` name a server and the key for it, `PICLOUD_PROFILE` names
+    one of the profiles, `PICLOUD_CONFIG_DIR` the directory of their file. In a job
+    `PICLOUD_RUNNING` is set, `PICLOUD_JID` is its jid and `PICLOUD_LINE` the name of its
+    supervisor's socket.
     """
 
     url: str | None = None
@@ -35,23 +36,23 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     config_dir: str | None = None
     running: bool = False
     jid: int | None = None
-    line: str | None = None
+    job_socket: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> ClientSettings:
-        """Read the environment as it is now; an empty variable counts as unset.
+        """Read the environment as it is now; an empty variable is treated as unset.
 
         >>> ClientSettings.read({"PICLOUD_URL": "http://localhost:8787", "PICLOUD_PROFILE": ""}).url
         'http://localhost:8787'
         """
-        found = os.environ if environ is None else environ
-        jid = found.get("PICLOUD_JID", "")
+        variables = os.environ if environ is None else environ
+        jid = variables.get("PICLOUD_JID", "")
         return cls(
-            url=found.get("PICLOUD_URL") or None,
-            api_key=found.get("PICLOUD_API_KEY") or None,
-            profile=found.get("PICLOUD_PROFILE") or None,
-            config_dir=found.get("PICLOUD_CONFIG_DIR") or None,
-            running=found.get("PICLOUD_RUNNING", "") not in ("", "0"),
+            url=variables.get("PICLOUD_URL") or None,
+            api_key=variables.get("PICLOUD_API_KEY") or None,
+            profile=variables.get("PICLOUD_PROFILE") or None,
+            config_dir=variables.get("PICLOUD_CONFIG_DIR") or None,
+            running=variables.get("PICLOUD_RUNNING", "") not in ("", "0"),
             jid=int(jid) if jid.isascii() and jid.isdigit() else None,
-            line=found.get("PICLOUD_LINE") or None,
+            job_socket=variables.get("PICLOUD_LINE") or None,
         )

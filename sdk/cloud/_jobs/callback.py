@@ -1,4 +1,4 @@
-"""Callbacks: functions of the caller's that are called, here, when jobs end."""
+"""Calling the user's callbacks in this process when jobs end."""
 
 from __future__ import annotations
 
@@ -26,41 +26,46 @@ if TYPE_CHECKING:
     from cloud._http.transport import Transport
 
 HOLD_S: Final = 1.0
-"""How long the server holds a request: jobs made meanwhile are asked for with the next one."""
+"""How long the server holds a request; jobs created meanwhile are in the next one."""
 
 
-class _Waited(msgspec.Struct):
-    """Jobs of one batch that have not ended, and what to call for each that does."""
+class _WatchedBatch(msgspec.Struct):
+    """The jobs of one batch that have not ended, and the options with their callbacks."""
 
     open: list[Range]
-    chosen: CallOptions
+    options: CallOptions
 
 
 class Callbacks:
     """Waits in one thread for all jobs of a client that have callbacks, and calls these.
 
-    The thread is a daemon and ends when there is nothing to wait for: a program that ends does not
-    stay for its callbacks.
+    The thread ends when there is nothing to wait for. It is a daemon: a program that ends does not
+    wait for its callbacks.
+
+    Args:
+        transport: What carries requests.
+        hold_s: How long the server may hold a request.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, hold_s: float = HOLD_S) -> None:
         self._transport = transport
-        self._begin_anew()
+        self._hold_s = hold_s
+        self._reset()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._pid = os.getpid()
         self._changed = threading.Condition()
-        self._waited: list[_Waited] = []
+        self._batches: list[_WatchedBatch] = []
         self._thread: threading.Thread | None = None
 
-    def add(self, jids: range, chosen: CallOptions) -> None:
+    def add(self, jids: range, options: CallOptions) -> None:
         """Call the callbacks with each of these jids when its job ends."""
-        if not jids or not (chosen.callback or chosen.callback_on_error):
+        if not jids or not (options.callback or options.callback_on_error):
             return
         if self._pid != os.getpid():
-            self._begin_anew()  # a fork has neither the thread nor the jobs of its parent
+            self._reset()  # a forked child has neither the thread nor the jobs of its parent
         with self._changed:
-            self._waited.append(_Waited([(jids[0], jids[-1])], chosen))
+            self._batches.append(_WatchedBatch([(jids[0], jids[-1])], options))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="cloud callbacks", daemon=True
@@ -68,71 +73,71 @@ class Callbacks:
                 self._thread.start()
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting; callbacks of unfinished jobs are not called."""
         if self._pid == os.getpid():
             with self._changed:
-                self._waited.clear()
+                self._batches.clear()
                 self._changed.notify_all()
 
     def _run(self) -> None:
         try:
-            while asked := self._asked():
-                for portion in asked:
-                    self._ask_for(portion, HOLD_S / len(asked))
+            while requests := self._requests():
+                for portion in requests:
+                    self._poll(portion, self._hold_s / len(requests))
         finally:
             with self._changed:
                 if self._thread is threading.current_thread():
                     self._thread = None
 
-    def _ask_for(self, portion: list[Range], hold_s: float) -> None:
+    def _poll(self, portion: list[Range], hold_s: float) -> None:
         try:
-            self._ask(portion, hold_s)
+            self._wait(portion, hold_s)
         except CloudConnectionError:
-            with self._changed:  # the server is away: nothing was lost
-                self._changed.wait(HOLD_S)
+            with self._changed:  # no server can be reached now; no outcome is lost
+                self._changed.wait(self._hold_s)
         except CloudException as error:
             sys.stderr.write(f"cloud: some jobs get no callbacks: {error}\n")
-            self._settle(ranges.expand(portion))
+            self._take(ranges.expand(portion))
 
-    def _asked(self) -> list[list[Range]]:
-        """What to ask for, a request each; with nothing left the thread ends."""
+    def _requests(self) -> list[list[Range]]:
+        """Return the jobs of each request; without any, the thread ends."""
         with self._changed:
-            found = ranges.merged(span for waited in self._waited for span in waited.open)
-            if not found:
+            open_ = ranges.merged(span for batch in self._batches for span in batch.open)
+            if not open_:
                 self._thread = None
-            return list(portions(found))
+            return list(portions(open_))
 
-    def _ask(self, portion: list[Range], hold_s: float) -> None:
+    def _wait(self, portion: list[Range], hold_s: float) -> None:
         body = wire.WaitRequest(jids=portion, timeout_s=hold_s, payloads=False)
         answer = self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
-        chosen = self._settle(outcome.jid for outcome in answer.outcomes)
+        options = self._take(outcome.jid for outcome in answer.outcomes)
         for outcome in answer.outcomes:
-            if outcome.jid in chosen:
-                _call(chosen[outcome.jid], outcome)
+            if outcome.jid in options:
+                _call(options[outcome.jid], outcome)
 
-    def _settle(self, jids: Iterable[int]) -> dict[int, CallOptions]:
-        """Wait for these no longer; answers what was chosen for each."""
-        gone = sorted(jids)
-        found: dict[int, CallOptions] = {}
+    def _take(self, jids: Iterable[int]) -> dict[int, CallOptions]:
+        """Stop waiting for these jobs; return the options of each."""
+        ended = sorted(jids)
+        options: dict[int, CallOptions] = {}
         with self._changed:
-            for waited in self._waited:
-                mine = [
+            for batch in self._batches:
+                own = [
                     jid
-                    for low, high in waited.open
-                    for jid in gone[bisect_left(gone, low) : bisect_right(gone, high)]
+                    for low, high in batch.open
+                    for jid in ended[bisect_left(ended, low) : bisect_right(ended, high)]
                 ]
-                waited.open = without(waited.open, mine)
-                found |= dict.fromkeys(mine, waited.chosen)
-            self._waited = [waited for waited in self._waited if waited.open]
-        return found
+                batch.open = without(batch.open, own)
+                options |= dict.fromkeys(own, batch.options)
+            self._batches = [batch for batch in self._batches if batch.open]
+        return options
 
 
-def _call(chosen: CallOptions, outcome: Outcome) -> None:
-    done = outcome.status == Status.DONE
-    for function in chosen.callback if done else chosen.callback_on_error:
+def _call(options: CallOptions, outcome: Outcome) -> None:
+    is_done = outcome.status == Status.DONE
+    for function in options.callback if is_done else options.callback_on_error:
         try:
             function(outcome.jid)
-        except BaseException:  # noqa: BLE001 - what a callback raises is told, and stops no other
+        except BaseException:  # noqa: BLE001 - an exception is printed and stops no other callback
             name = getattr(function, "__qualname__", repr(function))
             sys.stderr.write(f"cloud: the callback {name} of job {outcome.jid} failed:\n")
             traceback.print_exc()

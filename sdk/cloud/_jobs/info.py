@@ -1,4 +1,4 @@
-"""Info: asking what is known of jobs, and reading what only this side may unpickle."""
+"""Asking for info about jobs, and unpickling the values that only the client may unpickle."""
 
 from __future__ import annotations
 
@@ -28,23 +28,28 @@ if TYPE_CHECKING:
 _TIMES: Final = (InfoKey.CREATED, InfoKey.FINISHED)
 
 
-class Wanted:
-    """The keys somebody asked for, as they are to be told.
+class RequestedKeys:
+    """The keys that a user requested.
 
-    >>> Wanted("cputime").keys
+    Attributes:
+        names: The names as the user wrote them; a group is one name.
+        keys: The keys that they stand for.
+        lenient: Whether values that cannot be read are left out.
+
+    >>> RequestedKeys("cputime").keys
     ['cputime.user', 'cputime.system']
     """
 
-    def __init__(self, asked: object) -> None:
-        self.names = _names(asked)
+    def __init__(self, info_requested: object) -> None:
+        self.names = _names(info_requested)
         try:
             self.keys = [key.value for key in model.read_keys(self.names)]
         except RequestRefused as error:
             raise from_model(error) from None
         self.lenient = model.ALL in self.names
 
-    def told(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values under the names that were asked for: a group is a dict of its own."""
+    def select(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values under the requested names; a group is a dict."""
         if self.lenient:
             return {key: values.get(key) for key in self.keys}
         return {
@@ -55,79 +60,81 @@ class Wanted:
         }  # fmt: skip
 
 
-def _names(asked: object) -> list[str]:
-    if asked is None:
+def _names(info_requested: object) -> list[str]:
+    if info_requested is None:
         return [key.value for key in model.DEFAULT_KEYS]
-    if isinstance(asked, str):
-        return [asked]
-    names = list(asked) if isinstance(asked, Iterable) else [asked]
+    if isinstance(info_requested, str):
+        return [info_requested]
+    names = list(info_requested) if isinstance(info_requested, Iterable) else [info_requested]
     if not all(isinstance(name, str) for name in names):
-        raise CloudException(f"info_requested must be names of infos, not {asked!r:.80}.")
+        raise CloudException(f"info_requested must be names of infos, not {info_requested!r:.80}.")
     return [str(name) for name in names]
 
 
 class InfoClient:
-    """Asks one server about jobs."""
+    """Asks one server for info about jobs."""
 
     def __init__(self, transport: Transport, blobs: BlobClient, packer: Packer) -> None:
         self._transport = transport
         self._blobs = blobs
         self._packer = packer
 
-    def of(self, order: Sequence[int], wanted: Wanted) -> dict[int, dict[str, Any]]:
-        """What is known of some jobs, by jid in the order asked."""
-        found: dict[int, dict[str, Any]] = {}
-        for job, envelope in self._asked(order, wanted.keys):
+    def of(self, order: Sequence[int], requested: RequestedKeys) -> dict[int, dict[str, Any]]:
+        """Return what is known about jobs, by jid in the order of the jids."""
+        infos: dict[int, dict[str, Any]] = {}
+        for job, envelope in self._read(order, requested.keys):
             values = dict(job.values)
             for key in _TIMES:
                 if values.get(key) is not None:
                     values[key] = datetime.fromtimestamp(values[key], UTC)
             if values.get(InfoKey.SAMPLES) is not None:
                 values[InfoKey.SAMPLES] = [tuple(each) for each in values[InfoKey.SAMPLES]]
-            values |= self._unpickled(job, envelope, wanted)
-            found[job.jid] = wanted.told(values)
-        return {jid: found[jid] for jid in order}
+            values |= self._unpickle(job, envelope, requested)
+            infos[job.jid] = requested.select(values)
+        return {jid: infos[jid] for jid in order}
 
     def follow(self, jid: int, since: Mapping[str, int]) -> JobInfo:
-        """The status of a job, and what it wrote to its streams since so many bytes of each."""
+        """Return a job's status and what it wrote to its streams after these byte offsets."""
         body = wire.InfoRequest(
             jids=[(jid, jid)], keys=[InfoKey.STATUS.value, *since], since=dict(since)
         )  # fmt: skip
         return self._transport.post("/v1/jobs/info", body, wire.JobInfos).jobs[0]
 
-    def _asked(self, order: Sequence[int], keys: list[str]) -> Iterator[tuple[JobInfo, Envelope]]:
+    def _read(self, order: Sequence[int], keys: list[str]) -> Iterator[tuple[JobInfo, Envelope]]:
         for portion in portions(ranges.collapse(order)):
-            left = portion
-            while left:
-                body = wire.InfoRequest(jids=left, keys=keys)
+            remaining = portion
+            while remaining:
+                body = wire.InfoRequest(jids=remaining, keys=keys)
                 answer = self._transport.post("/v1/jobs/info", body, wire.JobInfos)
                 if not answer.jobs:
-                    raise CloudException("The server told of none of the jobs it was asked about.")
+                    raise CloudException("The server sent info about none of the jobs requested.")
                 for job in answer.jobs:
                     yield job, answer.envelopes[job.envelope]
-                left = _after(left, len(answer.jobs))
+                remaining = _after(remaining, len(answer.jobs))
 
-    def _unpickled(self, job: JobInfo, envelope: Envelope, wanted: Wanted) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        asked = model.UNPICKLED.intersection(wanted.keys)
+    def _unpickle(
+        self, job: JobInfo, envelope: Envelope, requested: RequestedKeys
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        keys = model.UNPICKLED.intersection(requested.keys)
         try:
-            if {InfoKey.ARGS, InfoKey.KWARGS} & asked:
+            if {InfoKey.ARGS, InfoKey.KWARGS} & keys:
                 parcel = self._parcel(job)
                 args, kwargs = self._packer.result(parcel, envelope, "arguments")
-                found |= {InfoKey.ARGS.value: args, InfoKey.KWARGS.value: kwargs}
-            if InfoKey.FUNC_BODY in asked and job.function is not None:
+                values |= {InfoKey.ARGS.value: args, InfoKey.KWARGS.value: kwargs}
+            if InfoKey.FUNC_BODY in keys and job.function is not None:
                 data = self._bytes(job.function)
-                found[InfoKey.FUNC_BODY.value] = self._packer.result(data, envelope, "function")
+                values[InfoKey.FUNC_BODY.value] = self._packer.result(data, envelope, "function")
         except PackingError as error:
-            # Who asks for everything wants what can be had here.
-            if not wanted.lenient:
+            # A request for all keys returns those that can be read here.
+            if not requested.lenient:
                 raise CloudException(str(error), job.jid) from error.__cause__
-        return found
+        return values
 
     def _parcel(self, job: JobInfo) -> bytes:
         arguments = job.arguments
         if arguments is None:
-            raise PackingError("The server has no arguments of it any more.")
+            raise PackingError("The server no longer has its arguments.")
         if arguments.parcel is not None:
             return arguments.parcel
         assert arguments.pack is not None
@@ -137,16 +144,16 @@ class InfoClient:
         return content.data if content.data is not None else next(self._blobs.fetch([content]))
 
 
-def _after(asked: list[ranges.Range], told: int) -> list[ranges.Range]:
-    """The ranges without the first jobs of them.
+def _after(spans: list[ranges.Range], count: int) -> list[ranges.Range]:
+    """Return ranges without their first `count` jids.
 
     >>> _after([(1, 3), (7, 9)], 4)
     [(8, 9)]
     """
-    left: list[ranges.Range] = []
-    for first, last in asked:
-        count = last - first + 1
-        if told < count:
-            left.append((first + told, last))
-        told = max(0, told - count)
-    return left
+    remaining: list[ranges.Range] = []
+    for first, last in spans:
+        length = last - first + 1
+        if count < length:
+            remaining.append((first + count, last))
+        count = max(0, count - length)
+    return remaining

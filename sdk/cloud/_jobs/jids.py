@@ -1,4 +1,4 @@
-"""Jids as users hand them over: one, or any iterable of them."""
+"""Jids as users pass them: one, or any iterable of them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
 MOST_RANGES: Final = 2000
-"""Ranges named in one request: a thinned-out map is asked for piece by piece."""
+"""Most ranges in one request; a map with many gaps needs several requests."""
 
 
 class JidList(msgspec.Struct, frozen=True):
-    """The jids somebody named, in their order; `single` when it was one jid, not a sequence."""
+    """The jids that a user passed, in their order; `single` if it was one jid, not a sequence."""
 
     order: range | list[int]
     single: bool
 
+    def portions(self) -> Iterator[list[Range]]:
+        """Yield the ranges for each request, in ascending order and without repetitions."""
+        return portions(ranges.collapse(self.order))
 
-def read(jids: object) -> JidList:
+
+def read_jids(jids: object) -> JidList:
     """Read what a user passed as `jids`.
 
     Raises:
         CloudException: When it is neither a jid nor an iterable of jids.
 
-    >>> read(7)
+    >>> read_jids(7)
     JidList(order=range(7, 8), single=True)
-    >>> read((2, 1))
+    >>> read_jids((2, 1))
     JidList(order=[2, 1], single=False)
-    >>> read([range(5, 8), 2])
+    >>> read_jids([range(5, 8), 2])
     JidList(order=[5, 6, 7, 2], single=False)
-    >>> read("7")
+    >>> read_jids("7")
     Traceback (most recent call last):
         ...
     cloud.CloudException: jids must be whole numbers from 1, or an iterable of them, not '7'.
@@ -83,29 +87,29 @@ def _range(jids: range) -> range | list[int]:
 
 
 def _dense(jids: list[int]) -> range | list[int]:
-    """A list that counts up by one is kept as the range it is: it takes no memory."""
+    """Return a list that counts up by one as a range, which takes no memory."""
     if not jids:
         return range(0)
     run = range(jids[0], jids[0] + len(jids))
     return run if jids[-1] == run[-1] and jids == list(run) else jids
 
 
-def _refusal(found: object) -> CloudException:
-    text = f"{found!r:.80}"
+def _refusal(jids: object) -> CloudException:
+    text = f"{jids!r:.80}"
     return CloudException(f"jids must be whole numbers from 1, or an iterable of them, not {text}.")
 
 
 def portions(
-    found: Sequence[Range], most_jobs: int = MAX_JOBS, most_ranges: int = MOST_RANGES
+    spans: Sequence[Range], most_jobs: int = MAX_JOBS, most_ranges: int = MOST_RANGES
 ) -> Iterator[list[Range]]:
-    """Cut ranges into lists small enough for one request each, in their order.
+    """Split ranges into lists that fit one request each, in their order.
 
     >>> list(portions([(1, 5), (9, 9)], most_jobs=3))
     [[(1, 3)], [(4, 5), (9, 9)]]
     """
     portion: list[Range] = []
     room = most_jobs
-    for first, last in found:
+    for first, last in spans:
         start = first
         while start <= last:
             stop = min(last, start + room - 1)
@@ -120,7 +124,7 @@ def portions(
 
 
 def unfinished_jids(open_: Sequence[Range]) -> range | list[int]:
-    """The jids of ascending ranges: a range where there is one, else a list.
+    """Return the jids of ascending ranges: as a range if there is one range only, else as a list.
 
     >>> unfinished_jids([(1, 3)]), unfinished_jids([(1, 2), (4, 4)])
     (range(1, 4), [1, 2, 4])
@@ -131,24 +135,24 @@ def unfinished_jids(open_: Sequence[Range]) -> range | list[int]:
     return list(ranges.expand(open_))
 
 
-def without(found: Sequence[Range], gone: Iterable[int]) -> list[Range]:
-    """Ascending ranges less some jids.
+def without(spans: Sequence[Range], jids: Iterable[int]) -> list[Range]:
+    """Return ascending ranges without some jids.
 
     >>> without([(1, 5), (9, 9)], [3, 9])
     [(1, 2), (4, 5)]
     """
-    holes = iter(ranges.collapse(gone))
+    holes = iter(ranges.collapse(jids))
     hole = next(holes, None)
-    left: list[Range] = []
-    for first, last in found:
+    remaining: list[Range] = []
+    for first, last in spans:
         start = first
         while hole is not None and hole[0] <= last:
             if hole[0] > start:
-                left.append((start, hole[0] - 1))
+                remaining.append((start, hole[0] - 1))
             start = max(start, hole[1] + 1)
             if hole[1] > last:
                 break
             hole = next(holes, None)
         if start <= last:
-            left.append((start, last))
-    return left
+            remaining.append((start, last))
+    return remaining

@@ -1,7 +1,7 @@
-"""The line: how a job's process asks the supervisor of its slot, over a local socket.
+"""Requests from a job's process to the supervisor of its slot, over a local socket.
 
-No token lies in an environment, in arguments or in a file: only the name of the socket does, and
-only processes of the same user are answered.
+No token is in an environment variable, an argument or a file: only the name of the socket is, and
+the supervisor serves processes of the same user only.
 """
 
 from __future__ import annotations
@@ -24,24 +24,28 @@ if TYPE_CHECKING:
 ANSWER_S: Final = 30.0
 """Longest time to wait for the supervisor, which may be waiting for the server."""
 MOST_RANGES: Final = 200
-"""Ranges of jids told at most; the rest is found by who made the jobs."""
+"""Most ranges of jids reported; the server knows which jobs this one has created."""
 
 
-class Line:
-    """The way from a job to its supervisor."""
+class SupervisorClient:
+    """Sends requests to the supervisor that runs this job.
+
+    Args:
+        name: The name of the supervisor's socket.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def grant(self) -> wire.JobGrant:
-        """Where the API is, and the token of the job that runs.
+        """Return the URL of the API and the token of the job that runs.
 
         Raises:
             CloudConnectionError: When the supervisor does not answer.
         """
         try:
             with (
-                self._said(wire.JobSocketRequest()) as connected,
+                self._send(wire.JobSocketRequest()) as connected,
                 connected.makefile("rb") as answer,
             ):
                 return wire.decode(answer.readline(), wire.JobGrant, wire.JSON)
@@ -50,17 +54,18 @@ class Line:
 
     @contextlib.contextmanager
     def blocked(self, open_: Sequence[Range], *, timed: bool) -> Iterator[None]:
-        """Tell that the job waits for these jobs, for the length of a `with` block.
+        """Report that the job waits for these jobs while the `with` block runs.
 
-        Its slot runs them, and what they make, meanwhile. Unheard, it just waits.
+        Meanwhile the slot runs those jobs and the jobs that they create. If the supervisor cannot
+        be reached, the job waits without that.
         """
         body = wire.JobSocketRequest(awaiting=list(open_[:MOST_RANGES]), timed=timed)
-        with contextlib.ExitStack() as kept:
+        with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):
-                kept.enter_context(self._said(body))
+                stack.enter_context(self._send(body))
             yield
 
-    def _said(self, body: wire.JobSocketRequest) -> socket.socket:
+    def _send(self, body: wire.JobSocketRequest) -> socket.socket:
         connected = socket.socket(socket.AF_UNIX)
         try:
             connected.settimeout(ANSWER_S)

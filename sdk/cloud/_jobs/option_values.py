@@ -111,7 +111,7 @@ def dependencies(name: str, value: Any) -> tuple[Range, ...]:
     if value is None:
         return ()
     try:
-        return tuple(ranges.collapse(jids.read(value).order))
+        return tuple(ranges.collapse(jids.read_jids(value).order))
     except CloudException:
         raise CloudException(
             f"{name} must be a jid, or an iterable of jids, not {value!r:.80}."
@@ -150,7 +150,7 @@ def variables(name: str, value: Any) -> dict[str, str]:
                 f"{name} must be names of environment variables that are set here, or a dict of "
                 f"names and values, not {value!r:.80}."
             )
-        found = settings.variables(names)
+        found = settings.read_variables(names)
         if missing := [each for each in names if each not in found]:
             raise CloudException(
                 f"{name} names the environment variable {missing[0]!r:.80}, which is not set here: "

@@ -25,11 +25,11 @@ HIGH_CPU: Final = "c2"
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options of a call or map say.
+    """The options of a call or a map.
 
-    `options` is how its jobs are to run. They begin when the jobs in `depends_on` have ended;
-    `callback` are called here with the jid of each that is done, `callback_on_error` of each that
-    ended in any other way.
+    `options` says how the jobs run. They start when the jobs in `depends_on` have ended. When a job
+    ends, this process calls the functions in `callback` with its jid if it is done, and those in
+    `callback_on_error` if it ended in any other way.
     """
 
     options: Options = Options()
@@ -39,37 +39,37 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     callback_on_error: tuple[Callback, ...] = ()
 
 
-def split(keywords: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
-    """Part the options from the keyword arguments of the user's function.
+def split_options(kwargs: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
+    """Separate the options from the keyword arguments of the user's function.
 
     Returns:
-        What the options say, and the arguments that are the function's.
+        The options, and the keyword arguments that are the function's.
 
     Raises:
-        CloudException: When an option is unknown or has a value it cannot have.
+        CloudException: When an option is unknown or its value is invalid.
 
-    >>> chosen, arguments = split({"_type": "f2", "_cores": 4, "x": 1})
-    >>> chosen.options.core_type, chosen.options.cores, arguments
+    >>> chosen, kwargs = split_options({"_type": "f2", "_cores": 4, "x": 1})
+    >>> chosen.options.core_type, chosen.options.cores, kwargs
     ('f2', 4, {'x': 1})
     """
-    if not keywords:
-        return _NOTHING_CHOSEN, {}
-    arguments = {name: value for name, value in keywords.items() if not name.startswith("_")}
-    if len(arguments) == len(keywords):
-        return _NOTHING_CHOSEN, arguments
+    if not kwargs:
+        return _DEFAULTS, {}
+    own = {name: value for name, value in kwargs.items() if not name.startswith("_")}
+    if len(own) == len(kwargs):
+        return _DEFAULTS, own
     fields: dict[str, Any] = {}
-    for name, value in keywords.items():
+    for name, value in kwargs.items():
         if name.startswith("_"):
-            field, read = _known(name)
+            field, read = _field(name)
             fields[field] = read(name, value)
-    _without_high_cpu(fields)
+    _replace_high_cpu(fields)
     run = {field: fields.pop(field) for field in Options.__struct_fields__ if field in fields}
     options = Options(**run)
-    _check_multiple(options)
-    return CallOptions(options=options, **fields), arguments
+    check_cores(options)
+    return CallOptions(options=options, **fields), own
 
 
-def _known(name: str) -> tuple[str, Callable[[str, Any], Any]]:
+def _field(name: str) -> tuple[str, Callable[[str, Any], Any]]:
     if name in _FIELDS:
         return _FIELDS[name]
     near = get_close_matches(name, _FIELDS, 1, 0.5)
@@ -80,15 +80,15 @@ def _known(name: str) -> tuple[str, Callable[[str, Any], Any]]:
     )
 
 
-def _without_high_cpu(fields: dict[str, Any]) -> None:
-    """Scripts from before there were core types say `_high_cpu`."""
+def _replace_high_cpu(fields: dict[str, Any]) -> None:
+    """Replace `_high_cpu`, which scripts use that are older than core types."""
     if "high_cpu" not in fields:
         return
     high = fields.pop("high_cpu")
     warnings.warn(
         f"_high_cpu is deprecated: say _type={HIGH_CPU!r} instead.",
         DeprecationWarning,
-        stacklevel=5,  # the line of the user's that calls cloud.call
+        stacklevel=5,  # the line of the user's code that calls cloud.call
     )
     if high and fields.setdefault("core_type", HIGH_CPU) != HIGH_CPU:
         raise CloudException(
@@ -97,7 +97,12 @@ def _without_high_cpu(fields: dict[str, Any]) -> None:
         )
 
 
-def _check_multiple(options: Options) -> None:
+def check_cores(options: Options) -> None:
+    """Check that the core type supports the number of cores.
+
+    Raises:
+        CloudException: When it does not.
+    """
     core = CORE_TYPES[options.core_type]
     if options.cores not in core.multiples:
         allowed = ", ".join(map(str, core.multiples))
@@ -111,7 +116,7 @@ def _check_multiple(options: Options) -> None:
         )
 
 
-_NOTHING_CHOSEN: Final = CallOptions()
+_DEFAULTS: Final = CallOptions()
 _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_type": ("core_type", values.core_type),
     "_cores": ("cores", values.cores),
@@ -132,4 +137,4 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_seed": ("seed", values.seed),
     "_high_cpu": ("high_cpu", values.truth),
 }
-"""Each option: the field it fills, and what reads and checks its value."""
+"""Each option: the field that it sets, and the function that reads and checks its value."""

@@ -1,4 +1,4 @@
-"""The table of a wait: which jobs have ended, and with what."""
+"""The outcomes of the jobs that a call waits for."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FAILED: Final = 2
 
 
 class OutcomeTable:
-    """Who has ended, of jobs that are told of in the order asked.
+    """Which jobs have ended, and with what; rows are in the order of the jids asked for.
 
     >>> table = OutcomeTable([3, 1, 2])
     >>> table.open
     [(1, 3)]
-    >>> table.end(1, "one"), table.end(3, "three"), table.settle([1, 3])
+    >>> table.add_result(1, "one"), table.add_result(3, "three"), table.close([1, 3])
     (None, None, None)
     >>> table.open, table.values
     ([(2, 2)], ['three', 'one', None])
@@ -34,32 +34,28 @@ class OutcomeTable:
 
     def __init__(self, order: Sequence[int]) -> None:
         self._order = order
-        self._places = None if isinstance(order, range) else {j: i for i, j in enumerate(order)}
+        self._rows = None if isinstance(order, range) else {j: i for i, j in enumerate(order)}
         self._states = bytearray(len(order))
-        self._first = len(order)
+        self._first_failed = len(order)
         self._failure: CloudException | None = None
         self.values: list[Any] = [None] * len(order)
         self.open: list[Range] = ranges.collapse(order)
 
-    def place(self, jid: int) -> int:
-        """Where a job stands in the order."""
-        return jid - self._order[0] if self._places is None else self._places[jid]
+    def add_result(self, jid: int, value: Any) -> None:
+        """Record the result of a job."""
+        row = self._row(jid)
+        self._states[row] = _DONE
+        self.values[row] = value
 
-    def end(self, jid: int, value: Any) -> None:
-        """Note a job's result."""
-        place = self.place(jid)
-        self._states[place] = _DONE
-        self.values[place] = value
+    def add_failure(self, jid: int, make_error: Callable[[], CloudException]) -> None:
+        """Record that a job failed; `make_error` is called if no job before it has failed."""
+        row = self._row(jid)
+        self._states[row] = _FAILED
+        if row < self._first_failed:
+            self._first_failed, self._failure = row, make_error()
 
-    def fail(self, jid: int, tell: Callable[[], CloudException]) -> None:
-        """Note that a job failed; `tell` makes the error, if it is the first one so far."""
-        place = self.place(jid)
-        self._states[place] = _FAILED
-        if place < self._first:
-            self._first, self._failure = place, tell()
-
-    def settle(self, jids: Sequence[int]) -> None:
-        """Wait no longer for these."""
+    def close(self, jids: Sequence[int]) -> None:
+        """Stop waiting for these jobs."""
         self.open = without(self.open, jids)
 
     @property
@@ -67,7 +63,10 @@ class OutcomeTable:
         """How many jobs have ended."""
         return len(self._states) - self._states.count(_OPEN)
 
-    def verdict(self) -> CloudException | None:
-        """The error of the first failed job, once all jobs before it have ended; else None."""
-        waits = -1 < self._states.find(_OPEN) < self._first
-        return None if waits else self._failure
+    def failure(self) -> CloudException | None:
+        """Return the error of the first failed job once all jobs before it have ended."""
+        is_first = not -1 < self._states.find(_OPEN) < self._first_failed
+        return self._failure if is_first else None
+
+    def _row(self, jid: int) -> int:
+        return jid - self._order[0] if self._rows is None else self._rows[jid]

@@ -1,4 +1,4 @@
-"""Cutting argument parcels into packs, as they come."""
+"""Bundling pickled arguments into the parts of a batch."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _PER_ITEM: Final = len(pack.write([b""])) - _OVERHEAD
 
 
 class PackedPart(msgspec.Struct, frozen=True):
-    """A part of a batch; `blob` is its pack where that is too large to travel in the request."""
+    """A part of a batch; `blob` is its pack if that is too large for the request."""
 
     part: PackPart
     blob: bytes | None = None
 
     @property
     def size(self) -> int:
-        """Bytes held in memory until the part is sent."""
+        """Bytes in memory until the part is sent."""
         return len(self.part.content.data or b"") + len(self.blob or b"")
 
 
 def pack_parts(parcels: Iterable[bytes]) -> Iterator[PackedPart]:
-    """Bundle parcels into packs that fit a page each and, unless one alone is larger, 256 KiB.
+    """Bundle parcels into packs of one page and at most 256 KiB each; a larger parcel goes alone.
 
-    Where one large parcel comes again, the very same object, as when all jobs of a map share an
-    argument, its pack is neither written nor hashed again.
+    If the same large object follows itself, as when all jobs of a map share an argument, its pack
+    is neither written nor hashed again.
 
-    >>> [made.part.count for made in pack_parts([b"x"] * 1500)]
+    >>> [packed.part.count for packed in pack_parts([b"x"] * 1500)]
     [1000, 500]
     """
     first = 0

@@ -1,4 +1,4 @@
-"""Results one by one, while a map still runs: only a few megabytes of them are held at a time."""
+"""Iterating over results while jobs still run; only a few megabytes are held in memory."""
 
 from __future__ import annotations
 
@@ -22,124 +22,129 @@ if TYPE_CHECKING:
     from cloud._jobs.wait import Waiter, WaitOptions
 
 AHEAD: Final = 1000
-"""Jobs asked for at once: the one that is next, and those behind it."""
+"""Jobs in one request: the next one, and those after it."""
 HELD_BYTES: Final = 8 * 1024 * 1024
-"""Results held ahead of their turn, beyond which only the next one is asked for."""
+"""Size of results held before their turn from which on only the next one is requested."""
 IN_PARALLEL: Final = 10
-"""Large results fetched at once by default."""
+"""Large results fetched ahead by default."""
 MOST_IN_PARALLEL: Final = 64
-"""Large results fetched at once where `num_in_parallel` is 0."""
+"""Large results fetched ahead if `num_in_parallel` is 0."""
 
 
-class Results(Iterator[Any]):
-    """Results of jobs that were asked for and not handed out yet; what orders them is added.
+class _Results(Iterator[Any]):
+    """The outcomes that have arrived and have not been returned; a subclass orders them.
 
     Args:
-        order: The jobs, in the order asked.
-        wait: What asks the server.
-        wish: How long to wait for each result, and whether errors count.
-        in_parallel: How many large results are fetched at once.
+        order: The jids in the order of the user.
+        waiter: Asks the server.
+        options: How long to wait for each result, and what to do about errors.
+        in_parallel: How many large results are fetched ahead.
         clock: Monotonic seconds.
     """
 
     def __init__(
         self,
         order: Sequence[int],
-        wait: Waiter,
-        wish: WaitOptions,
+        waiter: Waiter,
+        options: WaitOptions,
         in_parallel: int,
         clock: Callable[[], float],
     ) -> None:
-        self._wait = wait
-        self._wish = wish
+        self._waiter = waiter
+        self._options = options
         self._in_parallel = in_parallel
         self._clock = clock
         self._held: dict[int, tuple[Outcome, Envelope]] = {}
         self._fetched: dict[int, bytes] = {}
-        self._bytes = 0
+        self._held_bytes = 0
         self._begin(order)
 
     @abstractmethod
     def _begin(self, order: Sequence[int]) -> None:
-        """Take note of the jobs that were asked for."""
+        """Prepare to iterate over these jobs."""
 
-    def _await(self, come: Callable[[], bool], jid: int) -> None:
-        """Ask until something has come; `jid` is one that is waited for.
+    @abstractmethod
+    def _requested(self) -> list[Range]:
+        """Return the jobs to ask the server about."""
+
+    @abstractmethod
+    def _upcoming(self) -> Iterable[int]:
+        """Return the jobs whose results are returned next, as far ahead as results are fetched."""
+
+    def _wait(self, is_ready: Callable[[], bool], jid: int) -> None:
+        """Receive outcomes until `is_ready`; `jid` is a job that is waited for.
 
         Raises:
-            CloudTimeoutError: When the time is over first; then nothing was handed out.
+            CloudTimeoutError: When the timeout is reached first; the next call waits again.
         """
-        until = None if self._wish.timeout_s is None else self._clock() + self._wish.timeout_s
-        while not come():
-            left = wire.LONGEST_POLL_S if until is None else max(0.0, until - self._clock())
-            answer = self._wait.outcomes(self._wanted(), min(left, wire.LONGEST_POLL_S), self._wish)
+        timeout_s = self._options.timeout_s
+        deadline = None if timeout_s is None else self._clock() + timeout_s
+        while not is_ready():
+            remaining_s = (
+                wire.LONGEST_POLL_S if deadline is None else max(0.0, deadline - self._clock())
+            )
+            hold_s = min(remaining_s, wire.LONGEST_POLL_S)
+            answer = self._waiter.outcomes(self._requested(), hold_s, self._options)
             for outcome in answer.outcomes:
-                self._held[outcome.jid] = outcome, self._wait.envelope(answer, outcome)
-                self._bytes += len(outcome.payload or b"")
-            if not left and not come():
-                raise CloudTimeoutError(f"unfinished after {self._wish.timeout_s:g} s", jid)
-
-    @abstractmethod
-    def _wanted(self) -> list[Range]:
-        """The jobs to ask for."""
-
-    @abstractmethod
-    def _next(self) -> Iterable[int]:
-        """The jobs that are next, as far as they matter."""
+                self._held[outcome.jid] = outcome, self._waiter.envelope(answer, outcome)
+                self._held_bytes += len(outcome.payload or b"")
+            if not remaining_s and not is_ready():
+                raise CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid)
 
     def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
-        """Hold no more of a job."""
+        """Remove the outcome of a job from those held, and return it."""
         outcome, envelope = self._held.pop(jid)
-        self._bytes -= len(outcome.payload or b"")
+        self._held_bytes -= len(outcome.payload or b"")
         return outcome, envelope
 
-    def _told(self, jid: int) -> Any:
-        """What a job ended with, of which no more is held afterwards."""
+    def _value(self, jid: int) -> Any:
+        """Return the result of a job, whose outcome is no longer held afterwards."""
         outcome, _ = self._held[jid]
-        if outcome.blob is not None and jid not in self._fetched and self._wish.needs(outcome):
+        if outcome.blob is not None and jid not in self._fetched and self._options.needs(outcome):
             self._fetch(jid)
         _, envelope = self._drop(jid)
         payload = self._fetched.pop(jid, outcome.payload)
-        return self._wait.value(outcome, payload, envelope, self._wish)
+        return self._waiter.value(outcome, payload, envelope, self._options)
 
     def _fetch(self, jid: int) -> None:
-        """Fetch a large result, and those that are next where they are there as well."""
-        near = [each for each in self._next() if each in self._held][: self._in_parallel]
-        named = {jid: self._held[jid][0], **{each: self._held[each][0] for each in near}}
+        """Fetch a large result, together with large results that are returned soon."""
+        soon = [each for each in self._upcoming() if each in self._held][: self._in_parallel]
+        outcomes = {jid: self._held[jid][0], **{each: self._held[each][0] for each in soon}}
         large = {
             each: outcome.blob
-            for each, outcome in named.items()
+            for each, outcome in outcomes.items()
             if outcome.blob is not None and each not in self._fetched
         }
-        self._fetched.update(zip(large, self._wait.fetch(jid, list(large.values())), strict=False))
+        blobs = self._waiter.fetch(jid, list(large.values()))
+        self._fetched.update(zip(large, blobs, strict=False))
 
 
-class Ordered(Results):
-    """In the order asked. After an error `next` goes on behind that job."""
+class OrderedResults(_Results):
+    """Results in the order of the jids. After an error `next` goes on with the following job."""
 
     def _begin(self, order: Sequence[int]) -> None:
         self._order = order
-        self._at = 0
+        self._next = 0
 
     def __next__(self) -> Any:
-        if self._at == len(self._order):
+        if self._next == len(self._order):
             raise StopIteration
-        jid = self._order[self._at]
-        self._await(lambda: jid in self._held, jid)
-        self._at += 1
-        return self._told(jid)
+        jid = self._order[self._next]
+        self._wait(lambda: jid in self._held, jid)
+        self._next += 1
+        return self._value(jid)
 
-    def _wanted(self) -> list[Range]:
-        # With much at hand only the next one: the others would have to be held until its turn.
-        stop = self._at + (AHEAD if self._bytes < HELD_BYTES else 1)
-        window = self._order[self._at : stop]
+    def _requested(self) -> list[Range]:
+        # If much is held already only the next job: results of others would have to be held, too.
+        stop = self._next + (AHEAD if self._held_bytes < HELD_BYTES else 1)
+        window = self._order[self._next : stop]
         return ranges.collapse(jid for jid in window if jid not in self._held)
 
-    def _next(self) -> Iterable[int]:
-        return self._order[self._at : self._at + self._in_parallel]
+    def _upcoming(self) -> Iterable[int]:
+        return self._order[self._next : self._next + self._in_parallel]
 
 
-class Unordered(Results):
+class UnorderedResults(_Results):
     """Pairs of jid and result, in the order in which jobs end; failed jobs are left out."""
 
     def _begin(self, order: Sequence[int]) -> None:
@@ -150,15 +155,15 @@ class Unordered(Results):
             if not self._held:
                 if not self._open:
                     raise StopIteration
-                self._await(lambda: bool(self._held), self._open[0][0])
+                self._wait(lambda: bool(self._held), self._open[0][0])
                 self._open = without(self._open, self._held)
             jid = next(iter(self._held))
             if self._held[jid][0].status == Status.DONE:
-                return jid, self._told(jid)
+                return jid, self._value(jid)
             self._drop(jid)
 
-    def _wanted(self) -> list[Range]:
+    def _requested(self) -> list[Range]:
         return next(portions(self._open))
 
-    def _next(self) -> Iterable[int]:
+    def _upcoming(self) -> Iterable[int]:
         return self._held

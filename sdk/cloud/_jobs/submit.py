@@ -28,22 +28,30 @@ if TYPE_CHECKING:
     from cloud._resources.blob import BlobClient
 
 INLINE_FUNCTION_BYTES: Final = 16 * 1024
-"""Functions up to this size travel in the request, larger ones as blobs, once."""
+"""Functions up to this size are part of the request; larger ones are uploaded once as blobs."""
 _SHARED_BYTES: Final = 64 * 1024
-"""Arguments from this size on are not pickled again where a map repeats the same objects."""
+"""Arguments of at least this size are not pickled again when a map repeats the same objects."""
 _PART_BYTES: Final = 128
 
 
 def random_id() -> str:
-    """A submit id nobody else has: 128 random bits in hex."""
+    """Return a unique submit id: 128 random bits in hex."""
     return os.urandom(16).hex()
 
 
 class Submitter:
-    """Makes batches on the server.
+    """Creates batches on the server.
 
-    A submit id is made once a batch and every request that may have been lost is repeated with the
-    same bytes, so that no job is ever made twice.
+    Each batch has one submit id, and a request that may have been lost is repeated with the same
+    bytes, so that no job is created twice.
+
+    Args:
+        transport: What carries requests.
+        blobs: Uploads what is too large for a request.
+        packer: Pickles functions and arguments.
+        config: The limits.
+        make_id: Returns a new submit id.
+        max_jobs: Most jobs of a map.
     """
 
     def __init__(
@@ -52,47 +60,50 @@ class Submitter:
         blobs: BlobClient,
         packer: Packer,
         config: Config,
+        *,
         make_id: Callable[[], str] = random_id,
+        max_jobs: int = wire.MAX_JOBS,
     ) -> None:
         self._transport = transport
         self._blobs = blobs
         self._packer = packer
         self._config = config
         self._make_id = make_id
+        self._max_jobs = max_jobs
 
     def call(
         self,
         func: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        chosen: CallOptions,
+        options: CallOptions,
     ) -> int:
-        """Make one job; returns its jid."""
+        """Create one job; return its jid."""
         self._log("call", func, args, kwargs)
-        draft = _Draft("call", self._function(func), chosen, self._make_id())
-        parcel = self._arguments(draft, args, kwargs, "The arguments are")
-        return self._batch(draft, [parcel]).start
+        batch = _BatchBuilder("call", self._function(func), options, self._make_id())
+        parcel = self._arguments(batch, args, kwargs, "The arguments are")
+        return self._batch(batch, [parcel]).start
 
     def map(
         self,
         func: Callable[..., Any],
         iterables: Sequence[Iterable[Any]],
         kwargs: dict[str, Any],
-        chosen: CallOptions,
+        options: CallOptions,
     ) -> range:
-        """Make one job for each item of the iterables; returns their jids."""
+        """Create a job for each item of the iterables; return their jids."""
         self._log("map", func, iterables, kwargs)
-        draft = _Draft("map", self._function(func), chosen, self._make_id())
-        return self._batch(draft, self._parcels(draft, iterables, kwargs))
+        batch = _BatchBuilder("map", self._function(func), options, self._make_id())
+        return self._batch(batch, self._parcels(batch, iterables, kwargs))
 
     def _log(
         self, kind: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> None:
-        """Write the serialization log, if it is asked for."""
+        """Write the serialization log if it is enabled."""
         if self._config.serialize_logging and callable(func):
-            # A generator among the iterables is not logged: looking would use it up.
-            seen = [each for each in args if not isinstance(each, Iterator)]
-            size_report.write(str(self._config.serialize_logging_path), kind, func, seen, kwargs)
+            # A generator among the iterables is not logged: reading it would exhaust it.
+            sized = [each for each in args if not isinstance(each, Iterator)]
+            size_report.write(str(self._config.serialize_logging_path), kind, func, sized, kwargs)
 
     def _function(self, func: Callable[..., Any]) -> PackedFunction:
         if not callable(func):
@@ -105,18 +116,18 @@ class Submitter:
         return packed
 
     def _arguments(
-        self, draft: _Draft, args: tuple[Any, ...], kwargs: dict[str, Any], what: str
+        self, batch: _BatchBuilder, args: tuple[Any, ...], kwargs: dict[str, Any], what: str
     ) -> bytes:
         try:
-            fast = draft.chosen.options.fast_serialization
-            parcel = self._packer.arguments(args, kwargs, draft.modules, fast)
+            fast = batch.options.options.fast_serialization
+            parcel = self._packer.arguments(args, kwargs, batch.modules, fast)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
         return self._checked(parcel, what)
 
-    def _bundle(self, draft: _Draft) -> Bundle:
+    def _bundle(self, batch: _BatchBuilder) -> Bundle:
         try:
-            return self._packer.bundle(draft.function, draft.modules)
+            return self._packer.bundle(batch.function, batch.modules)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
 
@@ -131,46 +142,46 @@ class Submitter:
         return parcel
 
     def _parcels(
-        self, draft: _Draft, iterables: Sequence[Iterable[Any]], kwargs: dict[str, Any]
+        self, batch: _BatchBuilder, iterables: Sequence[Iterable[Any]], kwargs: dict[str, Any]
     ) -> Iterator[bytes]:
-        # Between the items of a list no code of the user's runs that could change what they hold.
+        # Reading a list runs no code of the user's that could change the objects in it.
         steady = all(type(items) in (list, tuple) for items in iterables)
         before: tuple[Any, ...] = ()
         parcel = b""
         for index, args in enumerate(zip_longest(*iterables)):
-            if index == wire.MAX_JOBS:
+            if index == self._max_jobs:
                 raise CloudException(
-                    f"A map makes {wire.MAX_JOBS:,} jobs at most; split the arguments."
+                    f"A map makes {self._max_jobs:,} jobs at most; split the arguments."
                 )
             shared = steady and len(parcel) >= _SHARED_BYTES and _same(args, before)
             if not shared:
                 what = f"The arguments of item {index} are"
-                parcel = self._arguments(draft, args, kwargs, what)
+                parcel = self._arguments(batch, args, kwargs, what)
             before = args
             yield parcel
 
-    def _batch(self, draft: _Draft, parcels: Iterable[bytes]) -> range:
-        for made in pack_parts(parcels):
-            draft.add(made)
-            if draft.pending_bytes > REQUEST_BYTES:
-                self._upload(draft)
-            if draft.inline_bytes > REQUEST_BYTES:
-                self._upload(draft)
-                stage = wire.StageRequest(submit_id=draft.submit_id, parts=draft.parts)
+    def _batch(self, batch: _BatchBuilder, parcels: Iterable[bytes]) -> range:
+        for packed in pack_parts(parcels):
+            batch.add(packed)
+            if batch.pending_bytes > REQUEST_BYTES:
+                self._upload(batch)
+            if batch.inline_bytes > REQUEST_BYTES:
+                self._upload(batch)
+                stage = wire.StageRequest(submit_id=batch.submit_id, parts=batch.parts)
                 self._transport.post("/v1/jobs/staged", stage, wire.Answer)
-                draft.begin_parts()
-        if not draft.count:
+                batch.drop_parts()
+        if not batch.count:
             return range(0)
-        self._upload(draft)
-        bundle = self._bundle(draft)
-        request = draft.request(self._packer.envelope, bundle)
-        answer = self._submit(request, draft.sources(bundle))
+        self._upload(batch)
+        bundle = self._bundle(batch)
+        request = batch.request(self._packer.envelope, bundle)
+        answer = self._submit(request, batch.sources(bundle))
         return range(answer.first, answer.first + answer.count)
 
-    def _upload(self, draft: _Draft) -> None:
-        if draft.pending:
-            self._blobs.ensure(draft.pending, anew=True)
-            draft.uploaded()
+    def _upload(self, batch: _BatchBuilder) -> None:
+        if batch.pending:
+            self._blobs.ensure(batch.pending, anew=True)
+            batch.drop_pending()
 
     def _submit(self, request: wire.SubmitRequest, sources: Mapping[str, bytes]) -> wire.Submitted:
         self._blobs.ensure(sources)
@@ -182,15 +193,15 @@ class Submitter:
             return self._transport.send("/v1/jobs", data, wire.Submitted)
 
 
-class _Draft:
-    """A batch while its arguments still come in."""
+class _BatchBuilder:
+    """A batch whose arguments are still being packed."""
 
     def __init__(
-        self, kind: Any, function: PackedFunction, chosen: CallOptions, submit_id: str
+        self, kind: Any, function: PackedFunction, options: CallOptions, submit_id: str
     ) -> None:
         self.submit_id = submit_id
         self.function = function
-        self.chosen = chosen
+        self.options = options
         self.modules: set[str] = set()
         self.count = 0
         self.parts: list[wire.PackPart] = []
@@ -200,27 +211,27 @@ class _Draft:
         self._kind = kind
         self._sent: set[str] = set()
 
-    def add(self, made: PackedPart) -> None:
-        """Take one more part; the same blob waits for its upload once."""
-        content = made.part.content
-        self.count += made.part.count
-        self.parts.append(made.part)
+    def add(self, packed: PackedPart) -> None:
+        """Add a part; a blob that several parts share is uploaded once."""
+        content = packed.part.content
+        self.count += packed.part.count
+        self.parts.append(packed.part)
         self.inline_bytes += len(content.data or b"") + _PART_BYTES
-        if made.blob is not None and content.digest not in self._sent:
+        if packed.blob is not None and content.digest not in self._sent:
             self._sent.add(content.digest)
-            self.pending[content.digest] = made.blob
+            self.pending[content.digest] = packed.blob
             self.pending_bytes += content.size
 
-    def uploaded(self) -> None:
-        """Let go of the blobs, which the server has now."""
+    def drop_pending(self) -> None:
+        """Forget the blobs, which have been uploaded."""
         self.pending, self.pending_bytes = {}, 0
 
-    def begin_parts(self) -> None:
-        """Let go of the parts, which are staged now."""
+    def drop_parts(self) -> None:
+        """Forget the parts, which have been staged."""
         self.parts, self.inline_bytes = [], 0
 
     def request(self, envelope: Envelope, bundle: Bundle) -> wire.SubmitRequest:
-        """What makes the batch."""
+        """Return the request that creates the batch."""
         function = self.function
         inline = len(function.parcel) <= INLINE_FUNCTION_BYTES
         return wire.SubmitRequest(
@@ -233,21 +244,21 @@ class _Draft:
             ),
             function_name=function.name,
             bundle=bundle.digest,
-            options=self.chosen.options,
+            options=self.options.options,
             parts=self.parts,
-            depends_on=list(self.chosen.depends_on),
-            depends_on_errors=self.chosen.depends_on_errors,
+            depends_on=list(self.options.depends_on),
+            depends_on_errors=self.options.depends_on_errors,
         )
 
     def sources(self, bundle: Bundle) -> dict[str, bytes]:
-        """The blobs the request names besides its arguments."""
+        """Return the blobs that the request names, other than those of its arguments."""
         function = self.function
-        found: dict[str, bytes] = dict(bundle.files)
+        sources: dict[str, bytes] = dict(bundle.files)
         if bundle.digest:
-            found[bundle.digest] = bundle.manifest
+            sources[bundle.digest] = bundle.manifest
         if len(function.parcel) > INLINE_FUNCTION_BYTES:
-            found[function.digest] = function.parcel
-        return found
+            sources[function.digest] = function.parcel
+        return sources
 
 
 def _same(args: tuple[Any, ...], before: tuple[Any, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Waiting for jobs: one long poll for all of them, and what each ended with."""
+"""Waiting for jobs: one long poll for all of them, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from picloud_model.wire import Content, Outcome, Outcomes
 
     from cloud._http.transport import Transport
-    from cloud._jobs.job_socket import Line
+    from cloud._jobs.job_socket import SupervisorClient
     from cloud._packing import Packer
     from cloud._resources.blob import BlobClient
 
 
 class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a wait is for.
+    """How to wait for jobs.
 
     `timeout_s` is None for no limit. With `payloads` results are read. With `ignore_errors` a
     failed job does not raise: its error takes the place of its result. `on_progress` is called with
-    how many of how many jobs have ended.
+    the number of jobs that have ended and the number of all.
     """
 
     timeout_s: float | None = None
@@ -45,14 +45,14 @@ class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_progress: Callable[[int, int], None] | None = None
 
     def needs(self, outcome: Outcome) -> bool:
-        """Whether it matters what a job ended with, and not only that it ended."""
+        """Whether the outcome of a job has to be read, and not only the fact that it ended."""
         if outcome.status == Status.DONE:
             return self.payloads
         return self.payloads or not self.ignore_errors
 
 
 class Unreadable(Exception):
-    """A job is done, but its result cannot be had here."""
+    """A job is done, but its result cannot be read in this process."""
 
     def __init__(self, jid: int, reason: str) -> None:
         super().__init__(reason)
@@ -61,7 +61,15 @@ class Unreadable(Exception):
 
 
 class Waiter:
-    """Waits for jobs of one server."""
+    """Waits for jobs of one server.
+
+    Args:
+        transport: What carries requests.
+        blobs: Fetches large results.
+        packer: Unpickles results.
+        clock: Monotonic seconds.
+        supervisor: The supervisor of the slot, if this process runs a job.
+    """
 
     def __init__(
         self,
@@ -69,101 +77,101 @@ class Waiter:
         blobs: BlobClient,
         packer: Packer,
         clock: Callable[[], float],
-        line: Line | None = None,
+        supervisor: SupervisorClient | None = None,
     ) -> None:
         self._transport = transport
         self._blobs = blobs
         self._packer = packer
         self._clock = clock
-        self._line = line
+        self._supervisor = supervisor
 
-    def until_ended(self, order: Sequence[int], wish: WaitOptions) -> list[Any]:
+    def until_ended(self, order: Sequence[int], options: WaitOptions) -> list[Any]:
         """Wait until all jobs have ended, or one has failed and all before it have ended.
 
         Args:
-            order: Different jids.
-            wish: How long to wait, and for what.
+            order: Distinct jids.
+            options: How to wait.
 
         Returns:
-            The results in the order asked; without `payloads` a list of None.
+            The results in the order of the jids; without `payloads` a list of None.
 
         Raises:
-            CloudException: What the first failed job, in that order, failed with.
-            CloudTimeoutError: When the time is over first.
+            CloudException: The error of the first failed job in that order.
+            CloudTimeoutError: When the timeout is reached first.
         """
         table = OutcomeTable(order)
         started = self._clock()
-        # A job looks first: to be set aside for what has ended already would cost it more.
-        longest = wire.LONGEST_POLL_S if self._line is None else 0.0
+        # A job asks without waiting first: being set aside costs more than one more request.
+        longest_s = wire.LONGEST_POLL_S if self._supervisor is None else 0.0
         with ExitStack() as blocked:
             while table.open:
-                left = _left(wish.timeout_s, started, self._clock())
-                answer = self._poll(table.open, min(left, longest), wish)
-                self._read(answer, table, wish)
-                if wish.on_progress is not None:
-                    wish.on_progress(table.ended, len(order))
-                if (failure := table.verdict()) is not None:
+                remaining_s = _remaining(options.timeout_s, started, self._clock())
+                answer = self._poll(table.open, min(remaining_s, longest_s), options)
+                self._read(answer, table, options)
+                if options.on_progress is not None:
+                    options.on_progress(table.ended, len(order))
+                if (failure := table.failure()) is not None:
                     raise failure
-                if table.open and not left:
-                    raise _too_late(table, len(order), wish.timeout_s or 0.0)
-                if table.open and self._line is not None and not longest:
-                    timed = wish.timeout_s is not None
-                    blocked.enter_context(self._line.blocked(table.open, timed=timed))
-                    longest = wire.LONGEST_POLL_S
+                if table.open and not remaining_s:
+                    raise _timeout_error(table, len(order), options.timeout_s or 0.0)
+                if table.open and self._supervisor is not None and not longest_s:
+                    timed = options.timeout_s is not None
+                    blocked.enter_context(self._supervisor.blocked(table.open, timed=timed))
+                    longest_s = wire.LONGEST_POLL_S
         return table.values
 
-    def outcomes(self, open_: Sequence[Range], hold_s: float, wish: WaitOptions) -> Outcomes:
-        """Ask once how jobs ended; the server answers when some have, or `hold_s` is over."""
-        if self._line is None:
-            return self._poll(open_, hold_s, wish)
-        found = self._poll(open_, 0.0, wish)
-        if found.outcomes or not hold_s:
-            return found
-        with self._line.blocked(open_, timed=wish.timeout_s is not None):
-            return self._poll(open_, hold_s, wish)
+    def outcomes(self, open_: Sequence[Range], hold_s: float, options: WaitOptions) -> Outcomes:
+        """Ask once which jobs have ended; the server waits up to `hold_s` seconds for the first."""
+        if self._supervisor is None:
+            return self._poll(open_, hold_s, options)
+        answer = self._poll(open_, 0.0, options)
+        if answer.outcomes or not hold_s:
+            return answer
+        with self._supervisor.blocked(open_, timed=options.timeout_s is not None):
+            return self._poll(open_, hold_s, options)
 
     def fetch(self, jid: int, contents: Sequence[Content]) -> Iterator[bytes]:
-        """Large results; where one cannot be had the first of them, of job `jid`, may fail."""
+        """Yield large results, the first of which is that of job `jid`; only that one may raise."""
         blobs = self._blobs.fetch(contents)
         try:
             yield next(blobs)
         except CloudConnectionError:
             raise
         except CloudException as error:
-            raise _told(Unreadable(jid, f"its result cannot be fetched: {error}")) from error
+            raise _error(Unreadable(jid, f"its result cannot be fetched: {error}")) from error
         with suppress(CloudException):
-            yield from blobs  # whoever comes to them asks again, and hears of it
+            yield from blobs  # a missing one is fetched again when its turn comes, and raises then
 
     def envelope(self, answer: Outcomes, outcome: Outcome) -> Envelope:
-        """Which Python made what a job ended with."""
+        """Return the description of the Python that pickled an outcome."""
         return _envelope(answer, outcome, self._packer)
 
     def value(
-        self, outcome: Outcome, payload: bytes | None, envelope: Envelope, wish: WaitOptions
+        self, outcome: Outcome, payload: bytes | None, envelope: Envelope, options: WaitOptions
     ) -> Any:
-        """Return what a job ended with: its result, or with `ignore_errors` its error.
+        """Return the result of a job, or with `ignore_errors` its error.
 
         Raises:
-            CloudException: What it failed with.
+            CloudException: When the job failed, or its result cannot be read.
         """
-        if not wish.needs(outcome):
+        if not options.needs(outcome):
             return None
         try:
             if outcome.status == Status.DONE:
                 return self._result(outcome.jid, payload, envelope)
             failure = self._failure(outcome, payload, envelope)
         except Unreadable as unreadable:
-            failure = _told(unreadable)
-        if wish.ignore_errors:
+            failure = _error(unreadable)
+        if options.ignore_errors:
             return failure
         raise failure
 
-    def until_shown(
+    def until_status(
         self, jids: Sequence[Range], statuses: Sequence[str], hold_s: float, *, timed: bool
     ) -> None:
-        """Ask the server to answer when jobs have one of these statuses, or cannot any more.
+        """Wait up to `hold_s` seconds until each job has one of these statuses or never will.
 
-        `timed` says whether whoever waits gives up after some time.
+        `timed` says whether the caller gives up after some time.
         """
         body = wire.WaitRequest(
             jids=list(jids),
@@ -171,37 +179,37 @@ class Waiter:
             payloads=False,
             statuses=[Status(each) for each in statuses],
         )
-        line = self._line
-        with nullcontext() if line is None else line.blocked(jids, timed=timed):
+        supervisor = self._supervisor
+        with nullcontext() if supervisor is None else supervisor.blocked(jids, timed=timed):
             self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
-    def _poll(self, open_: Sequence[Range], hold_s: float, wish: WaitOptions) -> Outcomes:
+    def _poll(self, open_: Sequence[Range], hold_s: float, options: WaitOptions) -> Outcomes:
         body = wire.WaitRequest(
-            jids=next(portions(open_)), timeout_s=hold_s, payloads=wish.payloads
+            jids=next(portions(open_)), timeout_s=hold_s, payloads=options.payloads
         )
         return self._transport.poll("/v1/jobs/wait", body, wire.Outcomes, hold_s)
 
-    def _read(self, answer: Outcomes, table: OutcomeTable, wish: WaitOptions) -> None:
-        wanted = [outcome for outcome in answer.outcomes if wish.needs(outcome)]
-        blobs = self._blobs.fetch([each.blob for each in wanted if each.blob is not None])
+    def _read(self, answer: Outcomes, table: OutcomeTable, options: WaitOptions) -> None:
+        needed = [outcome for outcome in answer.outcomes if options.needs(outcome)]
+        blobs = self._blobs.fetch([each.blob for each in needed if each.blob is not None])
         for outcome in answer.outcomes:
-            if not wish.needs(outcome):
-                table.end(outcome.jid, None)
+            if not options.needs(outcome):
+                table.add_result(outcome.jid, None)
                 continue
             envelope = _envelope(answer, outcome, self._packer)
             try:
                 payload = outcome.payload if outcome.blob is None else _next(blobs, outcome)
                 if outcome.status == Status.DONE:
-                    table.end(outcome.jid, self._result(outcome.jid, payload, envelope))
+                    table.add_result(outcome.jid, self._result(outcome.jid, payload, envelope))
                     continue
                 failure = partial(self._failure, outcome, payload, envelope)
             except Unreadable as unreadable:
-                failure = partial(_told, unreadable)
-            if wish.ignore_errors:
-                table.end(outcome.jid, failure())
+                failure = partial(_error, unreadable)
+            if options.ignore_errors:
+                table.add_result(outcome.jid, failure())
             else:
-                table.fail(outcome.jid, failure)
-        table.settle([outcome.jid for outcome in answer.outcomes])
+                table.add_failure(outcome.jid, failure)
+        table.close([outcome.jid for outcome in answer.outcomes])
 
     def _result(self, jid: int, payload: bytes | None, envelope: Envelope) -> Any:
         if payload is None:
@@ -218,20 +226,21 @@ class Waiter:
         if payload is None:
             return CloudException(phrase, outcome.jid, outcome.status)
         try:
-            told = wire.decode(bytes(unseal(payload)), wire.Failure)
-        except (PiCloudError, msgspec.MsgspecError) as error:
-            return CloudException(f"{phrase} ({error})", outcome.jid, outcome.status)
-        summary = told.message or phrase
-        found = CloudException(_text(told, summary), outcome.jid, outcome.status, summary=summary)
-        if told.pickled is not None:
-            found.__cause__ = self._packer.exception(told.pickled, envelope)
-        return found
+            failure = wire.decode(bytes(unseal(payload)), wire.Failure)
+        except (PiCloudError, msgspec.MsgspecError) as problem:
+            return CloudException(f"{phrase} ({problem})", outcome.jid, outcome.status)
+        summary = failure.message or phrase
+        text = _text(failure, summary)
+        error = CloudException(text, outcome.jid, outcome.status, summary=summary)
+        if failure.pickled is not None:
+            error.__cause__ = self._packer.exception(failure.pickled, envelope)
+        return error
 
 
-def _text(told: wire.Failure, summary: str) -> str:
-    """A failure in full; only a traceback of the user's exception says in itself what it was."""
-    traceback = told.traceback.rstrip()
-    if told.cause == Cause.EXCEPTION:
+def _text(failure: wire.Failure, summary: str) -> str:
+    """Describe a failure in full; the traceback of a user's exception ends with the summary."""
+    traceback = failure.traceback.rstrip()
+    if failure.cause == Cause.EXCEPTION:
         return traceback or summary
     return f"{summary}\n{traceback}".rstrip()
 
@@ -245,7 +254,7 @@ def _next(blobs: Iterator[bytes], outcome: Outcome) -> bytes | None:
         raise Unreadable(outcome.jid, f"its result cannot be fetched: {error}") from error
 
 
-def _told(unreadable: Unreadable) -> CloudException:
+def _error(unreadable: Unreadable) -> CloudException:
     error = CloudException(unreadable.reason, unreadable.jid, Status.DONE.value)
     error.__cause__ = unreadable.__cause__
     return error
@@ -262,13 +271,13 @@ def _envelope(answer: Outcomes, outcome: Outcome, packer: Packer) -> Envelope:
     return packer.envelope
 
 
-def _left(timeout_s: float | None, started: float, now: float) -> float:
+def _remaining(timeout_s: float | None, started: float, now: float) -> float:
     if timeout_s is None:
         return wire.LONGEST_POLL_S
     return max(0.0, timeout_s - (now - started))
 
 
-def _too_late(table: OutcomeTable, count: int, timeout_s: float) -> CloudTimeoutError:
+def _timeout_error(table: OutcomeTable, count: int, timeout_s: float) -> CloudTimeoutError:
     unfinished, first = count - table.ended, table.open[0][0]
     if count == 1:
         return CloudTimeoutError(f"unfinished after {timeout_s:g} s", first)

@@ -7,10 +7,12 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud._jobs.options import CallOptions
 from cloud.shell import Command
 from picloud import exits
 from picloud.options.job import JobOptions
 from picloud_model import pack
+from picloud_model.wire import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,9 +105,9 @@ def test_options_reach_the_job(run: Callable[..., Any], server: FakeServer) -> N
     )
 
 
-def test_every_option_is_passed_on_where_it_is_given() -> None:
-    """By the names that `cloud.call` knows; what was not given is not sent."""
-    every = JobOptions(
+def test_every_option_reaches_the_jobs() -> None:
+    """By the names of the wire; options that are not given have its defaults."""
+    options = JobOptions(
         type="m1",
         cores=2,
         env="mine",
@@ -119,26 +121,28 @@ def test_every_option_is_passed_on_where_it_is_given() -> None:
         os_env=["A=b", "C="],
         profile=True,
         kill_process=True,
-        seed=7,
+        seed=3,
     )
 
-    assert every.keywords() == {
-        "_type": "m1",
-        "_cores": 2,
-        "_env": "mine",
-        "_vol": ["a", "b"],
-        "_label": "x",
-        "_priority": 0,
-        "_depends_on": [7, 9, 10],
-        "_depends_on_errors": "ignore",
-        "_max_runtime": 1.5,
-        "_restartable": False,
-        "_os_env_vars": {"A": "b", "C": ""},
-        "_profile": True,
-        "_kill_process": True,
-        "_seed": 7,
-    }
-    assert JobOptions().keywords() == {}
+    assert options.call_options() == CallOptions(
+        options=Options(
+            core_type="m1",
+            cores=2,
+            env="mine",
+            vols=["a", "b"],
+            label="x",
+            priority=0,
+            max_runtime_s=90.0,
+            restartable=False,
+            os_env_vars={"A": "b", "C": ""},
+            profile=True,
+            kill_process=True,
+            seed=3,
+        ),
+        depends_on=((7, 7), (9, 10)),
+        depends_on_errors="ignore",
+    )
+    assert JobOptions().call_options() == CallOptions()
 
 
 def test_mapexec_is_a_job_a_tuple(run: Callable[..., Any], server: FakeServer) -> None:

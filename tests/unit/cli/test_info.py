@@ -72,24 +72,22 @@ def test_logs_keep_the_streams_apart(run: Callable[..., Any]) -> None:
 
 
 def test_following_goes_on_until_the_end(
-    run: Callable[..., Any], server: FakeServer, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What comes in between is shown once, the last line too."""
-    monkeypatch.setattr(logs, "POLL_S", 0)
-    told = server.infos[1] = {"status": "queued", "stdout": "", "stderr": ""}
+    job = server.infos[1] = {"status": "queued", "stdout": "", "stderr": ""}
     steps = iter([("queued", ""), ("processing", "erste "), ("processing", "Zeile ü\n"),
                   ("done", ""), ("done", "the last")])  # fmt: skip
 
     def go_on(_: int) -> None:
-        told["status"], more = next(steps, ("done", ""))
-        told["stdout"] += more
+        job["status"], more = next(steps, ("done", ""))
+        job["stdout"] += more
 
     server.on_info = go_on
 
-    outcome = run("logs", "1", "-f")
+    logs.follow_streams(1, ["stdout", "stderr"], poll_s=0)
 
-    assert outcome.stdout == "erste Zeile ü\nthe last"
-    assert outcome.exit_code == exits.OK
+    assert capsys.readouterr().out == "erste Zeile ü\nthe last"
 
 
 def test_jobs_are_a_table(run: Callable[..., Any]) -> None:

@@ -42,6 +42,7 @@ class FakeServer:
         self.faults: list[Any] = []
         self.most_outcomes = 10_000
         self.on_wait: Callable[[wire.WaitRequest], None] = lambda _: None
+        self.envelope = Packer().envelope
         self.next_jid = 1
         self.infos: dict[int, dict[str, Any]] = {}
         self.on_info: Callable[[int], None] = lambda _: None
@@ -139,7 +140,7 @@ class FakeServer:
         request = wire.decode(body, wire.WaitRequest)
         self.on_wait(request)
         found = [self.ended[jid] for jid in ranges.expand(request.jids) if jid in self.ended]
-        return wire.Outcomes(outcomes=found[: self.most_outcomes], envelopes=[Packer().envelope])
+        return wire.Outcomes(outcomes=found[: self.most_outcomes], envelopes=[self.envelope])
 
     def _jobs_kill(self, body: bytes) -> wire.Killed:
         request = wire.decode(body, wire.JobsRequest)
@@ -166,7 +167,7 @@ class FakeServer:
                 )
             )
             self.on_info(jid)
-        return wire.JobInfos(jobs=jobs, envelopes=[Packer().envelope])
+        return wire.JobInfos(jobs=jobs, envelopes=[self.envelope])
 
     def _jobs_delete(self, body: bytes) -> wire.Deleted:
         request = wire.decode(body, wire.DeleteRequest)
@@ -242,8 +243,13 @@ def problem(error: errors.PiCloudError, status: int = 422) -> Reply:
     return Reply(status, {"Content-Type": wire.MSGPACK}, wire.encode(body))
 
 
-def client_for(server: FakeServer, config: Config | None = None) -> Client:
-    """A client that talks to the stand-in and never pauses."""
-    settings = config or Config()
+def transport_for(server: FakeServer, config: Config | None = None) -> Transport:
+    """A transport to the fake server that never pauses."""
     pauses = Pauses(sleep=lambda _: None, chance=lambda: 0.5)
-    return Client(ADDRESS, settings, Transport(ADDRESS, settings, server, pauses))
+    return Transport(ADDRESS, config or Config(), server, pauses)
+
+
+def client_for(server: FakeServer, config: Config | None = None) -> Client:
+    """A client of the fake server that never pauses."""
+    settings = config or Config()
+    return Client(ADDRESS, settings, transport_for(server, settings))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cloud
 import pytest
 from cloud import CloudException, shell
+from cloud._jobs.options import CallOptions
 from cloud.shell import Command
 from picloud_model import pack
 
@@ -76,7 +77,7 @@ def test_a_map_over_generators_and_over_nothing(server: FakeServer) -> None:
 
 def test_equal_jobs(server: FakeServer) -> None:
     """The command line makes copies of a command without values."""
-    assert list(shell.execute_rows(Command(command="date"), [()] * 3)) == [1, 2, 3]
+    assert list(shell.execute_rows(Command(command="date"), [()] * 3, CallOptions())) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud._jobs.callback import Callbacks
+from cloud._jobs.options import CallOptions
 from picloud_model import errors
 
 from tests.polling import until
-from tests.unit.sdk.fake_server import problem
+from tests.unit.sdk.fake_server import problem, transport_for
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -112,16 +114,15 @@ def test_a_callback_may_make_jobs_with_callbacks(server: FakeServer, client: Cli
     assert seen == [1, 2, 3]
 
 
-def test_a_server_that_is_away_loses_no_callback(
-    server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_away_loses_no_callback(server: FakeServer) -> None:
     """Once it answers again the callbacks are called."""
-    monkeypatch.setattr("cloud._jobs.callback.HOLD_S", 0.01)
     called: list[int] = []
-    server.faults = [None, *["before"] * 40]
+    server.faults = ["before"] * 40
+    server.done(1, 1)
 
-    jid = client.call(abs, -1, _callback=called.append)
-    server.done(jid, 1)
+    Callbacks(transport_for(server), hold_s=0.01).add(
+        range(1, 2), CallOptions(callback=(called.append,))
+    )
 
     until(lambda: called, "the callback was called", 10)
 

@@ -18,9 +18,9 @@ EVIL = "'; echo owned; \" `echo owned` $(echo owned)\n echo owned #\\"
 
 def printed(command: str, **values: str) -> str:
     """What a shell prints that is given a command and its values as a job gives them."""
-    told = {command_template.holder(name): value for name, value in values.items()}
+    told = {command_template.environment_name(name): value for name, value in values.items()}
     return subprocess.run(
-        ["/bin/sh", "-c", command_template.rendered(command)],
+        ["/bin/sh", "-c", command_template.render(command)],
         env={"PATH": os.environ["PATH"], **told},
         capture_output=True,
         text=True,
@@ -105,8 +105,8 @@ def test_no_command_is_too_clever(pieces: list[str], quoted: bool) -> None:
         )
         value = f"'{told}'\"{told}\"" if quoted else told
         subprocess.run(
-            ["/bin/sh", "-c", command_template.rendered(command)],
-            env={"PATH": os.environ["PATH"], command_template.holder("w"): value},
+            ["/bin/sh", "-c", command_template.render(command)],
+            env={"PATH": os.environ["PATH"], command_template.environment_name("w"): value},
             cwd=home,
             capture_output=True,
             check=False,
@@ -125,14 +125,14 @@ def test_the_shell_does_not_look_into_a_value(value: str) -> None:
 def test_a_document_that_expands_nothing_takes_no_value() -> None:
     """Rather an error than a reference in place of a value."""
     with pytest.raises(CloudException, match="take the quotes off the delimiter"):
-        command_template.rendered("cat <<'E'\n{w}\nE")
+        command_template.render("cat <<'E'\n{w}\nE")
 
-    assert command_template.rendered("cat <<'E'\n{{w}}\nE\n") == "cat <<'E'\n{w}\nE\n"
+    assert command_template.render("cat <<'E'\n{{w}}\nE\n") == "cat <<'E'\n{w}\nE\n"
 
 
 def test_braces_can_be_kept() -> None:
     """Doubled braces stand for themselves."""
-    assert command_template.rendered("awk '{{print}}' {{{{x}}}}") == "awk '{print}' {{{x}}}"
+    assert command_template.render("awk '{{print}}' {{{{x}}}}") == "awk '{print}' {{{x}}}"
 
 
 def test_a_variable_without_a_value_is_named() -> None:
@@ -158,12 +158,12 @@ def test_arguments_stay_what_they_are(arguments: list[str]) -> None:
     """What the user's own shell has parsed already is not parsed again."""
     direct = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
 
-    assert printed(command_template.joined(arguments)) == direct
+    assert printed(command_template.join(arguments)) == direct
 
 
 def test_arguments_keep_their_variables() -> None:
     """Also within what has to be quoted."""
     assert (
-        printed(command_template.joined(["printf", "%s", "a {w}; {{w}}"]), w=EVIL)
+        printed(command_template.join(["printf", "%s", "a {w}; {{w}}"]), w=EVIL)
         == f"a {EVIL}; {{w}}"
     )

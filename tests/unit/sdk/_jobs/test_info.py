@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.info import Wanted
+from cloud._jobs.info import RequestedKeys
 from picloud_model import pack, wire
 from picloud_model.info import DEFAULT_KEYS, InfoKey
 
@@ -64,7 +64,7 @@ def test_the_rest_is_asked_for_again(server: FakeServer) -> None:
 )
 def test_what_may_be_asked_for(asked: Any, keys: list[str]) -> None:
     """One name, any iterable of them, a group, or all."""
-    assert Wanted(asked).keys == keys
+    assert RequestedKeys(asked).keys == keys
 
 
 @pytest.mark.parametrize("asked", ["memory.", ["stdout", "Stdout"], "stdout,stderr"])

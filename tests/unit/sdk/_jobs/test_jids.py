@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.jids import portions, read, without
+from cloud._jobs.jids import portions, read_jids, without
 from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model import ranges
@@ -22,10 +22,10 @@ class Index:
 @pytest.mark.parametrize("jids", [7, Index()])
 def test_one_jid_is_single(jids: Any) -> None:
     """A whole number of whatever type names one job."""
-    asked = read(jids)
+    jid_list = read_jids(jids)
 
-    assert asked.single
-    assert list(asked.order) == [7]
+    assert jid_list.single
+    assert list(jid_list.order) == [7]
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,15 @@ def test_one_jid_is_single(jids: Any) -> None:
 )
 def test_any_iterable_names_jobs_in_its_order(jids: Any, order: list[int]) -> None:
     """Lists, tuples, ranges, sets and generators are taken as they come."""
-    asked = read(jids)
+    jid_list = read_jids(jids)
 
-    assert not asked.single
-    assert list(asked.order) == order
+    assert not jid_list.single
+    assert list(jid_list.order) == order
 
 
 def test_a_dense_list_takes_no_memory() -> None:
     """Jids that count up are kept as a range."""
-    assert read(list(range(5, 100_005))).order == range(5, 100_005)
+    assert read_jids(list(range(5, 100_005))).order == range(5, 100_005)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_dense_list_takes_no_memory() -> None:
 def test_what_is_no_jid_is_refused(wrong: Any) -> None:
     """A bool, text, fraction or a number below 1 is an error that says what jids are."""
     with pytest.raises(CloudException, match="whole numbers from 1"):
-        read(wrong)
+        read_jids(wrong)
 
 
 jid_sets = st.sets(st.integers(1, 60))
@@ -98,7 +98,7 @@ def test_without_is_the_difference_of_sets(held: set[int], gone: set[int]) -> No
 
 @given(jid_sets, st.integers(1, 9), st.integers(1, 4))
 def test_portions_keep_every_jid_in_order(held: set[int], most_jobs: int, most_ranges: int) -> None:
-    """No portion is larger than allowed, and together they are what was asked."""
+    """No portion is larger than allowed, and together they are what was jid_list."""
     cut = list(portions(ranges.collapse(held), most_jobs, most_ranges))
 
     assert [jid for portion in cut for jid in ranges.expand(portion)] == sorted(held)

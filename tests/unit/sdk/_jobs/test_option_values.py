@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cloud._jobs.option_values import real, whole
-from cloud._jobs.options import split
+from cloud._jobs.options import split_options
 from picloud_model.wire import Options
 
 
@@ -49,7 +49,7 @@ def test_numbers_of_any_type_are_numbers() -> None:
 
 def test_options_take_numbers_of_any_type() -> None:
     """Cores, priorities, minutes and seeds from an array of NumPy's are as good as ints."""
-    chosen, _ = split(
+    chosen, _ = split_options(
         {
             "_type": "c2",
             "_cores": Int64(2),

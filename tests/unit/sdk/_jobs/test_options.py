@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.options import CallOptions, split
+from cloud._jobs.options import CallOptions, split_options
 from picloud_model.core import CORE_TYPES, CoreType
 from picloud_model.wire import Options
 
@@ -19,12 +19,12 @@ NAMES = [
 
 def chosen(**keywords: Any) -> CallOptions:
     """What some options say."""
-    return split(keywords)[0]
+    return split_options(keywords)[0]
 
 
 def test_without_options_there_are_the_original_defaults() -> None:
     """One c1 core, priority 5, restartable, nothing to wait for, nothing to call back."""
-    said, arguments = split({"x": 1})
+    said, arguments = split_options({"x": 1})
 
     assert said.options == Options(
         core_type="c1", cores=1, label=None, priority=5, restartable=True, profile=False, env=None,
@@ -68,13 +68,13 @@ def test_a_default_said_is_the_default(name: str, default: Any) -> None:
 def test_a_misspelt_option_is_answered_with_the_nearest(name: str, near: str) -> None:
     """The message says which option was probably meant."""
     with pytest.raises(CloudException, match=rf"no option {name}; did you mean {near}\?"):
-        split({name: 1})
+        split_options({name: 1})
 
 
 def test_an_unknown_option_is_answered_with_all() -> None:
     """Where nothing is near, the options are listed."""
     with pytest.raises(CloudException, match=", ".join(NAMES)):
-        split({"_zzzzzzzz": 1})
+        split_options({"_zzzzzzzz": 1})
 
 
 WRONG: dict[str, list[Any]] = {
@@ -108,7 +108,7 @@ WRONG: dict[str, list[Any]] = {
 def test_values_an_option_cannot_have_are_refused(name: str, wrong: Any) -> None:
     """One sentence, which names the option."""
     with pytest.raises(CloudException, match=name) as refused:
-        split({name: wrong})
+        split_options({name: wrong})
 
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
@@ -126,7 +126,7 @@ def test_values_an_option_cannot_have_are_refused(name: str, wrong: Any) -> None
 def test_a_closed_list_is_named(name: str, closed: str) -> None:
     """Where few values are possible, the message names them all."""
     with pytest.raises(CloudException, match=closed):
-        split({name: "x"})
+        split_options({name: "x"})
 
 
 @pytest.mark.parametrize("core", CORE_TYPES.values(), ids=lambda core: core.name)
@@ -135,7 +135,7 @@ def test_every_core_type_takes_its_multiples(core: CoreType) -> None:
     for cores in core.multiples:
         assert chosen(_type=core.name, _cores=cores).options.cores == cores
     with pytest.raises(CloudException, match=", ".join(map(str, core.multiples))):
-        split({"_type": core.name, "_cores": 15})
+        split_options({"_type": core.name, "_cores": 15})
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_high_cpu_is_deprecated_and_means_c2() -> None:
         pytest.warns(DeprecationWarning, match="_high_cpu"),
         pytest.raises(CloudException, match="leave _high_cpu out"),
     ):
-        split({"_high_cpu": True, "_type": "f2"})
+        split_options({"_high_cpu": True, "_type": "f2"})

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud import CloudException
 from cloud._config.configuration import Config
-from cloud._jobs.submit import INLINE_FUNCTION_BYTES
-from cloud._resources.blob import REQUEST_BYTES
+from cloud._jobs.options import CallOptions
+from cloud._jobs.submit import INLINE_FUNCTION_BYTES, Submitter
+from cloud._packing import Packer
+from cloud._resources.blob import REQUEST_BYTES, BlobClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picloud_model import wire
 from picloud_model.errors import BlobMissing, SubmitChanged
 
-from tests.unit.sdk.fake_server import FakeServer, client_for, problem
+from tests.unit.sdk.fake_server import FakeServer, client_for, problem, transport_for
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -216,13 +217,12 @@ def test_a_generator_may_change_what_it_yields(server: FakeServer, client: Clien
     assert [args[0][0] for args, _ in server.arguments()] == [0, 1, 2]
 
 
-def test_a_map_has_an_upper_limit(
-    server: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_map_has_an_upper_limit(server: FakeServer) -> None:
     """An endless generator ends in an error, not in a full disk."""
-    monkeypatch.setattr(wire, "MAX_JOBS", 100)
+    transport = transport_for(server)
+    submitter = Submitter(transport, BlobClient(transport), Packer(), Config(), max_jobs=100)
 
     with pytest.raises(CloudException, match="100 jobs at most"):
-        client.map(abs, iter(int, 1))
+        submitter.map(abs, [iter(int, 1)], {}, CallOptions())
 
     assert server.batches == {}
