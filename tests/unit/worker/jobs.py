@@ -1,4 +1,4 @@
-"""Functions that the worker's tests run as jobs, and how to see that one has begun."""
+"""Functions that the worker's tests run as jobs, and a way to see that one has started."""
 
 from __future__ import annotations
 
@@ -8,41 +8,39 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.polling import until
+
 
 def echo(value: Any) -> Any:
-    """Answer the argument."""
+    """Return the argument."""
     return value
 
 
 def pid() -> int:
-    """Answer which process runs the job."""
+    """Return the id of the process that runs the job."""
     return os.getpid()
 
 
 def wait_for(path: str) -> str:
-    """Run until a file is there."""
+    """Run until a file exists."""
     while not Path(path).exists():
         time.sleep(0.005)
     return "came"
 
 
-def stuck_here(path: str) -> None:
-    """Run for ever, after saying so by a file."""
+def run_forever(path: str) -> None:
+    """Touch a file and then run for ever."""
     Path(path).touch()
     while True:
         time.sleep(0.01)
 
 
-def deaf(path: str) -> None:
-    """As `stuck_here`, deaf to SIGTERM."""
+def block_sigterm(path: str) -> None:
+    """As `run_forever`, but ignoring SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    stuck_here(path)
+    run_forever(path)
 
 
 def appears(path: Path) -> bool:
     """Wait until a job has made a file."""
-    deadline = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} never came"
-        time.sleep(0.005)
-    return True
+    return until(path.exists, f"the file {path.name}", timeout_s=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,21 @@ class Holder:
 
     def __init__(self) -> None:
         self.parts = (1, threading.Lock())
+
+
+def test_fast_serialization_selects_the_pickler() -> None:
+    """0 and 1 pickle what plain pickle cannot, only 0 names the culprit, 2 is plain pickle."""
+    unpicklable = {"a": [(i for i in ())]}
+
+    assert pickle.loads(pickled(lambda: 5, 0))() == 5
+    assert pickle.loads(pickled(lambda: 5, 1))() == 5
+    with pytest.raises(RefusedError, match=r"the result cannot be pickled: .*lambda"):
+        pickled(lambda: 5, 2)
+    assert pickle.loads(pickled(Path("x"), 2)) == Path("x")
+    with pytest.raises(RefusedError, match=r"result\['a'\]\[0\] in the result cannot be pickled"):
+        pickled(unpicklable, 0)
+    with pytest.raises(RefusedError, match="the result cannot be pickled: TypeError"):
+        pickled(unpicklable, 1)
 
 
 @pytest.mark.parametrize("value", [None, True, 2**200, -0.5, "é\ud800", b"x", {"a": [1]}, int])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import threading
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import pytest
+from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, unseal, write
 from picloud_model.wire import (
@@ -22,36 +23,22 @@ from picloud_model.wire import (
     PackPart,
     decode,
 )
-from picloud_worker.child.runner import Runner
+from picloud_worker.child.runner import Runner, variables
 from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
+
+from tests.unit.worker.leases import HERE, leased
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HERE = Envelope.here(cloudpickle.__version__)
+    from tests.unit.worker.fake_api import FakeApi
+    from tests.unit.worker.worker import Worker
 
 
 @pytest.fixture
 def runner() -> Runner:
     """A child's runner."""
     return Runner(HERE, lambda: 9.0)
-
-
-def leased(function: Any, args: tuple[Any, ...] = (), envelope: Envelope = HERE) -> Lease:
-    """A lease of one job."""
-    raw = function if isinstance(function, bytes) else seal(cloudpickle.dumps(function))
-    content = Content(sha256(raw).hexdigest(), len(raw), raw)
-    jobs = [LeasedJob(0, 1, seal(cloudpickle.dumps((args, {}))))]
-    return Lease(
-        batch="b",
-        first=7,
-        envelope=envelope,
-        function=content,
-        function_name="f",
-        bundle="",
-        options=Options(),
-        jobs=jobs,
-    )
 
 
 def run(runner: Runner, lease: Lease) -> JobReport:
@@ -75,6 +62,40 @@ def test_a_result_is_sealed(runner: Runner) -> None:
     assert pickle.loads(unseal(ended.payload)) == (3, 1)
     assert (ended.index, ended.attempt, ended.state, ended.cause) == (0, 1, State.DONE, Cause.NONE)
     assert (ended.started_at, ended.finished_at) == (8.0, 9.0)
+
+
+def test_variables_are_set_while_the_job_runs(api: FakeApi, worker: Worker) -> None:
+    """The next job in the same interpreter finds the earlier values."""
+
+    def read(path: str | None = None) -> tuple[int, str | None, str | None]:
+        values = os.getpid(), os.environ.get("GREETING"), os.environ.get("PATH")
+        if path:
+            os.environ["GREETING"] = "changed by the job"
+        return values
+
+    process, before, path = api.result(api.submit(read))
+    options = Options(os_env_vars={"GREETING": "hello", "PATH": "/mine"})
+
+    during = api.result(api.submit(read, [("x",)], options=options))
+    after = api.result(api.submit(read))
+
+    assert before is None
+    assert during == (process, "hello", "/mine")
+    assert after == (process, None, path)
+
+
+def test_variables_are_restored_after_an_error(runner: Runner) -> None:
+    """A job that raises leaves the variables as they were."""
+
+    def raises() -> None:
+        raise ValueError(os.environ["GREETING"])
+
+    lease = replace(leased(raises), options=Options(os_env_vars={"GREETING": "hello"}))
+    with variables({"GREETING": "before"}):
+        report = run(runner, lease)
+        assert os.environ["GREETING"] == "before"
+
+    assert decode(bytes(unseal(report.payload)), Failure).message == "ValueError: hello"
 
 
 def test_keywords_are_passed(runner: Runner) -> None:

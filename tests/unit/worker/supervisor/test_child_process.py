@@ -1,4 +1,4 @@
-"""A worker and its children: when one goes on, and when another takes its place."""
+"""When a child runs the next job, and when another child takes its place."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 def test_another_bundle_gets_another_child(api: FakeApi, worker: Worker) -> None:
-    """Code of one bundle never runs with modules of another."""
+    """Code of one bundle never runs with the modules of another."""
     bundles = []
     for text in (b"V = 1\n", b"V = 2\n"):
         module = wire.Module("shipped/inner.py", api.store(text))
         manifest = wire.Manifest([wire.Module("shipped/__init__.py", api.store(b"")), module])
         bundles.append(api.store(wire.encode(manifest)))
 
-    def look() -> tuple[int, int]:
+    def imported() -> tuple[int, int]:
         return importlib.import_module("shipped.inner").V, os.getpid()
 
-    first, second, again = (api.result(api.submit(look, bundle=bundles[n])) for n in (0, 1, 1))
+    first, second, again = (api.result(api.submit(imported, bundle=bundles[n])) for n in (0, 1, 1))
 
     assert (first[0], second[0]) == (1, 2)
     assert first[1] != second[1]
     assert again == second
 
 
-def test_left_over_threads_end_the_interpreter(api: FakeApi, worker: Worker) -> None:
-    """The job's result counts; the next job, also of the same lease, runs in another process."""
+def test_leftover_threads_end_the_interpreter(api: FakeApi, worker: Worker) -> None:
+    """The result of the job counts; the next job, even of the same lease, runs elsewhere."""
 
     def leave() -> int:
         threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
@@ -49,8 +49,8 @@ def test_left_over_threads_end_the_interpreter(api: FakeApi, worker: Worker) -> 
     assert len({api.result(batch, n) for n in range(3)}) == 3
 
 
-def test_left_over_processes_end_with_the_job(api: FakeApi, worker: Worker) -> None:
-    """A process that a job leaves behind is ended with its interpreter, however it detached."""
+def test_leftover_processes_end_with_the_job(api: FakeApi, worker: Worker) -> None:
+    """A process that a job leaves behind is killed with its interpreter, even a detached one."""
 
     def leave() -> tuple[int, int]:
         command = ["setsid", "-f", "sh", "-c", "echo $$; exec sleep 100"]
@@ -58,17 +58,26 @@ def test_left_over_processes_end_with_the_job(api: FakeApi, worker: Worker) -> N
         assert started.stdout is not None
         return os.getpid(), int(started.stdout.readline())
 
-    before, left = api.result(api.submit(leave))
+    before, leftover = api.result(api.submit(leave))
 
     assert api.result(api.submit(pid)) != before
-    assert not psutil.pid_exists(left) or psutil.Process(left).wait(5) is None
+    assert not psutil.pid_exists(leftover) or psutil.Process(leftover).wait(5) is None
 
 
-def test_processes_that_ended_are_no_leftovers(api: FakeApi, worker: Worker) -> None:
-    """A job that did not wait for a process that is done keeps its interpreter."""
+def test_finished_processes_are_no_leftovers(api: FakeApi, worker: Worker) -> None:
+    """A job that did not wait for a finished process keeps its interpreter."""
 
     def run() -> int:
         subprocess.Popen(["true"])
         return os.getpid()
 
     assert api.result(api.submit(run)) == api.result(api.submit(pid))
+
+
+def test_kill_process_runs_one_job_a_process(api: FakeApi, worker: Worker) -> None:
+    """With `_kill_process` no other job runs in the same interpreter."""
+    batch = api.submit(pid, [()] * 5, options=wire.Options(kill_process=True))
+    processes = [api.result(batch, number) for number in range(5)]
+
+    assert len(set(processes)) == 5
+    assert api.result(api.submit(pid)) not in processes

@@ -11,7 +11,7 @@ import psutil
 from picloud_model import wire
 from picloud_model.job import Cause, State
 
-from tests.unit.worker.jobs import appears, deaf, echo, pid, stuck_here, wait_for
+from tests.unit.worker.jobs import appears, block_sigterm, echo, pid, run_forever, wait_for
 
 if TYPE_CHECKING:
     from tests.unit.worker.fake_api import FakeApi
@@ -36,9 +36,9 @@ def test_jobs_behind_a_slow_one_go_back(api: FakeApi, worker: Worker) -> None:
 
 def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
     """A kill ends the job within a second and shows where it was; a new child goes on."""
-    path = worker.workdir / "begun"
+    path = worker.workdir / "started"
     before = api.result(api.submit(pid))
-    batch = api.submit(stuck_here, [(str(path),)])
+    batch = api.submit(run_forever, [(str(path),)])
     appears(path)
     began = time.monotonic()
 
@@ -48,15 +48,15 @@ def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
     assert time.monotonic() - began < 1
     assert api.ended[batch, 0].state == State.KILLED
     assert failure.cause == Cause.KILLED
-    assert "in stuck_here" in failure.traceback
+    assert "in run_forever" in failure.traceback
     assert "picloud_worker" not in failure.traceback
     assert api.result(api.submit(pid)) != before
 
 
 def test_a_job_that_ignores_the_signal_is_killed(api: FakeApi, worker: Worker) -> None:
     """SIGKILL follows one second later."""
-    path = worker.workdir / "begun"
-    batch = api.submit(deaf, [(str(path),)])
+    path = worker.workdir / "started"
+    batch = api.submit(block_sigterm, [(str(path),)])
     appears(path)
     began = time.monotonic()
 
@@ -75,7 +75,7 @@ def test_a_job_that_never_returns_to_python_is_killed(api: FakeApi, worker: Work
         Path(path).touch()
         return sum(range(10**15))
 
-    path = worker.workdir / "begun"
+    path = worker.workdir / "started"
     batch = api.submit(count, [(str(path),)])
     appears(path)
 
@@ -123,8 +123,8 @@ def test_a_job_not_begun_is_killed_at_once(api: FakeApi, worker: Worker) -> None
 
 def test_a_lost_job_ends_without_a_word(api: FakeApi, worker: Worker) -> None:
     """A job that is not the slot's any more is ended, and nothing is reported for it."""
-    path = worker.workdir / "begun"
-    batch = api.submit(stuck_here, [(str(path),)])
+    path = worker.workdir / "started"
+    batch = api.submit(run_forever, [(str(path),)])
     appears(path)
 
     api.lose(batch, 0)

@@ -13,7 +13,7 @@ import pytest
 from picloud_model import wire
 from picloud_model.job import Cause
 
-from tests.unit.worker.jobs import appears, echo, pid, stuck_here, wait_for
+from tests.unit.worker.jobs import appears, echo, pid, run_forever, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +60,8 @@ def test_gives_up_when_the_server_stays_away(api: FakeApi, start: Callable[..., 
     """After the grace the child is ended and the worker exits with status 0."""
     api.granted = wire.SlotGranted(slot=1, token="t", account="a", server_grace_s=0.5)
     worker = start()
-    path = worker.workdir / "begun"
-    api.submit(stuck_here, [(str(path),)])
+    path = worker.workdir / "started"
+    api.submit(run_forever, [(str(path),)])
     appears(path)
     worker.family()
 
@@ -79,11 +79,11 @@ def test_nothing_survives_a_killed_supervisor(
 
     def run(path: str) -> None:
         subprocess.Popen(["sleep", "100"], start_new_session=True)
-        stuck_here(path)
+        run_forever(path)
 
     if busy:
-        api.submit(run, [(str(tmp_path / "begun"),)])
-        appears(tmp_path / "begun")
+        api.submit(run, [(str(tmp_path / "started"),)])
+        appears(tmp_path / "started")
     else:
         api.result(api.submit(pid))
     assert len(worker.family()) >= 3
@@ -116,8 +116,8 @@ def test_ends_quietly_when_refused(api: FakeApi, start: Callable[..., Worker]) -
 
 def test_ends_when_dismissed(api: FakeApi, worker: Worker) -> None:
     """`exit` in an answer ends the slot at once."""
-    path = worker.workdir / "begun"
-    api.submit(stuck_here, [(str(path),)])
+    path = worker.workdir / "started"
+    api.submit(run_forever, [(str(path),)])
     appears(path)
     worker.family()
     with api.changed:
@@ -131,8 +131,8 @@ def test_ends_when_dismissed(api: FakeApi, worker: Worker) -> None:
 
 def test_a_terminated_slot_gives_back_what_it_had_not_begun(api: FakeApi, worker: Worker) -> None:
     """SIGTERM ends the slot with status 0; only jobs that nobody began go back at once."""
-    path = worker.workdir / "begun"
-    batch = api.submit(stuck_here, [(str(path),)] * 3)
+    path = worker.workdir / "started"
+    batch = api.submit(run_forever, [(str(path),)] * 3)
     appears(path)
     worker.family()
 
