@@ -1,4 +1,4 @@
-"""What a slot knows of its memory."""
+"""The memory that a slot has left."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ VERSION_2 = {
 
 
 @pytest.mark.parametrize("files", [VERSION_1, VERSION_2])
-def test_what_is_left_counts_what_files_can_give_back(files: dict[str, str]) -> None:
-    """Memory that the system uses to remember files is there for whoever needs it."""
+def test_the_page_cache_counts_as_left(files: dict[str, str]) -> None:
+    """The system frees it when a process needs memory."""
     assert memory.left_bytes(lambda name: files.get(name, "")) == 1000 - 900 + 300
 
 
 @pytest.mark.parametrize("files", [{}, VERSION_2 | {"memory.max": "max\n"}])
-def test_without_a_limit_nothing_is_said(files: dict[str, str]) -> None:
-    """Where nothing limits a slot, or nobody tells, memory stops no job."""
+def test_without_a_limit_there_is_no_number(files: dict[str, str]) -> None:
+    """Without a limit, or without control groups, memory stops no job."""
     assert memory.left_bytes(lambda name: files.get(name, "")) is None
