@@ -13,12 +13,13 @@
 from cloud import account, mp, shell, shortcuts, wait_for
 from cloud._client import functions as _functions
 from cloud._client.functions import *  # noqa: F403 - its `__all__` is the list of functions
-from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
+from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, CloudTypeError
 
 __all__ = [
     "CloudConnectionError",
     "CloudException",
     "CloudTimeoutError",
+    "CloudTypeError",
     "account",
     "mp",
     "shell",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 __all__ += _functions.__all__
 
-for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError"):
+# What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
+__path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one
+
+for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError", "CloudTypeError"):
     globals()[_name].__module__ = __name__  # users see cloud.CloudException
 del _name

@@ -3,14 +3,15 @@
     made = cloud.account.create_key()
     cloud.account.deactivate_key(made["api_key"])
 
-The original asked for a user name and a password each time. Here the API key in use opens its
-account, so neither is an argument, and a secret is shown once: when its key is made.
+The API key in use opens its account, and a secret is shown once: when its key is made. Scripts for
+the original client pass a user name and a password first; both are ignored.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from picloud_model.errors import KeyNotFound, KeyRefused
 
@@ -21,6 +22,8 @@ from cloud._resources.key import id_of
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from picloud_model.wire import ListedKey
 
 __all__ = [
@@ -33,6 +36,27 @@ __all__ = [
 ]
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_CREDENTIALS: Final = ("username", "password")
+
+
+def _after_credentials(count: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a function of `count` arguments also be called with a user name and a password first."""
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            rest = args[2:] if len(args) > max(count, 1) else args
+            named = {name: each for name, each in kwargs.items() if name not in _CREDENTIALS}
+            return function(*rest, **named)  # type: ignore[arg-type]
+
+        return call
+
+    return decorate
+
+
+@_after_credentials(1)
 def list_keys(active_only: bool = False) -> list[str]:
     """The ids of your account's API keys, the oldest first.
 
@@ -42,6 +66,7 @@ def list_keys(active_only: bool = False) -> list[str]:
     return [key.id for key in client().keys.list(active_only=active_only)]
 
 
+@_after_credentials(1)
 def get_key(api_key: Any) -> dict[str, Any]:
     """What is known of an API key: `api_key` (its id), `active`, `created` (a time).
 
@@ -58,6 +83,7 @@ def get_key(api_key: Any) -> dict[str, Any]:
     raise CloudException(KeyNotFound().message)
 
 
+@_after_credentials(1)
 def activate_key(api_key: Any) -> None:
     """Let an API key open your account again.
 
@@ -70,6 +96,7 @@ def activate_key(api_key: Any) -> None:
     client().keys.switch(id_of(api_key), active=True)
 
 
+@_after_credentials(1)
 def deactivate_key(api_key: Any) -> None:
     """Let an API key open nothing any more: every server refuses it within 5 seconds.
 
@@ -82,6 +109,7 @@ def deactivate_key(api_key: Any) -> None:
     client().keys.switch(id_of(api_key), active=False)
 
 
+@_after_credentials(0)
 def create_key() -> dict[str, Any]:
     """Make an API key for your account; its secret cannot be asked for later.
 

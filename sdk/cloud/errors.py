@@ -2,6 +2,7 @@
 
     CloudException              anything PiCloud could not do, and every failed job
     ├── CloudTimeoutError       jobs were unfinished when the time given was over
+    ├── CloudTypeError          an argument of a wrong type, or one that a function does not take
     ├── CloudConnectionError    no server answers, or none can answer now
     ├── CommandFailed           a shell command ended with an error (raised in its job)
     └── BlobsLacking            the server lacks bytes a submit names (answered by an upload)
@@ -73,6 +74,10 @@ class CloudTimeoutError(CloudException):
         summary: str = "",
     ) -> None:
         super().__init__(value, jid, status, retry, code=code, summary=summary)
+
+
+class CloudTypeError(CloudException, TypeError):
+    """An argument has the wrong type, or a function does not take the arguments it is given."""
 
 
 class CloudConnectionError(CloudException):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cloud._client.client import Client
 
-_ELSEWHERE = ("config", "setkey", "start_simulator")
+_ELSEWHERE = ("config", "set_dependency_whitelist", "setkey", "start_simulator")
 """Functions of `cloud` that mean nothing for a server that is always this script's own."""
 __all__ = [name for name in functions.__all__ if name not in _ELSEWHERE]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 from cloud import CloudException
@@ -19,6 +19,13 @@ from picloud.completion import values
 if TYPE_CHECKING:
     from picloud.server_choice import ServerChoice
 
+_UNUSED = "Accepted for old scripts and not used: an API key opens its account."
+_Unused: TypeAlias = Annotated[
+    str | None, typer.Option("--email", "-e", metavar="EMAIL", help=_UNUSED)
+]
+_UnusedSecret: TypeAlias = Annotated[
+    str | None, typer.Option("--password", "-p", metavar="PASSWORD", help=_UNUSED)
+]
 _USUAL_NAME = "default"
 _USUAL_URL = "http://127.0.0.1:8787"
 
@@ -41,6 +48,8 @@ def setup(
             help="The API key; - reads standard input. PICLOUD_API_KEY, or asked for, by default.",
         ),
     ] = None,
+    email: _Unused = None,
+    password: _UnusedSecret = None,
     profile: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +74,7 @@ def setup(
       $ picloud setup --url https://picloud.example.org --profile work
       $ picloud --profile work status 7
     """  # noqa: D301 - \b keeps the lines apart
+    del email, password
     choice: ServerChoice = context.obj
     settings = ClientSettings.read()
     name = profile or choice.profile or settings.profile or _USUAL_NAME

@@ -22,7 +22,7 @@ from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
-from cloud.errors import CloudException, CloudTimeoutError
+from cloud.errors import CloudException, CloudTimeoutError, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,10 +71,10 @@ class Client:
         """Create a job for each item of the iterables; see `cloud.map`."""
         options, kwargs = split_options(kwargs)
         if not iterables:
-            raise CloudException("map needs a function and at least one iterable of arguments.")
+            raise CloudTypeError("map needs a function and at least one iterable of arguments.")
         for number, items in enumerate(iterables, 1):
             if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
-                raise CloudException(
+                raise CloudTypeError(
                     f"Argument {number} of map must be an iterable, not {items!r:.80}; "
                     "use cloud.call for a single job."
                 )
@@ -172,7 +172,7 @@ class Client:
         """Iterate over results in the order of the jids; see `cloud.iresult`."""
         in_parallel = whole(num_in_parallel)
         if in_parallel is None:
-            raise CloudException(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
+            raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
         if in_parallel < 0:
             raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
         options = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
@@ -303,5 +303,5 @@ def _seconds(timeout: object) -> float | None:
     number = isinstance(timeout, Real) and not isinstance(timeout, bool)
     seconds = float(timeout) if number else -1.0  # type: ignore[arg-type]
     if not seconds >= 0:
-        raise CloudException(f"timeout must be seconds from 0, or None, not {timeout!r}.")
+        raise CloudTypeError(f"timeout must be seconds from 0, or None, not {timeout!r}.")
     return seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from cloud._client.simulator import Simulator
+
+log = logging.getLogger(__name__)
 
 config = Config()
 """Settings of this process: `cloud.config.max_transmit_data = 16_000_000`."""
@@ -37,6 +40,7 @@ class CurrentClient:
         self.job: CurrentJob | None = None
         self.url: str | None = None
         self.key: str | None = None
+        self._immutable = False
         self._lock = threading.RLock()
 
     def get(self) -> Client:
@@ -69,12 +73,19 @@ class CurrentClient:
         settings = ClientSettings.read()
         return _address(settings, self.url or settings.url, self.key or settings.api_key)
 
-    def choose(self, url: str | None, key: str | None) -> None:
-        """Use this API key from now on, and this server unless `url` is None."""
+    def choose(self, url: str | None, key: str | None, *, immutable: bool = False) -> None:
+        """Use this API key from now on, and this server unless `url` is None.
+
+        After a call with `immutable` later ones are ignored, with a warning in the log.
+        """
         with self._lock:
+            if self._immutable:
+                log.warning("The API key was set as immutable; it is not changed.")
+                return
             self.close()
             self.key = key
             self.url = url or self.url
+            self._immutable = immutable
 
     def start_simulator(self, slots: int | None = None, *, force_restart: bool = False) -> Client:
         """Use a simulator from now on; return the client for it.
@@ -116,6 +127,7 @@ class CurrentClient:
 
 
 current = CurrentClient()
+config.on_commit(current.choose)
 
 
 def client() -> Client:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cloud._client.current import client, config, current, running_on_cloud
+from cloud._packing import module_source
+from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +27,7 @@ __all__ = [
     "map",
     "result",
     "running_on_cloud",
+    "set_dependency_whitelist",
     "setkey",
     "start_simulator",
     "status",
@@ -225,7 +229,11 @@ def kill(jids: Any = None) -> None:
 
 
 def setkey(
-    api_key: Any = None, api_secretkey: str | None = None, server_url: str | None = None
+    api_key: Any = None,
+    api_secretkey: str | None = None,
+    server_url: str | None = None,
+    restart: bool = False,
+    immutable: bool = False,
 ) -> None:
     """Say which API key, and which server, the calls that follow use.
 
@@ -234,9 +242,39 @@ def setkey(
             the profile's.
         api_secretkey: The secret, where `api_key` is only the id.
         server_url: The server; by default the one said before, or the environment's or profile's.
+        restart: Accepted for old scripts; the connection is always made anew.
+        immutable: Ignore later calls of `setkey` in this process.
     """
+    del restart
     key = api_key if api_secretkey is None else f"pk_{api_key}_{api_secretkey}"
-    current.choose(server_url, None if key is None else str(key))
+    current.choose(server_url, None if key is None else str(key), immutable=immutable)
+
+
+def set_dependency_whitelist(whitelist: Iterable[str] | None) -> None:
+    """Restrict which of your own modules are sent along with functions.
+
+    A job that needs another one fails with an ImportError that names it.
+
+    Args:
+        whitelist: Names of modules and packages; what is inside a package may travel, too. None
+            lifts the restriction.
+
+    Raises:
+        CloudException: When it is not an iterable of names.
+
+    >>> set_dependency_whitelist(["mypackage", "settings"])
+    >>> set_dependency_whitelist(None)
+    """
+    names = None if whitelist is None else _names(whitelist)
+    module_source.allow_only(names)
+
+
+def _names(whitelist: object) -> list[str]:
+    if isinstance(whitelist, Iterable) and not isinstance(whitelist, str):
+        names = list(whitelist)
+        if all(isinstance(name, str) for name in names):
+            return names
+    raise CloudException(f"whitelist must be a list of module names, not {whitelist!r:.80}.")
 
 
 def start_simulator(force_restart: bool = False) -> None:

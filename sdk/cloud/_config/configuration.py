@@ -5,31 +5,53 @@ from __future__ import annotations
 import os
 import warnings
 from difflib import get_close_matches
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES
 
 from cloud.errors import CloudException
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _ALIASES: Final = {"max_transmit_size": "max_transmit_data"}
-_WITHOUT_EFFECT: Final = frozenset(
-    {
-        "aggressive_module_search",
-        "force_redirect_job_output",
-        "force_serialize_debugging",
-        "force_serialize_logging",
-        "http_close",
-        "log_filename",
-        "log_level",
-        "print_log_level",
-        "purge_days",
-        "save_log",
-        "serialize_debugging",
-        "use_gzip",
-        "verbose",
-    }
-)
-"""Settings of the original client that nothing here needs; setting one warns."""
+_WITHOUT_EFFECT: Final[dict[str, object]] = {
+    "aggressive_module_search": False,
+    "ap_version": "",
+    "automatic_dependency_transfer": True,
+    "cloud_result_cache_size": 4096,
+    "cloud_status_cache_size": 65536,
+    "force_redirect_job_output": True,
+    "force_serialize_debugging": True,
+    "force_serialize_logging": True,
+    "hostname": "",
+    "http_close": False,
+    "io_buffer_factor": 2.5,
+    "log_filename": "cloud.log",
+    "log_level": "DEBUG",
+    "mp_cache_size_limit": 0,
+    "parent_jid": -1,
+    "print_log_level": "ERROR",
+    "printing_min_size": 0,
+    "proxy_server": "",
+    "purge_days": 7,
+    "redirect_job_output": True,
+    "running_on_cloud": False,
+    "save_log": True,
+    "serialize_debugging": True,
+    "server_list_url": "",
+    "show_primitives": False,
+    "show_transmitted_types_composition": False,
+    "support_join": True,
+    "use_gzip": True,
+    "verbose": False,
+}
+"""Settings of the original client that nothing here needs, with its defaults.
+
+They are accepted and read back as set. The first one that a process sets warns.
+"""
+
+_TEXTS: Final = ("api_key", "api_secretkey", "url")
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "max_transmit_data": (1, MAX_ARGUMENT_BYTES),
@@ -48,6 +70,8 @@ class Config:
     call starts the simulator, `num_procs` how many processes `cloud.mp` uses (1 to 64, by default
     as many as there are processors). With `serialize_logging` each call and map writes to the
     directory `serialize_logging_path` what its function and arguments weigh, part by part.
+    `api_key` (the id), `api_secretkey` and `url` are those of `cloud.setkey`, once `commit` is
+    called.
 
     >>> Config().max_transmit_data
     1000000
@@ -60,8 +84,12 @@ class Config:
     num_procs: int
     serialize_logging: bool
     serialize_logging_path: str
+    api_key: str | None
+    api_secretkey: str | None
+    url: str
 
     def __init__(self) -> None:
+        self.__dict__.update(_old={}, _on_commit=None)
         self.max_transmit_data = DEFAULT_ARGUMENT_BYTES
         self.retry_attempts = 3
         self.network_timeout = 30.0
@@ -69,11 +97,14 @@ class Config:
         self.num_procs = min(os.cpu_count() or 1, 64)
         self.serialize_logging = False
         self.serialize_logging_path = "datalogs/"
+        self.api_key = None
+        self.api_secretkey = None
+        self.url = ""
 
     def __setattr__(self, name: str, value: object) -> None:
         name = _ALIASES.get(name, name)
         if name in _WITHOUT_EFFECT:
-            warnings.warn(f"cloud.config.{name} has no effect any more.", stacklevel=2)
+            self._keep(name, value)
             return
         if name not in type(self).__annotations__:
             near = get_close_matches(name, type(self).__annotations__, 1, 0.4)
@@ -85,13 +116,45 @@ class Config:
     def __getattr__(self, name: str) -> object:
         if name in _ALIASES:
             return getattr(self, _ALIASES[name])
+        if name in _WITHOUT_EFFECT:
+            return self.__dict__["_old"].get(name, _WITHOUT_EFFECT[name])
         raise AttributeError(f"cloud.config has no setting {name!r}.")
 
     def commit(self) -> None:
-        """Do nothing: settings take effect at once. Scripts for the original client call it."""
+        """Use `api_key`, `api_secretkey` and `url` from now on, if they were set.
+
+        All other settings take effect at once.
+
+        Raises:
+            CloudException: When there is a secret without an id.
+        """
+        if self.api_secretkey and not self.api_key:
+            raise CloudException("cloud.config.api_key is not set, but api_secretkey is.")
+        if (self.api_key or self.url) and self.__dict__["_on_commit"] is not None:
+            key = f"pk_{self.api_key}_{self.api_secretkey}" if self.api_secretkey else self.api_key
+            self.__dict__["_on_commit"](self.url or None, key)
+
+    def on_commit(self, choose: Callable[[str | None, str | None], None]) -> None:
+        """Call `choose(url, key)` when a script commits a server or a key."""
+        self.__dict__["_on_commit"] = choose
+
+    def _keep(self, name: str, value: object) -> None:
+        """Keep the value of a setting without effect; say so once a process."""
+        if not self.__dict__["_old"]:
+            warnings.warn(
+                f"cloud.config.{name} is accepted but has no effect here; this is said once, for "
+                "the first such setting.",
+                stacklevel=3,
+            )
+        self.__dict__["_old"][name] = value
 
 
 def _check(name: str, value: object) -> None:
+    if name in _TEXTS:
+        # A key's id was a number in the original.
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
+            raise CloudException(f"cloud.config.{name} must be text, not {value!r}.")
+        return
     if name == "serialize_logging_path":
         if not isinstance(value, (str, os.PathLike)) or not str(value):
             raise CloudException(f"cloud.config.{name} must name a directory, not {value!r}.")

@@ -9,7 +9,7 @@ from picloud_model import ranges
 from picloud_model.ranges import MAX_JID
 from picloud_model.wire import MAX_JOBS
 
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ def read_jids(jids: object) -> JidList:
     >>> read_jids("7")
     Traceback (most recent call last):
         ...
-    cloud.CloudException: jids must be whole numbers from 1, or an iterable of them, not '7'.
+    cloud.CloudTypeError: jids must be whole numbers from 1, or an iterable of them, not '7'.
     """
     if isinstance(jids, range):
         return JidList(_range(jids), single=False)
@@ -96,7 +96,8 @@ def _dense(jids: list[int]) -> range | list[int]:
 
 def _refusal(jids: object) -> CloudException:
     text = f"{jids!r:.80}"
-    return CloudException(f"jids must be whole numbers from 1, or an iterable of them, not {text}.")
+    kind = CloudException if type(jids) is int or isinstance(jids, range) else CloudTypeError
+    return kind(f"jids must be whole numbers from 1, or an iterable of them, not {text}.")
 
 
 def portions(

@@ -23,7 +23,7 @@ from picloud_model.wire import (
 
 from cloud._config import settings
 from cloud._jobs import jids
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from picloud_model.ranges import Range
@@ -36,7 +36,7 @@ _OURS: Final = "PICLOUD_"
 def truth(name: str, value: Any) -> bool:
     """True or False, nothing that is merely like them."""
     if not isinstance(value, bool):
-        raise CloudException(f"{name} must be True or False, not {value!r:.80}.")
+        raise CloudTypeError(f"{name} must be True or False, not {value!r:.80}.")
     return value
 
 
@@ -44,7 +44,7 @@ def core_type(name: str, value: Any) -> str:
     """The name of a core type."""
     if not isinstance(value, str) or value not in CORE_TYPES:
         known = ", ".join(CORE_TYPES)
-        raise CloudException(f"{name} must be one of the core types {known}, not {value!r:.80}.")
+        raise CloudTypeError(f"{name} must be one of the core types {known}, not {value!r:.80}.")
     return value
 
 
@@ -52,14 +52,14 @@ def cores(name: str, value: Any) -> int:
     """A number of cores; whether the core type has it is seen later."""
     number = whole(value)
     if number is None:
-        raise CloudException(f"{name} must be a number of cores, not {value!r:.80}.")
+        raise CloudTypeError(f"{name} must be a number of cores, not {value!r:.80}.")
     return number
 
 
 def environment(name: str, value: Any) -> str | None:
     """The name of an environment, or None."""
     if value is not None and (not isinstance(value, str) or not value):
-        raise CloudException(f"{name} must be the name of an environment, not {value!r:.80}.")
+        raise CloudTypeError(f"{name} must be the name of an environment, not {value!r:.80}.")
     return value
 
 
@@ -67,7 +67,7 @@ def volumes(name: str, value: Any) -> list[str]:
     """Names of volumes: one, or an iterable of them."""
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None or not all(isinstance(each, str) and each for each in listed):
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be the name of a volume, or a list of names, not {value!r:.80}."
         )
     return listed
@@ -78,7 +78,7 @@ def label(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.isascii() or len(value) > MAX_LABEL:
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be ASCII text of at most {MAX_LABEL} characters, not {value!r:.80}."
         )
     return value
@@ -88,7 +88,7 @@ def priority(name: str, value: Any) -> int:
     """A whole number; the lowest runs first."""
     number = whole(value)
     if number is None or not 0 <= number <= MAX_PRIORITY:
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be a whole number from 0 (first) to {MAX_PRIORITY}, not {value!r:.80}."
         )
     return number
@@ -100,7 +100,7 @@ def seed(name: str, value: Any) -> int | None:
         return None
     number = whole(value)
     if number is None or not 0 <= number <= MAX_SEED:
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be a whole number from 0 to {MAX_SEED:,}, or None, not {value!r:.80}."
         )
     return number
@@ -113,7 +113,7 @@ def dependencies(name: str, value: Any) -> tuple[Range, ...]:
     try:
         return tuple(ranges.collapse(jids.read_jids(value).order))
     except CloudException:
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be a jid, or an iterable of jids, not {value!r:.80}."
         ) from None
 
@@ -122,7 +122,7 @@ def dependency_errors(name: str, value: Any) -> str:
     """What a failed dependency does to the job."""
     if value not in get_args(DependencyErrors):
         known = " or ".join(map(repr, get_args(DependencyErrors)))
-        raise CloudException(f"{name} must be {known}, not {value!r:.80}.")
+        raise CloudTypeError(f"{name} must be {known}, not {value!r:.80}.")
     return str(value)
 
 
@@ -132,7 +132,7 @@ def max_runtime(name: str, value: Any) -> float | None:
         return None
     minutes = real(value)
     if minutes is None or not 0 < minutes * 60 <= MAX_RUNTIME_S:
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be minutes, more than 0 and at most {MAX_RUNTIME_S // 60:,} (a year), "
             f"or None, not {value!r:.80}."
         )
@@ -146,7 +146,7 @@ def variables(name: str, value: Any) -> dict[str, str]:
     else:
         names = [value] if isinstance(value, str) else _listed(value)
         if names is None or not all(isinstance(each, str) for each in names):
-            raise CloudException(
+            raise CloudTypeError(
                 f"{name} must be names of environment variables that are set here, or a dict of "
                 f"names and values, not {value!r:.80}."
             )
@@ -167,7 +167,7 @@ def _check_variable(name: str, variable: Any, text: Any) -> None:
     if not isinstance(variable, str) or not variable or "=" in variable or "\0" in variable:
         raise CloudException(f"{name}: {variable!r:.80} cannot name an environment variable.")
     if not isinstance(text, str) or "\0" in text:
-        raise CloudException(f"{name}: the value of {variable} must be text, not {text!r:.80}.")
+        raise CloudTypeError(f"{name}: the value of {variable} must be text, not {text!r:.80}.")
     if variable.startswith(_OURS):
         raise CloudException(f"{name}: {variable} is the platform's own, as all of {_OURS}* are.")
 
@@ -178,7 +178,7 @@ def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
         return ()
     listed = [value] if callable(value) else _listed(value)
     if listed is None or not all(callable(each) for each in listed):
-        raise CloudException(
+        raise CloudTypeError(
             f"{name} must be a function of a jid, or a list of functions, not {value!r:.80}."
         )
     return tuple(listed)
@@ -189,7 +189,7 @@ def serialization(name: str, value: Any) -> int:
     number = whole(value)
     if number not in SERIALIZATIONS:
         known = ", ".join(f"{number} ({what})" for number, what in SERIALIZATIONS.items())
-        raise CloudException(f"{name} must be one of {known}, not {value!r:.80}.")
+        raise CloudTypeError(f"{name} must be one of {known}, not {value!r:.80}.")
     return number
 
 

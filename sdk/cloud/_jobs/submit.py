@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model import wire
 from picloud_model.wire import Content
 
+from cloud._jobs import signature_check
 from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import PackingError, size_report
 from cloud._resources.blob import REQUEST_BYTES
-from cloud.errors import BlobsLacking, CloudException
+from cloud.errors import BlobsLacking, CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,6 +81,7 @@ class Submitter:
     ) -> int:
         """Create one job; return its jid."""
         self._log("call", func, args, kwargs)
+        self._check(func, args, kwargs)
         batch = _BatchBuilder("call", self._function(func), options, self._make_id())
         parcel = self._arguments(batch, args, kwargs, "The arguments are")
         return self._batch(batch, [parcel]).start
@@ -93,6 +95,7 @@ class Submitter:
     ) -> range:
         """Create a job for each item of the iterables; return their jids."""
         self._log("map", func, iterables, kwargs)
+        self._check(func, iterables, kwargs)
         batch = _BatchBuilder("map", self._function(func), options, self._make_id())
         return self._batch(batch, self._parcels(batch, iterables, kwargs))
 
@@ -105,9 +108,14 @@ class Submitter:
             sized = [each for each in args if not isinstance(each, Iterator)]
             size_report.write(str(self._config.serialize_logging_path), kind, func, sized, kwargs)
 
-    def _function(self, func: Callable[..., Any]) -> PackedFunction:
+    def _check(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
         if not callable(func):
-            raise CloudException(f"The first argument must be a function, not {func!r:.80}.")
+            raise CloudTypeError(f"The first argument must be a function, not {func!r:.80}.")
+        signature_check.check(func, args, kwargs)
+
+    def _function(self, func: Callable[..., Any]) -> PackedFunction:
         try:
             packed = self._packer.function(func)
         except PackingError as error:

@@ -26,6 +26,7 @@ from cloud._packing.module_source import (
     MISSING,
     ModuleKind,
     ModuleSource,
+    allowed,
     find,
     is_foreign,
     may_be_local,
@@ -91,7 +92,7 @@ class Bundler:
         """
         if not roots:
             return NOTHING
-        key = (roots, *sys.path)
+        key = (roots, allowed(), *sys.path)
         kept = self._kept.get(key)
         if kept is not None and unchanged(kept[1]):
             return kept[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from importlib.machinery import ModuleSpec
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,22 @@ FOREIGN: Final = ModuleSource(ModuleKind.FOREIGN)
 MISSING: Final = ModuleSource(ModuleKind.MISSING)
 
 
+class _Allowed:
+    """Which modules may travel: None for all."""
+
+    names: frozenset[str] | None = None
+
+
+def allow_only(names: Iterable[str] | None) -> None:
+    """Let only these modules travel, and what is inside them; None for all."""
+    _Allowed.names = None if names is None else frozenset(names)
+
+
+def allowed() -> frozenset[str] | None:
+    """The names that were last given to `allow_only`."""
+    return _Allowed.names
+
+
 def may_be_local(name: object) -> bool:
     """Whether a module's name alone leaves open that it is the user's own.
 
@@ -69,7 +85,12 @@ def may_be_local(name: object) -> bool:
     if not isinstance(name, str):
         return False
     top = name.partition(".")[0]
-    return not (top in _OWN or top in _MAIN or _is_standard(top))
+    return _is_allowed(name) and not (top in _OWN or top in _MAIN or _is_standard(top))
+
+
+def _is_allowed(name: str) -> bool:
+    names = _Allowed.names
+    return names is None or any(name == each or name.startswith(f"{each}.") for each in names)
 
 
 def find(name: str, parents: Sequence[str] | None = None) -> ModuleSource:

@@ -1,0 +1,1 @@
+"""`cloud.serialization`: where the original client kept its pickling."""
