@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 STACKS: dict[str, type[EmbeddedStack]] = {
     kind.name: kind for kind in (EmbeddedStack, HashiCorpStack, DockerStack)
 }
-"""Every stack the tests can run on; a further one adds itself here and to `--stack`."""
+"""Every stack the tests can run on. A new one adds itself here and to `--stack`."""
 USUAL: Final = ("embedded", "hashicorp")
-"""Those that each test runs on, unless `--stack` or its marker `containers` say otherwise."""
+"""The stacks that each test runs on, unless `--stack` or its marker `containers` says otherwise."""
 
 keys: dict[Stack, str] = {}
 """The key of the second account of the common stack."""
 
 
 def end(stack: Stack) -> None:
-    """Stop a stack; no process of it may be left."""
+    """Stop a stack, and fail if a process of it is left."""
     try:
         stack.stop()
         until(lambda: not stack.processes(), "every process of the stack has ended", 10.0)
@@ -48,18 +48,18 @@ def end(stack: Stack) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of this directory run over every stack, common or of their own."""
+    """Run the tests of this directory over every stack, a shared one or their own."""
     over_stacks(metafunc, "stack", "begin")
 
 
 def over_stacks(metafunc: pytest.Metafunc, *fixtures: str) -> None:
-    """Run a test that asks for one of these fixtures once for each stack it is for."""
+    """Run a test that uses one of these fixtures once for each of its stacks."""
     for fixture in {*fixtures} & {*metafunc.fixturenames}:
         metafunc.parametrize(fixture, stacks_of(metafunc), indirect=True)
 
 
 def stacks_of(metafunc: pytest.Metafunc) -> list[str]:
-    """The stacks a test is for in this run."""
+    """Return the stacks that a test runs on in this run."""
     asked = metafunc.config.getoption("--stack")
     marker = metafunc.definition.get_closest_marker("containers")
     if marker and marker.kwargs.get("only"):
@@ -71,7 +71,7 @@ def stacks_of(metafunc: pytest.Metafunc) -> list[str]:
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A stack for all tests that do it no harm."""
+    """A stack for all tests that do not harm it."""
     found = STACKS[request.param](tmp_path_factory.mktemp("stack"))
     keys[found] = found.other_key()
     found.start()
@@ -84,14 +84,14 @@ def stack(
 def begin(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Stack]]:
-    """Starts stacks of a test's own, with `Options`; they end with the test."""
+    """A function that starts stacks for one test, with `Options`; they end with the test."""
     yield from starter(STACKS[request.param], tmp_path_factory)
 
 
 def starter(
     kind: type[EmbeddedStack], folders: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Stack]]:
-    """What starts stacks of one kind; they end when it is closed."""
+    """Yield a function that starts stacks of one kind; they end when this generator is closed."""
     begun: list[Stack] = []
 
     def start(**chosen: Any) -> Stack:
@@ -106,21 +106,21 @@ def starter(
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Client]:
-    """A client of the common stack."""
+    """A client of the shared stack."""
     with contextlib.closing(stack.client()) as found:
         yield found
 
 
 @pytest.fixture
 def other(stack: Stack) -> Iterator[Client]:
-    """A client of the common stack for another account."""
+    """A client of the shared stack for another account."""
     with contextlib.closing(stack.client(keys[stack])) as found:
         yield found
 
 
 @pytest.fixture
 def script(stack: Stack, tmp_path: Path) -> Callable[..., str]:
-    """Runs a program of a user's to its end, in a process of its own; answers what it printed."""
+    """Run a user's program to its end in a process of its own; return what it printed."""
 
     def run(source: str, *arguments: str, **environment: str) -> str:
         file = tmp_path / "script.py"

@@ -1,9 +1,9 @@
-"""What the tests' own dockerd starts containers with: runc, and what tests share with their jobs.
+"""The OCI runtime of the tests' dockerd: runc, plus what tests share with their jobs.
 
-Tests and their jobs tell each other by files of `Stack.shared` when to go on, and jobs import the
-modules of tests, thus what these import. So containers of the common accounts have that directory
-of the machine, under the same path, and the packages of the tests' environment behind their own.
-Those of other accounts are started exactly as a user's: test_isolation.py looks at these.
+Tests and their jobs signal each other through files in `Stack.shared`, and jobs import the modules
+of tests and their dependencies. So containers of the common accounts have that directory of the
+machine, under the same path, and the packages of the tests' environment after their own. Containers
+of other accounts start exactly as a user's do; test_isolation.py examines these.
 """
 
 import json
@@ -15,13 +15,13 @@ from typing import Any
 SHARING = ("a0000001", "a0000002")
 """The accounts of `Stack.key` and `Stack.other_key`."""
 PACKAGES = "/opt/packages"
-"""Where a container has those of the tests."""
+"""Where a container has the packages of the tests."""
 LISTED = "/usr/local/lib/python3.11/dist-packages/tests.pth"
-"""The file by which its Python finds them."""
+"""The file by which the container's Python finds them."""
 
 
 def script(folder: Path) -> Path:
-    """Write the program that dockerd is to call."""
+    """Write the program that dockerd starts containers with; return its path."""
     file = folder / "runtime"
     listed = folder / "tests.pth"
     listed.write_text(f"{PACKAGES}\n")
@@ -34,7 +34,7 @@ def script(folder: Path) -> Path:
 
 
 def shared(spec: dict[str, Any]) -> str:
-    """The directory that a container shares with tests; "" where it is not one of theirs."""
+    """Return the directory that a container shares with tests; "" if it is another account's."""
     environment = dict(pair.split("=", 1) for pair in spec["process"]["env"])
     sources = {mount["destination"]: mount.get("source", "") for mount in spec["mounts"]}
     root = sources.get("/alloc", "").partition("/data/")[0]
@@ -44,13 +44,13 @@ def shared(spec: dict[str, Any]) -> str:
 
 
 def mounted(place: str, source: str, *options: str) -> dict[str, Any]:
-    """A file or directory of the machine in a container."""
+    """Return the mount of a file or directory of the machine into a container."""
     told = ["bind", "nosuid", "nodev", *options]
     return {"destination": place, "source": source, "type": "bind", "options": told}
 
 
 def main() -> None:
-    """Add these to the container that is about to be made."""
+    """Add the shared directory and the packages to the container that is about to be created."""
     listed = sys.argv[1]
     file = Path(sys.argv[sys.argv.index("--bundle") + 1], "config.json")
     spec = json.loads(file.read_text())

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def of_stack(data: Path, *urls: str) -> list[psutil.Process]:
     """Return every live process of the stack with this data directory, the oldest first.
 
-    That is one whose command line, directory or environment names the data directory, one whose
-    command line names a URL of the stack, and whatever descends from such a process.
+    A process belongs to it if its command line, directory or environment names the data directory,
+    if its command line names a URL of the stack, or if it descends from such a process.
     """
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():

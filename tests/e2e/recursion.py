@@ -1,4 +1,6 @@
-"""Jobs that wait for jobs like themselves; like a user's, they import nothing of the tests."""
+"""Jobs that wait for jobs of the same function. Like a user's, they import no module of
+the tests.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import cloud
 
 
 def fib(n: int) -> int:
-    """The recursion of the documentation."""
+    """Return a Fibonacci number, by the recursion of the documentation."""
     if n <= 1:
         return 1
     jid1 = cloud.call(fib, n - 1)
@@ -17,7 +19,7 @@ def fib(n: int) -> int:
 
 
 def down(n: int) -> int:
-    """Wait for a job that waits for a job, so many times."""
+    """Wait for a nested job, so many levels deep."""
     if not n:
         return 0
     found: int = cloud.result(cloud.call(down, n - 1))

@@ -40,4 +40,4 @@ GOOD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "/v1/work": (SLOT, {"reports": [], "returned": [HELD], "lease": False, "wait_s": 0.0}),
     "/v1/heartbeat": (SLOT, {"running": [], "holding": [HELD], "wait_s": 0.0}),
 }
-"""A good body for each address that takes one, and whose credential it wants."""
+"""A good body for each address that takes one, and the kind of credential it requires."""

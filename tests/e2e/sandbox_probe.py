@@ -1,4 +1,6 @@
-"""What runs inside a job to tell its state, or to attack; it needs the standard library only."""
+"""Code that runs inside a job to report its state, or to attack; it needs the standard library
+only.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ MB = 1024 * 1024
 
 
 def attempt(function: Callable[..., object], *arguments: object) -> str:
-    """The name of the error a call ends with; "" when it succeeds."""
+    """Return the name of the error that a call raises; "" when it succeeds."""
     try:
         function(*arguments)
     except OSError as error:
@@ -31,19 +33,19 @@ def attempt(function: Callable[..., object], *arguments: object) -> str:
 
 
 def status() -> dict[str, str]:
-    """The kernel's word on this process."""
+    """Return the kernel's status of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def state_of(pid: int) -> dict[str, str]:
-    """What everybody may know of a process."""
+    """Return what every process may read about a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def writable() -> list[tuple[str, str]]:
-    """Where this process can write, mount by mount, and with which options."""
+    """Return where this process can write, mount by mount, and with which options."""
     found = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, target, kind, options = line.split()[:4]
@@ -53,14 +55,14 @@ def writable() -> list[tuple[str, str]]:
 
 
 def suid() -> list[str]:
-    """Programs that give their user another one's rights."""
+    """Return the programs that give their user the rights of another one."""
     places = (Path(at, name) for at, _, names in os.walk("/usr") for name in names)
     found = ((place, place.lstat()) for place in places)
     return [str(place) for place, stat in found if stat.st_mode & 0o6000]
 
 
 def privilege() -> dict[str, str]:
-    """What the kernel says to somebody who wants more, beside what `calls` asks for."""
+    """Return the kernel's answer to attempts to gain rights, other than those of `calls`."""
     return {
         "kill": attempt(os.kill, 1, signal.SIGKILL),
         "sysctl": attempt(Path("/proc/sys/kernel/core_pattern").write_text, "|/tmp/x"),
@@ -75,9 +77,10 @@ def privilege() -> dict[str, str]:
 
 
 def calls(asked: dict[str, tuple[int, tuple[int | bytes | None, ...]]]) -> dict[str, str]:
-    """What the kernel answers to system calls by number, each made in a process of its own.
+    """Return the kernel's answer to system calls by number, each made in a process of its own.
 
-    The name of the error; "" where it is allowed; the signal where that ended the process.
+    The answer is the name of the error; "" if the call is allowed; the signal if it ended the
+    process.
     """
     return {name: _called(number, arguments) for name, (number, arguments) in asked.items()}
 
@@ -100,17 +103,19 @@ def _called(number: int, arguments: tuple[int | bytes | None, ...]) -> str:
 
 
 FLIP = bytes(255 - byte for byte in range(256))
-"""Turns each bit: what is looked for is given so turned, or it would find itself."""
+"""Inverts each bit: the search terms are passed inverted, or the search would find itself."""
 PIECE = 4 * MB
 LONGEST = 2048
-"""More than any secret has bytes."""
+"""More bytes than any secret has."""
 
 
 def hunt(turned: list[bytes], planted: bytes) -> list[tuple[int, str]]:
-    """Where each of some secrets, given with every bit turned, lies within reach of this process.
+    """Return where each of some secrets, given with every bit inverted, is within reach of this
+    process.
 
-    Every file, all that /proc tells of every process, and its own memory. `planted` is a secret
-    too: it is turned back and hidden in a file, in the environment, and in memory.
+    Searched are every file, everything that /proc shows of every process, and this process's own
+    memory. `planted` is a secret, too: it is inverted back and hidden in a file, in the
+    environment, and in memory.
     """
     plain = planted.translate(FLIP)
     Path("/tmp/planted").write_bytes(b"x" * (PIECE - 3) + plain)
@@ -177,7 +182,7 @@ def _pieces(file: Path) -> Iterator[bytes]:
 
 
 def _regions() -> list[tuple[int, int]]:
-    """What of its memory this process can read."""
+    """Yield the regions of its memory that this process can read."""
     found = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, rights, *_ = line.split()
@@ -194,13 +199,13 @@ def _spans(memory: Any, start: int, end: int) -> Iterator[bytes]:
 
 
 def of_numpy(numbers: list[int]) -> int:
-    """A sum by numpy."""
+    """Return a sum computed by numpy."""
     numpy = importlib.import_module("numpy")  # the tests themselves do without
     return int(numpy.sum(numbers))
 
 
 def own_token() -> str:
-    """The token with which this job's own calls are made."""
+    """Return the token with which this job makes its own calls."""
     from cloud._client.current_job import CurrentJob
 
     job = CurrentJob.here()
@@ -209,13 +214,13 @@ def own_token() -> str:
 
 
 def tell_token(seconds: float) -> None:
-    """Tell the own token, and go on for a while."""
+    """Publish the own token, and go on for a while."""
     print(own_token(), flush=True)
     time.sleep(seconds)
 
 
 def sweep(needle: str) -> dict[str, list[str]]:
-    """What a job can read of others: their memory and environment, and files with a token."""
+    """Return what a job can read of other processes, and which files contain a token."""
     reached, tokens = [], []
     mine = {os.getpid()}
     for process in Path("/proc").glob("[0-9]*"):
@@ -242,12 +247,12 @@ def sweep(needle: str) -> dict[str, list[str]]:
 
 
 def shut() -> list[str]:
-    """What Nomad's directories say."""
+    """Return what happens on access to Nomad's directories."""
     return [attempt(os.listdir, place) for place in ("/secrets", "/alloc", "/local")]
 
 
 def reachable(places: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Those that answer."""
+    """Return the addresses that accept a connection."""
     found = []
     for place in places:
         with contextlib.suppress(OSError), socket.create_connection(place, 1.0):
@@ -256,7 +261,7 @@ def reachable(places: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def listen(seconds: float) -> None:
-    """Listen at a port, and tell where."""
+    """Listen on a port, and publish its address."""
     with socket.create_server(("0.0.0.0", 7777)):
         print(socket.gethostbyname(socket.gethostname()), flush=True)
         time.sleep(seconds)
@@ -277,12 +282,12 @@ def bomb() -> int:
 
 
 def processes() -> int:
-    """How many there are beside this one, the zygote and the supervisor."""
+    """Return the number of processes besides this one, the zygote and the supervisor."""
     return len(list(Path("/proc").glob("[0-9]*")))
 
 
 def fill(place: str) -> tuple[int, str]:
-    """Write until it is refused: how many MB that took, and why."""
+    """Write until it is refused; return how many MB were written, and the error."""
     written = 0
     block = os.urandom(MB)
     try:
@@ -298,14 +303,14 @@ def fill(place: str) -> tuple[int, str]:
 
 
 def devour() -> None:
-    """Take memory until there is none."""
+    """Allocate memory until there is none left."""
     held = []
     while True:
         held.append(bytearray(os.urandom(1024)) * 8192)
 
 
 def steady(seconds: float) -> int:
-    """Work for a while with memory of one's own; answers as whom."""
+    """Work for a while with memory of its own; return the user."""
     own = bytearray(50 * MB)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -314,7 +319,7 @@ def steady(seconds: float) -> int:
 
 
 def pace(seconds: float) -> float:
-    """Do the same piece of work again and again for a while; the median of the times it took."""
+    """Repeat the same piece of work for a while; return the median of its times."""
     own = bytearray(8 * MB)
     took = []
     deadline = time.monotonic() + seconds
@@ -336,5 +341,5 @@ def fibonacci(number: int) -> int:
 
 
 def refused(places: tuple[str, ...]) -> list[str]:
-    """Why no file can be made at some places."""
+    """Return why no file can be created at some paths."""
     return [attempt(Path(place).touch) for place in places]

@@ -1,4 +1,4 @@
-"""The HashiCorp stack whose slots are containers, over a dockerd of the tests' own."""
+"""The HashiCorp stack with slots in containers, over a dockerd that the tests start."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Options
 
 PRISTINE: Final = {"jail": "a0000003", "neighbour": "a0000004"}
-"""Accounts whose slots are just what a user's are: nothing is shared with them."""
+"""Accounts whose slots are exactly what a user's are: nothing is shared with them."""
 _EVERYBODY: Final = struct.pack("<I", 2) + b"".join(
     struct.pack("<HHI", whose, 7, 0xFFFFFFFF) for whose in (0x01, 0x04, 0x20)
 )
-"""An access list: read, write and search for owner, group and others."""
+"""An access control list: read, write and search for owner, group and others."""
 
 
 class DockerStack(HashiCorpStack):
@@ -52,7 +52,7 @@ class DockerStack(HashiCorpStack):
 
     @property
     def daemon(self) -> Dockerd:
-        """The dockerd its slots run in."""
+        """The dockerd that its slots run in."""
         return daemon()
 
     def start(self, options: Options | None = None) -> None:
@@ -71,7 +71,7 @@ class DockerStack(HashiCorpStack):
         return found
 
     def secrets(self) -> dict[str, bytes]:
-        """Everything that nobody in a job is to know, by what it is."""
+        """Every secret that no job may learn, by name."""
         return asyncio.run(self._all_secrets())
 
     async def _all_secrets(self) -> dict[str, bytes]:
@@ -100,7 +100,9 @@ class DockerStack(HashiCorpStack):
         return found | {name: text.encode() for name, text in told.items()}
 
     def own_address(self) -> str:
-        """An address of this machine in the network it is in; its loopback one without any."""
+        """Return an address of this machine in its network; the loopback address if it has no
+        network.
+        """
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.connect(("192.0.2.1", 9))  # nothing is sent
@@ -109,7 +111,7 @@ class DockerStack(HashiCorpStack):
             return str(probe.getsockname()[0])
 
     def _inside(self) -> str:
-        """The URL of the API as slots know it; "" before there is one."""
+        """Return the URL of the API as slots know it; "" before it exists."""
         slots = self._addresses.slots if self._addresses else None
         return f"http://{slots.host}:{self._port}" if slots else ""
 
@@ -119,7 +121,9 @@ class DockerStack(HashiCorpStack):
 
 @cache
 def daemon() -> Dockerd:
-    """The one dockerd of all tests of this process, with the image; it ends with the process."""
+    """Return the one dockerd of all tests in this process, with the image; it ends with the
+    process.
+    """
     opened = ExitStack()
     atexit.register(opened.close)
     folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="picloud-runtime-")))

@@ -33,7 +33,7 @@ SERVERS = ("consul", "vault", "versitygw", "nomad")
 
 
 class HashiCorpStack(EmbeddedStack):
-    """The API over servers of its own, each of which can be killed and comes back with `start`."""
+    """The API over servers of its own, each of which can be killed; `start` restarts it."""
 
     name = "hashicorp"
     api_processes = 1
@@ -53,16 +53,16 @@ class HashiCorpStack(EmbeddedStack):
         self._servers.stop(self.url)
 
     def addresses(self) -> Addresses:
-        """Where its servers answer."""
+        """The addresses of its servers."""
         assert self._addresses is not None
         return self._addresses
 
     def revive(self) -> None:
-        """Start the servers that were killed; the API goes on meanwhile."""
+        """Restart the servers that were killed; the API goes on meanwhile."""
         self._servers.start()
 
     def kill_server(self, name: str) -> None:
-        """SIGKILL for one of the four servers alone: what it started goes on."""
+        """Send SIGKILL to one of the four servers alone; what it started goes on."""
         for process in self.processes():
             if name in line_of(process)[:1][0] and "executor" not in line_of(process):
                 kill(process)
@@ -95,7 +95,7 @@ class HashiCorpStack(EmbeddedStack):
         return jwt.encode({"aud": AUDIENCE, "sub": str(slot.number)}, secret, algorithm="HS256")
 
     def _servers_environment(self) -> dict[str, str]:
-        """Where programs are looked for; a server that `make servers` did not get is a failure."""
+        """Return the environment in which programs are found; without `make servers` this fails."""
         for name in SERVERS:
             running.binary(name)
         kept = ("HOME", "PATH", "XDG_CACHE_HOME")

@@ -1,6 +1,6 @@
-"""Stacks: a server of a test's own, with every process that belongs to it.
+"""Stacks: a server of a test's own, with all processes that belong to it.
 
-A further stack adds a class, and its name to `STACKS` in conftest; the tests do not change.
+A new kind of stack is a class here, and a name in `STACKS` of conftest; the tests do not change.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ CRASHING_SLOT_SERVER: Final = Path(__file__).parents[1] / "faults" / "crashing_s
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stack is to run.
+    """How a stack runs.
 
-    `crashpoint` ends the server each time it passes the place of that name, `slot_crashpoint` the
+    `crashpoint` ends the server each time it passes the point of that name, `slot_crashpoint` the
     first slot that passes it.
     """
 
@@ -70,35 +70,35 @@ class Stack(ABC):
 
     @abstractmethod
     def start(self, options: Options | None = None) -> None:
-        """Start it, with other options from now on if some are given; waits until it serves."""
+        """Start it and wait until it serves; options that are given hold from now on."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Stop it, and wait until it has ended."""
 
     @abstractmethod
     def processes(self) -> list[psutil.Process]:
-        """Every process of it that lives now."""
+        """Return every live process of it."""
 
     @abstractmethod
     def api(self) -> list[psutil.Process]:
-        """The processes that serve its API, the master first."""
+        """Return the processes that serve its API, the master first."""
 
     @abstractmethod
     def slots(self) -> list[psutil.Process]:
-        """The supervisor of each slot, the oldest first."""
+        """Return the supervisor of each slot, the oldest first."""
 
     @abstractmethod
     def other_key(self) -> str:
-        """An API key of another account; only asked for while the stack is down."""
+        """Return an API key of another account; the stack must be down."""
 
     @abstractmethod
     def slot_token(self) -> str:
-        """The token of one of its live slots."""
+        """Return the token of one of its live slots."""
 
     @abstractmethod
     def faults(self) -> str:
-        """What the server has logged of faults of its own."""
+        """Return what the server has logged about its own faults."""
 
     def restart(self, options: Options | None = None) -> None:
         """End every process at once and start the stack again on the same data."""
@@ -106,11 +106,11 @@ class Stack(ABC):
         self.start(options)
 
     def kill9(self) -> None:
-        """SIGKILL for every process of the stack, until none is left."""
+        """Send SIGKILL to every process of the stack until none is left."""
         until(lambda: not self._killed(), f"every process of {self.url} is dead")
 
     def kill9_api(self) -> None:
-        """SIGKILL for the API alone; slots go on."""
+        """Send SIGKILL to the API alone; slots go on."""
         for process in self.api():
             kill(process)
         until(lambda: not self.api(), "the API is dead")
@@ -122,14 +122,14 @@ class Stack(ABC):
         return living
 
     def client(self, key: str = "", *, patient: bool = False) -> Client:
-        """A client; a patient one tries for a minute or two while the server is away."""
+        """Return a client; a patient one retries for a minute or two while the server is away."""
         config = Config()
         if patient:
             config.retry_attempts = 60
         return Client(ServerAddress(self.url, key or self.key), config)
 
     def environment(self) -> dict[str, str]:
-        """What a script of a user of this stack has in its environment."""
+        """Return the environment of a user's script on this stack."""
         found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
         found.pop("PYTHONPATH", None)
         return found | {"PICLOUD_URL": self.url, "PICLOUD_API_KEY": self.key}
@@ -263,13 +263,13 @@ class EmbeddedStack(Stack):
 
 
 def kill(process: psutil.Process) -> None:
-    """SIGKILL for a process, if it is still there."""
+    """Send SIGKILL to a process, if it still exists."""
     with suppress(psutil.NoSuchProcess):
         process.kill()
 
 
 def line_of(process: psutil.Process) -> list[str]:
-    """The command line of a process; empty once it has ended."""
+    """Return the command line of a process; empty once it has ended."""
     try:
         return list(process.cmdline())
     except psutil.Error:
@@ -277,7 +277,7 @@ def line_of(process: psutil.Process) -> list[str]:
 
 
 def parent_of(process: psutil.Process) -> int:
-    """The pid of a process's parent; 0 once it has ended."""
+    """Return the pid of a process's parent; 0 once it has ended."""
     try:
         return int(process.ppid())
     except psutil.Error:

@@ -1,6 +1,6 @@
-"""What user code may try to ask the kernel for, and what the kernel has to answer in a container.
+"""System calls that user code may try, and the kernel's required answer in a container.
 
-Numbers are those of x86-64. Where docker's seccomp profile refuses a call the kernel never sees it.
+Numbers are those of x86-64. If docker's seccomp profile refuses a call, the kernel never sees it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A terminal of a test's own, and a command that runs on it."""
+"""A terminal that a test controls, with a command running on it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Terminal:
         os.close(other)
 
     def until_said(self, text: str) -> str:
-        """Read until the command has said something; all it has said so far."""
+        """Read until the command has printed a text; return all that it has printed so far."""
         deadline = time.monotonic() + START_S
         while text not in self.said:
             assert select.select([self._terminal], [], [], deadline - time.monotonic())[0], (
@@ -62,7 +62,9 @@ class Terminal:
         return self.said
 
     def until_ended(self) -> int:
-        """Read until the command has ended; its exit code. Lines end as they did in the command."""
+        """Read until the command has ended; return its exit code. Line ends are those of the
+        command.
+        """
         deadline = time.monotonic() + START_S
         while select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
             try:
@@ -73,15 +75,15 @@ class Terminal:
         return self.process.wait(START_S)
 
     def until_hidden(self) -> None:
-        """Wait until what is typed does not show; what is typed before is thrown away."""
+        """Wait until typed text is not echoed; text typed earlier is discarded."""
         until(lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO, "a key is asked for")
 
     def type(self, text: str) -> None:
-        """What the keyboard does."""
+        """Type a text on the keyboard."""
         os.write(self._terminal, text.encode())
 
     def press_ctrl_c(self) -> None:
-        """What the keyboard does: SIGINT for every process in the foreground."""
+        """Press Ctrl-C: SIGINT for every process in the foreground."""
         os.write(self._terminal, b"\x03")
 
     def hang_up(self) -> None:
@@ -90,7 +92,7 @@ class Terminal:
         self._terminal = -1
 
     def close(self) -> None:
-        """End it all."""
+        """End the command and close the terminal."""
         if self._terminal >= 0:
             os.close(self._terminal)
         self.process.kill()

@@ -22,7 +22,7 @@ WAIT_S = 60.0
 
 
 class Counter:
-    """Something with methods of every kind."""
+    """An object with methods of every kind."""
 
     factor = 3
 
@@ -49,7 +49,7 @@ class Counter:
 
 
 def closure(amount: int) -> Callable[[int], int]:
-    """A function that remembers."""
+    """Return a function with a closure."""
 
     def add(number: int) -> int:
         return number + amount
@@ -58,7 +58,7 @@ def closure(amount: int) -> Callable[[int], int]:
 
 
 def factorial(number: int) -> int:
-    """A function that calls itself."""
+    """Return a factorial, by recursion."""
     return number * factorial(number - 1) if number else 1
 
 
@@ -92,7 +92,7 @@ def test_any_function_runs_on_the_cloud(client: Client, kind: str) -> None:
 
 
 def test_call_does_not_block(client: Client) -> None:
-    """The promise: "call() is non-blocking": it answers a jid long before the function has
+    """The promise: "call() is non-blocking": it returns a jid long before the function has
     returned.
     """
     started = time.monotonic()
@@ -121,7 +121,7 @@ def test_arguments_arrive_by_position_and_by_name(client: Client) -> None:
 
 
 def test_a_function_need_not_return_anything(client: Client) -> None:
-    """The promise: "it is acceptable to not have a return value": the result is None then."""
+    """The promise: "it is acceptable to not have a return value": the result is then None."""
     assert client.result(client.call(lambda: None), WAIT_S) is None
 
 
@@ -141,7 +141,9 @@ def test_a_function_need_not_return_anything(client: Client) -> None:
     ids=repr,
 )
 def test_values_come_back_as_they_went(client: Client, value: Any) -> None:
-    """A value that goes as an argument and comes back as a result is equal and of the same type."""
+    """A value that is sent as an argument and returned as a result is equal and of the
+    same type.
+    """
     found = client.result(client.call(lambda x: x, value), WAIT_S)
 
     assert found == value
@@ -167,7 +169,7 @@ def test_jids_are_serial(begin: Callable[..., Stack]) -> None:
 
 
 def test_threads_may_share_a_client(client: Client) -> None:
-    """Many threads that call at once get each their own jids and each their own results."""
+    """Threads that call at the same time get jids and results of their own."""
     found: dict[int, tuple[list[int], list[int]]] = {}
 
     def work(number: int) -> None:
@@ -187,7 +189,9 @@ def test_threads_may_share_a_client(client: Client) -> None:
 
 
 def test_the_same_function_keeps_no_arguments(client: Client) -> None:
-    """Each job gets arguments of its own, though one interpreter runs them one after the other."""
+    """Each job gets arguments of its own, although one interpreter runs them one after
+    the other.
+    """
 
     def grow(items: list[int]) -> int:
         items.append(1)
@@ -200,8 +204,8 @@ def test_the_same_function_keeps_no_arguments(client: Client) -> None:
 
 @pytest.mark.parametrize("kind", ["generator", "lock"])
 def test_what_cannot_be_pickled_is_named(client: Client, kind: str) -> None:
-    """The promise: "call or map: A function or argument cannot be pickled": one sentence says
-    which, and why.
+    """The promise: "call or map: A function or argument cannot be pickled": one sentence says which
+    one, and why.
     """
     value = {"generator": (x for x in range(3)), "lock": threading.Lock()}[kind]
 
@@ -210,7 +214,7 @@ def test_what_cannot_be_pickled_is_named(client: Client, kind: str) -> None:
 
 
 def test_what_is_no_function_is_refused(client: Client) -> None:
-    """Something that cannot be called is refused with a sentence, before anything is sent."""
+    """An object that cannot be called is refused with a sentence, before anything is sent."""
     with pytest.raises(CloudException, match="must be a function, not 7"):
         client.call(7)  # type: ignore[arg-type]
 
@@ -229,7 +233,9 @@ def test_what_is_no_function_is_refused(client: Client) -> None:
 def test_an_option_that_cannot_be_is_refused(
     client: Client, options: dict[str, Any], sentence: str
 ) -> None:
-    """An option with a value it cannot have is refused with a sentence that says what it can."""
+    """An option with an impossible value is refused with a sentence that lists the
+    possible ones.
+    """
     with pytest.raises(CloudException, match=sentence):
         client.call(abs, 1, **options)
 
@@ -243,7 +249,9 @@ def test_jobs_of_other_core_types_run(client: Client, options: dict[str, Any]) -
 
 
 def test_options_are_not_arguments(client: Client) -> None:
-    """Keyword arguments that begin with an underscore are PiCloud's, the others the function's."""
+    """Keyword arguments that begin with an underscore are options, all others are the
+    function's.
+    """
 
     def names(**kwargs: Any) -> list[str]:
         return sorted(kwargs)

@@ -57,7 +57,9 @@ def test_the_primer_in_a_shell(stack: Stack) -> None:
 
 
 def test_a_value_cannot_become_a_command(picloud: Callable[..., Exited], stack: Stack) -> None:
-    """From the command line to the shell of the job, whatever the quotes around it."""
+    """A value stays a value from the command line to the job's shell, whatever quotes
+    surround it.
+    """
     proof = stack.shared / "owned"
     evil = f"'; touch {proof}; \" ; touch {proof} `touch {proof}` $(touch {proof}) & touch {proof}"
     command = "printf %s {w} \"{w}\" '{w}'"
@@ -74,7 +76,7 @@ def test_a_value_cannot_become_a_command(picloud: Callable[..., Exited], stack: 
 
 def test_jobs_make_jobs(picloud: Callable[..., Exited]) -> None:
     """The promise: "$ JID1=`picloud exec 'picloud exec echo hello world'`" makes a job that makes a
-    job: it has the right to, with no profile of its own.
+    job: it may, without a profile of its own.
     """
     jid1 = picloud("exec", "picloud exec echo hello world").out.strip()
     jid2 = picloud("result", jid1, "-t", "60").out.strip()
@@ -83,7 +85,9 @@ def test_jobs_make_jobs(picloud: Callable[..., Exited]) -> None:
 
 
 def test_a_job_waits_for_its_jobs(picloud: Callable[..., Exited]) -> None:
-    """Results, failures and their exit codes reach the shell in the job as they reach a user's."""
+    """Results, failures and their exit codes reach the shell in the job as they reach a user's
+    shell.
+    """
     line = "picloud result $(picloud exec echo {w}); picloud join $(picloud exec false); echo $?"
 
     jid = picloud("exec", "-d", "w=a b", line).out.strip()
@@ -92,7 +96,9 @@ def test_a_job_waits_for_its_jobs(picloud: Callable[..., Exited]) -> None:
 
 
 def test_wait_for_a_status(picloud: Callable[..., Exited]) -> None:
-    """Quietly until it is there; an error where it never will be; 4 where it takes too long."""
+    """Waiting prints nothing; it fails if the status can no longer come, and exits with 4 when it
+    takes too long.
+    """
     jid = picloud("exec", "sleep", "600").out.strip()
 
     there = picloud("wait-for", "status", jid, "processing", "-t", "60")
@@ -109,7 +115,7 @@ def test_wait_for_a_status(picloud: Callable[..., Exited]) -> None:
 
 @pytest.mark.parametrize("wrong", ["gone", "", "done,,error"])
 def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Exited], wrong: str) -> None:
-    """With those there are."""
+    """The error names the unknown status and lists all there are."""
     done = picloud("wait-for", "status", "1", wrong)
 
     assert (done.code, done.out) == (2, "")
@@ -118,7 +124,7 @@ def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Exited], w
 
 
 def test_options_reach_the_job(picloud: Callable[..., Exited], stack: Stack) -> None:
-    """A file for a result, a directory to run in, an exit code that does not matter."""
+    """The result can be a file, the directory can be chosen, and the exit code can be ignored."""
     command = "pwd > where; false"
     asked = ("--return-file", "where", "--cwd", str(stack.shared), "--ignore-exit-status")
 
@@ -128,7 +134,7 @@ def test_options_reach_the_job(picloud: Callable[..., Exited], stack: Stack) -> 
 
 
 def test_options_of_later_jobs(picloud: Callable[..., Exited]) -> None:
-    """Variables, dependencies and what becomes of them, an end after a time."""
+    """Variables, dependencies and their failures, and a time limit reach the job."""
     bad = picloud("exec", "--os-env", "CODE=3", "exit $CODE").out.strip()
     never = picloud("exec", "--depends-on", bad, "true").out.strip()
     ever = ("exec", "--depends-on", bad, "--depends-on-errors", "ignore", "echo", "ever")
@@ -141,7 +147,7 @@ def test_options_of_later_jobs(picloud: Callable[..., Exited]) -> None:
 
 
 def test_bytes_come_back_as_they_were(picloud: Callable[..., Exited]) -> None:
-    """Into a pipe, also those that are no text; --raw adds no newline either."""
+    """A pipe gets the job's bytes, even if they are not text; --raw adds no newline either."""
     jid = picloud("exec", "printf '\\377\\000\\033[31m'").out.strip()
 
     assert picloud("result", jid).data == b"\xff\x00\x1b[31m\n"
@@ -162,7 +168,9 @@ def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Exited]) -> None:
 
 
 def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Exited], client: Client) -> None:
-    """Message and traceback on standard error, exit code 3, and the result of no other job."""
+    """Message and traceback go to standard error, the exit code is 3, and no other job's result is
+    printed.
+    """
     good, bad = client.map(lambda x: 1 // x, [1, 0])
 
     done = picloud("result", f"{good},{bad}")
@@ -190,7 +198,9 @@ def test_what_is_no_json_is_said(picloud: Callable[..., Exited], client: Client)
 
 
 def test_a_kill_names_how_many(picloud: Callable[..., Exited]) -> None:
-    """Data on standard output for scripts only."""
+    """Standard output has data for scripts only; the number of killed jobs goes to
+    standard error.
+    """
     jid = picloud("exec", "sleep", "600").out.strip()
 
     done = picloud("kill", jid, "--json")
@@ -200,7 +210,7 @@ def test_a_kill_names_how_many(picloud: Callable[..., Exited]) -> None:
 
 
 def test_a_timeout_exits_with_4(picloud: Callable[..., Exited]) -> None:
-    """And the job goes on."""
+    """The command exits with 4, and the job goes on."""
     jid = picloud("exec", "sleep", "600").out.strip()
 
     done = picloud("result", jid, "--timeout", "0.2")
@@ -211,7 +221,7 @@ def test_a_timeout_exits_with_4(picloud: Callable[..., Exited]) -> None:
 
 
 def test_setup_then_nothing_else_is_needed(stack: Stack, tmp_path: Path) -> None:
-    """A profile that only its owner can read, and every command finds it."""
+    """Setup writes a profile that only its owner can read, and every command finds it."""
     bare = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
     bare["PICLOUD_CONFIG_DIR"] = str(tmp_path)
 
@@ -227,7 +237,7 @@ def test_setup_then_nothing_else_is_needed(stack: Stack, tmp_path: Path) -> None
 
 
 def test_an_unknown_key_is_one_line(stack: Stack, tmp_path: Path) -> None:
-    """It says what to do, and `picloud setup` keeps no such key."""
+    """The line says what to do, and `picloud setup` stores no such key."""
     wrong = "pk_0123456789ab_" + "s" * 43
     environment = stack.environment() | {"PICLOUD_CONFIG_DIR": str(tmp_path)}
 
@@ -242,7 +252,7 @@ def test_an_unknown_key_is_one_line(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_no_server_is_one_line(tmp_path: Path) -> None:
-    """With what to do; --debug shows the rest."""
+    """The line says what to do; --debug shows the rest."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but it does not listen
         environment = {
@@ -262,7 +272,7 @@ def test_no_server_is_one_line(tmp_path: Path) -> None:
 
 
 def test_no_profile_is_one_line(tmp_path: Path) -> None:
-    """Somebody who has just installed it is told how to begin."""
+    """A new user is told how to begin."""
     done = run({"PATH": os.environ["PATH"], "PICLOUD_CONFIG_DIR": str(tmp_path)}, "exec", "date")
 
     assert (done.code, done.out) == (1, "")

@@ -1,4 +1,6 @@
-"""The installed command on a terminal: tables, colours, bars, questions, and no harm to it."""
+"""The installed command on a terminal: tables, colours, progress bars, prompts, control
+characters.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def begun(
     stack: Stack, home: Path, *arguments: str, columns: int = 80, **environment: str
 ) -> Iterator[Terminal]:
-    """The command on a terminal."""
+    """The command, running on a terminal."""
     own = {"PICLOUD_CONFIG_DIR": str(home / "config"), "TERM": "xterm-256color"}
     everything = stack.environment() | own | environment
     for name in ("NO_COLOR", "COLUMNS", "LINES"):
@@ -43,14 +45,16 @@ def begun(
 
 
 def said(stack: Stack, home: Path, *arguments: str, columns: int = 80, **environment: str) -> str:
-    """All that the command shows on a terminal until it ends well."""
+    """Return all that the command shows on a terminal until it ends with success."""
     with begun(stack, home, *arguments, columns=columns, **environment) as terminal:
         assert terminal.until_ended() == 0, terminal.said
         return terminal.said
 
 
 def test_status_is_a_table_in_colours(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """On a terminal; NO_COLOR takes the colours away and leaves the table."""
+    """Statuses are a coloured table on a terminal; NO_COLOR removes the colours and keeps the
+    table.
+    """
     good, bad = client.map(lambda x: 1 // x, [1, 0])
     client.join([good, bad], WAIT_S, ignore_errors=True)
 
@@ -87,7 +91,9 @@ def test_output_of_a_job_cannot_harm_the_terminal(
 
 
 def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """On standard error, where that is a terminal; it is gone when the jobs have ended."""
+    """The bar is on standard error if that is a terminal, and disappears when the jobs
+    have ended.
+    """
     jids = client.map(lambda x: __import__("time").sleep(0.3) or x, range(6))
 
     with begun(stack, tmp_path, "join", f"{jids[0]}-{jids[-1]}") as terminal:
@@ -112,7 +118,7 @@ def test_a_pipe_gets_data_and_nothing_else(stack: Stack, client: Client, tmp_pat
 
 
 def test_setup_asks_and_hides_the_key(stack: Stack, tmp_path: Path) -> None:
-    """The server is shown as it is typed, the key is not."""
+    """The server is echoed as it is typed, the key is not."""
     with begun(stack, tmp_path, "setup", PICLOUD_URL="", PICLOUD_API_KEY="") as terminal:
         terminal.until_said("Server [http://127.0.0.1:8787]:")
         terminal.type(f"{stack.url}\n")
@@ -131,7 +137,9 @@ def test_setup_asks_and_hides_the_key(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """At once, quietly, with the exit code shells know; the job goes on."""
+    """The wait ends at once, without a message, with the exit code that shells expect; the job goes
+    on.
+    """
     jid = client.call(lambda: __import__("time").sleep(600))
     with begun(stack, tmp_path, "--verbose", "join", str(jid)) as terminal:
         terminal.until_said("urllib3")  # the request is under way
@@ -145,7 +153,7 @@ def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> Non
 
 
 def test_top_is_live(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """Jobs come and go on it; Ctrl-C ends it well and gives the screen back."""
+    """Jobs appear and disappear on it; Ctrl-C ends it and restores the screen."""
     label = f"seen by top {os.getpid()}"
     with begun(stack, tmp_path, "top", "--every", "0.2", columns=100) as terminal:
         terminal.until_said("\x1b[?1049h")
@@ -162,7 +170,7 @@ def test_top_is_live(stack: Stack, client: Client, tmp_path: Path) -> None:
 
 
 def test_top_in_a_pipe_is_a_table(stack: Stack, client: Client) -> None:
-    """Once, with a tab between the columns."""
+    """In a pipe the table is printed once, with tabs between the columns."""
     jid = client.call(lambda: __import__("time").sleep(600), _label="for top")
 
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""How many operations a job costs: what makes it fast, counted where no clock can blur it."""
+"""How many operations a job costs. Counting does not depend on the speed of the machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOOKS = ("stat", "lstat", "fstat", "fsync", "fdatasync")
 
 
 class Cost(NamedTuple):
-    """What something took of the server."""
+    """What something cost the server."""
 
     requests: int
     transactions: int
@@ -71,17 +71,17 @@ class Counted:
 
     @property
     def server(self) -> Server:
-        """Its inner parts."""
+        """The parts of the server."""
         found = self._app._lifetime._server
         assert found is not None
         return found
 
     def now(self) -> Cost:
-        """What everything took so far."""
+        """Return the total cost so far."""
         return Cost(self.requests.total(), self.server.commits.transactions)
 
     def since(self, before: Cost) -> Cost:
-        """What was taken since then."""
+        """Return the cost since then."""
         now = self.now()
         return Cost(now.requests - before.requests, now.transactions - before.transactions)
 
@@ -94,7 +94,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
-    """A server that counts; nothing is left of it."""
+    """A counting server; no process of it is left."""
     data = tmp_path_factory.mktemp("counted") / "data"
     data.mkdir()
     found = Counted(data)
@@ -105,7 +105,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
 
 @pytest.fixture
 def client(counted: Counted) -> Iterator[Client]:
-    """A client of the server that counts, with slots that are warm."""
+    """A client of the counting server, with warm slots."""
     found = Client(ServerAddress(counted.url, counted.server.key), Config())
     found.join(found.map(abs, range(100)), WAIT_S)
     yield found
@@ -115,9 +115,10 @@ def client(counted: Counted) -> Iterator[Client]:
 def test_a_warm_call_costs_three_requests_and_two_transactions(
     counted: Counted, client: Client
 ) -> None:
-    """One call, its result waited for: submit and lease, report with the next lease, the answer.
+    """A call and the wait for its result cost three requests: submit, report with the next lease,
+    wait.
 
-    A slot that says that it lives, once in 5 s, is not the call's: hence the median.
+    The heartbeats of a slot, one every 5 s, are not caused by the call: hence the median.
     """
     client.result(client.call(abs, -1), WAIT_S)
     costs = []
@@ -135,7 +136,7 @@ def test_a_warm_call_costs_three_requests_and_two_transactions(
 def test_a_function_of_ones_own_module_costs_no_more(
     counted: Counted, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Modules travel once: a warm call of a function in them costs submit, work and wait."""
+    """Modules are sent once: a warm call of a function in them costs submit, work and wait."""
     (tmp_path / "own_module.py").write_text("def negative(x):\n    return -x\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     negative = importlib.import_module("own_module").negative
@@ -205,14 +206,14 @@ def _counter(seen: Counter[str]) -> Callable[[Any, str, Any], None]:
 
 
 def _looks(_: int) -> tuple[int, int]:
-    """Which child this is, and how often it looked at a file since its first such job."""
+    """Return the pid of this child, and how often it looked at a file since its first such job."""
     seen: Counter[str] = sys.__dict__.setdefault("looks seen", Counter())
     sys.setprofile(_counter(seen))
     return os.getpid(), seen.total()
 
 
 def test_waiting_costs_nothing(counted: Counted, client: Client) -> None:
-    """A job that takes long costs one request that waits, and heartbeats every few seconds."""
+    """A long job costs one waiting request, and heartbeats every few seconds."""
     before = counted.now()
 
     client.join(client.call(__import__("time").sleep, 3), WAIT_S)
@@ -236,7 +237,9 @@ def test_a_question_is_one_request_for_any_number_of_jobs(counted: Counted, clie
 
 
 def test_idle_slots_ask_seldom(counted: Counted, client: Client) -> None:
-    """Two slots with nothing to do wait in one request each: no more than one every few seconds."""
+    """Two slots without work wait in one request each, and send no more than one every
+    few seconds.
+    """
     until(lambda: counted.server.context.sessions.idle(_pool(counted)) == 2, "both slots wait")
     before = counted.now()
 

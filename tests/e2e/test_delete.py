@@ -1,4 +1,4 @@
-"""`cloud.delete`: what jobs left is removed for good."""
+"""`cloud.delete`: what jobs leave is removed for good."""
 
 from __future__ import annotations
 
@@ -88,13 +88,15 @@ def test_deleting_twice_is_no_error(client: Client) -> None:
 
 @pytest.mark.parametrize("jids", ["7", None, [0], 1.5, [None]])
 def test_what_is_no_jid_is_refused(client: Client, jids: Any) -> None:
-    """One sentence, before anything is asked of the server."""
+    """The error is one sentence, and no request is sent."""
     with pytest.raises(CloudException, match="jids must be whole numbers from 1"):
         client.delete(jids)
 
 
 def test_jobs_of_others_stay(client: Client, other: Client) -> None:
-    """Another account's job and one that never was look the same, and nothing happens to it."""
+    """A job of another account and one that does not exist look the same; the job is not
+    deleted.
+    """
     jid = client.call(speak, 3)
     client.join(jid, WAIT_S)
 
@@ -105,7 +107,7 @@ def test_jobs_of_others_stay(client: Client, other: Client) -> None:
 
 
 def test_a_deleted_job_stays_so(begin: Callable[..., Stack]) -> None:
-    """Deleted is durable: also after every process of the stack was killed."""
+    """A deleted job stays deleted after every process of the stack was killed."""
     stack = begin()
     with contextlib.closing(stack.client(patient=True)) as client:
         jid = client.call(speak, 1)

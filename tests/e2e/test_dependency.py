@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 WAIT_S = 60.0
 LONG_S = 150.0
-"""Until slots come again when every server was killed: they find out who is gone by silence."""
+"""Time until slots start again after every server was killed: lost slots are noticed by their
+silence.
+"""
 
 
 def opened(path: str) -> str:
@@ -82,7 +84,9 @@ def test_errors_can_be_ignored(client: Client) -> None:
 
 
 def test_a_killed_job_stalls_those_that_depend_on_it(client: Client, stack: Stack) -> None:
-    """A dependency that its user killed will never be done either; who waits can be killed too."""
+    """A killed dependency will never be done either; the jobs that wait for it can be
+    killed, too.
+    """
     first = client.call(opened, str(stack.shared / "never"))
     second, third = (client.call(abs, -1, _depends_on=first) for _ in range(2))
 
@@ -96,7 +100,7 @@ def test_a_killed_job_stalls_those_that_depend_on_it(client: Client, stack: Stac
 
 
 def test_jobs_of_others_and_missing_ones_are_refused(client: Client, other: Client) -> None:
-    """A jid of another account and one that never was are told apart by nobody."""
+    """A job of another account and one that does not exist get the same error."""
     own = client.map(abs, range(2000))
     other.join(other.call(abs, -1), WAIT_S)
 
@@ -106,7 +110,7 @@ def test_jobs_of_others_and_missing_ones_are_refused(client: Client, other: Clie
 
 
 def test_the_use_case_of_the_documentation(stack: Stack, script: Callable[..., str]) -> None:
-    """A job that is called with the jid of another finds its result ready."""
+    """A job that gets the jid of another one finds its result ready."""
     found = script(
         "import cloud, os, time\n"
         "def job1():\n"
@@ -125,7 +129,9 @@ def test_the_use_case_of_the_documentation(stack: Stack, script: Callable[..., s
 
 
 def test_a_graph_of_jobs_runs_in_order(client: Client, stack: Stack) -> None:
-    """Ten layers of a map, each depending on the whole layer before: nobody begins too early."""
+    """Ten layers of a map, each of which depends on the whole layer before: no job starts too
+    early.
+    """
     folder = stack.shared / "graph"
     folder.mkdir()
 
@@ -160,8 +166,8 @@ def test_ten_thousand_dependencies(client: Client) -> None:
 
 
 def test_a_server_that_is_killed_forgets_nobody_who_waits(begin: Callable[..., Stack]) -> None:
-    """Killed with -9 while jobs wait, run and are released, alone and with everything around it,
-    the server releases all of them in the end.
+    """A server that is killed while jobs wait, run and are released, alone or with all other
+    processes, releases all of them in the end.
     """
     stack = begin(slots=2)
     client = stack.client()

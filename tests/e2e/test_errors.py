@@ -22,7 +22,7 @@ WAIT_S = 60.0
 
 
 class OddError(Exception):
-    """An exception that cannot be made again from its text alone."""
+    """An exception that cannot be rebuilt from its text alone."""
 
     def __init__(self, code: int, *, why: str) -> None:
         super().__init__(f"{code} because {why}")
@@ -31,7 +31,7 @@ class OddError(Exception):
 
 
 def deeper(number: int) -> float:
-    """Divide by it."""
+    """Divide by a number."""
     return 1 / number
 
 
@@ -67,7 +67,7 @@ CRASHES = {
 
 def test_the_remote_traceback_is_shown(client: Client) -> None:
     """The promise: "a cloud.CloudException will be thrown with a traceback indicating what went
-    wrong on the server": every line of it that is the user's, and none that is not.
+    wrong on the server": it has every line of the user's code, and none of ours.
     """
     jid = client.call(failing, 0)
 
@@ -85,7 +85,7 @@ def test_the_remote_traceback_is_shown(client: Client) -> None:
 
 
 def test_the_job_s_own_exception_is_the_cause(client: Client) -> None:
-    """What a job raised is the `__cause__` of what its user gets, with its attributes."""
+    """The exception of a job is the `__cause__` of the raised error, with its attributes."""
 
     def fail() -> None:
         try:
@@ -120,7 +120,7 @@ def test_an_exception_keeps_its_frames(client: Client) -> None:
 @pytest.mark.parametrize("how", CRASHES)
 def test_a_process_that_ends_names_its_cause(client: Client, how: str) -> None:
     """A process that ends in the middle of a job is an error that says how it ended, never a silent
-    None; the job is not run again, and the slot goes on.
+    None; the job does not run again, and the slot goes on.
     """
     jid = client.call(crash, how)
 
@@ -132,7 +132,7 @@ def test_a_process_that_ends_names_its_cause(client: Client, how: str) -> None:
 
 
 def test_a_crash_harms_only_its_own_job(client: Client) -> None:
-    """One job of a map that crashes its process is one error; its neighbours are done."""
+    """One job of a map that crashes its process is one error; the others are done."""
 
     def some(number: int) -> int:
         if number == 50:
@@ -164,7 +164,7 @@ def unfriendly_result() -> Any:
 
 
 def unfriendly_exception() -> Any:
-    """An exception that raises whenever it is asked something."""
+    """An exception that raises on each access."""
 
     class Nasty(Exception):
         def __str__(self) -> str:
@@ -177,7 +177,7 @@ def unfriendly_exception() -> Any:
 
 
 def endless_recursion() -> Any:
-    """A function that calls itself too often."""
+    """A function that calls itself without end."""
     return endless_recursion()
 
 
@@ -206,16 +206,14 @@ def test_any_failure_is_an_error_of_its_job(
 
 
 def told(client: Client, function: Callable[..., Any], *args: Any) -> CloudException:
-    """What the user of a job that fails is told."""
+    """Return the error message of a job that fails."""
     with pytest.raises(CloudException) as caught:
         client.result(client.call(function, *args), WAIT_S)
     return caught.value
 
 
 def test_a_crash_shows_the_job_s_frames_only(client: Client) -> None:
-    """Of a segmentation fault the stack is shown as far as it is the user's, with the last lines
-    of output before it.
-    """
+    """A segmentation fault shows the user's frames of the stack, after the last lines of output."""
 
     def fault() -> None:
         sys.stderr.write("just before\n")
@@ -231,9 +229,9 @@ def test_a_crash_shows_the_job_s_frames_only(client: Client) -> None:
 
 
 def test_a_stack_overflow_is_told_in_a_few_lines(client: Client) -> None:
-    """A recursion that nothing stops ends the process; what repeats is counted, not listed.
+    """A stack overflow ends the process; repeated frames are counted, not listed.
 
-    The innermost frame may stand at another line of the function than those that repeat.
+    The innermost frame may be at another line of the function than the repeated ones.
     """
 
     class Endless:
@@ -252,7 +250,7 @@ def test_a_stack_overflow_is_told_in_a_few_lines(client: Client) -> None:
 
 
 def test_out_of_memory_names_limit_and_peak(client: Client) -> None:
-    """A job that goes past its memory limit is told so: the limit, and how much it had."""
+    """A job that exceeds its memory limit gets an error with the limit and its peak."""
 
     def hoard() -> None:
         import resource
@@ -271,14 +269,16 @@ def test_out_of_memory_names_limit_and_peak(client: Client) -> None:
 
 
 def test_too_large_an_object_is_out_of_memory(client: Client) -> None:
-    """Where nothing limits a job's memory, what there is not of it is told the same way."""
+    """Without a limit, an allocation that is impossible gets the same error."""
     text = str(told(client, bytes, 2**60))
 
     assert re.search(r"out of memory \((unlimited here|limit (300|364) MB), peak \d+ MB\)", text)
 
 
 def test_sys_exit_shows_where(client: Client) -> None:
-    """The promise: "Your jobs should never call sys.exit()": who does learns what and where."""
+    """The promise: "Your jobs should never call sys.exit()": the error says what happened and
+    where.
+    """
 
     def leave() -> None:
         sys.exit("that is all")
@@ -290,7 +290,7 @@ def test_sys_exit_shows_where(client: Client) -> None:
 
 
 class OnlyThereError(Exception):
-    """An exception that can be unpickled in a job, and nowhere else."""
+    """An exception that can be unpickled in a job only."""
 
     def __reduce__(self) -> Any:
         return _made_there, self.args
@@ -303,7 +303,7 @@ def _made_there(*args: Any) -> OnlyThereError:
 
 
 def test_an_exception_that_cannot_be_made_here_is_still_told(client: Client) -> None:
-    """What is shown does not depend on unpickling: message and traceback come as text."""
+    """Message and traceback come as text, so that they are shown without unpickling."""
 
     def fail() -> None:
         raise OnlyThereError("far away")
@@ -316,7 +316,7 @@ def test_an_exception_that_cannot_be_made_here_is_still_told(client: Client) -> 
 
 
 def test_the_chain_of_causes_can_be_read(client: Client) -> None:
-    """A traceback shows what an exception was raised from, as it would at home."""
+    """A traceback shows what an exception was raised from, as in a local program."""
 
     def fail() -> None:
         try:
@@ -335,8 +335,8 @@ def test_the_chain_of_causes_can_be_read(client: Client) -> None:
 
 
 def test_a_generator_is_no_result(client: Client) -> None:
-    """The documentation names generators first among what cannot be serialized; it says what to do
-    instead.
+    """The documentation lists generators first among what cannot be serialized; the error says what
+    to do instead.
     """
     text = str(told(client, lambda: (number for number in range(3))))
 
@@ -344,14 +344,16 @@ def test_a_generator_is_no_result(client: Client) -> None:
 
 
 def test_a_result_that_does_not_pickle_names_the_culprit(client: Client) -> None:
-    """The place of what cannot be pickled, in a result that holds much else."""
+    """The error gives the path to the value that cannot be pickled, within a large result."""
     text = str(told(client, lambda: {"fine": 1, "rows": [1, threading.Lock()]}))
 
     assert "result['rows'][1]" in text
 
 
 def test_an_argument_that_does_not_pickle_names_the_culprit(client: Client) -> None:
-    """The way to what cannot be pickled, through the closure of a function and its attributes."""
+    """The error gives the path to the value that cannot be pickled, through a function's closure
+    and its attributes.
+    """
 
     class Model:
         def __init__(self) -> None:
@@ -366,7 +368,7 @@ def test_an_argument_that_does_not_pickle_names_the_culprit(client: Client) -> N
 
 
 def noisy(number: int) -> int:
-    """Print to every place there is, and close some."""
+    """Print to every stream there is, and close some."""
     print("x" * 100_000)
     sys.stderr.write("\0\x1b[2J" * 1000)
     os.write(1, b"\xff\xfe" * 10_000)
@@ -378,12 +380,12 @@ def noisy(number: int) -> int:
 
 
 def test_what_user_code_prints_breaks_nothing(client: Client) -> None:
-    """Floods, control characters, broken text and closed streams are user code's own business."""
+    """Floods of text, control characters, invalid text and closed streams do no harm."""
     assert client.result(client.map(noisy, range(20)), WAIT_S) == list(range(20))
 
 
 def meddle(number: int) -> int:
-    """Close every descriptor and change what the process stands on."""
+    """Close every descriptor and change the process."""
     os.closerange(3, 200)
     os.chdir("/")
     os.environ.clear()
@@ -393,7 +395,7 @@ def meddle(number: int) -> int:
 
 
 def test_a_job_that_meddles_harms_nobody_else(client: Client) -> None:
-    """A job that closes the descriptors of its process may fail; jobs after it do not."""
+    """A job that closes the descriptors of its process may fail; later jobs do not."""
     client.join(client.map(meddle, range(5)), WAIT_S, ignore_errors=True)
 
     assert client.result(client.map(abs, range(50)), WAIT_S) == list(range(50))
@@ -416,7 +418,7 @@ def test_threads_and_processes_left_behind_end_with_the_interpreter(client: Clie
 
 
 def ended(pid: int) -> bool:
-    """Whether a process is gone within 30 s."""
+    """Return whether a process ends within 30 s."""
     import time
 
     deadline = time.monotonic() + 30

@@ -1,4 +1,4 @@
-"""Connections move between processes: played by two servers of this process, on real sockets."""
+"""Connections are handed off between processes: two servers of this process, on real sockets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BODY = bytes(300_000)
 
 
 class Pair:
-    """Two servers, of which one alone is connected to."""
+    """Two servers; clients connect to one of them only."""
 
     def __init__(self) -> None:
         self.homes = Homes(2)
@@ -55,24 +55,24 @@ class Pair:
         until(lambda: all(server.started for server in self._servers), "both servers serve")
 
     def stop(self, number: int) -> None:
-        """End one of them."""
+        """Stop one of them."""
         self._servers[number].should_exit = True
         self._threads[number].join(30)
 
     def close(self) -> None:
-        """End everything."""
+        """Stop both."""
         for number in (0, 1):
             self.stop(number)
         self.homes.close()
 
     def account(self, home: int) -> str:
-        """An account that is at home in one of them."""
+        """Return an account with an affinity to one of them."""
         return next(name for name in map(str, range(1000)) if self.homes.of(name) == home)
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    """Two servers that run."""
+    """Two running servers."""
     found = Pair()
     found.start()
     yield found
@@ -80,7 +80,7 @@ def pair() -> Iterator[Pair]:
 
 
 class Client(http.client.HTTPConnection):
-    """One connection, which is never opened a second time."""
+    """A client with one connection, which it never opens again."""
 
     auto_open = 0
 
@@ -89,18 +89,18 @@ class Client(http.client.HTTPConnection):
         self.connect()
 
     def ask(self, account: str = "", path: str = "/", body: bytes = b"") -> int:
-        """Who answers."""
+        """Return which server answers."""
         self.request("POST", path, body, {"account": account} if account else {})
         return int(self.getresponse().read()[:1])
 
 
 def comes_home(client: Client, account: str, home: int) -> None:
-    """Ask until a request is answered at home: a client may be faster than the move."""
+    """Send requests until the right server answers: a client may be faster than the handoff."""
     until(lambda: client.ask(account) == home, "it is at home")
 
 
 def test_a_connection_comes_home(pair: Pair) -> None:
-    """Its client sees one connection on which every request is answered, large or small."""
+    """The client sees one connection on which every request is answered, large or small."""
     for account, home in ((pair.account(0), 0), (pair.account(1), 1)):
         with closing(Client(pair.port)) as client:
             assert client.ask(account) == 0
@@ -110,7 +110,7 @@ def test_a_connection_comes_home(pair: Pair) -> None:
 
 
 def test_a_large_answer_is_whole_before_its_connection_moves(pair: Pair) -> None:
-    """What was not written yet is written, and the connection moves after a later request."""
+    """An unfinished answer is written to its end; the connection moves after a later request."""
     account = pair.account(1)
     with closing(Client(pair.port)) as client:
         for _ in range(5):
@@ -120,7 +120,7 @@ def test_a_large_answer_is_whole_before_its_connection_moves(pair: Pair) -> None
 
 
 def test_requests_sent_at_once_are_all_answered(pair: Pair) -> None:
-    """A client may send on before it was answered: nothing of it is lost by a move."""
+    """A client may send requests before it has the answers: none is lost by a handoff."""
     account = pair.account(1)
     asked = f"GET / HTTP/1.1\r\nhost: x\r\naccount: {account}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", pair.port), timeout=30) as client:
@@ -132,7 +132,7 @@ def test_requests_sent_at_once_are_all_answered(pair: Pair) -> None:
 
 
 def test_many_connections_move_at_once(pair: Pair) -> None:
-    """More than can be on their way at one time: whoever stays moves after a later request."""
+    """If too many connections move at once, the others move after a later request."""
     account = pair.account(1)
     clients = [Client(pair.port) for _ in range(300)]
     for client in clients:
@@ -145,7 +145,7 @@ def test_many_connections_move_at_once(pair: Pair) -> None:
 
 
 def test_who_lost_its_home_has_another(pair: Pair) -> None:
-    """A process that ends is nobody's home: what comes to the other stays there."""
+    """The account of a process that ended goes to the other one, and its connections stay there."""
     account = pair.account(1)
     pair.stop(1)
 

@@ -1,4 +1,4 @@
-"""The HTTP border: whatever is sent, the answer is an error somebody can act on, never a fault."""
+"""The HTTP border: any request gets a usable error at worst, never a server error."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BROKEN: Final = {
 
 @pytest.fixture(scope="module")
 def http(stack: Stack) -> Iterator[Http]:
-    """What sends requests with the right credential."""
+    """A sender of requests with the right credential."""
     client = stack.client()
     client.join(client.call(abs, 1), 60)
     yield Http(stack)
@@ -64,7 +64,7 @@ class Http:
     def send(
         self, path: str, body: bytes, media: str = JSON, method: str = "POST", **headers: str
     ) -> tuple[int, dict[str, Any]]:
-        """The status of an answer and its body, which is JSON."""
+        """Return the status of an answer and its body, which is JSON."""
         whose = GOOD.get(path, (KEY, {}))[0]
         sent = {"Content-Type": media, "Accept": JSON}
         if self._credentials[whose]:
@@ -79,7 +79,7 @@ class Http:
 
 
 def refused(answer: tuple[int, dict[str, Any]], *statuses: int) -> dict[str, Any]:
-    """Check that an answer refuses, in one clear sentence; the problem it tells."""
+    """Check that an answer refuses in one clear sentence; return the problem."""
     status, problem = answer
     assert status in statuses, answer
     assert problem["code"]
@@ -90,7 +90,7 @@ def refused(answer: tuple[int, dict[str, Any]], *statuses: int) -> dict[str, Any
 
 @pytest.mark.parametrize("path", [path for path in GOOD if path != "/v1/slots"])
 def test_a_good_body_is_taken(http: Http, path: str) -> None:
-    """The bodies that the other tests here spoil are good ones."""
+    """The bodies that the other tests here change are accepted as they are."""
     status, _ = http.send(path, json.dumps(GOOD[path][1]).encode())
 
     assert status == 200
@@ -99,7 +99,7 @@ def test_a_good_body_is_taken(http: Http, path: str) -> None:
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.parametrize("path", GOOD)
 def test_a_body_that_is_none_is_refused(http: Http, path: str, kind: str) -> None:
-    """What is not the body wanted, in JSON, is refused: 400 where it cannot even be read."""
+    """A body that is not JSON of the right form is refused; with 400 if it cannot be parsed."""
     refused(http.send(path, BROKEN[kind]), 400, 422)
 
 
@@ -111,13 +111,13 @@ def test_a_body_in_msgpack_that_is_none_is_refused(http: Http, path: str) -> Non
 
 
 def fields(path: str) -> list[tuple[str, str]]:
-    """Each field of the body of an address."""
+    """Return the fields of the body of an address."""
     return [(path, field) for field in GOOD[path][1]]
 
 
 @pytest.mark.parametrize(("path", "field"), [pair for path in GOOD for pair in fields(path)])
 def test_a_field_of_another_type_is_named(http: Http, path: str, field: str) -> None:
-    """A field with a value it cannot have is refused by its name, for every kind of wrong value."""
+    """The error for a wrong value names the field, for every kind of wrong value."""
     good = GOOD[path][1][field]
     for wrong in WRONG:
         if type(wrong) is type(good) or (wrong is None and field == "jids"):
@@ -153,7 +153,7 @@ def test_a_missing_field_is_named(http: Http, path: str, field: str) -> None:
 
 @pytest.mark.parametrize("path", GOOD)
 def test_an_unknown_field_is_named(http: Http, path: str) -> None:
-    """A field nobody knows is refused by its name: a typing error must not pass in silence."""
+    """The error names an unknown field: a typing error must not pass silently."""
     body = GOOD[path][1] | {"tiemout_s": 1}
 
     problem = refused(http.send(path, json.dumps(body).encode()), 422)
@@ -163,7 +163,7 @@ def test_an_unknown_field_is_named(http: Http, path: str) -> None:
 
 @pytest.mark.parametrize("path", GOOD)
 def test_too_large_a_body_is_refused(http: Http, path: str) -> None:
-    """A body over the limit is refused, whether its length is told ahead or not."""
+    """A body over the limit is refused, whether its length is announced or not."""
     body = b" " * (REQUEST_BYTES + 1)
 
     problem = refused(http.send(path, body), 413)
@@ -186,7 +186,9 @@ def test_too_large_a_body_is_refused(http: Http, path: str) -> None:
 def test_without_a_good_credential_nothing_is_answered(
     http: Http, path: str, credential: str
 ) -> None:
-    """Every address but health wants a credential; a wrong one and an unknown one look the same."""
+    """Every address but health requires a credential; a malformed one and an unknown one look the
+    same.
+    """
     body = json.dumps(GOOD[path][1]).encode()
 
     problem = refused(http.send(path, body, Authorization=credential), 401)
@@ -195,7 +197,7 @@ def test_without_a_good_credential_nothing_is_answered(
 
 
 def test_a_key_is_no_slot_and_a_slot_no_key(http: Http, stack: Stack) -> None:
-    """A user's key opens nothing that is for slots, and the other way round."""
+    """A user's key is refused where a slot's token is required, and the reverse."""
     body = json.dumps(GOOD["/v1/work"][1]).encode()
     refused(http.send("/v1/work", body, Authorization=f"Bearer {stack.key}"), 401)
 
@@ -218,7 +220,7 @@ def test_a_key_is_no_slot_and_a_slot_no_key(http: Http, stack: Stack) -> None:
     ],
 )
 def test_a_wrong_address_says_so(http: Http, path: str, method: str, status: int) -> None:
-    """What is not there, and what cannot be done there, is answered in the same form."""
+    """An unknown address or method gets an error of the same form."""
     refused(http.send(path, b"", method=method), status, 409)
 
 
@@ -239,7 +241,9 @@ def test_a_wrong_address_says_so(http: Http, path: str, method: str, status: int
 def test_a_submit_that_does_not_fit_together_is_refused(
     http: Http, changes: dict[str, Any], field: str
 ) -> None:
-    """Parts, counts and options that do not fit each other make no job, and are named."""
+    """Parts, counts and options that contradict each other make no job, and the error
+    names them.
+    """
     body = GOOD["/v1/jobs"][1] | {"submit_id": uuid4().hex} | changes
 
     problem = refused(http.send("/v1/jobs", json.dumps(body).encode()), 422)
@@ -267,14 +271,16 @@ def test_a_submit_repeated_answers_the_same_jids(http: Http) -> None:
     ids=str,
 )
 def test_ranges_that_name_no_jobs_are_refused(http: Http, verb: str, jids: list[Any]) -> None:
-    """Empty, reversed and endless ranges are refused at once, however much they seem to name."""
+    """Empty, reversed and endless ranges are refused at once, however many jobs they seem
+    to name.
+    """
     problem = refused(http.send(f"/v1/jobs/{verb}", json.dumps({"jids": jids}).encode()), 404, 422)
 
     assert problem["field"].startswith("jids")
 
 
 def test_the_server_is_well_after_all_this(http: Http, stack: Stack) -> None:
-    """None of the above was a fault of the server's own, and it is healthy."""
+    """None of these requests was a fault of the server, and it is healthy."""
     status, health = http.send("/v1/health", b"", method="GET")
 
     assert (status, health["healthy"]) == (200, True)

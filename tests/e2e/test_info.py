@@ -1,4 +1,4 @@
-"""`cloud.info`: what can be learned of jobs, while they run and after."""
+"""`cloud.info`: what jobs print, log and use, while they run and afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WAIT_S = 60.0
 
 
 def speak(n: int) -> int:
-    """A job that says something everywhere."""
+    """A job that writes to every stream and log."""
     print("Output", n)
     sys.stderr.write(f"An Error {n}\n")
     logging.getLogger("mine").info("a message %d", n)
@@ -41,7 +41,7 @@ def speak(n: int) -> int:
 
 
 def tick(path: str) -> None:
-    """A job that prints a line after the other until a file is there."""
+    """A job that prints lines until a file exists."""
     count = 0
     while not Path(path).exists():
         print("tick", count)
@@ -51,7 +51,7 @@ def tick(path: str) -> None:
 
 
 def listen(path: str) -> int:
-    """A job that listens on some port until a file is there."""
+    """A job that listens on a port until a file exists."""
     with socket.create_server(("", 0)) as server:
         while not Path(path).exists():
             time.sleep(0.01)
@@ -59,7 +59,7 @@ def listen(path: str) -> int:
 
 
 def ended(client: Client, jids: Any) -> None:
-    """Wait until jobs have ended, however."""
+    """Wait until jobs have ended, in whatever way."""
     with contextlib.suppress(CloudException):
         client.join(jids, WAIT_S)
 
@@ -81,8 +81,8 @@ def test_the_example_of_the_documentation(client: Client) -> None:
 
 
 def test_every_job_has_its_own(client: Client) -> None:
-    """The promise: "If a batch query is used, each jid is returned as a key in a dictionary."
-    Jobs that ran one after the other in one process are told apart, whoever wrote.
+    """The promise: "If a batch query is used, each jid is returned as a key in a dictionary." The
+    output of jobs that ran one after the other in one process is kept apart.
     """
     jids = client.map(speak, range(50))
     client.join(jids, WAIT_S)
@@ -152,7 +152,9 @@ def test_everything(client: Client) -> None:
 
 
 def test_groups_of_keys(client: Client) -> None:
-    """`cputime` and `memory` stand for all that begin so; one key may be named without a list."""
+    """`cputime` and `memory` stand for all names that begin so; a single key may be passed without
+    a list.
+    """
     jid = client.call(speak, 1)
     client.join(jid, WAIT_S)
 
@@ -164,13 +166,13 @@ def test_groups_of_keys(client: Client) -> None:
 
 @pytest.mark.parametrize("key", ["stdoutt", "", "cputime.", 7, None])
 def test_a_wrong_key_names_the_right_ones(client: Client, key: Any) -> None:
-    """One sentence with the closed list, and no request."""
+    """The error is one sentence with the closed list, and no request is sent."""
     with pytest.raises(CloudException, match=r"There is no info|must be names of infos"):
         client.info(client.call(abs, 1), [key])
 
 
 def test_a_failed_job_tells_what_it_raised(client: Client) -> None:
-    """`exception` is the remote traceback; output written before is there."""
+    """`exception` is the remote traceback; earlier output is kept."""
 
     def fail() -> None:
         print("just before")
@@ -188,7 +190,7 @@ def test_a_failed_job_tells_what_it_raised(client: Client) -> None:
 
 @pytest.mark.parametrize("end", [lambda: os._exit(3), os.abort], ids=["exit", "signal"])
 def test_a_crashed_job_leaves_its_output(client: Client, end: Callable[[], None]) -> None:
-    """What was printed before a crash is there, and the error ends in the last lines of stderr."""
+    """Output from before a crash is kept, and the error ends with the last lines of stderr."""
 
     def crash() -> None:
         print("printed before")
@@ -255,7 +257,9 @@ def _grown(client: Client, jid: int, keys: list[str], before: str) -> dict[str, 
 
 
 def test_following_loses_nothing(client: Client, stack: Stack) -> None:
-    """Who follows a stream by offsets reads every byte of it once, the last line too."""
+    """A reader that follows a stream by offsets gets every byte of it once, including the last
+    line.
+    """
     flag = stack.shared / "followed"
     jid = client.call(tick, str(flag))
     until(lambda: client.status(jid) == "processing", "it runs")
@@ -275,7 +279,7 @@ def test_following_loses_nothing(client: Client, stack: Stack) -> None:
 
 
 def test_logs_can_be_followed_from_the_shell(stack: Stack, client: Client) -> None:
-    """`picloud logs -f` shows what a job prints until it has ended, the last line too."""
+    """`picloud logs -f` shows what a job prints until it ends, including the last line."""
     flag = stack.shared / "shell"
     jid = client.call(tick, str(flag))
     picloud = Path(sys.executable).with_name("picloud")
@@ -315,8 +319,8 @@ def test_ports_of_a_running_job(client: Client, stack: Stack) -> None:
 
 
 def test_waiting_for_a_port(client: Client, stack: Stack, script: Callable[..., str]) -> None:
-    """The promise: "A shortcut function exists to block until a job has opened the desired port",
-    and answers where to reach it; of a job that ends without it there is nothing to wait for.
+    """The promise: "A shortcut function exists to block until a job has opened the desired port":
+    it returns the port's address, and fails if the job ends without opening it.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -368,8 +372,8 @@ def test_samples_of_a_long_job(client: Client) -> None:
 
 
 def test_why_a_job_waits(begin: Callable[..., Stack]) -> None:
-    """`why` is the job's place in the queue and what keeps slots from starting: all are taken here,
-    and on Nomad no machine is large enough. Of a job that runs there is nothing to say.
+    """`why` is the job's place in the queue and the reason why no slots start: here all are taken,
+    and on Nomad no machine is large enough. For a running job it is empty.
     """
     stack = begin()
     with contextlib.closing(stack.client()) as client:
@@ -401,7 +405,7 @@ def test_many_jobs_in_one_question(client: Client) -> None:
 
 
 def test_jobs_of_others_are_not_there(client: Client, other: Client) -> None:
-    """Another account's job and one that never was look the same."""
+    """A job of another account and one that does not exist look the same."""
     jid = client.call(speak, 1)
     client.join(jid, WAIT_S)
 
@@ -410,7 +414,7 @@ def test_jobs_of_others_are_not_there(client: Client, other: Client) -> None:
 
 
 def test_infos_outlive_the_stack(begin: Callable[..., Stack]) -> None:
-    """What a job printed is there after every process of the stack was killed."""
+    """What a job printed is kept after every process of the stack was killed."""
     stack = begin()
     with contextlib.closing(stack.client(patient=True)) as client:
         jid = client.call(speak, 5)

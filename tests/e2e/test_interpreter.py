@@ -1,4 +1,4 @@
-"""The persistent interpreter, and what travels into it: the pitfalls page, promise by promise."""
+"""The persistent interpreter, and what is sent to it: the page on pitfalls, promise by promise."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def single(begin: Callable[..., Stack]) -> Iterator[Client]:
 
 
 def ran(client: Client, function: Callable[..., Any], *args: Any) -> Any:
-    """The result of a function that ran as a job."""
+    """Return the result of a function that runs as a job."""
     return client.result(client.call(function, *args), WAIT_S)
 
 
 def pid() -> int:
-    """Which interpreter this is."""
+    """Return the pid of this interpreter."""
     return os.getpid()
 
 
 def count() -> tuple[int, int]:
-    """Leave a mark in the interpreter: its pid, and how many jobs have left theirs."""
+    """Count the jobs of this interpreter; return its pid and the count."""
     marks = sys.__dict__.setdefault("_marks", [])
     marks.append(1)
     return os.getpid(), len(marks)
@@ -146,8 +146,8 @@ print(cloud.result(cloud.call(lambda: (mine.A.attribute, mine.B))))
 
 
 def test_read_only_files_travel(client: Client, tmp_path: Path) -> None:
-    """The promise: "Can only pass read-only 'physical' file objects": read from the beginning to
-    the end, as text and as bytes, where they stand.
+    """The promise: "Can only pass read-only 'physical' file objects": a job reads them from
+    beginning to end, as text and as bytes, from their current position.
     """
     path = tmp_path / "data.txt"
     path.write_text("first\nsecond\n")
@@ -164,7 +164,8 @@ def test_read_only_files_travel(client: Client, tmp_path: Path) -> None:
 
 def test_files_that_are_not_read_only_are_refused(client: Client, tmp_path: Path) -> None:
     """The promise: "Files cannot be open for writing [...] Standard input [...] Virtual files, such
-    as those in /proc on Linux, cannot be passed". Methods of files that can be passed can, too.
+    as those in /proc on Linux, cannot be passed". Methods of a file that can be passed can be
+    passed, too.
     """
     path = tmp_path / "data.txt"
     path.write_text("text")
@@ -176,7 +177,7 @@ def test_files_that_are_not_read_only_are_refused(client: Client, tmp_path: Path
 
 
 class Counter:
-    """Something with methods."""
+    """An object with methods."""
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -207,13 +208,13 @@ def test_specially_supported_objects_travel(client: Client) -> None:
 
 
 def slow_to_end() -> int:
-    """Leave a thread that ends by itself in a moment."""
+    """Leave a thread that ends by itself a moment later."""
     threading.Thread(target=threading.Event().wait, args=(0.005,)).start()
     return os.getpid()
 
 
 def test_what_is_just_ending_is_no_leftover(single: Client) -> None:
-    """A thread that is about to end costs nobody the interpreter."""
+    """A thread that is about to end does not cost the interpreter."""
     assert ran(single, slow_to_end) == ran(single, pid)
 
 

@@ -1,4 +1,4 @@
-"""`cloud.iresult` and `cloud.wait_for`: results as they come, and jobs as they go."""
+"""`cloud.iresult` and `cloud.wait_for`: results as they arrive, and statuses as they change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def held(path: str) -> str:
 
 
 def first_or(number: int, path: str) -> int:
-    """The last ones wait for a file, the others do not."""
+    """Wait for a file, unless this is one of the first jobs."""
     if number >= 3:
         held(path)
     return number
@@ -36,7 +36,7 @@ def first_or(number: int, path: str) -> int:
 
 def test_results_come_while_others_run(client: Client, stack: Stack, tmp_path: Path) -> None:
     """The promise: "cloud.iresult may come in handy if you wish to iterate through the results of
-    cloud.map()": a result can be had before the jobs behind it have ended.
+    cloud.map()": a result is available before later jobs have ended.
     """
     path = stack.shared / tmp_path.name
     jids = client.map(first_or, range(5), [str(path)] * 5)
@@ -52,7 +52,7 @@ def test_results_come_while_others_run(client: Client, stack: Stack, tmp_path: P
 
 
 def test_results_come_in_the_order_asked(client: Client) -> None:
-    """Whatever iterable of jids is named, and however often; one jid is a sequence of one."""
+    """Any iterable of jids is accepted, with repeated jids; a single jid is a sequence of one."""
     jids = client.map(abs, range(2500))
 
     assert list(client.iresult(jids)) == list(range(2500))
@@ -62,12 +62,12 @@ def test_results_come_in_the_order_asked(client: Client) -> None:
 
 
 def inverse(number: int) -> float:
-    """Fail for 0."""
+    """Return the inverse; fail for 0."""
     return 1 / number
 
 
 def test_an_error_is_raised_at_its_turn(client: Client) -> None:
-    """An error does not end the iteration: the next call goes on behind it."""
+    """An error does not end the iteration: `next` continues after it."""
     jids = client.map(inverse, [1, 0, 2])
     results = client.iresult(jids, WAIT_S)
 
@@ -112,12 +112,12 @@ def test_large_results_can_be_fetched_with_the_most_at_once(client: Client) -> N
 
 
 def large(number: int) -> bytes:
-    """A result that travels as a blob."""
+    """Return a result that is sent as a blob."""
     return bytes([number]) * 3_000_000
 
 
 def test_results_are_not_held(client: Client) -> None:
-    """Memory follows what is looked at, not how much there is: 90 MB pass through a few."""
+    """Memory follows what is consumed, not the total: 90 MB pass through a few."""
     jids = client.map(large, range(30))
     client.join(jids, WAIT_S)
     tracemalloc.start()
@@ -147,7 +147,7 @@ def test_wait_for_a_status(client: Client, stack: Stack, tmp_path: Path) -> None
 
 
 def test_waiting_for_a_status_that_cannot_come(client: Client) -> None:
-    """A final status never changes: to wait for another is an error at once."""
+    """A final status never changes: waiting for another one is an error at once."""
     jid = client.call(inverse, 0)
 
     with pytest.raises(CloudException, match=f"Job {jid}: ended as error and will never be done"):
@@ -176,6 +176,6 @@ def test_waiting_for_a_status_that_cannot_come(client: Client) -> None:
 def test_bad_questions_are_refused(
     client: Client, ask: Callable[[Client], object], sentence: str
 ) -> None:
-    """One clear sentence each; closed lists are named."""
+    """Each wrong argument gets one clear sentence; closed lists are shown."""
     with pytest.raises(CloudException, match=sentence):
         ask(client)
