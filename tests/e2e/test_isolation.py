@@ -1,7 +1,7 @@
-"""Isolation: what a job is, sees and can do where slots are containers; and attacks from inside.
+"""Isolation: what a job is, sees and can do in a slot that is a container; attacks from inside.
 
-A probe tells the exact state of a job's process. When it drifts, so does the promise in
-docs/explanation/isolation.md, whose table names these tests.
+A probe reports the exact state of a job's process. If it drifts, docs/explanation/isolation.md,
+whose table names these tests, has to change as well.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ pytestmark = pytest.mark.containers(only=True)
 
 @pytest.fixture
 def caged(stack: Stack) -> DockerStack:
-    """The common stack whose slots are containers."""
+    """The shared stack, whose slots are containers."""
     assert isinstance(stack, DockerStack)
     return stack
 
 
 @pytest.fixture
 def jail(caged: DockerStack) -> Iterator[Client]:
-    """A client of an account whose slots are just what a user's are."""
+    """A client of an account whose slots are exactly what a user's are."""
     with contextlib.closing(caged.client(caged.pristine["jail"])) as found:
         yield found
 
@@ -64,7 +64,7 @@ def neighbour(caged: DockerStack) -> Iterator[Client]:
 
 
 def run(client: Client, function: Callable[..., Any], *arguments: object, **options: Any) -> Any:
-    """The result of a job."""
+    """Return the result of a job."""
     return client.result(client.call(function, *arguments, **options), timeout=WAIT_S)
 
 
@@ -72,7 +72,7 @@ def run(client: Client, function: Callable[..., Any], *arguments: object, **opti
 
 
 def test_a_job_has_no_right_and_no_way_to_one(jail: Client) -> None:
-    """A job is a user of its own without capabilities, cannot gain any, and seccomp is on."""
+    """A job runs as a user of its own without capabilities, cannot gain any, and seccomp is on."""
     found = run(jail, probe.status)
 
     rights = {name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
@@ -86,7 +86,7 @@ def test_a_job_has_no_right_and_no_way_to_one(jail: Client) -> None:
 
 
 def test_the_supervisor_keeps_three_capabilities(jail: Client) -> None:
-    """Root of the container may change into another user and end its processes, no more."""
+    """The supervisor may become another user and end that user's processes, nothing else."""
     found = run(jail, probe.state_of, 1)
 
     assert found["Uid"].split() == ["0"] * 4
@@ -95,7 +95,7 @@ def test_the_supervisor_keeps_three_capabilities(jail: Client) -> None:
 
 
 def test_a_job_writes_to_memory_of_its_slot_only(jail: Client) -> None:
-    """Every place a job can write to is a tmpfs with a size; the root is read-only."""
+    """Every path that a job can write to is a tmpfs of bounded size; the root is read-only."""
     found = run(jail, probe.writable)
 
     assert {target for target, _, _ in found} == {"/tmp", "/work/home", "/dev/shm", "/dev/mqueue"}
@@ -105,7 +105,7 @@ def test_a_job_writes_to_memory_of_its_slot_only(jail: Client) -> None:
 
 
 def test_no_program_of_the_image_is_setuid(jail: Client) -> None:
-    """Nothing in the image changes its user, even where NoNewPrivs would not stop it."""
+    """No file of the image changes its user, even without NoNewPrivs."""
     assert run(jail, probe.suid) == []
 
 
@@ -117,7 +117,7 @@ def test_numpy_is_there_in_the_base_environment(jail: Client) -> None:
 
 
 def test_large_values_travel_to_and_from_a_container(caged: DockerStack) -> None:
-    """Arguments and results that go by S3 itself arrive as they do elsewhere."""
+    """Arguments and results that go through S3 arrive as on other stacks."""
     data = bytes(range(256)) * 40_000
     config = Config()
     config.max_transmit_data = 16_000_000
@@ -131,7 +131,7 @@ def test_large_values_travel_to_and_from_a_container(caged: DockerStack) -> None
 
 
 def rules() -> str:
-    """What guards the ports of this machine."""
+    """Return the rules that guard the ports of this machine."""
     command = ["iptables", "--wait", "-S"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -139,7 +139,9 @@ def rules() -> str:
 def test_picloud_up_isolates_where_it_can_and_down_leaves_nothing(
     caged: DockerStack, tmp_path: Path
 ) -> None:
-    """It says that it does; twice sets up once; afterwards neither rules nor networks are left."""
+    """`up` says that it isolates; running it twice sets up once; `down` removes rules and
+    networks.
+    """
     before, networks = rules(), caged.daemon.docker("network", "ls", "--quiet").stdout
     home = UserHome(tmp_path, {"DOCKER_HOST": caged.daemon.host})
     try:
@@ -160,7 +162,7 @@ def test_picloud_up_isolates_where_it_can_and_down_leaves_nothing(
 
 
 def test_a_job_cannot_get_more_rights(jail: Client) -> None:
-    """Everything else that would give a job more is refused, too."""
+    """Every other way to gain rights is refused, too."""
     assert run(jail, probe.privilege) == {
         "kill": "EPERM",
         "sysctl": "EROFS",
@@ -175,7 +177,7 @@ def test_a_job_cannot_get_more_rights(jail: Client) -> None:
 
 
 def test_each_system_call_is_answered_as_expected(jail: Client) -> None:
-    """What user code asks the kernel for: the exact answer to each call, those allowed as well."""
+    """The kernel gives the exact answer to each system call, including the allowed ones."""
     assert run(jail, probe.calls, ASKED) == ANSWERS
 
 
@@ -189,8 +191,8 @@ def test_a_job_finds_no_token(jail: Client) -> None:
 def test_a_job_finds_no_secret_anywhere(
     caged: DockerStack, jail: Client, neighbour: Client
 ) -> None:
-    """Every file, /proc and its own memory, searched by a job for each secret there is: keys,
-    tokens of slots and of a job that runs beside it, what signs them, and what opens the servers.
+    """A job searches every file, /proc and its own memory for each secret: keys, tokens of slots
+    and of another running job, what signs them, and what opens the servers.
     """
     run(jail, pow, 2, 10)
     beside = neighbour.call(probe.tell_token, 120.0)
@@ -210,8 +212,8 @@ def test_a_job_finds_no_secret_anywhere(
 
 
 def test_a_stolen_token_is_of_no_use(caged: DockerStack, jail: Client) -> None:
-    """The token of a job in a container opens its account while the job runs; no other attempt's
-    can be made of it, and within 5 s after the job's end it opens nothing.
+    """The token of a job in a container opens its account while the job runs. It cannot be changed
+    into that of another attempt, and within 5 s after the job's end it opens nothing.
     """
     jid = jail.call(probe.tell_token, 120.0)
     token = until(lambda: jail.info(jid, ["stdout"])[jid].get("stdout") or "", "it told").strip()
@@ -226,7 +228,7 @@ def test_a_stolen_token_is_of_no_use(caged: DockerStack, jail: Client) -> None:
 
 
 def opens(stack: DockerStack, credential: str) -> bool:
-    """Whether a credential opens the account."""
+    """Return whether a credential opens the account."""
     with contextlib.closing(stack.client(credential)) as thief:
         try:
             thief.check_key()
@@ -236,7 +238,7 @@ def opens(stack: DockerStack, credential: str) -> bool:
 
 
 def test_nomad_gives_no_rights_outside_containers(caged: DockerStack) -> None:
-    """Whoever has its token finds no driver there that would run programs of the machine."""
+    """Even with Nomad's token there is no driver that would run programs of the machine."""
     nomad = caged.addresses().nomad
     headers = {"X-Nomad-Token": nomad.token}
 
@@ -249,14 +251,16 @@ def test_nomad_gives_no_rights_outside_containers(caged: DockerStack) -> None:
 
 
 def test_nomads_directories_are_shut(jail: Client) -> None:
-    """A job neither reads its slot's identity nor writes to the machine's disk through Nomad's."""
+    """A job can neither read its slot's identity nor write to the machine's disk through Nomad's
+    directories.
+    """
     assert run(jail, probe.shut) == ["EACCES"] * 3
 
 
 def test_a_job_reaches_the_api_and_s3_and_no_other_port_of_the_machine(
     caged: DockerStack, jail: Client
 ) -> None:
-    """Nomad, Consul, Vault and whatever else listens here cannot be reached from inside a job."""
+    """Nomad, Consul, Vault and all other listeners of this machine cannot be reached from a job."""
     addresses = caged.addresses()
     assert addresses.slots is not None
     gateway = addresses.slots.host
@@ -276,7 +280,7 @@ def test_a_job_reaches_the_api_and_s3_and_no_other_port_of_the_machine(
 
 
 def test_slots_do_not_reach_each_other(jail: Client, neighbour: Client) -> None:
-    """A port that a job of one account opens is closed to a job of another."""
+    """A job of another account cannot connect to a port that a job opens."""
     listening = jail.call(probe.listen, 20.0)
     place = until(lambda: ports_of(jail, listening), "the job listens")
 
@@ -285,13 +289,15 @@ def test_slots_do_not_reach_each_other(jail: Client, neighbour: Client) -> None:
 
 
 def ports_of(client: Client, jid: int) -> tuple[str, int] | None:
-    """Where a job of `listen` listens, once it has told."""
+    """Return the address of a job of `listen`, once it is published."""
     said = client.info(jid, ["stdout"])[jid].get("stdout") or ""
     return (said.strip(), 7777) if said.strip() else None
 
 
 def test_a_fork_bomb_stays_in_its_slot_and_ends_with_its_job(jail: Client) -> None:
-    """It is refused processes beyond its limit; the slot goes on, and nothing of it is left."""
+    """A job cannot create processes beyond its limit; the slot goes on, and none of them
+    is left.
+    """
     assert run(jail, probe.bomb) <= 256
     # The supervisor, the zygote, this job, and an idle child that takes its place.
     until(
@@ -303,7 +309,7 @@ def test_a_fork_bomb_stays_in_its_slot_and_ends_with_its_job(jail: Client) -> No
 
 @pytest.mark.parametrize("place", ["/tmp", "/work/home"])
 def test_a_full_directory_harms_its_job_only(jail: Client, place: str) -> None:
-    """A job that fills what it may write to is told so; the machine's disk is not touched."""
+    """A job that fills what it may write to gets an error; the machine's disk is not touched."""
     written, why = run(jail, probe.fill, place)
 
     assert why == "ENOSPC"
@@ -312,7 +318,9 @@ def test_a_full_directory_harms_its_job_only(jail: Client, place: str) -> None:
 
 
 def test_a_memory_bomb_ends_alone(jail: Client, neighbour: Client) -> None:
-    """A job that takes more than its core type has is ended, and told why; others go on."""
+    """A job that takes more memory than its core type has ends with that cause; other
+    jobs go on.
+    """
     working = neighbour.call(probe.steady, 4.0)
 
     with pytest.raises(CloudException, match=f"out of memory .limit {LIMIT_MB} MB"):
@@ -323,9 +331,10 @@ def test_a_memory_bomb_ends_alone(jail: Client, neighbour: Client) -> None:
 
 
 def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour: Client) -> None:
-    """Another account's job is at most a tenth slower while one bomb after the other goes off.
+    """Another account's job is at most a tenth slower during one memory bomb after the other.
 
-    Whatever else the machine does counts as well, so one undisturbed pair of measurements will do.
+    Other programs of the machine affect the times, too, so that one undisturbed pair of
+    measurements is enough.
     """
     ratios: list[float] = []
 
@@ -342,8 +351,8 @@ def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour:
 
 
 def test_jobs_make_jobs_in_containers(jail: Client) -> None:
-    """A job calls `cloud` with nothing set up, and its slot runs what it waits for meanwhile.
+    """A job calls `cloud` without setup, and meanwhile its slot runs what it waits for.
 
-    The last one here: the slot keeps the interpreters that were set aside, which are no strangers.
+    It is the last test here: the slot keeps the interpreters of blocked jobs.
     """
     assert run(jail, probe.fibonacci, 6) == 8

@@ -1,4 +1,4 @@
-"""Jobs that create jobs, wait for them, and are not stuck by that."""
+"""Jobs that create jobs, and wait for them without a deadlock."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_job_creates_a_job(client: Client) -> None:
 
 
 def test_a_job_finds_everything_set_up(client: Client, stack: Stack) -> None:
-    """In a job `import cloud` is all it takes: it knows its server, and says where it runs."""
+    """In a job `import cloud` is enough: it knows its server, and says where it runs."""
 
     def look() -> tuple[bool, str, str]:
         info = cloud.connection_info()
@@ -82,7 +82,7 @@ print(cloud.result(cloud.call(outer, 5)))
 
 
 def connections(jids: int) -> set[int]:
-    """The sockets of this process, after some calls."""
+    """Return the sockets of this process after some calls."""
     cloud.result(cloud.map(abs, range(jids)))
     found = set()
     for name in Path("/proc/self/fd").iterdir():
@@ -94,7 +94,9 @@ def connections(jids: int) -> set[int]:
 
 
 def test_a_warm_child_keeps_its_connection(begin: Callable[..., Stack]) -> None:
-    """Jobs that follow each other in a child share one connection, each with a token of its own."""
+    """Jobs that run one after the other in a child share one connection, each with a token of its
+    own.
+    """
     client = begin(slots=1).client()
 
     def work() -> tuple[int, set[int]]:
@@ -112,7 +114,7 @@ def test_a_warm_child_keeps_its_connection(begin: Callable[..., Stack]) -> None:
 
 
 def secrets_in_sight() -> list[str]:
-    """Whatever looks like a credential in the arguments and environments of processes here."""
+    """Return everything that looks like a credential in arguments and environments of processes."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         for name in ("environ", "cmdline"):
@@ -125,7 +127,7 @@ def secrets_in_sight() -> list[str]:
 
 
 def test_no_token_lies_about(client: Client) -> None:
-    """The token of a job is in no argument and in no environment of any process."""
+    """The token of a job is in no argument and no environment of any process."""
 
     def look() -> list[str]:
         cloud.status([])
@@ -135,7 +137,7 @@ def test_no_token_lies_about(client: Client) -> None:
 
 
 def own_token() -> tuple[str, str]:
-    """What this job shows to the server."""
+    """Return the credential that this job sends to the server."""
     from cloud._client.current_job import CurrentJob
 
     job = CurrentJob.here()
@@ -157,7 +159,7 @@ def test_a_token_ends_with_its_attempt(client: Client) -> None:
 
 
 def test_a_token_is_good_for_its_own_account_only(client: Client, other: Client) -> None:
-    """What a job asks for is looked for in its own account, where another's is not."""
+    """A job can reach jobs of its own account only; those of others do not exist for it."""
 
     def peek(jid: int) -> str:
         return str(cloud.status(jid))
@@ -171,7 +173,7 @@ def test_a_token_is_good_for_its_own_account_only(client: Client, other: Client)
 
 
 def forge(change: Callable[[str], str]) -> str:
-    """Call with a token that is not what was given."""
+    """Send a request with a changed token."""
     from cloud._client.current_job import CurrentJob
 
     job = CurrentJob.here()
@@ -195,7 +197,7 @@ def forge(change: Callable[[str], str]) -> str:
     ids=["signature", "account", "jid", "empty"],
 )
 def test_a_changed_token_is_refused(client: Client, change: Callable[[str], str]) -> None:
-    """A job cannot speak for another job, nor for another account."""
+    """A job cannot act as another job, nor for another account."""
     client.join(client.map(abs, range(3)), WAIT_S)
 
     assert "has ended" in client.result(client.call(forge, change), WAIT_S)
@@ -214,7 +216,7 @@ def test_a_subprocess_of_a_job_is_that_job(client: Client) -> None:
 
 
 def test_threads_of_a_job_wait_at_once(client: Client) -> None:
-    """Several threads of one job may wait, each for jobs of its own."""
+    """Several threads of one job may wait at the same time, each for its own jobs."""
 
     def many() -> list[int]:
         found: list[int] = []
@@ -240,8 +242,8 @@ def test_blocking_recursion_does_not_block(client: Client) -> None:
 
 
 def test_one_slot_is_enough_to_wait(begin: Callable[..., Stack]) -> None:
-    """A job that waits in the only slot there is lets that run what it waits for: its own jobs,
-    their jobs, a map of them, and jobs that somebody else made before.
+    """While a job waits in the only slot, that slot runs what it waits for: its own jobs, their
+    jobs, a map, and jobs that were made earlier by a client.
     """
     client = begin(slots=1).client()
 
@@ -257,7 +259,7 @@ def test_one_slot_is_enough_to_wait(begin: Callable[..., Stack]) -> None:
 
 
 def test_every_way_to_wait_lets_others_run(begin: Callable[..., Stack]) -> None:
-    """Whatever a job waits with in the only slot there is: what it waits for runs."""
+    """Whatever function a job waits with in the only slot, the jobs that it waits for run."""
     client = begin(slots=1).client()
 
     def waits() -> list[Any]:
@@ -272,8 +274,8 @@ def test_every_way_to_wait_lets_others_run(begin: Callable[..., Stack]) -> None:
 
 
 def test_too_deep_says_deadlock(begin: Callable[..., Stack]) -> None:
-    """Jobs one in the other beyond what the slots can set aside are an error that says `deadlock`,
-    within 30 s; the slots go on.
+    """Jobs nested deeper than the slots can hold blocked jobs get the error `deadlock` within 30 s;
+    the slots go on.
     """
     client = begin(slots=1).client()
     assert client.result(client.call(down, 10), WAIT_S) == 10
@@ -286,12 +288,12 @@ def test_too_deep_says_deadlock(begin: Callable[..., Stack]) -> None:
 
 
 def own_result() -> Any:
-    """Wait for oneself."""
+    """Wait for this job itself."""
     return cloud.result(int(os.environ["PICLOUD_JID"]))
 
 
 def test_a_job_that_waits_for_itself_says_deadlock(begin: Callable[..., Stack]) -> None:
-    """Jobs that wait for each other never end by themselves: they are an error, too."""
+    """Jobs that wait for each other never end by themselves: they get the same error."""
     client = begin(slots=2).client()
 
     with pytest.raises(CloudException, match="deadlock"):
@@ -299,7 +301,7 @@ def test_a_job_that_waits_for_itself_says_deadlock(begin: Callable[..., Stack]) 
 
 
 def test_a_timeout_inside_a_job(begin: Callable[..., Stack]) -> None:
-    """A wait that was given a time ends by itself, and is no deadlock."""
+    """A wait with a timeout ends by itself, and is no deadlock."""
     client = begin(slots=1).client()
 
     def patient() -> str:
@@ -313,7 +315,7 @@ def test_a_timeout_inside_a_job(begin: Callable[..., Stack]) -> None:
 
 
 def test_a_waiting_job_is_killed(client: Client) -> None:
-    """A job that waits for another can be killed; the other is not."""
+    """A job that waits for another one can be killed; the other one goes on."""
 
     def waits(jid: int) -> Any:
         return cloud.result(jid)
@@ -332,7 +334,7 @@ def test_a_waiting_job_is_killed(client: Client) -> None:
 
 
 def test_an_inner_error_is_the_outer_one_s(client: Client) -> None:
-    """The error of an inner job that nobody catches is told to who asks for the outer one."""
+    """The error of an inner job that is not caught reaches the caller of the outer one."""
 
     def outer() -> Any:
         return cloud.result(cloud.call(lambda: 1 // 0))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 LASTED_S: Final = 3.0
-"""How long a wait takes at least until its credential is looked at again, and a second more."""
+"""How long a wait takes at least until its credential is checked again, and one second more."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def current(client: Client) -> Iterator[Client]:
 
 
 def test_keys_from_python(current: Client, stack: Stack) -> None:
-    """Make one, use it, look at it, switch it off: then it opens nothing."""
+    """A key is made, used, listed and deactivated; then it opens nothing."""
     made = account.create_key()
     with contextlib.closing(stack.client(made["key"])) as with_it:
         assert with_it.result(with_it.call(abs, -3), 60) == 3
@@ -59,7 +59,7 @@ def test_keys_from_python(current: Client, stack: Stack) -> None:
 
 
 def refused(client: Client) -> bool:
-    """Whether the server takes a client's key no more."""
+    """Return whether the server refuses a client's key."""
     try:
         client.check_key()
     except CloudException as error:
@@ -68,7 +68,7 @@ def refused(client: Client) -> bool:
 
 
 def test_a_wait_under_way_tells_nothing_to_a_revoked_key(client: Client, stack: Stack) -> None:
-    """A long poll that was admitted before is not answered after the key was switched off."""
+    """A long poll that began before its key was deactivated is refused afterwards."""
     gate = stack.shared / f"gate-{uuid4().hex}"
     gate.touch()
 
@@ -91,7 +91,7 @@ def test_a_wait_under_way_tells_nothing_to_a_revoked_key(client: Client, stack: 
 
 
 def test_keys_from_the_shell(picloud: Callable[..., Exited], stack: Stack) -> None:
-    """`picloud key`: the key made is printed once and is in no list."""
+    """`picloud key` prints a new key once, and no list shows it."""
     key = picloud("key", "create").out.strip()
     name, secret = key.split("_", 2)[1:]
 
@@ -108,7 +108,7 @@ def test_keys_from_the_shell(picloud: Callable[..., Exited], stack: Stack) -> No
 
 
 def test_accounts_from_the_shell(picloud: Callable[..., Exited], stack: Stack) -> None:
-    """An administrator makes an account; its key opens that and administers nothing."""
+    """An administrator makes an account; its key opens that account and administers nothing."""
     made = json.loads(picloud("account", "create", "data science", "--json").out)
 
     assert "data science" in picloud("account", "list").out

@@ -1,4 +1,4 @@
-"""`cloud.kill`: jobs that are wanted no more."""
+"""`cloud.kill`: jobs that are no longer needed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def infinite_loop() -> None:
 
 
 def deaf_loop() -> None:
-    """A job that does not listen to SIGTERM."""
+    """A job that ignores SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         time.sleep(0.01)
 
 
 def swallowing_loop() -> None:
-    """A job that catches whatever reaches it."""
+    """A job that catches every exception."""
     while True:
         try:
             time.sleep(1)
@@ -45,7 +45,7 @@ def swallowing_loop() -> None:
 
 
 def busy_loop() -> None:
-    """A job that never leaves C."""
+    """A job that stays in C code."""
     sum(range(10**12))
 
 
@@ -89,7 +89,7 @@ def test_a_job_that_does_not_listen_is_ended(client: Client, job: Callable[[], N
 
 
 def test_nothing_of_a_killed_job_goes_on(client: Client, stack: Stack) -> None:
-    """A killed job does nothing any more, and neither does what it has started."""
+    """A killed job, and all processes that it started, stop."""
     beats = stack.shared / "beats"
 
     def spawn(path: str) -> None:
@@ -107,7 +107,7 @@ def test_nothing_of_a_killed_job_goes_on(client: Client, stack: Stack) -> None:
 
 
 def lines(stack: Stack) -> list[list[str]]:
-    """The command lines of a stack's processes."""
+    """Return the command lines of a stack's processes."""
     from tests.e2e.stacks import line_of
 
     return [line_of(process) for process in stack.processes()]
@@ -157,7 +157,7 @@ def test_kill_without_jids_ends_everything_unfinished(begin: Callable[..., Stack
 
 
 def test_kill_ends_only_the_jobs_of_its_account(client: Client, other: Client) -> None:
-    """Nobody ends the jobs of another account, not even with a kill of everything."""
+    """A kill ends no job of another account, not even without jids."""
     theirs = other.call(infinite_loop)
     runs(other, theirs)
 
@@ -169,7 +169,7 @@ def test_kill_ends_only_the_jobs_of_its_account(client: Client, other: Client) -
 
 
 def test_a_job_killed_as_it_starts_never_hangs(client: Client) -> None:
-    """A kill that meets a job on its way into a slot ends it all the same, wherever it meets it."""
+    """A kill that meets a job on its way into a slot ends it all the same."""
     for pause in (0, 0.005, 0.02, 0.1, 0.25):
         jid = client.call(infinite_loop)
         time.sleep(pause)
@@ -181,7 +181,7 @@ def test_a_job_killed_as_it_starts_never_hangs(client: Client) -> None:
 
 
 def test_the_rest_of_a_map_goes_on(client: Client, tmp_path: Path) -> None:
-    """Killing one job of a map leaves the others to end as they would."""
+    """The other jobs of a map are not affected when one is killed."""
 
     def some(number: int) -> int:
         if number == 1:

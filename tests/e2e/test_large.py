@@ -20,12 +20,14 @@ MEGABYTE = 1_000_000
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of some bytes."""
+    """Return the SHA-256 of some bytes."""
     return sha256(data).hexdigest()
 
 
 def test_an_argument_just_within_the_limit_arrives(client: Client) -> None:
-    """The promise: "Inputs are by default restricted to 1MB": just less goes through unharmed."""
+    """The promise: "Inputs are by default restricted to 1MB": an argument just below arrives
+    unchanged.
+    """
     data = os.urandom(MEGABYTE - 200)
 
     assert client.result(client.call(digest, data), WAIT_S) == digest(data)
@@ -33,7 +35,9 @@ def test_an_argument_just_within_the_limit_arrives(client: Client) -> None:
 
 @pytest.mark.parametrize("size", [MEGABYTE, 200 * MEGABYTE])
 def test_an_argument_over_the_limit_is_refused_before_it_is_sent(client: Client, size: int) -> None:
-    """Too large an argument is refused on the spot, with its size, the limit and what to do."""
+    """An argument that is too large is refused at once; the error has its size, the limit and the
+    remedy.
+    """
     data = bytes(size)
     before = client.call(abs, 1)
     started = time.monotonic()
@@ -50,7 +54,7 @@ def test_an_argument_over_the_limit_is_refused_before_it_is_sent(client: Client,
 
 
 def test_an_item_of_a_map_over_the_limit_is_named(client: Client) -> None:
-    """The item of a map that is too large is named, and no job of the map exists."""
+    """The error names the item of a map that is too large, and no job of the map is made."""
     before = client.call(abs, 1)
 
     with pytest.raises(CloudException, match="The arguments of item 7 are 1,000,"):
@@ -61,7 +65,7 @@ def test_an_item_of_a_map_over_the_limit_is_named(client: Client) -> None:
 
 def test_a_function_over_the_limit_is_refused(client: Client) -> None:
     """The promise: "you might be passing a function that uses a global variable which refers to
-    some management object": a function that drags too much along is refused just so.
+    some management object": a function that is too large is refused in the same way.
     """
     baggage = bytes(2 * MEGABYTE)
 
@@ -83,7 +87,7 @@ def test_the_limit_can_be_raised_to_16_megabytes(stack: Stack) -> None:
 
 
 def test_a_large_function_travels(client: Client) -> None:
-    """A function with a large closure runs, as often as it is called."""
+    """A function with a large closure runs, any number of times."""
     baggage = os.urandom(MEGABYTE // 2)
 
     jids = [client.call(lambda: digest(baggage)) for _ in range(3)]
@@ -93,8 +97,8 @@ def test_a_large_function_travels(client: Client) -> None:
 
 @pytest.mark.parametrize("size", [256 * 1024, 300_000, 5 * MEGABYTE, 20 * MEGABYTE])
 def test_large_results_come_back(client: Client, size: int) -> None:
-    """The promise: "outputs are bounded to 128MB": far larger results than arguments come back
-    unharmed.
+    """The promise: "outputs are bounded to 128MB": results much larger than arguments arrive
+    unchanged.
     """
     result = client.result(client.call(bytes, size), WAIT_S)
 
@@ -110,7 +114,7 @@ def test_a_result_over_the_limit_is_an_error_with_its_size(client: Client) -> No
 
 
 def test_many_large_results_come_back_in_order(client: Client) -> None:
-    """Results that are too large for one answer come in several, each to its own job."""
+    """Results that are too large for one answer arrive in several, each for its own job."""
     jids = client.map(lambda n: bytes([n]) * 400_000, range(40))
 
     found = client.result(jids, WAIT_S)
@@ -119,7 +123,7 @@ def test_many_large_results_come_back_in_order(client: Client) -> None:
 
 
 def test_many_middling_arguments_travel(client: Client) -> None:
-    """A map whose arguments make many packs, larger together than one request, loses none."""
+    """A map whose arguments make many packs, larger together than one request, arrives complete."""
     items = [os.urandom(20_000) for _ in range(1200)]
 
     found = client.result(client.map(digest, items), WAIT_S)
@@ -128,7 +132,7 @@ def test_many_middling_arguments_travel(client: Client) -> None:
 
 
 def test_jobs_share_a_large_argument(stack: Stack) -> None:
-    """64 jobs with the same 8 MB argument send it once, and each gets all of it."""
+    """64 jobs with the same argument of 8 MB send it once, and each gets all of it."""
     config = Config()
     config.max_transmit_data = 16_000_000
     client = Client(stack.client().address, config)

@@ -19,7 +19,7 @@ WAIT_S = 60.0
 
 
 def pair(x: Any, y: Any) -> tuple[Any, Any]:
-    """Both arguments."""
+    """Return both arguments."""
     return x, y
 
 
@@ -88,7 +88,7 @@ def test_a_map_takes_any_iterable(client: Client) -> None:
 
 
 def test_a_generator_that_fails_makes_no_job(begin: Callable[..., Stack]) -> None:
-    """What an argument's iterator raises reaches the caller, and no job of the map exists."""
+    """An exception of an argument's iterator reaches the caller, and no job of the map is made."""
     client = begin(slots=1).client()
 
     def broken() -> Iterator[int]:
@@ -109,7 +109,7 @@ def test_a_generator_that_fails_makes_no_job(begin: Callable[..., Stack]) -> Non
 def test_a_map_without_iterables_is_refused(
     client: Client, arguments: tuple[Any, ...], sentence: str
 ) -> None:
-    """A map needs something to walk over; a sentence says so."""
+    """A map without iterables is refused with a sentence."""
     with pytest.raises(CloudException, match=sentence):
         client.map(abs, *arguments)
 

@@ -73,7 +73,7 @@ def test_changed_code_is_never_stale(script: Callable[..., str], tmp_path: Path)
 
 
 def test_two_programs_may_have_modules_of_one_name(stack: Stack, tmp_path: Path) -> None:
-    """Two programs that run at once, with different modules of one name, do not mix them up."""
+    """Two programs that run at once, with different modules of the same name, are kept apart."""
     source = (
         "import cloud, conflict\n"
         "for _ in range(5):\n"

@@ -73,7 +73,7 @@ def test_several_processes_of_this_machine_run_jobs(tmp_path: Path) -> None:
 
 
 def test_the_twins_have_the_same_functions() -> None:
-    """What is in `cloud.mp` is called exactly as in `cloud`."""
+    """Functions of `cloud.mp` have the same signatures as those of `cloud`."""
     for name in mp.__all__:
         ours, theirs = getattr(mp, name), getattr(cloud, name)
         assert inspect.signature(ours) == inspect.signature(theirs), name

@@ -1,4 +1,4 @@
-"""What client and server really say to each other is what the OpenAPI document says of it."""
+"""What client and server send each other has the form that the OpenAPI document describes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PART = wire.PackPart(0, 1, wire.Content(size=0, data=pack.write([pack.seal(b"x")
 
 
 class Overheard:
-    """Carries requests over the network and keeps what was said."""
+    """A transport that sends requests over the network and records them with their answers."""
 
     def __init__(self, url: str) -> None:
         self._connections = Connections(url)
@@ -44,14 +44,14 @@ class Overheard:
 
 @pytest.fixture(scope="module")
 def described(stack: Stack) -> dict[str, Any]:
-    """The document, read by somebody without a key."""
+    """The document, read without a key."""
     answer = urllib3.request("GET", f"{stack.url}/v1/openapi.json")
     assert answer.status == 200
     return answer.json()  # type: ignore[no-any-return]
 
 
 def read(body: bytes) -> Any:
-    """A body in msgpack as it would be in JSON."""
+    """Return a body in msgpack in the form that it has in JSON."""
     return msgspec.to_builtins(
         msgspec.msgpack.decode(body),
         builtin_types=(),
@@ -60,7 +60,7 @@ def read(body: bytes) -> Any:
 
 
 def check(described: dict[str, Any], content: dict[str, Any], body: bytes) -> None:
-    """Compare one body with the schema of its content."""
+    """Check one body against the schema of its content."""
     schema = content[wire.MSGPACK]["schema"]
     validator = jsonschema_rs.Draft202012Validator(
         {**schema, "components": described["components"]}
@@ -96,7 +96,7 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
 
 
 def use(client: Client) -> None:
-    """Whatever a client can ask of its server."""
+    """Use everything that a client can request of its server."""
     jids = client.map(abs, range(-3, 0), _label="a label", _priority=7)
     assert client.result(jids, 60) == [3, 2, 1]
     client.map(len, [b"x" * 300_000, b"y" * 300_000, b"z"])

@@ -1,4 +1,4 @@
-"""Options of call and map, end to end: what each promises happens."""
+"""Options of call and map, end to end: each has the effect that it promises."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_jobs_with_kill_process_share_no_interpreter(client: Client) -> None:
 def test_variables_of_the_caller_are_seen_by_the_job(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Named ones are copied from here, those of a dict are as given, and none is left behind."""
+    """Named variables are copied from here, a dict sets its values, and none is left afterwards."""
     monkeypatch.setenv("GREETING", "hello from here")
 
     named = client.call(os.getenv, "GREETING", _os_env_vars=["GREETING"])
@@ -89,7 +89,7 @@ def test_variables_of_the_caller_are_seen_by_the_job(
 def test_names_that_do_not_exist_are_refused_at_submit(
     client: Client, wrong: dict[str, object], message: str
 ) -> None:
-    """Nothing is made of a submit that names what is not there."""
+    """A submit that names something unknown makes no job."""
     with pytest.raises(CloudException, match=message):
         client.call(abs, -1, **wrong)
     with pytest.raises(CloudException, match=message):
@@ -170,8 +170,8 @@ def test_a_job_whose_slot_dies(begin: Callable[..., Stack], restartable: bool) -
 
 
 def test_callbacks_are_called_here(client: Client) -> None:
-    """`_callback` is called with the jid of each job that is done, `_callback_on_error` of each
-    that is not: an error, a killed one, a stalled one.
+    """`_callback` is called with the jid of each job that is done, `_callback_on_error` with the
+    jid of each that failed, was killed, or is stalled.
     """
 
     def odd_fails(number: int) -> int:
@@ -193,7 +193,7 @@ def test_callbacks_are_called_here(client: Client) -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_every_serialization_brings_results_back(client: Client, level: int) -> None:
-    """Whatever pickles arguments and results, values that all of them take come back whole."""
+    """With any serialization, values that it supports arrive unchanged."""
     value = {"a": [1, 2.5, "x", b"y", None], "b": (1, {2})}
 
     jids = client.map(lambda value: [value, value], [value, "text"], _fast_serialization=level)
@@ -202,7 +202,7 @@ def test_every_serialization_brings_results_back(client: Client, level: int) -> 
 
 
 def test_plain_pickle_says_what_it_does_not_take(client: Client) -> None:
-    """With 2 a result that only cloudpickle takes is an error that says so."""
+    """With 2, a result that only cloudpickle supports is an error that says so."""
     with pytest.raises(CloudException, match="Cannot send the arguments"):
         client.call(abs, lambda: 1, _fast_serialization=2)
     jid = client.call(lambda: lambda: 1, _fast_serialization=2)

@@ -1,4 +1,4 @@
-"""Programs of users: several at once, the command line, and a server that is not there."""
+"""Programs of users: several at once, the command line, and a server that does not run."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def picloud(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_another_program_sees_the_same_jobs(client: Client, script: Callable[..., str]) -> None:
-    """The promise: "This jid can be used to access information about the job": in whatever program
-    has the key.
+    """The promise: "This jid can be used to access information about the job": in any program with
+    the key.
     """
     said = script("import cloud; print(list(cloud.map(pow, [2, 3], [10, 2])))")
     jids = json.loads(said)
@@ -59,7 +59,7 @@ def test_a_program_that_ends_leaves_its_jobs_running(
 
 
 def test_the_example_of_the_documentation_runs(script: Callable[..., str]) -> None:
-    """The module's functions do what the client's do, in the order of the first page."""
+    """The module's functions do what the client's methods do, in the order of the first page."""
     said = script(
         "import cloud\n"
         "def add(x, y):\n"
@@ -77,7 +77,7 @@ def test_the_example_of_the_documentation_runs(script: Callable[..., str]) -> No
 
 
 def test_a_wrong_key_is_refused_in_one_sentence(stack: Stack) -> None:
-    """A key the server does not know is refused with what to do; it never shows in the message."""
+    """The error for an unknown key says what to do, and never contains the key."""
     secret = "pk_0123456789ab_" + "s" * 43
     client = stack.client(secret)
 
@@ -92,7 +92,7 @@ def test_a_wrong_key_is_refused_in_one_sentence(stack: Stack) -> None:
 
 
 def test_no_server_is_said_in_one_sentence() -> None:
-    """Where nothing listens the error says so, and how to start a server."""
+    """If no server listens, the error says so, and how to start one."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but it does not listen
         address = ServerAddress(f"http://127.0.0.1:{taken.getsockname()[1]}", "pk_a_b")
@@ -105,7 +105,7 @@ def test_no_server_is_said_in_one_sentence() -> None:
 
 
 def test_the_command_line_asks_for_status(stack: Stack, client: Client) -> None:
-    """The promise: "$ picloud status 1,2" tells the status of each job, a line a job."""
+    """The promise: "$ picloud status 1,2" prints one line for each job."""
     jids = client.map(abs, [-1, -2, -3])
     client.join(jids, WAIT_S)
 
@@ -119,7 +119,9 @@ def test_the_command_line_asks_for_status(stack: Stack, client: Client) -> None:
 
 
 def test_the_command_line_asks_for_results(stack: Stack, client: Client) -> None:
-    """The promise: "$ picloud result 1-2" waits, and prints text as it is and the rest as JSON."""
+    """The promise: "$ picloud result 1-2" waits, and prints text unchanged and other values as
+    JSON.
+    """
     one, two = client.call(lambda: "hello, world"), client.call(lambda: {"a": [1, None]})
 
     done = picloud(stack, "result", f"{one},{two}")
@@ -162,7 +164,7 @@ def test_the_command_line_kills(stack: Stack, client: Client) -> None:
 
 
 def test_the_command_line_gives_up_after_its_timeout(stack: Stack, client: Client) -> None:
-    """A join that takes longer than asked exits with 4 and ends no job."""
+    """A join that exceeds its timeout exits with 4 and ends no job."""
     jid = client.call(lambda: __import__("time").sleep(600))
 
     done = picloud(stack, "join", str(jid), "--timeout", "0.2")
@@ -173,7 +175,7 @@ def test_the_command_line_gives_up_after_its_timeout(stack: Stack, client: Clien
 
 
 def test_the_command_line_says_what_it_does_not_find(stack: Stack) -> None:
-    """A jid that never was is one line on standard error."""
+    """An unknown jid is one line on standard error."""
     done = picloud(stack, "status", "999999999")
 
     assert (done.returncode, done.stdout) == (1, "")

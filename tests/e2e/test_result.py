@@ -1,4 +1,4 @@
-"""`cloud.result`, `cloud.join` and `cloud.status`: what becomes of jobs."""
+"""`cloud.result`, `cloud.join` and `cloud.status`: how jobs end."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WAIT_S = 60.0
 
 
 def until_there(path: str) -> str:
-    """A job that lasts until a file is there."""
+    """A job that lasts until a file exists."""
     while not __import__("os").path.exists(path):
         time.sleep(0.01)
     return path
 
 
 def fail_at(number: int) -> int:
-    """A job that fails for 3 and 5, and more quickly for 5."""
+    """A job that fails for 3 and 5, sooner for 5."""
     time.sleep(0.3 if number == 3 else 0)
     if number in (3, 5):
         raise ValueError(f"not {number}")
@@ -52,7 +52,7 @@ def test_status_follows_the_job(client: Client, stack: Stack) -> None:
 def test_a_sequence_of_jids_is_answered_by_a_list(
     client: Client, kind: Callable[[Iterable[int]], Any]
 ) -> None:
-    """The promise: "In Python, you can use any iterable"; the answers are in its order."""
+    """The promise: "In Python, you can use any iterable"; the results are in its order."""
     jids = client.map(abs, [-1, -2, -3])
     asked = kind(jids)
     order = list(asked) if isinstance(asked, set) else list(jids)
@@ -64,7 +64,7 @@ def test_a_sequence_of_jids_is_answered_by_a_list(
 
 
 def test_a_jid_may_be_asked_for_twice(client: Client) -> None:
-    """Repeated jids are answered as often as they were asked, in any order."""
+    """A jid that is repeated gets its result as often, in any order."""
     one, two = client.map(abs, [-1, -2])
 
     assert client.result([two, one, two], WAIT_S) == [2, 1, 2]
@@ -128,7 +128,7 @@ def test_the_first_error_in_sequence_order_is_raised(client: Client) -> None:
 
 
 def test_ignored_errors_take_the_place_of_results(client: Client) -> None:
-    """With `ignore_errors` jobs that failed raise nothing; their errors stand among the results."""
+    """With `ignore_errors` failed jobs raise nothing; their errors are in the list of results."""
     jids = client.map(fail_at, range(7))
 
     results = client.result(jids, WAIT_S, ignore_errors=True)
@@ -140,7 +140,7 @@ def test_ignored_errors_take_the_place_of_results(client: Client) -> None:
 
 
 def test_no_job_is_the_same_for_everybody(stack: Stack, client: Client, other: Client) -> None:
-    """A jid that never was and one of another account look the same, in every question."""
+    """A jid that does not exist and one of another account look the same in every request."""
     mine = client.call(abs, 1)
     theirs = other.map(abs, range(mine + 1000))
     said = set()
@@ -158,7 +158,7 @@ def test_no_job_is_the_same_for_everybody(stack: Stack, client: Client, other: C
 
 @pytest.mark.parametrize("jids", [0, -1, "1", 1.0, None, [1, "2"], True, 2**53])
 def test_what_is_no_jid_is_refused(client: Client, jids: Any) -> None:
-    """Something that cannot be a jid is refused with a sentence, before anything is asked."""
+    """A value that cannot be a jid is refused with a sentence, before any request."""
     with pytest.raises(CloudException, match="jids must be whole numbers from 1"):
         client.result(jids)
 
@@ -171,7 +171,7 @@ def test_what_is_no_timeout_is_refused(client: Client, timeout: Any) -> None:
 
 
 def test_many_may_wait_for_one_job(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """Several clients that wait for the same job all hear of its end."""
+    """Several clients that wait for the same job are all woken when it ends."""
     from concurrent.futures import ThreadPoolExecutor
 
     flag = stack.shared / "many"

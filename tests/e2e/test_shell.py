@@ -46,7 +46,7 @@ def test_a_map_runs_once_a_tuple(client: Client) -> None:
 
 
 def test_a_value_cannot_become_a_command(client: Client, stack: Stack) -> None:
-    """Whatever quotes it has of its own, and whatever quotes stand around it."""
+    """Any quotes within the value and around it make no difference."""
     proof = stack.shared / "owned"
     evil = f"x'; touch {proof}; \"; touch {proof}; $(touch {proof}) `touch {proof}`\ntouch {proof}"
     jid = shell.execute("printf %s {w} \"{w}\" '{w}' $(printf %s {w} | wc -c)", {"w": evil})
@@ -72,14 +72,14 @@ def test_a_command_that_fails_is_an_error(client: Client) -> None:
 
 
 def test_a_file_is_the_result_where_it_is_asked_for(client: Client) -> None:
-    """The content of `return_file` takes the place of stdout, also after an ignored exit code."""
+    """The content of `return_file` takes the place of stdout, also with an ignored exit code."""
     jid = shell.execute("echo no; echo yes > out; exit 1", {}, "out", ignore_exit_status=True)
 
     assert client.result(jid, WAIT_S) == "yes\n"
 
 
 def test_a_command_runs_where_it_is_told_to(client: Client, tmp_path: Path, stack: Stack) -> None:
-    """In `cwd`, which must be there."""
+    """A command runs in `cwd`, which must exist."""
     here = shell.execute("pwd", cwd=str(stack.shared))
     nowhere = shell.execute("pwd", cwd=str(tmp_path / "missing"))
 
@@ -89,7 +89,7 @@ def test_a_command_runs_where_it_is_told_to(client: Client, tmp_path: Path, stac
 
 
 def test_a_command_is_killed_with_its_job(client: Client, stack: Stack) -> None:
-    """The whole of it, also what ignores a termination."""
+    """All of its processes are killed, including those that ignore SIGTERM."""
 
     def lives() -> bool:
         return any("sleep 987654" in " ".join(line_of(each)) for each in stack.processes())
@@ -105,7 +105,7 @@ def test_a_command_is_killed_with_its_job(client: Client, stack: Stack) -> None:
 
 
 def test_large_output_arrives_whole(client: Client) -> None:
-    """Megabytes of stdout beside as many of stderr, neither of which blocks the other."""
+    """Megabytes of stdout and as many of stderr arrive; neither blocks the other."""
     jid = shell.execute("head -c 3000000 /dev/zero | tr '\\0' x | tee /dev/stderr")
 
     assert client.result(jid, WAIT_S) == "x" * 3_000_000

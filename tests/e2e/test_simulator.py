@@ -1,4 +1,4 @@
-"""The simulator: the embedded stack, owned by the script that starts it."""
+"""The simulator: the embedded stack, run by the script that starts it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_simulator_runs_jobs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_when_the_script_ends_nothing_is_left(tmp_path: Path, ending: str) -> None:
-    """The simulator ends with its script, with the jobs that still run and all files, at once."""
+    """The simulator ends with its script, with all running jobs and files, at once."""
     script = start_script(tmp_path, BUSY + ENDINGS[ending])
 
     script.communicate(timeout=60)
@@ -62,7 +62,7 @@ def test_when_the_script_ends_nothing_is_left(tmp_path: Path, ending: str) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_when_the_script_is_killed_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
-    """The simulator ends with its script, also where that is killed without a word."""
+    """The simulator ends with its script, also if that is killed."""
     script = start_script(tmp_path, BUSY + "cloud.join(jids)")
     assert script.stdout is not None
     assert script.stdout.readline() == "running\n"
@@ -75,7 +75,7 @@ def test_when_the_script_is_killed_nothing_is_left(tmp_path: Path, number: signa
 
 
 def test_a_forked_child_leaves_the_simulator_alone(tmp_path: Path) -> None:
-    """A child that the script forks may use the simulator, and ends without harm to it."""
+    """A child that the script forks may use the simulator, and does not end it."""
     source = (
         "import os, cloud\n"
         "cloud.start_simulator()\n"

@@ -1,4 +1,4 @@
-"""Slots: where jobs run; how they come, stay warm, go, and what happens when they are lost."""
+"""Slots: where jobs run; how slots start, stay warm, end, and what happens when they are lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_no_more_slots_than_asked_for(begin: Callable[..., Stack]) -> None:
 
 
 def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
-    """A slot without work ends after a set time, and comes back when there is some."""
+    """A slot without work ends after a set time; new work starts one again."""
     stack = begin(slots=2, idle_s=1)
     client = stack.client()
     client.join(client.map(time.sleep, [0.1] * 4), WAIT_S)
@@ -78,7 +78,7 @@ def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
 
 def test_a_job_is_restarted_when_its_slot_is_lost(begin: Callable[..., Stack]) -> None:
     """The promise: "PiCloud assumes it can safely restart jobs that fail while executing": a slot
-    that is killed in the middle of a job costs time, and nothing else.
+    that is killed in the middle of a job costs time only.
     """
     stack = begin(slots=1)
     client = stack.client()
@@ -96,7 +96,9 @@ def test_a_job_is_restarted_when_its_slot_is_lost(begin: Callable[..., Stack]) -
 
 
 def test_a_lost_attempt_still_shows_processing(begin: Callable[..., Stack]) -> None:
-    """Statuses never go back: a job that began shows `processing` while it waits to begin again."""
+    """Statuses never go back: a job that had started shows `processing` while it waits to start
+    again.
+    """
     stack = begin(slots=1)
     client = stack.client()
     folder = stack.shared / "executions"
@@ -119,7 +121,7 @@ def test_a_lost_attempt_still_shows_processing(begin: Callable[..., Stack]) -> N
 
 
 def known_as(pid: int) -> tuple[str, str]:
-    """What a process is within its container: its pid, and the namespace of that."""
+    """Return how a process is identified in its container: its pid, and the pid namespace."""
     with contextlib.suppress(OSError):
         numbers = re.findall(
             r"^NSpid:.*\b(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE
@@ -129,7 +131,7 @@ def known_as(pid: int) -> tuple[str, str]:
 
 
 def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, stack: Stack) -> None:
-    """The process of a job that something else kills is that job's error; the slot goes on."""
+    """If another program kills the process of a job, that job fails and the slot goes on."""
     slots = {slot.pid for slot in stack.slots()}
     marker = stack.shared / "child"
 

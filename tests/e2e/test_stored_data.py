@@ -1,7 +1,7 @@
-"""Data that an earlier version stored: today's server opens it and finishes what is in it.
+"""Data that an earlier version stored: today's server opens it and finishes its jobs.
 
-`tests/e2e/stored/make.py` makes it; see there. Closures are bytecode, so that a job of another
-Python version cannot run: what is asked of the directory is what its Python can do.
+`tests/e2e/stored/make.py` makes it. Closures are bytecode, which other Python versions cannot run:
+the test needs the version that made the data.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ UNFINISHED: Final[dict[str, Any]] = {
     "after finished": 10,
     "despite failed": 12,
 }
-"""Results that the other jobs come to."""
+"""Results of the jobs that were unfinished, by their kind."""
 
 
 class Stored:
-    """A running server on a copy of a stored directory, and what is known of its content."""
+    """A running server on a copy of a stored directory, with the jids of its jobs."""
 
     def __init__(self, version: str, root: Path) -> None:
         made = json.loads((FOLDER / f"{version}.json").read_text())
@@ -75,7 +75,7 @@ class Stored:
 def stored(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stored]:
-    """The data of a version, opened by a server of today."""
+    """The data of a version, opened by today's server."""
     opened = Stored(request.param, tmp_path_factory.mktemp("stored"))
     if opened.python != sys.version_info[:2]:
         pytest.skip(f"the stored closures are bytecode of Python {opened.python}")
@@ -94,7 +94,7 @@ def client(stored: Stored) -> Iterator[Client]:
 @pytest.mark.parametrize("where", ["sealed", "finished"])
 @pytest.mark.parametrize("kind", FINISHED)
 def test_a_stored_result_is_read(stored: Stored, client: Client, where: str, kind: str) -> None:
-    """Results that were stored, or sealed, by an earlier version stay what they are."""
+    """Results that an earlier version stored, or sealed, are read."""
     jid = stored.jids[where][kind]
 
     assert client.result(jid, WAIT_S) == FINISHED[kind]
@@ -102,14 +102,14 @@ def test_a_stored_result_is_read(stored: Stored, client: Client, where: str, kin
 
 @pytest.mark.parametrize("kind", UNFINISHED)
 def test_a_stored_job_comes_to_its_end(stored: Stored, client: Client, kind: str) -> None:
-    """Jobs that ran, were queued, or waited for others when the server was killed, go on."""
+    """Jobs that ran, were queued, or waited for others when the server was killed, finish."""
     jid = stored.jids["unfinished"][kind]
 
     assert client.result(jid, WAIT_S) == UNFINISHED[kind]
 
 
 def test_a_stored_closure_runs(stored: Stored, client: Client) -> None:
-    """A function that was stored by value runs, with what it closes over."""
+    """A function that was stored by value runs, with its closure."""
     jids = stored.jids["unfinished"]
 
     assert client.result(jids["queued closure"], WAIT_S) == jids["running"]
@@ -117,7 +117,7 @@ def test_a_stored_closure_runs(stored: Stored, client: Client) -> None:
 
 @pytest.mark.parametrize("where", ["sealed", "finished"])
 def test_a_stored_failure_is_raised(stored: Stored, client: Client, where: str) -> None:
-    """A failed job of an earlier version still raises its error, with its traceback."""
+    """A failed job of an earlier version raises its error, with its traceback."""
     with pytest.raises(CloudException, match="no bread today") as failed:
         client.result(stored.jids[where]["failed"], WAIT_S)
     with pytest.raises(CloudException, match="nonzero return code 3") as failed_shell:
@@ -132,7 +132,7 @@ def test_a_stored_failure_is_raised(stored: Stored, client: Client, where: str) 
 
 @pytest.mark.parametrize("where", ["sealed", "finished"])
 def test_a_stored_job_is_described(stored: Stored, client: Client, where: str) -> None:
-    """Labels, output and states of stored jobs are shown as before; what was deleted stays so."""
+    """Labels, output and states of stored jobs are shown as before; a deleted job stays deleted."""
     jids = stored.jids[where]
 
     info = client.info([jids["builtin"], jids["printed"]], ["label", "stdout", "status"])
@@ -155,7 +155,7 @@ def test_a_stored_kill_and_a_stored_dependency_are_kept(stored: Stored, client: 
 
 
 def test_new_jobs_join_the_stored_ones(stored: Stored, client: Client) -> None:
-    """Jids go on where they ended, and a new job may depend on a stored one."""
+    """Jids continue after the last stored one, and a new job may depend on a stored one."""
     jid = client.call(abs, -1, _depends_on=stored.jids["sealed"]["map"])
 
     assert jid > stored.jids["unfinished"]["despite failed"]

@@ -1,4 +1,4 @@
-"""Two API processes over one Consul: whatever one of them did, the other knows in a moment."""
+"""Two API processes over one Consul: each learns of the other's changes at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ SOON_S = 10.0
 
 
 class Shared(World):
-    """A server process whose state lies in Consul; its twin shares everything but the memory."""
+    """A server process with its state in Consul; it shares everything but memory with the other
+    one.
+    """
 
     def __init__(self, root: Path, consul: running.Consul, scheduler: NotedScheduler) -> None:
         super().__init__(root)
@@ -50,14 +52,14 @@ class Shared(World):
 
 @pytest.fixture(scope="module")
 def consul() -> Iterator[running.Consul]:
-    """A Consul of this module's own."""
+    """A Consul for this module."""
     with running.consul() as server:
         yield server
 
 
 @pytest.fixture
 async def pair(tmp_path: Path, consul: running.Consul) -> AsyncIterator[tuple[Shared, Shared]]:
-    """Two server processes, as far as anything they share is concerned."""
+    """Two server processes, as far as they share anything."""
     scheduler = NotedScheduler()
     one = await Shared(tmp_path, consul, scheduler).start()
     two = await Shared(tmp_path, consul, scheduler).start()
@@ -67,14 +69,14 @@ async def pair(tmp_path: Path, consul: running.Consul) -> AsyncIterator[tuple[Sh
 
 
 async def test_jids_are_taken_once(pair: tuple[Shared, Shared]) -> None:
-    """Submits to both at once get different jids without a gap."""
+    """Submits to both at once get different jids without gaps."""
     made = await asyncio.gather(*(server.submit(3) for server in pair for _ in range(20)))
 
     assert sorted(jid for jids in made for jid in jids) == list(range(1, 121))
 
 
 async def test_a_job_is_known_to_the_other_at_once(pair: tuple[Shared, Shared]) -> None:
-    """Whoever got a jid from one process can ask the other for it."""
+    """A jid that one process returned is known to the other."""
     one, two = pair
     for _ in range(20):
         jids = await one.submit(1)
@@ -82,7 +84,7 @@ async def test_a_job_is_known_to_the_other_at_once(pair: tuple[Shared, Shared]) 
 
 
 async def test_a_slot_of_the_other_is_woken(pair: tuple[Shared, Shared]) -> None:
-    """A submit to one process reaches a slot that waits at the other."""
+    """A submit to one process wakes a slot that waits at the other."""
     one, two = pair
     slot = await two.slot()
     waiting = asyncio.create_task(two.work(slot, wait_s=SOON_S))
@@ -109,7 +111,7 @@ async def test_a_join_at_the_other_ends(pair: tuple[Shared, Shared]) -> None:
 
 
 async def test_a_report_to_the_other_counts_at_once(pair: tuple[Shared, Shared]) -> None:
-    """A slot may report to a process that has not heard yet that the job was leased to it."""
+    """A slot may report to a process that does not yet know that the job was leased to it."""
     one, two = pair
     for _ in range(20):
         jids = await one.submit(1)
@@ -123,7 +125,9 @@ async def test_a_report_to_the_other_counts_at_once(pair: tuple[Shared, Shared])
 
 
 async def test_a_heartbeat_to_the_other_is_believed(pair: tuple[Shared, Shared]) -> None:
-    """A slot is not told that it lost a job by a process that has not heard of its lease yet."""
+    """A process that does not yet know of a lease does not tell the slot that it has lost
+    the job.
+    """
     one, two = pair
     slot = await one.slot()
     for _ in range(20):
@@ -142,7 +146,7 @@ async def test_a_heartbeat_to_the_other_is_believed(pair: tuple[Shared, Shared])
 
 
 async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared]) -> None:
-    """A process that has not heard that a slot was buried may lease to it: a full look at the
+    """A process that does not know that a slot was removed may lease to it: a full look at the
     state finds the job and queues it again.
     """
     one, two = pair
@@ -160,7 +164,7 @@ async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared])
 
 
 async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared]) -> None:
-    """A kill asked of one process ends the heartbeat that waits at the other."""
+    """A kill at one process ends the heartbeat that waits at the other."""
     one, two = pair
     jids = await one.submit(1)
     slot = await two.slot()
@@ -177,8 +181,8 @@ async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared])
 
 
 async def test_whoever_hears_of_the_end_releases(pair: tuple[Shared, Shared]) -> None:
-    """A chain made at both processes, each job run by a slot of the other: nobody waits for long,
-    and what both release is released once.
+    """A chain made at both processes, each job of which is run by a slot of the other: no job waits
+    for long, and each is released once.
     """
     chain: list[range] = [await pair[0].submit(1)]
     for number in range(1, 12):
@@ -198,7 +202,7 @@ async def test_whoever_hears_of_the_end_releases(pair: tuple[Shared, Shared]) ->
 
 
 async def test_who_waits_is_known_to_servers_that_start_anew(pair: tuple[Shared, Shared]) -> None:
-    """A chain goes on over Consul though both processes are gone between any two of its jobs."""
+    """A chain continues over Consul although both processes end between any two of its jobs."""
     one, two = pair
     chain = [await one.submit(1)]
     for number in range(1, 6):
@@ -221,7 +225,7 @@ async def test_who_waits_is_known_to_servers_that_start_anew(pair: tuple[Shared,
 
 
 async def test_a_kill_at_one_stalls_at_the_other(pair: tuple[Shared, Shared]) -> None:
-    """A job killed at one process stalls those that wait for it, made at the other."""
+    """A job killed at one process stalls the jobs that depend on it at the other."""
     one, two = pair
     first = await one.submit(1)
     request = msgspec.structs.replace(two.request(2500), depends_on=[(first[0], first[0])])
@@ -252,7 +256,9 @@ async def test_no_job_is_leased_twice(pair: tuple[Shared, Shared]) -> None:
 
 
 async def test_one_process_alone_starts_bursts(pair: tuple[Shared, Shared]) -> None:
-    """The lock decides who places: a map that both hear of starts as many slots as there may be."""
+    """The leader alone starts slots: a map that both processes know of starts no more than there
+    may be.
+    """
     await pair[0].submit(100)
     await pair[1].submit(100)
     scheduler = pair[0].scheduler
@@ -268,7 +274,7 @@ async def _asked(scheduler: NotedScheduler) -> int:
 
 
 async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) -> None:
-    """Info asked of one process comes from the slot whose heartbeat waits at the other."""
+    """Info requested at one process comes from a slot whose heartbeat waits at the other."""
     one, two = pair
     jids = await one.submit(1)
     slot = await two.slot()
@@ -296,7 +302,7 @@ async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) ->
 
 
 async def test_a_job_deleted_at_the_other_is_gone(pair: tuple[Shared, Shared]) -> None:
-    """What one process deleted the other does not tell any more."""
+    """A job that was deleted at one process is deleted at the other."""
     one, two = pair
     jids = await one.submit(2)
     slot = await one.slot()

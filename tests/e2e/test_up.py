@@ -1,4 +1,4 @@
-"""`picloud up`: the embedded stack in the foreground, from the first line to the last process."""
+"""`picloud up`: the embedded stack in the foreground, from its first line to its last process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, "hang up"], ids=str)
 def test_however_it_ends_nothing_is_left(tmp_path: Path, how: signal.Signals | str) -> None:
-    """Nothing outlives `picloud up`, not even where it is killed or its terminal is closed."""
+    """No process outlives `picloud up`, even if it is killed or its terminal is closed."""
     with up(tmp_path) as terminal:
         jid = python(tmp_path, BUSY)
         until(lambda: "processing" in run(tmp_path, PICLOUD, "status", jid), "the job runs")
@@ -69,7 +69,9 @@ def test_jobs_and_results_stay_for_the_next_time(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
-    """Two servers never share a data directory: the second says so in a line, the first goes on."""
+    """Two servers never share a data directory: the second one says so in a line, the first one
+    goes on.
+    """
     with up(tmp_path):
         again = subprocess.run(
             [PICLOUD, "up", "--data", str(tmp_path / "data"), "--port", "0"],
@@ -88,7 +90,7 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
-    """A port somebody else listens on is refused with what to do."""
+    """A port that another program listens on is refused with what to do."""
     with up(tmp_path) as terminal:
         found = re.search(r"http://127\.0\.0\.1:(\d+)", terminal.said)
         assert found is not None

@@ -1,4 +1,4 @@
-"""`picloud up --stack hashicorp` and `picloud down`: real servers, found, revived and ended."""
+"""`picloud up --stack hashicorp` and `picloud down`: real servers, found, restarted and ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserHome]:
-    """A stack that runs, for all tests that leave it running; nothing of it is left behind."""
+    """A running stack for all tests that leave it running; no process of it is left behind."""
     found = UserHome(tmp_path_factory.mktemp("up"))
     try:
         found.up()
@@ -40,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserHome]:
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[UserHome]:
-    """Another home, in which nothing runs yet."""
+    """Another home, in which no server runs yet."""
     found = UserHome(tmp_path)
     yield found
     found.clear()
@@ -66,7 +66,9 @@ def test_everything_stays_private(home: UserHome) -> None:
 
 
 def test_strangers_on_the_machine_get_nothing(home: UserHome) -> None:
-    """Nomad runs programs as us, so without the token it answers nobody; nor does Consul."""
+    """Nomad runs programs as our user, so it refuses requests without the token; Consul
+    does, too.
+    """
     tokens = home.tokens()
     for command in (("nomad", "job", "status"), ("consul", "kv", "put", "a", "b")):
         stranger = {name: value for name, value in tokens.items() if name.endswith("_ADDR")}
@@ -82,7 +84,7 @@ def test_strangers_on_the_machine_get_nothing(home: UserHome) -> None:
 
 
 def test_a_second_up_finds_everything(home: UserHome) -> None:
-    """The same processes, the same address, and a line for each that it ran already."""
+    """The processes and the address are the same, and a line for each says that it already ran."""
     before = home.pids()
 
     said = home.up()
@@ -93,7 +95,9 @@ def test_a_second_up_finds_everything(home: UserHome) -> None:
 
 @pytest.mark.parametrize("name", [*SERVERS, "api"])
 def test_a_second_up_starts_what_has_died(home: UserHome, name: str) -> None:
-    """It alone, on the same data and ports: jobs submitted before are known, new ones run."""
+    """Only the dead server starts, on the same data and ports: earlier jobs are known, new ones
+    run.
+    """
     jid = home.python("jid = cloud.call(pow, 3, 4); cloud.join(jid, timeout=90); print(jid)")
     before = home.pids()
 
@@ -108,7 +112,7 @@ def test_a_second_up_starts_what_has_died(home: UserHome, name: str) -> None:
 
 
 def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserHome) -> None:
-    """A second PiCloud over the same servers starts none, and leaves them when it ends."""
+    """A second PiCloud over the same servers starts none, and does not stop them when it ends."""
     other.environment |= home.tokens()
     before = home.pids()
 
@@ -143,14 +147,14 @@ def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserH
 def test_a_server_that_cannot_be_used_is_named(
     home: UserHome, other: UserHome, wrong: dict[str, str], told: str
 ) -> None:
-    """Given by its address it is checked first: one line, and nothing is started."""
+    """A server given by its address is checked first: the error is one line, and nothing starts."""
     other.environment |= home.tokens() | wrong
 
     assert told in other.refused()
 
 
 def test_a_sealed_vault_is_told(home: UserHome, other: UserHome) -> None:
-    """Of somebody else's only they have the key; our own is unsealed by the next `up`."""
+    """Only its owner can unseal a foreign Vault; our own is unsealed by the next `up`."""
     keys = json.loads((home.data / "stack" / "vault.keys.json").read_text())
     root = home.tokens() | {"VAULT_TOKEN": keys["root_token"]}
     subprocess.run([binary("vault"), "operator", "seal"], env=root, check=True)
@@ -162,7 +166,7 @@ def test_a_sealed_vault_is_told(home: UserHome, other: UserHome) -> None:
 
 
 def test_a_port_that_is_taken_is_told(home: UserHome, other: UserHome) -> None:
-    """The server's sentence is the command's; what was started before ends again."""
+    """The command prints the server's own sentence; servers that it had started end again."""
     other.environment |= home.tokens()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -174,7 +178,7 @@ def test_a_port_that_is_taken_is_told(home: UserHome, other: UserHome) -> None:
 
 
 def test_a_program_that_is_missing_is_told(other: UserHome) -> None:
-    """In one line, with where to get it; what was started meanwhile ends again."""
+    """The error is one line that says where to get it; servers that it had started end again."""
     other.environment |= {"PATH": "/bin:/usr/bin", "XDG_CACHE_HOME": str(other.root)}
 
     said = other.refused()
@@ -188,7 +192,7 @@ def test_a_program_that_is_missing_is_told(other: UserHome) -> None:
     [("stack/consul.json", "end the consul that"), ("up.json", "end the server that")],
 )
 def test_a_damaged_record_is_told(other: UserHome, file: str, told: str) -> None:
-    """Nothing is guessed: the file is named, and what to do."""
+    """The error names the file and says what to do; nothing is guessed."""
     path = other.data / file
     path.parent.mkdir(parents=True, mode=0o700)
     path.write_text('{"pid": ')
@@ -199,7 +203,7 @@ def test_a_damaged_record_is_told(other: UserHome, file: str, told: str) -> None
 
 
 def test_a_record_of_another_process_is_no_server(other: UserHome) -> None:
-    """A pid that the system has given to somebody else is neither used nor killed."""
+    """A pid that now belongs to another program is neither used nor killed."""
     (other.data / "stack").mkdir(parents=True, mode=0o700)
     record = {"pid": os.getpid(), "birth": "another boot:1", "ports": {}}
     (other.data / "stack" / "consul.json").write_text(json.dumps(record))
@@ -212,7 +216,9 @@ def test_a_record_of_another_process_is_no_server(other: UserHome) -> None:
 
 
 def test_ctrl_c_stops_everything(other: UserHome) -> None:
-    """In the foreground: a line for each server, a dead one is started again, then all end."""
+    """In the foreground each server has a line, a dead one starts again, and Ctrl-C ends all of
+    them.
+    """
     command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(other.data), "--port", "0"]
     log = other.root / "said.txt"
     with log.open("wb") as said:
@@ -241,7 +247,7 @@ def test_ctrl_c_stops_everything(other: UserHome) -> None:
 
 
 def test_down_ends_what_a_killed_nomad_has_left(other: UserHome) -> None:
-    """Slots outlive their Nomad; `down` leaves neither them nor what they had mounted."""
+    """Slots outlive their Nomad; `down` ends them and unmounts what they had mounted."""
     other.up()
     jid = other.python("import time\nprint(cloud.call(time.sleep, 600))")
     until(lambda: "processing" in other.run(PICLOUD, "status", jid), "the job runs", TIMEOUT_S)
@@ -254,7 +260,7 @@ def test_down_ends_what_a_killed_nomad_has_left(other: UserHome) -> None:
 
 
 def test_down_stops_one_in_the_foreground(other: UserHome) -> None:
-    """From another terminal; the one that ran it is told, and that is no error."""
+    """Run in another terminal, it ends the foreground command, which says so without an error."""
     command = [PICLOUD, "up", "--data", str(other.data), "--port", "0"]
     with subprocess.Popen(
         command, env=other.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -272,7 +278,7 @@ def test_down_stops_one_in_the_foreground(other: UserHome) -> None:
 
 
 def test_the_embedded_stack_detached(other: UserHome) -> None:
-    """`up --detach` and `down` without any vendor's server; a second `up` finds it, `down` ends."""
+    """`up --detach` and `down` without any vendor's server; a second `up` finds the stack."""
     detach = [PICLOUD, "up", "--data", str(other.data), "--port", "0", "--detach"]
     other.run(*detach)
     before = other.pids()
@@ -287,7 +293,7 @@ def test_the_embedded_stack_detached(other: UserHome) -> None:
 
 
 def test_several_processes_serve(other: UserHome) -> None:
-    """`--processes` on the hashicorp stack; the embedded one refuses it in a sentence."""
+    """`--processes` works on the hashicorp stack; the embedded one refuses it in a sentence."""
     other.up("--detach", "--port", "0", "--processes", "2")
 
     assert len(psutil.Process(other.pids()["api"]).children()) == 2

@@ -1,4 +1,4 @@
-"""A user's home on a machine with the HashiCorp stack: data, profiles, and what the user runs."""
+"""A user's home on a machine with the HashiCorp stack: data, profiles, and the user's commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALL: Final = "print(cloud.result(cloud.call(pow, 2, 10), timeout=90))"
 
 
 class UserHome:
-    """Somebody's own directory for data and profiles, and what they do there."""
+    """A directory for data and profiles, and commands that run there."""
 
     def __init__(self, root: Path, more: Mapping[str, str] | None = None) -> None:
         self.root = root
@@ -42,7 +42,7 @@ class UserHome:
         self.environment |= more or {}
 
     def run(self, *command: str, status: int = 0) -> str:
-        """Run a program to its end; what it printed, or said of what went wrong."""
+        """Run a program to its end; return what it printed, or its error if it is to fail."""
         done = subprocess.run(
             command,
             env=self.environment,
@@ -56,27 +56,27 @@ class UserHome:
         return done.stderr if status else done.stdout
 
     def up(self, *more: str, status: int = 0) -> str:
-        """`picloud up`, detached unless something else is asked for."""
+        """Run `picloud up`, detached by default."""
         command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(self.data)]
         return self.run(*command, *(more or ("--detach", "--port", "0")), status=status)
 
     def refused(self) -> str:
-        """The one line by which `picloud up` says why it does not start; nothing is left of it."""
+        """Return the one line in which `picloud up` refuses to start; no process of it is left."""
         said = self.up(status=1)
         assert len(said.splitlines()) == 1, said
         processes.assert_none(self.data)
         return said
 
     def down(self) -> str:
-        """`picloud down`."""
+        """Run `picloud down`."""
         return self.run(PICLOUD, "down", "--data", str(self.data))
 
     def python(self, source: str) -> str:
-        """Run Python of the same user's to its end; what it printed."""
+        """Run Python code of the same user to its end; return what it printed."""
         return self.run(sys.executable, "-c", f"import cloud\n{source}").strip()
 
     def pids(self) -> dict[str, int]:
-        """The process of each server that was started, and of the API."""
+        """Return the process of each server that was started, and of the API."""
         files = {name: self.data / "stack" / f"{name}.json" for name in SERVERS}
         files["api"] = self.data / "up.json"
         return {
@@ -86,27 +86,27 @@ class UserHome:
         }
 
     def tokens(self) -> dict[str, str]:
-        """What `. stack/environment` sets."""
+        """Return the variables that `. stack/environment` sets."""
         lines = (self.data / "stack" / "environment").read_text().splitlines()
         pairs = (shlex.split(line.removeprefix("export "))[0] for line in lines)
         return dict(pair.split("=", 1) for pair in pairs)
 
     def bursts(self) -> str:
-        """`nomad job status`."""
+        """Run `nomad job status`."""
         command = [binary("nomad"), "job", "status"]
         return subprocess.run(
             command, env=self.tokens(), capture_output=True, text=True, check=True
         ).stdout
 
     def kill9(self, name: str) -> None:
-        """SIGKILL for a server, and for its workers."""
+        """Send SIGKILL to a server and to its workers."""
         process = psutil.Process(self.pids()[name])
         for one in (process, *(process.children() if name == "api" else ())):
             kill(one)
         until(lambda: not processes.alive(process), f"{name} is dead")
 
     def clear(self) -> None:
-        """End what a failed test has left."""
+        """End everything that a failed test has left."""
         with contextlib.suppress(AssertionError):
             self.down()
         for process in processes.of_stack(self.data):
