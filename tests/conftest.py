@@ -29,13 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Which stacks tests run over; only these tests run then, and all of them."""
+    """Add `--stack`: only tests of these stacks run then, and all of them."""
     chosen = "Run the tests of this stack, all of them and no others; may be given again."
     parser.addoption("--stack", action="append", choices=STACKS, default=[], help=chosen)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what `--stack` chose."""
+    """Keep the tests that `--stack` chose."""
     asked = config.getoption("--stack")
     if asked:
         config.hook.pytest_deselected(items=[item for item in items if not _over(item, asked)])
@@ -43,6 +43,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _over(item: pytest.Item, stacks: list[str]) -> bool:
-    """Whether a test runs over one of these stacks."""
+    """Return whether a test runs over one of these stacks."""
     chosen = getattr(item, "callspec", None)
     return chosen is not None and any(chosen.params.get(name) in stacks for name in OVER)

@@ -27,7 +27,7 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_hold(name: str) -> None:
-    """Every example of a module's docstrings gives what it says."""
+    """Every example in the docstrings of a module has the result that it shows."""
     failed, _ = doctest.testmod(importlib.import_module(name))
 
     assert failed == 0

@@ -1,4 +1,4 @@
-"""The pages themselves: links lead somewhere, every word of the code has one meaning."""
+"""The pages themselves: their links, their tables, and what is generated from code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_program_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
-    """What a comment behind a `print` says is what it prints."""
+    """Each `print` prints what the comment after it says."""
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     script = tmp_path / "readme.py"
@@ -44,7 +44,7 @@ def test_the_program_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
 
 def test_the_diagram_of_states_is_the_table() -> None:
     """The diagram in the architecture page is drawn from the table: `python -m
-    picloud_model.diagram` prints it anew.
+    picloud_model.diagram` prints it.
     """
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
@@ -55,7 +55,7 @@ def test_the_diagram_of_states_is_the_table() -> None:
 
 @pytest.mark.parametrize("name", ["cli", "cloud"])
 def test_the_reference_is_up_to_date(name: str) -> None:
-    """Its pages say what commands and docstrings say; `make reference` writes them anew."""
+    """The reference is generated from commands and docstrings; `make reference` writes it."""
     folder = ROOT / "docs" / "reference"
     made = runpy.run_path(str(folder / f"make_{name}.py"))["page"]()
 
@@ -73,7 +73,7 @@ def test_every_word_is_defined_once() -> None:
 
 @pytest.mark.parametrize("page", ["security", "isolation"])
 def test_attacks_are_held_by_tests_that_exist(page: str) -> None:
-    """Each row of a table of attacks names a test, by its file or by its name, that is there."""
+    """Each row of a table of attacks names an existing test, by its file or by its name."""
     text = (ROOT / "docs" / "explanation" / f"{page}.md").read_text(encoding="utf-8")
     isolation = (ROOT / "tests" / "e2e" / "test_isolation.py").read_text(encoding="utf-8")
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]

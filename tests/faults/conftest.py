@@ -1,6 +1,6 @@
-"""What the fault tests share: stacks of a test's own.
+"""Stacks for the fault tests, one for each test.
 
-Faults of the API and of slots are the same on every stack, so most tests take the quickest one.
+Faults of the API and of slots are the same on every stack, so most tests use the fastest one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Some tests of this directory run over every stack."""
+    """Run some tests of this directory over every stack."""
     over_stacks(metafunc, "begin_each")
 
 
 @pytest.fixture
 def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
-    """Starts embedded stacks, with `Options`; they end with the test."""
+    """A function that starts embedded stacks, with `Options`; they end with the test."""
     yield from starter(EmbeddedStack, tmp_path_factory)
 
 
@@ -40,6 +40,6 @@ def begin_each(
 
 @pytest.fixture
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A HashiCorp stack of a test's own, whose servers can be killed one at a time."""
+    """A HashiCorp stack for one test, whose servers can be killed one at a time."""
     for start in starter(HashiCorpStack, tmp_path_factory):
         yield start()

@@ -1,7 +1,7 @@
-"""The embedded server, with slots of which the first to start ends at a crash point.
+"""The embedded server, whose first slot ends at a crash point.
 
-Arguments: a file that is there as long as no slot was armed, the crash point's name, and those of
-`python -m picloud_api`.
+Arguments: a file that exists until that slot starts, the name of the crash point, and the arguments
+of `python -m picloud_api`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ledger: what was promised, what was executed and what was answered, put side by side."""
+"""The ledger: what was acknowledged, what was executed, and what the results are."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ SETTLE_S = 120.0
 
 
 class Account(NamedTuple):
-    """The sums of a ledger.
+    """The totals of a ledger.
 
-    `acked` are jobs whose jids were answered; of these `lost` ended as something else than done,
-    `duplicated_visible` showed two different results, `wrong_value` a wrong one or one of an
-    execution that never ended; `stuck` did not end at all. `orphans` are processes left.
+    `acked` are jobs whose jids were returned. Of these, `lost` did not end as done,
+    `duplicated_visible` showed two different results, `wrong_value` showed a wrong result or that
+    of an execution that never ended, and `stuck` did not end at all. `orphans` are processes that
+    are left.
     """
 
     submitted: int
@@ -43,7 +44,7 @@ class Account(NamedTuple):
 
     @property
     def kept(self) -> bool:
-        """Whether every promise was kept."""
+        """Return whether every promise was kept."""
         broken = self.lost, self.duplicated_visible, self.wrong_value, self.stuck, self.orphans
         return self.submitted == self.acked and not any(broken)
 
@@ -63,14 +64,14 @@ class Ledger:
         self._folder.mkdir()
 
     def submit(self, count: int, seconds: float = 0.0) -> None:
-        """Make a map of so many more jobs, that take some seconds each."""
+        """Make a map of more jobs that take some seconds each."""
         numbers = range(self.submitted, self.submitted + count)
         self.submitted += count
         job = partial(work, folder=str(self._folder), seconds=seconds)
         self.jids += self.client.map(job, numbers)
 
     def submit_meanwhile(self, batches: int, count: int) -> threading.Thread:
-        """Make maps one after the other in a thread of their own."""
+        """Make maps one after the other in a thread."""
 
         def submit() -> None:
             for _ in range(batches):
@@ -81,7 +82,7 @@ class Ledger:
         return thread
 
     def executed(self) -> Counter[int]:
-        """How often each job, by its number, has begun."""
+        """Return how often each job, by its number, has started."""
         return Counter(int(trace.name.partition("-")[0]) for trace in self._folder.iterdir())
 
     def until_executed(self, count: int) -> None:
@@ -89,11 +90,11 @@ class Ledger:
         until(lambda: len(list(self._folder.iterdir())) >= count, f"{count} executions")
 
     def all_ended(self) -> bool:
-        """Whether every execution that began has ended."""
+        """Return whether every execution that started has ended."""
         return all(trace.read_text().endswith("ended\n") for trace in self._folder.iterdir())
 
     def settle(self) -> Account:
-        """Wait for the end, restart the stack and look again, stop it, and sum everything up."""
+        """Wait for the end, restart the stack and read again, stop it, and return the totals."""
         with contextlib.suppress(CloudTimeoutError):
             self.client.join(self.jids, SETTLE_S, ignore_errors=True)
         statuses = self.client.status(self.jids)

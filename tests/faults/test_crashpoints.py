@@ -1,4 +1,4 @@
-"""The sweep: a process ends at each named point in turn, and nothing is lost."""
+"""A process ends at each named crash point in turn, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def points(room: str) -> list[str]:
-    """Every crash point that a room's source names."""
+    """Return every crash point that the source of a package names."""
     found = set()
     for source in (ROOT / room).rglob("*.py"):
         found |= set(re.findall(r'\bcrashpoint\("([a-z._]+)"\)', source.read_text()))
@@ -33,8 +33,8 @@ def points(room: str) -> list[str]:
 @pytest.mark.parametrize("passes", [1, 5])
 @pytest.mark.parametrize("point", points("api/picloud_api"))
 def test_the_server_dies_there(begin: Callable[..., Stack], point: str, passes: int) -> None:
-    """The server ends at a point of a submit, a lease, a report or a commit; started again, it has
-    every job that it answered for and no other, and each has one result.
+    """The server ends at a point of a submit, a lease, a report or a commit. After a restart it has
+    every job that it acknowledged and no other, and each has one result.
     """
     stack = begin()
     ledger = Ledger(stack)
@@ -55,7 +55,9 @@ def test_the_server_dies_there(begin: Callable[..., Stack], point: str, passes: 
 @pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.parametrize("point", points("sdk/picloud_worker"))
 def test_a_slot_dies_there(begin: Callable[..., Stack], point: str, passes: int) -> None:
-    """A slot ends at a point between its lease and its report; another runs what it held."""
+    """A slot ends at a point between its lease and its report; another one runs the jobs that it
+    held.
+    """
     stack = begin(slot_crashpoint=f"{point}:{passes}")
     ledger = Ledger(stack)
 

@@ -1,4 +1,4 @@
-"""`kill -9` of every kind of process, at any moment: whatever was promised is kept."""
+"""`kill -9` of every kind of process, at any moment: every promise is kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SEED = 20_131_120
-"""Decides which slots the random kills meet; when they do it is left to the machine."""
+"""The seed that chooses the slots to kill; the moment depends on the machine."""
 
 
 def test_everything_is_killed_in_the_middle_of_a_map(begin_each: Callable[..., Stack]) -> None:
@@ -41,8 +41,8 @@ def test_everything_is_killed_in_the_middle_of_a_map(begin_each: Callable[..., S
 
 
 def test_the_api_is_killed_and_the_slots_go_on(begin_each: Callable[..., Stack]) -> None:
-    """Slots outlive the API: they finish what they hold, tell the API when it is there again, and
-    nothing is executed twice.
+    """Slots outlive the API: they finish the jobs that they hold, report them when the API is back,
+    and nothing is executed twice.
     """
     stack = begin_each()
     ledger = Ledger(stack)
@@ -62,7 +62,7 @@ def test_the_api_is_killed_and_the_slots_go_on(begin_each: Callable[..., Stack])
 
 
 def test_results_wait_for_the_api_to_come_back(begin: Callable[..., Stack]) -> None:
-    """A slot keeps the results it could not report while the API was away, for up to 30 s."""
+    """A slot keeps results for up to 30 s while the API is away."""
     stack = begin(slots=1)
     ledger = Ledger(stack)
     ledger.submit(10, 0.3)
@@ -94,7 +94,7 @@ def test_the_api_s_worker_is_killed_alone(begin: Callable[..., Stack]) -> None:
 
 
 def test_a_stop_without_a_worker_leaves_nothing(begin: Callable[..., Stack]) -> None:
-    """A server that is stopped while its worker is dead, or starts, leaves no slot behind."""
+    """A server that is stopped while its worker is dead, or starting, leaves no slot behind."""
     stack = begin()
     for pause in (0, 0.05, 0.1, 0.2):
         client = stack.client()
@@ -135,7 +135,9 @@ def test_jids_are_taken_once_though_the_api_dies_while_they_are(
 
 
 def test_a_large_map_is_submitted_though_everything_dies(begin: Callable[..., Stack]) -> None:
-    """A map that takes many requests to submit survives the loss of the API between any of them."""
+    """A map whose submit takes many requests survives the loss of the API between any two
+    of them.
+    """
     stack = begin()
     client = stack.client(patient=True)
     items = [bytes([number % 256]) * 9000 for number in range(3000)]
@@ -178,7 +180,9 @@ def test_workers_are_killed_at_random(begin: Callable[..., Stack]) -> None:
 
 
 def kill_api_worker(stack: Stack) -> None:
-    """SIGKILL for the process that serves the API; waits until its master has made another."""
+    """Send SIGKILL to the process that serves the API; wait until its master has started another
+    one.
+    """
     master, *workers = stack.api()
     for worker in workers:
         kill(worker)

@@ -1,4 +1,4 @@
-"""Processes that are not dead, only away: stopped, slow to come back, or not ready yet."""
+"""Processes that are not dead but away: stopped, slow to come back, or not ready yet."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def slowly(value: str) -> str:
 
 
 def family(slot: psutil.Process) -> list[psutil.Process]:
-    """A slot's supervisor and all below it."""
+    """Return a slot's supervisor and all of its descendants."""
     return [slot, *slot.children(recursive=True)]
 
 
 def test_a_slot_that_comes_back_too_late_is_not_believed(begin: Callable[..., Stack]) -> None:
-    """A slot that was stopped so long that its job went to another one reports in vain: the result
-    is that of the other, and stays so.
+    """If a slot was stopped so long that its job went to another one, its report is ignored: the
+    other slot's result stays.
     """
     stack = begin(slots=1)
     ledger = Ledger(stack)
@@ -55,8 +55,8 @@ def test_a_slot_that_comes_back_too_late_is_not_believed(begin: Callable[..., St
 
 
 def test_a_server_that_was_stopped_loses_no_slot(begin: Callable[..., Stack]) -> None:
-    """A server that slept, as on a laptop, does not take its slots for dead when it wakes up: what
-    they ran meanwhile counts, and nothing is executed twice.
+    """A server that slept, as on a laptop, does not count its slots as lost when it wakes up: their
+    reports count, and nothing is executed twice.
     """
     stack = begin()
     ledger = Ledger(stack)
@@ -78,7 +78,7 @@ def test_a_server_that_was_stopped_loses_no_slot(begin: Callable[..., Stack]) ->
 
 
 def test_a_kill_survives_the_death_of_the_server(begin: Callable[..., Stack]) -> None:
-    """A job that was killed ends as killed, also where the server died before its slot knew."""
+    """A killed job ends as killed, even if the server died before its slot was informed."""
     stack = begin()
     client = stack.client(patient=True)
     jids = client.map(time.sleep, [600] * 2)
@@ -98,8 +98,8 @@ def test_a_kill_survives_the_death_of_the_server(begin: Callable[..., Stack]) ->
 
 
 def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> None:
-    """A client that waits for a result, with the settings everybody has, gets it though the server
-    was killed and started again meanwhile.
+    """A client that waits for a result, with the default settings, gets it although the server is
+    killed and restarted meanwhile.
     """
     stack = begin()
     client = stack.client()
@@ -119,8 +119,8 @@ def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> Non
 
 
 def test_calls_do_not_notice_that_the_api_s_worker_died(begin: Callable[..., Stack]) -> None:
-    """A client with the settings everybody has calls and waits without an error, though the worker
-    of the API is killed again and again under it.
+    """A client with the default settings calls and waits without an error, although the API's
+    worker is killed again and again.
     """
     stack = begin()
     client = stack.client()
@@ -147,7 +147,9 @@ def test_calls_do_not_notice_that_the_api_s_worker_died(begin: Callable[..., Sta
 
 
 def test_large_results_survive_the_death_of_the_server(begin: Callable[..., Stack]) -> None:
-    """Results that travel as blobs arrive whole, though the server dies while they are sent."""
+    """Results that are sent as blobs arrive complete, although the server dies while they
+    are sent.
+    """
     stack = begin()
     client = stack.client(patient=True)
     jids = client.map(lambda number: bytes([number]) * 3_000_000, range(60))
@@ -163,7 +165,7 @@ def test_large_results_survive_the_death_of_the_server(begin: Callable[..., Stac
 
 
 def test_a_server_killed_while_it_starts_starts_again(begin: Callable[..., Stack]) -> None:
-    """Whenever in its start a server is killed, the next start finds everything as it was."""
+    """Whenever a server is killed while it starts, the next start finds all data unchanged."""
     stack = begin()
     client = stack.client(patient=True)
     jid = client.call(abs, -1)
@@ -187,8 +189,8 @@ def test_a_server_killed_while_it_starts_starts_again(begin: Callable[..., Stack
 
 
 def test_statuses_never_go_back(begin: Callable[..., Stack]) -> None:
-    """However often slots are killed, a job that was seen to run never waits again, and one that
-    was seen to have ended stays as it ended.
+    """However often slots are killed, a job that has started never shows `queued` again, and one
+    that has ended keeps its final status.
     """
     order = {"queued": 0, "processing": 1, "done": 2}
     stack = begin()

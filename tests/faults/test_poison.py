@@ -1,4 +1,4 @@
-"""Jobs that end the slot they run in: they harm themselves alone."""
+"""Jobs that kill the slot that runs them harm only themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAIT_S = 120.0
 
 
 def poison(number: int, folder: str, victim: int) -> Any:
-    """Like `work`, but one number kills the supervisor it runs under, in the middle."""
+    """Do what `work` does, except that one number kills its supervisor in the middle."""
     if number == victim:
         work(number, folder)
         zygote = os.getppid()
@@ -34,13 +34,13 @@ def poison(number: int, folder: str, victim: int) -> Any:
 
 
 def executions(folder: Path) -> list[int]:
-    """The number of each execution."""
+    """Return the number of each execution."""
     return [int(trace.name.partition("-")[0]) for trace in folder.iterdir()]
 
 
 def test_a_poison_job_is_executed_three_times(begin: Callable[..., Stack]) -> None:
-    """A job that kills its slot each time is an error after exactly three executions, with its
-    cause; its neighbours are done, and were never executed more than once beside the poison.
+    """A job that kills its slot each time becomes an error after exactly three executions, with its
+    cause. The others are done, and at most one execution of each was lost with the slot.
     """
     stack = begin()
     client = stack.client()
@@ -85,7 +85,7 @@ def test_a_job_that_may_not_be_restarted_is_executed_once(begin: Callable[..., S
 def test_a_job_that_may_not_be_restarted_is_not_after_a_crash_of_everything(
     begin: Callable[..., Stack],
 ) -> None:
-    """Of jobs that may not be restarted none runs twice, though every process is killed."""
+    """No job that must not be restarted runs twice, although every process is killed."""
     stack = begin()
     client = stack.client(patient=True)
     folder = stack.shared / "executions"

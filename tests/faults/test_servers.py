@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", ["nomad", "consul", "vault", "versitygw"])
 def test_a_server_is_killed_in_the_middle_of_a_map(servers: HashiCorpStack, name: str) -> None:
-    """When any one server is killed while a map runs and is started again, each of its jobs ends
-    with one result, the right one, and new jobs run.
+    """When any one server is killed during a map and started again, each job ends with one correct
+    result, and new jobs run.
     """
     ledger = Ledger(servers)
     ledger.submit(2000, 0.003)

@@ -1,4 +1,4 @@
-"""Two API processes behind one port: whichever of them answers, it is one server."""
+"""Two API processes behind one port act as one server."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def twofold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def whole(stack: Stack) -> Stack:
-    """The stack, as soon as its master has both processes."""
+    """The stack, once its master has both processes."""
     until(lambda: len(stack.api()) == 3, "both processes are there")
     return stack
 
 
 def test_many_clients_of_two_processes(twofold: Stack) -> None:
-    """Clients with connections of their own call, map, ask and wait; none notices which process
-    answers, jids are taken once, and every result is right.
+    """Clients with connections of their own call, map, query and wait, and get the same from both
+    processes: jids are taken once, and every result is right.
     """
 
     def use(number: int) -> list[int]:
@@ -58,8 +58,8 @@ def test_many_clients_of_two_processes(twofold: Stack) -> None:
 
 
 def test_connections_of_an_account_come_together(twofold: Stack) -> None:
-    """Whichever process accepted them, a few calls later the connections of all clients of an
-    account are in one; and again after that process has died and was replaced.
+    """After a few calls the connections of all clients of an account are in one process, whichever
+    accepted them; and again after that process has died and was replaced.
     """
     clients = [twofold.client(patient=True) for _ in range(CLIENTS)]
 
@@ -83,7 +83,9 @@ def test_connections_of_an_account_come_together(twofold: Stack) -> None:
 
 
 def test_one_of_two_processes_dies_in_the_middle_of_a_map(twofold: Stack) -> None:
-    """Each in turn is killed and replaced while a map runs: nothing is lost, nothing runs twice."""
+    """Each process in turn is killed and replaced during a map: nothing is lost, nothing runs
+    twice.
+    """
     ledger = Ledger(twofold)
     ledger.submit(3000, 0.002)
 

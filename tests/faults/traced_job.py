@@ -1,4 +1,4 @@
-"""The job of the fault tests: it leaves a trace of each of its executions."""
+"""The job of the fault tests: it records each of its executions in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What importing costs, and where it works."""
+"""What importing costs, and on which systems it works."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def _seconds(code: str) -> float:
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """The modules a fresh process has after `import cloud`."""
+    """The modules of a fresh process after `import cloud`."""
     return set(json.loads(_run("import sys, json, cloud; print(json.dumps([*sys.modules]))")))
 
 
 def test_importing_cloud_loads_nothing_heavy(loaded: set[str]) -> None:
-    """A client needs neither the server's packages, nor the CLI's, nor the network yet."""
+    """A client needs neither the packages of the server or of the CLI, nor the network yet."""
     assert not loaded & HEAVY
 
 
 def test_importing_cloud_loads_few_modules(loaded: set[str]) -> None:
-    """A number to notice: more than this is worth a look at what came in."""
+    """If the number is exceeded, look at what is newly imported."""
     assert len(loaded) <= 245
 
 
@@ -79,8 +79,8 @@ def test_importing_cloud_is_fast() -> None:
 
 
 def test_the_command_line_starts_fast() -> None:
-    """`picloud --help` is there before anybody wonders: it loads little, and nothing it may not
-    need in the end.
+    """`picloud --help` appears at once: few modules are loaded, and none that most commands do not
+    need.
     """
     code = "import sys, json, picloud.app; print(json.dumps([*sys.modules]))"
     loaded = set(json.loads(_run(code)))
@@ -91,5 +91,5 @@ def test_the_command_line_starts_fast() -> None:
 
 
 def test_client_and_command_line_import_on_every_system() -> None:
-    """Where fcntl, pwd, resource or termios do not exist, a client works all the same."""
+    """A client works without fcntl, pwd, resource and termios."""
     assert _run(ELSEWHERE) == ""

@@ -1,4 +1,4 @@
-"""What the rooms keep to, read from the source: vendors, environment, unpickling, sizes."""
+"""What each room may do, read from the source: vendors, environment, unpickling, sizes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOADERS = {
     "_pickle", "cloudpickle", "code", "codeop", "dill", "jsonpickle", "joblib", "marshal", "numpy",
     "pandas", "pickle", "runpy", "shelve", "torch", "yaml",
 }  # fmt: skip
-"""Modules that make objects, and so calls, of bytes."""
+"""Modules that make objects, and so calls, from bytes."""
 LOADING = {
     "Unpickler", "load", "load_all", "loads", "open", "read_pickle", "run_module", "run_path",
     "unsafe_load", "_load", "_loads", "_Unpickler", "full_load", "Loader", "UnsafeLoader",
@@ -45,12 +45,12 @@ FUNCTION_LINES = 60
 
 
 def parsed(path: Path) -> ast.Module:
-    """The syntax tree of a module."""
+    """Return the syntax tree of a module."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The top-level names a module imports, lazily or not."""
+    """Yield the top-level names that a module imports, lazily or not."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -59,7 +59,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def attributes(path: Path) -> Iterator[str]:
-    """Every `name.attribute` a module uses."""
+    """Yield every `name.attribute` that a module uses."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield f"{node.value.id}.{node.attr}"
@@ -77,7 +77,7 @@ def test_vendors_are_named_in_the_driver_only() -> None:
 
 
 def test_the_environment_is_read_in_one_place_a_process() -> None:
-    """Only settings modules and entry points touch the environment; a child's is written."""
+    """Only settings modules and entry points read the environment; that of a child is written."""
     offenders = [
         str(path.relative_to(ROOT))
         for path in MODULES
@@ -91,7 +91,7 @@ def test_the_environment_is_read_in_one_place_a_process() -> None:
 
 
 def loaded(path: Path) -> set[str]:
-    """Whatever in a module could run what somebody sent: how it is called there."""
+    """Return what a module uses that could run received bytes or text, as it is called there."""
     tree = parsed(path)
     aliases = {
         alias.asname or alias.name: alias.name
@@ -112,9 +112,9 @@ def loaded(path: Path) -> set[str]:
     return found
 
 
-def test_nobody_unpickles_but_sdk_and_child() -> None:
-    """The server, the driver, the command line and the supervisor never unpickle, by whatever name,
-    and nothing runs text as code. Only the SDK's results and a child's job are unpickled.
+def test_only_sdk_and_child_unpickle() -> None:
+    """Server, driver, command line and supervisor never unpickle, under any name, and nothing runs
+    text as code. Only the SDK unpickles results, and a child its job.
     """
     # Old scripts import cloudpickle's functions by another name; nothing of ours does.
     ours = [path for path in MODULES if "_compat" not in path.parts]
@@ -127,15 +127,16 @@ def test_nobody_unpickles_but_sdk_and_child() -> None:
 
 
 def test_the_server_knows_no_pickles() -> None:
-    """Only the SDK, the worker and what they share even import what could load one."""
+    """Only the SDK, the worker and what they share import anything that could unpickle."""
     rooms = {path.relative_to(ROOT).parts[1] for path in MODULES if LOADERS & set(imported(path))}
 
     assert rooms == {"cloud", "picloud_pickle", "picloud_worker"}
 
 
 def test_the_server_fetches_and_unpacks_nothing() -> None:
-    """There is no address and no archive of a user's that it could be made to open: no room of it
-    imports what would. Modules are read out of archives where they were imported from, in the SDK.
+    """The server cannot be made to fetch an address or to unpack an archive of a user: no room of
+    it imports a module that would. Only the SDK reads modules out of archives from which they were
+    imported.
     """
     users = {
         (str(path.relative_to(ROOT)), name)
@@ -149,7 +150,7 @@ def test_the_server_fetches_and_unpacks_nothing() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_hold_one_idea_of_bounded_size(path: Path) -> None:
-    """A module is named for its idea and stays short enough to be read at once."""
+    """A module is named for one idea and is short enough to be read at once."""
     lines = path.read_text(encoding="utf-8").count("\n")
     long = {
         node.name: node.end_lineno - node.lineno + 1
