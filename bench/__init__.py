@@ -1,1 +1,1 @@
-"""Measures the project beside its peers, in one run on one machine: `make bench`."""
+"""Measures the project and its peers, in one run on one machine: `make bench`."""

@@ -1,9 +1,9 @@
 """`python -m bench`: runs every measure for every contender, in turn, and prints a table.
 
 Each number is the median of several runs; each run is a fresh process. The contenders take turns
-within a run (A B, A B, ...), so that a machine that slows down slows all of them. Peers run in
-environments of their own, which `make bench` makes; one that cannot be had is named below the table
-with the reason. A run of a peer that took longer than a minute is its only one.
+within a run (A B, A B, ...), so that a machine that slows down slows all of them. Each peer runs in
+an environment of its own, which `make bench` makes; if one cannot be installed, the reason is below
+the table. A peer whose run takes longer than a minute runs once.
 
     python -m bench                               # everything, 5 runs
     python -m bench --runs 3 --only call map10k
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def one(contender_name: str, measure: str) -> dict[str, float]:
-    """One run in this process."""
+    """Carry out one run in this process."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it is stopped in order
     contender = CONTENDERS[contender_name]()
     contender.start()
@@ -81,7 +81,7 @@ def one(contender_name: str, measure: str) -> dict[str, float]:
 
 
 class Measuring:
-    """All runs, with a line of progress each."""
+    """All runs; each is shown on a progress line."""
 
     def __init__(self, contenders: list[str], runs: int) -> None:
         self._contenders = contenders
@@ -94,7 +94,7 @@ class Measuring:
                 self._absent[name] = why
 
     def all(self, measures: list[str]) -> Report:
-        """Run these measures; what cannot be measured is told, and stops nothing else."""
+        """Run these measures; a failure is recorded, and the others go on."""
         for key in measures:
             for row in MEASURES[key].rows:
                 self._results[row] = defaultdict(list)
@@ -132,10 +132,10 @@ class Measuring:
 
 
 def in_a_fresh_process(contender: str, measure: str) -> dict[str, float]:
-    """One run in a process of its own, a peer's in its own environment.
+    """Carry out one run in a process of its own, that of a peer in the peer's environment.
 
     Raises:
-        RuntimeError: When it failed; says how.
+        RuntimeError: When it failed; with the reason.
     """
     python, environment = sys.executable, dict(os.environ)
     if contender not in OURS:
@@ -169,20 +169,20 @@ def in_a_fresh_process(contender: str, measure: str) -> dict[str, float]:
 
 
 def _end_group(leader: int) -> None:
-    """End what a peer has left running; ours ends its own, which has sessions of its own."""
+    """End what a peer has left running; our stacks end by themselves, in sessions of their own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def import_ms() -> float:
-    """Milliseconds `import cloud` takes beyond starting Python."""
+    """Return the milliseconds that `import cloud` takes beyond starting Python."""
     script = "import time; s = time.perf_counter(); import cloud; print(time.perf_counter() - s)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     return float(done.stdout) * 1000
 
 
 def machine(runs: int) -> str:
-    """What the numbers were measured on."""
+    """Return what the numbers were measured on."""
     cores = len(Path("/proc/cpuinfo").read_text(encoding="utf-8").split("processor\t")) - 1
     return (
         f"{platform.platform()}, {cores} cores, Python {platform.python_version()}, "

@@ -1,7 +1,7 @@
-"""`python -m bench.environments`: an environment of its own for each peer, in `.venv-peers/`.
+"""`python -m bench.environments`: an environment for each peer, in `.venv-peers/`.
 
-What each needs is pinned in `bench/peers/<name>.txt`. A peer that cannot be installed leaves the
-reason behind, for the table to tell; it stops nothing else.
+The packages of each are pinned in `bench/peers/<name>.txt`. If a peer cannot be installed, the
+reason is stored for the table, and the others go on.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ PLACE = ROOT / ".venv-peers"
 
 
 def python(peer: str) -> Path:
-    """The Python that has a peer installed."""
+    """Return the Python of a peer's environment."""
     return PLACE / peer / "bin" / "python"
 
 
 def missing(peer: str) -> str:
-    """Why a peer cannot be measured; "" when it can."""
+    """Return why a peer cannot be measured; "" when it can."""
     told = PLACE / f"{peer}.missing"
     if told.exists():
         return told.read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def missing(peer: str) -> str:
 
 
 def make(peer: str) -> None:
-    """Install a peer, unless just that is installed already."""
+    """Install a peer, unless exactly that is already installed."""
     stamp, told = _stamp(peer), PLACE / f"{peer}.missing"
     if stamp.exists():
         return

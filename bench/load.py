@@ -1,4 +1,4 @@
-"""Load: clients by the hundred, in processes of their own, and what they and others spend."""
+"""Load: hundreds of clients in processes of their own, and the processor time that is spent."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Seen = TypeVar("Seen")
 
 
 def until(moment: float) -> float:
-    """A job that ends at a time, or at once when that is over; answers when it ended."""
+    """A job that ends at a given time, or at once if that has passed; it returns when it ended."""
     time.sleep(max(0.0, moment - time.time()))
     return time.time()
 
 
 def processor_s(pids: Iterable[int]) -> dict[int, float]:
-    """Processor time that processes have spent so far, in seconds."""
+    """Return the processor time that processes have spent so far, in seconds."""
     import psutil
 
     found = {}
@@ -37,10 +37,10 @@ def processor_s(pids: Iterable[int]) -> dict[int, float]:
 
 
 def wake_ups(jids: Sequence[int], processes: int) -> list[float]:
-    """Wait for each jid by a client of its own; seconds from the job's end to its answer, sorted.
+    """Wait for each jid with a client of its own; return the seconds from each job's end, sorted.
 
-    Jobs have to answer with the time of their end. Clients are plain sockets: what they cost counts
-    too, as they run on the same machine.
+    Jobs have to return the time of their end. Clients are plain sockets, because their processor
+    time counts as well: they run on the same machine.
     """
     place = os.environ["PICLOUD_URL"], os.environ["PICLOUD_API_KEY"]
     parts = [(*place, list(jids[start::processes])) for start in range(processes)]
@@ -94,10 +94,10 @@ async def _body(reader: asyncio.StreamReader) -> bytes:
 def between(
     clients: int, seconds: float, look: Callable[[], Seen]
 ) -> tuple[float, float, Seen, Seen]:
-    """Let clients, each a process, call one after the other, and look before and after.
+    """Let clients, each in a process, call one after the other, and take samples before and after.
 
     Returns:
-        Calls a second in all, how long they took in seconds, and what was seen.
+        Calls a second in total, the seconds that they took, and both samples.
     """
     with multiprocessing.get_context("spawn").Pool(clients) as pool:
         pool.map(_calls, [0.5] * clients, chunksize=1)  # everything imported and connected

@@ -1,6 +1,6 @@
-"""Measures: what is measured, each in a fresh process with a contender already started.
+"""Measures, each in a fresh process with a contender that has already started.
 
-One measure may fill several rows of the table: what needs the same work is measured together.
+One measure may fill several rows of the table if they need the same work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A row of the table: `better` says which way is good, `goals` are each stack's own."""
+    """A row of the table: `better` says which direction is good, `goals` has one for each stack."""
 
     name: str
     unit: str
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """What fills some rows; `ours` where peers have nothing of the kind."""
+    """What fills some rows; `ours` if peers have no equivalent."""
 
     rows: Sequence[str]
     run: Run
@@ -37,12 +37,12 @@ class Measure(NamedTuple):
 
 
 def identity(argument: Any) -> Any:
-    """The no-op."""
+    """Return the argument: a job that does nothing."""
     return argument
 
 
 def length(argument: bytes) -> int:
-    """Touch a large argument."""
+    """Read a large argument."""
     return len(argument)
 
 
@@ -59,7 +59,7 @@ def call(contender: Contender) -> dict[str, float]:
 
 
 def cold(contender: Contender) -> dict[str, float]:
-    """From the first call to its result while no slot runs."""
+    """Time from the first call to its result while no slot runs."""
     return {"cold": _timed(lambda: contender.call(identity, 1))}
 
 
@@ -69,7 +69,7 @@ def map10k(contender: Contender) -> dict[str, float]:
 
 
 def map100k(contender: Contender) -> dict[str, float]:
-    """A warm no-op map of 100,000, and what memory client and server took at most."""
+    """A warm no-op map of 100,000, and the peak memory of client and server."""
     rate = _mapped(contender, 100_000)
     pids = contender.server_pids()
     return {
@@ -80,7 +80,7 @@ def map100k(contender: Contender) -> dict[str, float]:
 
 
 def map1m(contender: Contender) -> dict[str, float]:
-    """A warm no-op map of 1,000,000: the most that one map takes."""
+    """A warm no-op map of 1,000,000: the largest map there is."""
     rate = _mapped(contender, 1_000_000)
     pids = contender.server_pids()
     return {
@@ -114,7 +114,7 @@ def echo(contender: Contender) -> dict[str, float]:
 
 
 def shared(contender: Contender) -> dict[str, float]:
-    """64 jobs that share one argument of 8 MiB: just given 64 times, and by special means."""
+    """64 jobs that share one argument of 8 MiB: passed 64 times, and by special means."""
     contender.map(identity, range(100))
     expected = [8 * 1024 * 1024] * 64
     plain, put = os.urandom(expected[0]), os.urandom(expected[0])
@@ -125,7 +125,7 @@ def shared(contender: Contender) -> dict[str, float]:
 
 
 def memory_mb(pid: int, field: str) -> float:
-    """A field of a process's status that is in kB, in MB."""
+    """Return a field of a process's status that is in kB, in MB."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
@@ -185,4 +185,4 @@ MEASURES: dict[str, Measure] = {
 """Every measure by its key."""
 
 USUAL = [key for key in MEASURES if key != "map1m"]
-"""Those that are run where none is named."""
+"""The measures that run by default."""

@@ -1,4 +1,4 @@
-"""Progress: where a long measure is, on a terminal in one line, elsewhere a line now and then."""
+"""Progress of a long measure: one line on a terminal, otherwise a line from time to time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 from typing import Final
 
 _EVERY_S: Final = 10.0
-"""How often where nobody watches: a log of a soak is to be read, too."""
+"""Interval without a terminal: the log of a soak should stay readable."""
 
 
 class Progress:
-    """Tells on stderr what is under way; a text replaces the one before."""
+    """Shows on stderr what is running; each text replaces the one before."""
 
     def __init__(self) -> None:
         self._said_at = float("-inf")
 
     def tell(self, text: str) -> None:
-        """Say what is under way."""
+        """Show what is running."""
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         elif time.monotonic() - self._said_at >= _EVERY_S:
@@ -25,6 +25,6 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Nothing is under way any more."""
+        """Clear the line."""
         if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Every contender by the name that the table shows."""
+"""Every contender, by the name in the table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PEERS: dict[str, type[Contender]] = {
     "dask": Dask,
     "celery": Celery,
 }
-"""Each in an environment of its own; `bench/peers/<name>.txt` pins what is in it."""
+"""Each has an environment of its own; `bench/peers/<name>.txt` pins its packages."""
 
 CONTENDERS = OURS | PEERS
 """All of them, ours first."""

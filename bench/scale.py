@@ -3,7 +3,7 @@
 slots    64 slots, 30 s of jobs that sleep 100 ms: how busy they are, processor time a job
 joins    1,000 clients in join at once: how long after a job's end each has its answer
 batches  10,000 calls queued behind a job that sleeps, then run, then sealed
-strides  every second job of a map of 20,000: depended on, asked for, killed, deleted
+strides  every second job of a map of 20,000: depended on, status read, killed, deleted
 
 python -m bench.scale --only slots joins --stack hashicorp
 python -m bench.scale --json scale.json
@@ -119,7 +119,7 @@ def slots(kind: type[PiCloud]) -> dict[str, Any]:
 
 
 def joins(kind: type[PiCloud]) -> dict[str, Any]:
-    """1,000 clients that wait: first all for one job, then each for its own."""
+    """1,000 clients that wait: first all for one job, then each for a job of its own."""
     contender = kind()
     contender.start()
     try:
@@ -180,7 +180,7 @@ def batches(kind: type[PiCloud]) -> dict[str, Any]:
 
 
 def strides(kind: type[PiCloud]) -> dict[str, Any]:
-    """Requests that name 10,000 jobs, one here and one there."""
+    """Requests that name 10,000 scattered jobs."""
     contender = kind()
     contender.start()
     try:

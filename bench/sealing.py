@@ -1,4 +1,4 @@
-"""Sealing: how fast calls that ran leave Consul for S3, and what that costs."""
+"""Sealing: how fast finished calls move from Consul to S3, and what that costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_S: Final = 300.0
 
 
 def sealed(contender: PiCloud) -> dict[str, Any]:
-    """Wait until every batch that has finished is sealed; counts from the first that is.
+    """Wait until every finished batch is sealed; time from the first one that is.
 
     Raises:
         TimeoutError: When that takes more than five minutes.
@@ -44,7 +44,7 @@ def sealed(contender: PiCloud) -> dict[str, Any]:
 
 
 def _waiting(contender: PiCloud) -> int:
-    """How many batches are finished and not sealed yet, as Consul knows them."""
+    """Return how many batches are finished and not sealed yet, according to Consul."""
     import urllib3
 
     named = {}

@@ -1,9 +1,9 @@
 """`python -m bench.soak`: a million no-op jobs, and memory that stays flat.
 
-Maps of 10,000 jobs follow each other. After each, the memory of the API and of every slot is looked
-at: the kernel's count of what goes when the process goes. The first million jobs fill what the API
-keeps of what it read and wrote, which is 96 MiB at most, and are not judged. At the end a line is
-laid through what was seen after them: it may not rise by more than the limit a million jobs.
+Maps of 10,000 jobs run one after the other. After each, the private memory of the API and of every
+slot is sampled. The first million jobs fill the API's cache of at most 96 MiB, and are not judged.
+At the end a line is fitted through the later samples: it must not rise by more than the limit in a
+million jobs.
 
     python -m bench.soak                            # the embedded stack
     python -m bench.soak --contender hashicorp --warm 100000 --jobs 200000
@@ -25,13 +25,13 @@ from bench.progress import Progress
 from bench.registry import OURS
 
 _LIMIT_MB = 40.0
-"""What a million jobs may add, in MB: a leak of 40 bytes a job is seen."""
+"""What a million jobs may add, in MB: a leak of 40 bytes a job is detected."""
 _ROOM_MB = 5.0
-"""What a process may grow anyway where the run is too short to tell a slope from noise."""
+"""What a process may grow in a run too short to tell a slope from noise."""
 
 
 class Sample(NamedTuple):
-    """What a kind of process had in memory, in MB, after so many jobs."""
+    """Memory of a kind of process, in MB, after a number of jobs."""
 
     jobs: int
     memory_mb: float
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def soak(contender: PiCloud, jobs: int, size: int) -> dict[str, list[Sample]]:
-    """Run all jobs, and look after each map; progress goes to stderr."""
+    """Run all jobs, and sample memory after each map; progress goes to stderr."""
     samples: dict[str, list[Sample]] = {"API": [], "slots": []}
     progress = Progress()
     started = time.monotonic()
@@ -80,7 +80,7 @@ def soak(contender: PiCloud, jobs: int, size: int) -> dict[str, list[Sample]]:
 
 
 def judge(samples: dict[str, list[Sample]], warm: int, limit_mb: float) -> int:
-    """Say how memory went after so many jobs; 1 when it rose."""
+    """Print how memory developed; return 1 if it rose."""
     worst = 0
     for kind, seen in samples.items():
         found = [sample for sample in seen if sample.jobs > warm]
@@ -100,7 +100,7 @@ def judge(samples: dict[str, list[Sample]], warm: int, limit_mb: float) -> int:
 
 
 def private_mb(pid: int) -> float:
-    """Memory that goes when a process goes, in MB; 0 once it has gone."""
+    """Return the memory that is freed when a process ends, in MB; 0 once it has ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""The table: medians beside goals, and how ours stand to the peers."""
+"""The table: medians, goals, and how our stacks compare with the peers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from bench.measures import Row
 
 Results = dict[str, dict[str, list[float]]]
-"""Values by row, then by contender: one a run."""
+"""Values by row, then by contender: one for each run."""
 
 _NAME = 30
 
 
 class Report(NamedTuple):
-    """What was measured, and what was not: `absent` tells why, by contender and measure."""
+    """What was measured, and what was not: `absent` has the reason, by contender and measure."""
 
     machine: str
     contenders: Sequence[str]
@@ -29,12 +29,12 @@ class Report(NamedTuple):
     absent: Mapping[str, str]
 
     def median(self, row: str, contender: str) -> float:
-        """The median of all runs; not a number where there is none."""
+        """Return the median of all runs; NaN if there is none."""
         values = self.results.get(row, {}).get(contender, [])
         return statistics.median(values) if values else math.nan
 
     def as_json(self) -> dict[str, object]:
-        """Everything, every run and the conclusions."""
+        """Return everything: all runs and the conclusions."""
         return {
             "machine": self.machine,
             "absent": dict(self.absent),
@@ -56,7 +56,7 @@ class Report(NamedTuple):
         }
 
     def ahead(self, row: str, ours: str) -> dict[str, float]:
-        """How many times better than each peer; below 1 the peer is ahead. `best` is the least."""
+        """Return how many times better than each peer it is; below 1 worse. `best` is the lowest."""
         mine = self.median(row, ours)
         found = {}
         for peer in self.contenders:
@@ -67,7 +67,7 @@ class Report(NamedTuple):
         return {"best": min(found.values()), **found} if found else {}
 
     def text(self) -> str:
-        """All of it, for people."""
+        """Return all of it as text."""
         parts = [self.machine, "", self._medians()]
         parts += [ratios for ours in self._ours() if (ratios := self._ratios(ours))]
         parts += [f"not measured: {what}: {why}" for what, why in sorted(self.absent.items())]

@@ -1,4 +1,4 @@
-"""Whether the time of a refusal tells why: wrong secrets, unknown ids and revoked keys, by ranks.
+"""Whether the time of a refusal reveals its reason: wrong secret, unknown id or revoked key.
 
     python -m bench.timing_of_keys --samples 10000
 
@@ -38,7 +38,7 @@ SIGNIFICANT: Final = 0.01
 
 
 async def timed(accounts: Accounts, key: str) -> int:
-    """Nanoseconds until a key is refused."""
+    """Return the nanoseconds until a key is refused."""
     began = time.perf_counter_ns()
     with suppress(KeyRefused):
         await accounts.holder(key)
@@ -47,7 +47,7 @@ async def timed(accounts: Accounts, key: str) -> int:
 
 
 async def prepared(accounts: Accounts) -> dict[str, str]:
-    """A key of each kind that is refused."""
+    """Return a key of each kind that is refused."""
     used, revoked = new_key(), new_key()
     await accounts.open(ACCOUNT, "main")
     for key in (used, revoked):
@@ -68,7 +68,7 @@ async def prepared(accounts: Accounts) -> dict[str, str]:
 
 
 async def measure(folder: Path, samples: int) -> dict[str, list[int]]:
-    """Nanoseconds of each refusal, by kind; the kinds take turns, in an order drawn anew."""
+    """Return the nanoseconds of each refusal, by kind; the kinds take turns, in random order."""
     state = SqliteState(folder / "state.sqlite")
     accounts = Accounts(Commits(View(state), "bench"), os.urandom(32), time.time)
     keys = await prepared(accounts)
@@ -107,7 +107,7 @@ def p_of_ranks(one: Sequence[int], other: Sequence[int]) -> float:
 
 
 def main() -> None:
-    """Measure, and print what was found."""
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--samples", type=int, default=10_000, help="refusals of each kind")
     samples = parser.parse_args().samples

@@ -18,9 +18,9 @@ _MARKER: Final = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take Ctrl-C, whoever started us.
+    """Take Ctrl-C, however this process was started.
 
-    A shell starts what runs in the background with SIGINT ignored, and every process we start would
+    A shell starts background processes with SIGINT ignored, and every process that we start would
     inherit that: tests of Ctrl-C would then wait for ever.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

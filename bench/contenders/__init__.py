@@ -1,1 +1,1 @@
-"""Contenders: the same few verbs over the project and over each peer, a file each."""
+"""Contenders: the same few methods over the project and over each peer, one module each."""

@@ -21,7 +21,7 @@ _START_S = 30.0
 
 
 class Celery(Contender):
-    """Redis writes nothing to disk here, which is the fastest it can be."""
+    """Celery with a Redis that writes nothing to disk, which is its fastest mode."""
 
     lacks: ClassVar[dict[str, str]] = {"cold": "workers start by hand"}
 

@@ -1,4 +1,4 @@
-"""What Celery's workers import: its tasks have to be known there by name."""
+"""What Celery's workers import: they have to know its tasks by name."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Contender(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Make it ready to take work; slots may still be cold."""
+        """Get it ready to take work; slots may still be cold."""
 
     @abstractmethod
     def call(self, function: Callable[..., Any], argument: Any) -> Any:
@@ -30,10 +30,10 @@ class Contender(ABC):
 
     @abstractmethod
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        """Run one call an argument and wait for all results, in order."""
+        """Run one call for each argument and wait for all results, in order."""
 
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
-        """Run as many calls with the same large argument, by special means where there are any."""
+        """Run that many calls with the same large argument, by special means if there are any."""
         return self.map(function, [argument] * jobs)
 
     @abstractmethod
@@ -41,5 +41,5 @@ class Contender(ABC):
         """End everything it started."""
 
     def server_pids(self) -> list[int]:
-        """Processes that hold queued work apart from the client; none for a library."""
+        """Return the processes that hold queued work apart from the client; none for a library."""
         return []

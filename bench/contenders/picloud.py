@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _LARGE = 16_000_000
-"""Bytes an argument may have: the shared one has 8 MiB."""
+"""The largest argument in bytes: the shared one has 8 MiB."""
 
 
 class PiCloud(Contender):
@@ -44,7 +44,7 @@ class PiCloud(Contender):
 
     @abstractmethod
     def _serve(self) -> None:
-        """Start the server, and say in the environment or a profile where it is."""
+        """Start the server, and set its address in the environment or a profile."""
 
     def call(self, function: Callable[..., Any], argument: Any) -> Any:
         return self.cloud.result(self.cloud.call(function, argument))
@@ -59,11 +59,11 @@ class PiCloud(Contender):
         shutil.rmtree(self.home, ignore_errors=True)
 
     def server_pids(self) -> list[int]:
-        """The processes of the API: those that serve, and gunicorn's master."""
+        """Return the processes of the API: those that serve, and gunicorn's master."""
         return self._running("picloud_api", str(self.home / "data"))
 
     def slot_pids(self) -> list[int]:
-        """Every process of every slot: supervisor, zygote, children."""
+        """Return every process of every slot: supervisor, zygote, children."""
         return self._running("picloud_worker", os.environ["PICLOUD_URL"])
 
     @staticmethod

@@ -1,1 +1,1 @@
-"""Where the time of one call goes: each hop's share, and how fast such a hop can be at all."""
+"""Where the time of one call goes: the share of each hop, and how fast such a hop can be."""

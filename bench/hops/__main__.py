@@ -1,8 +1,8 @@
 """`python -m bench.hops`: where the time of one warm call goes.
 
 Server and slots run with marks set from outside (`marked_server.py`, `marked_worker.py`); the
-product's code is as it is. Each share is the median over many calls; the floors are measured beside
-it, with nothing of ours in them.
+product's code is unchanged. Each share is the median over many calls. The floors are measured
+separately, without any of our code.
 
     python -m bench.hops                    # the embedded stack
     python -m bench.hops --stack hashicorp  # the same over Nomad, Consul, Vault and S3
@@ -28,7 +28,7 @@ _WARM = 100
 
 
 class Hop(NamedTuple):
-    """From one mark to the next that follows it."""
+    """The time from one mark to the next."""
 
     name: str
     until: str
@@ -103,7 +103,7 @@ def calls(address: Any, path: Path, count: int) -> float:
 
 
 def waterfall(found: list[marks.Mark]) -> tuple[dict[str, list[float]], int]:
-    """Milliseconds of each hop of each call that shows all marks in their order."""
+    """Return the milliseconds of each hop, of each call that shows all marks in their order."""
     renamed = [
         marks.Mark(each.at, "client submits" if each.name == "client sends+" else each.name)
         for each in found
@@ -135,7 +135,7 @@ def _one(part: list[marks.Mark]) -> list[float] | None:
 
 
 def told(shares: dict[str, list[float]], complete: int, whole: float) -> str:
-    """The table."""
+    """Return the table."""
     lines = [
         f"{complete} calls, submit to result: p50 {whole:.3f} ms",
         f"{'hop':<60}{'p50 ms':>7}{'share':>7}",

@@ -1,4 +1,4 @@
-"""Floors: how fast each kind of hop is with nothing of ours in it."""
+"""Floors: how fast each kind of hop is without any of our code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_config=N
 
 
 def floors() -> dict[str, float]:
-    """Milliseconds of each kind, the median of many."""
+    """Return the milliseconds of each kind, the median of many."""
     found: dict[str, float] = {}
     server = subprocess.Popen(
         [sys.executable, "-c", _BARE], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL

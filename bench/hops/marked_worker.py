@@ -16,7 +16,7 @@ from bench.hops.marks import Marks
 
 
 def main() -> None:
-    """Arguments: where the repository lies, a file for marks, then those of a worker."""
+    """Run a worker. Arguments: the repository's path, a file for marks, those of a worker."""
     marks = Marks(Path(sys.argv[2]))
     del sys.argv[1:3]
     marks.around(ApiClient, "post", lambda _self, path, *_, **__: f"slot {path}")

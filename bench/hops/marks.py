@@ -1,6 +1,6 @@
-"""Marks: moments that a process of the stack writes down, from outside the product's code.
+"""Marks: moments that a process of the stack records, from outside the product's code.
 
-All processes read one clock, `time.time`, which the product uses for its jobs too; a mark costs
+All processes read one clock, `time.time`, which the product uses for its jobs, too; a mark costs
 about 2 microseconds.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """That something of a name happened."""
+    """A named event and its time."""
 
     at: float
     name: str
@@ -31,7 +31,7 @@ class Marks:
         self._open()
 
     def add(self, name: str, at: float | None = None) -> None:
-        """Write down that something happens now, or happened at a time."""
+        """Record an event that happens now, or happened at a given time."""
         if self._pid != os.getpid():
             self._open()  # children of a slot close what they were forked with
         os.write(self._file, f"{at or time.time()!r} {name}\n".encode())
@@ -41,7 +41,7 @@ class Marks:
         self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
 
     def around(self, owner: Any, method: str, name: Callable[..., str]) -> None:
-        """Mark when a method begins and ends, as `<name>+` and `<name>-`."""
+        """Mark when a method starts and ends, as `<name>+` and `<name>-`."""
         inner = getattr(owner, method)
 
         @functools.wraps(inner)
@@ -72,6 +72,6 @@ class Marks:
 
 
 def read(path: Path) -> list[Mark]:
-    """All marks in the order of time."""
+    """Return all marks, ordered by time."""
     lines = (line.split(" ", 1) for line in path.read_text(encoding="ascii").splitlines())
     return sorted(Mark(float(at), name) for at, name in lines)

@@ -1,4 +1,4 @@
-"""Stacks whose server and slots write marks."""
+"""Stacks whose server and slots record marks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ import bench.hops.marked_worker as m; m.main()' {root} {marks} "$@"
 
 @contextlib.contextmanager
 def marked(stack: str, home: Path) -> Iterator[ServerAddress]:
-    """Run a stack for the length of a `with` block; it writes `home / "marks"`."""
+    """Run a stack for the duration of a `with` block; it writes `home / "marks"`."""
     slot = home / "slot"
     slot.write_text(
         _SLOT.format(python=sys.executable, root=ROOT, marks=home / "marks"), encoding="utf-8"

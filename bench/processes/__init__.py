@@ -1,1 +1,1 @@
-"""What API processes do to each other: operations counted in each, by name."""
+"""How API processes affect each other: operations counted in each, by name."""

@@ -1,7 +1,7 @@
 """`python -m bench.processes`: one, two and four API processes under one account, in turns.
 
-Eight clients, each a process, call one after the other on the HashiCorp stack; then come maps of
-30,000. What each API process does is counted from outside (`counted_server.py`).
+Eight clients, each a process, call one after the other on the HashiCorp stack, followed by maps of
+30,000. The operations of each API process are counted from outside (`counted_server.py`).
 
     python -m bench.processes                       # 1, 2 and 4 processes, three turns
     python -m bench.processes --processes 1 2 --turns 5 --seconds 10
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
-    """Operations a call, and calls and mapped jobs a second, of a stack of its own."""
+    """Return the operations a call, and the calls and mapped jobs a second, of a new stack."""
     home = Path(tempfile.mkdtemp(prefix="picloud-processes-"))
     command = ("bench.processes.counted_server", str(home / "counts"), "stay" if stay else "move")
     options = ("--processes", str(processes))
@@ -103,7 +103,7 @@ def _counted(counts: Path) -> Counter[str]:
 
 
 def told(found: dict[int, list[dict[str, float]]]) -> str:
-    """The table: medians over the turns, everything but rates a call."""
+    """Return the table: medians over the turns, everything but rates a call."""
     names: dict[str, None] = {}
     for turns in found.values():
         for turn in turns:

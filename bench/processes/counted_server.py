@@ -1,8 +1,8 @@
 """`python -m picloud_api`, counted. Arguments: a prefix of files, `move` or `stay`, the server's.
 
-With `stay`, connections stay in the process that accepted them, as if each was a machine.
+With `stay`, connections stay in the process that accepted them, as if each process had a machine.
 
-Each process writes what it counted so far into a file of its own, four times a second.
+Each process writes its counts to a file of its own, four times a second.
 """
 
 from __future__ import annotations
