@@ -56,7 +56,7 @@ class Report(NamedTuple):
         }
 
     def ahead(self, row: str, ours: str) -> dict[str, float]:
-        """Return how many times better than each peer it is; below 1 worse. `best` is the lowest."""
+        """Return how many times better it is than each peer; `best` is the lowest of these."""
         mine = self.median(row, ours)
         found = {}
         for peer in self.contenders:
