@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +72,51 @@ def test_left_over_threads_end_the_interpreter(single: Client) -> None:
     before = ran(single, leave)
 
     assert ran(single, pid) != before
+
+
+def test_what_a_job_leaves_set_is_restored(single: Client) -> None:
+    """The next job finds its process as it was, and `pilog` says what was restored."""
+
+    def spoil() -> None:
+        os.chdir("/")
+        os.umask(0)
+        os.environ["GREETING"] = "hello"
+        sys.stdout = None  # type: ignore[assignment]
+        signal.alarm(3600)
+
+    def found() -> tuple[Any, ...]:
+        os.umask(mask := os.umask(0))
+        print("printed")
+        return os.getpid(), Path.cwd(), mask, os.environ.get("GREETING"), signal.getitimer(0)
+
+    before = ran(single, found)
+    spoiled = single.call(spoil)
+    single.join(spoiled, WAIT_S)
+    after = single.call(found)
+
+    assert single.result(after, WAIT_S) == before
+    assert single.info(after, "stdout")[after]["stdout"] == "printed\n"
+    assert single.info(spoiled, "pilog")[spoiled]["pilog"].splitlines()[-1] == (
+        "restored after the job: working directory, umask, alarm, standard streams, os.environ"
+    )
+
+
+def test_what_cannot_be_restored_ends_the_interpreter(single: Client) -> None:
+    """The next job runs in another one, and `pilog` says why."""
+
+    def import_from_elsewhere() -> int:
+        folder = tempfile.mkdtemp()
+        Path(folder, "module_of_mine.py").touch()
+        sys.path.insert(0, folder)
+        __import__("module_of_mine")
+        return os.getpid()
+
+    jid = single.call(import_from_elsewhere)
+
+    assert single.result(jid, WAIT_S) != ran(single, pid)
+    assert single.info(jid, "pilog")[jid]["pilog"].splitlines()[-1] == (
+        "interpreter replaced after the job: it changed for good sys.path"
+    )
 
 
 def test_left_over_subprocesses_end_the_interpreter(single: Client) -> None:

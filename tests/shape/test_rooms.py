@@ -86,7 +86,7 @@ def test_the_environment_is_read_in_one_place_a_process() -> None:
     ]
 
     # A child tells user code which job it is; it reads nothing.
-    children = ("job_variables", "loop", "runner")
+    children = ("interpreter_settings", "job_variables", "loop", "runner")
     assert offenders == [f"sdk/picloud_worker/child/{name}.py" for name in children]
 
 

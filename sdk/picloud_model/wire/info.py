@@ -115,7 +115,10 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a slot reports about a job besides how it ended; unknown values are None."""
+    """What a slot reports about a job besides how it ended; unknown values are None.
+
+    `remarks` say what was done to the job's interpreter after it, a line each.
+    """
 
     streams: dict[str, Stream] = {}
     user_s: float | None = None
@@ -128,6 +131,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str = ""
     profile: str | None = None
     samples: list[Sample] = []
+    remarks: list[str] = []
 
 
 def pack_info(info: Info) -> bytes:

@@ -99,10 +99,11 @@ class StatsRecorder:
             self._log_end,
         )
 
-    def stats(self, seconds: float, runner: Runner) -> JobStats | None:
+    def stats(self, seconds: float, runner: Runner, remarks: list[str]) -> JobStats | None:
         """What there is to say of the job that ended just now."""
         ends = self.ends()
-        if ends == self._ends and seconds < WORTH_S and runner.profile is None:
+        silent = ends == self._ends and runner.profile is None and not remarks
+        if silent and seconds < WORTH_S:
             return None
         self._ends = ends
         before, children = self._before, self._children
@@ -115,6 +116,7 @@ class StatsRecorder:
             after.ru_stime - before.ru_stime + self._children.ru_stime - children.ru_stime,
             after.ru_maxrss * _KILOBYTE,
             profile,
+            remarks,
         )
 
     def settle(self, stats: JobStats | None, seconds: float) -> None:

@@ -21,24 +21,26 @@ class NumberVariable:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name.encode()
+        self.name: Final = name.encode()
+        self.value: bytes | None = None
         self._text = ctypes.create_string_buffer(len(name) + 1 + _DIGITS + 1)
 
     def set(self, number: int) -> None:
         """Set the variable."""
-        value = str(number).encode()
-        self._text.value = self._name + b"=" + value
+        self.value = value = str(number).encode()
+        self._text.value = self.name + b"=" + value
         # Each time, as a job may have removed it from the environment.
         _putenv()(self._text)
         # What Python itself shows, written without the C library's copy.
         known = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
-        known[self._name] = value
+        known[self.name] = value
 
     def remove(self) -> None:
         """Remove the variable."""
-        os.unsetenv(self._name)
+        self.value = None
+        os.unsetenv(self.name)
         known = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
-        known.pop(self._name, None)
+        known.pop(self.name, None)
 
 
 @cache
@@ -48,3 +50,4 @@ def _putenv() -> Any:
 
 JID: Final = NumberVariable("PICLOUD_JID")
 SEED: Final = NumberVariable("PICLOUD_SEED")
+VARIABLES: Final = (JID, SEED)

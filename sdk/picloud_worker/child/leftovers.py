@@ -1,41 +1,58 @@
-"""Leftovers: threads and processes a job leaves behind, which end with its interpreter."""
+"""Finds threads and processes that a job leaves running, which end with its interpreter.
+
+What libraries run for the interpreter itself is none of them: tqdm's monitor thread is ended, the
+workers that joblib keeps for its next call as well, and the processes that track what others use
+stay, as they end with the interpreter by themselves.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from picloud_worker.system import process_lifetime
 
 GRACE_S: Final = 0.03
-"""How long what is just ending may take to be gone."""
+"""How long what is about to end may take."""
 _STEP_S: Final = 0.005
+_TQDM: Final = "tqdm._monitor"
+_LOKY: Final = ("loky", "joblib.externals.loky")
+_TRACKERS: Final = (
+    "multiprocessing.resource_tracker",
+    *(f"{name}.backend.resource_tracker" for name in _LOKY),
+)
+_FORK_SERVER: Final = "multiprocessing.forkserver"
 _waitid = getattr(os, "waitid", None)  # macOS has none
 
 
 def alone() -> bool:
-    """Whether nothing runs beside the main thread; costs a microsecond."""
-    return threading.active_count() == 1 and not _processes_left()
+    """Whether nothing runs besides the main thread; takes a microsecond."""
+    return threading.active_count() == 1 and not _runs_processes()
 
 
 def leftovers() -> list[str]:
-    """What runs beside the main thread, in words, and is not just about to end."""
+    """What runs besides the main thread, in words, and does not end within a moment."""
+    _end_helpers()
     deadline = time.monotonic() + GRACE_S
-    while time.monotonic() < deadline:
+    while not alone():
+        if time.monotonic() > deadline:
+            return _described()
         time.sleep(_STEP_S)
-        if alone():
-            return []
+    return []
+
+
+def _described() -> list[str]:
     main = threading.main_thread()
     threads = [f"thread {thread.name!r}" for thread in threading.enumerate() if thread is not main]
-    return threads + [
-        f"process {pid} ({_command(pid)})" for pid in sorted(process_lifetime.children())
-    ]
+    return threads + [f"process {pid} ({_command(pid)})" for pid in sorted(_processes())]
 
 
-def _processes_left() -> bool:
+def _runs_processes() -> bool:
     """Whether a child process lives; those that ended without being waited for are reaped."""
     if _waitid is None:
         return False
@@ -44,7 +61,32 @@ def _processes_left() -> bool:
             os.waitpid(ended.si_pid, os.WNOHANG)
     except ChildProcessError:
         return False
-    return True
+    return bool(_processes())
+
+
+def _processes() -> set[int]:
+    """The child processes but for those that belong to the interpreter."""
+    own: set[Any] = {
+        getattr(getattr(sys.modules.get(name), "_resource_tracker", None), "_pid", None)
+        for name in _TRACKERS
+    }
+    server = getattr(sys.modules.get(_FORK_SERVER), "_forkserver", None)
+    own.add(getattr(server, "_forkserver_pid", None))
+    return process_lifetime.children() - own
+
+
+def _end_helpers() -> None:
+    """End what libraries keep for their next call, and start anew when they need it."""
+    # These are others' classes, and a job may have changed them.
+    with suppress(Exception):
+        for thread in threading.enumerate():
+            if type(thread).__module__ == _TQDM:
+                monitor: Any = thread
+                monitor.exit()
+        for name in _LOKY:
+            executor: Any = getattr(sys.modules.get(f"{name}.reusable_executor"), "_executor", None)
+            if executor is not None:
+                executor.shutdown(wait=True, kill_workers=True)
 
 
 def _command(pid: int) -> str:

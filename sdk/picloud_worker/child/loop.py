@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import cloudpickle
@@ -18,8 +19,12 @@ import msgspec
 from picloud_model.job import Cause
 from picloud_model.pack import Envelope
 
+from picloud_worker.child.import_watch import ImportWatch
+from picloud_worker.child.interpreter_settings import interpreter_settings
 from picloud_worker.child.job_stats import StatsRecorder
+from picloud_worker.child.kernel_settings import kernel_settings
 from picloud_worker.child.leftovers import alone, leftovers
+from picloud_worker.child.process_state import ProcessState
 from picloud_worker.child.runner import Runner
 from picloud_worker.failure import KillSignalError
 from picloud_worker.ipc.claims import Claimant
@@ -30,7 +35,6 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
     from types import FrameType
 
-    from picloud_model.wire import JobReport
 
 WAKE: Final = b"w"
 """The one word a child says to its supervisor: look into the pipe of results."""
@@ -67,6 +71,7 @@ class ChildLoop:
         self._unseen = 0
         self._modules = ""
         self._main_process = True
+        self._state = ProcessState(())
 
     def serve(self) -> None:
         """Work until the supervisor hangs up."""
@@ -74,9 +79,13 @@ class ChildLoop:
         os.register_at_fork(after_in_child=self._forked)
         faulthandler.enable(2)
         if sys.platform != "win32":
-            # Also for jobs that never return to the interpreter: their stack goes to stderr.
-            faulthandler.register(signal.SIGTERM, file=2, chain=True)
-        self._runner.start()
+            _dump_on_sigterm()
+        self._runner.forget_seed()
+        self._state = ProcessState(
+            kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams)
+        )
+        state = self._state
+        ImportWatch(state.snapshot, state.keep_changes, self._runner.random.imported).install()
         while (assignment := self._receive()) is not None:
             self._enter(assignment.modules)
             if not self._carry_out(assignment):
@@ -101,32 +110,42 @@ class ChildLoop:
                 # After it ran out of memory nobody knows what else of the process did.
                 used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
                 # What is listed as left over belongs to the job's own output.
-                goes_on = self._flush() and not used_up
-                goes_on = goes_on and (alone() or not self._left())
-                self._say(assignment.generation, position, ended)
+                remarks: list[str] = []
+                goes_on = self._flush() and not used_up and self._restored(remarks)
+                self._say(JobDone(assignment.generation, position, ended), remarks)
                 if not goes_on:
                     self._wake()
                     return False
                 position += 1
         return True
 
-    def _say(self, generation: int, position: int, ended: JobReport) -> None:
-        """Tell how a job ended."""
-        seconds = ended.finished_at - ended.started_at
-        stats = self._recorder.stats(seconds, self._runner)
-        self._send(JobDone(generation, position, ended, stats))
+    def _say(self, done: JobDone, remarks: list[str]) -> None:
+        """Report how a job ended."""
+        seconds = done.report.finished_at - done.report.started_at
+        stats = self._recorder.stats(seconds, self._runner, remarks)
+        self._send(done if stats is None else msgspec.structs.replace(done, stats=stats))
         self._recorder.settle(stats, seconds)
 
     def _flush(self) -> bool:
-        """Write out what the job printed; False when the streams the next job needs are closed."""
+        """Write out what the job printed."""
         if not self._main_process:
             os._exit(0)  # a fork made by the job came back out of its function: it is not us
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except Exception:  # noqa: BLE001 - user code may have put anything there
-            return False
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            # User code may have put anything there.
+            with contextlib.suppress(Exception):
+                stream.flush()  # type: ignore[union-attr]
         return True
+
+    def _restored(self, remarks: list[str]) -> bool:
+        """Whether the process is again as it was before the job; what was done is remarked."""
+        restored, lost = self._state.restore()
+        if restored:
+            remarks.append(f"restored after the job: {', '.join(restored)}")
+        left = [] if alone() else self._left()
+        for what, why in (("left running", left), ("changed for good", lost)):
+            if why:
+                remarks.append(f"interpreter replaced after the job: it {what} {', '.join(why)}")
+        return not (left or lost)
 
     def _send(self, done: JobDone) -> None:
         body = self._encoder.encode(done)
@@ -145,15 +164,15 @@ class ChildLoop:
         while written < len(data):
             written += os.write(self._channels.results, memoryview(data)[written:])
 
-    def _left(self) -> bool:
-        """Whether something goes on running; it is named on stderr and ends with this process."""
+    def _left(self) -> list[str]:
+        """What goes on running; it is named on stderr and ends with this process."""
         left = leftovers()
         if left:
             text = ", ".join(left)
             line = f"picloud: left running when the job ended, and ended now: {text}\n"
             with contextlib.suppress(OSError):
                 os.write(2, line.encode(errors="replace"))
-        return bool(left)
+        return left
 
     def _wake(self) -> None:
         self._unseen = 0
@@ -181,6 +200,7 @@ class ChildLoop:
         if modules and not self._modules:
             self._modules = modules
             sys.path.insert(0, modules)
+            self._state.accept()
 
     def _told_to_end(self, _signum: int, _at: FrameType | None) -> None:
         if self._runner.inside:
@@ -209,6 +229,7 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         _take_standard_streams(outputs)
         for descriptor in (channels.control, channels.claims, channels.results, channels.log):
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keywords
+        Path(home).mkdir(parents=True, exist_ok=True)  # a job may have removed it
         os.chdir(home)
         sys.argv = [""]
         sys.modules["__main__"] = types.ModuleType("__main__")
@@ -222,11 +243,21 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         os._exit(status)
 
 
+def _dump_on_sigterm() -> None:
+    """Have the stack written to stderr, too, of jobs that never return to the interpreter."""
+    faulthandler.unregister(signal.SIGTERM)
+    faulthandler.register(signal.SIGTERM, file=2, chain=True)
+
+
 def _take_standard_streams(outputs: tuple[int, int]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in zip((null, *outputs), range(3), strict=True):
         os.dup2(source, target)
         os.close(source)
+    _open_standard_streams()
+
+
+def _open_standard_streams() -> None:
     sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115 - for ever
     sys.stdout = sys.__stdout__ = _writer(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _writer(2)  # type: ignore[misc]

@@ -11,14 +11,12 @@ import random
 import struct
 import sys
 from contextlib import suppress
+from functools import partial
 from hashlib import sha512
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from collections.abc import Callable
 
 _NUMPY: Final = "numpy.random"
 _TORCH: Final = "torch"
@@ -32,9 +30,10 @@ class RandomStreams:
     def __init__(self) -> None:
         self._stream: bytes | None = None
 
-    def watch_imports(self) -> None:
-        """Also seed the generators of modules that are imported from now on."""
-        sys.meta_path.insert(0, ImportWatch((_NUMPY, _TORCH), self._imported))
+    @property
+    def imported(self) -> dict[str, Callable[[], None]]:
+        """What to call when a library was imported, by its name: its generator is seeded, too."""
+        return {name: partial(self._seed, name) for name in (_NUMPY, _TORCH)}
 
     @property
     def seeded(self) -> bool:
@@ -62,7 +61,7 @@ class RandomStreams:
             if name in sys.modules:
                 _seed(name, None)
 
-    def _imported(self, name: str) -> None:
+    def _seed(self, name: str) -> None:
         _seed(name, self._stream)
 
 
@@ -81,33 +80,3 @@ def _seed(name: str, stream: bytes | None) -> None:
 
 def _number(stream: bytes) -> int:
     return int.from_bytes(stream) >> 8 * len(stream) - _NUMBER_BITS
-
-
-class ImportWatch:
-    """A finder for `sys.meta_path`: calls back when modules of these names have been imported."""
-
-    def __init__(self, names: Sequence[str], callback: Callable[[str], None]) -> None:
-        self._names = set(names)
-        self._callback = callback
-
-    def find_spec(
-        self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """The spec that the other finders give, with a loader that calls back at the end."""
-        if name not in self._names:
-            return None
-        self._names.discard(name)  # so that the search below does not come back here
-        try:
-            spec = find_spec(name)
-        finally:
-            self._names.add(name)
-        if spec is None or spec.loader is None:
-            return None
-        execute = spec.loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            self._callback(name)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec

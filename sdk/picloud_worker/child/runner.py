@@ -45,7 +45,7 @@ class Runner:
         self._pack: tuple[str, Pack | None] = ("", None)
         self._checked = ("", -1)
         self._warned: set[str] = set()
-        self._random = RandomStreams()
+        self.random = RandomStreams()
         self.inside = False
         self.profile: str | None = None
         """Where the time of the last job went, if it was asked for and not taken since."""
@@ -99,21 +99,16 @@ class Runner:
                 value = function(*args, **kwargs)
             return pickled(value, lease.options.fast_serialization)
 
-    def start(self) -> None:
-        """Prepare the process for its first job."""
-        self._random.watch_imports()
-        self._random.diverge()
-
     def forget_seed(self) -> None:
         """Undo what a job seeded, on the user's order or by itself, for all jobs after it."""
-        if self._random.seeded:
+        if self.random.seeded:
             job_variables.SEED.remove()
-        self._random.diverge()
+        self.random.diverge()
 
     def _seed(self, seed: int | None, index: int) -> None:
         if seed is not None:
-            job_variables.SEED.set(self._random.follow(seed, index))
-        elif self._random.seeded:
+            job_variables.SEED.set(self.random.follow(seed, index))
+        elif self.random.seeded:
             self.forget_seed()
 
     def _profiled(

@@ -33,6 +33,7 @@ class JobStats(msgspec.Struct, frozen=True, array_like=True):
 
     `ends` are the lengths of the files of stdout, stderr and the log at the end of the job,
     `user_s` and `system_s` its CPU time, `peak_bytes` its peak memory, `profile` a printed profile.
+    `remarks` say what was done to its interpreter after it.
     """
 
     ends: tuple[int, int, int]
@@ -40,6 +41,7 @@ class JobStats(msgspec.Struct, frozen=True, array_like=True):
     system_s: float
     peak_bytes: int
     profile: str | None = None
+    remarks: list[str] = []
 
 
 class JobDone(msgspec.Struct, frozen=True, array_like=True):

@@ -87,6 +87,7 @@ class JobMonitor:
                 system_s=stats.system_s,
                 peak_bytes=stats.peak_bytes,
                 profile=stats.profile,
+                remarks=stats.remarks,
                 samples=self._samples if self._job == (generation, position) else [],
             )
         )

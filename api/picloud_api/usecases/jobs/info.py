@@ -26,7 +26,7 @@ from picloud_api.engine.jobs.finish import told_failure
 from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import pages, pieces, refuse_deleted
 from picloud_api.store import layout
-from picloud_api.usecases.jobs.info_values import OF_BATCH, OF_INFO, Case, told
+from picloud_api.usecases.jobs.info_values import OF_BATCH, OF_INFO, Case, pilog, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,9 +120,11 @@ class Information:
 
     async def _seen(self, case: Case, keys: Sequence[InfoKey], since: Mapping[str, int]) -> Info:
         """What the job's slot says or said of it."""
+        page, index = case.page, case.index
+        if InfoKey.PILOG in keys and State(page.state[index]).final:
+            return await self._kept(case)
         if not _OF_SLOTS.intersection(keys):
             return _NOTHING
-        page, index = case.page, case.index
         if State(page.state[index]).final:
             return await self._kept(case)
         if page.state[index] != State.PROCESSING:
@@ -172,6 +174,8 @@ class Information:
             return texts[key.value]
         if key is InfoKey.EXCEPTION:
             return await self._exception(case)
+        if key is InfoKey.PILOG:
+            return pilog(case, info.remarks)
         if key in OF_INFO:
             return OF_INFO[key](info)
         if key is InfoKey.WHY:

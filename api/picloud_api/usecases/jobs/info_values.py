@@ -14,7 +14,7 @@ from picloud_api.engine.jobs.locate import Piece
 from picloud_api.store.records import Header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from picloud_model.wire import Info
 
@@ -60,10 +60,15 @@ def told(info: Info, since: Mapping[str, int]) -> tuple[dict[str, str | None], d
     return texts, ends
 
 
-def pilog(case: Case) -> str:
-    """What the platform did with a job, as far as its page and its header know, a line an event."""
+def pilog(case: Case, remarks: Sequence[str] = ()) -> str:
+    """What the platform did with a job, a line an event.
+
+    Args:
+        case: The job; its page and its header know most events.
+        remarks: What its slot did after it.
+    """
     lines = [f"{_moment(at)} {what}" if at else what for at, what in _events(case)]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in [*lines, *remarks])
 
 
 def _events(case: Case) -> Iterator[tuple[float, str]]:
@@ -138,7 +143,6 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
 """How what a slot tells is shown."""
 OF_BATCH: Final[dict[InfoKey, Callable[[Case], Any]]] = {
     InfoKey.RUNTIME: _runtime,
-    InfoKey.PILOG: pilog,
     InfoKey.STATUS: lambda case: case.page.shown(case.index).value,
     InfoKey.CREATED: lambda case: case.header.created_at,
     InfoKey.FINISHED: lambda case: case.page.finished[case.index] or None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_model.wire import Options
+from picloud_worker.child.import_watch import ImportWatch
 from picloud_worker.child.random_streams import RandomStreams
 
 from tests.unit.worker.jobs import pid
@@ -58,6 +59,11 @@ def libraries(tmp_path: Path) -> Iterator[None]:
             sys.modules[name] = module
 
 
+def watch(streams: RandomStreams) -> None:
+    """Have them seed what is imported."""
+    ImportWatch(lambda: None, lambda _: None, streams.imported).install()
+
+
 def test_a_stream_depends_on_the_seed_and_the_place_only() -> None:
     """The same seed and index give the same numbers, another of either gives others."""
     streams = RandomStreams()
@@ -90,7 +96,7 @@ def test_no_two_states_are_alike_without_a_seed() -> None:
 def test_a_library_that_a_job_imports_is_seeded_at_its_import() -> None:
     """PyTorch begins each process with one and the same state, so this cannot wait for a job."""
     streams = RandomStreams()
-    streams.watch_imports()
+    watch(streams)
 
     torch = importlib.import_module("torch")
 
@@ -102,7 +108,7 @@ def test_a_library_that_a_job_imports_is_seeded_at_its_import() -> None:
 def test_loaded_libraries_follow_the_seed() -> None:
     """NumPy and PyTorch get a state of the stream, whether loaded before the job or in it."""
     streams = RandomStreams()
-    streams.watch_imports()
+    watch(streams)
     streams.follow(5, 3)
     numpy, torch = importlib.import_module("numpy.random"), importlib.import_module("torch")
     imported = numpy.state, torch.state

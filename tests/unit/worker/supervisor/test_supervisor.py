@@ -158,7 +158,9 @@ def test_children_that_cannot_start_end_the_slot(api: FakeApi, worker: Worker) -
     """When no child can be made the slot ends as broken, and gives its jobs back."""
 
     def spoil() -> None:
-        shutil.rmtree(Path.cwd())
+        home = Path.cwd()
+        shutil.rmtree(home)
+        home.touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
     batch = api.submit(spoil, [()] * 3)

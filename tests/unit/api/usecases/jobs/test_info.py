@@ -89,6 +89,22 @@ async def test_silent_jobs_add_nothing(world: World) -> None:
     assert sorted(len(Pack(data)) for data in results.values()) == [2, 3]
 
 
+async def test_the_log_of_the_platform_says_what_was_done_after_the_job(world: World) -> None:
+    """Remarks of the slot follow the events that the server knows."""
+    jids = await world.submit(1)
+    slot = await world.slot()
+    (lease,) = (await world.work(slot)).leases
+    data = wire.pack_info(wire.Info(remarks=["restored after the job: umask"]))
+    await world.work(
+        slot, reports=[informed(lease, {0: wire.Content("", len(data), data)})], lease=False
+    )
+
+    (log,) = (await ask(world, jids, "pilog"))[jids[0]].values()
+
+    assert log.splitlines()[-1] == "restored after the job: umask"
+    assert "begun" in log
+
+
 async def test_a_large_info_is_a_blob(world: World) -> None:
     """Where a slot stored an info as a blob it is read from there; other bytes are not believed."""
     data = wire.pack_info(wire.Info(streams={"logging": wire.Stream(5, b"from a blob")}))

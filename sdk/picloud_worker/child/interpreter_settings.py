@@ -1,0 +1,251 @@
+"""What the interpreter and its standard library keep for all code, and jobs may change."""
+
+from __future__ import annotations
+
+import builtins
+import faulthandler
+import gc
+import locale
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import warnings
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_worker.child.job_variables import VARIABLES
+from picloud_worker.child.process_state import NotRestoredError, Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HOOKS: Final = ("excepthook", "displayhook", "unraisablehook", "breakpointhook")
+_TMPDIR: Final = frozenset((b"TMPDIR", b"TEMP", b"TMP"))
+_NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
+    """The settings of this interpreter.
+
+    Args:
+        renew_streams: Makes `sys.stdin`, `sys.stdout` and `sys.stderr` anew.
+    """
+    environment, filters, names = _Environment(), _WarningFilters(), _Builtins()
+    root = logging.getLogger()
+    return [
+        Setting("standard streams", _streams, lambda _: renew_streams()),
+        Setting("os.environ", environment.read, environment.restore),
+        Setting("sys.path", lambda: [*sys.path], _set_path),
+        Setting("sys.argv", lambda: [*sys.argv], partial(setattr, sys, "argv")),
+        Setting("builtins", names.are_intact, names.restore),
+        Setting("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+        Setting("switch interval", sys.getswitchinterval, sys.setswitchinterval),
+        Setting("digits of an int", sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+        Setting("trace function", sys.gettrace, sys.settrace),
+        Setting("profile function", sys.getprofile, sys.setprofile),
+        Setting("trace function of threads", threading.gettrace, threading.settrace),
+        Setting("profile function of threads", threading.getprofile, threading.setprofile),
+        Setting("stack size of threads", threading.stack_size, threading.stack_size),
+        *(
+            Setting(f"sys.{name}", partial(getattr, sys, name), partial(setattr, sys, name))
+            for name in _HOOKS
+        ),
+        Setting("garbage collection", _collection, _set_collection),
+        Setting("crash dump timer", faulthandler.cancel_dump_traceback_later, resets=True),
+        Setting("fault handler", faulthandler.is_enabled, lambda _: faulthandler.enable(2)),
+        Setting("warning filters", filters.read, filters.restore),
+        Setting("warnings.showwarning", lambda: warnings.showwarning, _set_showwarning),
+        Setting("logging.disable", lambda: root.manager.disable, logging.disable),
+        Setting("level of logging", lambda: root.level, root.setLevel),
+        Setting("handlers of logging", lambda: [*root.handlers], partial(_set_handlers, root)),
+        Setting("filters of logging", lambda: [*root.filters], partial(setattr, root, "filters")),
+        Setting("socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
+        Setting("locale", _locale, partial(locale.setlocale, locale.LC_ALL)),
+        Setting("time zone", lambda: time.tzname, lambda _: time.tzset()),
+        Setting("tempfile.tempdir", _TemporaryDirectory().read, silent=True, resets=True),
+        Setting("decimal context", _decimal, _set_decimal),
+        Setting("start method of processes", _start_method, _set_start_method, silent=True),
+        Setting("event loop", _event_loop, silent=True, resets=True),
+        Setting("numpy.seterr", _numpy_errors, _set_numpy_errors),
+    ]
+
+
+def _streams() -> tuple[object, ...]:
+    found: tuple[object, ...] = ()
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not getattr(sys, f"__{name}__") or stream.closed:
+            raise NotRestoredError
+        found += (stream.encoding, stream.errors, stream.line_buffering)
+    return found
+
+
+class _Environment:
+    """`os.environ`, but for the variables that each job has a value of its own of."""
+
+    def __init__(self) -> None:
+        self._environ = os.environ
+        self._data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def read(self) -> dict[bytes, bytes] | None:
+        if os.environ is not self._environ:
+            return None
+        found = dict(self._data)
+        for variable in VARIABLES:
+            if variable.value is not None:
+                found.pop(variable.name, None)
+        return found
+
+    def restore(self, before: dict[bytes, bytes]) -> None:
+        os.environ = self._environ  # noqa: B003 - a job put another object there
+        now = self.read() or {}
+        changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+        for name in changed:
+            if name in before:
+                os.environb[name] = before[name]
+            else:
+                del os.environb[name]
+        if b"TZ" in changed:
+            time.tzset()
+        if changed & _TMPDIR and "tempfile" in sys.modules:
+            tempfile: Any = sys.modules["tempfile"]
+            tempfile.tempdir = None
+
+
+def _set_path(before: list[str]) -> None:
+    added = tuple(f"{folder}{os.sep}" for folder in sys.path if folder not in before)
+    sys.path[:] = before
+    files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
+    if added and any(file.startswith(added) for file in files):
+        # What a job imported from there would be found by others, whatever they mean by its name.
+        raise NotRestoredError
+
+
+class _Builtins:
+    """The names every module has; names that libraries add are no harm."""
+
+    def __init__(self) -> None:
+        self._names = vars(builtins)
+        self._known = dict(self._names)
+
+    def are_intact(self) -> bool:
+        if self._names == self._known:
+            return True
+        if any(self._names.get(name, self) is not value for name, value in self._known.items()):
+            return False
+        self._known = dict(self._names)
+        return True
+
+    def restore(self, _: object) -> None:
+        self._names.update(self._known)
+
+
+def _collection() -> tuple[object, ...]:
+    return gc.isenabled(), gc.get_threshold(), gc.get_debug()
+
+
+def _set_collection(before: tuple[bool, tuple[int, int, int], int]) -> None:
+    enabled, threshold, debug = before
+    (gc.enable if enabled else gc.disable)()
+    gc.set_threshold(*threshold)
+    gc.set_debug(debug)
+
+
+class _WarningFilters:
+    """The filters of warnings."""
+
+    def __init__(self) -> None:
+        self._filters: list[Any] = warnings.filters  # type: ignore[assignment]
+
+    def read(self) -> list[Any] | None:
+        return [*self._filters] if warnings.filters is self._filters else None
+
+    def restore(self, before: list[Any]) -> None:
+        self._filters[:] = before
+        warnings.filters = self._filters
+        with warnings.catch_warnings():
+            pass  # its end makes the filters count that stand here
+
+
+def _set_handlers(root: logging.Logger, before: list[logging.Handler]) -> None:
+    for handler in [*root.handlers]:
+        if handler not in before:
+            root.removeHandler(handler)
+    root.handlers[:] = before
+
+
+def _locale() -> str:
+    return locale.setlocale(locale.LC_ALL)
+
+
+def _set_showwarning(before: Callable[..., None]) -> None:
+    logging.captureWarnings(False)  # noqa: FBT003 - logging also remembers that it captures them
+    warnings.showwarning = before
+
+
+class _TemporaryDirectory:
+    """`tempfile.tempdir`, which keeps what the variables of one job said."""
+
+    def __init__(self) -> None:
+        self._known: str | None = None
+
+    def read(self) -> None:
+        """Have it chosen anew where it is not what was chosen here."""
+        module: Any = sys.modules.get("tempfile")
+        if module is not None and module.tempdir not in (None, self._known):
+            module.tempdir = None
+            with suppress(OSError):
+                self._known = module.gettempdir()
+
+
+def _decimal() -> bool:
+    module: Any = sys.modules.get("decimal")
+    if module is None:
+        return True
+    now, before = module.getcontext(), module.DefaultContext
+    return bool(
+        now.prec == before.prec
+        and now.rounding == before.rounding
+        and now.Emin == before.Emin
+        and now.Emax == before.Emax
+        and now.traps == before.traps
+    )
+
+
+def _set_decimal(_: object) -> None:
+    module: Any = sys.modules["decimal"]
+    module.setcontext(module.DefaultContext.copy())
+
+
+def _start_method() -> str | None:
+    module: Any = sys.modules.get("multiprocessing")
+    found: str | None = module and module.get_start_method(allow_none=True)
+    return found
+
+
+def _set_start_method(_: object) -> None:
+    sys.modules["multiprocessing"].set_start_method(None, force=True)
+
+
+def _event_loop() -> None:
+    """Let the next job have an event loop of its own: one that is closed is no use to it."""
+    module: Any = sys.modules.get("asyncio")
+    if module is None:
+        return
+    if sys.version_info < (3, 14):
+        module.set_event_loop_policy(None)
+    else:
+        module.set_event_loop(None)
+
+
+def _numpy_errors() -> bool:
+    module: Any = sys.modules.get("numpy")
+    return module is None or module.geterr() == _NUMPY_ERRORS
+
+
+def _set_numpy_errors(_: object) -> None:
+    sys.modules["numpy"].seterr(**_NUMPY_ERRORS)
