@@ -1,4 +1,4 @@
-"""A stand-in for the API that speaks the wire to one slot and lets a test see and steer it."""
+"""A fake API for one slot, which a test controls and whose requests it sees."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import cloudpickle
 import msgspec
 from picloud_model import pack, wire
 
+from tests.polling import until
 from tests.unit.worker.fake_http import Handler, Server
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ HERE = pack.Envelope.here(cloudpickle.__version__)
 SHORT_POLL_S = 0.5
 
 
-class Given(msgspec.Struct):
-    """A batch as submitted; `free` are indexes that no slot holds."""
+class SubmittedBatch(msgspec.Struct, kw_only=True):
+    """A batch; `free` are the indexes of jobs that no slot holds."""
 
     lease: wire.Lease
     size: int
@@ -33,12 +34,12 @@ class Given(msgspec.Struct):
 
 
 class FakeApi:
-    """Holds batches, gives leases of `size` jobs, and keeps every request it saw."""
+    """Holds batches, gives leases of `size` jobs, and records every request."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.requests: list[tuple[str, Any]] = []
-        self.batches: dict[str, Given] = {}
+        self.batches: dict[str, SubmittedBatch] = {}
         self.ended: dict[tuple[str, int], wire.JobReport] = {}
         self.held: dict[tuple[str, int], int] = {}
         self.kills: list[wire.AttemptRef] = []
@@ -55,16 +56,16 @@ class FakeApi:
         self._server: Server | None = None
         self._next_jid = 1
 
-    # --- steering ---------------------------------------------------------------------------
+    # --- control ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen; on the same port as before if there was one."""
+        """Listen, on the same port as before."""
         self._server = Server(self.port, type("Bound", (Handler,), {"fake": self}))
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Hang up on everybody and refuse connections."""
+        """Close all connections, and refuse new ones."""
         if self._server is not None:
             self._server.shutdown()
             self._server.hang_up()
@@ -74,7 +75,7 @@ class FakeApi:
     def submit(
         self, function: Callable[..., Any], arguments: Iterable[Any] = ((),), **more: Any
     ) -> str:
-        """Queue a batch; `arguments` are tuples of positional arguments, `size` jobs a lease."""
+        """Queue a batch with tuples of positional arguments; a lease has up to `size` jobs."""
         size = more.pop("size", 1000)
         for name in [name for name in sys.modules if name.startswith("tests.unit.worker.")]:
             cloudpickle.register_pickle_by_value(sys.modules[name])
@@ -96,69 +97,70 @@ class FakeApi:
         with self.changed:
             self._next_jid += len(parcels)
             indexes = range(len(parcels))
-            self.batches[batch] = Given(lease, size, parcels, deque(indexes), [0] * len(parcels))
+            self.batches[batch] = SubmittedBatch(
+                lease=lease,
+                size=size,
+                arguments=parcels,
+                free=deque(indexes),
+                attempts=[0] * len(parcels),
+            )
             self.changed.notify_all()
         return batch
 
     def store(self, data: bytes) -> str:
-        """Hold a blob."""
+        """Store a blob, and return its digest."""
         digest = sha256(data).hexdigest()
         self.blobs[digest] = data
         return digest
 
     def kill(self, batch: str, index: int) -> None:
-        """Ask for the end of a job that is held."""
+        """Kill a job that the slot holds."""
         with self.changed:
             self.kills.append(wire.AttemptRef(batch, index, self.held[batch, index]))
             self.changed.notify_all()
 
     def lose(self, batch: str, index: int) -> None:
-        """Tell the slot that a job is not its any more."""
+        """Take a job away from the slot."""
         with self.changed:
             self.lost.append(wire.AttemptRef(batch, index, self.held.pop((batch, index))))
             self.changed.notify_all()
 
-    # --- seeing -----------------------------------------------------------------------------
+    # --- observation ------------------------------------------------------------------------
 
     def until(self, condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-        """Wait until a condition holds; looked at after every request."""
-        deadline = time.monotonic() + timeout_s
-        with self.changed:
-            while not (found := condition()):
-                if not self.changed.wait(min(0.05, deadline - time.monotonic())):
-                    assert time.monotonic() < deadline, "the condition never held"
-            return found
+        """Wait until a condition about the slot is true, and return its value."""
+        return until(condition, "what the slot is to do", timeout_s)
 
     def outcome(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.JobReport:
-        """How a job ended, waiting for it."""
+        """Wait for the end of a job, and return its report."""
         ended: wire.JobReport = self.until(lambda: self.ended.get((batch, index)), timeout_s)
         return ended
 
     def result(self, batch: str, index: int = 0) -> Any:
-        """What a job returned, waiting for it."""
+        """Wait for the end of a job, and return its result."""
         ended = self.outcome(batch, index)
         payload = self.blobs[ended.blob.digest] if ended.blob else ended.payload
         assert ended.state == 5, self.failure(batch, index)
         return cloudpickle.loads(pack.unseal(payload))
 
     def failure(self, batch: str, index: int = 0, timeout_s: float = 10.0) -> wire.Failure:
-        """Why a job failed, waiting for it."""
+        """Wait for the end of a job, and return its failure."""
         ended = self.outcome(batch, index, timeout_s)
         return wire.decode(bytes(pack.unseal(ended.payload)), wire.Failure)
 
     def seen(self, path: str) -> list[Any]:
-        """The requests to a path."""
-        return [body for where, body in list(self.requests) if where == path]
+        """Return the requests to a path."""
+        return [body for to, body in list(self.requests) if to == path]
 
-    # --- answering --------------------------------------------------------------------------
+    # --- answers ----------------------------------------------------------------------------
 
     def answer(self, path: str, body: bytes) -> tuple[int, Any]:
-        """Status and body for a request."""
+        """Return the status and the body of an answer."""
         if self.faults:
             self.faults -= 1
             return 503, wire.Problem(code="unavailable", message="not now")
         if self.refuse_slots:
-            return 403, wire.Problem(code="slot.refused", message="who are you?")
+            return 403, wire.Problem(code="slot.refused", message="this slot is unknown")
         kind, handle = _POSTS[path]
         request: Any = wire.decode(body, kind)
         with self.changed:
@@ -176,13 +178,14 @@ class FakeApi:
                 if self.held.get((report.batch, ended.index)) == ended.attempt:
                     del self.held[report.batch, ended.index]
                     self.ended[report.batch, ended.index] = ended
-        gone = list(request.returned)
+        released = list(request.returned)
         if request.resync or request.leaving:
-            kept = {(held.batch, held.index) for held in request.holding}
-            gone += [wire.AttemptRef(*key, self.held[key]) for key in self.held if key not in kept]
-        for held in gone:
-            if self.held.pop((held.batch, held.index), None) is not None:
-                self.batches[held.batch].free.appendleft(held.index)
+            kept = {(ref.batch, ref.index) for ref in request.holding}
+            lost = [key for key in self.held if key not in kept]
+            released += [wire.AttemptRef(*key, self.held[key]) for key in lost]
+        for ref in released:
+            if self.held.pop((ref.batch, ref.index), None) is not None:
+                self.batches[ref.batch].free.appendleft(ref.index)
         self.changed.notify_all()
         deadline = time.monotonic() + min(request.wait_s, SHORT_POLL_S)
         leases = self._leases() if request.lease else []
@@ -193,16 +196,16 @@ class FakeApi:
         return wire.WorkAnswer(leases=leases, kills=kills, exit=self.exit)
 
     def _leases(self) -> list[wire.Lease]:
-        for batch, given in self.batches.items():
+        for batch, submitted in self.batches.items():
             jobs: list[wire.LeasedJob] = []
-            while given.free and len(jobs) < given.size:
-                index = given.free.popleft()
-                given.attempts[index] += 1
-                self.held[batch, index] = given.attempts[index]
-                parcel = b"" if given.lease.pack else given.arguments[index]
-                jobs.append(wire.LeasedJob(index, given.attempts[index], parcel))
+            while submitted.free and len(jobs) < submitted.size:
+                index = submitted.free.popleft()
+                submitted.attempts[index] += 1
+                self.held[batch, index] = submitted.attempts[index]
+                parcel = b"" if submitted.lease.pack else submitted.arguments[index]
+                jobs.append(wire.LeasedJob(index, submitted.attempts[index], parcel))
             if jobs:
-                return [msgspec.structs.replace(given.lease, jobs=jobs)]
+                return [msgspec.structs.replace(submitted.lease, jobs=jobs)]
         return []
 
     def _heartbeat(self, request: wire.HeartbeatRequest) -> wire.HeartbeatAnswer:

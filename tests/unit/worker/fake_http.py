@@ -1,4 +1,4 @@
-"""HTTP around the stand-in for the API."""
+"""The HTTP server of the fake API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on loopback, and can hang up on everybody at once."""
+    """Listens on loopback, and can close all connections at once."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -31,17 +31,17 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
-        """End every connection."""
+        """Close all connections."""
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(2)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that are killed are part of the tests."""
+        """Ignore clients that a test kills."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands each request to a stand-in."""
+    """Passes each request to a fake API."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -85,4 +85,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no log."""

@@ -1,4 +1,4 @@
-"""The API as a slot sees it: every failure is one of three kinds."""
+"""The HTTP client of a slot, which raises every failure as one of three kinds of error."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PROOF = wire.SlotRequest(proof="p")
 
 @pytest.fixture
 def client(api: FakeApi) -> Iterator[ApiClient]:
-    """A slot's connection."""
-    made = ApiClient(f"http://127.0.0.1:{api.port}", "the-token")
-    yield made
-    made.close()
+    """The connection of a slot."""
+    connection = ApiClient(f"http://127.0.0.1:{api.port}", "the-token")
+    yield connection
+    connection.close()
 
 
 @pytest.fixture
 def store() -> Iterator[FakeApi]:
-    """Another server, where presigned URLs lead."""
+    """Another server, to which presigned URLs lead."""
     other = FakeApi()
     other.start()
     yield other
@@ -37,7 +37,7 @@ def store() -> Iterator[FakeApi]:
 
 
 def test_answers_are_decoded(api: FakeApi, client: ApiClient) -> None:
-    """A request's answer is the body it is typed as."""
+    """An answer is decoded as the type that the request names."""
     assert client.post("/v1/slots", PROOF, wire.SlotGranted) == api.granted
 
 
@@ -45,12 +45,12 @@ def test_a_refusal_is_its_error(api: FakeApi, client: ApiClient) -> None:
     """An error answer raises the error of its code."""
     api.refuse_slots = True
 
-    with pytest.raises(SlotRefused, match=r"who are you\?"):
+    with pytest.raises(SlotRefused, match="this slot is unknown"):
         client.post("/v1/slots", PROOF, wire.SlotGranted)
 
 
 def test_a_fault_means_ask_again(api: FakeApi, client: ApiClient) -> None:
-    """Answers from 500 on raise Unavailable; so does no answer at all."""
+    """Statuses from 500 on raise Unavailable, as does a missing response."""
     api.faults = 1
     with pytest.raises(Unavailable, match="not now"):
         client.post("/v1/slots", PROOF, wire.SlotGranted)
@@ -59,8 +59,8 @@ def test_a_fault_means_ask_again(api: FakeApi, client: ApiClient) -> None:
         client.post("/v1/slots", PROOF, wire.SlotGranted)
 
 
-def test_a_connection_that_was_closed_is_opened_anew(api: FakeApi, client: ApiClient) -> None:
-    """A server that hung up between two requests is no failure."""
+def test_a_closed_connection_is_reopened(api: FakeApi, client: ApiClient) -> None:
+    """A server that closes the connection between two requests is no failure."""
     client.post("/v1/slots", PROOF, wire.SlotGranted)
     api.stop()
     api.start()
@@ -69,7 +69,7 @@ def test_a_connection_that_was_closed_is_opened_anew(api: FakeApi, client: ApiCl
 
 
 def test_a_wait_can_be_interrupted(client: ApiClient) -> None:
-    """Another thread can end a long poll."""
+    """Another thread can abort a long poll."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         waiting = ApiClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
         raised: list[BaseException] = []
@@ -91,10 +91,8 @@ def test_a_wait_can_be_interrupted(client: ApiClient) -> None:
     assert raised
 
 
-def test_blobs_come_from_where_the_api_says(
-    api: FakeApi, store: FakeApi, client: ApiClient
-) -> None:
-    """A redirect is followed without our token."""
+def test_downloads_follow_redirects(api: FakeApi, store: FakeApi, client: ApiClient) -> None:
+    """The token is not sent to the other server."""
     digest = store.store(b"content")
     api.presigned["get"] = f"http://127.0.0.1:{store.port}/bucket/"
 
@@ -103,8 +101,8 @@ def test_blobs_come_from_where_the_api_says(
     assert "authorization" not in {name.lower() for name in store.requests[-1][1]}
 
 
-def test_a_missing_blob_is_told(api: FakeApi, store: FakeApi, client: ApiClient) -> None:
-    """Also when another server is asked for it."""
+def test_a_missing_blob_is_an_error(api: FakeApi, store: FakeApi, client: ApiClient) -> None:
+    """So it is when another server lacks it."""
     with pytest.raises(BlobMissing):
         list(client.download("0" * 64))
     api.presigned["get"] = f"http://127.0.0.1:{store.port}/bucket/"
@@ -112,10 +110,10 @@ def test_a_missing_blob_is_told(api: FakeApi, store: FakeApi, client: ApiClient)
         list(client.download("0" * 64))
 
 
-def test_a_download_left_early_does_not_spoil_the_next_request(
+def test_an_abandoned_download_does_not_spoil_the_next_request(
     api: FakeApi, client: ApiClient
 ) -> None:
-    """What was not read of a body is never taken for the next answer."""
+    """The unread part of a body is never taken for the next response."""
     digest = api.store(bytes(5_000_000))
     download = client.download(digest)
     next(download)
@@ -127,7 +125,7 @@ def test_a_download_left_early_does_not_spoil_the_next_request(
 def test_presigned_uploads_carry_their_headers_only(
     api: FakeApi, store: FakeApi, client: ApiClient
 ) -> None:
-    """An absolute URL gets the headers that came with it, and not our token."""
+    """An absolute URL gets the headers that came with it, without the token."""
     client.upload(f"http://127.0.0.1:{store.port}/bucket/x", {"x-amz": "1"}, b"content")
     client.upload("/v1/blobs/x", {}, b"content")
 

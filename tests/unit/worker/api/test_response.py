@@ -1,4 +1,4 @@
-"""Replies: HTTP/1.1 responses, however the server frames them."""
+"""HTTP/1.1 responses, in every framing that a server may choose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from picloud_worker.api.response import Response
 
 
-def reply(text: bytes) -> Response:
+def response(text: bytes) -> Response:
     """Read the head of a response."""
     stream: Any = BytesIO(text)
     return Response(stream)
@@ -24,29 +24,29 @@ def test_a_length_bounds_the_body() -> None:
 
 
 def test_chunks_are_joined() -> None:
-    """Chunk extensions and trailers are passed over."""
+    """Chunk extensions and trailers are ignored."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     text = head + b"3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nt: 1\r\n\r\n"
 
-    answer = reply(text)
+    answer = response(text)
 
     assert answer.read() == b"abcde"
     assert not answer.closing
 
 
 def test_without_length_the_end_of_the_connection_counts() -> None:
-    """Such a connection is not used again."""
-    answer = reply(b"HTTP/1.0 200 OK\r\n\r\nall of it")
+    """Such a connection cannot be used again."""
+    answer = response(b"HTTP/1.0 200 OK\r\n\r\nall of it")
 
     assert answer.closing
     assert answer.read() == b"all of it"
 
 
-def test_an_interim_response_is_passed_over() -> None:
-    """100 Continue announces the real one."""
+def test_an_interim_response_is_skipped() -> None:
+    """After 100 Continue follows the final response."""
     text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 None\r\nconnection: close\r\n\r\n"
 
-    answer = reply(text)
+    answer = response(text)
 
     assert (answer.status, answer.read(), answer.closing) == (204, b"", True)
 
@@ -66,8 +66,8 @@ def test_an_interim_response_is_passed_over() -> None:
     ],
 )
 def test_anything_else_is_an_error(text: bytes) -> None:
-    """What is no response, or breaks off within one, is never taken for an answer."""
+    """Anything but a complete response raises an error."""
     with pytest.raises(
         OSError, match=r"closed the connection|not an HTTP response|a long line|too many"
     ):
-        reply(text).read()
+        response(text).read()

@@ -1,4 +1,4 @@
-"""Claims: each job is begun or taken back, never both and never neither."""
+"""Claims: each job is either started or taken back."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ import pytest
 @pytest.fixture
 def claims() -> Iterator[Claims]:
     """A pipe of claims."""
-    made = Claims()
-    yield made
-    made.close()
+    pipe = Claims()
+    yield pipe
+    pipe.close()
 
 
 def test_jobs_are_claimed_in_order(claims: Claims) -> None:
-    """As many jobs as were offered can be begun, and what is taken back cannot."""
+    """The jobs offered can be started, unless they are taken back."""
     claimant = Claimant(claims.reader)
     claims.offer(5, 1)
 
-    begun = [claimant.claim(1) for _ in range(2)]
+    started = [claimant.claim(1) for _ in range(2)]
 
-    assert begun == [True, True]
+    assert started == [True, True]
     assert claims.take_back() == 3
     assert not claimant.claim(1)
 
 
 def test_a_token_is_for_its_assignment_only(claims: Claims) -> None:
-    """A child still at an assignment that was withdrawn does not use the tokens of the next one."""
+    """A child with a withdrawn assignment does not take the tokens of the next one."""
     claimant = Claimant(claims.reader)
     claims.offer(3, 1)
     assert claimant.claim(1)
@@ -47,7 +47,7 @@ def test_a_token_is_for_its_assignment_only(claims: Claims) -> None:
 
 
 def test_a_full_offer_fits(claims: Claims) -> None:
-    """The most jobs that are offered at once do not block."""
+    """Offering the most jobs at once does not block."""
     claims.offer(MOST, 255)
 
     assert claims.take_back() == MOST
@@ -55,7 +55,7 @@ def test_a_full_offer_fits(claims: Claims) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_two_processes_share_the_jobs(claims: Claims, seed: int) -> None:
-    """A child that claims while the supervisor takes back: together they have each job once."""
+    """When a child claims jobs while the supervisor takes them back, each job has one owner."""
     reading, writing = os.pipe()
     claims.offer(MOST, 1)
     pid = os.fork()
@@ -72,9 +72,9 @@ def test_two_processes_share_the_jobs(claims: Claims, seed: int) -> None:
     for _ in range(seed * 50):
         pass
     taken = claims.take_back()
-    begun = int.from_bytes(os.read(reading, 4), "little")
+    started = int.from_bytes(os.read(reading, 4), "little")
     os.waitpid(pid, 0)
     os.close(reading)
     os.close(writing)
 
-    assert begun + taken == MOST
+    assert started + taken == MOST

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._jobs.job_socket import Line
+from cloud._jobs.job_socket import SupervisorClient
 from picloud_model.job_socket import address
 from picloud_model.token import JobToken
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def request_token() -> tuple[str, str, int]:
     """Return the grant of the job."""
-    grant = Line(os.environ["PICLOUD_LINE"]).grant()
+    grant = SupervisorClient(os.environ["PICLOUD_LINE"]).grant()
     return grant.url, grant.token, grant.jid
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from cloud._jobs.job_socket import Line
+from cloud._jobs.job_socket import SupervisorClient
 from picloud_model import wire
 from picloud_model.job import Cause, State
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def block(started: str, go: str) -> int:
     """Wait for job 77 as the SDK does, until a file exists."""
-    with Line(os.environ["PICLOUD_LINE"]).blocked([(77, 77)], timed=False):
+    with SupervisorClient(os.environ["PICLOUD_LINE"]).blocked([(77, 77)], timed=False):
         Path(started).write_text(str(os.getpid()))
         while not Path(go).exists():
             time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Bundles in a slot: whole trees of modules, inside their directory, and bounded."""
+"""The bundles of a slot: complete trees of modules, inside of their directory, and bounded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bundles(api: FakeApi, tmp_path: Path) -> Iterator[Bundles]:
 
 
 def manifest(api: FakeApi, **files: str) -> str:
-    """Ship modules; `__` in a name is a slash."""
+    """Store a bundle of modules; `__` in a name stands for a slash."""
     modules = [
         Module(name.replace("__", "/") + ".py", api.store(text.encode()))
         for name, text in files.items()
@@ -35,28 +35,28 @@ def manifest(api: FakeApi, **files: str) -> str:
 
 
 def test_a_tree_is_built_once(api: FakeApi, bundles: Bundles) -> None:
-    """Modules lie at their paths; the second time nothing is asked for."""
+    """Modules are at their paths; the second time there is no request."""
     digest = manifest(api, a="A = 1", pack__b="B = 2")
 
     tree = bundles.tree(digest)
-    asked = len(api.requests)
+    requests = len(api.requests)
 
     assert (tree / "a.py").read_text() == "A = 1"
     assert (tree / "pack/b.py").read_text() == "B = 2"
     assert bundles.tree(digest) == tree
-    assert len(api.requests) == asked == 2
+    assert len(api.requests) == requests == 2
 
 
 def test_only_changed_modules_are_fetched(api: FakeApi, bundles: Bundles) -> None:
-    """Two bundles that share a module ask for it once."""
+    """A module that two bundles share is fetched once."""
     bundles.tree(manifest(api, a="A = 1", b="B = 1"))
     before = len(api.requests)
 
     tree = bundles.tree(manifest(api, a="A = 1", b="B = 2"))
 
-    (_, asked) = api.requests[-1]
+    (_, request) = api.requests[-1]
     assert len(api.requests) == before + 2
-    assert len(asked.digests) == 1
+    assert len(request.digests) == 1
     assert (tree / "a.py").read_text() + (tree / "b.py").read_text() == "A = 1B = 2"
 
 
@@ -64,7 +64,7 @@ def test_only_changed_modules_are_fetched(api: FakeApi, bundles: Bundles) -> Non
 def test_a_module_stays_in_its_tree(
     api: FakeApi, bundles: Bundles, tmp_path: Path, path: str
 ) -> None:
-    """A path that leads elsewhere refuses the bundle, and leaves nothing importable."""
+    """A bundle with a path out of its tree is refused, and nothing of it can be imported."""
     digest = api.store(encode(Manifest([Module(path, api.store(b""))])))
 
     with pytest.raises(RequestRefused, match="may not lie at"):
@@ -73,14 +73,14 @@ def test_a_module_stays_in_its_tree(
     assert not (tmp_path / "trees" / digest).exists()
 
 
-def test_what_is_no_manifest_is_refused(api: FakeApi, bundles: Bundles) -> None:
-    """Other bytes under the digest are told as that."""
+def test_an_invalid_manifest_is_refused(api: FakeApi, bundles: Bundles) -> None:
+    """The message says that the bytes are no manifest."""
     with pytest.raises(RequestRefused, match="is no manifest"):
         bundles.tree(api.store(b"\xc1"))
 
 
-def test_old_trees_are_dropped(api: FakeApi, bundles: Bundles, tmp_path: Path) -> None:
-    """A slot keeps its latest bundles, and only files that these have."""
+def test_old_trees_are_deleted(api: FakeApi, bundles: Bundles, tmp_path: Path) -> None:
+    """A slot keeps its latest bundles, and only the files of these."""
     trees = [bundles.tree(manifest(api, a=f"A = {n}")) for n in range(KEPT_BUNDLES + 2)]
 
     assert [tree.exists() for tree in trees] == [False] * 2 + [True] * KEPT_BUNDLES

@@ -1,4 +1,4 @@
-"""A worker and its jobs: what comes of those that go well, and of those that fail."""
+"""Jobs that a slot runs: their results, and their failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.unit.worker.worker import Worker
 
 
-def test_runs_a_lease(api: FakeApi, worker: Worker) -> None:
+def test_the_jobs_of_a_lease_run(api: FakeApi, worker: Worker) -> None:
     """Each job of a lease is called with its own arguments, in one child."""
     batch = api.submit(lambda x: (x * 2, os.getpid()), [(n,) for n in range(20)])
 
@@ -42,32 +42,32 @@ def test_a_warm_call_costs_one_request(api: FakeApi, worker: Worker) -> None:
     assert len(api.seen("/v1/work")) - before == 10
 
 
-def test_presents_its_proof(api: FakeApi, worker: Worker) -> None:
-    """The proof read from the descriptor is exchanged for a token before any work is asked for."""
+def test_the_proof_is_presented_first(api: FakeApi, worker: Worker) -> None:
+    """The proof from the descriptor is exchanged for a token before the first request for work."""
     api.until(lambda: api.seen("/v1/work"))
 
     assert api.requests[0] == ("/v1/slots", wire.SlotRequest(proof="the proof"))
 
 
 def test_a_child_knows_its_job(api: FakeApi, worker: Worker) -> None:
-    """In a child the environment says that it runs on the platform, and as which job."""
+    """In a child the environment says that it runs on the platform, and which job it is."""
 
-    def told() -> tuple[str | None, ...]:
+    def variables() -> tuple[str | None, ...]:
         return os.environ.get("PICLOUD_RUNNING"), os.environ.get("PICLOUD_JID")
 
-    batch = api.submit(told, [(), ()])
+    batch = api.submit(variables, [(), ()])
 
     assert [api.result(batch, n) for n in (0, 1)] == [("1", "1"), ("1", "2")]
 
 
 def test_a_child_inherits_nothing(api: FakeApi, worker: Worker) -> None:
-    """User code finds standard streams, the child's four channels and two files, and no token."""
+    """User code has standard streams, the child's four channels and two files, and no token."""
 
-    def look() -> tuple[int, str]:
+    def inherited() -> tuple[int, str]:
         opened = [n for n in range(3, 256) if Path(f"/proc/self/fd/{n}").exists()]
         return len(opened), sys.stdin.read()
 
-    assert api.result(api.submit(look)) == (6, "")
+    assert api.result(api.submit(inherited)) == (6, "")
     assert api.result(api.submit(lambda: os.getsid(0) == os.getpid()))
 
 
@@ -84,8 +84,8 @@ def test_state_stays_between_jobs_of_a_function(api: FakeApi, worker: Worker) ->
     assert [api.result(batch, n) for n in range(3)] == [1, 2, 3]
 
 
-def test_an_exception_is_told(api: FakeApi, worker: Worker) -> None:
-    """The traceback begins in user code, and the exception itself travels along."""
+def test_an_exception_is_a_failure(api: FakeApi, worker: Worker) -> None:
+    """The traceback starts in user code, and the exception itself travels with it."""
 
     def outer() -> None:
         raise KeyError("missing")
@@ -98,8 +98,8 @@ def test_an_exception_is_told(api: FakeApi, worker: Worker) -> None:
     assert failure.pickled is not None
 
 
-def test_a_segmentation_fault_is_told(api: FakeApi, worker: Worker) -> None:
-    """A crash names its signal and where Python was; neighbours in the lease are not harmed."""
+def test_a_segmentation_fault_is_a_failure(api: FakeApi, worker: Worker) -> None:
+    """A crash names its signal and where Python was; other jobs of the lease are not harmed."""
     batch = api.submit(lambda n: n if n != 5 else ctypes.string_at(0), [(n,) for n in range(10)])
 
     failure = api.failure(batch, 5)
@@ -112,7 +112,7 @@ def test_a_segmentation_fault_is_told(api: FakeApi, worker: Worker) -> None:
 
 @pytest.mark.parametrize("status", [0, 7])
 def test_an_exit_is_no_result(api: FakeApi, worker: Worker, status: int) -> None:
-    """os._exit in a job is an error, also with status 0."""
+    """os._exit in a job is an error, even with status 0."""
     failure = api.failure(api.submit(lambda: os._exit(status)))
 
     assert failure.cause == Cause.EXIT
@@ -127,7 +127,7 @@ def test_a_job_that_closes_everything_fails_alone(api: FakeApi, worker: Worker) 
     assert api.result(api.submit(echo, [(1,)])) == 1
 
 
-def test_a_forked_copy_of_a_job_says_nothing(api: FakeApi, worker: Worker) -> None:
+def test_a_forked_copy_of_a_job_has_no_result(api: FakeApi, worker: Worker) -> None:
     """A job that forks and returns in both processes has one result."""
     batch = api.submit(lambda n: (n, os.fork() and 1), [(n,) for n in range(5)])
 
@@ -135,9 +135,9 @@ def test_a_forked_copy_of_a_job_says_nothing(api: FakeApi, worker: Worker) -> No
 
 
 def test_output_is_bounded(api: FakeApi, worker: Worker) -> None:
-    """What jobs write does not fill the disk, and the end of it is kept for failures."""
+    """The output of jobs does not fill the disk; its end is kept for failures."""
 
-    def shout(path: str) -> None:
+    def print_forever(path: str) -> None:
         while not Path(path).exists():
             os.write(2, b"x" * 65536)
             time.sleep(0.001)
@@ -145,14 +145,14 @@ def test_output_is_bounded(api: FakeApi, worker: Worker) -> None:
         os.abort()
 
     path = worker.workdir / "enough"
-    batch = api.submit(shout, [(str(path),)])
+    batch = api.submit(print_forever, [(str(path),)])
     api.until(lambda: [beat for beat in api.seen("/v1/heartbeat") if beat.running])
-    used = max(_deleted_bytes(worker) for _ in range(20))
+    used_bytes = max(_deleted_bytes(worker) for _ in range(20))
     path.touch()
 
     failure = api.failure(batch)
 
-    assert used < 64 * 1024 * 1024
+    assert used_bytes < 64 * 1024 * 1024
     assert failure.message == "signal 6 (SIGABRT)"
     assert "last words" in failure.traceback
 

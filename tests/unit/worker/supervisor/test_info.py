@@ -1,4 +1,4 @@
-"""Infos: what each of many jobs of one child printed, logged and used, told apart."""
+"""The infos of jobs: what each of many jobs of one child printed, logged and used."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tests.unit.worker.worker import Worker
 
 
-def told(api: FakeApi, batch: str, index: int = 0) -> dict[str, str]:
-    """What a job wrote, by stream."""
+def texts(api: FakeApi, batch: str, index: int = 0) -> dict[str, str]:
+    """Return what a job wrote, by stream."""
     return {name: stream.data.decode() for name, stream in info(api, batch, index).streams.items()}
 
 
 def info(api: FakeApi, batch: str, index: int = 0) -> wire.Info:
-    """What the slot told of a job."""
+    """Return the info of a job."""
     api.until(lambda: (batch, index) in api.ended)
     content = api.ended[batch, index].info
     if content is None:
@@ -36,7 +36,7 @@ def info(api: FakeApi, batch: str, index: int = 0) -> wire.Info:
 
 
 def test_output_is_cut_at_job_boundaries(api: FakeApi, worker: Worker) -> None:
-    """Many jobs one after the other in one child: each has what it printed, and not a byte more."""
+    """Each of many jobs of one child has exactly the bytes that it printed."""
 
     def speak(n: int) -> None:
         print(f"out {n}" * (n % 3))
@@ -47,14 +47,14 @@ def test_output_is_cut_at_job_boundaries(api: FakeApi, worker: Worker) -> None:
     batch = api.submit(speak, [(n,) for n in range(200)])
 
     for n in range(200):
-        streams = told(api, batch, n)
+        streams = texts(api, batch, n)
         assert streams["stdout"] == f"out {n}" * (n % 3) + "\n"
         assert streams["stderr"] == f"err {n}"
         assert streams.get("logging", "").endswith(f"DEBUG mine: log {n}\n" if n % 2 else "")
 
 
-def test_whoever_writes_counts(api: FakeApi, worker: Worker) -> None:
-    """Output of C code, of subprocesses and of forks is the job's too, in the order written."""
+def test_output_of_any_origin_counts(api: FakeApi, worker: Worker) -> None:
+    """Output of C code, subprocesses and forks belongs to the job, in the order written."""
 
     def speak(n: int) -> None:
         print("python", n)
@@ -69,14 +69,14 @@ def test_whoever_writes_counts(api: FakeApi, worker: Worker) -> None:
     batch = api.submit(speak, [(n,) for n in range(3)])
 
     for n in range(3):
-        streams = told(api, batch, n)
+        streams = texts(api, batch, n)
         assert streams["stdout"] == f"python {n}\nc {n}"
         assert streams["stderr"] == f"sub {n}\n"
         assert streams["logging"].endswith(f"from a fork of {n}\n")
 
 
-def test_a_silent_job_tells_nothing(api: FakeApi, worker: Worker) -> None:
-    """A job that is quick and silent adds no byte to its report, after one that was not too."""
+def test_a_silent_job_has_no_info(api: FakeApi, worker: Worker) -> None:
+    """A quick and silent job adds no byte to its report, even after one with output."""
     batch = api.submit(lambda n: n or print("x"), [(n,) for n in range(5)], size=5)
 
     results = [api.result(batch, n) for n in range(5)]
@@ -86,7 +86,7 @@ def test_a_silent_job_tells_nothing(api: FakeApi, worker: Worker) -> None:
 
 
 def test_logging_is_apart_from_stderr(api: FakeApi, worker: Worker) -> None:
-    """Every level is captured, and stderr stays free of it; also after the job meddled with it."""
+    """Every level is captured, and not in stderr, even after a job has changed the handlers."""
 
     def speak() -> None:
         logging.getLogger().debug("quiet")
@@ -96,7 +96,7 @@ def test_logging_is_apart_from_stderr(api: FakeApi, worker: Worker) -> None:
     batch = api.submit(speak, [(), ()], size=1)
 
     for n in range(2):
-        streams = told(api, batch, n)
+        streams = texts(api, batch, n)
         assert "stderr" not in streams
         lines = streams["logging"].splitlines()
         assert [line.partition(" ")[2].partition(" ")[2] for line in lines] == [
@@ -105,21 +105,21 @@ def test_logging_is_apart_from_stderr(api: FakeApi, worker: Worker) -> None:
         ]
 
 
-def test_only_the_end_of_much_travels(api: FakeApi, worker: Worker) -> None:
-    """The last 64k characters of each stream, and how much came before them."""
+def test_only_the_end_of_a_long_output_travels(api: FakeApi, worker: Worker) -> None:
+    """It is the last 64k characters of each stream, with the number of bytes before them."""
 
     def speak() -> None:
         sys.stdout.write("x" * 1000 + "ü" * 65536)
         sys.stderr.write("é" * 65536)
 
-    found = info(api, api.submit(speak))
+    received = info(api, api.submit(speak))
 
-    assert found.streams["stdout"] == wire.Stream(1000, ("ü" * 65536).encode())
-    assert found.streams["stderr"] == wire.Stream(0, ("é" * 65536).encode())
+    assert received.streams["stdout"] == wire.Stream(1000, ("ü" * 65536).encode())
+    assert received.streams["stderr"] == wire.Stream(0, ("é" * 65536).encode())
 
 
 def test_an_info_too_large_for_a_report_is_a_blob(api: FakeApi, worker: Worker) -> None:
-    """Output that cannot be pressed is uploaded; the report names it."""
+    """Output that cannot be compressed is uploaded, and the report names the blob."""
 
     def speak() -> None:
         import random
@@ -129,15 +129,15 @@ def test_an_info_too_large_for_a_report_is_a_blob(api: FakeApi, worker: Worker) 
 
     batch = api.submit(speak)
 
-    found = info(api, batch)
+    received = info(api, batch)
     content = api.ended[batch, 0].info
     assert content is not None
     assert content.data is None
-    assert [len(found.streams[name].data) for name in ("stdout", "stderr")] == [3 * 65536] * 2
+    assert [len(received.streams[name].data) for name in ("stdout", "stderr")] == [3 * 65536] * 2
 
 
 def test_what_a_job_uses_is_measured(api: FakeApi, worker: Worker) -> None:
-    """CPU of the job alone, with that of processes it waited for; the most memory it had."""
+    """CPU of the job alone, with the processes it waited for, and its peak memory."""
 
     def spin(megabytes: int) -> None:
         held = b"x" * megabytes * 2**20
@@ -159,7 +159,7 @@ def test_what_a_job_uses_is_measured(api: FakeApi, worker: Worker) -> None:
 
 
 def test_a_profile_is_readable(api: FakeApi, worker: Worker) -> None:
-    """With `_profile` the function runs under cProfile; one that fails has a profile as well."""
+    """With `_profile` the function runs under cProfile; a failed one has a profile, too."""
 
     def outer(n: int) -> int:
         return sum(map(inner, range(1000))) // n
@@ -179,8 +179,8 @@ def test_a_profile_is_readable(api: FakeApi, worker: Worker) -> None:
     assert "(outer)" in (info(api, batch, 1).profile or "")
 
 
-def test_a_crash_leaves_what_was_written(api: FakeApi, worker: Worker) -> None:
-    """Output of a job that died is there, that of the next one is its own."""
+def test_a_crash_keeps_the_output(api: FakeApi, worker: Worker) -> None:
+    """A crashed job has its output, and the next job has its own."""
 
     def crash(n: int) -> None:
         print("before", n)
@@ -190,15 +190,15 @@ def test_a_crash_leaves_what_was_written(api: FakeApi, worker: Worker) -> None:
 
     batch = api.submit(crash, [(0,), (1,), (0,)])
 
-    assert told(api, batch, 0) == told(api, batch, 2) == {"stdout": "before 0\n"}
-    crashed = told(api, batch, 1)
+    assert texts(api, batch, 0) == texts(api, batch, 2) == {"stdout": "before 0\n"}
+    crashed = texts(api, batch, 1)
     assert crashed["stdout"] == "before 1\n"
     assert "Fatal Python error: Aborted" in crashed["stderr"]
     assert "INFO root: last" in crashed["logging"]
 
 
-def test_last_words_are_the_jobs_own(api: FakeApi, worker: Worker) -> None:
-    """The failure of a job that died carries its own stderr, not that of the job before."""
+def test_the_stderr_in_a_failure_is_the_jobs_own(api: FakeApi, worker: Worker) -> None:
+    """The failure of a crashed job has its own stderr, not that of the job before."""
 
     def end(n: int) -> None:
         sys.stderr.write(f"words of {n}\n")
@@ -212,7 +212,7 @@ def test_last_words_are_the_jobs_own(api: FakeApi, worker: Worker) -> None:
 
 
 def test_what_was_left_running_is_listed_in_stderr(api: FakeApi, worker: Worker) -> None:
-    """Left-over threads are named in the stderr of the job that left them."""
+    """Leftover threads are named in the stderr of the job that left them."""
 
     def leave(n: int) -> None:
         if not n:
@@ -222,7 +222,7 @@ def test_what_was_left_running_is_listed_in_stderr(api: FakeApi, worker: Worker)
 
     assert (
         "left running when the job ended, and ended now: thread 'forgotten'"
-        in (told(api, batch, 0)["stderr"])
+        in (texts(api, batch, 0)["stderr"])
     )
     api.result(batch, 1)
     assert api.ended[batch, 1].info is None
@@ -232,7 +232,7 @@ def test_what_was_left_running_is_listed_in_stderr(api: FakeApi, worker: Worker)
 def test_a_job_that_replaces_its_streams_harms_no_other(
     api: FakeApi, worker: Worker, descriptor: int
 ) -> None:
-    """What it wrote before is told, and the next job finds streams as they should be."""
+    """What it wrote before is kept, and the next job has the usual streams."""
 
     def replace(n: int) -> None:
         os.write(descriptor, b"written %d" % n)
@@ -243,11 +243,11 @@ def test_a_job_that_replaces_its_streams_harms_no_other(
     batch = api.submit(replace, [(0,), (1,)])
 
     name = ("stdout", "stderr")[descriptor - 1]
-    assert [told(api, batch, n)[name] for n in (0, 1)] == ["written 0", "written 1"]
+    assert [texts(api, batch, n)[name] for n in (0, 1)] == ["written 0", "written 1"]
 
 
-def test_a_running_job_is_looked_at_when_asked(api: FakeApi, worker: Worker) -> None:
-    """The answer to the heartbeat asks; the next heartbeat tells, with what there is by then."""
+def test_a_live_query_is_answered(api: FakeApi, worker: Worker) -> None:
+    """It arrives with the answer to a heartbeat; the next heartbeat answers it."""
 
     def speak(path: str) -> None:
         print("so far")
@@ -272,4 +272,4 @@ def test_a_running_job_is_looked_at_when_asked(api: FakeApi, worker: Worker) -> 
     assert (whole.memory_bytes or 0) > 2**20
     assert whole.ports == {"tcp": [], "udp": []}
     assert rest == wire.Info(streams={"stdout": wire.Stream(3, b"far\n")})
-    assert told(api, batch) == {"stdout": "so far\n"}
+    assert texts(api, batch) == {"stdout": "so far\n"}

@@ -1,4 +1,4 @@
-"""A worker and jobs that are slow, killed or lost."""
+"""Jobs that are killed, lost, or hold up others."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.unit.worker.worker import Worker
 
 
-def test_jobs_behind_a_slow_one_go_back(api: FakeApi, worker: Worker) -> None:
-    """After 200 ms of a slow head the jobs not begun are returned, and heartbeats name it."""
+def test_jobs_behind_a_slow_one_are_handed_back(api: FakeApi, worker: Worker) -> None:
+    """After 200 ms of a slow job those behind it are returned, and heartbeats report it."""
     path = worker.workdir / "go"
     batch = api.submit(lambda n: wait_for(n) if n else "quick", [("",), (str(path),), ("",), ("",)])
 
@@ -35,17 +35,17 @@ def test_jobs_behind_a_slow_one_go_back(api: FakeApi, worker: Worker) -> None:
 
 
 def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
-    """A kill ends the job within a second and shows where it was; a new child goes on."""
+    """A kill ends the job within a second and shows where it was; a new child continues."""
     path = worker.workdir / "started"
     before = api.result(api.submit(pid))
     batch = api.submit(run_forever, [(str(path),)])
     appears(path)
-    began = time.monotonic()
+    before_kill = time.monotonic()
 
     api.kill(batch, 0)
     failure = api.failure(batch)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - before_kill < 1
     assert api.ended[batch, 0].state == State.KILLED
     assert failure.cause == Cause.KILLED
     assert "in run_forever" in failure.traceback
@@ -53,23 +53,23 @@ def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
     assert api.result(api.submit(pid)) != before
 
 
-def test_a_job_that_ignores_the_signal_is_killed(api: FakeApi, worker: Worker) -> None:
+def test_a_job_that_ignores_sigterm_is_killed(api: FakeApi, worker: Worker) -> None:
     """SIGKILL follows one second later."""
     path = worker.workdir / "started"
     batch = api.submit(block_sigterm, [(str(path),)])
     appears(path)
-    began = time.monotonic()
+    before_kill = time.monotonic()
 
     api.kill(batch, 0)
     failure = api.failure(batch)
 
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - before_kill < 3
     assert failure.cause == Cause.KILLED
     assert api.result(api.submit(echo, [(1,)])) == 1
 
 
 def test_a_job_that_never_returns_to_python_is_killed(api: FakeApi, worker: Worker) -> None:
-    """A loop in C ends by SIGKILL; its stack was written when it was told to end."""
+    """SIGKILL ends a loop in C; SIGTERM has printed its stack."""
 
     def count(path: str) -> int:
         Path(path).touch()
@@ -86,8 +86,8 @@ def test_a_job_that_never_returns_to_python_is_killed(api: FakeApi, worker: Work
     assert "in count" in failure.traceback
 
 
-def test_a_killed_job_takes_its_processes_along(api: FakeApi, worker: Worker) -> None:
-    """Also those in a session of their own."""
+def test_the_processes_of_a_killed_job_end(api: FakeApi, worker: Worker) -> None:
+    """So do those in a session of their own."""
 
     def parent(path: str) -> None:
         detached = subprocess.Popen(["sleep", "100"], start_new_session=True)
@@ -106,8 +106,8 @@ def test_a_killed_job_takes_its_processes_along(api: FakeApi, worker: Worker) ->
     detached.wait(5)
 
 
-def test_a_job_not_begun_is_killed_at_once(api: FakeApi, worker: Worker) -> None:
-    """A kill that comes with the lease ends the job before it begins."""
+def test_a_job_not_started_is_killed_at_once(api: FakeApi, worker: Worker) -> None:
+    """A kill that arrives with the lease ends the job before it starts."""
     path = worker.workdir / "go"
     batch = api.submit(wait_for, [(str(path),), (str(path),)])
     with api.changed:
@@ -121,8 +121,8 @@ def test_a_job_not_begun_is_killed_at_once(api: FakeApi, worker: Worker) -> None
     assert api.result(batch, 0) == "came"
 
 
-def test_a_lost_job_ends_without_a_word(api: FakeApi, worker: Worker) -> None:
-    """A job that is not the slot's any more is ended, and nothing is reported for it."""
+def test_a_lost_job_ends_without_a_report(api: FakeApi, worker: Worker) -> None:
+    """A job that no longer belongs to the slot is ended and not reported."""
     path = worker.workdir / "started"
     batch = api.submit(run_forever, [(str(path),)])
     appears(path)

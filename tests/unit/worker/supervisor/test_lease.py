@@ -1,4 +1,4 @@
-"""The leases of a slot: what is waiting, given, ended and returned, whatever happens."""
+"""The jobs that a slot holds: waiting, given, ended or returned, whatever happens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE = Envelope("3.11", "3.1")
 
 
 def lease(batch: str = "a", indexes: range = range(3), bundle: str = "") -> Lease:
-    """Jobs of a batch, each at its first attempt."""
+    """Return a lease of some jobs of a batch, each at its first attempt."""
     jobs = [LeasedJob(index, 1, b"") for index in indexes]
     return Lease(
         batch=batch,
@@ -38,15 +38,15 @@ def lease(batch: str = "a", indexes: range = range(3), bundle: str = "") -> Leas
     )
 
 
-def holding(*leases: Lease) -> HeldJobs:
-    """What a slot holds that was just given these leases."""
+def hold(*leases: Lease) -> HeldJobs:
+    """Return the jobs of a slot that has just got these leases."""
     held = HeldJobs(HERE, lambda: 5.0)
     held.take(leases)
     return held
 
 
 def done(index: int, payload: bytes = b"") -> JobReport:
-    """A job that went well."""
+    """Return the report of a job that is done."""
     return JobReport(
         index=index,
         attempt=1,
@@ -59,29 +59,29 @@ def done(index: int, payload: bytes = b"") -> JobReport:
 
 
 def indexes(leases: object) -> list[int]:
-    """The jobs of some leases."""
+    """Return the indexes of the jobs of some leases."""
     return [job.index for lease in leases for job in lease.jobs]  # type: ignore[attr-defined]
 
 
 def test_an_assignment_has_one_bundle() -> None:
     """Jobs of another bundle wait for the next assignment."""
-    held = holding(lease("a", bundle="x"), lease("b", bundle="x"), lease("c", bundle="y"))
+    held = hold(lease("a", bundle="x"), lease("b", bundle="x"), lease("c", bundle="y"))
 
     assert [one.batch for one in held.assign(1, 100)] == ["a", "b"]
     assert [one.batch for one in held.waiting] == ["c"]
 
 
 def test_an_assignment_is_bounded() -> None:
-    """A lease longer than a child may be offered at once is split."""
-    held = holding(lease(indexes=range(5)))
+    """A lease with more jobs than a child may get at once is split."""
+    held = hold(lease(indexes=range(5)))
 
     assert indexes(held.assign(1, 2)) == [0, 1]
     assert indexes(held.waiting) == [2, 3, 4]
 
 
-def test_what_ended_is_reported_in_order() -> None:
-    """Reports follow the order in which jobs ended, and are said until they are acknowledged."""
-    held = holding(lease("a", range(2)), lease("b", range(1)))
+def test_jobs_are_reported_in_the_order_of_their_ends() -> None:
+    """They are reported until the server has acknowledged them."""
+    held = hold(lease("a", range(2)), lease("b", range(1)))
     held.assign(1, 100)
     for position, index in enumerate((0, 1, 0)):
         held.done(held.given[0], 1, position, done(index))
@@ -127,9 +127,9 @@ def test_what_ended_is_reported_in_order() -> None:
         ),
     ],
 )
-def test_a_child_speaks_only_of_its_job(generation: int, position: int, report: JobReport) -> None:
-    """Word of any job but the one whose turn it is, or of no end at all, is refused."""
-    held = holding(lease())
+def test_a_child_reports_only_its_job(generation: int, position: int, report: JobReport) -> None:
+    """A report of another job than the one whose turn it is, or of no end, is refused."""
+    held = hold(lease())
     held.assign(1, 100)
 
     with pytest.raises(OutOfTurnError):
@@ -139,8 +139,8 @@ def test_a_child_speaks_only_of_its_job(generation: int, position: int, report: 
 
 
 def test_jobs_taken_back_wait_in_order() -> None:
-    """What a child has not begun waits again, before what came later."""
-    held = holding(lease("a", range(3)), lease("b", range(2)))
+    """The jobs that a child has not started wait again, before those that arrived later."""
+    held = hold(lease("a", range(3)), lease("b", range(2)))
     held.assign(1, 100)
     held.take([lease("c", range(1))])
 
@@ -154,9 +154,9 @@ def test_jobs_taken_back_wait_in_order() -> None:
     assert [entry.job.index for entry in held.given] == [0]
 
 
-def test_jobs_handed_back_are_said_until_acknowledged() -> None:
-    """Returned jobs are not held any more, and are named until the server has heard."""
-    held = holding(lease("a", range(2)))
+def test_jobs_handed_back_are_reported_until_acknowledged() -> None:
+    """Returned jobs are no longer held, and named until the server has acknowledged them."""
+    held = hold(lease("a", range(2)))
 
     held.hand_back()
     pending = held.pending_report()
@@ -171,9 +171,9 @@ def test_jobs_handed_back_are_said_until_acknowledged() -> None:
     assert held.pending_report().returned == []
 
 
-def test_a_dead_child_is_charged_one_job() -> None:
-    """The job it was in is the victim; what it had not begun waits again."""
-    held = holding(lease())
+def test_a_crash_is_charged_to_one_job() -> None:
+    """It is the job that the child ran; those it had not started wait again."""
+    held = hold(lease())
     held.assign(1, 100)
     held.done(held.given[0], 1, 0, done(0))
 
@@ -185,20 +185,20 @@ def test_a_dead_child_is_charged_one_job() -> None:
     assert not held.given
 
 
-@pytest.mark.parametrize("begun", [None, StartedJob(1, 0, 4.0), StartedJob(0, 1, 4.0)])
-def test_a_child_that_died_between_jobs_is_charged_none(begun: StartedJob | None) -> None:
-    """When the job begun last has ended, or is of an earlier assignment, no job is charged."""
-    held = holding(lease())
+@pytest.mark.parametrize("started", [None, StartedJob(1, 0, 4.0), StartedJob(0, 1, 4.0)])
+def test_a_crash_between_jobs_is_charged_to_none(started: StartedJob | None) -> None:
+    """None is charged when the last job started has ended, or is of an earlier assignment."""
+    held = hold(lease())
     held.assign(1, 100)
     held.done(held.given[0], 1, 0, done(0))
 
-    assert held.child_exited(begun) is None
+    assert held.child_exited(started) is None
     assert indexes(held.waiting) == [1, 2]
 
 
 def test_a_waiting_job_is_killed() -> None:
-    """It ends as killed, alone; killing what is not here does nothing."""
-    held = holding(lease())
+    """It alone ends as killed; killing a job that is not here does nothing."""
+    held = hold(lease())
 
     held.kill(AttemptRef("a", 1, 1))
     held.kill(AttemptRef("a", 1, 1))
@@ -211,9 +211,9 @@ def test_a_waiting_job_is_killed() -> None:
     assert indexes(held.waiting) == [0, 2]
 
 
-def test_a_lease_that_cannot_run_fails_whole() -> None:
-    """Each of its jobs ends with the failure; other leases are not touched."""
-    held = holding(lease("a", range(2)), lease("b", range(1)))
+def test_a_refused_lease_fails_as_a_whole() -> None:
+    """Each of its jobs ends with the failure; other leases are not affected."""
+    held = hold(lease("a", range(2)), lease("b", range(1)))
 
     held.refuse(held.waiting[0], Failure(cause=Cause.ENVIRONMENT, message="no module"))
 
@@ -226,8 +226,8 @@ def test_a_lease_that_cannot_run_fails_whole() -> None:
 
 
 def test_a_report_is_bounded() -> None:
-    """Results beyond the bound wait for the next request; one alone always goes."""
-    held = holding(lease(indexes=range(3)))
+    """Results over the bound wait for the next request; a single one is always sent."""
+    held = hold(lease(indexes=range(3)))
     held.assign(1, 100)
     for index in range(3):
         held.done(held.given[0], 1, index, done(index, bytes(REPORT_BYTES * 2 // 3)))
@@ -239,9 +239,9 @@ def test_a_report_is_bounded() -> None:
     assert held.pending_report().ended == 1
 
 
-def test_large_results_are_found() -> None:
-    """Results beyond what travels inline are named until they are settled as blobs."""
-    held = holding(lease(indexes=range(2)))
+def test_large_results_are_listed() -> None:
+    """Results that are too large to travel inline are listed until they are settled as blobs."""
+    held = hold(lease(indexes=range(2)))
     held.assign(1, 100)
     held.done(held.given[0], 1, 0, done(0, b"small"))
     held.done(held.given[0], 1, 1, done(1, bytes(INLINE_BYTES + 1)))
@@ -265,18 +265,18 @@ def test_large_results_are_found() -> None:
     assert held.ended_bytes == len(b"small")
 
 
-class Fate:
-    """What a server would know of each job: how often it was returned, ended, or lost."""
+class ServerLog:
+    """What a server would learn of each job: how often it was returned or ended."""
 
     def __init__(self) -> None:
         self.ended: list[int] = []
         self.returned: list[int] = []
 
 
-@given(st.lists(st.sampled_from(["assign", "done", "back", "hand", "die", "say"]), max_size=60))
-def test_no_job_is_lost_or_told_twice(steps: list[str]) -> None:
-    """Whatever the order of events, each job is in exactly one place."""
-    held, fate, generation = holding(lease(indexes=range(9))), Fate(), 0
+@given(st.lists(st.sampled_from(["assign", "done", "back", "hand", "die", "report"]), max_size=60))
+def test_no_job_is_lost_or_reported_twice(steps: list[str]) -> None:
+    """In any order of events, each job is in exactly one place."""
+    held, server, generation = hold(lease(indexes=range(9))), ServerLog(), 0
     for step in steps:
         if step == "assign" and not held.given:
             generation += 1
@@ -294,13 +294,15 @@ def test_no_job_is_lost_or_told_twice(steps: list[str]) -> None:
             )
             assert victim is not None
             held.fail("a", victim.job, Failure(cause=Cause.EXIT, message="died"))
-        elif step == "say":
+        elif step == "report":
             pending = held.pending_report()
-            fate.ended += [ended.index for report in pending.reports for ended in report.ended]
-            fate.returned += [job.index for job in pending.returned]
+            server.ended += [ended.index for report in pending.reports for ended in report.ended]
+            server.returned += [job.index for job in pending.returned]
             held.acknowledge(pending)
 
     pending = held.pending_report()
-    fate.ended += [ended.index for report in pending.reports for ended in report.ended]
-    fate.returned += [job.index for job in pending.returned]
-    assert sorted([job.index for job in held.refs()] + fate.ended + fate.returned) == [*range(9)]
+    server.ended += [ended.index for report in pending.reports for ended in report.ended]
+    server.returned += [job.index for job in pending.returned]
+    assert sorted([job.index for job in held.refs()] + server.ended + server.returned) == [
+        *range(9)
+    ]

@@ -1,4 +1,4 @@
-"""Output: files cut job by job, bounded, and never split within a character."""
+"""The files of output: cut job by job, bounded, and never split within a character."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 @pytest.fixture
 def output(tmp_path: Path) -> Iterator[Output]:
     """One stream of a child."""
-    made = Output(tmp_path)
-    yield made
-    made.close()
+    stream = Output(tmp_path)
+    yield stream
+    stream.close()
 
 
 def write(output: Output, data: bytes) -> int:
-    """Append as a child would; answers how long the file is then."""
+    """Append as a child would, and return the length of the file."""
     os.write(output.descriptor, data)
     return os.fstat(output.descriptor).st_size
 
 
 def test_jobs_are_cut_where_they_ended(output: Output) -> None:
-    """What lies between two ends is one job's, though more was written since."""
+    """The bytes between two ends belong to one job, though more was written since."""
     ends = [write(output, text) for text in (b"first\n", b"", b"third\n")]
     write(output, b"fourth, so far")
 
-    told = [output.take(end) for end in ends]
+    streams = [output.take(end) for end in ends]
 
-    assert told == [Stream(0, b"first\n"), None, Stream(0, b"third\n")]
+    assert streams == [Stream(0, b"first\n"), None, Stream(0, b"third\n")]
     assert output.look() == Stream(0, b"fourth, so far")
     assert output.take() == Stream(0, b"fourth, so far")
 
 
-def test_the_end_of_much_is_kept(output: Output) -> None:
-    """ "last 64k chars": what comes before is counted and not told."""
+def test_the_end_of_a_long_output_is_kept(output: Output) -> None:
+    """It is the last 64k characters; the bytes before them are counted."""
     text = "ä" * MOST_CHARACTERS
     written = "x" * 100 + text
 
@@ -59,7 +59,7 @@ def test_the_end_of_much_is_kept(output: Output) -> None:
 
 @pytest.mark.parametrize("text", ["a", "ä", "€", "𝄞"])
 def test_a_character_is_never_split(output: Output, text: str) -> None:
-    """Whoever reads while half a character is written gets it later, whole."""
+    """A character that is read while half of it is written comes later, complete."""
     data = text.encode()
     write(output, b"x" + data[:-1])
 
@@ -68,25 +68,25 @@ def test_a_character_is_never_split(output: Output, text: str) -> None:
     assert output.look(1) == Stream(1, data)
 
 
-def test_bytes_that_are_no_text_are_told_as_they_are() -> None:
-    """Binary output is nobody's fault: each byte counts as one character."""
+def test_bytes_that_are_no_text_are_kept() -> None:
+    """In binary output each byte counts as one character."""
     assert whole(b"\xff\xfe") == b"\xff\xfe"
     assert last_characters(b"\xff" * 10, 4) == b"\xff" * 4
     assert whole(b"\x80\x80\x80\x80\x80") == b"\x80" * 5
 
 
 def test_a_follower_gets_portions(output: Output) -> None:
-    """With an offset a bounded portion is told, and the next one goes on where it ended."""
+    """With an offset a bounded portion is returned, and the next one continues after it."""
     data = bytes(range(65, 91)) * 10_000
     write(output, data)
-    known, seen = 0, b""
+    offset, followed = 0, b""
 
-    while portion := output.look(known).data:
+    while portion := output.look(offset).data:
         assert len(portion) <= PORTION_BYTES
-        seen += portion
-        known += len(portion)
+        followed += portion
+        offset += len(portion)
 
-    assert seen == data
+    assert followed == data
 
 
 @pytest.mark.parametrize("holes", [True, False])
@@ -99,10 +99,10 @@ def test_disk_space_is_freed(tmp_path: Path, holes: bool) -> None:
     assert os.fstat(output.descriptor).st_blocks * 512 <= 3 * KEPT_BYTES
 
     write(output, b"the end")
-    found = output.take()
+    stream = output.take()
 
-    assert found is not None
-    assert found.data.endswith(b"the end")
+    assert stream is not None
+    assert stream.data.endswith(b"the end")
     write(output, b"next job")
     output.bound()
     assert output.take() == Stream(0, b"next job")

@@ -1,4 +1,4 @@
-"""A worker's own life: how it begins, bears with its server, and ends."""
+"""A slot from its start to its exit, also without its server."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.unit.worker.worker import Worker
 
 
-def test_keeps_results_while_the_server_is_away(api: FakeApi, worker: Worker) -> None:
-    """What ended while nobody listened is reported when the server is back."""
+def test_results_are_kept_while_the_server_is_away(api: FakeApi, worker: Worker) -> None:
+    """A job that ended meanwhile is reported when the server is back."""
     path = worker.workdir / "go"
     batch = api.submit(wait_for, [(str(path),)])
     api.until(lambda: api.seen("/v1/heartbeat"))
@@ -36,8 +36,8 @@ def test_keeps_results_while_the_server_is_away(api: FakeApi, worker: Worker) ->
     assert api.ended[batch, 0].attempt == 1
 
 
-def test_repeats_what_was_not_answered(api: FakeApi, worker: Worker) -> None:
-    """After a lost answer the slot says what it holds, so that lost leases are given again."""
+def test_a_lost_answer_is_repaired(api: FakeApi, worker: Worker) -> None:
+    """The slot then reports what it holds, so that lost leases are given again."""
     api.result(api.submit(echo, [(0,)]))
     with api.changed:
         api.drop_answers = 1
@@ -49,15 +49,17 @@ def test_repeats_what_was_not_answered(api: FakeApi, worker: Worker) -> None:
 
 
 def test_faults_of_the_server_are_waited_out(api: FakeApi, worker: Worker) -> None:
-    """An answer 503 is asked again."""
+    """A request that was answered with 503 is repeated."""
     api.result(api.submit(echo, [(0,)]))
     api.faults = 3
 
     assert api.result(api.submit(echo, [(1,)])) == 1
 
 
-def test_gives_up_when_the_server_stays_away(api: FakeApi, start: Callable[..., Worker]) -> None:
-    """After the grace the child is ended and the worker exits with status 0."""
+def test_the_slot_ends_when_the_server_stays_away(
+    api: FakeApi, start: Callable[..., Worker]
+) -> None:
+    """After the grace the child is killed and the worker exits with status 0."""
     api.granted = wire.SlotGranted(slot=1, token="t", account="a", server_grace_s=0.5)
     worker = start()
     path = worker.workdir / "started"
@@ -75,7 +77,7 @@ def test_gives_up_when_the_server_stays_away(api: FakeApi, start: Callable[..., 
 def test_nothing_survives_a_killed_supervisor(
     api: FakeApi, worker: Worker, tmp_path: Path, *, busy: bool
 ) -> None:
-    """A supervisor that is killed by -9 takes all processes of its slot along, however detached."""
+    """SIGKILL to the supervisor ends all processes of its slot, even detached ones."""
 
     def run(path: str) -> None:
         subprocess.Popen(["sleep", "100"], start_new_session=True)
@@ -93,8 +95,8 @@ def test_nothing_survives_a_killed_supervisor(
     assert worker.gone()
 
 
-def test_leaves_when_idle(api: FakeApi, start: Callable[..., Worker]) -> None:
-    """Without work for `idle_s` it says goodbye and exits with status 0."""
+def test_an_idle_slot_leaves(api: FakeApi, start: Callable[..., Worker]) -> None:
+    """Without work for `idle_s` it reports that it leaves and exits with status 0."""
     api.granted = wire.SlotGranted(slot=1, token="t", account="a", idle_s=0.2)
     worker = start()
     worker.family()
@@ -104,8 +106,8 @@ def test_leaves_when_idle(api: FakeApi, start: Callable[..., Worker]) -> None:
     assert worker.gone()
 
 
-def test_ends_quietly_when_refused(api: FakeApi, start: Callable[..., Worker]) -> None:
-    """A slot that the server does not know ends with status 0, at its start or later."""
+def test_a_refused_slot_ends(api: FakeApi, start: Callable[..., Worker]) -> None:
+    """A slot that the server does not know exits with status 0, at its start or later."""
     worker = start()
     api.until(lambda: api.seen("/v1/work"))
     api.refuse_slots = True
@@ -114,7 +116,7 @@ def test_ends_quietly_when_refused(api: FakeApi, start: Callable[..., Worker]) -
     assert (worker.wait(), late.wait()) == (0, 0)
 
 
-def test_ends_when_dismissed(api: FakeApi, worker: Worker) -> None:
+def test_a_dismissed_slot_ends(api: FakeApi, worker: Worker) -> None:
     """`exit` in an answer ends the slot at once."""
     path = worker.workdir / "started"
     api.submit(run_forever, [(str(path),)])
@@ -129,8 +131,8 @@ def test_ends_when_dismissed(api: FakeApi, worker: Worker) -> None:
     assert worker.gone()
 
 
-def test_a_terminated_slot_gives_back_what_it_had_not_begun(api: FakeApi, worker: Worker) -> None:
-    """SIGTERM ends the slot with status 0; only jobs that nobody began go back at once."""
+def test_a_terminated_slot_hands_back_its_jobs(api: FakeApi, worker: Worker) -> None:
+    """SIGTERM ends the slot with status 0; the jobs not started are handed back at once."""
     path = worker.workdir / "started"
     batch = api.submit(run_forever, [(str(path),)] * 3)
     appears(path)
@@ -139,13 +141,13 @@ def test_a_terminated_slot_gives_back_what_it_had_not_begun(api: FakeApi, worker
     worker.process.terminate()
 
     assert worker.wait() == 0
-    assert not api.seen("/v1/work")[-1].leaving  # the job that ran is lost, not given back
+    assert not api.seen("/v1/work")[-1].leaving  # the job that ran is lost, not handed back
     assert sorted(api.batches[batch].free) == [1, 2]
     assert worker.gone()
 
 
-def test_a_terminated_idle_slot_says_goodbye(api: FakeApi, worker: Worker) -> None:
-    """SIGTERM ends a slot that waits for work at once, with a last word."""
+def test_a_terminated_idle_slot_leaves(api: FakeApi, worker: Worker) -> None:
+    """SIGTERM ends a slot that waits for work at once; its last request says that it leaves."""
     api.until(lambda: api.seen("/v1/work"))
 
     worker.process.terminate()
@@ -155,7 +157,7 @@ def test_a_terminated_idle_slot_says_goodbye(api: FakeApi, worker: Worker) -> No
 
 
 def test_children_that_cannot_start_end_the_slot(api: FakeApi, worker: Worker) -> None:
-    """When no child can be made the slot ends as broken, and gives its jobs back."""
+    """When no child can be forked the slot exits as broken, and hands its jobs back."""
 
     def spoil() -> None:
         home = Path.cwd()
@@ -172,7 +174,7 @@ def test_children_that_cannot_start_end_the_slot(api: FakeApi, worker: Worker) -
 
 @pytest.mark.parametrize("name", ["leased", "begun", "ran", "reported"])
 def test_crash_points_end_the_slot(api: FakeApi, start: Callable[..., Worker], name: str) -> None:
-    """At each named place the whole slot can be made to die, and another finishes its job."""
+    """The whole slot can be made to die at each of them, and another slot runs its job."""
     worker = start(crashpoint=f"worker.{name}")
     batch = api.submit(echo, [(1,)])
 
@@ -186,8 +188,8 @@ def test_crash_points_end_the_slot(api: FakeApi, start: Callable[..., Worker], n
     assert api.result(batch) == 1
 
 
-def test_what_the_zygote_cannot_survive_ends_the_slot(api: FakeApi, worker: Worker) -> None:
-    """A job that kills the process that forks children ends the slot, as broken."""
+def test_a_killed_zygote_ends_the_slot(api: FakeApi, worker: Worker) -> None:
+    """A job that kills the process that forks children ends the slot as broken."""
     worker.family()
 
     api.submit(lambda: os.kill(os.getppid(), signal.SIGKILL))
