@@ -70,17 +70,11 @@ def media_of(request: Request) -> str:
 
 def answer(request: Request, response: Response, error: PiCloudError) -> None:
     """Write an error as the body of a response."""
-    problem = wire.Problem(
-        code=error.code,
-        message=error.message,
-        field=error.field,
-        digests=list(error.digests) if isinstance(error, BlobMissing) else [],
-    )
     response.status = status_of(error)
     if isinstance(error, Unavailable):
         response.set_header("Retry-After", "1")
     response.content_type = media_of(request)
-    response.data = wire.encode(problem, response.content_type)
+    response.data = wire.encode(wire.Problem.of(error), response.content_type)
 
 
 async def _known(request: Request, response: Response, error: PiCloudError, _: object) -> None:

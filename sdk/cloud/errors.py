@@ -141,18 +141,19 @@ def from_problem(problem: Problem) -> CloudException:
 
     A code this client does not know, from a newer server, is a plain `CloudException`.
     """
-    kind = EXCEPTIONS.get(problem.code, CloudException)
-    later = problem.code == model.Unavailable.code
-    found = kind(problem.message, retry=later, code=problem.code)
-    if isinstance(found, BlobsLacking):
-        found.digests = tuple(problem.digests)
-    return found
+    exception = from_model(problem.error())
+    exception.code = problem.code
+    return exception
 
 
 def from_model(error: model.PiCloudError) -> CloudException:
-    """The exception for a rule of the model that was broken on this side.
+    """Return the exception for an error of the platform.
 
     >>> from_model(model.RequestRefused("no")).code
     'request.refused'
     """
-    return EXCEPTIONS[error.code](error.message, code=error.code)
+    later = isinstance(error, model.Unavailable)
+    exception = EXCEPTIONS[error.code](error.message, retry=later, code=error.code)
+    if isinstance(error, model.BlobMissing) and isinstance(exception, BlobsLacking):
+        exception.digests = error.digests
+    return exception

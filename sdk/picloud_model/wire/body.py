@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from picloud_model.errors import BlobMissing, PiCloudError, every_error
 from picloud_model.wire.limits import LONGEST_POLL_S
 
 # `$` also matches before a line break at the end; max_length rules that out.
@@ -39,3 +40,24 @@ class Problem(Answer, frozen=True):
     message: str
     field: str | None = None
     digests: list[str] = []
+
+    @classmethod
+    def of(cls, error: PiCloudError) -> Problem:
+        """Return the body for an error.
+
+        >>> Problem.of(BlobMissing(digests=("d",))).digests
+        ['d']
+        """
+        digests = list(error.digests) if isinstance(error, BlobMissing) else []
+        return cls(code=error.code, message=error.message, field=error.field, digests=digests)
+
+    def error(self) -> PiCloudError:
+        """Return the error of this body; a code that a newer server added is a `PiCloudError`.
+
+        >>> type(Problem(code="new.code", message="New.").error()).__name__
+        'PiCloudError'
+        """
+        kind = every_error().get(self.code, PiCloudError)
+        if issubclass(kind, BlobMissing):
+            return kind(self.message, field=self.field, digests=tuple(self.digests))
+        return kind(self.message, field=self.field)

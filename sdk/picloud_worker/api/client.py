@@ -25,7 +25,6 @@ from picloud_model.errors import (
     PiCloudError,
     ServerFault,
     Unavailable,
-    every_error,
 )
 
 from picloud_worker.api.response import Response
@@ -276,14 +275,11 @@ def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 def _error(status: int, data: bytes) -> PiCloudError:
     try:
-        problem = wire.decode(data, wire.Problem)
+        error = wire.decode(data, wire.Problem).error()
     except msgspec.MsgspecError:
-        problem = wire.Problem(code="", message=f"the server answered {status}")
+        error = PiCloudError(f"the server answered {status}")
     if status >= _FAULTS or status == http.client.TOO_MANY_REQUESTS:
-        return Unavailable(problem.message)
-    known = every_error().get(problem.code, PiCloudError)
-    if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN) and not issubclass(
-        known, NotAllowed
-    ):
-        known = NotAllowed
-    return known(problem.message)
+        return Unavailable(error.message)
+    if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        return error if isinstance(error, NotAllowed) else NotAllowed(error.message)
+    return error
