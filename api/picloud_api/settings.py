@@ -21,8 +21,8 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 _MOST_PROCESSES = 64
 
 
-class Nomad(msgspec.Struct, frozen=True):
-    """How slots are run by Nomad: with which Python of its machines, and as which user there.
+class NomadSlots(msgspec.Struct, frozen=True):
+    """How Nomad runs slots: with which Python of its machines, and as which user there.
 
     No user is for a Nomad that does not run as root: everything runs as its user.
     """
@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     processes: int = 1
     servers: Addresses | None = None
-    nomad: Nomad = Nomad(sys.executable, "")
+    nomad: NomadSlots = NomadSlots(sys.executable, "")
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -108,7 +108,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
         processes=chosen.processes,
         servers=None if embedded else _servers(environment),
-        nomad=Nomad(
+        nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
         ),

@@ -15,7 +15,7 @@ from picloud_driver.blobs.s3 import S3Blobs
 from picloud_driver.s3.client import S3Access
 from picloud_driver.s3.gateway import S3Gateway
 
-from tests.contract.deadline import DEADLINE_S
+from tests.polling import DEADLINE_S
 from tests.servers import running
 
 MIB = 1024 * 1024
@@ -30,7 +30,7 @@ class Site(Protocol):
     def is_written_to(self) -> bool:
         """Whether some blob is half written now."""
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Make the store unable to answer."""
 
 
@@ -49,7 +49,7 @@ class Directory:
         new = self.root / "new"
         return new.is_dir() and bool(files(new))
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Take the directory away, as when a disk is unmounted."""
         self.root.rename(self.root.with_name("unmounted"))
 
@@ -71,7 +71,7 @@ class Bucket:
         new = str(self.root / ".sgwtmp")
         return any(path.startswith(new) for path in open_files(self.server))
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Take the bucket away, as when somebody removes it."""
         self.root.rename(self.root.parent.with_name(f"removed-{self.root.name}"))
 

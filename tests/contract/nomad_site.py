@@ -16,9 +16,9 @@ from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import SlotJob, SlotSite
 from picloud_model.core import CORE_TYPES
 
-from tests.contract.begun_slot import Slot, runs
-from tests.contract.deadline import until
 from tests.contract.scheduler_adapters import COMMAND, POOL, URL
+from tests.contract.started_slot import Slot, is_running
+from tests.polling import eventually
 from tests.servers import running
 from tests.servers.process import wait_until
 
@@ -33,8 +33,8 @@ class NomadSite:
 
     #: It is a file that only the slot's user can read.
     proof_from = "/"
-    hears_within_s = 2.0
-    tells_all_again = True
+    reports_within_s = 2.0
+    reports_ends_again = True
 
     def __init__(self, address: str, directory: Path, agent: int) -> None:
         self.address = address
@@ -56,13 +56,13 @@ class NomadSite:
 
     async def slot(self, place: str) -> Slot:
         """The slot at a place, once it has begun."""
-        await until((self.home(place) / "seen.json").exists, f"the slot at {place} began")
+        await eventually((self.home(place) / "seen.json").exists, f"the slot at {place} began")
         return Slot(self.home(place))
 
     def slots(self) -> list[Slot]:
         """Every slot that runs."""
         homes = self.directory.glob("data/alloc/*/slot/local/seen.json")
-        return [slot for slot in (Slot(path.parent) for path in homes) if slot.runs]
+        return [slot for slot in (Slot(path.parent) for path in homes) if slot.is_running]
 
     def files_of(self, place: str) -> bytes:
         """What Nomad tells of the allocation, and its files that others can read."""
@@ -99,11 +99,11 @@ class NomadSite:
         self.late_s = A_DAY_S
         return proof
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Kill Nomad's agent; its tasks go on."""
         os.kill(self.agent, signal.SIGKILL)
         deadline = time.monotonic() + 10
-        while runs(self.agent) and time.monotonic() < deadline:
+        while is_running(self.agent) and time.monotonic() < deadline:
             time.sleep(0.002)
 
     def make_namespace(self, name: str) -> None:
@@ -118,7 +118,7 @@ class NomadSite:
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 inside = (path / "cwd").readlink().is_relative_to(allocations)
-                if inside and runs(int(path.name)):
+                if inside and is_running(int(path.name)):
                     found.append(int(path.name))
         return found
 
@@ -127,7 +127,7 @@ class NomadSite:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await until(lambda: not self.processes(), "every slot ended")
+        await eventually(lambda: not self.processes(), "every slot ended")
 
 
 def revive(nomad: running.Nomad) -> None:

@@ -1,4 +1,4 @@
-"""Where scheduler tests run slots: a new adapter joins by a class like `Local` and its fixture."""
+"""Sites where scheduler tests run slots: each adapter has a class like `Local` and a fixture."""
 
 import asyncio
 import contextlib
@@ -15,57 +15,57 @@ import pytest
 from picloud_driver.scheduler import Burst, Pool, SchedulerPort, SlotEnd
 from picloud_driver.scheduler.local.scheduler import LocalScheduler
 
-from tests.contract.begun_slot import Slot, reap, runs
-from tests.contract.deadline import DEADLINE_S, until
+from tests.contract.started_slot import Slot, is_running, reap
+from tests.polling import DEADLINE_S, eventually
 
 URL = "http://127.0.0.1:9/canary"
 KEY = bytes(range(32))
 POOL = Pool("a0000001", "c1", 1)
 LONG_S = 20.0
-COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("obedient_slot.py")))
+COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("cooperative_slot.py")))
 
 
 class Site(Protocol):
-    """Where the slots of one test run; it can be sent to another process."""
+    """The place where the slots of one test run; it can be sent to another process."""
 
     proof_from: str
-    """How the name begins of what a slot reads its proof from."""
-    hears_within_s: float
-    """How soon the scheduler hears of an end."""
-    tells_all_again: bool
-    """Whether a new process is told of ends that an earlier one has dealt with."""
+    """The beginning of the name of the file that a slot reads its proof from."""
+    reports_within_s: float
+    """How soon the scheduler reports an end."""
+    reports_ends_again: bool
+    """Whether a new process gets ends again that an earlier one has processed."""
 
     def open(self) -> SchedulerPort:
-        """A port as a process makes it that has just begun."""
+        """Return a port as a new process opens it."""
 
     async def slot(self, place: str) -> Slot:
-        """The slot at a place, once it has begun."""
+        """Return the slot at a place, once it has started."""
 
     def slots(self) -> list[Slot]:
-        """Every slot that has begun."""
+        """Return every slot that has started."""
 
     def files_of(self, place: str) -> bytes:
-        """All bytes the scheduler keeps about a place, and the slot's output."""
+        """Return all bytes that the scheduler keeps about a place, and the slot's output."""
 
     def forge(self, proof: str) -> list[str]:
-        """Proofs like this one, each made wrong in another way."""
+        """Return forgeries of a proof, each wrong in another way."""
 
     def expire(self, proof: str) -> str:
-        """The same proof, past its time."""
+        """Return the same proof, but expired."""
 
-    def break_off(self) -> None:
-        """Make the scheduler unable to answer."""
+    def make_unavailable(self) -> None:
+        """Make the scheduler unavailable."""
 
     async def kill_all(self) -> None:
-        """End every process of the site."""
+        """Kill every process of the site."""
 
 
 class Local:
     """The adapter `local`."""
 
     proof_from = "pipe:"
-    hears_within_s = 0.0
-    tells_all_again = False
+    reports_within_s = 0.0
+    reports_ends_again = False
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -78,13 +78,13 @@ class Local:
         )
 
     async def slot(self, place: str) -> Slot:
-        """The slot at a place, once it has begun."""
+        """Return the slot at a place, once it has started."""
         directory = self.root / "slots" / place
-        await until((directory / "seen.json").exists, f"the slot at {place} began")
+        await eventually((directory / "seen.json").exists, f"the slot at {place} has started")
         return Slot(directory)
 
     def slots(self) -> list[Slot]:
-        """Every slot that has begun."""
+        """Return every slot that has started."""
         return [Slot(path.parent) for path in self.root.glob("slots/*/seen.json")]
 
     def files_of(self, place: str) -> bytes:
@@ -92,7 +92,7 @@ class Local:
         return b"".join(path.read_bytes() for path in self.root.glob(f"slots/{place}.*"))
 
     def forge(self, proof: str) -> list[str]:
-        """Of another key, unsigned, for another audience, of unknown places, and without claims."""
+        """Of another key, unsigned, for another audience, for unknown places, without claims."""
         claims = jwt.decode(proof, options={"verify_signature": False})
         return [
             jwt.encode(claims, bytes(32), "HS256"),
@@ -109,43 +109,43 @@ class Local:
         ]
 
     def expire(self, proof: str) -> str:
-        """The same claims, signed by the same key, but of yesterday."""
+        """The same claims, signed by the same key, but from yesterday."""
         claims = jwt.decode(proof, options={"verify_signature": False})
         claims |= {"iat": claims["iat"] - 86_400, "exp": claims["exp"] - 86_400}
         return jwt.encode(claims, KEY, "HS256")
 
-    def break_off(self) -> None:
-        """Take the directory away, as when a disk is unmounted."""
+    def make_unavailable(self) -> None:
+        """Move the directory away, as if its disk were unmounted."""
         self.root.rename(self.root.with_name("unmounted"))
 
     def processes(self) -> list[int]:
-        """Every slot that runs, known to the scheduler or not, and what slots have started.
+        """Every running slot and its children, whether the scheduler knows the slot or not.
 
-        They are told by where they work; no more than that is asked of other processes.
+        Their work directories tell them from other processes.
         """
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 inside = (path / "cwd").readlink().is_relative_to(self.scratch)
-                if inside and runs(int(path.name)):
+                if inside and is_running(int(path.name)):
                     found.append(int(path.name))
         return found
 
     async def kill_all(self) -> None:
-        """End every process of the site."""
+        """Kill every process of the site."""
         killed = self.processes()
         for pid in killed:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await until(lambda: not self.processes(), "every slot ended")
+        await eventually(lambda: not self.processes(), "every slot has ended")
         reap(killed)
 
 
 def start_and_die(site: Site, burst: Burst) -> int | None:
-    """Start a burst by a server that is killed as soon as its slots have begun.
+    """Start a burst in a server process that is killed as soon as the slots have started.
 
     Returns:
-        The exit status of that server, -9.
+        The exit status of that process, -9.
     """
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(site, burst))
     server.start()
@@ -166,7 +166,7 @@ def _serve(site: Site, burst: Burst) -> None:
 
 @pytest.fixture(params=["local", "nomad"])
 def slot_site(request: pytest.FixtureRequest) -> Site:
-    """Where slots can run, none of which is left afterwards."""
+    """A site of each kind; its slots end with the test."""
     site: Site = request.getfixturevalue(f"{request.param}_site")
     return site
 
@@ -180,18 +180,18 @@ async def scheduler(slot_site: Site) -> AsyncIterator[SchedulerPort]:
 
 
 async def started(scheduler: SchedulerPort, burst: str = "pc-1", count: int = 1) -> list[str]:
-    """The places of a burst just started."""
+    """Start a burst and return its places."""
     await scheduler.start(Burst(burst, POOL, count))
     return await places(scheduler, burst)
 
 
 async def places(scheduler: SchedulerPort, burst: str) -> list[str]:
-    """The places of a burst that are there now."""
+    """Return the present places of a burst."""
     return [found.place for found in await scheduler.slots() if found.burst == burst]
 
 
 async def next_ends(scheduler: SchedulerPort, count: int = 1) -> list[SlotEnd]:
-    """The next so many ends, in the order of their places."""
+    """Return the next ends, in the order of their places."""
     ends: list[SlotEnd] = []
     async with asyncio.timeout(LONG_S):
         while len(ends) < count:
@@ -201,7 +201,7 @@ async def next_ends(scheduler: SchedulerPort, count: int = 1) -> list[SlotEnd]:
 
 @pytest.fixture
 async def local_site(tmp_path: Path) -> AsyncIterator[Local]:
-    """A directory for the local scheduler's slots, none of which is left afterwards."""
+    """A directory for the local scheduler's slots, which end with the test."""
     made = Local(tmp_path)
     yield made
     await made.kill_all()

@@ -24,7 +24,7 @@ class Site(Protocol):
     def open(self) -> SecretPort:
         """A port as a process makes it that has just begun."""
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Make the store unable to answer."""
 
 
@@ -38,7 +38,7 @@ class File:
         """A port on the directory."""
         return FileSecrets(self.root)
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Take the directory away, as when a disk is unmounted."""
         self.root.rename(self.root.with_name("unmounted"))
 
@@ -54,7 +54,7 @@ class Mount:
         """A port with connections of its own."""
         return VaultSecrets(self.access)
 
-    def break_off(self) -> None:
+    def make_unavailable(self) -> None:
         """Take the mount away, as when somebody removes it."""
         client = vault_client(dataclasses.replace(self.access, token=self.root_token), 1)
         client.sys.disable_secrets_engine(self.access.mount)

@@ -180,7 +180,7 @@ async def test_a_store_that_cannot_answer_is_unavailable(blob_site: Site, blobs:
     calls = every_call(blobs, "a")
     del calls["presign_put"], calls["presign_get"]
 
-    blob_site.break_off()
+    blob_site.make_unavailable()
 
     async def list_names() -> None:
         await collected(blobs.names(""))

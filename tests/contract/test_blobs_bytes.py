@@ -14,7 +14,7 @@ from picloud_driver.blobs import BlobPort
 from picloud_model.errors import BlobMissing, RequestRefused
 
 from tests.contract.blob_adapters import MIB, Site, collected, run
-from tests.contract.deadline import DEADLINE_S, until
+from tests.polling import DEADLINE_S, eventually
 
 # --- put ------------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ async def test_a_crash_while_writing_leaves_nothing(blob_site: Site) -> None:
         target=_put_forever, args=(blob_site, size)
     )
     writer.start()
-    await until(blob_site.is_written_to, "a write began")
+    await eventually(blob_site.is_written_to, "a write began")
     writer.kill()
     await asyncio.to_thread(writer.join, DEADLINE_S)
 

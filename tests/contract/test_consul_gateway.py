@@ -29,7 +29,7 @@ class Listener(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
-        self.asked: list[tuple[str, str, str | None]] = []
+        self.requests: list[tuple[str, str, str | None]] = []
         self.connections = 0
         self.status = 200
         self.body = b"{}"
@@ -56,7 +56,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         """Take a request down and answer it."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         token = self.headers.get("X-Consul-Token")
-        self.server.asked.append((self.command, self.path.partition("?")[0], token))
+        self.server.requests.append((self.command, self.path.partition("?")[0], token))
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.send_header("X-Consul-Index", "5")
@@ -117,7 +117,7 @@ def test_every_request_carries_our_token(
 
     every_call(gateway)[call]()
 
-    ((_, path, token),) = listener.asked
+    ((_, path, token),) = listener.requests
     assert token == TOKEN
     assert TOKEN not in path
 
@@ -127,7 +127,7 @@ def test_connections_are_kept(gateway: ConsulGateway, listener: Listener) -> Non
     for _ in range(5):
         gateway.transact([Step(Verb.SET, "key", b"value")])
 
-    assert len(listener.asked) == 5
+    assert len(listener.requests) == 5
     assert listener.connections == 1
 
 

@@ -17,9 +17,9 @@ from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import fill, jobspec, variables
 from picloud_model.errors import NotAllowed, RequestRefused, Unavailable
 
-from tests.contract.deadline import eventually
 from tests.contract.nomad_site import JOB, SITE, NomadSite
 from tests.contract.scheduler_adapters import POOL, next_ends, places, started
+from tests.polling import eventually
 from tests.servers import running
 from tests.servers.process import HOST, binary, free_ports, scratch, server, wait_until
 
@@ -60,7 +60,7 @@ async def test_a_burst_goes_where_its_core_type_is_offered() -> None:
         assert gateway.evaluated(evaluation, 10.0)
 
         [placed, waiting] = await nomad.slots()
-        assert (await NomadSite(server.address, server.directory, 0).slot(placed.place)).runs
+        assert (await NomadSite(server.address, server.directory, 0).slot(placed.place)).is_running
         assert waiting == SlotPresence("pc-1", "pc-1[0]", running=False)
         wanted = {"c1": 0, "c2": os.cpu_count(), "s1": os.cpu_count(), "c9": 0}
         assert {name: await nomad.capacity(name) for name in wanted} == wanted
@@ -93,7 +93,7 @@ async def test_slots_wait_for_a_machine(
 
     await eventually(placed, "the slot got a place")
     assert waiting == [SlotPresence("pc-1", "pc-1[0]", running=False)]
-    assert (await nomad_site.slot((await places(nomad, "pc-1"))[0])).runs
+    assert (await nomad_site.slot((await places(nomad, "pc-1"))[0])).is_running
 
 
 async def test_nomad_says_why_slots_wait(nomad: NomadScheduler) -> None:
@@ -158,7 +158,7 @@ async def test_a_burst_is_registered_once(
 ) -> None:
     """Not even for a slot that failed, nor for another count, is a burst registered again."""
     [place] = await started(nomad)
-    (await nomad_site.slot(place)).tell("exit 1")
+    (await nomad_site.slot(place)).give("exit 1")
     await next_ends(nomad)
 
     await nomad.start(Burst("pc-1", POOL, 1))
@@ -176,7 +176,7 @@ async def test_operators_see_bursts_by_name(nomad_site: NomadSite, nomad: NomadS
     """`nomad job status` lists a burst by its name, `nomad alloc logs` what its slot said."""
     name = "pc-a0000001-000000000042-0badcafe"
     [place] = await started(nomad, name)
-    await (await nomad_site.slot(place)).obey("say the last words")
+    await (await nomad_site.slot(place)).carry_out("say the last words")
 
     def shown(*command: str) -> str:
         environment = {"NOMAD_ADDR": nomad_site.address}

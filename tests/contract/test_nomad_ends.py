@@ -14,9 +14,9 @@ from picloud_driver.scheduler.nomad.ended_allocations import FORGET_S
 from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_model.errors import Unavailable
 
-from tests.contract.deadline import eventually
 from tests.contract.nomad_site import NomadSite, revive
 from tests.contract.scheduler_adapters import next_ends, started
+from tests.polling import eventually
 from tests.servers import running
 
 #: An agent that was restarted polls the executors it finds, once a second, for two seconds.
@@ -33,10 +33,10 @@ async def test_ends_are_told_after_nomad_was_killed(
     slots = [await nomad_site.slot(place) for place in (first, second)]
     assert list(await nomad.ended(0)) == []
 
-    nomad_site.break_off()
+    nomad_site.make_unavailable()
     with pytest.raises(Unavailable):
         await nomad.ended(5.0)
-    survived = [slot.runs for slot in slots]
+    survived = [slot.is_running for slot in slots]
     slots[0].kill()
     await asyncio.to_thread(revive, nomad_server)
     heard: list[SlotEnd] = []
@@ -51,7 +51,7 @@ async def test_ends_are_told_after_nomad_was_killed(
     assert (survived, heard) == ([True, True], [])
     assert (during.place, after.place) == (first, second)
     assert (during.clean, after.clean) == (False, False)
-    assert took_s < nomad_site.hears_within_s + EXECUTOR_S
+    assert took_s < nomad_site.reports_within_s + EXECUTOR_S
 
 
 async def _hears(nomad: NomadScheduler, heard: list[SlotEnd]) -> bool:
@@ -84,7 +84,7 @@ async def test_ends_are_found_without_events(nomad_site: NomadSite) -> None:
     slot.kill()
 
     async def told() -> bool:
-        await nomad._ends.look()
+        await nomad._ends.resync()
         return [end.place for end in await nomad.ended(0.05)] == [place]
 
     await eventually(told, "the end is told")
@@ -99,7 +99,7 @@ async def test_every_process_hears_of_every_end(
     [place] = await started(nomad)
     slot = await nomad_site.slot(place)
 
-    slot.tell("exit 0")
+    slot.give("exit 0")
 
     heard = [[end.place for end in await next_ends(port)] for port in (nomad, other)]
     assert heard == [[place], [place]]
@@ -112,20 +112,20 @@ async def test_bursts_that_are_over_are_forgotten(
     """Nomad keeps a burst for ten minutes after its last slot, then it is purged; others stay."""
     [place] = await started(nomad, "pc-1")
     await started(nomad, "pc-2")
-    (await nomad_site.slot(place)).tell("exit 0")
+    (await nomad_site.slot(place)).give("exit 0")
     await next_ends(nomad)
 
     async def over() -> bool:
-        await nomad._ends.look()
+        await nomad._ends.resync()
         return any(job.status == "dead" for job in nomad_gateway.jobs("pc-"))
 
     await eventually(over, "Nomad sees that the burst is over")
-    await nomad._ends.look()
+    await nomad._ends.resync()
     nomad_site.late_s = FORGET_S - 60
-    await nomad._ends.look()
+    await nomad._ends.resync()
     before = [job.id for job in nomad_gateway.jobs("pc-")]
     nomad_site.late_s = FORGET_S + 60
-    await nomad._ends.look()
+    await nomad._ends.resync()
 
     assert before == ["pc-1", "pc-2"]
     assert [job.id for job in nomad_gateway.jobs("pc-")] == ["pc-2"]

@@ -14,9 +14,9 @@ from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import jobspec, variables
 from picloud_model.errors import SlotRefused
 
-from tests.contract.deadline import until
 from tests.contract.nomad_site import JOB, SITE, NomadSite
 from tests.contract.scheduler_adapters import places, started
+from tests.polling import eventually
 
 
 async def test_only_the_slots_user_can_read_the_proof(
@@ -41,7 +41,7 @@ async def proof_of(site: NomadSite, place: str) -> str:
         found = site.directory.glob(f"data/alloc/{place}/*/secrets/nomad_picloud.jwt")
         return [text for path in found if (text := path.read_text())]
 
-    await until(lambda: len(proofs()) == 1, "Nomad has signed an identity")
+    await eventually(lambda: len(proofs()) == 1, "Nomad has signed an identity")
     return proofs()[0]
 
 
@@ -130,13 +130,13 @@ async def test_a_slot_that_is_to_end_is_refused(
     """From `stop` on its proof is worth nothing, though it may take two seconds to end."""
     [place] = await started(nomad)
     slot = await nomad_site.slot(place)
-    await slot.obey("deaf")
+    await slot.carry_out("deaf")
 
     evaluation = nomad_gateway.deregister("pc-1")
 
     assert evaluation
     assert nomad_gateway.evaluated(evaluation, 10.0)
-    assert slot.runs
+    assert slot.is_running
     with pytest.raises(SlotRefused):
         await nomad.verify(slot.proof)
 

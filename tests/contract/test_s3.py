@@ -16,8 +16,8 @@ from picloud_driver.s3.client import S3Access, s3_client
 from picloud_model.errors import BlobMissing, PiCloudError, RequestRefused, Unavailable
 
 from tests.contract.blob_adapters import MIB, Bucket, collected, s3_access
-from tests.contract.deadline import until
-from tests.contract.told_server import Told, ToldServer
+from tests.contract.scripted_server import ScriptedAnswer, ScriptedServer
+from tests.polling import eventually
 from tests.servers import running
 
 OUTAGE_S = 5.0
@@ -75,12 +75,14 @@ async def test_more_than_a_page(bucket: S3Blobs) -> None:
         assert await bucket.missing(some) == [name for name in some if name not in set(names)]
 
 
-def listed(keys: Sequence[str], *, rest: bool) -> Told:
+def listed(keys: Sequence[str], *, rest: bool) -> ScriptedAnswer:
     """A page of a listing as S3 writes it."""
     found = "".join(f"<Contents><Key>blobs/{key}!</Key></Contents>" for key in keys)
     more = "<NextContinuationToken>more</NextContinuationToken>" if rest else ""
     truncated = f"<IsTruncated>{str(rest).lower()}</IsTruncated>"
-    return Told(200, f"<ListBucketResult>{truncated}{more}{found}</ListBucketResult>".encode())
+    return ScriptedAnswer(
+        200, f"<ListBucketResult>{truncated}{more}{found}</ListBucketResult>".encode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,28 +95,28 @@ def listed(keys: Sequence[str], *, rest: bool) -> Told:
         (listed([], rest=True), ["GET", *["HEAD"] * 200]),
     ],
 )
-async def test_a_listing_is_read_while_it_pays(page: Told, requests: list[str]) -> None:
+async def test_a_listing_is_read_while_it_pays(page: ScriptedAnswer, requests: list[str]) -> None:
     """Many names cost few requests where they are close, and one each where they are not."""
     names = [f"a/{number:04d}" for number in range(200)]
-    with ToldServer(page, Told(200)) as server:
+    with ScriptedServer(page, ScriptedAnswer(200)) as server:
         blobs = S3Blobs(S3Access("jobs", server.url, access_key="a", secret_key="b"))
 
         await blobs.missing(names)
         await blobs.close()
 
-    assert server.asked == requests
+    assert server.requests == requests
 
 
 async def test_a_listing_that_pays_is_read_on() -> None:
     """Page after page, while each tells of many of the names."""
     names = [f"a/{number:04d}" for number in range(300)]
-    with ToldServer(listed(["a/0149"], rest=True), listed(["a/0299"], rest=False)) as server:
+    with ScriptedServer(listed(["a/0149"], rest=True), listed(["a/0299"], rest=False)) as server:
         blobs = S3Blobs(S3Access("jobs", server.url, access_key="a", secret_key="b"))
 
         absent = await blobs.missing(names)
         await blobs.close()
 
-    assert server.asked == ["GET", "GET"]
+    assert server.requests == ["GET", "GET"]
     assert set(names) - set(absent) == {"a/0149", "a/0299"}
 
 
@@ -175,7 +177,7 @@ async def test_a_connection_is_kept(bucket_site: Bucket) -> None:
     await blobs.close()
 
     assert len(seen) == 1
-    await until(lambda: not seen & ours(), "the connection was closed")
+    await eventually(lambda: not seen & ours(), "the connection was closed")
 
 
 async def test_the_environment_decides_nothing(
@@ -275,7 +277,7 @@ async def test_a_server_killed_while_it_writes(own: tuple[running.S3, S3Blobs]) 
     body = os.urandom(32 * MIB)
     writing = asyncio.create_task(blobs.put("slow", body))
 
-    await until(bucket.is_written_to, "the write began")
+    await eventually(bucket.is_written_to, "the write began")
     s3.process.kill()
     with pytest.raises(Unavailable):
         await writing

@@ -80,11 +80,11 @@ async def test_somebody_elses_bucket_is_told(two_accounts: tuple[S3Access, S3Acc
     await owner.put("a", b"theirs")
 
     for call in (stranger.ensure_bucket, stranger.ping, lambda: stranger.get("a")):
-        with pytest.raises(Unavailable, match="the bucket is somebody else's: choose another name"):
+        with pytest.raises(Unavailable, match="the bucket is another account's: choose another"):
             await call()
-    with pytest.raises(Unavailable, match="somebody else's"):
+    with pytest.raises(Unavailable, match="another account's"):
         await stranger.put("b", b"ours")
-    with pytest.raises(Unavailable, match="somebody else's"):
+    with pytest.raises(Unavailable, match="another account's"):
         await stranger.missing(["a", "b"])
 
     assert await collected(owner.names("")) == ["a"]

@@ -12,8 +12,6 @@ import pytest
 from picloud_driver.scheduler import Burst, Placement, Pool, SchedulerPort
 from picloud_model.errors import RequestRefused
 
-from tests.contract.begun_slot import runs
-from tests.contract.deadline import eventually, until
 from tests.contract.scheduler_adapters import (
     POOL,
     URL,
@@ -23,6 +21,8 @@ from tests.contract.scheduler_adapters import (
     start_and_die,
     started,
 )
+from tests.contract.started_slot import is_running
+from tests.polling import eventually
 
 
 @contextmanager
@@ -153,7 +153,7 @@ async def test_asking_again_after_the_end_starts_nothing(
 ) -> None:
     """Nor when its slots have ended, and their end was heard of."""
     [place] = await started(scheduler)
-    (await slot_site.slot(place)).tell("exit 0")
+    (await slot_site.slot(place)).give("exit 0")
     await next_ends(scheduler)
     await scheduler.ended(0)
 
@@ -200,21 +200,21 @@ async def test_stop_ends_every_slot_of_a_burst(slot_site: Site, scheduler: Sched
 
     await scheduler.stop("pc-1")
 
-    assert [pid for pid in pids if runs(pid)] == []
+    assert [pid for pid in pids if is_running(pid)] == []
     assert [found.place for found in await scheduler.slots()] == [kept]
 
 
 async def test_stop_ends_what_does_not_listen(slot_site: Site, scheduler: SchedulerPort) -> None:
     """A slot that ignores SIGTERM, one that is frozen, and what they started end as well."""
     deaf, frozen = [await slot_site.slot(place) for place in await started(scheduler, "pc-1", 2)]
-    await deaf.obey("deaf")
-    child = int(await deaf.obey("child"))
+    await deaf.carry_out("deaf")
+    child = int(await deaf.carry_out("child"))
     os.kill(frozen.pid, signal.SIGSTOP)
 
     await scheduler.stop("pc-1")
 
-    await until(lambda: not runs(child), "the slot's child ended")
-    assert (deaf.runs, frozen.runs) == (False, False)
+    await eventually(lambda: not is_running(child), "the slot's child ended")
+    assert (deaf.is_running, frozen.is_running) == (False, False)
 
 
 @pytest.mark.parametrize("burst", ["pc-unknown", "", "../x"])
@@ -228,7 +228,7 @@ async def test_stopping_an_ended_burst_is_no_error(
 ) -> None:
     """A burst may end while it is stopped, or be stopped twice."""
     [place] = await started(scheduler)
-    (await slot_site.slot(place)).tell("exit 0")
+    (await slot_site.slot(place)).give("exit 0")
     await next_ends(scheduler)
 
     await scheduler.stop("pc-1")

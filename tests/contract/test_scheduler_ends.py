@@ -11,7 +11,6 @@ from picloud_driver.scheduler import Burst, SchedulerPort, SlotPresence
 from picloud_model.core import CORE_TYPES
 from picloud_model.errors import SlotRefused, Unavailable
 
-from tests.contract.deadline import eventually
 from tests.contract.scheduler_adapters import (
     LONG_S,
     POOL,
@@ -21,6 +20,7 @@ from tests.contract.scheduler_adapters import (
     start_and_die,
     started,
 )
+from tests.polling import eventually
 
 ENDS_WITHIN_S = 2.0
 
@@ -68,7 +68,7 @@ async def test_a_proof_ends_with_its_place(slot_site: Site, scheduler: Scheduler
             return True
         return False
 
-    await eventually(refused, "its proof is refused", slot_site.hears_within_s)
+    await eventually(refused, "its proof is refused", slot_site.reports_within_s)
     await next_ends(scheduler)
     later = slot_site.open()
     with pytest.raises(SlotRefused):
@@ -83,13 +83,13 @@ async def test_slots_are_what_runs(slot_site: Site, scheduler: SchedulerPort) ->
     """Every place that runs is listed with its burst, and no place that has ended."""
     kept, ended = await started(scheduler, "pc-1", 2)
     await slot_site.slot(kept)
-    (await slot_site.slot(ended)).tell("exit 0")
+    (await slot_site.slot(ended)).give("exit 0")
     await next_ends(scheduler)
 
     async def listed() -> bool:
         return list(await scheduler.slots()) == [SlotPresence("pc-1", kept, running=True)]
 
-    await eventually(listed, "what runs is listed", slot_site.hears_within_s)
+    await eventually(listed, "what runs is listed", slot_site.reports_within_s)
 
 
 async def test_a_killed_slot_is_told_soon(slot_site: Site, scheduler: SchedulerPort) -> None:
@@ -115,8 +115,8 @@ async def test_clean_is_exit_status_0(
     """A slot that exits with 0 ended clean, and with any other status not, and that is told."""
     [place] = await started(scheduler)
     slot = await slot_site.slot(place)
-    await slot.obey("say the last words")
-    slot.tell(f"exit {status}")
+    await slot.carry_out("say the last words")
+    slot.give(f"exit {status}")
 
     [end] = await next_ends(scheduler)
 
@@ -140,7 +140,7 @@ async def test_each_end_is_answered_once(slot_site: Site, scheduler: SchedulerPo
     slots = [await slot_site.slot(place) for place in found]
     waiting = [asyncio.create_task(scheduler.ended(2.0)) for _ in range(3)]
     for slot in slots:
-        slot.tell("exit 0")
+        slot.give("exit 0")
 
     answers = itertools.chain(*await asyncio.gather(*waiting))
     rest = await scheduler.ended(0.1)
@@ -157,7 +157,7 @@ async def test_an_end_is_not_lost_by_giving_up(slot_site: Site, scheduler: Sched
 
     waiting.cancel()
     await asyncio.wait([waiting])
-    slot.tell("exit 0")
+    slot.give("exit 0")
 
     assert [end.place for end in await next_ends(scheduler)] == [place]
 
@@ -167,13 +167,13 @@ async def test_an_end_is_told_again_after_a_crash(
 ) -> None:
     """An end whose hearer may have died is told to the next server."""
     first, second = await started(scheduler, "pc-1", 2)
-    (await slot_site.slot(first)).tell("exit 0")
+    (await slot_site.slot(first)).give("exit 0")
     await next_ends(scheduler)
-    (await slot_site.slot(second)).tell("exit 0")
+    (await slot_site.slot(second)).give("exit 0")
     await next_ends(scheduler)
 
     later = slot_site.open()
-    again = sorted([first, second]) if slot_site.tells_all_again else [second]
+    again = sorted([first, second]) if slot_site.reports_ends_again else [second]
 
     assert [end.place for end in await next_ends(later, len(again))] == again
     await later.close()
@@ -216,7 +216,7 @@ async def test_slots_go_on_after_close(slot_site: Site) -> None:
     await scheduler.close()
     later = slot_site.open()
 
-    assert slot.runs
+    assert slot.is_running
     assert await places(later, "pc-1") == [place]
     await later.close()
 
@@ -228,7 +228,7 @@ async def test_a_scheduler_that_cannot_answer_is_unavailable(
     [place] = await started(scheduler)
     await slot_site.slot(place)
 
-    slot_site.break_off()
+    slot_site.make_unavailable()
 
     with pytest.raises(Unavailable):
         await scheduler.start(Burst("pc-2", POOL, 1))

@@ -13,10 +13,10 @@ from picloud_driver.scheduler.local.records import LOGS_KEPT
 from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_model.errors import RequestRefused, Unavailable
 
-from tests.contract.begun_slot import runs
-from tests.contract.deadline import until
 from tests.contract.full_disk import file_size_limit
 from tests.contract.scheduler_adapters import KEY, POOL, URL, Local, next_ends
+from tests.contract.started_slot import is_running
+from tests.polling import eventually
 
 ONE = Burst("pc-1", POOL, 1)
 TWO = Burst("pc-1", POOL, 2)
@@ -52,7 +52,7 @@ async def test_a_slot_is_the_worker_in_the_pythons_own_mode(
     [presence] = await scheduler.slots()
     told = local_site.root / "slots" / presence.place / "arguments"
 
-    await until(told.exists, "the slot told its arguments")
+    await eventually(told.exists, "the slot told its arguments")
     await scheduler.close()
 
     words = told.read_text().split()
@@ -114,7 +114,7 @@ async def test_a_slot_that_cannot_be_recorded_ends(
     """When the disk takes no record, no slot is left; asked again, the burst starts."""
     with file_size_limit(10), pytest.raises(Unavailable):
         await local.start(TWO)
-    await until(lambda: not local_site.processes(), "the slot without a record ended")
+    await eventually(lambda: not local_site.processes(), "the slot without a record ended")
     left = listed(local_site.root / "slots")
 
     await local.start(TWO)
@@ -156,12 +156,12 @@ async def test_a_killed_slot_takes_its_children_along(
     await local.start(ONE)
     [presence] = await local.slots()
     slot = await local_site.slot(presence.place)
-    child = int(await slot.obey("child"))
+    child = int(await slot.carry_out("child"))
 
     os.kill(slot.pid, signal.SIGKILL)
     await next_ends(local, 1)
 
-    await until(lambda: not runs(child), "the slot's child ended")
+    await eventually(lambda: not is_running(child), "the slot's child ended")
 
 
 # --- what is left ---------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from picloud_driver.process import Process, _birth_by_ps, birth_of
 from picloud_driver.scheduler import Burst, SlotEnd
 from picloud_driver.scheduler.local.scheduler import LocalScheduler
 
-from tests.contract.deadline import DEADLINE_S, until
 from tests.contract.scheduler_adapters import POOL, Local, next_ends, start_and_die
+from tests.polling import DEADLINE_S, eventually
 
 ONE = Burst("pc-1", POOL, 1)
 TWO = Burst("pc-1", POOL, 2)
@@ -68,7 +68,7 @@ async def test_a_server_killed_at_any_moment_loses_no_slot(
         target=_start_for_ever, args=(local_site,)
     )
     server.start()
-    await until(lambda: len(local_site.processes()) > 0, "a slot was started")
+    await eventually(lambda: len(local_site.processes()) > 0, "a slot was started")
     await asyncio.sleep(delay_s)
     server.kill()
     await asyncio.to_thread(server.join, DEADLINE_S)
@@ -77,7 +77,7 @@ async def test_a_server_killed_at_any_moment_loses_no_slot(
 
     await asyncio.gather(*(later.stop(burst) for burst in known))
 
-    await until(lambda: not local_site.processes(), "every slot ended")
+    await eventually(lambda: not local_site.processes(), "every slot ended")
     await later.close()
 
 

@@ -11,8 +11,8 @@ import pytest
 from picloud_driver.secrets import SecretPort
 from picloud_model.errors import PiCloudError, RequestRefused, TooLarge, Unavailable
 
-from tests.contract.deadline import DEADLINE_S
 from tests.contract.secret_adapters import VALUE, Site
+from tests.polling import DEADLINE_S
 
 KIB = 1024
 BAD_NAMES = ["", "/", "a/", "/a", "a//b", "..", "../a", "a.b", "a b", "a\n", "é", "a+b", "a" * 201]
@@ -183,7 +183,7 @@ async def test_a_store_that_cannot_answer_is_unavailable(
     """Every method raises `Unavailable`; no secret is said to be missing, none is made anew."""
     await secrets.put("a", VALUE)
 
-    secret_site.break_off()
+    secret_site.make_unavailable()
 
     for call in (*every_call(secrets, "a"), secrets.ping):
         with pytest.raises(Unavailable):

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import pytest
-from picloud_driver.state import Entry, Put, StatePort
+from picloud_driver.state import Put, StateEntry, StatePort
 from picloud_model.errors import Unavailable
 
 from tests.contract.state_adapters import LONGEST_KEY, StateSite, fill
@@ -57,8 +57,8 @@ async def test_a_value_comes_back_as_it_was_put(state: StatePort, size: int) -> 
     value = os.urandom(size)
     versions = await state.commit([Put("key", value)])
 
-    assert await state.get(["key"]) == {"key": Entry("key", value, versions["key"])}
-    assert await state.scan("key") == [Entry("key", value, versions["key"])]
+    assert await state.get(["key"]) == {"key": StateEntry("key", value, versions["key"])}
+    assert await state.scan("key") == [StateEntry("key", value, versions["key"])]
 
 
 # --- get ------------------------------------------------------------------------------------------

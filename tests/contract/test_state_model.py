@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from picloud_driver.state import ANY, Check, Conflict, Delete, Entry, Operation, Put, StatePort
+from picloud_driver.state import ANY, Check, Conflict, Delete, Operation, Put, StateEntry, StatePort
 
 from tests.contract.state_adapters import StateSite, another_process, commit_forever, said
 
@@ -48,7 +48,7 @@ class Beside(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.site = site.fresh()
         self.state = self.site.open()
-        self.model: dict[str, Entry] = {}
+        self.model: dict[str, StateEntry] = {}
         self.former: dict[str, int] = {}
         self.latest = 0
 
@@ -88,7 +88,7 @@ class Beside(RuleBasedStateMachine):
                 self.former[done.key] = self.version(done.key) or self.former.get(done.key, 1)
                 self.model.pop(done.key, None)
             if isinstance(done, Put):
-                self.model[done.key] = Entry(done.key, done.value, versions[done.key])
+                self.model[done.key] = StateEntry(done.key, done.value, versions[done.key])
 
     @rule(keys=st.lists(st.sampled_from(KEYS), max_size=5))
     def get(self, keys: list[str]) -> None:
@@ -163,7 +163,7 @@ async def test_counters_lose_no_increment(state: StatePort, other: StatePort) ->
     async def add_one(port: StatePort) -> None:
         while True:
             found = await port.get(keys)
-            old = {key: found.get(key, Entry(key, b"0", 0)) for key in keys}
+            old = {key: found.get(key, StateEntry(key, b"0", 0)) for key in keys}
             await asyncio.sleep(0)
             new = {key: str(int(entry.value) + 1).encode() for key, entry in old.items()}
             try:

@@ -14,8 +14,8 @@ from picloud_driver.vault.bootstrap import bootstrap
 from picloud_driver.vault.client import VaultAccess, vault_client
 from picloud_model.errors import PiCloudError, Unavailable
 
-from tests.contract.deadline import DEADLINE_S, until
 from tests.contract.secret_adapters import VALUE, Mount
+from tests.polling import DEADLINE_S, eventually
 from tests.servers import running
 
 OUTAGE_S = 5.0
@@ -137,7 +137,7 @@ async def test_a_token_is_renewed(mount_site: Mount, administrator: Any) -> None
     await secrets.close()
     thread = secrets._renewal._thread
     assert thread is not None
-    await until(lambda: not thread.is_alive(), "nothing is renewed any more")
+    await eventually(lambda: not thread.is_alive(), "nothing is renewed any more")
 
 
 async def test_a_token_for_ever_needs_nothing(mount_site: Mount) -> None:
@@ -149,7 +149,7 @@ async def test_a_token_for_ever_needs_nothing(mount_site: Mount) -> None:
         await secrets.check()
         thread = secrets._renewal._thread
         assert thread is not None
-        await until(lambda: not thread.is_alive(), "the thread ended")
+        await eventually(lambda: not thread.is_alive(), "the thread ended")
 
     assert logs == []
     await secrets.close()
@@ -166,7 +166,7 @@ async def test_a_token_that_cannot_be_renewed_is_told(
         with pytest.raises(Unavailable, match=sentence):
             await secrets.check()
         await secrets.put("a", VALUE)
-        await until(lambda: bool(logs), "it was logged")
+        await eventually(lambda: bool(logs), "it was logged")
 
     assert [line["event"] for line in logs] == ["vault.token"]
     assert "cannot be renewed" in logs[0]["reason"]
@@ -181,7 +181,7 @@ async def test_a_token_that_nears_its_longest_life_is_told(
 
     with structlog.testing.capture_logs() as logs:
         await secrets.check()
-        await until(lambda: bool(logs), "it was logged")
+        await eventually(lambda: bool(logs), "it was logged")
         assert "for good: give the server a periodic one" in logs[0]["reason"]
         with pytest.raises(Unavailable, match="wrong, expired or revoked: give the server a new"):
             async with asyncio.timeout(DEADLINE_S):
@@ -234,7 +234,7 @@ async def test_a_connection_is_kept(mount_site: Mount, administrator: Any) -> No
 
     # Another one may be the renewal's, which looks at the token once.
     assert 1 <= len(seen) <= 2
-    await until(lambda: not seen & ours(), "the connections were closed")
+    await eventually(lambda: not seen & ours(), "the connections were closed")
 
 
 async def test_the_environment_decides_nothing(

@@ -25,8 +25,8 @@ from picloud_driver.vault.faults import FAULTS, refusal
 from picloud_driver.vault.gateway import VaultGateway
 from picloud_model.errors import Unavailable
 
+from tests.contract.scripted_server import ScriptedAnswer, ScriptedServer, certified
 from tests.contract.secret_adapters import VALUE, Mount
-from tests.contract.told_server import Told, ToldServer, certified
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_table_knows_every_refusal() -> None:
     raised = {kind for kind in VaultError.__subclasses__() if kind.__name__ not in unused}
 
     assert {VaultDown, Forbidden, InvalidPath} < raised
-    assert raised <= {fault.kind for fault in FAULTS if not fault.said}
+    assert raised <= {fault.cause for fault in FAULTS if not fault.contains}
     assert isinstance(VaultError.from_status(405), hvac.exceptions.UnexpectedError)
 
 
@@ -126,8 +126,8 @@ async def test_a_missing_mount_is_told(mount_site: Mount, token: str, advice: st
 
 async def test_a_broken_connection_is_tried_again() -> None:
     """Whose request gets no answer, because the connection broke, asks again, a write as well."""
-    written = Told(200, json.dumps({"data": {"version": 1}}).encode(), "application/json")
-    with ToldServer(written) as server:
+    written = ScriptedAnswer(200, json.dumps({"data": {"version": 1}}).encode(), "application/json")
+    with ScriptedServer(written) as server:
         gateway = VaultGateway(VaultAccess(server.url, "token"), 1)
         server.hang_ups = 1
 
@@ -139,7 +139,7 @@ async def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.Monk
     """Over TLS a certificate is checked against the file we were given, whatever others say."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     tls, known = certified(tmp_path)
-    with ToldServer(Told(404, errors(), "application/json"), tls=tls) as server:
+    with ScriptedServer(ScriptedAnswer(404, errors(), "application/json"), tls=tls) as server:
         access = VaultAccess(server.url, "token")
         trusting = VaultSecrets(dataclasses.replace(access, ca_file=known))
         doubting = VaultSecrets(access)
@@ -159,18 +159,18 @@ def errors(*texts: str) -> bytes:
 @pytest.mark.parametrize(
     ("told", "advice"),
     [
-        (Told(503, errors("Vault is sealed"), "application/json"), "it is sealed"),
-        (Told(503, b"<html>", "text/html"), "none of its nodes is active now"),
-        (Told(500, errors("1 error occurred"), "application/json"), "a fault of its own"),
-        (Told(429, errors("quota exceeded"), "application/json"), "too busy now"),
-        (Told(404, b"not found", "text/plain"), "is it Vault that answers?"),
-        (Told(200, b"<html>hello", "text/html"), "is it Vault that answers?|version 1"),
-        (Told(200, b"[]", "application/json"), "is it Vault that answers?|version 1"),
+        (ScriptedAnswer(503, errors("Vault is sealed"), "application/json"), "it is sealed"),
+        (ScriptedAnswer(503, b"<html>", "text/html"), "none of its nodes is active now"),
+        (ScriptedAnswer(500, errors("1 error occurred"), "application/json"), "a fault of its own"),
+        (ScriptedAnswer(429, errors("quota exceeded"), "application/json"), "too busy now"),
+        (ScriptedAnswer(404, b"not found", "text/plain"), "is it Vault that answers?"),
+        (ScriptedAnswer(200, b"<html>hello", "text/html"), "is it Vault that answers?|version 1"),
+        (ScriptedAnswer(200, b"[]", "application/json"), "is it Vault that answers?|version 1"),
     ],
 )
-async def test_strange_answers_are_told(told: Told, advice: str) -> None:
+async def test_strange_answers_are_told(told: ScriptedAnswer, advice: str) -> None:
     """What no healthy Vault answers is `Unavailable`, never a secret and never none."""
-    with ToldServer(told) as server:
+    with ScriptedServer(told) as server:
         secrets = VaultSecrets(VaultAccess(server.url, "token"))
 
         for call in (

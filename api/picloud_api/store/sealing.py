@@ -23,7 +23,7 @@ from picloud_api.store.layout import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from picloud_driver.state import Entry, StatePort
+    from picloud_driver.state import StateEntry, StatePort
 
     from picloud_api.store.archive import Archive
     from picloud_api.store.records import Header
@@ -42,7 +42,7 @@ class _Finished(NamedTuple):
     place: Place
     arguments: Sequence[str]
     """Keys of its argument packs, as far as they lie in the state store."""
-    marker: Entry | None
+    marker: StateEntry | None
     """For the last page of a batch, what says that the batch waits to be sealed."""
 
     @property
@@ -73,7 +73,7 @@ class Sealing:
             group = pages[start : start + AT_ONCE]
             entries = await self._entries(group)
             told = await asyncio.gather(*map(self._put, group, entries))
-            gone: list[list[Entry]] = []
+            gone: list[list[StateEntry]] = []
             for page, found, fault in zip(group, entries, told, strict=True):
                 if fault is not None:
                     faults[page.batch] = fault
@@ -95,7 +95,7 @@ class Sealing:
             for page in _pages_of(batch, found[header], found[marker])
         ]
 
-    async def _entries(self, pages: Sequence[_Finished]) -> list[list[Entry]]:
+    async def _entries(self, pages: Sequence[_Finished]) -> list[list[StateEntry]]:
         """What to seal of each page, its own entry last; nothing if it was sealed before."""
         names = [layout.page(page.place) for page in pages]
         found = await self._state.get(names)
@@ -108,7 +108,7 @@ class Sealing:
         found |= await self._state.get([key for each in keys for key in each[:-1]])
         return [[found[key] for key in each if key in found] for each in keys]
 
-    async def _put(self, page: _Finished, entries: Sequence[Entry]) -> ServerFault | None:
+    async def _put(self, page: _Finished, entries: Sequence[StateEntry]) -> ServerFault | None:
         try:
             if entries:
                 await self._archive.put(page.place, {each.key: each.value for each in entries})
@@ -116,13 +116,13 @@ class Sealing:
             return fault
         return None
 
-    async def _remove(self, pages: Sequence[Sequence[Entry]]) -> None:
+    async def _remove(self, pages: Sequence[Sequence[StateEntry]]) -> None:
         with contextlib.suppress(Conflict):
             for steps in _transactions(pages, self._state.max_operations):
                 await self._state.commit(steps)
 
 
-def _transactions(pages: Sequence[Sequence[Entry]], most: int) -> Iterator[list[Delete]]:
+def _transactions(pages: Sequence[Sequence[StateEntry]], most: int) -> Iterator[list[Delete]]:
     """Packs go before their page, whose key says that work is left, and it with the marker."""
     steps: list[Delete] = []
     for entries in pages:
@@ -138,7 +138,7 @@ def _transactions(pages: Sequence[Sequence[Entry]], most: int) -> Iterator[list[
         yield steps
 
 
-def _pages_of(batch: BatchKey, header: Entry, marker: Entry) -> list[_Finished]:
+def _pages_of(batch: BatchKey, header: StateEntry, marker: StateEntry) -> list[_Finished]:
     made: Header = layout.decode(header.key, header.value)
     arguments: list[list[str]] = [[] for _ in range(made.pages)]
     for part in made.parts:

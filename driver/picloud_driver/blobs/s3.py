@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from picloud_driver.s3.client import S3Access
-    from picloud_driver.s3.gateway import Page
+    from picloud_driver.s3.gateway import KeyPage
 
 _T = TypeVar("_T")
 
@@ -171,7 +171,7 @@ class S3Blobs(BlobPort):
         return await loop.run_in_executor(self._threads, question, *arguments)
 
 
-def _decided(wanted: Sequence[str], page: Page) -> int:
+def _decided(wanted: Sequence[str], page: KeyPage) -> int:
     """How many of the keys, which are sorted, a page tells of: those up to its last key."""
     if not page.rest:
         return len(wanted)

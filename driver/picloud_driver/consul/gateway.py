@@ -14,7 +14,7 @@ from consul import NotFound as NoSuchThing
 from consul.base import Consul
 from picloud_model.errors import TooLarge, Unavailable
 
-from picloud_driver.consul.transport import Transport
+from picloud_driver.consul.transport import ConsulTransport
 from picloud_driver.network import reason
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
     session: str = ""
 
 
-class Found(msgspec.Struct, frozen=True, rename="pascal"):
+class StoredKey(msgspec.Struct, frozen=True, rename="pascal"):
     """A key as Consul tells it; writing steps are answered without the value."""
 
     key: str
@@ -101,7 +101,7 @@ class ConsulAccess:
 
 
 class _KV(msgspec.Struct, frozen=True):
-    kv: Found = msgspec.field(name="KV")
+    kv: StoredKey = msgspec.field(name="KV")
 
 
 class _Error(msgspec.Struct, frozen=True, rename="pascal"):
@@ -126,7 +126,7 @@ class ConsulGateway:
         self._address = access.address
         self._client = _Client(access, connections)
 
-    def transact(self, steps: Sequence[Step]) -> list[Found]:
+    def transact(self, steps: Sequence[Step]) -> list[StoredKey]:
         """Do all steps or none, in their order; reads see every write answered before.
 
         Raises:
@@ -269,8 +269,8 @@ class _Client(Consul):  # type: ignore[misc] # py-consul is not typed
         # There, CONSUL_HTTP_TOKEN would win even over a token that was given.
         self.token = access.token
 
-    def http_connect(self, *_address: Any) -> Transport:
-        return Transport(self._pool)
+    def http_connect(self, *_address: Any) -> ConsulTransport:
+        return ConsulTransport(self._pool)
 
 
 def _pool(access: ConsulAccess, connections: int) -> urllib3.HTTPConnectionPool:

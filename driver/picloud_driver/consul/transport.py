@@ -22,7 +22,7 @@ _HTTP_ERROR: Final = 400
 _FORBIDDEN: Final = 403
 
 
-class Transport(HTTPClient):  # type: ignore[misc] # py-consul is not typed
+class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not typed
     """What py-consul asks to send a request; any number of threads may use it.
 
     Args:

@@ -37,7 +37,7 @@ _CONFLICTS: Final = 5
 _CONFLICT_PAUSE_S: Final = 0.05
 
 
-class Page(msgspec.Struct, frozen=True):
+class KeyPage(msgspec.Struct, frozen=True):
     """Some keys, ascending; `rest` asks for those behind them, and is "" when there are none."""
 
     keys: list[str]
@@ -129,7 +129,7 @@ class S3Gateway:
         with self._explained():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    def page(self, prefix: str, after: str = "", rest: str = "") -> Page:
+    def page(self, prefix: str, after: str = "", rest: str = "") -> KeyPage:
         """Keys that begin with `prefix` and sort behind `after`, or an earlier page's `rest`."""
         begin = {"ContinuationToken": rest} if rest else {"StartAfter": after}
         with self._explained():
@@ -137,7 +137,7 @@ class S3Gateway:
                 Bucket=self._bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **begin
             )
         keys = [each["Key"] for each in answer.get("Contents", ())]
-        return Page(keys, answer["NextContinuationToken"] if answer["IsTruncated"] else "")
+        return KeyPage(keys, answer["NextContinuationToken"] if answer["IsTruncated"] else "")
 
     def look(self) -> None:
         """Return when the bucket is there and may be read."""

@@ -5,11 +5,21 @@ from picloud_driver.state.port import (
     Check,
     Conflict,
     Delete,
-    Entry,
     Lock,
     Operation,
     Put,
+    StateEntry,
     StatePort,
 )
 
-__all__ = ["ANY", "Check", "Conflict", "Delete", "Entry", "Lock", "Operation", "Put", "StatePort"]
+__all__ = [
+    "ANY",
+    "Check",
+    "Conflict",
+    "Delete",
+    "Lock",
+    "Operation",
+    "Put",
+    "StateEntry",
+    "StatePort",
+]

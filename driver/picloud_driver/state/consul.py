@@ -18,7 +18,7 @@ from picloud_model.errors import RequestRefused, Unavailable
 from picloud_driver.consul.gateway import STEPS, Step, StepsFailed, Verb
 from picloud_driver.consul.threads import ConsulThreads
 from picloud_driver.state.consul_lock import SessionLock
-from picloud_driver.state.port import ANY, Conflict, Delete, Entry, Put, StatePort
+from picloud_driver.state.port import ANY, Conflict, Delete, Put, StateEntry, StatePort
 from picloud_driver.state.size import refuse_too_large
 
 if TYPE_CHECKING:
@@ -68,27 +68,27 @@ class ConsulState(StatePort):
         # A lock is kept by its renewal; what was released drops out by itself.
         self._locks: weakref.WeakSet[SessionLock] = weakref.WeakSet()
 
-    async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
         """Read keys by the hundred, all hundreds at once."""
         steps = [Step(Verb.GET, f"{self._state}{key}") for key in keys]
         parts = [steps[start : start + STEPS] for start in range(0, len(steps), STEPS)]
         transact = self._consul.gateway.transact
         answers = await asyncio.gather(*[self._consul.ask(transact, part) for part in parts])
         entries = [
-            Entry(found.key.removeprefix(self._state), found.value or b"", found.modify_index)
+            StateEntry(found.key.removeprefix(self._state), found.value or b"", found.modify_index)
             for answer in answers
             for found in answer
             if found.modify_index
         ]
         return {entry.key: entry for entry in entries}
 
-    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[Entry]:
+    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
         """List the names, then read those that are wanted; Consul knows no range of keys."""
         listed = f"{self._state}{prefix}"
         names = await self._consul.ask(self._consul.gateway.keys, _plain(listed))
         keys = [name.removeprefix(self._state) for name in names if name.startswith(listed)]
         wanted = [key for key in keys if key > after]
-        found: list[Entry] = []
+        found: list[StateEntry] = []
         # More than once if some were removed meanwhile: a short answer says that there is no more.
         while wanted and len(found) < limit:
             page, wanted = wanted[: limit - len(found)], wanted[limit - len(found) :]

@@ -18,7 +18,7 @@ ANY: Final = -1
 """As `expect`: whatever version the key has, or none."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class StateEntry(msgspec.Struct, frozen=True):
     """A key as read: `version` grows with every change and is never 0."""
 
     key: str
@@ -91,14 +91,14 @@ class StatePort(ABC):
     """Most bytes of values in a transaction."""
 
     @abstractmethod
-    async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
         """Read keys, as of one moment each; those that do not exist are left out.
 
         A read sees every commit answered before it began, by whichever process.
         """
 
     @abstractmethod
-    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[Entry]:
+    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
         """Read up to `limit` keys that begin with `prefix` and sort behind `after`, ascending."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from picloud_model.errors import Unavailable
 
 from picloud_driver import disk
 from picloud_driver.state.changes import Changes
-from picloud_driver.state.port import ANY, Conflict, Delete, Entry, Lock, Put, StatePort
+from picloud_driver.state.port import ANY, Conflict, Delete, Lock, Put, StateEntry, StatePort
 from picloud_driver.state.size import refuse_too_large
 
 if TYPE_CHECKING:
@@ -120,18 +120,18 @@ class SqliteState(StatePort):
         self._changes = Changes(moment)
         self._locks: dict[str, _ProcessLock] = {}
 
-    async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
         """Read keys one after the other; no commit of this process can fall in between."""
         with self._explained():
             execute = self._database.execute
             rows = [execute(_GET, (key,)).fetchone() for key in keys]
-        return {row[0]: Entry(*row) for row in rows if row}
+        return {row[0]: StateEntry(*row) for row in rows if row}
 
-    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[Entry]:
+    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
         """Read a range of the index."""
         bounds = (max(prefix, after + _NEXT), prefix + _AFTER_ASCII, limit)
         with self._explained():
-            return [Entry(*row) for row in self._database.execute(_SCAN, bounds)]
+            return [StateEntry(*row) for row in self._database.execute(_SCAN, bounds)]
 
     async def commit(self, operations: Sequence[Operation]) -> dict[str, int]:
         """Do all operations in one transaction, in their order."""

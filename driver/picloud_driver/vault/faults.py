@@ -1,10 +1,9 @@
-"""What can be wrong with Vault, and what to do about it: one table."""
+"""The faults of Vault, and what to do about each."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from hvac.exceptions import (
     BadGateway,
     Forbidden,
@@ -18,21 +17,17 @@ from hvac.exceptions import (
     VaultError,
     VaultNotInitialized,
 )
-from picloud_model.errors import Unavailable
 from requests import exceptions as http
+
+from picloud_driver.fault_table import Fault, error_for
+
+if TYPE_CHECKING:
+    from picloud_model.errors import PiCloudError
 
 OLD_VERSION: Final = "check-and-set parameter did not match"
 IN_USE: Final = "path is already in use"
 UPGRADING: Final = "Upgrading from non-versioned"
-"""For a moment after the mount was made."""
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """Something that hvac or requests raises, what its message has in it, and what to do."""
-
-    kind: type[Exception]
-    said: str
-    advice: str
+"""Said for a moment after the mount was made."""
 
 
 _REFUSED: Final = "our token is wrong, expired or revoked: give the server a new one"
@@ -44,41 +39,39 @@ _SLOW: Final = "it took too long: try again, and look at its load if this stays"
 _BROKEN: Final = "it has a fault of its own: try again, and look at its log if this stays"
 
 FAULTS: Final = (
-    Fault(VaultDown, "sealed", "it is sealed: run `vault operator unseal`"),
-    Fault(VaultDown, "", _NO_NODE),
-    Fault(VaultNotInitialized, "", "it is new: run `vault operator init`, then unseal it"),
-    Fault(Forbidden, "invalid token", _REFUSED),
-    Fault(Forbidden, "", _RIGHTS),
-    Fault(Unauthorized, "", _REFUSED),
-    Fault(InvalidPath, "no handler for route", "there is no such mount: let bootstrap make it"),
-    Fault(InvalidPath, "", "there is nothing at that path: is it Vault that answers?"),
-    Fault(InvalidRequest, UPGRADING, "the mount is being made: try again"),
-    Fault(InvalidRequest, "not renewable", _MORTAL),
-    Fault(InvalidRequest, "HTTP request to an HTTPS server", "it speaks TLS: use https://"),
-    Fault(InvalidRequest, "", "it finds the request wrong: does it run version 1.12 or newer?"),
-    Fault(RateLimitExceeded, "", "it is too busy now: try again"),
-    Fault(InternalServerError, "not active", _NO_NODE),
-    Fault(InternalServerError, "past the max TTL", _MORTAL),
-    Fault(InternalServerError, "", _BROKEN),
-    Fault(BadGateway, "", _BROKEN),
-    Fault(UnexpectedError, "", "it answers what we do not know: see its log"),
-    Fault(VaultError, "", "it answers what we do not know: see its log"),
-    Fault(http.SSLError, "", "its certificate does not hold: name the file of who signed it"),
-    Fault(http.ReadTimeout, "", _SLOW),
-    Fault(http.ConnectionError, "timed out", _SLOW),
-    Fault(http.ConnectionError, "", _SILENT),
-    Fault(http.RequestException, "", "it cannot be asked: check its address and certificate file"),
-    Fault(OSError, "", "it cannot be asked: check its address and certificate file"),
+    Fault(VaultDown, "it is sealed: run `vault operator unseal`", "sealed"),
+    Fault(VaultDown, _NO_NODE),
+    Fault(VaultNotInitialized, "it is new: run `vault operator init`, then unseal it"),
+    Fault(Forbidden, _REFUSED, "invalid token"),
+    Fault(Forbidden, _RIGHTS),
+    Fault(Unauthorized, _REFUSED),
+    Fault(InvalidPath, "there is no such mount: let bootstrap make it", "no handler for route"),
+    Fault(InvalidPath, "there is nothing at that path: is it Vault that answers?"),
+    Fault(InvalidRequest, "the mount is being made: try again", UPGRADING),
+    Fault(InvalidRequest, _MORTAL, "not renewable"),
+    Fault(InvalidRequest, "it speaks TLS: use https://", "HTTP request to an HTTPS server"),
+    Fault(InvalidRequest, "it finds the request wrong: does it run version 1.12 or newer?"),
+    Fault(RateLimitExceeded, "it is too busy now: try again"),
+    Fault(InternalServerError, _NO_NODE, "not active"),
+    Fault(InternalServerError, _MORTAL, "past the max TTL"),
+    Fault(InternalServerError, _BROKEN),
+    Fault(BadGateway, _BROKEN),
+    Fault(UnexpectedError, "it answers what we do not know: see its log"),
+    Fault(VaultError, "it answers what we do not know: see its log"),
+    Fault(http.SSLError, "its certificate does not hold: name the file of who signed it"),
+    Fault(http.ReadTimeout, _SLOW),
+    Fault(http.ConnectionError, _SLOW, "timed out"),
+    Fault(http.ConnectionError, _SILENT),
+    Fault(http.RequestException, "it cannot be asked: check its address and certificate file"),
+    Fault(OSError, "it cannot be asked: check its address and certificate file"),
 )
-"""In this order: the first that fits tells."""
+"""In order: the first that matches decides."""
 
 
-def refusal(error: Exception, where: str) -> Unavailable:
-    """The error of ours that stands for one of hvac's, in one sentence that says what to do.
+def refusal(error: Exception, where: str) -> PiCloudError:
+    """Return the error for an exception of hvac's, in one sentence that says what to do.
 
     >>> print(refusal(VaultDown("Vault is sealed"), "Vault at http://v:8200"))
     Vault at http://v:8200: it is sealed: run `vault operator unseal` (VaultDown)
     """
-    said = str(error)
-    fits = (fault for fault in FAULTS if isinstance(error, fault.kind) and fault.said in said)
-    return Unavailable(f"{where}: {next(fits).advice} ({type(error).__name__})")
+    return error_for(error, where, FAULTS)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from picloud_driver.state import Entry, Operation
+    from picloud_driver.state import Operation, StateEntry
 
 CALLS = 20
 
@@ -36,11 +36,11 @@ class SharedState(SqliteState):
         super().__init__(path)
         self.asked: Counter[str] = Counter()
 
-    async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
         self.asked["read"] += 1
         return await super().get(keys)
 
-    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[Entry]:
+    async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
         self.asked[f"scan {prefix}"] += 1
         return await super().scan(prefix, after, limit)
 

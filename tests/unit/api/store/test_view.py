@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from picloud_driver.state import Entry
+    from picloud_driver.state import StateEntry
 
 KEY = layout.next_jid("a1")
 
@@ -31,7 +31,7 @@ class HeldUp(SqliteState):
         self.free.set()
         self.asked = asyncio.Event()
 
-    async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
+    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
         found = await super().get(keys)
         self.asked.set()
         await self.free.wait()

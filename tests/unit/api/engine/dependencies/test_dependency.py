@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from picloud_driver.state import Entry
+    from picloud_driver.state import StateEntry
 
 
 async def submit(world: World, count: int, *jids: range, errors: str = "abort") -> range:
@@ -326,7 +326,7 @@ async def test_what_is_depended_on_is_read_in_one_go(
     read: list[list[str]] = []
     get = view.state.get
 
-    async def counted(keys: Sequence[str]) -> dict[str, Entry]:
+    async def counted(keys: Sequence[str]) -> dict[str, StateEntry]:
         read.append([key for key in keys if key.startswith("pages/")])
         return await get(keys)
 

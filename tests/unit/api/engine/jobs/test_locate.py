@@ -15,7 +15,7 @@ from tests.unit.api.world import ACCOUNT, ended
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from picloud_driver.state import Entry
+    from picloud_driver.state import StateEntry
 
     from tests.unit.api.world import World
 
@@ -30,7 +30,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     found: Counter[str] = Counter()
     get = SqliteState.get
 
-    async def counted(state: SqliteState, keys: Sequence[str]) -> Mapping[str, Entry]:
+    async def counted(state: SqliteState, keys: Sequence[str]) -> Mapping[str, StateEntry]:
         found.update(["requests", *keys])
         return await get(state, keys)
 

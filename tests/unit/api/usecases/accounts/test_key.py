@@ -29,7 +29,7 @@ from picloud_model.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from picloud_driver.state import Entry
+    from picloud_driver.state import StateEntry
 
     from tests.unit.api.world import World
 
@@ -204,7 +204,7 @@ async def test_a_key_in_use_is_read_again_seldom(
     state = world.server.commits.view.state
     get = state.get
 
-    async def counted(keys: Sequence[str]) -> Mapping[str, Entry]:
+    async def counted(keys: Sequence[str]) -> Mapping[str, StateEntry]:
         read.extend(keys)
         return await get(keys)
 
@@ -231,7 +231,7 @@ async def test_a_thousand_who_ask_at_once_share_one_look(
     state = world.server.commits.view.state
     get = state.get
 
-    async def counted(keys: Sequence[str]) -> Mapping[str, Entry]:
+    async def counted(keys: Sequence[str]) -> Mapping[str, StateEntry]:
         read.extend(keys)
         await asyncio.sleep(0.01)
         return await get(keys)
@@ -259,7 +259,7 @@ async def test_whoever_gives_up_takes_the_look_from_nobody(
     first.cancel()
     assert await second == FIRST_ACCOUNT
 
-    async def failing(_: Sequence[str]) -> Mapping[str, Entry]:
+    async def failing(_: Sequence[str]) -> Mapping[str, StateEntry]:
         raise Unavailable
 
     world.now += 60
@@ -298,7 +298,7 @@ async def test_memory_refuses_nobody(world: World, monkeypatch: pytest.MonkeyPat
     state = world.server.commits.view.state
     get = state.get
 
-    async def counted(keys: Sequence[str]) -> Mapping[str, Entry]:
+    async def counted(keys: Sequence[str]) -> Mapping[str, StateEntry]:
         read.append(len(keys))
         return await get(keys)
 

@@ -1,8 +1,8 @@
-"""A slot that does as it is told: started by scheduler tests in place of a real one.
+"""A slot that carries out orders: scheduler tests start it in place of a real one.
 
-It reads its proof, writes what it sees to `seen.json` in its work directory, and then follows
-orders from the pipe `orders` there: `exit N`, `deaf` (ignore SIGTERM), `child` (start a process
-in a group of its own), `say TEXT`. Each order is confirmed by a file named after it.
+It reads its proof, writes what it finds out about itself to `seen.json` in its work directory, and
+then reads orders from the pipe `orders` there: `exit N`, `deaf` (ignore SIGTERM), `child` (start a
+process in a group of its own), `say TEXT`. It confirms each order by a file of the order's name.
 """
 
 import argparse
@@ -17,7 +17,7 @@ NO_PROOF = 4
 
 
 def main() -> None:
-    """Look, tell, obey."""
+    """Report, then carry out orders."""
     before = open_descriptors()
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
@@ -40,26 +40,26 @@ def main() -> None:
         "directory": str(Path.cwd()),
         "descriptors": before,
     }
-    tell("seen.json", json.dumps(seen))
+    write("seen.json", json.dumps(seen))
     for line in os.fdopen(orders):
-        obey(*line.strip().split(" ", 1))
+        carry_out(*line.strip().split(" ", 1))
 
 
 def open_descriptors() -> dict[str, str]:
-    """What is open, by number."""
+    """The open descriptors, by number."""
     numbers = list(Path("/proc/self/fd").iterdir())
-    # The list itself was read by a descriptor that is closed by now.
+    # The descriptor by which the list was read is closed by now.
     return {path.name: str(path.readlink()) for path in numbers if os.path.lexists(path)}
 
 
-def tell(name: str, text: str) -> None:
-    """Write a file that is whole as soon as it is there."""
+def write(name: str, text: str) -> None:
+    """Write a file that is complete as soon as it exists."""
     Path(f".{name}").write_text(text)
     Path(f".{name}").rename(name)
 
 
-def obey(order: str, detail: str = "") -> None:
-    """Do one thing."""
+def carry_out(order: str, detail: str = "") -> None:
+    """Carry out one order."""
     answer = ""
     if order == "exit":
         sys.exit(int(detail))
@@ -70,7 +70,7 @@ def obey(order: str, detail: str = "") -> None:
         answer = str(child.pid)
     elif order == "say":
         print(detail, file=sys.stderr, flush=True)
-    tell(order, answer)
+    write(order, answer)
 
 
 if __name__ == "__main__":

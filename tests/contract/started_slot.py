@@ -1,18 +1,17 @@
-"""A slot that has begun, seen from outside."""
+"""A cooperative slot that has started, seen from another process."""
 
 import contextlib
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
-from tests.contract.deadline import DEADLINE_S, POLL_S, until
+from tests.polling import eventually, until
 
 
-def runs(pid: int) -> bool:
-    """Whether a process is there and no zombie; how soon those go is init's affair."""
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is no zombie, which only its parent can remove."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -21,14 +20,14 @@ def runs(pid: int) -> bool:
 
 
 def reap(pids: list[int]) -> None:
-    """Leave no zombie of those that are children of this process."""
+    """Reap those that are zombies and children of this process."""
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
 
 
 class Slot:
-    """A slot that has begun, seen from outside; `seen` is what it told of itself."""
+    """A slot that has started; `seen` is what it found out about itself."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -37,9 +36,9 @@ class Slot:
         self.proof: str = self.seen["proof"]
 
     @property
-    def runs(self) -> bool:
-        """Whether its process has not ended."""
-        return runs(self.pid)
+    def is_running(self) -> bool:
+        """Whether its process is running."""
+        return is_running(self.pid)
 
     @property
     def arguments(self) -> bytes:
@@ -52,20 +51,18 @@ class Slot:
         return Path(f"/proc/{self.pid}/environ").read_bytes()
 
     def kill(self) -> None:
-        """End it by SIGKILL, and return when it is dead but nobody could hear of it yet."""
+        """Kill it, and return as soon as it is dead, before the scheduler can have noticed."""
         os.kill(self.pid, signal.SIGKILL)
-        deadline = time.monotonic() + DEADLINE_S
-        while self.runs and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+        until(lambda: not self.is_running, "the slot is dead")
 
-    def tell(self, order: str) -> None:
+    def give(self, order: str) -> None:
         """Give it an order."""
         with (self.directory / "orders").open("w") as orders:
             orders.write(f"{order}\n")
 
-    async def obey(self, order: str) -> str:
-        """Give it an order and wait until it has done so."""
+    async def carry_out(self, order: str) -> str:
+        """Give it an order and wait until it is done."""
         done = self.directory / order.partition(" ")[0]
-        self.tell(order)
-        await until(done.exists, f"the slot did {order!r}")
+        self.give(order)
+        await eventually(done.exists, f"the slot did {order!r}")
         return done.read_text()

@@ -1,4 +1,4 @@
-"""A server that answers what it is told, for answers that no healthy server gives."""
+"""A server that plays a script, for answers that no healthy server gives."""
 
 import datetime as dt
 import http.server
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-class Told(NamedTuple):
+class ScriptedAnswer(NamedTuple):
     """An answer: status, body and its type."""
 
     status: int
@@ -21,26 +21,26 @@ class Told(NamedTuple):
     kind: str = "application/xml"
 
 
-class ToldServer(http.server.ThreadingHTTPServer):
-    """Gives its answers one after the other, and the last one for ever; a context manager.
+class ScriptedServer(http.server.ThreadingHTTPServer):
+    """Gives its answers in turn, and then repeats the last one; a context manager.
 
     Args:
-        answers: What to answer.
-        tls: How to encrypt, where it is to.
+        answers: The script.
+        tls: The TLS settings, if it speaks TLS.
     """
 
     daemon_threads = True
 
-    def __init__(self, *answers: Told, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *answers: ScriptedAnswer, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Answering)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}"
         self.answers = list(answers)
-        self.asked: list[str] = []
-        #: How many bytes less are sent than promised.
+        self.requests: list[str] = []
+        #: How many bytes fewer are sent than announced.
         self.missing_bytes = 0
-        #: How many requests are left without an answer, the connection being closed.
+        #: How many requests get no answer: the connection is closed.
         self.hang_ups = 0
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
 
@@ -55,7 +55,7 @@ class ToldServer(http.server.ThreadingHTTPServer):
 
 
 def certified(directory: Path) -> tuple[ssl.SSLContext, str]:
-    """How to encrypt with a certificate that nobody knows, and the file to know it by."""
+    """TLS settings with a self-signed certificate, and the file of the certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
@@ -78,7 +78,7 @@ def certified(directory: Path) -> tuple[ssl.SSLContext, str]:
 
 class _Answering(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: ToldServer
+    server: ScriptedServer
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -87,17 +87,17 @@ class _Answering(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         answers = self.server.answers
-        told = answers.pop(0) if len(answers) > 1 else answers[0]
-        self.server.asked.append(self.command)
-        self.send_response(told.status)
-        self.send_header("Content-Type", told.kind)
-        self.send_header("Content-Length", str(len(told.body) + self.server.missing_bytes))
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.server.requests.append(self.command)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Content-Length", str(len(answer.body) + self.server.missing_bytes))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(told.body)
+            self.wfile.write(answer.body)
         self.close_connection = self.server.missing_bytes > 0
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer  # noqa: N815 - http.server's names
 
     def log_message(self, *_arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
