@@ -1,10 +1,10 @@
 """`cloud.account`: the API keys of your account.
 
-    made = cloud.account.create_key()
-    cloud.account.deactivate_key(made["api_key"])
+    created = cloud.account.create_key()
+    cloud.account.deactivate_key(created["api_key"])
 
-The API key in use opens its account, and a secret is shown once: when its key is made. Scripts for
-the original client pass a user name and a password first; both are ignored.
+The API key in use identifies the account. A secret is shown only once, when its key is created.
+Scripts for the original client pass a user name and a password first; both are ignored.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ def _after_credentials(count: int) -> Callable[[Callable[_P, _R]], Callable[_P, 
 
 @_after_credentials(1)
 def list_keys(active_only: bool = False) -> list[str]:
-    """The ids of your account's API keys, the oldest first.
+    """Return the ids of the API keys of your account, oldest first.
 
     Args:
-        active_only: Leave out those that were deactivated.
+        active_only: Leave out deactivated keys.
     """
     return [key.id for key in client().keys.list(active_only=active_only)]
 
 
 @_after_credentials(1)
 def get_key(api_key: Any) -> dict[str, Any]:
-    """What is known of an API key: `api_key` (its id), `active`, `created` (a time).
+    """Return the `api_key` (its id), `active` and `created` (a time) of an API key.
 
     Args:
         api_key: The id of a key of your account, or the whole key.
@@ -76,16 +76,16 @@ def get_key(api_key: Any) -> dict[str, Any]:
     Raises:
         CloudException: When your account has no such key.
     """
-    wanted = id_of(api_key)
+    key_id = id_of(api_key)
     for key in client().keys.list():
-        if key.id == wanted:
-            return _told(key)
+        if key.id == key_id:
+            return _described(key)
     raise CloudException(KeyNotFound().message)
 
 
 @_after_credentials(1)
 def activate_key(api_key: Any) -> None:
-    """Let an API key open your account again.
+    """Activate an API key, so that the server accepts it again.
 
     Args:
         api_key: The id of a key of your account, or the whole key.
@@ -98,51 +98,51 @@ def activate_key(api_key: Any) -> None:
 
 @_after_credentials(1)
 def deactivate_key(api_key: Any) -> None:
-    """Let an API key open nothing any more: every server refuses it within 5 seconds.
+    """Deactivate an API key: within 5 seconds every server rejects it.
 
     Args:
-        api_key: The id of a key of your account, or the whole key; not the one in use.
+        api_key: The id of a key of your account, or the whole key; not the key in use.
 
     Raises:
-        CloudException: When your account has no such key, or it is the one in use.
+        CloudException: When your account has no such key, or the key is in use.
     """
     client().keys.switch(id_of(api_key), active=False)
 
 
 @_after_credentials(0)
 def create_key() -> dict[str, Any]:
-    """Make an API key for your account; its secret cannot be asked for later.
+    """Create an API key for your account; its secret cannot be requested later.
 
     Returns:
         `api_key` (its id), `api_secretkey` (its secret), `key` (both, as `setkey` takes it) and
         `active`.
     """
     key = client().keys.create().key
-    name, _, secret = key.removeprefix("pk_").partition("_")
-    return {"api_key": name, "api_secretkey": secret, "key": key, "active": True}
+    key_id, _, secret = key.removeprefix("pk_").partition("_")
+    return {"api_key": key_id, "api_secretkey": secret, "key": key, "active": True}
 
 
 def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
-    """What is known of the API key with this id and this secret, whatever key is in use.
+    """Return what `get_key` returns for the key with this id and secret, whatever key is in use.
 
     Args:
-        api_key: Its id.
-        api_secretkey: Its secret.
+        api_key: The id of the key.
+        api_secretkey: The secret of the key.
 
     Raises:
-        CloudException: When the server does not take them.
+        CloudException: When the server rejects the key.
     """
     address = ServerAddress(client().address.url, f"pk_{id_of(api_key)}_{api_secretkey}")
-    with_it = Client(address, config)
+    key_client = Client(address, config)
     try:
-        own = [key for key in with_it.keys.list() if key.own]
+        own = [key for key in key_client.keys.list() if key.own]
     finally:
-        with_it.close()
+        key_client.close()
     if not own:
         raise CloudException(KeyRefused().message)
-    return _told(own[0])
+    return _described(own[0])
 
 
-def _told(key: ListedKey) -> dict[str, Any]:
+def _described(key: ListedKey) -> dict[str, Any]:
     created = datetime.fromtimestamp(key.created_at).astimezone()
     return {"api_key": key.id, "active": key.active, "created": created}

@@ -1,13 +1,13 @@
-"""`cloud.mp`: the same functions, run by several processes of this machine.
+"""`cloud.mp`: the functions of `cloud`, with jobs that run in processes of this machine.
 
     import cloud
 
     jids = cloud.mp.map(abs, [-1, 2, -3])
     cloud.mp.result(jids)  # [1, 2, 3]
 
-The first call starts a server of this script's own, as `cloud.start_simulator()` does; `cloud`
-itself goes on to use the server it used before. Jids here and there have nothing to do with each
-other. A job that calls `cloud` calls the server that runs it: within `cloud.mp`, this one.
+The first call starts a server for this script, as `cloud.start_simulator()` does; the functions of
+`cloud` itself keep using their own server. The two servers have separate jids. A job that calls
+`cloud` uses the server that runs it: within `cloud.mp`, this one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from cloud._client.client import Client
 
 _ELSEWHERE = ("config", "set_dependency_whitelist", "setkey", "start_simulator")
-"""Functions of `cloud` that mean nothing for a server that is always this script's own."""
+"""Functions of `cloud` without meaning for a server that always belongs to this script."""
 __all__ = [name for name in functions.__all__ if name not in _ELSEWHERE]
 
 _current = CurrentClient()
 
 
 def client() -> Client:
-    """The client these functions use; starts the server if there is none.
+    """Return the client that these functions use; start the server if there is none.
 
     Raises:
-        CloudException: When it cannot start; says what is missing.
+        CloudException: When the server cannot start; the message says what is missing.
     """
     return _current.start_simulator(config.num_procs)
 
@@ -51,7 +51,7 @@ def map(  # noqa: A001 - it is the cloud's map
 
 
 def status(jids: Any) -> Any:
-    """The status of jobs; see `cloud.status`."""
+    """Return the status of jobs; see `cloud.status`."""
     return client().status(jids)
 
 
@@ -81,22 +81,22 @@ def iresult(
     num_in_parallel: int = 10,
     ignore_errors: bool = False,
 ) -> Iterator[Any]:
-    """Results one by one, in the order asked; see `cloud.iresult`."""
+    """Iterate over results in the order of the jids; see `cloud.iresult`."""
     return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
 
 
 def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
-    """Results one by one, as jobs end; see `cloud.iresult_unordered`."""
+    """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
     return client().iresult_unordered(jids)
 
 
 def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
-    """What is known of jobs beside their results, also while they run; see `cloud.info`."""
+    """Return what is known about jobs besides their results; see `cloud.info`."""
     return client().info(jids, info_requested)
 
 
 def delete(jids: Any) -> None:
-    """Remove what finished jobs left; see `cloud.delete`."""
+    """Delete the data of finished jobs; see `cloud.delete`."""
     client().delete(jids)
 
 
@@ -106,15 +106,15 @@ def kill(jids: Any = None) -> None:
 
 
 def is_simulated() -> bool:
-    """Whether jobs run in the simulator: these do not, though it is the same server."""
+    """Return False: these jobs do not count as simulated, though it is the same server."""
     return False
 
 
 def connection_info() -> dict[str, Any]:
-    """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
+    """Return `server_url`, `api_key` (its id, never the secret) and `connection_type`."""
     return client().address.connection_info("multiprocessing")
 
 
 def close() -> None:
-    """Stop the server with all its jobs; the next call starts another."""
+    """Stop the server and all its jobs; the next call starts another one."""
     _current.close()

@@ -1,4 +1,4 @@
-"""`cloud.shortcuts`: what is asked for often, under the names of old scripts.
+"""`cloud.shortcuts`: frequently used functions, by the names that old scripts use.
 
 `get_connection_info` is `cloud.wait_for.port`.
 """

@@ -1,4 +1,4 @@
-"""`cloud.wait_for`: block until a job has a status, or listens on a port."""
+"""`cloud.wait_for`: block until a job has a status or listens on a port."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from cloud.errors import CloudException, CloudTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LOOK_S: Final = 0.5
-"""How often a job is asked for its ports: only a look tells that one was opened."""
+_POLL_S: Final = 0.5
+"""Time between two requests for a job's ports; opening a port causes no notification."""
 _PROTOCOLS: Final = ("tcp", "udp")
 _LARGEST_PORT: Final = 65535
-_ENDED: Final = ("done", "error", "killed", "stalled")
+_FINAL: Final = ("done", "error", "killed", "stalled")
 
 
 def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = None) -> Any:
     """Wait until a job has a status.
 
     Args:
-        jid: One jid, or any iterable of them: then until all have.
-        test_status: The status, or a list of those that will do.
-        timeout: Longest time to wait, in seconds; None is for ever.
+        jid: One jid, or any iterable of them to wait for all.
+        test_status: The status, or a list of statuses any of which is enough.
+        timeout: Most seconds to wait; None for no limit.
 
     Returns:
-        The status that it has, or a list of them.
+        The status of the job, or a list of statuses.
 
     Raises:
-        CloudException: When a job is final and so will never have that status.
-        CloudTimeoutError: When the time is over first.
+        CloudException: When a job has ended with another status, which never changes.
+        CloudTimeoutError: When the timeout is reached.
     """
     return client().wait_for_status(jid, test_status, timeout)
 
@@ -45,31 +45,31 @@ def port(
 
     Args:
         jid: The job.
-        port: The port that it opens.
+        port: The port that the job opens.
         protocol: "tcp" or "udp".
-        timeout: Longest time to wait, in seconds; None is for ever.
+        timeout: Most seconds to wait; None for no limit.
 
     Returns:
-        Where to reach it: `address` and `port`.
+        The `address` and `port` at which the job can be reached.
 
     Raises:
-        CloudException: When the job ends without having opened it.
-        CloudTimeoutError: When the time is over first.
+        CloudException: When the job ends without having opened the port.
+        CloudTimeoutError: When the timeout is reached.
     """
     _check(port, protocol)
-    until = math.inf if timeout is None else time.monotonic() + timeout
-    client().wait_for_status(jid, ["processing", *_ENDED], timeout)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    client().wait_for_status(jid, ["processing", *_FINAL], timeout)
     while True:
-        told = client().info(jid, ["status", "ports"])[jid]
-        found = (told["ports"] or {}).get(protocol, {}).get(port)
-        if found is not None:
-            return dict(found)
-        if told["status"] in _ENDED:
+        info = client().info(jid, ["status", "ports"])[jid]
+        address = (info["ports"] or {}).get(protocol, {}).get(port)
+        if address is not None:
+            return dict(address)
+        if info["status"] in _FINAL:
             raise CloudException(f"ended without listening on {protocol} port {port}.", jid)
-        left = until - time.monotonic()
-        if left <= 0:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
             raise CloudTimeoutError(f"listens on no {protocol} port {port} yet", jid)
-        time.sleep(min(_LOOK_S, left))
+        time.sleep(min(_POLL_S, remaining_s))
 
 
 def _check(port: object, protocol: object) -> None:

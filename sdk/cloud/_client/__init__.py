@@ -1,1 +1,1 @@
-"""The client: one object per process that talks to a server."""
+"""The client: the object that talks to a server, and the one that is in use."""

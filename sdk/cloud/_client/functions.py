@@ -35,23 +35,24 @@ __all__ = [
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
-    """Run a function as a job on the cloud. Returns at once.
+    """Run a function as a job on the cloud; return immediately.
 
     Args:
-        func: What to run.
+        func: The function to run.
         args: Its positional arguments.
-        kwargs: Its keyword arguments; those that begin with an underscore are options: `_type`
+        kwargs: Its keyword arguments. Names that begin with an underscore are options: `_type`
             (core type), `_cores`, `_env`, `_vol`, `_label`, `_priority` (lower runs first),
             `_restartable`, `_depends_on` (jids to wait for), `_depends_on_errors` ('abort' or
             'ignore'), `_max_runtime` (minutes), `_profile`, `_kill_process`, `_os_env_vars`,
-            `_callback`, `_callback_on_error` (called here with the jid), `_fast_serialization`
-            (0, 1 or 2), `_seed` (gives each job its own reproducible random numbers).
+            `_callback`, `_callback_on_error` (called in this process with the jid),
+            `_fast_serialization` (0, 1 or 2), `_seed` (gives each job reproducible random numbers
+            of its own).
 
     Returns:
         The jid (job id) of the new job.
 
     Raises:
-        CloudException: When it cannot be sent.
+        CloudException: When the job cannot be sent.
     """
     return client().call(func, *args, **kwargs)
 
@@ -62,28 +63,29 @@ def map(  # noqa: A001 - it is the cloud's map
     """Run a function once for each item of the iterables, each time as a job of its own.
 
     Args:
-        func: What to run.
-        iterables: Its positional arguments, item by item; where one is shorter, None is passed.
-        kwargs: Keyword arguments that every job gets; those that begin with an underscore are
-            options, as in `call`.
+        func: The function to run.
+        iterables: Its positional arguments, item by item. None is passed for the missing items of
+            shorter iterables.
+        kwargs: Keyword arguments for every job. Names that begin with an underscore are options,
+            as for `call`.
 
     Returns:
         The jids, in the order of the items.
 
     Raises:
-        CloudException: When it cannot be sent.
+        CloudException: When the jobs cannot be sent.
     """
     return client().map(func, *iterables, **kwargs)
 
 
 def status(jids: Any) -> Any:
-    """The status of a job: waiting, queued, processing, done, error, killed or stalled.
+    """Return the status of a job: waiting, queued, processing, done, error, killed or stalled.
 
     Args:
         jids: One jid, or any iterable of them.
 
     Returns:
-        The status, or a list of them in the order asked.
+        The status, or a list of statuses in the order of the jids.
     """
     return client().status(jids)
 
@@ -98,13 +100,14 @@ def join(
 
     Args:
         jids: One jid, or any iterable of them.
-        timeout: Longest time to wait, in seconds; None is for ever.
-        ignore_errors: Do not raise for jobs that failed.
-        deadlock_check: Taken for the sake of old scripts: the platform finds deadlocks itself.
+        timeout: Most seconds to wait; None for no limit.
+        ignore_errors: Do not raise if a job fails.
+        deadlock_check: Accepted for old scripts, without effect: the platform always detects
+            deadlocks.
 
     Raises:
-        CloudException: What the first job that failed, in the order asked, failed with.
-        CloudTimeoutError: When the time is over first; its `jid` names the unfinished jobs.
+        CloudException: The error of the first failed job, in the order of the jids.
+        CloudTimeoutError: When the timeout is reached; its `jid` names the unfinished jobs.
     """
     client().join(jids, timeout, ignore_errors, deadlock_check)
 
@@ -119,18 +122,19 @@ def result(
 
     Args:
         jids: One jid, or any iterable of them.
-        timeout: Longest time to wait, in seconds; None is for ever.
-        ignore_errors: Do not raise for jobs that failed; their CloudException takes the place of
-            the result.
-        deadlock_check: Taken for the sake of old scripts: the platform finds deadlocks itself.
+        timeout: Most seconds to wait; None for no limit.
+        ignore_errors: Do not raise if a job fails: its CloudException takes the place of its
+            result.
+        deadlock_check: Accepted for old scripts, without effect: the platform always detects
+            deadlocks.
 
     Returns:
-        The result, or a list of them in the order asked.
+        The result, or a list of results in the order of the jids.
 
     Raises:
-        CloudException: What the first job that failed, in the order asked, failed with; the job's
-            own exception is its `__cause__` where it could be pickled.
-        CloudTimeoutError: When the time is over first; its `jid` names the unfinished jobs.
+        CloudException: The error of the first failed job, in the order of the jids. Its
+            `__cause__` is the job's own exception, if that could be pickled.
+        CloudTimeoutError: When the timeout is reached; its `jid` names the unfinished jobs.
     """
     return client().result(jids, timeout, ignore_errors, deadlock_check)
 
@@ -141,23 +145,23 @@ def iresult(
     num_in_parallel: int = 10,
     ignore_errors: bool = False,
 ) -> Iterator[Any]:
-    """Results one by one, in the order asked, while jobs behind them still run.
+    """Iterate over results in the order of the jids, while later jobs still run.
 
-    However many jobs there are, only a few megabytes of results are held at a time.
+    However many jobs there are, only a few megabytes of results are in memory at a time.
 
     Args:
         jids: One jid, or any iterable of them.
-        timeout: Longest time to wait for each result, in seconds; None is for ever.
-        num_in_parallel: How many large results are fetched at once; 0 is the most, 64.
-        ignore_errors: Do not raise for jobs that failed; their CloudException takes the place of
-            the result.
+        timeout: Most seconds to wait for each result; None for no limit.
+        num_in_parallel: How many large results are fetched at once; 0 means the most, 64.
+        ignore_errors: Do not raise if a job fails: its CloudException takes the place of its
+            result.
 
     Returns:
-        An iterator. Where a job failed `next` raises, and goes on behind it the next time.
+        An iterator. For a failed job `next` raises; the call after that goes on with the next job.
 
     Raises:
-        CloudException: What a job failed with, when it is its turn.
-        CloudTimeoutError: When a result does not come in time; `next` waits for it again.
+        CloudException: The error of a job, when it is its turn.
+        CloudTimeoutError: When a result is not there in time; `next` waits for it again.
     """
     return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
 
@@ -180,47 +184,47 @@ def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
 
 
 def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
-    """What is known of jobs beside their results, also while they run.
+    """Return what is known about jobs besides their results, also while they run.
 
     Args:
         jids: One jid, or any iterable of them.
-        info_requested: What to tell: one name or a sequence of them, or "all". By default
-            `status`, `stdout`, `stderr` and `runtime`. There are: `status`; `stdout`, `stderr`,
-            `logging` (the last 64k characters); `pilog` (the platform's own events), `why` (what it
-            waits for), `syslog`, `exception` (the remote traceback); `runtime` (seconds);
+        info_requested: The values to return: one name, a sequence of names, or "all". By default
+            `status`, `stdout`, `stderr` and `runtime`. The names are: `status`; `stdout`, `stderr`,
+            `logging` (the last 64k characters); `pilog` (the platform's own events), `why` (what
+            the job waits for), `syslog`, `exception` (the remote traceback); `runtime` (seconds);
             `created`, `finished` (times); `env`, `vol`, `function`, `label`, `args`, `kwargs`,
             `func_body`, `attributes`; `profile` (with `_profile`); `cputime.user`,
             `cputime.system` (seconds); `memory.usage`, `memory.max_usage`, `swap.usage`,
             `swap.max_usage`, `disk.usage` (bytes); `memory.failcnt`, `cpu_percentage`, `ports`,
-            `samples`. `cputime`, `memory`, `swap` and `disk` stand for all that begin so. What is
-            not known is None.
+            `samples`. `cputime`, `memory`, `swap` and `disk` stand for all names that begin with
+            them. A value that is not known is None.
 
     Returns:
-        A dict by jid, each value a dict by name.
+        A dict with a dict for each jid, which has a value for each name.
 
     Raises:
-        CloudException: When a name is none of these, or a job was deleted or never was.
+        CloudException: When a name is unknown, or a job does not exist or was deleted.
     """
     return client().info(jids, info_requested)
 
 
 def delete(jids: Any) -> None:
-    """Remove what finished jobs left on the server: results, output, arguments.
+    """Delete the results, output and arguments of finished jobs from the server.
 
-    Their status and times are kept for the accounts; to ask for a deleted job is an error, to
-    delete it again is none.
+    Their status and times are kept for accounting. Requesting a deleted job is an error; deleting
+    it again is not.
 
     Args:
         jids: One jid, or any iterable of them.
 
     Raises:
-        CloudException: When one of them has not finished; then nothing is deleted.
+        CloudException: When a job has not finished; then no job is deleted.
     """
     client().delete(jids)
 
 
 def kill(jids: Any = None) -> None:
-    """Abort jobs; those that have ended stay as they are.
+    """Abort jobs; jobs that have ended do not change.
 
     Args:
         jids: One jid, or any iterable of them; None for all your unfinished jobs.
@@ -235,14 +239,15 @@ def setkey(
     restart: bool = False,
     immutable: bool = False,
 ) -> None:
-    """Say which API key, and which server, the calls that follow use.
+    """Choose the API key, and the server, for the calls that follow.
 
     Args:
-        api_key: The whole key `pk_<id>_<secret>`, or only its id; None for the environment's or
-            the profile's.
-        api_secretkey: The secret, where `api_key` is only the id.
-        server_url: The server; by default the one said before, or the environment's or profile's.
-        restart: Accepted for old scripts; the connection is always made anew.
+        api_key: The whole key `pk_<id>_<secret>`, or only its id; None for the key of the
+            environment or the profile.
+        api_secretkey: The secret, if `api_key` is only the id.
+        server_url: The server; by default the one chosen before, else that of the environment or
+            the profile.
+        restart: Accepted for old scripts, without effect: connections are always opened again.
         immutable: Ignore later calls of `setkey` in this process.
     """
     del restart
@@ -278,13 +283,13 @@ def _names(whitelist: object) -> list[str]:
 
 
 def start_simulator(force_restart: bool = False) -> None:
-    """Let the calls that follow run on this machine, in a server that ends with this script.
+    """Run the jobs of the calls that follow on this machine, on a server that ends with this script.
 
     Args:
-        force_restart: Replace a simulator that runs already; its jobs are gone then.
+        force_restart: Replace a simulator that is running already, and lose its jobs.
 
     Raises:
-        CloudException: When it cannot start; says what is missing.
+        CloudException: When the simulator cannot start; the message says what is missing.
     """
     current.start_simulator(force_restart=force_restart)
 
@@ -295,12 +300,12 @@ def is_simulated() -> bool:
 
 
 def connection_info() -> dict[str, Any]:
-    """Where jobs go: `server_url`, `api_key` (its id, never the secret), `connection_type`."""
+    """Return `server_url`, `api_key` (its id, never the secret) and `connection_type`."""
     address = client().address
     kind = "simulator" if is_simulated() else address.url.partition(":")[0]
     return address.connection_info(kind)
 
 
 def close() -> None:
-    """Give back connections and stop the simulator; the next call opens what it needs anew."""
+    """Close connections and stop the simulator; the next call opens what it needs again."""
     current.close()
