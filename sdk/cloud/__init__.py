@@ -7,7 +7,7 @@
     jids = cloud.map(abs, [-1, 2, -3])
     cloud.result(jids)  # [1, 2, 3]
 
-`picloud up` starts a server on this machine, and `cloud.start_simulator()` one for this script only.
+`picloud up` starts a server on this machine, `cloud.start_simulator()` one for this script only.
 """
 
 from cloud import account, mp, shell, shortcuts, wait_for

@@ -93,7 +93,7 @@ def activate_key(api_key: Any) -> None:
     Raises:
         CloudException: When your account has no such key.
     """
-    client().keys.switch(id_of(api_key), active=True)
+    client().keys.set_active(id_of(api_key), active=True)
 
 
 @_after_credentials(1)
@@ -106,7 +106,7 @@ def deactivate_key(api_key: Any) -> None:
     Raises:
         CloudException: When your account has no such key, or the key is in use.
     """
-    client().keys.switch(id_of(api_key), active=False)
+    client().keys.set_active(id_of(api_key), active=False)
 
 
 @_after_credentials(0)

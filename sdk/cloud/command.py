@@ -1,4 +1,4 @@
-"""What a job of `cloud.shell` does: it runs a shell command and returns what that printed."""
+"""The function of `cloud.shell`'s jobs: run a shell command and return its output."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 65536
 _TAIL_BYTES: Final = 4000
-"""How much of its last words a command that failed is quoted with."""
+"""How much of a failed command's standard error is quoted."""
 _TAIL_LINES: Final = 20
 
 
 def run(command: Command, *values: str) -> str:
-    r"""Run a command; this is the function of every job that `cloud.shell` makes.
+    r"""Run a command; this is the function of every job of `cloud.shell`.
 
     Returns:
-        What it wrote to stdout, or into `return_file`; bytes that are not UTF-8 are kept as
-        `os.fsdecode` does.
+        What it wrote to stdout, or the content of `return_file`. Bytes that are not UTF-8 are kept
+        as `os.fsdecode` keeps them.
 
     Raises:
-        CommandFailed: When its exit code is not zero, unless that is to be ignored; when it cannot
-            run; when the file to return is not there.
+        CommandFailed: When its exit status is not zero and not ignored, when it cannot run, or when
+            the file to return does not exist.
 
     >>> from cloud.shell import Command
     >>> run(Command(command="echo {w1}, {w2}", values={"w1": "hello"}, names=("w2",)), "world")
     'hello, world\n'
     """
-    given = {**command.values, **dict(zip(command.names, values, strict=True))}
+    texts = {**command.values, **dict(zip(command.names, values, strict=True))}
     try:
-        process = subprocess.Popen(  # noqa: S602 - a shell command is what was asked for
+        process = subprocess.Popen(  # noqa: S602 - running a shell command is the purpose
             render(command.command),
             shell=True,
             cwd=command.cwd,
-            env=_environment(given),
+            env=_environment(texts),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -59,36 +59,36 @@ def run(command: Command, *values: str) -> str:
         raise CommandFailed(_not_run(command, error)) from None
     with process:
         try:
-            printed, last_words = _followed(process, keep=command.return_file is None)
+            stdout, stderr = _communicate(process, keep=command.return_file is None)
         except CommandFailed:
             process.kill()
             raise
         except BaseException:
-            # The job was told to end, and so was the command: it may take its leave as we may.
+            # The job is being terminated, and so is the command: it has as long to end as the job.
             process.wait()
             raise
     if process.returncode and not command.ignore_exit_status:
-        raise _failed(process.returncode, last_words)
-    return _decoded(printed if command.return_file is None else _read(command))
+        raise _failed(process.returncode, stderr)
+    return _decoded(stdout if command.return_file is None else _read(command))
 
 
-def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    found = environment()
+def _environment(texts: Mapping[str, str]) -> dict[str, str]:
+    variables = environment()
     programs = str(Path(sys.executable).parent)
     if shutil.which("picloud") is None and Path(programs, "picloud").exists():
-        # Behind all others: of our programs a command may want `picloud` only.
-        found["PATH"] = os.pathsep.join(filter(None, (found.get("PATH"), programs)))
-    return found | {environment_name(name): value for name, value in given.items()}
+        # Last on the path: a command may need `picloud`, but no other program of our environment.
+        variables["PATH"] = os.pathsep.join(filter(None, (variables.get("PATH"), programs)))
+    return variables | {environment_name(name): value for name, value in texts.items()}
 
 
-class _Whole:
-    """Keeps everything, up to the largest result."""
+class _WholeOutput:
+    """Keeps all output, up to the size of the largest result."""
 
     def __init__(self) -> None:
         self.data = bytearray()
 
-    def take(self, data: bytes) -> None:
-        """Take the next bytes."""
+    def add(self, data: bytes) -> None:
+        """Add the next bytes."""
         self.data += data
         if len(self.data) > MAX_RESULT_BYTES:
             raise CommandFailed(
@@ -97,85 +97,86 @@ class _Whole:
             )
 
 
-class _Tail:
-    """Keeps the last bytes."""
+class _OutputTail:
+    """Keeps the last bytes of output."""
 
     def __init__(self) -> None:
         self.data = bytearray()
 
-    def take(self, data: bytes) -> None:
-        """Take the next bytes."""
+    def add(self, data: bytes) -> None:
+        """Add the next bytes."""
         self.data += data
         del self.data[:-_TAIL_BYTES]
 
 
-def _followed(process: subprocess.Popen[bytes], *, keep: bool) -> tuple[bytes, str]:
-    """Pass on what a command prints until it ends; its stdout, and the last words of its stderr."""
+def _communicate(process: subprocess.Popen[bytes], *, keep: bool) -> tuple[bytes, str]:
+    """Copy what a command prints until it ends; return its stdout and the end of its stderr."""
     assert process.stdout is not None
     assert process.stderr is not None
-    out, err = _Whole() if keep else _Tail(), _Tail()
-    # What it leaves running in the background may hold the pipes: it has ended all the same.
-    ended = _pidfd(process.pid)
+    out, err = _WholeOutput() if keep else _OutputTail(), _OutputTail()
+    # Processes that it leaves in the background may keep the pipes open after it has ended.
+    pidfd = _pidfd(process.pid)
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, (1, out))
             selector.register(process.stderr, selectors.EVENT_READ, (2, err))
-            if ended >= 0:
-                selector.register(ended, selectors.EVENT_READ)
-            _pass_on(selector, ended)
+            if pidfd >= 0:
+                selector.register(pidfd, selectors.EVENT_READ)
+            _copy(selector, pidfd)
     finally:
-        if ended >= 0:
-            os.close(ended)
+        if pidfd >= 0:
+            os.close(pidfd)
     process.wait()
     return bytes(out.data), err.data.decode(errors="replace")
 
 
 def _pidfd(pid: int) -> int:
-    """A descriptor that can be read when a process has ended; -1 where there is no such thing."""
+    """Return a descriptor that is readable once a process has ended; -1 where there is none."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # some sandboxes do not allow it
+        with contextlib.suppress(OSError):  # some sandboxes forbid it
             return os.pidfd_open(pid)
     return -1
 
 
-def _pass_on(selector: selectors.BaseSelector, ended: int) -> None:
-    streams, over = 2, False
+def _copy(selector: selectors.BaseSelector, pidfd: int) -> None:
+    """Copy output to the job's own streams until both are closed or the process has ended."""
+    streams, has_ended = 2, False
     while streams:
-        ready = selector.select(0 if over else None)
-        if over and not ready:
+        ready = selector.select(0 if has_ended else None)
+        if has_ended and not ready:
             return
         for key, _ in ready:
-            if key.fd == ended:
-                selector.unregister(ended)
-                over = True
+            if key.fd == pidfd:
+                selector.unregister(pidfd)
+                has_ended = True
                 continue
             data = os.read(key.fd, _CHUNK)
             if not data:
                 selector.unregister(key.fileobj)
                 streams -= 1
                 continue
-            ours, stream = key.data
-            _write(ours, data)
-            stream.take(data)
+            descriptor, output = key.data
+            _write(descriptor, data)
+            output.add(data)
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    with contextlib.suppress(OSError):  # the job's own output may be closed: its result is not
+    with contextlib.suppress(OSError):  # the job's own stream may be closed; the result is kept
         while data:
             data = data[os.write(descriptor, data) :]
 
 
-def _failed(code: int, last_words: str) -> CommandFailed:
+def _failed(code: int, stderr: str) -> CommandFailed:
     if code > 0:
-        said = f"command terminated with nonzero return code {code}"
+        message = f"command terminated with nonzero return code {code}"
     else:
         try:
             name = signal.Signals(-code).name
         except ValueError:
             name = "unknown"
-        said = f"command was ended by signal {-code} ({name})"
-    lines = last_words.rstrip().splitlines()[-_TAIL_LINES:]
-    return CommandFailed(said, code, "\n".join(lines))
+        message = f"command was ended by signal {-code} ({name})"
+    lines = stderr.rstrip().splitlines()[-_TAIL_LINES:]
+    return CommandFailed(message, code, "\n".join(lines))
 
 
 def _not_run(command: Command, error: OSError | ValueError) -> str:

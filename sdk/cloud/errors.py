@@ -1,13 +1,13 @@
-"""What the SDK raises.
+"""The exceptions that the SDK raises.
 
-    CloudException              anything PiCloud could not do, and every failed job
-    ├── CloudTimeoutError       jobs were unfinished when the time given was over
-    ├── CloudTypeError          an argument of a wrong type, or one that a function does not take
-    ├── CloudConnectionError    no server answers, or none can answer now
-    ├── CommandFailed           a shell command ended with an error (raised in its job)
-    └── BlobsLacking            the server lacks bytes a submit names (answered by an upload)
+    CloudException              any request that fails, and every failed job
+    ├── CloudTimeoutError       jobs were unfinished when the timeout was reached
+    ├── CloudTypeError          an argument has a wrong type, or a function does not take it
+    ├── CloudConnectionError    no server answers, or none can serve requests now
+    ├── CommandFailed           a shell command failed (raised in its job)
+    └── BlobsLacking            the server lacks bytes that a submit refers to (they are uploaded)
 
-The platform's own errors become these in one place, by `EXCEPTIONS`.
+`EXCEPTIONS` maps the platform's own errors to these.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class CloudException(Exception):
-    """PiCloud could not do that, or a job failed.
+    """A request failed, or a job failed.
 
     Args:
-        value: What happened; for a failed job the remote traceback.
-        jid: The job this is about; of a wait for several jobs, those that are unfinished.
-        status: The job's status.
+        value: A description; for a failed job the remote traceback.
+        jid: The job that this is about; after waiting for several jobs, the unfinished jobs.
+        status: The status of the job.
         retry: Whether the same request may succeed later.
         code: The server's stable name for the error.
-        summary: A failed job's error in one line.
+        summary: The error of a failed job in one line.
 
     >>> str(CloudException("it broke", jid=8))
     'Job 8: it broke'
@@ -47,7 +47,7 @@ class CloudException(Exception):
         code: str | None = None,
         summary: str = "",
     ) -> None:
-        # Exactly these in `args` let it be pickled out of a job that lets it pass.
+        # With exactly these `args` a job can raise it and the result can be pickled.
         super().__init__(value, jid, status, retry)
         self.value = value
         self.jid = jid
@@ -61,7 +61,7 @@ class CloudException(Exception):
 
 
 class CloudTimeoutError(CloudException):
-    """Jobs were unfinished when the time given was over."""
+    """Jobs were unfinished when the timeout was reached."""
 
     def __init__(
         self,
@@ -81,17 +81,17 @@ class CloudTypeError(CloudException, TypeError):
 
 
 class CloudConnectionError(CloudException):
-    """No server answers, or none can answer now."""
+    """No server answers, or none can serve requests now."""
 
 
 class CommandFailed(CloudException):
-    """A shell command ended with an exit code other than zero, or could not run.
+    """A shell command ended with an exit status other than zero, or could not run.
 
     Args:
-        value: What happened.
-        exit_code: Its exit code, or minus the number of the signal that ended it; None where it
-            could not run, or did not write what it should have.
-        stderr: Its last words.
+        value: A description.
+        exit_code: Its exit status, or minus the number of the signal that ended it; None if it
+            could not run or did not write the file to return.
+        stderr: The last lines of its standard error.
 
     >>> CommandFailed("command terminated with nonzero return code 2", 2).exit_code
     2
@@ -102,14 +102,14 @@ class CommandFailed(CloudException):
         self.exit_code = exit_code
         self.stderr = stderr
         if stderr:
-            self.add_note(stderr)  # a traceback shows it, the error in one line does not
+            self.add_note(stderr)  # shown in a traceback, but not in the one-line summary
 
     def __reduce__(self) -> tuple[type[CommandFailed], tuple[object, int | None, str]]:
         return type(self), (self.value, self.exit_code, self.stderr)
 
 
 class BlobsLacking(CloudException):
-    """The server lacks bytes a submit names; `digests` says which."""
+    """The server lacks bytes that a submit refers to; `digests` names them."""
 
     digests: tuple[str, ...] = ()
 
@@ -133,13 +133,13 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.Unavailable.code: CloudConnectionError,
     model.ServerFault.code: CloudException,
 }
-"""The exception for each error code of the platform."""
+"""The exception class for each error code of the platform."""
 
 
 def from_problem(problem: Problem) -> CloudException:
-    """The exception for an error the server answered with.
+    """Return the exception for an error that the server sent.
 
-    A code this client does not know, from a newer server, is a plain `CloudException`.
+    A code that this client does not know, from a newer server, is a plain `CloudException`.
     """
     exception = from_model(problem.error())
     exception.code = problem.code

@@ -29,7 +29,7 @@ def sender(stack: Stack) -> Iterator[Sender]:
     begun.join(begun.call(abs, 1), 60)
     made = Sender(stack.url, stack.key, keys[stack], stack.slot_token())
     spare = begun.keys.create().key
-    begun.keys.switch(spare.split("_")[1], active=False)
+    begun.keys.set_active(spare.split("_")[1], active=False)
     made.revoked = spare
     begun.close()
     yield made

@@ -37,7 +37,7 @@ def used(sender: Sender, stack: Stack) -> set[bytes]:
     """Secrets of every kind, each of which was used, well and badly, with this stack."""
     with contextlib.closing(stack.client()) as client:
         made = client.keys.create().key
-        opened = client.keys.open_account("secrets").key
+        opened = client.keys.create_account("secrets").key
         client.result(client.map(abs, range(100)), 60)
         with contextlib.closing(stack.client(opened)) as theirs:
             theirs.status([])

@@ -82,7 +82,7 @@ def test_a_wait_under_way_tells_nothing_to_a_revoked_key(client: Client, stack: 
         waiting = threads.submit(with_it.result, jid, 60)
         with pytest.raises(FutureTimeoutError):
             waiting.result(LASTED_S)
-        client.keys.switch(made.split("_")[1], active=False)
+        client.keys.set_active(made.split("_")[1], active=False)
         gate.unlink()
 
         with pytest.raises(CloudException, match="does not know this API key"):

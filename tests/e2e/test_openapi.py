@@ -19,7 +19,7 @@ from cloud._http.transport import ServerAddress, Transport
 from picloud_model import pack, wire
 
 if TYPE_CHECKING:
-    from cloud._http.exchange import Reply, Sent
+    from cloud._http.exchange import HttpReply, HttpRequest
 
     from tests.e2e.stacks import Stack
 
@@ -31,9 +31,9 @@ class Overheard:
 
     def __init__(self, url: str) -> None:
         self._connections = Connections(url)
-        self.said: list[tuple[Sent, Reply]] = []
+        self.said: list[tuple[HttpRequest, HttpReply]] = []
 
-    def exchange(self, sent: Sent) -> Reply:
+    def exchange(self, sent: HttpRequest) -> HttpReply:
         reply = self._connections.exchange(sent)
         self.said.append((sent, reply))
         return reply
@@ -116,8 +116,8 @@ def use(client: Client) -> None:
     client.delete(jids)
     made = client.keys.create()
     name = made.key.split("_")[1]
-    client.keys.switch(name, active=False)
-    client.keys.switch(name, active=True)
+    client.keys.set_active(name, active=False)
+    client.keys.set_active(name, active=True)
     client.keys.list()
-    client.keys.open_account("third")
+    client.keys.create_account("third")
     client.keys.accounts()

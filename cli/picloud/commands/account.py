@@ -40,7 +40,7 @@ def create(
       $ picloud account create "data science"
       pk_...
     """  # noqa: D301 - \b keeps the lines apart
-    made = client().keys.open_account(name)
+    made = client().keys.create_account(name)
     if json:
         output.as_json({"account": made.account, "key": made.key})
     else:

@@ -75,7 +75,7 @@ def create(*, json: AsJson = False) -> None:
 @app.command()
 def activate(key_id: KeyId, *, json: AsJson = False) -> None:
     """Let an API key open your account again."""
-    _switched(client().keys.switch(id_of(key_id), active=True), json=json)
+    _switched(client().keys.set_active(id_of(key_id), active=True), json=json)
 
 
 @app.command()
@@ -84,7 +84,7 @@ def deactivate(key_id: KeyId, *, json: AsJson = False) -> None:
 
     The key in use cannot be deactivated: use another one of your account.
     """
-    _switched(client().keys.switch(id_of(key_id), active=False), json=json)
+    _switched(client().keys.set_active(id_of(key_id), active=False), json=json)
 
 
 def _switched(key: ListedKey, *, json: bool) -> None:

@@ -283,7 +283,7 @@ def _names(whitelist: object) -> list[str]:
 
 
 def start_simulator(force_restart: bool = False) -> None:
-    """Run the jobs of the calls that follow on this machine, on a server that ends with this script.
+    """Run the jobs of the calls that follow on this machine, until this script ends.
 
     Args:
         force_restart: Replace a simulator that is running already, and lose its jobs.

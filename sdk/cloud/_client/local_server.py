@@ -1,6 +1,6 @@
-"""A server of one's own: PiCloud's server as a child process that ends with its parent.
+"""PiCloud's server as a child process that ends with its parent.
 
-The simulator and `picloud up` start it. No server code is imported here.
+The simulator and `picloud up` start it. No code of the server is imported here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEEDS_EXTRA: Final = (
 
 
 class ServerReady(msgspec.Struct, frozen=True):
-    """What a server says when it can be used."""
+    """The message of a server that is ready for requests."""
 
     url: str
     key: str
@@ -37,9 +37,9 @@ class ServerReady(msgspec.Struct, frozen=True):
 
 
 class LocalServer:
-    """A running server. It stops when `stop` is called or this process ends, however it ends.
+    """A running server. It ends when `stop` is called or this process ends, in whatever way.
 
-    One that was started detached stops when it is asked to only.
+    A server that was started detached ends only when `stop` is called.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], owner: int, ready: ServerReady) -> None:
@@ -59,16 +59,16 @@ class LocalServer:
         environment: Mapping[str, str] | None = None,
         detached: bool = False,
     ) -> LocalServer:
-        """Start a server and wait until it can be used.
+        """Start a server and wait until it is ready for requests.
 
         Args:
-            arguments: Of `python -m picloud_api`, as `["--data", "/tmp/x", "--port", "0"]`.
-            log: File that takes what the server prints.
-            environment: What it gets in place of ours.
-            detached: Whether it lives on when this process ends.
+            arguments: For `python -m picloud_api`, such as `["--data", "/tmp/x", "--port", "0"]`.
+            log: The file for the server's output.
+            environment: Its environment; by default that of this process.
+            detached: Whether it keeps running when this process ends.
 
         Raises:
-            CloudException: When it does not start; says why in the server's own words.
+            CloudException: When it does not start, with the server's own message.
         """
         if sys.platform == "win32":
             raise CloudException("A server cannot run on Windows; use one on another machine.")
@@ -76,36 +76,36 @@ class LocalServer:
         owner_read, owner_write = os.pipe()
         started = False
         try:
-            kept = {"--ready-fd": ready_write}
+            descriptors = {"--ready-fd": ready_write}
             if not detached:
-                kept["--owner-fd"] = owner_read
+                descriptors["--owner-fd"] = owner_read
             with log.open("ab") as output:
-                process = _spawn(arguments, kept, output, environment)
+                process = _spawn(arguments, descriptors, output, environment)
             os.close(ready_write)
             ready_write = -1
             ready = _ready(ready_read, process, log)
             started = True
             return cls(process, -1 if detached else owner_write, ready)
         finally:
-            over = -1 if started and not detached else owner_write
-            for number in (ready_read, ready_write, owner_read, over):
+            unused = -1 if started and not detached else owner_write
+            for number in (ready_read, ready_write, owner_read, unused):
                 if number >= 0:
                     os.close(number)
 
     @property
     def pid(self) -> int:
-        """Of the server's first process."""
+        """The process id of the server's first process."""
         return self._process.pid
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Wait until the server ends by itself; its exit status, or None after `timeout_s`."""
+        """Wait until the server ends; return its exit status, or None after `timeout_s`."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self, timeout_s: float = _STOP_S) -> None:
-        """Ask the server to end, and end it where it does not within `timeout_s` seconds."""
+        """Terminate the server; kill it if it has not ended after `timeout_s` seconds."""
         if self._pid != os.getpid():
             return
         if self._owner < 0:
@@ -117,7 +117,7 @@ class LocalServer:
             self.kill()
 
     def kill(self) -> None:
-        """End the server at once."""
+        """Kill the server."""
         self._disown()
         self._process.kill()
         self._process.wait()
@@ -131,13 +131,13 @@ class LocalServer:
 
 def _spawn(
     arguments: Sequence[str],
-    kept: Mapping[str, int],
+    descriptors: Mapping[str, int],
     output: BinaryIO,
     environment: Mapping[str, str] | None,
 ) -> subprocess.Popen[bytes]:
-    # -P: a file of the user's called like a module of the server's must not take its place.
+    # -P: a file of the user's must not replace a module of the server that has the same name.
     command = [sys.executable, "-P", "-m", "picloud_api", *arguments]
-    for option, number in kept.items():
+    for option, number in descriptors.items():
         command += [option, str(number)]
     return subprocess.Popen(  # noqa: S603 - our own program, no shell
         command,
@@ -145,30 +145,30 @@ def _spawn(
         stdout=output,
         stderr=output,
         env=environment,
-        pass_fds=tuple(kept.values()),
-        # Ctrl-C in a terminal is for us; we end the server when the time has come.
+        pass_fds=tuple(descriptors.values()),
+        # Ctrl-C in a terminal must reach this process only, which then stops the server.
         start_new_session=True,
     )
 
 
 def _ready(pipe: int, process: subprocess.Popen[bytes], log: Path) -> ServerReady:
-    said = b""
+    message = b""
     deadline = time.monotonic() + _START_S
-    while not said.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+    while not message.endswith(b"\n"):
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0 or not select.select([pipe], [], [], remaining_s)[0]:
             process.kill()
             process.wait()
             raise CloudException(f"The server was not ready within {_START_S:g} s; see {log}.")
         chunk = os.read(pipe, 65536)
         if not chunk:
             process.wait()
-            raise CloudException(_last_words(log))
-        said += chunk
-    return msgspec.json.decode(said.splitlines()[0], type=ServerReady)
+            raise CloudException(_last_message(log))
+        message += chunk
+    return msgspec.json.decode(message.splitlines()[0], type=ServerReady)
 
 
-def _last_words(log: Path) -> str:
+def _last_message(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     if last.startswith("ModuleNotFoundError"):

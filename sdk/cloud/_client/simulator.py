@@ -13,16 +13,16 @@ from cloud._http.transport import ServerAddress
 
 
 class Simulator:
-    """A server with a data directory of its own, both gone when the script ends.
+    """A server with a temporary data directory; both are removed when the script ends.
 
     Args:
-        slots: How many jobs run at once; by default as many as the machine has processors.
+        slots: How many jobs run at once; by default the number of processors.
     """
 
     def __init__(self, slots: int | None = None) -> None:
         self._data = Path(tempfile.mkdtemp(prefix="picloud-simulator-"))
         try:
-            # The log lies in the data: where this script is killed, the server removes both.
+            # The log is in the data directory: if this script is killed, the server removes both.
             arguments = ["--data", str(self._data), "--port", "0", "--discard"]
             arguments += ["--slots", str(slots)] if slots else []
             self._server = LocalServer.start(arguments, self._data / "server.log")
@@ -34,9 +34,9 @@ class Simulator:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Stop the server and its jobs, and remove what it stored; once stopped does nothing."""
+        """Stop the server and its jobs and remove its data; a second call does nothing."""
         if self._pid != os.getpid():
-            return  # a forked child leaves its parent's simulator alone
+            return  # the simulator belongs to the parent of a forked child
         atexit.unregister(self.stop)
         self._server.stop()
         shutil.rmtree(self._data, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`cloud.config`: settings a script changes while it runs."""
+"""`cloud.config`: settings that a script can change while it runs."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ _WITHOUT_EFFECT: Final[dict[str, object]] = {
     "use_gzip": True,
     "verbose": False,
 }
-"""Settings of the original client that nothing here needs, with its defaults.
+"""Settings of the original client that have no effect here, with its default values.
 
-They are accepted and read back as set. The first one that a process sets warns.
+They keep the value that a script sets. The first one that is set causes a warning.
 """
 
 _TEXTS: Final = ("api_key", "api_secretkey", "url")
@@ -64,13 +64,13 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
 class Config:
     """Settings of this process; each takes effect with the next call.
 
-    `max_transmit_data` is the largest pickled function or argument in bytes (1 to 16,000,000),
-    `retry_attempts` how often a request is repeated when the server cannot be reached,
-    `network_timeout` how long one request may take in seconds, `use_simulator` whether the first
-    call starts the simulator, `num_procs` how many processes `cloud.mp` uses (1 to 64, by default
-    as many as there are processors). With `serialize_logging` each call and map writes to the
-    directory `serialize_logging_path` what its function and arguments weigh, part by part.
-    `api_key` (the id), `api_secretkey` and `url` are those of `cloud.setkey`, once `commit` is
+    `max_transmit_data` is the size in bytes of the largest pickled function or argument (1 to
+    16,000,000), `retry_attempts` the number of repetitions if the server cannot be reached,
+    `network_timeout` the seconds that one request may take. With `use_simulator` the first call
+    starts the simulator. `num_procs` is the number of processes of `cloud.mp` (1 to 64, by default
+    the number of processors). With `serialize_logging` each call and map writes the sizes of its
+    function and arguments, part by part, to the directory `serialize_logging_path`.
+    `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
 
     >>> Config().max_transmit_data
@@ -121,9 +121,9 @@ class Config:
         raise AttributeError(f"cloud.config has no setting {name!r}.")
 
     def commit(self) -> None:
-        """Use `api_key`, `api_secretkey` and `url` from now on, if they were set.
+        """Use `api_key`, `api_secretkey` and `url` from now on, if they are set.
 
-        All other settings take effect at once.
+        All other settings take effect immediately.
 
         Raises:
             CloudException: When there is a secret without an id.
@@ -139,7 +139,7 @@ class Config:
         self.__dict__["_on_commit"] = choose
 
     def _keep(self, name: str, value: object) -> None:
-        """Keep the value of a setting without effect; say so once a process."""
+        """Store a setting without effect; warn about the first one."""
         if not self.__dict__["_old"]:
             warnings.warn(
                 f"cloud.config.{name} is accepted but has no effect here; this is said once, for "

@@ -1,4 +1,4 @@
-"""Profiles: the file that remembers where servers are and the keys for them.
+"""Profiles: the file with the URLs of servers and the API keys for them.
 
     default = "local"
 
@@ -6,7 +6,7 @@
     url = "http://127.0.0.1:8787"
     key = "pk_..."
 
-Keys are bearer credentials, so only the file's owner may read it.
+API keys are bearer credentials, so only the owner of the file may read it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A server and the API key for it. The key never shows in a `repr`."""
+    """A server and the API key for it. The key is not in the `repr`."""
 
     url: str
     key: str
@@ -41,37 +41,37 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class Profiles(msgspec.Struct, frozen=True):
-    """Everything in the file: profiles by name, and which one is used when none is named."""
+    """The content of the file: profiles by name, and the name of the default profile."""
 
     profiles: dict[str, Profile] = {}
     default: str | None = None
 
     def chosen(self, name: str | None) -> Profile | None:
-        """The profile of that name, or the default one; None when there is none at all.
+        """Return the profile with this name, or the default one; None if there is none.
 
         Raises:
-            CloudException: When a profile is named that does not exist.
+            CloudException: When there is no profile with this name.
         """
-        wanted = name or self.default
-        if wanted is None:
+        chosen = name or self.default
+        if chosen is None:
             return None
-        if wanted not in self.profiles:
+        if chosen not in self.profiles:
             known = ", ".join(sorted(self.profiles)) or "none"
-            raise CloudException(f"There is no profile {wanted!r}; there are: {known}.")
-        return self.profiles[wanted]
+            raise CloudException(f"There is no profile {chosen!r}; there are: {known}.")
+        return self.profiles[chosen]
 
 
 def path(settings: ClientSettings) -> Path:
-    """Where the profiles lie."""
+    """Return the path of the file."""
     root = settings.config_dir or platformdirs.user_config_dir("picloud", appauthor=False)
     return Path(root) / "profiles.toml"
 
 
 def read(file: Path) -> Profiles:
-    """Read the profiles; none where there is no file.
+    """Read the profiles; if there is no file there are none.
 
     Raises:
-        CloudException: When the file cannot be read as one of profiles.
+        CloudException: When the file cannot be read or is malformed.
     """
     try:
         return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profiles)
@@ -82,10 +82,10 @@ def read(file: Path) -> Profiles:
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot name a profile.
+    """Check that a text can be the name of a profile.
 
     Raises:
-        CloudException: When it has other characters, or too many.
+        CloudException: When it contains other characters or is too long.
 
     >>> check_name("work-2")
     """
@@ -96,12 +96,12 @@ def check_name(name: str) -> None:
 
 
 def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> None:
-    """Add or replace one profile; readers see the old file or the new one, never half of it.
+    """Add or replace one profile, atomically.
 
-    The file is readable by its owner only, as it holds keys.
+    Only the owner of the file may read it, as it contains keys.
 
     Raises:
-        CloudException: When the name or a value does not fit into the file.
+        CloudException: When the name or a value has characters that the file cannot contain.
     """
     check_name(name)
     known = read(file)
@@ -133,4 +133,4 @@ def _key(name: str) -> str:
 def _string(text: str) -> str:
     if not text.isprintable() or not text.isascii():
         raise CloudException("A profile takes printable ASCII characters only.")
-    return json.dumps(text)  # for printable ASCII JSON's strings are TOML's
+    return json.dumps(text)  # a JSON string of printable ASCII is a TOML string

@@ -1,6 +1,6 @@
-"""Connections to the server: urllib3's pool, kept per process.
+"""Connections to the server: one pool of urllib3 for each process.
 
-Imported at the first request only: urllib3 costs more than all else that `import cloud` does.
+Imported at the first request only: importing urllib3 takes longer than the rest of `import cloud`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Final
 import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
-from cloud._http.exchange import NoAnswer, Reply, Sent
+from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
 
 CONNECT_S: Final = 5.0
 """Longest time to wait for a connection."""
 _MOST: Final = 64
-"""Connections kept for threads that call at once; opened only when needed."""
+"""Most connections for threads that send requests at the same time; opened when needed."""
 
 
 class Connections:
-    """Carries requests to one server, and to the blob store it points at.
+    """Carries requests to one server, and to the blob store that the server refers to.
 
-    Threads may share it. A forked child opens its own connections, as two processes that read
-    from one socket would take each other's answers.
+    Threads may share it. A forked child opens its own connections: two processes that read from one
+    socket would receive each other's replies.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,23 +36,23 @@ class Connections:
         self._server: urllib3.HTTPConnectionPool
         self._others: urllib3.PoolManager
 
-    def exchange(self, sent: Sent) -> Reply:
-        """Send a request and wait for the whole answer.
+    def exchange(self, request: HttpRequest) -> HttpReply:
+        """Send a request and wait for the whole reply.
 
         Raises:
-            NoAnswer: When none came.
+            NoAnswer: When no reply arrives.
         """
         if self._pid != os.getpid():
             self._open()
-        timeout = urllib3.Timeout(connect=min(CONNECT_S, sent.timeout_s), read=sent.timeout_s)
-        absolute = not sent.url.startswith("/")
+        timeout = urllib3.Timeout(connect=min(CONNECT_S, request.timeout_s), read=request.timeout_s)
+        absolute = not request.url.startswith("/")
         target = self._others if absolute else self._server
         try:
-            found = target.urlopen(
-                sent.method,
-                sent.url if absolute else self._prefix + sent.url,
-                body=sent.body,
-                headers=sent.headers,
+            response = target.urlopen(
+                request.method,
+                request.url if absolute else self._prefix + request.url,
+                body=request.body,
+                headers=request.headers,
                 timeout=timeout,
                 retries=False,
                 redirect=False,
@@ -61,10 +61,10 @@ class Connections:
             raise NoAnswer(_reason(error), lasting=True) from error
         except HTTPError as error:
             raise NoAnswer(_reason(error)) from error
-        return Reply(found.status, found.headers, found.data)
+        return HttpReply(response.status, response.headers, response.data)
 
     def close(self) -> None:
-        """Give back connections; the next exchange opens new ones."""
+        """Close connections; the next exchange opens new ones."""
         if self._pid == os.getpid():
             self._server.close()
             self._others.clear()
@@ -78,7 +78,7 @@ class Connections:
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
-    """Notice within 10 s that the other side is gone without a word, where the system can."""
+    """Detect a peer that has vanished within 10 s, where the system supports it."""
     options = [
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

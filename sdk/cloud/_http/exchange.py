@@ -1,4 +1,4 @@
-"""The seam under the transport: one request out, one reply in."""
+"""The interface below the transport: one request, one reply."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Protocol
 import msgspec
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """One request. `url` is a path below the server's URL, or absolute for another host."""
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request. `url` is a path below the server's URL, or an absolute URL for another host."""
 
     method: str
     url: str
     headers: dict[str, str]
-    body: bytes | None
+    body: bytes | None = None
     timeout_s: float
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """One answer; names of headers are found in whatever case."""
+class HttpReply(msgspec.Struct, frozen=True):
+    """One reply; names of headers are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -27,9 +27,9 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class NoAnswer(Exception):
-    """No answer came; whether the request arrived is not known.
+    """No reply arrived; it is not known whether the request did.
 
-    `lasting` says that trying again cannot help, as with a certificate that is not trusted.
+    With `lasting` another attempt cannot succeed, as with a certificate that is not trusted.
     """
 
     def __init__(self, reason: str, *, lasting: bool = False) -> None:
@@ -38,14 +38,14 @@ class NoAnswer(Exception):
 
 
 class Exchange(Protocol):
-    """Whatever can carry requests: the network, or a test's stand-in."""
+    """Carries requests: over the network, or to a fake server in tests."""
 
-    def exchange(self, sent: Sent) -> Reply:
-        """Send a request and wait for the whole answer.
+    def exchange(self, request: HttpRequest) -> HttpReply:
+        """Send a request and wait for the whole reply.
 
         Raises:
-            NoAnswer: When none came.
+            NoAnswer: When no reply arrives.
         """
 
     def close(self) -> None:
-        """Give back connections; the next exchange opens new ones."""
+        """Close connections; the next exchange opens new ones."""

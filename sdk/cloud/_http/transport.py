@@ -1,7 +1,7 @@
-"""Talking to the server: bodies, credential, retries and errors, the same for every request.
+"""Requests to the server: encoding, credentials, retries and errors.
 
-Every request may be sent twice: submits carry an id, blobs are named by their content, and the rest
-asks or says what stays true. So whatever might have been lost is sent again.
+Every request is idempotent: a submit has an id, a blob is named by its content, and other requests
+read or set a state. So each request that may have been lost is sent again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from picloud_model import wire
 
-from cloud._http.exchange import Exchange, NoAnswer, Reply, Sent
+from cloud._http.exchange import Exchange, HttpReply, HttpRequest, NoAnswer
 from cloud.errors import CloudConnectionError, CloudException, from_problem
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body")
 
-_AGAIN: Final = frozenset({429, 502, 503, 504})
+_RETRIED: Final = frozenset({429, 502, 503, 504})
 _BINARY: Final = "application/octet-stream"
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
@@ -35,7 +35,7 @@ _REDIRECTS: Final = frozenset({302, 303, 307, 308})
 
 
 class ServerAddress(msgspec.Struct, frozen=True):
-    """Where a server is and what opens it. The key never shows in a `repr`.
+    """The URL of a server and the API key for it. The key is not in the `repr`.
 
     >>> ServerAddress("http://localhost:8787/", "pk_1_2")
     ServerAddress(url='http://localhost:8787')
@@ -59,7 +59,7 @@ class ServerAddress(msgspec.Struct, frozen=True):
 
     @property
     def key_id(self) -> str:
-        """The part of the key that is no secret.
+        """The part of the key that is not secret.
 
         >>> ServerAddress("http://localhost:8787", "pk_12ab_secret").key_id
         '12ab'
@@ -67,7 +67,7 @@ class ServerAddress(msgspec.Struct, frozen=True):
         return self.key.split("_")[1] if self.key.count("_") > 1 else ""
 
     def connection_info(self, connection_type: str) -> dict[str, Any]:
-        """What `cloud.connection_info` tells of it."""
+        """Return what `cloud.connection_info` returns."""
         return {
             "opened": True,
             "connection_type": connection_type,
@@ -76,17 +76,17 @@ class ServerAddress(msgspec.Struct, frozen=True):
         }
 
 
-class Pauses(msgspec.Struct, frozen=True):
-    """How time passes between attempts; tests hand in their own."""
+class Backoff(msgspec.Struct, frozen=True):
+    """Pauses between attempts; the clock and the randomness can be replaced in tests."""
 
     sleep: Callable[[float], None] = time.sleep
-    chance: Callable[[], float] = random.random
+    random: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
 
-    def before(self, attempt: int, asked_s: float) -> None:
-        """Pause before another attempt: exponential with full jitter, or what the server asked."""
+    def pause(self, attempt: int, retry_after_s: float) -> None:
+        """Pause after an attempt: exponentially with full jitter, or as the server requires."""
         longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
-        self.sleep(max(asked_s, longest * self.chance()))
+        self.sleep(max(retry_after_s, longest * self.random()))
 
 
 class Transport:
@@ -94,9 +94,9 @@ class Transport:
 
     Args:
         address: Where the server is, and the key for it.
-        config: How often to try and how long to wait.
+        config: The number of attempts and the timeouts.
         exchange: What carries the requests; the network by default.
-        pauses: How to pause between attempts.
+        backoff: The pauses between attempts.
     """
 
     def __init__(
@@ -104,16 +104,16 @@ class Transport:
         address: ServerAddress,
         config: Config,
         exchange: Exchange | None = None,
-        pauses: Pauses | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         self._config = config
         self._exchange = exchange
-        self._pauses = pauses or Pauses()
-        self._answered = False
+        self._backoff = backoff or Backoff()
+        self._has_answered = False
         self.renew(address)
 
     def renew(self, address: ServerAddress) -> None:
-        """Show another key from now on, to the same server."""
+        """Use another key from now on, for the same server."""
         self.address = address
         self._headers = {
             "Authorization": f"Bearer {address.key}",
@@ -122,76 +122,95 @@ class Transport:
         }
 
     def post(self, path: str, body: Any, kind: type[Body]) -> Body:
-        """Send a body and read the answer.
+        """Send a body and decode the reply.
 
         Raises:
-            CloudException: What the server refused, or that none can be reached.
+            CloudException: When the server rejects the request, or no server can be reached.
         """
         return self.send(path, wire.encode(body), kind)
 
     def send(self, path: str, body: bytes, kind: type[Body]) -> Body:
-        """Send a body already encoded, so that a repeat has the very same bytes."""
+        """Send a body that is encoded already, so that a repetition has the same bytes."""
         timeout_s = self._config.network_timeout
-        return _decoded(self._answer(Sent("POST", path, self._headers, body, timeout_s)), kind)
+        request = HttpRequest(
+            method="POST", url=path, headers=self._headers, body=body, timeout_s=timeout_s
+        )
+        return _decode(self._send(request), kind)
 
     def poll(self, path: str, body: Any, kind: type[Body], hold_s: float) -> Body:
-        """Send a body the server may hold for up to `hold_s` seconds before it answers.
+        """Send a body to which the server may delay its reply for up to `hold_s` seconds.
 
-        While the server cannot be reached this tries again for about as long.
+        While the server cannot be reached, attempts go on for about the same time.
         """
-        sent = Sent("POST", path, self._headers, wire.encode(body), hold_s + _POLL_MARGIN_S)
-        until = self._pauses.clock() + hold_s if self._answered else None
-        return _decoded(self._answer(sent, until), kind)
+        request = HttpRequest(
+            method="POST",
+            url=path,
+            headers=self._headers,
+            body=wire.encode(body),
+            timeout_s=hold_s + _POLL_MARGIN_S,
+        )
+        deadline = self._backoff.clock() + hold_s if self._has_answered else None
+        return _decode(self._send(request, deadline), kind)
 
     def put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
-        """Write bytes: to a path of the server, or with its own headers to a presigned URL.
+        """Write bytes to a path of the server, or to a presigned URL with the headers it requires.
 
-        The store answers 412 where the very same bytes lie already.
+        The store replies with status 412 if it holds the same bytes already.
         """
         own = url.startswith("/")
-        sent_headers = {**self._headers, "Content-Type": _BINARY} if own else dict(headers)
         timeout_s = self._config.network_timeout
-        self._answer(Sent("PUT", url, sent_headers, data, timeout_s))
+        self._send(
+            HttpRequest(
+                method="PUT",
+                url=url,
+                headers={**self._headers, "Content-Type": _BINARY} if own else dict(headers),
+                body=data,
+                timeout_s=timeout_s,
+            )
+        )
 
     def get(self, path: str) -> bytes:
-        """Read bytes, from the server or from where it points; the key goes to the server only."""
+        """Read bytes from the server or from its redirect; only the server receives the key."""
         timeout_s = self._config.network_timeout
-        reply = self._answer(Sent("GET", path, self._headers, None, timeout_s))
+        reply = self._send(
+            HttpRequest(method="GET", url=path, headers=self._headers, timeout_s=timeout_s)
+        )
         if reply.status in _REDIRECTS:
             target = reply.headers.get("Location", "")
-            reply = self._answer(Sent("GET", target, {}, None, timeout_s))
+            request = HttpRequest(method="GET", url=target, headers={}, timeout_s=timeout_s)
+            reply = self._send(request)
         return reply.body
 
     def close(self) -> None:
-        """Give back connections; the next request opens new ones."""
+        """Close connections; the next request opens new ones."""
         if self._exchange is not None:
             self._exchange.close()
 
-    def _answer(self, sent: Sent, until: float | None = None) -> Reply:
-        """Exchange, again where it failed, until the attempts are used up and `until` is over."""
+    def _send(self, request: HttpRequest, deadline: float | None = None) -> HttpReply:
+        """Send a request, again after failures: all attempts, and further ones until `deadline`."""
         attempt = 0
         while True:
             last = attempt >= self._config.retry_attempts and (
-                until is None or self._pauses.clock() >= until
+                deadline is None or self._backoff.clock() >= deadline
             )
             try:
-                reply = self._carrier().exchange(sent)
+                reply = self._connected().exchange(request)
             except NoAnswer as error:
                 if error.lasting or last:
                     raise self._unreachable(error) from error
-                self._pauses.before(attempt, 0.0)
+                self._backoff.pause(attempt, 0.0)
             else:
-                if reply.status not in _AGAIN or last:
+                if reply.status not in _RETRIED or last:
                     break
-                self._pauses.before(attempt, _asked_s(reply))
+                self._backoff.pause(attempt, _retry_after_s(reply))
             attempt += 1
-        self._answered = True
-        written = sent.method == "PUT" and reply.status == _ALREADY_THERE
-        if reply.status >= _FIRST_ERROR and not written:
-            raise _refusal(reply, sent)
+        self._has_answered = True
+        is_stored = request.method == "PUT" and reply.status == _ALREADY_THERE
+        if reply.status >= _FIRST_ERROR and not is_stored:
+            raise _rejection(reply, request)
         return reply
 
-    def _carrier(self) -> Exchange:
+    def _connected(self) -> Exchange:
         if self._exchange is None:
             from cloud._http.connections import Connections  # noqa: PLC0415 - see its docstring
 
@@ -199,9 +218,9 @@ class Transport:
         return self._exchange
 
     def _unreachable(self, error: NoAnswer) -> CloudConnectionError:
-        if self._answered:
+        if self._has_answered:
             return CloudConnectionError(
-                f"The PiCloud server at {self.address.url} does not answer any more ({error}).",
+                f"The PiCloud server at {self.address.url} no longer answers ({error}).",
                 retry=True,
             )
         return CloudConnectionError(
@@ -211,7 +230,7 @@ class Transport:
         )
 
 
-def _decoded(reply: Reply, kind: type[Body]) -> Body:
+def _decode(reply: HttpReply, kind: type[Body]) -> Body:
     try:
         return wire.decode(reply.body, kind)
     except msgspec.MsgspecError as error:
@@ -220,18 +239,18 @@ def _decoded(reply: Reply, kind: type[Body]) -> Body:
         ) from error
 
 
-def _asked_s(reply: Reply) -> float:
-    asked = reply.headers.get("Retry-After", "")
-    return min(float(asked), 60.0) if asked.isascii() and asked.isdigit() else 0.0
+def _retry_after_s(reply: HttpReply) -> float:
+    seconds = reply.headers.get("Retry-After", "")
+    return min(float(seconds), 60.0) if seconds.isascii() and seconds.isdigit() else 0.0
 
 
-def _refusal(reply: Reply, sent: Sent) -> CloudException:
+def _rejection(reply: HttpReply, request: HttpRequest) -> CloudException:
     media = wire.JSON if wire.JSON in reply.headers.get("Content-Type", "") else wire.MSGPACK
     try:
         return from_problem(wire.decode(reply.body, wire.Problem, media))
     except msgspec.MsgspecError:
-        where = sent.url.partition("?")[0]
+        where = request.url.partition("?")[0]
         return CloudException(
-            f"{sent.method} {where} was answered with HTTP status {reply.status}.",
-            retry=reply.status in _AGAIN,
+            f"{request.method} {where} was answered with HTTP status {reply.status}.",
+            retry=reply.status in _RETRIED,
         )

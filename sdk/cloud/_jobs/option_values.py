@@ -1,4 +1,4 @@
-"""The values options can have: each function reads one and refuses what it cannot be.
+"""Reading and checking the values of options; each function is for one option.
 
 All are called with the option's name, for the message, and the value the user gave.
 """
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
 SERIALIZATIONS: Final = {0: "enhanced", 1: "enhanced, no search for culprits", 2: "plain pickle"}
-"""The ways to pickle arguments and results, by the number that asks for them."""
+"""The ways to pickle arguments and results, by the number that selects each."""
 _OURS: Final = "PICLOUD_"
 
 
 def truth(name: str, value: Any) -> bool:
-    """True or False, nothing that is merely like them."""
+    """Return True or False; nothing else is accepted."""
     if not isinstance(value, bool):
         raise CloudTypeError(f"{name} must be True or False, not {value!r:.80}.")
     return value
 
 
 def core_type(name: str, value: Any) -> str:
-    """The name of a core type."""
+    """Return the name of a core type."""
     if not isinstance(value, str) or value not in CORE_TYPES:
         known = ", ".join(CORE_TYPES)
         raise CloudTypeError(f"{name} must be one of the core types {known}, not {value!r:.80}.")
@@ -49,7 +49,7 @@ def core_type(name: str, value: Any) -> str:
 
 
 def cores(name: str, value: Any) -> int:
-    """A number of cores; whether the core type has it is seen later."""
+    """Return a number of cores; whether the core type supports it is checked later."""
     number = whole(value)
     if number is None:
         raise CloudTypeError(f"{name} must be a number of cores, not {value!r:.80}.")
@@ -57,14 +57,14 @@ def cores(name: str, value: Any) -> int:
 
 
 def environment(name: str, value: Any) -> str | None:
-    """The name of an environment, or None."""
+    """Return the name of an environment, or None."""
     if value is not None and (not isinstance(value, str) or not value):
         raise CloudTypeError(f"{name} must be the name of an environment, not {value!r:.80}.")
     return value
 
 
 def volumes(name: str, value: Any) -> list[str]:
-    """Names of volumes: one, or an iterable of them."""
+    """Return names of volumes, from one name or an iterable of names."""
     listed = [value] if isinstance(value, str) else _listed(value)
     if listed is None or not all(isinstance(each, str) and each for each in listed):
         raise CloudTypeError(
@@ -74,7 +74,7 @@ def volumes(name: str, value: Any) -> list[str]:
 
 
 def label(name: str, value: Any) -> str | None:
-    """ASCII text, or None."""
+    """Return ASCII text, or None."""
     if value is None:
         return None
     if not isinstance(value, str) or not value.isascii() or len(value) > MAX_LABEL:
@@ -85,7 +85,7 @@ def label(name: str, value: Any) -> str | None:
 
 
 def priority(name: str, value: Any) -> int:
-    """A whole number; the lowest runs first."""
+    """Return a whole number; jobs with lower numbers run first."""
     number = whole(value)
     if number is None or not 0 <= number <= MAX_PRIORITY:
         raise CloudTypeError(
@@ -95,7 +95,7 @@ def priority(name: str, value: Any) -> int:
 
 
 def seed(name: str, value: Any) -> int | None:
-    """A whole number that random numbers depend on; None is a different one for each job."""
+    """Return the whole number that random numbers depend on, or None for unrelated numbers."""
     if value is None:
         return None
     number = whole(value)
@@ -107,7 +107,7 @@ def seed(name: str, value: Any) -> int | None:
 
 
 def dependencies(name: str, value: Any) -> tuple[Range, ...]:
-    """Jids of jobs to wait for: one, or an iterable of them; None is none."""
+    """Return the jobs to wait for, from one jid, an iterable of jids, or None."""
     if value is None:
         return ()
     try:
@@ -119,7 +119,7 @@ def dependencies(name: str, value: Any) -> tuple[Range, ...]:
 
 
 def dependency_errors(name: str, value: Any) -> str:
-    """What a failed dependency does to the job."""
+    """Return what happens to the job if a dependency fails."""
     if value not in get_args(DependencyErrors):
         known = " or ".join(map(repr, get_args(DependencyErrors)))
         raise CloudTypeError(f"{name} must be {known}, not {value!r:.80}.")
@@ -127,7 +127,7 @@ def dependency_errors(name: str, value: Any) -> str:
 
 
 def max_runtime(name: str, value: Any) -> float | None:
-    """Minutes, as seconds; None is without a limit."""
+    """Return minutes as seconds; None for no limit."""
     if value is None:
         return None
     minutes = real(value)
@@ -140,7 +140,7 @@ def max_runtime(name: str, value: Any) -> float | None:
 
 
 def variables(name: str, value: Any) -> dict[str, str]:
-    """Environment variables: a dict, or names of some that are set here."""
+    """Return environment variables, from a dict or from names of variables that are set here."""
     if isinstance(value, Mapping):
         found = dict(value)
     else:
@@ -173,7 +173,7 @@ def _check_variable(name: str, variable: Any, text: Any) -> None:
 
 
 def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
-    """Functions to call with a jid: one, or a list of them; None is none."""
+    """Return functions of a jid, from one function, a list of functions, or None."""
     if value is None:
         return ()
     listed = [value] if callable(value) else _listed(value)
@@ -185,7 +185,7 @@ def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
 
 
 def serialization(name: str, value: Any) -> int:
-    """How arguments and results are pickled."""
+    """Return the number of a way to pickle arguments and results."""
     number = whole(value)
     if number not in SERIALIZATIONS:
         known = ", ".join(f"{number} ({what})" for number, what in SERIALIZATIONS.items())
@@ -194,7 +194,7 @@ def serialization(name: str, value: Any) -> int:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number as an int, whatever type it has (NumPy's, too); None for anything else.
+    """Return a whole number of any type (NumPy's, too) as an int; None for anything else.
 
     >>> whole(5), whole(True), whole(5.0)
     (5, None, None)
@@ -203,7 +203,7 @@ def whole(value: Any) -> int | None:
 
 
 def real(value: Any) -> float | None:
-    """A finite number as a float, whatever type it has; None for anything else.
+    """Return a finite number of any type as a float; None for anything else.
 
     >>> real(5), real(True), real(math.inf)
     (5.0, None, None)

@@ -1,4 +1,4 @@
-"""Blobs: bytes named by their SHA-256, uploaded once and checked when read."""
+"""Blobs: bytes that are named by their SHA-256, uploaded once and verified when read."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 SMALL_BYTES: Final = 256 * 1024
-"""Blobs up to this size travel several in one request."""
+"""Blobs up to this size share a request with others."""
 REQUEST_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of blobs or packs put into one request."""
-_REMEMBERED: Final = 20_000
-_ASKED_AT_ONCE: Final = 1000
+"""Most bytes of blobs or packs in one request."""
+_MOST_CONFIRMED: Final = 20_000
+_MOST_IN_REQUEST: Final = 1000
 
 
 def content_of(data: bytes) -> Content:
-    """The name and size of some bytes, as a blob.
+    """Return the digest and size of bytes.
 
     >>> content_of(b"abc").size
     3
@@ -35,7 +35,7 @@ def content_of(data: bytes) -> Content:
 
 
 class BlobClient:
-    """Uploads what the server lacks and fetches what it holds."""
+    """Uploads blobs that the server lacks, and fetches blobs."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -46,30 +46,30 @@ class BlobClient:
 
         Args:
             sources: The blobs by their digests.
-            anew: Ask also about those known to be there; they may have been swept since.
+            anew: Ask about all of them, also those confirmed before; they may have been deleted.
         """
         unknown = [digest for digest in sources if anew or digest not in self._confirmed]
-        for start in range(0, len(unknown), _ASKED_AT_ONCE):
-            asked = unknown[start : start + _ASKED_AT_ONCE]
-            sizes = [len(sources[digest]) for digest in asked]
-            needed = wire.MissingBlobsRequest(digests=asked, sizes=sizes)
+        for start in range(0, len(unknown), _MOST_IN_REQUEST):
+            digests = unknown[start : start + _MOST_IN_REQUEST]
+            sizes = [len(sources[digest]) for digest in digests]
+            needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes)
             answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
             self._upload(answer.uploads, sources)
-            self._remember(asked)
+            self._confirm(digests)
 
     def fetch(self, contents: Sequence[Content]) -> Iterator[bytes]:
-        """Read blobs in the order given, several small ones in one request.
+        """Yield blobs in this order; several small ones are read by one request.
 
         Raises:
-            CloudException: When bytes are not those their name promises.
+            CloudException: When a blob's bytes do not match its digest.
         """
         for group in _grouped([(content.size, content) for content in contents]):
             if len(group) == 1:
-                found = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
+                blobs = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
             else:
-                asked = wire.ReadBlobsRequest(digests=[content.digest for content in group])
-                found = self._transport.post("/v1/blobs/read", asked, wire.BlobsRead).blobs
-            for content, data in zip(group, found, strict=True):
+                request = wire.ReadBlobsRequest(digests=[content.digest for content in group])
+                blobs = self._transport.post("/v1/blobs/read", request, wire.BlobsRead).blobs
+            for content, data in zip(group, blobs, strict=True):
                 if sha256(data).hexdigest() != content.digest:
                     raise CloudException(f"Blob {content.digest[:12]} arrived damaged.")
                 yield data
@@ -77,22 +77,22 @@ class BlobClient:
     def _upload(self, uploads: Sequence[wire.Upload], sources: Mapping[str, bytes]) -> None:
         sized = [(len(sources[upload.digest]), upload) for upload in uploads]
         for group in _grouped(sized):
-            read = [sources[upload.digest] for upload in group]
+            blobs = [sources[upload.digest] for upload in group]
             if len(group) == 1:
-                self._transport.put(group[0].url, read[0], group[0].headers)
+                self._transport.put(group[0].url, blobs[0], group[0].headers)
             else:
                 self._transport.post(
-                    "/v1/blobs", wire.StoreBlobsRequest(blobs=read), wire.BlobsStored
+                    "/v1/blobs", wire.StoreBlobsRequest(blobs=blobs), wire.BlobsStored
                 )
 
-    def _remember(self, digests: Iterable[str]) -> None:
-        if len(self._confirmed) > _REMEMBERED:
+    def _confirm(self, digests: Iterable[str]) -> None:
+        if len(self._confirmed) > _MOST_CONFIRMED:
             self._confirmed = set()
         self._confirmed.update(digests)
 
 
 def _grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:
-    """Neighbours that are small go together, up to a request's size; a large one goes alone."""
+    """Group small neighbours up to the size of a request; a large item is a group of its own."""
     group: list[Item] = []
     total = 0
     for size, item in sized:

@@ -1,4 +1,4 @@
-"""A server in this process, as the SDK's transport sees one, and what tests need around it."""
+"""A server in this process behind the interface of the SDK's transport, and a client of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloud._client.client import Client
 from cloud._config.configuration import Config
-from cloud._http.exchange import NoAnswer, Reply, Sent
-from cloud._http.transport import Pauses, ServerAddress, Transport
+from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
+from cloud._http.transport import Backoff, ServerAddress, Transport
 from cloud._packing import Packer
 from picloud_model import errors, pack, ranges, wire
 from picloud_model.info import DEFAULT_KEYS, UNPICKLED, read_keys
@@ -20,18 +20,18 @@ from picloud_model.job import Cause
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ADDRESS = ServerAddress("http://stand-in", "pk_12ab_secret")
+ADDRESS = ServerAddress("http://fake-server", "pk_12ab_secret")
 
 
 class FakeServer:
     """Keeps batches and blobs in dictionaries; jobs end when a test says so.
 
-    `faults` are consumed one a request: None lets it pass, a Reply answers instead, "before" loses
-    the request and "after" its answer.
+    Each request consumes one of `faults`: None lets it pass, an HttpReply replaces the reply,
+    "before" loses the request and "after" the reply.
     """
 
     def __init__(self) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[HttpRequest] = []
         self.batches: dict[str, wire.SubmitRequest] = {}
         self.first: dict[str, int] = {}
         self.bytes_of: dict[str, bytes] = {}
@@ -50,16 +50,16 @@ class FakeServer:
         self.asked_lists: list[wire.ListRequest] = []
         self.deleted: list[Any] = []
 
-    def exchange(self, sent: Sent) -> Reply:
-        """Answer as the real one would."""
+    def exchange(self, sent: HttpRequest) -> HttpReply:
+        """Reply as the real server does."""
         self.sent.append(sent)
         fault = self.faults.pop(0) if self.faults else None
-        if isinstance(fault, Reply):
+        if isinstance(fault, HttpReply):
             return fault
         if fault == "before":
             raise NoAnswer("Connection refused")
         try:
-            reply = Reply(200, {}, self._answer(sent))
+            reply = HttpReply(200, {}, self._answer(sent))
         except errors.PiCloudError as error:
             reply = problem(error)
         if fault == "after":
@@ -70,7 +70,7 @@ class FakeServer:
         """Nothing is open."""
 
     def paths(self) -> list[str]:
-        """What was asked for, in order."""
+        """The method and path of each request, in order."""
         return [f"{sent.method} {sent.url}" for sent in self.sent]
 
     def parcels(self, submit_id: str) -> list[bytes]:
@@ -80,16 +80,16 @@ class FakeServer:
         return [held[at] for held in map(pack.Pack, packs) for at in range(len(held))]
 
     def batch(self) -> wire.SubmitRequest:
-        """The only batch there is."""
-        (found,) = self.batches.values()
-        return found
+        """The only batch."""
+        (batch,) = self.batches.values()
+        return batch
 
     def arguments(self) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-        """What the jobs of the only batch are called with."""
+        """The arguments of each job of the only batch."""
         parcels = self.parcels(self.batch().submit_id)
         return [pickle.loads(pack.unseal(parcel)) for parcel in parcels]
 
-    def _answer(self, sent: Sent) -> bytes:
+    def _answer(self, sent: HttpRequest) -> bytes:
         if sent.method == "PUT":
             data = sent.body or b""
             assert sent.url == f"/v1/blobs/{sha256(data).hexdigest()}"
@@ -232,21 +232,21 @@ class FakeServer:
 
 
 def result_parcel(value: Any) -> bytes:
-    """A parcel as a worker makes it of a result."""
+    """A result as a worker packs it."""
     return pack.seal(pickle.dumps(value))
 
 
-def problem(error: errors.PiCloudError, status: int = 422) -> Reply:
-    """The answer that tells of an error."""
+def problem(error: errors.PiCloudError, status: int = 422) -> HttpReply:
+    """The reply with an error."""
     digests = list(getattr(error, "digests", ()))
     body = wire.Problem(code=error.code, message=error.message, digests=digests)
-    return Reply(status, {"Content-Type": wire.MSGPACK}, wire.encode(body))
+    return HttpReply(status, {"Content-Type": wire.MSGPACK}, wire.encode(body))
 
 
 def transport_for(server: FakeServer, config: Config | None = None) -> Transport:
     """A transport to the fake server that never pauses."""
-    pauses = Pauses(sleep=lambda _: None, chance=lambda: 0.5)
-    return Transport(ADDRESS, config or Config(), server, pauses)
+    backoff = Backoff(sleep=lambda _: None, random=lambda: 0.5)
+    return Transport(ADDRESS, config or Config(), server, backoff)
 
 
 def client_for(server: FakeServer, config: Config | None = None) -> Client:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from cloud._http.exchange import Sent
+from cloud._http.exchange import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,11 @@ def served(server: FakeServer) -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             path = self.path[self.path.index("/v1") :]
-            reply = server.exchange(Sent("POST", path, dict(self.headers), body, 5.0))
+            reply = server.exchange(
+                HttpRequest(
+                    method="POST", url=path, headers=dict(self.headers), body=body, timeout_s=5.0
+                )
+            )
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

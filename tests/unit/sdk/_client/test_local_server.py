@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud import CloudException
 from cloud._client.client import Client
-from cloud._client.local_server import LocalServer, _last_words
+from cloud._client.local_server import LocalServer, _last_message
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 
@@ -65,12 +65,12 @@ def test_a_server_that_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
         ("", "ended before it was ready"),
     ],
 )
-def test_the_last_words_of_a_server(tmp_path: Path, log: str, told: str) -> None:
+def test_the_last_message_of_a_server(tmp_path: Path, log: str, told: str) -> None:
     """Missing packages are named by the extra that has them; else the last line counts."""
     file = tmp_path / "server.log"
     file.write_text(log)
 
-    assert re.search(told, _last_words(file))
+    assert re.search(told, _last_message(file))
 
 
 def test_windows_is_told_plainly() -> None:

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud._http.connections import Connections
-from cloud._http.exchange import NoAnswer, Sent
+from cloud._http.exchange import HttpRequest, NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def get(timeout_s: float = 5.0) -> HttpRequest:
+    """A request for the root."""
+    return HttpRequest(method="GET", url="/", headers={}, timeout_s=timeout_s)
 
 
 @contextmanager
@@ -51,7 +56,11 @@ def test_connections_carry_a_request() -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 
     with _listening(answer) as url, closing(Connections(f"{url}/prefix")) as connections:
-        reply = connections.exchange(Sent("POST", "/v1/jobs", {"A": "b"}, b"body", 5.0))
+        reply = connections.exchange(
+            HttpRequest(
+                method="POST", url="/v1/jobs", headers={"A": "b"}, body=b"body", timeout_s=5.0
+            )
+        )
 
     assert (reply.status, reply.body) == (200, b"hi")
     assert heard[0].startswith(b"POST /prefix/v1/jobs HTTP/1.1\r\n")
@@ -78,7 +87,7 @@ def test_half_an_answer_is_none(answer: Callable[[socket.socket], object]) -> No
         closing(Connections(url)) as connections,
         pytest.raises(NoAnswer),
     ):
-        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+        connections.exchange(get())
 
 
 def test_nobody_listening_is_told_in_words() -> None:
@@ -87,7 +96,7 @@ def test_nobody_listening_is_told_in_words() -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     with closing(Connections(url)) as connections, pytest.raises(NoAnswer, match="refused") as told:
-        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+        connections.exchange(get())
 
     assert "0x" not in str(told.value)
     assert "Errno" not in str(told.value)
@@ -98,7 +107,7 @@ def test_a_silent_server_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with closing(Connections(url)) as connections, pytest.raises(NoAnswer, match="timed out"):
-            connections.exchange(Sent("GET", "/", {}, None, 0.1))
+            connections.exchange(get(0.1))
 
 
 def test_another_process_opens_connections_of_its_own() -> None:
@@ -110,13 +119,13 @@ def test_another_process_opens_connections_of_its_own() -> None:
         _whole(connection)
 
     with _listening(answer) as url, closing(Connections(url)) as connections:
-        connections.exchange(Sent("GET", "/", {}, None, 5.0))
+        connections.exchange(get())
         pool = connections._server
         child = os.fork()
         if child == 0:
             status = 0
             with suppress(BaseException):
-                status = connections.exchange(Sent("GET", "/", {}, None, 5.0)).status
+                status = connections.exchange(get()).status
             os._exit(0 if status == 200 and connections._server is not pool else 1)
 
         assert os.waitpid(child, 0)[1] == 0

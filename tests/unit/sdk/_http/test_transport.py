@@ -8,15 +8,15 @@ import pytest
 from cloud import CloudConnectionError, CloudException
 from cloud._config.configuration import Config
 from cloud._http.connections import Connections
-from cloud._http.exchange import NoAnswer, Reply, Sent
-from cloud._http.transport import Pauses, ServerAddress, Transport
+from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
+from cloud._http.transport import Backoff, ServerAddress, Transport
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, RequestRefused, Unavailable
 
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer, problem
 
 KILLED = wire.encode(wire.Killed(count=2))
-OK = Reply(200, {}, KILLED)
+OK = HttpReply(200, {}, KILLED)
 
 
 class Scripted:
@@ -24,9 +24,9 @@ class Scripted:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.sent: list[Sent] = []
+        self.sent: list[HttpRequest] = []
 
-    def exchange(self, sent: Sent) -> Reply:
+    def exchange(self, sent: HttpRequest) -> HttpReply:
         """The next answer."""
         self.sent.append(sent)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -38,10 +38,10 @@ class Scripted:
         """Nothing is open."""
 
 
-def _transport(*answers: Any, pauses: Pauses | None = None, config: Config | None = None):
+def _transport(*answers: Any, backoff: Backoff | None = None, config: Config | None = None):
     scripted = Scripted(*answers)
     slept = []
-    own = pauses or Pauses(sleep=slept.append, chance=lambda: 1.0, clock=lambda: sum(slept))
+    own = backoff or Backoff(sleep=slept.append, random=lambda: 1.0, clock=lambda: sum(slept))
     return Transport(ADDRESS, config or Config(), scripted, own), scripted, slept
 
 
@@ -51,7 +51,7 @@ def _post(transport: Transport):
 
 @pytest.mark.parametrize(
     "fault",
-    [NoAnswer("reset"), Reply(502, {}, b""), Reply(503, {}, b""), Reply(504, {}, b"")],
+    [NoAnswer("reset"), HttpReply(502, {}, b""), HttpReply(503, {}, b""), HttpReply(504, {}, b"")],
     ids=str,
 )
 def test_passing_faults_are_tried_again(fault: Any) -> None:
@@ -77,7 +77,7 @@ def test_attempts_are_limited() -> None:
 
 def test_the_server_says_when_to_come_back() -> None:
     """Retry-After is heeded where it is longer than our own pause."""
-    busy = Reply(503, {"Retry-After": "3"}, b"")
+    busy = HttpReply(503, {"Retry-After": "3"}, b"")
     transport, _, slept = _transport(busy, OK)
 
     _post(transport)
@@ -88,7 +88,7 @@ def test_the_server_says_when_to_come_back() -> None:
 @pytest.mark.parametrize("asked", ["-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "\u0661"])
 def test_nonsense_in_retry_after_is_ignored(asked: Any) -> None:
     """Only whole seconds count."""
-    transport, _, slept = _transport(Reply(503, {"Retry-After": asked}, b""), OK)
+    transport, _, slept = _transport(HttpReply(503, {"Retry-After": asked}, b""), OK)
 
     _post(transport)
 
@@ -127,7 +127,7 @@ def test_no_server_is_a_sentence() -> None:
 
     with pytest.raises(
         CloudConnectionError,
-        match=r"No PiCloud server answers at http://stand-in \(Connection refused\); "
+        match=r"No PiCloud server answers at http://fake-server \(Connection refused\); "
         r"start one with `picloud up`, or call cloud.start_simulator\(\)",
     ):
         _post(transport)
@@ -138,7 +138,7 @@ def test_a_server_that_went_away_is_told_as_such() -> None:
     transport, _, _ = _transport(OK, NoAnswer("reset"))
     _post(transport)
 
-    with pytest.raises(CloudConnectionError, match="does not answer any more"):
+    with pytest.raises(CloudConnectionError, match="no longer answers"):
         _post(transport)
 
 
@@ -177,15 +177,15 @@ def test_a_wait_gives_up_when_its_time_is_over() -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (Reply(404, {}, b"<html>"), "POST /v1/jobs/kill was answered with HTTP status 404"),
-        (Reply(200, {}, b"<html>"), "cannot be read"),
+        (HttpReply(404, {}, b"<html>"), "POST /v1/jobs/kill was answered with HTTP status 404"),
+        (HttpReply(200, {}, b"<html>"), "cannot be read"),
         (
-            Reply(422, {"Content-Type": wire.JSON}, b'{"code":"error","message":"No."}'),
+            HttpReply(422, {"Content-Type": wire.JSON}, b'{"code":"error","message":"No."}'),
             r"No\.",
         ),
     ],
 )
-def test_answers_of_something_else_are_told(reply: Reply, said: str) -> None:
+def test_answers_of_something_else_are_told(reply: HttpReply, said: str) -> None:
     """A proxy's page, or another service's, is an error in words."""
     transport, _, _ = _transport(reply)
 
@@ -195,8 +195,8 @@ def test_answers_of_something_else_are_told(reply: Reply, said: str) -> None:
 
 def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
     """A redirect to the blob store is followed without it, and a presigned upload has none."""
-    away = Reply(307, {"Location": "http://store/blob?signed"}, b"")
-    transport, scripted, _ = _transport(away, Reply(200, {}, b"data"))
+    away = HttpReply(307, {"Location": "http://store/blob?signed"}, b"")
+    transport, scripted, _ = _transport(away, HttpReply(200, {}, b"data"))
 
     assert transport.get("/v1/blobs/d") == b"data"
     transport.put("http://store/blob?signed", b"data", {"x-amz-checksum": "c"})
@@ -209,7 +209,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
 
 def test_bytes_that_lie_there_already_are_no_error() -> None:
     """A store answers 412 to a second upload of the same blob."""
-    transport, _, _ = _transport(Reply(412, {}, b""))
+    transport, _, _ = _transport(HttpReply(412, {}, b""))
 
     transport.put("http://store/blob", b"data", {})
 

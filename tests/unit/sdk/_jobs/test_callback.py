@@ -15,7 +15,7 @@ from tests.unit.sdk.fake_server import problem, transport_for
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
-    from cloud._http.exchange import Reply
+    from cloud._http.exchange import HttpReply
 
     from tests.unit.sdk.fake_server import FakeServer
 
@@ -131,7 +131,7 @@ def test_a_refusal_is_told_and_ends_the_wait(
     server: FakeServer, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Jobs the server does not know any more are given up, not asked for for ever."""
-    refusal: Reply = problem(errors.JobNotFound("There is no job 1 in your account."))
+    refusal: HttpReply = problem(errors.JobNotFound("There is no job 1 in your account."))
     server.faults = [None, refusal]
 
     client.call(abs, -1, _callback=print)
