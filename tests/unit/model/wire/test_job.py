@@ -1,4 +1,4 @@
-"""What a request may say of options and dependencies, whichever language its client speaks."""
+"""Submit requests: the values that options and dependencies may have."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read(**more: Any) -> wire.SubmitRequest:
     ],
 )
 def test_options_no_job_can_have_are_refused(options: dict[str, Any]) -> None:
-    """The wire says what each option may be."""
+    """Decoding checks the type and the range of each option."""
     with pytest.raises(msgspec.ValidationError):
         read(options=options)
 
@@ -66,18 +66,9 @@ def test_dependencies_are_ranges_of_jids(wrong: dict[str, Any]) -> None:
         read(**wrong)
 
 
-def test_defaults_need_not_be_said() -> None:
+def test_defaults_may_be_omitted() -> None:
     """A submit without options and dependencies is a plain one."""
     request = read()
 
     assert request.options == wire.Options()
     assert (request.depends_on, request.depends_on_errors) == ([], "abort")
-
-
-@pytest.mark.parametrize(
-    ("media", "data"), [(wire.JSON, b'"\xd1"'), (wire.MSGPACK, b"\xa1\xd1"), (wire.JSON, b'"\xff')]
-)
-def test_a_text_that_is_not_utf_8_is_malformed(media: str, data: bytes) -> None:
-    """It is an error of who sent it, as everything else that cannot be read."""
-    with pytest.raises(msgspec.DecodeError):
-        wire.decode(data, str, media)

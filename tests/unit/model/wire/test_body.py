@@ -1,0 +1,61 @@
+"""The bases of bodies, the types of their fields, and the body of an error."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from picloud_model import wire
+from picloud_model.errors import BlobMissing, every_error
+
+
+def _subclasses(kind: type) -> set[type]:
+    return {kind}.union(*(_subclasses(child) for child in kind.__subclasses__()))
+
+
+@pytest.mark.parametrize("kind", sorted(_subclasses(wire.Request), key=lambda kind: kind.__name__))
+def test_a_request_refuses_unknown_fields(kind: type[wire.Request]) -> None:
+    """A misspelt field is an error, not a default."""
+    with pytest.raises(msgspec.ValidationError, match=r"unknown field|missing required"):
+        wire.decode(wire.encode({"misspelt": 1}), kind)
+
+
+@pytest.mark.parametrize("kind", _subclasses(wire.Answer), ids=lambda kind: kind.__name__)
+def test_an_answer_ignores_unknown_fields(kind: type[wire.Answer]) -> None:
+    """A newer server may send more."""
+    assert not kind.__struct_config__.forbid_unknown_fields
+
+
+@pytest.mark.parametrize("code", every_error())
+def test_an_error_travels(code: str) -> None:
+    """Code, message and field arrive."""
+    error = every_error()[code]("No.", field="label")
+
+    arrived = wire.Problem.of(error).error()
+
+    assert (type(arrived), arrived.message, arrived.field) == (type(error), "No.", "label")
+
+
+def test_missing_blobs_travel_with_their_error() -> None:
+    """The client uploads them."""
+    arrived = wire.Problem.of(BlobMissing(digests=("d1", "d2"))).error()
+
+    assert isinstance(arrived, BlobMissing)
+    assert arrived.digests == ("d1", "d2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (wire.SubmitId, "0" * 32, "0" * 32 + "\n"),
+        (wire.KeyId, "0" * 12, "0" * 11 + "G"),
+        (wire.Digest, "f" * 64, "F" * 64),
+        (wire.Jid, 1, 0),
+        (wire.Jid, 2**53 - 1, 2**53),
+        (wire.Timeout, wire.LONGEST_POLL_S, wire.LONGEST_POLL_S + 1),
+    ],
+)
+def test_the_types_of_fields_are_checked(kind: object, right: object, wrong: object) -> None:
+    """A value that cannot be one is refused when it is decoded."""
+    assert msgspec.convert(right, kind) == right
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(wrong, kind)

@@ -1,0 +1,24 @@
+"""The codec: bodies in msgpack and JSON."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from picloud_model import wire
+
+
+@pytest.mark.parametrize("media", [wire.MSGPACK, wire.JSON])
+def test_a_body_is_read_as_it_was_written(media: str) -> None:
+    """Bytes travel in both languages."""
+    body = wire.StoreBlobsRequest(blobs=[b"\x00\xff", b""])
+
+    assert wire.decode(wire.encode(body, media), wire.StoreBlobsRequest, media) == body
+
+
+@pytest.mark.parametrize(
+    ("media", "data"), [(wire.JSON, b'"\xd1"'), (wire.MSGPACK, b"\xa1\xd1"), (wire.JSON, b'"\xff')]
+)
+def test_a_text_that_is_not_utf_8_is_malformed(media: str, data: bytes) -> None:
+    """It is the sender's error, as everything else that cannot be read."""
+    with pytest.raises(msgspec.DecodeError):
+        wire.decode(data, str, media)
