@@ -52,8 +52,8 @@ class Lifetime:
     def answer_waiting(self) -> None:
         """Answer every long poll with what there is, so that the server can stop at once."""
         if self._server is not None:
-            self._server.context.watchers.close()
-            self._server.context.sessions.close()
+            self._server.context.batch_watchers.close()
+            self._server.context.slot_sessions.close()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Stop the slots where they are this process's alone, then give everything back."""

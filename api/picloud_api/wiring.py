@@ -20,18 +20,18 @@ from picloud_driver.state.sqlite import SqliteState
 from picloud_jobspecs.render import Driver, SlotSite
 
 from picloud_api.background.reconcile import Reconcile
-from picloud_api.engine.jobs.live_query import Live
+from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
-from picloud_api.engine.scheduling.autoscaler import Placement
-from picloud_api.engine.scheduling.leasing import Leasing
+from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, first_key
-from picloud_api.usecases.accounts.job_token import Tokens
+from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.health import HealthCheck
-from picloud_api.usecases.jobs.delete import Deletion
+from picloud_api.usecases.jobs.delete import Delete
 from picloud_api.usecases.jobs.info import Information
 from picloud_api.usecases.jobs.job import Jobs
 from picloud_api.usecases.jobs.listing import Listing
@@ -68,14 +68,14 @@ class Server(msgspec.Struct, frozen=True):
     context: Context
     commits: Commits
     accounts: Accounts
-    tokens: Tokens
+    tokens: JobTokens
     keys: Keys
     submit: Submit
     jobs: Jobs
     information: Information
     listing: Listing
-    deletion: Deletion
-    live: Live
+    deletion: Delete
+    live: LiveQueries
     blobs: Blobs
     slots: Slots
     work: Work
@@ -188,12 +188,12 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
     context = Context(commits, archive, clock)
     pepper = await ports.secrets.get_or_create("signing/pepper", _fresh)
     token_key = await ports.secrets.get_or_create("signing/token", _fresh)
-    tokens = Tokens(context, await ports.secrets.get_or_create("signing/job", _fresh))
+    tokens = JobTokens(context, await ports.secrets.get_or_create("signing/job", _fresh))
     accounts = Accounts(commits, pepper, clock, tokens)
     slots = Slots(context, ports.scheduler, token_key, tokens, settings.idle_s)
-    placement = Placement(context, ports.scheduler)
-    live = Live(context)
-    leasing = Leasing(context)
+    autoscaler = SlotAutoscaler(context, ports.scheduler)
+    live = LiveQueries(context)
+    leasing = LeasePlanner(context)
     why = Why(context, ports.scheduler)
     by_name = {name: getattr(ports, name) for name in ports.__struct_fields__}
     return Server(
@@ -207,14 +207,14 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
         jobs=Jobs(context),
         information=Information(context, ports.blobs, live, why),
         listing=Listing(commits.view),
-        deletion=Deletion(context),
+        deletion=Delete(context),
         live=live,
         blobs=Blobs(ports.blobs),
         slots=slots,
         work=Work(context, leasing, live),
         why=why,
         health=HealthCheck(by_name, version("picloud")),
-        reconcile=Reconcile(context, slots, live, placement, ports.scheduler),
+        reconcile=Reconcile(context, slots, live, autoscaler, ports.scheduler),
         key=await first_key(accounts, ports.secrets),
     )
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 import falcon
 from picloud_model import wire
 
-from picloud_api.resources import body as bodies
+from picloud_api.resources.body import (
+    authenticate,
+    read_body,
+    read_bytes,
+    reauthenticate,
+    write_body,
+)
 from picloud_api.usecases.slots.slot import is_token
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ class BlobResource:
         self._blobs = blobs
 
     async def _account(self, request: Request) -> str:
-        return await bodies.admit(request, self._account_of)
+        return await authenticate(request, self._account_of)
 
     async def _account_of(self, credential: str) -> str:
         if is_token(credential):
@@ -39,31 +45,31 @@ class BlobResource:
     async def on_post(self, request: Request, response: Response) -> None:
         """Store several small blobs."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.StoreBlobsRequest)
-        await bodies.write(request, response, await self._blobs.store(account, body.blobs))
+        body = await read_body(request, wire.StoreBlobsRequest)
+        await write_body(request, response, await self._blobs.store(account, body.blobs))
 
     async def on_post_missing(self, request: Request, response: Response) -> None:
         """Tell which blobs are not there."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.MissingBlobsRequest)
-        await bodies.write(request, response, await self._blobs.missing(account, body))
+        body = await read_body(request, wire.MissingBlobsRequest)
+        await write_body(request, response, await self._blobs.missing(account, body))
 
     async def on_post_read(self, request: Request, response: Response) -> None:
         """Send several small blobs."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.ReadBlobsRequest)
-        await bodies.write(request, response, await self._blobs.read(account, body.digests))
+        body = await read_body(request, wire.ReadBlobsRequest)
+        await write_body(request, response, await self._blobs.read(account, body.digests))
 
     async def on_put_one(self, request: Request, response: Response, digest: str) -> None:
         """Store one blob of any size."""
         account = await self._account(request)
-        await self._blobs.put(account, digest, await bodies.raw(request, BLOB_BYTES))
-        await bodies.write(request, response, wire.BlobsStored(digests=[digest]))
+        await self._blobs.put(account, digest, await read_bytes(request, BLOB_BYTES))
+        await write_body(request, response, wire.BlobsStored(digests=[digest]))
 
     async def on_get_one(self, request: Request, response: Response, digest: str) -> None:
         """Send one blob, or say where it is."""
         found = await self._blobs.get(await self._account(request), digest)
-        await bodies.confirm(request)
+        await reauthenticate(request)
         if isinstance(found, bytes):
             response.content_type = "application/octet-stream"
             response.data = found

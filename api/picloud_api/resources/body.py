@@ -1,8 +1,7 @@
 """Bodies and bearers: reading requests and writing answers, the same way for every resource.
 
-A credential is looked at when a request begins. Where a body comes slowly, or something is waited
-for, it may have ended meanwhile: so it is looked at again before the body is believed and before
-anything is told.
+A credential is checked when a request begins. While a body is received slowly, or a request waits,
+it may be revoked: so it is checked again before the body is used and before an answer is sent.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class _Admission(msgspec.Struct):
     at: float
 
 
-async def admit(
+async def authenticate(
     request: Request,
     recognise: Callable[[str], Awaitable[Asker]],
     again: Callable[[str], Awaitable[object]] | None = None,
@@ -59,15 +58,15 @@ async def admit(
     return asker
 
 
-async def confirm(request: Request) -> None:
-    """Look at the credential of a request that has lasted again; raises as `admit`."""
+async def reauthenticate(request: Request) -> None:
+    """Look at the credential of a request that has lasted again; raises as `authenticate`."""
     admission: _Admission | None = getattr(request.context, "admission", None)
     if admission is not None and time.monotonic() - admission.at >= LASTING_S:
         await admission.again()
         admission.at = time.monotonic()
 
 
-async def raw(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
+async def read_bytes(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
     """The request's body.
 
     Raises:
@@ -77,7 +76,7 @@ async def raw(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(_too_large(limit))
     data = await _sent(request, limit)
-    await confirm(request)
+    await reauthenticate(request)
     return data
 
 
@@ -92,18 +91,18 @@ async def _sent(request: Request, limit: int) -> bytes:
     return bytes(data)
 
 
-async def read(request: Request, kind: type[Body]) -> Body:
+async def read_body(request: Request, kind: type[Body]) -> Body:
     """The request's body as one kind of value, from msgpack or JSON."""
-    return wire.decode(await raw(request), kind, media_of(request))
+    return wire.decode(await read_bytes(request), kind, media_of(request))
 
 
-async def write(request: Request, response: Response, body: Any) -> None:
+async def write_body(request: Request, response: Response, body: Any) -> None:
     """Answer with a value, in the form the request came in.
 
     Raises:
         NotAllowed: When the asker's credential ended meanwhile.
     """
-    await confirm(request)
+    await reauthenticate(request)
     response.content_type = media_of(request)
     response.data = wire.encode(body, response.content_type)
 
@@ -121,7 +120,7 @@ def bearer(request: Request) -> str:
     return credential
 
 
-def note(request: Request, account: str) -> str:
+def set_account(request: Request, account: str) -> str:
     """Whose the request is, for the connection to know where it is at home; answers the same."""
     request.scope[ACCOUNT] = account
     return account

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from picloud_api.resources import body
+from picloud_api.resources.body import write_body
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -23,5 +23,5 @@ class HealthResource:
     async def on_get(self, request: Request, response: Response) -> None:
         """Ping every port."""
         health = await self._check.check()
-        await body.write(request, response, health)
+        await write_body(request, response, health)
         response.status = falcon.HTTP_200 if health.healthy else falcon.HTTP_503

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
-from picloud_api.resources import body as bodies
+from picloud_api.resources.body import authenticate, read_body, write_body
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from picloud_api.usecases.accounts.account import Accounts
-    from picloud_api.usecases.jobs.delete import Deletion
+    from picloud_api.usecases.jobs.delete import Delete
     from picloud_api.usecases.jobs.info import Information
     from picloud_api.usecases.jobs.listing import Listing
 
@@ -21,7 +21,7 @@ class InfoResource:
     """What is known of the jobs of the account whose key is sent."""
 
     def __init__(
-        self, accounts: Accounts, information: Information, listing: Listing, deletion: Deletion
+        self, accounts: Accounts, information: Information, listing: Listing, deletion: Delete
     ) -> None:
         self._accounts = accounts
         self._information = information
@@ -30,18 +30,18 @@ class InfoResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Tell."""
-        account = await bodies.admit(request, self._accounts.authenticate)
-        body = await bodies.read(request, wire.InfoRequest)
-        await bodies.write(request, response, await self._information.info(account, body))
+        account = await authenticate(request, self._accounts.authenticate)
+        body = await read_body(request, wire.InfoRequest)
+        await write_body(request, response, await self._information.info(account, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List jobs."""
-        account = await bodies.admit(request, self._accounts.authenticate)
-        body = await bodies.read(request, wire.ListRequest)
-        await bodies.write(request, response, await self._listing.list(account, body))
+        account = await authenticate(request, self._accounts.authenticate)
+        body = await read_body(request, wire.ListRequest)
+        await write_body(request, response, await self._listing.list(account, body))
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Remove what jobs left."""
-        account = await bodies.admit(request, self._accounts.authenticate)
-        body = await bodies.read(request, wire.DeleteRequest)
-        await bodies.write(request, response, await self._deletion.delete(account, body.jids))
+        account = await authenticate(request, self._accounts.authenticate)
+        body = await read_body(request, wire.DeleteRequest)
+        await write_body(request, response, await self._deletion.delete(account, body.jids))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from picloud_model import wire
 
 from picloud_api.errors import media_of
-from picloud_api.resources import body as bodies
+from picloud_api.resources.body import authenticate, read_body, read_bytes, set_account, write_body
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -27,38 +27,38 @@ class JobResource:
         self._jobs = jobs
 
     async def _account(self, request: Request) -> str:
-        return bodies.note(request, await bodies.admit(request, self._accounts.authenticate))
+        return set_account(request, await authenticate(request, self._accounts.authenticate))
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a batch."""
-        caller = await bodies.admit(request, self._accounts.recognise)
-        bodies.note(request, caller.account)
-        data = await bodies.raw(request)
+        caller = await authenticate(request, self._accounts.recognise)
+        set_account(request, caller.account)
+        data = await read_bytes(request)
         body = wire.decode(data, wire.SubmitRequest, media_of(request))
         fingerprint = blake2b(data, digest_size=16).digest()
         made = await self._submit.submit(caller.account, body, fingerprint, parent=caller.jid)
-        await bodies.write(request, response, made)
+        await write_body(request, response, made)
 
     async def on_post_staged(self, request: Request, response: Response) -> None:
         """Keep packs for a later submit."""
         account = await self._account(request)
-        await self._submit.stage(account, await bodies.read(request, wire.StageRequest))
-        await bodies.write(request, response, wire.Answer())
+        await self._submit.stage(account, await read_body(request, wire.StageRequest))
+        await write_body(request, response, wire.Answer())
 
     async def on_post_status(self, request: Request, response: Response) -> None:
         """Tell statuses."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.JobsRequest)
-        await bodies.write(request, response, await self._jobs.status(account, body.jids or []))
+        body = await read_body(request, wire.JobsRequest)
+        await write_body(request, response, await self._jobs.status(account, body.jids or []))
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
         """Wait for jobs to finish."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.WaitRequest)
-        await bodies.write(request, response, await self._jobs.wait(account, body))
+        body = await read_body(request, wire.WaitRequest)
+        await write_body(request, response, await self._jobs.wait(account, body))
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
         """End jobs."""
         account = await self._account(request)
-        body = await bodies.read(request, wire.JobsRequest)
-        await bodies.write(request, response, await self._jobs.kill(account, body.jids))
+        body = await read_body(request, wire.JobsRequest)
+        await write_body(request, response, await self._jobs.kill(account, body.jids))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
-from picloud_api.resources import body as bodies
+from picloud_api.resources.body import authenticate, read_body, write_body
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -23,33 +23,33 @@ class KeyResource:
         self._keys = keys
 
     async def _holder(self, request: Request) -> Holder:
-        return await bodies.admit(request, self._accounts.holder)
+        return await authenticate(request, self._accounts.holder)
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make a key."""
         holder = await self._holder(request)
-        body = await bodies.read(request, wire.KeyRequest)
-        await bodies.write(request, response, await self._keys.create(holder, body))
+        body = await read_body(request, wire.KeyRequest)
+        await write_body(request, response, await self._keys.create(holder, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List keys, without their secrets."""
         holder = await self._holder(request)
-        body = await bodies.read(request, wire.KeysRequest)
-        await bodies.write(request, response, await self._keys.list(holder, body))
+        body = await read_body(request, wire.KeysRequest)
+        await write_body(request, response, await self._keys.list(holder, body))
 
     async def on_post_activate(self, request: Request, response: Response) -> None:
         """Take a key again."""
         holder = await self._holder(request)
-        body = await bodies.read(request, wire.KeyIdRequest)
+        body = await read_body(request, wire.KeyIdRequest)
         switched = await self._keys.switch(holder, body.id, active=True)
-        await bodies.write(request, response, switched)
+        await write_body(request, response, switched)
 
     async def on_post_deactivate(self, request: Request, response: Response) -> None:
         """Refuse a key from now on."""
         holder = await self._holder(request)
-        body = await bodies.read(request, wire.KeyIdRequest)
+        body = await read_body(request, wire.KeyIdRequest)
         switched = await self._keys.switch(holder, body.id, active=False)
-        await bodies.write(request, response, switched)
+        await write_body(request, response, switched)
 
 
 class AccountResource:
@@ -61,12 +61,12 @@ class AccountResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make an account and its first key."""
-        holder = await bodies.admit(request, self._accounts.holder)
-        body = await bodies.read(request, wire.AccountRequest)
-        await bodies.write(request, response, await self._keys.open(holder, body))
+        holder = await authenticate(request, self._accounts.holder)
+        body = await read_body(request, wire.AccountRequest)
+        await write_body(request, response, await self._keys.open(holder, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List accounts."""
-        holder = await bodies.admit(request, self._accounts.holder)
-        await bodies.read(request, wire.AccountsRequest)
-        await bodies.write(request, response, await self._keys.accounts(holder))
+        holder = await authenticate(request, self._accounts.holder)
+        await read_body(request, wire.AccountsRequest)
+        await write_body(request, response, await self._keys.accounts(holder))

@@ -95,7 +95,7 @@ def document(served: list[tuple[str, str]], version: str) -> dict[str, Any]:
 
 
 def _operation(path: str, operation: Operation) -> dict[str, Any]:
-    told = operation.told().strip()
+    told = operation.description().strip()
     found: dict[str, Any] = {
         "summary": told.partition("\n")[0],
         "description": told,

@@ -39,7 +39,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answer: type | None = None
     summary: str = ""
 
-    def told(self) -> str:
+    def description(self) -> str:
         """What it does, in words."""
         return self.summary or (self.request.__doc__ if self.request else "") or ""
 

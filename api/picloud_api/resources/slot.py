@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
-from picloud_api.resources import body as bodies
+from picloud_api.resources.body import authenticate, read_body, set_account, write_body
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.usecases.slots.slot import Slots
     from picloud_api.usecases.slots.work import Work
 
@@ -23,28 +23,28 @@ class SlotResource:
         self._slots = slots
         self._work = work
 
-    async def _session(self, request: Request) -> Session:
-        session = await bodies.admit(request, self._slots.recognise, self._slots.find)
-        bodies.note(request, session.pool.account)
+    async def _session(self, request: Request) -> SlotSession:
+        session = await authenticate(request, self._slots.recognise, self._slots.find)
+        set_account(request, session.pool.account)
         return session
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Exchange a proof for a token."""
-        body = await bodies.read(request, wire.SlotRequest)
+        body = await read_body(request, wire.SlotRequest)
         granted = await self._slots.register(body.proof)
-        await bodies.write(request, response, granted)
+        await write_body(request, response, granted)
 
     async def on_post_work(self, request: Request, response: Response) -> None:
         """Report and lease."""
         session = await self._session(request)
-        body = await bodies.read(request, wire.WorkRequest)
+        body = await read_body(request, wire.WorkRequest)
         answer = await self._work.work(session, body)
-        await bodies.write(request, response, answer)
+        await write_body(request, response, answer)
         if body.leaving:
-            await self._slots.bury(session.number, lost=False)
+            await self._slots.remove(session.number, lost=False)
 
     async def on_post_heartbeat(self, request: Request, response: Response) -> None:
         """Name what runs."""
         session = await self._session(request)
-        body = await bodies.read(request, wire.HeartbeatRequest)
-        await bodies.write(request, response, await self._work.heartbeat(session, body))
+        body = await read_body(request, wire.HeartbeatRequest)
+        await write_body(request, response, await self._work.heartbeat(session, body))

@@ -27,7 +27,7 @@ MOST_MOVES: Final = 16
 _MOMENT: Final = struct.Struct("d")
 
 
-class Homes:
+class AccountAffinity:
     """The processes of one machine, and the ways connections take between them.
 
     Made by their master before it starts them: they inherit it.
@@ -46,7 +46,7 @@ class Homes:
         for end in (end for way in self._ways for end in way):
             end.setblocking(False)  # noqa: FBT003 - the name it has
 
-    def live(self, number: int) -> None:
+    def heartbeat(self, number: int) -> None:
         """Process `number` lives."""
         _MOMENT.pack_into(self._lived, _MOMENT.size * number, self._clock())
 
@@ -54,7 +54,7 @@ class Homes:
         """Process `number` ends, or has ended: it is nobody's home."""
         _MOMENT.pack_into(self._lived, _MOMENT.size * number, 0.0)
 
-    def of(self, account: str) -> int | None:
+    def owner_of(self, account: str) -> int | None:
         """The process that is an account's home; None while none lives."""
         now = self._clock()
         moments = (at for (at,) in _MOMENT.iter_unpack(self._lived[:]))

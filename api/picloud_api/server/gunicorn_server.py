@@ -23,8 +23,8 @@ from picloud_model.errors import PiCloudError
 from uvicorn_worker import UvicornWorker
 
 from picloud_api.app import Application
-from picloud_api.server.affinity import Homes
-from picloud_api.server.handoff import Stoppable
+from picloud_api.server.affinity import AccountAffinity
+from picloud_api.server.handoff import HandoffServer
 from picloud_api.wiring import check_free, end_slots
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _PR_SET_PDEATHSIG = 1
 class Worker(UvicornWorker):  # type: ignore[misc]
     """Uvicorn inside gunicorn: measured 0.03 ms a request faster than gunicorn's own ASGI."""
 
-    home = -1
+    number = -1
     """Its number among the processes, where there are several."""
 
     CONFIG_KWARGS = {  # noqa: RUF012 - the name and form uvicorn_worker asks for
@@ -54,7 +54,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = Stoppable(self.config, self.app.homes, self.home)
+        server = HandoffServer(self.config, self.app.affinity, self.number)
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)
         if not server.started:
@@ -68,7 +68,7 @@ class Served(BaseApplication):  # type: ignore[misc]
         self._settings = settings
         self._listeners = listeners
         self._url = url
-        self.homes = Homes(settings.processes) if settings.processes > 1 else None
+        self.affinity = AccountAffinity(settings.processes) if settings.processes > 1 else None
         super().__init__()
 
     def load_config(self) -> None:
@@ -84,7 +84,7 @@ class Served(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "worker_tmp_dir": None,
             "pre_fork": self._number,
-            "child_exit": lambda _arbiter, worker: self._ended(worker.home),
+            "child_exit": lambda _arbiter, worker: self._ended(worker.number),
             "post_fork": lambda _arbiter, worker: self._forked(worker.age),
             "when_ready": lambda _arbiter: self._watch_owner(),
         }.items():
@@ -97,13 +97,13 @@ class Served(BaseApplication):  # type: ignore[misc]
 
     def _number(self, arbiter: Arbiter, worker: Worker) -> None:
         """A process takes the number of the one it replaces."""
-        taken = {other.home for other in arbiter.WORKERS.values()}
+        taken = {other.number for other in arbiter.WORKERS.values()}
         free = (number for number in range(self._settings.processes) if number not in taken)
-        worker.home = next(free, -1)
+        worker.number = next(free, -1)
 
     def _ended(self, number: int) -> None:
-        if self.homes is not None and number >= 0:
-            self.homes.refuse(number)
+        if self.affinity is not None and number >= 0:
+            self.affinity.refuse(number)
 
     def _forked(self, age: int) -> None:
         die_with_parent()

@@ -1,4 +1,4 @@
-"""Moving: connections that change the process between two requests; see `home`."""
+"""HandoffProtocol: connections that change the process between two requests; see `home`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from picloud_api.server.affinity import MOST_MOVES
 if TYPE_CHECKING:
     import socket
 
-    from picloud_api.server.affinity import Homes
+    from picloud_api.server.affinity import AccountAffinity
 
 
-class Moving(HttpToolsProtocol):
+class HandoffProtocol(HttpToolsProtocol):
     """A connection that goes to its account's home once a request is answered."""
 
-    def __init__(self, homes: Homes, here: int, moves: int = 0, **given: Any) -> None:
+    def __init__(self, affinity: AccountAffinity, here: int, moves: int = 0, **given: Any) -> None:
         super().__init__(**given)
-        self._homes = homes
+        self._affinity = affinity
         self._here = here
         self._moves = moves
         self._quiet = False
@@ -47,16 +47,16 @@ class Moving(HttpToolsProtocol):
         super().on_response_complete()
         self._quiet = True
         account = self.scope.get(ACCOUNT)
-        if isinstance(account, str) and self._homes.of(account) not in (self._here, None):
+        if isinstance(account, str) and self._affinity.owner_of(account) not in (self._here, None):
             # The answer is written when the loop comes round.
             self.loop.call_soon(self._move, account)
 
     def _move(self, account: str) -> None:
-        home = self._homes.of(account)
+        home = self._affinity.owner_of(account)
         if home is None or home == self._here or self._moves == MOST_MOVES or not self._idle():
             return
         connection = self.transport.get_extra_info("socket").fileno()
-        if self._homes.send(home, connection, self._moves + 1):
+        if self._affinity.send(home, connection, self._moves + 1):
             self._unset_keepalive_if_required()
             # The connection itself goes on: its descriptor is open on its way.
             self.transport.abort()
@@ -72,40 +72,42 @@ class Moving(HttpToolsProtocol):
         )
 
 
-class Stoppable(uvicorn.Server):
+class HandoffServer(uvicorn.Server):
     """Uvicorn that lets the application answer its long polls before it waits for them.
 
-    With `homes` it takes in the connections that others send to it, process `here` of them.
+    With `affinity` it takes in the connections that others send to it, process `here` of them.
     """
 
-    def __init__(self, config: uvicorn.Config, homes: Homes | None = None, here: int = -1) -> None:
+    def __init__(
+        self, config: uvicorn.Config, affinity: AccountAffinity | None = None, here: int = -1
+    ) -> None:
         super().__init__(config)
-        self._homes = homes if here >= 0 else None
+        self._affinity = affinity if here >= 0 else None
         self._here = here
         self._arriving: set[asyncio.Task[Any]] = set()
-        if self._homes is not None:
-            config.http = partial(Moving, self._homes, here)  # type: ignore[assignment]
+        if self._affinity is not None:
+            config.http = partial(HandoffProtocol, self._affinity, here)  # type: ignore[assignment]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, and be home."""
         await super().startup(sockets)
-        if self._homes is not None:
-            arrivals = self._homes.arrivals(self._here)
-            asyncio.get_running_loop().add_reader(arrivals, self._take_in, self._homes)
-            self._homes.live(self._here)
+        if self._affinity is not None:
+            arrivals = self._affinity.arrivals(self._here)
+            asyncio.get_running_loop().add_reader(arrivals, self._take_in, self._affinity)
+            self._affinity.heartbeat(self._here)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: say that this process lives."""
-        if self._homes is not None:
-            self._homes.live(self._here)
+        if self._affinity is not None:
+            self._affinity.heartbeat(self._here)
         return await super().on_tick(counter)
 
-    def _take_in(self, homes: Homes) -> None:
+    def _take_in(self, affinity: AccountAffinity) -> None:
         loop = asyncio.get_running_loop()
-        while found := homes.receive(self._here):
+        while found := affinity.receive(self._here):
             connection, moves = found
             protocol = partial(
-                Moving, homes, self._here, moves,
+                HandoffProtocol, affinity, self._here, moves,
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state,
             )  # fmt: skip
             task = loop.create_task(loop.connect_accepted_socket(protocol, connection))
@@ -114,9 +116,9 @@ class Stoppable(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, end what is under way, take the application down."""
-        if self._homes is not None:
-            self._homes.leave(self._here)
-            asyncio.get_running_loop().remove_reader(self._homes.arrivals(self._here))
+        if self._affinity is not None:
+            self._affinity.leave(self._here)
+            asyncio.get_running_loop().remove_reader(self._affinity.arrivals(self._here))
         application = self.config.app
         if isinstance(application, Application):
             application.answer_waiting()

@@ -36,7 +36,7 @@ class Archive:
         self._blobs = blobs
         self._key = key
 
-    async def entries(self, place: layout.Place) -> dict[str, bytes]:
+    async def entries(self, place: layout.PageId) -> dict[str, bytes]:
         """What a sealed page consists of, by its former keys; nothing if it is not sealed.
 
         Raises:
@@ -52,7 +52,7 @@ class Archive:
             raise ServerFault(f"The sealed record {name} is damaged: it is not what was sealed.")
         return _DECODER.decode(body).entries
 
-    async def put(self, place: layout.Place, entries: dict[str, bytes]) -> None:
+    async def put(self, place: layout.PageId, entries: dict[str, bytes]) -> None:
         """Write a page's blob. One that is there was interrupted, or opened again since.
 
         Raises:

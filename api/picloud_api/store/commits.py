@@ -11,19 +11,19 @@ from picloud_model.errors import TooLarge, Unavailable
 
 from picloud_api.store import layout
 from picloud_api.store.draft import Draft
-from picloud_api.store.records import Bell
+from picloud_api.store.records import ChangeLog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from picloud_driver.state import Operation
 
-    from picloud_api.store.records import Signal
+    from picloud_api.store.records import Event
     from picloud_api.store.view import View
 
 Answer = TypeVar("Answer")
 
-BELL_SIGNALS: Final = 128
+CHANGE_LOG_EVENTS: Final = 128
 """Changes a bell remembers: 45 bytes each in every transaction. Who missed more reads all."""
 MAX_CONFLICTS: Final = 50
 """Conflicts in a row after which a change gives up, unanswered and undone."""
@@ -43,16 +43,16 @@ class Commits:
         self.process = process
         self.alone = True
         """Whether no other process is known that would listen to our bell."""
-        self._bell = Bell(0, [])
-        self.rung = 0
+        self._bell = ChangeLog(0, [])
+        self.published = 0
         """The version of our bell when it was last rung."""
         self._waiting: list[_Waiting] = []
         self._running = False
         self._task: asyncio.Task[None] | None = None
-        self._listeners: list[Callable[[Signal], None]] = []
+        self._listeners: list[Callable[[Event], None]] = []
 
-    def listen(self, listener: Callable[[Signal], None]) -> None:
-        """Call `listener` with every signal committed here, after its commit."""
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener` with every event committed here, after its commit."""
         self._listeners.append(listener)
 
     async def run(self, plan: Callable[[Draft], Awaitable[Answer]]) -> Answer:
@@ -132,16 +132,16 @@ class Commits:
     async def _commit(self, draft: Draft, group: list[_Waiting]) -> None:
         operations = draft.operations()
         if operations:
-            bell = self._rung(draft.signals)
+            bell = self._rung(draft.events)
             versions = await self._send([*operations, *bell])
             draft.install(versions)
         for act in draft.afterwards:
             act()
         for waiting in group:
             waiting.succeed()
-        for signal in draft.signals:
+        for event in draft.events:
             for listener in self._listeners:
-                listener(signal)
+                listener(event)
 
     async def _send(self, operations: Sequence[Operation]) -> dict[str, int]:
         if len(operations) > self._state.max_operations:
@@ -149,26 +149,26 @@ class Commits:
         self.transactions += 1
         crashpoint("commit.sending")
         versions = await self._state.commit(operations)
-        self.rung = versions.get(layout.bell(self.process), self.rung)
+        self.published = versions.get(layout.change_log(self.process), self.published)
         crashpoint("commit.sent")
         return versions
 
-    def _rung(self, signals: list[Signal]) -> list[Operation]:
-        if not signals or not self._state.shared:
+    def _rung(self, events: list[Event]) -> list[Operation]:
+        if not events or not self._state.shared:
             return []
-        kept = [*self._bell.signals, *signals][-BELL_SIGNALS:]
-        self._bell = Bell(self._bell.count + len(signals), kept, self._bell.at)
+        kept = [*self._bell.events, *events][-CHANGE_LOG_EVENTS:]
+        self._bell = ChangeLog(self._bell.count + len(events), kept, self._bell.at)
         # Nobody listens to a process that is alone; it keeps count for whoever comes.
         return [] if self.alone else [self._put_bell()]
 
     def _put_bell(self) -> Put:
-        return Put(layout.bell(self.process), layout.encode(self._bell))
+        return Put(layout.change_log(self.process), layout.encode(self._bell))
 
-    async def ring(self, now: float) -> None:
+    async def publish(self, now: float) -> None:
         """Write the bell though nothing changed, so that other processes know of this one."""
-        self._bell = Bell(self._bell.count, self._bell.signals, now)
+        self._bell = ChangeLog(self._bell.count, self._bell.events, now)
         versions = await self._state.commit([self._put_bell()])
-        self.rung = versions[layout.bell(self.process)]
+        self.published = versions[layout.change_log(self.process)]
 
     async def remove(self, keys: Sequence[str]) -> None:
         """Take away keys that nobody uses any more."""

@@ -12,7 +12,7 @@ from picloud_api.store import layout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_api.store.records import Signal
+    from picloud_api.store.records import Event
     from picloud_api.store.view import View
 
 _GONE: Final = object()
@@ -30,7 +30,7 @@ class Draft:
         self._below = below
         self._writes: dict[str, Any] = {}
         self._expects: dict[str, int] = {}
-        self.signals: list[Signal] = []
+        self.events: list[Event] = []
         self.afterwards: list[Callable[[], None]] = []
         self._claimed: set[int] = set()
 
@@ -89,12 +89,12 @@ class Draft:
         """Remove what was read before with `get`."""
         self._writes[key] = _GONE
 
-    def signal(self, signal: Signal) -> None:
+    def emit(self, event: Event) -> None:
         """Tell others of a change, once it is committed."""
-        if signal not in self.signals:
-            self.signals.append(signal)
+        if event not in self.events:
+            self.events.append(event)
 
-    def after(self, act: Callable[[], None]) -> None:
+    def on_commit(self, act: Callable[[], None]) -> None:
         """Do something once this is committed, or found to change nothing: only then."""
         self.afterwards.append(act)
 
@@ -114,8 +114,8 @@ class Draft:
         self._writes.update(draft._writes)
         for key, expect in draft._expects.items():
             self._expects.setdefault(key, expect)
-        for signal in draft.signals:
-            self.signal(signal)
+        for event in draft.events:
+            self.emit(event)
         self.afterwards += draft.afterwards
         self._claimed |= draft._claimed
 

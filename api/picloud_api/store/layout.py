@@ -14,8 +14,8 @@ waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
-asked/<account>/<batch>/<question>   Asked, while somebody waits for the answer
-bell/<process>                       Bell
+asked/<account>/<batch>/<question>   StoredQuery, while somebody waits for the answer
+bell/<process>                       ChangeLog
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from picloud_model.page import PAGE_JOBS, Page
 
 from picloud_api.store.records import (
     Account,
-    Asked,
-    Bell,
+    ChangeLog,
     Finished,
     Header,
     Key,
@@ -36,6 +35,7 @@ from picloud_api.store.records import (
     Slot,
     Span,
     Staged,
+    StoredQuery,
     Waiting,
 )
 
@@ -91,7 +91,7 @@ def header(of: str, batch: str) -> str:
     return f"batches/{of}/{batch}"
 
 
-class Place(NamedTuple):
+class PageId(NamedTuple):
     """Which page of which batch of which account."""
 
     account: str
@@ -99,7 +99,7 @@ class Place(NamedTuple):
     page: int
 
 
-def page(place: Place) -> str:
+def page(place: PageId) -> str:
     """Key of a page."""
     return f"pages/{place.account}/{place.batch}/{place.page:04d}"
 
@@ -109,7 +109,7 @@ def arguments(of: str, batch: str, first: int) -> str:
     return f"packs/{of}/{batch}/a{first:07d}"
 
 
-def results(place: Place, number: int) -> str:
+def results(place: PageId, number: int) -> str:
     """Key of the `number`-th result pack of a page."""
     return f"packs/{place.account}/{place.batch}/r{place.page:04d}-{number:08d}"
 
@@ -129,24 +129,24 @@ def finished(of: str, batch: str) -> str:
     return f"finished/{of}/{batch}"
 
 
-def sealed(place: Place) -> str:
+def sealed(place: PageId) -> str:
     """Name of the blob a page lies in once it is sealed, with all its packs."""
     return f"sealed/{place.account}/{place.batch}/{place.page:04d}"
 
 
-def place_of(name: str) -> Place | None:
+def place_of(name: str) -> PageId | None:
     """The page that a page's or pack's key belongs to; None for other keys.
 
     >>> place_of("packs/a1/b1/a0002000"), place_of("packs/a1/b1/r0002-00000007").page
-    (Place(account='a1', batch='b1', page=2), 2)
+    (PageId(account='a1', batch='b1', page=2), 2)
     """
     kind, _, rest = name.partition("/")
     if kind not in {"pages", "packs"}:
         return None
     of, batch, part = rest.split("/")
     if part[0] == "a":
-        return Place(of, batch, int(part[1:]) // PAGE_JOBS)
-    return Place(of, batch, int(part.lstrip("r")[:4]))
+        return PageId(of, batch, int(part[1:]) // PAGE_JOBS)
+    return PageId(of, batch, int(part.lstrip("r")[:4]))
 
 
 def staged(of: str, batch: str) -> str:
@@ -164,7 +164,7 @@ def asked(of: str, batch: str, number: int = 0, process: str = "") -> str:
     return f"asked/{of}/{batch}/{process}-{number}" if process else f"asked/{of}/{batch}/"
 
 
-def bell(process: str) -> str:
+def change_log(process: str) -> str:
     """Key of an API process's bell."""
     return f"bell/{process}"
 
@@ -199,8 +199,8 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
             "finished": Finished,
             "staged": Staged,
             "slots": Slot,
-            "asked": Asked,
-            "bell": Bell,
+            "asked": StoredQuery,
+            "bell": ChangeLog,
         }.items()
     },
 }

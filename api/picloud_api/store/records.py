@@ -127,8 +127,8 @@ class Slot(Record, frozen=True):
     seen_at: float
 
 
-class Change(IntEnum):
-    """What a signal tells."""
+class EventKind(IntEnum):
+    """What a event tells."""
 
     READY = 1
     """A batch has jobs to lease."""
@@ -136,29 +136,29 @@ class Change(IntEnum):
     """Jobs of a batch became final."""
     KILL = 3
     """Jobs of a batch that slots hold are to be killed."""
-    BEGUN = 4
+    STARTED = 4
     """Slots said that jobs of a batch run."""
     WAITING = 5
     """A batch was made whose jobs wait for others."""
     FAILED = 6
     """Some of the jobs of a batch that became final are not done."""
-    ASKED = 7
+    QUERIED = 7
     """Somebody wants to know about jobs of a batch that run."""
-    TOLD = 8
+    ANSWERED = 8
     """What was asked of them was told."""
 
 
-class Signal(Record, frozen=True):
+class Event(Record, frozen=True):
     """A change others wait for."""
 
-    change: Change
+    kind: EventKind
     account: str
     batch: str
 
     @property
     def made(self) -> bool:
         """Whether there are jobs to lease."""
-        return self.change is Change.READY
+        return self.kind is EventKind.READY
 
     @property
     def batch_key(self) -> tuple[str, str]:
@@ -166,19 +166,19 @@ class Signal(Record, frozen=True):
         return self.account, self.batch
 
 
-class Asked(Record, frozen=True):
+class StoredQuery(Record, frozen=True):
     """A question about a job that runs, and what its slot told: b"" when that was nothing."""
 
     job: AttemptRef
     slot: int
     since: dict[str, int]
     asked_at: float
-    told: bytes | None = None
+    answer: bytes | None = None
 
 
-class Bell(Record, frozen=True):
+class ChangeLog(Record, frozen=True):
     """The last changes one API process made, how many it ever made, and when it last rang."""
 
     count: int
-    signals: list[Signal]
+    events: list[Event]
     at: float = 0.0

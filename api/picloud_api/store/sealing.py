@@ -18,7 +18,7 @@ from picloud_model.errors import ServerFault
 from picloud_model.page import PAGE_JOBS, Page
 
 from picloud_api.store import layout
-from picloud_api.store.layout import Place
+from picloud_api.store.layout import PageId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ _TOGETHER: Final = 2
 class _Finished(NamedTuple):
     """A page to be sealed."""
 
-    place: Place
+    place: PageId
     arguments: Sequence[str]
     """Keys of its argument packs, as far as they lie in the state store."""
     marker: StateEntry | None
@@ -145,10 +145,10 @@ def _pages_of(batch: BatchKey, header: StateEntry, marker: StateEntry) -> list[_
         if not part.content.digest:
             arguments[part.first // PAGE_JOBS].append(layout.arguments(*batch, part.first))
     return [
-        _Finished(Place(*batch, number), keys, marker if number == made.pages - 1 else None)
+        _Finished(PageId(*batch, number), keys, marker if number == made.pages - 1 else None)
         for number, keys in enumerate(arguments)
     ]
 
 
-def _results(place: Place, page: bytes) -> list[str]:
+def _results(place: PageId, page: bytes) -> list[str]:
     return [layout.results(place, number) for number in range(Page.decode(page).packs)]

@@ -184,7 +184,7 @@ class View:
         """Read everything again when it is next asked for."""
         self.forget(list(self._cells))
 
-    def hear(self) -> None:
+    def invalidate_reads(self) -> None:
         """Others changed something: what is being read just now may be what was there before."""
         self._told += 1
 

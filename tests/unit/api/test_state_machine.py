@@ -20,7 +20,7 @@ from tests.unit.api.world import ACCOUNT, World, ended
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_model.page import Page
 
 REACHABLE = {
@@ -46,9 +46,9 @@ class JobStates(RuleBasedStateMachine):
         self.run(self.world.start())
         self.jids: list[range] = []
         self.batches: dict[str, range] = {}
-        self.slots: dict[int, tuple[Session, list[wire.Lease]]] = {}
+        self.slots: dict[int, tuple[SlotSession, list[wire.Lease]]] = {}
         self.started = 0
-        self.stale: list[tuple[Session, wire.Report]] = []
+        self.stale: list[tuple[SlotSession, wire.Report]] = []
         self.before: dict[int, State] = {}
         self.finals: dict[int, tuple[str, int, bytes | None]] = {}
 
@@ -195,7 +195,7 @@ class JobStates(RuleBasedStateMachine):
     def pages(self, batch: str) -> list[Page]:
         view = self.world.server.commits.view
         count = -(-len(self.batches[batch]) // PAGE_JOBS)
-        places = [layout.Place(ACCOUNT, batch, number) for number in range(count)]
+        places = [layout.PageId(ACCOUNT, batch, number) for number in range(count)]
         return [self.run(view.get(layout.page(place))) for place in places]
 
     def states(self) -> list[tuple[int, State, int]]:

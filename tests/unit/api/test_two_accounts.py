@@ -14,14 +14,14 @@ from picloud_model import wire
 from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
 
     from tests.unit.api.world import World
 
 OTHER = "a0000002"
 
 
-async def slot_of(world: World, account: str) -> Session:
+async def slot_of(world: World, account: str) -> SlotSession:
     """A slot of an account."""
     burst = Burst(f"pc-{uuid.uuid4().hex}", pool_of(account, wire.Options()), 1)
     await world.scheduler.start(burst)
@@ -80,7 +80,7 @@ async def test_what_one_reports_is_no_hint_for_the_other(world: World) -> None:
     slow = [msgspec.structs.replace(job, started_at=0.0, finished_at=1e12) for job in report.ended]
     await world.work(slot, reports=[msgspec.structs.replace(report, ended=slow)], lease=False)
 
-    pace = world.server.context.pace
+    pace = world.server.context.run_times
 
     assert pace.seconds((ACCOUNT, request.function.digest)) == 1e12
     assert pace.seconds((OTHER, request.function.digest)) is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from picloud_api import wiring
-from picloud_api.store.records import Change, Signal
+from picloud_api.store.records import Event, EventKind
 from picloud_api.usecases.jobs.submit import pool_of
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.secrets.file import FileSecrets
@@ -56,7 +56,7 @@ class SharedState(SqliteState):
 
 
 class Process(World):
-    """One of the processes, which share all but memory. Bells ring only when a test says so."""
+    """One of the processes, which share all but memory. Notifier ring only when a test says so."""
 
     def __init__(self, root: Path, state: SharedState, scheduler: NotedScheduler) -> None:
         super().__init__(root)
@@ -68,9 +68,9 @@ class Process(World):
         blobs = DirectoryBlobs(self.root / "blobs")
         return wiring.Ports(self._state, blobs, secrets, self.scheduler)
 
-    async def hear(self, *signals: Signal) -> None:
+    async def hear(self, *events: Event) -> None:
         """What the other has changed."""
-        await self.server.reconcile.hear_others(signals)
+        await self.server.reconcile.on_remote_events(events)
 
 
 class Pair:
@@ -102,24 +102,24 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     await made.state.close()
 
 
-def told(change: Change, batch: str) -> Signal:
-    """A signal of the account."""
-    return Signal(change, ACCOUNT, batch)
+def told(change: EventKind, batch: str) -> Event:
+    """A event of the account."""
+    return Event(change, ACCOUNT, batch)
 
 
 async def test_who_heard_of_a_submit_is_not_refused(pair: Pair) -> None:
     """A process that was told of the other's batch knows the next jid: its submit is one
     transaction, though each of the two makes every other batch.
     """
-    await pair.two.hear(told(Change.READY, "none"))
-    await pair.one.hear(told(Change.READY, "none"))
+    await pair.two.hear(told(EventKind.READY, "none"))
+    await pair.one.hear(told(EventKind.READY, "none"))
     pair.since()
     jids = []
     for number in range(CALLS):
         one, other = (pair.one, pair.two) if number % 2 else (pair.two, pair.one)
         request = one.request(1)
         jids += list(await one.send(request))
-        await other.hear(told(Change.READY, request.submit_id))
+        await other.hear(told(EventKind.READY, request.submit_id))
 
     asked = pair.since()
     assert jids == list(range(3, 3 + CALLS))
@@ -162,7 +162,7 @@ async def test_what_is_over_before_it_was_heard_of_costs_one_read(pair: Pair) ->
         await pair.one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
     pair.since()
 
-    for change in (Change.READY, Change.FINISHED):
+    for change in (EventKind.READY, EventKind.FINISHED):
         await pair.two.hear(*(told(change, request.submit_id) for request in requests))
 
     assert pair.since() == {"read": 1}
@@ -180,7 +180,7 @@ async def test_results_of_the_other_are_read_together(pair: Pair) -> None:
         await pair.one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
     pair.since()
 
-    await pair.two.hear(*(told(Change.FINISHED, request.submit_id) for request in requests))
+    await pair.two.hear(*(told(EventKind.FINISHED, request.submit_id) for request in requests))
 
     assert set(await waiting) == set(jids)
     assert pair.since() == {"read": 1}
@@ -193,11 +193,11 @@ async def test_batches_of_the_other_are_looked_at_together(pair: Pair) -> None:
         await pair.one.send(request)
     pair.since()
 
-    await pair.two.hear(*(told(Change.READY, request.submit_id) for request in requests))
+    await pair.two.hear(*(told(EventKind.READY, request.submit_id) for request in requests))
 
     assert pair.since()["read"] == 2
     pool = pool_of(ACCOUNT, wire.Options())
-    assert pair.two.server.context.queue.jobs(pool, 2 * CALLS) == CALLS + 2
+    assert pair.two.server.context.ready_queue.jobs(pool, 2 * CALLS) == CALLS + 2
 
 
 async def test_a_full_pool_is_not_looked_at_for_each_batch(pair: Pair) -> None:

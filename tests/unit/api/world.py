@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, ClassVar
 
 from picloud_api import wiring
-from picloud_api.engine.process.slot_sessions import Session
+from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.settings import Settings
 from picloud_api.store import layout
 from picloud_api.usecases.jobs.submit import pool_of
@@ -161,7 +161,7 @@ class World:
             parts=parts,
         )
 
-    async def slot(self) -> Session:
+    async def slot(self) -> SlotSession:
         """Play a slot: take a place the scheduler was asked for, or ask for one."""
         taken = {session.slot.place for session in self.server.slots.sessions.all()}
         free = [place for place in self.scheduler.places if place not in taken]
@@ -172,19 +172,19 @@ class World:
         granted = await self.server.slots.register(free[0])
         return await self.server.slots.recognise(granted.token)
 
-    async def known(self, session: Session) -> Session:
+    async def known(self, session: SlotSession) -> SlotSession:
         """The session of a slot that lived on while the server was started anew."""
         record = await self.server.commits.view.get(layout.slot(session.number))
-        return self.server.slots.sessions.add(Session(record, self.now))
+        return self.server.slots.sessions.add(SlotSession(record, self.now))
 
-    async def work(self, slot: Session, **request: object) -> wire.WorkAnswer:
+    async def work(self, slot: SlotSession, **request: object) -> wire.WorkAnswer:
         """One request for work of a slot."""
         return await self.server.work.work(slot, wire.WorkRequest(**request))  # type: ignore[arg-type]
 
-    async def lose(self, slot: Session) -> None:
+    async def lose(self, slot: SlotSession) -> None:
         """The slot's machine is gone."""
         self.scheduler.places.pop(slot.slot.place, None)
-        await self.server.slots.bury(slot.number, lost=True, detail="power cut")
+        await self.server.slots.remove(slot.number, lost=True, detail="power cut")
 
     async def statuses(self, jids: range) -> list[str]:
         """Status of each job."""

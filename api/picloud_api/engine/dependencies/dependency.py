@@ -1,7 +1,7 @@
 """Dependencies: jobs that wait until others have ended, and what becomes of them then.
 
 A batch that waits leaves a `waiting/` key with the jids it depends on; its pages say WAITING. Every
-process derives from these keys whom to look after, watches one job for each premise, and ends the
+process derives from these keys what to look after, watches one job for each prerequisite, ends the
 waiting as soon as it can tell how: final states never change, so all of them decide the same, and
 whoever is slower finds nothing left to do.
 """
@@ -17,15 +17,15 @@ import structlog
 from picloud_model.errors import PiCloudError
 
 from picloud_api.engine.dependencies.prerequisite import (
-    Premise,
+    Prerequisite,
     Watches,
+    evaluate,
     failed_jids,
     failure_among,
-    judge,
 )
 from picloud_api.engine.dependencies.release import change
 from picloud_api.store import layout
-from picloud_api.store.records import Change
+from picloud_api.store.records import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Header, Signal, Waiting
+    from picloud_api.store.records import Event, Header, Waiting
 
 PAGES_AT_ONCE: Final = 8
 """Pages that leave WAITING in one transaction: stalled ones are 15 kB each."""
 BATCHES_AT_ONCE: Final = 30
 """Batches whose waiting ends at once: as many calls as share a transaction of 64 operations."""
 JUDGED_AT_ONCE: Final = 200
-"""Premises judged before others have their turn."""
+"""Prerequisites judged before others have their turn."""
 
 _log = structlog.get_logger()
 
@@ -52,25 +52,25 @@ class Dependencies:
         self._commits = context.commits
         self._view = context.commits.view
         self._clock = context.clock
-        self._premises: dict[tuple[str, tuple[Range, ...], bool], Premise] = {}
-        self._hurried: set[Premise] = set()
-        self._known: dict[tuple[str, str], Premise] = {}
+        self._prerequisites: dict[tuple[str, tuple[Range, ...], bool], Prerequisite] = {}
+        self._failing_fast: set[Prerequisite] = set()
+        self._known: dict[tuple[str, str], Prerequisite] = {}
         self._watches = Watches()
         self._fresh: set[tuple[str, str]] = set()
         self._failed: set[tuple[str, str]] = set()
         self._ended: set[str] = set()
-        self._due: set[Premise] = set()
+        self._due: set[Prerequisite] = set()
         self._task: asyncio.Task[None] | None = None
         self._open = True
 
-    def hear(self, signal: Signal) -> None:
+    def hear(self, event: Event) -> None:
         """Note a change that was committed, here or by another process."""
-        if signal.change is Change.WAITING:
-            self._fresh.add((signal.account, signal.batch))
-        elif signal.change is Change.FINISHED and signal.batch in self._watches:
-            self._ended.add(signal.batch)
-        elif signal.change is Change.FAILED and self._hurried:
-            self._failed.add((signal.account, signal.batch))
+        if event.kind is EventKind.WAITING:
+            self._fresh.add((event.account, event.batch))
+        elif event.kind is EventKind.FINISHED and event.batch in self._watches:
+            self._ended.add(event.batch)
+        elif event.kind is EventKind.FAILED and self._failing_fast:
+            self._failed.add((event.account, event.batch))
         self._begin()
 
     def watched(self, batch: str) -> bool:
@@ -78,7 +78,7 @@ class Dependencies:
         return batch in self._watches
 
     async def recover(self) -> set[tuple[str, str]]:
-        """Derive from the store who waits, and judge everybody anew; answers account and batch."""
+        """Find waiting batches in the store and evaluate each; return their accounts and ids."""
         found = set()
         for name in await self._view.scan(layout.WAITING):
             _, account, batch = name.split("/")
@@ -88,17 +88,17 @@ class Dependencies:
         # Whoever waits for a batch that waits itself is told when that ends.
         self._ended |= self._watches.batches() - {batch for _, batch in found}
         self._due |= {
-            premise
-            for premise in self._premises.values()
-            if premise.verdict is not None or premise.watched is None
+            prerequisite
+            for prerequisite in self._prerequisites.values()
+            if prerequisite.verdict is not None or prerequisite.watched is None
         }
         self._begin()
         return found
 
     def forget(self) -> None:
         """Signals were missed: what `recover` finds next is judged as if it were new."""
-        self._premises.clear()
-        self._hurried.clear()
+        self._prerequisites.clear()
+        self._failing_fast.clear()
         self._known.clear()
         self._watches = Watches()
 
@@ -141,53 +141,56 @@ class Dependencies:
         if waiting is None or (account, batch) in self._known:
             return
         key = (account, tuple(waiting.depends_on), waiting.ignore)
-        premise = self._premises.get(key)
-        if premise is None:
-            premise = self._premises[key] = Premise(account, waiting)
-            if premise.hurried:
-                self._hurried.add(premise)
-                premise.verdict = await failure_among(self._view, account, premise.asked)
-        premise.batches.add(batch)
-        self._known[account, batch] = premise
-        self._due.add(premise)
+        prerequisite = self._prerequisites.get(key)
+        if prerequisite is None:
+            prerequisite = self._prerequisites[key] = Prerequisite(account, waiting)
+            if prerequisite.fails_fast:
+                self._failing_fast.add(prerequisite)
+                prerequisite.verdict = await failure_among(self._view, account, prerequisite.asked)
+        prerequisite.batches.add(batch)
+        self._known[account, batch] = prerequisite
+        self._due.add(prerequisite)
 
     async def _look_at_failures(self, account: str, batch: str) -> None:
         """Jobs of a batch failed: those who depend on one of them need not wait for the others."""
         failed = await failed_jids(self._view, account, batch)
-        for premise in list(self._hurried):
-            if premise.account != account or premise.verdict is not None:
+        for prerequisite in list(self._failing_fast):
+            if prerequisite.account != account or prerequisite.verdict is not None:
                 continue
-            jid = premise.first_of(failed)
+            jid = prerequisite.first_of(failed)
             if jid is not None:
-                premise.verdict = await failure_among(self._view, account, [(jid, jid)])
-                self._due.add(premise)
+                prerequisite.verdict = await failure_among(self._view, account, [(jid, jid)])
+                self._due.add(prerequisite)
 
-    async def _decided(self, premise: Premise) -> bool:
-        if premise.verdict is None:
-            premise.verdict = await judge(self._view, self._watches, premise)
-        return premise.verdict is not None
+    async def _decided(self, prerequisite: Prerequisite) -> bool:
+        if prerequisite.verdict is None:
+            prerequisite.verdict = await evaluate(self._view, self._watches, prerequisite)
+        return prerequisite.verdict is not None
 
-    async def _end_decided(self, premises: Iterable[Premise]) -> None:
-        for premise in premises:
-            self._watches.drop(premise)
+    async def _end_decided(self, prerequisites: Iterable[Prerequisite]) -> None:
+        for prerequisite in prerequisites:
+            self._watches.drop(prerequisite)
         ends = (
-            (premise, batch, premise.verdict.told)
-            for premise in premises
-            for batch in list(premise.batches)
-            if premise.verdict is not None
+            (prerequisite, batch, prerequisite.verdict.failure)
+            for prerequisite in prerequisites
+            for batch in list(prerequisite.batches)
+            if prerequisite.verdict is not None
         )
         while some := list(islice(ends, BATCHES_AT_ONCE)):
             await asyncio.gather(
-                *(self._end(premise.account, batch, told) for premise, batch, told in some)
+                *(
+                    self._end(prerequisite.account, batch, told)
+                    for prerequisite, batch, told in some
+                )
             )
-            for premise, batch, _ in some:
-                premise.batches.discard(batch)
-                self._known.pop((premise.account, batch), None)
-        for premise in premises:
-            if not premise.batches:
-                self._hurried.discard(premise)
-                key = (premise.account, tuple(premise.asked), premise.ignore)
-                self._premises.pop(key, None)
+            for prerequisite, batch, _ in some:
+                prerequisite.batches.discard(batch)
+                self._known.pop((prerequisite.account, batch), None)
+        for prerequisite in prerequisites:
+            if not prerequisite.batches:
+                self._failing_fast.discard(prerequisite)
+                key = (prerequisite.account, tuple(prerequisite.asked), prerequisite.ignore)
+                self._prerequisites.pop(key, None)
 
     async def _end(self, account: str, batch: str, told: bytes | None) -> None:
         """Let the jobs of a batch begin, or stall them, some pages at a time."""
@@ -197,7 +200,7 @@ class Dependencies:
             numbers = range(start, min(pages, start + PAGES_AT_ONCE))
             plan = partial(
                 change,
-                places=[layout.Place(account, batch, number) for number in numbers],
+                places=[layout.PageId(account, batch, number) for number in numbers],
                 told=told,
                 now=self._clock(),
                 last=numbers.stop == pages,

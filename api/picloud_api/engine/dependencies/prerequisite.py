@@ -1,4 +1,4 @@
-"""Premises: jobs that have to end before some batches begin, and what watches for that."""
+"""Prerequisites: jobs that have to end before some batches begin, and what watches for that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from picloud_model.job import FINAL, State
 from picloud_model.page import PAGE_JOBS
 
 from picloud_api.engine.dependencies.release import RELEASED, Verdict, stalled
-from picloud_api.engine.jobs.locate import Piece, pieces
+from picloud_api.engine.jobs.locate import PageSlice, locate
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from picloud_model.page import Page
     from picloud_model.ranges import Range
 
-    from picloud_api.store.layout import Place
+    from picloud_api.store.layout import PageId
     from picloud_api.store.records import Header, Waiting
     from picloud_api.store.view import View
 
@@ -27,7 +27,7 @@ _GOOD: Final = {False: bytes([State.DONE]), True: bytes(FINAL)}
 """States of a job that nobody waits for any more, by whether failures are ignored."""
 
 
-class Premise:
+class Prerequisite:
     """What some batches wait for: those that wait for the same are judged together.
 
     `asked` are the jids as ascending ranges; all below `at` have ended well. `watched` is where job
@@ -42,11 +42,11 @@ class Premise:
         self.ignore = waiting.ignore
         self.at = self.asked[0][0]
         self.batches: set[str] = set()
-        self.watched: tuple[Place, int] | None = None
+        self.watched: tuple[PageId, int] | None = None
         self.verdict: Verdict | None = None
 
     @property
-    def hurried(self) -> bool:
+    def fails_fast(self) -> bool:
         """Whether a job that nobody watches yet can decide it: one of several that fails."""
         return not self.ignore and self.asked[0][0] < self.asked[-1][1]
 
@@ -60,10 +60,10 @@ class Premise:
 
 
 class Watches:
-    """Which premises watch which job, so that a page is looked at once for all of them."""
+    """Which prerequisites watch which job, so that a page is looked at once for all of them."""
 
     def __init__(self) -> None:
-        self._by_batch: dict[str, dict[Place, dict[int, set[Premise]]]] = {}
+        self._by_batch: dict[str, dict[PageId, dict[int, set[Prerequisite]]]] = {}
 
     def __len__(self) -> int:
         return len(self._by_batch)
@@ -75,23 +75,23 @@ class Watches:
         """The batches of the jobs watched."""
         return set(self._by_batch)
 
-    def watch(self, premise: Premise, place: Place, index: int) -> None:
+    def watch(self, prerequisite: Prerequisite, place: PageId, index: int) -> None:
         """Watch a job, and no other any more."""
-        self.drop(premise)
-        premise.watched = (place, index)
+        self.drop(prerequisite)
+        prerequisite.watched = (place, index)
         pages = self._by_batch.setdefault(place.batch, {})
-        pages.setdefault(place, {}).setdefault(index, set()).add(premise)
+        pages.setdefault(place, {}).setdefault(index, set()).add(prerequisite)
 
-    def drop(self, premise: Premise) -> None:
+    def drop(self, prerequisite: Prerequisite) -> None:
         """Watch nothing for it."""
-        if premise.watched is None:
+        if prerequisite.watched is None:
             return
-        place, index = premise.watched
-        premise.watched = None
+        place, index = prerequisite.watched
+        prerequisite.watched = None
         pages = self._by_batch.get(place.batch, {})
-        if premise not in pages.get(place, {}).get(index, ()):
+        if prerequisite not in pages.get(place, {}).get(index, ()):
             return
-        pages[place][index].discard(premise)
+        pages[place][index].discard(prerequisite)
         if not pages[place][index]:
             del pages[place][index]
         if not pages[place]:
@@ -99,28 +99,28 @@ class Watches:
         if not pages:
             del self._by_batch[place.batch]
 
-    async def ended(self, view: View, batch: str) -> set[Premise]:
-        """The premises whose job of a batch has ended, as the state store has it now."""
-        found: set[Premise] = set()
+    async def ended(self, view: View, batch: str) -> set[Prerequisite]:
+        """The prerequisites whose job of a batch has ended, as the state store has it now."""
+        found: set[Prerequisite] = set()
         for place in list(self._by_batch.get(batch, ())):
             page: Page = await view.fresh(layout.page(place))
-            for index, premises in self._by_batch.get(batch, {}).get(place, {}).items():
+            for index, prerequisites in self._by_batch.get(batch, {}).get(place, {}).items():
                 if page.state[index] >= State.DONE:
-                    found |= premises
+                    found |= prerequisites
         return found
 
 
-async def judge(view: View, watches: Watches, premise: Premise) -> Verdict | None:
+async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> Verdict | None:
     """Go on from the first job not known to have ended well; None while one has not ended."""
-    for portion in _portions(premise.asked, premise.at):
-        for piece in await pieces(view, premise.account, portion):
+    for portion in _portions(prerequisite.asked, prerequisite.at):
+        for piece in await locate(view, prerequisite.account, portion):
             # Before it is read: what ends from now on is heard of.
-            watches.watch(premise, piece.place, piece.start)
+            watches.watch(prerequisite, piece.place, piece.start)
             page: Page = await view.get(layout.page(piece.place))
-            at = _first_other(page, piece, _GOOD[premise.ignore])
-            premise.at = piece.first + at
+            at = _first_other(page, piece, _GOOD[prerequisite.ignore])
+            prerequisite.at = piece.first + at
             if at < piece.stop:
-                watches.watch(premise, piece.place, at)
+                watches.watch(prerequisite, piece.place, at)
                 failed = State(page.state[at]).final
                 return await stalled(view, piece, page, at) if failed else None
     return RELEASED
@@ -148,7 +148,7 @@ def _portions(asked: Sequence[Range], at: int) -> Iterator[list[Range]]:
         yield portion
 
 
-def _first_other(page: Page, piece: Piece, good: bytes) -> int:
+def _first_other(page: Page, piece: PageSlice, good: bytes) -> int:
     """The index of the first job of a piece in another state than these, or its end."""
     part = bytes(page.state[piece.start : piece.stop])
     return piece.start + len(part) - len(part.lstrip(good))
@@ -156,7 +156,7 @@ def _first_other(page: Page, piece: Piece, good: bytes) -> int:
 
 async def failure_among(view: View, account: str, asked: Sequence[Range]) -> Verdict | None:
     """The verdict that the first failed job of some ranges makes, or None."""
-    for piece in await pieces(view, account, asked):
+    for piece in await locate(view, account, asked):
         page: Page = await view.get(layout.page(piece.place))
         for index in _failures(page, piece.start, piece.stop):
             return await stalled(view, piece, page, index)
@@ -168,7 +168,7 @@ async def failed_jids(view: View, account: str, batch: str) -> list[int]:
     header: Header | None = await view.get(layout.header(account, batch))
     found: list[int] = []
     for number in range(header.pages if header else 0):
-        page: Page | None = await view.get(layout.page(layout.Place(account, batch, number)))
+        page: Page | None = await view.get(layout.page(layout.PageId(account, batch, number)))
         if header is not None and page is not None:
             first = header.first + number * PAGE_JOBS
             found += [first + index for index in _failures(page, 0, len(page))]

@@ -9,16 +9,16 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import Pack
 from picloud_model.page import Flag
 
-from picloud_api.engine.jobs.finish import Ending, failure, finish, told_failure
+from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, read_failure
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Signal
+from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_model.page import Page
 
-    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.store.draft import Draft
     from picloud_api.store.view import View
 
@@ -28,16 +28,16 @@ _MOST_TOLD: Final = 300
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What becomes of jobs that waited: `told` is the failure they are stalled with, if any."""
+    """What becomes of jobs that waited: `failure` is the failure they are stalled with, if any."""
 
-    told: bytes | None = None
+    failure: bytes | None = None
 
 
 RELEASED: Final = Verdict()
 """They may begin."""
 
 
-async def stalled(view: View, piece: Piece, page: Page, index: int) -> Verdict:
+async def stalled(view: View, piece: PageSlice, page: Page, index: int) -> Verdict:
     """The verdict on whoever depends on a job of a page that failed."""
     how = {
         State.ERROR: f"ended in error ({Cause(page.cause[index]).phrase})",
@@ -47,15 +47,15 @@ async def stalled(view: View, piece: Piece, page: Page, index: int) -> Verdict:
     words = ""
     if page.state[index] == State.ERROR and not page.flags[index] & Flag.SPILLED:
         pack = await view.get(layout.results(piece.place, page.pack[index]))
-        told = told_failure(Pack(pack)[page.item[index]])
+        told = read_failure(Pack(pack)[page.item[index]])
         words = f": {told.message[:_MOST_TOLD]}" if told else ""
     jid = piece.first + index
     message = f"dependency failed: job {jid}, which this one depends on, {how}{words}"
-    return Verdict(failure(Cause.DEPENDENCY, message))
+    return Verdict(encode_failure(Cause.DEPENDENCY, message))
 
 
 async def change(
-    draft: Draft, *, places: Sequence[layout.Place], told: bytes | None, now: float, last: bool
+    draft: Draft, *, places: Sequence[layout.PageId], told: bytes | None, now: float, last: bool
 ) -> None:
     """End the waiting of some pages of a batch; with the `last` ones the batch waits no more.
 
@@ -76,10 +76,10 @@ async def change(
     if last:
         draft.delete(name)
         if told is None:
-            draft.signal(Signal(Change.READY, account, batch))
+            draft.emit(Event(EventKind.READY, account, batch))
 
 
-async def _queue(draft: Draft, place: layout.Place) -> None:
+async def _queue(draft: Draft, place: layout.PageId) -> None:
     page = await draft.edit(layout.page(place))
     if page is not None:
         page.state = page.state.replace(_WAITING, _QUEUED)

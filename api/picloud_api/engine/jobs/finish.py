@@ -13,7 +13,7 @@ from picloud_model.page import Flag
 from picloud_model.wire import Content, Failure, decode
 
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Finished, Ready, Signal
+from picloud_api.store.records import Event, EventKind, Finished, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +42,12 @@ class Ending(msgspec.Struct, frozen=True):
     info: Content | None = None
 
 
-def failure(cause: Cause, message: str) -> bytes:
+def encode_failure(cause: Cause, message: str) -> bytes:
     """The parcel of a failure the platform itself found."""
     return seal(msgspec.msgpack.encode(Failure(cause=int(cause), message=message)))
 
 
-def told_failure(parcel: bytes | memoryview) -> Failure | None:
+def read_failure(parcel: bytes | memoryview) -> Failure | None:
     """The failure in a parcel; None where none can be read: what a job's child wrote is no fact."""
     try:
         return decode(unseal(parcel), Failure)
@@ -57,13 +57,13 @@ def told_failure(parcel: bytes | memoryview) -> Failure | None:
 
 def killed(index: int, started_at: float, now: float) -> Ending:
     """The ending of a job whose user killed it."""
-    told = failure(Cause.KILLED, "The job was killed by its user.")
+    told = encode_failure(Cause.KILLED, "The job was killed by its user.")
     return Ending(index, State.KILLED, Cause.KILLED, told, started_at, now)
 
 
 async def finish(
     draft: Draft,
-    place: layout.Place,
+    place: layout.PageId,
     endings: Sequence[Ending],
     envelope: Envelope = SERVER_ENVELOPE,
 ) -> None:
@@ -92,9 +92,9 @@ async def finish(
         parcels.append(msgspec.msgpack.encode(infos))
     draft.create(layout.results(place, page.packs), write(parcels))
     page.packs += 1
-    draft.signal(Signal(Change.FINISHED, place.account, place.batch))
+    draft.emit(Event(EventKind.FINISHED, place.account, place.batch))
     if any(ending.state is not State.DONE for ending in endings):
-        draft.signal(Signal(Change.FAILED, place.account, place.batch))
+        draft.emit(Event(EventKind.FAILED, place.account, place.batch))
     if was_open and not page.open:
         await _close_page(draft, place, max(ending.finished_at for ending in endings))
 
@@ -114,7 +114,7 @@ def _end(page: Page, ending: Ending, item: int) -> None:
         page.flags[index] |= Flag.INFORMED
 
 
-async def _close_page(draft: Draft, place: layout.Place, now: float) -> None:
+async def _close_page(draft: Draft, place: layout.PageId, now: float) -> None:
     """Count the page off the ready marker; the last one takes the marker away."""
     name = layout.ready(place.account, place.batch)
     marker: Ready | None = await draft.get(name)

@@ -1,4 +1,4 @@
-"""Live: what a slot can say of a job while it runs, asked for only when somebody wants to know.
+"""Live queries: what a slot knows about a running job, requested only when a client asks.
 
 The question travels with the answer to the slot's heartbeat, what it tells with the next one. The
 process that is asked may not be the one the slot talks with: then the question and its answer lie
@@ -17,7 +17,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_model.wire import AttemptRef, Info, LiveQuery, Stream, pack_info, unpack_info
 
 from picloud_api.store import layout
-from picloud_api.store.records import Asked, Change, Signal
+from picloud_api.store.records import Event, EventKind, StoredQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,13 +51,13 @@ class _Question:
         self.answer: asyncio.Future[Info | None] = asyncio.get_running_loop().create_future()
 
 
-class Live:
+class LiveQueries:
     """Asks slots about the jobs they run."""
 
     def __init__(self, context: Context) -> None:
         self._commits = context.commits
-        self._sessions = context.sessions
-        self._watchers = context.watchers
+        self._sessions = context.slot_sessions
+        self._watchers = context.batch_watchers
         self._clock = context.clock
         self._numbers = count(1)
         self._unsent: dict[int, list[_Question]] = {}
@@ -94,7 +94,7 @@ class Live:
         self._unsent.setdefault(slot, []).append(question)
         session = self._sessions.get(slot)
         if session is not None:
-            session.news.set()
+            session.heartbeat_wakeup.set()
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await question.answer
@@ -108,14 +108,14 @@ class Live:
             if not waiting:
                 self._unsent.pop(slot, None)
 
-    def asked(self, slot: int) -> list[LiveQuery]:
+    def take_queries(self, slot: int) -> list[LiveQuery]:
         """What a slot is to be asked, now that it is here."""
         self._beats[slot] = self._clock()
         if len(self._beats) > SLOTS:
             self._beats = {slot: at for slot, at in self._beats.items() if self._hears(slot)}
         return [question.asked for question in self._unsent.pop(slot, [])]
 
-    def hear(self, slot: int, told: Sequence[LiveAnswer]) -> None:
+    def receive_answers(self, slot: int, told: Sequence[LiveAnswer]) -> None:
         """A slot tells what it was asked; what another slot was asked is not its to tell."""
         for each in told:
             question = self._open.get(each.number)
@@ -139,56 +139,56 @@ class Live:
     ) -> Info | None:
         """Leave the question where the process finds it that the slot talks with."""
         name = layout.asked(account, job.batch, next(self._numbers), self._commits.process)
-        question = Asked(job, slot, dict(since), self._clock())
+        question = StoredQuery(job, slot, dict(since), self._clock())
         deadline = self._clock() + PATIENCE_S
 
         async def plan(draft: Draft) -> None:
             draft.create(name, question)
-            draft.signal(Signal(Change.ASKED, account, job.batch))
+            draft.emit(Event(EventKind.QUERIED, account, job.batch))
 
         try:
             await self._commits.run(plan)
             with self._watchers.watch({job.batch}) as watch:
                 while (left := deadline - self._clock()) > 0:
                     watch.changed()
-                    found: Asked | None = await self._commits.view.fresh(name)
-                    if found is not None and found.told is not None:
-                        return unpack_info(found.told) if found.told else None
-                    await watch.more(left)
+                    found: StoredQuery | None = await self._commits.view.fresh(name)
+                    if found is not None and found.answer is not None:
+                        return unpack_info(found.answer) if found.answer else None
+                    await watch.wait_for_change(left)
         finally:
             await self._commits.remove([name])
         return None
 
-    def notice(self, signal: Signal) -> None:
+    def on_event(self, event: Event) -> None:
         """Something was asked or told, here or by another process."""
-        if signal.change is Change.TOLD:
-            self._watchers.wake(signal.batch)
-        elif signal.change is Change.ASKED:
-            task = asyncio.create_task(self._answer_others(signal))
+        if event.kind is EventKind.ANSWERED:
+            self._watchers.wake(event.batch)
+        elif event.kind is EventKind.QUERIED:
+            task = asyncio.create_task(self._answer_others(event))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _answer_others(self, signal: Signal) -> None:
-        questions = await self._commits.view.scan(layout.asked(signal.account, signal.batch))
+    async def _answer_others(self, event: Event) -> None:
+        questions = await self._commits.view.scan(layout.asked(event.account, event.batch))
         now = self._clock()
         stale = [name for name, each in questions.items() if now - each.asked_at > STALE_S]
         await self._commits.remove(stale)
         await asyncio.gather(
             *(
-                self._answer(signal, name, question)
+                self._answer(event, name, question)
                 for name, question in questions.items()
-                if question.told is None and name not in stale and self._hears(question.slot)
+                if question.answer is None and name not in stale and self._hears(question.slot)
             )
         )
 
-    async def _answer(self, signal: Signal, name: str, question: Asked) -> None:
+    async def _answer(self, event: Event, name: str, question: StoredQuery) -> None:
         info = await self._ask(question.job, question.slot, question.since)
         told = pack_info(_shortened(info)) if info is not None else b""
 
         async def plan(draft: Draft) -> None:
             if await draft.get(name) is not None:
-                draft.put(name, msgspec.structs.replace(question, told=told))
-                draft.signal(Signal(Change.TOLD, signal.account, signal.batch))
+                draft.put(name, msgspec.structs.replace(question, answer=told))
+                draft.emit(Event(EventKind.ANSWERED, event.account, event.batch))
 
         self._commits.view.forget([name])
         await self._commits.run(plan)

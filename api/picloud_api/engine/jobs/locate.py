@@ -12,7 +12,7 @@ from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import MAX_JOBS
 
 from picloud_api.store import layout
-from picloud_api.store.layout import Place
+from picloud_api.store.layout import PageId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -30,19 +30,19 @@ CHANGED_AT_ONCE: Final = 16
 """Pages changed together: a transaction takes about so many small ones."""
 
 
-class Piece(msgspec.Struct, frozen=True):
+class PageSlice(msgspec.Struct, frozen=True):
     """Jobs `start .. stop-1` of one page that somebody asked for.
 
     `first` is the page's first jid.
     """
 
-    place: Place
+    place: PageId
     start: int
     stop: int
     first: int
 
 
-async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece]:
+async def locate(view: View, account: str, asked: Sequence[Range]) -> list[PageSlice]:
     """Where the jobs of some jid ranges lie, in the order asked.
 
     Raises:
@@ -62,7 +62,7 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
             raise JobNotFound(_unknown(max(first, upper)), field="jids")
     if ranges.count(asked) > MAX_JOBS:
         raise TooLarge(f"A request may name {MAX_JOBS} jobs at most.", field="jids")
-    found: list[Piece] = []
+    found: list[PageSlice] = []
     index = _Index(view, account)
     for first, last in asked:
         jid = first
@@ -77,8 +77,8 @@ async def pieces(view: View, account: str, asked: Sequence[Range]) -> list[Piece
 
 
 async def pages(
-    view: View, wanted: Sequence[Piece], *, fresh: bool = True, at_once: int = PAGES_AT_ONCE
-) -> AsyncIterator[tuple[Piece, Page]]:
+    view: View, wanted: Sequence[PageSlice], *, fresh: bool = True, at_once: int = PAGES_AT_ONCE
+) -> AsyncIterator[tuple[PageSlice, Page]]:
     """Each piece with its page, some of which are read together.
 
     Args:
@@ -96,9 +96,9 @@ async def pages(
             yield piece, page
 
 
-def by_page(wanted: Sequence[Piece]) -> Iterator[list[tuple[Place, list[int]]]]:
+def by_page(wanted: Sequence[PageSlice]) -> Iterator[list[tuple[PageId, list[int]]]]:
     """The same jobs, those of a page together and each once, some pages at a time."""
-    found: dict[Place, dict[int, None]] = {}
+    found: dict[PageId, dict[int, None]] = {}
     for piece in wanted:
         found.setdefault(piece.place, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
     whole = [(place, list(indexes)) for place, indexes in found.items()]
@@ -106,7 +106,7 @@ def by_page(wanted: Sequence[Piece]) -> Iterator[list[tuple[Place, list[int]]]]:
         yield whole[start : start + CHANGED_AT_ONCE]
 
 
-def refuse_deleted(page: Page, piece: Piece) -> None:
+def refuse_deleted(page: Page, piece: PageSlice) -> None:
     """Whoever names a job that was deleted is told so.
 
     Raises:
@@ -156,15 +156,15 @@ def _among(spans: list[Span], jid: int) -> tuple[list[Span], int] | None:
     return (spans, at) if at >= 0 and spans[at].last >= jid else None
 
 
-def _split(account: str, span: Span, first: int, last: int) -> list[Piece]:
+def _split(account: str, span: Span, first: int, last: int) -> list[PageSlice]:
     found = []
     start, stop = first - span.first, last - span.first + 1
     while start < stop:
         number = start // PAGE_JOBS
         base = number * PAGE_JOBS
         end = min(stop, base + PAGE_JOBS)
-        place = Place(account, span.batch, number)
-        found.append(Piece(place, start - base, end - base, span.first + base))
+        place = PageId(account, span.batch, number)
+        found.append(PageSlice(place, start - base, end - base, span.first + base))
         start = end
     return found
 

@@ -1,7 +1,7 @@
-"""Awaited jobs: which of those that somebody waits for are final.
+"""The wait set: which of the jobs that a request waits for are final.
 
-A wait is woken at each change, maybe ten thousand times. So only batches that changed are looked
-at again, and no page whose jobs are all final: final states stay.
+A wait is woken at each change, up to ten thousand times. So only batches that changed are read
+again, and no page whose jobs are all final: final states do not change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from picloud_model.page import Page
 
-    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.batch_watch import Watch
     from picloud_api.store.view import View
 
@@ -34,7 +34,7 @@ class _Unfinished(NamedTuple):
     states: frozenset[int] = frozenset()
 
 
-class Awaited:
+class WaitSet:
     """What is known of the jobs that a request waits for.
 
     Args:
@@ -43,7 +43,7 @@ class Awaited:
         watch: Of the batches they lie in.
     """
 
-    def __init__(self, view: View, wanted: Sequence[Piece], watch: Watch) -> None:
+    def __init__(self, view: View, wanted: Sequence[PageSlice], watch: Watch) -> None:
         self._view = view
         self._watch = watch
         self._wanted = wanted
@@ -61,19 +61,19 @@ class Awaited:
         left = (batch.states for batch in self._unfinished.values())
         return {State(each) for each in self._states.union(*left)}
 
-    def with_final(self) -> list[Piece]:
+    def with_final(self) -> list[PageSlice]:
         """The pieces in which a job is final, in the order asked."""
         return list(compress(self._wanted, self._some_final))
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Look at what has changed since the last look; at everything, the first time."""
         for batch in self._watch.changed():
             if batch in self._unfinished:
                 await self._look_at(batch)
 
-    async def more(self, timeout_s: float) -> bool:
+    async def wait_for_change(self, timeout_s: float) -> bool:
         """Wait until there is something to look at; False when the time is over first."""
-        return await self._watch.more(timeout_s)
+        return await self._watch.wait_for_change(timeout_s)
 
     async def _look_at(self, batch: str) -> None:
         before = self._unfinished.pop(batch)
@@ -97,7 +97,7 @@ class Awaited:
             self._unfinished[batch] = _Unfinished(left, final, frozenset(states))
 
 
-def _by_batch(wanted: Sequence[Piece]) -> dict[str, _Unfinished]:
+def _by_batch(wanted: Sequence[PageSlice]) -> dict[str, _Unfinished]:
     found: defaultdict[str, list[int]] = defaultdict(list)
     for position, piece in enumerate(wanted):
         found[piece.place.batch].append(position)

@@ -37,7 +37,7 @@ class Watch:
         self._event.clear()
         return found
 
-    async def more(self, timeout_s: float) -> bool:
+    async def wait_for_change(self, timeout_s: float) -> bool:
         """Wait until a batch has changed; False when the time is over first."""
         return await wait_for_event(self._event, timeout_s)
 
@@ -47,7 +47,7 @@ class Watch:
         self._event.set()
 
 
-class Watchers:
+class BatchWatchers:
     """Wakes those who wait for jobs of a batch to finish."""
 
     def __init__(self) -> None:

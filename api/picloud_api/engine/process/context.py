@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from picloud_api.engine.process.batch_watch import Watchers
-from picloud_api.engine.process.ready_queue import Queue
-from picloud_api.engine.process.run_times import Pace
-from picloud_api.engine.process.slot_sessions import Sessions
+from picloud_api.engine.process.batch_watch import BatchWatchers
+from picloud_api.engine.process.ready_queue import ReadyQueue
+from picloud_api.engine.process.run_times import RunTimes
+from picloud_api.engine.process.slot_sessions import SlotSessions
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 
@@ -20,7 +20,7 @@ class Context(msgspec.Struct, frozen=True):
     commits: Commits
     archive: Archive
     clock: Callable[[], float]
-    queue: Queue = msgspec.field(default_factory=Queue)
-    sessions: Sessions = msgspec.field(default_factory=Sessions)
-    watchers: Watchers = msgspec.field(default_factory=Watchers)
-    pace: Pace = msgspec.field(default_factory=Pace)
+    ready_queue: ReadyQueue = msgspec.field(default_factory=ReadyQueue)
+    slot_sessions: SlotSessions = msgspec.field(default_factory=SlotSessions)
+    batch_watchers: BatchWatchers = msgspec.field(default_factory=BatchWatchers)
+    run_times: RunTimes = msgspec.field(default_factory=RunTimes)

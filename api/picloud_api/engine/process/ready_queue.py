@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _first: Final = attrgetter("first")
 
 
-class Queued:
+class ReadyBatch:
     """A batch in the queue; `pages` are those that may have jobs to lease, lowest first."""
 
     __slots__ = ("account", "batch", "count", "first", "pages", "parent", "pool", "priority")
@@ -37,7 +37,7 @@ class Queued:
         self.parent = ready.parent
         self.pages = list(range(ready.pages))
 
-    def __lt__(self, other: Queued) -> bool:
+    def __lt__(self, other: ReadyBatch) -> bool:
         return (self.priority, self.first) < (other.priority, other.first)
 
     @property
@@ -51,26 +51,26 @@ class Queued:
             heapq.heappush(self.pages, page)
 
 
-class Queue:
+class ReadyQueue:
     """Batches by pool, lower priority numbers first, older ones first among equals.
 
     Clients choose the ids of batches: that of one account may be another's, too.
     """
 
     def __init__(self) -> None:
-        self._pools: dict[Pool, list[Queued]] = {}
-        self._known: dict[tuple[str, str], Queued] = {}
-        self._made: dict[Pool, list[Queued]] = {}
+        self._pools: dict[Pool, list[ReadyBatch]] = {}
+        self._known: dict[tuple[str, str], ReadyBatch] = {}
+        self._made: dict[Pool, list[ReadyBatch]] = {}
 
     def knows(self, account: str, batch: str) -> bool:
         """Whether a batch is queued."""
         return (account, batch) in self._known
 
-    def offer(self, account: str, batch: str, ready: Ready) -> Queued:
+    def offer(self, account: str, batch: str, ready: Ready) -> ReadyBatch:
         """Queue a batch; one that is queued already stays where it is."""
         known = self._known.get((account, batch))
         if known is None:
-            known = self._known[account, batch] = Queued(account, batch, ready)
+            known = self._known[account, batch] = ReadyBatch(account, batch, ready)
             heapq.heappush(self._pools.setdefault(ready.pool, []), known)
             if ready.parent:
                 insort(self._made.setdefault(ready.pool, []), known, key=_first)
@@ -92,18 +92,18 @@ class Queue:
             made = self._made[known.pool]
             del made[bisect_left(made, known.first, key=_first)]
 
-    def get(self, account: str, batch: str) -> Queued | None:
+    def get(self, account: str, batch: str) -> ReadyBatch | None:
         """A batch that is queued, or None."""
         return self._known.get((account, batch))
 
-    def made_by_jobs(self, pool: Pool) -> list[Queued]:
+    def made_by_jobs(self, pool: Pool) -> list[ReadyBatch]:
         """The batches of a pool that jobs have made, the newest first."""
         return self._made.get(pool, [])[::-1]
 
-    def batches(self, pool: Pool) -> Generator[Queued, None, None]:
+    def batches(self, pool: Pool) -> Generator[ReadyBatch, None, None]:
         """The batches of a pool in the order they are to be leased; some may be dropped between."""
         waiting = self._pools.get(pool, [])
-        taken: list[Queued] = []
+        taken: list[ReadyBatch] = []
         try:
             while waiting:
                 queued = heapq.heappop(waiting)

@@ -1,4 +1,4 @@
-"""Pace: how long a function's jobs take, learnt from reports; only a hint for lease sizes."""
+"""Run times: how long a function's jobs take, measured from reports; a hint for lease sizes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ LEAST_S: Final = 0.0001
 REMEMBERED: Final = 10_000
 
 
-class Pace:
+class RunTimes:
     """Mean seconds of a job by account and digest of its function, newer jobs weighing more.
 
     What the slots of one account say changes nothing for another, be the function the same.
 
-    >>> pace = Pace()
+    >>> pace = RunTimes()
     >>> pace.learn(("a", "f"), 2.0, 10)
     >>> pace.seconds(("a", "f")), pace.seconds(("b", "f"))
     (0.2, None)

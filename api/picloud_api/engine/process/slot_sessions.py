@@ -1,4 +1,4 @@
-"""Sessions: the slots this process talks with, and who of them waits for work."""
+"""SlotSessions: the slots this process talks with, and who of them waits for work."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Blocked(msgspec.Struct, frozen=True):
         return Blocked(awaiting, idle, request.full, self.since if same else now, now)
 
 
-class Session:
+class SlotSession:
     """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill.
 
     `blocked` are the jobs it has set aside until others end, and since when they are the same.
@@ -52,15 +52,15 @@ class Session:
         "blocked",
         "dismissed",
         "handed",
+        "heartbeat_wakeup",
         "kills",
         "loaded_at",
-        "news",
+        "may_run_any",
         "parked",
         "seen_at",
         "slot",
         "turn",
         "waiting",
-        "wide",
     )
 
     def __init__(self, slot: Slot, now: float) -> None:
@@ -72,12 +72,12 @@ class Session:
         """Whether it has looked for work and found none, and now only waits to be woken."""
         self.handed: list[Lease] = []
         self.turn = 0
-        self.news = asyncio.Event()
+        self.heartbeat_wakeup = asyncio.Event()
         self.dismissed = False
         """Whether it is to end as soon as it has nothing to do: others need its room."""
         self.kills: set[tuple[str, int, int]] = set()
         self.blocked = Blocked()
-        self.wide = False
+        self.may_run_any = False
         """Whether it may run whatever one of its blocked jobs waits for: everything is stuck."""
 
     @property
@@ -111,9 +111,9 @@ class Session:
         taken, self.handed = self.handed, []
         return taken
 
-    def tell(self) -> None:
+    def wake_all(self) -> None:
         """Wake the slot's long polls: there is something it must hear."""
-        self.news.set()
+        self.heartbeat_wakeup.set()
         self.wake()
 
     def wake(self) -> None:
@@ -123,22 +123,22 @@ class Session:
             self.parked = False
 
 
-class Sessions:
+class SlotSessions:
     """The live slots, and for each pool those that wait for work."""
 
     def __init__(self) -> None:
-        self._slots: dict[int, Session] = {}
-        self._idle: dict[Pool, deque[Session]] = {}
+        self._slots: dict[int, SlotSession] = {}
+        self._idle: dict[Pool, deque[SlotSession]] = {}
         self._coming: dict[Pool, list[float]] = {}
-        self._blocked: dict[Pool, list[Session]] = {}
+        self._blocked: dict[Pool, list[SlotSession]] = {}
         self.closed = False
         """Whether the server stops: no slot is to wait any longer."""
 
-    def get(self, number: int) -> Session | None:
+    def get(self, number: int) -> SlotSession | None:
         """A slot's session, or None."""
         return self._slots.get(number)
 
-    def add(self, session: Session) -> Session:
+    def add(self, session: SlotSession) -> SlotSession:
         """Take a slot in; one that was expected is no longer."""
         if session.number not in self._slots and (coming := self._coming.get(session.pool)):
             coming.pop(0)
@@ -157,14 +157,14 @@ class Sessions:
         """No slot of a pool is expected any longer: it could not be started."""
         self._coming.pop(pool, None)
 
-    def remove(self, number: int) -> Session | None:
+    def remove(self, number: int) -> SlotSession | None:
         """Let a slot go; its long polls are woken."""
         session = self._slots.pop(number, None)
         if session is not None:
-            session.tell()
+            session.wake_all()
         return session
 
-    def all(self) -> list[Session]:
+    def all(self) -> list[SlotSession]:
         """Every session."""
         return list(self._slots.values())
 
@@ -172,7 +172,7 @@ class Sessions:
         """The server stops: slots that wait are answered with nothing."""
         self.closed = True
         for session in self.all():
-            session.tell()
+            session.wake_all()
 
     def count(self, pool: Pool) -> int:
         """How many slots of a pool are live."""
@@ -190,7 +190,7 @@ class Sessions:
         waiting = self._idle.get(pool, ())
         return sum(1 for session in waiting if session.idle)
 
-    def parked(self, pool: Pool) -> Iterator[Session]:
+    def parked(self, pool: Pool) -> Iterator[SlotSession]:
         """The slots of a pool that have found no work and wait, the last to wait first."""
         for session in reversed(self._idle.get(pool, ())):
             if session.parked and not session.dismissed:
@@ -203,7 +203,7 @@ class Sessions:
         )
 
     @contextmanager
-    def waiting(self, session: Session) -> Iterator[asyncio.Future[None]]:
+    def waiting(self, session: SlotSession) -> Iterator[asyncio.Future[None]]:
         """Count a slot among those that wait for work, for the length of a `with` block."""
         session.waiting = future = asyncio.get_running_loop().create_future()
         waiting = self._idle.setdefault(session.pool, deque())
@@ -217,7 +217,7 @@ class Sessions:
                 waiting.remove(session)
 
     @contextmanager
-    def listening(self, session: Session) -> Iterator[None]:
+    def listening(self, session: SlotSession) -> Iterator[None]:
         """Wake a slot's heartbeat also when there is work, for the length of a `with` block."""
         listening = self._blocked.setdefault(session.pool, [])
         listening.append(session)
@@ -226,7 +226,7 @@ class Sessions:
         finally:
             listening.remove(session)
 
-    async def wait(self, session: Session, timeout_s: float) -> None:
+    async def wait(self, session: SlotSession, timeout_s: float) -> None:
         """Wait until a slot that counts as waiting is woken or the time is over."""
         future = session.waiting
         if future is None or future.done():
@@ -244,7 +244,7 @@ class Sessions:
         The last to wait has the warmest caches and lets the others idle out.
         """
         for session in self._blocked.get(pool, ()):
-            session.news.set()
+            session.heartbeat_wakeup.set()
         waiting = self._idle.get(pool)
         while waiting and slots > 0:
             session = waiting.pop()

@@ -1,4 +1,4 @@
-"""Placement: when slots are missing, ask the scheduler for a burst of them."""
+"""The autoscaler: requests slots from the scheduler when jobs wait, and lets idle ones end."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ STARTING_S: Final = 30.0
 _log = structlog.get_logger()
 
 
-class Placement:
+class SlotAutoscaler:
     """Keeps as many slots live or coming as the queued jobs can use, up to the capacity."""
 
     def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
         self._commits = context.commits
-        self._queue = context.queue
-        self._sessions = context.sessions
+        self._queue = context.ready_queue
+        self._sessions = context.slot_sessions
         self._clock = context.clock
         self._scheduler = scheduler
         self._pauses: dict[Pool, tuple[float, float]] = {}
         self._asked: dict[str, tuple[Pool, float]] = {}
-        self._told: dict[Pool, str] = {}
+        self._logged: dict[Pool, str] = {}
         self._full: dict[Pool, float] = {}
         self._placing: dict[Pool, bool] = {}
         """Pools that are looked at just now, and whether they are to be once more."""
         self._asking: set[asyncio.Task[None]] = set()
-        self.leads = True
+        self.is_leader = True
         """Whether this process holds the lock that decides who starts bursts."""
 
-    def hold_back(self, slot: Slot) -> None:
+    def back_off(self, slot: Slot) -> None:
         """A slot was lost: if it lived shortly, the next burst waits, longer each time."""
         now = self._clock()
         if now - slot.started_at > SHORT_LIFE_S:
@@ -57,7 +57,7 @@ class Placement:
         pause = min(2 * self._pauses.get(slot.pool, (0.0, FIRST_PAUSE_S / 2))[1], LONGEST_PAUSE_S)
         self._pauses[slot.pool] = (now + pause, pause)
 
-    def consider(self, pool: Pool, first: int = 0) -> None:
+    def scale_up_if_needed(self, pool: Pool, first: int = 0) -> None:
         """Start a burst if jobs of a pool wait and slots are missing.
 
         Args:
@@ -65,11 +65,11 @@ class Placement:
             first: The jid that made the need felt, for the burst's name.
         """
         if self._clock() >= self._full.get(pool, 0.0):
-            self._consider(pool, first)
+            self._scale_up(pool, first)
 
-    def _consider(self, pool: Pool, first: int) -> None:
+    def _scale_up(self, pool: Pool, first: int) -> None:
         held_until = self._pauses.get(pool, (0.0, 0.0))[0]
-        if self.leads and self._sessions.idle(pool) == 0 and self._clock() >= held_until:
+        if self.is_leader and self._sessions.idle(pool) == 0 and self._clock() >= held_until:
             if pool in self._placing:
                 self._placing[pool] = True
                 return
@@ -91,14 +91,14 @@ class Placement:
             count = self._lacking(pool, most - present, coming)
             if count > 0 or not capacity:
                 await self._ask_for(Burst(_name(pool, first), pool, max(1, count)))
-            self._told.pop(pool, None)
+            self._logged.pop(pool, None)
         except PiCloudError as error:
             self._sessions.give_up(pool)
             self._pauses[pool] = (self._clock() + PATIENCE_S, FIRST_PAUSE_S)
-            self._tell(pool, error.message)
+            self._log_once(pool, error.message)
         finally:
             if self._placing.pop(pool):
-                self.consider(pool, first)
+                self.scale_up_if_needed(pool, first)
 
     async def _ask_for(self, burst: Burst) -> None:
         until = self._clock() + STARTING_S
@@ -106,10 +106,10 @@ class Placement:
         self._asked[burst.name] = (burst.pool, until)
         await self._scheduler.start(burst)
 
-    def _tell(self, pool: Pool, why: str) -> None:
+    def _log_once(self, pool: Pool, why: str) -> None:
         """Log why slots cannot be started, once as long as it is the same."""
-        if self._told.get(pool) != why:
-            self._told[pool] = why
+        if self._logged.get(pool) != why:
+            self._logged[pool] = why
             _log.warning("placement.failed", pool=str(pool), reason=why)
 
     async def _pending(self, pool: Pool) -> int:
@@ -142,7 +142,7 @@ class Placement:
         jobs = self._queue.jobs(pool, room + idle)
         return min(room, jobs - idle) - coming
 
-    def make_room(self) -> None:
+    def release_idle(self) -> None:
         """Where slots were asked for and none has come for a second, idle ones of others end."""
         now = self._clock()
         for pool in self._queue.pools():
@@ -151,11 +151,11 @@ class Placement:
             if expected > long_since and self._sessions.count(pool) == 0:
                 self._sessions.dismiss_others(pool)
 
-    def consider_all(self) -> None:
+    def scale_up_all(self) -> None:
         """Look at every pool with jobs queued: a slot may have ended, or time passed."""
         self._full.clear()
         for pool in self._queue.pools():
-            self._consider(pool, 0)
+            self._scale_up(pool, 0)
 
 
 def _name(pool: Pool, first: int) -> str:

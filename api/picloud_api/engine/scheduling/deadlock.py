@@ -13,9 +13,9 @@ from picloud_model.errors import PiCloudError
 from picloud_model.job import LEASABLE, Cause, State
 from picloud_model.page import PAGE_JOBS
 
-from picloud_api.engine.jobs.finish import Ending, failure, finish
-from picloud_api.engine.jobs.locate import pieces
-from picloud_api.engine.scheduling.leasing import belongs
+from picloud_api.engine.jobs.finish import Ending, encode_failure, finish
+from picloud_api.engine.jobs.locate import locate
+from picloud_api.engine.scheduling.leasing import holds_attempt
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from picloud_model.wire import BlockedOn
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
 
@@ -40,7 +40,7 @@ class Deadlock:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._view = context.commits.view
-        self._sessions = context.sessions
+        self._sessions = context.slot_sessions
         self._clock = context.clock
 
     async def resolve(self) -> None:
@@ -59,15 +59,15 @@ class Deadlock:
             what = "every job that runs waits for another"
             await self._end(session, session.blocked.awaiting[-1], what)
 
-    def _widen(self, stuck: Sequence[Session]) -> bool:
+    def _widen(self, stuck: Sequence[SlotSession]) -> bool:
         """Let slots run whatever their jobs wait for, if there are some that may not yet."""
-        narrow = [each for each in stuck if not each.wide and not each.blocked.full]
+        narrow = [each for each in stuck if not each.may_run_any and not each.blocked.full]
         for session in narrow:
-            session.wide = len(session.blocked.awaiting) > 1
-            session.news.set()
-        return any(session.wide for session in narrow)
+            session.may_run_any = len(session.blocked.awaiting) > 1
+            session.heartbeat_wakeup.set()
+        return any(session.may_run_any for session in narrow)
 
-    def _is_stuck(self, session: Session) -> bool:
+    def _is_stuck(self, session: SlotSession) -> bool:
         blocked, now = session.blocked, self._clock()
         return (
             bool(blocked.awaiting)
@@ -78,10 +78,10 @@ class Deadlock:
             and not blocked.awaiting[-1].timed
         )
 
-    async def _is_queued(self, session: Session, blocked: BlockedOn) -> bool:
+    async def _is_queued(self, session: SlotSession, blocked: BlockedOn) -> bool:
         """Whether nobody runs the first job that is waited for and has not ended."""
         try:
-            wanted = await pieces(self._view, session.pool.account, blocked.jids)
+            wanted = await locate(self._view, session.pool.account, blocked.jids)
         except PiCloudError:
             return False
         for piece in wanted:
@@ -91,33 +91,33 @@ class Deadlock:
                     return state in LEASABLE
         return False
 
-    async def _all_stuck(self, stuck: Sequence[Session]) -> bool:
+    async def _all_stuck(self, stuck: Sequence[SlotSession]) -> bool:
         """Whether no slot runs anything, nor will: for this process to judge it must know all."""
-        sessions, queue = self._sessions, self._context.queue
+        sessions, queue = self._sessions, self._context.ready_queue
         known = await self._view.scan("slots/") if self._view.state.shared else sessions.all()
         resting = [each for each in sessions.all() if each.waiting is not None]
         free = any(queue.jobs(each.pool, 1) for each in resting)
         coming = any(sessions.coming(pool, self._clock()) for pool in queue.pools())
         return len(stuck) + len(resting) == len(known) and not free and not coming
 
-    async def _end(self, session: Session, blocked: BlockedOn, what: str) -> None:
+    async def _end(self, session: SlotSession, blocked: BlockedOn, what: str) -> None:
         job, account = blocked.job, session.pool.account
         number, index = divmod(job.index, PAGE_JOBS)
-        place = layout.Place(account, job.batch, number)
+        place = layout.PageId(account, job.batch, number)
 
         async def plan(draft: Draft) -> None:
             page = await draft.get(layout.page(place))
             header: Header | None = await draft.get(layout.header(account, job.batch))
             if page is None or header is None:
                 return
-            if belongs(page, index, job.attempt, session.number):
-                told = failure(Cause.DEADLOCK, _sentence(blocked, what))
+            if holds_attempt(page, index, job.attempt, session.number):
+                told = encode_failure(Cause.DEADLOCK, _sentence(blocked, what))
                 now, began = self._clock(), page.started[index]
                 ending = Ending(index, State.ERROR, Cause.DEADLOCK, told, began, now)
                 await finish(draft, place, [ending])
 
         await self._context.commits.run(plan)
-        session.news.set()  # its heartbeat tells that the job is lost, which ends it there
+        session.heartbeat_wakeup.set()  # the answer says that the job is lost, which ends it there
 
 
 def _sentence(blocked: BlockedOn, what: str) -> str:

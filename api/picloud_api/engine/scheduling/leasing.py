@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from picloud_model.wire import PackPart
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.engine.process.ready_queue import Queued
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.ready_queue import ReadyBatch
+    from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.engine.scheduling.nested_candidates import Candidate
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
@@ -37,17 +37,17 @@ BATCH_OPERATIONS: Final = 6
 result pack, ready and finished markers; the page leased; a page given back."""
 
 
-class Leasing:
+class LeasePlanner:
     """Plans leases over a draft; the caller commits them."""
 
     def __init__(self, context: Context) -> None:
         self._view = context.commits.view
-        self._queue = context.queue
-        self._sessions = context.sessions
-        self._pace = context.pace
+        self._queue = context.ready_queue
+        self._sessions = context.slot_sessions
+        self._run_times = context.run_times
         self._batches = most_batches(context)
 
-    async def plan(self, draft: Draft, session: Session) -> list[Lease]:
+    async def plan(self, draft: Draft, session: SlotSession) -> list[Lease]:
         """Lease jobs to a slot: one page of the first batch, or many small batches of one function.
 
         Returns:
@@ -66,13 +66,13 @@ class Leasing:
             if lease is None:
                 continue
             leases.append(lease)
-            cost = self._pace.seconds((session.pool.account, lease.function.digest))
+            cost = self._run_times.seconds((session.pool.account, lease.function.digest))
             budget -= (LEASE_S if cost is None else cost) * len(lease.jobs)
             if budget <= 0 or len(lease.jobs) > 1 or len(leases) == self._batches:
                 break
         return leases
 
-    async def plan_new(self, draft: Draft, queued: Queued, header: Header) -> int:
+    async def plan_new(self, draft: Draft, queued: ReadyBatch, header: Header) -> int:
         """Lease jobs of a batch that this draft makes to a slot that waits for some.
 
         So a job that can begin at once costs no transaction of its own to be leased.
@@ -90,11 +90,11 @@ class Leasing:
         lease = await self._from_batch(draft, (queued, header), session, LEASE_S)
         if lease is None:
             return 0
-        draft.after(partial(session.hand, lease))
+        draft.on_commit(partial(session.hand, lease))
         return len(lease.jobs)
 
     async def plan_one(
-        self, draft: Draft, session: Session, candidates: AsyncIterator[Candidate]
+        self, draft: Draft, session: SlotSession, candidates: AsyncIterator[Candidate]
     ) -> list[Lease]:
         """Lease one job to a slot whose other jobs wait for it, of the first candidate with one."""
         async for candidate in candidates:
@@ -110,17 +110,17 @@ class Leasing:
     async def _from_batch(
         self,
         draft: Draft,
-        batch: tuple[Queued, Header],
-        session: Session,
+        batch: tuple[ReadyBatch, Header],
+        session: SlotSession,
         budget: float,
         among: set[int] | None = None,
     ) -> Lease | None:
         queued, header = batch
         for number in sorted(queued.pages):
-            name = layout.page(layout.Place(queued.account, queued.batch, number))
+            name = layout.page(layout.PageId(queued.account, queued.batch, number))
             page: Page | None = await draft.get(name)
             # The plan may be made again, so the queue learns only after the commit what is empty.
-            draft.after(partial(self._settle, queued, number))
+            draft.on_commit(partial(self._settle, queued, number))
             if page is not None and has_free(page):
                 wanted = self._wanted(header, queued, page, budget)
                 base = number * PAGE_JOBS
@@ -129,9 +129,9 @@ class Leasing:
                     return await self._from_page(draft, (queued, header, number), session, chosen)
         return None
 
-    def _settle(self, queued: Queued, number: int) -> None:
+    def _settle(self, queued: ReadyBatch, number: int) -> None:
         """Take a page without free jobs out of the queue, its batch too if it was the last."""
-        page = self._view.peek(layout.page(layout.Place(queued.account, queued.batch, number)))
+        page = self._view.peek(layout.page(layout.PageId(queued.account, queued.batch, number)))
         if page is not None and not has_free(page) and number in queued.pages:
             queued.pages.remove(number)
         if not queued.pages:
@@ -140,13 +140,13 @@ class Leasing:
     async def _from_page(
         self,
         draft: Draft,
-        where: tuple[Queued, Header, int],
-        session: Session,
+        where: tuple[ReadyBatch, Header, int],
+        session: SlotSession,
         wanted: Sequence[int],
     ) -> Lease:
         """Lease jobs of one page of a batch, as many of those wanted as fit."""
         queued, header, number = where
-        page = await draft.edit(layout.page(layout.Place(queued.account, queued.batch, number)))
+        page = await draft.edit(layout.page(layout.PageId(queued.account, queued.batch, number)))
         if page is None:
             raise ServerFault
         base = number * PAGE_JOBS
@@ -160,13 +160,13 @@ class Leasing:
             function_name=header.function_name,
             bundle=header.bundle,
             options=header.options,
-            jobs=[_promise(page, session.number, index, base, parcel) for index, parcel in chosen],
+            jobs=[_assign(page, session.number, index, base, parcel) for index, parcel in chosen],
             pack=pack,
         )
 
-    def _wanted(self, header: Header, queued: Queued, page: Page, budget: float) -> int:
+    def _wanted(self, header: Header, queued: ReadyBatch, page: Page, budget: float) -> int:
         """How many jobs: an unmeasured function one, else what fills the budget, fairly shared."""
-        seconds = self._pace.seconds((queued.account, header.function.digest))
+        seconds = self._run_times.seconds((queued.account, header.function.digest))
         if seconds is None or not header.options.restartable:
             return 1
         here = sum(page.state.count(state) for state in LEASABLE)
@@ -175,7 +175,7 @@ class Leasing:
         return max(1, min(int(budget / seconds), share, PAGE_JOBS))
 
 
-def _promise(page: Page, slot: int, index: int, base: int, parcel: bytes) -> LeasedJob:
+def _assign(page: Page, slot: int, index: int, base: int, parcel: bytes) -> LeasedJob:
     """Note in the page that a slot has the job."""
     at = index - base
     lost_before = page.state[at] == State.RETRYING
@@ -208,7 +208,7 @@ async def _within_limits(
 class _Arguments:
     """The argument packs of a batch, opened as they are needed."""
 
-    def __init__(self, draft: Draft, queued: Queued, header: Header) -> None:
+    def __init__(self, draft: Draft, queued: ReadyBatch, header: Header) -> None:
         self._draft = draft
         self._queued = queued
         self._parts = header.parts
@@ -295,7 +295,7 @@ def give_back(page: Page, index: int) -> None:
     page.slot[index] = 0
 
 
-def lose(page: Page, index: int, *, restartable: bool) -> Cause | None:
+def charge_loss(page: Page, index: int, *, restartable: bool) -> Cause | None:
     """A job's slot was lost: back into the queue, or an error when that happened too often.
 
     Returns:
@@ -312,7 +312,7 @@ def lose(page: Page, index: int, *, restartable: bool) -> Cause | None:
     return None
 
 
-def belongs(page: Page, index: int, attempt: int, slot: int) -> bool:
+def holds_attempt(page: Page, index: int, attempt: int, slot: int) -> bool:
     """Whether a slot still answers for an attempt: the fence."""
     return (
         index < len(page)
@@ -322,8 +322,8 @@ def belongs(page: Page, index: int, attempt: int, slot: int) -> bool:
     )
 
 
-async def believed(
-    store: Draft | View, place: layout.Place, jobs: Iterable[tuple[int, int]], slot: int
+async def page_for_slot(
+    store: Draft | View, place: layout.PageId, jobs: Iterable[tuple[int, int]], slot: int
 ) -> Page | None:
     """The page in which a slot says that it holds jobs, given by (index, attempt).
 
@@ -331,7 +331,7 @@ async def believed(
     """
     name = layout.page(place)
     page: Page | None = await store.get(name)
-    if page is not None and all(belongs(page, *job, slot) for job in jobs):
+    if page is not None and all(holds_attempt(page, *job, slot) for job in jobs):
         return page
     found: Page | None = await store.fresh(name)
     return found

@@ -1,4 +1,4 @@
-"""Descent: what a slot may run whose jobs are all blocked, so that they can go on.
+"""NestedCandidates: what a slot may run whose jobs are all blocked, so that they can go on.
 
 That is what the newest of them waits for, what that depends on, and what any of these has made, the
 newest first: so each job is further down the same branch than the one it is run beside, and a slot
@@ -15,7 +15,7 @@ from picloud_model.errors import JobNotFound, PiCloudError
 from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS
 
-from picloud_api.engine.jobs.locate import pieces
+from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
     from picloud_model.wire import BlockedOn
 
-    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.context import Context
-    from picloud_api.engine.process.ready_queue import Queued
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.ready_queue import ReadyBatch
+    from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.store.records import Header, Waiting
 
 
@@ -37,7 +37,7 @@ WIDE_AFTER_S: Final = 2.0
 """How long a slot must have waited the same way to run what only its older jobs wait for."""
 MOST_WIDE: Final = 4
 """With more jobs that wait it does not, unless everything is stuck."""
-MOST_PREMISES: Final = 100
+MOST_PREREQUISITES: Final = 100
 """Batches looked at for what they depend on."""
 
 
@@ -46,21 +46,21 @@ class Candidate:
 
     __slots__ = ("indexes", "queued")
 
-    def __init__(self, queued: Queued, indexes: set[int] | None) -> None:
+    def __init__(self, queued: ReadyBatch, indexes: set[int] | None) -> None:
         self.queued = queued
         self.indexes = indexes
 
 
-class Descent:
+class NestedCandidates:
     """Finds candidates among the batches that are queued."""
 
     def __init__(self, context: Context) -> None:
         self._view = context.commits.view
-        self._queue = context.queue
+        self._queue = context.ready_queue
         self._clock = context.clock
 
     async def candidates(
-        self, session: Session, awaiting: Sequence[BlockedOn]
+        self, session: SlotSession, awaiting: Sequence[BlockedOn]
     ) -> AsyncIterator[Candidate]:
         """Batches that a slot may lease from while its jobs wait, those to be preferred first.
 
@@ -74,18 +74,18 @@ class Descent:
             async for candidate in self._below(session.pool, awaiting):
                 yield candidate
 
-    def _may_go_wide(self, session: Session, awaiting: Sequence[BlockedOn]) -> bool:
+    def _may_go_wide(self, session: SlotSession, awaiting: Sequence[BlockedOn]) -> bool:
         blocked = session.blocked
         same = list(blocked.awaiting) == list(awaiting)
         long = same and self._clock() - blocked.since >= WIDE_AFTER_S
-        return session.wide or (long and len(awaiting) <= MOST_WIDE)
+        return session.may_run_any or (long and len(awaiting) <= MOST_WIDE)
 
     async def _below(self, pool: Pool, awaiting: Sequence[BlockedOn]) -> AsyncIterator[Candidate]:
         """Batches with what some jobs wait for, and with what descends from it, newest first."""
         spans = [span for each in awaiting for span in each.jids]
-        spans = await self._with_premises(pool.account, spans)
+        spans = await self._with_prerequisites(pool.account, spans)
         awaited = await self._awaited(pool, spans)
-        kin = _Kin(spans, await self._blocked(pool.account, awaiting))
+        kin = _Descendants(spans, await self._blocked(pool.account, awaiting))
         for queued in self._queue.made_by_jobs(pool):
             while awaited and awaited[-1].queued.first > queued.first:
                 yield awaited.pop()
@@ -94,10 +94,10 @@ class Descent:
         while awaited:
             yield awaited.pop()
 
-    async def _with_premises(self, account: str, spans: list[Range]) -> list[Range]:
-        """Awaited jobs, and those that they in turn depend on before they can run."""
+    async def _with_prerequisites(self, account: str, spans: list[Range]) -> list[Range]:
+        """WaitSet jobs, and those that they in turn depend on before they can run."""
         found, seen, fresh = list(spans), set[str](), spans
-        while fresh and len(seen) < MOST_PREMISES:
+        while fresh and len(seen) < MOST_PREREQUISITES:
             before, fresh = fresh, []
             for piece in await self._pieces(account, before):
                 page: Page | None = await self._view.get(layout.page(piece.place))
@@ -110,9 +110,9 @@ class Descent:
             found += fresh
         return found
 
-    async def _pieces(self, account: str, spans: Sequence[Range]) -> list[Piece]:
+    async def _pieces(self, account: str, spans: Sequence[Range]) -> list[PageSlice]:
         try:
-            return await pieces(self._view, account, spans)
+            return await locate(self._view, account, spans)
         except PiCloudError:
             return []  # whoever waits hears of it from another request
 
@@ -138,7 +138,7 @@ class Descent:
                 found.add(header.first + each.job.index)
         return found
 
-    async def _is_kin(self, queued: Queued, kin: _Kin) -> bool:
+    async def _is_kin(self, queued: ReadyBatch, kin: _Descendants) -> bool:
         """Whether a batch was made by one of those jobs, or by what they have made."""
         passed: list[int] = []
         jid, answer = queued.parent, False
@@ -154,14 +154,14 @@ class Descent:
 
     async def _parent(self, account: str, jid: int) -> int:
         try:
-            (piece,) = await pieces(self._view, account, [(jid, jid)])
+            (piece,) = await locate(self._view, account, [(jid, jid)])
         except JobNotFound:
             return 0
         header: Header | None = await self._view.get(layout.header(account, piece.place.batch))
         return header.parent if header else 0
 
 
-class _Kin:
+class _Descendants:
     """Which jobs are awaited or blocked, or descend from one that is, as far as it is known."""
 
     def __init__(self, awaited: Sequence[Range], blocked: set[int]) -> None:

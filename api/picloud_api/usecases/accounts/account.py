@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from picloud_api.store.commits import Commits
     from picloud_api.store.draft import Draft
-    from picloud_api.usecases.accounts.job_token import Tokens
+    from picloud_api.usecases.accounts.job_token import JobTokens
 
 FIRST_ACCOUNT: Final = "a0000001"
 """The account made with the server; its keys administer the others."""
@@ -69,7 +69,7 @@ class Accounts:
         commits: Commits,
         pepper: bytes,
         clock: Callable[[], float],
-        tokens: Tokens | None = None,
+        tokens: JobTokens | None = None,
     ) -> None:
         self.commits = commits
         self.clock = clock

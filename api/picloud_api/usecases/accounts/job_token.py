@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from picloud_model.errors import JobNotFound, TokenRefused
 from picloud_model.token import JobToken, same, slot_key
 
-from picloud_api.engine.jobs.locate import pieces
-from picloud_api.engine.scheduling.leasing import believed, belongs
+from picloud_api.engine.jobs.locate import locate
+from picloud_api.engine.scheduling.leasing import holds_attempt, page_for_slot
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
 
 
-class Tokens:
+class JobTokens:
     """Derives the keys slots sign with, and checks what they signed; nothing of it is stored."""
 
     def __init__(self, context: Context, secret: bytes) -> None:
@@ -43,9 +43,9 @@ class Tokens:
 
     async def _is_held(self, token: JobToken) -> bool:
         try:
-            (piece,) = await pieces(self._view, token.account, [(token.jid, token.jid)])
+            (piece,) = await locate(self._view, token.account, [(token.jid, token.jid)])
         except JobNotFound:
             return False
         named = [(piece.start, token.attempt)]
-        page = await believed(self._view, piece.place, named, token.slot)
-        return page is not None and belongs(page, piece.start, token.attempt, token.slot)
+        page = await page_for_slot(self._view, piece.place, named, token.slot)
+        return page is not None and holds_attempt(page, piece.start, token.attempt, token.slot)

@@ -12,7 +12,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import merged
 from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
-from picloud_api.engine.jobs.locate import pages, pieces, refuse_deleted
+from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
 from picloud_api.store.records import Waiting
 from picloud_api.usecases.environment import check_environment
 from picloud_api.usecases.storage.volume import check_volumes
@@ -106,7 +106,7 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
         )
         raise TooLarge(message, field="depends_on")
     try:
-        wanted = await pieces(view, account, asked)
+        wanted = await locate(view, account, asked)
         async for piece, page in pages(view, wanted, fresh=False):
             refuse_deleted(page, piece)
     except (JobNotFound, JobDeleted) as error:

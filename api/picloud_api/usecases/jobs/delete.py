@@ -1,4 +1,4 @@
-"""Deletion: what jobs left is removed; what accounts are kept by stays.
+"""Deleting: what jobs left is removed; what accounts are kept by stays.
 
 The mark in the page comes first and decides. What it speaks of is blanked after it, pack by pack; a
 crash in between leaves bytes nobody can ask for, which the next deletion of the job removes.
@@ -16,9 +16,9 @@ from picloud_model.pack import Pack, write
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import Content, Deleted, decode
 
-from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, by_page, pages, pieces
+from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, by_page, locate, pages
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Finished, Signal
+from picloud_api.store.records import Event, EventKind, Finished
 from picloud_api.store.view import SEALED
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from picloud_model.page import Page
     from picloud_model.ranges import Range
 
-    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
-    from picloud_api.store.layout import Place
+    from picloud_api.store.layout import PageId
     from picloud_api.store.records import Header
 
 _INFOS: Final = dict[int, Content]
 
 
-class Deletion:
+class Delete:
     """Removes results, output and arguments of finished jobs."""
 
     def __init__(self, context: Context) -> None:
@@ -51,7 +51,7 @@ class Deletion:
             JobNotFound: When one of them does not exist in this account.
             RequestRefused: When one of them has not finished; then none is deleted.
         """
-        wanted = await pieces(self._commits.view, account, asked)
+        wanted = await locate(self._commits.view, account, asked)
         async for piece, page in pages(self._commits.view, wanted):
             _refuse_unfinished(page, piece)
         count = 0
@@ -63,14 +63,14 @@ class Deletion:
             await asyncio.gather(*(self._forget_function(account, batch) for batch in forgotten))
         return Deleted(count=count)
 
-    async def _delete_in(self, place: Place, indexes: Sequence[int]) -> int:
+    async def _delete_in(self, place: PageId, indexes: Sequence[int]) -> int:
         """Delete jobs of a page; how many were not deleted before."""
         await self._open(place)
         count = await self._commits.run(partial(self._mark, place=place, indexes=indexes))
         await self._blank(place, indexes)
         return count
 
-    async def _open(self, place: Place) -> None:
+    async def _open(self, place: PageId) -> None:
         """Write the packs of a sealed page back; the page itself follows with its change."""
         cell = await self._commits.view.cell(layout.page(place))
         if cell is None or cell.version != SEALED:
@@ -79,7 +79,7 @@ class Deletion:
             if name != layout.page(place):
                 await self._commits.run(partial(_write_back, name=name, data=data))
 
-    async def _mark(self, draft: Draft, place: Place, indexes: Sequence[int]) -> int:
+    async def _mark(self, draft: Draft, place: PageId, indexes: Sequence[int]) -> int:
         name = layout.page(place)
         page = await draft.get(name)
         fresh = [index for index in indexes if not page.flags[index] & Flag.DELETED]
@@ -89,10 +89,10 @@ class Deletion:
         for index in fresh:
             own.flags[index] |= Flag.DELETED
         await self._seal_again(draft, place)
-        draft.signal(Signal(Change.FINISHED, *place[:2]))
+        draft.emit(Event(EventKind.FINISHED, *place[:2]))
         return len(fresh)
 
-    async def _seal_again(self, draft: Draft, place: Place) -> None:
+    async def _seal_again(self, draft: Draft, place: PageId) -> None:
         """A batch that is finished, or sealed already, is sealed with what it is now."""
         account, batch, _ = place
         if not draft.bounded or await draft.get(layout.ready(account, batch)) is not None:
@@ -103,7 +103,7 @@ class Deletion:
         # Also where it waits for that: whoever seals it now shall find that something changed.
         draft.put(name, Finished(header.pages, finished_at=self._clock()))
 
-    async def _blank(self, place: Place, indexes: Sequence[int]) -> None:
+    async def _blank(self, place: PageId, indexes: Sequence[int]) -> None:
         """Remove what lies in packs of the deleted jobs."""
         page: Page = await self._commits.view.get(layout.page(place))
         results: dict[int, list[int]] = {}
@@ -129,7 +129,7 @@ class Deletion:
         name = layout.header(account, batch)
         header: Header = await self._commits.view.get(name)
         for number in range(header.pages):
-            place = layout.Place(account, batch, number)
+            place = layout.PageId(account, batch, number)
             page: Page = await self._commits.view.get(layout.page(place))
             if not all(flags & Flag.DELETED for flags in page.flags):
                 return
@@ -189,7 +189,7 @@ def _infos(parcel: bytes) -> dict[int, Content] | None:
         return None
 
 
-def _refuse_unfinished(page: Page, piece: Piece) -> None:
+def _refuse_unfinished(page: Page, piece: PageSlice) -> None:
     for index in range(piece.start, piece.stop):
         if not page.ended(index):
             shown, jid = page.shown(index).value, piece.first + index

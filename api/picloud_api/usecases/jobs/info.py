@@ -22,11 +22,11 @@ from picloud_model.wire import (
     unpack_info,
 )
 
-from picloud_api.engine.jobs.finish import told_failure
+from picloud_api.engine.jobs.finish import read_failure
 from picloud_api.engine.jobs.live_query import held_at
-from picloud_api.engine.jobs.locate import pages, pieces, refuse_deleted
+from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
 from picloud_api.store import layout
-from picloud_api.usecases.jobs.info_values import OF_BATCH, OF_INFO, Case, pilog, told
+from picloud_api.usecases.jobs.info_values import OF_BATCH, OF_INFO, JobView, pilog, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort
     from picloud_model.wire import InfoRequest
 
-    from picloud_api.engine.jobs.live_query import Live
+    from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.store.records import Header
     from picloud_api.usecases.jobs.why import Why
@@ -52,7 +52,7 @@ _ARGUMENTS: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS))
 class Information:
     """Answers what is known of jobs."""
 
-    def __init__(self, context: Context, blobs: BlobPort, live: Live, why: Why) -> None:
+    def __init__(self, context: Context, blobs: BlobPort, live: LiveQueries, why: Why) -> None:
         self._why = why
         self._view = context.commits.view
         self._clock = context.clock
@@ -74,13 +74,13 @@ class Information:
                 message = f"Only {', '.join(STREAMS)} can be followed, not {name[:80]!r}."
                 raise RequestRefused(message, field="since")
         gathered, now = _Gathered(), self._clock()
-        cases: list[Case] = []
-        wanted = await pieces(self._view, account, request.jids)
+        cases: list[JobView] = []
+        wanted = await locate(self._view, account, request.jids)
         async for piece, page in pages(self._view, wanted, at_once=AT_ONCE):
             refuse_deleted(page, piece)
             header: Header = await self._view.get(layout.header(account, piece.place.batch))
             cases += [
-                Case(piece, index, page, header, now) for index in range(piece.start, piece.stop)
+                JobView(piece, index, page, header, now) for index in range(piece.start, piece.stop)
             ]
             while len(cases) >= AT_ONCE:
                 await self._gather(gathered, cases[:AT_ONCE], keys, request)
@@ -93,7 +93,7 @@ class Information:
     async def _gather(
         self,
         gathered: _Gathered,
-        cases: Sequence[Case],
+        cases: Sequence[JobView],
         keys: Sequence[InfoKey],
         request: InfoRequest,
     ) -> None:
@@ -118,7 +118,7 @@ class Information:
                 )
             )
 
-    async def _seen(self, case: Case, keys: Sequence[InfoKey], since: Mapping[str, int]) -> Info:
+    async def _seen(self, case: JobView, keys: Sequence[InfoKey], since: Mapping[str, int]) -> Info:
         """What the job's slot says or said of it."""
         page, index = case.page, case.index
         if InfoKey.PILOG in keys and State(page.state[index]).final:
@@ -139,7 +139,7 @@ class Information:
                 return await self._kept(msgspec.structs.replace(case, page=fresh))
         return info or _NOTHING
 
-    async def _kept(self, case: Case) -> Info:
+    async def _kept(self, case: JobView) -> Info:
         page, index = case.page, case.index
         if not page.flags[index] & Flag.INFORMED:
             return _NOTHING
@@ -156,7 +156,7 @@ class Information:
         except (BlobMissing, RequestRefused):
             return _NOTHING
 
-    async def _infos(self, case: Case) -> dict[int, Content]:
+    async def _infos(self, case: JobView) -> dict[int, Content]:
         """The infos of a result pack by item: one is opened for all its jobs."""
         data, infos = self._opened
         name = layout.results(case.piece.place, case.page.pack[case.index])
@@ -168,7 +168,7 @@ class Information:
         return infos
 
     async def _value(
-        self, case: Case, key: InfoKey, info: Info, texts: Mapping[str, str | None]
+        self, case: JobView, key: InfoKey, info: Info, texts: Mapping[str, str | None]
     ) -> Any:
         if key in STREAMS:
             return texts[key.value]
@@ -183,7 +183,7 @@ class Information:
             return told[case.jid]
         return OF_BATCH[key](case)
 
-    async def _exception(self, case: Case) -> str | None:
+    async def _exception(self, case: JobView) -> str | None:
         page, index = case.page, case.index
         if page.state[index] not in (State.ERROR, State.KILLED):
             return None
@@ -194,12 +194,12 @@ class Information:
             return failure.traceback
         return f"{failure.message}\n{failure.traceback}".rstrip()
 
-    async def _failure(self, case: Case) -> Failure | None:
+    async def _failure(self, case: JobView) -> Failure | None:
         name = layout.results(case.piece.place, case.page.pack[case.index])
         pack = Pack(await self._view.get(name))
-        return told_failure(pack.view(case.page.item[case.index]))
+        return read_failure(pack.view(case.page.item[case.index]))
 
-    async def _arguments(self, case: Case) -> Arguments | None:
+    async def _arguments(self, case: JobView) -> Arguments | None:
         for part in case.header.parts:
             if part.first <= case.at < part.first + part.count:
                 if part.content.digest:

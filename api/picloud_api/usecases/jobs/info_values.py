@@ -10,7 +10,7 @@ from picloud_model.info import MOST_CHARACTERS, STREAMS, InfoKey
 from picloud_model.job import UNDER_LEASE, Cause, State
 from picloud_model.page import PAGE_JOBS, Flag, Page
 
-from picloud_api.engine.jobs.locate import Piece
+from picloud_api.engine.jobs.locate import PageSlice
 from picloud_api.store.records import Header
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from picloud_model.wire import Info
 
 
-class Case(msgspec.Struct, frozen=True):
+class JobView(msgspec.Struct, frozen=True):
     """One job that somebody asked about, and when that was."""
 
-    piece: Piece
+    piece: PageSlice
     index: int
     page: Page
     header: Header
@@ -60,7 +60,7 @@ def told(info: Info, since: Mapping[str, int]) -> tuple[dict[str, str | None], d
     return texts, ends
 
 
-def pilog(case: Case, remarks: Sequence[str] = ()) -> str:
+def pilog(case: JobView, remarks: Sequence[str] = ()) -> str:
     """What the platform did with a job, a line an event.
 
     Args:
@@ -71,7 +71,7 @@ def pilog(case: Case, remarks: Sequence[str] = ()) -> str:
     return "".join(f"{line}\n" for line in [*lines, *remarks])
 
 
-def _events(case: Case) -> Iterator[tuple[float, str]]:
+def _events(case: JobView) -> Iterator[tuple[float, str]]:
     page, index, header = case.page, case.index, case.header
     options = header.options
     made = (
@@ -106,7 +106,7 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
 
 
-def _runtime(case: Case) -> float | None:
+def _runtime(case: JobView) -> float | None:
     started, finished = case.page.started[case.index], case.page.finished[case.index]
     if not started:
         return None
@@ -115,7 +115,7 @@ def _runtime(case: Case) -> float | None:
     return max(0.0, case.now - started) if case.page.state[case.index] in UNDER_LEASE else None
 
 
-def _attributes(case: Case) -> dict[str, Any]:
+def _attributes(case: JobView) -> dict[str, Any]:
     options = msgspec.structs.asdict(case.header.options)
     return {"kind": case.header.kind, "function": case.header.function_name, **options}
 
@@ -141,7 +141,7 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
 }
 """How what a slot tells is shown."""
-OF_BATCH: Final[dict[InfoKey, Callable[[Case], Any]]] = {
+OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.RUNTIME: _runtime,
     InfoKey.STATUS: lambda case: case.page.shown(case.index).value,
     InfoKey.CREATED: lambda case: case.header.created_at,

@@ -13,10 +13,10 @@ from picloud_model.page import Flag
 from picloud_model.wire import Content, Killed, Outcome, Outcomes, Statuses, StatusRun
 
 from picloud_api.engine.jobs.finish import finish, killed
-from picloud_api.engine.jobs.locate import Piece, by_page, pages, pieces, refuse_deleted
-from picloud_api.engine.jobs.wait_set import Awaited
+from picloud_api.engine.jobs.locate import PageSlice, by_page, locate, pages, refuse_deleted
+from picloud_api.engine.jobs.wait_set import WaitSet
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Signal
+from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
-    from picloud_api.store.layout import Place
+    from picloud_api.store.layout import PageId
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 """Results in one answer, about; the client asks again for more."""
@@ -45,7 +45,7 @@ class Jobs:
 
     def __init__(self, context: Context) -> None:
         self._commits = context.commits
-        self._watchers = context.watchers
+        self._watchers = context.batch_watchers
         self._clock = context.clock
         self._late: set[asyncio.Task[None]] = set()
 
@@ -57,7 +57,7 @@ class Jobs:
         """
         runs: list[StatusRun] = []
         view = self._commits.view
-        async for piece, page in pages(view, await pieces(view, account, asked)):
+        async for piece, page in pages(view, await locate(view, account, asked)):
             refuse_deleted(page, piece)
             for index in range(piece.start, piece.stop):
                 shown, jid = page.shown(index).value, piece.first + index
@@ -75,41 +75,41 @@ class Jobs:
             JobNotFound: When one of them does not exist in this account.
         """
         view = self._commits.view
-        wanted = await pieces(view, account, request.jids)
+        wanted = await locate(view, account, request.jids)
         with self._watchers.watch({piece.place.batch for piece in wanted}) as watch:
-            awaited = Awaited(view, wanted, watch)
+            awaited = WaitSet(view, wanted, watch)
             if request.statuses:
                 await self._until_shown(awaited, set(request.statuses), request.timeout_s)
             else:
                 await self._until_worthwhile(awaited, request.timeout_s)
         return await self._outcomes(awaited.with_final(), payloads=request.payloads)
 
-    async def _until_worthwhile(self, awaited: Awaited, timeout_s: float) -> None:
+    async def _until_worthwhile(self, awaited: WaitSet, timeout_s: float) -> None:
         now = self._clock()
         deadline, gather_s = now + timeout_s, GATHER_S + GATHER_PIECE_S * awaited.pieces
         while True:
-            await awaited.look()
+            await awaited.refresh()
             if awaited.final == awaited.total:
                 return
             if awaited.final:
                 deadline = min(deadline, self._clock() + gather_s)
             left = deadline - self._clock()
-            if left <= 0 or self._watchers.closed or not await awaited.more(left):
+            if left <= 0 or self._watchers.closed or not await awaited.wait_for_change(left):
                 return
 
-    async def _until_shown(self, awaited: Awaited, statuses: set[Status], timeout_s: float) -> None:
+    async def _until_shown(self, awaited: WaitSet, statuses: set[Status], timeout_s: float) -> None:
         """Wait until all jobs have one of these statuses, or one never will."""
         deadline = self._clock() + timeout_s
         while True:
-            await awaited.look()
+            await awaited.refresh()
             lacking = [state for state in awaited.states if state.shown not in statuses]
             left = deadline - self._clock()
             if not lacking or any(state.final for state in lacking) or left <= 0:
                 return
-            if self._watchers.closed or not await awaited.more(left):
+            if self._watchers.closed or not await awaited.wait_for_change(left):
                 return
 
-    async def _outcomes(self, wanted: Sequence[Piece], *, payloads: bool) -> Outcomes:
+    async def _outcomes(self, wanted: Sequence[PageSlice], *, payloads: bool) -> Outcomes:
         gathered = _Gathered()
         for piece in wanted:
             page = await self._page(piece)
@@ -128,7 +128,7 @@ class Jobs:
                     return gathered.answer()
         return gathered.answer()
 
-    async def _page(self, piece: Piece) -> Page:
+    async def _page(self, piece: PageSlice) -> Page:
         page: Page = await self._commits.view.get(layout.page(piece.place))
         return page
 
@@ -150,14 +150,14 @@ class Jobs:
         if asked is None:
             wanted = await self._unfinished(account)
         else:
-            wanted = await pieces(view, account, asked)
+            wanted = await locate(view, account, asked)
             async for piece, page in pages(view, wanted, fresh=False):
                 refuse_deleted(page, piece)
         for some in by_page(wanted):
             count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in some)))
         return Killed(count=count)
 
-    async def _kill_in(self, place: Place, indexes: Sequence[int]) -> int:
+    async def _kill_in(self, place: PageId, indexes: Sequence[int]) -> int:
         """End jobs of a page; how many were not final."""
         plan = partial(self._kill, place=place, indexes=indexes)
         ended, asked_to_end = await self._commits.run(plan)
@@ -165,15 +165,15 @@ class Jobs:
             self._later(self._force(place, asked_to_end))
         return ended + len(asked_to_end)
 
-    async def _unfinished(self, account: str) -> list[Piece]:
+    async def _unfinished(self, account: str) -> list[PageSlice]:
         markers = await self._commits.view.scan(layout.ready(account))
         spans = [(marker.first, marker.first + marker.count - 1) for marker in markers.values()]
         return [
-            piece for span in spans for piece in await pieces(self._commits.view, account, [span])
+            piece for span in spans for piece in await locate(self._commits.view, account, [span])
         ]
 
     async def _kill(
-        self, draft: Draft, place: Place, indexes: Sequence[int]
+        self, draft: Draft, place: PageId, indexes: Sequence[int]
     ) -> tuple[int, list[tuple[int, int]]]:
         """How many jobs ended now, and the (index, attempt) of those whose slot must end them."""
         name = layout.page(place)
@@ -186,10 +186,10 @@ class Jobs:
         if own is not None:
             for index in held:
                 own.flags[index] |= Flag.KILL_REQUESTED
-            draft.signal(Signal(Change.KILL, *place[:2]))
+            draft.emit(Event(EventKind.KILL, *place[:2]))
         return len(free), [(index, page.attempt[index]) for index in held]
 
-    async def _end_killed(self, draft: Draft, place: Place, indexes: Sequence[int]) -> None:
+    async def _end_killed(self, draft: Draft, place: PageId, indexes: Sequence[int]) -> None:
         now = self._clock()
         endings = [killed(index, 0.0, now) for index in indexes]
         await finish(draft, place, endings)
@@ -205,7 +205,7 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
 
-    async def _force(self, place: Place, attempts: Sequence[tuple[int, int]]) -> None:
+    async def _force(self, place: PageId, attempts: Sequence[tuple[int, int]]) -> None:
         """End jobs whose slot did not say within two seconds that it ended them."""
         await asyncio.sleep(SILENT_S)
 

@@ -51,7 +51,7 @@ class Listing:
             last = min(span.last, top)
             for number in range((last - span.first) // PAGE_JOBS, -1, -1):
                 page = await self._view.fresh(
-                    layout.page(layout.Place(account, span.batch, number))
+                    layout.page(layout.PageId(account, span.batch, number))
                 )
                 base = span.first + number * PAGE_JOBS
                 for index in range(min(len(page) - 1, last - base), -1, -1):

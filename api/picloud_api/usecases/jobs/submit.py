@@ -12,9 +12,9 @@ from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
-from picloud_api.engine.process.ready_queue import Queued
+from picloud_api.engine.process.ready_queue import ReadyBatch
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Header, Ready, Signal, Span, Staged
+from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
 from picloud_api.usecases.storage.blob import blob_name
 from picloud_api.usecases.storage.known_blobs import Presence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from picloud_model.wire import Options, StageRequest, SubmitRequest
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.engine.scheduling.leasing import Leasing
+    from picloud_api.engine.scheduling.leasing import LeasePlanner
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Waiting
 
@@ -37,7 +37,7 @@ _RANGE_BYTES: Final = 20
 class Submit:
     """Takes batches in. Everything is stored before it is announced."""
 
-    def __init__(self, context: Context, leasing: Leasing, blobs: BlobPort) -> None:
+    def __init__(self, context: Context, leasing: LeasePlanner, blobs: BlobPort) -> None:
         self._commits = context.commits
         self._leasing = leasing
         self._presence = Presence(blobs, context.clock)
@@ -122,7 +122,7 @@ class Submit:
 
             async def plan(draft: Draft, numbers: range = numbers) -> None:
                 for number in numbers:
-                    name = layout.page(layout.Place(account, request.submit_id, number))
+                    name = layout.page(layout.PageId(account, request.submit_id, number))
                     # A repeat may come while the first is under way, or when its jobs run already.
                     if draft.peek(name) is None:
                         draft.create(name, _fresh_page(request, number))
@@ -160,11 +160,11 @@ class Submit:
             if inline:
                 _write_inline(draft, account, request)
                 if waiting is None:
-                    queued = Queued(account, batch, ready)
+                    queued = ReadyBatch(account, batch, ready)
                     leased = await self._leasing.plan_new(draft, queued, made)
             if leased < made.count:
-                told = Change.READY if waiting is None else Change.WAITING
-                draft.signal(Signal(told, account, batch))
+                told = EventKind.READY if waiting is None else EventKind.WAITING
+                draft.emit(Event(told, account, batch))
             return Submitted(first=first, count=made.count)
 
         made = await self._commits.run(plan)
@@ -229,7 +229,7 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
             draft.create(layout.arguments(account, batch, part.first), part.content.data)
     for number in range(pages_for(request.count)):
         draft.create(
-            layout.page(layout.Place(account, batch, number)), _fresh_page(request, number)
+            layout.page(layout.PageId(account, batch, number)), _fresh_page(request, number)
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from picloud_model.job import LEASABLE, State
 from picloud_model.page import PAGE_JOBS
 
-from picloud_api.engine.jobs.locate import pieces
+from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
 from picloud_api.usecases.jobs.submit import pool_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from picloud_model.page import Page
     from picloud_model.ranges import Range
 
-    from picloud_api.engine.jobs.locate import Piece
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.context import Context
     from picloud_api.store.records import Header
 
@@ -29,8 +29,8 @@ class Why:
 
     def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
         self._view = context.commits.view
-        self._queue = context.queue
-        self._sessions = context.sessions
+        self._queue = context.ready_queue
+        self._sessions = context.slot_sessions
         self._clock = context.clock
         self._scheduler = scheduler
 
@@ -43,7 +43,7 @@ class Why:
         """
         found: dict[int, str] = {}
         pending_reasons: dict[Pool, str] = {}
-        for piece in await pieces(self._view, account, asked):
+        for piece in await locate(self._view, account, asked):
             header: Header = await self._view.get(layout.header(account, piece.place.batch))
             page: Page = await self._view.get(layout.page(piece.place))
             pool = pool_of(account, header.options)
@@ -55,7 +55,7 @@ class Why:
         return found
 
     def _told(
-        self, piece: Piece, page: Page, index: int, pool: Pool, pending_reasons: dict[Pool, str]
+        self, piece: PageSlice, page: Page, index: int, pool: Pool, pending_reasons: dict[Pool, str]
     ) -> str:
         state = State(page.state[index])
         if state is State.WAITING:
@@ -72,7 +72,7 @@ class Why:
         )
         return f"{place} {pending_reasons[pool]}".rstrip()
 
-    def _ahead(self, piece: Piece, page: Page, index: int, pool: Pool) -> int:
+    def _ahead(self, piece: PageSlice, page: Page, index: int, pool: Pool) -> int:
         """About how many jobs are leased before this one."""
         ahead = sum(page.state[:index].count(state) for state in LEASABLE)
         with closing(self._queue.batches(pool)) as batches:

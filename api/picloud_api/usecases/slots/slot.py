@@ -12,11 +12,11 @@ from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS
 from picloud_model.wire import SlotGranted
 
-from picloud_api.engine.jobs.finish import Ending, failure, finish, killed
-from picloud_api.engine.process.slot_sessions import Session
-from picloud_api.engine.scheduling.leasing import belongs, lose, owners
+from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed
+from picloud_api.engine.process.slot_sessions import SlotSession
+from picloud_api.engine.scheduling.leasing import charge_loss, holds_attempt, owners
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Header, Signal, Slot
+from picloud_api.store.records import Event, EventKind, Header, Slot
 from picloud_api.usecases.slots.work import leases_of, requeue
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Ready
-    from picloud_api.usecases.accounts.job_token import Tokens
+    from picloud_api.usecases.accounts.job_token import JobTokens
 
 AUDIENCE: Final = "picloud-work"
 SEEN_EVERY_S: Final = 5.0
@@ -42,12 +42,12 @@ class Slots:
         context: Context,
         scheduler: SchedulerPort,
         signing_key: bytes,
-        tokens: Tokens,
+        tokens: JobTokens,
         idle_s: float,
     ) -> None:
         self._context = context
         self._commits = context.commits
-        self.sessions = context.sessions
+        self.sessions = context.slot_sessions
         self._clock = context.clock
         self._scheduler = scheduler
         self._signing_key = signing_key
@@ -76,7 +76,7 @@ class Slots:
             self.sessions.remove(number)
             account = placement.pool.account
             await self._return_leases(account, number, "its process was started anew")
-        self.sessions.add(Session(slot, now))
+        self.sessions.add(SlotSession(slot, now))
         claims = {"aud": AUDIENCE, "sub": str(number)}
         token = jwt.encode(claims, self._signing_key, algorithm="HS256")
         account = placement.pool.account
@@ -88,7 +88,7 @@ class Slots:
             job_key=self._tokens.key_for(account, number),
         )
 
-    async def recognise(self, token: str) -> Session:
+    async def recognise(self, token: str) -> SlotSession:
         """The session of the slot that bears a token; it is noted that it lives.
 
         Raises:
@@ -100,7 +100,7 @@ class Slots:
             await self._note_seen(session, now)
         return session
 
-    async def find(self, token: str) -> Session:
+    async def find(self, token: str) -> SlotSession:
         """The same, and nothing is noted."""
         number = self._known.get(token)
         if number is None:
@@ -111,7 +111,7 @@ class Slots:
             if slot is None:
                 del self._known[token]
                 raise SlotRefused
-            session = self.sessions.add(Session(slot, self._clock()))
+            session = self.sessions.add(SlotSession(slot, self._clock()))
         return session
 
     def _read(self, token: str) -> int:
@@ -121,7 +121,7 @@ class Slots:
         except (jwt.InvalidTokenError, KeyError, ValueError):
             raise SlotRefused from None
 
-    async def _note_seen(self, session: Session, now: float) -> None:
+    async def _note_seen(self, session: SlotSession, now: float) -> None:
         old = session.slot
         fresh = Slot(old.number, old.pool, old.burst, old.place, old.started_at, now)
 
@@ -133,7 +133,7 @@ class Slots:
         session.slot = fresh
         await self._commits.run(plan)
 
-    async def bury(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
+    async def remove(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
         """A slot ended: its record goes, its leases return or, lost too often, become errors.
 
         Args:
@@ -173,7 +173,7 @@ class Slots:
         for name, ready in unfinished.items():
             _, account, batch = name.split("/")
             for number in range(ready.pages):
-                page = await view.get(layout.page(layout.Place(account, batch, number)))
+                page = await view.get(layout.page(layout.PageId(account, batch, number)))
                 if page is not None and page.leased:
                     gone.update((account, slot) for slot in owners(page) if slot not in living)
         for account, slot in gone:
@@ -181,10 +181,10 @@ class Slots:
                 await self._return_leases(account, slot, "nothing is known of it any more")
 
     async def _return_leases(self, account: str, number: int, detail: str) -> None:
-        pages: dict[layout.Place, list[tuple[int, int]]] = {}
+        pages: dict[layout.PageId, list[tuple[int, int]]] = {}
         for batch, at, attempt in await leases_of(self._commits.view, account, number):
             page, index = divmod(at, PAGE_JOBS)
-            pages.setdefault(layout.Place(account, batch, page), []).append((index, attempt))
+            pages.setdefault(layout.PageId(account, batch, page), []).append((index, attempt))
         for place, jobs in pages.items():
             plan = partial(self._lose, place=place, jobs=jobs, slot=number, detail=detail)
             await self._commits.run(plan)
@@ -194,7 +194,7 @@ class Slots:
         self,
         draft: Draft,
         *,
-        place: layout.Place,
+        place: layout.PageId,
         jobs: list[tuple[int, int]],
         slot: int,
         detail: str,
@@ -204,16 +204,16 @@ class Slots:
         now = self._clock()
         endings = []
         for index, attempt in jobs:
-            if page is None or not belongs(page, index, attempt, slot):
+            if page is None or not holds_attempt(page, index, attempt, slot):
                 continue
             started = page.started[index]
-            cause = lose(page, index, restartable=header.options.restartable)
+            cause = charge_loss(page, index, restartable=header.options.restartable)
             if cause is Cause.KILLED:
                 endings.append(killed(index, started, now))
             elif cause is not None:
-                told = failure(cause, _sentence(page.losses[index], header, detail))
+                told = encode_failure(cause, _sentence(page.losses[index], header, detail))
                 endings.append(Ending(index, State.ERROR, cause, told, started, now))
-        draft.signal(Signal(Change.READY, place.account, place.batch))
+        draft.emit(Event(EventKind.READY, place.account, place.batch))
         await finish(draft, place, endings)
 
 

@@ -17,10 +17,16 @@ from picloud_model.wire import AttemptRef, HeartbeatAnswer, WorkAnswer
 from picloud_api.engine.jobs.finish import Ending, finish, killed
 from picloud_api.engine.process.batch_watch import wait_for_event
 from picloud_api.engine.process.slot_sessions import Blocked
-from picloud_api.engine.scheduling.leasing import believed, belongs, give_back, held, most_batches
-from picloud_api.engine.scheduling.nested_candidates import Descent
+from picloud_api.engine.scheduling.leasing import (
+    give_back,
+    held,
+    holds_attempt,
+    most_batches,
+    page_for_slot,
+)
+from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
 from picloud_api.store import layout
-from picloud_api.store.records import Change, Signal
+from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,10 +40,10 @@ if TYPE_CHECKING:
         WorkRequest,
     )
 
-    from picloud_api.engine.jobs.live_query import Live
+    from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
-    from picloud_api.engine.process.slot_sessions import Session
-    from picloud_api.engine.scheduling.leasing import Leasing
+    from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.engine.scheduling.leasing import LeasePlanner
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
     from picloud_api.store.view import View
@@ -51,19 +57,19 @@ _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 class Work:
     """What a slot asks for while it lives."""
 
-    def __init__(self, context: Context, leasing: Leasing, live: Live) -> None:
+    def __init__(self, context: Context, leasing: LeasePlanner, live: LiveQueries) -> None:
         self._context = context
         self._live = live
         self._commits = context.commits
-        self._queue = context.queue
-        self._sessions = context.sessions
-        self._pace = context.pace
+        self._queue = context.ready_queue
+        self._sessions = context.slot_sessions
+        self._run_times = context.run_times
         self._clock = context.clock
         self._leasing = leasing
-        self._descent = Descent(context)
+        self._descent = NestedCandidates(context)
         self._batches = most_batches(context)
 
-    async def work(self, session: Session, request: WorkRequest) -> WorkAnswer:
+    async def work(self, session: SlotSession, request: WorkRequest) -> WorkAnswer:
         """Take reports, give leases; waits up to `wait_s` while there is nothing to lease.
 
         Reports of attempts the slot lost are dropped: the fence. So a repeat does no harm.
@@ -76,7 +82,7 @@ class Work:
             await self._commits.run(partial(self._report, session=session, reports=reports))
         leases = await self._report_and_lease(session, request, last)
         if leases:
-            session.wide = False
+            session.may_run_any = False
         if not leases and request.lease and not request.leaving and not request.awaiting:
             # Whoever waits for what was just reported is answered first: the slot only waits.
             await asyncio.sleep(0)
@@ -90,7 +96,7 @@ class Work:
         return WorkAnswer(leases=leases, kills=self._kills(session), exit=dismissed)
 
     async def _report_and_lease(
-        self, session: Session, request: WorkRequest, reports: list[Report]
+        self, session: SlotSession, request: WorkRequest, reports: list[Report]
     ) -> list[Lease]:
         account = session.pool.account
 
@@ -111,13 +117,13 @@ class Work:
         await requeue(self._context, account, returned)
         return leases
 
-    async def _plan(self, draft: Draft, session: Session, request: WorkRequest) -> list[Lease]:
+    async def _plan(self, draft: Draft, session: SlotSession, request: WorkRequest) -> list[Lease]:
         if not request.awaiting:
             return await self._leasing.plan(draft, session)
         candidates = self._descent.candidates(session, request.awaiting)
         return await self._leasing.plan_one(draft, session, candidates)
 
-    async def _wait(self, session: Session, request: WorkRequest, turn: int) -> list[Lease]:
+    async def _wait(self, session: SlotSession, request: WorkRequest, turn: int) -> list[Lease]:
         deadline = self._clock() + request.wait_s
 
         async def plan(draft: Draft) -> list[Lease]:
@@ -137,7 +143,7 @@ class Work:
                 break
         return []
 
-    async def _report(self, draft: Draft, session: Session, reports: Sequence[Report]) -> None:
+    async def _report(self, draft: Draft, session: SlotSession, reports: Sequence[Report]) -> None:
         account = session.pool.account
         for report in reports:
             header: Header | None = await draft.get(layout.header(account, report.batch))
@@ -145,34 +151,34 @@ class Work:
                 continue
             self._learn((account, header.function.digest), report.ended)
             for number, ended in _by_page(report.ended).items():
-                place = layout.Place(account, report.batch, number)
+                place = layout.PageId(account, report.batch, number)
                 named = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
-                page = await believed(draft, place, named, session.number)
+                page = await page_for_slot(draft, place, named, session.number)
                 if page is None:
                     continue
                 endings = [
                     _ending(job, job.index % PAGE_JOBS)
                     for job in ended
-                    if belongs(page, job.index % PAGE_JOBS, job.attempt, session.number)
+                    if holds_attempt(page, job.index % PAGE_JOBS, job.attempt, session.number)
                 ]
                 await finish(draft, place, endings, report.envelope)
 
     def _learn(self, function: tuple[str, str], ended: Sequence[JobReport]) -> None:
         if ended:
             spent = sum(max(0.0, job.finished_at - job.started_at) for job in ended)
-            self._pace.learn(function, spent, len(ended))
+            self._run_times.learn(function, spent, len(ended))
 
     async def _returned(
-        self, draft: Draft, session: Session, returned: Sequence[AttemptRef]
+        self, draft: Draft, session: SlotSession, returned: Sequence[AttemptRef]
     ) -> set[tuple[str, int]]:
         """Take back jobs the slot has not begun; answers the pages they lie in."""
         touched = set()
         account = session.pool.account
         for job in returned:
             number, index = divmod(job.index, PAGE_JOBS)
-            place = layout.Place(account, job.batch, number)
-            known = await believed(draft, place, [(index, job.attempt)], session.number)
-            if known is None or not belongs(known, index, job.attempt, session.number):
+            place = layout.PageId(account, job.batch, number)
+            known = await page_for_slot(draft, place, [(index, job.attempt)], session.number)
+            if known is None or not holds_attempt(known, index, job.attempt, session.number):
                 continue
             page = await draft.edit(layout.page(place))
             if page is None:
@@ -181,12 +187,12 @@ class Work:
                 await finish(draft, place, [killed(index, page.started[index], self._clock())])
                 continue
             give_back(page, index)
-            draft.signal(Signal(Change.READY, account, job.batch))
+            draft.emit(Event(EventKind.READY, account, job.batch))
             touched.add((job.batch, number))
         return touched
 
     async def _unclaimed(
-        self, draft: Draft, session: Session, kept: set[tuple[str, int]]
+        self, draft: Draft, session: SlotSession, kept: set[tuple[str, int]]
     ) -> set[tuple[str, int]]:
         """Take back what we believe the slot holds and it does not know of."""
         account = session.pool.account
@@ -199,47 +205,49 @@ class Work:
         ]
         return await self._returned(draft, session, lost)
 
-    def _kills(self, session: Session) -> list[AttemptRef]:
+    def _kills(self, session: SlotSession) -> list[AttemptRef]:
         kills, session.kills = session.kills, set()
         return [AttemptRef(*job) for job in sorted(kills)]
 
-    async def heartbeat(self, session: Session, request: HeartbeatRequest) -> HeartbeatAnswer:
+    async def heartbeat(self, session: SlotSession, request: HeartbeatRequest) -> HeartbeatAnswer:
         """Note what a slot runs; waits until it is to kill or to tell of a job, or time is over."""
-        self._live.hear(session.number, request.live)
-        session.news.clear()
+        self._live.receive_answers(session.number, request.live)
+        session.heartbeat_wakeup.clear()
         awaiting, now = request.awaiting, self._clock()
         session.blocked = session.blocked.said(request, now)
         lost = await self._name_running(session, request)
-        asked = self._live.asked(session.number)
+        asked = self._live.take_queries(session.number)
         work = False
         with self._sessions.listening(session) if awaiting else nullcontext():
             while not (session.kills or lost or asked or work):
                 left = now + request.wait_s - self._clock()
-                if left <= 0 or not await wait_for_event(session.news, left):
+                if left <= 0 or not await wait_for_event(session.heartbeat_wakeup, left):
                     break
-                session.news.clear()
+                session.heartbeat_wakeup.clear()
                 lost = await self._name_running(session, request)
-                asked = self._live.asked(session.number)
+                asked = self._live.take_queries(session.number)
                 work = bool(awaiting) and await self._has_work(session, awaiting)
                 if not awaiting or self._sessions.closed:
                     break
         return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked, work=work)
 
-    async def _has_work(self, session: Session, awaiting: Sequence[BlockedOn]) -> bool:
+    async def _has_work(self, session: SlotSession, awaiting: Sequence[BlockedOn]) -> bool:
         """Whether a blocked slot would be given a job if it asked."""
         async for _ in self._descent.candidates(session, awaiting):
             return True
         return False
 
-    async def _name_running(self, session: Session, request: HeartbeatRequest) -> list[AttemptRef]:
+    async def _name_running(
+        self, session: SlotSession, request: HeartbeatRequest
+    ) -> list[AttemptRef]:
         account = session.pool.account
         fresh, lost = [], []
         for job in (*request.running, *request.holding):
             number, index = divmod(job.index, PAGE_JOBS)
-            place = layout.Place(account, job.batch, number)
+            place = layout.PageId(account, job.batch, number)
             named = [(index, job.attempt)]
-            page = await believed(self._commits.view, place, named, session.number)
-            if page is None or not belongs(page, index, job.attempt, session.number):
+            page = await page_for_slot(self._commits.view, place, named, session.number)
+            if page is None or not holds_attempt(page, index, job.attempt, session.number):
                 lost.append(job)
                 continue
             if job in request.running and page.state[index] == State.LEASED:
@@ -250,21 +258,21 @@ class Work:
             await self._commits.run(lambda draft: self._begin(draft, session, fresh))
         return lost
 
-    async def _begin(self, draft: Draft, session: Session, jobs: Sequence[AttemptRef]) -> None:
+    async def _begin(self, draft: Draft, session: SlotSession, jobs: Sequence[AttemptRef]) -> None:
         account = session.pool.account
         for job in jobs:
             number, index = divmod(job.index, PAGE_JOBS)
-            page = await draft.edit(layout.page(layout.Place(account, job.batch, number)))
-            if page is not None and belongs(page, index, job.attempt, session.number):
+            page = await draft.edit(layout.page(layout.PageId(account, job.batch, number)))
+            if page is not None and holds_attempt(page, index, job.attempt, session.number):
                 page.state[index] = State.PROCESSING
                 page.started[index] = self._clock()
-                draft.signal(Signal(Change.BEGUN, account, job.batch))
+                draft.emit(Event(EventKind.STARTED, account, job.batch))
 
 
 async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int, int]]:
     """Every job an account's slot answers for: (batch, index, attempt). Looks at all live pages."""
     pages = [
-        layout.Place(account, name.rpartition("/")[2], number)
+        layout.PageId(account, name.rpartition("/")[2], number)
         for name, ready in (await view.scan(layout.ready(account))).items()
         for number in range(ready.pages)
     ]
@@ -286,11 +294,11 @@ async def requeue(context: Context, account: str, touched: Iterable[tuple[str, i
     for batch, number in touched:
         ready = await context.commits.view.get(layout.ready(account, batch))
         if ready is not None:
-            context.queue.give_back(account, batch, number, ready)
-            context.sessions.wake(ready.pool, 1)
+            context.ready_queue.give_back(account, batch, number, ready)
+            context.slot_sessions.wake(ready.pool, 1)
 
 
-def _handed(session: Session) -> set[tuple[str, int]]:
+def _handed(session: SlotSession) -> set[tuple[str, int]]:
     """The jobs a slot will hear of in the next answer."""
     return {(lease.batch, job.index) for lease in session.handed for job in lease.jobs}
 

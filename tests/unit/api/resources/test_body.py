@@ -1,4 +1,4 @@
-"""Requests that last: whose credential ended meanwhile is believed and told nothing more."""
+"""Requests that last: whose credential ended meanwhile is page_for_slot and told nothing more."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ async def served(door: Door, request: Any, wait: Any = lambda: None) -> Any:
     """What a resource does: admit, read, wait, answer."""
     response = SimpleNamespace(content_type="", data=None)
     sent = cast("Request", request)
-    assert await body.admit(sent, door.recognise) == "a1"
-    await body.raw(sent)
+    assert await body.authenticate(sent, door.recognise) == "a1"
+    await body.read_bytes(sent)
     wait()
-    await body.write(sent, cast("Response", response), wire.Answer())
+    await body.write_body(sent, cast("Response", response), wire.Answer())
     return response
 
 
@@ -113,8 +113,8 @@ async def test_a_body_sent_slowly_is_not_believed(clock: Clock) -> None:
     door = Door()
     request = Sent(clock, 600.0)
     sent = cast("Request", request)
-    await body.admit(sent, door.recognise)
+    await body.authenticate(sent, door.recognise)
     door.open = False
 
     with pytest.raises(KeyRefused):
-        await body.raw(sent)
+        await body.read_bytes(sent)

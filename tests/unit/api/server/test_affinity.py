@@ -1,4 +1,4 @@
-"""Homes: where the connections of an account come together, and how they get there."""
+"""AccountAffinity: where the connections of an account come together, and how they get there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.server.affinity import GONE_S, Homes
+from picloud_api.server.affinity import GONE_S, AccountAffinity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,77 +30,79 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def homes(clock: Clock) -> Iterator[Homes]:
+def affinity(clock: Clock) -> Iterator[AccountAffinity]:
     """Four processes that live."""
-    found = Homes(4, clock)
+    found = AccountAffinity(4, clock)
     for number in range(4):
-        found.live(number)
+        found.heartbeat(number)
     yield found
     found.close()
 
 
-def test_accounts_are_spread_over_processes(homes: Homes) -> None:
+def test_accounts_are_spread_over_processes(affinity: AccountAffinity) -> None:
     """Each process is home to about as many accounts as any other."""
-    found = Counter(homes.of(f"a{number:07d}") for number in range(4000))
+    found = Counter(affinity.owner_of(f"a{number:07d}") for number in range(4000))
 
     assert set(found) == {0, 1, 2, 3}
     assert min(found.values()) > 800
 
 
-def test_an_account_moves_only_when_its_home_is_gone(homes: Homes, clock: Clock) -> None:
+def test_an_account_moves_only_when_its_home_is_gone(
+    affinity: AccountAffinity, clock: Clock
+) -> None:
     """A process that ends, or says no more that it lives, leaves the others' accounts alone."""
     accounts = [f"a{number:07d}" for number in range(100)]
-    before = {account: homes.of(account) for account in accounts}
+    before = {account: affinity.owner_of(account) for account in accounts}
 
-    homes.leave(2)
-    left = {account: homes.of(account) for account in accounts}
+    affinity.leave(2)
+    left = {account: affinity.owner_of(account) for account in accounts}
     assert all(left[account] == before[account] for account in accounts if before[account] != 2)
     assert 2 not in left.values()
 
-    homes.live(2)
-    assert {account: homes.of(account) for account in accounts} == before
+    affinity.heartbeat(2)
+    assert {account: affinity.owner_of(account) for account in accounts} == before
     clock.now += GONE_S
-    assert {homes.of(account) for account in accounts} == {None}
+    assert {affinity.owner_of(account) for account in accounts} == {None}
 
 
-def test_a_connection_goes_on_in_another_process(homes: Homes) -> None:
+def test_a_connection_goes_on_in_another_process(affinity: AccountAffinity) -> None:
     """What the client sent while its connection moved is read by the one it went to."""
     client, server = socket.socketpair()
     with closing(client):
-        assert homes.send(1, server.fileno(), 3)
+        assert affinity.send(1, server.fileno(), 3)
         server.close()
         client.sendall(b"hello")
 
-        assert homes.receive(0) is None
-        found = homes.receive(1)
+        assert affinity.receive(0) is None
+        found = affinity.receive(1)
         assert found is not None
         with closing(found[0]):
             assert (found[0].recv(5), found[1]) == (b"hello", 3)
-        assert homes.receive(1) is None
+        assert affinity.receive(1) is None
 
 
-def test_connections_to_a_process_that_ended_are_closed(homes: Homes) -> None:
+def test_connections_to_a_process_that_ended_are_closed(affinity: AccountAffinity) -> None:
     """Their clients find out at once, and connect again."""
     client, server = socket.socketpair()
     with closing(client):
-        homes.send(1, server.fileno(), 1)
+        affinity.send(1, server.fileno(), 1)
         server.close()
 
-        homes.refuse(1)
+        affinity.refuse(1)
 
         assert client.recv(1) == b""
-        assert homes.of("a0000001") != 1
+        assert affinity.owner_of("a0000001") != 1
 
 
-def test_a_connection_stays_where_too_many_are_on_their_way(homes: Homes) -> None:
+def test_a_connection_stays_where_too_many_are_on_their_way(affinity: AccountAffinity) -> None:
     """A process that takes none in cannot hold up another; none is lost."""
     client, server = socket.socketpair()
     with closing(client), closing(server):
         sent = 0
-        while sent < 100_000 and homes.send(1, server.fileno(), 1):
+        while sent < 100_000 and affinity.send(1, server.fileno(), 1):
             sent += 1
-        homes.refuse(1)
+        affinity.refuse(1)
 
         assert 0 < sent < 100_000
-        assert homes.send(1, server.fileno(), 1)
-        homes.refuse(1)
+        assert affinity.send(1, server.fileno(), 1)
+        affinity.refuse(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from picloud_api.engine.jobs.locate import pieces
+from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
 from picloud_api.store.records import Key, Sealed
 from picloud_api.store.sealing import AT_ONCE
@@ -85,7 +85,7 @@ async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
     await world.submit(1)
     view = world.server.commits.view
     names = [
-        layout.page(piece.place) for piece in await pieces(view, ACCOUNT, [(first, first + 1)])
+        layout.page(piece.place) for piece in await locate(view, ACCOUNT, [(first, first + 1)])
     ]
     view.forget(names)
 
@@ -206,7 +206,7 @@ async def test_only_what_was_sealed_is_believed(world: World, forged: str) -> No
     blobs = world.server.ports.blobs
     places = {}
     for jids in (mine, other):
-        (piece,) = await pieces(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+        (piece,) = await locate(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
         places[jids] = layout.sealed(piece.place)
     good = await blobs.get(places[mine])
     intruder = "pk_0badcafe0bad_" + "A" * 43
@@ -237,7 +237,7 @@ async def test_what_lies_in_the_place_of_a_page_is_not_taken_for_it(world: World
     """A blob laid there beforehand loses nothing: the page stays in the state store."""
     jids, others = await run(world, 2), await run(world, 3)
     before = await world.outcomes(jids)
-    (piece,) = await pieces(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+    (piece,) = await locate(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
     await world.server.ports.blobs.put(
         layout.sealed(piece.place), b"\0" * 32 + b"\x81\xa7entries\x80"
     )

@@ -78,7 +78,7 @@ async def test_what_was_read_while_others_told_is_not_kept(state: HeldUp) -> Non
     await state.asked.wait()
 
     await state.commit([Put(KEY, layout.encode(2))])
-    view.hear()
+    view.invalidate_reads()
     state.free.set()
 
     assert await reading == 1
@@ -92,8 +92,8 @@ async def test_a_batch_is_forgotten_alone(state: HeldUp) -> None:
         name
         for batch in ("b1", "b10")
         for name in (
-            layout.page(layout.Place("a1", batch, 0)),
-            layout.page(layout.Place("a1", batch, 1)),
+            layout.page(layout.PageId("a1", batch, 0)),
+            layout.page(layout.PageId("a1", batch, 1)),
             layout.arguments("a1", batch, 0),
         )
     ]

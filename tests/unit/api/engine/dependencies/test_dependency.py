@@ -42,7 +42,7 @@ async def run(world: World, state: State = State.DONE, most: int = 10_000) -> li
         ran += [lease.first + job.index for lease in leases for job in lease.jobs]
         reports = [_ended(lease, state) for lease in leases]
         await world.work(slot, reports=reports, lease=False, leaving=len(ran) >= most)
-    await world.server.slots.bury(slot.number, lost=False)
+    await world.server.slots.remove(slot.number, lost=False)
     return ran
 
 
@@ -468,7 +468,7 @@ async def test_signals_that_were_missed_are_made_up_for(
     released = await submit(world, 1, first)
     stalled = await submit(world, 1, many, first)
     dependencies = world.server.reconcile._dependencies
-    await world.until(lambda: _premises(dependencies), 2)
+    await world.until(lambda: _prerequisites(dependencies), 2)
     await world.until(lambda: _rests(dependencies), True)
     with monkeypatch.context() as patch:
         patch.setattr(dependencies, "hear", lambda _signal: None)
@@ -476,26 +476,26 @@ async def test_signals_that_were_missed_are_made_up_for(
         await world.server.jobs.kill(ACCOUNT, [(many[1500], many[1500])])
     assert await world.statuses(released) == await world.statuses(stalled) == ["waiting"]
 
-    await world.server.reconcile.look_at_everything()
+    await world.server.reconcile.resync()
 
     await turn(world, released, "queued")
     await turn(world, stalled, "stalled")
 
 
 async def test_jobs_that_depend_on_the_same_are_judged_together(world: World) -> None:
-    """A hundred calls that wait for one map are one premise; nothing of it stays."""
+    """A hundred calls that wait for one map are one prerequisite; nothing of it stays."""
     many = await world.submit(2000)
     waiting = [await submit(world, 1, many) for _ in range(100)]
     whole = range(waiting[0][0], waiting[-1][-1] + 1)
     dependencies = world.server.reconcile._dependencies
-    await world.until(lambda: _premises(dependencies), 1)
+    await world.until(lambda: _prerequisites(dependencies), 1)
 
     await run(world, most=2000)
 
     await turn(world, whole, "queued")
-    await world.until(lambda: _premises(dependencies), 0)
+    await world.until(lambda: _prerequisites(dependencies), 0)
     assert len(dependencies._watches) == 0
-    assert dependencies._hurried == set()
+    assert dependencies._failing_fast == set()
     assert dependencies._known == {}
 
 
@@ -504,8 +504,8 @@ async def _rests(dependencies: Any) -> bool:
     return bool(dependencies._task.done())
 
 
-async def _premises(dependencies: Any) -> int:
-    return len(dependencies._premises)
+async def _prerequisites(dependencies: Any) -> int:
+    return len(dependencies._prerequisites)
 
 
 async def test_sealed_jobs_can_be_depended_on(

@@ -1,13 +1,13 @@
-"""Awaited jobs: a wait for many batches costs what has changed, not what was asked for."""
+"""A wait set: a wait for many batches costs what has changed, not what was asked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from picloud_api.engine.jobs.locate import Piece
-from picloud_api.engine.jobs.wait_set import Awaited
-from picloud_api.engine.process.batch_watch import Watchers
+from picloud_api.engine.jobs.locate import PageSlice
+from picloud_api.engine.jobs.wait_set import WaitSet
+from picloud_api.engine.process.batch_watch import BatchWatchers
 from picloud_api.store import layout
 from picloud_model.job import State
 from picloud_model.page import Page
@@ -25,7 +25,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.pieces = [
-            Piece(layout.Place("a1", f"b{number}", 0), 0, 3, 1 + 3 * number)
+            PageSlice(layout.PageId("a1", f"b{number}", 0), 0, 3, 1 + 3 * number)
             for number in range(BATCHES)
         ]
         self.pages = {layout.page(piece.place): Page.fresh(3) for piece in self.pieces}
@@ -48,72 +48,76 @@ def pages() -> Pages:
 
 
 @pytest.fixture
-def watchers() -> Watchers:
+def watchers() -> BatchWatchers:
     """Who waits."""
-    return Watchers()
+    return BatchWatchers()
 
 
 @pytest.fixture
-def awaited(pages: Pages, watchers: Watchers) -> Iterator[Awaited]:
+def awaited(pages: Pages, watchers: BatchWatchers) -> Iterator[WaitSet]:
     """A wait for all jobs of all batches."""
     with watchers.watch({piece.place.batch for piece in pages.pieces}) as watch:
-        yield Awaited(cast("View", pages), pages.pieces, watch)
+        yield WaitSet(cast("View", pages), pages.pieces, watch)
 
 
 async def test_only_what_changed_is_read_again(
-    pages: Pages, watchers: Watchers, awaited: Awaited
+    pages: Pages, watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
     """The first look reads each page once; each later one reads the pages of changed batches."""
-    await awaited.look()
+    await awaited.refresh()
     assert (pages.reads, awaited.final, awaited.total) == (BATCHES, 0, 3 * BATCHES)
     for number in (7, 3):
         pages.end(number, 0, 2)
         watchers.wake(f"b{number}")
-    await awaited.look()
+    await awaited.refresh()
     assert (pages.reads - BATCHES, awaited.final) == (2, 4)
     assert awaited.with_final() == [pages.pieces[3], pages.pieces[7]]
     assert awaited.states == {State.QUEUED, State.DONE}
 
 
 async def test_what_has_ended_is_not_read_again(
-    pages: Pages, watchers: Watchers, awaited: Awaited
+    pages: Pages, watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
     """A page whose jobs are all final is looked at no more, whoever wakes; its jobs still count."""
     for number in range(BATCHES):
         pages.end(number, 0, 1, 2, state=State.KILLED)
     pages.end(5, 1, state=State.QUEUED)
-    await awaited.look()
+    await awaited.refresh()
     assert awaited.final == 3 * BATCHES - 1
     pages.reads = 0
     watchers.wake_all()
-    await awaited.look()
+    await awaited.refresh()
     assert pages.reads == 1
     pages.end(5, 1)
     watchers.wake("b5")
-    await awaited.look()
+    await awaited.refresh()
     assert awaited.final == awaited.total
     assert awaited.states == {State.KILLED, State.DONE}
 
 
-async def test_a_job_is_counted_once(pages: Pages, watchers: Watchers, awaited: Awaited) -> None:
+async def test_a_job_is_counted_once(
+    pages: Pages, watchers: BatchWatchers, awaited: WaitSet
+) -> None:
     """However often a batch with some jobs left is looked at, what was final counts once."""
     for ended in range(3):
         pages.end(0, ended)
         watchers.wake("b0")
-        await awaited.look()
+        await awaited.refresh()
         assert awaited.final == ended + 1
 
 
-async def test_a_change_before_the_wait_is_not_missed(watchers: Watchers, awaited: Awaited) -> None:
+async def test_a_change_before_the_wait_is_not_missed(
+    watchers: BatchWatchers, awaited: WaitSet
+) -> None:
     """What changes between a look and the wait after it ends that wait at once."""
-    await awaited.look()
+    await awaited.refresh()
     watchers.wake("b1")
-    assert await awaited.more(60)
-    await awaited.look()
-    assert not await awaited.more(0)
+    assert await awaited.wait_for_change(60)
+    await awaited.refresh()
+    assert not await awaited.wait_for_change(0)
 
 
-def test_nobody_is_left_behind(watchers: Watchers) -> None:
+def test_nobody_is_left_behind(watchers: BatchWatchers) -> None:
     """Once a wait is over, nobody is known to watch its batches."""
     with watchers.watch({"b1", "b2"}), watchers.watch({"b2"}):
         assert watchers.watched("b1")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from picloud_driver.state import Operation
     from picloud_model.wire import WorkAnswer
 
-    from tests.unit.api.world import Session, World
+    from tests.unit.api.world import SlotSession, World
 
 
 class Gate:
@@ -42,14 +42,14 @@ def gate(world: World, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(world, monkeypatch)
 
 
-async def parked(world: World, slot: Session, wait_s: float = 10.0) -> asyncio.Task[WorkAnswer]:
+async def parked(world: World, slot: SlotSession, wait_s: float = 10.0) -> asyncio.Task[WorkAnswer]:
     """A slot's request for work that found none and waits."""
     task = asyncio.create_task(world.work(slot, wait_s=wait_s))
     await until_parked(slot)
     return task
 
 
-async def until_parked(slot: Session) -> None:
+async def until_parked(slot: SlotSession) -> None:
     """The slot has found no work and waits."""
     async with asyncio.timeout(10):
         while not slot.parked:  # noqa: ASYNC110 - nobody tells
@@ -69,7 +69,7 @@ async def test_a_job_is_leased_by_the_transaction_that_makes_it(world: World) ->
     await world.work(slot, reports=[ended(lease)], lease=False)
     assert await world.statuses(jids) == ["done"]
     assert world.server.commits.transactions - before == 2
-    assert world.server.context.queue.pools() == []
+    assert world.server.context.ready_queue.pools() == []
 
 
 async def test_the_rest_of_a_map_is_queued(world: World) -> None:

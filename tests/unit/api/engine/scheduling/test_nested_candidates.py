@@ -14,7 +14,7 @@ from picloud_model.pack import unseal
 from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
 
     from tests.unit.api.world import World
 
@@ -27,7 +27,9 @@ async def made_by(world: World, parent: int, count: int = 1) -> range:
     return range(made.first, made.first + made.count)
 
 
-async def blocked(world: World, *jids: int, timed: bool = False) -> tuple[Session, wire.BlockedOn]:
+async def blocked(
+    world: World, *jids: int, timed: bool = False
+) -> tuple[SlotSession, wire.BlockedOn]:
     """A slot whose only job waits for others."""
     slot = await world.slot()
     (lease,) = (await world.work(slot)).leases
@@ -35,7 +37,7 @@ async def blocked(world: World, *jids: int, timed: bool = False) -> tuple[Sessio
     return slot, wire.BlockedOn(held, [(jid, jid) for jid in jids], timed)
 
 
-async def leased(world: World, slot: Session, awaiting: wire.BlockedOn) -> list[int]:
+async def leased(world: World, slot: SlotSession, awaiting: wire.BlockedOn) -> list[int]:
     """The jids a blocked slot is given, until it is given none."""
     found = []
     while leases := (await world.work(slot, awaiting=[awaiting])).leases:
@@ -67,7 +69,7 @@ async def test_a_blocked_slot_runs_descendants_newest_first(world: World) -> Non
     assert await leased(world, slot, awaiting) == [5, 3, 2]
 
 
-async def two_blocked(world: World) -> tuple[Session, list[wire.BlockedOn]]:
+async def two_blocked(world: World) -> tuple[SlotSession, list[wire.BlockedOn]]:
     """A slot with two jobs: the older one waits for job 3, the newer one for the older."""
     await world.submit(2)
     slot, older = await blocked(world, 3)
@@ -99,12 +101,12 @@ async def test_what_older_jobs_wait_for_is_taken_before_all_is_a_deadlock(world:
     slot, awaiting = await two_blocked(world)
     awaiting = [*awaiting[:1] * 4, *awaiting[1:]]
     await beats(world, slot, awaiting)
-    assert slot.wide
+    assert slot.may_run_any
 
     (lease,) = (await world.work(slot, awaiting=awaiting)).leases
 
     assert lease.first == 3
-    assert not slot.wide
+    assert not slot.may_run_any
     assert await world.statuses(range(1, 4)) == ["processing", "processing", "queued"]
 
 
@@ -141,7 +143,7 @@ async def first_ready(world: World) -> tuple[str, str, object]:
     return ACCOUNT, name.rpartition("/")[2], ready
 
 
-async def beats(world: World, slot: Session, awaiting: list[wire.BlockedOn]) -> None:
+async def beats(world: World, slot: SlotSession, awaiting: list[wire.BlockedOn]) -> None:
     """The slot says that it is blocked, for longer than anybody has patience."""
     for _ in range(4):
         running = [each.job for each in awaiting]

@@ -11,12 +11,12 @@ from picloud_model.token import JobToken, slot_key
 from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
 
     from tests.unit.api.world import World
 
 
-def token_of(world: World, slot: Session, jid: int, attempt: int = 1) -> str:
+def token_of(world: World, slot: SlotSession, jid: int, attempt: int = 1) -> str:
     """What a slot signs for a job."""
     key = world.server.tokens.key_for(ACCOUNT, slot.number)
     return JobToken(ACCOUNT, slot.number, jid, attempt).signed(key)

@@ -19,7 +19,7 @@ from tests.unit.api.world import ACCOUNT, ended
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from picloud_api.engine.process.slot_sessions import Session
+    from picloud_api.engine.process.slot_sessions import SlotSession
 
     from tests.unit.api.world import World
 
@@ -106,7 +106,7 @@ async def test_the_log_of_the_platform_says_what_was_done_after_the_job(world: W
 
 
 async def test_a_large_info_is_a_blob(world: World) -> None:
-    """Where a slot stored an info as a blob it is read from there; other bytes are not believed."""
+    """An info that a slot stored as a blob is read from there; other bytes are not accepted."""
     data = wire.pack_info(wire.Info(streams={"logging": wire.Stream(5, b"from a blob")}))
     name = f"{ACCOUNT}/{(digest := sha256(data).hexdigest())}"
     blobs = world.server.ports.blobs
@@ -179,7 +179,7 @@ async def test_a_failure_is_told_in_words(world: World) -> None:
     assert told["pilog"].splitlines()[-1].endswith("error after 0.000 s: user exception")
 
 
-async def run_forever(world: World) -> tuple[range, Session, wire.AttemptRef]:
+async def run_forever(world: World) -> tuple[range, SlotSession, wire.AttemptRef]:
     """A job that some slot runs and names in its heartbeats."""
     jids = await world.submit(1)
     slot = await world.slot()
@@ -190,7 +190,7 @@ async def run_forever(world: World) -> tuple[range, Session, wire.AttemptRef]:
 
 
 async def beat(
-    world: World, slot: Session, held: wire.AttemptRef, **more: Any
+    world: World, slot: SlotSession, held: wire.AttemptRef, **more: Any
 ) -> wire.HeartbeatAnswer:
     """One heartbeat that names a job as running."""
     request = wire.HeartbeatRequest(running=[held], **more)
@@ -215,7 +215,7 @@ async def test_a_running_job_is_asked_for_through_the_heartbeat(world: World) ->
 
 
 async def test_only_the_slot_that_was_asked_can_tell(world: World) -> None:
-    """What another slot says in its place is not believed."""
+    """What another slot says in its place is not accepted."""
     jids, slot, held = await run_forever(world)
     _, impostor, its_own = await run_forever(world)
     asking = asyncio.create_task(ask(world, jids, "stdout"))

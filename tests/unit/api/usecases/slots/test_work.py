@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.engine.scheduling.leasing import Leasing
+from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.usecases.slots.work import Work
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, SlotRefused
@@ -397,7 +397,7 @@ async def test_one_request_fits_one_transaction(
     await world.submit(1)
     warm = (await world.work(slot)).leases[0]
     await world.work(slot, reports=[ended(warm)], lease=False)
-    work = Work(world.server.context, Leasing(world.server.context), world.server.live)
+    work = Work(world.server.context, LeasePlanner(world.server.context), world.server.live)
     jids = [await world.submit(1) for _ in range(100)]
 
     answer = await work.work(slot, wire.WorkRequest())
@@ -411,21 +411,21 @@ async def test_one_request_fits_one_transaction(
 
 async def test_slots_that_die_at_once_are_not_started_without_end(world: World) -> None:
     """When slots are lost shortly after their start, bursts come ever more slowly, up to 2 s."""
-    placement = world.server.reconcile._placement
+    placement = world.server.reconcile._autoscaler
     slot = await world.slot()
     await world.submit(10)
     await asyncio.sleep(0.01)
     world.scheduler.bursts.clear()
-    world.server.context.sessions.give_up(slot.pool)
+    world.server.context.slot_sessions.give_up(slot.pool)
 
-    placement.hold_back(slot.slot)
+    placement.back_off(slot.slot)
     await world.lose(slot)
-    placement.consider(slot.pool)
+    placement.scale_up_if_needed(slot.pool)
     await asyncio.sleep(0.01)
     assert world.scheduler.bursts == []
 
     world.now += 2
-    placement.consider(slot.pool)
+    placement.scale_up_if_needed(slot.pool)
     await asyncio.sleep(0.01)
     assert world.scheduler.bursts
 
@@ -462,11 +462,11 @@ async def test_idle_slots_make_room_for_another_pool(world: World) -> None:
     await asyncio.sleep(0)
     await world.submit(1, core_type="m1")
     await asyncio.sleep(0.01)
-    world.server.reconcile._placement.make_room()
+    world.server.reconcile._autoscaler.release_idle()
     assert not waiting.done()
 
     world.now += 2
-    world.server.reconcile._placement.make_room()
+    world.server.reconcile._autoscaler.release_idle()
 
     async with asyncio.timeout(1):
         assert (await waiting).exit
