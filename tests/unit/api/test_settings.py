@@ -6,12 +6,12 @@ import sys
 
 import pytest
 from picloud_api.settings import read
-from picloud_driver.stack.addresses import Addresses, Bucket, Server
+from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
 
 SERVERS = Addresses(
-    consul=Server("http://consul"),
-    vault=Server("http://vault", "token"),
-    nomad=Server("http://nomad"),
+    consul=VendorServer("http://consul"),
+    vault=VendorServer("http://vault", "token"),
+    nomad=VendorServer("http://nomad"),
     s3=Bucket("http://s3", "box"),
 )
 HASHICORP = ["--data", "/tmp/d", "--stack", "hashicorp"]
