@@ -111,12 +111,12 @@ class StatsRecorder:
         self._children = self._waited()
         profile, runner.profile = runner.profile, None
         return JobStats(
-            ends,
-            after.ru_utime - before.ru_utime + self._children.ru_utime - children.ru_utime,
-            after.ru_stime - before.ru_stime + self._children.ru_stime - children.ru_stime,
-            after.ru_maxrss * _KILOBYTE,
-            profile,
-            remarks,
+            ends=ends,
+            user_s=after.ru_utime - before.ru_utime + self._children.ru_utime - children.ru_utime,
+            system_s=after.ru_stime - before.ru_stime + self._children.ru_stime - children.ru_stime,
+            peak_bytes=after.ru_maxrss * _KILOBYTE,
+            profile=profile,
+            remarks=remarks,
         )
 
     def settle(self, stats: JobStats | None, seconds: float) -> None:

@@ -75,10 +75,14 @@ class Scoreboard:
         if not job:
             return None
         generation, position = divmod(job, 1 << _POSITION_BITS)
-        started_at, user_s, system_s = (
-            self._started[child_index * _FIELDS + at] for at in (1, 3, 4)
+        base = child_index * _FIELDS
+        return StartedJob(
+            generation=generation,
+            position=position - 1,
+            started_at=self._started[base + 1],
+            user_s=self._started[base + 3],
+            system_s=self._started[base + 4],
         )
-        return StartedJob(generation, position - 1, started_at, user_s, system_s)
 
     def clear(self, child_index: int) -> None:
         """Clear a row for the next child."""

@@ -72,7 +72,6 @@ class Executor:
         self._sign = sign
         self.blocked_jobs = BlockedJobs(held_jobs, clock)
         self._failed_children = 0
-        self._started: tuple[int, int] | None = None
         self._head_since = 0.0
         self._running: RunningJob | None = None
         self.selector = selectors.DefaultSelector()
@@ -92,7 +91,7 @@ class Executor:
         provision = provide()
         bundle = held_jobs.waiting[0].bundle
         self._choose_child(bundle)
-        self._handle_exits()
+        self.handle_exits()
         child = self._child
         child.bundle = bundle
         child.generation += 1
@@ -102,17 +101,17 @@ class Executor:
         self._head_since = self._clock()
 
     def _choose_child(self, bundle: str) -> None:
-        if self._child.bundle == bundle:
+        child = self._child
+        if child.bundle == bundle:
             return
         spare = self.blocked_jobs.spare(bundle)
-        if spare is not None:
-            if self._child.bundle is None:
-                self.blocked_jobs.keep(self._child)
-            else:
-                self._child.end()
-            self._use(spare)
-        elif self._child.bundle is not None:
-            self._replace_child()
+        if child.bundle is not None:
+            child.end()
+        elif spare is not None:
+            self.blocked_jobs.keep(child)
+        else:
+            return
+        self._use(spare or self._new_child())
 
     def poll(self, timeout_s: float) -> None:
         """Wait at most `timeout_s` for an event of the children, and handle it.
@@ -127,7 +126,7 @@ class Executor:
                 key.data()
         self._child.push()
         self._collect()
-        self._handle_exits()
+        self.handle_exits()
         self._retire_terminated()
         self._check_child()
         self.blocked_jobs.poll()
@@ -157,16 +156,21 @@ class Executor:
             self.blocked_jobs.add(job, request)
             self._use(self.blocked_jobs.spare(None) or self._new_child())
 
-    def check(self) -> None:
-        """Replace the child if it has exited, so that there is one when work comes.
+    def handle_exits(self) -> None:
+        """Replace the child if it has exited, and end the blocked jobs of others that have.
 
         Raises:
-            ZygoteLostError: When there cannot be one.
+            ZygoteLostError: When there is no zygote any longer.
+            ChildrenFailError: When children exit without ever starting a job.
         """
-        self._handle_exits()
+        for child_index, status in self._zygote.exits():
+            if child_index == self._child.index:
+                self._child_exited(status)
+            else:
+                self.blocked_jobs.child_exited(child_index, status)
 
     def head_age(self) -> float:
-        """The seconds since the first job given was started, or given; 0 when there is none."""
+        """The seconds since the first job given started, or was given; 0 when there is none."""
         return self._clock() - self._head_since if self._held_jobs.given else 0.0
 
     def time_left(self) -> float:
@@ -182,7 +186,9 @@ class Executor:
     def _job_of(self, entry: Entry) -> RunningJob:
         job = self._running
         if job is None or job.entry is not entry:
-            job = self._running = RunningJob(self._child, entry, self._clock())
+            self._head_since = self._clock()
+            job = self._running = RunningJob(self._child, entry, self._head_since)
+            crashpoint("worker.begun")
         return job
 
     def live(self, query: LiveQuery) -> Info | None:
@@ -208,16 +214,14 @@ class Executor:
 
     def lose(self, ref: AttemptRef) -> None:
         """End a job that no longer belongs to this slot, without a report."""
-        blocked = self.blocked_jobs.find(ref)
-        if blocked is not None:
-            self.blocked_jobs.drop(blocked)
-            return
-        job = self._claimed(ref)
+        job = self.blocked_jobs.find(ref) or self._claimed(ref)
         if job is None:
             self._held_jobs.forget(ref)
-        else:
+        elif job.child is self._child:
             self._held_jobs.drop(job.entry)
             self._replace_child()
+        else:
+            self.blocked_jobs.drop(job)
 
     def _claimed(self, ref: AttemptRef) -> RunningJob | None:
         """Return the job if the child has claimed it; whatever it has not, waits here again."""
@@ -232,7 +236,6 @@ class Executor:
 
     def _use(self, child: ChildProcess) -> None:
         self._child = child
-        self._started = None
         self._running = None
 
     def _replace_child(self) -> None:
@@ -250,14 +253,13 @@ class Executor:
             self._child.signal(signal.SIGKILL)
 
     def _record(self, done: JobDone) -> None:
-        crashpoint("worker.begun")
-        crashpoint("worker.ran")
         self._failed_children = 0
         entry = self._held_jobs.head
         if entry is None:
             raise OutOfTurnError
-        report = self._job_of(entry).report(done)
-        self._held_jobs.done(entry, done.generation, done.position, report)
+        job = self._job_of(entry)
+        crashpoint("worker.ran")
+        self._held_jobs.done(entry, done.generation, done.position, job.report(done))
 
     def _retire_terminated(self) -> None:
         """Replace a child whose job was terminated, once that job has ended."""
@@ -266,13 +268,6 @@ class Executor:
             return
         if job.entry is not self._held_jobs.head:
             self._replace_child()
-
-    def _handle_exits(self) -> None:
-        for child_index, status in self._zygote.exits():
-            if child_index == self._child.index:
-                self._child_exited(status)
-            else:
-                self.blocked_jobs.child_exited(child_index, status)
 
     def _child_exited(self, status: int) -> None:
         child = self._child
@@ -290,22 +285,16 @@ class Executor:
 
     def _check_child(self) -> None:
         """Notice which job runs, and enforce its limits."""
-        child, now = self._child, self._clock()
-        started = child.started_job()
-        child.monitor.sample(started)
-        position = (started.generation, started.position) if started else None
-        if position != self._started:
-            self._started, self._head_since = position, now
-            if position is not None:
-                crashpoint("worker.begun")
-        starts_none = self.running() is None and bool(self._held_jobs.given)
-        if starts_none and now - self._head_since > NEVER_STARTED_S:
-            child.signal(signal.SIGKILL)
-        # The latest job: it may be terminated before the scoreboard shows that it has started.
-        job = self._running
+        child = self._child
+        child.monitor.sample(child.started_job())
+        # The latest job may be terminated before the scoreboard shows that it has started.
+        job = self.running() or self._running
         if job is not None and job.entry is self._held_jobs.head:
+            now = self._clock()
             if job.time_left(now) <= 0:
                 self.take_back()  # the child starts no other job, even if this one has just ended
             if job.entry is self._held_jobs.head:
                 job.enforce_limits(now)
+        elif self.head_age() > NEVER_STARTED_S:
+            child.signal(signal.SIGKILL)
         child.bound_output()

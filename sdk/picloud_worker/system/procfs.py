@@ -45,11 +45,11 @@ def read(pid: int) -> Usage | None:
     # Counted after the name: the state is field 0; utime, stime, cutime and cstime are 11 to 14.
     user, system, waited_user, waited_system = (int(field) for field in fields[11:15])
     return Usage(
-        (user + waited_user) / _TICKS,
-        (system + waited_system) / _TICKS,
-        status.get("VmRSS", 0),
-        status.get("VmHWM", 0),
-        status.get("VmSwap", 0),
+        user_s=(user + waited_user) / _TICKS,
+        system_s=(system + waited_system) / _TICKS,
+        memory_bytes=status.get("VmRSS", 0),
+        peak_bytes=status.get("VmHWM", 0),
+        swap_bytes=status.get("VmSwap", 0),
     )
 
 

@@ -17,7 +17,7 @@ def test_a_forked_process_shares_it() -> None:
     os.waitpid(child, 0)
 
     assert scoreboard.pid(5) == child
-    assert scoreboard.started_job(5) == StartedJob(7, 4095, 12.5, 1.5, 0.25)
+    assert scoreboard.started_job(5) == StartedJob(7, 4095, 12.5, user_s=1.5, system_s=0.25)
 
 
 def test_rows_are_independent() -> None:
