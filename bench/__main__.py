@@ -111,12 +111,12 @@ class Measuring:
                 self._progress.tell(f"{key}: {name}, run {run + 1} of {self._runs}")
                 start = time.monotonic()
                 try:
-                    found = in_a_fresh_process(name, key)
+                    values = in_a_fresh_process(name, key)
                 except RuntimeError as error:
                     self._absent[f"{name}, {key}"] = str(error)
                     taking_part.remove(name)
                     continue
-                for row, value in found.items():
+                for row, value in values.items():
                     if not math.isnan(value):
                         self._results[row][name].append(value)
                 if name not in OURS and time.monotonic() - start > _ONCE_S:
@@ -153,19 +153,19 @@ def in_a_fresh_process(contender: str, measure: str) -> dict[str, float]:
         start_new_session=True,
     )
     try:
-        said, complaint = process.communicate(timeout=_LONGEST_S)
+        output, complaint = process.communicate(timeout=_LONGEST_S)
     except subprocess.TimeoutExpired:
         process.terminate()
         process.communicate(timeout=_END_S)
         raise RuntimeError(f"not done after {_LONGEST_S:.0f} s") from None
     finally:
         _end_group(process.pid)
-    lines = said.splitlines()
+    lines = output.splitlines()
     if process.returncode or not lines:
         ended = complaint.strip().splitlines() or [f"exit status {process.returncode}"]
         raise RuntimeError(ended[-1][:300])
-    found: dict[str, float] = json.loads(lines[-1])
-    return found
+    values: dict[str, float] = json.loads(lines[-1])
+    return values
 
 
 def _end_group(leader: int) -> None:

@@ -25,19 +25,19 @@ def python(peer: str) -> Path:
 
 def missing(peer: str) -> str:
     """Return why a peer cannot be measured; "" when it can."""
-    told = PLACE / f"{peer}.missing"
-    if told.exists():
-        return told.read_text(encoding="utf-8")
+    reason_file = PLACE / f"{peer}.missing"
+    if reason_file.exists():
+        return reason_file.read_text(encoding="utf-8")
     made = _stamp(peer).exists()
     return "" if made else "not installed: run `make bench`, or python -m bench.environments"
 
 
 def make(peer: str) -> None:
     """Install a peer, unless exactly that is already installed."""
-    stamp, told = _stamp(peer), PLACE / f"{peer}.missing"
+    stamp, reason_file = _stamp(peer), PLACE / f"{peer}.missing"
     if stamp.exists():
         return
-    told.unlink(missing_ok=True)
+    reason_file.unlink(missing_ok=True)
     print(f"Installing {peer} into {PLACE.name}/{peer} ...", flush=True)
     venv.create(PLACE / peer, clear=True, with_pip=True)
     pip = [python(peer), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -45,7 +45,9 @@ def make(peer: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        told.write_text(lines[-1] if lines else "pip failed and said nothing", encoding="utf-8")
+        reason_file.write_text(
+            lines[-1] if lines else "pip failed and said nothing", encoding="utf-8"
+        )
         print(f"{peer}: {missing(peer)}", file=sys.stderr)
         return
     stamp.touch()

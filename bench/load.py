@@ -26,14 +26,14 @@ def processor_s(pids: Iterable[int]) -> dict[int, float]:
     """Return the processor time that processes have spent so far, in seconds."""
     import psutil
 
-    found = {}
+    spent_s = {}
     for pid in pids:
         try:
             spent = psutil.Process(pid).cpu_times()
         except psutil.Error:
             continue
-        found[pid] = spent.user + spent.system
-    return found
+        spent_s[pid] = spent.user + spent.system
+    return spent_s
 
 
 def wake_ups(jids: Sequence[int], processes: int) -> list[float]:

@@ -100,9 +100,9 @@ def queued(contender: Any) -> dict[str, float]:
     if unfinished != {"queued"}:
         message = f"jobs were to be queued, not {unfinished}"
         raise ValueError(message)
-    found = max(memory_mb(pid, "VmHWM") for pid in contender.server_pids())
+    peak_mb = max(memory_mb(pid, "VmHWM") for pid in contender.server_pids())
     cloud.kill()
-    return {"queued": found}
+    return {"queued": peak_mb}
 
 
 def echo(contender: Contender) -> dict[str, float]:
@@ -142,9 +142,9 @@ def _timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _check(found: list[Any], expected: Sequence[Any]) -> None:
-    if len(found) != len(expected) or any(
-        one != other for one, other in zip(found, expected, strict=True)
+def _check(results: list[Any], expected: Sequence[Any]) -> None:
+    if len(results) != len(expected) or any(
+        one != other for one, other in zip(results, expected, strict=True)
     ):
         message = "a contender returned wrong results: its time means nothing"
         raise ValueError(message)

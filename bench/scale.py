@@ -57,19 +57,19 @@ def main() -> None:
         scale, stack = chosen.one
         print(json.dumps(SCALES[scale](STACKS[stack])))
         return
-    found: dict[str, dict[str, Any]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     progress = Progress()
     for scale in chosen.only:
         for stack in chosen.stack:
             progress.tell(f"{scale}, {stack} ...")
-            found[f"{scale}, {stack}"] = told = _in_a_process(scale, stack)
+            measured[f"{scale}, {stack}"] = values = _in_a_process(scale, stack)
             progress.end()
             print(f"\n{scale}, {stack}")
-            for name, value in told.items():
+            for name, value in values.items():
                 print(f"  {name:<58}{value if isinstance(value, str) else f'{value:,.2f}'}")
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    if any("failed" in told for told in found.values()):
+    chosen.json.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    if any("failed" in values for values in measured.values()):
         sys.exit(1)
 
 
@@ -78,8 +78,8 @@ def _in_a_process(scale: str, stack: str) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"failed": (done.stderr.strip().splitlines() or ["without a word"])[-1]}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    values: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return values
 
 
 def slots(kind: type[PiCloud]) -> dict[str, Any]:
@@ -109,9 +109,9 @@ def slots(kind: type[PiCloud]) -> dict[str, Any]:
             "efficiency (>= 0.90)": jobs * _SLEEP_S / (_SLOTS * took),
             **{
                 f"processor time a job, {role}, ms": 1000
-                * sum(spent.get(pid, 0) - before.get(pid, 0) for pid in found)
+                * sum(spent.get(pid, 0) - before.get(pid, 0) for pid in pids)
                 / jobs
-                for role, found in by_role.items()
+                for role, pids in by_role.items()
             },
         }
     finally:
@@ -124,15 +124,15 @@ def joins(kind: type[PiCloud]) -> dict[str, Any]:
     contender.start()
     try:
         contender.map(identity, range(100))
-        found: dict[str, Any] = {"clients": _CLIENTS}
+        values: dict[str, Any] = {"clients": _CLIENTS}
         moment = time.time() + 8
         jid = contender.cloud.call(load.until, moment)
-        found |= _named("one job", load.wake_ups([jid] * _CLIENTS, _CLIENT_PROCESSES))
+        values |= _named("one job", load.wake_ups([jid] * _CLIENTS, _CLIENT_PROCESSES))
         # What goes before keeps the slots until every client waits.
         contender.cloud.map(load.until, [time.time() + 8] * contender.slots)
         jids = contender.cloud.map(load.until, [0.0] * _CLIENTS)
-        found |= _named("a job each", load.wake_ups(list(jids), _CLIENT_PROCESSES))
-        return found
+        values |= _named("a job each", load.wake_ups(list(jids), _CLIENT_PROCESSES))
+        return values
     finally:
         contender.stop()
 
@@ -166,7 +166,7 @@ def batches(kind: type[PiCloud]) -> dict[str, Any]:
         start = time.monotonic()
         cloud.join(jids)
         took = time.monotonic() - start
-        found = {
+        values = {
             "batches": len(jids),
             "submitted, calls/s, 8 threads": len(jids) / submitted,
             "API memory before, MB": before,
@@ -174,7 +174,7 @@ def batches(kind: type[PiCloud]) -> dict[str, Any]:
             "run, jobs/s": len(jids) / took,
         }
         # Where the state store is a file, history stays in it.
-        return found | (sealed(contender) if kind is HashiCorp else {})
+        return values | (sealed(contender) if kind is HashiCorp else {})
     finally:
         contender.stop()
 
@@ -187,7 +187,7 @@ def strides(kind: type[PiCloud]) -> dict[str, Any]:
         cloud = contender.cloud
         done = cloud.map(identity, range(2 * _BATCHES))
         cloud.join(done)
-        found = {
+        values = {
             "status, s": _seconds(lambda: cloud.status(done[::2])),
             "a call that depends on them, s": _seconds(
                 lambda: cloud.result(cloud.call(identity, 7, _depends_on=done[::2]))
@@ -195,9 +195,9 @@ def strides(kind: type[PiCloud]) -> dict[str, Any]:
         }
         cloud.map(time.sleep, [600] * contender.slots)
         queued = cloud.map(identity, range(2 * _BATCHES))
-        found["kill, s"] = _seconds(lambda: cloud.kill(queued[::2]))
-        found["delete, s"] = _seconds(lambda: cloud.delete(queued[::2]))
-        return found
+        values["kill, s"] = _seconds(lambda: cloud.kill(queued[::2]))
+        values["delete, s"] = _seconds(lambda: cloud.delete(queued[::2]))
+        return values
     finally:
         contender.stop()
 

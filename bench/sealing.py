@@ -23,17 +23,17 @@ def sealed(contender: PiCloud) -> dict[str, Any]:
         TimeoutError: When that takes more than five minutes.
     """
     until = time.monotonic() + _LONGEST_S
-    whole = left = _waiting(contender)
+    whole = unsealed = _waiting(contender)
     pids = contender.server_pids()
     before, start = load.processor_s(pids), time.monotonic()
-    while left:
+    while unsealed:
         if time.monotonic() > until:
-            message = f"{left} of {whole} batches are not sealed"
+            message = f"{unsealed} of {whole} batches are not sealed"
             raise TimeoutError(message)
         time.sleep(_LOOK_S)
-        if left == whole:
+        if unsealed == whole:
             before, start = load.processor_s(pids), time.monotonic()
-        left = _waiting(contender)
+        unsealed = _waiting(contender)
     spent = load.processor_s(pids)
     return {
         "sealed, calls/s": whole / (time.monotonic() - start),

@@ -72,9 +72,11 @@ def soak(contender: PiCloud, jobs: int, size: int) -> dict[str, list[Sample]]:
             raise ValueError(message)
         for kind, pids in (("API", contender.server_pids()), ("slots", contender.slot_pids())):
             samples[kind].append(Sample(done, sum(map(private_mb, pids))))
-        told = ", ".join(f"{kind} {found[-1].memory_mb:.0f} MB" for kind, found in samples.items())
+        memory = ", ".join(
+            f"{kind} {taken[-1].memory_mb:.0f} MB" for kind, taken in samples.items()
+        )
         rate = done / (time.monotonic() - started)
-        progress.tell(f"{done:,} of {jobs:,} jobs, {rate:,.0f}/s, {told}")
+        progress.tell(f"{done:,} of {jobs:,} jobs, {rate:,.0f}/s, {memory}")
     progress.end()
     return samples
 
@@ -83,17 +85,17 @@ def judge(samples: dict[str, list[Sample]], warm: int, limit_mb: float) -> int:
     """Print how memory developed; return 1 if it rose."""
     worst = 0
     for kind, seen in samples.items():
-        found = [sample for sample in seen if sample.jobs > warm]
+        judged = [sample for sample in seen if sample.jobs > warm]
         slope = statistics.linear_regression(
-            [sample.jobs / 1e6 for sample in found], [sample.memory_mb for sample in found]
+            [sample.jobs / 1e6 for sample in judged], [sample.memory_mb for sample in judged]
         ).slope
-        span = (found[-1].jobs - found[0].jobs) / 1e6
+        span = (judged[-1].jobs - judged[0].jobs) / 1e6
         rose = slope > limit_mb and slope * span > _ROOM_MB
         worst |= rose
-        first, last = found[0].memory_mb, found[-1].memory_mb
+        first, last = judged[0].memory_mb, judged[-1].memory_mb
         print(
-            f"{kind}: {first:.1f} MB after {found[0].jobs:,} jobs, {last:.1f} MB after"
-            f" {found[-1].jobs:,}; that is {slope:+.1f} MB a million jobs"
+            f"{kind}: {first:.1f} MB after {judged[0].jobs:,} jobs, {last:.1f} MB after"
+            f" {judged[-1].jobs:,}; that is {slope:+.1f} MB a million jobs"
             f" (<= {limit_mb:g}{' MISSED' if rose else ''})"
         )
     return worst

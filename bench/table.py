@@ -46,9 +46,9 @@ class Report(NamedTuple):
                     "goals": dict(ROWS[row].goals),
                     "medians": {name: _finite(self.median(row, name)) for name in self.contenders},
                     "ahead": {
-                        ours: {peer: _finite(ratio) for peer, ratio in found.items()}
+                        ours: {peer: _finite(ratio) for peer, ratio in ratios.items()}
                         for ours in self._ours()
-                        if (found := self.ahead(row, ours))
+                        if (ratios := self.ahead(row, ours))
                     },
                 }
                 for row in self.results
@@ -58,13 +58,13 @@ class Report(NamedTuple):
     def ahead(self, row: str, ours: str) -> dict[str, float]:
         """Return how many times better it is than each peer; `best` is the lowest of these."""
         mine = self.median(row, ours)
-        found = {}
+        ratios = {}
         for peer in self.contenders:
             theirs = self.median(row, peer)
             if peer not in OURS and not math.isnan(theirs) and not math.isnan(mine):
                 lower = ROWS[row].better == "lower"
-                found[peer] = theirs / mine if lower else mine / theirs
-        return {"best": min(found.values()), **found} if found else {}
+                ratios[peer] = theirs / mine if lower else mine / theirs
+        return {"best": min(ratios.values()), **ratios} if ratios else {}
 
     def text(self) -> str:
         """Return all of it as text."""
@@ -94,10 +94,10 @@ class Report(NamedTuple):
         peers = [name for name in self.contenders if name not in OURS]
         lines = [[f"{ours}: times better than", "best peer", *peers]]
         for row in self.results:
-            found = self.ahead(row, ours)
-            if found:
-                cells = [f"{found[peer]:.2f}" if peer in found else "-" for peer in peers]
-                lines.append([ROWS[row].name, f"{found['best']:.2f}", *cells])
+            ratios = self.ahead(row, ours)
+            if ratios:
+                cells = [f"{ratios[peer]:.2f}" if peer in ratios else "-" for peer in peers]
+                lines.append([ROWS[row].name, f"{ratios['best']:.2f}", *cells])
         return f"\n{_aligned(lines)}" if len(lines) > 1 else ""
 
 

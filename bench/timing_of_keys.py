@@ -72,14 +72,14 @@ async def measure(folder: Path, samples: int) -> dict[str, list[int]]:
     state = SqliteState(folder / "state.sqlite")
     accounts = Accounts(Commits(View(state), "bench"), os.urandom(32), time.time)
     keys = await prepared(accounts)
-    found: dict[str, list[int]] = {kind: [] for kind in keys}
+    times: dict[str, list[int]] = {kind: [] for kind in keys}
     order = list(keys)
     for _ in range(samples):
         random.shuffle(order)
         for kind in order:
-            found[kind].append(await timed(accounts, keys[kind]))
+            times[kind].append(await timed(accounts, keys[kind]))
     await state.close()
-    return found
+    return times
 
 
 def p_of_ranks(one: Sequence[int], other: Sequence[int]) -> float:
@@ -113,13 +113,13 @@ def main() -> None:
     samples = parser.parse_args().samples
     gc.disable()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(measure(Path(folder), samples))
-    for kind, times in found.items():
+        times_by_kind = asyncio.run(measure(Path(folder), samples))
+    for kind, times in times_by_kind.items():
         print(f"{kind:14} {len(times):,} refusals, median {median(times) / 1000:.2f} us")
-    for one, other in combinations(found, 2):
-        p = p_of_ranks(found[one], found[other])
-        told = "a difference" if p < SIGNIFICANT else "no significant difference"
-        print(f"{one} / {other}: p = {p:.3g}, {told}")
+    for one, other in combinations(times_by_kind, 2):
+        p = p_of_ranks(times_by_kind[one], times_by_kind[other])
+        verdict = "a difference" if p < SIGNIFICANT else "no significant difference"
+        print(f"{one} / {other}: p = {p:.3g}, {verdict}")
 
 
 if __name__ == "__main__":

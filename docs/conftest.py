@@ -1,7 +1,7 @@
 """Runs every code block of the documentation, in order, against a server of its own.
 
-`python` blocks are doctests or code; `console` blocks are commands with what they print, `...`
-standing for anything. The project's commands are found first on PATH.
+`python` blocks are doctests or code; `console` blocks are commands with their output, in which
+`...` stands for any text. The project's commands are found first on PATH.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """`picloud up` with a profile of its own, as the reader would have it, anew for each page."""
+    """`picloud up` with a profile, as a reader would have it, new for each page."""
     home = tmp_path_factory.mktemp("docs")
     before = dict(os.environ)
     os.environ |= {
@@ -63,7 +63,7 @@ def run_console(example: Example) -> str | None:
 
 
 def fresh(namespace: dict[str, Any]) -> None:
-    """Forget the connection of the document before."""
+    """Close the connection of the page before."""
     import cloud
 
     cloud.close()

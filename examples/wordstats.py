@@ -1,10 +1,10 @@
 """Word statistics over every module of the installed Python's standard library.
 
-One job a file counts its words in the cloud; the counts are reduced here and checked against a
-serial run. About 1,500 files, all of them really there.
+One job for each file counts its words in the cloud; the counts are added up here and compared with
+a serial run. There are about 1,500 files.
 
-    python examples/wordstats.py              # on the server of your profile (see: picloud up)
-    python examples/wordstats.py --simulate   # on a stack of its own, started and stopped here
+    python examples/wordstats.py             # on the server of your profile (see: picloud up)
+    python examples/wordstats.py --simulate  # on a stack of its own, which it starts and stops
 """
 
 import argparse
@@ -21,19 +21,19 @@ WORD = re.compile(r"[A-Za-z_]{3,}")
 
 
 def count_words(path: str) -> Counter[str]:
-    """Count the words of one file."""
+    """Return how often each word occurs in a file."""
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     return Counter(word.lower() for word in WORD.findall(text))
 
 
 def library() -> list[str]:
-    """Every source file of the standard library, third-party packages left out."""
+    """Return every source file of the standard library, without third-party packages."""
     root = Path(sysconfig.get_path("stdlib"))
     return sorted(str(path) for path in root.rglob("*.py") if "site-packages" not in path.parts)
 
 
 def reduced(counts: list[Counter[str]]) -> Counter[str]:
-    """All counts in one."""
+    """Return the sum of all counts."""
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)

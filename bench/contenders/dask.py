@@ -28,8 +28,8 @@ class Dask(Contender):
 
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
         futures = self._client.map(function, arguments, pure=False)
-        found: list[Any] = self._client.gather(futures)
-        return found
+        results: list[Any] = self._client.gather(futures)
+        return results
 
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         kept = self._client.scatter(argument, hash=False)

@@ -50,8 +50,8 @@ class PiCloud(Contender):
         return self.cloud.result(self.cloud.call(function, argument))
 
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        found: list[Any] = self.cloud.result(self.cloud.map(function, arguments))
-        return found
+        results: list[Any] = self.cloud.result(self.cloud.map(function, arguments))
+        return results
 
     def stop(self) -> None:
         if "cloud" in sys.modules:

@@ -37,8 +37,8 @@ class Ray(Contender):
 
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
         remote = self._of(function)
-        found: list[Any] = self._ray.get([remote.remote(argument) for argument in arguments])
-        return found
+        results: list[Any] = self._ray.get([remote.remote(argument) for argument in arguments])
+        return results
 
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         kept = self._ray.put(argument)

@@ -70,7 +70,7 @@ def main() -> None:
         shares, complete = waterfall(marks.read(home / "marks"))
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    print(told(shares, complete, whole))
+    print(table(shares, complete, whole))
     if not chosen.no_floors:
         print("\nfloors                                                        ms")
         for name, took in floors().items():
@@ -102,11 +102,11 @@ def calls(address: Any, path: Path, count: int) -> float:
     return statistics.median(times) * 1000
 
 
-def waterfall(found: list[marks.Mark]) -> tuple[dict[str, list[float]], int]:
+def waterfall(recorded: list[marks.Mark]) -> tuple[dict[str, list[float]], int]:
     """Return the milliseconds of each hop, of each call that shows all marks in their order."""
     renamed = [
         marks.Mark(each.at, "client submits" if each.name == "client sends+" else each.name)
-        for each in found
+        for each in recorded
     ]
     begun = next(at for at, each in enumerate(renamed) if each.name == "begin")
     shares: dict[str, list[float]] = {f"{at}": [] for at in range(len(HOPS))}
@@ -134,7 +134,7 @@ def _one(part: list[marks.Mark]) -> list[float] | None:
     return took
 
 
-def told(shares: dict[str, list[float]], complete: int, whole: float) -> str:
+def table(shares: dict[str, list[float]], complete: int, whole: float) -> str:
     """Return the table."""
     lines = [
         f"{complete} calls, submit to result: p50 {whole:.3f} ms",

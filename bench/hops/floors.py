@@ -52,23 +52,23 @@ uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_config=N
 
 def floors() -> dict[str, float]:
     """Return the milliseconds of each kind, the median of many."""
-    found: dict[str, float] = {}
+    floor_ms: dict[str, float] = {}
     server = subprocess.Popen(
         [sys.executable, "-c", _BARE], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
     )
     try:
         assert server.stdout is not None
-        found |= _http(int(server.stdout.readline()))
+        floor_ms |= _http(int(server.stdout.readline()))
     finally:
         server.terminate()
         server.wait()
-    found["two processes over a socket pair, there and back"] = _pair()
-    found["a function to a thread of a pool, from an event loop"] = asyncio.run(_thread())
+    floor_ms["two processes over a socket pair, there and back"] = _pair()
+    floor_ms["a function to a thread of a pool, from an event loop"] = asyncio.run(_thread())
     with tempfile.TemporaryDirectory() as folder:
         for synchronous in ("NORMAL", "FULL"):
             took = _sqlite(Path(folder) / synchronous, synchronous)
-            found[f"a commit of 7 rows, SQLite, synchronous={synchronous}"] = took
-    return found
+            floor_ms[f"a commit of 7 rows, SQLite, synchronous={synchronous}"] = took
+    return floor_ms
 
 
 def _median_ms(once: Callable[[], Any], rounds: int = _ROUNDS) -> float:
@@ -100,7 +100,7 @@ def _http(port: int) -> dict[str, float]:
         posting.read()
 
     woken: list[float] = []
-    found = {
+    floor_ms = {
         "HTTP to bare Falcon, there and back, by urllib3": _median_ms(
             lambda: pool.urlopen("POST", "/echo", body=body, retries=False)
         ),
@@ -109,7 +109,7 @@ def _http(port: int) -> dict[str, float]:
         ),
     }
     _median_ms(held_and_woken)
-    return found | {
+    return floor_ms | {
         "HTTP to bare Falcon that answers another's long poll": statistics.median(woken) * 1000
     }
 

@@ -104,8 +104,8 @@ def _server(
     os.close(watched)
     try:
         with os.fdopen(read) as lines:
-            said = json.loads(lines.readline())
-        yield ServerAddress(said["url"], said["key"])
+            address = json.loads(lines.readline())
+        yield ServerAddress(address["url"], address["key"])
     finally:
         os.close(owner)
         process.terminate()

@@ -48,14 +48,14 @@ def main() -> None:
     parser.add_argument("--stay", action="store_true", help="no connection moves")
     parser.add_argument("--json", type=Path, default=Path("bench/results/processes.json"))
     chosen = parser.parse_args()
-    found: dict[int, list[dict[str, float]]] = defaultdict(list)
+    turns_by_count: dict[int, list[dict[str, float]]] = defaultdict(list)
     for _ in range(chosen.turns):
         for count in chosen.processes:
-            found[count].append(measured(count, chosen.seconds, stay=chosen.stay))
-            print(f"{count}: {found[count][-1]['calls/s']:.0f} calls/s", flush=True)
-    print(told(found))
+            turns_by_count[count].append(measured(count, chosen.seconds, stay=chosen.stay))
+            print(f"{count}: {turns_by_count[count][-1]['calls/s']:.0f} calls/s", flush=True)
+    print(table(turns_by_count))
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    chosen.json.write_text(json.dumps(turns_by_count, indent=1), encoding="utf-8")
 
 
 def measured(processes: int, seconds: float, *, stay: bool) -> dict[str, float]:
@@ -95,22 +95,24 @@ def _load(counts: Path, seconds: float) -> dict[str, float]:
 
 def _counted(counts: Path) -> Counter[str]:
     time.sleep(0.3)  # they write four times a second
-    found: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
     for path in counts.parent.glob(f"{counts.name}.*"):
         if path.suffix != ".spare":
-            found.update(json.loads(path.read_text(encoding="utf-8")))
-    return found
+            totals.update(json.loads(path.read_text(encoding="utf-8")))
+    return totals
 
 
-def told(found: dict[int, list[dict[str, float]]]) -> str:
+def table(turns_by_count: dict[int, list[dict[str, float]]]) -> str:
     """Return the table: medians over the turns, everything but rates a call."""
     names: dict[str, None] = {}
-    for turns in found.values():
+    for turns in turns_by_count.values():
         for turn in turns:
             names.update(dict.fromkeys(turn))
-    lines = [f"{'a call, unless it says /s':<32}" + "".join(f"{count:>12}" for count in found)]
+    lines = [
+        f"{'a call, unless it says /s':<32}" + "".join(f"{count:>12}" for count in turns_by_count)
+    ]
     for name in names:
-        values = [_median(turns, name) for turns in found.values()]
+        values = [_median(turns, name) for turns in turns_by_count.values()]
         lines.append(f"{name:<32}" + "".join(f"{value:>12,.2f}" for value in values))
     return "\n".join(lines)
 

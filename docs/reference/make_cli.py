@@ -1,6 +1,6 @@
 """Writes `docs/reference/cli.md` from the commands themselves: `make reference`.
 
-A test fails when the page is not what this makes of them.
+A test fails if the page differs from what this makes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ What `picloud --help` and `picloud COMMAND --help` say. Made by `make reference`
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     root = get_command(app)
     return "\n".join([HEAD, *_sections(root, ())])
 
 
 def _sections(command: Any, words: tuple[str, ...]) -> Iterator[str]:
-    asked = CliRunner().invoke(
+    page = CliRunner().invoke(
         app, [*words, "--help"], prog_name="picloud", terminal_width=WIDTH, color=False
     )
     level = "#" * (2 + max(0, len(words) - 1))
-    yield f"{level} `{' '.join(('picloud', *words))}`\n\n```text\n{asked.stdout.rstrip()}\n```\n"
+    yield f"{level} `{' '.join(('picloud', *words))}`\n\n```text\n{page.stdout.rstrip()}\n```\n"
     for name, below in getattr(command, "commands", {}).items():
         if not below.hidden:
             yield from _sections(below, (*words, name))

@@ -1,6 +1,6 @@
 """Writes `docs/reference/cloud.md` from the docstrings of `import cloud`: `make reference`.
 
-A test fails when the page is not what this makes of them.
+A test fails if the page differs from what this makes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$")
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     sections = [HEAD, *_functions("cloud", cloud, cloud.__all__), *_errors()]
     for name, module in PARTS.items():
         sections += [f"## `{name}`\n\n{_about(module)}", *_functions(name, module, _own(module))]
@@ -59,7 +59,7 @@ def _functions(prefix: str, module: ModuleType, names: list[str]) -> Iterator[st
 
 
 def _parameters(function: Any) -> Iterator[str]:
-    """As a reader writes them: without types."""
+    """Return the parameters as a reader writes them: without types."""
     only_named = False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and not only_named:
@@ -81,14 +81,14 @@ def _errors() -> Iterator[str]:
 
 
 def _about(module: ModuleType) -> str:
-    """A module's docstring without the name that it begins with."""
+    """Return a module's docstring without the name that it begins with."""
     text = inspect.getdoc(module) or ""
-    said = text.partition(": ")[2]
-    return f"{said[0].upper()}{_with_code(said[1:])}\n"
+    text_after_colon = text.partition(": ")[2]
+    return f"{text_after_colon[0].upper()}{_with_code(text_after_colon[1:])}\n"
 
 
 def _with_code(text: str) -> str:
-    """What is indented stands in a block of its own already; so do lines that are code."""
+    """Return a text in which lines of code are indented blocks."""
     lines = text.splitlines()
     return "\n".join(f"    {line}" if _is_code(line) else line for line in lines)
 
@@ -98,24 +98,24 @@ def _is_code(line: str) -> bool:
 
 
 def _markdown(value: Any) -> str:
-    """A docstring with its headings as words in bold, and its items as a list."""
-    found: list[str] = []
+    """Return a docstring with its headings as words in bold, and its items as a list."""
+    lines: list[str] = []
     within = ""
     for line in (inspect.getdoc(value) or "").splitlines():
         text = line.strip()
         if heading := _HEADING.match(line):
             within = heading[1]
-            found += [f"**{within}**", ""]
+            lines += [f"**{within}**", ""]
         elif line.startswith(">>>") or (within == "example" and text):
             within = "example"
-            found.append(f"    {line}")
+            lines.append(f"    {line}")
         elif within in {"Args", "Raises", "Attributes"} and (item := _ITEM.match(text)):
-            found.append(f"- `{item[1]}`: {item[2]}")
+            lines.append(f"- `{item[1]}`: {item[2]}")
         elif within in {"Args", "Raises", "Attributes"} and text:
-            found.append(f"  {text}")
+            lines.append(f"  {text}")
         else:
-            found.append(text)
-    return "\n".join(found) + "\n"
+            lines.append(text)
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

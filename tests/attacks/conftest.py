@@ -1,4 +1,6 @@
-"""What the attacks share: the stacks of the end-to-end tests, and who sends what to them."""
+"""What the attacks share: the stacks of the end-to-end tests, and a sender with every
+credential.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,13 @@ __all__ = ["client", "other", "picloud", "stack"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of this directory run over every stack; those that begin one take the quickest."""
+    """Run the tests of this directory over every stack; those that start one use the fastest."""
     over_stacks(metafunc, "stack")
 
 
 @pytest.fixture(scope="session")
 def sender(stack: Stack) -> Iterator[Sender]:
-    """Requests to the common stack, with every credential there is; a slot of it lives."""
+    """Sends requests to the shared stack, with every kind of credential; a slot of it is alive."""
     begun = stack.client()
     begun.join(begun.call(abs, 1), 60)
     made = Sender(stack.url, stack.key, keys[stack], stack.slot_token())

@@ -1,4 +1,4 @@
-"""Texts that something on the way might take for more than text: paths, templates, terminals."""
+"""Texts that could be interpreted on their way: as paths, templates, or control sequences."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ESCAPES: Final = (
     "\x7f", "harmless\rharmful", "\r\x1b[2K$ ", "\u202egpj.exe", "\u2066x\u2069",
     "\u200e\u200f\u061c", "\u200b", "\ufeff", "\U000e0041",
 )  # fmt: skip
-"""What a terminal would obey."""
+"""What a terminal obeys."""
 
 NAMES: Final = tuple(
     dict.fromkeys(
@@ -66,4 +66,4 @@ NAMES: Final = tuple(
         ]
     )
 )
-"""What is sent wherever a name is."""
+"""What is sent in place of every name."""

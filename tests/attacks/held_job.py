@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def held_job(stack: Stack, client: Client) -> Iterator[int]:
-    """The jid of a job that does not end before a `with` block does; its result is "true"."""
+    """Yield the jid of a job that ends after the `with` block; its result is "true"."""
     gate = stack.shared / f"gate-{uuid4().hex}"
     gate.touch()
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document tells an attacker: operations, whom they want, a body for each."""
+"""What the OpenAPI document shows an attacker: operations, their credentials, a body for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DOCUMENT: Final[dict[str, Any]] = document(list(OPERATIONS), "test")
-"""As a running server serves it; a test compares."""
+"""The document as a running server serves it; a test compares them."""
 SCHEMAS: Final = DOCUMENT["components"]["schemas"]
 FITTING: Final = {
     "^[0-9a-f]{32}$": lambda: uuid4().hex,
@@ -25,13 +25,13 @@ FITTING: Final = {
 
 
 class Target:
-    """One verb of one address."""
+    """One method of one address."""
 
     def __init__(self, verb: str, path: str) -> None:
         self.verb, self.path = verb, path
-        self.told = DOCUMENT["paths"][path][verb.lower()]
-        self.wants = {name for each in self.told["security"] for name in each}
-        content = self.told.get("requestBody", {}).get("content", {})
+        self.operation = DOCUMENT["paths"][path][verb.lower()]
+        self.wants = {name for each in self.operation["security"] for name in each}
+        content = self.operation.get("requestBody", {}).get("content", {})
         self.schema = content.get("application/json", {}).get("schema")
         self.is_bytes = "application/octet-stream" in content
         self.fields: dict[str, Any] = resolved(self.schema or {}).get("properties", {})
@@ -40,7 +40,7 @@ class Target:
         return f"{self.verb} {self.path}"
 
     def body(self, **changed: Any) -> Any:
-        """The smallest body that has the right form, with some fields changed."""
+        """Return the smallest body of the right form, with some fields changed."""
         if self.is_bytes:
             return b"bytes"
         if self.path == "/v1/jobs":  # the form alone makes no job: arguments have to fit
@@ -48,24 +48,24 @@ class Target:
         return None if self.schema is None else {**example(self.schema), **changed}
 
     def address(self, digest: str = "0" * 64) -> str:
-        """The address, its parts filled in."""
+        """Return the address with its parts filled in."""
         return self.path.replace("{digest}", digest)
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema a reference leads to."""
+    """Return the schema that a reference names."""
     if "$ref" in schema:
-        found: dict[str, Any] = SCHEMAS[schema["$ref"].rpartition("/")[2]]
-        return found
+        schema_named: dict[str, Any] = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+        return schema_named
     return schema
 
 
 def example(schema: dict[str, Any]) -> Any:
-    """The smallest value of a schema; only what is required."""
+    """Return the smallest value of a schema, with its required fields only."""
     schema = resolved(schema)
-    for known in ("default", "const"):
-        if known in schema:
-            return schema[known]
+    for fixed in ("default", "const"):
+        if fixed in schema:
+            return schema[fixed]
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
@@ -92,6 +92,6 @@ _MAKERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 }
 
 TARGETS: Final = [Target(verb, path) for verb, path in OPERATIONS]
-"""Everything there is to attack."""
+"""Every operation."""
 GUARDED: Final = [target for target in TARGETS if target.wants]
-"""What is not open to everybody."""
+"""Every operation that requires a credential."""

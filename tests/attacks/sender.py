@@ -1,4 +1,4 @@
-"""Requests as any program in any language may send them."""
+"""Requests as a program in any language may send them."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import urllib3
 from picloud_model.wire import JSON, MSGPACK
 
 BOUND_S: Final = 20.0
-"""Whatever is asked, an answer begins within this; on a quiet machine it takes milliseconds."""
+"""Every answer begins within this time; on an idle machine it takes milliseconds."""
 
 REFUSALS: Final = {"key.refused", "slot.refused", "token.refused"}
 """Codes of the replies that refuse a credential."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer."""
+    """An answer to a request."""
 
     status: int
     data: bytes
 
     def body(self) -> Any:
-        """What it says."""
+        """Return its body."""
         return json.loads(self.data)
 
     @property
     def code(self) -> str:
-        """Which error it is; "" for none."""
+        """Return the code of its error; "" for none."""
         return str(self.body().get("code", ""))
 
 
 class Sender:
-    """Sends anything anywhere below a server's URL.
+    """Sends any request to any address of a server.
 
     Attributes:
-        key: Of the account that attacks.
-        other: A key of the account that is attacked.
-        slot: The token of a slot of the account that attacks.
-        revoked: A key that was good once.
+        key: Of the attacking account.
+        other: A key of the attacked account.
+        slot: The token of a slot of the attacking account.
+        revoked: A key that was valid once.
     """
 
     def __init__(self, url: str, key: str, other: str, slot: str) -> None:
@@ -48,7 +48,9 @@ class Sender:
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
 
     def send(self, verb: str, path: str, body: Any = None, credential: str | None = None) -> Reply:
-        """Send JSON, or bytes as they are, with a bearer; the attacker's key by default."""
+        """Send JSON, or bytes unchanged, with a bearer credential; by default with the attacker's
+        key.
+        """
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         return self.raw(verb, path, data, f"Bearer {credential or self.key}")
 

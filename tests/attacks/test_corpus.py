@@ -1,4 +1,4 @@
-"""Hundreds of hostile texts at every place where a name enters: kept byte by byte, or refused."""
+"""Hundreds of hostile texts in place of every name: kept byte by byte, or refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REFUSED: Final = {400, 404, 405, 413, 422}
 
 
 def held(name: str) -> list[Any]:
-    """A job as a slot names it."""
+    """Return a job in the form in which a slot names it."""
     return [name, 0, 1]
 
 
@@ -61,18 +61,18 @@ OPAQUE: Final[dict[str, Callable[[Sender, str], Reply]]] = {
     ),
     "proof": lambda sender, name: sender.send("POST", "/v1/slots", {"proof": name}),
 }
-"""Where a name is an id or one of a closed list."""
+"""Operations in which a name is an id or one of a closed list."""
 
 
 def submitted(sender: Sender, **options: Any) -> Reply:
-    """The answer to a submit with some options."""
+    """Return the answer to a submit with some options."""
     body = SUBMIT.body()
     return sender.send("POST", "/v1/jobs", body | {"options": body["options"] | options})
 
 
 @pytest.fixture(scope="module")
 def closed(stack: Stack) -> Iterator[int]:
-    """A job that does not end, so that those that depend on it cost no slot."""
+    """A job that does not end, so that jobs that depend on it use no slot."""
     with closing(stack.client()) as client:
         with held_job(stack, client) as jid:
             yield jid
@@ -87,45 +87,45 @@ def test_there_are_enough() -> None:
 
 @pytest.mark.parametrize("place", OPAQUE)
 def test_what_is_no_id_is_refused(sender: Sender, place: str) -> None:
-    """Where ids and names of closed lists are wanted nothing else is ever looked for."""
+    """In place of an id, or a name of a closed list, every text is refused and never looked up."""
     empty = {"bundle", "env", "proof"}  # "" says that there is none
     for name in NAMES:
         if not name and place in empty:
             continue
 
-        said = OPAQUE[place](sender, name)
+        reply = OPAQUE[place](sender, name)
 
         expected = {401} if place == "proof" else REFUSED
-        assert said.status in expected, (name, said)
-        assert b"Traceback" not in said.data
+        assert reply.status in expected, (name, reply)
+        assert b"Traceback" not in reply.data
 
 
 def test_labels_and_functions_come_back_byte_by_byte(
     client: Client, sender: Sender, closed: int
 ) -> None:
-    """A text is kept as it is, or refused because it is too long: nothing is changed on the way."""
+    """A text is kept unchanged, or refused because it is too long."""
     kept: dict[int, str] = {}
     for name in NAMES:
         body = SUBMIT.body(function_name=name, depends_on=[[closed, closed]])
         body["options"] = body["options"] | {"label": name}
 
-        said = sender.send("POST", "/v1/jobs", body)
+        reply = sender.send("POST", "/v1/jobs", body)
 
         if len(name) > 200:
-            assert said.status == 422, (name, said)
+            assert reply.status == 422, (name, reply)
         else:
-            assert said.status == 200, (name, said)
-            kept[said.body()["first"]] = name
-    told = client.info(list(kept), ["label", "function"])
+            assert reply.status == 200, (name, reply)
+            kept[reply.body()["first"]] = name
+    infos = client.info(list(kept), ["label", "function"])
     client.kill(list(kept))
 
-    assert {jid: (each["label"], each["function"]) for jid, each in told.items()} == {
+    assert {jid: (each["label"], each["function"]) for jid, each in infos.items()} == {
         jid: (name, name) for jid, name in kept.items()
     }
 
 
 def test_variables_are_set_as_they_are_or_refused(client: Client, sender: Sender) -> None:
-    """Values and names reach the job's environment byte by byte; what can be none is refused."""
+    """Values and names reach the job's environment byte by byte; impossible names are refused."""
     wrong = [name for name in NAMES if not name or "=" in name or "\0" in name]
     for name in wrong:
         assert submitted(sender, os_env_vars={name: "x"}).status == 422, name
@@ -139,17 +139,17 @@ def test_variables_are_set_as_they_are_or_refused(client: Client, sender: Sender
         return dict(os.environb)
 
     for chosen in (given, {f"x{name}": "1" for name in good}):
-        found = client.result(client.call(look, _os_env_vars=chosen), 60)
-        assert {name: found.get(name.encode()) for name in chosen} == {
+        variables = client.result(client.call(look, _os_env_vars=chosen), 60)
+        assert {name: variables.get(name.encode()) for name in chosen} == {
             name: value.encode() for name, value in chosen.items()
         }
 
 
 def test_names_of_accounts_are_kept_or_refused(sender: Sender) -> None:
-    """What cannot be shown in one line names no account."""
+    """A text that cannot be displayed in one line is refused as the name of an account."""
     for name in NAMES:
         if name.isprintable() and name == name.strip() and 0 < len(name) <= 100:
             continue
-        said = sender.send("POST", "/v1/accounts", {"request_id": uuid4().hex, "name": name})
+        reply = sender.send("POST", "/v1/accounts", {"request_id": uuid4().hex, "name": name})
 
-        assert said.status == 422, (name, said)
+        assert reply.status == 422, (name, reply)

@@ -1,4 +1,4 @@
-"""Forged reports: a slot speaks for the jobs it holds, and for nothing else."""
+"""Forged reports: a slot can report the jobs that it holds, and no others."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ NUMBERS: Final = (0, 1, -1, 999, 1000, 10**6, 2**31, 2**53, 2**63 - 1)
 
 
 def ended(index: int, attempt: int = 1, state: int = State.DONE, cause: int = 0) -> list[Any]:
-    """A report's line: a job ended with a forged result."""
+    """Return the report of a job with a forged result."""
     return [index, attempt, state, cause, 1.0, 2.0, PARCEL]
 
 
 def report(sender: Sender, batch: str, *lines: list[Any]) -> Reply:
-    """The attacker's slot reports something."""
+    """Send a report of the attacker's slot."""
     reports = [{"batch": batch, "envelope": ["3.11", "3.1.0"], "ended": list(lines)}]
     body = {"reports": [list(each.values()) for each in reports], "lease": False, "wait_s": 0.0}
     return sender.send("POST", "/v1/work", body, sender.slot)
 
 
 def overheard(client: Client) -> list[str]:
-    """The batches that a client makes from now on: a list that grows with each."""
+    """Return a list of the batches that a client makes from now on; it grows with each."""
     batches: list[str] = []
     post = client._transport.send
 
@@ -57,7 +57,7 @@ def overheard(client: Client) -> list[str]:
 
 @pytest.fixture
 def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
-    """A job of the attacker's own account that another slot may hold: its jid and batch."""
+    """Return jid and batch of a job of the attacker's account that another slot may hold."""
     batches = overheard(client)
     with held_job(stack, client) as jid:
         until(lambda: client.status(jid) == "processing", "the job runs")
@@ -67,7 +67,7 @@ def running(stack: Stack, client: Client) -> Iterator[tuple[int, str]]:
 
 @pytest.fixture
 def foreign(stack: Stack, sender: Sender) -> Iterator[tuple[Client, int, str]]:
-    """An unfinished job of the other account, which has no slot here yet or is running one."""
+    """An unfinished job of the other account, queued or running."""
     with contextlib.closing(stack.client(sender.other)) as other:
         batches = overheard(other)
         jid = other.call(time.sleep, 600)
@@ -78,11 +78,13 @@ def foreign(stack: Stack, sender: Sender) -> Iterator[tuple[Client, int, str]]:
 def test_a_report_of_another_accounts_job_publishes_nothing(
     sender: Sender, foreign: tuple[Client, int, str]
 ) -> None:
-    """A slot's account is in its token: whatever batch it names is looked for there."""
+    """A slot's account is in its token: the batches that it names are looked up in that account
+    only.
+    """
     other, jid, batch = foreign
     for attempt in (0, 1, 2, 3):
-        said = report(sender, batch, ended(0, attempt), ended(0, attempt, State.KILLED))
-        assert said.status == 200
+        reply = report(sender, batch, ended(0, attempt), ended(0, attempt, State.KILLED))
+        assert reply.status == 200
 
     assert other.status(jid) in ("queued", "processing")
     held = {"running": [[batch, 0, 1]], "holding": [[batch, 0, 1]], "wait_s": 0.0}
@@ -94,7 +96,7 @@ def test_a_report_of_another_accounts_job_publishes_nothing(
 def test_a_report_of_another_attempt_publishes_nothing(
     sender: Sender, client: Client, running: tuple[int, str]
 ) -> None:
-    """A late or invented attempt, an index that is none: the fence lets nothing pass."""
+    """A late or invented attempt, or an impossible index, is rejected by the fence."""
     jid, batch = running
     for number in NUMBERS:
         for line in (ended(0, number + 7), ended(number or 1, 1)):
@@ -106,10 +108,10 @@ def test_a_report_of_another_attempt_publishes_nothing(
 def test_only_the_slot_that_holds_a_job_ends_it(
     sender: Sender, stack: Stack, client: Client, running: tuple[int, str]
 ) -> None:
-    """The right batch, index and attempt, from a slot that was never leased the job: refused.
+    """The right batch, index and attempt are refused from a slot that never got the lease.
 
-    The attacker here has everything but the token of the slot that holds the job: so it tries
-    the tokens it can make.
+    Here the attacker has everything but the token of the slot that holds the job, and tries tokens
+    that it can make.
     """
     jid, batch = running
     body = {"reports": [[batch, ["3.11", "3.1.0"], [ended(0)]]], "lease": False, "wait_s": 0.0}
@@ -134,7 +136,7 @@ def test_only_the_slot_that_holds_a_job_ends_it(
 def test_a_report_that_makes_no_sense_is_no_fault_of_the_server(
     sender: Sender, running: tuple[int, str], line: list[Any]
 ) -> None:
-    """Numbers no job has, states no job ends in, causes nobody knows: ignored or refused."""
+    """Impossible numbers, states and causes are ignored or refused."""
     _, batch = running
     wrong = [*line[:1], 99, *line[2:]] if line[1] == 1 else line
 
@@ -145,24 +147,24 @@ def test_a_report_that_makes_no_sense_is_no_fault_of_the_server(
     "batch", ["", "../" * 5, "a0000002/" + "0" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n", "\0" * 32]
 )
 def test_a_batch_is_named_by_its_id_only(sender: Sender, batch: str) -> None:
-    """No path can be made of the name of a batch: it is refused before a key is made of it."""
+    """A batch id that is a path is refused before a key is made of it."""
     held = [batch, 0, 1]
 
-    said = [
+    replies = [
         report(sender, batch, ended(0)),
         sender.send("POST", "/v1/work", {"returned": [held], "lease": False}, sender.slot),
         sender.send("POST", "/v1/heartbeat", {"running": [held], "wait_s": 0.0}, sender.slot),
     ]
 
-    assert {each.status for each in said} == {422}
+    assert {each.status for each in replies} == {422}
 
 
 def test_an_info_that_grows_is_not_unpressed(sender: Sender, client: Client) -> None:
-    """A megabyte that would become a gigabyte stays what it is; whoever reads is told so."""
+    """A megabyte that would decompress to a gigabyte is not decompressed; readers get an error."""
     bomb = zlib.compress(b"\0" * 2**28, 9)
     line = [0, 99, 4, 0, 1.0, 2.0, PARCEL, None, ["", len(bomb), base64.b64encode(bomb).decode()]]
 
-    said = report(sender, uuid4().hex, line)
+    reply = report(sender, uuid4().hex, line)
 
-    assert said.status == 200
+    assert reply.status == 200
     assert client.status([]) == []

@@ -1,6 +1,6 @@
-"""Generated requests: whatever fits the OpenAPI document, or nearly does, is no server fault.
+"""Generated requests: nothing that fits the OpenAPI document, or nearly does, is a server error.
 
-Schemathesis makes them from the document the server itself gives.
+Schemathesis generates them from the document that the server serves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 EXAMPLES: Final = {EmbeddedStack.name: 25, HashiCorpStack.name: 8}
-"""Requests an operation and kind: seconds in all."""
+"""Requests for each operation and kind: some seconds in total."""
 FAULT: Final = 500
 MADE: Final = [
     (target, mode)
@@ -33,16 +33,16 @@ MADE: Final = [
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     if mode is GenerationMode.POSITIVE or target.schema or "{" in target.path
 ]
-"""What takes nothing can be asked in one way only."""
+"""An operation without a body can be requested in one way only."""
 CALM: Final = {"wait_s": 0.0, "timeout_s": 0.0, "leaving": False}
-"""Fields that make a request long, or the slot end whose token is used."""
+"""Fields that make a request long, or that end the slot whose token is used."""
 
 
 @pytest.fixture(scope="module", params=USUAL)
 def prey(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A stack of this module's own: nobody else would like to live on it."""
+    """A stack for this module, which no other test could use afterwards."""
     for start in starter(STACKS[request.param], tmp_path_factory):
         stack = start()
         with contextlib.closing(stack.client()) as client:
@@ -59,7 +59,7 @@ def described(prey: Stack) -> Any:
 
 @pytest.fixture(scope="module")
 def credentials(prey: Stack) -> dict[str, str]:
-    """A good credential of each kind."""
+    """A valid credential of each kind."""
     return {"apiKey": prey.key, "slotToken": prey.slot_token()}
 
 
@@ -67,7 +67,7 @@ def credentials(prey: Stack) -> dict[str, str]:
 def test_no_request_is_a_fault_of_the_server(
     prey: Stack, described: Any, credentials: dict[str, str], target: Target, mode: GenerationMode
 ) -> None:
-    """Every operation, with requests that fit its schema and requests that do not."""
+    """Every operation gets requests that fit its schema and requests that do not."""
     operation = described[target.path][target.verb]
     kind = min(target.wants, default="apiKey")
     headers = {"Authorization": f"Bearer {credentials[kind]}"}

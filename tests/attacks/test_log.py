@@ -1,4 +1,4 @@
-"""The server's log: whatever a text says, a record is one line, and says what was sent."""
+"""The server's log: whatever a text contains, a record is one line with all of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def test_a_record_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Line breaks, controls and quotes in an address or an exception begin no other record."""
+    """Line breaks, controls and quotes in an address or an exception do not start another
+    record.
+    """
     gunicorn_server._set_up_logging("warning")
     try:
         log = structlog.get_logger()

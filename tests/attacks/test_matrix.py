@@ -1,7 +1,7 @@
-"""Every endpoint and verb of the OpenAPI document x whose credential it gets, and whose object.
+"""Every operation of the OpenAPI document, with each kind of credential and of foreign object.
 
-A credential that is not good, and an object of another account, tell nothing: no data, and not
-whether there is any.
+With a bad credential, or for an object of another account, the answer has no data and does not
+reveal whether the object exists.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ BAD: Final = {
     "traversing": "Bearer pk_../../../../_" + "A" * 43,
     "quoted": "Bearer pk_' OR 1=1 --_x",
 }
-"""Authorizations that open nothing."""
+"""Values of the Authorization header that open nothing."""
 OBJECTS: Final = {"jids", "depends_on", "digests", "id"}
-"""Fields of requests that name what belongs to somebody."""
+"""Fields of requests that name objects of an account."""
 NAMING: Final = [
     (target, field) for target in GUARDED for field in sorted(OBJECTS & set(target.fields))
 ]
@@ -60,7 +60,7 @@ LOOSE_NAMES: Final = (
 
 @pytest.fixture(scope="module")
 def theirs(sender: Sender, stack: Any) -> Iterator[dict[str, Any]]:
-    """What belongs to the account that is attacked, and has no like in the attacker's."""
+    """Objects of the attacked account that have no equal in the attacker's."""
     with (
         contextlib.closing(stack.client()) as mine,
         contextlib.closing(stack.client(sender.other)) as other,
@@ -74,27 +74,27 @@ def theirs(sender: Sender, stack: Any) -> Iterator[dict[str, Any]]:
         yield {"jid": jids[-1], "digest": sha256(blob).hexdigest(), "id": key}
 
 
-def value(field: str, found: dict[str, Any]) -> Any:
-    """A field that names an object."""
+def value(field: str, objects: dict[str, Any]) -> Any:
+    """Return the value of a field that names an object."""
     if field in ("jids", "depends_on"):
-        return [[found["jid"], found["jid"]]]
-    return [found["digest"]] if field == "digests" else found["id"]
+        return [[objects["jid"], objects["jid"]]]
+    return [objects["digest"]] if field == "digests" else objects["id"]
 
 
-def without_names(said: Reply) -> tuple[int, str]:
-    """An answer, but for the names that were asked for."""
-    text = said.data.decode()
-    return said.status, re.sub(r"[0-9a-f]{64}|[0-9a-f]{12}|\d+", "#", text)
+def without_names(reply: Reply) -> tuple[int, str]:
+    """Return an answer without the names that were requested."""
+    text = reply.data.decode()
+    return reply.status, re.sub(r"[0-9a-f]{64}|[0-9a-f]{12}|\d+", "#", text)
 
 
-def asked(sender: Sender, target: Target, field: str, named: Any, credential: str = "") -> Reply:
-    """A request that names something."""
+def ask(sender: Sender, target: Target, field: str, named: Any, credential: str = "") -> Reply:
+    """Send a request that names an object."""
     body = target.body(**{field: named})
     return sender.send(target.verb, target.address(), body, credential or sender.key)
 
 
 def test_the_matrix_is_of_the_document_that_is_served(sender: Sender) -> None:
-    """The server tells of exactly the operations that are attacked here."""
+    """The server serves exactly the operations that are attacked here."""
     served = sender.send("GET", "/v1/openapi.json").body()
 
     assert served["paths"] == DOCUMENT["paths"]
@@ -104,73 +104,73 @@ def test_the_matrix_is_of_the_document_that_is_served(sender: Sender) -> None:
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("target", GUARDED, ids=str)
 def test_a_bad_credential_opens_nothing(sender: Sender, target: Target, kind: str) -> None:
-    """No credential, a malformed one, an unknown one: 401, in one of three words."""
+    """No credential, a malformed one and an unknown one get 401, with one of three codes."""
     body = target.body()
     data = body if isinstance(body, bytes | None) else str(body).encode()
 
-    said = sender.raw(target.verb, target.address(), data, BAD[kind])
+    reply = sender.raw(target.verb, target.address(), data, BAD[kind])
 
-    assert (said.status, said.code in REFUSALS) == (401, True), said
+    assert (reply.status, reply.code in REFUSALS) == (401, True), reply
 
 
 @pytest.mark.parametrize("target", GUARDED, ids=str)
 def test_a_credential_in_an_address_opens_nothing(sender: Sender, target: Target) -> None:
-    """Addresses are logged and remembered on the way: what they show is not looked at."""
+    """A credential in the address is ignored: addresses are logged and cached on their way."""
     for credential in (sender.key, sender.slot):
         names = ("api_key", "key", "token", "access_token", "Authorization")
         shown = "&".join(f"{name}={credential}" for name in names)
         body = target.body()
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
 
-        said = sender.raw(target.verb, f"{target.address()}?{shown}", data, "")
+        reply = sender.raw(target.verb, f"{target.address()}?{shown}", data, "")
 
-        assert (said.status, said.code in REFUSALS) == (401, True), said
+        assert (reply.status, reply.code in REFUSALS) == (401, True), reply
 
 
 @pytest.mark.parametrize("target", GUARDED, ids=str)
 def test_a_wrong_secret_and_an_unknown_key_look_the_same(sender: Sender, target: Target) -> None:
-    """Nobody finds out which ids of keys exist, nor which were revoked."""
+    """The answer does not reveal which key ids exist, nor which were revoked."""
     name = sender.key.split("_")[1]
     keys = [f"pk_{name}_{'A' * 43}", UNKNOWN, sender.revoked, sender.key[:-1] + "~"]
 
-    said = [sender.send(target.verb, target.address(), target.body(), key) for key in keys]
+    replies = [sender.send(target.verb, target.address(), target.body(), key) for key in keys]
 
-    assert {each.status for each in said} == {401}
-    assert len({each.data for each in said}) == 1
+    assert {each.status for each in replies} == {401}
+    assert len({each.data for each in replies}) == 1
 
 
 @pytest.mark.parametrize("target", GUARDED, ids=str)
 def test_a_key_is_no_slot_and_a_slot_no_key(sender: Sender, target: Target) -> None:
-    """The good credential of one kind opens nothing that wants the other."""
+    """A valid credential of one kind opens nothing that requires the other kind."""
     for kind, credential in (("apiKey", sender.key), ("slotToken", sender.slot)):
         if kind in target.wants:
             continue
 
-        said = sender.send(target.verb, target.address(), target.body(), credential)
+        reply = sender.send(target.verb, target.address(), target.body(), credential)
 
-        assert (said.status, said.code in REFUSALS) == (401, True), said
+        assert (reply.status, reply.code in REFUSALS) == (401, True), reply
 
 
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
 def test_what_is_another_accounts_is_not_there(
     sender: Sender, theirs: dict[str, Any], target: Target, field: str
 ) -> None:
-    """Another account's and a missing one: the same status and the same words."""
+    """An object of another account and a missing one get the same status and the same message."""
     missing = {"jid": theirs["jid"] + 10**6, "digest": "ab" * 32, "id": "ab" * 6}
 
-    said = asked(sender, target, field, value(field, theirs))
-    nothing = asked(sender, target, field, value(field, missing))
+    reply = ask(sender, target, field, value(field, theirs))
+    nothing = ask(sender, target, field, value(field, missing))
 
-    assert without_names(said) == without_names(nothing)
+    assert without_names(reply) == without_names(nothing)
     finds = target.path == "/v1/blobs/missing"  # it says which ones to upload
-    assert said.status == (200 if finds else 409 if field == "digests" else 404), said
+    assert reply.status == (200 if finds else 409 if field == "digests" else 404), reply
 
 
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
 def test_what_is_ones_own_is_there(
     client: Client, sender: Sender, target: Target, field: str
 ) -> None:
-    """The same requests succeed for their owner: what is refused above is refused for a cause."""
+    """The same requests succeed for the owner, so that they are refused for the right reason."""
     blob = uuid4().bytes
     digest = sha256(blob).hexdigest()
     sender.send("PUT", f"/v1/blobs/{digest}", blob)
@@ -178,14 +178,14 @@ def test_what_is_ones_own_is_there(
     client.join(jid, 60)
     key = client.keys.create().key.split("_")[1]
 
-    said = asked(sender, target, field, value(field, {"jid": jid, "digest": digest, "id": key}))
+    reply = ask(sender, target, field, value(field, {"jid": jid, "digest": digest, "id": key}))
 
-    assert said.status == 200, said
+    assert reply.status == 200, reply
 
 
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
 def test_malformed_names_are_refused(sender: Sender, target: Target, field: str) -> None:
-    """Whatever is no name is refused as such: never a fault, never an answer."""
+    """A malformed name is refused as such: it is no server error and gets no data."""
     loose = LOOSE_JIDS if field in ("jids", "depends_on") else LOOSE_NAMES
     for wrong in loose:
         if wrong is None and target.path == "/v1/jobs/kill":
@@ -193,44 +193,46 @@ def test_malformed_names_are_refused(sender: Sender, target: Target, field: str)
         if wrong is None and target.path == "/v1/jobs/status":
             continue  # nothing asked, nothing told
 
-        said = asked(sender, target, field, wrong)
+        reply = ask(sender, target, field, wrong)
 
-        assert said.status in (400, 404, 422), (wrong, said)
+        assert reply.status in (400, 404, 422), (wrong, reply)
 
 
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
 def test_huge_names_are_answered_in_bounded_time(
     sender: Sender, target: Target, field: str
 ) -> None:
-    """Ranges like 1-10^12, and lists as long as a body can be, are refused and not walked."""
+    """Ranges like 1-10^12, and lists as long as a body allows, are refused without walking them."""
     huge: list[Any] = [[[1, 10**12]], [[1, MAX_JID]], [[1, MAX_JID]] * 1000, [[1, 10**6]] * 100_001]
     if field == "digests":
         huge = [["0" * 64] * 200_000, ["0" * 1_000_000]]
     if field == "id":
         huge = ["0" * 10_000_000]
     for named in huge:
-        said = asked(sender, target, field, named)
+        reply = ask(sender, target, field, named)
 
         finds = target.path == "/v1/blobs/missing" and len(named[0]) == 64
-        assert said.status in ((200, 422, 413) if finds else (404, 409, 413, 422)), said.status
+        assert reply.status in ((200, 422, 413) if finds else (404, 409, 413, 422)), reply.status
 
 
 @pytest.mark.parametrize("target", [each for each in TARGETS if "{" in each.path], ids=str)
 def test_addresses_lead_nowhere_else(
     sender: Sender, theirs: dict[str, Any], target: Target
 ) -> None:
-    """An object in the address: another's is not there, and no path leads out of one's own."""
+    """An object of another account does not exist in an address either, and no path leads
+    elsewhere.
+    """
     if target.verb == "GET":
-        said = sender.send("GET", target.address(theirs["digest"]))
+        reply = sender.send("GET", target.address(theirs["digest"]))
         nothing = sender.send("GET", target.address("ab" * 32))
-        assert without_names(said) == without_names(nothing)
-        assert said.status == 409
+        assert without_names(reply) == without_names(nothing)
+        assert reply.status == 409
     for name in (
         "x", "0" * 63, "0" * 65, "%2e%2e%2fa0000002%2f" + theirs["digest"], "..", "%00", "~",
         f"a0000002/{theirs['digest']}", f"../a0000002/{theirs['digest']}", "A" * 4096, "%ff%fe",
         f"..%2fa0000002%2f{theirs['digest']}", f"{theirs['digest']}%00", "0" * 64 + "%0a",
     ):  # fmt: skip
-        said = sender.send(target.verb, target.address(name), target.body())
+        reply = sender.send(target.verb, target.address(name), target.body())
 
-        assert said.status in (400, 404, 405, 422), (name, said)
-        assert b"Traceback" not in said.data
+        assert reply.status in (400, 404, 405, 422), (name, reply)
+        assert b"Traceback" not in reply.data

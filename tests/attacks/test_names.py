@@ -1,4 +1,4 @@
-"""Names and labels are text: nothing interprets them on the way, and none gets into a jobspec."""
+"""Names and labels are text: they are never interpreted, and none reaches a jobspec."""
 
 from __future__ import annotations
 
@@ -43,34 +43,36 @@ HOSTILE: Final = {
     "SQL": "'; DROP TABLE entries; --",
     "surrogates": "\U0001f600 \ufffe \uffff",
 }  # fmt: skip
-"""What something on the way might take for more than text."""
+"""What could be interpreted on its way."""
 SUBMIT: Final = Target("POST", "/v1/jobs")
 NOTED: Final = {
     "Status", "StatusDescription", "Stable", "Version", "VersionTag", "SubmitTime", "CreateIndex",
     "ModifyIndex", "JobModifyIndex", "NomadTokenID", "NodePool",
 }  # fmt: skip
-"""What Nomad notes of a job that it has."""
+"""What Nomad adds to a job that it has."""
 IMPLIED: Final = [
     {"LTarget": "${attr.os.signals}", "Operand": "set_contains", "RTarget": "SIGTERM"},
     {"LTarget": "${attr.nomad.version}", "Operand": "semver", "RTarget": ">= 1.7.0-a"},
 ]
 """The constraints that Nomad itself adds for a signal and an identity."""
 DEFAULT: Final = {"Name": "default", "Audience": ["nomadproject.io"]}
-"""The identity that Nomad gives to each task, which is in no file and no environment."""
+"""The identity that Nomad gives each task, which is in no file and no environment."""
 
 
 def made(sender: Sender, label: str, **options: Any) -> int:
-    """A job with any label, as a client that is not ours may submit it; it fails at once."""
+    """Return the jid of a job with any label, as a foreign client may submit it; it fails
+    at once.
+    """
     body = SUBMIT.body()
     body["options"] = body["options"] | {"label": label} | options
-    said = sender.send("POST", "/v1/jobs", body)
-    assert said.status == 200, said
-    return int(said.body()["first"])
+    reply = sender.send("POST", "/v1/jobs", body)
+    assert reply.status == 200, reply
+    return int(reply.body()["first"])
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_label_comes_back_as_it_was(client: Client, sender: Sender, kind: str) -> None:
-    """A label is told byte by byte, found by itself, and does what no label does: nothing."""
+    """A label is returned byte by byte, can be searched for, and has no other effect."""
     label = HOSTILE[kind]
 
     jid = made(sender, label)
@@ -84,7 +86,7 @@ def test_a_label_comes_back_as_it_was(client: Client, sender: Sender, kind: str)
 def test_a_terminal_is_shown_harmless_text(
     picloud: Callable[..., Exited], sender: Sender, kind: str
 ) -> None:
-    """In JSON a label is whole; no control character of it reaches whoever reads the list."""
+    """JSON has the whole label; no control character of it reaches a reader of the list."""
     jid = made(sender, HOSTILE[kind])
 
     listed = json.loads(picloud("jobs", "-n", "1", "--json").out)
@@ -100,7 +102,9 @@ def test_a_terminal_is_shown_harmless_text(
 def test_every_other_name_is_refused_or_kept(
     sender: Sender, client: Client, option: str, kind: str
 ) -> None:
-    """Whatever else a submit names is one of a closed list, refused in a sentence, or just kept."""
+    """Every other name in a submit is one of a closed list, refused in a sentence, or
+    just stored.
+    """
     body = SUBMIT.body()
     text = HOSTILE[kind]
     if option == "function_name":
@@ -109,18 +113,18 @@ def test_every_other_name_is_refused_or_kept(
         value: Any = {"vols": [text], "os_env_vars": {text: text}}.get(option, text)
         body["options"] = body["options"] | {option: value}
 
-    said = sender.send("POST", "/v1/jobs", body)
+    reply = sender.send("POST", "/v1/jobs", body)
 
-    assert said.status in (200, 422), said
-    if said.status == 200:
-        assert option in ("function_name", "os_env_vars", "env", "vols"), said
-        jid = said.body()["first"]
+    assert reply.status in (200, 422), reply
+    if reply.status == 200:
+        assert option in ("function_name", "os_env_vars", "env", "vols"), reply
+        jid = reply.body()["first"]
         if option == "function_name":
             assert client.info(jid, "function")[jid]["function"] == text
         client.kill(jid)
 
 
-class Asked:
+class NomadJobs:
     """What the Nomad of a stack was asked for."""
 
     def __init__(self, stack: HashiCorpStack) -> None:
@@ -138,11 +142,11 @@ class Asked:
             )
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Every job as Nomad has it."""
+        """Return every job as Nomad has it."""
         return [self._get(f"/v1/job/{each['ID']}") for each in self._get("/v1/jobs")]
 
     def expected(self, name: str, account: str, core_type: str, count: int) -> dict[str, Any]:
-        """What Nomad would make of a jobspec with these variables and no others."""
+        """Return what Nomad makes of a jobspec with these variables only."""
         job = SlotJob(burst=name, account=account, core_type=core_type, count=count)
         return self._gateway.parse(jobspec(), variables(self._site, job))
 
@@ -152,21 +156,21 @@ class Asked:
 
 
 def written(job: dict[str, Any]) -> bytes:
-    """A job byte by byte, but for what Nomad itself notes of it and what is empty in it."""
-    asked = told({name: value for name, value in job.items() if name not in NOTED})
-    return json.dumps(asked, sort_keys=True).encode()
+    """Return a job as bytes, without what Nomad adds and without empty values."""
+    content = without_empty({name: value for name, value in job.items() if name not in NOTED})
+    return json.dumps(content, sort_keys=True).encode()
 
 
-def told(value: Any) -> Any:
-    """A value without what is empty in it, which Nomad writes in several ways."""
+def without_empty(value: Any) -> Any:
+    """Return a value without its empty parts, which Nomad writes in several ways."""
     if isinstance(value, dict):
-        inner = {name: told(each) for name, each in value.items()}
+        inner = {name: without_empty(each) for name, each in value.items()}
         return {name: each for name, each in inner.items() if each}
-    return [told(each) for each in value] if isinstance(value, list) else value
+    return [without_empty(each) for each in value] if isinstance(value, list) else value
 
 
 def with_implied(job: dict[str, Any]) -> dict[str, Any]:
-    """A job with what Nomad adds to it when it is registered."""
+    """Return a job with what Nomad adds when it is registered."""
     (group,) = job["TaskGroups"]
     (task,) = group["Tasks"]
     more = {"Constraints": group["Constraints"] + IMPLIED, "Tasks": [task | {"Identity": DEFAULT}]}
@@ -176,8 +180,8 @@ def with_implied(job: dict[str, Any]) -> dict[str, Any]:
 def test_nothing_of_a_user_gets_into_a_jobspec(
     stack: Stack, sender: Sender, client: Client
 ) -> None:
-    """Nomad is asked for slots by opaque ids and numbers: each job it has is, byte by byte, the one
-    that these make. Where there is no Nomad, nothing of a user's is in a slot's command line.
+    """Jobs in Nomad contain opaque ids and numbers: each is, byte by byte, the one that these make.
+    Without Nomad, nothing of a user is in a slot's command line.
     """
     marks = [f"{text} canary-7f3a" for text in HOSTILE.values()]
     hostile = {f"{name} canary-7f3a": "canary-7f3a" for name in HOSTILE}
@@ -190,20 +194,20 @@ def test_nothing_of_a_user_gets_into_a_jobspec(
     client.join(jids, 100, ignore_errors=True)
 
     if isinstance(stack, HashiCorpStack):
-        nomads = Asked(stack)
-        found = until(nomads.jobs, "Nomad has jobs")
-        asked = json.dumps(found)
-        assert {job["Meta"]["core_type"] for job in found} >= {"c2"}
-        for job in found:
+        nomads = NomadJobs(stack)
+        jobs = until(nomads.jobs, "Nomad has jobs")
+        text = json.dumps(jobs)
+        assert {job["Meta"]["core_type"] for job in jobs} >= {"c2"}
+        for job in jobs:
             assert is_burst(job["ID"])
             assert job["Meta"]["account"] in {"a0000001", "a0000002"}
             meta, count = job["Meta"], job["TaskGroups"][0]["Count"]
             expected = nomads.expected(job["ID"], meta["account"], meta["core_type"], count)
             assert written(job) == written(with_implied(expected))
     else:
-        asked = json.dumps([process.cmdline() for process in stack.slots()])
-    assert asked != "[]"
-    assert "canary-7f3a" not in asked
-    assert stack.key not in asked
-    assert "pk_" not in asked
-    assert "pj_" not in asked
+        text = json.dumps([process.cmdline() for process in stack.slots()])
+    assert text != "[]"
+    assert "canary-7f3a" not in text
+    assert stack.key not in text
+    assert "pk_" not in text
+    assert "pj_" not in text

@@ -1,4 +1,4 @@
-"""Canaries: pickles that tell who loaded them. Nothing but the child that runs a job ever does."""
+"""Canaries: pickles that record which process loaded them. Only the child that runs a job does."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from cloud import CloudException
+from cloud._packing.packer import Packer
 from picloud_model import pack
 from picloud_model.wire import JSON, MSGPACK
 
@@ -28,30 +29,30 @@ if TYPE_CHECKING:
 
 
 class Canary:
-    """Whoever unpickles it writes down its own command line."""
+    """A pickle that records the command line of the process that loads it."""
 
     def __init__(self, nest: Path) -> None:
         self.nest = nest
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        told = f"open({str(self.nest)!r}, 'ab').write(open('/proc/self/cmdline', 'rb').read())"
-        return (eval, (told,))
+        code = f"open({str(self.nest)!r}, 'ab').write(open('/proc/self/cmdline', 'rb').read())"
+        return (eval, (code,))
 
 
 @pytest.fixture
 def nest(stack: Stack) -> Path:
-    """Where the canary sings."""
+    """The file in which canaries are recorded."""
     return stack.shared / f"canary-{uuid4().hex}"
 
 
 def eggs(nest: Path) -> list[bytes]:
-    """A canary in every form in which pickles travel."""
+    """A canary in every form in which pickles are sent."""
     bare = pickle.dumps(Canary(nest))
     return [bare, pack.seal(bare), pack.write([pack.seal(bare)]), zlib.compress(bare)]
 
 
 def laid(schema: dict[str, Any], egg: bytes, depth: int = 0) -> Any:  # noqa: PLR0911 - a type each
-    """A value of a schema with a pickle wherever bytes or any text may be."""
+    """Return a value of a schema with a pickle in place of all bytes and texts."""
     schema = resolved(schema)
     if "anyOf" in schema:
         return laid(schema["anyOf"][-1 if depth > 3 else 0], egg, depth + 1)
@@ -77,7 +78,9 @@ def laid(schema: dict[str, Any], egg: bytes, depth: int = 0) -> Any:  # noqa: PL
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_no_endpoint_unpickles(sender: Sender, nest: Path, target: Target) -> None:
-    """A canary as the body, in every field, in every form and by every credential: it is silent."""
+    """A canary as the body, in every field, in every form and with every credential is
+    not loaded.
+    """
     for egg in eggs(nest):
         for bearer in (sender.key, sender.slot, base64.b64encode(egg).decode()):
             for media in (MSGPACK, JSON, "application/x-python-pickle"):
@@ -101,25 +104,27 @@ def test_no_endpoint_unpickles(sender: Sender, nest: Path, target: Target) -> No
 def test_only_the_child_of_a_job_unpickles(
     client: Client, sender: Sender, nest: Path, stack: Stack
 ) -> None:
-    """A canary as a function, an argument and a result passes every process but the job's own."""
+    """A canary as a function, an argument and a result is loaded by no process but the
+    job's own.
+    """
     (egg, *_), parcel = eggs(nest), pack.seal(pickle.dumps(Canary(nest)))
     body = GOOD["/v1/jobs"][1] | {
         "submit_id": uuid4().hex,
         "function": ["", 0, base64.b64encode(parcel).decode()],
         "parts": [[0, 1, ["", 0, base64.b64encode(pack.write([parcel])).decode()]]],
-        "envelope": list(msgspec.to_builtins(client._submit._packer.envelope)),
+        "envelope": list(msgspec.to_builtins(Packer().envelope)),
     }
     made = sender.send("POST", "/v1/jobs", body).body()
     with contextlib.suppress(CloudException):
         client.join(made["first"], 60)
     jids = [[made["first"], made["first"]]]
-    for path, asked in {
+    for path, body in {
         "/v1/jobs/wait": {"jids": jids, "payloads": True},
         "/v1/jobs/info": {"jids": jids, "keys": ["all"]},
         "/v1/jobs/status": {"jids": jids},
         "/v1/jobs/list": {},
     }.items():
-        assert sender.send("POST", path, asked).status == 200
+        assert sender.send("POST", path, body).status == 200
 
     sung = nest.read_bytes()
 
@@ -134,11 +139,11 @@ def test_only_the_child_of_a_job_unpickles(
 
 
 def test_bytes_go_under_their_own_name_only(sender: Sender) -> None:
-    """Nobody puts bytes where others of the same account expect different ones."""
+    """Bytes are accepted only under the name that is their digest."""
     good = uuid4().bytes
     name = sha256(good).hexdigest()
 
-    said = sender.send("PUT", f"/v1/blobs/{name}", b"other bytes")
+    reply = sender.send("PUT", f"/v1/blobs/{name}", b"other bytes")
 
-    assert said.status == 422
+    assert reply.status == 422
     assert sender.send("GET", f"/v1/blobs/{name}").status == 409

@@ -1,4 +1,4 @@
-"""Secrets of a running stack lie about nowhere: no argument, log, file, environment, message."""
+"""Secrets of a running stack are in no argument, log, file, environment or message."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SLOT: Final = re.compile(rb"eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-
 
 
 def bare(secret: bytes) -> bytes:
-    """What of a credential is secret: of a key all but its id."""
+    """Return the secret part of a credential: of a key everything but its id."""
     return secret.split(b"_", 2)[2] if secret.startswith(b"pk_") else secret
 
 
 @pytest.fixture(scope="module")
 def used(sender: Sender, stack: Stack) -> set[bytes]:
-    """Secrets of every kind, each of which was used, well and badly, with this stack."""
+    """Secrets of every kind, each of which was used, validly and invalidly, on this stack."""
     with contextlib.closing(stack.client()) as client:
         made = client.keys.create().key
         opened = client.keys.create_account("secrets").key
@@ -54,7 +54,7 @@ def used(sender: Sender, stack: Stack) -> set[bytes]:
 
 
 def test_no_process_has_a_secret_in_its_arguments(used: set[bytes], stack: Stack) -> None:
-    """Every account of a machine can read every command line."""
+    """Every user of a machine can read every command line."""
     lines = {
         process.pid: Path(f"/proc/{process.pid}/cmdline").read_bytes()
         for process in stack.processes()
@@ -70,16 +70,16 @@ def test_no_process_has_a_secret_in_its_arguments(used: set[bytes], stack: Stack
 def test_nothing_that_is_stored_or_logged_has_a_key(
     used: set[bytes], sender: Sender, stack: EmbeddedStack
 ) -> None:
-    """Records keep hashes, logs neither: of keys, of tokens of jobs and of slots."""
+    """Records keep hashes of keys and tokens; logs contain neither."""
     files = [each for each in stack.data.rglob("*") if each.is_file()]
     looked = 0
     for file in [*files, stack._log]:
         with contextlib.suppress(OSError):
             data = file.read_bytes()
             looked += 1
-            asked = {secret for secret in used if bare(secret) in data}
+            leaked = {secret for secret in used if bare(secret) in data}
             # A slot's own token is known to its supervisor alone.
-            assert asked == set(), file
+            assert leaked == set(), file
             assert JOB.search(data) is None, file
 
     assert looked > 3
@@ -89,7 +89,7 @@ def test_nothing_that_is_stored_or_logged_has_a_key(
 def test_user_code_finds_no_secret_of_the_platform_in_its_environment(
     used: set[bytes], client: Client
 ) -> None:
-    """What a job is born with: nothing but what tells it which job it is."""
+    """The environment of a job has nothing of the platform except which job it is."""
 
     def look() -> tuple[dict[str, str], bytes, bytes]:
         own = Path("/proc/self")
@@ -107,7 +107,7 @@ def test_user_code_finds_no_secret_of_the_platform_in_its_environment(
 def test_no_message_tells_a_secret(
     used: set[bytes], picloud: Callable[..., Exited], stack: Stack
 ) -> None:
-    """However much the command tells of what it does, and whatever goes wrong."""
+    """No output of the command contains a secret, even with --debug and in case of errors."""
     wrong = stack.key[:-1] + ("A" if stack.key[-1] != "A" else "B")
     for arguments in (
         ("-v", "status", "999999"),
@@ -118,14 +118,14 @@ def test_no_message_tells_a_secret(
     ):
         done = picloud(*arguments)
 
-        told = (done.out + done.err).encode()
-        assert told
-        assert not any(secret in told for secret in used), arguments
+        output = (done.out + done.err).encode()
+        assert output
+        assert not any(secret in output for secret in used), arguments
         assert wrong not in done.err
 
 
 def test_a_repr_has_no_secret(sender: Sender, client: Client) -> None:
-    """What a log or a traceback would show of the values that hold secrets."""
+    """The repr of values with secrets, as in a log or a traceback, does not show them."""
     values = [
         client.address,
         wire.KeyMade(key=sender.key, account="a"),

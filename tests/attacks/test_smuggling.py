@@ -1,4 +1,4 @@
-"""Requests that are not quite HTTP: one is never taken for two, and none makes the server grow."""
+"""Malformed HTTP: one request is never taken for two, and none makes the server grow."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ AMBIGUOUS: Final = {
 """Requests that two parsers could read as one or as two."""
 
 
-def told(stack: Stack, *pieces: bytes) -> bytes:
-    """Everything the server answers until it closes, or says no more."""
+def answer_to(stack: Stack, *pieces: bytes) -> bytes:
+    """Return everything that the server answers until it closes or pauses."""
     where = urlsplit(stack.url)
     answer = b""
     with socket.create_connection((where.hostname, where.port), timeout=WAIT_S) as line:
@@ -59,14 +59,14 @@ def told(stack: Stack, *pieces: bytes) -> bytes:
 
 
 def healthy(sender: Sender) -> None:
-    """The server serves on."""
+    """Check that the server still serves."""
     assert sender.send("GET", "/v1/health").status == 200
 
 
 @pytest.mark.parametrize("kind", AMBIGUOUS)
 def test_one_request_is_never_two(sender: Sender, stack: Stack, kind: str) -> None:
-    """Whatever hides in the body of an ambiguous request is not answered: that one is refused."""
-    answer = told(stack, AMBIGUOUS[kind])
+    """An ambiguous request is refused, and a request hidden in its body is not answered."""
+    answer = answer_to(stack, AMBIGUOUS[kind])
 
     assert b'"healthy"' not in answer, answer
     assert not answer.startswith(b"HTTP/1.1 2"), answer
@@ -83,15 +83,15 @@ def test_one_request_is_never_two(sender: Sender, stack: Stack, kind: str) -> No
     ids=["address", "header", "headers"],
 )
 def test_a_huge_head_leaves_the_server_well(sender: Sender, stack: Stack, head: bytes) -> None:
-    """A megabyte before the body is refused, or answered as what it is; the server serves on."""
-    answer = told(stack, head)
+    """A head of a megabyte is refused, or answered for what it is; the server serves on."""
+    answer = answer_to(stack, head)
 
     assert b"HTTP/1.1 5" not in answer
     healthy(sender)
 
 
 def test_a_length_told_is_refused_unread(sender: Sender, stack: Stack) -> None:
-    """A terabyte that is announced is refused at once: nobody waits for it."""
+    """An announced terabyte is refused at once, without waiting for it."""
     head = HEAD + f"Authorization: Bearer {sender.key}\r\n".encode()
 
     where = urlsplit(stack.url)
@@ -104,13 +104,15 @@ def test_a_length_told_is_refused_unread(sender: Sender, stack: Stack) -> None:
 
 
 def test_a_body_without_an_end_is_not_kept(sender: Sender, stack: Stack) -> None:
-    """Chunk after chunk is refused once they are too many; the server has not grown by them."""
+    """A body without an end is refused after some chunks; the server's memory has not grown."""
     before = sum(process.memory_info().rss for process in stack.api())
     head = HEAD + f"Authorization: Bearer {sender.key}\r\n".encode()
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
 
     for _ in range(4):
-        answer = told(stack, head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 64, CHUNKED)
+        answer = answer_to(
+            stack, head + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 64, CHUNKED
+        )
         assert not answer.startswith(b"HTTP/1.1 2")
 
     after = sum(process.memory_info().rss for process in stack.api())

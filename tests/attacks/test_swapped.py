@@ -1,7 +1,8 @@
-"""Swapped bytes: what lies in the blob store is taken for nothing but what its digest says.
+"""Swapped bytes: a blob is accepted only if its bytes have the expected digest.
 
-Digests of results, functions and arguments are kept in the state store, and which attempt's result
-counts is decided there. So who can write to the blob store alone cannot have anything unpickled.
+The state store keeps the digests of results, functions and arguments, and decides which attempt's
+result counts. So write access to the blob store alone does not make any process unpickle foreign
+bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ MAIN, OTHER = "a0000001", "a0000002"
 
 
 class Store:
-    """The blob store of a stack, as whoever can write to it has it."""
+    """The blob store of a stack, as an attacker with write access has it."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -52,7 +53,7 @@ class Store:
         return DirectoryBlobs(self._stack.data / "blobs")
 
     def read(self, account: str, digest: str) -> bytes:
-        """What lies under a name."""
+        """Return the bytes under a name."""
 
         async def reading() -> bytes:
             async with contextlib.aclosing(_Closing(self._port())) as port:
@@ -61,7 +62,7 @@ class Store:
         return asyncio.run(reading())
 
     def lay(self, account: str, digest: str, data: bytes | None) -> None:
-        """Put other bytes under a name; None takes away what lies there."""
+        """Put other bytes under a name, or remove them with None."""
 
         async def laying() -> None:
             async with contextlib.aclosing(_Closing(self._port())) as port:
@@ -81,7 +82,7 @@ class _Closing:
 
 
 class Egg:
-    """Whoever unpickles it leaves a trace."""
+    """A pickle that leaves a trace when it is loaded."""
 
     def __init__(self, nest: str) -> None:
         self._nest = nest
@@ -91,21 +92,21 @@ class Egg:
 
 
 def digest_of(sender: Sender, jid: int, credential: str) -> str:
-    """The name of a large result."""
-    asked = {"jids": [[jid, jid]], "payloads": True}
-    (outcome,) = sender.send("POST", "/v1/jobs/wait", asked, credential).body()["outcomes"]
+    """Return the name of a large result."""
+    body = {"jids": [[jid, jid]], "payloads": True}
+    (outcome,) = sender.send("POST", "/v1/jobs/wait", body, credential).body()["outcomes"]
     return str(outcome[4][0])
 
 
 @pytest.fixture(scope="module")
 def nest(stack: Stack) -> Path:
-    """Where an egg that was unpickled leaves its trace."""
+    """The file in which an egg leaves its trace."""
     return stack.shared / f"egg-{uuid4().hex}"
 
 
 @pytest.fixture(scope="module")
 def blobs(stack: Stack, sender: Sender, nest: Path) -> Iterator[dict[str, Any]]:
-    """A job's large result, and what may be laid in its place."""
+    """A job's large result, and the bytes that may replace it."""
     store, path = Store(stack), str(nest)
 
     def laid() -> Any:
@@ -157,7 +158,7 @@ def blobs(stack: Stack, sender: Sender, nest: Path) -> Iterator[dict[str, Any]]:
 def test_a_swapped_result_is_refused_before_it_is_unpickled(
     stack: Stack, client: Client, blobs: dict[str, Any], nest: Path, laid: str
 ) -> None:
-    """Whatever is laid in the place of a result, the client says so and loads nothing."""
+    """Whatever replaces a result, the client reports it and loads nothing."""
     store = Store(stack)
     store.lay(MAIN, blobs["digest"], blobs[laid])
 
@@ -172,12 +173,12 @@ def test_a_swapped_result_is_refused_before_it_is_unpickled(
 def test_swapped_arguments_are_refused_before_they_are_unpickled(
     stack: Stack, client: Client, sender: Sender, nest: Path
 ) -> None:
-    """A slot checks as a client does: the job is an error, and nothing was loaded."""
+    """A slot checks, too: the job ends with an error, and nothing is loaded."""
     with held_job(stack, client) as before:
         jid = client.call(len, uuid4().bytes + PADDING, _depends_on=before)
-        asked = {"jids": [[jid, jid]], "keys": ["args"]}
-        (told,) = sender.send("POST", "/v1/jobs/info", asked).body()["jobs"]
-        digest = told["arguments"][1][0]
+        body = {"jids": [[jid, jid]], "keys": ["args"]}
+        (info,) = sender.send("POST", "/v1/jobs/info", body).body()["jobs"]
+        digest = info["arguments"][1][0]
         parcel = pack.seal(pickle.dumps(((Egg(str(nest)), PADDING), {})))
         Store(stack).lay(MAIN, digest, pack.write([parcel]))
 

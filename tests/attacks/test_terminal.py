@@ -1,4 +1,4 @@
-"""Escape sequences in all that a job can say: no command that shows it hands one to a terminal."""
+"""Escape sequences in everything that a job can output: no command passes one to a terminal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ for line in sys.argv[1].splitlines():
     except SystemExit:
         pass
 """
-"""One command after the other as one process would run them; `top` is left after its first look."""
+"""Runs one command after the other, as one process would; `top` is left after its first screen."""
 COMMANDS: Final = """
 result {done}
 result {done},{done}
@@ -63,24 +63,28 @@ top
 kill {done}
 """
 OWN: Final = re.compile(r"\r?\x1b\[(\?1049[hl]|\?25[hl]|H|[0-9;]*m|[0-9]*[AK]|1?G)")
-"""What the tables and bars of the command itself send."""
+"""Sequences that the command's own tables and bars send."""
 QUIET: Final = ("status", "wait-for", "kill", "jobs --label")
-"""Commands that show no text of a job's."""
+"""Commands that show no text of a job."""
 LABEL: Final = 180
 
 
 def pieces() -> list[str]:
-    """The escape sequences, in labels that are short enough even when they are made visible."""
-    found = [""]
+    """Return the escape sequences in labels that are short enough even when they are
+    spelled out.
+    """
+    labels = [""]
     for each in ESCAPES:
-        if len(clean(found[-1] + each)) > LABEL:
-            found.append("")
-        found[-1] += each
-    return found
+        if len(clean(labels[-1] + each)) > LABEL:
+            labels.append("")
+        labels[-1] += each
+    return labels
 
 
 class HostileTransport(Transport):
-    """Sends labels that the SDK refuses and a hostile client may send: it replaces their number."""
+    """Sends labels that the SDK refuses, but a hostile client may send: it replaces their
+    number.
+    """
 
     def __init__(self, address: ServerAddress, labels: list[str]) -> None:
         super().__init__(address, Config())
@@ -96,7 +100,7 @@ class HostileTransport(Transport):
 
 @pytest.fixture
 def telling(stack: Stack) -> Iterator[str]:
-    """Jobs that say the corpus in every way there is; the commands that show them."""
+    """Jobs that output the corpus in every way, and the commands that show them."""
     gate = stack.shared / f"gate-{uuid4().hex}"
     gate.touch()
     labels = pieces()
@@ -132,13 +136,13 @@ def telling(stack: Stack) -> Iterator[str]:
 
 
 def shown(stack: Stack, home: Path, commands: str) -> str:
-    """What a terminal gets."""
+    """Return what a terminal receives."""
     environment: dict[str, Any] = stack.environment() | {"TERM": "xterm", "NO_COLOR": "1"}
     environment["PICLOUD_CONFIG_DIR"] = str(home / "config")
     terminal = Terminal(environment, home, sys.executable, "-c", SEVERAL, commands, columns=500)
     try:
-        assert terminal.until_ended() == 0, terminal.said
-        return terminal.said
+        assert terminal.until_ended() == 0, terminal.shown
+        return terminal.shown
     finally:
         terminal.close()
 
@@ -147,12 +151,12 @@ def test_no_escape_sequence_of_a_job_reaches_a_terminal(
     stack: Stack, tmp_path: Path, telling: str
 ) -> None:
     """Text, label, name, output, log and exception of a job are shown with their escapes spelled
-    out: of what a terminal obeys it gets only what the command itself sends.
+    out; a terminal receives only the sequences of the command itself.
     """
-    said = shown(stack, tmp_path, telling)
+    screen = shown(stack, tmp_path, telling)
 
-    for command in said.split("== ")[1:]:
-        left = OWN.sub("", command)
-        harmful = {char for char in left if unicodedata.category(char) in ("Cc", "Cf", "Cs")}
+    for command in screen.split("== ")[1:]:
+        visible = OWN.sub("", command)
+        harmful = {char for char in visible if unicodedata.category(char) in ("Cc", "Cf", "Cs")}
         assert harmful <= {"\n"}, command
-        assert (r"\x1b" in left) == (not command.startswith(QUIET)), command
+        assert (r"\x1b" in visible) == (not command.startswith(QUIET)), command

@@ -1,4 +1,4 @@
-"""A job's token opens what the job may do, for as long as it runs, and nothing else."""
+"""A job's token opens what the job may do, while it runs, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ GONE_S = 5.0
 
 @pytest.fixture(scope="module")
 def token(sender: Sender, stack: Stack) -> Iterator[str]:
-    """The token of a job that runs, as a thief would have it; ended by the fixture."""
-    told, gate = stack.shared / "token", stack.shared / "gate"
+    """The token of a running job, as a thief would have it; the fixture ends the job."""
+    token_file, gate = stack.shared / "token", stack.shared / "gate"
     gate.touch()
 
     def hold() -> None:
@@ -36,23 +36,23 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
         cloud.status([])
         job = CurrentJob.here()
         assert job is not None
-        Path(str(told) + ".part").write_text(job.address().key)
-        Path(str(told) + ".part").rename(told)
+        Path(str(token_file) + ".part").write_text(job.address().key)
+        Path(str(token_file) + ".part").rename(token_file)
         while gate.exists():
             time.sleep(0.05)
 
     with contextlib.closing(stack.client()) as client:
         jid = client.call(hold)
-        until(told.exists, "the job has told its token")
-        found = told.read_text()
-        yield found
+        until(token_file.exists, "the job has told its token")
+        secret = token_file.read_text()
+        yield secret
         gate.unlink(missing_ok=True)
         client.join(jid, 60)
-        until(lambda: ask(sender, found, "/v1/jobs/status").status == 401, "it is refused", GONE_S)
+        until(lambda: ask(sender, secret, "/v1/jobs/status").status == 401, "it is refused", GONE_S)
 
 
 def ask(sender: Sender, credential: str, path: str) -> Reply:
-    """A harmless request."""
+    """Send a harmless request."""
     return sender.send("POST", path, {}, credential)
 
 
@@ -60,36 +60,36 @@ def ask(sender: Sender, credential: str, path: str) -> Reply:
 def test_a_job_may_do_what_its_account_may_but_no_more(
     sender: Sender, token: str, target: Target
 ) -> None:
-    """A job works with jobs and blobs; it makes no key, no account, and is no slot."""
+    """A job may use jobs and blobs; it can make no key and no account, and is no slot."""
     if target.path in ("/v1/jobs/kill", "/v1/jobs/delete"):
         body: Any = {"jids": []}
     else:
         body = target.body()
 
-    said = sender.send(target.verb, target.address(), body, token)
+    reply = sender.send(target.verb, target.address(), body, token)
 
     if "jobToken" in target.wants:
-        assert said.status != 401, said
+        assert reply.status != 401, reply
     else:
-        assert (said.status, said.code in REFUSALS) == (401, True), said
+        assert (reply.status, reply.code in REFUSALS) == (401, True), reply
 
 
 def test_a_token_altered_is_refused(sender: Sender, token: str) -> None:
-    """Another account's, job's, attempt's or slot's: the signature is of exactly this one."""
+    """The signature of a token is that of one account, job, attempt and slot."""
     assert ask(sender, token, "/v1/jobs/status").status == 200
     read = JobToken.read(token)
     assert read is not None
-    known, mac = read
+    genuine, mac = read
     changed = [
-        JobToken("a0000002", known.slot, known.jid, known.attempt),
-        JobToken(known.account, known.slot + 1, known.jid, known.attempt),
-        JobToken(known.account, known.slot, known.jid + 1, known.attempt),
-        JobToken(known.account, known.slot, known.jid, known.attempt + 1),
+        JobToken("a0000002", genuine.slot, genuine.jid, genuine.attempt),
+        JobToken(genuine.account, genuine.slot + 1, genuine.jid, genuine.attempt),
+        JobToken(genuine.account, genuine.slot, genuine.jid + 1, genuine.attempt),
+        JobToken(genuine.account, genuine.slot, genuine.jid, genuine.attempt + 1),
     ]
     forged = [f"{each.signed(b'x' * 32).rpartition('_')[0]}_{mac}" for each in changed]
-    forged += [known.signed(b"x" * 32), token[:-1] + ("0" if token[-1] != "0" else "1")]
+    forged += [genuine.signed(b"x" * 32), token[:-1] + ("0" if token[-1] != "0" else "1")]
     forged += [token + "0", token.upper(), token.replace("pj_", "pk_"), "pj_"]
 
-    said = [ask(sender, each, "/v1/jobs/status") for each in forged]
+    replies = [ask(sender, each, "/v1/jobs/status") for each in forged]
 
-    assert {each.status for each in said} == {401}
+    assert {each.status for each in replies} == {401}

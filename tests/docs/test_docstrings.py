@@ -18,10 +18,10 @@ ROOMS = (
     "picloud_driver",
 )
 MODULES = sorted(
-    found.name
+    module.name
     for room in ROOMS
-    for found in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}.")
-    if not found.name.endswith("__main__")
+    for module in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}.")
+    if not module.name.endswith("__main__")
 )
 
 

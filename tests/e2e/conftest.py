@@ -60,11 +60,11 @@ def over_stacks(metafunc: pytest.Metafunc, *fixtures: str) -> None:
 
 def stacks_of(metafunc: pytest.Metafunc) -> list[str]:
     """Return the stacks that a test runs on in this run."""
-    asked = metafunc.config.getoption("--stack")
+    chosen = metafunc.config.getoption("--stack")
     marker = metafunc.definition.get_closest_marker("containers")
     if marker and marker.kwargs.get("only"):
-        return [name for name in asked or [DockerStack.name] if name == DockerStack.name]
-    return asked or [*USUAL, *([DockerStack.name] if marker else [])]
+        return [name for name in chosen or [DockerStack.name] if name == DockerStack.name]
+    return chosen or [*USUAL, *([DockerStack.name] if marker else [])]
 
 
 @pytest.fixture(scope="session")
@@ -72,12 +72,12 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """A stack for all tests that do not harm it."""
-    found = STACKS[request.param](tmp_path_factory.mktemp("stack"))
-    keys[found] = found.other_key()
-    found.start()
-    yield found
-    end(found)
-    assert "Traceback" not in found.faults(), found.faults()
+    started = STACKS[request.param](tmp_path_factory.mktemp("stack"))
+    keys[started] = started.other_key()
+    started.start()
+    yield started
+    end(started)
+    assert "Traceback" not in started.faults(), started.faults()
 
 
 @pytest.fixture
@@ -107,15 +107,15 @@ def starter(
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Client]:
     """A client of the shared stack."""
-    with contextlib.closing(stack.client()) as found:
-        yield found
+    with contextlib.closing(stack.client()) as opened:
+        yield opened
 
 
 @pytest.fixture
 def other(stack: Stack) -> Iterator[Client]:
     """A client of the shared stack for another account."""
-    with contextlib.closing(stack.client(keys[stack])) as found:
-        yield found
+    with contextlib.closing(stack.client(keys[stack])) as opened:
+        yield opened
 
 
 @pytest.fixture

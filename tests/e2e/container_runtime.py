@@ -45,8 +45,8 @@ def shared(spec: dict[str, Any]) -> str:
 
 def mounted(place: str, source: str, *options: str) -> dict[str, Any]:
     """Return the mount of a file or directory of the machine into a container."""
-    told = ["bind", "nosuid", "nodev", *options]
-    return {"destination": place, "source": source, "type": "bind", "options": told}
+    flags = ["bind", "nosuid", "nodev", *options]
+    return {"destination": place, "source": source, "type": "bind", "options": flags}
 
 
 def main() -> None:

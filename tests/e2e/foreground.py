@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 def environment(home: Path) -> dict[str, str]:
     """Return the environment of a user who has never used PiCloud."""
-    found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
-    return found | {"PICLOUD_CONFIG_DIR": str(home / "config"), "TERM": "dumb"}
+    inherited = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+    return inherited | {"PICLOUD_CONFIG_DIR": str(home / "config"), "TERM": "dumb"}
 
 
 @contextmanager
@@ -34,12 +34,12 @@ def up(home: Path, *more: str) -> Iterator[Terminal]:
     command = (PICLOUD, "up", "--data", str(data), "--port", "0", "--workers", "2", *more)
     terminal = Terminal(environment(home), home, *command)
     try:
-        terminal.until_said("Ctrl-C stops it")
+        terminal.until_shown("Ctrl-C stops it")
         yield terminal
     finally:
         terminal.close()
-        left = processes.of_stack(data)
-        for process in left:
+        remaining = processes.of_stack(data)
+        for process in remaining:
             kill(process)
 
 

@@ -17,13 +17,13 @@ def of_stack(data: Path, *urls: str) -> list[psutil.Process]:
     A process belongs to it if its command line, directory or environment names the data directory,
     if its command line names a URL of the stack, or if it descends from such a process.
     """
-    found: dict[int, psutil.Process] = {}
+    members: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if _belongs(process, str(data), urls):
-                found[process.pid] = process
-                found |= {child.pid: child for child in process.children(recursive=True)}
-    living = [process for process in found.values() if alive(process)]
+                members[process.pid] = process
+                members |= {child.pid: child for child in process.children(recursive=True)}
+    living = [process for process in members.values() if alive(process)]
     return sorted(living, key=lambda process: process.create_time())
 
 
@@ -37,8 +37,8 @@ def alive(process: psutil.Process) -> bool:
 
 def assert_none(data: Path) -> None:
     """Fail, naming them, if processes of the stack with this data directory are alive."""
-    left = of_stack(data)
-    assert not left, described(left)
+    remaining = of_stack(data)
+    assert not remaining, described(remaining)
 
 
 def described(processes: list[psutil.Process]) -> str:

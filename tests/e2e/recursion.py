@@ -22,5 +22,5 @@ def down(n: int) -> int:
     """Wait for a nested job, so many levels deep."""
     if not n:
         return 0
-    found: int = cloud.result(cloud.call(down, n - 1))
-    return found + 1
+    depth: int = cloud.result(cloud.call(down, n - 1))
+    return depth + 1

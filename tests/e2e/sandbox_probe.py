@@ -46,19 +46,19 @@ def state_of(pid: int) -> dict[str, str]:
 
 def writable() -> list[tuple[str, str]]:
     """Return where this process can write, mount by mount, and with which options."""
-    found = []
+    mounts = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, target, kind, options = line.split()[:4]
         if Path(target).is_dir() and os.access(target, os.W_OK):
-            found.append((target, kind, sorted({"nosuid", "nodev"} & {*options.split(",")})))
-    return found
+            mounts.append((target, kind, sorted({"nosuid", "nodev"} & {*options.split(",")})))
+    return mounts
 
 
 def suid() -> list[str]:
     """Return the programs that give their user the rights of another one."""
     places = (Path(at, name) for at, _, names in os.walk("/usr") for name in names)
-    found = ((place, place.lstat()) for place in places)
-    return [str(place) for place, stat in found if stat.st_mode & 0o6000]
+    files = ((place, place.lstat()) for place in places)
+    return [str(place) for place, stat in files if stat.st_mode & 0o6000]
 
 
 def privilege() -> dict[str, str]:
@@ -76,13 +76,13 @@ def privilege() -> dict[str, str]:
     }
 
 
-def calls(asked: dict[str, tuple[int, tuple[int | bytes | None, ...]]]) -> dict[str, str]:
+def calls(wanted: dict[str, tuple[int, tuple[int | bytes | None, ...]]]) -> dict[str, str]:
     """Return the kernel's answer to system calls by number, each made in a process of its own.
 
     The answer is the name of the error; "" if the call is allowed; the signal if it ended the
     process.
     """
-    return {name: _called(number, arguments) for name, (number, arguments) in asked.items()}
+    return {name: _called(number, arguments) for name, (number, arguments) in wanted.items()}
 
 
 def _called(number: int, arguments: tuple[int | bytes | None, ...]) -> str:
@@ -97,9 +97,9 @@ def _called(number: int, arguments: tuple[int | bytes | None, ...]) -> str:
         os._exit(0)
     os.close(write)
     with os.fdopen(read, "rb") as answer:
-        said = answer.read().decode()
+        error = answer.read().decode()
     _, ended = os.waitpid(child, 0)
-    return f"signal {os.WTERMSIG(ended)}" if os.WIFSIGNALED(ended) else said
+    return f"signal {os.WTERMSIG(ended)}" if os.WIFSIGNALED(ended) else error
 
 
 FLIP = bytes(255 - byte for byte in range(256))
@@ -120,7 +120,7 @@ def hunt(turned: list[bytes], planted: bytes) -> list[tuple[int, str]]:
     plain = planted.translate(FLIP)
     Path("/tmp/planted").write_bytes(b"x" * (PIECE - 3) + plain)
     os.environb[b"PLANTED"] = plain
-    found: set[tuple[int, str]] = set()
+    places: set[tuple[int, str]] = set()
     # Only halves are turned back: a whole one here would be found as well.
     halves = [(each[: len(each) // 2], each[len(each) // 2 :]) for each in turned]
     sought = [(first.translate(FLIP), rest.translate(FLIP)) for first, rest in halves]
@@ -129,7 +129,7 @@ def hunt(turned: list[bytes], planted: bytes) -> list[tuple[int, str]]:
         tail = b""
         for piece in pieces:
             looked = tail + piece
-            found.update((at, place) for at, each in enumerate(sought) if _holds(looked, *each))
+            places.update((at, place) for at, each in enumerate(sought) if _holds(looked, *each))
             tail = piece[-LONGEST:]
 
     for process in Path("/proc").glob("[0-9]*"):
@@ -152,7 +152,7 @@ def hunt(turned: list[bytes], planted: bytes) -> list[tuple[int, str]]:
             with contextlib.suppress(OSError, ValueError):
                 look("memory", _spans(memory, start, end))
     Path("/tmp/planted").unlink()
-    return sorted(found)
+    return sorted(places)
 
 
 def _holds(data: bytes, first: bytes, rest: bytes) -> bool:
@@ -183,13 +183,13 @@ def _pieces(file: Path) -> Iterator[bytes]:
 
 def _regions() -> list[tuple[int, int]]:
     """Yield the regions of its memory that this process can read."""
-    found = []
+    regions = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, rights, *_ = line.split()
         if rights.startswith("r") and not line.endswith(("[vvar]", "[vsyscall]")):
             start, _, end = span.partition("-")
-            found.append((int(start, 16), int(end, 16)))
-    return found
+            regions.append((int(start, 16), int(end, 16)))
+    return regions
 
 
 def _spans(memory: Any, start: int, end: int) -> Iterator[bytes]:
@@ -253,11 +253,11 @@ def shut() -> list[str]:
 
 def reachable(places: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Return the addresses that accept a connection."""
-    found = []
+    open_ports = []
     for place in places:
         with contextlib.suppress(OSError), socket.create_connection(place, 1.0):
-            found.append(place)
-    return found
+            open_ports.append(place)
+    return open_ports
 
 
 def listen(seconds: float) -> None:

@@ -65,31 +65,31 @@ class DockerStack(HashiCorpStack):
         return processes.of_stack(self.data, self.url, self._inside())
 
     def other_key(self) -> str:
-        found = super().other_key()
+        key = super().other_key()
         for name, account in PRISTINE.items():
             self.pristine[name] = asyncio.run(self._admit(new_key(), account))
-        return found
+        return key
 
     def secrets(self) -> dict[str, bytes]:
         """Every secret that no job may learn, by name."""
         return asyncio.run(self._all_secrets())
 
     async def _all_secrets(self) -> dict[str, bytes]:
-        ports, found = self._ports(), dict[str, bytes]()
+        ports, by_name = self._ports(), dict[str, bytes]()
         for name in ("pepper", "token", "job", "archive"):
             secret = await ports.secrets.get(f"signing/{name}")
             assert secret is not None, name
-            found[name] = secret
+            by_name[name] = secret
         slots: dict[str, Slot] = await View(ports.state).scan("slots/")
         for slot in slots.values():
             claims = {"aud": AUDIENCE, "sub": str(slot.number)}
-            token = jwt.encode(claims, found["token"], algorithm="HS256")
-            found[f"token of slot {slot.number}"] = token.encode()
-            key = slot_key(found["job"], slot.pool.account, slot.number)
-            found[f"key of slot {slot.number}"] = key
+            token = jwt.encode(claims, by_name["token"], algorithm="HS256")
+            by_name[f"token of slot {slot.number}"] = token.encode()
+            key = slot_key(by_name["job"], slot.pool.account, slot.number)
+            by_name[f"key of slot {slot.number}"] = key
         await _close(ports)
         way = self.addresses()
-        told = {
+        texts = {
             "an API key": self.key,
             **{f"the API key of {name}": key for name, key in self.pristine.items()},
             "Nomad": way.nomad.token,
@@ -97,7 +97,7 @@ class DockerStack(HashiCorpStack):
             "Vault": way.vault.token,
             "S3": way.s3.secret_key,
         }
-        return found | {name: text.encode() for name, text in told.items()}
+        return by_name | {name: text.encode() for name, text in texts.items()}
 
     def own_address(self) -> str:
         """Return an address of this machine in its network; the loopback address if it has no
@@ -127,6 +127,6 @@ def daemon() -> Dockerd:
     opened = ExitStack()
     atexit.register(opened.close)
     folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="picloud-runtime-")))
-    found: Dockerd = opened.enter_context(dockerd(container_runtime.script(folder)))
-    image.load(found)
-    return found
+    started: Dockerd = opened.enter_context(dockerd(container_runtime.script(folder)))
+    image.load(started)
+    return started

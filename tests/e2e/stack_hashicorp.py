@@ -99,9 +99,9 @@ class HashiCorpStack(EmbeddedStack):
         for name in SERVERS:
             running.binary(name)
         kept = ("HOME", "PATH", "XDG_CACHE_HOME")
-        found = {name: os.environ[name] for name in kept if name in os.environ}
+        inherited = {name: os.environ[name] for name in kept if name in os.environ}
         # Whether a dockerd runs on this machine decides nothing: these slots are not isolated.
-        return found | {"DOCKER_HOST": NO_DOCKER}
+        return inherited | {"DOCKER_HOST": NO_DOCKER}
 
     def _ports(self) -> Ports:
         assert self._addresses is not None

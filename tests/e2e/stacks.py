@@ -130,9 +130,9 @@ class Stack(ABC):
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a user's script on this stack."""
-        found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
-        found.pop("PYTHONPATH", None)
-        return found | {"PICLOUD_URL": self.url, "PICLOUD_API_KEY": self.key}
+        inherited = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+        inherited.pop("PYTHONPATH", None)
+        return inherited | {"PICLOUD_URL": self.url, "PICLOUD_API_KEY": self.key}
 
 
 class EmbeddedStack(Stack):
@@ -169,8 +169,8 @@ class EmbeddedStack(Stack):
         os.close(read)
         self._disown()
         self._owner = owner
-        said = json.loads(self._first_line(ready))
-        self.url, self.key = said["url"], said["key"]
+        address = json.loads(self._first_line(ready))
+        self.url, self.key = address["url"], address["key"]
         self._port = int(self.url.rpartition(":")[2])
 
     def stop(self) -> None:
@@ -246,15 +246,15 @@ class EmbeddedStack(Stack):
         return [sys.executable, "-P", *program, *arguments]
 
     def _environment(self) -> Mapping[str, str]:
-        found = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
-        return found | {"PICLOUD_CRASHPOINT": self._options.crashpoint}
+        inherited = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
+        return inherited | {"PICLOUD_CRASHPOINT": self._options.crashpoint}
 
     def _first_line(self, pipe: int) -> bytes:
         with os.fdopen(pipe, "rb") as lines:
             there = select.select([lines], [], [], START_S)[0]
-            said = lines.readline() if there else b""
-        assert said, f"the server is not ready:\n{self.faults()}"
-        return said
+            line = lines.readline() if there else b""
+        assert line, f"the server is not ready:\n{self.faults()}"
+        return line
 
     def _disown(self) -> None:
         if self._owner >= 0:

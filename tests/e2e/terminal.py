@@ -33,7 +33,7 @@ class Terminal:
     def __init__(
         self, environment: Mapping[str, str], home: Path, *command: str, columns: int = 80
     ) -> None:
-        self.said = ""
+        self.shown = ""
         self._terminal, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
@@ -47,19 +47,19 @@ class Terminal:
         )
         os.close(other)
 
-    def until_said(self, text: str) -> str:
+    def until_shown(self, text: str) -> str:
         """Read until the command has printed a text; return all that it has printed so far."""
         deadline = time.monotonic() + START_S
-        while text not in self.said:
+        while text not in self.shown:
             assert select.select([self._terminal], [], [], deadline - time.monotonic())[0], (
-                self.said
+                self.shown
             )
             try:
-                self.said += os.read(self._terminal, 65536).decode()
+                self.shown += os.read(self._terminal, 65536).decode()
             except OSError:
                 break  # the other side is gone
-        assert text in self.said, self.said
-        return self.said
+        assert text in self.shown, self.shown
+        return self.shown
 
     def until_ended(self) -> int:
         """Read until the command has ended; return its exit code. Line ends are those of the
@@ -68,10 +68,10 @@ class Terminal:
         deadline = time.monotonic() + START_S
         while select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
             try:
-                self.said += os.read(self._terminal, 65536).decode()
+                self.shown += os.read(self._terminal, 65536).decode()
             except OSError:
                 break  # the other side is gone
-        self.said = self.said.replace("\r\n", "\n")
+        self.shown = self.shown.replace("\r\n", "\n")
         return self.process.wait(START_S)
 
     def until_hidden(self) -> None:

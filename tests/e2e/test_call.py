@@ -86,9 +86,9 @@ def test_any_function_runs_on_the_cloud(client: Client, kind: str) -> None:
     """
     function, argument, wanted = FUNCTIONS[kind]
 
-    found = client.result(client.call(function, argument), WAIT_S)
+    result = client.result(client.call(function, argument), WAIT_S)
 
-    assert found == wanted
+    assert result == wanted
 
 
 def test_call_does_not_block(client: Client) -> None:
@@ -144,10 +144,10 @@ def test_values_come_back_as_they_went(client: Client, value: Any) -> None:
     """A value that is sent as an argument and returned as a result is equal and of the
     same type.
     """
-    found = client.result(client.call(lambda x: x, value), WAIT_S)
+    result = client.result(client.call(lambda x: x, value), WAIT_S)
 
-    assert found == value
-    assert type(found) is type(value)
+    assert result == value
+    assert type(result) is type(value)
 
 
 def test_jids_are_serial(begin: Callable[..., Stack]) -> None:
@@ -170,11 +170,11 @@ def test_jids_are_serial(begin: Callable[..., Stack]) -> None:
 
 def test_threads_may_share_a_client(client: Client) -> None:
     """Threads that call at the same time get jids and results of their own."""
-    found: dict[int, tuple[list[int], list[int]]] = {}
+    by_thread: dict[int, tuple[list[int], list[int]]] = {}
 
     def work(number: int) -> None:
         jids = [client.call(operator.mul, number, at) for at in range(10)]
-        found[number] = jids, client.result(jids, WAIT_S)
+        by_thread[number] = jids, client.result(jids, WAIT_S)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -182,10 +182,10 @@ def test_threads_may_share_a_client(client: Client) -> None:
     for thread in threads:
         thread.join(WAIT_S)
 
-    assert {number: results for number, (_, results) in found.items()} == {
+    assert {number: results for number, (_, results) in by_thread.items()} == {
         number: [number * at for at in range(10)] for number in range(20)
     }
-    assert len({jid for jids, _ in found.values() for jid in jids}) == 200
+    assert len({jid for jids, _ in by_thread.values() for jid in jids}) == 200
 
 
 def test_the_same_function_keeps_no_arguments(client: Client) -> None:

@@ -126,9 +126,9 @@ def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Exited], w
 def test_options_reach_the_job(picloud: Callable[..., Exited], stack: Stack) -> None:
     """The result can be a file, the directory can be chosen, and the exit code can be ignored."""
     command = "pwd > where; false"
-    asked = ("--return-file", "where", "--cwd", str(stack.shared), "--ignore-exit-status")
+    options = ("--return-file", "where", "--cwd", str(stack.shared), "--ignore-exit-status")
 
-    jid = picloud("exec", *asked, "--label", "x", "-p", "1", command).out.strip()
+    jid = picloud("exec", *options, "--label", "x", "-p", "1", command).out.strip()
 
     assert picloud("result", jid).out == f"{stack.shared}\n"
 
@@ -159,9 +159,9 @@ def test_jids_of_all_kinds_in_one_go(picloud: Callable[..., Exited]) -> None:
     jids = json.loads(picloud("mapexec", "--json", "-n", "a=1,2,3,4", "echo {a}").out)["jids"]
     named = f"{jids[3]},{jids[0]}-{jids[1]}"
 
-    found = json.loads(picloud("result", named, "--json").out)
+    listed = json.loads(picloud("result", named, "--json").out)
 
-    assert found == [
+    assert listed == [
         {"jid": jids[at], "result": f"{value}\n"} for at, value in ((3, 4), (0, 1), (1, 2))
     ]
     assert picloud("join", named, "--timeout", "60").code == 0

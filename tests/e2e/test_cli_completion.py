@@ -47,7 +47,7 @@ def bash(home: Path, *words: str, **more: str) -> list[str]:
     return done.stdout.split()
 
 
-def asked(home: Path, **variables: str) -> str:
+def completions(home: Path, **variables: str) -> str:
     """What the command says to a shell that asks by environment variables."""
     done = subprocess.run(
         ["picloud"],
@@ -77,9 +77,11 @@ def test_core_types_complete(tmp_path: Path) -> None:
     """Where one is due, with what each is for in shells that show it."""
     assert bash(tmp_path, "picloud", "exec", "-t", "") == ["c1", "c2", "f2", "m1", "s1"]
     words = "picloud mapexec --type f"
-    assert "f2" in asked(tmp_path, _PICLOUD_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=words)
+    assert "f2" in completions(
+        tmp_path, _PICLOUD_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=words
+    )
     fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": words}
-    assert asked(tmp_path, _PICLOUD_COMPLETE="complete_fish", **fish) == "f2\twell-rounded\n"
+    assert completions(tmp_path, _PICLOUD_COMPLETE="complete_fish", **fish) == "f2\twell-rounded\n"
 
 
 def test_profiles_complete(tmp_path: Path) -> None:
@@ -102,10 +104,10 @@ def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) 
     assert bash(tmp_path, "picloud", "status", "", **place)[:2] == [str(last), str(first)]
     assert bash(tmp_path, "picloud", "kill", f"{first},", **place)[0] == f"{first},{last}"
     fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_PICLOUD_COMPLETE": "complete_fish"}
-    shown = asked(tmp_path, _TYPER_COMPLETE_ARGS=f"picloud join {last}", **fish, **place)
+    shown = completions(tmp_path, _TYPER_COMPLETE_ARGS=f"picloud join {last}", **fish, **place)
     assert shown == f"{last}\tdone {label}\n"
     words = "picloud exec --label lab"
-    assert label in asked(tmp_path, _TYPER_COMPLETE_ARGS=words, **fish, **place).splitlines()
+    assert label in completions(tmp_path, _TYPER_COMPLETE_ARGS=words, **fish, **place).splitlines()
 
 
 def test_no_jids_without_a_server(tmp_path: Path) -> None:
@@ -121,6 +123,6 @@ def test_no_jids_without_a_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_gets_its_script(tmp_path: Path, shell: str) -> None:
     """It asks the command anew each time, so it never is out of date."""
-    script = asked(tmp_path, _PICLOUD_COMPLETE=f"source_{shell}")
+    script = completions(tmp_path, _PICLOUD_COMPLETE=f"source_{shell}")
 
     assert f"_PICLOUD_COMPLETE=complete_{shell}" in script

@@ -44,11 +44,11 @@ def begun(
         terminal.close()
 
 
-def said(stack: Stack, home: Path, *arguments: str, columns: int = 80, **environment: str) -> str:
+def shown(stack: Stack, home: Path, *arguments: str, columns: int = 80, **environment: str) -> str:
     """Return all that the command shows on a terminal until it ends with success."""
     with begun(stack, home, *arguments, columns=columns, **environment) as terminal:
-        assert terminal.until_ended() == 0, terminal.said
-        return terminal.said
+        assert terminal.until_ended() == 0, terminal.shown
+        return terminal.shown
 
 
 def test_status_is_a_table_in_colours(stack: Stack, client: Client, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_status_is_a_table_in_colours(stack: Stack, client: Client, tmp_path: Pa
     good, bad = client.map(lambda x: 1 // x, [1, 0])
     client.join([good, bad], WAIT_S, ignore_errors=True)
 
-    coloured = said(stack, tmp_path, "status", f"{good},{bad}")
-    plain = said(stack, tmp_path, "status", f"{good},{bad}", NO_COLOR="1")
+    coloured = shown(stack, tmp_path, "status", f"{good},{bad}")
+    plain = shown(stack, tmp_path, "status", f"{good},{bad}", NO_COLOR="1")
 
     assert "\x1b[32mdone" in coloured
     assert "\x1b[31merror" in coloured
@@ -75,9 +75,9 @@ def test_a_table_is_as_wide_as_the_terminal(stack: Stack, client: Client, tmp_pa
     jids = client.map(abs, [1, 2])
     client.join(jids, WAIT_S)
 
-    shown = said(stack, tmp_path, "status", f"{jids[0]}-{jids[1]}", columns=14)
+    table = shown(stack, tmp_path, "status", f"{jids[0]}-{jids[1]}", columns=14)
 
-    assert max(len(ESCAPE.sub("", line)) for line in shown.splitlines()) <= 14
+    assert max(len(ESCAPE.sub("", line)) for line in table.splitlines()) <= 14
 
 
 def test_output_of_a_job_cannot_harm_the_terminal(
@@ -86,8 +86,8 @@ def test_output_of_a_job_cannot_harm_the_terminal(
     """Control characters are shown, not obeyed; with --raw they are obeyed."""
     jid = str(client.call(lambda: "\x1b]0;title\x07red\x1b[31m\u202e\n"))
 
-    assert said(stack, tmp_path, "result", jid) == "\\x1b]0;title\\x07red\\x1b[31m\\u202e\n"
-    assert "\x1b[31m" in said(stack, tmp_path, "result", "--raw", jid)
+    assert shown(stack, tmp_path, "result", jid) == "\\x1b]0;title\\x07red\\x1b[31m\\u202e\n"
+    assert "\x1b[31m" in shown(stack, tmp_path, "result", "--raw", jid)
 
 
 def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Pa
     with begun(stack, tmp_path, "join", f"{jids[0]}-{jids[-1]}") as terminal:
         assert terminal.until_ended() == 0
 
-    assert re.search(r"\d/6", ESCAPE.sub("", terminal.said))
+    assert re.search(r"\d/6", ESCAPE.sub("", terminal.shown))
 
 
 def test_a_pipe_gets_data_and_nothing_else(stack: Stack, client: Client, tmp_path: Path) -> None:
@@ -120,15 +120,15 @@ def test_a_pipe_gets_data_and_nothing_else(stack: Stack, client: Client, tmp_pat
 def test_setup_asks_and_hides_the_key(stack: Stack, tmp_path: Path) -> None:
     """The server is echoed as it is typed, the key is not."""
     with begun(stack, tmp_path, "setup", PICLOUD_URL="", PICLOUD_API_KEY="") as terminal:
-        terminal.until_said("Server [http://127.0.0.1:8787]:")
+        terminal.until_shown("Server [http://127.0.0.1:8787]:")
         terminal.type(f"{stack.url}\n")
-        terminal.until_said("API key:")
+        terminal.until_shown("API key:")
         terminal.until_hidden()
         terminal.type(f"{stack.key}\n")
-        assert terminal.until_ended() == 0, terminal.said
+        assert terminal.until_ended() == 0, terminal.shown
 
-    assert "knows this key" in terminal.said
-    assert stack.key not in terminal.said
+    assert "knows this key" in terminal.shown
+    assert stack.key not in terminal.shown
     profile = {"PICLOUD_CONFIG_DIR": str(tmp_path / "config"), "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [PICLOUD, "exec", "true"], env=profile, capture_output=True, text=True, check=True
@@ -142,12 +142,12 @@ def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> Non
     """
     jid = client.call(lambda: __import__("time").sleep(600))
     with begun(stack, tmp_path, "--verbose", "join", str(jid)) as terminal:
-        terminal.until_said("urllib3")  # the request is under way
+        terminal.until_shown("urllib3")  # the request is under way
         terminal.press_ctrl_c()
         code = terminal.until_ended()
 
     assert code in {130, -signal.SIGINT}
-    assert "Traceback" not in terminal.said
+    assert "Traceback" not in terminal.shown
     assert client.status(jid) in ("queued", "processing")
     client.kill(jid)
 
@@ -156,17 +156,17 @@ def test_top_is_live(stack: Stack, client: Client, tmp_path: Path) -> None:
     """Jobs appear and disappear on it; Ctrl-C ends it and restores the screen."""
     label = f"seen by top {os.getpid()}"
     with begun(stack, tmp_path, "top", "--every", "0.2", columns=100) as terminal:
-        terminal.until_said("\x1b[?1049h")
+        terminal.until_shown("\x1b[?1049h")
         jid = client.call(lambda: __import__("time").sleep(600), _label=label)
-        terminal.until_said(label)
-        terminal.until_said("processing")
+        terminal.until_shown(label)
+        terminal.until_shown("processing")
         client.kill(jid)
         client.join(jid, WAIT_S, ignore_errors=True)
         terminal.press_ctrl_c()
         assert terminal.until_ended() == 0
 
-    assert "Traceback" not in terminal.said
-    assert "\x1b[?1049l" in terminal.said
+    assert "Traceback" not in terminal.shown
+    assert "\x1b[?1049l" in terminal.shown
 
 
 def test_top_in_a_pipe_is_a_table(stack: Stack, client: Client) -> None:

@@ -72,9 +72,9 @@ class Counted:
     @property
     def server(self) -> Server:
         """The parts of the server."""
-        found = self._app._lifetime._server
-        assert found is not None
-        return found
+        running = self._app._lifetime._server
+        assert running is not None
+        return running
 
     def now(self) -> Cost:
         """Return the total cost so far."""
@@ -97,19 +97,19 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     """A counting server; no process of it is left."""
     data = tmp_path_factory.mktemp("counted") / "data"
     data.mkdir()
-    found = Counted(data)
-    yield found
-    found.close()
-    until(lambda: not processes.of_stack(data, found.url), "nothing is left", 15)
+    server = Counted(data)
+    yield server
+    server.close()
+    until(lambda: not processes.of_stack(data, server.url), "nothing is left", 15)
 
 
 @pytest.fixture
 def client(counted: Counted) -> Iterator[Client]:
     """A client of the counting server, with warm slots."""
-    found = Client(ServerAddress(counted.url, counted.server.key), Config())
-    found.join(found.map(abs, range(100)), WAIT_S)
-    yield found
-    found.close()
+    opened = Client(ServerAddress(counted.url, counted.server.key), Config())
+    opened.join(opened.map(abs, range(100)), WAIT_S)
+    yield opened
+    opened.close()
 
 
 def test_a_warm_call_costs_three_requests_and_two_transactions(
@@ -158,10 +158,10 @@ def test_a_map_of_10_000_costs_hundredths_a_job(counted: Counted, client: Client
     """
     before, paths = counted.now(), counted.requests.copy()
 
-    found = client.result(client.map(abs, range(10_000)), WAIT_S)
+    results = client.result(client.map(abs, range(10_000)), WAIT_S)
 
     cost = counted.since(before)
-    assert found == list(range(10_000))
+    assert results == list(range(10_000))
     assert cost.requests / 10_000 <= 0.04, counted.requests - paths
     assert cost.transactions / 10_000 <= 0.03, cost
     print(f"\na map of 10,000: {cost}; {dict(counted.requests - paths)}")
@@ -180,7 +180,7 @@ def test_a_job_costs_no_look_at_a_file(tmp_path: Path) -> None:
         few = ours.total()
         ours.clear()
 
-        found = client.result(client.map(_looks, range(10_000)), WAIT_S)
+        results = client.result(client.map(_looks, range(10_000)), WAIT_S)
     finally:
         sys.setprofile(None)
         threading.setprofile(None)  # type: ignore[arg-type]
@@ -188,7 +188,7 @@ def test_a_job_costs_no_look_at_a_file(tmp_path: Path) -> None:
         counted.close()
 
     theirs: dict[int, list[int]] = {}
-    for pid, looks in found:
+    for pid, looks in results:
         theirs.setdefault(pid, []).append(looks)
     assert few > 0
     assert sum(max(each) - min(each) for each in theirs.values()) <= 100, theirs.keys()
@@ -232,8 +232,8 @@ def test_a_question_is_one_request_for_any_number_of_jobs(counted: Counted, clie
     for ask in (client.status, client.join, client.info, client.kill, client.delete):
         before = counted.requests.copy()
         ask(jids)
-        asked = counted.requests - before
-        assert sum(count for path, count in asked.items() if path.startswith("/v1/jobs")) == 1
+        requests = counted.requests - before
+        assert sum(count for path, count in requests.items() if path.startswith("/v1/jobs")) == 1
 
 
 def test_idle_slots_ask_seldom(counted: Counted, client: Client) -> None:

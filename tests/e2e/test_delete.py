@@ -56,8 +56,8 @@ def test_neighbours_are_not_harmed(client: Client) -> None:
     assert client.delete(jids[::2]) == 50
 
     assert client.result(jids[1::2], WAIT_S) == list(range(1, 100, 2))
-    told = client.info(jids[1::2], "stdout")
-    assert [told[jid]["stdout"] for jid in jids[1::2]] == [
+    info = client.info(jids[1::2], "stdout")
+    assert [info[jid]["stdout"] for jid in jids[1::2]] == [
         f"output of {n}\n" for n in range(1, 100, 2)
     ]
     with pytest.raises(CloudException, match=f"Job {jids[0]} was deleted"):

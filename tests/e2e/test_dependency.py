@@ -111,7 +111,7 @@ def test_jobs_of_others_and_missing_ones_are_refused(client: Client, other: Clie
 
 def test_the_use_case_of_the_documentation(stack: Stack, script: Callable[..., str]) -> None:
     """A job that gets the jid of another one finds its result ready."""
-    found = script(
+    printed = script(
         "import cloud, os, time\n"
         "def job1():\n"
         "    time.sleep(0.2)\n"
@@ -125,7 +125,7 @@ def test_the_use_case_of_the_documentation(stack: Stack, script: Callable[..., s
         "    print(cloud.status([jid1, jid2]))\n"
     )
 
-    assert found == "['done', 'done']\n"
+    assert printed == "['done', 'done']\n"
 
 
 def test_a_graph_of_jobs_runs_in_order(client: Client, stack: Stack) -> None:
@@ -150,9 +150,9 @@ def test_a_graph_of_jobs_runs_in_order(client: Client, stack: Stack) -> None:
             client.map(job, [layer] * 5, paths, _depends_on=layers[-1] if layers else None)
         )
 
-    found = client.result(range(layers[0][0], layers[-1][-1] + 1), WAIT_S)
+    printed = client.result(range(layers[0][0], layers[-1][-1] + 1), WAIT_S)
 
-    assert found == [0] * 5 + [5] * 45
+    assert printed == [0] * 5 + [5] * 45
 
 
 def test_ten_thousand_dependencies(client: Client) -> None:

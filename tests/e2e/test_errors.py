@@ -205,7 +205,7 @@ def test_any_failure_is_an_error_of_its_job(
     assert client.result(client.call(abs, -1), WAIT_S) == 1
 
 
-def told(client: Client, function: Callable[..., Any], *args: Any) -> CloudException:
+def error_of(client: Client, function: Callable[..., Any], *args: Any) -> CloudException:
     """Return the error message of a job that fails."""
     with pytest.raises(CloudException) as caught:
         client.result(client.call(function, *args), WAIT_S)
@@ -219,7 +219,7 @@ def test_a_crash_shows_the_job_s_frames_only(client: Client) -> None:
         sys.stderr.write("just before\n")
         ctypes.string_at(0)
 
-    text = str(told(client, fault))
+    text = str(error_of(client, fault))
 
     assert "signal 11 (SIGSEGV)" in text
     assert "just before" in text
@@ -242,7 +242,7 @@ def test_a_stack_overflow_is_told_in_a_few_lines(client: Client) -> None:
         sys.setrecursionlimit(10**9)
         return repr(Endless())
 
-    text = str(told(client, overflow))
+    text = str(error_of(client, overflow))
 
     assert "signal 11 (SIGSEGV)" in text
     assert "more like it]" in text
@@ -260,7 +260,7 @@ def test_out_of_memory_names_limit_and_peak(client: Client) -> None:
         while True:
             kept.append(bytearray(10**7))
 
-    error = told(client, hoard)
+    error = error_of(client, hoard)
 
     assert re.search(r"out of memory \(limit (300|364|512) MB, peak \d+ MB\)", str(error))
     if "the system ended the process" not in str(error):
@@ -270,7 +270,7 @@ def test_out_of_memory_names_limit_and_peak(client: Client) -> None:
 
 def test_too_large_an_object_is_out_of_memory(client: Client) -> None:
     """Without a limit, an allocation that is impossible gets the same error."""
-    text = str(told(client, bytes, 2**60))
+    text = str(error_of(client, bytes, 2**60))
 
     assert re.search(r"out of memory \((unlimited here|limit (300|364) MB), peak \d+ MB\)", text)
 
@@ -283,7 +283,7 @@ def test_sys_exit_shows_where(client: Client) -> None:
     def leave() -> None:
         sys.exit("that is all")
 
-    text = str(told(client, leave))
+    text = str(error_of(client, leave))
 
     assert "the job called sys.exit('that is all')" in text
     assert "in leave" in text
@@ -308,7 +308,7 @@ def test_an_exception_that_cannot_be_made_here_is_still_told(client: Client) -> 
     def fail() -> None:
         raise OnlyThereError("far away")
 
-    error = told(client, fail)
+    error = error_of(client, fail)
 
     assert "OnlyThereError: far away" in str(error)
     assert "in fail" in str(error)
@@ -324,7 +324,7 @@ def test_the_chain_of_causes_can_be_read(client: Client) -> None:
         except ZeroDivisionError as error:
             raise ValueError("the outer one") from error
 
-    text = str(told(client, fail))
+    text = str(error_of(client, fail))
 
     inner, between, outer = (
         text.index("ZeroDivisionError: division by zero"),
@@ -338,14 +338,14 @@ def test_a_generator_is_no_result(client: Client) -> None:
     """The documentation lists generators first among what cannot be serialized; the error says what
     to do instead.
     """
-    text = str(told(client, lambda: (number for number in range(3))))
+    text = str(error_of(client, lambda: (number for number in range(3))))
 
     assert "the result is a generator, which cannot be pickled: return a list of its items" in text
 
 
 def test_a_result_that_does_not_pickle_names_the_culprit(client: Client) -> None:
     """The error gives the path to the value that cannot be pickled, within a large result."""
-    text = str(told(client, lambda: {"fine": 1, "rows": [1, threading.Lock()]}))
+    text = str(error_of(client, lambda: {"fine": 1, "rows": [1, threading.Lock()]}))
 
     assert "result['rows'][1]" in text
 

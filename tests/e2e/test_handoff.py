@@ -73,10 +73,10 @@ class Pair:
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     """Two running servers."""
-    found = Pair()
-    found.start()
-    yield found
-    found.close()
+    servers = Pair()
+    servers.start()
+    yield servers
+    servers.close()
 
 
 class Client(http.client.HTTPConnection):
@@ -122,10 +122,10 @@ def test_a_large_answer_is_whole_before_its_connection_moves(pair: Pair) -> None
 def test_requests_sent_at_once_are_all_answered(pair: Pair) -> None:
     """A client may send requests before it has the answers: none is lost by a handoff."""
     account = pair.account(1)
-    asked = f"GET / HTTP/1.1\r\nhost: x\r\naccount: {account}\r\n\r\n".encode()
+    request = f"GET / HTTP/1.1\r\nhost: x\r\naccount: {account}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", pair.port), timeout=30) as client:
-        client.sendall(5 * asked + asked[:20])
-        client.sendall(asked[20:])
+        client.sendall(5 * request + request[:20])
+        client.sendall(request[20:])
         answered = b""
         while answered.count(b"HTTP/1.1 200") < 6 or not answered.endswith((b"\n0", b"\n1")):
             answered += client.recv(65536)

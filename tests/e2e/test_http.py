@@ -72,10 +72,10 @@ class Http:
         answer = self._pool.request(
             method, self._url + path, body=body, headers=sent | headers, retries=False
         )
-        said = answer.data
+        data = answer.data
         if MSGPACK in answer.headers.get("Content-Type", ""):
-            return answer.status, msgspec.msgpack.decode(said)
-        return answer.status, json.loads(said)
+            return answer.status, msgspec.msgpack.decode(data)
+        return answer.status, json.loads(data)
 
 
 def refused(answer: tuple[int, dict[str, Any]], *statuses: int) -> dict[str, Any]:

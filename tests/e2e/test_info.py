@@ -87,13 +87,13 @@ def test_every_job_has_its_own(client: Client) -> None:
     jids = client.map(speak, range(50))
     client.join(jids, WAIT_S)
 
-    told = client.info(jids, ["stdout", "stderr", "logging"])
+    info = client.info(jids, ["stdout", "stderr", "logging"])
 
-    assert list(told) == list(jids)
+    assert list(info) == list(jids)
     for n, jid in enumerate(jids):
-        assert told[jid]["stdout"] == f"Output {n}\nfrom a shell {n}\nfrom C {n}\n"
-        assert told[jid]["stderr"] == f"An Error {n}\n"
-        assert told[jid]["logging"].endswith(f" INFO mine: a message {n}\n")
+        assert info[jid]["stdout"] == f"Output {n}\nfrom a shell {n}\nfrom C {n}\n"
+        assert info[jid]["stderr"] == f"An Error {n}\n"
+        assert info[jid]["logging"].endswith(f" INFO mine: a message {n}\n")
 
 
 def test_the_default(client: Client) -> None:
@@ -103,10 +103,10 @@ def test_the_default(client: Client) -> None:
     jid = client.call(time.sleep, 0.2)
     client.join(jid, WAIT_S)
 
-    (told,) = client.info(jid).values()
+    (info,) = client.info(jid).values()
 
-    assert told | {"runtime": 0} == {"status": "done", "stdout": "", "stderr": "", "runtime": 0}
-    assert 0.2 <= told["runtime"] < WAIT_S
+    assert info | {"runtime": 0} == {"status": "done", "stdout": "", "stderr": "", "runtime": 0}
+    assert 0.2 <= info["runtime"] < WAIT_S
 
 
 def test_the_last_64k_characters(client: Client) -> None:
@@ -131,20 +131,20 @@ def test_everything(client: Client) -> None:
     jid = client.call(work, 2_000_000, factor=3, _label="first job", _profile=True, _priority=2)
     expected = client.result(jid, WAIT_S)
 
-    told = client.info(jid, "all")[jid]
+    info = client.info(jid, "all")[jid]
 
-    assert set(told) == {key.value for key in InfoKey}
-    assert told["label"] == "first job"
-    assert told["function"].endswith("work")
-    assert (told["args"], told["kwargs"]) == ((2_000_000,), {"factor": 3})
-    assert told["func_body"](*told["args"], **told["kwargs"]) == expected
-    assert told["attributes"]["priority"] == 2
-    assert before.timestamp() - 5 < told["created"].timestamp() <= told["finished"].timestamp()
-    assert told["cputime.user"] > 0
-    assert told["memory.max_usage"] > 2**20
-    assert "ncalls" in told["profile"]
-    assert told["exception"] is None
-    assert [line.split(" ")[2] for line in told["pilog"].splitlines()] == [
+    assert set(info) == {key.value for key in InfoKey}
+    assert info["label"] == "first job"
+    assert info["function"].endswith("work")
+    assert (info["args"], info["kwargs"]) == ((2_000_000,), {"factor": 3})
+    assert info["func_body"](*info["args"], **info["kwargs"]) == expected
+    assert info["attributes"]["priority"] == 2
+    assert before.timestamp() - 5 < info["created"].timestamp() <= info["finished"].timestamp()
+    assert info["cputime.user"] > 0
+    assert info["memory.max_usage"] > 2**20
+    assert "ncalls" in info["profile"]
+    assert info["exception"] is None
+    assert [line.split(" ")[2] for line in info["pilog"].splitlines()] == [
         "created:",
         "begun:",
         "done",
@@ -158,10 +158,10 @@ def test_groups_of_keys(client: Client) -> None:
     jid = client.call(speak, 1)
     client.join(jid, WAIT_S)
 
-    told = client.info(jid, ["cputime", "memory.max_usage"])[jid]
+    info = client.info(jid, ["cputime", "memory.max_usage"])[jid]
 
-    assert set(told) == {"cputime", "memory.max_usage"}
-    assert set(told["cputime"]) == {"user", "system"}
+    assert set(info) == {"cputime", "memory.max_usage"}
+    assert set(info["cputime"]) == {"user", "system"}
 
 
 @pytest.mark.parametrize("key", ["stdoutt", "", "cputime.", 7, None])
@@ -181,11 +181,11 @@ def test_a_failed_job_tells_what_it_raised(client: Client) -> None:
     jid = client.call(fail)
     ended(client, jid)
 
-    told = client.info(jid, ["status", "exception", "stdout"])[jid]
+    info = client.info(jid, ["status", "exception", "stdout"])[jid]
 
-    assert (told["status"], told["stdout"]) == ("error", "just before\n")
-    assert "in fail" in told["exception"]
-    assert told["exception"].endswith("KeyError: 'missing'\n")
+    assert (info["status"], info["stdout"]) == ("error", "just before\n")
+    assert "in fail" in info["exception"]
+    assert info["exception"].endswith("KeyError: 'missing'\n")
 
 
 @pytest.mark.parametrize("end", [lambda: os._exit(3), os.abort], ids=["exit", "signal"])
@@ -201,9 +201,9 @@ def test_a_crashed_job_leaves_its_output(client: Client, end: Callable[[], None]
     with pytest.raises(CloudException, match="last words"):
         client.join(jid, WAIT_S)
 
-    told = client.info(jid)[jid]
-    assert told["stdout"] == "printed before\n"
-    assert told["stderr"].startswith("last words\n")
+    info = client.info(jid)[jid]
+    assert info["stdout"] == "printed before\n"
+    assert info["stderr"].startswith("last words\n")
 
 
 def test_a_killed_job_leaves_its_output(client: Client, stack: Stack) -> None:
@@ -216,10 +216,10 @@ def test_a_killed_job_leaves_its_output(client: Client, stack: Stack) -> None:
     client.kill(jid)
     ended(client, jid)
 
-    told = client.info(jid, ["status", "stdout", "pilog"])[jid]
-    assert told["status"] == "killed"
-    assert "tick 3\n" in told["stdout"]
-    assert "killed" in told["pilog"].splitlines()[-1]
+    info = client.info(jid, ["status", "stdout", "pilog"])[jid]
+    assert info["status"] == "killed"
+    assert "tick 3\n" in info["stdout"]
+    assert "killed" in info["pilog"].splitlines()[-1]
 
 
 def test_a_running_job_is_seen_live(client: Client, stack: Stack) -> None:
@@ -247,13 +247,13 @@ def test_a_running_job_is_seen_live(client: Client, stack: Stack) -> None:
 
 
 def _seen(client: Client, jid: int, keys: list[str]) -> dict[str, Any] | None:
-    told = client.info(jid, keys)[jid]
-    return told if told["stdout"] else None
+    info = client.info(jid, keys)[jid]
+    return info if info["stdout"] else None
 
 
 def _grown(client: Client, jid: int, keys: list[str], before: str) -> dict[str, Any] | None:
-    told = client.info(jid, keys)[jid]
-    return told if len(told["stdout"]) > len(before) else None
+    info = client.info(jid, keys)[jid]
+    return info if len(info["stdout"]) > len(before) else None
 
 
 def test_following_loses_nothing(client: Client, stack: Stack) -> None:
@@ -263,14 +263,14 @@ def test_following_loses_nothing(client: Client, stack: Stack) -> None:
     flag = stack.shared / "followed"
     jid = client.call(tick, str(flag))
     until(lambda: client.status(jid) == "processing", "it runs")
-    text, known = "", 0
+    text, offset = "", 0
     while True:
-        told = client.follow(jid, {"stdout": known})
-        text += told.values["stdout"]
-        known = told.ends["stdout"]
+        update = client.follow(jid, {"stdout": offset})
+        text += update.values["stdout"]
+        offset = update.ends["stdout"]
         if len(text) > 100:
             flag.touch()
-        if told.values["status"] == "done":
+        if update.values["status"] == "done":
             break
         time.sleep(0.01)
 
@@ -382,14 +382,14 @@ def test_why_a_job_waits(begin: Callable[..., Stack]) -> None:
         jids = client.map(abs, range(3))
         large = client.call(abs, 1, _type="f2", _cores=16)
 
-        told = client.info([busy[0], *jids, large], "why")
+        info = client.info([busy[0], *jids, large], "why")
 
-        assert told[busy[0]]["why"] == ""
-        assert told[jids[2]]["why"].startswith("2 jobs are ahead of it for 2 slots of 1 x c1")
+        assert info[busy[0]]["why"] == ""
+        assert info[jids[2]]["why"].startswith("2 jobs are ahead of it for 2 slots of 1 x c1")
         if stack.name == "embedded":
-            assert "All 2 slots of this machine are taken." in told[large]["why"]
+            assert "All 2 slots of this machine are taken." in info[large]["why"]
         else:
-            assert "No machine that offers core type 'f2' has the" in told[large]["why"]
+            assert "No machine that offers core type 'f2' has the" in info[large]["why"]
         client.kill()
 
 
@@ -398,9 +398,9 @@ def test_many_jobs_in_one_question(client: Client) -> None:
     jids = client.map(abs, range(1000))
     client.join(jids, WAIT_S)
 
-    told = client.info([jids[999], jids[0], jids[999]], "status")
+    info = client.info([jids[999], jids[0], jids[999]], "status")
 
-    assert told == {jids[999]: {"status": "done"}, jids[0]: {"status": "done"}}
+    assert info == {jids[999]: {"status": "done"}, jids[0]: {"status": "done"}}
     assert len(client.info(jids)) == 1000
 
 

@@ -28,9 +28,9 @@ WAIT_S = 60.0
 @pytest.fixture
 def single(begin: Callable[..., Stack]) -> Iterator[Client]:
     """A client of a stack with one slot, so that jobs follow each other in it."""
-    found = begin(slots=1).client()
-    yield found
-    found.close()
+    opened = begin(slots=1).client()
+    yield opened
+    opened.close()
 
 
 def ran(client: Client, function: Callable[..., Any], *args: Any) -> Any:
@@ -54,9 +54,9 @@ def test_jobs_may_run_in_the_same_interpreter(single: Client) -> None:
     """The promise: "jobs may be run in the same interpreter as previous jobs [...] Writing to
     globals should be avoided."
     """
-    found = [ran(single, count) for _ in range(3)]
+    counts = [ran(single, count) for _ in range(3)]
 
-    assert found == [(found[0][0], 1), (found[0][0], 2), (found[0][0], 3)]
+    assert counts == [(counts[0][0], 1), (counts[0][0], 2), (counts[0][0], 3)]
 
 
 def test_left_over_threads_end_the_interpreter(single: Client) -> None:
@@ -125,13 +125,13 @@ def test_left_over_subprocesses_end_the_interpreter(single: Client) -> None:
     def leave() -> tuple[int, int]:
         return os.getpid(), subprocess.Popen(["sleep", "600"]).pid
 
-    before, left = ran(single, leave)
+    before, leftover = ran(single, leave)
 
     def lives(number: int) -> bool:
         return Path(f"/proc/{number}/cmdline").exists()
 
     assert ran(single, pid) != before
-    assert not ran(single, lives, left)
+    assert not ran(single, lives, leftover)
 
 
 def test_arguments_are_passed_by_value(client: Client) -> None:

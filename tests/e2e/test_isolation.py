@@ -52,15 +52,15 @@ def caged(stack: Stack) -> DockerStack:
 @pytest.fixture
 def jail(caged: DockerStack) -> Iterator[Client]:
     """A client of an account whose slots are exactly what a user's are."""
-    with contextlib.closing(caged.client(caged.pristine["jail"])) as found:
-        yield found
+    with contextlib.closing(caged.client(caged.pristine["jail"])) as opened:
+        yield opened
 
 
 @pytest.fixture
 def neighbour(caged: DockerStack) -> Iterator[Client]:
     """A client of another such account."""
-    with contextlib.closing(caged.client(caged.pristine["neighbour"])) as found:
-        yield found
+    with contextlib.closing(caged.client(caged.pristine["neighbour"])) as opened:
+        yield opened
 
 
 def run(client: Client, function: Callable[..., Any], *arguments: object, **options: Any) -> Any:
@@ -73,33 +73,33 @@ def run(client: Client, function: Callable[..., Any], *arguments: object, **opti
 
 def test_a_job_has_no_right_and_no_way_to_one(jail: Client) -> None:
     """A job runs as a user of its own without capabilities, cannot gain any, and seccomp is on."""
-    found = run(jail, probe.status)
+    status = run(jail, probe.status)
 
-    rights = {name: found[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    rights = {name: status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
     assert rights == dict.fromkeys(rights, NONE)
-    assert found["CapBnd"] == SUPERVISOR
-    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
-    users = set(found["Uid"].split() + found["Gid"].split())
+    assert status["CapBnd"] == SUPERVISOR
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    users = set(status["Uid"].split() + status["Gid"].split())
     assert len(users) == 1
     assert 20_001 <= int(users.pop()) <= 20_064
-    assert found["Groups"] == ""
+    assert status["Groups"] == ""
 
 
 def test_the_supervisor_keeps_three_capabilities(jail: Client) -> None:
     """The supervisor may become another user and end that user's processes, nothing else."""
-    found = run(jail, probe.state_of, 1)
+    status = run(jail, probe.state_of, 1)
 
-    assert found["Uid"].split() == ["0"] * 4
-    assert {found[name] for name in ("CapPrm", "CapEff", "CapBnd")} == {SUPERVISOR}
-    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+    assert status["Uid"].split() == ["0"] * 4
+    assert {status[name] for name in ("CapPrm", "CapEff", "CapBnd")} == {SUPERVISOR}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
 def test_a_job_writes_to_memory_of_its_slot_only(jail: Client) -> None:
     """Every path that a job can write to is a tmpfs of bounded size; the root is read-only."""
-    found = run(jail, probe.writable)
+    mounts = run(jail, probe.writable)
 
-    assert {target for target, _, _ in found} == {"/tmp", "/work/home", "/dev/shm", "/dev/mqueue"}
-    assert {tuple(options) for _, _, options in found} == {("nodev", "nosuid")}
+    assert {target for target, _, _ in mounts} == {"/tmp", "/work/home", "/dev/shm", "/dev/mqueue"}
+    assert {tuple(options) for _, _, options in mounts} == {("nodev", "nosuid")}
     refused = run(jail, probe.refused, ("/x", "/etc/x", "/work/x"))
     assert refused == ["EROFS", "EROFS", "EACCES"]
 
@@ -183,9 +183,9 @@ def test_each_system_call_is_answered_as_expected(jail: Client) -> None:
 
 def test_a_job_finds_no_token(jail: Client) -> None:
     """No file, argument or process that a job can read has the token or identity of its slot."""
-    found = run(jail, probe.sweep, "eyJhbGciOi")  # how a signed token begins
+    tokens = run(jail, probe.sweep, "eyJhbGciOi")  # how a signed token begins
 
-    assert found == {"reached": [], "tokens": []}
+    assert tokens == {"reached": [], "tokens": []}
 
 
 def test_a_job_finds_no_secret_anywhere(
@@ -202,10 +202,10 @@ def test_a_job_finds_no_secret_anywhere(
     assert all(len(secret) >= 16 for secret in secrets.values()), secrets.keys()
 
     turned = [secret.translate(probe.FLIP) for secret in (*secrets.values(), planted)]
-    found = run(jail, probe.hunt, turned, planted.translate(probe.FLIP), _max_runtime=2)
+    places = run(jail, probe.hunt, turned, planted.translate(probe.FLIP), _max_runtime=2)
 
     names = [*secrets, "planted"]
-    assert {(names[at], place) for at, place in found} == {
+    assert {(names[at], place) for at, place in places} == {
         ("planted", place) for place in ("/tmp", "environment", "memory")
     }
     neighbour.kill(beside)
@@ -274,9 +274,9 @@ def test_a_job_reaches_the_api_and_s3_and_no_other_port_of_the_machine(
         places = [(host, port) for host in hosts for port in control + canaries + allowed]
         places += [("169.254.169.254", 80)]
         assert probe.reachable([(gateway, canaries[0])]), "the canary listens"
-        found = run(jail, probe.reachable, places)
+        open_ports = run(jail, probe.reachable, places)
 
-    assert found == [(gateway, port) for port in allowed]
+    assert open_ports == [(gateway, port) for port in allowed]
 
 
 def test_slots_do_not_reach_each_other(jail: Client, neighbour: Client) -> None:
@@ -290,8 +290,8 @@ def test_slots_do_not_reach_each_other(jail: Client, neighbour: Client) -> None:
 
 def ports_of(client: Client, jid: int) -> tuple[str, int] | None:
     """Return the address of a job of `listen`, once it is published."""
-    said = client.info(jid, ["stdout"])[jid].get("stdout") or ""
-    return (said.strip(), 7777) if said.strip() else None
+    printed = client.info(jid, ["stdout"])[jid].get("stdout") or ""
+    return (printed.strip(), 7777) if printed.strip() else None
 
 
 def test_a_fork_bomb_stays_in_its_slot_and_ends_with_its_job(jail: Client) -> None:

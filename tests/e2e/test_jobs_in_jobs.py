@@ -84,13 +84,13 @@ print(cloud.result(cloud.call(outer, 5)))
 def connections(jids: int) -> set[int]:
     """Return the sockets of this process after some calls."""
     cloud.result(cloud.map(abs, range(jids)))
-    found = set()
+    sockets = set()
     for name in Path("/proc/self/fd").iterdir():
         try:
-            found.add(int(str(name.readlink()).strip("socket:[]")))
+            sockets.add(int(str(name.readlink()).strip("socket:[]")))
         except (OSError, ValueError):
             continue
-    return found
+    return sockets
 
 
 def test_a_warm_child_keeps_its_connection(begin: Callable[..., Stack]) -> None:
@@ -104,8 +104,8 @@ def test_a_warm_child_keeps_its_connection(begin: Callable[..., Stack]) -> None:
         return os.getpid(), connections(0)
 
     def once() -> tuple[int, set[int]]:
-        found: tuple[int, set[int]] = client.result(client.call(work), WAIT_S)
-        return found
+        result: tuple[int, set[int]] = client.result(client.call(work), WAIT_S)
+        return result
 
     (first, before), (second, after) = once(), once()
 
@@ -115,15 +115,15 @@ def test_a_warm_child_keeps_its_connection(begin: Callable[..., Stack]) -> None:
 
 def secrets_in_sight() -> list[str]:
     """Return everything that looks like a credential in arguments and environments of processes."""
-    found = []
+    secrets = []
     for directory in Path("/proc").glob("[0-9]*"):
         for name in ("environ", "cmdline"):
             try:
                 text = (directory / name).read_bytes().decode(errors="replace")
             except OSError:
                 continue
-            found += [part for part in text.split("\0") if part.find("pj" + "_") >= 0]
-    return found
+            secrets += [part for part in text.split("\0") if part.find("pj" + "_") >= 0]
+    return secrets
 
 
 def test_no_token_lies_about(client: Client) -> None:
@@ -219,17 +219,17 @@ def test_threads_of_a_job_wait_at_once(client: Client) -> None:
     """Several threads of one job may wait at the same time, each for its own jobs."""
 
     def many() -> list[int]:
-        found: list[int] = []
+        results: list[int] = []
 
         def one(number: int) -> None:
-            found.append(cloud.result(cloud.call(abs, -number)))
+            results.append(cloud.result(cloud.call(abs, -number)))
 
         threads = [threading.Thread(target=one, args=(number,)) for number in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return sorted(found)
+        return sorted(results)
 
     assert client.result(client.call(many), WAIT_S) == list(range(6))
 
@@ -263,12 +263,12 @@ def test_every_way_to_wait_lets_others_run(begin: Callable[..., Stack]) -> None:
     client = begin(slots=1).client()
 
     def waits() -> list[Any]:
-        found: list[Any] = list(cloud.iresult(cloud.map(abs, [-1, -2])))
-        found += sorted(value for _, value in cloud.iresult_unordered(cloud.map(abs, [-3, -4])))
-        found.append(cloud.wait_for.status(cloud.call(abs, -5), "done"))
+        results: list[Any] = list(cloud.iresult(cloud.map(abs, [-1, -2])))
+        results += sorted(value for _, value in cloud.iresult_unordered(cloud.map(abs, [-3, -4])))
+        results.append(cloud.wait_for.status(cloud.call(abs, -5), "done"))
         cloud.join(jid := cloud.call(abs, -6))
-        found.append(cloud.result(cloud.call(abs, -7, _depends_on=cloud.call(abs, -1))))
-        return [*found, cloud.result(jid, timeout=60)]
+        results.append(cloud.result(cloud.call(abs, -7, _depends_on=cloud.call(abs, -1))))
+        return [*results, cloud.result(jid, timeout=60)]
 
     assert client.result(client.call(waits), WAIT_S) == [1, 2, 3, 4, "done", 7, 6]
 

@@ -43,8 +43,8 @@ def test_keys_from_python(current: Client, stack: Stack) -> None:
         assert with_it.result(with_it.call(abs, -3), 60) == 3
         assert made["api_key"] in account.list_keys()
         assert account.get_key(made["key"])["active"]
-        known = account.get_key_by_key(made["api_key"], made["api_secretkey"])
-        assert known["api_key"] == made["api_key"]
+        listed = account.get_key_by_key(made["api_key"], made["api_secretkey"])
+        assert listed["api_key"] == made["api_key"]
 
         account.deactivate_key(made["api_key"])
 

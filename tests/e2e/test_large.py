@@ -117,18 +117,18 @@ def test_many_large_results_come_back_in_order(client: Client) -> None:
     """Results that are too large for one answer arrive in several, each for its own job."""
     jids = client.map(lambda n: bytes([n]) * 400_000, range(40))
 
-    found = client.result(jids, WAIT_S)
+    results = client.result(jids, WAIT_S)
 
-    assert found == [bytes([n]) * 400_000 for n in range(40)]
+    assert results == [bytes([n]) * 400_000 for n in range(40)]
 
 
 def test_many_middling_arguments_travel(client: Client) -> None:
     """A map whose arguments make many packs, larger together than one request, arrives complete."""
     items = [os.urandom(20_000) for _ in range(1200)]
 
-    found = client.result(client.map(digest, items), WAIT_S)
+    results = client.result(client.map(digest, items), WAIT_S)
 
-    assert found == [digest(item) for item in items]
+    assert results == [digest(item) for item in items]
 
 
 def test_jobs_share_a_large_argument(stack: Stack) -> None:
@@ -141,8 +141,8 @@ def test_jobs_share_a_large_argument(stack: Stack) -> None:
     started = time.monotonic()
 
     jids = client.map(lambda data: (len(data), data[-8:]), [shared] * 64)
-    found = client.result(jids, WAIT_S)
+    results = client.result(jids, WAIT_S)
 
-    assert found == [(len(shared), shared[-8:])] * 64
+    assert results == [(len(shared), shared[-8:])] * 64
     assert time.monotonic() - started < 20
     client.close()

@@ -95,9 +95,9 @@ def test_two_programs_may_have_modules_of_one_name(stack: Stack, tmp_path: Path)
             )
         )
 
-    said = [process.communicate(timeout=60)[0] for process in running]
+    printed = [process.communicate(timeout=60)[0] for process in running]
 
-    assert said == ["{'one'}\n" * 5, "{'two'}\n" * 5]
+    assert printed == ["{'one'}\n" * 5, "{'two'}\n" * 5]
 
 
 def test_a_module_that_cannot_be_had_is_named(script: Callable[..., str], tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_module_that_cannot_be_had_is_named(script: Callable[..., str], tmp_pa
     """
     lay_out(tmp_path, {"shy.py": "def get():\n    return __import__('un' + 'known').x\n"})
 
-    said = script(
+    printed = script(
         "import cloud, shy\n"
         "try:\n"
         "    cloud.result(cloud.call(shy.get), timeout=60)\n"
@@ -114,14 +114,14 @@ def test_a_module_that_cannot_be_had_is_named(script: Callable[..., str], tmp_pa
         "    print(error.summary)\n"
     )
 
-    assert "No module named 'unknown'" in said
+    assert "No module named 'unknown'" in printed
 
 
 def test_functions_of_a_script_run_elsewhere(script: Callable[..., str]) -> None:
     """The promise: "__main__ on PiCloud differs from __main__ locally": functions, classes, globals
     and imports of a script work all the same, and the script itself is not run again by its jobs.
     """
-    said = script(
+    printed = script(
         "import math\n"
         "from dataclasses import dataclass\n"
         "import cloud\n"
@@ -150,14 +150,14 @@ def test_functions_of_a_script_run_elsewhere(script: Callable[..., str]) -> None
         "        print(type(error.__cause__).__name__, 'in norm' in str(error))\n"
     )
 
-    assert said == "once\n10.0 Point(x=7) True\nAttributeError True\n"
+    assert printed == "once\n10.0 Point(x=7) True\nAttributeError True\n"
 
 
 def test_what_a_script_changed_since_is_what_runs(script: Callable[..., str]) -> None:
     """The promise: "since foo uses the global variable k, k is pickled and sent": as it is at that
     call.
     """
-    said = script(
+    printed = script(
         "import cloud\n"
         "k = 1\n"
         "def get():\n"
@@ -168,4 +168,4 @@ def test_what_a_script_changed_since_is_what_runs(script: Callable[..., str]) ->
         "print(cloud.result([one, two], timeout=60))\n"
     )
 
-    assert said == "[1, 2]\n"
+    assert printed == "[1, 2]\n"

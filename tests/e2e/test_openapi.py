@@ -31,11 +31,11 @@ class Overheard:
 
     def __init__(self, url: str) -> None:
         self._connections = Connections(url)
-        self.said: list[tuple[HttpRequest, HttpReply]] = []
+        self.exchanges: list[tuple[HttpRequest, HttpReply]] = []
 
     def exchange(self, sent: HttpRequest) -> HttpReply:
         reply = self._connections.exchange(sent)
-        self.said.append((sent, reply))
+        self.exchanges.append((sent, reply))
         return reply
 
     def close(self) -> None:
@@ -79,15 +79,15 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         use(client)
 
     met = set()
-    for sent, reply in overheard.said:
+    for sent, reply in overheard.exchanges:
         if not sent.url.startswith("/"):
             continue  # a presigned URL of a blob store
         path = re.sub(r"[0-9a-f]{64}", "{digest}", sent.url)
-        told = described["paths"][path][sent.method.lower()]
+        operation = described["paths"][path][sent.method.lower()]
         met.add(path)
-        if wire.MSGPACK in told.get("requestBody", {}).get("content", {}):
-            check(described, told["requestBody"]["content"], sent.body or b"")
-        answer = told["responses"].get(str(reply.status), told["responses"]["default"])
+        if wire.MSGPACK in operation.get("requestBody", {}).get("content", {}):
+            check(described, operation["requestBody"]["content"], sent.body or b"")
+        answer = operation["responses"].get(str(reply.status), operation["responses"]["default"])
         if wire.MSGPACK in answer.get("content", {}):
             check(described, answer["content"], reply.body)
     of_slots = {"/v1/slots", "/v1/work", "/v1/heartbeat"}

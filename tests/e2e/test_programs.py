@@ -41,8 +41,8 @@ def test_another_program_sees_the_same_jobs(client: Client, script: Callable[...
     """The promise: "This jid can be used to access information about the job": in any program with
     the key.
     """
-    said = script("import cloud; print(list(cloud.map(pow, [2, 3], [10, 2])))")
-    jids = json.loads(said)
+    printed = script("import cloud; print(list(cloud.map(pow, [2, 3], [10, 2])))")
+    jids = json.loads(printed)
 
     assert client.result(jids, WAIT_S) == [1024, 9]
     mine = client.call(lambda: ["from here"])
@@ -53,14 +53,16 @@ def test_a_program_that_ends_leaves_its_jobs_running(
     client: Client, script: Callable[..., str]
 ) -> None:
     """Jobs belong to the account, not to the program that made them."""
-    said = script("import cloud, time; print(cloud.call(lambda: time.sleep(0.5) or 'done alone'))")
+    printed = script(
+        "import cloud, time; print(cloud.call(lambda: time.sleep(0.5) or 'done alone'))"
+    )
 
-    assert client.result(int(said), WAIT_S) == "done alone"
+    assert client.result(int(printed), WAIT_S) == "done alone"
 
 
 def test_the_example_of_the_documentation_runs(script: Callable[..., str]) -> None:
     """The module's functions do what the client's methods do, in the order of the first page."""
-    said = script(
+    printed = script(
         "import cloud\n"
         "def add(x, y):\n"
         "    return x + y\n"
@@ -73,7 +75,7 @@ def test_the_example_of_the_documentation_runs(script: Callable[..., str]) -> No
         "print(cloud.result(cloud.call(cloud.running_on_cloud)))\n"
     )
 
-    assert said == "done 3\n[2, 4, 6]\n['done'] False False\nTrue\n"
+    assert printed == "done 3\n[2, 4, 6]\n['done'] False False\nTrue\n"
 
 
 def test_a_wrong_key_is_refused_in_one_sentence(stack: Stack) -> None:
@@ -145,10 +147,10 @@ def test_the_command_line_exits_with_3_for_a_failed_job(
 
     assert done.returncode == 3
     assert done.stdout == ""
-    said = done.stderr.splitlines()
-    assert said[0] == f"Job {jid}: ZeroDivisionError: division by zero"
-    assert said[1] == "Traceback (most recent call last):"
-    assert said[-1] == "ZeroDivisionError: division by zero"
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"Job {jid}: ZeroDivisionError: division by zero"
+    assert lines[1] == "Traceback (most recent call last):"
+    assert lines[-1] == "ZeroDivisionError: division by zero"
     assert "picloud_worker" not in done.stderr
 
 

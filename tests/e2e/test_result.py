@@ -54,10 +54,10 @@ def test_a_sequence_of_jids_is_answered_by_a_list(
 ) -> None:
     """The promise: "In Python, you can use any iterable"; the results are in its order."""
     jids = client.map(abs, [-1, -2, -3])
-    asked = kind(jids)
-    order = list(asked) if isinstance(asked, set) else list(jids)
+    jids_of_kind = kind(jids)
+    order = list(jids_of_kind) if isinstance(jids_of_kind, set) else list(jids)
 
-    results = client.result(asked, WAIT_S)
+    results = client.result(jids_of_kind, WAIT_S)
 
     assert results == [jid - jids[0] + 1 for jid in order]
     assert client.status(kind(jids)) == ["done"] * 3
@@ -143,16 +143,16 @@ def test_no_job_is_the_same_for_everybody(stack: Stack, client: Client, other: C
     """A jid that does not exist and one of another account look the same in every request."""
     mine = client.call(abs, 1)
     theirs = other.map(abs, range(mine + 1000))
-    said = set()
+    messages = set()
 
     for jid in (theirs[-1], 2**53 - 1):
         for ask in (client.status, client.result, client.join, client.kill):
             with pytest.raises(CloudException) as refused:
                 ask(jid)
             assert refused.value.code == "job.not_found"
-            said.add(str(refused.value).replace(str(jid), "N"))
+            messages.add(str(refused.value).replace(str(jid), "N"))
 
-    assert said == {"There is no job N in your account."}
+    assert messages == {"There is no job N in your account."}
     assert other.result(theirs[-1], WAIT_S) == mine + 999
 
 

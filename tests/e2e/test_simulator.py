@@ -44,9 +44,9 @@ def test_the_simulator_runs_jobs(tmp_path: Path) -> None:
     )
     script = start_script(tmp_path, source)
 
-    said, told = script.communicate(timeout=60)
+    out, err = script.communicate(timeout=60)
 
-    assert (said, told) == ("[1024, 9]\nTrue simulator\nTrue\n", "")
+    assert (out, err) == ("[1024, 9]\nTrue simulator\nTrue\n", "")
     wait_until_nothing_is_left(tmp_path)
 
 
@@ -88,7 +88,7 @@ def test_a_forked_child_leaves_the_simulator_alone(tmp_path: Path) -> None:
     )
     script = start_script(tmp_path, source)
 
-    said, told = script.communicate(timeout=60)
+    out, err = script.communicate(timeout=60)
 
-    assert (said, told) == ("1\n", "")
+    assert (out, err) == ("1\n", "")
     wait_until_nothing_is_left(tmp_path)

@@ -141,10 +141,10 @@ def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, sta
         time.sleep(600)
 
     jid = client.call(tell, str(marker))
-    told = marker.with_suffix(".pid")
-    until(told.exists, "the job runs")
+    pid_file = marker.with_suffix(".pid")
+    until(pid_file.exists, "the job runs")
 
-    pid, namespace = told.read_text().split()
+    pid, namespace = pid_file.read_text().split()
     (child,) = (one for one in stack.processes() if known_as(one.pid) == (pid, namespace))
     kill(child)
     client.join(jid, WAIT_S, ignore_errors=True)

@@ -291,9 +291,9 @@ async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) ->
     asking = asyncio.create_task(one.server.information.info(ACCOUNT, request))
 
     async with asyncio.timeout(SOON_S):
-        (asked,) = await beating
+        (query,) = await beating
         info = wire.pack_info(wire.Info(streams={"stdout": wire.Stream(0, b"seen from afar")}))
-        beating = asyncio.create_task(beat([wire.LiveAnswer(asked.number, info)]))
+        beating = asyncio.create_task(beat([wire.LiveAnswer(query.number, info)]))
         (job,) = (await asking).jobs
     beating.cancel()
 

@@ -31,7 +31,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
         assert terminal.process.wait(15) == 0
         wait_until_gone(tmp_path / "data")
-        assert "Traceback" not in terminal.said
+        assert "Traceback" not in terminal.shown
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, "hang up"], ids=str)
@@ -92,10 +92,10 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
     """A port that another program listens on is refused with what to do."""
     with up(tmp_path) as terminal:
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", terminal.said)
-        assert found is not None
+        address = re.search(r"http://127\.0\.0\.1:(\d+)", terminal.shown)
+        assert address is not None
         again = subprocess.run(
-            [PICLOUD, "up", "--data", str(tmp_path / "other"), "--port", found[1]],
+            [PICLOUD, "up", "--data", str(tmp_path / "other"), "--port", address[1]],
             env=environment(tmp_path),
             capture_output=True,
             text=True,
@@ -105,5 +105,5 @@ def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
 
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1
-    assert f"127.0.0.1:{found[1]}" in again.stderr
+    assert f"127.0.0.1:{address[1]}" in again.stderr
     assert "--port" in again.stderr

@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserHome]:
     """A running stack for all tests that leave it running; no process of it is left behind."""
-    found = UserHome(tmp_path_factory.mktemp("up"))
+    running = UserHome(tmp_path_factory.mktemp("up"))
     try:
-        found.up()
-        yield found
-        found.down()
-        assert not processes.of_stack(found.data), processes.described(
-            processes.of_stack(found.data)
+        running.up()
+        yield running
+        running.down()
+        assert not processes.of_stack(running.data), processes.described(
+            processes.of_stack(running.data)
         )
     finally:
-        found.clear()
+        running.clear()
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[UserHome]:
     """Another home, in which no server runs yet."""
-    found = UserHome(tmp_path)
-    yield found
-    found.clear()
+    empty = UserHome(tmp_path)
+    yield empty
+    empty.clear()
 
 
 def test_jobs_run_on_nomad(home: UserHome) -> None:
@@ -56,13 +56,13 @@ def test_jobs_run_on_nomad(home: UserHome) -> None:
 
 def test_everything_stays_private(home: UserHome) -> None:
     """Keys, tokens, logs and data can be read by their owner only; tokens are not printed."""
-    said = home.up()
+    printed = home.up()
 
     everything = [home.data, *(path for path in (home.data / "stack").iterdir())]
     assert {path.stat().st_mode & 0o077 for path in everything} == {0}
     secrets = [value for name, value in home.tokens().items() if "TOKEN" in name or "KEY" in name]
     assert len(secrets) == 5
-    assert not [secret for secret in secrets if secret in said]
+    assert not [secret for secret in secrets if secret in printed]
 
 
 def test_strangers_on_the_machine_get_nothing(home: UserHome) -> None:
@@ -87,10 +87,10 @@ def test_a_second_up_finds_everything(home: UserHome) -> None:
     """The processes and the address are the same, and a line for each says that it already ran."""
     before = home.pids()
 
-    said = home.up()
+    printed = home.up()
 
     assert home.pids() == before
-    assert said.count("ran already") == len(SERVERS)
+    assert printed.count("ran already") == len(SERVERS)
 
 
 @pytest.mark.parametrize("name", [*SERVERS, "api"])
@@ -116,11 +116,11 @@ def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserH
     other.environment |= home.tokens()
     before = home.pids()
 
-    said = other.up()
+    printed = other.up()
     answer = other.python(CALL)
     other.down()
 
-    assert said.count("used as it is") == len(SERVERS)
+    assert printed.count("used as it is") == len(SERVERS)
     assert answer == "1024"
     processes.assert_none(other.data)
     assert home.pids() == before
@@ -128,7 +128,7 @@ def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserH
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "reason"),
     [
         ({"CONSUL_HTTP_ADDR": "127.0.0.1:1"}, "Consul at http://127.0.0.1:1 cannot answer"),
         ({"CONSUL_HTTP_TOKEN": "0" * 36}, "refuses our token"),
@@ -145,12 +145,12 @@ def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserH
     ids=lambda value: "=".join(*value.items()) if isinstance(value, dict) else "",
 )
 def test_a_server_that_cannot_be_used_is_named(
-    home: UserHome, other: UserHome, wrong: dict[str, str], told: str
+    home: UserHome, other: UserHome, wrong: dict[str, str], reason: str
 ) -> None:
     """A server given by its address is checked first: the error is one line, and nothing starts."""
     other.environment |= home.tokens() | wrong
 
-    assert told in other.refused()
+    assert reason in other.refused()
 
 
 def test_a_sealed_vault_is_told(home: UserHome, other: UserHome) -> None:
@@ -171,9 +171,9 @@ def test_a_port_that_is_taken_is_told(home: UserHome, other: UserHome) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
 
-        said = other.up("--detach", "--port", port, status=1)
+        printed = other.up("--detach", "--port", port, status=1)
 
-    assert said.startswith(f"Cannot listen on 127.0.0.1:{port}")
+    assert printed.startswith(f"Cannot listen on 127.0.0.1:{port}")
     processes.assert_none(other.data)
 
 
@@ -181,25 +181,25 @@ def test_a_program_that_is_missing_is_told(other: UserHome) -> None:
     """The error is one line that says where to get it; servers that it had started end again."""
     other.environment |= {"PATH": "/bin:/usr/bin", "XDG_CACHE_HOME": str(other.root)}
 
-    said = other.refused()
+    printed = other.refused()
 
-    assert "or newer is missing: get it from https://" in said
-    assert "make servers" in said
+    assert "or newer is missing: get it from https://" in printed
+    assert "make servers" in printed
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "reason"),
     [("stack/consul.json", "end the consul that"), ("up.json", "end the server that")],
 )
-def test_a_damaged_record_is_told(other: UserHome, file: str, told: str) -> None:
+def test_a_damaged_record_is_told(other: UserHome, file: str, reason: str) -> None:
     """The error names the file and says what to do; nothing is guessed."""
     path = other.data / file
     path.parent.mkdir(parents=True, mode=0o700)
     path.write_text('{"pid": ')
 
-    said = other.refused()
+    message = other.refused()
 
-    assert said.startswith(f"{path} is damaged: {told}")
+    assert message.startswith(f"{path} is damaged: {reason}")
 
 
 def test_a_record_of_another_process_is_no_server(other: UserHome) -> None:
@@ -210,9 +210,9 @@ def test_a_record_of_another_process_is_no_server(other: UserHome) -> None:
     up = {"stack": "hashicorp", "url": "http://127.0.0.1:1", "key": "pk"}
     (other.data / "up.json").write_text(json.dumps(record | up))
 
-    said = other.down()
+    printed = other.down()
 
-    assert said.startswith("Nothing to stop")
+    assert printed.startswith("Nothing to stop")
 
 
 def test_ctrl_c_stops_everything(other: UserHome) -> None:
@@ -221,9 +221,9 @@ def test_ctrl_c_stops_everything(other: UserHome) -> None:
     """
     command = [PICLOUD, "up", "--stack", "hashicorp", "--data", str(other.data), "--port", "0"]
     log = other.root / "said.txt"
-    with log.open("wb") as said:
+    with log.open("wb") as stream:
         process = subprocess.Popen(
-            command, env=other.environment, stdout=said, stderr=said, start_new_session=True
+            command, env=other.environment, stdout=stream, stderr=stream, start_new_session=True
         )
     with process:
         until(lambda: "Ctrl-C stops it" in log.read_text() or process.poll(), "it serves", 90)
@@ -236,11 +236,11 @@ def test_ctrl_c_stops_everything(other: UserHome) -> None:
         process.send_signal(signal.SIGINT)
 
         assert process.wait(60) == 0, log.read_text()
-    told = log.read_text()
-    assert "s3 ended; starting it again" in told
-    assert "does not isolate" in told
-    assert "Not isolated, as " in told
-    assert "Traceback" not in told
+    log_text = log.read_text()
+    assert "s3 ended; starting it again" in log_text
+    assert "does not isolate" in log_text
+    assert "Not isolated, as " in log_text
+    assert "Traceback" not in log_text
     processes.assert_none(other.data)
     mounts = Path("/proc/self/mounts").read_text()
     assert str(other.data) not in mounts
@@ -269,12 +269,12 @@ def test_down_stops_one_in_the_foreground(other: UserHome) -> None:
         while "Ctrl-C" not in process.stdout.readline():
             assert process.poll() is None
 
-        told = other.down()
-        _, said = process.communicate(timeout=30)
+        printed = other.down()
+        _, errors = process.communicate(timeout=30)
 
-    assert "stopped" in told
+    assert "stopped" in printed
     assert process.returncode == 0
-    assert said == "Stopped by picloud down.\n"
+    assert errors == "Stopped by picloud down.\n"
 
 
 def test_the_embedded_stack_detached(other: UserHome) -> None:
@@ -299,5 +299,5 @@ def test_several_processes_serve(other: UserHome) -> None:
     assert len(psutil.Process(other.pids()["api"]).children()) == 2
     assert other.python(CALL) == "1024"
     refused = [PICLOUD, "up", "--data", str(other.root / "more"), "--port", "0", "--processes", "2"]
-    said = other.run(*refused, status=1)
-    assert said == "The embedded stack is served by one process; leave out --processes.\n"
+    printed = other.run(*refused, status=1)
+    assert printed == "The embedded stack is served by one process; leave out --processes.\n"

@@ -62,10 +62,10 @@ class UserHome:
 
     def refused(self) -> str:
         """Return the one line in which `picloud up` refuses to start; no process of it is left."""
-        said = self.up(status=1)
-        assert len(said.splitlines()) == 1, said
+        message = self.up(status=1)
+        assert len(message.splitlines()) == 1, message
         processes.assert_none(self.data)
-        return said
+        return message
 
     def down(self) -> str:
         """Run `picloud down`."""

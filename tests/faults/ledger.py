@@ -103,7 +103,7 @@ class Ledger:
         self.stack.restart()
         again = self._results(self.client.status(self.jids))
         executed = self.executed()
-        found = Account(
+        traces = Account(
             submitted=self.submitted,
             acked=len(self.jids),
             lost=sum(status != "done" for status in statuses),
@@ -114,8 +114,8 @@ class Ledger:
             stuck=stuck,
             orphans=self._orphans(),
         )
-        print(f"\n{found}")
-        return found
+        print(f"\n{traces}")
+        return traces
 
     def _results(self, statuses: Sequence[str]) -> list[Any]:
         done = [jid for jid, status in zip(self.jids, statuses, strict=True) if status == "done"]

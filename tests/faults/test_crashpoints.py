@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 def points(room: str) -> list[str]:
     """Return every crash point that the source of a package names."""
-    found = set()
+    names = set()
     for source in (ROOT / room).rglob("*.py"):
-        found |= set(re.findall(r'\bcrashpoint\("([a-z._]+)"\)', source.read_text()))
-    return sorted(found)
+        names |= set(re.findall(r'\bcrashpoint\("([a-z._]+)"\)', source.read_text()))
+    return sorted(names)
 
 
 @pytest.mark.parametrize("passes", [1, 5])
@@ -46,9 +46,9 @@ def test_the_server_dies_there(begin: Callable[..., Stack], point: str, passes: 
     stack.restart(Options())
     submitting.join()
 
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_max <= 2
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_max <= 2
     assert ledger.jids == list(range(1, 401))
 
 
@@ -66,6 +66,6 @@ def test_a_slot_dies_there(begin: Callable[..., Stack], point: str, passes: int)
 
     [flag] = stack.shared.parent.glob("armed.*")
     assert not psutil.pid_exists(int(flag.suffix[1:]))
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_max <= 2
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_max <= 2

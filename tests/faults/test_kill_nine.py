@@ -34,10 +34,10 @@ def test_everything_is_killed_in_the_middle_of_a_map(begin_each: Callable[..., S
         stack.kill9()
         stack.start()
 
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_max <= 4
-    assert found.executions_total <= 10_000 + 3 * 2 * 400
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_max <= 4
+    assert totals.executions_total <= 10_000 + 3 * 2 * 400
 
 
 def test_the_api_is_killed_and_the_slots_go_on(begin_each: Callable[..., Stack]) -> None:
@@ -56,9 +56,9 @@ def test_the_api_is_killed_and_the_slots_go_on(begin_each: Callable[..., Stack])
         stack.start()
 
     assert stack.slots() == slots
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_total == 5000
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_total == 5000
 
 
 def test_results_wait_for_the_api_to_come_back(begin: Callable[..., Stack]) -> None:
@@ -72,9 +72,9 @@ def test_results_wait_for_the_api_to_come_back(begin: Callable[..., Stack]) -> N
     until(ledger.all_ended, "the slot has done all that it began", 30)
     stack.start()
 
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_total == 10
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_total == 10
 
 
 def test_the_api_s_worker_is_killed_alone(begin: Callable[..., Stack]) -> None:
@@ -88,9 +88,9 @@ def test_the_api_s_worker_is_killed_alone(begin: Callable[..., Stack]) -> None:
         kill_api_worker(stack)
 
     assert len(stack.slots()) == 2
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_total == 3000
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_total == 3000
 
 
 def test_a_stop_without_a_worker_leaves_nothing(begin: Callable[..., Stack]) -> None:
@@ -129,8 +129,8 @@ def test_jids_are_taken_once_though_the_api_dies_while_they_are(
         kills += 1
 
     print(f"\n{kills} kills")
-    found = ledger.settle()
-    assert found.kept, found
+    totals = ledger.settle()
+    assert totals.kept, totals
     assert ledger.jids == list(range(1, 8001))
 
 
@@ -174,9 +174,9 @@ def test_workers_are_killed_at_random(begin: Callable[..., Stack]) -> None:
         family = [slots[0], *slots[0].children()]
         kill(chance.choice([*slots, *family]))
 
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_max <= 3
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_max <= 3
 
 
 def kill_api_worker(stack: Stack) -> None:

@@ -49,9 +49,9 @@ def test_a_slot_that_comes_back_too_late_is_not_believed(begin: Callable[..., St
         process.send_signal(signal.SIGCONT)
     until(lambda: not late[0].is_running(), "the late slot has ended")
 
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_total == 2
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_total == 2
 
 
 def test_a_server_that_was_stopped_loses_no_slot(begin: Callable[..., Stack]) -> None:
@@ -72,9 +72,9 @@ def test_a_server_that_was_stopped_loses_no_slot(begin: Callable[..., Stack]) ->
 
     ledger.client.join(ledger.jids, WAIT_S, ignore_errors=True)
     assert stack.slots() == slots
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_total == 40
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_total == 40
 
 
 def test_a_kill_survives_the_death_of_the_server(begin: Callable[..., Stack]) -> None:
@@ -105,8 +105,8 @@ def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> Non
     client = stack.client()
     jid = client.call(slowly, "well")
     until(lambda: client.status(jid) == "processing", "the job runs")
-    found: list[object] = []
-    waiting = threading.Thread(target=lambda: found.append(client.result(jid, WAIT_S)))
+    results: list[object] = []
+    waiting = threading.Thread(target=lambda: results.append(client.result(jid, WAIT_S)))
     waiting.start()
 
     stack.kill9_api()
@@ -114,7 +114,7 @@ def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> Non
     stack.restart()
 
     waiting.join(WAIT_S)
-    assert found == ["well"]
+    assert results == ["well"]
     client.close()
 
 

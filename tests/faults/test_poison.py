@@ -51,11 +51,11 @@ def test_a_poison_job_is_executed_three_times(begin: Callable[..., Stack]) -> No
     jids = client.map(poison, numbers, folder=str(folder), victim=40)
     client.join(jids, WAIT_S, ignore_errors=True)
 
-    found = Counter(executions(folder))
-    times = found.pop(40)
-    print(f"\npoison executed {times} times, its neighbours {max(found.values())} times at most")
+    counts = Counter(executions(folder))
+    times = counts.pop(40)
+    print(f"\npoison executed {times} times, its neighbours {max(counts.values())} times at most")
     assert times == 3
-    assert max(found.values()) <= 2
+    assert max(counts.values()) <= 2
     assert client.status(jids) == ["error" if number == 40 else "done" for number in numbers]
     with pytest.raises(CloudException, match="node lost: 3 slots were lost"):
         client.result(jids[40])
@@ -97,8 +97,8 @@ def test_a_job_that_may_not_be_restarted_is_not_after_a_crash_of_everything(
     client.join(jids, WAIT_S, ignore_errors=True)
 
     statuses = client.status(jids)
-    found = executions(folder)
-    assert len(found) == len(set(found))
+    numbers_run = executions(folder)
+    assert len(numbers_run) == len(set(numbers_run))
     assert set(statuses) == {"done", "error"}
     assert statuses.count("error") <= 2
     client.close()

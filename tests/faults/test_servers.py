@@ -25,5 +25,5 @@ def test_a_server_is_killed_in_the_middle_of_a_map(servers: HashiCorpStack, name
     servers.revive()
 
     assert ledger.client.result(ledger.client.call(abs, -1), 60) == 1
-    found = ledger.settle()
-    assert found.kept, found
+    totals = ledger.settle()
+    assert totals.kept, totals

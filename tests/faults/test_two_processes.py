@@ -95,6 +95,6 @@ def test_one_of_two_processes_dies_in_the_middle_of_a_map(twofold: Stack) -> Non
         kill(worker)
         whole(twofold)
 
-    found = ledger.settle()
-    assert found.kept, found
-    assert found.executions_total == 3000
+    totals = ledger.settle()
+    assert totals.kept, totals
+    assert totals.executions_total == 3000

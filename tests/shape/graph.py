@@ -37,13 +37,13 @@ Graph = dict[str, set[str]]
 
 def modules(root: Path = ROOT) -> dict[str, Path]:
     """Return the file of every module of the product, by dotted name."""
-    found = {}
+    paths = {}
     for package in PACKAGES:
         base = root / Path(package).parent
         for path in sorted((root / package).rglob("*.py")):
             parts = path.relative_to(base).with_suffix("").parts
-            found[".".join(parts).removesuffix(".__init__")] = path
-    return found
+            paths[".".join(parts).removesuffix(".__init__")] = path
+    return paths
 
 
 @cache
@@ -52,20 +52,20 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(known: Mapping[str, Path]) -> Graph:
+def imports(paths: Mapping[str, Path]) -> Graph:
     """Return which modules each module imports: at its head, lazily, or for type checking."""
-    return {name: set(_imported(name, path, known)) - {name} for name, path in known.items()}
+    return {name: set(_imported(name, path, paths)) - {name} for name, path in paths.items()}
 
 
-def _imported(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[str]:
+def _imported(name: str, path: Path, paths: Mapping[str, Path]) -> Iterator[str]:
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in known)
+            yield from (alias.name for alias in node.names if alias.name in paths)
         elif isinstance(node, ast.ImportFrom):
             source = _absolute(name, path, node)
             for alias in node.names:
                 dotted = f"{source}.{alias.name}"
-                yield from [dotted] if dotted in known else [source] if source in known else []
+                yield from [dotted] if dotted in paths else [source] if source in paths else []
 
 
 def _absolute(name: str, path: Path, node: ast.ImportFrom) -> str:
@@ -148,8 +148,8 @@ def floors(graph: Graph) -> int:
 def main() -> None:
     """Print the counts of each package."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
-    known = modules(root)
-    graph = imports(known)
+    paths = modules(root)
+    graph = imports(paths)
     print("package             rooms  arrows  floors  circles of rooms  circles of modules")
     for package in (Path(path).name for path in PACKAGES):
         room_of = rooms(package, graph)

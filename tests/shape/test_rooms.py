@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.shape.graph import ROOT, modules, parsed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-ROOMS = [
-    ROOT / room
-    for room in (
-        "sdk/picloud_model",
-        "sdk/picloud_pickle",
-        "sdk/cloud",
-        "sdk/picloud_worker",
-        "cli/picloud",
-        "api/picloud_api",
-        "driver/picloud_driver",
-        "jobspecs/picloud_jobspecs",
-    )
-]
-MODULES = sorted(path for room in ROOMS for path in room.rglob("*.py"))
+MODULES = sorted(modules().values())
 VENDORS = {"boto3", "botocore", "consul", "docker", "hvac", "nats", "nomad", "s3transfer"}
 FORBIDDEN_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
 LOADERS = {
@@ -40,13 +28,8 @@ LOADING = {
 FETCHERS = {"aiohttp", "ftplib", "http", "httpx", "requests", "urllib", "urllib3"}
 ARCHIVES = {"bz2", "gzip", "lzma", "tarfile", "zipfile"}
 RUNNING = {"eval", "exec", "__import__"}
-MODULE_LINES = 440
+MODULE_LINES = 400
 FUNCTION_LINES = 60
-
-
-def parsed(path: Path) -> ast.Module:
-    """Return the syntax tree of a module."""
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -99,17 +82,17 @@ def loaded(path: Path) -> set[str]:
         if isinstance(node, ast.Import)
         for alias in node.names
     }
-    found = set()
+    loaders = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in LOADERS:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            loaders |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module = aliases.get(node.value.id, node.value.id)
             if module in LOADERS and node.attr in LOADING:
-                found.add(f"{module}.{node.attr}")
+                loaders.add(f"{module}.{node.attr}")
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            found |= {node.func.id} & RUNNING
-    return found
+            loaders |= {node.func.id} & RUNNING
+    return loaders
 
 
 def test_only_sdk_and_child_unpickle() -> None:
