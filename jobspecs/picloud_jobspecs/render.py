@@ -1,7 +1,7 @@
-"""Rendering: which jobspec, and what its variables are. It is Nomad that reads the HCL.
+"""Rendering: the jobspec of slots and its variables; Nomad itself parses the HCL.
 
-Nomad replaces `${...}` in a job's values on the machine the job runs on, and knows no escape. So
-nothing gets into a jobspec but what matches a short pattern of its own.
+Nomad replaces `${...}` in a job's values on the machine that runs it, and has no escape for it. So
+every value of a jobspec must match a short pattern of its own.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BURST_PREFIX: Final = "pc-"
-"""How the names of all bursts begin, and of no other job in the cluster."""
+"""The prefix of the names of all bursts, and of no other job in the cluster."""
 TASK: Final = "slot"
-"""Name of a slot's task."""
+"""The name of a slot's task."""
 AUDIENCE: Final = "picloud-slot"
-"""Whom a slot's identity is made for."""
+"""The audience of a slot's identity."""
 MHZ_PER_UNIT: Final = 400
-"""MHz of a current core that make a compute unit: a core of 2.2 GHz is as good as one of f2."""
+"""MHz of a current core that make a compute unit: 2.2 GHz make a core of type f2."""
 
 _JOBSPEC: Final = "slot.nomad.hcl"
 SUPERVISOR_MB: Final = 64
-"""MB that a container has beside those of its core type: for the supervisor of its slot."""
+"""MB that a container has besides those of its core type, for the supervisor of its slot."""
 
 _MOST: Final = 100_000
 
 
 class Driver(StrEnum):
-    """What runs a slot."""
+    """The Nomad driver that runs a slot."""
 
     RAW_EXEC = "raw_exec"
-    """A process of the machine, not isolated and not limited: for one's own code only."""
+    """A process of the machine, neither isolated nor limited: for the operator's own code only."""
     DOCKER = "docker"
     """A container of an environment's image: isolated, and limited to its core type."""
 
 
 class SlotSite(msgspec.Struct, frozen=True, kw_only=True):
-    """What is equal for every slot a server starts.
+    """The settings that are equal for all slots of a server.
 
     Args:
-        url: Where slots find the API.
+        url: The URL of the API.
         worker: Program and first arguments of a slot.
-        driver: What runs it.
-        user: As whom; Nomad lets only this user read the slot's proof. "" is for an agent that
-            does not run as root: then everybody can read it who may look into the agent's data.
-        container: Name of the image that containers are made of; "" for another driver.
-        network: The network of docker's that they are in.
+        driver: The driver that runs it.
+        user: The user that runs it; only this user can read the slot's proof. "" is for an agent
+            that does not run as root: then all users who can read the agent's data can read it.
+        container: The image of the containers; "" for another driver.
+        network: The docker network of the containers.
     """
 
     url: str
@@ -65,7 +65,7 @@ class SlotSite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SlotJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs from burst to burst."""
+    """The settings that differ between bursts."""
 
     burst: str
     account: str
@@ -76,12 +76,12 @@ class SlotJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def jobspec() -> str:
-    """The jobspec of a burst, in HCL."""
+    """Return the jobspec of a burst, in HCL."""
     return resources.files(__package__).joinpath(_JOBSPEC).read_text(encoding="utf-8")
 
 
 def variables(site: SlotSite, job: SlotJob) -> str:
-    """The variables of the jobspec, as a variable file.
+    """Return the variables of the jobspec, as a variable file.
 
     >>> job = SlotJob(burst="pc-1", account="a0000001", core_type="c1")
     >>> print(variables(SlotSite(url="http://127.0.0.1:8000"), job).splitlines()[0])
@@ -93,17 +93,17 @@ def variables(site: SlotSite, job: SlotJob) -> str:
     values = msgspec.to_builtins(job) | msgspec.to_builtins(site)
     _check(values)
     values["cpu"] = mhz(job.core_type, job.cores)
-    values["memory"] = memory_mb(job.core_type, job.cores) + beside_mb(site.driver)
-    # JSON's strings, numbers and lists are HCL's as well where no `${` and `%{` is in them.
+    values["memory"] = memory_mb(job.core_type, job.cores) + overhead_mb(site.driver)
+    # JSON strings, numbers and lists are valid HCL if they contain no `${` and no `%{`.
     lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
 
 
 def fill(template: Mapping[str, Any], job: SlotJob) -> dict[str, Any]:
-    """The job of another burst of the same pool or size, from one that Nomad has parsed.
+    """Return the job of a burst, from the parsed job of a burst of the same core type and size.
 
-    It is what Nomad would make of the jobspec with the variables of `job`, if only name, account
-    and count differ.
+    The result is what Nomad would parse from the jobspec with the variables of `job`, as only name,
+    account and count differ.
 
     Raises:
         RequestRefused: When a value is more than an opaque id or a number.
@@ -121,7 +121,7 @@ def fill(template: Mapping[str, Any], job: SlotJob) -> dict[str, Any]:
 
 
 def is_burst(name: str) -> bool:
-    """Whether a job of this name is a burst.
+    """Whether a name is that of a burst.
 
     >>> is_burst("pc-a0000001-000000000001-0badcafe"), is_burst("pc-${node.id}"), is_burst("api")
     (True, False, False)
@@ -130,7 +130,7 @@ def is_burst(name: str) -> bool:
 
 
 def mhz(core_type: str, cores: int = 1) -> int:
-    """MHz that a slot reserves.
+    """Return the MHz that a slot reserves.
 
     >>> mhz("c2"), mhz("c2", 4)
     (1000, 4000)
@@ -139,7 +139,7 @@ def mhz(core_type: str, cores: int = 1) -> int:
 
 
 def memory_mb(core_type: str, cores: int = 1) -> int:
-    """MB of memory that a slot reserves.
+    """Return the MB of memory that a slot reserves.
 
     >>> memory_mb("c2", 2)
     1600
@@ -147,10 +147,10 @@ def memory_mb(core_type: str, cores: int = 1) -> int:
     return CORE_TYPES[core_type].memory_mb * cores
 
 
-def beside_mb(driver: str) -> int:
-    """MB that a slot reserves beside those of its core type.
+def overhead_mb(driver: str) -> int:
+    """Return the MB that a slot reserves besides those of its core type.
 
-    >>> beside_mb("docker"), beside_mb("raw_exec")
+    >>> overhead_mb("docker"), overhead_mb("raw_exec")
     (64, 0)
     """
     return SUPERVISOR_MB if driver == Driver.DOCKER else 0
@@ -174,10 +174,10 @@ def _check(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         pattern = _PATTERNS.get(name)
         if pattern is None:
-            fits = type(value) is int and 0 < value <= _MOST
+            is_valid = type(value) is int and 0 < value <= _MOST
         else:
             parts = value if name == "worker" else [value]
-            fits = bool(parts) and all(pattern.fullmatch(part) for part in parts)
-        if not fits:
+            is_valid = bool(parts) and all(pattern.fullmatch(part) for part in parts)
+        if not is_valid:
             message = f"{str(value)[:60]!r} cannot be the {name} in a jobspec."
             raise RequestRefused(message, field=name)

@@ -1,4 +1,4 @@
-"""Core types: what a job can ask of the machine it runs on (the Primer's tables)."""
+"""Core types: the kinds of cores that a job can request (the Primer's tables)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 class CoreType(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of core.
 
-    `compute_units` is the guaranteed share (1 is a 2007 Xeon of 1.0-1.2 GHz), `memory_mb` the cap
-    of one core in MB, `multiples` the numbers of cores one job may have.
+    `compute_units` is the guaranteed share (1 is a 2007 Xeon of 1.0-1.2 GHz), `memory_mb` the
+    memory limit of one core in MB, `multiples` the numbers of cores that one job may have.
     """
 
     name: str

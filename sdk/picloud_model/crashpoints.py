@@ -1,4 +1,4 @@
-"""Crash points: named places where a test can end this process as `kill -9` would."""
+"""Crash points: named points at which a test can kill this process as `kill -9` would."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _armed: dict[str, int] = {}
 
 
 def arm(name: str) -> None:
-    """End the process when it passes the place called `name`; "" for none.
+    """Kill the process when it passes the point `name`; "" disarms all points.
 
-    `name:3` lets it pass twice and ends it the third time.
+    `name:3` lets it pass twice and kills it the third time.
     """
-    place, _, times = name.partition(":")
+    point, _, times = name.partition(":")
     _armed.clear()
-    if place:
-        _armed[place] = int(times or 1)
+    if point:
+        _armed[point] = int(times or 1)
 
 
 def crashpoint(name: str) -> None:
-    """A place where the process may end at once, if a test asked for it."""
+    """Kill the process here if a test has armed this point."""
     if name in _armed:
         _armed[name] -= 1
         if _armed[name] == 0:

@@ -1,6 +1,6 @@
 """The diagram of a job's states, drawn from the table of its moves.
 
-`python -m picloud_model.diagram` prints the block that the architecture page holds.
+`python -m picloud_model.diagram` prints the block for the architecture page.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _SKIPPED = {State.LEASED: State.PROCESSING}
-"""A short job ends before anybody named it as running: to its user it was, for a moment."""
+"""A short job ends before it is reported as running; its user sees it as processing."""
 
 
 def mermaid(moves: Mapping[State, AbstractSet[State]] = MOVES) -> str:
-    """A state diagram in Mermaid, each move a line, in the order of `MOVES` and `State`.
+    """Return a state diagram in Mermaid: one line per move, in the order of `MOVES` and `State`.
 
     >>> print(mermaid({State.WAITING: {State.STALLED, State.QUEUED}}))
     stateDiagram-v2
@@ -34,20 +34,20 @@ def mermaid(moves: Mapping[State, AbstractSet[State]] = MOVES) -> str:
 
 
 def shown() -> set[tuple[Status, Status]]:
-    """The moves a user can see: those of the original Primer.
+    """Return the moves that a user can see: those of the original Primer.
 
     >>> (Status.QUEUED, Status.PROCESSING) in shown(), (Status.PROCESSING, Status.QUEUED) in shown()
     (True, False)
     """
-    found = set()
+    moves = set()
     for before, afters in MOVES.items():
         for after in afters:
             begun = after.final and after is not State.KILLED
             start = _SKIPPED.get(before, before) if begun else before
             if start.shown is not after.shown:
-                found.add((start.shown, after.shown))
-    return found
+                moves.add((start.shown, after.shown))
+    return moves
 
 
 if __name__ == "__main__":
-    print(mermaid())  # noqa: T201 - what it is for
+    print(mermaid())  # noqa: T201 - its purpose

@@ -4,7 +4,7 @@
     ├── RequestRefused            the request itself is wrong
     │   ├── TooLarge
     │   └── SubmitChanged
-    ├── NotAllowed                who asks may not
+    ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
     │   ├── KeyRefused
     │   ├── TokenRefused
@@ -16,11 +16,11 @@
     │   ├── BlobMissing
     │   └── PathNotFound
     ├── Unavailable               try again later; nothing was lost
-    └── ServerFault               a fault of the platform itself
+    └── ServerFault               an internal error of the platform
 
-A class's docstring is its default message; `code` is its name on the wire. They are raised low and
-mapped once at each border: adapters map vendors' errors to these, the API these to HTTP, the SDK
-HTTP to `CloudException`.
+A class's docstring is its default message; `code` is its name on the wire. Errors are raised low
+and mapped once at each border: adapters map vendors' errors to these, the API maps these to HTTP,
+and the SDK maps HTTP to `CloudException`.
 """
 
 from __future__ import annotations
@@ -142,15 +142,16 @@ class ServerFault(PiCloudError):
 
 
 def every_error() -> dict[str, type[PiCloudError]]:
-    """Each error of the tree by its code, the root included.
+    """Return each error of the tree by its code, including the root.
 
     >>> every_error()["job.not_found"].__name__
     'JobNotFound'
     """
-    found = {PiCloudError.code: PiCloudError}
+    errors = {PiCloudError.code: PiCloudError}
     waiting = [PiCloudError]
     while waiting:
         for child in waiting.pop().__subclasses__():
-            found[child.code] = child
+            # An adapter's own subclass has the code of its parent.
+            errors.setdefault(child.code, child)
             waiting.append(child)
-    return found
+    return errors

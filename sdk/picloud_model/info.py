@@ -1,4 +1,4 @@
-"""Info: what can be learned of a job beside its result: the closed list of keys."""
+"""Info keys: the closed list of what is known of a job besides its result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_CHARACTERS: Final = 64 * 1024
-"""How much of the end of a stream is kept."""
+"""How many characters of the end of a stream are kept."""
 
 
 class InfoKey(StrEnum):
-    """What `info` can be asked for."""
+    """The keys of `info`."""
 
     STATUS = "status"
-    """As `status` tells it."""
+    """The status, as `status` returns it."""
     STDOUT = "stdout"
     """Standard output: the last 64k characters."""
     STDERR = "stderr"
@@ -26,21 +26,21 @@ class InfoKey(StrEnum):
     LOGGING = "logging"
     """Messages of Python's logging module: the last 64k characters."""
     PILOG = "pilog"
-    """What the platform did with the job, a line an event."""
+    """What the platform did with the job, one line per event."""
     WHY = "why"
-    """What it waits for, in a sentence or two; "" when it runs or has ended."""
+    """Why it is waiting, in a sentence or two; "" when it runs or has ended."""
     SYSLOG = "syslog"
-    """The system log of the job's machine: None, slots have none of their own."""
+    """The system log of the job's machine: None, as slots have none of their own."""
     EXCEPTION = "exception"
-    """The remote traceback of a job that failed, else None."""
+    """The remote traceback if the job failed, else None."""
     RUNTIME = "runtime"
-    """Seconds the job ran, so far if it still does; None if it never began."""
+    """Seconds the job ran, or has run so far; None if it never began."""
     CREATED = "created"
-    """When it was made."""
+    """When it was created."""
     FINISHED = "finished"
     """When it ended, or None."""
     ENV = "env"
-    """The environment it was asked to run in, or None."""
+    """The environment that it was to run in, or None."""
     VOL = "vol"
     """The volumes it was given."""
     FUNCTION = "function"
@@ -54,35 +54,35 @@ class InfoKey(StrEnum):
     FUNC_BODY = "func_body"
     """The function itself."""
     ATTRIBUTES = "attributes"
-    """Every option it was made with."""
+    """Every option it was created with."""
     PROFILE = "profile"
-    """With `_profile`: where its time went, as text; else None."""
+    """The profile as text if the job ran with `_profile`, else None."""
     CPU_USER = "cputime.user"
     """Seconds of CPU in user space."""
     CPU_SYSTEM = "cputime.system"
     """Seconds of CPU in the kernel."""
     CPU_PERCENTAGE = "cpu_percentage"
-    """While processing: how much of one core it used of late."""
+    """While processing: its recent use of one core, in percent."""
     MEMORY_USAGE = "memory.usage"
     """While processing: memory in bytes."""
     MEMORY_PEAK = "memory.max_usage"
-    """Most memory at once, in bytes."""
+    """Peak memory, in bytes."""
     MEMORY_FAILURES = "memory.failcnt"
-    """How often memory was refused; None where nothing counts that."""
+    """How often an allocation failed; None if the system does not count this."""
     SWAP_USAGE = "swap.usage"
     """While processing: swap in bytes."""
     SWAP_PEAK = "swap.max_usage"
-    """Most swap at once, in bytes; None where nothing measures that."""
+    """Peak swap, in bytes; None if the system does not measure it."""
     DISK_USAGE = "disk.usage"
-    """While processing: disk in bytes; None where nothing measures that."""
+    """While processing: disk in bytes; None if the system does not measure it."""
     PORTS = "ports"
-    """While processing: the ports it listens on, by protocol, and where to reach them."""
+    """While processing: the ports it listens on, by protocol, and their address."""
     SAMPLES = "samples"
     """CPU and memory over time: (seconds since it began, CPU percentage, bytes)."""
 
 
 DEFAULT_KEYS: Final = (InfoKey.STATUS, InfoKey.STDOUT, InfoKey.STDERR, InfoKey.RUNTIME)
-"""What is told when nothing is asked for."""
+"""The keys of a request without keys."""
 STREAMS: Final = (InfoKey.STDOUT, InfoKey.STDERR, InfoKey.LOGGING)
 """Keys whose values grow while a job runs."""
 LIVE: Final = frozenset(
@@ -100,7 +100,7 @@ LIVE: Final = frozenset(
 )
 """Keys that only its slot knows while a job runs."""
 UNPICKLED: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS, InfoKey.FUNC_BODY))
-"""Keys whose values only the client can read."""
+"""Keys whose values only the client can unpickle."""
 ALL: Final = "all"
 """Stands for every key."""
 GROUPS: Final = ("cputime", "memory", "swap", "disk")
@@ -108,7 +108,7 @@ GROUPS: Final = ("cputime", "memory", "swap", "disk")
 
 
 def members(group: str) -> tuple[InfoKey, ...]:
-    """The keys a group stands for.
+    """Return the keys of a group.
 
     >>> [key.value for key in members("cputime")]
     ['cputime.user', 'cputime.system']
@@ -116,19 +116,19 @@ def members(group: str) -> tuple[InfoKey, ...]:
     return tuple(key for key in InfoKey if key.startswith(f"{group}."))
 
 
-def read_keys(asked: Iterable[str]) -> tuple[InfoKey, ...]:
-    """The keys that names stand for, each once, in their order.
+def read_keys(names: Iterable[str]) -> tuple[InfoKey, ...]:
+    """Return the keys that some names stand for, each once, in their order.
 
     Raises:
-        RequestRefused: When a name is none of them; every one there is is named.
+        RequestRefused: When a name is unknown; the message lists all names.
 
     >>> read_keys(["stdout", "disk"])
     (<InfoKey.STDOUT: 'stdout'>, <InfoKey.DISK_USAGE: 'disk.usage'>)
     """
-    found: dict[InfoKey, None] = {}
-    for name in asked:
-        found |= dict.fromkeys(_named(name))
-    return tuple(found)
+    keys: dict[InfoKey, None] = {}
+    for name in names:
+        keys |= dict.fromkeys(_named(name))
+    return tuple(keys)
 
 
 def _named(name: str) -> tuple[InfoKey, ...]:
@@ -139,6 +139,6 @@ def _named(name: str) -> tuple[InfoKey, ...]:
     try:
         return (InfoKey(name),)
     except ValueError:
-        known = ", ".join((*InfoKey, *GROUPS, ALL))
-        message = f"There is no info {name!r:.80}; there are {known}."
+        every_name = ", ".join((*InfoKey, *GROUPS, ALL))
+        message = f"There is no info {name!r:.80}; there are {every_name}."
         raise RequestRefused(message, field="keys") from None

@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """What a user is told of a job (the Primer's diagram)."""
+    """The status of a job that a user sees (the Primer's diagram)."""
 
     WAITING = "waiting"
     """The job waits until its dependencies are satisfied."""
@@ -22,29 +22,29 @@ class Status(StrEnum):
     KILLED = "killed"
     """The job was aborted by its user."""
     STALLED = "stalled"
-    """The job will not run, as a job it depends on failed."""
+    """The job will not run, because a job it depends on failed."""
 
 
 class State(IntEnum):
-    """What the platform knows of a job; one byte a job in a page.
+    """The state of a job within the platform; one byte per job in a page.
 
-    QUEUED is zero so that a page nobody has touched encodes to almost nothing.
+    QUEUED is zero so that a new page encodes to almost nothing.
     """
 
     QUEUED = 0
-    """In the queue, free to be leased."""
+    """In the queue, ready to be leased."""
     WAITING = 1
-    """Held back by dependencies."""
+    """Waiting for its dependencies."""
     LEASED = 2
-    """Promised to a slot that has not yet said that it began."""
+    """Leased to a slot that has not yet reported that the job began."""
     PROCESSING = 3
-    """A slot said that it runs."""
+    """A slot has reported that the job runs."""
     RETRYING = 4
-    """Its slot was lost after it began; free to be leased again."""
+    """Its slot was lost after it began; ready to be leased again."""
     DONE = 5
     """Finished with a result."""
     ERROR = 6
-    """Finished without one."""
+    """Finished without a result."""
     KILLED = 7
     """Aborted by its user."""
     STALLED = 8
@@ -82,10 +82,10 @@ _SHOWN: Final = {
 }
 
 LEASABLE: Final = (State.RETRYING, State.QUEUED)
-"""States a slot may take a job from, the job that lost its slot first."""
+"""States of jobs that a slot may lease; a job that lost its slot comes first."""
 
 UNDER_LEASE: Final = (State.LEASED, State.PROCESSING)
-"""States in which some slot answers for the job."""
+"""States in which a slot holds the job."""
 
 FINAL: Final = (State.DONE, State.ERROR, State.KILLED, State.STALLED)
 """States that never change."""
@@ -103,7 +103,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     State.KILLED: frozenset(),
     State.STALLED: frozenset(),
 }
-"""Every move a job can make; the docs' diagram is drawn from this table."""
+"""Every move that a job can make; the docs' diagram is drawn from this table."""
 
 
 def may_move(before: State, after: State) -> bool:
@@ -116,7 +116,7 @@ def may_move(before: State, after: State) -> bool:
 
 
 class Cause(IntEnum):
-    """Why a job did not end `done`: the closed list, one byte a job."""
+    """Why a job did not end `done`: a closed list, one byte per job."""
 
     NONE = 0
     """Nothing failed."""
@@ -133,19 +133,19 @@ class Cause(IntEnum):
     KILLED = 6
     """The user killed the job."""
     NODE_LOST = 7
-    """The machine or slot that ran the job was lost too often, or once for an unrestartable one."""
+    """Slots of the job were lost too often; for a job that is not restartable, once."""
     DEPENDENCY = 8
     """A job this one depends on failed."""
     DEADLOCK = 9
-    """Too many jobs blocked on jobs that had no slot left to run."""
+    """The job was blocked on jobs that no slot was left to run."""
     ENVIRONMENT = 10
-    """The place the job runs in could not be made: environment or modules missing."""
+    """The job's environment or its modules could not be provided."""
     PAYLOAD = 11
     """The pickled function, arguments or result was refused."""
 
     @property
     def phrase(self) -> str:
-        """The cause in the words a user reads.
+        """The cause in a user's words.
 
         >>> Cause.NODE_LOST.phrase
         'node lost'
@@ -169,4 +169,4 @@ _PHRASES: Final = {
 }
 
 MAX_LOSSES: Final = 3
-"""Lost leases after which a job is an error: a poison job must not loop for ever."""
+"""Lost leases after which a job is an error, so that a poison job does not loop for ever."""

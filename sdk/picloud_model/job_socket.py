@@ -1,4 +1,4 @@
-"""The line between a job's process and the supervisor of its slot: where its socket is."""
+"""The address of the job socket, between a job's process and the supervisor of its slot."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 MOST_BYTES: Final = 64 * 1024
-"""Longest message on a line; a message is JSON and ends with a newline."""
+"""Longest message on a job socket; a message is JSON and ends with a newline."""
 
 
 def address(name: str) -> str:
-    """The address of a line's socket: a name that leaves no file behind, where the system can.
+    """Return the address of a job socket, one that leaves no file behind if the system can.
 
     >>> address("x").endswith("picloud-x")
     True

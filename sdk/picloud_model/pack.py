@@ -1,8 +1,8 @@
-"""Packs and parcels: how pickled bytes travel without anybody unpickling them.
+"""Packs and parcels: pickled bytes that the platform carries and never unpickles.
 
-A parcel is one pickle behind an 8-byte digest of it. A pack is a run of parcels in one immutable
-value, readable by position. The envelope says which Python made them; it is checked before
-unpickling, which only the SDK and a slot's child do.
+A parcel is one pickle behind an 8-byte digest of it. A pack is a sequence of parcels in one
+immutable value, readable by position. The envelope says which Python made them; it is checked
+before unpickling, which only the SDK and a slot's child do.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ DIGEST_BYTES: Final = 8
 PACK_ITEMS: Final = 1002
 """Most parcels in a pack: a page of 1,000 jobs, which no pack crosses, an envelope, the infos."""
 INLINE_BYTES: Final = 256 * 1024
-"""Packs up to this size lie in the state store, larger ones are blobs."""
+"""Packs up to this size are kept in the state store; larger ones are blobs."""
 
 _MAGIC: Final = b"pcp1"
 _COUNT: Final = struct.Struct("<I")
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """Which Python pickled: `python` as "3.11", `cloudpickle` as its version."""
+    """The Python that pickled: `python` as "3.11", `cloudpickle` as its version."""
 
     python: str
     cloudpickle: str
 
     @classmethod
     def here(cls, cloudpickle: str) -> Envelope:
-        """The envelope of this process.
+        """Return the envelope of this process.
 
         >>> Envelope.here("3.1.0").cloudpickle
         '3.1.0'
@@ -45,7 +45,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         return cls(f"{sys.version_info.major}.{sys.version_info.minor}", cloudpickle)
 
     def refusal(self, here: Envelope) -> str | None:
-        """Why bytes in this envelope cannot be unpickled under `here`, or None if they can.
+        """Return why bytes in this envelope cannot be unpickled under `here`, or None.
 
         >>> Envelope("3.11", "3.1.0").refusal(Envelope("3.12", "3.1.0"))
         'pickled by Python 3.11, but this is Python 3.12: both sides need the same minor version'
@@ -59,7 +59,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
 
 def seal(pickled: bytes) -> bytes:
-    """Put a digest before a pickle: a parcel.
+    """Return the parcel of a pickle: its digest, then the pickle.
 
     >>> unseal(seal(b"abc")) == b"abc"
     True
@@ -100,7 +100,7 @@ def write(parcels: Sequence[bytes]) -> bytes:
 
 
 class Pack:
-    """A pack opened for reading; nothing is copied until a parcel is asked for.
+    """A pack opened for reading; nothing is copied until a parcel is read.
 
     >>> len(Pack(write([b"a", b"b"])))
     2
@@ -135,6 +135,6 @@ class Pack:
         return bytes(self.view(item))
 
     def view(self, item: int) -> memoryview:
-        """A parcel without a copy of it: for large ones."""
+        """Return a parcel without copying it."""
         start = self._ends[item - 1] if item else 0
         return self._body[start : self._ends[item]]

@@ -1,7 +1,7 @@
-"""The page: the states of up to 1,000 jobs of one batch, a column a field.
+"""The page: the states of up to 1,000 jobs of one batch, one column per field.
 
-Columns instead of objects keep 100,000 queued jobs at a few megabytes, make a copy a handful of
-memory moves and let a search for the next queued job run in C. At most 36 bytes a job.
+With columns instead of objects, 100,000 queued jobs take a few megabytes, a copy is a handful of
+memory moves, and a search for the next queued job runs in C. At most 36 bytes per job.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FINAL_BYTES: Final = bytes(FINAL)
 
 
 def pages_for(jobs: int) -> int:
-    """How many pages the states of so many jobs fill.
+    """Return how many pages a number of jobs fills.
 
     >>> pages_for(1), pages_for(1000), pages_for(1001)
     (1, 1, 2)
@@ -44,13 +44,13 @@ class Flag(IntFlag):
     """Marks on a job, one bit each."""
 
     KILL_REQUESTED = 1
-    """Its user asked for its end while a slot held it."""
+    """Its user killed it while a slot held it."""
     SPILLED = 2
     """Its result is a blob; the parcel in the pack is the blob's reference."""
     INFORMED = 4
-    """It left an info: the last parcel of its result pack has it, or where it is."""
+    """It has an info: the last parcel of its result pack holds it, or says where it is."""
     DELETED = 8
-    """Its user deleted what it left; only the numbers in this page stay."""
+    """Its user deleted it; only the numbers in this page stay."""
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -61,9 +61,9 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Page:
-    """States of jobs `0 .. len-1` of a page; `packs` counts the result packs written for it.
+    """The states of jobs `0 .. len-1` of a page; `packs` counts the result packs written for it.
 
-    Pages are copied before they are changed: a page in the view is never written to.
+    Pages are copied before they are changed: a page in the view is never modified.
 
     >>> page = Page.fresh(3)
     >>> page.move(1, State.LEASED)
@@ -87,7 +87,7 @@ class Page:
 
     @classmethod
     def fresh(cls, jobs: int, state: State = State.QUEUED) -> Self:
-        """A page of jobs that all begin in one state."""
+        """Return a page of jobs that all begin in one state."""
         page = cls()
         page.packs = 0
         page.state = bytearray([state]) * jobs
@@ -99,7 +99,7 @@ class Page:
         return len(self.state)
 
     def copy(self) -> Self:
-        """A page of its own with the same content."""
+        """Return an independent copy."""
         twin = type(self)()
         twin.packs = self.packs
         twin.state = bytearray(self.state)
@@ -108,19 +108,19 @@ class Page:
         return twin
 
     def encode(self) -> bytes:
-        """The page as stored; columns that hold only zeros take no room."""
+        """Return the page as stored; columns of zeros take no room."""
         return msgspec.msgpack.encode(
             _Stored(
                 len(self.state),
                 self.packs,
-                _pressed(bytes(self.state)),
-                [_pressed(getattr(self, name).tobytes()) for name in _COLUMNS],
+                _or_empty(bytes(self.state)),
+                [_or_empty(getattr(self, name).tobytes()) for name in _COLUMNS],
             )
         )
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read what `encode` wrote.
+        """Return the page that `encode` wrote.
 
         >>> Page.decode(Page.fresh(2).encode()).shown(0).value
         'queued'
@@ -138,7 +138,7 @@ class Page:
         """Move a job along the transition table.
 
         Raises:
-            ValueError: When the table has no such move: a fault of the caller.
+            ValueError: When the table has no such move: an error of the caller.
         """
         before = State(self.state[index])
         if not may_move(before, after):
@@ -147,7 +147,7 @@ class Page:
         self.cause[index] = cause
 
     def shown(self, index: int) -> Status:
-        """The status a user sees."""
+        """Return the status that a user sees."""
         return State(self.state[index]).shown
 
     def ended(self, index: int) -> bool:
@@ -161,11 +161,11 @@ class Page:
 
     @property
     def leased(self) -> int:
-        """How many jobs some slot answers for."""
+        """How many jobs are held by a slot."""
         return sum(self.state.count(state) for state in UNDER_LEASE)
 
 
-def _pressed(column: bytes) -> bytes:
+def _or_empty(column: bytes) -> bytes:
     return column if column.count(0) != len(column) else b""
 
 

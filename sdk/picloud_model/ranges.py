@@ -1,4 +1,4 @@
-"""Ranges of jids: the one place where they are parsed, merged and counted."""
+"""Ranges of jids: parsing, merging and counting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_JID: Final = 2**53 - 1
 
 
 def collapse(jids: Iterable[int]) -> list[Range]:
-    """Write jids as the fewest ranges, sorted; repeats count once.
+    """Return jids as the fewest ranges, ascending; repeats count once.
 
     Args:
         jids: Job ids in any order.
@@ -33,23 +33,23 @@ def collapse(jids: Iterable[int]) -> list[Range]:
     """
     if isinstance(jids, range) and jids.step == 1:
         return [(jids.start, jids.stop - 1)] if jids else []
-    found: list[Range] = []
+    ranges: list[Range] = []
     for jid in sorted(set(jids)):
-        if found and jid == found[-1][1] + 1:
-            found[-1] = (found[-1][0], jid)
+        if ranges and jid == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], jid)
         else:
-            found.append((jid, jid))
-    return found
+            ranges.append((jid, jid))
+    return ranges
 
 
-def merged(found: Iterable[Range]) -> list[Range]:
-    """The same jids as the fewest ranges, ascending.
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """Return the jids of some ranges as the fewest ranges, ascending.
 
     >>> merged([(7, 9), (1, 3), (2, 5), (6, 6)])
     [(1, 9)]
     """
     whole: list[Range] = []
-    for first, last in sorted(found):
+    for first, last in sorted(ranges):
         if whole and first <= whole[-1][1] + 1:
             whole[-1] = (whole[-1][0], max(last, whole[-1][1]))
         else:
@@ -58,7 +58,7 @@ def merged(found: Iterable[Range]) -> list[Range]:
 
 
 def expand(ranges: Iterable[Range]) -> Iterator[int]:
-    """Each jid of the ranges, in their order.
+    """Yield each jid of the ranges, in their order.
 
     >>> list(expand([(1, 3), (9, 9)]))
     [1, 2, 3, 9]
@@ -67,7 +67,7 @@ def expand(ranges: Iterable[Range]) -> Iterator[int]:
 
 
 def count(ranges: Iterable[Range]) -> int:
-    """How many jids the ranges hold.
+    """Return how many jids the ranges hold.
 
     >>> count([(1, 3), (9, 9)])
     4
@@ -76,7 +76,7 @@ def count(ranges: Iterable[Range]) -> int:
 
 
 def parse(text: str) -> list[Range]:
-    """Read the command line's way of writing jids: `1`, `1,2-5`.
+    """Parse jids as they are written on the command line: `1`, `1,2-5`.
 
     Args:
         text: Single jids and inclusive ranges, separated by commas.
@@ -85,7 +85,7 @@ def parse(text: str) -> list[Range]:
         The ranges in the order written.
 
     Raises:
-        RequestRefused: When a part is no jid or no ascending range; the part is named.
+        RequestRefused: When a part is no jid and no ascending range; the message names the part.
 
     >>> parse("1,2-5")
     [(1, 1), (2, 5)]

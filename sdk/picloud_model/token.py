@@ -1,7 +1,7 @@
-"""The job token: what a job shows in place of an API key, for as long as its attempt is held.
+"""The job token: a job's credential in place of an API key, valid while a slot holds its attempt.
 
-The slot signs it with a key the server derives for that slot and account, so that no request is
-made for it and no slot can sign for another account.
+The slot signs it with a key that the server derives for that slot and account. So it takes no
+request, and a slot cannot sign for another account.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TOKEN: Final = re.compile(
 
 
 class JobToken(msgspec.Struct, frozen=True):
-    """Which attempt of which job, held by which slot, of which account.
+    """Identifies the attempt of a job, the slot that holds it, and the account.
 
     >>> token = JobToken("a0000001", slot=7, jid=12, attempt=1)
     >>> JobToken.read(token.signed(b"k" * 32)) == (token, token.mac(b"k" * 32))
@@ -36,11 +36,11 @@ class JobToken(msgspec.Struct, frozen=True):
     attempt: int
 
     def signed(self, key: bytes) -> str:
-        """The token as it is sent."""
+        """Return the token as it is sent."""
         return f"{self._text()}_{self.mac(key)}"
 
     def mac(self, key: bytes) -> str:
-        """The signature, in hex."""
+        """Return the signature, in hex."""
         return blake2b(self._text().encode(), key=key, digest_size=_MAC_BYTES).hexdigest()
 
     def _text(self) -> str:
@@ -48,16 +48,16 @@ class JobToken(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> tuple[Self, str] | None:
-        """What a token says and its signature, which is to be checked; None if it is no token."""
-        found = _TOKEN.fullmatch(text)
-        if found is None:
+        """Return the content of a token and its unchecked signature, or None if it is no token."""
+        match = _TOKEN.fullmatch(text)
+        if match is None:
             return None
-        numbers = int(found["slot"], 16), int(found["jid"]), int(found["attempt"])
-        return cls(found["account"], *numbers), found["mac"]
+        numbers = int(match["slot"], 16), int(match["jid"]), int(match["attempt"])
+        return cls(match["account"], *numbers), match["mac"]
 
 
 def slot_key(secret: bytes, account: str, slot: int) -> bytes:
-    """The key with which one slot signs the tokens of one account's jobs.
+    """Return the key with which a slot signs the tokens of an account's jobs.
 
     >>> slot_key(b"s", "a1", 1) == slot_key(b"s", "a1", 2)
     False
@@ -68,5 +68,5 @@ def slot_key(secret: bytes, account: str, slot: int) -> bytes:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two signatures are equal, in a time that tells nothing."""
+    """Whether two signatures are equal, compared in constant time."""
     return hmac.compare_digest(one, other)

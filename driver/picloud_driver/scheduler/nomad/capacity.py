@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_jobspecs.render import BURST_PREFIX, beside_mb, memory_mb, mhz
+from picloud_jobspecs.render import BURST_PREFIX, memory_mb, mhz, overhead_mb
 from picloud_model.errors import SlotRefused
 
 from picloud_driver.scheduler.nomad.nodes import CORE_TYPES_KEY
@@ -48,7 +48,7 @@ class ClusterCapacity:
         return (
             f"No machine that offers core type {pool.core_type!r} has the"
             f" {mhz(pool.core_type, pool.cores)} MHz and"
-            f" {memory_mb(pool.core_type, pool.cores) + beside_mb(self._driver)} MB"
+            f" {memory_mb(pool.core_type, pool.cores) + overhead_mb(self._driver)} MB"
             f" that {pool.cores} cores take."
         )
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_jobspecs.render import beside_mb, memory_mb, mhz
+from picloud_jobspecs.render import memory_mb, mhz, overhead_mb
 from picloud_model.core import CORE_TYPES
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ CACHE_S: Final = 5.0
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine has for slots, of which each takes `beside_mb` for itself."""
+    """What a machine has for slots, of which each takes `overhead_mb` for itself."""
 
     core_types: frozenset[str]
     slots: int
     mhz: int
     memory_mb: int
-    beside_mb: int = 0
+    overhead_mb: int = 0
 
     def capacity(self, core_type: str, cores: int = 1) -> int:
         """How many slots of so many cores it can run when it is idle.
@@ -41,7 +41,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         """
         if core_type not in self.core_types:
             return 0
-        by_memory = self.memory_mb // (memory_mb(core_type, cores) + self.beside_mb)
+        by_memory = self.memory_mb // (memory_mb(core_type, cores) + self.overhead_mb)
         return min(self.mhz // mhz(core_type, cores), by_memory)
 
 
@@ -103,5 +103,5 @@ class Nodes:
             slots=int(slots) if slots.isascii() and slots.isdigit() else has.cpu.total_cpu_cores,
             mhz=has.cpu.cpu_shares - (reserved.cpu.cpu_shares if reserved else 0),
             memory_mb=has.memory.memory_mb - (reserved.memory.memory_mb if reserved else 0),
-            beside_mb=beside_mb(self._driver),
+            overhead_mb=overhead_mb(self._driver),
         )
