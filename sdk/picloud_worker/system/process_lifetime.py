@@ -1,7 +1,7 @@
-"""Ties the lifetimes of a slot's processes: none outlives its supervisor, or a child its job's.
+"""Ties the lifetimes of a slot's processes: all end with the supervisor that they descend from.
 
-On Linux the kernel does it (`prctl`); elsewhere each process of a slot watches for the end of a
-socket, as it also does on Linux.
+On Linux the kernel does it (`prctl`). Everywhere each process of a slot also watches for the end of
+the socket to its parent.
 """
 
 from __future__ import annotations
