@@ -10,9 +10,9 @@ from picloud_model.errors import PiCloudError
 
 from picloud_api.background.notifier import Notifier
 from picloud_api.engine.dependencies.dependency import Dependencies
+from picloud_api.engine.jobs.fence import has_free
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.deadlock import Deadlock
-from picloud_api.engine.scheduling.leasing import has_free
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Ready, Slot
 from picloud_api.store.sealing import AT_ONCE, Sealing

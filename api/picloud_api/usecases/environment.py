@@ -1,15 +1,18 @@
-"""Environments: the file systems that jobs can find themselves in."""
+"""Environments: the images that slots are made from."""
 
 from __future__ import annotations
 
 from picloud_model.errors import RequestRefused
 
 
-def check_environment(name: str | None) -> None:
-    """Refuse a name that no environment of the account has.
+def image_of(name: str | None) -> str:
+    """Return the digest of an environment's image; "" for the base.
 
     Raises:
-        RequestRefused: There are none yet, so that is so for every name.
+        RequestRefused: When the account has no such environment; none can be created yet.
+
+    >>> image_of(None)
+    ''
     """
     if name is not None:
         message = (
@@ -17,3 +20,4 @@ def check_environment(name: str | None) -> None:
             "the Python of the machine; leave out _env."
         )
         raise RequestRefused(message, field="options.env")
+    return ""

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_api.usecases.jobs.submit import pool_of
+from picloud_api.engine.scheduling.pool import pool_of
 from picloud_driver.scheduler import Burst
 from picloud_model import wire
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from picloud_api import wiring
+from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
-from picloud_api.usecases.jobs.submit import pool_of
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import Conflict

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from picloud_api import wiring
 from picloud_api.engine.process.slot_sessions import SlotSession
+from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.settings import Settings
 from picloud_api.store import layout
-from picloud_api.usecases.jobs.submit import pool_of
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secrets.file import FileSecrets

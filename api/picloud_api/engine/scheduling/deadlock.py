@@ -13,9 +13,9 @@ from picloud_model.errors import PiCloudError
 from picloud_model.job import LEASABLE, Cause, State
 from picloud_model.page import PAGE_JOBS
 
+from picloud_api.engine.jobs.fence import holds_attempt
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish
 from picloud_api.engine.jobs.locate import locate
-from picloud_api.engine.scheduling.leasing import holds_attempt
 from picloud_api.store import layout
 
 if TYPE_CHECKING:

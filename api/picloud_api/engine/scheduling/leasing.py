@@ -6,15 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import ServerFault
-from picloud_model.job import LEASABLE, MAX_LOSSES, UNDER_LEASE, Cause, State
+from picloud_model.job import LEASABLE, State
 from picloud_model.pack import Pack
-from picloud_model.page import PAGE_JOBS, Flag, Page
+from picloud_model.page import PAGE_JOBS, Page
 from picloud_model.wire import Lease, LeasedJob
 
+from picloud_api.engine.jobs.fence import has_free
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from picloud_model.wire import PackPart
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from picloud_api.engine.scheduling.nested_candidates import Candidate
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
-    from picloud_api.store.view import View
 
 LEASE_S: Final = 0.1
 """Expected work in a lease, in seconds."""
@@ -256,82 +256,9 @@ def most_batches(context: Context) -> int:
     return min(LEASE_BATCHES, most)
 
 
-def has_free(page: Page) -> bool:
-    """Whether a page has a job to lease."""
-    return any(state in page.state for state in LEASABLE)
-
-
 def _free(page: Page) -> Iterator[int]:
     for state in LEASABLE:
         index = page.state.find(state)
         while index >= 0:
             yield index
             index = page.state.find(state, index + 1)
-
-
-def held(page: Page, slot: int) -> list[int]:
-    """The jobs of a page that a slot answers for."""
-    if slot not in page.slot:
-        return []
-    return [
-        index
-        for index, owner in enumerate(page.slot)
-        if owner == slot and page.state[index] in UNDER_LEASE
-    ]
-
-
-def owners(page: Page) -> set[int]:
-    """The slots that answer for jobs of a page."""
-    return {slot for slot, state in zip(page.slot, page.state, strict=True) if state in UNDER_LEASE}
-
-
-def give_back(page: Page, index: int) -> None:
-    """A job its slot had not begun goes back into the queue, uncharged.
-
-    One that was named as running once stays `processing` for its user.
-    """
-    begun = page.state[index] == State.PROCESSING
-    page.state[index] = State.RETRYING if begun else State.QUEUED
-    page.slot[index] = 0
-
-
-def charge_loss(page: Page, index: int, *, restartable: bool) -> Cause | None:
-    """A job's slot was lost: back into the queue, or an error when that happened too often.
-
-    Returns:
-        The cause when the job is an error now, which the caller has to finish; else None.
-    """
-    page.losses[index] += 1
-    if page.flags[index] & Flag.KILL_REQUESTED:
-        return Cause.KILLED
-    if not restartable or page.losses[index] >= MAX_LOSSES:
-        return Cause.NODE_LOST
-    begun = page.state[index] == State.PROCESSING
-    page.state[index] = State.RETRYING if begun else State.QUEUED
-    page.slot[index] = 0
-    return None
-
-
-def holds_attempt(page: Page, index: int, attempt: int, slot: int) -> bool:
-    """Whether a slot still answers for an attempt: the fence."""
-    return (
-        index < len(page)
-        and page.attempt[index] == attempt
-        and page.slot[index] == slot
-        and page.state[index] in UNDER_LEASE
-    )
-
-
-async def page_for_slot(
-    store: Draft | View, place: layout.PageId, jobs: Iterable[tuple[int, int]], slot: int
-) -> Page | None:
-    """The page in which a slot says that it holds jobs, given by (index, attempt).
-
-    Where it does not seem to, the page is read again: the lease may be of another process.
-    """
-    name = layout.page(place)
-    page: Page | None = await store.get(name)
-    if page is not None and all(holds_attempt(page, *job, slot) for job in jobs):
-        return page
-    found: Page | None = await store.fresh(name)
-    return found

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from picloud_model.errors import JobNotFound, TokenRefused
 from picloud_model.token import JobToken, same, slot_key
 
+from picloud_api.engine.jobs.fence import holds_attempt, page_for_slot
 from picloud_api.engine.jobs.locate import locate
-from picloud_api.engine.scheduling.leasing import holds_attempt, page_for_slot
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context

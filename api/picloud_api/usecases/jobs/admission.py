@@ -14,7 +14,7 @@ from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
 from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
 from picloud_api.store.records import Waiting
-from picloud_api.usecases.environment import check_environment
+from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.storage.volume import check_volumes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def check_options(options: Options) -> None:
         allowed = ", ".join(map(str, core.multiples))
         message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
         raise RequestRefused(message, field="options.cores")
-    check_environment(options.env)
+    image_of(options.env)
     check_volumes(options.vols)
     for name, value in options.os_env_vars.items():
         if not name or "=" in name or "\0" in name + value:

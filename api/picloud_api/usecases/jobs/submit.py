@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from picloud_driver.scheduler import Pool
+from msgspec.structs import replace
 from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import BlobMissing, SubmitChanged
 from picloud_model.job import State
@@ -13,8 +14,10 @@ from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
 from picloud_api.engine.process.ready_queue import ReadyBatch
+from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Staged
+from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
 from picloud_api.usecases.storage.blob import blob_name
 from picloud_api.usecases.storage.known_blobs import Presence
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_driver.blobs import BlobPort
-    from picloud_model.wire import Options, StageRequest, SubmitRequest
+    from picloud_model.wire import StageRequest, SubmitRequest
 
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.leasing import LeasePlanner
@@ -95,7 +98,18 @@ class Submit:
             await self.store_ahead(account, request)
         crashpoint("submit.stored")
         header = _header(request, parts, self._clock(), fingerprint, parent)
-        answer = await self._announce(account, request, (header, waiting), inline=inline)
+        plan = partial(
+            self._announce,
+            account=account,
+            request=request,
+            header=header,
+            waiting=waiting,
+            inline=inline,
+        )
+        answer, leased = await self._commits.run(plan)
+        if leased:
+            # The slots that were handed jobs are answered first: they have more to do next.
+            await asyncio.sleep(0)
         crashpoint("submit.announced")
         return answer
 
@@ -131,47 +145,39 @@ class Submit:
 
     async def _announce(
         self,
+        draft: Draft,
+        *,
         account: str,
         request: SubmitRequest,
-        made_of: tuple[Header, Waiting | None],
-        *,
+        header: Header,
+        waiting: Waiting | None,
         inline: bool,
-    ) -> Submitted:
+    ) -> tuple[Submitted, int]:
+        """Take jids and make the batch visible; return also how many jobs were leased at once."""
         batch = request.submit_id
-        header, waiting = made_of
+        if (known := draft.peek(layout.header(account, batch))) is not None:
+            return _same(known, header.fingerprint), 0
+        first = await draft.get(layout.next_jid(account)) or 1
+        header = replace(header, first=first)
+        draft.put(layout.next_jid(account), first + header.count)
+        draft.create(layout.header(account, batch), header)
+        await _index(draft, account, Span(first, header.count, batch))
+        ready = _ready(account, header, waits=waiting is not None)
+        draft.create(layout.ready(account, batch), ready)
+        if waiting is not None:
+            draft.create(layout.waiting(account, batch), waiting)
+        if draft.peek(layout.staged(account, batch)) is not None:
+            draft.delete(layout.staged(account, batch))
         leased = 0
-
-        async def plan(draft: Draft) -> Submitted:
-            nonlocal leased
-            if (known := draft.peek(layout.header(account, batch))) is not None:
-                return _same(known, header.fingerprint)
-            first = await draft.get(layout.next_jid(account)) or 1
-            made = _with_first(header, first)
-            draft.put(layout.next_jid(account), first + made.count)
-            draft.create(layout.header(account, batch), made)
-            await _index(draft, account, Span(first, made.count, batch))
-            ready = _ready(account, made, waits=waiting is not None)
-            draft.create(layout.ready(account, batch), ready)
-            if waiting is not None:
-                draft.create(layout.waiting(account, batch), waiting)
-            if draft.peek(layout.staged(account, batch)) is not None:
-                draft.delete(layout.staged(account, batch))
-            leased = 0
-            if inline:
-                _write_inline(draft, account, request)
-                if waiting is None:
-                    queued = ReadyBatch(account, batch, ready)
-                    leased = await self._leasing.plan_new(draft, queued, made)
-            if leased < made.count:
-                told = EventKind.READY if waiting is None else EventKind.WAITING
-                draft.emit(Event(told, account, batch))
-            return Submitted(first=first, count=made.count)
-
-        made = await self._commits.run(plan)
-        if leased:
-            # The slots that were handed jobs are answered first: they have more to do next.
-            await asyncio.sleep(0)
-        return made
+        if inline:
+            _write_inline(draft, account, request)
+            if waiting is None:
+                queued = ReadyBatch(account, batch, ready)
+                leased = await self._leasing.plan_new(draft, queued, header)
+        if leased < header.count:
+            kind = EventKind.READY if waiting is None else EventKind.WAITING
+            draft.emit(Event(kind, account, batch))
+        return Submitted(first=first, count=header.count), leased
 
     async def _write_packs(self, account: str, batch: str, parts: Sequence[PackPart]) -> None:
         for part in parts:
@@ -236,36 +242,33 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
 def _header(
     request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes, parent: int
 ) -> Header:
+    """The batch's header, of which the first jid is known only to the transaction."""
     return Header(
-        0,
-        request.count,
-        request.kind,
-        request.function,
-        request.function_name,
-        request.envelope,
-        request.bundle,
-        request.options,
-        parts,
-        now,
-        fingerprint,
-        parent,
+        first=0,
+        count=request.count,
+        kind=request.kind,
+        function=request.function,
+        function_name=request.function_name,
+        envelope=request.envelope,
+        bundle=request.bundle,
+        options=request.options,
+        parts=parts,
+        created_at=now,
+        fingerprint=fingerprint,
+        parent=parent,
     )
 
 
-def _with_first(header: Header, first: int) -> Header:
-    fields = {name: getattr(header, name) for name in header.__struct_fields__}
-    return Header(**{**fields, "first": first})
-
-
-def pool_of(account: str, options: Options) -> Pool:
-    """The pool whose slots can run jobs with these options."""
-    return Pool(account, options.core_type, options.cores)
-
-
 def _ready(account: str, header: Header, *, waits: bool) -> Ready:
-    pool = pool_of(account, header.options)
-    priority = header.options.priority
-    return Ready(header.first, header.count, priority, pool, header.pages, waits, header.parent)
+    return Ready(
+        first=header.first,
+        count=header.count,
+        priority=header.options.priority,
+        pool=pool_of(account, header.options, image_of(header.options.env)),
+        open_pages=header.pages,
+        waits=waits,
+        parent=header.parent,
+    )
 
 
 async def _index(draft: Draft, account: str, span: Span) -> None:

@@ -9,8 +9,9 @@ from picloud_model.job import LEASABLE, State
 from picloud_model.page import PAGE_JOBS
 
 from picloud_api.engine.jobs.locate import locate
+from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
-from picloud_api.usecases.jobs.submit import pool_of
+from picloud_api.usecases.environment import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Why:
         for piece in await locate(self._view, account, asked):
             header: Header = await self._view.get(layout.header(account, piece.place.batch))
             page: Page = await self._view.get(layout.page(piece.place))
-            pool = pool_of(account, header.options)
+            pool = pool_of(account, header.options, image_of(header.options.env))
             for index in range(piece.start, piece.stop):
                 state = State(page.state[index])
                 if state in LEASABLE and pool not in pending_reasons:

@@ -12,9 +12,9 @@ from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS
 from picloud_model.wire import SlotGranted
 
+from picloud_api.engine.jobs.fence import charge_loss, holds_attempt, slots_of_page
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed
 from picloud_api.engine.process.slot_sessions import SlotSession
-from picloud_api.engine.scheduling.leasing import charge_loss, holds_attempt, owners
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Slot
 from picloud_api.usecases.slots.work import leases_of, requeue
@@ -175,7 +175,9 @@ class Slots:
             for number in range(ready.pages):
                 page = await view.get(layout.page(layout.PageId(account, batch, number)))
                 if page is not None and page.leased:
-                    gone.update((account, slot) for slot in owners(page) if slot not in living)
+                    gone.update(
+                        (account, slot) for slot in slots_of_page(page) if slot not in living
+                    )
         for account, slot in gone:
             if await view.fresh(layout.slot(slot)) is None:
                 await self._return_leases(account, slot, "nothing is known of it any more")

@@ -14,16 +14,11 @@ from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import AttemptRef, HeartbeatAnswer, WorkAnswer
 
+from picloud_api.engine.jobs.fence import give_back, holds_attempt, jobs_of_slot, page_for_slot
 from picloud_api.engine.jobs.finish import Ending, finish, killed
 from picloud_api.engine.process.batch_watch import wait_for_event
 from picloud_api.engine.process.slot_sessions import Blocked
-from picloud_api.engine.scheduling.leasing import (
-    give_back,
-    held,
-    holds_attempt,
-    most_batches,
-    page_for_slot,
-)
+from picloud_api.engine.scheduling.leasing import most_batches
 from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
@@ -284,7 +279,7 @@ async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int,
         if page is not None and page.leased:
             found += [
                 (place.batch, place.page * PAGE_JOBS + index, page.attempt[index])
-                for index in held(page, slot)
+                for index in jobs_of_slot(page, slot)
             ]
     return found
 
