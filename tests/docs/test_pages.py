@@ -53,6 +53,21 @@ def test_the_diagram_of_states_is_the_table() -> None:
     assert drawn == [mermaid()]
 
 
+def test_the_architecture_describes_each_room() -> None:
+    """The architecture page has a sentence for each folder of these packages."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = ["api/picloud_api", "sdk/picloud_worker", "sdk/cloud"]
+    packages += ["cli/picloud", "driver/picloud_driver"]
+    folders = [
+        init.parent.relative_to(ROOT / package).as_posix()
+        for package in packages
+        for init in (ROOT / package).rglob("__init__.py")
+        if [*init.parent.glob("[!_]*.py")] and init.parent != ROOT / package
+    ]
+
+    assert [folder for folder in folders if f"`{folder}/`" not in page] == []
+
+
 @pytest.mark.parametrize("name", ["cli", "cloud"])
 def test_the_reference_is_up_to_date(name: str) -> None:
     """The reference is generated from commands and docstrings; `make reference` writes it."""
