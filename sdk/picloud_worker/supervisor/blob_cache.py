@@ -1,4 +1,4 @@
-"""The blobs of a slot: those that jobs need are fetched once and kept, large results uploaded."""
+"""The blobs of a slot: those that jobs need are fetched once, large results are uploaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEPT_BYTES: Final = 512 * 1024 * 1024
 
 
 class BlobCache:
-    """A directory of blobs by digest, without those used least recently.
+    """A directory of blobs by digest, from which the least recently used are evicted.
 
     Args:
         directory: The directory; it is made if it is missing.
@@ -58,7 +58,7 @@ class BlobCache:
         return path
 
     def _fetch(self, digest: str, path: Path) -> None:
-        self._make_room()
+        self._evict()
         partial = path.with_suffix(".part")
         actual = sha256()
         with partial.open("wb") as file:
@@ -70,7 +70,7 @@ class BlobCache:
             raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))
         partial.rename(path)
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         files = [(file.stat(), file) for file in self._directory.iterdir()]
         total = sum(stat.st_size for stat, _ in files)
         for stat, file in sorted(files, key=lambda pair: pair[0].st_mtime_ns):

@@ -42,14 +42,14 @@ def test_other_jobs_run_while_one_is_blocked(api: FakeApi, worker: Worker) -> No
     started, go = paths(worker)
     first = api.submit(lambda n: block(*n) if n else os.getpid(),
                        [((str(started), str(go)),), (None,)])  # fmt: skip
-    asked = api.until(lambda: [r for r in api.seen("/v1/work") if r.awaiting])[0]
+    request = api.until(lambda: [r for r in api.seen("/v1/work") if r.awaiting])[0]
     second = api.result(first, 1)
     go.touch()
     waited = api.result(first, 0)
 
-    assert [(held.index, held.attempt) for held in asked.returned] == [(1, 1)]
-    assert asked.awaiting == [wire.BlockedOn(wire.AttemptRef(first, 0, 1), [(77, 77)])]
-    assert asked.wait_s == 0
+    assert [(held.index, held.attempt) for held in request.returned] == [(1, 1)]
+    assert request.awaiting == [wire.BlockedOn(wire.AttemptRef(first, 0, 1), [(77, 77)])]
+    assert request.wait_s == 0
     assert waited != second
 
 
@@ -102,3 +102,34 @@ def test_a_blocked_job_can_end(api: FakeApi, worker: Worker, how: str) -> None:
     api.until(lambda: any(not psutil.pid_exists(pid) for pid in before))
     assert api.result(api.submit(echo, [(1,)])) == 1
     assert worker.process.poll() is None
+
+
+def test_a_blocked_job_past_its_time_limit_is_ended(api: FakeApi, worker: Worker) -> None:
+    """The rules for running jobs hold for it, too: its error names the limit, the slot goes on."""
+    started, go = paths(worker)
+    options = wire.Options(max_runtime_s=0.3)
+
+    batch = api.submit(block, [(str(started), str(go))], options=options)
+    failure = api.failure(batch)
+
+    assert failure.cause == Cause.TIME_LIMIT
+    assert "in block" in failure.traceback
+    assert api.result(api.submit(echo, [(1,)])) == 1
+
+
+def test_a_blocked_job_that_ignores_sigterm_is_killed(api: FakeApi, worker: Worker) -> None:
+    """SIGKILL follows one second after SIGTERM."""
+    started, go = paths(worker)
+
+    def ignore_sigterm() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        block(str(started), str(go))
+
+    batch = api.submit(ignore_sigterm)
+    appears(started)
+    api.until(lambda: [request for request in api.seen("/v1/heartbeat") if request.awaiting])
+
+    api.kill(batch, 0)
+
+    assert api.failure(batch).cause == Cause.KILLED
+    assert api.ended[batch, 0].state == State.KILLED
