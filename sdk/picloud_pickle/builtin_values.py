@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import gc
 import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
+
+from cloudpickle.cloudpickle import _get_or_create_tracker_id
 
 from picloud_pickle import rebuild, wrappers
 from picloud_pickle.reference import is_dynamic
@@ -20,7 +23,7 @@ def module_reduced(context: Context, module: ModuleType) -> Any:
     name = module.__name__
     if is_dynamic(module):
         scope = {key: value for key, value in vars(module).items() if key not in _OF_MODULE}
-        made = name, rebuild.this_process()
+        made = name, _get_or_create_tracker_id(module)
         return rebuild.make_module, made, scope, None, None, rebuild.fill_module
     reduction = wrappers.by_name(context, name)
     # cloudpickle knows modules by their exact type, which lazy ones do not have.
@@ -35,36 +38,45 @@ _OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__",
 def exception_reduced(context: Context, error: Any) -> Any:
     """The reduction of an exception, with its cause and context.
 
-    A class with an `__init__` of its own may want other arguments than those in `args`.
+    A class with an `__init__` of its own may want other arguments than those in `args`. Where
+    tblib can pickle tracebacks, they travel as well.
     """
     kind = type(error)
     context.modules.add(kind.__module__)
-    if kind in copyreg.dispatch_table or isinstance(kind.__reduce_ex__, FunctionType):
+    registered = copyreg.dispatch_table.get(kind)
+    of_tblib = registered is not None and registered.__module__.startswith("tblib")
+    if registered is not None and not of_tblib:
         return NotImplemented
-    own_reduction = isinstance(kind.__reduce__, FunctionType)
     reduction = error.__reduce_ex__(5)
-    if not isinstance(reduction, tuple) or reduction[0] is not kind:
+    if not isinstance(reduction, tuple) or len(reduction) > 3:  # noqa: PLR2004 -- with a state
         return reduction
-    state = reduction[2] if len(reduction) > 2 else None  # noqa: PLR2004
-    related = _related(context, error)
-    if related and (state is None or isinstance(state, dict)) and not own_reduction:
-        state = {**(state or {}), **related}
-    written_in_python = isinstance(kind.__init__, FunctionType) or isinstance(
-        kind.__new__, FunctionType
-    )
-    if written_in_python and not own_reduction:
-        return rebuild.make_exception, (kind, reduction[1]), state
-    return (*reduction[:2], state)
+    make, arguments, *states = reduction
+    state = states[0] if states else None
+    if isinstance(getattr(kind, "__setstate__", None), FunctionType) or not (
+        state is None or isinstance(state, dict)
+    ):
+        return reduction
+    methods = kind.__reduce__, kind.__reduce_ex__, kind.__init__, kind.__new__
+    in_python = [isinstance(method, FunctionType) for method in methods]
+    if any(in_python[2:]) and not any(in_python[:2]):
+        make, arguments = rebuild.make_exception, (kind, arguments)
+    state = {**(state or {}), **_in_slots(error), **_related(context, error)}
+    if of_tblib and error.__traceback__ is not None:
+        state["__traceback__"] = error.__traceback__
+    return (make, arguments, state) if state else (make, arguments)
+
+
+def _in_slots(error: BaseException) -> dict[str, Any]:
+    names = copyreg._slotnames(type(error))  # type: ignore[attr-defined]  # noqa: SLF001
+    return {name: getattr(error, name) for name in names if hasattr(error, name)}
 
 
 def _related(context: Context, error: BaseException) -> dict[str, Any]:
     names = ("__cause__", "__context__", "__suppress_context__")
     related = {name: value for name in names if (value := getattr(error, name))}
-    if not context.extras:
-        return {}
     if related:
         context.has_extras = True
-    return related
+    return related if context.extras else {}
 
 
 def weak_set_reduced(context: Context, value: Any) -> Any:
@@ -90,6 +102,13 @@ def class_method_reduced(context: Context, descriptor: Any) -> Any:
     """The reduction of a class method of a built-in class, as its dictionary has it."""
     del context
     return rebuild.class_attribute, (descriptor.__objclass__, descriptor.__name__)
+
+
+def key_reduced(context: Context, key: Any) -> Any:
+    """The reduction of what `functools.cmp_to_key` returns."""
+    context.modules.add("functools")
+    functions = [each for each in gc.get_referents(key) if each is not type(key)]
+    return functools.cmp_to_key, tuple(functions)
 
 
 def ufunc_reduced(context: Context, ufunc: Any) -> Any:

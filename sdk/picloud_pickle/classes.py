@@ -6,14 +6,13 @@ import abc
 import operator
 import sys
 from enum import Enum
-from types import GetSetDescriptorType, MemberDescriptorType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
 from cloudpickle.cloudpickle import (
     _BUILTIN_TYPE_NAMES,
     _class_reduce,
     _enum_getstate,
-    _get_bases,
     _get_or_create_tracker_id,
 )
 
@@ -43,7 +42,7 @@ def reduced(context: Context, kind: type) -> Any:
         return _class_reduce(kind)
     if by_reference(kind):
         return wrappers.by_name(context, kind.__module__, kind.__qualname__)
-    if is_native(kind):
+    if kind.__module__ == _CTYPES or is_native(kind):
         return _native(kind) or _by_value(context, kind)
     return _by_value(context, kind)
 
@@ -61,20 +60,10 @@ def _by_value(context: Context, kind: type) -> Any:
             context.has_extras = True
             others["names"] = names
     if issubclass(kind, Enum):
-        members = {name: dict(vars(each)) for name, each in kind.__members__.items()}
-        own = {name: _without(values, _MEMBER) for name, values in members.items()}
-        others["members"] = {name: values for name, values in own.items() if values}
-        made = (
-            kind.__bases__,
-            (kind.__name__, kind.__qualname__, kind.__module__),
-            {name: values["_value_"] for name, values in members.items()},
-            _get_or_create_tracker_id(kind),
-        )
-        attributes = _without(_enum_getstate(kind)[0], _MADE_BY_PYTHON | kind.__members__.keys())
-        return rebuild.make_enum, made, (attributes, others), None, None, rebuild.fill_class
+        return _enumeration(kind, others)
     namespace = {"__qualname__": kind.__qualname__}
     own_scope = vars(kind)
-    for name in ("__module__", "__slots__"):
+    for name in ("__module__", "__slots__", "__orig_bases__"):
         if name in own_scope:
             namespace[name] = own_scope[name]
     if isinstance(own_scope.get("__dict__"), property):
@@ -82,12 +71,33 @@ def _by_value(context: Context, kind: type) -> Any:
     made_class = (
         type(kind),
         kind.__name__,
-        _get_bases(kind),
+        kind.__bases__,
         namespace,
         _get_or_create_tracker_id(kind),
     )
     state = _attributes(kind), others
     return rebuild.make_class, made_class, state, None, None, rebuild.fill_class
+
+
+def _enumeration(kind: type[Enum], others: dict[str, Any]) -> Any:
+    members = {name: dict(vars(each)) for name, each in kind.__members__.items()}
+    own = {name: _without(values, _MEMBER) for name, values in members.items()}
+    others["members"] = {name: values for name, values in own.items() if values}
+    contents = None
+    mixin: Any = getattr(kind, "_member_type_", object)
+    if isinstance(getattr(kind, "_new_member_", None), FunctionType):
+        # A `__new__` of its own is not called again: it may make of a value what it likes.
+        new_arguments = getattr(mixin, "__getnewargs__", lambda _: ())
+        contents = {name: new_arguments(each) for name, each in kind.__members__.items()}
+    made = (
+        kind.__bases__,
+        (kind.__name__, kind.__qualname__, kind.__module__),
+        {name: values["_value_"] for name, values in members.items()},
+        contents,
+        _get_or_create_tracker_id(kind),
+    )
+    attributes = _without(_enum_getstate(kind)[0], _MADE_BY_PYTHON | kind.__members__.keys())
+    return rebuild.make_enum, made, (attributes, others), None, None, rebuild.fill_class
 
 
 def _attributes(kind: type) -> dict[str, Any]:
@@ -133,7 +143,14 @@ def is_native(kind: Any) -> bool:
 def _native(kind: Any) -> Any:
     """The reduction of a class that ctypes makes when it is asked for, or None."""
     ctypes = sys.modules["ctypes"]
+    for name in ("Structure", "Union", "Array", "_Pointer", "_SimpleCData", "_CFuncPtr"):
+        if kind is type(getattr(ctypes, name)):  # a metaclass, which no module has by its name
+            return type, (getattr(ctypes, name),)
     metaclass = type(kind).__name__
+    native = getattr(ctypes, kind.__name__.removesuffix("_be").removesuffix("_le"), None)
+    for name in ("__ctype_be__", "__ctype_le__"):
+        if native is not kind and getattr(native, name, None) is kind:
+            return getattr, (native, name)
     if metaclass == "PyCArrayType" and kind.__bases__ == (ctypes.Array,):
         return operator.mul, (kind._type_, kind._length_)
     if metaclass == "PyCPointerType" and kind.__bases__[0].__name__ == "_Pointer":

@@ -84,10 +84,10 @@ def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], di
     variables = {name: scope[name] for name in names.variables if name in scope}
     attributes = names.attributes
     annotations = annotations_of(function)
+    extras: dict[str, Any] = {}
     if context.extras:
         hinted = {*names.annotations, *annotation_names(annotations.values())}
-        hinted.difference_update(variables)
-        extras = type_names(hinted, scope)
+        extras = type_names(hinted, scope) if hinted else {}
         if extras:
             context.has_extras = True
             variables |= extras
@@ -105,6 +105,7 @@ def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], di
         "__module__": function.__module__,
         "__doc__": function.__doc__,
         "__closure__": function.__closure__,
+        "_annotation_names": extras,
         "_cloudpickle_submodules": modules,
         "__globals__": variables,
     }
@@ -243,8 +244,14 @@ def _parsed(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         code = compile(text, "", "eval", dont_inherit=True)
     except (SyntaxError, ValueError):
         return (), ()
-    names = tuple(step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_NAME")
-    return names, code.co_names
+    names = [step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_NAME"]
+    mentioned = [*code.co_names]
+    for inner in code.co_consts:  # in quotes of its own
+        if isinstance(inner, str) and inner != text:
+            more = _parsed(inner)
+            names += more[0]
+            mentioned += more[1]
+    return (*names,), (*mentioned,)
 
 
 def _is_of_types(value: object) -> bool:

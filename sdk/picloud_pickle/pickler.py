@@ -8,9 +8,10 @@ from __future__ import annotations
 import copyreg
 import functools
 import io
+import operator
+import pickle
 import sys
 import threading
-from contextvars import copy_context
 from types import ClassMethodDescriptorType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
@@ -39,9 +40,8 @@ if TYPE_CHECKING:
 PROTOCOL: Final = 5
 _STREAM: Final = cast("type[io.IOBase]", io.IOBase.__base__)
 """The C class under every stream: `io.IOBase` itself is an ABC, six times slower to ask."""
-_DEEP_LEVELS: Final = 20_000
-_DEEP_STACK: Final = 256 * 1024 * 1024
-"""Levels of nesting a second try allows, and the stack that they need."""
+_DEEP_FRAMES: Final = 100_000
+"""Python's frames that a second try may take; a level of nesting takes three to five."""
 _deep: Final = threading.Lock()
 
 
@@ -128,29 +128,19 @@ def _is_too_deep(error: BaseException) -> bool:
 
 
 def _pickled_deep(kind: type[Pickler], value: object) -> tuple[bytes, Pickler]:
-    """Pickle a value that is nested deep, on a stack that is large enough for it."""
-    outcome: list[Any] = []
-    pickler = kind(extras=False)
-
-    def work() -> None:
-        try:
-            outcome.append((pickler.pickled(value), pickler))
-        except BaseException as error:  # noqa: BLE001 -- raised in the thread that waits
-            outcome.append(error)
-
+    """Pickle a value that is nested deep, by the pickler in Python, which needs no C stack."""
+    pickler, sink = kind(extras=False), io.BytesIO()
+    deep: Any = pickle._Pickler(sink, PROTOCOL)  # noqa: SLF001
+    deep.dispatch_table = dict(cloudpickle.Pickler.dispatch_table)
+    deep.reducer_override = pickler.reducer_override
     with _deep:
-        levels, size = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK)
-        sys.setrecursionlimit(max(levels, _DEEP_LEVELS))
+        frames = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(frames, _DEEP_FRAMES))
         try:
-            thread = threading.Thread(target=copy_context().run, args=(work,))
-            thread.start()
-            thread.join()
+            deep.dump(value)
         finally:
-            threading.stack_size(size)
-            sys.setrecursionlimit(levels)
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return cast("tuple[bytes, Pickler]", outcome[0])
+            sys.setrecursionlimit(frames)
+    return sink.getvalue(), pickler
 
 
 def _by_default(context: Context, value: Any) -> Any:
@@ -172,6 +162,7 @@ _reducers: dict[type, Reducer] = {
     ClassMethodDescriptorType: builtin_values.class_method_reduced,
     WeakSet: builtin_values.weak_set_reduced,
     type(functools.lru_cache(len)): wrappers.cache_reduced,
+    type(functools.cmp_to_key(operator.sub)): builtin_values.key_reduced,
     functools.singledispatchmethod: wrappers.method_dispatcher_reduced,
     **dict.fromkeys(rebuild.WEAK_DICTS, builtin_values.weak_dict_reduced),
     **dict.fromkeys((property, classmethod, staticmethod), _by_default),

@@ -8,13 +8,10 @@ sender has changed since the last load is set, and all else stays as the jobs ha
 from __future__ import annotations
 
 import functools
-import os
 import sys
 import types
 import typing
 from collections import OrderedDict
-from contextlib import contextmanager
-from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
@@ -30,7 +27,7 @@ from cloudpickle.cloudpickle import (
 from picloud_pickle.copies import Copies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _KEPT_OBJECTS: Final = 10_000
 """How many plain objects keep their identity."""
@@ -40,44 +37,38 @@ _FILLED_BY_INIT: Final = (list, dict, set, bytearray)
 _copies: Final = Copies()
 _unfilled: Final[WeakSet[type]] = WeakSet()
 """Classes that a load has made and not filled yet."""
-_main: ContextVar[dict[str, Any] | None] = ContextVar("_main", default=None)
-_run: Final = uuid4().hex
+_main: dict[str, Any] | None = None
 _objects: OrderedDict[str, object] = OrderedDict()
 _tokens: dict[int, str] = {}
 _singletons: dict[tuple[type, str], object] = {}
 _singleton_names: dict[int, str] = {}
-_modules: dict[str, types.ModuleType] = {}
+_module_copies: Final[WeakSet[types.ModuleType]] = WeakSet()
+"""Modules that loads have made."""
 
 
-@contextmanager
-def collected() -> Iterator[dict[str, Any]]:
-    """Collect what loads in this context bring of a main program, by its name there.
+def collect(names: dict[str, Any]) -> None:
+    """Collect from now on what loads bring of a main program, by its name there.
 
-    >>> with collected() as names:
-    ...     names
-    {}
+    Args:
+        names: Is given functions, classes, markers, and the names that annotations use.
     """
-    names: dict[str, Any] = {}
-    token = _main.set(names)
-    try:
-        yield names
-    finally:
-        _main.reset(token)
+    global _main  # noqa: PLW0603 -- it belongs to the process, as `__main__` does
+    _main = names
 
 
-def _collect(value: Any, names: Mapping[str, Any] = types.MappingProxyType({})) -> None:
-    main = _main.get()
-    if main is not None and value.__module__ == "__main__":
-        for name, each in names.items():
-            main.setdefault(name, each)
-        if value.__name__ == value.__qualname__:
-            main[value.__name__] = value
+def _collect(value: Any, used: Mapping[str, Any]) -> None:
+    if _main is not None and value.__module__ == "__main__":
+        for name, each in used.items():
+            _main.setdefault(name, each)
+        if value.__name__ == value.__qualname__ and value.__name__.isidentifier():
+            _main[value.__name__] = value
 
 
 def fill_function(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """Give a function its globals, closure and attributes."""
+    used = state[1].pop("_annotation_names")
     _function_setstate(function, state)
-    _collect(function)
+    _collect(function, used)
 
 
 class _Silent:
@@ -100,31 +91,35 @@ def make_class(
     return kind
 
 
-def _new_class(metaclass: Any, name: str, bases: Any, namespace: dict[str, Any]) -> type:
-    resolved = types.resolve_bases(bases)
-    if resolved is not bases:
-        namespace["__orig_bases__"] = bases
-    hooks = [base for base in resolved if _copies.define(base, "__init_subclass__")]
-    if metaclass not in _copies and not hooks:
+def _new_class(
+    metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]
+) -> type:
+    hooked = any(_copies.define(base, "__init_subclass__") for base in bases)
+    if metaclass not in _copies and not hooked:
         try:
-            _, scope, _ = types.prepare_class(name, resolved, {"metaclass": metaclass})
+            _, scope, _ = types.prepare_class(name, bases, {"metaclass": metaclass})
             scope.update(namespace)
-            kind: type = metaclass(name, resolved, scope)
+            return cast("type", metaclass(name, bases, scope))
         except Exception:  # noqa: BLE001 -- a hook that wants more than an empty class
-            hooks = list(resolved)
-        else:
-            return kind
+            hooked = True
     # What the program's own hooks do was done when it defined the class, and travels with them.
-    builder: Any = next(each for each in metaclass.__mro__ if each not in _copies)
-    if not hooks:
-        return cast("type", builder.__new__(metaclass, name, resolved, namespace))
-    kind = builder.__new__(metaclass, name, (_Silent, *resolved), namespace)
-    type.__setattr__(kind, "__bases__", resolved)
+    own = next(each for each in metaclass.__mro__ if each not in _copies)
+    silent = (_Silent, *bases) if hooked else bases
+    try:
+        kind: type = own.__new__(metaclass, name, silent, namespace)
+    except Exception:  # noqa: BLE001 -- as above
+        kind = type.__new__(metaclass, name, silent, namespace)
+    if hooked:
+        type.__setattr__(kind, "__bases__", bases)
     return kind
 
 
 def make_enum(
-    bases: tuple[Any, ...], names: tuple[str, str, str], members: dict[str, Any], token: str
+    bases: tuple[Any, ...],
+    names: tuple[str, str, str],
+    members: dict[str, Any],
+    contents: dict[str, tuple[Any, ...]] | None,
+    token: str,
 ) -> type:
     """Make an enumeration, or return the one that is known by its token.
 
@@ -132,14 +127,42 @@ def make_enum(
         bases: Its bases.
         names: Its `__name__`, `__qualname__` and `__module__`.
         members: Its values by name.
+        contents: What the built-in type under each member is made of, if its class has a
+            `__new__` of its own.
         token: What it is known by.
     """
     kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
     if kind is None:
         name, qualname, module = names
-        kind = _make_skeleton_enum(bases, name, qualname, members, module, token, None)
+        if contents is None:
+            kind = _make_skeleton_enum(bases, name, qualname, members, module, token, None)
+        else:
+            kind = _lookup_class_or_track(token, _new_enum(bases, name, members, contents))
+            kind.__qualname__, kind.__module__ = qualname, module
         _unfilled.add(kind)
     return kind
+
+
+def _new_enum(
+    bases: tuple[Any, ...],
+    name: str,
+    members: dict[str, Any],
+    contents: dict[str, tuple[Any, ...]],
+) -> type:
+    names = iter(members)
+
+    def new_member(kind: Any, *_: object) -> Any:
+        member_name = next(names)
+        member = kind._member_type_.__new__(kind, *contents[member_name])
+        member._value_ = members[member_name]
+        return member
+
+    metaclass: Any = type(bases[-1])
+    scope = metaclass.__prepare__(name, bases)
+    scope["__new__"] = new_member
+    for member_name, value in members.items():
+        scope[member_name] = value
+    return cast("type", metaclass.__new__(metaclass, name, bases, scope))
 
 
 def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
@@ -163,26 +186,21 @@ def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
     _collect(kind, others.get("names", {}))
 
 
-def make_module(name: str, process: str) -> types.ModuleType:
-    """Make a module that a program made itself, or return the one that is there."""
-    if process == this_process():
-        return sys.modules[name]
-    module = _modules.get(name)
+def make_module(name: str, token: str) -> types.ModuleType:
+    """Make a module that a program made itself, or return the one that is known by its token."""
+    module: types.ModuleType | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
     if module is None:
-        module = _modules[name] = types.ModuleType(name)
-    sys.modules.setdefault(name, module)
+        module = _lookup_class_or_track(token, types.ModuleType(name))
+        _module_copies.add(module)
+    if module in _module_copies and sys.modules.get(name) in (None, *_module_copies):
+        sys.modules[name] = module
     return module
 
 
 def fill_module(module: types.ModuleType, scope: dict[str, Any]) -> None:
     """Give a module what it held at its sender, unless it is at home here."""
-    if _modules.get(module.__name__) is module:
+    if module in _module_copies:
         vars(module).update(scope)
-
-
-def this_process() -> str:
-    """A name that no other process has, in this slot or any other."""
-    return f"{_run}-{os.getpid()}"
 
 
 def token_of(value: object) -> str:
@@ -235,9 +253,8 @@ def make_singleton(kind: type, name: str, content: tuple[Any, ...]) -> object:
         if base in _FILLED_BY_INIT:
             base.__init__(value, *content)
         name_singleton(name, value)
-        main = _main.get()
-        if main is not None:
-            main[name] = value
+        if _main is not None:
+            _main[name] = value
     return value
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """Names of the main program, which no other process can import."""
 
+_OF_CYTHON: Final = "_cython_"
+"""What the modules begin with in which extension modules share types."""
+
 
 class Unsendable(Exception):
     """An object that must not travel; the message ends the sentence that begins with its name."""
@@ -71,6 +74,8 @@ def is_dynamic(module: object) -> bool:
         return False
     name = scope.get("__name__")
     if not isinstance(name, str) or name in MAIN or name in sys.builtin_module_names:
+        return False
+    if name.startswith(_OF_CYTHON):
         return False
     # A package may make its own submodules when it is imported.
     top, dot, _ = name.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,11 +55,9 @@ def _alias(context: Context, value: Any) -> Any:
     if _is_named(context, value):
         return rebuild.module_attribute, (value.__module__, value.__name__)
     keywords = {"type_params": value.__type_params__} if value.__type_params__ else {}
-    token = _get_or_create_tracker_id(value)
     arguments = value.__name__, value.__value__
-    return rebuild.make_type_parameter, (
-        *(type(value), arguments, keywords, value.__module__, token),
-    )
+    make: Any = type(value)
+    return functools.partial(make, **keywords), arguments
 
 
 _KINDS: Final = {

@@ -13,6 +13,7 @@ from picloud_model.wire import Content
 from cloud._jobs import signature_check
 from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import PackingError, size_report
+from cloud._packing.unpicklable import named_parts, parts_of
 from cloud._resources.blob import REQUEST_BYTES
 from cloud.errors import BlobsLacking, CloudException, CloudTypeError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cloud._jobs.options import CallOptions
     from cloud._jobs.pack_parts import PackedPart
     from cloud._packing import Bundle, PackedFunction, Packer
+    from cloud._packing.unpicklable import Part
     from cloud._resources.blob import BlobClient
 
 INLINE_FUNCTION_BYTES: Final = 16 * 1024
@@ -120,7 +122,7 @@ class Submitter:
             packed = self._packer.function(func)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
-        self._checked(packed.parcel, f"The function {packed.name} is")
+        self._checked(packed.parcel, f"The function {packed.name} is", parts_of(func))
         return packed
 
     def _arguments(
@@ -131,7 +133,7 @@ class Submitter:
             parcel = self._packer.arguments(args, kwargs, batch.modules, fast)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
-        return self._checked(parcel, what)
+        return self._checked(parcel, what, named_parts(args, kwargs))
 
     def _bundle(self, batch: _BatchBuilder) -> Bundle:
         try:
@@ -139,11 +141,13 @@ class Submitter:
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
 
-    def _checked(self, parcel: bytes, what: str) -> bytes:
+    def _checked(self, parcel: bytes, what: str, parts: Iterable[Part]) -> bytes:
         limit = self._config.max_transmit_data
         if len(parcel) > limit:
+            largest = size_report.largest(parts)
             raise CloudException(
-                f"{what} {len(parcel):,} bytes pickled, and the limit is {limit:,}: raise "
+                f"{what} {len(parcel):,} bytes pickled, and the limit is {limit:,}"
+                f"{f' ({largest})' if largest else ''}: raise "
                 f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most) "
                 "or send less."
             )

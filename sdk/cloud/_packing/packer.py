@@ -24,10 +24,10 @@ from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import may_be_local
 from cloud._packing.pickler import Pickler
-from cloud._packing.unpicklable import FAILURES, Part, explain, parts_of
+from cloud._packing.unpicklable import FAILURES, explain, named_parts, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Packer:
                     f"Cannot send the arguments: {type(error).__name__}: {error} "
                     "(leave out _fast_serialization to see which part it is)."
                 ) from error
-            raise explain("the arguments", pair, _named(*pair), error) from error
+            raise explain("the arguments", pair, named_parts(*pair), error) from error
         if seen is not None:
             seen |= modules
         return pack.seal(data)
@@ -218,8 +218,3 @@ def name_of(func: Any) -> str:
     module = getattr(holder, "__module__", None)
     name = f"{module}.{holder.__qualname__}" if isinstance(module, str) else holder.__qualname__
     return "".join(filter(str.isprintable, name))[:_NAME_LENGTH]
-
-
-def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[Part]:
-    yield from ((f"args[{at}]", value) for at, value in enumerate(args))
-    yield from ((f"argument {name!r}", value) for name, value in kwargs.items())

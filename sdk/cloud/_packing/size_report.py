@@ -12,6 +12,7 @@ also where sending fails.
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_pickle import pickled
 
 from cloud._packing.pickler import Pickler
-from cloud._packing.unpicklable import parts_of
+from cloud._packing.unpicklable import FAILURES, NAMELESS, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,7 +41,7 @@ def write(
     args: Iterable[object],
     kwargs: Mapping[str, object],
 ) -> Path:
-    """Write a log of one call or map, and answer where it lies.
+    """Write a log of one call or map, and return its path.
 
     Args:
         directory: Made if it is missing.
@@ -78,8 +79,28 @@ def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:
         yield f"{'  ' * depth}... and {len(weighed) - _WIDEST} more"
 
 
+def largest(parts: Iterable[Part]) -> str:
+    """Name the part that most of the bytes are in, and how many, or nothing if there is none.
+
+    >>> largest([("x", 5), ("y", {"a": "b" * 1000})])
+    "y -> item 'a' has 1,018 bytes"
+    """
+    names, most = [], 0
+    for _ in range(_DEEPEST):
+        weighed = [
+            (_weight(value) or 0, name, value) for name, value in itertools.islice(parts, 1000)
+        ]
+        weight, name, value = max(weighed, key=operator.itemgetter(0), default=(0, "", None))
+        if weight < _HEAVY or weight * 2 < most or name == NAMELESS:
+            break
+        names.append(name)
+        most = weight
+        parts = parts_of(value)
+    return f"{' -> '.join(names)} has {most:,} bytes" if names else ""
+
+
 def _weight(value: object) -> int | None:
     try:
         return len(pickled(Pickler(), value)[0])
-    except Exception:  # noqa: BLE001 - a pickling hook may raise anything
+    except FAILURES:
         return None

@@ -14,9 +14,10 @@ from types import CellType, CodeType, FunctionType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
-from picloud_pickle import Unsendable, pickled
+from picloud_pickle import MAIN, Unsendable, pickled
 
 from cloud._packing.errors import PackingError
+from cloud._packing.module_source import ModuleKind, find, may_be_local
 from cloud._packing.pickler import Pickler
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ Part = tuple[str, object]
 
 FAILURES: Final = (Exception, SystemExit, GeneratorExit)
 """What a program's own way of pickling may raise; only Ctrl-C is nobody's failure."""
+NAMELESS: Final = "a part of it"
+_ATTRIBUTE: Final = "attribute "
+_OF_USERS: Final = frozenset(("argparse", "functools", "types"))
+"""Modules of Python whose objects hold what their user puts into them."""
 _DEEPEST: Final = 30
 _WIDEST: Final = 1000
 _SHOWN: Final = 8
@@ -66,6 +71,8 @@ def _way(
         for name, part in islice(parts, _WIDEST):
             raised = None if any(part is seen for seen in entered) else _failure(part)
             if raised is not None:
+                if name.startswith(_ATTRIBUTE) and _is_opaque(entered[-1]):
+                    return
                 yield name, part, raised
                 entered.append(part)
                 # What says itself why it must not travel is not asked for its parts.
@@ -73,6 +80,15 @@ def _way(
                 break
         else:
             return
+
+
+def _is_opaque(value: object) -> bool:
+    """Whether a value is named itself rather than what its class keeps in it, as a lock."""
+    kind = type(value)
+    name = kind.__module__
+    if name == "builtins" or name in _OF_USERS or isinstance(value, (type, BaseException)):
+        return False
+    return (not may_be_local(name) and name not in MAIN) or find(name).kind is ModuleKind.FOREIGN
 
 
 def _failure(value: object) -> BaseException | None:
@@ -141,6 +157,12 @@ def parts_of(value: Any) -> Iterator[Part]:
         yield from _reduced(value)
 
 
+def named_parts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Part]:
+    """The arguments of a call, each with its name."""
+    yield from ((f"args[{at}]", value) for at, value in enumerate(args))
+    yield from ((f"argument {name!r}", value) for name, value in kwargs.items())
+
+
 def _function(function: FunctionType) -> Iterator[Part]:
     code = function.__code__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
@@ -176,7 +198,7 @@ def _reduced(value: Any) -> Iterator[Part]:
     reduce = cloudpickle.Pickler.dispatch_table.get(type(value))
     try:
         reduction: Any = reduce(value) if reduce else value.__reduce_ex__(5)
-    except Exception:  # noqa: BLE001 -- then the object itself is to blame
+    except FAILURES:  # then the object itself is to blame
         return
     if not isinstance(reduction, tuple):
         return
@@ -189,7 +211,7 @@ def _reduced(value: Any) -> Iterator[Part]:
     listed: Iterable[object] = items or ()
     yield from ((f"item {at}", item) for at, item in enumerate(listed))
     yield from _items(pairs or ())
-    yield from (("a part of it", argument) for argument in arguments if argument is not value)
+    yield from ((NAMELESS, argument) for argument in arguments if argument is not value)
 
 
 def _items(pairs: Iterable[tuple[object, object]]) -> Iterator[Part]:
@@ -200,4 +222,4 @@ def _items(pairs: Iterable[tuple[object, object]]) -> Iterator[Part]:
 
 
 def _attributes(scope: dict[str, Any]) -> Iterator[Part]:
-    return ((f"attribute {name!r}", part) for name, part in scope.items())
+    return ((f"{_ATTRIBUTE}{name!r}", part) for name, part in scope.items())

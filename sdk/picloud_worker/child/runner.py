@@ -9,7 +9,7 @@ import pickle
 import sys
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
@@ -17,6 +17,7 @@ from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 
 from picloud_worker.child import job_variables
+from picloud_worker.child.main_program import MainProgram
 from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
 from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said
@@ -32,6 +33,13 @@ _AS_IT_IS: Final = contextlib.nullcontext()
 _STATES: Final = {Cause.KILLED: State.KILLED}
 
 
+class KeptFunction(NamedTuple):
+    """A function that was unpickled, and what came with it of the main program."""
+
+    function: Callable[..., Any]
+    names: dict[str, Any]
+
+
 class Runner:
     """Runs jobs one after the other and keeps the functions they share.
 
@@ -41,7 +49,8 @@ class Runner:
     def __init__(self, here: Envelope, clock: Callable[[], float]) -> None:
         self._here = here
         self._clock = clock
-        self._functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
+        self._functions: OrderedDict[str, KeptFunction] = OrderedDict()
+        self._main = MainProgram()
         self._pack: tuple[str, Pack | None] = ("", None)
         self._checked = ("", -1)
         self._warned: set[str] = set()
@@ -67,6 +76,7 @@ class Runner:
                 payload = self._result(lease, job, files)
             finally:
                 self.inside = False
+                self._main.release()
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is how its job ended
             failure = describe(error)
             state = _STATES.get(Cause(failure.cause), State.ERROR)
@@ -91,7 +101,10 @@ class Runner:
         self._check(lease.envelope)
         with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
             function = self._function(lease, files)
+            names = self._main.collect()
             args, kwargs = self._arguments(lease, job, files)
+            if names:
+                self._main.hold(names)
             self._seed(lease.options.seed, job.index)
             if lease.options.profile:
                 value = self._profiled(function, args, kwargs)
@@ -137,15 +150,16 @@ class Runner:
 
     def _function(self, lease: Lease, files: Mapping[str, str]) -> Callable[..., Any]:
         digest = lease.function.digest
-        function = self._functions.get(digest) if digest else None
-        if function is None:
+        kept = self._functions.get(digest) if digest else None
+        if kept is None:
             data = lease.function.data
             body = Path(files[digest]).read_bytes() if data is None else data
-            function = _unpickled(body, "function")
-            self._functions[digest] = function
+            names = self._main.collect()
+            kept = self._functions[digest] = KeptFunction(_unpickled(body, "function"), names)
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
-        return function
+        self._main.hold(kept.names)
+        return kept.function
 
     def _arguments(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str]
@@ -205,7 +219,7 @@ def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) 
             f"the {what} cannot be unpickled here: {said(error)}; "
             "the module was neither shipped with the job nor is it installed",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         raise RefusedError(
             Cause.PAYLOAD, f"the {what} cannot be unpickled: {type(error).__name__}: {said(error)}"
         ) from error

@@ -1,0 +1,44 @@
+"""The `__main__` of a job: it holds what travelled of the user's program, while the job runs.
+
+Code that looks for a function or class by its name finds it there: pickle, so that a job can use a
+process pool, `shelve` or `DataFrame.to_pickle` with its own objects, and `typing.get_type_hints`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from picloud_pickle import rebuild
+
+_ABSENT: Final = object()
+
+
+class MainProgram:
+    """What of the user's program is in `__main__`."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Any] = {}
+
+    def collect(self) -> dict[str, Any]:
+        """Begin to collect what is unpickled of a program, in the dictionary returned."""
+        names: dict[str, Any] = {}
+        rebuild.collect(names)
+        return names
+
+    def hold(self, names: dict[str, Any]) -> None:
+        """Put names into `__main__`, where they are free."""
+        scope = vars(sys.modules["__main__"])
+        for name, value in names.items():
+            if name not in scope or scope[name] is self._held.get(name, _ABSENT):
+                scope[name] = self._held[name] = value
+
+    def release(self) -> None:
+        """Take out of `__main__` what is still there of it."""
+        if not self._held:
+            return
+        scope = vars(sys.modules["__main__"])
+        for name, value in self._held.items():
+            if scope.get(name) is value:
+                del scope[name]
+        self._held.clear()

@@ -1,0 +1,70 @@
+"""The corpus on every newer Python that this machine has, with jobs of the same Python."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+import pytest
+
+from tests.corpus.conftest import PROGRAMS, ROOT, failures
+
+NEWER: Final = [f"3.{minor}" for minor in (11, 12, 13, 14) if sys.version_info[:2] != (3, minor)]
+CACHE: Final = Path(platformdirs.user_cache_dir("picloud")) / "pythons"
+
+
+def interpreter(version: str) -> str | None:
+    """The path of a Python of this version, on PATH or where pyenv and uv put them."""
+    homes = (Path.home() / ".pyenv/versions", Path.home() / ".local/share/uv/python")
+    candidates = [f"python{version}"]
+    candidates += [
+        str(python) for home in homes for python in sorted(home.glob(f"*{version}*/bin/python"))
+    ]
+    for python in candidates:
+        code = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
+        try:
+            done = subprocess.run(
+                [python, "-c", code], capture_output=True, text=True, check=False, timeout=30
+            )
+        except OSError:
+            continue
+        if done.stdout.strip() == version:
+            return python
+    return None
+
+
+@pytest.fixture(scope="module", params=NEWER)
+def python(request: pytest.FixtureRequest) -> str:
+    """A Python that has the project installed; made once, and kept while pyproject.toml stays."""
+    found = interpreter(request.param)
+    if found is None:
+        pytest.skip(f"there is no Python {request.param} on this machine")
+    state = sha256((ROOT / "pyproject.toml").read_bytes() + bytes(ROOT)).hexdigest()[:12]
+    directory = CACHE / f"{request.param}-{state}"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    installed = str(directory / "bin/python")
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "ready").exists():
+            quiet = ["--quiet", "--disable-pip-version-check"]
+            for command in (
+                [found, "-m", "venv", "--clear", str(directory)],
+                [installed, "-m", "pip", "install", *quiet, "--editable", f"{ROOT}[cli,server]"],
+            ):
+                subprocess.run(command, check=True, timeout=280)
+            (directory / "ready").touch()
+    return installed
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_functions_do_in_a_job_what_they_do_at_home(
+    python: str, program: Path, tmp_path: Path
+) -> None:
+    """Each case of a program gives in its job what is right, on this Python as well."""
+    assert failures(python, program, tmp_path, CORPUS_SIMULATOR="1") == {}
