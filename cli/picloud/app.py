@@ -31,7 +31,7 @@ from picloud.options import server  # noqa: TC001 - typer reads annotations when
 from picloud.server_choice import ServerChoice
 
 _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
-"""What typer calls every command line that makes no sense; it names one kind of them only."""
+"""The base class of typer's usage errors, of which typer itself exports only one kind."""
 
 
 class CommandRow(msgspec.Struct, frozen=True):
@@ -69,11 +69,11 @@ COMMANDS: Final = (
 """Every command, in the order in which `picloud --help` lists them."""
 
 
-class Commands(TyperGroup):
-    """The commands; an error of any of them is told on standard error, with an exit code."""
+class CommandGroup(TyperGroup):
+    """The group of all commands; prints an error to standard error and sets the exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run the command line of a process, and end it."""
+        """Run the command line of this process and exit."""
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except _UsageError as error:
@@ -84,57 +84,57 @@ class Commands(TyperGroup):
         sys.exit(code if isinstance(code, int) else exits.OK)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run what the command line names."""
+        """Run the command that the command line names."""
         try:
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, _UsageError, BrokenPipeError):
             raise
-        except Exception as error:  # noqa: BLE001 - nobody who types a command reads our tracebacks
+        except Exception as error:  # noqa: BLE001 - users of commands see no traceback
             if ctx.params.get("debug"):
                 sys.excepthook(type(error), error, error.__traceback__)
             else:
-                output.hint(told(error))
+                output.hint(message_of(error))
             raise typer.Exit(exits.code_of(error)) from None
 
 
-def told(error: Exception) -> str:
-    r"""An error in one line; a failed job's with what the job said.
+def message_of(error: Exception) -> str:
+    r"""Return an error in one line; that of a failed job with its traceback.
 
-    >>> told(CloudException("Traceback ...\nValueError: no", jid=8, summary="ValueError: no"))
+    >>> message_of(CloudException("Traceback ...\nValueError: no", jid=8, summary="ValueError: no"))
     'Job 8: ValueError: no\nTraceback ...\nValueError: no'
-    >>> told(CloudException("signal 11 (SIGSEGV)\nlast words", jid=8))
+    >>> message_of(CloudException("signal 11 (SIGSEGV)\nlast words", jid=8))
     'Job 8: signal 11 (SIGSEGV)\nlast words'
-    >>> told(TypeError("no"))
-    'picloud met a fault of its own (TypeError: no); `picloud --debug ...` shows where.'
+    >>> message_of(TypeError("no"))
+    'picloud failed with an internal error (TypeError: no); `picloud --debug ...` shows where.'
     """
     if not isinstance(error, CloudException):
         kind = type(error).__name__
-        said = " ".join(f"{kind}: {error}".split())
-        return f"picloud met a fault of its own ({said}); `picloud --debug ...` shows where."
+        text = " ".join(f"{kind}: {error}".split())
+        return f"picloud failed with an internal error ({text}); `picloud --debug ...` shows where."
     if not isinstance(error.jid, int):
         return " ".join(str(error).split())
     text = str(error.value).rstrip()
-    if text.startswith("Traceback"):  # what happened is its last line: say it first
+    if text.startswith("Traceback"):  # the last line of a traceback says what happened
         text = f"{' '.join(error.summary.split())}\n{text}"
     return f"Job {error.jid}: {text}"
 
 
 def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx else "picloud"
-    said = " ".join(error.format_message().split())
-    return f"{said if said.endswith('?') else said.rstrip('.') + '.'} Try '{where} --help'."
+    text = " ".join(error.format_message().split())
+    return f"{text if text.endswith('?') else text.rstrip('.') + '.'} Try '{where} --help'."
 
 
 app = typer.Typer(
-    cls=Commands,
+    cls=CommandGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version  # noqa: PLC0415 - a third of the time to start
 
         output.text(version("picloud"))
@@ -155,16 +155,16 @@ def options(
     simulate: server.Simulate = False,
     output_: server.Format = "text",
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Tell of every request, on standard error.")
+        bool, typer.Option("--verbose", "-v", help="Log requests to standard error.")
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - see Commands.invoke
-        bool, typer.Option("--debug", help="Show tracebacks instead of one line.")
+    debug: Annotated[  # noqa: ARG001 - see CommandGroup.invoke
+        bool, typer.Option("--debug", help="Print tracebacks of errors.")
     ] = False,
 ) -> None:
-    """PiCloud runs your functions and programs on the cloud.
+    """Run functions and programs on the cloud.
 
     \b
-    Start it on this machine, then submit jobs from the shell or from Python:
+    Start PiCloud on this machine, then submit jobs from the shell or from Python:
       $ picloud up
       $ picloud exec echo hello, world
       1
@@ -175,11 +175,11 @@ def options(
 
     \b
     Exit codes:
-      0  it worked
-      1  it did not work
-      2  the command line makes no sense
-      3  a job asked about ended without a result
-      4  jobs were unfinished when the time given was over
+      0  success
+      1  error
+      2  usage error
+      3  a job failed or was killed
+      4  timeout: jobs were unfinished
     """  # noqa: D301 - \b keeps the lines apart
     if context.invoked_subcommand is None:
         output.text(context.get_help())
@@ -198,11 +198,11 @@ def options(
 
 
 def _as_json(command: Any) -> dict[str, Any]:
-    """The option --json for every command, and for those of groups."""
-    below = getattr(command, "commands", None)
-    if below is None:
+    """Return the defaults that set --json for a command, or for all commands of a group."""
+    commands = getattr(command, "commands", None)
+    if commands is None:
         return {"json": True}
-    return {name: _as_json(each) for name, each in below.items()}
+    return {name: _as_json(each) for name, each in commands.items()}
 
 
 for _row in COMMANDS:

@@ -8,17 +8,17 @@ from cloud import CloudException, CloudTimeoutError
 from picloud_model.job import State
 
 OK: Final = 0
-"""It worked."""
+"""Success."""
 OTHER: Final = 1
-"""It did not work, for a reason that no other code names."""
+"""An error for which there is no other code."""
 USAGE: Final = 2
-"""The command line makes no sense."""
+"""A usage error."""
 JOB_FAILED: Final = 3
-"""A job asked about ended without a result."""
+"""A job failed, was killed, or stalled."""
 TIMEOUT: Final = 4
-"""Jobs were unfinished when the time given was over."""
+"""Jobs were unfinished when the timeout was reached."""
 INTERRUPTED: Final = 130
-"""Ctrl-C ended it."""
+"""Interrupted by Ctrl-C."""
 
 _FAILED: Final = frozenset(
     state.shown.value for state in (State.ERROR, State.KILLED, State.STALLED)
@@ -26,7 +26,7 @@ _FAILED: Final = frozenset(
 
 
 def code_of(error: Exception) -> int:
-    """The exit code for an error.
+    """Return the exit code for an error.
 
     >>> code_of(CloudException("it broke", jid=8, status="error"))
     3

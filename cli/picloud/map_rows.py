@@ -1,4 +1,4 @@
-"""The rows of `picloud mapexec`: a job each, from `-n`, from an argument file, and copied."""
+"""The values for the jobs of `picloud mapexec`: from `-n`, from an argument file, and copied."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ _LIST: Final = "-n"
 _FILE: Final = "-N"
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """Values of template variables: their names, and a row of values a job."""
+class MapRows(msgspec.Struct, frozen=True):
+    """The names of template variables, and a row of their values for each job."""
 
     names: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
 
-def read(lists: Iterable[str] | None, file: str | None, copies: int | None) -> Rows:
-    """What `-n`, `-N` and `--copies` ask for together.
+def read(lists: Iterable[str] | None, file: str | None, copies: int | None) -> MapRows:
+    """Return the rows that `-n`, `-N` and `--copies` specify together.
 
     Raises:
-        typer.BadParameter: When that makes no sense; names the option, or the line of the file.
+        typer.BadParameter: When they are inconsistent; names the option, or the line of the file.
 
     >>> read(["a=1,2", "b=x,y"], None, None)
-    Rows(names=('a', 'b'), rows=[('1', 'x'), ('2', 'y')])
+    MapRows(names=('a', 'b'), rows=[('1', 'x'), ('2', 'y')])
     """
     listed = _listed(lists)
     if file is None and not listed.names:
         if copies is None:
             raise typer.BadParameter(
-                "say what to map: -n NAME=VALUE,VALUE, an argument file, or a number of copies.",
+                "give values: -n NAME=VALUE,VALUE, an argument file, or a number of copies.",
                 param_hint="-n / -N / --copies",
             )
-        return Rows((), [()] * copies)
-    found = listed if file is None else _joined(listed, _filed(file))
+        return MapRows((), [()] * copies)
+    single = listed if file is None else _joined(listed, _filed(file))
     if copies is None:
-        return found
-    return Rows(found.names, [row for row in found.rows for _ in range(copies)])
+        return single
+    return MapRows(single.names, [row for row in single.rows for _ in range(copies)])
 
 
-def _listed(lists: Iterable[str] | None) -> Rows:
+def _listed(lists: Iterable[str] | None) -> MapRows:
     texts = arguments.assignments(lists, _LIST)
     columns = {name: arguments.values(name, text, _LIST) for name, text in texts.items()}
     counts = {name: len(column) for name, column in columns.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        each = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise typer.BadParameter(
-            f"every variable must have as many values as the others: {told}.", param_hint=_LIST
+            f"every variable must have as many values as the others: {each}.", param_hint=_LIST
         )
-    return Rows(tuple(columns), list(zip(*columns.values(), strict=True)))
+    return MapRows(tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
-def _joined(listed: Rows, filed: Rows) -> Rows:
+def _joined(listed: MapRows, filed: MapRows) -> MapRows:
     if not listed.names:
         return filed
     twice = next((name for name in listed.names if name in filed.names), None)
@@ -76,10 +76,10 @@ def _joined(listed: Rows, filed: Rows) -> Rows:
             param_hint=_LIST,
         )
     rows = [one + other for one, other in zip(listed.rows, filed.rows, strict=True)]
-    return Rows(listed.names + filed.names, rows)
+    return MapRows(listed.names + filed.names, rows)
 
 
-def _filed(path: str) -> Rows:
+def _filed(path: str) -> MapRows:
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
@@ -90,18 +90,18 @@ def _filed(path: str) -> Rows:
     names = tuple(name.strip() for name in header)
     for name in names:
         if not is_name(name) or names.count(name) > 1:
-            raise _wrong(path, at, f"{name!r} names no variable, or one that is named before")
+            raise _error(path, at, f"{name!r} names no variable, or one that is named before")
     rows: list[tuple[str, ...]] = []
     for at, row in lines:
         if len(row) != len(names):
             have = f"{len(row)} {'value' if len(row) == 1 else 'values'}"
-            raise _wrong(path, at, f"{have}, but {len(names)} are needed: {', '.join(names)}")
+            raise _error(path, at, f"{have}, but {len(names)} are needed: {', '.join(names)}")
         rows.append(tuple(row))
-    return Rows(names, rows)
+    return MapRows(names, rows)
 
 
 def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that has anything in it, with the number of its first line."""
+    """Yield each row that is not empty, with the number of its first line."""
     begins = 1
     with contextlib.ExitStack() as stack:
         try:
@@ -118,12 +118,12 @@ def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
                     yield begins, row
                 begins = reader.line_num + 1
         except csv.Error as error:
-            raise _wrong(path, begins, str(error)) from None
+            raise _error(path, begins, str(error)) from None
         except OSError as error:
             raise typer.BadParameter(
                 f"{path} cannot be read: {error.strerror}.", param_hint=_FILE
             ) from None
 
 
-def _wrong(path: str, line: int, what: str) -> typer.BadParameter:
+def _error(path: str, line: int, what: str) -> typer.BadParameter:
     return typer.BadParameter(f"{path}, line {line}: {what}.", param_hint=_FILE)

@@ -1,4 +1,4 @@
-"""What `picloud` prints: data to standard output, everything else to standard error."""
+"""Printing: data to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLES: Final[dict[object, str]] = {
 
 
 def clean(text: str) -> str:
-    r"""Text whose control and direction characters, which could take over a terminal, are shown.
+    r"""Return text with visible escapes for characters that could control a terminal.
 
     >>> clean("red\x1b[31m\tand\u202e on\r\n")
     'red\\x1b[31m\tand\\u202e on\n'
@@ -44,14 +44,14 @@ def _visible(char: str) -> str:
 
 
 def hint(text: str) -> None:
-    """Tell a person something, on standard error."""
+    """Print a message for people to standard error."""
     _write(sys.stderr, clean(text) + "\n")
 
 
 def text(value: str, *, raw: bool = False) -> None:
-    """Print text; a pipe gets every character of it, a terminal harmless ones unless `raw`.
+    """Print text: unchanged into a pipe, with visible escapes on a terminal unless `raw`.
 
-    A line that is not ended is, so that what follows begins a line of its own; not so with `raw`.
+    Without `raw` a missing newline is added at the end.
     """
     shown = clean(value) if sys.stdout.isatty() and not raw else value
     _write(sys.stdout, shown if raw or shown.endswith("\n") else shown + "\n")
@@ -64,19 +64,19 @@ def as_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows: as a table on a terminal, else with a tab between the columns."""
+    """Print rows as a table on a terminal, and separated by tabs into a pipe."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
             _write(sys.stdout, "\t".join(map(_field, row)) + "\n")
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals wait for rich
+    from rich.console import Console  # noqa: PLC0415 - only terminals need rich
 
     Console().print(rich_table(columns, rows))
 
 
 def rich_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Rows as rich shows them on a terminal: harmless, as wide as it is, statuses in colours."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only terminals wait for rich
+    """Return a table for a terminal, with visible escapes and coloured statuses."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only terminals need rich
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -87,10 +87,10 @@ def rich_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Tabl
 
 
 def printable(jid: int, value: Any) -> str:
-    """A result as text: a string as it is, anything else as JSON.
+    """Return a result as text: a string unchanged, any other value as JSON.
 
     Raises:
-        CloudException: When it is not JSON.
+        CloudException: When the value has no JSON representation.
 
     >>> printable(1, {"a": [1, None]})
     '{"a": [1, null]}'
@@ -107,7 +107,7 @@ def printable(jid: int, value: Any) -> str:
 
 
 def _field(cell: object) -> str:
-    """A cell that breaks neither its line nor its column."""
+    """Return a cell without newlines and tabs."""
     return " ".join(str(cell).split()) if isinstance(cell, str) else str(cell)
 
 
@@ -115,15 +115,15 @@ def _style(cell: object) -> str:
     return _STYLES.get(cell, "")
 
 
-def _write(stream: TextIO, shown: str) -> None:
-    """Write text of any kind; bytes that were no text are those bytes again."""
+def _write(stream: TextIO, text: str) -> None:
+    """Write any text; bytes that were decoded as surrogates are written as those bytes."""
     try:
-        stream.write(shown)
+        stream.write(text)
     except UnicodeEncodeError:
         stream.flush()
-        data = shown.encode("utf-8", "surrogateescape" if _is_from_bytes(shown) else "replace")
+        data = text.encode("utf-8", "surrogateescape" if _is_from_bytes(text) else "replace")
         stream.buffer.write(data)
 
 
-def _is_from_bytes(shown: str) -> bool:
-    return all(0xDC80 <= ord(char) <= 0xDCFF for char in shown if 0xD800 <= ord(char) <= 0xDFFF)  # noqa: PLR2004
+def _is_from_bytes(text: str) -> bool:
+    return all(0xDC80 <= ord(char) <= 0xDCFF for char in text if 0xD800 <= ord(char) <= 0xDFFF)  # noqa: PLR2004

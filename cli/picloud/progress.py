@@ -1,4 +1,4 @@
-"""The progress bar: how many of the jobs waited for have ended."""
+"""The progress bar for jobs that a command waits for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown(total: int) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, where that is a terminal and there is more than one job."""
+    """Show a progress bar on standard error, if that is a terminal and there are several jobs."""
     if total == 1 or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals wait for rich
+    from rich.console import Console  # noqa: PLC0415 - only terminals need rich
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,4 +1,4 @@
-"""Printing results: text as it is, the rest as JSON."""
+"""Printing results: text unchanged, other values as JSON."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def show(
     """Wait for jobs and print their results.
 
     Raises:
-        CloudException: What the first failed job failed with; nothing was printed then. Or when a
-            result can be read in Python only.
+        CloudException: When a job failed, or a result has no JSON representation; nothing is
+            printed then.
     """
     with progress.shown(len(jids)) as on_progress:
-        found = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
-    texts = [_text(jid, value) for jid, value in zip(jids, found, strict=True)]
+        values = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
+    texts = [_text(jid, value) for jid, value in zip(jids, values, strict=True)]
     if json:
-        output.as_json([_row(jid, value) for jid, value in zip(jids, found, strict=True)])
+        output.as_json([_row(jid, value) for jid, value in zip(jids, values, strict=True)])
         return
     for jid, text in zip(jids, texts, strict=True):
         if len(jids) > 1:
@@ -41,7 +41,7 @@ def show(
 
 
 def _text(jid: int, value: Any) -> str:
-    """A result as text; with `ignore_errors` the error of a failed job stands in its place."""
+    """Return a result as text, or the error of a failed job, which replaces its result."""
     if _failed(jid, value):
         return f"{value.status}: {' '.join(value.summary.split())}"
     return output.printable(jid, value)

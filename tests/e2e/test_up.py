@@ -85,7 +85,7 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
         assert again.returncode == 1
         assert again.stdout == ""
         assert again.stderr.count("\n") == 1
-        assert "PiCloud runs already on" in again.stderr
+        assert "PiCloud is running already on" in again.stderr
         assert python(tmp_path, "print(cloud.result(cloud.call(abs, -1), timeout=60))") == "1"
 
 

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def accounts() -> None:
-    """Make and list accounts; for administrators, who use a key of the first account.
+    """Create and list accounts; for administrators, who use a key of the first account.
 
     \b
     Examples:
@@ -27,30 +27,30 @@ def accounts() -> None:
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")],
     *,
     json: AsJson = False,
 ) -> None:
-    """Make an account, and its first API key, which is shown now and never again.
+    """Create an account and its first API key, which is shown only now.
 
-    Jobs, results, slots and keys of an account are kept apart from everybody else's.
+    Accounts share no jobs, results, slots or keys.
 
     \b
     Examples:
       $ picloud account create "data science"
       pk_...
     """  # noqa: D301 - \b keeps the lines apart
-    made = client().keys.create_account(name)
+    created = client().keys.create_account(name)
     if json:
-        output.as_json({"account": made.account, "key": made.key})
+        output.as_json({"account": created.account, "key": created.key})
     else:
-        output.text(made.key)
+        output.text(created.key)
 
 
 @app.command("list")
 def list_accounts(*, json: AsJson = False) -> None:
-    """List all accounts, the oldest first."""
-    found = client().keys.accounts().accounts
+    """List all accounts, oldest first."""
+    accounts_ = client().keys.accounts().accounts
     if json:
         output.as_json(
             [
@@ -60,11 +60,11 @@ def list_accounts(*, json: AsJson = False) -> None:
                     "created": each.created_at,
                     "active_keys": each.active_keys,
                 }
-                for each in found
+                for each in accounts_
             ]
         )
         return
-    rows = [(each.id, each.name, _day(each.created_at), each.active_keys) for each in found]
+    rows = [(each.id, each.name, _day(each.created_at), each.active_keys) for each in accounts_]
     output.table(("id", "name", "created", "active keys"), rows)
 
 

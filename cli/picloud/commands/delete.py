@@ -10,7 +10,7 @@ from picloud.options.arguments import jids as read_jids
 
 
 def delete(jids: Jids, json: AsJson = False) -> None:
-    """Remove what finished jobs left on the server: results, output, arguments.
+    """Delete the results, output and arguments of finished jobs.
 
     \b
     Examples:

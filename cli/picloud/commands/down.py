@@ -16,28 +16,28 @@ def down(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Directory that `picloud up` was given; its own by default.",
+            help="Data directory; by default that of every stack.",
             file_okay=False,
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Stop PiCloud on this machine: server, slots, and the servers it has started.
+    """Stop PiCloud on this machine: the server, its slots, and the servers that it started.
 
-    Jobs and results stay in the data directory for the next `picloud up`. Servers that `up` found
-    running by their address go on.
+    Jobs and results stay in the data directory for the next `picloud up`. Servers that were running
+    before `picloud up` keep running.
 
     \b
     Examples:
       $ picloud down
       $ picloud down --data /tmp/cloud
     """  # noqa: D301 - \b keeps the lines apart
-    places = [data.absolute()] if data else [default(stack) for stack in StackName]
+    directories = [data.absolute()] if data else [default(stack) for stack in StackName]
     stopped = False
     if sys.platform != "win32":
-        from picloud.stack.down import run  # noqa: PLC0415 - no other command waits for what it needs
+        from picloud.stack.down import run  # noqa: PLC0415 - other commands do not need its imports
 
-        stopped = any(list(map(run, places)))
+        stopped = any(list(map(run, directories)))
     if not stopped:
         where = str(data) if data else "this machine"
         output.text(f"Nothing to stop: no PiCloud runs on {where}.")

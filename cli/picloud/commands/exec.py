@@ -18,13 +18,13 @@ def execute(
     json: AsJson = False,
     options: JobOptions,
 ) -> None:
-    """Run a shell command as a job; prints its jid at once.
+    """Run a shell command as a job, and print its jid immediately.
 
-    The job's result is what the command prints. {NAME} in the command stands for a value given by
-    -d, which is one word and never a command of its own; {{NAME}} stands for {NAME}.
+    The result of the job is what the command prints. {NAME} in the command is replaced by a value
+    of -d, which is always a single word and never a command; {{NAME}} stands for {NAME}.
 
-    A command in one word is a line for the shell, in several words a program and its arguments.
-    Options for picloud come before it.
+    A single word is a command line for /bin/sh; several words are a program and its arguments.
+    Options of picloud must precede the command.
 
     \b
     Examples:

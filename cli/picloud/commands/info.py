@@ -21,50 +21,53 @@ def info(
     keys: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="KEYS", help="What to show: stdout,cputime.user; or all."
+            "--output",
+            "-o",
+            metavar="KEYS",
+            help="Values to print, such as stdout,cputime.user; or all.",
         ),
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Show what is known of jobs, also while they run.
+    """Print information about jobs, also while they run.
 
     \b
-    By default status, stdout, stderr and runtime.
+    The default is status, stdout, stderr and runtime.
     \b
     Examples:
       $ picloud info 7
       $ picloud info 7 -o stdout,memory.max_usage,cputime.user
       $ picloud info 1-1000 -o status,runtime --json
     """  # noqa: D301 - \b keeps the lines apart
-    asked = read_jids(jids)
-    wanted = None if keys is None else [key.strip() for key in keys.split(",")]
-    found = cloud.info(asked, wanted)
+    requested = None if keys is None else [key.strip() for key in keys.split(",")]
+    infos = cloud.info(read_jids(jids), requested)
     if json:
-        output.as_json([{"jid": jid, **_plain(told)} for jid, told in found.items()])
+        output.as_json([{"jid": jid, **_plain(info_)} for jid, info_ in infos.items()])
         return
     texts = {
-        jid: {key: _text(jid, value) for key, value in told.items()} for jid, told in found.items()
+        jid: {key: _text(jid, value) for key, value in info_.items()}
+        for jid, info_ in infos.items()
     }
-    lines = not any("\n" in text for told in texts.values() for text in told.values())
-    if len(texts) > 1 and lines:
+    fits = not any("\n" in text for row in texts.values() for text in row.values())
+    if len(texts) > 1 and fits:
         columns = list(next(iter(texts.values())))
-        output.table(["jid", *columns], [(jid, *told.values()) for jid, told in texts.items()])
+        output.table(["jid", *columns], [(jid, *row.values()) for jid, row in texts.items()])
         return
-    for jid, told in texts.items():
+    for jid, row in texts.items():
         if len(texts) > 1:
             output.text(f"Info for jid {jid}:")
-        for key, text in told.items():
+        for key, text in row.items():
             output.text(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}".rstrip())
 
 
 def _text(jid: int, value: Any) -> str:
-    """A value for people: text as it is, nothing for what is not known, else JSON."""
+    """Return a value as text: unchanged text, nothing for None, else JSON."""
     return "" if value is None else output.printable(jid, _json(value))
 
 
-def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as JSON has them."""
-    return {key: _json(value) for key, value in told.items()}
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of types that JSON has."""
+    return {key: _json(value) for key, value in values.items()}
 
 
 def _json(value: Any) -> Any:

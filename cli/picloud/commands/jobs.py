@@ -27,20 +27,28 @@ def jobs(
     *,
     status: Annotated[
         str | None,
-        typer.Option("--status", "-s", metavar="STATUSES", help="Only these: queued,processing."),
+        typer.Option(
+            "--status",
+            "-s",
+            metavar="STATUSES",
+            help="Only jobs with these statuses: queued,processing.",
+        ),
     ] = None,
     label: Annotated[
-        str | None, typer.Option("--label", "-l", help="Only with this label.")
+        str | None, typer.Option("--label", "-l", metavar="TEXT", help="Only jobs with this label.")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="AGE", help="Only made so lately: 30m, 12h, 7d."),
+        typer.Option(
+            "--since", metavar="AGE", help="Only jobs created within this time: 30m, 12h or 7d."
+        ),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, metavar="JOBS", help="Most jobs to show.")
+        int, typer.Option("--limit", "-n", min=1, metavar="JOBS", help="Most jobs to list.")
     ] = 20,
     before: Annotated[
-        int | None, typer.Option("--before", min=1, metavar="JID", help="Only older than this job.")
+        int | None,
+        typer.Option("--before", min=1, metavar="JID", help="Only jobs older than this one."),
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -58,28 +66,16 @@ def jobs(
         created_since=None if since is None else time.time() - _seconds(since),
         before=before,
     )
-    found = list(_found(request, limit))
+    listed = list(_listed(request, limit))
     if json:
-        output.as_json(
-            [
-                {
-                    "jid": job.jid,
-                    "status": job.status,
-                    "function": job.function_name,
-                    "label": job.label,
-                    "created": job.created_at,
-                    "runtime": _runtime(job),
-                }
-                for job in found
-            ]
-        )
+        output.as_json([_fields(job) for job in listed])
         return
     columns = ("jid", "status", "function", "label", "created", "runtime")
-    output.table(columns, [_row(job) for job in found])
+    output.table(columns, [_row(job) for job in listed])
 
 
-def _found(request: ListRequest, limit: int) -> Iterator[ListedJob]:
-    """Up to `limit` jobs, read portion by portion."""
+def _listed(request: ListRequest, limit: int) -> Iterator[ListedJob]:
+    """Yield up to `limit` jobs; each request returns a portion."""
     before = request.before
     while limit:
         answer = client().listed(
@@ -96,6 +92,17 @@ def _found(request: ListRequest, limit: int) -> Iterator[ListedJob]:
         before = answer.more
         if before is None:
             return
+
+
+def _fields(job: ListedJob) -> dict[str, object]:
+    return {
+        "jid": job.jid,
+        "status": job.status,
+        "function": job.function_name,
+        "label": job.label,
+        "created": job.created_at,
+        "runtime": _runtime(job),
+    }
 
 
 def _row(job: ListedJob) -> tuple[object, ...]:
@@ -121,6 +128,6 @@ def _seconds(age: str) -> float:
     matched = re.fullmatch(r"(\d+)([smhd])", age.strip())
     if matched is None:
         raise typer.BadParameter(
-            f"{age!r} is no age: write 30s, 30m, 12h or 7d.", param_hint="--since"
+            f"{age!r} is not a time: write 30s, 30m, 12h or 7d.", param_hint="--since"
         )
     return int(matched[1]) * _UNITS[matched[2]]

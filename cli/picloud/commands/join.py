@@ -12,13 +12,13 @@ from picloud.options.arguments import jids as read_jids
 def join(jids: Jids, timeout: Timeout = None) -> None:
     """Wait until jobs have ended.
 
-    Exits with 3 when a job failed, its traceback on standard error, with 4 when the time is over.
+    Exits with 3 when a job failed (its traceback is on standard error) and with 4 after a timeout.
 
     \b
     Examples:
       $ picloud join 7
       $ picloud join 7,9-12 --timeout 60
     """  # noqa: D301 - \b keeps the lines apart
-    asked = read_jids(jids)
-    with progress.shown(len(asked)) as on_progress:
-        client().join(asked, timeout, on_progress=on_progress)
+    order = read_jids(jids)
+    with progress.shown(len(order)) as on_progress:
+        client().join(order, timeout, on_progress=on_progress)

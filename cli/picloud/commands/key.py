@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id of a key: pk_ID_...")]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="Id of a key: the ID in pk_ID_...")]
 
 
 @app.callback()
 def keys() -> None:
-    """Make, list and switch off the API keys of your account.
+    """Create, list, activate and deactivate the API keys of your account.
 
     \b
     Examples:
@@ -35,66 +35,66 @@ def keys() -> None:
 @app.command("list")
 def list_keys(
     *,
-    active: Annotated[bool, typer.Option("--active", help="Leave out deactivated ones.")] = False,
+    active: Annotated[bool, typer.Option("--active", help="Leave out deactivated keys.")] = False,
     json: AsJson = False,
 ) -> None:
-    """List your API keys, the oldest first; their secrets are kept nowhere.
+    """List your API keys, oldest first, without their secrets.
 
     \b
     Examples:
       $ picloud key list
       $ picloud key list --active --json
     """  # noqa: D301 - \b keeps the lines apart
-    found = client().keys.list(active_only=active)
+    listed = client().keys.list(active_only=active)
     if json:
-        output.as_json([_told(key) for key in found])
+        output.as_json([_fields(key) for key in listed])
         return
     rows = [
         (key.id, "active" if key.active else "inactive", _time(key), "this one" if key.own else "")
-        for key in found
+        for key in listed
     ]
     output.table(("id", "status", "created", "in use"), rows)
 
 
 @app.command()
 def create(*, json: AsJson = False) -> None:
-    """Make an API key. It is shown now and never again.
+    """Create an API key, which is shown only now.
 
     \b
     Examples:
       $ picloud key create
       pk_...
     """  # noqa: D301 - \b keeps the lines apart
-    made = client().keys.create()
+    created = client().keys.create()
     if json:
-        output.as_json({"key": made.key, "account": made.account})
+        output.as_json({"key": created.key, "account": created.account})
     else:
-        output.text(made.key)
+        output.text(created.key)
 
 
 @app.command()
 def activate(key_id: KeyId, *, json: AsJson = False) -> None:
-    """Let an API key open your account again."""
-    _switched(client().keys.set_active(id_of(key_id), active=True), json=json)
+    """Activate an API key, so that the server accepts it again."""
+    _print_state(client().keys.set_active(id_of(key_id), active=True), json=json)
 
 
 @app.command()
 def deactivate(key_id: KeyId, *, json: AsJson = False) -> None:
-    """Let an API key open nothing any more, within 5 seconds.
+    """Deactivate an API key: within 5 seconds the server rejects it.
 
-    The key in use cannot be deactivated: use another one of your account.
+    The key in use cannot be deactivated; use another key of your account to do that.
     """
-    _switched(client().keys.set_active(id_of(key_id), active=False), json=json)
+    _print_state(client().keys.set_active(id_of(key_id), active=False), json=json)
 
 
-def _switched(key: ListedKey, *, json: bool) -> None:
+def _print_state(key: ListedKey, *, json: bool) -> None:
     if json:
-        output.as_json(_told(key))
+        output.as_json(_fields(key))
     else:
         output.hint(f"Key {key.id} is {'active' if key.active else 'deactivated'}.")
 
 
-def _told(key: ListedKey) -> dict[str, object]:
+def _fields(key: ListedKey) -> dict[str, object]:
     return {"id": key.id, "active": key.active, "created": key.created_at, "own": key.own}
 
 

@@ -16,12 +16,12 @@ from picloud.options.arguments import jids as read_jids
 def kill(
     jids: Annotated[
         str | None,
-        typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=jobs.jids),
+        typer.Argument(metavar="JIDS", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Kill all your unfinished jobs.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Abort jobs; those that have ended stay as they are.
+    """Abort jobs; jobs that have ended do not change.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def kill(
       $ picloud kill --all
     """  # noqa: D301 - \b keeps the lines apart
     if every == (jids is not None):
-        raise typer.BadParameter("name jobs or say --all, one of the two.", param_hint="JIDS")
+        raise typer.BadParameter("give either jids or --all.", param_hint="JIDS")
     count = client().kill(None if jids is None else read_jids(jids))
     if json:
         output.as_json({"killed": count})

@@ -20,7 +20,10 @@ def mapexec(
     map_data: Annotated[
         list[str] | None,
         typer.Option(
-            "--map-data", "-n", metavar="NAME=VALUE,...", help="Values of {NAME}, one a job."
+            "--map-data",
+            "-n",
+            metavar="NAME=VALUE,...",
+            help="Values for {NAME}, one for each job (repeatable).",
         ),
     ] = None,
     arg_file: Annotated[
@@ -29,21 +32,21 @@ def mapexec(
             "--arg-file",
             "-N",
             metavar="FILE",
-            help="CSV file: names in its first line, then a line a job; - is standard input.",
+            help="CSV file: a line of names, then a line for each job; - for standard input.",
         ),
     ] = None,
     data: Data = None,
     copies: Annotated[
         int | None,
-        typer.Option("--copies", "-k", min=1, metavar="N", help="Jobs for each of those."),
+        typer.Option("--copies", "-k", min=1, metavar="N", help="Jobs for each tuple of values."),
     ] = None,
     json: AsJson = False,
     options: JobOptions,
 ) -> None:
-    """Run a shell command once for each tuple of values; prints the jids at once.
+    """Run a shell command once for each tuple of values, and print the jids immediately.
 
-    The nth job gets the nth value of each -n, or the nth line of the argument file. Values of -d
-    are the same in every job. All else is as in `picloud exec`.
+    The nth job receives the nth value of each -n, or the nth line of the argument file. Values of
+    -d are the same in every job. For the command see `picloud exec`.
 
     \b
     Examples:

@@ -15,15 +15,18 @@ def result(
     jids: Jids,
     timeout: Timeout = None,
     ignore_errors: Annotated[
-        bool, typer.Option("--ignore-errors", "-i", help="Show null for jobs that failed.")
+        bool,
+        typer.Option(
+            "--ignore-errors", "-i", help="Print errors of failed jobs instead of their results."
+        ),
     ] = False,
     *,
     json: AsJson = False,
     raw: Raw = False,
 ) -> None:
-    """Wait for jobs and print their results: text as it is, the rest as JSON.
+    """Wait for jobs and print their results: text unchanged, other values as JSON.
 
-    Exits with 3 when a job failed, its traceback on standard error, with 4 when the time is over.
+    Exits with 3 when a job failed (its traceback is on standard error) and with 4 after a timeout.
 
     \b
     Examples:
@@ -31,5 +34,4 @@ def result(
       $ picloud result 7,9-12 --timeout 60
       $ picloud result 1-1000 --json --ignore-errors
     """  # noqa: D301 - \b keeps the lines apart
-    asked = read_jids(jids)
-    results.show(asked, timeout, ignore_errors=ignore_errors, json=json, raw=raw)
+    results.show(read_jids(jids), timeout, ignore_errors=ignore_errors, json=json, raw=raw)

@@ -19,7 +19,7 @@ from picloud.completion import values
 if TYPE_CHECKING:
     from picloud.server_choice import ServerChoice
 
-_UNUSED = "Accepted for old scripts and not used: an API key opens its account."
+_UNUSED = "Accepted for old scripts, without effect: the API key identifies the account."
 _Unused: TypeAlias = Annotated[
     str | None, typer.Option("--email", "-e", metavar="EMAIL", help=_UNUSED)
 ]
@@ -36,7 +36,7 @@ def setup(
     url: Annotated[
         str | None,
         typer.Option(
-            "--url", "-u", metavar="URL", help="The server; PICLOUD_URL, or asked for, by default."
+            "--url", "-u", metavar="URL", help="Server URL; by default PICLOUD_URL, else asked for."
         ),
     ] = None,
     api_key: Annotated[
@@ -45,7 +45,7 @@ def setup(
             "--api-key",
             "-a",
             metavar="KEY",
-            help="The API key; - reads standard input. PICLOUD_API_KEY, or asked for, by default.",
+            help="API key, or - for standard input; by default PICLOUD_API_KEY, else asked for.",
         ),
     ] = None,
     email: _Unused = None,
@@ -55,18 +55,18 @@ def setup(
         typer.Option(
             "--profile",
             metavar="NAME",
-            help="What to call it; PICLOUD_PROFILE or 'default' by default.",
+            help="Name of the profile; by default PICLOUD_PROFILE, else 'default'.",
             autocompletion=values.profiles,
         ),
     ] = None,
     default: Annotated[
-        bool, typer.Option("--default/--no-default", help="Use it where no profile is named.")
+        bool, typer.Option("--default/--no-default", help="Use this profile if none is named.")
     ] = True,
 ) -> None:
-    """Say which server to use from now on, and with which API key.
+    """Choose the server to use from now on, and the API key for it.
 
-    Asks for what is not given, on a terminal. Both are verified with the server and kept in a
-    profile, a file that only you can read.
+    On a terminal, asks for what is not given. Verifies both with the server and stores them in a
+    profile, in a file that only you can read.
 
     \b
     Examples:
@@ -79,41 +79,41 @@ def setup(
     settings = ClientSettings.read()
     name = profile or choice.profile or settings.profile or _USUAL_NAME
     profiles.check_name(name)
-    where = url or settings.url or _asked("Server", "--url", shown=_USUAL_URL)
-    given = api_key or choice.api_key or settings.api_key
-    key = sys.stdin.readline().strip() if given == "-" else given
-    store(ServerAddress(where, key or _asked("API key", "--api-key")), name, default=default)
+    server_url = url or settings.url or _ask("Server", "--url", shown=_USUAL_URL)
+    text = api_key or choice.api_key or settings.api_key
+    key = sys.stdin.readline().strip() if text == "-" else text
+    store(ServerAddress(server_url, key or _ask("API key", "--api-key")), name, default=default)
 
 
 def store(address: ServerAddress, name: str, *, default: bool) -> None:
-    """Verify a server and a key with it, and keep both.
+    """Verify an API key with its server, and store both in a profile.
 
     Raises:
-        CloudException: When the server does not answer, does not know the key, or the profile
+        CloudException: When the server does not answer or does not know the key, or the profile
             cannot be written.
     """
-    found = Client(address, Config())
+    client = Client(address, Config())
     try:
-        found.check_key()
+        client.check_key()
     finally:
-        found.close()
+        client.close()
     file = profiles.path(ClientSettings.read())
     try:
         profiles.write(file, name, profiles.Profile(address.url, address.key), default=default)
     except OSError as error:
         raise CloudException(f"Cannot write {file}: {error.strerror}.") from error
-    output.hint(f"{address.url} knows this key; profile {name!r} is kept in {file}.")
+    output.hint(f"{address.url} knows this key; profile {name!r} is stored in {file}.")
 
 
-def _asked(what: str, option: str, shown: str | None = None) -> str:
-    """What a person types, a key unseen.
+def _ask(what: str, option: str, shown: str | None = None) -> str:
+    """Ask for a value on the terminal; without `shown` the input is hidden.
 
     Raises:
-        typer.BadParameter: When nobody is there to ask.
+        typer.BadParameter: When there is no terminal.
     """
     if not sys.stdin.isatty():
         raise typer.BadParameter(
             f"there is no terminal to ask for it on; give {option}.", param_hint=option
         )
-    said: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
-    return said.strip()
+    text: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
+    return text.strip()

@@ -10,7 +10,7 @@ from picloud.options.arguments import jids as read_jids
 
 
 def status(jids: Jids, json: AsJson = False) -> None:
-    """Show the status of jobs.
+    """Print the status of jobs.
 
     \b
     Examples:
@@ -18,9 +18,9 @@ def status(jids: Jids, json: AsJson = False) -> None:
       $ picloud status 7,9-12
       $ picloud status 1-1000 --json
     """  # noqa: D301 - \b keeps the lines apart
-    asked = read_jids(jids)
-    found = zip(asked, cloud.status(asked), strict=True)
+    order = read_jids(jids)
+    statuses = zip(order, cloud.status(order), strict=True)
     if json:
-        output.as_json([{"jid": jid, "status": said} for jid, said in found])
+        output.as_json([{"jid": jid, "status": each} for jid, each in statuses])
     else:
-        output.table(("jid", "status"), list(found))
+        output.table(("jid", "status"), list(statuses))

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("jid", "status", "since", "label", "function")
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
 _HEAD_LINES: Final = 4
-"""The terminal's lines that are not a job's: headers, the rule below them, how many more."""
+"""Lines of the terminal that show no job: headers and the rule below them."""
 _PIPED: Final = 100
 
 
 def top(
     every: Annotated[
-        float, typer.Option("--every", "-n", min=0.2, metavar="SECONDS", help="Look so often.")
+        float, typer.Option("--every", "-n", min=0.2, metavar="SECONDS", help="Refresh interval.")
     ] = 2.0,
 ) -> None:
-    """Show your unfinished jobs, the newest first, until Ctrl-C.
+    """Show your unfinished jobs, newest first, until Ctrl-C.
 
-    Since tells how long ago a job began, or was made if it has not begun. In a pipe the table is
-    printed once.
+    The column since is the time for which a job has been running, or waiting if it has not started.
+    In a pipe the table is printed once.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def top(
     if not sys.stdout.isatty():
         output.table(_COLUMNS, rows(_PIPED, time.time()))
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals wait for rich
+    from rich.console import Console  # noqa: PLC0415 - only terminals need rich
     from rich.live import Live  # noqa: PLC0415
 
     console = Console()
@@ -55,13 +55,13 @@ def top(
 
 
 def rows(most: int, now: float) -> list[tuple[object, ...]]:
-    """A row for each of the newest unfinished jobs."""
+    """Return a row for each of the newest unfinished jobs."""
     listed = client().listed(ListRequest(statuses=_UNFINISHED, limit=most))
     return [_row(job, now) for job in listed.jobs]
 
 
 def since(seconds: float) -> str:
-    """A time span, short.
+    """Return a short text for a time span.
 
     >>> since(7.2), since(125), since(7300), since(200_000)
     ('7s', '2m 5s', '2h 1m', '2d 7h')
@@ -80,6 +80,6 @@ def _row(job: ListedJob, now: float) -> tuple[object, ...]:
 
 def _follow(show: Callable[[Any], None], console: Any, every: float) -> None:
     while True:
-        found = rows(max(1, console.size.height - _HEAD_LINES), time.time())
-        show(output.rich_table(_COLUMNS, found) if found else "No unfinished jobs.")
+        shown = rows(max(1, console.size.height - _HEAD_LINES), time.time())
+        show(output.rich_table(_COLUMNS, shown) if shown else "No unfinished jobs.")
         time.sleep(every)

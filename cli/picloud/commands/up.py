@@ -15,29 +15,35 @@ from picloud.stack.data_dir import StackName, default
 def up(
     *,
     stack: Annotated[
-        StackName, typer.Option(help="What it runs on: this machine alone, or Nomad and its kin.")
+        StackName, typer.Option(help="Where jobs run: in processes of this machine, or on Nomad.")
     ] = StackName.EMBEDDED,
     data: Annotated[
         Path | None,
-        typer.Option(help="Directory that keeps everything.", file_okay=False, show_default=False),
+        typer.Option(help="Directory for all data.", file_okay=False, show_default=False),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8787,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the server; 0 for any free port.")
+    ] = 8787,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; the number of CPUs by default.")
+        int | None,
+        typer.Option(min=1, help="Jobs that run at the same time; by default the number of CPUs."),
     ] = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="That serve requests; more than 1 with hashicorp only.")
+        int, typer.Option(min=1, help="Processes that serve requests; more than 1 needs hashicorp.")
     ] = 1,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return when it serves; `picloud down` stops it.")
+        bool,
+        typer.Option(
+            "--detach", help="Return once the server is ready; stop it with `picloud down`."
+        ),
     ] = False,
 ) -> None:
     """Run PiCloud on this machine until Ctrl-C.
 
-    It writes the profile "local", which `import cloud` and `picloud` use from then on. Jobs and
+    This writes the profile "local", which `import cloud` and `picloud` use from then on. Jobs and
     results stay in the data directory for the next time.
 
-    With --stack hashicorp it starts Consul, Vault, versitygw (S3) and Nomad, or uses those that
+    With --stack hashicorp this starts Consul, Vault, versitygw (S3) and Nomad, or uses those that
     CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET and NOMAD_ADDR name.
 
     \b
@@ -48,7 +54,16 @@ def up(
     """  # noqa: D301 - \b keeps the lines apart
     if sys.platform == "win32":
         raise CloudException("A server cannot run on Windows; use one on another machine.")
-    from picloud.stack.up import UpOptions, run  # noqa: PLC0415 - no other command waits for what it needs
+    from picloud.stack.up import UpOptions, run  # noqa: PLC0415 - other commands do not need its imports
 
-    place = (data or default(stack)).absolute()
-    run(UpOptions(stack, place, port, workers, processes, detach))
+    directory = (data or default(stack)).absolute()
+    run(
+        UpOptions(
+            stack=stack,
+            data=directory,
+            port=port,
+            workers=workers,
+            processes=processes,
+            detach=detach,
+        )
+    )

@@ -15,7 +15,7 @@ from picloud.options.arguments import jids as read_jids
 
 app = typer.Typer(
     rich_markup_mode=None,
-    help="""Wait until a job has got somewhere.
+    help="""Wait until jobs have a status, or a job listens on a port.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def status(
         str,
         typer.Argument(
             metavar="STATUS",
-            help="A status, or several that will do: done,error.",
+            help="Status, or a list of statuses any of which is enough: done,error.",
             autocompletion=values.statuses,
         ),
     ],
@@ -42,53 +42,53 @@ def status(
 ) -> None:
     """Wait until jobs have a status, or one of several.
 
-    Exits with 3 when a job failed and so will never have it, with 1 when it is done instead, with 4
-    when the time is over.
+    If a job ends with another status, exits with 3 when it failed and with 1 when it is done.
+    Exits with 4 after a timeout.
 
     \b
     Examples:
       $ picloud wait-for status 7 processing
       $ picloud wait-for status 7,9-12 done,error --timeout 60
     """  # noqa: D301 - \b keeps the lines apart
-    asked = read_jids(jids)
-    found = cloud.wait_for.status(asked, _statuses(test_status), timeout)
+    order = read_jids(jids)
+    statuses = cloud.wait_for.status(order, _statuses(test_status), timeout)
     if json:
         output.as_json(
-            [{"jid": jid, "status": said} for jid, said in zip(asked, found, strict=True)]
+            [{"jid": jid, "status": each} for jid, each in zip(order, statuses, strict=True)]
         )
 
 
 @app.command()
 def port(
-    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="A job id.")],
-    port: Annotated[int, typer.Argument(metavar="PORT", help="The port that it opens.", min=1)],
+    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
+    port: Annotated[int, typer.Argument(metavar="PORT", help="Port that the job opens.", min=1)],
     protocol: Annotated[str, typer.Option(help="tcp or udp.")] = "tcp",
     timeout: Timeout = None,
     *,
     json: AsJson = False,
 ) -> None:
-    """Wait until a job listens on a port, and print where to reach it.
+    """Wait until a job listens on a port, and print the address to connect to.
 
-    Exits with 1 when the job ends without having opened it, with 4 when the time is over.
+    Exits with 1 when the job ends without having opened the port, and with 4 after a timeout.
 
     \b
     Examples:
       $ picloud wait-for port 7 8000
       $ curl http://$(picloud wait-for port 7 8000 --timeout 30)
     """  # noqa: D301 - \b keeps the lines apart
-    found = cloud.wait_for.port(jid, port, protocol, timeout)
+    address = cloud.wait_for.port(jid, port, protocol, timeout)
     if json:
-        output.as_json(found)
+        output.as_json(address)
     else:
-        output.text(f"{found['address']}:{found['port']}")
+        output.text(f"{address['address']}:{address['port']}")
 
 
 def _statuses(text: str) -> list[str]:
     known = [status.value for status in Status]
-    found = text.split(",")
-    for name in found:
+    names = text.split(",")
+    for name in names:
         if name not in known:
             raise typer.BadParameter(
-                f"{name!r} is no status; there are {', '.join(known)}.", param_hint="STATUS"
+                f"{name!r} is not a status; there are {', '.join(known)}.", param_hint="STATUS"
             )
-    return found
+    return names

@@ -1,4 +1,4 @@
-"""The newest jobs, as a shell offers them: at once, and silently where no server answers."""
+"""Completion of jids and labels of the newest jobs; nothing is offered if no server answers."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 _MOST: Final = 50
 _WAIT_S: Final = 0.5
 _PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
-"""What no shell takes for anything but text: some evaluate what they are offered."""
+"""Text without special meaning in any shell; some shells evaluate completions."""
 
 
 def jids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The jids of the newest jobs, each with its status and what it is called.
+    """Complete a jid of the newest jobs, or after a comma or a dash the next one.
 
-    After a comma or a dash the next one is offered.
+    Each has the status and the label or the function of its job as description.
     """
-    typed = max(incomplete.rfind(","), incomplete.rfind("-")) + 1
-    before, begun = incomplete[:typed], incomplete[typed:]
+    start = max(incomplete.rfind(","), incomplete.rfind("-")) + 1
+    before, prefix = incomplete[:start], incomplete[start:]
     return [
         (f"{before}{job.jid}", f"{job.status} {_plain(job.label or job.function_name)}".strip())
         for job in _jobs(context)
-        if str(job.jid).startswith(begun)
+        if str(job.jid).startswith(prefix)
     ]
 
 
 def labels(context: typer.Context, incomplete: str) -> list[str]:
-    """The labels of the newest jobs."""
-    found = {job.label for job in _jobs(context) if job.label and _PLAIN.fullmatch(job.label)}
-    return sorted(label for label in found if label.startswith(incomplete))
+    """Complete a label of the newest jobs."""
+    labels_ = {job.label for job in _jobs(context) if job.label and _PLAIN.fullmatch(job.label)}
+    return sorted(label for label in labels_ if label.startswith(incomplete))
 
 
 def _plain(text: str) -> str:
@@ -51,14 +51,14 @@ def _plain(text: str) -> str:
 def _jobs(context: typer.Context) -> Iterator[ListedJob]:
     config = Config()
     config.network_timeout, config.retry_attempts = _WAIT_S, 0
-    chosen: dict[str, Any] = context.find_root().params
+    params: dict[str, Any] = context.find_root().params
     try:
         ServerChoice(
-            profile=chosen.get("profile"),
-            api_key=chosen.get("api_key"),
-            api_secretkey=chosen.get("api_secretkey"),
+            profile=params.get("profile"),
+            api_key=params.get("api_key"),
+            api_secretkey=params.get("api_secretkey"),
         ).apply()
         client = Client(current.address(), config)
         yield from client.listed(ListRequest(limit=_MOST)).jobs
-    except Exception:  # noqa: BLE001 - whoever presses Tab asked for no message
+    except Exception:  # noqa: BLE001 - completion prints no messages
         return

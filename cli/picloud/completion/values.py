@@ -1,4 +1,4 @@
-"""What a shell completes: core types and the other closed lists, and profiles."""
+"""Completion of core types, statuses and other fixed values, and of profiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from picloud_model.job import State, Status
 
 
 def core_types(incomplete: str) -> list[tuple[str, str]]:
-    """Core types, each with its use.
+    """Complete a core type; each has a description.
 
     >>> core_types("f")
     [('f2', 'well-rounded')]
@@ -19,36 +19,36 @@ def core_types(incomplete: str) -> list[tuple[str, str]]:
 
 
 def error_policies(incomplete: str) -> list[str]:
-    """What may become of a job when one it depends on fails."""
+    """Complete what to do with a job if a dependency fails."""
     return [name for name in ("abort", "ignore") if name.startswith(incomplete)]
 
 
 def statuses(incomplete: str) -> list[tuple[str, str]]:
-    """Statuses, each with its meaning; after a comma the next one.
+    """Complete a status, or after a comma the next status of a list.
 
     >>> statuses("done,e")
     [('done,error', 'ended')]
     """
-    before, comma, begun = incomplete.rpartition(",")
+    before, comma, prefix = incomplete.rpartition(",")
     final = {state.shown for state in State if state.final}
     return [
         (f"{before}{comma}{status.value}", "ended" if status in final else "not ended")
         for status in Status
-        if status.value.startswith(begun)
+        if status.value.startswith(prefix)
     ]
 
 
 def output_formats(incomplete: str) -> list[str]:
-    """How data may be printed."""
+    """Complete an output format."""
     return [name for name in ("text", "json") if name.startswith(incomplete)]
 
 
 def profiles(incomplete: str) -> list[tuple[str, str]]:
-    """Profiles, each with its server; none where the file cannot be read."""
+    """Complete the name of a profile; there are none if the file cannot be read."""
     try:
-        found = profile.read(profile.path(ClientSettings.read()))
+        profiles_ = profile.read(profile.path(ClientSettings.read()))
     except CloudException:
         return []
     return [
-        (name, each.url) for name, each in found.profiles.items() if name.startswith(incomplete)
+        (name, each.url) for name, each in profiles_.profiles.items() if name.startswith(incomplete)
     ]

@@ -1,9 +1,9 @@
-"""What `picloud` reads: jids and values as the command line writes them."""
+"""Arguments and options that several commands share, and how their texts are read."""
 
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from cloud._jobs.command_template import is_name
@@ -18,56 +18,55 @@ if TYPE_CHECKING:
 
 Jids = Annotated[
     str,
-    typer.Argument(metavar="JIDS", help="Job ids: 7, or 7,9-12.", autocompletion=jobs.jids),
+    typer.Argument(metavar="JIDS", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="Give up after this long."),
+    typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="Stop waiting after this time."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Raw = Annotated[
-    bool, typer.Option("--raw", help="Print what jobs wrote byte by byte, also on a terminal.")
-]
+Raw = Annotated[bool, typer.Option("--raw", help="Print results unchanged, also on a terminal.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", "-d", metavar="NAME=VALUE", help="Value of the variable {NAME}."),
+    typer.Option("--data", "-d", metavar="NAME=VALUE", help="Value for {NAME} (repeatable)."),
 ]
 Words = Annotated[
-    list[str], typer.Argument(metavar="COMMAND", help="For /bin/sh, in one word or several.")
+    list[str], typer.Argument(metavar="COMMAND", help="Command line, or program and arguments.")
 ]
-_MOST: Final = MAX_JOBS
 
 
 def jids(text: str, param_hint: str = "JIDS") -> Sequence[int]:
-    """The jids a text names, in its order.
+    """Return the jids in a text, in its order.
 
     Raises:
-        typer.BadParameter: When it names none, or more than one request may.
+        typer.BadParameter: When the text is malformed, or names too many jobs.
 
     >>> list(jids("1,4-6"))
     [1, 4, 5, 6]
     """
     try:
-        found = ranges.parse(text)
+        spans = ranges.parse(text)
     except RequestRefused as error:
         raise typer.BadParameter(error.message, param_hint=param_hint) from None
-    if ranges.count(found) > _MOST:
-        raise typer.BadParameter(f"{text} names more than {_MOST:,} jobs.", param_hint=param_hint)
-    if len(found) == 1:
-        return range(found[0][0], found[0][1] + 1)
-    return list(ranges.expand(found))
+    if ranges.count(spans) > MAX_JOBS:
+        raise typer.BadParameter(
+            f"{text} names more than {MAX_JOBS:,} jobs.", param_hint=param_hint
+        )
+    if len(spans) == 1:
+        return range(spans[0][0], spans[0][1] + 1)
+    return list(ranges.expand(spans))
 
 
 def assignments(texts: Iterable[str] | None, option: str) -> dict[str, str]:
-    """Values by name, as `w1=hello` writes one.
+    """Return the values of assignments such as `w1=hello`, by name.
 
     Raises:
-        typer.BadParameter: When a text is no assignment, or a name comes twice.
+        typer.BadParameter: When a text is not an assignment, or a name occurs twice.
 
     >>> assignments(["w1=hello", "w2=a=b"], "-d")
     {'w1': 'hello', 'w2': 'a=b'}
     """
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not is_name(name):
@@ -75,17 +74,17 @@ def assignments(texts: Iterable[str] | None, option: str) -> dict[str, str]:
                 f"{text!r} is no assignment: write NAME=VALUE, the name of letters, digits and _.",
                 param_hint=option,
             )
-        if name in found:
+        if name in by_name:
             raise typer.BadParameter(f"{name} is given twice.", param_hint=option)
-        found[name] = value
-    return found
+        by_name[name] = value
+    return by_name
 
 
 def values(name: str, text: str, option: str) -> list[str]:
-    """The values a text lists between commas; quotes keep a comma in a value.
+    """Return the values of a comma-separated list; a quoted value may contain commas.
 
     Raises:
-        typer.BadParameter: When a quote is left open.
+        typer.BadParameter: When a quote is not closed.
 
     >>> values("w1", 'hello,"good, bye"', "-n")
     ['hello', 'good, bye']

@@ -20,25 +20,30 @@ ProfileName = Annotated[
     typer.Option(
         "--profile",
         metavar="NAME",
-        help="Use this server, of those that `picloud setup` knows.",
+        help="Use the server of this profile; see `picloud setup`.",
         autocompletion=values.profiles,
     ),
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", "-a", metavar="KEY", help="Use this API key, or this id of one."),
+    typer.Option("--api-key", "-a", metavar="KEY", help="API key, or the id of one."),
 ]
 ApiSecretKey = Annotated[
     str | None,
-    typer.Option("--api-secretkey", "-k", metavar="SECRET", help="The secret of that id."),
+    typer.Option(
+        "--api-secretkey",
+        "-k",
+        metavar="SECRET",
+        help="Secret of that API key, if only its id is given.",
+    ),
 ]
 Simulate = Annotated[
     bool,
     typer.Option(
         "--simulate",
         "-s",
-        help="Run on a server of its own, which ends with the command: exec and mapexec wait for "
-        "their jobs and print results in place of jids.",
+        help="Use a temporary server that ends with the command: exec and mapexec wait for their "
+        "jobs and print results instead of jids.",
     ),
 ]
 Format = Annotated[
@@ -47,7 +52,7 @@ Format = Annotated[
         "--output",
         "-o",
         metavar="FORMAT",
-        help="text, or json, as --json of each command.",
+        help="text or json; json has the effect of --json after the command.",
         callback=_format,
         autocompletion=values.output_formats,
     ),

@@ -1,4 +1,4 @@
-"""Which stacks there are, and where each keeps its data."""
+"""The stacks, and the default data directory of each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class StackName(StrEnum):
     """What PiCloud runs on."""
 
     EMBEDDED = "embedded"
-    """This machine alone: SQLite, files, processes."""
+    """This machine only: SQLite, files and processes."""
     HASHICORP = "hashicorp"
     """Nomad, Consul, Vault and S3."""
 
 
 def default(stack: StackName) -> Path:
-    """Where a stack keeps its data unless it is told otherwise.
+    """Return the default data directory of a stack.
 
     >>> default(StackName.HASHICORP).parent == default(StackName.EMBEDDED)
     True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from picloud_driver.stack import records
+from picloud_driver.stack import embedded, records
 
 from picloud import output
 from picloud.stack import server_record
+from picloud.stack.servers import hashicorp, stack_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,41 +17,41 @@ if TYPE_CHECKING:
     from picloud.stack.server_record import ServerRecord
 
 _SERVERS: Final = "stack"
-"""The directory below the data directory that the servers of a stack are recorded in."""
+"""The subdirectory of the data directory in which the servers of a stack are recorded."""
 
 
 def run(data: Path) -> bool:
-    """Stop whatever is recorded in a data directory; whether anything ran.
+    """Stop everything that is recorded in a data directory; return whether anything was running.
 
     Raises:
-        CloudException: When something does not end; what could be ended was.
+        CloudException: When something cannot be stopped; everything else was stopped.
     """
     if not data.is_dir():
         return False
-    with server_record.explained(), records.exclusive(data):
+    with stack_errors(), records.exclusive(data):
         return stop(data, server_record.read(data), output.text)
 
 
-def stop(data: Path, up: ServerRecord | None, tell: Callable[[str], object]) -> bool:
-    """Stop a server, its slots and the servers below it, in this order; whether anything ran.
+def stop(data: Path, record: ServerRecord | None, report: Callable[[str], object]) -> bool:
+    """Stop a server, its slots and the servers below it; return whether anything was running.
 
     Args:
-        data: Whose lock we hold.
-        up: The server, if one was started.
-        tell: Takes a line for each thing that was stopped.
+        data: The data directory, whose lock the caller holds.
+        record: The server, if one was started.
+        report: Called with a line for each thing that was stopped.
     """
-    ran = False
-    if up and server_record.end(up):
-        ran = True
-        tell(f"PiCloud at {up.url} stopped.")
-    if slots := server_record.end_slots(data):
-        ran = True
-        tell(f"Slots that were left: {slots} stopped.")
+    was_running = False
+    if record and server_record.terminate(record):
+        was_running = True
+        report(f"PiCloud at {record.url} stopped.")
+    if slots := embedded.end_slots(data):
+        was_running = True
+        report(f"Slots that were left: {slots} stopped.")
     if (data / _SERVERS).is_dir():
-        servers = server_record.hashicorp(data)
+        servers = hashicorp(data)
         if names := servers.running():
-            ran = True
-            tell(f"Stopping slots and {', '.join(names)}:")
-        servers.stop(up.url if up else "")
-    server_record.forget(data)
-    return ran
+            was_running = True
+            report(f"Stopping slots and {', '.join(names)}:")
+        servers.stop(record.url if record else "")
+    server_record.remove(data)
+    return was_running

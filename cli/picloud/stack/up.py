@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -22,25 +21,23 @@ from picloud import output
 from picloud.stack import server_record
 from picloud.stack.data_dir import StackName, default
 from picloud.stack.down import stop
+from picloud.stack.servers import StackServers, stack_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from picloud_driver.stack.addresses import Addresses
-    from picloud_driver.stack.hashicorp import Stack
 
     from picloud.stack.server_record import ServerRecord
 
 _PROFILE: Final = "local"
 _STOP_S: Final = 5.0
-_LOOK_S: Final = 1.0
-"""How often servers that run are looked after."""
-_SOON_S: Final = 60.0
-"""A server that ends so soon after it was started again has trouble that no start cures."""
+_CHECK_S: Final = 1.0
+"""Time between two checks of the running servers."""
 
 
-class UpOptions(msgspec.Struct, frozen=True):
-    """What the command line asks for."""
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of `picloud up`."""
 
     stack: StackName
     data: Path
@@ -51,210 +48,169 @@ class UpOptions(msgspec.Struct, frozen=True):
 
     @property
     def log(self) -> Path:
-        """Where the server logs."""
+        """The log file of the server."""
         return self.data / "server.log"
 
     @property
     def down(self) -> str:
-        """The command that stops it."""
-        usual = self.data == default(self.stack)
-        return "picloud down" if usual else f"picloud down --data {shlex.quote(str(self.data))}"
+        """The command that stops the server."""
+        is_default = self.data == default(self.stack)
+        data = "" if is_default else f" --data {shlex.quote(str(self.data))}"
+        return f"picloud down{data}"
+
+    def arguments(self) -> list[str]:
+        """Return the command-line arguments of the server."""
+        arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": self.port}
+        arguments |= {"--stack": self.stack.value, "--processes": self.processes}
+        if self.workers is not None:
+            arguments["--slots"] = self.workers
+        return [str(part) for pair in arguments.items() for part in pair]
 
 
-def run(wish: UpOptions) -> None:
-    """Start what does not run yet; return at once if it is to be detached, else after Ctrl-C."""
+def run(options: UpOptions) -> None:
+    """Start what is not running yet; with `detach` return then, else after Ctrl-C."""
     try:
-        wish.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise CloudException(f"Cannot use {wish.data} for data: {error.strerror}.") from error
-    with server_record.explained(), _terminated_is_interrupted():
-        with records.exclusive(wish.data):
-            up = server_record.read(wish.data)
-            there = up if up and up.process.is_running() else None
-            if there:
-                _refuse_to_share(wish, there)
-            elif up and not wish.port:
-                wish = msgspec.structs.replace(wish, port=_port_before(up))
-            servers = _Servers(wish)
+        raise CloudException(f"Cannot use {options.data} for data: {error.strerror}.") from error
+    with stack_errors(), _terminate_as_interrupt():
+        with records.exclusive(options.data):
+            previous = server_record.read(options.data)
+            running = previous if previous and previous.process.is_running() else None
+            if running:
+                _check_shareable(options, running)
+            elif previous and not options.port:
+                options = msgspec.structs.replace(options, port=_previous_port(previous))
+            slots = options.workers or os.cpu_count() or 1
+            servers = StackServers(options.stack, options.data, slots)
             addresses = servers.start()
-            if there:
-                server_record.await_health(there)
-                servers.close(there)
-                _announce(wish, there, addresses, servers.about())
+            if running:
+                server_record.await_health(running)
+                servers.restrict_slots(running.url)
+                _announce(options, running, addresses, servers.summary())
                 return
-            server = servers.below(addresses)
-            up = server_record.remember(
-                wish.data, wish.stack, server.pid, server.ready.url, server.ready.key
+            with servers.undone_on_error():
+                server = LocalServer.start(
+                    options.arguments(),
+                    options.log,
+                    environment=environment() | addresses.environment() if addresses else None,
+                    detached=options.detach,
+                )
+            record = server_record.write(
+                options.data,
+                stack=options.stack,
+                pid=server.pid,
+                url=server.ready.url,
+                key=server.ready.key,
             )
-            servers.close(up)
-        _serve(wish, up, addresses, servers, server)
+            servers.restrict_slots(record.url)
+        _UpSession(options, record, servers, server).run(addresses)
 
 
-class _Servers:
-    """The servers below ours: none for the embedded stack."""
+class _UpSession:
+    """The time from the start of a server until it has ended.
 
-    def __init__(self, wish: UpOptions) -> None:
-        self._wish = wish
-        self._slots = wish.workers or os.cpu_count() or 1
-        self._stack: Stack | None = None
-        self._again: dict[str, float] = {}
-        self._url = ""
-        if wish.stack is StackName.HASHICORP:
-            self._stack = server_record.hashicorp(wish.data, self._slots)
+    Args:
+        options: The options of `picloud up`.
+        record: The record of the server.
+        servers: The servers below it.
+        server: The server.
+    """
 
-    def start(self) -> Addresses | None:
-        """Start those that do not run."""
-        if self._stack is None:
-            return None
-        output.text("Starting Consul, Vault, S3 and Nomad:")
-        return self._stack.start()
+    def __init__(
+        self, options: UpOptions, record: ServerRecord, servers: StackServers, server: LocalServer
+    ) -> None:
+        self._options = options
+        self._record = record
+        self._servers = servers
+        self._server = server
 
-    def below(self, addresses: Addresses | None) -> LocalServer:
-        """Start ours over them; they end again when it cannot be started."""
+    def run(self, addresses: Addresses | None) -> None:
+        """Announce the server; unless it is detached wait for its end, and stop what is left."""
         try:
-            return LocalServer.start(
-                _arguments(self._wish),
-                self._wish.log,
-                environment=environment() | addresses.environment() if addresses else None,
-                detached=self._wish.detach,
-            )
+            _announce(self._options, self._record, addresses, self._servers.summary())
+            if self._options.detach:
+                return
+            while self._server.wait(_CHECK_S) is None:
+                with records.exclusive(self._options.data):
+                    # `picloud down` holds the lock and stops our server first: check again.
+                    if self._server.wait(0) is None:
+                        self._servers.restart_ended()
+        except KeyboardInterrupt:
+            _hint("Stopping; press Ctrl-C again to stop at once.")
+            self._stop()
         except BaseException:
-            if self._stack:
-                self._stack.undo()
+            self._stop()
             raise
+        else:
+            self._clean_up()
 
-    def close(self, up: ServerRecord) -> None:
-        """Let isolated slots reach our server."""
-        self._url = up.url
-        if self._stack:
-            self._stack.restrict_slots(up.url)
+    def _clean_up(self) -> None:
+        """Stop what is left after the server has ended by itself or by `picloud down`."""
+        with records.exclusive(self._options.data):
+            if server_record.read(self._options.data) is None:
+                _hint("Stopped by picloud down.")
+                return
+            stop(self._options.data, self._record, _hint)
+        status, log = self._server.wait(), self._options.log
+        raise CloudException(f"The server ended with status {status}; see {log}.")
 
-    def about(self) -> list[str]:
-        """How many jobs run at once, and what keeps them apart, in words."""
-        if self._stack is None:
-            return []
-        apart = isolation(self._stack.not_isolated, self._stack.firewall_missing)
-        return [*slots(self._slots, self._stack.capacity, self._stack.shortage), "", *apart]
-
-    def revive(self) -> None:
-        """Start again what has ended by itself.
-
-        Raises:
-            CloudException: When it had done so before, a moment ago.
-        """
-        ended = self._stack.ended() if self._stack else []
-        if not self._stack or not ended:
-            return
-        now = time.monotonic()
-        for name in ended:
-            if now - self._again.get(name, -_SOON_S) < _SOON_S:
-                raise CloudException(f"{name} ends again and again; look at its log.")
-            self._again[name] = now
-        output.hint(f"{', '.join(ended)} ended; starting it again:")
-        self._stack.start()
-        self._stack.restrict_slots(self._url)
+    def _stop(self) -> None:
+        with records.exclusive(self._options.data):
+            try:
+                self._server.stop(_STOP_S)
+            except KeyboardInterrupt:
+                self._server.kill()
+            stop(self._options.data, self._record, _hint)
 
 
-def _refuse_to_share(wish: UpOptions, up: ServerRecord) -> None:
-    if not wish.detach or up.stack is not wish.stack:
+def _check_shareable(options: UpOptions, running: ServerRecord) -> None:
+    if not options.detach or running.stack is not options.stack:
         raise CloudException(
-            f"PiCloud runs already on {wish.data}, at {up.url} on the {up.stack.value} stack; "
-            f"stop it with: {wish.down}"
+            f"PiCloud is running already on {options.data}, at {running.url} on the "
+            f"{running.stack.value} stack; stop it with: {options.down}"
         )
 
 
-def _port_before(up: ServerRecord) -> int:
-    """The port of a server that was killed, where its slots look for it, if that is free."""
-    port = int(up.url.rpartition(":")[2])
+def _previous_port(record: ServerRecord) -> int:
+    """Return the port of a server that was killed, which its slots still use, if it is free."""
+    port = int(record.url.rpartition(":")[2])
     return port if is_free(port) else 0
 
 
-def _arguments(wish: UpOptions) -> list[str]:
-    chosen = {"--data": wish.data, "--host": "127.0.0.1", "--port": wish.port}
-    chosen |= {"--stack": wish.stack.value, "--processes": wish.processes}
-    if wish.workers is not None:
-        chosen["--slots"] = wish.workers
-    return [str(part) for pair in chosen.items() for part in pair]
-
-
-def _serve(
-    wish: UpOptions,
-    up: ServerRecord,
-    addresses: Addresses | None,
-    servers: _Servers,
-    server: LocalServer,
-) -> None:
-    try:
-        _announce(wish, up, addresses, servers.about())
-        if wish.detach:
-            return
-        while server.wait(_LOOK_S) is None:
-            with records.exclusive(wish.data):
-                # Whoever stops us holds the lock meanwhile, and ends our server first.
-                if server.wait(0) is None:
-                    servers.revive()
-    except KeyboardInterrupt:
-        _hint("Stopping; press Ctrl-C again to stop at once.")
-        _stop(wish, up, server)
-        return
-    except BaseException:
-        _stop(wish, up, server)
-        raise
-    _ended(wish, up, server)
-
-
-def _ended(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
-    """Our server has ended: `picloud down` has done that, or something is wrong."""
-    with records.exclusive(wish.data):
-        if server_record.read(wish.data) is None:
-            _hint("Stopped by picloud down.")
-            return
-        stop(wish.data, up, _hint)
-    raise CloudException(f"The server ended with status {server.wait()}; see {wish.log}.")
-
-
-def _stop(wish: UpOptions, up: ServerRecord, server: LocalServer) -> None:
-    with records.exclusive(wish.data):
-        try:
-            server.stop(_STOP_S)
-        except KeyboardInterrupt:
-            server.kill()
-        stop(wish.data, up, _hint)
-
-
 @contextlib.contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """Let a termination, or a terminal that was closed, stop everything in order as Ctrl-C does."""
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP as Ctrl-C, so that they stop everything in order."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, interrupt) for number in numbers]
+    previous = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
 
 
 def _hint(text: str) -> None:
-    with contextlib.suppress(OSError):  # a terminal that was closed stops nothing
+    with contextlib.suppress(OSError):  # a closed terminal must not prevent the stop
         output.hint(text)
 
 
 def _announce(
-    wish: UpOptions, up: ServerRecord, addresses: Addresses | None, about: list[str]
+    options: UpOptions, record: ServerRecord, addresses: Addresses | None, summary: list[str]
 ) -> None:
     file = profile.path(ClientSettings.read())
-    profile.write(file, _PROFILE, profile.Profile(up.url, up.key))
+    profile.write(file, _PROFILE, profile.Profile(record.url, record.key))
     lines = [
-        f"PiCloud runs at {up.url}",
+        f"PiCloud runs at {record.url}",
         f"  profile  {_PROFILE} in {file}",
-        f"  data     {wish.data}",
+        f"  data     {options.data}",
     ]
     if addresses:
-        lines += [*_about(wish, addresses), *about]
+        lines += [*_address_lines(options, addresses), *summary]
     lines += [
         "",
         "Try it in Python:",
@@ -263,55 +219,17 @@ def _announce(
         "    jid = cloud.call(pow, 2, 10)",
         "    print(cloud.result(jid))",
         "",
-        f"Stop it with: {wish.down}" if wish.detach else "Ctrl-C stops it.",
+        f"Stop it with: {options.down}" if options.detach else "Ctrl-C stops it.",
     ]
     output.text("\n".join(lines))
 
 
-def _about(wish: UpOptions, addresses: Addresses) -> list[str]:
-    tools = wish.data / "stack" / "environment"
-    # It names servers of ours only.
-    tokens = [f"  tokens   . {shlex.quote(str(tools))}"] if tools.stat().st_size else []
+def _address_lines(options: UpOptions, addresses: Addresses) -> list[str]:
+    file = options.data / "stack" / "environment"
+    # The file is empty if all servers are external.
+    tokens = [f"  tokens   . {shlex.quote(str(file))}"] if file.stat().st_size else []
     return [
         f"  Nomad    {addresses.nomad.address}/ui",
         f"  Consul   {addresses.consul.address}/ui",
         *tokens,
     ]
-
-
-def slots(asked: int, room: int | None, short: str) -> list[str]:
-    """How many jobs Nomad runs at once, in words.
-
-    Args:
-        asked: How many it should.
-        room: How many it does; None where Nomad's own machines say that.
-        short: Why these are fewer; "" when they are not.
-
-    >>> slots(64, 64, ""), slots(64, 40, "this machine has no memory for more")
-    (['  slots    64'], ['  slots    40, not 64: this machine has no memory for more'])
-    """
-    if room is None:
-        return []
-    return [f"  slots    {room}, not {asked}: {short}" if short else f"  slots    {room}"]
-
-
-def isolation(why: str, unfenced: str) -> list[str]:
-    """What keeps jobs apart, in words.
-
-    Args:
-        why: They are not isolated; "" when they are.
-        unfenced: Why they can reach more ports of this machine than they need; else "".
-    """
-    if why:
-        return [
-            "Nomad runs jobs by its raw_exec driver, which does not isolate them: they may do",
-            "whatever Nomad's user may do on this machine. Run your own code only.",
-            f"Not isolated, as {why}.",
-        ]
-    lines = ["Nomad runs jobs by its docker driver: isolated, and limited to their core type."]
-    if unfenced:
-        lines += [
-            f"They reach every port that this machine opens to its networks, as {unfenced}:",
-            "run picloud up as root, with iptables installed, to close all but the API and S3.",
-        ]
-    return lines

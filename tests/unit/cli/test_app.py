@@ -65,7 +65,7 @@ def test_exit_codes_are_told_where_they_matter(command: str) -> None:
     said = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
 
     assert "Exits with 3 when a job failed" in said
-    assert "with 4 when the time is over" in said
+    assert "with 4 after a timeout" in said
 
 
 def test_a_misspelt_command_is_answered_in_one_line() -> None:

@@ -215,7 +215,7 @@ def test_no_rows_are_no_jobs(
         (("exec", "--depends-on-errors", "x", "date"), "'x' is neither abort nor ignore"),
         (("exec", "-m", "0", "date"), "0 is no time to run"),
         (("exec", "--os-env", "A", "date"), "'A' is no assignment"),
-        (("mapexec", "date"), "say what to map"),
+        (("mapexec", "date"), "give values: -n"),
         (("mapexec", "-n", "a=1,2", "-n", "b=1", "echo {a}{b}"), "a has 2, b has 1"),
         (("mapexec", "-n", "a=1", "-d", "a=1", "echo {a}"), "a is mapped, too"),
         (("mapexec", "-n", 'a="1', "echo {a}"), "the values of a"),

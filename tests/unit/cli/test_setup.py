@@ -158,6 +158,6 @@ def test_an_internal_error_is_one_line(run: Callable[..., Any]) -> None:
         quiet, debugged = run("status", "1"), run("--debug", "status", "1")
 
     assert quiet.exit_code == debugged.exit_code == exits.OTHER
-    assert quiet.stderr.startswith("picloud met a fault of its own (AttributeError")
+    assert quiet.stderr.startswith("picloud failed with an internal error (AttributeError")
     assert len(quiet.stderr.splitlines()) == 1
     assert "Traceback" in debugged.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud.stack import up
+from picloud.stack.servers import isolation_lines
 from picloud_driver.docker.engine import Network
 from picloud_driver.stack import isolation
 from picloud_driver.stack.addresses import Addresses, Bucket, Containers, VendorServer
@@ -44,11 +44,11 @@ def test_the_image_has_to_fit_this_python(tmp_path: Path) -> None:
 def test_up_says_whether_jobs_are_isolated() -> None:
     """In words, with advice when they are not isolated, or not completely."""
     closed = SlotIsolation("unix:///s", "picloud/base:x", NETWORK)
-    unfenced = " ".join(up.isolation("", "iptables is not installed"))
+    unfenced = " ".join(isolation_lines("", "iptables is not installed"))
 
-    assert "isolated, and limited" in " ".join(up.isolation("", closed.firewall_missing))
-    assert "does not isolate" in " ".join(up.isolation("no dockerd answers", ""))
-    assert "no dockerd answers" in " ".join(up.isolation("no dockerd answers", ""))
+    assert "isolated, and limited" in " ".join(isolation_lines("", closed.firewall_missing))
+    assert "does not isolate" in " ".join(isolation_lines("no dockerd answers", ""))
+    assert "no dockerd answers" in " ".join(isolation_lines("no dockerd answers", ""))
     assert "iptables is not installed" in unfenced
 
 
