@@ -1,4 +1,4 @@
-"""The disk as adapters use it: private directories, files replaced whole, faults in a sentence."""
+"""Files for adapters: private directories, atomic replacement, and errors in a sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PRIVATE_FILE: Final = 0o600
 PRIVATE_DIRECTORY: Final = 0o700
 STALE_S: Final = 86_400.0
-"""Age in seconds from which on a leftover of a crash cannot be somebody's work in progress."""
+"""Age in seconds above which a temporary file must be a leftover of a crash."""
 
 _ADVICE: Final = {
     errno.ENOSPC: "the disk is full; free some space and try again",
@@ -37,7 +37,7 @@ _ADVICE: Final = {
 
 
 def refusal(fault: OSError, where: str | Path) -> Unavailable:
-    """A fault of the operating system, as a sentence that says what to do.
+    """Return the error for an `OSError`, in a sentence that says what to do.
 
     >>> refusal(OSError(errno.ENOSPC, "No space left on device"), "/data").message
     '/data: the disk is full; free some space and try again.'
@@ -48,7 +48,7 @@ def refusal(fault: OSError, where: str | Path) -> Unavailable:
 
 @contextlib.contextmanager
 def faults(where: str | Path) -> Iterator[None]:
-    """Turn faults of the operating system inside the block into `Unavailable`."""
+    """Turn an `OSError` inside the block into `Unavailable`."""
     try:
         yield
     except OSError as fault:
@@ -56,7 +56,7 @@ def faults(where: str | Path) -> Iterator[None]:
 
 
 def private_directory(path: Path) -> None:
-    """Make a directory, and those above that are missing, for this user alone."""
+    """Make a directory and its missing parents, accessible to this user only."""
     missing = []
     while not path.is_dir():
         missing.append(path)
@@ -66,7 +66,7 @@ def private_directory(path: Path) -> None:
 
 
 def write_new(path: str | Path, data: bytes, *, sync: bool) -> None:
-    """Write a private file that must not exist; with `sync` it is on the disk afterwards."""
+    """Write a new private file; with `sync` it is on disk afterwards."""
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
         rest = memoryview(data)
@@ -79,7 +79,7 @@ def write_new(path: str | Path, data: bytes, *, sync: bool) -> None:
 
 
 def replace(path: Path, data: bytes, *, sync: bool) -> None:
-    """Replace a private file: a reader, or a crash, finds the old bytes or the new, all of them."""
+    """Replace a private file atomically: readers and crashes find the old bytes or the new."""
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
         write_new(temporary, data, sync=sync)
@@ -92,7 +92,7 @@ def replace(path: Path, data: bytes, *, sync: bool) -> None:
 
 
 def sync_directory(path: str | Path) -> None:
-    """Bring the names in a directory to the disk."""
+    """Write the entries of a directory to disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -101,7 +101,7 @@ def sync_directory(path: str | Path) -> None:
 
 
 def stale(directory: Path) -> Iterator[Path]:
-    """What in a directory nobody has touched for a day."""
+    """Yield the entries of a directory that have not changed for a day."""
     before = time.time() - STALE_S
     with os.scandir(directory) as entries:
         for entry in entries:

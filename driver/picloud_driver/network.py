@@ -1,4 +1,4 @@
-"""What became of a request over the network, in words for whoever runs the servers."""
+"""Reasons why a request over the network failed, in words for operators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST = 200
 
 
 def reason(error: BaseException) -> str:
-    """The innermost cause of a request that failed, without the wrappings of urllib3 and requests.
+    """Return the innermost cause of a failed request, without the layers of urllib3 and requests.
 
     >>> reason(ConnectionError("Max retries exceeded", ConnectionRefusedError(111, "Refused")))
     'connection refused, is it running?'
@@ -31,7 +31,7 @@ def reason(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and whatever it wraps, the outermost first."""
+    """Yield an exception and all that it wraps, the outermost first."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

@@ -1,4 +1,4 @@
-"""Blobs: immutable bytes. The port, and an adapter a file."""
+"""Blobs: immutable bytes. The port, and one module per adapter."""
 
 from picloud_driver.blobs.port import BlobPort, Presigned
 

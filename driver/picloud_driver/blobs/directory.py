@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-# The way to a thread and back costs about 50 us and, on a busy machine, a turn of the interpreter
-# lock. Reading 1 MiB from the page cache takes 40 us, writing 256 KiB 85 us, and 1 MiB 2,500 us.
+# A call in a thread costs about 50 us and, on a busy machine, a turn of the interpreter lock.
+# Reading 1 MiB from the page cache takes 40 us, writing 256 KiB 85 us, and writing 1 MiB 2,500 us.
 _INLINE_READ: Final = 1024 * 1024
 _INLINE_WRITE: Final = 256 * 1024
 _INLINE_LOOKS: Final = 64
 
 
 class DirectoryBlobs(BlobPort):
-    """Keeps each blob as a file of its own, readable by the server's user alone.
+    """Keeps each blob as a separate file that only the server's user can read.
 
-    A blob is written under another name and then linked to its own, which the file system refuses
-    when the name is taken: of several writers, in whichever processes, one wins. `a/b` lies in a
-    directory `a+`, so that a blob `a` can be there too; directories are not sharded further, as
-    today's file systems find a name among a million at once.
+    A blob is written under a temporary name and then linked to its own name, which the file system
+    refuses if the name is taken: of several writers in any processes, one wins. `a/b` is in a
+    directory `a+`, so that a blob `a` can exist, too. Directories are not sharded further, as
+    current file systems find one name among a million quickly.
 
     Args:
-        root: Where to keep blobs; made if missing.
-        sync: Whether an answered `put` survives power loss, not only the end of every process.
+        root: The directory of the blobs; made if missing.
+        sync: Whether a completed `put` survives power loss, and not only the end of the process.
 
     Raises:
         Unavailable: When the directory cannot be used.
@@ -73,7 +73,7 @@ class DirectoryBlobs(BlobPort):
         return await asyncio.to_thread(self._write, path, data)
 
     async def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        """See `BlobPort.get`; of a range that goes past the end there is what there is."""
+        """See `BlobPort.get`; a range that extends past the end is cut off there."""
         path = self._path(name)
         if start < 0 or (end is not None and end < 0):
             message = f"A range of a blob begins and ends at 0 or later, not {start} to {end}."
@@ -98,27 +98,27 @@ class DirectoryBlobs(BlobPort):
         await asyncio.to_thread(self._unlink, self._path(name))
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
-        """See `BlobPort.names`; each directory is listed in a thread when its turn comes."""
+        """See `BlobPort.names`; each directory is listed in a thread when it is reached."""
         head, slash, tail = prefix.rpartition("/")
         if slash and not is_name(head):
             return
-        waiting = [iter(await asyncio.to_thread(self._list, head + slash, tail))]
-        while waiting:
-            found = next(waiting[-1], None)
-            if found is None:
-                waiting.pop()
-            elif found.endswith("/"):
-                waiting.append(iter(await asyncio.to_thread(self._list, found, "")))
+        stack = [iter(await asyncio.to_thread(self._list, head + slash, tail))]
+        while stack:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+            elif name.endswith("/"):
+                stack.append(iter(await asyncio.to_thread(self._list, name, "")))
             else:
-                yield found
+                yield name
 
     async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:  # noqa: ARG002
-        """None: clients write through the API."""
+        """Return None: clients write through the API."""
         checked_name(name)
         return None
 
     async def presign_get(self, name: str) -> Presigned | None:
-        """None: clients read through the API."""
+        """Return None: clients read through the API."""
         checked_name(name)
         return None
 
@@ -128,7 +128,7 @@ class DirectoryBlobs(BlobPort):
             os.scandir(self._blobs).close()
 
     async def close(self) -> None:
-        """Nothing is held open between calls."""
+        """See `BlobPort.close`; nothing is open between calls."""
 
     def _path(self, name: str) -> str:
         return self._blobs + checked_name(name).replace("/", f"+{os.sep}")
@@ -137,7 +137,7 @@ class DirectoryBlobs(BlobPort):
         temporary = self._new + token_hex(16)
         with disk.faults(self._root):
             try:
-                # Only saves the writing: which of several writers wins is decided by the link.
+                # This only saves a write; the link decides which of several writers wins.
                 written = not os.path.exists(path)  # noqa: PTH110 - a Path costs 5 times as much
                 if written:
                     disk.write_new(temporary, data, sync=self._sync)
@@ -161,7 +161,7 @@ class DirectoryBlobs(BlobPort):
         return True
 
     def _make_parents(self, path: str) -> None:
-        # Directories stay when they are empty: removing one would race with a writer's link.
+        # Empty directories are kept: removing one would race with a writer's link.
         self._check_mounted()
         at = len(self._blobs)
         while (at := path.find(os.sep, at) + 1) > 0:
@@ -179,7 +179,7 @@ class DirectoryBlobs(BlobPort):
                 return None
 
     def _check_mounted(self) -> None:
-        """Tell a missing blob from a missing disk: of the second nothing may be concluded."""
+        """Raise `Unavailable` if the whole directory is missing, and not only a blob."""
         if not os.path.isdir(self._blobs):  # noqa: PTH112
             raise Unavailable(f"{self._root}: the directory is gone; is the disk mounted?")
 
@@ -191,7 +191,7 @@ class DirectoryBlobs(BlobPort):
             except FileNotFoundError:
                 raise BlobMissing(f"There is no blob {name}.") from None
             try:
-                # One read carries 2 GiB at most, and may carry less.
+                # One read returns at most 2 GiB and may return less.
                 while length > 0 and (chunk := os.pread(opened, length, start)):
                     chunks.append(chunk)
                     start += len(chunk)
@@ -220,7 +220,7 @@ class DirectoryBlobs(BlobPort):
                 self._check_mounted()
 
     def _list(self, parents: str, begin: str) -> list[str]:
-        """Names in a directory, ascending; a directory stands where its names belong, with `/`."""
+        """The names in a directory, ascending; a subdirectory ends with `/`."""
         path = self._blobs + parents.replace("/", f"+{os.sep}")
         with disk.faults(self._root):
             try:
@@ -228,6 +228,6 @@ class DirectoryBlobs(BlobPort):
             except FileNotFoundError:
                 self._check_mounted()
                 return []
-        # `+` is in no name, so it marks a directory without asking the disk.
-        shown = (entry[:-1] + "/" if entry.endswith("+") else entry for entry in entries)
-        return sorted(parents + entry for entry in shown if entry.startswith(begin))
+        # No name contains `+`, so it marks a directory without a call of `stat`.
+        marked = (entry[:-1] + "/" if entry.endswith("+") else entry for entry in entries)
+        return sorted(parents + entry for entry in marked if entry.startswith(begin))

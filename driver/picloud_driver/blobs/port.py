@@ -1,4 +1,4 @@
-"""The blob port: immutable bytes under names, for what is too large for the state store."""
+"""The blob port: immutable bytes under names, for data too large for the state store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Presigned(msgspec.Struct, frozen=True):
-    """A URL that lets its bearer do one thing for a while, and headers to send along."""
+    """A URL that permits one operation for a limited time, and headers to send with it."""
 
     url: str
     headers: dict[str, str] = {}
@@ -22,9 +22,9 @@ class BlobPort(ABC):
     """What a blob store promises. Each sentence here is a contract test.
 
     Names are `/`-separated parts of letters, digits, `-`, `_` and `.`, no part being `.` or `..`,
-    at most 200 characters a part and 800 in all; another name is refused with `RequestRefused`.
-    A name may be the beginning of another: `a` and `a/b` are two blobs. A blob is whole or not
-    there: a reader never sees a part of it, and a crash while writing leaves nothing under the
+    at most 200 characters per part and 800 in all; another name is refused with `RequestRefused`.
+    A name may be the beginning of another: `a` and `a/b` are two blobs. A blob is complete or does
+    not exist: a reader never sees a part of it, and a crash during a write leaves nothing under the
     name. Every method raises `Unavailable` when the store cannot answer.
     """
 
@@ -33,10 +33,10 @@ class BlobPort(ABC):
 
     @abstractmethod
     async def put(self, name: str, data: bytes) -> bool:
-        """Write a blob unless the name is taken; once answered it outlives the process.
+        """Write a blob unless the name is taken; once this returns, it outlives the process.
 
         Returns:
-            Whether it was written now; False when it was there before, and stays as it was.
+            Whether it was written; False if it existed before, in which case it is unchanged.
         """
 
     @abstractmethod
@@ -49,7 +49,7 @@ class BlobPort(ABC):
 
     @abstractmethod
     async def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of the names under which nothing lies, in the order given."""
+        """Return the names under which no blob exists, in the order given."""
 
     @abstractmethod
     async def delete(self, name: str) -> None:
@@ -57,26 +57,26 @@ class BlobPort(ABC):
 
     @abstractmethod
     def names(self, prefix: str) -> AsyncIterator[str]:
-        """Every name that begins with `prefix`, ascending."""
+        """Yield every name that begins with `prefix`, ascending."""
 
     @abstractmethod
     async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:
-        """A URL to write exactly these bytes to, or None where clients go through the API.
+        """Return a URL to write exactly these bytes to, or None if clients must use the API.
 
         Args:
-            name: Under which name.
+            name: The name of the blob.
             size: Length in bytes.
-            digest: SHA-256 in hex; other bytes are refused by the store.
+            digest: SHA-256 in hex; the store refuses other bytes.
         """
 
     @abstractmethod
     async def presign_get(self, name: str) -> Presigned | None:
-        """A URL to read a blob from, or None where clients go through the API."""
+        """Return a URL to read a blob from, or None if clients must use the API."""
 
     @abstractmethod
     async def ping(self) -> None:
-        """Answer when blobs can be read; raise `Unavailable` when not."""
+        """Return if blobs can be read, else raise `Unavailable`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back connections."""
+        """Close all connections."""

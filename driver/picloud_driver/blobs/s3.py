@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _END: Final = "!"
-"""Ends each key, for a server that keeps objects as files cannot have both `a` and `a/b`.
+"""Ends each key, as a server that keeps objects as files cannot store both `a` and `a/b`.
 
-It is in no name and sorts before all that is, so that keys sort as names do.
+No name contains it, and it sorts before every character of names, so that keys sort as names do.
 """
 _PREFIX: Final = re.compile(r"([A-Za-z0-9_-]+/){0,4}")
 _PREFIX_CHARACTERS: Final = 64
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ONE_REQUEST_BYTES: Final = 5 * 1024**3
-"""S3 takes no more in one PUT."""
+"""The largest body of a PUT to S3."""
 _FEW: Final = 100
-"""So many names are asked for one by one, in the time that a page of a listing takes."""
+"""As many single requests take about as long as a page of a listing."""
 
 
 class S3Blobs(BlobPort):
-    """Keeps each blob as an object; nothing is asked before the first call.
+    """Keeps each blob as an object; makes no request before the first call.
 
     Args:
-        access: Where S3 answers, as whom, and the bucket.
-        prefix: Of all keys: what a policy has to let us use.
-        threads: How many requests may be under way at once.
+        access: Address, credentials and bucket.
+        prefix: The prefix of all keys; a policy must permit it.
+        threads: How many requests may run at once.
 
     Raises:
-        RequestRefused: When the prefix is no path of plain names, each with a `/` behind.
+        RequestRefused: When the prefix is no path of plain names that ends with `/`.
     """
 
     adapter: ClassVar[str] = "s3"
@@ -67,22 +67,22 @@ class S3Blobs(BlobPort):
         return f"S3Blobs({self._gateway.where!r}, {self._prefix!r})"
 
     async def ensure_bucket(self) -> None:
-        """Make the bucket unless it is there; doing so again does nothing.
+        """Make the bucket unless it exists.
 
         Raises:
-            Unavailable: When it is somebody else's, or S3 cannot answer.
+            Unavailable: When it belongs to another account, or S3 does not answer.
         """
         await self._ask(self._gateway.ensure_bucket)
 
     async def put(self, name: str, data: bytes) -> bool:
         """See `BlobPort.put`.
 
-        When an answer was lost on its way, the repeat finds the name taken: then it is False too.
+        After a lost answer, the repeated request finds the name taken and returns False.
         """
         return await self._ask(self._gateway.write, self._key(name), data)
 
     async def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
-        """See `BlobPort.get`; of a range that goes past the end there is what there is."""
+        """See `BlobPort.get`; a range that extends past the end is cut off there."""
         key = self._key(name)
         if start < 0 or (end is not None and end < 0):
             message = f"A range of a blob begins and ends at 0 or later, not {start} to {end}."
@@ -96,24 +96,24 @@ class S3Blobs(BlobPort):
         """See `BlobPort.missing`."""
         keys = [self._key(name) for name in names]
         wanted = sorted(set(keys))
-        there: set[str] = set()
+        existing: set[str] = set()
         begin, worth_listing = 0, True
         while worth_listing and len(wanted) - begin > _FEW:
             prefix = commonprefix([wanted[begin], wanted[-1]])  # noqa: RUF071 - keys are no paths
             page = await self._ask(self._gateway.page, prefix, wanted[begin].removesuffix(_END))
-            there.update(page.keys)
+            existing.update(page.keys)
             end = _decided(wanted, page)
             worth_listing = end - begin > _FEW
             begin = max(begin, end)
-        there.update(await self._found(wanted[begin:]))
-        return [name for name, key in zip(names, keys, strict=True) if key not in there]
+        existing.update(await self._existing(wanted[begin:]))
+        return [name for name, key in zip(names, keys, strict=True) if key not in existing]
 
     async def delete(self, name: str) -> None:
         """See `BlobPort.delete`."""
         await self._ask(self._gateway.remove, self._key(name))
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
-        """See `BlobPort.names`; each page of the listing is read when its turn comes."""
+        """See `BlobPort.names`; each page of the listing is read when it is reached."""
         if not _begins_a_name(prefix):
             return
         rest = ""
@@ -128,9 +128,9 @@ class S3Blobs(BlobPort):
                 return
 
     async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:
-        """See `BlobPort.presign_put`; good for 15 minutes, and only while the name is free.
+        """See `BlobPort.presign_put`; valid for 15 minutes, and only while the name is free.
 
-        S3 answers 412 to whoever comes when it is taken: then the bytes are there.
+        S3 answers 412 once the name is taken: the blob then exists.
         """
         key = self._key(name)
         if not _DIGEST.fullmatch(digest):
@@ -143,7 +143,7 @@ class S3Blobs(BlobPort):
         return Presigned(url, headers)
 
     async def presign_get(self, name: str) -> Presigned | None:
-        """See `BlobPort.presign_get`; good for 15 minutes."""
+        """See `BlobPort.presign_get`; valid for 15 minutes."""
         return Presigned(await self._ask(self._gateway.presign_read, self._key(name)))
 
     async def ping(self) -> None:
@@ -158,13 +158,13 @@ class S3Blobs(BlobPort):
     def _key(self, name: str) -> str:
         return f"{self._prefix}{checked_name(name)}{_END}"
 
-    async def _found(self, keys: Sequence[str]) -> list[str]:
-        """Those of the keys that are there, asked for one by one."""
-        known = await asyncio.gather(*(self._ask(self._gateway.exists, key) for key in keys))
-        if not all(known):
-            # Without a bucket nothing may be concluded.
+    async def _existing(self, keys: Sequence[str]) -> list[str]:
+        """The keys that exist, by one request for each."""
+        flags = await asyncio.gather(*(self._ask(self._gateway.exists, key) for key in keys))
+        if not all(flags):
+            # A missing bucket is an error, not a missing key.
             await self._ask(self._gateway.look)
-        return list(compress(keys, known))
+        return list(compress(keys, flags))
 
     async def _ask(self, question: Callable[..., _T], *arguments: object) -> _T:
         loop = asyncio.get_running_loop()
@@ -172,7 +172,7 @@ class S3Blobs(BlobPort):
 
 
 def _decided(wanted: Sequence[str], page: KeyPage) -> int:
-    """How many of the keys, which are sorted, a page tells of: those up to its last key."""
+    """How many of the sorted keys a page decides: those up to its last key."""
     if not page.rest:
         return len(wanted)
     return bisect_right(wanted, page.keys[-1]) if page.keys else 0

@@ -1,4 +1,4 @@
-"""The gateway to Consul: the only place that speaks to it. It blocks; call it from a thread."""
+"""The gateway to Consul: the only module that calls it. It blocks; call it from a thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from consul.base import Response
 
 STEPS: Final = 128
-"""Most steps Consul takes in a transaction."""
+"""Most steps that Consul accepts in a transaction."""
 _DEFAULT_PORT: Final = 8500
 _OK: Final = 200
 _FORBIDDEN: Final = 403
@@ -37,21 +37,21 @@ class Verb(StrEnum):
     SET = "set"
     """Write a value."""
     CAS = "cas"
-    """Write a value over the index given; index 0 stands for no value."""
+    """Write a value if the key has the given index; index 0 means that it does not exist."""
     DELETE = "delete"
-    """Remove a key, if it is there."""
+    """Remove a key if it exists."""
     CHECK_INDEX = "check-index"
-    """Fail unless the key has the index given."""
+    """Fail unless the key has the given index."""
     CHECK_NOT_EXISTS = "check-not-exists"
-    """Fail if there is such a key."""
+    """Fail if the key exists."""
     GET = "get-or-empty"
-    """Read a key; one that is not there has index 0."""
+    """Read a key; one that does not exist has index 0."""
     LOCK = "lock"
-    """Put a session's lock on a key, unless another session has it."""
+    """Lock a key for a session, unless another session has locked it."""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
-    """A step of a transaction, as Consul names its parts."""
+    """A step of a transaction; the fields have Consul's names."""
 
     verb: Verb
     key: str
@@ -62,7 +62,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
 
 
 class StoredKey(msgspec.Struct, frozen=True, rename="pascal"):
-    """A key as Consul tells it; writing steps are answered without the value."""
+    """A key as Consul returns it; steps that write return no value."""
 
     key: str
     modify_index: int
@@ -71,7 +71,7 @@ class StoredKey(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class StepsFailed(Exception):
-    """A transaction was refused as a whole; these of its steps could not be done."""
+    """A transaction was rejected as a whole, because some of its steps could not be done."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         super().__init__(f"not done: {', '.join(step.key for step in steps)}")
@@ -80,14 +80,14 @@ class StepsFailed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ConsulAccess:
-    """Where Consul answers, and as whom.
+    """The address of Consul and the credentials for it.
 
     Args:
         address: `host:port`, or a URL; `https://` needs certificates or those of the system.
-        token: Of an ACL; "" where Consul has none. It is in no message and no `repr`.
-        ca_file: Who signed Consul's certificate, in PEM.
-        cert_file: Our own certificate, where Consul asks for one.
-        key_file: The key of our own certificate.
+        token: An ACL token; "" if Consul has no ACLs. It is in no message and no `repr`.
+        ca_file: The authority that signed Consul's certificate, in PEM.
+        cert_file: The client's certificate, if Consul requires one.
+        key_file: The key of the client's certificate.
 
     >>> ConsulAccess(token="hidden")
     ConsulAccess(address='127.0.0.1:8500', ca_file='', cert_file='', key_file='')
@@ -115,10 +115,10 @@ class _Transaction(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class ConsulGateway:
-    """What the platform asks of Consul, in frozen values and `PiCloudError`s.
+    """The requests that the platform makes to Consul, in frozen values and `PiCloudError`s.
 
     Args:
-        access: Where it answers.
+        access: Address and credentials.
         connections: How many connections to keep open.
     """
 
@@ -127,16 +127,16 @@ class ConsulGateway:
         self._client = _Client(access, connections)
 
     def transact(self, steps: Sequence[Step]) -> list[StoredKey]:
-        """Do all steps or none, in their order; reads see every write answered before.
+        """Do all steps or none, in their order; reads see every write that was completed before.
 
         Raises:
             StepsFailed: When steps could not be done; nothing was changed.
-            TooLarge: When Consul takes no request of that size.
-            Unavailable: When Consul did not answer; it may have been done.
+            TooLarge: When Consul accepts no request of that size.
+            Unavailable: When Consul did not answer; the steps may have been done.
         """
         body = _ENCODER.encode([{"KV": step} for step in steps])
         with self._explained():
-            # Not `client.txn.put`: it leaves out the token, and cannot ask for consistency.
+            # Not `client.txn.put`: it omits the token and cannot request consistency.
             answer: Response = self._client.http.put(
                 lambda answer: answer,
                 "/v1/txn",
@@ -145,11 +145,11 @@ class ConsulGateway:
                 headers=self._client.prepare_headers(),
             )
         if answer.code == _OK:
-            found = [result.kv for result in _DECODER.decode(answer.body).results or ()]
-            # What the token may not read Consul leaves out without a word, as if it was not there.
-            if len(found) < sum(step.verb is Verb.GET for step in steps):
+            keys = [result.kv for result in _DECODER.decode(answer.body).results or ()]
+            # Consul silently omits what the token may not read, as if it did not exist.
+            if len(keys) < sum(step.verb is Verb.GET for step in steps):
                 raise self._refused("it may not read these keys")
-            return found
+            return keys
         if answer.code == _TOO_LARGE:
             raise TooLarge(f"Consul takes no transaction of {len(body)} bytes; split it")
         if answer.code == _CONFLICT:
@@ -159,40 +159,40 @@ class ConsulGateway:
         raise self._unavailable(f"{answer.code} {answer.body}")
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with `prefix`, ascending; `prefix` has to be plain in a URL."""
+        """Return the keys that begin with `prefix`, ascending; it must need no URL quoting."""
         with self._explained():
-            _, found = self._client.kv.get(prefix, keys=True, consistency="consistent")
-        return list(found or ())
+            _, keys = self._client.kv.get(prefix, keys=True, consistency="consistent")
+        return list(keys or ())
 
     def wait(self, prefix: str, index: int, wait_s: float) -> int:
-        """Wait until something under `prefix` has changed since `index`, which it had then.
+        """Wait until something under `prefix` has changed since `index`.
 
         Args:
-            prefix: Where to look; it has to be plain in a URL.
-            index: What was answered before; 0 answers at once.
+            prefix: The keys to watch; it must need no URL quoting.
+            index: The result of an earlier call; 0 returns at once.
             wait_s: Longest time to wait, in seconds; Consul adds up to a sixteenth.
 
         Returns:
-            The index of the prefix now. It can be lower than the one given, after a delete was
-            forgotten or Consul was restored; and where no key begins with `prefix`, it is that of
+            The present index of the prefix. It can be lower than the given one, after Consul has
+            purged a deletion or was restored. If no key begins with `prefix`, it is the index of
             all keys.
         """
         with self._explained():
-            # The separator cuts what lies deeper down to one name each: only the index is wanted.
-            found, _ = self._client.kv.get(
+            # The separator shortens deeper keys to one name each: only the index is needed.
+            present, _ = self._client.kv.get(
                 prefix, keys=True, separator="/", index=index, wait=f"{max(1, wait_s * 1000):.0f}ms"
             )
-        return int(found)
+        return int(present)
 
     def take(self, key: str, ttl_s: int) -> str | None:
-        """Put a lock on a key that nobody has one on, and answer the session that holds it.
+        """Lock a key unless it is locked; return the session that holds the lock, or None.
 
-        The key goes with its session, which Consul ends between one and two `ttl_s` after it was
-        last renewed.
+        Consul deletes the key with its session, which it ends between one and two `ttl_s` after the
+        last renewal.
 
         Args:
-            key: To be locked.
-            ttl_s: In seconds, at least 10.
+            key: The key to lock.
+            ttl_s: The session's time to live in seconds, at least 10.
         """
         (held,) = self.transact([Step(Verb.GET, key)])
         if held.session:
@@ -209,7 +209,7 @@ class ConsulGateway:
         return session
 
     def renew(self, session: str) -> bool:
-        """Keep a session alive; False when there is none of that name any more."""
+        """Renew a session; return False if it no longer exists."""
         try:
             with self._explained():
                 self._client.session.renew(session)
@@ -218,7 +218,7 @@ class ConsulGateway:
         return True
 
     def end(self, session: str) -> None:
-        """End a session, and with it its lock; one that has ended is no error."""
+        """End a session and its lock; an ended session is no error."""
         with self._explained():
             self._client.session.destroy(session)
 
@@ -244,7 +244,7 @@ class ConsulGateway:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what py-consul and urllib3 raise into one sentence; `NoSuchThing` passes."""
+        """Turn errors of py-consul and urllib3 into one sentence; `NoSuchThing` passes."""
         try:
             yield
         except NoSuchThing:
@@ -258,15 +258,15 @@ class ConsulGateway:
 
 
 class _Client(Consul):  # type: ignore[misc] # py-consul is not typed
-    """py-consul with our transport, and with nothing taken from the environment."""
+    """py-consul with `ConsulTransport`, and without settings from the environment."""
 
     def __init__(self, access: ConsulAccess, connections: int) -> None:
         self._pool = _pool(access, connections)
-        # Whatever is left out here, py-consul looks for in the environment.
+        # py-consul takes from the environment what is omitted here.
         super().__init__(
             host=self._pool.host, port=self._pool.port, scheme=self._pool.scheme, verify=True
         )
-        # There, CONSUL_HTTP_TOKEN would win even over a token that was given.
+        # As an argument, the token would yield to CONSUL_HTTP_TOKEN.
         self.token = access.token
 
     def http_connect(self, *_address: Any) -> ConsulTransport:

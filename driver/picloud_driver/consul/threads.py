@@ -1,4 +1,4 @@
-"""Consul asked from an event loop: its client blocks, so threads wait in the loop's stead."""
+"""Consul for an event loop: the client blocks, so threads call it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _MOST_WAITS: Final = 32
-"""Most questions held open at once; the platform has one a process."""
+"""Most long polls at once; the platform has one per process."""
 _WAIT_S: Final = 2.0
-"""Longest time one question is held open, in seconds; then it is asked again.
+"""Longest time of one long poll, in seconds; then it is repeated.
 
-Nothing calls back a thread that waits for an answer, so this is how long a process can take to end.
-Consul would hold it for 55 s: that spares it one cheap request every 2 s.
+Nothing interrupts a thread that waits for an answer, so a process can take this long to end. Consul
+would allow 55 s, but that would only save one cheap request every 2 s.
 """
 
 
@@ -31,14 +31,14 @@ class ConsulThreads:
     """A gateway, and threads that call it.
 
     Args:
-        access: Where Consul answers.
-        threads: How many requests may be under way at once, beside those held open.
+        access: Address and credentials of Consul.
+        threads: How many requests may run at once, besides long polls.
     """
 
     def __init__(self, access: ConsulAccess, threads: int) -> None:
         self.gateway = ConsulGateway(access, connections=threads + 1)
         self._threads = ThreadPoolExecutor(threads, "consul")
-        # Apart from the others, who would wait for a thread until something changes.
+        # Long polls have their own threads, so that other requests need not wait for one.
         self._waits = ThreadPoolExecutor(_MOST_WAITS, "consul-wait")
         self._closed = False
 
@@ -48,20 +48,20 @@ class ConsulThreads:
         return await loop.run_in_executor(self._threads, question, *args)
 
     async def wait(self, prefix: str, index: int, timeout_s: float) -> int:
-        """Wait until the index of a prefix is another; the same when it stays so for that long."""
+        """Wait until the index of a prefix has changed; return it, changed or not."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while not self._closed:
             wait_s = min(_WAIT_S, max(0.0, deadline - loop.time()))
-            found = await loop.run_in_executor(
+            present = await loop.run_in_executor(
                 self._waits, self.gateway.wait, prefix, index, wait_s
             )
-            if found != index or loop.time() >= deadline:
-                return found
+            if present != index or loop.time() >= deadline:
+                return present
         raise Unavailable("the connection to Consul was closed")
 
     def close(self) -> None:
-        """Close the connections; a question held open ends by itself."""
+        """Close the connections; a long poll ends by itself."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._waits.shutdown(wait=False, cancel_futures=True)

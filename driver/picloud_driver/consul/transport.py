@@ -1,7 +1,7 @@
-"""How py-consul speaks HTTP here: over a pool of kept-alive connections of urllib3.
+"""The HTTP transport for py-consul: a pool of keep-alive connections of urllib3.
 
-Its own transport, on `requests`, takes 0.76 ms for a transaction where this one takes 0.41, and
-three times the processor time; and it takes proxies, certificates and passwords from the
+py-consul's own transport, based on `requests`, takes 0.76 ms for a transaction where this one takes
+0.41, and three times the processor time. It also takes proxies, certificates and passwords from the
 environment and from ~/.netrc.
 """
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _CONNECT_S: Final = 3.0
 _ANSWER_S: Final = 15.0
-"""Longest time without a byte of an answer; no question is held open for nearly as long."""
+"""Longest time without a byte of an answer; long polls are much shorter."""
 _HTTP_ERROR: Final = 400
 _FORBIDDEN: Final = 403
 
 
 class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not typed
-    """What py-consul asks to send a request; any number of threads may use it.
+    """Sends the requests of py-consul; any number of threads may use it.
 
     Args:
         pool: Connections to one Consul.
@@ -39,9 +39,9 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
         path: str,
         params: Sequence[tuple[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
-        raw: bool = False,  # noqa: ARG002 - bytes are always left as they are
+        raw: bool = False,  # noqa: ARG002 - bytes are never decoded here
     ) -> Any:
-        """Ask; the callback makes a value or an exception of the answer."""
+        """Send a GET; the callback turns the response into a value or an exception."""
         return callback(self._send("GET", self.uri(path, params), None, headers))
 
     def put(
@@ -52,7 +52,7 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
         data: str | bytes = "",
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Change something, or ask with a body."""
+        """Send a PUT."""
         return callback(self._send("PUT", self.uri(path, params), data, headers))
 
     def post(
@@ -63,7 +63,7 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
         data: str | bytes = "",
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """As `put`, where Consul wants it so."""
+        """Send a POST."""
         return callback(self._send("POST", self.uri(path, params), data, headers))
 
     def delete(
@@ -73,11 +73,11 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
         params: Sequence[tuple[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Remove something."""
+        """Send a DELETE."""
         return callback(self._send("DELETE", self.uri(path, params), None, headers))
 
     def close(self) -> None:
-        """Close the connections; one in use closes when its answer is there."""
+        """Close the connections; one in use closes when its response has arrived."""
         self._pool.close()
 
     def _send(
@@ -88,14 +88,14 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
             url.removeprefix(self.base_uri),
             body=data,
             headers=headers,
-            # Whoever calls knows whether a repeat is harmless.
+            # Only the caller knows whether a repeat is harmless.
             retries=False,
             redirect=False,
             timeout=urllib3.Timeout(connect=_CONNECT_S, read=_ANSWER_S),
         )
-        # A list without what the token may not read is no answer to anything asked here.
+        # A list that lacks what the token may not read would be wrong for every caller.
         if answer.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true":
             return Response(_FORBIDDEN, answer.headers, "it may not read all of these keys")
-        # What goes wrong is told as text, what goes well is decoded from bytes.
+        # Error messages are text; other bodies are decoded from bytes.
         body = answer.data.decode(errors="replace") if answer.status >= _HTTP_ERROR else answer.data
         return Response(answer.status, answer.headers, body)

@@ -1,4 +1,4 @@
-"""How botocore is set up to speak to one S3: by what it is given, not by what it finds around."""
+"""A client of botocore's for one S3, configured by arguments and not by the environment."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 DEFAULT_REGION: Final = "us-east-1"
-"""The one region that S3 does not let itself be told when a bucket is made."""
+"""The one region that a request to create a bucket must not name."""
 UNLESS_TAKEN: Final = "*"
-"""As `If-None-Match`: nothing that lies there is written over."""
+"""As `If-None-Match`: an existing object is not overwritten."""
 _CONNECT_S: Final = 2.0
 _ANSWER_S: Final = 30.0
 """Longest time without a byte of an answer."""
@@ -22,16 +22,16 @@ _ATTEMPTS: Final = 3
 
 @dataclasses.dataclass(frozen=True)
 class S3Access:
-    """Where S3 answers, and as whom.
+    """The address of S3 and the credentials for it.
 
     Args:
-        bucket: Where everything is kept.
+        bucket: The bucket that holds everything.
         endpoint: URL of the server; "" for AWS.
-        region: Where the bucket lies.
-        access_key: Of an account; when empty, botocore looks for the machine's role.
-        secret_key: Of the access key. It is in no message and no `repr`.
-        ca_file: Who signed the server's certificate, in PEM; "" for those whom everybody trusts.
-        public_endpoint: URL under which clients reach the server, where that is another one.
+        region: The region of the bucket.
+        access_key: An access key; if empty, botocore uses the role of the machine.
+        secret_key: Its secret key. It is in no message and no `repr`.
+        ca_file: The authority that signed the server's certificate, in PEM; "" for public ones.
+        public_endpoint: URL by which clients reach the server, if it differs.
 
     >>> S3Access("jobs", access_key="ours", secret_key="hidden")
     S3Access(bucket='jobs', endpoint='', region='us-east-1', access_key='ours', ca_file='', \
@@ -48,16 +48,16 @@ public_endpoint='')
 
 
 def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
-    """A client of botocore's for S3; any number of threads may use it.
+    """Return a client of botocore's for S3; any number of threads may use it.
 
     Args:
-        access: As whom.
+        access: The credentials.
         endpoint: URL of the server; "" for AWS.
         connections: How many to keep open.
     """
     config = Config(
         signature_version="s3v4",
-        # A bucket as a host name would need a name and a certificate for each.
+        # With buckets as host names, each would need a DNS name and a certificate.
         s3={"addressing_style": "path"},
         connect_timeout=_CONNECT_S,
         read_timeout=_ANSWER_S,
@@ -65,7 +65,7 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
         max_pool_connections=connections,
         proxies={},
         ignore_configured_endpoint_urls=True,
-        # SHA-256 is asked for where it is wanted; many servers lack the CRCs sent by default.
+        # SHA-256 is requested where needed; many servers lack the CRCs that are sent by default.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -75,11 +75,11 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
         endpoint_url=endpoint or None,
         aws_access_key_id=access.access_key or None,
         aws_secret_access_key=access.secret_key or None,
-        # Never None: then AWS_CA_BUNDLE would decide.
+        # With None, botocore would use AWS_CA_BUNDLE.
         verify=access.ca_file or True,
         config=config,
     )
-    # s3transfer, which writes in parts, cannot be told so itself.
+    # s3transfer, which writes in parts, has no such option.
     event = "provide-client-params.s3.CompleteMultipartUpload"
     client.meta.events.register(event, _unless_taken)
     return client
@@ -87,7 +87,7 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
 
 def _session() -> Session:
     variables = Session.SESSION_VARIABLES.items()
-    # Whatever AWS_... variables say to other programs; role credentials are found all the same.
+    # Ignore the AWS_... variables, which are for other programs; role credentials still work.
     quiet = {name: (None, None, default, kind) for name, (_, _, default, kind) in variables}
     session = Session(session_vars=quiet)
     session.register_component("data_loader", _descriptions())
@@ -96,7 +96,7 @@ def _session() -> Session:
 
 @functools.cache
 def _descriptions() -> Loader:
-    """What botocore knows of S3: 60 ms to read, so once a process."""
+    """Botocore's description of S3, which takes 60 ms to read, so it is read once per process."""
     return create_loader()
 
 

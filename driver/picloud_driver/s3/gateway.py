@@ -1,4 +1,4 @@
-"""The gateway to S3: the only place that speaks to it. It blocks; call it from a thread."""
+"""The gateway to S3: the only module that calls it. It blocks; call it from a thread."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ LARGE_BYTES: Final = 64 * 1024 * 1024
 PAGE_KEYS: Final = 1000
 """Most keys in one page of a listing."""
 PRESIGNED_S: Final = 15 * 60
-"""How long a presigned URL is good, in seconds."""
+"""How long a presigned URL is valid, in seconds."""
 _PART_BYTES: Final = 16 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
 _CONFLICTS: Final = 5
-"""How often a write is tried again that met another writer of the same key."""
+"""How often a write is tried that meets another writer of the same key."""
 _CONFLICT_PAUSE_S: Final = 0.05
 
 
 class KeyPage(msgspec.Struct, frozen=True):
-    """Some keys, ascending; `rest` asks for those behind them, and is "" when there are none."""
+    """Some keys, ascending; `rest` is the token for the next page, "" on the last page."""
 
     keys: list[str]
     rest: str
 
 
 class S3Gateway:
-    """What the platform asks of one bucket, in plain values and `PiCloudError`s.
+    """The requests that the platform makes to one bucket, in plain values and `PiCloudError`s.
 
     Args:
-        access: Where it is.
+        access: Address and credentials.
         connections: How many connections to keep open.
 
     Raises:
-        Unavailable: When that can be no place, or half of a key is missing.
+        Unavailable: When the address is invalid, or one of the two keys is missing.
     """
 
     def __init__(self, access: S3Access, connections: int) -> None:
@@ -68,9 +68,9 @@ class S3Gateway:
             raise faults.refusal(error, self.where) from error
 
     def write(self, key: str, data: bytes) -> bool:
-        """Write an object unless the key is taken; whether it was written.
+        """Write an object unless the key is taken; return whether it was written.
 
-        When an answer is lost and the request repeated, it is False though the bytes are ours.
+        After a lost answer the request is repeated, and returns False although it wrote the object.
         """
         write = self._write_parts if len(data) > LARGE_BYTES else self._write_whole
         with self._explained():
@@ -89,7 +89,7 @@ class S3Gateway:
         return False
 
     def read(self, key: str, start: int, end: int | None) -> bytes:
-        """Bytes `start .. end-1`, as far as there are any.
+        """Return bytes `start .. end-1`, as far as they exist.
 
         Raises:
             BlobMissing: When there is no such key.
@@ -99,7 +99,7 @@ class S3Gateway:
                 self.look()
                 raise BlobMissing
             return b""
-        # Only of the whole is a checksum known.
+        # There is a checksum of the whole object only.
         part = {"ChecksumMode": "ENABLED"}
         if start or end is not None:
             part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
@@ -114,7 +114,7 @@ class S3Gateway:
                 return bytes(body.read())
 
     def exists(self, key: str) -> bool:
-        """Whether there is such a key; False where there is no bucket either, see `look`."""
+        """Whether a key exists; also False if there is no bucket, see `look`."""
         with self._explained():
             try:
                 self._client.head_object(Bucket=self._bucket, Key=key)
@@ -125,12 +125,12 @@ class S3Gateway:
         return True
 
     def remove(self, key: str) -> None:
-        """Remove a key, if it is there."""
+        """Remove a key if it exists."""
         with self._explained():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def page(self, prefix: str, after: str = "", rest: str = "") -> KeyPage:
-        """Keys that begin with `prefix` and sort behind `after`, or an earlier page's `rest`."""
+        """Return keys that begin with `prefix`, after the key `after` or an earlier page."""
         begin = {"ContinuationToken": rest} if rest else {"StartAfter": after}
         with self._explained():
             answer = self._client.list_objects_v2(
@@ -140,16 +140,16 @@ class S3Gateway:
         return KeyPage(keys, answer["NextContinuationToken"] if answer["IsTruncated"] else "")
 
     def look(self) -> None:
-        """Return when the bucket is there and may be read."""
+        """Return if the bucket exists and may be read."""
         with self._explained():
             self._look()
 
     def ensure_bucket(self) -> None:
-        """Make the bucket unless it is there; doing so again does nothing."""
+        """Make the bucket unless it exists."""
         where = {} if self._region == DEFAULT_REGION else {"LocationConstraint": self._region}
         with self._explained():
             try:
-                # First, as a key that may use a bucket often may not make one.
+                # First, as a key that may use a bucket often may not make buckets.
                 self._look()
             except ClientError as error:
                 if faults.code_of(error) != faults.NO_BUCKET:
@@ -163,17 +163,17 @@ class S3Gateway:
                 )
 
     def presign_write(self, key: str, size: int, checksum: str) -> tuple[str, dict[str, str]]:
-        """A URL to PUT these bytes to, unless the key is taken, and headers to send along."""
-        asked = {"ContentLength": size, "ChecksumSHA256": checksum, "IfNoneMatch": UNLESS_TAKEN}
+        """Return a URL to PUT these bytes to unless the key is taken, and headers to send."""
+        params = {"ContentLength": size, "ChecksumSHA256": checksum, "IfNoneMatch": UNLESS_TAKEN}
         headers = {"x-amz-checksum-sha256": checksum, "if-none-match": UNLESS_TAKEN}
-        return self._presigned("put_object", key, asked), headers
+        return self._presigned("put_object", key, params), headers
 
     def presign_read(self, key: str) -> str:
-        """A URL to GET the bytes from."""
+        """Return a URL to GET the bytes from."""
         return self._presigned("get_object", key, {})
 
     def close(self) -> None:
-        """Close the connections; one in use closes when its answer is there."""
+        """Close the connections; one in use closes when its response has arrived."""
         self._client.close()
         self._signer.close()
 
@@ -188,28 +188,28 @@ class S3Gateway:
 
     def _write_parts(self, key: str, data: bytes) -> None:
         config = TransferConfig(LARGE_BYTES, _PART_BYTES, _PARTS_AT_ONCE)
-        asked = {"ChecksumAlgorithm": "SHA256"}
+        options = {"ChecksumAlgorithm": "SHA256"}
         with TransferManager(self._client, config) as parts:
-            parts.upload(io.BytesIO(data), self._bucket, key, asked).result()
+            parts.upload(io.BytesIO(data), self._bucket, key, options).result()
 
     def _look(self) -> None:
-        # Not a HEAD, whose answer cannot tell a missing bucket from a wrong access key; and a
-        # folder that is surely empty, for some servers read a folder as a whole.
+        # Not a HEAD, whose answer is the same for a missing bucket and a wrong access key; and a
+        # folder that is certainly empty, as some servers read a whole folder to list it.
         self._client.list_objects_v2(Bucket=self._bucket, Prefix="!/", MaxKeys=1)
 
-    def _presigned(self, method: str, key: str, asked: dict[str, Any]) -> str:
+    def _presigned(self, method: str, key: str, params: dict[str, Any]) -> str:
         with self._explained():
             return str(
                 self._signer.generate_presigned_url(
                     method,
-                    Params={"Bucket": self._bucket, "Key": key, **asked},
+                    Params={"Bucket": self._bucket, "Key": key, **params},
                     ExpiresIn=PRESIGNED_S,
                 )
             )
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what botocore and urllib3 raise into one sentence."""
+        """Turn errors of botocore and urllib3 into one sentence."""
         try:
             yield
         except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:

@@ -1,4 +1,4 @@
-"""Scheduler: places to run. The port, and an adapter a file."""
+"""Scheduler: where slots run. The port, and one module per adapter."""
 
 from picloud_driver.scheduler.port import (
     Burst,

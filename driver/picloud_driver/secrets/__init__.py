@@ -1,4 +1,4 @@
-"""Secrets: small values that must not leak. The port, and an adapter a file."""
+"""Secrets: small values that must not leak. The port, and one module per adapter."""
 
 from picloud_driver.secrets.port import SecretPort
 

@@ -28,19 +28,20 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class FileSecrets(SecretPort):
-    """Keeps all secrets in one file, encrypted with a master key, for the server's user alone.
+    """Keeps all secrets in one file that only the server's user can read, encrypted.
 
-    Without `master_key` the key is made at first use and kept in `master.key` beside the secrets.
-    Then the encryption protects nothing but copies of the secrets file made without the key:
-    whoever can read the directory, as this user or as root, can read the secrets. For more, pass a
-    key that lies elsewhere, or use Vault.
+    Without `master_key` the key is made at first use and kept in `master.key` next to the secrets.
+    Then the encryption only protects copies of the secrets file made without the key: this user and
+    root can read the directory, and so the secrets. For more protection, pass a key that is kept
+    elsewhere, or use Vault.
 
     Args:
-        root: Where to keep the file; made if missing.
+        root: The directory of the file; made if missing.
         master_key: 32 bytes in URL-safe base64, as `Fernet.generate_key` makes them.
 
     Raises:
-        Unavailable: When a file is missing, damaged, readable by others or of another key.
+        Unavailable: When a file is missing, damaged, readable by others or encrypted with another
+            key.
 
     >>> import asyncio, pathlib, tempfile
     >>> async def example(root):
@@ -61,7 +62,7 @@ class FileSecrets(SecretPort):
             disk.private_directory(root)
             _refuse_others(root, root.stat().st_mode)
             with self._locked():
-                self._fernet = self._cipher(master_key or self._kept_key())
+                self._fernet = self._cipher(master_key or self._stored_key())
                 self._read()
 
     def __repr__(self) -> str:
@@ -80,14 +81,14 @@ class FileSecrets(SecretPort):
         def write(secrets: dict[str, bytes]) -> None:
             secrets[name] = value
 
-        # In a thread, as another process may hold the lock and the disk is waited for.
+        # In a thread, as this waits for the disk and for a lock that another process may hold.
         await asyncio.to_thread(self._change, write)
 
     async def get_or_create(self, name: str, make: Callable[[], bytes]) -> bytes:
         """See `SecretPort.get_or_create`; `make` is called in a thread, under the lock."""
-        found = await self.get(name)
-        if found is not None:
-            return found
+        secret = await self.get(name)
+        if secret is not None:
+            return secret
 
         def create(secrets: dict[str, bytes]) -> None:
             if name not in secrets:
@@ -140,20 +141,20 @@ class FileSecrets(SecretPort):
             )
             raise Unavailable(message) from None
 
-    def _kept_key(self) -> bytes:
-        kept = self._root / "master.key"
+    def _stored_key(self) -> bytes:
+        file = self._root / "master.key"
         try:
-            return _read_private(kept).strip()
+            return _read_private(file).strip()
         except FileNotFoundError:
             if self._file.exists():
                 message = (
-                    f"{kept} is missing, and {self._file} cannot be read without it; "
+                    f"{file} is missing, and {self._file} cannot be read without it; "
                     "restore it from a copy, or give the server the master key."
                 )
                 raise Unavailable(message) from None
-        made = Fernet.generate_key()
-        disk.replace(kept, made + b"\n", sync=True)
-        return made
+        key = Fernet.generate_key()
+        disk.replace(file, key + b"\n", sync=True)
+        return key
 
     def _cipher(self, key: bytes) -> Fernet:
         try:
@@ -167,7 +168,7 @@ class FileSecrets(SecretPort):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep every other thread and process from writing; the lock ends with its holder."""
+        """Hold the lock for writing; it ends with the process that holds it."""
         if sys.platform == "win32":
             raise Unavailable("Secrets in a file need Linux or macOS; run the server there.")
         opened = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, disk.PRIVATE_FILE)
@@ -180,7 +181,7 @@ class FileSecrets(SecretPort):
 
 def _read_private(path: Path) -> bytes:
     with path.open("rb") as opened:
-        # The file that was opened is asked, not the path: it could be another by now.
+        # The mode of the opened file, as the path may name another file by now.
         _refuse_others(path, os.fstat(opened.fileno()).st_mode)
         return opened.read()
 

@@ -1,4 +1,4 @@
-"""Names and sizes of secrets: checked once, before any adapter looks."""
+"""Names and sizes of secrets: checked once, before an adapter uses them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _NAME: Final = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 
 
 def checked_name(name: str) -> str:
-    """The name itself.
+    """Return the name if it is valid.
 
     Raises:
-        RequestRefused: When a secret may not be named so.
+        RequestRefused: When a secret may not have this name.
 
     >>> checked_name("signing/token")
     'signing/token'
@@ -32,7 +32,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_value(name: str, value: bytes) -> bytes:
-    """The value itself; a refusal tells its size and nothing else of it.
+    """Return the value if it is valid; an error shows only its size.
 
     Raises:
         TooLarge: When it is longer than 64 KiB.

@@ -22,17 +22,17 @@ class SecretPort(ABC):
 
     @abstractmethod
     async def get(self, name: str) -> bytes | None:
-        """The secret, or None where there is none of that name."""
+        """Return a secret, or None if there is none of that name."""
 
     @abstractmethod
     async def put(self, name: str, value: bytes) -> None:
-        """Write a secret over whatever was there."""
+        """Write a secret, over an earlier value if any."""
 
     @abstractmethod
     async def get_or_create(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """The secret; made and stored first where there is none.
+        """Return a secret, which is made and stored first if it does not exist.
 
-        Two callers at once, in whichever processes, get the same value.
+        Two concurrent callers, in any processes, get the same value.
         """
 
     @abstractmethod
@@ -41,8 +41,8 @@ class SecretPort(ABC):
 
     @abstractmethod
     async def ping(self) -> None:
-        """Answer when secrets can be read; raise `Unavailable` when not."""
+        """Return if secrets can be read, else raise `Unavailable`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back connections."""
+        """Close all connections."""

@@ -11,7 +11,7 @@ from picloud_model.errors import Unavailable
 from picloud_driver.secrets.name import checked_name, checked_value
 from picloud_driver.secrets.port import SecretPort
 from picloud_driver.vault.gateway import VaultGateway
-from picloud_driver.vault.renewal import Renewal, refuse_mortal
+from picloud_driver.vault.renewal import Renewal, require_renewable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _TRIES: Final = 10
-"""How often a secret can be made and removed by others while one is made here."""
+"""How often other processes may make and remove a secret while this one makes it."""
 
 
 class VaultSecrets(SecretPort):
-    """Keeps each secret under its name in a mount; nothing is asked before the first call.
+    """Keeps each secret under its name in a mount; makes no request before the first call.
 
     From then on the token is renewed until `close`. No job waits for Vault: the server reads its
     keys when it starts.
 
     Args:
-        access: Where Vault answers, as whom, and the mount.
-        threads: How many requests may be under way at once.
+        access: Address, credentials and mount.
+        threads: How many requests may run at once.
     """
 
     adapter: ClassVar[str] = "vault"
@@ -46,12 +46,12 @@ class VaultSecrets(SecretPort):
         return f"VaultSecrets({self._gateway.where!r})"
 
     async def check(self) -> None:
-        """Answer when secrets can be read, and for as long as the server runs.
+        """Return if secrets can be read now and for as long as the server runs.
 
         Raises:
-            Unavailable: When not, or when the token ends some day and cannot be renewed.
+            Unavailable: When they cannot, or when the token expires and cannot be renewed.
         """
-        refuse_mortal(await self._ask(self._gateway.token), self._gateway.where)
+        require_renewable(await self._ask(self._gateway.token), self._gateway.where)
         await self.ping()
 
     async def get(self, name: str) -> bytes | None:
@@ -66,17 +66,17 @@ class VaultSecrets(SecretPort):
         """See `SecretPort.get_or_create`."""
         checked_name(name)
         for _ in range(_TRIES):
-            found = await self._ask(self._gateway.read, name)
-            if found.value is not None:
-                return found.value
+            newest = await self._ask(self._gateway.read, name)
+            if newest.value is not None:
+                return newest.value
             made = checked_value(name, make())
-            # Written only over what was read: of several that make it at once, one does.
-            if await self._ask(self._gateway.write, name, made, found.number):
+            # Written only over the version that was read: of several concurrent writers, one wins.
+            if await self._ask(self._gateway.write, name, made, newest.number):
                 return made
         raise Unavailable(f"{self._gateway.where}: {name} is being changed all the time: try again")
 
     async def delete(self, name: str) -> None:
-        """See `SecretPort.delete`; all versions go."""
+        """See `SecretPort.delete`; removes all versions."""
         await self._ask(self._gateway.remove, checked_name(name))
 
     async def ping(self) -> None:
@@ -84,7 +84,7 @@ class VaultSecrets(SecretPort):
         await self._ask(self._gateway.look)
 
     async def close(self) -> None:
-        """See `SecretPort.close`; the token is not renewed any more."""
+        """See `SecretPort.close`; the token is no longer renewed."""
         self._renewal.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._gateway.close()

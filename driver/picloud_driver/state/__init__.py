@@ -1,4 +1,4 @@
-"""State: what the platform remembers. The port, and an adapter a file."""
+"""State: the platform's records. The port, and one module per adapter."""
 
 from picloud_driver.state.port import (
     ANY,

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from picloud_driver.vault.client import VaultAccess
 
 _PERIOD: Final = "768h"
-"""How long the server may be away before its token ends: 32 days, the most Vault lets be."""
+"""How long the server may be down before its token expires: 32 days, Vault's maximum."""
 _READY_S: Final = 10.0
 _POLL_S: Final = 0.05
 
-# Neither listing nor reading old versions: whoever gets the token finds only what it can name.
+# Neither listing nor old versions: a stolen token gives access only to secrets of known names.
 _POLICY: Final = """\
 path "{mount}/data/*" {{ capabilities = ["create", "read", "update"] }}
 path "{mount}/metadata/*" {{ capabilities = ["delete"] }}
@@ -30,19 +30,19 @@ path "auth/token/renew-self" {{ capabilities = ["update"] }}
 
 
 def bootstrap(administrator: VaultAccess) -> str:
-    """Make the mounts and the policy the server needs, unless they are there, and a token.
+    """Make the mounts and the policy that the server needs, if missing, and a token.
 
     The secrets engines are KV version 2 at the mount, `picloud`, and transit at `picloud-transit`;
-    the policy is `picloud-api`. Each call makes a new token; earlier ones stay good. It blocks.
+    the policy is `picloud-api`. Each call makes a new token; earlier ones stay valid. It blocks.
 
     Args:
-        administrator: Where Vault answers, and a token that may do all this; it is not kept.
+        administrator: Vault's address and a token that may do all this; it is not stored.
 
     Returns:
-        A periodic token that has the policy and nothing else.
+        A periodic token with the policy and no other.
 
     Raises:
-        Unavailable: When the mount is used for something else, or Vault cannot answer.
+        Unavailable: When the mount has another purpose, or Vault does not answer.
     """
     where = f"Vault at {administrator.address}, mount {administrator.mount}"
     client = vault_client(administrator, 1)
@@ -63,13 +63,13 @@ def _mount(client: Any, path: str, engine: str, options: dict[str, str]) -> None
     except InvalidRequest as error:
         if faults.IN_USE not in str(error):
             raise
-    found = client.sys.list_mounted_secrets_engines()["data"][f"{path}/"]
-    if found["type"] != engine or not options.items() <= (found["options"] or {}).items():
+    mounted = client.sys.list_mounted_secrets_engines()["data"][f"{path}/"]
+    if mounted["type"] != engine or not options.items() <= (mounted["options"] or {}).items():
         raise Unavailable(f"Vault's mount {path} is used for something else: name another one.")
 
 
 def _await_upgrade(client: Any, mount: str) -> None:
-    """Wait until the mount may be used, which Vault makes ready behind our backs."""
+    """Wait until the mount can be used, as Vault prepares it in the background."""
     deadline = time.monotonic() + _READY_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""How hvac is set up to speak to one Vault: by what it is given, not by what it finds around."""
+"""A client of hvac's for one Vault, configured by arguments and not by the environment."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _TIMEOUT_S: Final = (2.0, 5.0)
 
 @dataclasses.dataclass(frozen=True)
 class VaultAccess:
-    """Where Vault answers, and as whom.
+    """The address of Vault and the credentials for it.
 
     Args:
         address: URL of the server.
-        token: Ours. It is in no message and no `repr`.
-        mount: Where its secrets engine KV version 2 is mounted that we use.
-        ca_file: Who signed the server's certificate, in PEM; "" for those whom everybody trusts.
+        token: The client's token. It is in no message and no `repr`.
+        mount: The mount of the secrets engine KV version 2.
+        ca_file: The authority that signed the server's certificate, in PEM; "" for public ones.
 
     >>> VaultAccess(token="hidden")
     VaultAccess(address='http://127.0.0.1:8200', mount='picloud', ca_file='')
@@ -35,17 +35,17 @@ class VaultAccess:
 
 
 def vault_client(access: VaultAccess, connections: int) -> Any:
-    """A client of hvac's; any number of threads may use it.
+    """Return a client of hvac's; any number of threads may use it.
 
     Args:
-        access: Where, and as whom.
+        access: Address and credentials.
         connections: How many to keep open.
     """
-    # Once, for a connection that was closed meanwhile: a repeat of any request made here does
-    # what the first would have done.
+    # One retry, for a kept connection that the server has closed: every request made here can be
+    # repeated without harm.
     again = Retry(1, redirect=0, allowed_methods=None)
     session = requests.Session()
-    # Without this, proxies, certificates and ~/.netrc would decide.
+    # Otherwise the environment and ~/.netrc would add proxies, certificates and passwords.
     session.trust_env = False
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(1, connections, max_retries=again))
@@ -53,7 +53,7 @@ def vault_client(access: VaultAccess, connections: int) -> Any:
     return hvac.Client(
         access.address,
         token=access.token,
-        # Where it is None, VAULT_CLIENT_CERT decides.
+        # With None, hvac would use VAULT_CLIENT_CERT.
         cert=(),
         verify=session.verify,
         timeout=_TIMEOUT_S,

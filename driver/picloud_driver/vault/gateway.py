@@ -1,4 +1,4 @@
-"""The gateway to Vault: the only place that speaks to it. It blocks; call it from a thread."""
+"""The gateway to Vault: the only module that calls it. It blocks; call it from a thread."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from picloud_driver.vault.client import VaultAccess
 
 _FIELD: Final = "value"
-"""Vault keeps text, so the bytes are there in base64."""
+"""Vault stores text, so the value is in base64."""
 _NO_NAME: Final = "ping"
 
 
 class Version(msgspec.Struct, frozen=True):
-    """What lies under a name: the number of its newest version, 0 for none, and its value.
+    """The newest version of a secret: its number, 0 for none, and its value.
 
-    The value is None when there is no version, or the newest one was deleted by hand.
+    The value is None if there is no version, or if the newest one was deleted by hand.
     """
 
     number: int
@@ -39,17 +39,17 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class TokenLife(msgspec.Struct, frozen=True):
-    """How long our token lives, in seconds; None for ever."""
+    """The remaining life of the token in seconds, None for unlimited."""
 
-    left_s: int | None
+    remaining_s: int | None
     renewable: bool
 
 
 class VaultGateway:
-    """What the platform asks of one mount of KV version 2, in plain values and `Unavailable`.
+    """The requests that the platform makes to one mount, in plain values and `Unavailable`.
 
     Args:
-        access: Where it is.
+        access: Address and credentials.
         connections: How many connections to keep open.
     """
 
@@ -60,7 +60,7 @@ class VaultGateway:
         self._kv = self._client.secrets.kv.v2
 
     def read(self, name: str) -> Version:
-        """The newest version of a secret."""
+        """Return the newest version of a secret."""
         with self._explained():
             try:
                 answer = self._kv.read_secret_version(
@@ -68,13 +68,13 @@ class VaultGateway:
                 )
             except InvalidPath as error:
                 return _without_value(error)
-        told = self._told(answer, "data")
-        if "metadata" not in told:
+        data = self._section(answer, "data")
+        if "metadata" not in data:
             raise self._version_1()
-        return Version(told["metadata"]["version"], self._value(name, told))
+        return Version(data["metadata"]["version"], self._value(name, data))
 
     def write(self, name: str, value: bytes, expect: int | None = None) -> bool:
-        """Write a version; False when the newest one has not the number expected."""
+        """Write a version; return False if the newest one does not have the expected number."""
         text = base64.b64encode(value).decode()
         with self._explained():
             try:
@@ -86,58 +86,58 @@ class VaultGateway:
                     return False
                 raise
         if not isinstance(answer, dict):
-            # It has written something that nobody will find.
+            # Version 1 has written a value that no reader finds.
             raise self._version_1()
         return True
 
     def remove(self, name: str) -> None:
-        """Remove all versions of a secret, if there are any."""
+        """Remove all versions of a secret, if any."""
         with self._explained():
             self._kv.delete_metadata_and_all_versions(name, mount_point=self._mount)
 
     def look(self) -> None:
-        """Return when secrets may be read."""
+        """Return if secrets can be read."""
         self.read(_NO_NAME)
 
     def token(self) -> TokenLife:
-        """How long our token lives."""
+        """Return the remaining life of the token."""
         with self._explained():
-            found = self._told(self._client.auth.token.lookup_self(), "data")
-        if found["expire_time"] is None:
+            token = self._section(self._client.auth.token.lookup_self(), "data")
+        if token["expire_time"] is None:
             return TokenLife(None, renewable=False)
-        return TokenLife(found["ttl"], bool(found.get("renewable")))
+        return TokenLife(token["ttl"], bool(token.get("renewable")))
 
     def renew(self) -> TokenLife:
-        """Let our token live on for as long as Vault grants it."""
+        """Renew the token for as long as Vault grants."""
         with self._explained():
-            found = self._told(self._client.auth.token.renew_self(), "auth")
-        return TokenLife(found["lease_duration"], found["renewable"])
+            token = self._section(self._client.auth.token.renew_self(), "auth")
+        return TokenLife(token["lease_duration"], token["renewable"])
 
     def close(self) -> None:
-        """Close the connections; one in use closes when its answer is there."""
+        """Close the connections; one in use closes when its response has arrived."""
         self._client.adapter.close()
 
     def _version_1(self) -> Unavailable:
         return Unavailable(f"{self.where}: it is of KV version 1: name a mount of version 2.")
 
-    def _told(self, answer: Any, part: str) -> dict[str, Any]:
+    def _section(self, answer: Any, part: str) -> dict[str, Any]:
         if not isinstance(answer, dict) or not isinstance(answer.get(part), dict):
             message = f"{self.where}: its answer cannot be read: is it Vault that answers?"
             raise Unavailable(message)
-        told: dict[str, Any] = answer[part]
-        return told
+        section: dict[str, Any] = answer[part]
+        return section
 
     def _value(self, name: str, data: dict[str, Any]) -> bytes:
         try:
             return base64.b64decode(data["data"][_FIELD], validate=True)
         except (KeyError, TypeError, ValueError, binascii.Error):
             message = f"{self.where}: {name} was not written by the server: delete or correct it."
-            # Its text would be in the error that was caught.
+            # The error that was caught would show its text.
             raise Unavailable(message) from None
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what hvac and requests raise into one sentence."""
+        """Turn errors of hvac and requests into one sentence."""
         try:
             yield
         except (VaultError, RequestException, OSError) as error:
@@ -145,10 +145,10 @@ class VaultGateway:
 
 
 def _without_value(error: InvalidPath) -> Version:
-    """A secret that is not there, or whose newest version was deleted; else the error itself."""
-    told: dict[str, Any] = error.json or {}
-    if metadata := (told.get("data") or {}).get("metadata"):
+    """The version of a secret that does not exist or was deleted; raises any other error."""
+    answer: dict[str, Any] = error.json or {}
+    if metadata := (answer.get("data") or {}).get("metadata"):
         return Version(metadata["version"], None)
-    if told.get("errors") == []:
+    if answer.get("errors") == []:
         return Version(0, None)
     raise error

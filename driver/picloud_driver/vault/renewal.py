@@ -1,4 +1,4 @@
-"""Keeping our token alive: hvac does not."""
+"""Renewal of the server's token, which hvac leaves to its user."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _log = structlog.get_logger()
 
 _SOONEST_S: Final = 0.5
 _AGAIN_S: Final = 5.0
-"""Time until a renewal that failed is tried again, in seconds; less for a short-lived token."""
+"""Time until a failed renewal is repeated, in seconds; less for a short-lived token."""
 
 
-def refuse_mortal(life: TokenLife, where: str) -> None:
-    """Accept a token that lives for ever or can be renewed.
+def require_renewable(life: TokenLife, where: str) -> None:
+    """Return if a token never expires or can be renewed.
 
     Raises:
-        Unavailable: When it will end.
+        Unavailable: When it will expire.
     """
-    if life.left_s is not None and not life.renewable:
+    if life.remaining_s is not None and not life.renewable:
         raise Unavailable(
-            f"{where}: our token ends in {life.left_s} s and cannot be renewed: "
+            f"{where}: our token ends in {life.remaining_s} s and cannot be renewed: "
             "give the server a periodic one, as bootstrap makes them."
         )
 
@@ -34,11 +34,11 @@ def refuse_mortal(life: TokenLife, where: str) -> None:
 class Renewal:
     """A thread that renews the gateway's token whenever half of its life is over.
 
-    It ends by itself when there is nothing to do: the token lives for ever, or cannot be renewed.
-    What is wrong it logs once, and again after it went well; it goes on trying.
+    It ends by itself if the token never expires or cannot be renewed. It logs a problem once, and
+    again after a success; it never stops trying.
 
     Args:
-        gateway: Asks with the token.
+        gateway: The gateway that uses the token.
     """
 
     def __init__(self, gateway: VaultGateway) -> None:
@@ -47,17 +47,17 @@ class Renewal:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._granted_s: int | None = None
-        self._trouble = ""
+        self._problem = ""
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
+        """Start the thread, unless it was started."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="vault-token", daemon=True)
                 self._thread.start()
 
     def stop(self) -> None:
-        """End, at the latest when Vault has answered."""
+        """End the thread, at the latest when Vault has answered."""
         self._ended.set()
 
     def _run(self) -> None:
@@ -66,38 +66,38 @@ class Renewal:
             wait_s = self._step()
 
     def _step(self) -> float | None:
-        """Renew; the seconds until the next time, or None when there will be none."""
+        """Renew the token; return the seconds until the next time, or None for never."""
         try:
             if self._granted_s is None and not self._can_be_renewed():
                 return None
             life = self._gateway.renew()
         except Unavailable as error:
-            self._tell(error.message)
+            self._report(error.message)
             return max(_SOONEST_S, min(_AGAIN_S, (self._granted_s or _AGAIN_S) / 8))
-        return self._renewed(life.left_s or 0)
+        return self._renewed(life.remaining_s or 0)
 
     def _can_be_renewed(self) -> bool:
         life = self._gateway.token()
         try:
-            refuse_mortal(life, self._gateway.where)
+            require_renewable(life, self._gateway.where)
         except Unavailable as error:
-            self._tell(error.message)
+            self._report(error.message)
             return False
-        return life.left_s is not None
+        return life.remaining_s is not None
 
-    def _renewed(self, left_s: int) -> float:
+    def _renewed(self, remaining_s: int) -> float:
         if self._granted_s is None:
-            self._granted_s = left_s
-        if left_s < self._granted_s:
-            self._tell(
-                f"{self._gateway.where}: our token ends in {left_s} s and for good: "
+            self._granted_s = remaining_s
+        if remaining_s < self._granted_s:
+            self._report(
+                f"{self._gateway.where}: our token ends in {remaining_s} s and for good: "
                 "give the server a periodic one, as bootstrap makes them."
             )
         else:
-            self._trouble = ""
-        return max(_SOONEST_S, left_s / 2)
+            self._problem = ""
+        return max(_SOONEST_S, remaining_s / 2)
 
-    def _tell(self, trouble: str) -> None:
-        if not self._trouble:
-            _log.warning("vault.token", reason=trouble)
-        self._trouble = trouble
+    def _report(self, problem: str) -> None:
+        if not self._problem:
+            _log.warning("vault.token", reason=problem)
+        self._problem = problem

@@ -25,7 +25,7 @@ from picloud_driver.vault import faults
 from picloud_driver.vault.bootstrap import bootstrap
 from picloud_driver.vault.client import VaultAccess, vault_client
 from picloud_driver.vault.gateway import VaultGateway
-from picloud_driver.vault.renewal import refuse_mortal
+from picloud_driver.vault.renewal import require_renewable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -104,7 +104,7 @@ class Vault(StackServer[VendorServer]):
         """See `StackServer.check`; the token must not expire."""
         gateway = VaultGateway(access(server), connections=1)
         try:
-            refuse_mortal(gateway.token(), gateway.where)
+            require_renewable(gateway.token(), gateway.where)
             gateway.look()
         finally:
             gateway.close()
