@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import picloud_pickle
+import cloudpickle
 from msgspec.structs import replace
-from picloud_model.job import Cause
+from picloud_model.job import Cause, State
 from picloud_model.pack import seal
 from picloud_model.wire import Failure, encode
-from tblib import pickling_support
 
+from picloud_worker.exception_parcel import exception_parcel
 from picloud_worker.system import memory
 
 if TYPE_CHECKING:
@@ -22,14 +24,20 @@ if TYPE_CHECKING:
 
 MOST_MESSAGE: Final = 4_000
 MOST_TRACEBACK: Final = 64_000
-MOST_PICKLED: Final = 64_000
-"""Bounds in characters and bytes: together they stay far below what travels inline."""
+"""Bounds in characters: together they stay far below what travels inline."""
 
 
 _MINUTE_S: Final = 60
 _OURS: Final = ("picloud_worker", "picloud_pickle", "cloudpickle", "cloud")
 _KILLED: Final = "Killed by its user"
-_HERE: Final = str(Path(__file__).parent)
+_BEFORE: Final = (*_OURS, "asyncio")
+"""Packages between the loop of a child and user code."""
+_LIBRARIES: Final = tuple(
+    str(Path(module.__file__).parents[up])
+    for module, up in ((os, 0), (cloudpickle, 1), (sys.modules[__name__], 1))
+    if module.__file__
+)
+"""Where code is that is neither the platform's nor its user's, and the platform's."""
 
 
 class KillSignalError(BaseException):
@@ -53,8 +61,9 @@ def describe(error: BaseException) -> Failure:
     """
     if isinstance(error, RefusedError):
         why = error.__cause__
-        text = "" if why is None else formatted(why)
+        text = "" if why is None else formatted(why.with_traceback(users_frames(why)))
         return bounded(Failure(cause=error.cause, message=error.message, traceback=text))
+    error = error.with_traceback(users_frames(error))
     text = formatted(error)
     if isinstance(error, KillSignalError):
         # Its user reads what happened, not the name of a class of ours.
@@ -68,7 +77,7 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, MemoryError):
         told = memory.out_of_memory(memory.peak_bytes())
         message = f"{told}: {name}: {words}" if words else f"{told}: {name}"
-        pickled = _pickled(error)
+        pickled = exception_parcel(error)
         return bounded(
             Failure(
                 cause=Cause.MEMORY,
@@ -83,7 +92,7 @@ def describe(error: BaseException) -> Failure:
         message=f"{name}: {words}" if words else name,
         exception=name,
         traceback=text,
-        pickled=_pickled(error),
+        pickled=exception_parcel(error),
     )
     return bounded(failure)
 
@@ -99,6 +108,8 @@ def signalled(number: int, output: str) -> Failure:
     except ValueError:
         name = "unknown"
     message = f"signal {number} ({name})"
+    if number == signal.SIGTERM:
+        message += ", sent by the job itself or by the system: nobody killed the job"
     return bounded(Failure(cause=Cause.SIGNAL, message=message, traceback=output))
 
 
@@ -139,6 +150,15 @@ def told_to_end(told: Failure, why: Failure) -> Failure:
     return replace(why, traceback=where, exception=told.exception, pickled=told.pickled)
 
 
+def state_of(failure: Failure) -> State:
+    """The state that a job ends in: `killed` where a person or its time limit has ended it.
+
+    >>> state_of(over_time(90)).name, state_of(signalled(15, "")).name
+    ('KILLED', 'ERROR')
+    """
+    return State.KILLED if failure.cause in (Cause.KILLED, Cause.TIME_LIMIT) else State.ERROR
+
+
 def parcel(failure: Failure) -> bytes:
     """A failure as it is reported."""
     return seal(encode(failure))
@@ -163,30 +183,43 @@ def bounded(failure: Failure) -> Failure:
 
 
 def formatted(error: BaseException) -> str:
-    """The traceback in full, from the first frame of user code on."""
+    """The traceback in full."""
     try:
-        told = traceback.TracebackException(
-            type(error), error, own_frames_removed(error.__traceback__)
-        )
-        if told.stack and told.stack[-1].filename.startswith(_HERE):
-            del told.stack[-1]  # the signal handler that ends a killed job
-        return "".join(told.format())
+        return "".join(traceback.format_exception(error))
     except BaseException as trouble:  # noqa: BLE001 - a user's exception class runs its own code here
         return f"{type(error).__qualname__} (its traceback failed: {type(trouble).__qualname__})\n"
 
 
-def own_frames_removed(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames it begins with that lie between the loop and user code."""
-    while trace is not None and _is_ours(trace.tb_frame.f_globals.get("__package__")):
+def users_frames(error: BaseException) -> TracebackType | None:
+    """The traceback of an exception from the first frame of user code on.
+
+    Where the platform raised it, as a kill does in the middle of a join, it ends with the last one.
+    """
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame.f_globals.get("__package__"), _BEFORE):
         trace = trace.tb_next
+    if trace is not None and _is_ours(type(error).__module__, _OURS):
+        _end_with_user_code(trace)
     return trace
 
 
-def _is_ours(package: object) -> bool:
-    """Whether a frame's `__package__` is the worker, the SDK, cloudpickle, or a room of one."""
+def _end_with_user_code(trace: TracebackType) -> None:
+    last, inside = trace, False
+    current = trace.tb_next
+    while current is not None:
+        frame = current.tb_frame
+        inside = inside or _is_ours(frame.f_globals.get("__package__"), _OURS)
+        if not inside or not frame.f_code.co_filename.startswith(_LIBRARIES):
+            last, inside = current, False
+        current = current.tb_next
+    last.tb_next = None
+
+
+def _is_ours(package: object, ours: tuple[str, ...]) -> bool:
+    """Whether a package is one of some, or inside one."""
     if not isinstance(package, str):
         return False
-    return any(package == ours or package.startswith(f"{ours}.") for ours in _OURS)
+    return any(package == each or package.startswith(f"{each}.") for each in ours)
 
 
 def said(value: object, how: Callable[[object], str] = str) -> str:
@@ -195,14 +228,3 @@ def said(value: object, how: Callable[[object], str] = str) -> str:
         return how(value)
     except BaseException as trouble:  # noqa: BLE001 - str() and repr() of user classes
         return f"<its text failed: {type(trouble).__qualname__}>"
-
-
-def _pickled(error: BaseException) -> bytes | None:
-    """A parcel of the exception with its traceback, or None where that cannot be had."""
-    try:
-        error = error.with_traceback(own_frames_removed(error.__traceback__))
-        pickling_support.install(error)
-        data: bytes = picloud_pickle.dumps(error)
-    except BaseException:  # noqa: BLE001 - pickling runs user code, which may do anything
-        return None
-    return seal(data) if len(data) <= MOST_PICKLED else None

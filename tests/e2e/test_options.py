@@ -38,7 +38,7 @@ def test_a_runaway_job_is_ended(client: Client) -> None:
     with pytest.raises(CloudException) as caught:
         client.result(jid, WAIT_S)
 
-    assert caught.value.status == "error"
+    assert caught.value.status == "killed"
     assert "time limit: the job ran longer than its maximum runtime of 0.01 minutes" in str(
         caught.value
     )

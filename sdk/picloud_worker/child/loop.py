@@ -75,7 +75,7 @@ class ChildLoop:
 
     def serve(self) -> None:
         """Work until the supervisor hangs up."""
-        signal.signal(signal.SIGTERM, self._told_to_end)
+        signal.signal(signal.SIGTERM, self._terminated)
         os.register_at_fork(after_in_child=self._forked)
         faulthandler.enable(2)
         if sys.platform != "win32":
@@ -202,9 +202,14 @@ class ChildLoop:
             sys.path.insert(0, modules)
             self._state.accept()
 
-    def _told_to_end(self, _signum: int, _at: FrameType | None) -> None:
-        if self._runner.inside:
+    def _terminated(self, _signum: int, _at: FrameType | None) -> None:
+        if not self._runner.inside:
+            return
+        if self._channels.scoreboard.is_terminated(self._channels.child_index):
             raise KillSignalError
+        # The job sent it itself, or the system did: it does what it does in any program.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _forked(self) -> None:
         """In a process forked by user code: let go of what belongs to the child alone."""

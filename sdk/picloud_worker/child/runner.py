@@ -20,7 +20,7 @@ from picloud_worker.child import job_variables
 from picloud_worker.child.main_program import MainProgram
 from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
-from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said
+from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 KEPT_FUNCTIONS: Final = 8
 
 _AS_IT_IS: Final = contextlib.nullcontext()
-_STATES: Final = {Cause.KILLED: State.KILLED}
 
 
 class KeptFunction(NamedTuple):
@@ -79,8 +78,7 @@ class Runner:
                 self._main.release()
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is how its job ended
             failure = describe(error)
-            state = _STATES.get(Cause(failure.cause), State.ERROR)
-            return self._ended(job, state, failure.cause, started_at, parcel(failure))
+            return self._ended(job, state_of(failure), failure.cause, started_at, parcel(failure))
         return self._ended(job, State.DONE, Cause.NONE, started_at, seal(payload))
 
     def _ended(

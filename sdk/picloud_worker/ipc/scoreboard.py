@@ -13,8 +13,9 @@ import msgspec
 MOST_CHILDREN: Final = 64
 """The most children at once."""
 
-_FIELDS: Final = 5
-"""The job, its start time, the process id, CPU in user space and in the kernel before the job."""
+_FIELDS: Final = 6
+"""The job, its start time, the process id, CPU in user space and in the kernel before the job, and
+whether the job is being terminated."""
 _POSITION_BITS: Final = 32
 
 
@@ -69,6 +70,14 @@ class Scoreboard:
         """Return the process id of a child; 0 until it is known."""
         return self._job[child_index * _FIELDS + 2]
 
+    def terminate(self, child_index: int) -> None:
+        """Record that the supervisor ends the job of a child: SIGTERM follows."""
+        self._job[child_index * _FIELDS + 5] = 1
+
+    def is_terminated(self, child_index: int) -> bool:
+        """Whether SIGTERM for a child comes from its supervisor."""
+        return bool(self._job[child_index * _FIELDS + 5])
+
     def started_job(self, child_index: int) -> StartedJob | None:
         """Return the job that a child started last; None before its first."""
         job = self._job[child_index * _FIELDS]
@@ -88,3 +97,4 @@ class Scoreboard:
         """Clear a row for the next child."""
         self._job[child_index * _FIELDS] = 0
         self._job[child_index * _FIELDS + 2] = 0
+        self._job[child_index * _FIELDS + 5] = 0

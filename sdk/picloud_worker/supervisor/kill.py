@@ -12,12 +12,18 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 from picloud_model.errors import RequestRefused
-from picloud_model.job import Cause, State
 from picloud_model.pack import unseal
 from picloud_model.wire import Failure, JobReport, decode
 
 from picloud_worker.crash_trace import readable
-from picloud_worker.failure import exited, parcel, signalled, told_to_end, without_memory
+from picloud_worker.failure import (
+    exited,
+    parcel,
+    signalled,
+    state_of,
+    told_to_end,
+    without_memory,
+)
 from picloud_worker.system import memory
 
 TERMINATE_S: Final = 1.0
@@ -40,8 +46,9 @@ class Termination(msgspec.Struct, frozen=True):
         except (msgspec.MsgspecError, RequestRefused):
             failure = self.why
         failure = told_to_end(failure, self.why)
-        state = State.KILLED if self.why.cause == Cause.KILLED else State.ERROR
-        return replace(report, state=state, cause=failure.cause, payload=parcel(failure))
+        return replace(
+            report, state=state_of(failure), cause=failure.cause, payload=parcel(failure)
+        )
 
 
 def exit_failure(status: int, stderr: str, terminating: Termination | None) -> Failure:

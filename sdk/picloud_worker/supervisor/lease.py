@@ -20,7 +20,7 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES, Envelope
 from picloud_model.wire import AttemptRef, Content, Failure, JobReport, Lease, LeasedJob, Report
 
-from picloud_worker.failure import killed, parcel
+from picloud_worker.failure import killed, parcel, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -81,6 +81,10 @@ class HeldJobs:
         self.returned: list[AttemptRef] = []
         self.ended: list[tuple[str, JobReport]] = []
         self.ended_bytes = 0
+        self.closing = False
+        """Whether the slot is being ended from outside."""
+        self.abandoned = False
+        """Whether a job ended together with the slot, so that nothing is known of its end."""
 
     @property
     def idle(self) -> bool:
@@ -153,7 +157,7 @@ class HeldJobs:
         report = JobReport(
             index=job.index,
             attempt=job.attempt,
-            state=State.KILLED if failure.cause == Cause.KILLED else State.ERROR,
+            state=state_of(failure),
             cause=failure.cause,
             started_at=started_at or now,
             finished_at=now,

@@ -6,8 +6,9 @@ They are the same for the job that runs and for those that are blocked until oth
 from __future__ import annotations
 
 import signal
+import time
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.job import State
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.supervisor.lease import Entry, HeldJobs
+
+TOGETHER_S: Final = 0.1
+"""How much later than its child the supervisor may learn that the system ends both."""
 
 
 class RunningJob:
@@ -53,7 +57,7 @@ class RunningJob:
         """Send SIGTERM, unless the job is being terminated already."""
         if self.terminating is None:
             self.terminating = Termination(why, now + TERMINATE_S)
-            self.child.signal(signal.SIGTERM)
+            self.child.terminate()
 
     def enforce_limits(self, now: float) -> None:
         """Terminate the job if it is over its time limit; SIGKILL it if SIGTERM did not help."""
@@ -74,7 +78,15 @@ class RunningJob:
         return report
 
     def crash(self, held_jobs: HeldJobs, status: int) -> None:
-        """Record that the job ended with its child, which exited with a wait status."""
+        """Record that the job ended with its child, which exited with a wait status.
+
+        Nothing is recorded of a job that ended together with its slot: it may run again.
+        """
+        if self.terminating is None and status == signal.SIGTERM:
+            time.sleep(TOGETHER_S)
+            if held_jobs.closing:
+                held_jobs.abandoned = True
+                return
         started = self.child.started_job()
         failure = exit_failure(status, self.child.last_stderr(), self.terminating)
         held_jobs.fail(

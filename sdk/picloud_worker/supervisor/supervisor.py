@@ -123,7 +123,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End the slot soon; safe in signal handlers, as it sets a flag and wakes the loop."""
-        self._stopping = True
+        self._stopping = self._held_jobs.closing = True
         self._slot.api.interrupt()
         self._heartbeat.wake()
 
@@ -331,7 +331,8 @@ class Supervisor:
         """
         self._executor.take_back()
         self._held_jobs.hand_back()
-        leaving = self._held_jobs.idle and not self._blocked_jobs
+        held_jobs = self._held_jobs
+        leaving = held_jobs.idle and not held_jobs.abandoned and not self._blocked_jobs
         try:
             pending = self._held_jobs.pending_report()
             self._post(pending, lease=False, wait_s=0.0, leaving=leaving)

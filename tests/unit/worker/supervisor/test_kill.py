@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -131,3 +133,61 @@ def test_a_lost_job_ends_without_a_report(api: FakeApi, worker: Worker) -> None:
 
     assert api.result(api.submit(echo, [(1,)])) == 1
     assert (batch, 0) not in api.ended
+
+
+def test_a_job_that_terminates_itself_was_not_killed(api: FakeApi, worker: Worker) -> None:
+    """It is an error `signal 15`, as in any program: nobody killed it."""
+
+    def terminate(how: str) -> None:
+        if how == "process":
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif how == "group":
+            os.killpg(os.getpgid(0), signal.SIGTERM)
+        elif how == "raise":
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            subprocess.run(["kill", str(os.getpid())], check=True)
+        time.sleep(5)
+
+    for how in ("process", "group", "raise", "program"):
+        batch = api.submit(terminate, [(how,)])
+        failure = api.failure(batch)
+
+        assert api.ended[batch, 0].state == State.ERROR
+        assert failure.cause == Cause.SIGNAL
+        assert failure.message.startswith("signal 15 (SIGTERM), sent by the job itself or by the")
+        assert "in terminate" in failure.traceback
+    assert api.result(api.submit(echo, [(1,)])) == 1
+
+
+def test_a_job_may_handle_sigterm(api: FakeApi, worker: Worker) -> None:
+    """A handler of its own is called, and the next job is killed like any other."""
+
+    def handle() -> list[int]:
+        caught: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return caught
+
+    assert api.result(api.submit(handle)) == [signal.SIGTERM]
+    path = worker.workdir / "began"
+    batch = api.submit(run_forever, [(str(path),)])
+    appears(path)
+    api.until(lambda: (batch, 0) in api.held)
+    api.kill(batch, 0)
+
+    assert api.failure(batch).cause == Cause.KILLED
+
+
+def test_a_job_that_ends_with_its_slot_is_no_error(api: FakeApi, worker: Worker) -> None:
+    """A system that shuts down ends all processes of a slot together: the job may run again."""
+    path = worker.workdir / "began"
+    batch = api.submit(run_forever, [(str(path),)])
+    appears(path)
+
+    for process in reversed(worker.family()):
+        process.terminate()
+
+    assert worker.wait() == 0
+    assert (batch, 0) not in api.ended
+    assert not any(request.leaving for request in api.seen("/v1/work"))

@@ -25,7 +25,7 @@ def test_a_job_past_its_time_limit_is_ended(api: FakeApi, worker: Worker) -> Non
     batch = api.submit(run_forever, [(str(worker.workdir / "started"),)], options=SHORT)
     failure = api.failure(batch)
 
-    assert api.ended[batch, 0].state == State.ERROR
+    assert api.ended[batch, 0].state == State.KILLED
     assert failure.cause == Cause.TIME_LIMIT
     assert failure.message == (
         "time limit: the job ran longer than its maximum runtime of 0.005 minutes"
