@@ -51,12 +51,12 @@ def served(
     """Run a stack whose server is a module of the bench, for the length of a `with` block.
 
     Args:
-        stack: Which.
+        stack: Its name.
         home: A directory of its own.
-        command: The module, and what goes before the server's own arguments.
-        options: More of those.
+        command: The module, and the arguments before those of the server.
+        options: More of the server's arguments.
         slots: Jobs at once.
-        environment: What the server finds there beside ours.
+        environment: Variables that the server gets in addition to ours.
     """
     options = ["--slots", str(slots), *options]
     if stack == "embedded":

@@ -125,7 +125,7 @@ def test_every_other_name_is_refused_or_kept(
 
 
 class NomadJobs:
-    """What the Nomad of a stack was asked for."""
+    """The jobs that the Nomad of a stack has."""
 
     def __init__(self, stack: HashiCorpStack) -> None:
         self._gateway = NomadGateway(nomad.access(stack.addresses().nomad), connections=1)

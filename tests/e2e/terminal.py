@@ -76,7 +76,10 @@ class Terminal:
 
     def until_hidden(self) -> None:
         """Wait until typed text is not echoed; text typed earlier is discarded."""
-        until(lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO, "a key is asked for")
+        until(
+            lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO,
+            "the command prompts for a key",
+        )
 
     def type(self, text: str) -> None:
         """Type a text on the keyboard."""

@@ -272,7 +272,7 @@ def test_no_server_is_one_line(tmp_path: Path) -> None:
 
 
 def test_no_profile_is_one_line(tmp_path: Path) -> None:
-    """A new user is told how to begin."""
+    """The error tells a new user how to begin."""
     done = run({"PATH": os.environ["PATH"], "PICLOUD_CONFIG_DIR": str(tmp_path)}, "exec", "date")
 
     assert (done.code, done.out) == (1, "")

@@ -1,4 +1,4 @@
-"""Completion: what each shell is told, by the installed command as a process."""
+"""Completion: what the installed command offers each shell, run as a process."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Of somebody whose profiles lie in a directory of the test's."""
+    """Return the environment of a user whose profiles are in a directory of the test."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return {"PATH": path, "PICLOUD_CONFIG_DIR": str(home), "HOME": str(home), **more}
 
 
 def bash(home: Path, *words: str, **more: str) -> list[str]:
-    """What bash offers for the last of some words, by the script it is given."""
+    """Return what bash offers for the last of some words, by the script that it gets."""
     done = subprocess.run(
         ["bash", "-c", BASH, "bash", *words],
         env=environment(home, **more),
@@ -48,7 +48,7 @@ def bash(home: Path, *words: str, **more: str) -> list[str]:
 
 
 def completions(home: Path, **variables: str) -> str:
-    """What the command says to a shell that asks by environment variables."""
+    """Return what the command answers to a shell that asks through environment variables."""
     done = subprocess.run(
         ["picloud"],
         env=environment(home, **variables),
@@ -62,19 +62,19 @@ def completions(home: Path, **variables: str) -> str:
 
 
 def test_commands_complete(tmp_path: Path) -> None:
-    """Their names, as far as they are typed."""
+    """Commands complete by the beginning of their names."""
     assert bash(tmp_path, "picloud", "ma") == ["mapexec"]
     assert {"exec", "mapexec", "status", "result"} <= set(bash(tmp_path, "picloud", ""))
 
 
 def test_options_complete(tmp_path: Path) -> None:
-    """Of the command that is typed."""
+    """The options of the typed command are offered."""
     assert bash(tmp_path, "picloud", "exec", "--depends") == ["--depends-on", "--depends-on-errors"]
     assert bash(tmp_path, "picloud", "up", "--stack", "") == ["embedded", "hashicorp"]
 
 
 def test_core_types_complete(tmp_path: Path) -> None:
-    """Where one is due, with what each is for in shells that show it."""
+    """Core types are offered where one is expected, described in shells that show descriptions."""
     assert bash(tmp_path, "picloud", "exec", "-t", "") == ["c1", "c2", "f2", "m1", "s1"]
     words = "picloud mapexec --type f"
     assert "f2" in completions(
@@ -85,7 +85,7 @@ def test_core_types_complete(tmp_path: Path) -> None:
 
 
 def test_profiles_complete(tmp_path: Path) -> None:
-    """Silently nothing where the file is damaged."""
+    """Profiles are offered; nothing is, without a message, if their file is damaged."""
     file = tmp_path / "profiles.toml"
     file.write_text('[profiles.work]\nurl = "http://a.test"\nkey = "pk_a_b"\n')
     assert bash(tmp_path, "picloud", "--profile", "w") == ["work"]
@@ -95,7 +95,7 @@ def test_profiles_complete(tmp_path: Path) -> None:
 
 
 def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """The newest first, also after a comma; with what each is, in shells that show it."""
+    """The newest are first, also after a comma; shells that show descriptions get them."""
     label = f"label {os.getpid()}"
     first, last = client.map(abs, [1, 2], _label=label)
     client.join([first, last], 60)
@@ -111,7 +111,7 @@ def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) 
 
 
 def test_no_jids_without_a_server(tmp_path: Path) -> None:
-    """Silently, and soon."""
+    """Nothing is offered, without a message and without delay."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but it does not listen
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -122,7 +122,7 @@ def test_no_jids_without_a_server(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_gets_its_script(tmp_path: Path, shell: str) -> None:
-    """It asks the command anew each time, so it never is out of date."""
+    """The script calls the command each time, so that it is never out of date."""
     script = completions(tmp_path, _PICLOUD_COMPLETE=f"source_{shell}")
 
     assert f"_PICLOUD_COMPLETE=complete_{shell}" in script

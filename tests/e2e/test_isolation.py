@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 WAIT_S = 120.0
-#: Memory of core type c1, and what the supervisor has beside it.
+#: Memory of core type c1, and what the supervisor has in addition.
 LIMIT_MB = 300 + 64
 #: SETGID, SETUID and KILL: what the supervisor has, and nobody in the container can exceed.
 SUPERVISOR = "00000000000000e0"
@@ -195,9 +195,12 @@ def test_a_job_finds_no_secret_anywhere(
     and of another running job, what signs them, and what opens the servers.
     """
     run(jail, pow, 2, 10)
-    beside = neighbour.call(probe.tell_token, 120.0)
-    token = until(lambda: neighbour.info(beside, ["stdout"])[beside].get("stdout") or "", "it told")
-    secrets = {**caged.secrets(), "a job beside it": token.strip().encode()}
+    other_job = neighbour.call(probe.tell_token, 120.0)
+    token = until(
+        lambda: neighbour.info(other_job, ["stdout"])[other_job].get("stdout") or "",
+        "it published its token",
+    )
+    secrets = {**caged.secrets(), "another running job": token.strip().encode()}
     planted = uuid4().hex.encode()
     assert all(len(secret) >= 16 for secret in secrets.values()), secrets.keys()
 
@@ -208,7 +211,7 @@ def test_a_job_finds_no_secret_anywhere(
     assert {(names[at], place) for at, place in places} == {
         ("planted", place) for place in ("/tmp", "environment", "memory")
     }
-    neighbour.kill(beside)
+    neighbour.kill(other_job)
 
 
 def test_a_stolen_token_is_of_no_use(caged: DockerStack, jail: Client) -> None:
@@ -216,7 +219,9 @@ def test_a_stolen_token_is_of_no_use(caged: DockerStack, jail: Client) -> None:
     into that of another attempt, and within 5 s after the job's end it opens nothing.
     """
     jid = jail.call(probe.tell_token, 120.0)
-    token = until(lambda: jail.info(jid, ["stdout"])[jid].get("stdout") or "", "it told").strip()
+    token = until(
+        lambda: jail.info(jid, ["stdout"])[jid].get("stdout") or "", "it published its token"
+    ).strip()
     *_, attempt, mac = token.split("_")
     other = token.replace(f"_{attempt}_{mac}", f"_{int(attempt) + 1}_{mac}")
 
@@ -347,7 +352,7 @@ def test_a_memory_bomb_does_not_slow_its_neighbour_down(jail: Client, neighbour:
         return ratios[-1] <= 1.1
 
     until(undisturbed, "the neighbour is hardly slower", WAIT_S)
-    print(f"\nbeside memory bombs a job takes {[round(ratio, 2) for ratio in ratios]} of its time")
+    print(f"\nnext to memory bombs a job takes {[round(ratio, 2) for ratio in ratios]} of its time")
 
 
 def test_jobs_make_jobs_in_containers(jail: Client) -> None:

@@ -151,7 +151,7 @@ async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared])
     """
     one, two = pair
     slot = await one.slot()
-    await two.server.slots.bury(slot.number, lost=True)
+    await two.server.slots.remove(slot.number, lost=True)
     jids = await one.submit(1)
     assert (await one.work(slot, wait_s=SOON_S)).leases
     assert await two.statuses(jids) == ["queued"]

@@ -58,8 +58,8 @@ def test_many_clients_of_two_processes(twofold: Stack) -> None:
 
 
 def test_connections_of_an_account_come_together(twofold: Stack) -> None:
-    """After a few calls the connections of all clients of an account are in one process, whichever
-    accepted them; and again after that process has died and was replaced.
+    """After a few calls the connections of all clients of an account are in one process; and again
+    after that process has died and was replaced.
     """
     clients = [twofold.client(patient=True) for _ in range(CLIENTS)]
 
