@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import falcon.asgi
 
 from picloud_api import errors, wiring
-from picloud_api.resources.blob import BlobResource
-from picloud_api.resources.health import HealthResource
-from picloud_api.resources.info import InfoResource
-from picloud_api.resources.job import JobResource
-from picloud_api.resources.key import AccountResource, KeyResource
-from picloud_api.resources.openapi import OpenApiResource
-from picloud_api.resources.slot import SlotResource
+from picloud_api.resources.openapi import SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from picloud_api.settings import Settings
+    from picloud_api.usecases.use_cases import UseCases
 
 
 App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
@@ -45,7 +39,7 @@ class Lifetime:
         del scope, event
         ports = await wiring.open_ports(self._settings, self._url)
         self._server = await wiring.build(ports, self._settings)
-        add_routes(self._app, self._server)
+        add_routes(self._app, self._server.use_cases)
         await self._server.reconcile.start()
         _tell_ready(self._settings, self._url, self._server.key)
 
@@ -61,7 +55,7 @@ class Lifetime:
         if self._server is None:
             return
         await self._server.reconcile.stop()
-        await self._server.jobs.stop()
+        await self._server.use_cases.jobs.kill.stop()
         await self._server.live.stop()
         ports = self._server.ports
         if not ports.state.shared:
@@ -97,34 +91,14 @@ async def _refuse_version(send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def add_routes(app: App, server: wiring.Server) -> None:
-    """Every address of the interface."""
-    jobs = JobResource(server.accounts, server.submit, server.jobs)
-    infos = InfoResource(server.accounts, server.information, server.listing, server.deletion)
-    blobs = BlobResource(server.accounts, server.slots, server.blobs)
-    slots = SlotResource(server.slots, server.work)
-    app.add_route("/v1/health", HealthResource(server.health))
-    app.add_route("/v1/jobs", jobs)
-    for verb in ("staged", "status", "wait", "kill"):
-        app.add_route(f"/v1/jobs/{verb}", jobs, suffix=verb)
-    app.add_route("/v1/jobs/info", infos)
-    for verb in ("list", "delete"):
-        app.add_route(f"/v1/jobs/{verb}", infos, suffix=verb)
-    app.add_route("/v1/blobs", blobs)
-    for verb in ("missing", "read"):
-        app.add_route(f"/v1/blobs/{verb}", blobs, suffix=verb)
-    app.add_route("/v1/blobs/{digest}", blobs, suffix="one")
-    keys = KeyResource(server.accounts, server.keys)
-    app.add_route("/v1/keys", keys)
-    for verb in ("list", "activate", "deactivate"):
-        app.add_route(f"/v1/keys/{verb}", keys, suffix=verb)
-    accounts = AccountResource(server.accounts, server.keys)
-    app.add_route("/v1/accounts", accounts)
-    app.add_route("/v1/accounts/list", accounts, suffix="list")
-    app.add_route("/v1/slots", slots)
-    app.add_route("/v1/work", slots, suffix="work")
-    app.add_route("/v1/heartbeat", slots, suffix="heartbeat")
-    app.add_route("/v1/openapi.json", OpenApiResource(app, version("picloud")))
+def add_routes(app: App, use_cases: UseCases) -> None:
+    """Add every route of the table; one instance of a resource serves all of its addresses."""
+    resources: dict[type, Any] = {}
+    for route in SERVED:
+        if route.resource not in resources:
+            resources[route.resource] = route.resource(use_cases)
+    for address, route in {route.address: route for route in SERVED}.items():
+        app.add_route(address, resources[route.resource], suffix=route.suffix or None)
 
 
 def _tell_ready(settings: Settings, url: str, key: str) -> None:

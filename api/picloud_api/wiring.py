@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets as entropy
 import time
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,19 +26,8 @@ from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
-from picloud_api.usecases.accounts.account import Accounts, first_key
-from picloud_api.usecases.accounts.job_token import JobTokens
-from picloud_api.usecases.accounts.key import Keys
-from picloud_api.usecases.health import HealthCheck
-from picloud_api.usecases.jobs.delete import Delete
-from picloud_api.usecases.jobs.info import Information
-from picloud_api.usecases.jobs.job import Jobs
-from picloud_api.usecases.jobs.listing import Listing
-from picloud_api.usecases.jobs.submit import Submit
-from picloud_api.usecases.jobs.why import Why
-from picloud_api.usecases.slots.slot import Slots
-from picloud_api.usecases.slots.work import Work
-from picloud_api.usecases.storage.blob import Blobs
+from picloud_api.usecases.accounts.account import first_key
+from picloud_api.usecases.use_cases import Foundation, SigningKeys, UseCases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,25 +50,12 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Everything the resources and the life cycle need."""
+    """Everything the resources and the life cycle need: a value for each room."""
 
     ports: Ports
     context: Context
-    commits: Commits
-    accounts: Accounts
-    tokens: JobTokens
-    keys: Keys
-    submit: Submit
-    jobs: Jobs
-    information: Information
-    listing: Listing
-    deletion: Delete
+    use_cases: UseCases
     live: LiveQueries
-    blobs: Blobs
-    slots: Slots
-    work: Work
-    why: Why
-    health: HealthCheck
     reconcile: Reconcile
     key: str
 
@@ -182,40 +157,36 @@ async def end_slots(settings: Settings, url: str) -> None:
 
 async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = time.time) -> Server:
     """Put a server together over its ports."""
-    sealing_key = await ports.secrets.get_or_create("signing/archive", _fresh)
-    archive = Archive(ports.blobs, sealing_key)
-    commits = Commits(View(ports.state, archive), entropy.token_hex(4))
-    context = Context(commits, archive, clock)
-    pepper = await ports.secrets.get_or_create("signing/pepper", _fresh)
-    token_key = await ports.secrets.get_or_create("signing/token", _fresh)
-    tokens = JobTokens(context, await ports.secrets.get_or_create("signing/job", _fresh))
-    accounts = Accounts(commits, pepper, clock, tokens)
-    slots = Slots(context, ports.scheduler, token_key, tokens, settings.idle_s)
-    autoscaler = SlotAutoscaler(context, ports.scheduler)
+
+    async def secret(name: str) -> bytes:
+        return await ports.secrets.get_or_create(f"signing/{name}", _fresh)
+
+    archive = Archive(ports.blobs, await secret("archive"))
+    context = Context(Commits(View(ports.state, archive), entropy.token_hex(4)), archive, clock)
     live = LiveQueries(context)
-    leasing = LeasePlanner(context)
-    why = Why(context, ports.scheduler)
-    by_name = {name: getattr(ports, name) for name in ports.__struct_fields__}
+    keys = SigningKeys(
+        pepper=await secret("pepper"), job=await secret("job"), slot=await secret("token")
+    )
+    use_cases = UseCases(
+        Foundation(
+            context=context,
+            leasing=LeasePlanner(context),
+            live=live,
+            keys=keys,
+            blobs=ports.blobs,
+            scheduler=ports.scheduler,
+            pinged={name: getattr(ports, name) for name in ports.__struct_fields__},
+            idle_s=settings.idle_s,
+        )
+    )
+    autoscaler = SlotAutoscaler(context, ports.scheduler)
     return Server(
         ports=ports,
         context=context,
-        commits=commits,
-        accounts=accounts,
-        tokens=tokens,
-        keys=Keys(accounts, pepper),
-        submit=Submit(context, leasing, ports.blobs),
-        jobs=Jobs(context),
-        information=Information(context, ports.blobs, live, why),
-        listing=Listing(commits.view),
-        deletion=Delete(context),
+        use_cases=use_cases,
         live=live,
-        blobs=Blobs(ports.blobs),
-        slots=slots,
-        work=Work(context, leasing, live),
-        why=why,
-        health=HealthCheck(by_name, version("picloud")),
-        reconcile=Reconcile(context, slots, live, autoscaler, ports.scheduler),
-        key=await first_key(accounts, ports.secrets),
+        reconcile=Reconcile(context, use_cases.slots.slots, live, autoscaler, ports.scheduler),
+        key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )
 
 

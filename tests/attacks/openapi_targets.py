@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from picloud_api.resources.openapi import document
-from picloud_api.resources.routes import OPERATIONS
+from picloud_api.resources.openapi import SERVED, document
 
 from tests.e2e.request_bodies import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DOCUMENT: Final[dict[str, Any]] = document(list(OPERATIONS), "test")
+DOCUMENT: Final[dict[str, Any]] = document(SERVED, "test")
 """The document as a running server serves it; a test compares them."""
 SCHEMAS: Final = DOCUMENT["components"]["schemas"]
 FITTING: Final = {
@@ -91,7 +90,7 @@ _MAKERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "null": lambda schema: None,
 }
 
-TARGETS: Final = [Target(verb, path) for verb, path in OPERATIONS]
+TARGETS: Final = [Target(route.verb, route.address) for route in SERVED]
 """Every operation."""
 GUARDED: Final = [target for target in TARGETS if target.wants]
 """Every operation that requires a credential."""

@@ -26,7 +26,7 @@ from cloud._http.transport import ServerAddress
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, new_key
-from picloud_api.usecases.slots.slot import AUDIENCE, slot_number
+from picloud_api.usecases.accounts.slot_token import AUDIENCE, slot_number
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 

@@ -78,7 +78,7 @@ class Counted:
 
     def now(self) -> Cost:
         """Return the total cost so far."""
-        return Cost(self.requests.total(), self.server.commits.transactions)
+        return Cost(self.requests.total(), self.server.context.commits.transactions)
 
     def since(self, before: Cost) -> Cost:
         """Return the cost since then."""

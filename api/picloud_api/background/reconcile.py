@@ -16,7 +16,7 @@ from picloud_api.engine.scheduling.deadlock import Deadlock
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Ready, Slot
 from picloud_api.store.sealing import AT_ONCE, Sealing
-from picloud_api.usecases.slots.slot import slot_number
+from picloud_api.usecases.accounts.slot_token import slot_number
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

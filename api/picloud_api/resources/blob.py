@@ -14,14 +14,12 @@ from picloud_api.resources.body import (
     reauthenticate,
     write_body,
 )
-from picloud_api.usecases.slots.slot import is_token
+from picloud_api.usecases.accounts.slot_token import is_token
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.accounts.account import Accounts
-    from picloud_api.usecases.slots.slot import Slots
-    from picloud_api.usecases.storage.blob import Blobs
+    from picloud_api.usecases.use_cases import UseCases
 
 BLOB_BYTES: Final = wire.MAX_RESULT_BYTES + 1024
 
@@ -29,10 +27,10 @@ BLOB_BYTES: Final = wire.MAX_RESULT_BYTES + 1024
 class BlobResource:
     """Blobs of the account whose key, or whose slot's token, is sent."""
 
-    def __init__(self, accounts: Accounts, slots: Slots, blobs: Blobs) -> None:
-        self._accounts = accounts
-        self._slots = slots
-        self._blobs = blobs
+    def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
+        self._slots = use_cases.slots.slots
+        self._blobs = use_cases.storage.blobs
 
     async def _account(self, request: Request) -> str:
         return await authenticate(request, self._account_of)

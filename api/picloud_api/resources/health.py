@@ -11,17 +11,17 @@ from picloud_api.resources.body import write_body
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.health import HealthCheck
+    from picloud_api.usecases.use_cases import UseCases
 
 
 class HealthResource:
     """Open to everybody: it names adapters, no data."""
 
-    def __init__(self, check: HealthCheck) -> None:
-        self._check = check
+    def __init__(self, use_cases: UseCases) -> None:
+        self._health = use_cases.health
 
     async def on_get(self, request: Request, response: Response) -> None:
         """Ping every port."""
-        health = await self._check.check()
+        health = await self._health.check()
         await write_body(request, response, health)
         response.status = falcon.HTTP_200 if health.healthy else falcon.HTTP_503

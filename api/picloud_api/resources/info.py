@@ -11,37 +11,30 @@ from picloud_api.resources.body import authenticate, read_body, write_body
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.accounts.account import Accounts
-    from picloud_api.usecases.jobs.delete import Delete
-    from picloud_api.usecases.jobs.info import Information
-    from picloud_api.usecases.jobs.listing import Listing
+    from picloud_api.usecases.use_cases import UseCases
 
 
 class InfoResource:
     """What is known of the jobs of the account whose key is sent."""
 
-    def __init__(
-        self, accounts: Accounts, information: Information, listing: Listing, deletion: Delete
-    ) -> None:
-        self._accounts = accounts
-        self._information = information
-        self._listing = listing
-        self._deletion = deletion
+    def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
+        self._jobs = use_cases.jobs
 
-    async def on_post(self, request: Request, response: Response) -> None:
-        """Tell."""
+    async def on_post_info(self, request: Request, response: Response) -> None:
+        """Return what is known of jobs."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.InfoRequest)
-        await write_body(request, response, await self._information.info(account, body))
+        await write_body(request, response, await self._jobs.info.info(account, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List jobs."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.ListRequest)
-        await write_body(request, response, await self._listing.list(account, body))
+        await write_body(request, response, await self._jobs.listing.list(account, body))
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
-        """Remove what jobs left."""
+        """Delete what jobs left."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.DeleteRequest)
-        await write_body(request, response, await self._deletion.delete(account, body.jids))
+        await write_body(request, response, await self._jobs.delete.delete(account, body.jids))

@@ -13,18 +13,15 @@ from picloud_api.resources.body import authenticate, read_body, read_bytes, set_
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.accounts.account import Accounts
-    from picloud_api.usecases.jobs.job import Jobs
-    from picloud_api.usecases.jobs.submit import Submit
+    from picloud_api.usecases.use_cases import UseCases
 
 
 class JobResource:
     """Jobs of the account whose key is sent."""
 
-    def __init__(self, accounts: Accounts, submit: Submit, jobs: Jobs) -> None:
-        self._accounts = accounts
-        self._submit = submit
-        self._jobs = jobs
+    def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
+        self._jobs = use_cases.jobs
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))
@@ -36,29 +33,31 @@ class JobResource:
         data = await read_bytes(request)
         body = wire.decode(data, wire.SubmitRequest, media_of(request))
         fingerprint = blake2b(data, digest_size=16).digest()
-        made = await self._submit.submit(caller.account, body, fingerprint, parent=caller.jid)
+        made = await self._jobs.submit.submit(caller.account, body, fingerprint, parent=caller.jid)
         await write_body(request, response, made)
 
     async def on_post_staged(self, request: Request, response: Response) -> None:
         """Keep packs for a later submit."""
         account = await self._account(request)
-        await self._submit.stage(account, await read_body(request, wire.StageRequest))
+        await self._jobs.submit.stage(account, await read_body(request, wire.StageRequest))
         await write_body(request, response, wire.Answer())
 
     async def on_post_status(self, request: Request, response: Response) -> None:
         """Tell statuses."""
         account = await self._account(request)
         body = await read_body(request, wire.JobsRequest)
-        await write_body(request, response, await self._jobs.status(account, body.jids or []))
+        await write_body(
+            request, response, await self._jobs.status.status(account, body.jids or [])
+        )
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
         """Wait for jobs to finish."""
         account = await self._account(request)
         body = await read_body(request, wire.WaitRequest)
-        await write_body(request, response, await self._jobs.wait(account, body))
+        await write_body(request, response, await self._jobs.wait.wait(account, body))
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
         """End jobs."""
         account = await self._account(request)
         body = await read_body(request, wire.JobsRequest)
-        await write_body(request, response, await self._jobs.kill(account, body.jids))
+        await write_body(request, response, await self._jobs.kill.kill(account, body.jids))

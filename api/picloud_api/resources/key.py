@@ -11,16 +11,16 @@ from picloud_api.resources.body import authenticate, read_body, write_body
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.accounts.account import Accounts, Holder
-    from picloud_api.usecases.accounts.key import Keys
+    from picloud_api.usecases.accounts.account import Holder
+    from picloud_api.usecases.use_cases import UseCases
 
 
 class KeyResource:
     """The keys of the account whose key is sent."""
 
-    def __init__(self, accounts: Accounts, keys: Keys) -> None:
-        self._accounts = accounts
-        self._keys = keys
+    def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
+        self._keys = use_cases.accounts.keys
 
     async def _holder(self, request: Request) -> Holder:
         return await authenticate(request, self._accounts.holder)
@@ -55,9 +55,9 @@ class KeyResource:
 class AccountResource:
     """All accounts, for administrators."""
 
-    def __init__(self, accounts: Accounts, keys: Keys) -> None:
-        self._accounts = accounts
-        self._keys = keys
+    def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
+        self._keys = use_cases.accounts.keys
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Make an account and its first key."""

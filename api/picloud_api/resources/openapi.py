@@ -6,16 +6,18 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-import falcon.inspect
 import msgspec
 from picloud_model import wire
 
-from picloud_api.resources.routes import OPERATIONS, Credential
+from picloud_api.resources.route import Credential, Route
+from picloud_api.resources.routes import ROUTES
 
 if TYPE_CHECKING:
-    from falcon.asgi import App, Request, Response
+    from collections.abc import Sequence
 
-    from picloud_api.resources.routes import Operation
+    from falcon.asgi import Request, Response
+
+    from picloud_api.usecases.use_cases import UseCases
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _BINARY: Final = "application/octet-stream"
@@ -27,20 +29,14 @@ _SCHEMES: Final = {
 
 
 class OpenApiResource:
-    """Open to everybody: it tells of addresses and bodies, of no data.
+    """Open to all: it describes addresses and bodies and holds no data."""
 
-    Args:
-        app: Whose routes are described, those that are added later as well.
-        version: Of the server.
-    """
-
-    def __init__(self, app: App[Request, Response], version: str) -> None:
-        self._app = app
-        self._version = version
+    def __init__(self, use_cases: UseCases) -> None:
+        self._version = use_cases.health.version
 
     @cached_property
     def _document(self) -> bytes:
-        return msgspec.json.encode(document(routes(self._app), self._version))
+        return msgspec.json.encode(document(SERVED, self._version))
 
     async def on_get(self, request: Request, response: Response) -> None:
         """Send the document."""
@@ -49,38 +45,34 @@ class OpenApiResource:
         response.data = self._document
 
 
-def routes(app: App[Request, Response]) -> list[tuple[str, str]]:
-    """Every verb and address that is served, in their order."""
-    return [
-        (method.method, route.path)
-        for route in falcon.inspect.inspect_routes(app)
-        for method in route.methods
-        if not method.internal
-    ]
+SERVED: Final = (
+    *ROUTES,
+    Route(
+        verb="GET",
+        address="/v1/openapi.json",
+        resource=OpenApiResource,
+        credential=Credential.NONE,
+        answer=dict,
+        summary="This document.",
+    ),
+)
+"""Every operation that is served: those on nouns, and this one."""
 
 
-def document(served: list[tuple[str, str]], version: str) -> dict[str, Any]:
-    """An OpenAPI 3.1 document of some operations.
-
-    Args:
-        served: Their verbs and addresses.
-        version: Of the server.
-
-    Raises:
-        KeyError: When one of them is not among `OPERATIONS`.
-    """
-    bodies = {kind for each in OPERATIONS.values() for kind in (each.request, each.answer)}
+def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
+    """Return an OpenAPI 3.1 document of some routes of a server of a version."""
+    bodies = {kind for each in routes for kind in (each.request, each.answer)}
     structs = [kind for kind in bodies if _is_struct(kind)]
     _, schemas = msgspec.json.schema_components(
         sorted([*structs, wire.Problem], key=lambda kind: kind.__name__),
         ref_template=_REFERENCE,
     )
     paths: dict[str, dict[str, Any]] = {}
-    for verb, path in served:
-        paths.setdefault(path, {})[verb.lower()] = _operation(path, OPERATIONS[verb, path])
+    for route in routes:
+        paths.setdefault(route.address, {})[route.verb.lower()] = _operation(route)
     schemes = {
-        name: {"type": "http", "scheme": "bearer", "description": told}
-        for name, told in _SCHEMES.items()
+        name: {"type": "http", "scheme": "bearer", "description": text}
+        for name, text in _SCHEMES.items()
     }
     return {
         "openapi": "3.1.0",
@@ -94,24 +86,24 @@ def document(served: list[tuple[str, str]], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(path: str, operation: Operation) -> dict[str, Any]:
-    told = operation.description().strip()
+def _operation(route: Route) -> dict[str, Any]:
+    description = route.description().strip()
     found: dict[str, Any] = {
-        "summary": told.partition("\n")[0],
-        "description": told,
-        "security": [{name: []} for name in operation.credential.value],
+        "summary": description.partition("\n")[0],
+        "description": description,
+        "security": [{name: []} for name in route.credential.value],
         "responses": {
-            "200": {"description": "Done.", "content": _content(operation.answer)},
+            "200": {"description": "Done.", "content": _content(route.answer)},
             "default": {"description": "Not done; says why.", "content": _content(wire.Problem)},
         },
     }
-    if operation.credential is Credential.NONE:
+    if route.credential is Credential.NONE:
         found["security"] = []
-    if operation.answer is bytes:
+    if route.answer is bytes:
         found["responses"]["307"] = {"description": "The bytes are elsewhere."}
-    if operation.request is not None:
-        found["requestBody"] = {"required": True, "content": _content(operation.request)}
-    if names := re.findall(r"{(\w+)}", path):
+    if route.request is not None:
+        found["requestBody"] = {"required": True, "content": _content(route.request)}
+    if names := re.findall(r"{(\w+)}", route.address):
         found["parameters"] = [_parameter(name) for name in names]
     return found
 

@@ -1,94 +1,86 @@
-"""Operations: what each address takes, answers, and wants as a credential.
+"""The route table: each operation once, with what serves it and what it takes and returns.
 
-`/v1/openapi.json` is made of this table and of the routes; a test holds that neither lacks one.
+The application, the OpenAPI document and the attack tests are made from this table. A new noun adds
+its rows here.
 """
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
-import msgspec
 from picloud_model import wire
 
+from picloud_api.resources.blob import BlobResource
+from picloud_api.resources.health import HealthResource
+from picloud_api.resources.info import InfoResource
+from picloud_api.resources.job import JobResource
+from picloud_api.resources.key import AccountResource, KeyResource
+from picloud_api.resources.route import Credential, Route
+from picloud_api.resources.slot import SlotResource
 
-class Credential(Enum):
-    """What has to be sent as the bearer."""
-
-    NONE = ()
-    """Nothing: open to everybody."""
-    KEY = ("apiKey",)
-    """An API key; no job has one."""
-    CALLER = ("apiKey", "jobToken")
-    """An API key, or the token of a job of the account."""
-    SLOT = ("slotToken",)
-    """The token of a slot."""
-    ANY = ("apiKey", "jobToken", "slotToken")
-    """An API key, or the token of a job or of a slot of the account."""
+_JOB, _INFO, _BLOB, _SLOT = JobResource, InfoResource, BlobResource, SlotResource
+_KEY, _ACCOUNT = KeyResource, AccountResource
+_CALLER, _HOLDER, _ANY = Credential.CALLER, Credential.KEY, Credential.ANY
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One verb of one address.
-
-    A `request` or `answer` that is `bytes` is just bytes; None is no body. What an answer tells is
-    in the docstring of its struct, and so is what a request asks for.
-    """
-
-    credential: Credential
-    request: type | None = None
-    answer: type | None = None
-    summary: str = ""
-
-    def description(self) -> str:
-        """What it does, in words."""
-        return self.summary or (self.request.__doc__ if self.request else "") or ""
+def _post(
+    address: str, resource: type, request: type, answer: type, credential: Credential = _CALLER
+) -> Route:
+    return Route(
+        verb="POST",
+        address=address,
+        resource=resource,
+        request=request,
+        answer=answer,
+        credential=credential,
+    )
 
 
-def _takes(request: type, answer: type, credential: Credential = Credential.CALLER) -> Operation:
-    return Operation(credential=credential, request=request, answer=answer)
-
-
-OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
-    ("GET", "/v1/health"): Operation(
-        credential=Credential.NONE, answer=wire.Health, summary="Ping every port of the server."
+ROUTES: Final = (
+    Route(
+        verb="GET",
+        address="/v1/health",
+        resource=HealthResource,
+        answer=wire.Health,
+        credential=Credential.NONE,
+        summary="Ping every port of the server.",
     ),
-    ("GET", "/v1/openapi.json"): Operation(
-        credential=Credential.NONE, answer=dict, summary="This document."
-    ),
-    ("POST", "/v1/jobs"): _takes(wire.SubmitRequest, wire.Submitted),
-    ("POST", "/v1/jobs/staged"): _takes(wire.StageRequest, wire.Answer),
-    ("POST", "/v1/jobs/status"): _takes(wire.JobsRequest, wire.Statuses),
-    ("POST", "/v1/jobs/wait"): _takes(wire.WaitRequest, wire.Outcomes),
-    ("POST", "/v1/jobs/kill"): _takes(wire.JobsRequest, wire.Killed),
-    ("POST", "/v1/jobs/info"): _takes(wire.InfoRequest, wire.JobInfos),
-    ("POST", "/v1/jobs/list"): _takes(wire.ListRequest, wire.JobsListed),
-    ("POST", "/v1/jobs/delete"): _takes(wire.DeleteRequest, wire.Deleted),
-    ("POST", "/v1/blobs"): _takes(wire.StoreBlobsRequest, wire.BlobsStored, Credential.ANY),
-    ("POST", "/v1/blobs/missing"): _takes(
-        wire.MissingBlobsRequest, wire.BlobsMissing, Credential.ANY
-    ),
-    ("POST", "/v1/blobs/read"): _takes(wire.ReadBlobsRequest, wire.BlobsRead, Credential.ANY),
-    ("GET", "/v1/blobs/{digest}"): Operation(
-        credential=Credential.ANY,
+    _post("/v1/jobs", _JOB, wire.SubmitRequest, wire.Submitted),
+    _post("/v1/jobs/staged", _JOB, wire.StageRequest, wire.Answer),
+    _post("/v1/jobs/status", _JOB, wire.JobsRequest, wire.Statuses),
+    _post("/v1/jobs/wait", _JOB, wire.WaitRequest, wire.Outcomes),
+    _post("/v1/jobs/kill", _JOB, wire.JobsRequest, wire.Killed),
+    _post("/v1/jobs/info", _INFO, wire.InfoRequest, wire.JobInfos),
+    _post("/v1/jobs/list", _INFO, wire.ListRequest, wire.JobsListed),
+    _post("/v1/jobs/delete", _INFO, wire.DeleteRequest, wire.Deleted),
+    _post("/v1/blobs", _BLOB, wire.StoreBlobsRequest, wire.BlobsStored, _ANY),
+    _post("/v1/blobs/missing", _BLOB, wire.MissingBlobsRequest, wire.BlobsMissing, _ANY),
+    _post("/v1/blobs/read", _BLOB, wire.ReadBlobsRequest, wire.BlobsRead, _ANY),
+    Route(
+        verb="GET",
+        address="/v1/blobs/{digest}",
+        resource=_BLOB,
         answer=bytes,
-        summary="Read a blob, or be told by a redirect where it is.",
+        credential=_ANY,
+        summary="Read a blob, or follow a redirect to where it is.",
     ),
-    ("PUT", "/v1/blobs/{digest}"): Operation(
-        credential=Credential.ANY,
+    Route(
+        verb="PUT",
+        address="/v1/blobs/{digest}",
+        resource=_BLOB,
         request=bytes,
         answer=wire.BlobsStored,
+        credential=_ANY,
         summary="Store a blob under its SHA-256.",
     ),
-    ("POST", "/v1/keys"): _takes(wire.KeyRequest, wire.KeyMade, Credential.KEY),
-    ("POST", "/v1/keys/list"): _takes(wire.KeysRequest, wire.KeysListed, Credential.KEY),
-    ("POST", "/v1/keys/activate"): _takes(wire.KeyIdRequest, wire.ListedKey, Credential.KEY),
-    ("POST", "/v1/keys/deactivate"): _takes(wire.KeyIdRequest, wire.ListedKey, Credential.KEY),
-    ("POST", "/v1/accounts"): _takes(wire.AccountRequest, wire.KeyMade, Credential.KEY),
-    ("POST", "/v1/accounts/list"): _takes(
-        wire.AccountsRequest, wire.AccountsListed, Credential.KEY
-    ),
-    ("POST", "/v1/slots"): _takes(wire.SlotRequest, wire.SlotGranted, Credential.NONE),
-    ("POST", "/v1/work"): _takes(wire.WorkRequest, wire.WorkAnswer, Credential.SLOT),
-    ("POST", "/v1/heartbeat"): _takes(wire.HeartbeatRequest, wire.HeartbeatAnswer, Credential.SLOT),
-}
-"""Every operation by its verb and address."""
+    _post("/v1/keys", _KEY, wire.KeyRequest, wire.KeyMade, _HOLDER),
+    _post("/v1/keys/list", _KEY, wire.KeysRequest, wire.KeysListed, _HOLDER),
+    _post("/v1/keys/activate", _KEY, wire.KeyIdRequest, wire.ListedKey, _HOLDER),
+    _post("/v1/keys/deactivate", _KEY, wire.KeyIdRequest, wire.ListedKey, _HOLDER),
+    _post("/v1/accounts", _ACCOUNT, wire.AccountRequest, wire.KeyMade, _HOLDER),
+    _post("/v1/accounts/list", _ACCOUNT, wire.AccountsRequest, wire.AccountsListed, _HOLDER),
+    _post("/v1/slots", _SLOT, wire.SlotRequest, wire.SlotGranted, Credential.NONE),
+    _post("/v1/work", _SLOT, wire.WorkRequest, wire.WorkAnswer, Credential.SLOT),
+    _post("/v1/heartbeat", _SLOT, wire.HeartbeatRequest, wire.HeartbeatAnswer, Credential.SLOT),
+)
+"""Every operation on a noun, in the order of the OpenAPI document."""

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from picloud_api.engine.process.slot_sessions import SlotSession
-    from picloud_api.usecases.slots.slot import Slots
-    from picloud_api.usecases.slots.work import Work
+    from picloud_api.usecases.use_cases import UseCases
 
 
 class SlotResource:
-    """The life of a slot: it registers, works, and says that it lives."""
+    """The life of a slot: it registers, works, and reports that it lives."""
 
-    def __init__(self, slots: Slots, work: Work) -> None:
-        self._slots = slots
-        self._work = work
+    def __init__(self, use_cases: UseCases) -> None:
+        self._slots = use_cases.slots.slots
+        self._work = use_cases.slots.work
+        self._heartbeat = use_cases.slots.heartbeat
 
     async def _session(self, request: Request) -> SlotSession:
         session = await authenticate(request, self._slots.recognise, self._slots.find)
@@ -31,20 +31,18 @@ class SlotResource:
     async def on_post(self, request: Request, response: Response) -> None:
         """Exchange a proof for a token."""
         body = await read_body(request, wire.SlotRequest)
-        granted = await self._slots.register(body.proof)
-        await write_body(request, response, granted)
+        await write_body(request, response, await self._slots.register(body.proof))
 
     async def on_post_work(self, request: Request, response: Response) -> None:
         """Report and lease."""
         session = await self._session(request)
         body = await read_body(request, wire.WorkRequest)
-        answer = await self._work.work(session, body)
-        await write_body(request, response, answer)
+        await write_body(request, response, await self._work.work(session, body))
         if body.leaving:
             await self._slots.remove(session.number, lost=False)
 
     async def on_post_heartbeat(self, request: Request, response: Response) -> None:
-        """Name what runs."""
+        """Report what runs."""
         session = await self._session(request)
         body = await read_body(request, wire.HeartbeatRequest)
-        await write_body(request, response, await self._work.heartbeat(session, body))
+        await write_body(request, response, await self._heartbeat.heartbeat(session, body))

@@ -30,13 +30,13 @@ class HealthCheck:
 
     def __init__(self, ports: Mapping[str, Pinged], version: str) -> None:
         self._ports = ports
-        self._version = version
+        self.version = version
 
     async def check(self) -> Health:
         """How each port does."""
         found = await asyncio.gather(*(_ping(name, port) for name, port in self._ports.items()))
         return Health(
-            healthy=all(port.healthy for port in found), version=self._version, ports=list(found)
+            healthy=all(port.healthy for port in found), version=self.version, ports=list(found)
         )
 
 

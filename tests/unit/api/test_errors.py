@@ -22,7 +22,7 @@ def api(world: World) -> falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Respon
     """The application over the world's server, as it would be served."""
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
     errors.register(app)
-    add_routes(app, world.server)
+    add_routes(app, world.use_cases)
     return app
 
 

@@ -106,7 +106,7 @@ class JobStates(RuleBasedStateMachine):
             for lease in leases[:1]
         ]
         beat = wire.HeartbeatRequest(running=running, wait_s=0)
-        self.run(self.world.server.work.heartbeat(session, beat))
+        self.run(self.world.use_cases.slots.heartbeat.heartbeat(session, beat))
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data())
@@ -138,7 +138,7 @@ class JobStates(RuleBasedStateMachine):
     def kill(self, data: st.DataObject) -> None:
         jids = data.draw(st.sampled_from(self.jids))
         jid = data.draw(st.sampled_from([jids[0], jids[-1]]))
-        self.run(self.world.server.jobs.kill(ACCOUNT, [(jid, jid)]))
+        self.run(self.world.use_cases.jobs.kill.kill(ACCOUNT, [(jid, jid)]))
 
     @rule()
     def restart(self) -> None:
@@ -188,12 +188,14 @@ class JobStates(RuleBasedStateMachine):
         """The ready marker exists exactly as long as a batch has unfinished jobs."""
         for batch in self.batches:
             pages = self.pages(batch)
-            marker = self.run(self.world.server.commits.view.get(layout.ready(ACCOUNT, batch)))
+            marker = self.run(
+                self.world.server.context.commits.view.get(layout.ready(ACCOUNT, batch))
+            )
             still_open = sum(1 for page in pages if page.open)
             assert (marker.open_pages if marker else 0) == still_open
 
     def pages(self, batch: str) -> list[Page]:
-        view = self.world.server.commits.view
+        view = self.world.server.context.commits.view
         count = -(-len(self.batches[batch]) // PAGE_JOBS)
         places = [layout.PageId(ACCOUNT, batch, number) for number in range(count)]
         return [self.run(view.get(layout.page(place))) for place in places]

@@ -25,8 +25,8 @@ async def slot_of(world: World, account: str) -> SlotSession:
     """A slot of an account."""
     burst = Burst(f"pc-{uuid.uuid4().hex}", pool_of(account, wire.Options()), 1)
     await world.scheduler.start(burst)
-    granted = await world.server.slots.register(list(world.scheduler.places)[-1])
-    return await world.server.slots.recognise(granted.token)
+    granted = await world.use_cases.slots.slots.register(list(world.scheduler.places)[-1])
+    return await world.use_cases.slots.slots.recognise(granted.token)
 
 
 async def test_the_same_submit_id_makes_two_batches(world: World) -> None:
@@ -35,7 +35,7 @@ async def test_the_same_submit_id_makes_two_batches(world: World) -> None:
     """
     request = world.request(2)
     made = [
-        await world.server.submit.submit(account, request, b"x" * 16)
+        await world.use_cases.jobs.submit.submit(account, request, b"x" * 16)
         for account in (ACCOUNT, OTHER)
     ]
     assert [(each.first, each.count) for each in made] == [(1, 2), (1, 2)]
@@ -47,7 +47,7 @@ async def test_the_same_submit_id_makes_two_batches(world: World) -> None:
             (lease,) = (await world.work(slot)).leases
             assert len(lease.jobs) >= 1
             await world.work(slot, reports=[ended(lease)], lease=False)
-        told = await world.server.jobs.status(account, [(1, 2)])
+        told = await world.use_cases.jobs.status.status(account, [(1, 2)])
         assert [run.status for run in told.runs] == ["done"]
 
 
@@ -56,8 +56,8 @@ async def test_the_same_submit_id_waits_in_both(world: World) -> None:
     last = world.request(1)
     waiting = msgspec.structs.replace(world.request(1), depends_on=[(1, 1)])
     for account in (ACCOUNT, OTHER):
-        await world.server.submit.submit(account, last, b"x" * 16)
-        await world.server.submit.submit(account, waiting, b"y" * 16)
+        await world.use_cases.jobs.submit.submit(account, last, b"x" * 16)
+        await world.use_cases.jobs.submit.submit(account, waiting, b"y" * 16)
     await world.server.reconcile.recover()
 
     for account in (OTHER, ACCOUNT):
@@ -72,7 +72,7 @@ async def test_the_same_submit_id_waits_in_both(world: World) -> None:
 async def test_what_one_reports_is_no_hint_for_the_other(world: World) -> None:
     """The same function, measured by a slot that lies: the other account's leases do not shrink."""
     request = world.request(1)
-    await world.server.submit.submit(ACCOUNT, request, b"x" * 16)
+    await world.use_cases.jobs.submit.submit(ACCOUNT, request, b"x" * 16)
     await asyncio.sleep(0)
     slot = await slot_of(world, ACCOUNT)
     (lease,) = (await world.work(slot)).leases

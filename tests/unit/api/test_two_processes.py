@@ -98,7 +98,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     yield made
     for process in (made.one, made.two):
         await process.server.reconcile.stop()
-        await process.server.jobs.stop()
+        await process.use_cases.jobs.kill.stop()
     await made.state.close()
 
 

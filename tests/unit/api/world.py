@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from picloud_api.usecases.use_cases import UseCases
     from picloud_driver.scheduler import Pool
 
 ENVELOPE = pack.Envelope("3.11", "3.1.0")
@@ -115,6 +116,11 @@ class World:
             self.scheduler,
         )
 
+    @property
+    def use_cases(self) -> UseCases:
+        """What clients and slots may ask the server for."""
+        return self.server.use_cases
+
     def clock(self) -> float:
         """Seconds; they pass only when a test says so."""
         return self.now
@@ -128,7 +134,7 @@ class World:
     async def stop(self) -> None:
         """Forget everything that is not stored, as kill -9 would."""
         await self.server.reconcile.stop()
-        await self.server.jobs.stop()
+        await self.server.use_cases.jobs.kill.stop()
         await self.server.ports.state.close()
 
     async def submit(self, count: int, *, function: str = "f", **options: object) -> range:
@@ -139,7 +145,7 @@ class World:
     async def send(self, request: wire.SubmitRequest) -> range:
         """Submit a request made before, perhaps again."""
         fingerprint = request.submit_id.encode()[:16]
-        made = await self.server.submit.submit(ACCOUNT, request, fingerprint)
+        made = await self.server.use_cases.jobs.submit.submit(ACCOUNT, request, fingerprint)
         await asyncio.sleep(0)
         return range(made.first, made.first + made.count)
 
@@ -163,38 +169,38 @@ class World:
 
     async def slot(self) -> SlotSession:
         """Play a slot: take a place the scheduler was asked for, or ask for one."""
-        taken = {session.slot.place for session in self.server.slots.sessions.all()}
+        taken = {session.slot.place for session in self.server.use_cases.slots.slots.sessions.all()}
         free = [place for place in self.scheduler.places if place not in taken]
         if not free:
             pool = pool_of(ACCOUNT, wire.Options())
             await self.scheduler.start(Burst(f"pc-{uuid.uuid4().hex}", pool, 1))
             free = [list(self.scheduler.places)[-1]]
-        granted = await self.server.slots.register(free[0])
-        return await self.server.slots.recognise(granted.token)
+        granted = await self.server.use_cases.slots.slots.register(free[0])
+        return await self.server.use_cases.slots.slots.recognise(granted.token)
 
     async def known(self, session: SlotSession) -> SlotSession:
         """The session of a slot that lived on while the server was started anew."""
-        record = await self.server.commits.view.get(layout.slot(session.number))
-        return self.server.slots.sessions.add(SlotSession(record, self.now))
+        record = await self.server.context.commits.view.get(layout.slot(session.number))
+        return self.server.use_cases.slots.slots.sessions.add(SlotSession(record, self.now))
 
     async def work(self, slot: SlotSession, **request: object) -> wire.WorkAnswer:
         """One request for work of a slot."""
-        return await self.server.work.work(slot, wire.WorkRequest(**request))  # type: ignore[arg-type]
+        return await self.server.use_cases.slots.work.work(slot, wire.WorkRequest(**request))  # type: ignore[arg-type]
 
     async def lose(self, slot: SlotSession) -> None:
         """The slot's machine is gone."""
         self.scheduler.places.pop(slot.slot.place, None)
-        await self.server.slots.remove(slot.number, lost=True, detail="power cut")
+        await self.server.use_cases.slots.slots.remove(slot.number, lost=True, detail="power cut")
 
     async def statuses(self, jids: range) -> list[str]:
         """Status of each job."""
-        answer = await self.server.jobs.status(ACCOUNT, [(jids[0], jids[-1])])
+        answer = await self.server.use_cases.jobs.status.status(ACCOUNT, [(jids[0], jids[-1])])
         return [run.status for run in answer.runs for _ in range(run.first, run.last + 1)]
 
     async def outcomes(self, jids: range, timeout_s: float = 0.0) -> dict[int, wire.Outcome]:
         """How the final ones among the jobs ended."""
         request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=timeout_s)
-        answer = await self.server.jobs.wait(ACCOUNT, request)
+        answer = await self.server.use_cases.jobs.wait.wait(ACCOUNT, request)
         return {outcome.jid: outcome for outcome in answer.outcomes}
 
 

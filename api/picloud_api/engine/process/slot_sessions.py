@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.wire import BlockedOn, HeartbeatRequest, Lease
+from picloud_model.wire import AttemptRef, BlockedOn, HeartbeatRequest, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +115,11 @@ class SlotSession:
         """Wake the slot's long polls: there is something it must hear."""
         self.heartbeat_wakeup.set()
         self.wake()
+
+    def take_kills(self) -> list[AttemptRef]:
+        """Return the attempts that it has to kill, once."""
+        kills, self.kills = self.kills, set()
+        return [AttemptRef(*job) for job in sorted(kills)]
 
     def wake(self) -> None:
         """Wake its wait for work."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _INFOS: Final = dict[int, Content]
 
 
-class Delete:
+class DeleteJobs:
     """Removes results, output and arguments of finished jobs."""
 
     def __init__(self, context: Context) -> None:

@@ -49,7 +49,7 @@ _OF_SLOTS: Final = LIVE | OF_INFO.keys()
 _ARGUMENTS: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS))
 
 
-class Information:
+class JobInformation:
     """Answers what is known of jobs."""
 
     def __init__(self, context: Context, blobs: BlobPort, live: LiveQueries, why: Why) -> None:

@@ -24,7 +24,7 @@ LOOKED_AT: Final = 100_000
 """Most jobs one request looks at: who filters for something rare reads on where it stopped."""
 
 
-class Listing:
+class ListJobs:
     """Lists jobs. Those deleted are left out."""
 
     def __init__(self, view: View) -> None:

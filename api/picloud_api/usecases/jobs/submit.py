@@ -37,7 +37,7 @@ _RANGE_BYTES: Final = 20
 """Most that a range of jids takes in the state store."""
 
 
-class Submit:
+class SubmitJobs:
     """Takes batches in. Everything is stored before it is announced."""
 
     def __init__(self, context: Context, leasing: LeasePlanner, blobs: BlobPort) -> None:

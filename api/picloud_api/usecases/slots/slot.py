@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-import jwt
+from msgspec.structs import replace
 from picloud_model.errors import SlotRefused
 from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS
@@ -15,9 +14,10 @@ from picloud_model.wire import SlotGranted
 from picloud_api.engine.jobs.fence import charge_loss, holds_attempt, slots_of_page
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed
 from picloud_api.engine.process.slot_sessions import SlotSession
+from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Slot
-from picloud_api.usecases.slots.work import leases_of, requeue
+from picloud_api.usecases.accounts.slot_token import slot_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Ready
     from picloud_api.usecases.accounts.job_token import JobTokens
+    from picloud_api.usecases.accounts.slot_token import SlotTokens
 
-AUDIENCE: Final = "picloud-work"
 SEEN_EVERY_S: Final = 5.0
 """How often a live slot's record is written, so that every API process knows it lives."""
 
@@ -41,8 +41,9 @@ class Slots:
         self,
         context: Context,
         scheduler: SchedulerPort,
-        signing_key: bytes,
-        tokens: JobTokens,
+        *,
+        tokens: SlotTokens,
+        job_tokens: JobTokens,
         idle_s: float,
     ) -> None:
         self._context = context
@@ -50,8 +51,8 @@ class Slots:
         self.sessions = context.slot_sessions
         self._clock = context.clock
         self._scheduler = scheduler
-        self._signing_key = signing_key
         self._tokens = tokens
+        self._job_tokens = job_tokens
         self._idle_s = idle_s
         self._known: dict[str, int] = {}
 
@@ -64,7 +65,14 @@ class Slots:
         placement = await self._scheduler.verify(proof)
         number = slot_number(placement.place)
         now = self._clock()
-        slot = Slot(number, placement.pool, placement.burst, placement.place, now, now)
+        slot = Slot(
+            number=number,
+            pool=placement.pool,
+            burst=placement.burst,
+            place=placement.place,
+            started_at=now,
+            seen_at=now,
+        )
 
         async def plan(draft: Draft) -> bool:
             known = await draft.get(layout.slot(number)) is not None
@@ -77,15 +85,13 @@ class Slots:
             account = placement.pool.account
             await self._return_leases(account, number, "its process was started anew")
         self.sessions.add(SlotSession(slot, now))
-        claims = {"aud": AUDIENCE, "sub": str(number)}
-        token = jwt.encode(claims, self._signing_key, algorithm="HS256")
         account = placement.pool.account
         return SlotGranted(
             slot=number,
-            token=token,
+            token=self._tokens.issue(number),
             account=account,
             idle_s=self._idle_s,
-            job_key=self._tokens.key_for(account, number),
+            job_key=self._job_tokens.key_for(account, number),
         )
 
     async def recognise(self, token: str) -> SlotSession:
@@ -104,7 +110,7 @@ class Slots:
         """The same, and nothing is noted."""
         number = self._known.get(token)
         if number is None:
-            number = self._known[token] = self._read(token)
+            number = self._known[token] = self._tokens.number(token)
         session = self.sessions.get(number)
         if session is None:
             slot: Slot | None = await self._commits.view.get(layout.slot(number))
@@ -114,23 +120,15 @@ class Slots:
             session = self.sessions.add(SlotSession(slot, self._clock()))
         return session
 
-    def _read(self, token: str) -> int:
-        try:
-            claims = jwt.decode(token, self._signing_key, algorithms=["HS256"], audience=AUDIENCE)
-            return int(claims["sub"])
-        except (jwt.InvalidTokenError, KeyError, ValueError):
-            raise SlotRefused from None
-
     async def _note_seen(self, session: SlotSession, now: float) -> None:
-        old = session.slot
-        fresh = Slot(old.number, old.pool, old.burst, old.place, old.started_at, now)
+        slot = replace(session.slot, seen_at=now)
 
         async def plan(draft: Draft) -> None:
-            if await draft.get(layout.slot(old.number)) is None:
+            if await draft.get(layout.slot(slot.number)) is None:
                 raise SlotRefused
-            draft.put(layout.slot(old.number), fresh)
+            draft.put(layout.slot(slot.number), slot)
 
-        session.slot = fresh
+        session.slot = slot
         await self._commits.run(plan)
 
     async def remove(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
@@ -217,24 +215,6 @@ class Slots:
                 endings.append(Ending(index, State.ERROR, cause, told, started, now))
         draft.emit(Event(EventKind.READY, place.account, place.batch))
         await finish(draft, place, endings)
-
-
-def is_token(credential: str) -> bool:
-    """Whether a credential has the form of a slot's token, and not of an API key.
-
-    >>> is_token("pk_1_2"), is_token("a.b.c")
-    (False, True)
-    """
-    return credential.count(".") == 2  # noqa: PLR2004 - the three parts of a JWT
-
-
-def slot_number(place: str) -> int:
-    """The number of the slot at a place: 53 bits, the same whenever it is asked.
-
-    >>> slot_number("p1") == slot_number("p1"), slot_number("p1") == slot_number("p2")
-    (True, False)
-    """
-    return int.from_bytes(blake2b(place.encode(), digest_size=8).digest()) >> 11 or 1
 
 
 def _sentence(losses: int, header: Header, detail: str) -> str:

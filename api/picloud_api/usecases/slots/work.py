@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,36 +11,32 @@ from picloud_model.crashpoints import crashpoint
 from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
-from picloud_model.wire import AttemptRef, HeartbeatAnswer, WorkAnswer
+from picloud_model.wire import AttemptRef, WorkAnswer
 
-from picloud_api.engine.jobs.fence import give_back, holds_attempt, jobs_of_slot, page_for_slot
+from picloud_api.engine.jobs.fence import give_back, holds_attempt, page_for_slot
 from picloud_api.engine.jobs.finish import Ending, finish, killed
-from picloud_api.engine.process.batch_watch import wait_for_event
 from picloud_api.engine.process.slot_sessions import Blocked
 from picloud_api.engine.scheduling.leasing import most_batches
 from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
+from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from picloud_model.wire import (
-        BlockedOn,
-        HeartbeatRequest,
         JobReport,
         Lease,
         Report,
         WorkRequest,
     )
 
-    from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.engine.scheduling.leasing import LeasePlanner
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
-    from picloud_api.store.view import View
 
 REPORT_BYTES: Final = 192 * 1024
 """Results that go into one transaction; more are reported in several."""
@@ -49,19 +44,18 @@ REPORT_BYTES: Final = 192 * 1024
 _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 
 
-class Work:
-    """What a slot asks for while it lives."""
+class SlotWork:
+    """Takes reports of slots and leases jobs to them."""
 
-    def __init__(self, context: Context, leasing: LeasePlanner, live: LiveQueries) -> None:
+    def __init__(self, context: Context, leasing: LeasePlanner) -> None:
         self._context = context
-        self._live = live
         self._commits = context.commits
         self._queue = context.ready_queue
         self._sessions = context.slot_sessions
         self._run_times = context.run_times
         self._clock = context.clock
         self._leasing = leasing
-        self._descent = NestedCandidates(context)
+        self._nested = NestedCandidates(context)
         self._batches = most_batches(context)
 
     async def work(self, session: SlotSession, request: WorkRequest) -> WorkAnswer:
@@ -88,7 +82,7 @@ class Work:
         if leases and self._queue.jobs(session.pool, 1):
             self._sessions.wake(session.pool, 1)
         dismissed = session.dismissed and not leases and not request.awaiting
-        return WorkAnswer(leases=leases, kills=self._kills(session), exit=dismissed)
+        return WorkAnswer(leases=leases, kills=session.take_kills(), exit=dismissed)
 
     async def _report_and_lease(
         self, session: SlotSession, request: WorkRequest, reports: list[Report]
@@ -115,7 +109,7 @@ class Work:
     async def _plan(self, draft: Draft, session: SlotSession, request: WorkRequest) -> list[Lease]:
         if not request.awaiting:
             return await self._leasing.plan(draft, session)
-        candidates = self._descent.candidates(session, request.awaiting)
+        candidates = self._nested.candidates(session, request.awaiting)
         return await self._leasing.plan_one(draft, session, candidates)
 
     async def _wait(self, session: SlotSession, request: WorkRequest, turn: int) -> list[Lease]:
@@ -199,98 +193,6 @@ class Work:
             if (batch, index) not in kept
         ]
         return await self._returned(draft, session, lost)
-
-    def _kills(self, session: SlotSession) -> list[AttemptRef]:
-        kills, session.kills = session.kills, set()
-        return [AttemptRef(*job) for job in sorted(kills)]
-
-    async def heartbeat(self, session: SlotSession, request: HeartbeatRequest) -> HeartbeatAnswer:
-        """Note what a slot runs; waits until it is to kill or to tell of a job, or time is over."""
-        self._live.receive_answers(session.number, request.live)
-        session.heartbeat_wakeup.clear()
-        awaiting, now = request.awaiting, self._clock()
-        session.blocked = session.blocked.said(request, now)
-        lost = await self._name_running(session, request)
-        asked = self._live.take_queries(session.number)
-        work = False
-        with self._sessions.listening(session) if awaiting else nullcontext():
-            while not (session.kills or lost or asked or work):
-                left = now + request.wait_s - self._clock()
-                if left <= 0 or not await wait_for_event(session.heartbeat_wakeup, left):
-                    break
-                session.heartbeat_wakeup.clear()
-                lost = await self._name_running(session, request)
-                asked = self._live.take_queries(session.number)
-                work = bool(awaiting) and await self._has_work(session, awaiting)
-                if not awaiting or self._sessions.closed:
-                    break
-        return HeartbeatAnswer(kills=self._kills(session), lost=lost, live=asked, work=work)
-
-    async def _has_work(self, session: SlotSession, awaiting: Sequence[BlockedOn]) -> bool:
-        """Whether a blocked slot would be given a job if it asked."""
-        async for _ in self._descent.candidates(session, awaiting):
-            return True
-        return False
-
-    async def _name_running(
-        self, session: SlotSession, request: HeartbeatRequest
-    ) -> list[AttemptRef]:
-        account = session.pool.account
-        fresh, lost = [], []
-        for job in (*request.running, *request.holding):
-            number, index = divmod(job.index, PAGE_JOBS)
-            place = layout.PageId(account, job.batch, number)
-            named = [(index, job.attempt)]
-            page = await page_for_slot(self._commits.view, place, named, session.number)
-            if page is None or not holds_attempt(page, index, job.attempt, session.number):
-                lost.append(job)
-                continue
-            if job in request.running and page.state[index] == State.LEASED:
-                fresh.append(job)
-            if page.flags[index] & Flag.KILL_REQUESTED:
-                session.kills.add((job.batch, job.index, job.attempt))
-        if fresh:
-            await self._commits.run(lambda draft: self._begin(draft, session, fresh))
-        return lost
-
-    async def _begin(self, draft: Draft, session: SlotSession, jobs: Sequence[AttemptRef]) -> None:
-        account = session.pool.account
-        for job in jobs:
-            number, index = divmod(job.index, PAGE_JOBS)
-            page = await draft.edit(layout.page(layout.PageId(account, job.batch, number)))
-            if page is not None and holds_attempt(page, index, job.attempt, session.number):
-                page.state[index] = State.PROCESSING
-                page.started[index] = self._clock()
-                draft.emit(Event(EventKind.STARTED, account, job.batch))
-
-
-async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int, int]]:
-    """Every job an account's slot answers for: (batch, index, attempt). Looks at all live pages."""
-    pages = [
-        layout.PageId(account, name.rpartition("/")[2], number)
-        for name, ready in (await view.scan(layout.ready(account))).items()
-        for number in range(ready.pages)
-    ]
-    if view.state.shared:
-        await view.reload([layout.page(place) for place in pages])
-    found = []
-    for place in pages:
-        page = await view.get(layout.page(place))
-        if page is not None and page.leased:
-            found += [
-                (place.batch, place.page * PAGE_JOBS + index, page.attempt[index])
-                for index in jobs_of_slot(page, slot)
-            ]
-    return found
-
-
-async def requeue(context: Context, account: str, touched: Iterable[tuple[str, int]]) -> None:
-    """Pages have jobs to lease again: queue them and wake as many slots."""
-    for batch, number in touched:
-        ready = await context.commits.view.get(layout.ready(account, batch))
-        if ready is not None:
-            context.ready_queue.give_back(account, batch, number, ready)
-            context.slot_sessions.wake(ready.pool, 1)
 
 
 def _handed(session: SlotSession) -> set[tuple[str, int]]:

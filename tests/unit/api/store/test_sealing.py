@@ -74,7 +74,7 @@ async def test_sealed_jobs_answer_as_before(world: World) -> None:
 
     assert await world.statuses(jids) == ["done"] * 3
     assert await world.outcomes(jids) == before
-    assert (await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[-1])])).count == 0
+    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[-1])])).count == 0
 
 
 async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
@@ -83,7 +83,7 @@ async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
     world.now += 3600
     await world.server.reconcile.seal_finished()
     await world.submit(1)
-    view = world.server.commits.view
+    view = world.server.context.commits.view
     names = [
         layout.page(piece.place) for piece in await locate(view, ACCOUNT, [(first, first + 1)])
     ]
@@ -206,7 +206,7 @@ async def test_only_what_was_sealed_is_believed(world: World, forged: str) -> No
     blobs = world.server.ports.blobs
     places = {}
     for jids in (mine, other):
-        (piece,) = await locate(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+        (piece,) = await locate(world.server.context.commits.view, ACCOUNT, [(jids[0], jids[-1])])
         places[jids] = layout.sealed(piece.place)
     good = await blobs.get(places[mine])
     intruder = "pk_0badcafe0bad_" + "A" * 43
@@ -229,15 +229,15 @@ async def test_only_what_was_sealed_is_believed(world: World, forged: str) -> No
 
     assert len(await world.outcomes(other)) == 3
     with pytest.raises(KeyRefused):
-        await world.server.accounts.authenticate(intruder)
-    assert world.server.commits.view.peek("keys/0badcafe0bad") is None
+        await world.use_cases.accounts.accounts.authenticate(intruder)
+    assert world.server.context.commits.view.peek("keys/0badcafe0bad") is None
 
 
 async def test_what_lies_in_the_place_of_a_page_is_not_taken_for_it(world: World) -> None:
     """A blob laid there beforehand loses nothing: the page stays in the state store."""
     jids, others = await run(world, 2), await run(world, 3)
     before = await world.outcomes(jids)
-    (piece,) = await locate(world.server.commits.view, ACCOUNT, [(jids[0], jids[-1])])
+    (piece,) = await locate(world.server.context.commits.view, ACCOUNT, [(jids[0], jids[-1])])
     await world.server.ports.blobs.put(
         layout.sealed(piece.place), b"\0" * 32 + b"\x81\xa7entries\x80"
     )

@@ -42,7 +42,7 @@ async def run(world: World, state: State = State.DONE, most: int = 10_000) -> li
         ran += [lease.first + job.index for lease in leases for job in lease.jobs]
         reports = [_ended(lease, state) for lease in leases]
         await world.work(slot, reports=reports, lease=False, leaving=len(ran) >= most)
-    await world.server.slots.remove(slot.number, lost=False)
+    await world.use_cases.slots.slots.remove(slot.number, lost=False)
     return ran
 
 
@@ -148,7 +148,7 @@ async def test_one_error_among_many_stalls_at_once(world: World) -> None:
     many = await world.submit(3000)
     last = await submit(world, 1, first, many)
 
-    await world.server.jobs.kill(ACCOUNT, [(many[2000], many[2000])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(many[2000], many[2000])])
 
     await turn(world, last, "stalled")
     assert (
@@ -175,7 +175,7 @@ async def test_a_failure_that_cannot_be_read_stalls_all_the_same(
 
     assert "ended in error (user exception)" in (await told(world, last[0])).message
     wanted = wire.InfoRequest(jids=[(first, first)], keys=["exception"])
-    assert (await world.server.information.info(ACCOUNT, wanted)).jobs
+    assert (await world.use_cases.jobs.info.info(ACCOUNT, wanted)).jobs
 
 
 @pytest.mark.parametrize("state", [State.ERROR, State.KILLED])
@@ -187,7 +187,7 @@ async def test_errors_can_be_ignored(world: World, state: State) -> None:
     second = await submit(world, 1, first, errors="ignore")
 
     if state is State.KILLED:
-        await world.server.jobs.kill(ACCOUNT, [(first[0], first[1])])
+        await world.use_cases.jobs.kill.kill(ACCOUNT, [(first[0], first[1])])
         assert await world.statuses(second) == ["waiting"]
     await run(world, State.ERROR)
 
@@ -246,7 +246,7 @@ async def test_waiting_jobs_can_be_killed(world: World) -> None:
     some = await submit(world, 3, first)
     whole = await submit(world, 2, first)
 
-    await world.server.jobs.kill(ACCOUNT, [(some[1], some[1]), (whole[0], whole[1])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(some[1], some[1]), (whole[0], whole[1])])
     assert await world.statuses(some) == ["waiting", "killed", "waiting"]
     assert await world.statuses(whole) == ["killed", "killed"]
     assert await markers(world) == 1
@@ -263,7 +263,7 @@ async def test_killing_everything_ends_who_waits(world: World) -> None:
     first = await world.submit(1)
     second = await submit(world, 1500, first)
 
-    await world.server.jobs.kill(ACCOUNT, None)
+    await world.use_cases.jobs.kill.kill(ACCOUNT, None)
 
     assert await _all(world, second) <= {"killed", "stalled"}
 
@@ -287,7 +287,7 @@ async def test_jobs_of_others_are_refused_like_missing_ones(world: World) -> Non
     request = msgspec.structs.replace(world.request(1), depends_on=[(1, 1)])
 
     with pytest.raises(JobNotFound, match="There is no job 1 in your account"):
-        await world.server.submit.submit("a0000002", request, b"")
+        await world.use_cases.jobs.submit.submit("a0000002", request, b"")
 
 
 async def test_too_many_ranges_are_refused(world: World) -> None:
@@ -312,7 +312,7 @@ async def test_ten_thousand_jids_cost_no_key_each(world: World) -> None:
 
     # Of each batch: header, page, pack, ready and waiting marker; and the index block they share.
     assert len(await everything(world)) <= keys + 11
-    await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[-1])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[-1])])
     await turn(world, range(20_001, 20_003), "stalled")
 
 
@@ -321,7 +321,7 @@ async def test_what_is_depended_on_is_read_in_one_go(
 ) -> None:
     """Dependencies on many batches that a process does not know cost it one read of the store."""
     jids = [(await world.submit(1))[0] for _ in range(50)]
-    view = world.server.commits.view
+    view = world.server.context.commits.view
     view.forget_all()
     read: list[list[str]] = []
     get = view.state.get
@@ -349,7 +349,7 @@ async def everything(world: World) -> set[str]:
 
 async def test_a_release_costs_one_transaction(world: World) -> None:
     """A job that waits costs one transaction more than one that does not: that of its release."""
-    commits = world.server.commits
+    commits = world.server.context.commits
     first = await world.submit(1)
     before = commits.transactions
     second = await submit(world, 1, first)
@@ -453,7 +453,7 @@ async def test_a_repeated_submit_waits_no_longer(world: World) -> None:
     await turn(world, jids, "queued")
 
     assert await world.send(request) == jids
-    await world.server.submit.store_ahead(ACCOUNT, request)
+    await world.use_cases.jobs.submit.store_ahead(ACCOUNT, request)
 
     assert await _all(world, jids) == {"queued"}
 
@@ -473,7 +473,7 @@ async def test_signals_that_were_missed_are_made_up_for(
     with monkeypatch.context() as patch:
         patch.setattr(dependencies, "hear", lambda _signal: None)
         await run(world, most=1)
-        await world.server.jobs.kill(ACCOUNT, [(many[1500], many[1500])])
+        await world.use_cases.jobs.kill.kill(ACCOUNT, [(many[1500], many[1500])])
     assert await world.statuses(released) == await world.statuses(stalled) == ["waiting"]
 
     await world.server.reconcile.resync()
@@ -522,7 +522,7 @@ async def test_sealed_jobs_can_be_depended_on(
     waiting = await submit(world, 1, blocked)
     world.now += 3600
     await world.server.reconcile.seal_finished()
-    world.server.commits.view.forget_all()
+    world.server.context.commits.view.forget_all()
 
     released, stalled = await submit(world, 1, good), await submit(world, 1, bad)
 

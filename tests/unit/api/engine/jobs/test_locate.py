@@ -49,7 +49,7 @@ async def test_each_page_is_read_once_for_many_jids(world: World, reads: Counter
     jids = await world.submit(JOBS)
     reads.clear()
 
-    answer = await world.server.jobs.status(ACCOUNT, every_second(jids))
+    answer = await world.use_cases.jobs.status.status(ACCOUNT, every_second(jids))
 
     assert [run.first for run in answer.runs] == list(jids[::2])
     assert reads["requests"] <= FEW
@@ -74,12 +74,12 @@ async def test_jobs_of_a_page_are_killed_and_deleted_together(world: World) -> N
     """Every second job of a map ends, and is deleted, with a few transactions; the others stay."""
     jids = await world.submit(JOBS)
     asked = [*every_second(jids), (jids[0], jids[2])]
-    commits, before = world.server.commits, world.server.commits.transactions
+    commits, before = world.server.context.commits, world.server.context.commits.transactions
 
-    assert (await world.server.jobs.kill(ACCOUNT, asked)).count == JOBS // 2 + 1
-    assert (await world.server.jobs.kill(ACCOUNT, asked)).count == 0
-    assert (await world.server.deletion.delete(ACCOUNT, asked)).count == JOBS // 2 + 1
-    assert (await world.server.deletion.delete(ACCOUNT, asked)).count == 0
+    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, asked)).count == JOBS // 2 + 1
+    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, asked)).count == 0
+    assert (await world.use_cases.jobs.delete.delete(ACCOUNT, asked)).count == JOBS // 2 + 1
+    assert (await world.use_cases.jobs.delete.delete(ACCOUNT, asked)).count == 0
 
     assert commits.transactions - before <= 10 * FEW
     assert await world.statuses(jids[3:4]) == ["queued"]
@@ -90,11 +90,11 @@ async def test_jobs_of_a_page_are_killed_and_deleted_together(world: World) -> N
 async def test_nothing_is_killed_where_one_job_was_deleted(world: World) -> None:
     """Whoever names a deleted job is told so, and loses nothing."""
     jids = await world.submit(3)
-    await world.server.jobs.kill(ACCOUNT, [(jids[2], jids[2])])
-    await world.server.deletion.delete(ACCOUNT, [(jids[2], jids[2])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[2], jids[2])])
+    await world.use_cases.jobs.delete.delete(ACCOUNT, [(jids[2], jids[2])])
 
     with pytest.raises(JobDeleted):
-        await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[2])])
+        await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[2])])
 
     assert await world.statuses(jids[:2]) == ["queued"] * 2
 
@@ -105,7 +105,7 @@ async def test_the_first_jid_that_is_unknown_is_named(world: World, reads: Count
     asked = [*every_second(jids), (JOBS + 7, JOBS + 8)]
 
     with pytest.raises(JobNotFound, match=f"There is no job {JOBS + 7} in your account"):
-        await world.server.jobs.status(ACCOUNT, asked)
+        await world.use_cases.jobs.status.status(ACCOUNT, asked)
 
     assert reads["requests"] < 4 * FEW
 
@@ -116,6 +116,6 @@ async def test_small_and_large_batches_are_found_beside_each_other(world: World)
     await world.submit(3000)
     last = await world.submit(1)
 
-    answer = await world.server.jobs.status(ACCOUNT, [(first[0], last[-1])])
+    answer = await world.use_cases.jobs.status.status(ACCOUNT, [(first[0], last[-1])])
 
     assert sum(run.last - run.first + 1 for run in answer.runs) == 3002

@@ -60,15 +60,15 @@ async def test_a_job_is_leased_by_the_transaction_that_makes_it(world: World) ->
     """Where a slot waits, submit and lease are one transaction: a warm call costs two."""
     slot = await world.slot()
     waiting = await parked(world, slot)
-    before = world.server.commits.transactions
+    before = world.server.context.commits.transactions
 
     jids = await world.submit(1)
 
-    assert world.server.commits.transactions - before == 1
+    assert world.server.context.commits.transactions - before == 1
     [lease] = (await waiting).leases
     await world.work(slot, reports=[ended(lease)], lease=False)
     assert await world.statuses(jids) == ["done"]
-    assert world.server.commits.transactions - before == 2
+    assert world.server.context.commits.transactions - before == 2
     assert world.server.context.ready_queue.pools() == []
 
 

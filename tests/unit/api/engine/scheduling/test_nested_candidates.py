@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def made_by(world: World, parent: int, count: int = 1) -> range:
     """Jobs that a job has made."""
     request = world.request(count)
-    made = await world.server.submit.submit(ACCOUNT, request, b"f" * 16, parent=parent)
+    made = await world.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=parent)
     await asyncio.sleep(0)
     return range(made.first, made.first + made.count)
 
@@ -87,7 +87,7 @@ async def test_what_older_jobs_wait_for_is_left_until_a_slot_has_waited(world: W
     beat = wire.HeartbeatRequest(
         running=[each.job for each in awaiting], awaiting=awaiting, wait_s=0.0
     )
-    await world.server.work.heartbeat(slot, beat)
+    await world.use_cases.slots.heartbeat.heartbeat(slot, beat)
     assert (await world.work(slot, awaiting=awaiting)).leases == []
 
     world.now += 2.0
@@ -127,7 +127,7 @@ async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(world: World) -> No
     await world.submit(1)
     slot, awaiting = await blocked(world, 2)
     beat = wire.HeartbeatRequest(running=[awaiting.job], awaiting=[awaiting], wait_s=5.0)
-    waiting = asyncio.create_task(world.server.work.heartbeat(slot, beat))
+    waiting = asyncio.create_task(world.use_cases.slots.heartbeat.heartbeat(slot, beat))
     await asyncio.sleep(0.01)
 
     await made_by(world, 1)
@@ -138,7 +138,7 @@ async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(world: World) -> No
 
 async def first_ready(world: World) -> tuple[str, str, object]:
     """The newest batch that is ready, as the bell would tell of it."""
-    found = await world.server.commits.view.scan("ready/")
+    found = await world.server.context.commits.view.scan("ready/")
     name, ready = max(found.items(), key=lambda item: item[1].first)
     return ACCOUNT, name.rpartition("/")[2], ready
 
@@ -149,7 +149,7 @@ async def beats(world: World, slot: SlotSession, awaiting: list[wire.BlockedOn])
         running = [each.job for each in awaiting]
         full = len(awaiting) >= wire.MAX_BLOCKED_JOBS
         beat = wire.HeartbeatRequest(running=running, awaiting=awaiting, full=full, wait_s=0.0)
-        await world.server.work.heartbeat(slot, beat)
+        await world.use_cases.slots.heartbeat.heartbeat(slot, beat)
         world.now += 4.0
     await world.server.reconcile._deadlock.resolve()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def token_of(world: World, slot: SlotSession, jid: int, attempt: int = 1) -> str:
     """What a slot signs for a job."""
-    key = world.server.tokens.key_for(ACCOUNT, slot.number)
+    key = world.use_cases.accounts.job_tokens.key_for(ACCOUNT, slot.number)
     return JobToken(ACCOUNT, slot.number, jid, attempt).signed(key)
 
 
@@ -28,7 +28,7 @@ async def test_a_held_attempt_is_recognised(world: World) -> None:
     slot = await world.slot()
     await world.work(slot)
 
-    caller = await world.server.accounts.recognise(token_of(world, slot, jid))
+    caller = await world.use_cases.accounts.accounts.recognise(token_of(world, slot, jid))
 
     assert caller == (ACCOUNT, jid)
 
@@ -41,13 +41,13 @@ async def test_a_token_ends_with_the_attempt(world: World) -> None:
     (again,) = (await world.work(slot, reports=[ended(lease)])).leases
     first, second = (token_of(world, slot, jid) for jid in jids)
     assert again.jobs[0].index == 1
-    assert (await world.server.accounts.recognise(second)).jid == jids[1]
+    assert (await world.use_cases.accounts.accounts.recognise(second)).jid == jids[1]
 
     await world.lose(slot)
 
     for token in (first, second):
         with pytest.raises(TokenRefused):
-            await world.server.accounts.recognise(token)
+            await world.use_cases.accounts.accounts.recognise(token)
 
 
 async def test_a_job_that_is_not_held_has_no_token(world: World) -> None:
@@ -58,7 +58,7 @@ async def test_a_job_that_is_not_held_has_no_token(world: World) -> None:
 
     for jid in (jids[1], 1000):
         with pytest.raises(TokenRefused):
-            await world.server.accounts.recognise(token_of(world, slot, jid))
+            await world.use_cases.accounts.accounts.recognise(token_of(world, slot, jid))
 
 
 async def test_a_slot_signs_for_its_own_account_only(world: World) -> None:
@@ -66,12 +66,12 @@ async def test_a_slot_signs_for_its_own_account_only(world: World) -> None:
     (jid,) = await world.submit(1)
     slot = await world.slot()
     await world.work(slot)
-    key = world.server.tokens.key_for("a0000002", slot.number)
+    key = world.use_cases.accounts.job_tokens.key_for("a0000002", slot.number)
     forged = JobToken(ACCOUNT, slot.number, jid, 1).signed(key)
 
     for text in (forged, "pj_", "pj_" + "x" * 500, forged[:-1]):
         with pytest.raises(TokenRefused):
-            await world.server.accounts.authenticate(text)
+            await world.use_cases.accounts.accounts.authenticate(text)
 
 
 async def test_what_a_job_makes_names_it_as_parent(world: World) -> None:
@@ -80,10 +80,10 @@ async def test_what_a_job_makes_names_it_as_parent(world: World) -> None:
 
     request = world.request(1)
 
-    await world.server.submit.submit(ACCOUNT, request, b"f" * 16, parent=7)
+    await world.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=7)
 
-    header = await world.server.commits.view.get(layout.header(ACCOUNT, request.submit_id))
-    ready = await world.server.commits.view.get(layout.ready(ACCOUNT, request.submit_id))
+    header = await world.server.context.commits.view.get(layout.header(ACCOUNT, request.submit_id))
+    ready = await world.server.context.commits.view.get(layout.ready(ACCOUNT, request.submit_id))
     assert (header.parent, ready.parent) == (7, 7)
 
 

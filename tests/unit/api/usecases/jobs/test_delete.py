@@ -45,7 +45,7 @@ async def run(world: World, count: int) -> range:
 
 async def delete(world: World, *jids: int) -> int:
     """Delete jobs; answers how many were."""
-    answer = await world.server.deletion.delete(ACCOUNT, [(jid, jid) for jid in jids])
+    answer = await world.use_cases.jobs.delete.delete(ACCOUNT, [(jid, jid) for jid in jids])
     return answer.count
 
 
@@ -57,8 +57,8 @@ async def test_later_use_says_deleted(world: World) -> None:
 
     assert await delete(world, jids[1]) == 1
 
-    for using in (world.statuses(jids), world.outcomes(jids), ask(world, jids),
-                  world.server.jobs.kill(ACCOUNT, [(jids[1], jids[1])])):  # fmt: skip
+    killing = world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[1], jids[1])])
+    for using in (world.statuses(jids), world.outcomes(jids), ask(world, jids), killing):
         with pytest.raises(JobDeleted, match=f"^Job {jids[1]} was deleted.$"):
             await using
 
@@ -90,7 +90,7 @@ async def test_nothing_is_left_in_the_store(world: World) -> None:
     """The promise: "remove all data related to a job": no byte of result, output or arguments."""
     jids = await run(world, 1500)
 
-    await world.server.deletion.delete(ACCOUNT, [(jids[0], jids[-1])])
+    await world.use_cases.jobs.delete.delete(ACCOUNT, [(jids[0], jids[-1])])
 
     entries = await world.server.ports.state.scan("packs/")
     for entry in entries:
@@ -98,7 +98,7 @@ async def test_nothing_is_left_in_the_store(world: World) -> None:
         held = [pack[at] for at in range(len(pack))]
         kept = held[1:] if "/r" in entry.key else held
         assert all(parcel in (b"", b"\x80") for parcel in kept)
-    (header,) = (await world.server.commits.view.scan("batches/")).values()
+    (header,) = (await world.server.context.commits.view.scan("batches/")).values()
     assert header.function == wire.Content()
 
 
@@ -126,7 +126,7 @@ async def test_jobs_of_others_cannot_be_deleted(world: World) -> None:
     jids = await run(world, 1)
 
     with pytest.raises(JobNotFound):
-        await world.server.deletion.delete("a0000002", [(jids[0], jids[0])])
+        await world.use_cases.jobs.delete.delete("a0000002", [(jids[0], jids[0])])
 
     assert await world.statuses(jids) == ["done"]
 
@@ -148,12 +148,12 @@ async def test_numbers_are_kept_for_accounting(world: World) -> None:
     time, and runtime will be maintained".
     """
     jids = await run(world, 1)
-    (page,) = (await world.server.commits.view.scan("pages/")).values()
+    (page,) = (await world.server.context.commits.view.scan("pages/")).values()
     before = page.state[0], page.started[0], page.finished[0]
 
     await delete(world, *jids)
 
-    (page,) = (await world.server.commits.view.scan("pages/")).values()
+    (page,) = (await world.server.context.commits.view.scan("pages/")).values()
     assert (page.state[0], page.started[0], page.finished[0]) == before
     assert page.finished[0] > page.started[0] > 0
 
@@ -188,10 +188,10 @@ async def test_killing_everything_passes_deleted_jobs_by(world: World) -> None:
     of a map were deleted.
     """
     jids = await world.submit(3)
-    await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[0])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
     await delete(world, jids[0])
 
-    assert (await world.server.jobs.kill(ACCOUNT, None)).count == 2
+    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, None)).count == 2
 
     assert await world.statuses(jids[1:]) == ["killed", "killed"]
 
@@ -199,7 +199,7 @@ async def test_killing_everything_passes_deleted_jobs_by(world: World) -> None:
 async def test_what_jobs_share_stays_for_the_others(world: World) -> None:
     """Jobs that were killed together share what is said of them; the last takes it along."""
     jids = await world.submit(3)
-    await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[-1])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[-1])])
     before = await world.outcomes(jids[1:])
 
     await delete(world, jids[0])

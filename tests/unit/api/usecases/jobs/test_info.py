@@ -41,7 +41,7 @@ def informed(lease: wire.Lease, infos: Mapping[int, wire.Content]) -> wire.Repor
 async def ask(world: World, jids: range, *keys: str, **more: Any) -> dict[int, dict[str, Any]]:
     """What is known of jobs, by jid."""
     request = wire.InfoRequest(jids=[(jids[0], jids[-1])], keys=list(keys), **more)
-    answer = await world.server.information.info(ACCOUNT, request)
+    answer = await world.use_cases.jobs.info.info(ACCOUNT, request)
     return {job.jid: job.values for job in answer.jobs}
 
 
@@ -80,9 +80,9 @@ async def test_silent_jobs_add_nothing(world: World) -> None:
         slot = await world.slot()
         (lease,) = (await world.work(slot)).leases
         infos = {} if silent else {0: content(stdout=b"x")}
-        before = world.server.commits.transactions
+        before = world.server.context.commits.transactions
         await world.work(slot, reports=[informed(lease, infos)], lease=False)
-        assert world.server.commits.transactions - before == 1
+        assert world.server.context.commits.transactions - before == 1
 
     entries = await world.server.ports.state.scan("packs/")
     results = {entry.key: entry.value for entry in entries if "/r" in entry.key}
@@ -157,7 +157,7 @@ async def test_jobs_of_others_are_not_there(world: World) -> None:
     request = wire.InfoRequest(jids=[(1, 1)])
 
     with pytest.raises(JobNotFound, match="no job 1 in your account"):
-        await world.server.information.info("a0000002", request)
+        await world.use_cases.jobs.info.info("a0000002", request)
 
 
 async def test_a_failure_is_told_in_words(world: World) -> None:
@@ -194,7 +194,7 @@ async def beat(
 ) -> wire.HeartbeatAnswer:
     """One heartbeat that names a job as running."""
     request = wire.HeartbeatRequest(running=[held], **more)
-    return await world.server.work.heartbeat(slot, request)
+    return await world.use_cases.slots.heartbeat.heartbeat(slot, request)
 
 
 async def test_a_running_job_is_asked_for_through_the_heartbeat(world: World) -> None:
@@ -280,7 +280,7 @@ async def test_what_follows_is_told_without_gap_or_repeat(world: World) -> None:
 async def follow(world: World, jids: range, known: int) -> tuple[str, int]:
     """What stdout says after so many bytes, and how many there are then."""
     request = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=["stdout"], since={"stdout": known})
-    (job,) = (await world.server.information.info(ACCOUNT, request)).jobs
+    (job,) = (await world.use_cases.jobs.info.info(ACCOUNT, request)).jobs
     return job.values["stdout"], job.ends["stdout"]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def listed(world: World, **request: object) -> tuple[list[int], int | None]:
     """The jids of a list, and where it goes on."""
-    answer = await world.server.listing.list(ACCOUNT, wire.ListRequest(**request))  # type: ignore[arg-type]
+    answer = await world.use_cases.jobs.listing.list(ACCOUNT, wire.ListRequest(**request))  # type: ignore[arg-type]
     return [job.jid for job in answer.jobs], answer.more
 
 
@@ -71,8 +71,8 @@ async def test_a_wrong_status_names_the_right_ones(world: World) -> None:
 async def test_deleted_jobs_are_left_out(world: World) -> None:
     """Who deleted a job does not want to see it."""
     jids = await world.submit(3)
-    await world.server.jobs.kill(ACCOUNT, None)
-    await world.server.deletion.delete(ACCOUNT, [(jids[1], jids[1])])
+    await world.use_cases.jobs.kill.kill(ACCOUNT, None)
+    await world.use_cases.jobs.delete.delete(ACCOUNT, [(jids[1], jids[1])])
 
     assert (await listed(world))[0] == [3, 1]
 
@@ -81,4 +81,4 @@ async def test_accounts_see_their_own(world: World) -> None:
     """An account without jobs has an empty list."""
     await world.submit(3)
 
-    assert (await world.server.listing.list("a0000002", wire.ListRequest())).jobs == []
+    assert (await world.use_cases.jobs.listing.list("a0000002", wire.ListRequest())).jobs == []

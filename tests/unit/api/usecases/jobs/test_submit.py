@@ -43,7 +43,7 @@ async def test_a_submit_id_cannot_mean_two_things(world: World) -> None:
     await world.send(request)
 
     with pytest.raises(SubmitChanged):
-        await world.server.submit.submit(ACCOUNT, request, b"another body")
+        await world.use_cases.jobs.submit.submit(ACCOUNT, request, b"another body")
 
 
 async def test_submits_that_wait_at_once_share_a_transaction(world: World) -> None:
@@ -55,21 +55,21 @@ async def test_submits_that_wait_at_once_share_a_transaction(world: World) -> No
 
 async def test_one_call_costs_one_transaction(world: World) -> None:
     """A call with its arguments and first page is stored and announced in one transaction."""
-    before = world.server.commits.transactions
+    before = world.server.context.commits.transactions
 
     await world.submit(1)
 
-    assert world.server.commits.transactions == before + 1
+    assert world.server.context.commits.transactions == before + 1
 
 
 async def test_a_large_map_stores_its_pages_before_it_is_announced(world: World) -> None:
     """A map of 100,000 jobs is taken in with at most 0.03 transactions a job, whole."""
-    before = world.server.commits.transactions
+    before = world.server.context.commits.transactions
 
     jids = await world.submit(100_000)
 
     assert len(jids) == 100_000
-    assert world.server.commits.transactions - before < 1_000
+    assert world.server.context.commits.transactions - before < 1_000
     assert set(await world.statuses(jids)) == {"queued"}
 
 
@@ -114,8 +114,8 @@ async def test_staged_packs_belong_to_the_submit_that_follows(world: World) -> N
     """Packs sent ahead, twice even, make one batch with what the submit itself brings."""
     request = world.request(3000)
     ahead = wire.StageRequest(submit_id=request.submit_id, parts=request.parts[:2])
-    await world.server.submit.stage(ACCOUNT, ahead)
-    await world.server.submit.stage(ACCOUNT, ahead)
+    await world.use_cases.jobs.submit.stage(ACCOUNT, ahead)
+    await world.use_cases.jobs.submit.stage(ACCOUNT, ahead)
 
     jids = await world.send(msgspec.structs.replace(request, parts=request.parts[2:]))
 
@@ -128,10 +128,10 @@ async def test_a_repeat_does_not_touch_jobs_that_run_already(world: World) -> No
     """A large map sent again while its jobs run resets none of them."""
     request = world.request(100_000)
     jids = await world.send(request)
-    await world.server.jobs.kill(ACCOUNT, [(jids[0], jids[0])])
-    world.server.commits.view.forget_all()
+    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
+    world.server.context.commits.view.forget_all()
 
     assert await world.send(request) == jids
-    await world.server.submit.store_ahead(ACCOUNT, request)
+    await world.use_cases.jobs.submit.store_ahead(ACCOUNT, request)
 
     assert (await world.statuses(jids))[:2] == ["killed", "queued"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.engine.scheduling.leasing import LeasePlanner
-from picloud_api.usecases.slots.work import Work
+from picloud_api.usecases.slots.work import SlotWork
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, SlotRefused
 from picloud_model.job import Cause, State
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 async def test_a_queued_call_costs_three_transactions(world: World) -> None:
     """Where no slot waits, submit, lease and report are one transaction each, nothing else."""
     slot = await world.slot()
-    before = world.server.commits.transactions
+    before = world.server.context.commits.transactions
 
     jids = await world.submit(1)
     answer = await world.work(slot)
     await world.work(slot, reports=[ended(answer.leases[0])])
 
     assert await world.statuses(jids) == ["done"]
-    assert world.server.commits.transactions - before == 3
+    assert world.server.context.commits.transactions - before == 3
 
 
 async def test_a_slot_that_waits_is_woken_by_a_submit(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_a_stale_report_is_fenced(world: World) -> None:
     fresh = ended((await world.work(new)).leases[0], State.ERROR)
 
     with pytest.raises(SlotRefused):
-        await world.server.slots.recognise("forged")
+        await world.use_cases.slots.slots.recognise("forged")
     await world.work(old, reports=[stale], lease=False)
     assert await world.statuses(jids) == ["queued"]
     await world.work(new, reports=[fresh], lease=False)
@@ -157,7 +157,7 @@ async def test_a_job_its_page_does_not_have_is_lost(world: World) -> None:
     lease = (await world.work(slot)).leases[0]
     named = [wire.AttemptRef(lease.batch, index, 1) for index in (1, 999, 1000)]
 
-    answer = await world.server.work.heartbeat(
+    answer = await world.use_cases.slots.heartbeat.heartbeat(
         slot, wire.HeartbeatRequest(running=named, holding=named, wait_s=0)
     )
 
@@ -223,7 +223,9 @@ async def test_a_lost_attempt_stays_processing(world: World) -> None:
     lease = (await world.work(slot)).leases[0]
     assert await world.statuses(jids) == ["queued"]
     running = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
-    await world.server.work.heartbeat(slot, wire.HeartbeatRequest(running=[running], wait_s=0))
+    await world.use_cases.slots.heartbeat.heartbeat(
+        slot, wire.HeartbeatRequest(running=[running], wait_s=0)
+    )
     assert await world.statuses(jids) == ["processing"]
 
     await world.lose(slot)
@@ -236,7 +238,7 @@ async def test_kill_ends_queued_jobs_at_once(world: World) -> None:
     """Killed before it ran, a job is killed for good and never leased."""
     jids = await world.submit(3)
 
-    assert (await world.server.jobs.kill(ACCOUNT, [(2, 2)])).count == 1
+    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, [(2, 2)])).count == 1
 
     assert await world.statuses(jids) == ["queued", "killed", "queued"]
     slot = await world.slot()
@@ -251,11 +253,13 @@ async def test_kill_reaches_the_slot_that_runs_the_job(world: World) -> None:
     lease = (await world.work(slot)).leases[0]
     running = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
     beat = asyncio.create_task(
-        world.server.work.heartbeat(slot, wire.HeartbeatRequest(running=[running], wait_s=10))
+        world.use_cases.slots.heartbeat.heartbeat(
+            slot, wire.HeartbeatRequest(running=[running], wait_s=10)
+        )
     )
     await asyncio.sleep(0)
 
-    await world.server.jobs.kill(ACCOUNT, None)
+    await world.use_cases.jobs.kill.kill(ACCOUNT, None)
 
     async with asyncio.timeout(1):
         assert (await beat).kills == [running]
@@ -269,7 +273,7 @@ async def test_killing_a_finished_job_does_nothing(world: World) -> None:
     jids = await world.submit(1)
     await world.work(slot, reports=[ended((await world.work(slot)).leases[0])], lease=False)
 
-    assert (await world.server.jobs.kill(ACCOUNT, [(1, 1)])).count == 0
+    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, [(1, 1)])).count == 0
     assert await world.statuses(jids) == ["done"]
 
 
@@ -281,7 +285,7 @@ async def test_unknown_jobs_are_not_found_in_bounded_time(
     await world.submit(1)
 
     with pytest.raises(JobNotFound) as refused:
-        await world.server.jobs.status(ACCOUNT, asked)
+        await world.use_cases.jobs.status.status(ACCOUNT, asked)
 
     assert "There is no job" in refused.value.message
 
@@ -291,9 +295,9 @@ async def test_another_accounts_job_looks_like_none(world: World) -> None:
     await world.submit(1)
 
     with pytest.raises(JobNotFound) as others:
-        await world.server.jobs.status("a0000002", [(1, 1)])
+        await world.use_cases.jobs.status.status("a0000002", [(1, 1)])
     with pytest.raises(JobNotFound) as nobodys:
-        await world.server.jobs.status(ACCOUNT, [(2, 2)])
+        await world.use_cases.jobs.status.status(ACCOUNT, [(2, 2)])
 
     assert others.value.message.replace("1", "2") == nobodys.value.message
 
@@ -338,7 +342,7 @@ async def test_a_slot_that_comes_while_slots_are_counted_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However slow the store is, no more slots are asked for than the machines have room for."""
-    view = world.server.commits.view
+    view = world.server.context.commits.view
     scan = view.scan
 
     async def slow(prefix: str) -> dict[str, object]:
@@ -397,7 +401,7 @@ async def test_one_request_fits_one_transaction(
     await world.submit(1)
     warm = (await world.work(slot)).leases[0]
     await world.work(slot, reports=[ended(warm)], lease=False)
-    work = Work(world.server.context, LeasePlanner(world.server.context), world.server.live)
+    work = SlotWork(world.server.context, LeasePlanner(world.server.context))
     jids = [await world.submit(1) for _ in range(100)]
 
     answer = await work.work(slot, wire.WorkRequest())
@@ -440,10 +444,10 @@ async def test_a_slot_whose_process_is_new_holds_nothing(world: World) -> None:
     beat = wire.HeartbeatRequest(
         running=[wire.AttemptRef(held.batch, 0, held.jobs[0].attempt)], wait_s=0
     )
-    await world.server.work.heartbeat(slot, beat)
+    await world.use_cases.slots.heartbeat.heartbeat(slot, beat)
 
-    await world.server.slots.register(slot.slot.place)
-    again = world.server.slots.sessions.get(slot.number)
+    await world.use_cases.slots.slots.register(slot.slot.place)
+    again = world.use_cases.slots.slots.sessions.get(slot.number)
 
     assert again is not None
     assert again is not slot

@@ -1,0 +1,57 @@
+"""A route: one operation of the interface, as a row of the route table says it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class Credential(Enum):
+    """What a request has to send as its bearer."""
+
+    NONE = ()
+    """Nothing: open to all."""
+    KEY = ("apiKey",)
+    """An API key; jobs have none."""
+    CALLER = ("apiKey", "jobToken")
+    """An API key, or the token of a job of the account."""
+    SLOT = ("slotToken",)
+    """The token of a slot."""
+    ANY = ("apiKey", "jobToken", "slotToken")
+    """An API key, or the token of a job or of a slot of the account."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One verb of one address.
+
+    A `request` or `answer` that is `bytes` is plain bytes; None is no body. The docstrings of these
+    structs describe the operation where there is no `summary`.
+    """
+
+    verb: str
+    address: str
+    resource: type
+    credential: Credential
+    request: type | None = None
+    answer: type | None = None
+    summary: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """The end of the names of the resource's methods that serve the address.
+
+        >>> route = {"verb": "POST", "resource": int, "credential": Credential.KEY}
+        >>> Route(address="/v1/keys/list", **route).suffix
+        'list'
+        """
+        parts = self.address.removeprefix("/v1/").split("/")
+        if parts[-1].startswith("{"):
+            return "one"
+        if len(parts) > 1 or not hasattr(self.resource, f"on_{self.verb.lower()}_{parts[0]}"):
+            return "_".join(parts[1:])
+        return parts[0]
+
+    def description(self) -> str:
+        """What the operation does, in words."""
+        return self.summary or (self.request.__doc__ if self.request else "") or ""

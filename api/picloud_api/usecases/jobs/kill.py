@@ -1,0 +1,125 @@
+"""`kill`: ends jobs, at once or through the slots that run them."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.job import UNDER_LEASE, State
+from picloud_model.page import Flag
+from picloud_model.wire import Killed
+
+from picloud_api.engine.jobs.finish import finish, killed
+from picloud_api.engine.jobs.locate import PageSlice, by_page, locate, pages, refuse_deleted
+from picloud_api.store import layout
+from picloud_api.store.records import Event, EventKind
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from picloud_model.ranges import Range
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+    from picloud_api.store.layout import PageId
+
+SILENT_S: Final = 2.0
+"""How long a slot may take to end a job that it was told to kill."""
+
+
+class KillJobs:
+    """Ends jobs."""
+
+    def __init__(self, context: Context) -> None:
+        self._commits = context.commits
+        self._clock = context.clock
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def kill(self, account: str, jids: Sequence[Range] | None) -> Killed:
+        """End jobs: those that no slot holds at once, the others when their slot is told.
+
+        Args:
+            account: Whose jobs.
+            jids: Which; None for all unfinished ones.
+
+        Returns:
+            How many were not final before.
+
+        Raises:
+            JobNotFound: When one of them does not exist in this account.
+            JobDeleted: When one of them was deleted; then none is ended.
+        """
+        view, count = self._commits.view, 0
+        if jids is None:
+            wanted = await self._unfinished(account)
+        else:
+            wanted = await locate(view, account, jids)
+            async for piece, page in pages(view, wanted, fresh=False):
+                refuse_deleted(page, piece)
+        for some in by_page(wanted):
+            count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in some)))
+        return Killed(count=count)
+
+    async def stop(self) -> None:
+        """Cancel what was to be done later; the next start finds the flags in the pages."""
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
+
+    async def _kill_in(self, place: PageId, indexes: Sequence[int]) -> int:
+        """End jobs of a page; return how many were not final."""
+        plan = partial(self._kill, place=place, indexes=indexes)
+        ended, attempts = await self._commits.run(plan)
+        if attempts:
+            self._later(self._force(place, attempts))
+        return ended + len(attempts)
+
+    async def _unfinished(self, account: str) -> list[PageSlice]:
+        markers = await self._commits.view.scan(layout.ready(account))
+        spans = [(marker.first, marker.first + marker.count - 1) for marker in markers.values()]
+        return [
+            piece for span in spans for piece in await locate(self._commits.view, account, [span])
+        ]
+
+    async def _kill(
+        self, draft: Draft, place: PageId, indexes: Sequence[int]
+    ) -> tuple[int, list[tuple[int, int]]]:
+        """Return how many jobs ended, and (index, attempt) of those that their slot has to end."""
+        name = layout.page(place)
+        page = await draft.get(name)
+        chosen = [index for index in indexes if page.state[index] < State.DONE]
+        held = [index for index in chosen if page.state[index] in UNDER_LEASE]
+        free = [index for index in chosen if page.state[index] not in UNDER_LEASE]
+        await self._end_killed(draft, place, free)
+        own = await draft.edit(name) if held else None
+        if own is not None:
+            for index in held:
+                own.flags[index] |= Flag.KILL_REQUESTED
+            draft.emit(Event(EventKind.KILL, *place[:2]))
+        return len(free), [(index, page.attempt[index]) for index in held]
+
+    async def _end_killed(self, draft: Draft, place: PageId, indexes: Sequence[int]) -> None:
+        now = self._clock()
+        endings = [killed(index, 0.0, now) for index in indexes]
+        await finish(draft, place, endings)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _force(self, place: PageId, attempts: Sequence[tuple[int, int]]) -> None:
+        """End jobs whose slot did not report within two seconds that it ended them."""
+        await asyncio.sleep(SILENT_S)
+
+        async def plan(draft: Draft) -> None:
+            page = await draft.get(layout.page(place))
+            left = [
+                index
+                for index, attempt in attempts
+                if page.state[index] < State.DONE and page.attempt[index] == attempt
+            ]
+            await self._end_killed(draft, place, left)
+
+        await self._commits.run(plan)

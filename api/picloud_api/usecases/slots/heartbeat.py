@@ -1,0 +1,96 @@
+"""`heartbeat`: a slot reports what runs, and is told what to kill or to answer."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from picloud_model.job import State
+from picloud_model.page import PAGE_JOBS, Flag
+from picloud_model.wire import AttemptRef, HeartbeatAnswer
+
+from picloud_api.engine.jobs.fence import holds_attempt, page_for_slot
+from picloud_api.engine.process.batch_watch import wait_for_event
+from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
+from picloud_api.store import layout
+from picloud_api.store.records import Event, EventKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.wire import BlockedOn, HeartbeatRequest
+
+    from picloud_api.engine.jobs.live_query import LiveQueries
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.draft import Draft
+
+
+class SlotHeartbeat:
+    """Records what slots run, and tells them what they have to do."""
+
+    def __init__(self, context: Context, live: LiveQueries) -> None:
+        self._live = live
+        self._commits = context.commits
+        self._sessions = context.slot_sessions
+        self._clock = context.clock
+        self._nested = NestedCandidates(context)
+
+    async def heartbeat(self, session: SlotSession, request: HeartbeatRequest) -> HeartbeatAnswer:
+        """Record what a slot runs; wait until it has to kill or answer, or the time is over."""
+        self._live.receive_answers(session.number, request.live)
+        session.heartbeat_wakeup.clear()
+        awaiting, now = request.awaiting, self._clock()
+        session.blocked = session.blocked.said(request, now)
+        lost = await self._name_running(session, request)
+        asked = self._live.take_queries(session.number)
+        work = False
+        with self._sessions.listening(session) if awaiting else nullcontext():
+            while not (session.kills or lost or asked or work):
+                left = now + request.wait_s - self._clock()
+                if left <= 0 or not await wait_for_event(session.heartbeat_wakeup, left):
+                    break
+                session.heartbeat_wakeup.clear()
+                lost = await self._name_running(session, request)
+                asked = self._live.take_queries(session.number)
+                work = bool(awaiting) and await self._has_work(session, awaiting)
+                if not awaiting or self._sessions.closed:
+                    break
+        return HeartbeatAnswer(kills=session.take_kills(), lost=lost, live=asked, work=work)
+
+    async def _has_work(self, session: SlotSession, awaiting: Sequence[BlockedOn]) -> bool:
+        """Whether a slot with blocked jobs would be leased a job if it asked."""
+        async for _ in self._nested.candidates(session, awaiting):
+            return True
+        return False
+
+    async def _name_running(
+        self, session: SlotSession, request: HeartbeatRequest
+    ) -> list[AttemptRef]:
+        account = session.pool.account
+        fresh, lost = [], []
+        for job in (*request.running, *request.holding):
+            number, index = divmod(job.index, PAGE_JOBS)
+            place = layout.PageId(account, job.batch, number)
+            named = [(index, job.attempt)]
+            page = await page_for_slot(self._commits.view, place, named, session.number)
+            if page is None or not holds_attempt(page, index, job.attempt, session.number):
+                lost.append(job)
+                continue
+            if job in request.running and page.state[index] == State.LEASED:
+                fresh.append(job)
+            if page.flags[index] & Flag.KILL_REQUESTED:
+                session.kills.add((job.batch, job.index, job.attempt))
+        if fresh:
+            await self._commits.run(lambda draft: self._begin(draft, session, fresh))
+        return lost
+
+    async def _begin(self, draft: Draft, session: SlotSession, jobs: Sequence[AttemptRef]) -> None:
+        account = session.pool.account
+        for job in jobs:
+            number, index = divmod(job.index, PAGE_JOBS)
+            page = await draft.edit(layout.page(layout.PageId(account, job.batch, number)))
+            if page is not None and holds_attempt(page, index, job.attempt, session.number):
+                page.state[index] = State.PROCESSING
+                page.started[index] = self._clock()
+                draft.emit(Event(EventKind.STARTED, account, job.batch))

@@ -1,0 +1,112 @@
+"""The use cases of one server, a value for each room; here a new noun is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import msgspec
+from picloud_driver.blobs import BlobPort
+from picloud_driver.scheduler import SchedulerPort
+
+from picloud_api.engine.jobs.live_query import LiveQueries
+from picloud_api.engine.process.context import Context
+from picloud_api.engine.scheduling.leasing import LeasePlanner
+from picloud_api.usecases.accounts.account import Accounts
+from picloud_api.usecases.accounts.job_token import JobTokens
+from picloud_api.usecases.accounts.key import Keys
+from picloud_api.usecases.accounts.slot_token import SlotTokens
+from picloud_api.usecases.health import HealthCheck, Pinged
+from picloud_api.usecases.jobs.delete import DeleteJobs
+from picloud_api.usecases.jobs.info import JobInformation
+from picloud_api.usecases.jobs.kill import KillJobs
+from picloud_api.usecases.jobs.listing import ListJobs
+from picloud_api.usecases.jobs.status import JobStatuses
+from picloud_api.usecases.jobs.submit import SubmitJobs
+from picloud_api.usecases.jobs.wait import WaitForJobs
+from picloud_api.usecases.jobs.why import Why
+from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
+from picloud_api.usecases.slots.slot import Slots
+from picloud_api.usecases.slots.work import SlotWork
+from picloud_api.usecases.storage.blob import Blobs
+
+
+class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The secrets that credentials are checked with; read once, when the server starts."""
+
+    pepper: bytes
+    job: bytes
+    slot: bytes
+
+
+class Foundation(msgspec.Struct, frozen=True, kw_only=True):
+    """What use cases are built from."""
+
+    context: Context
+    leasing: LeasePlanner
+    live: LiveQueries
+    keys: SigningKeys
+    blobs: BlobPort
+    scheduler: SchedulerPort
+    pinged: Mapping[str, Pinged]
+    idle_s: float
+
+
+class AccountsRoom:
+    """Accounts, API keys, job tokens and slot tokens."""
+
+    def __init__(self, base: Foundation) -> None:
+        commits, clock = base.context.commits, base.context.clock
+        self.job_tokens = JobTokens(base.context, base.keys.job)
+        self.slot_tokens = SlotTokens(base.keys.slot)
+        self.accounts = Accounts(commits, base.keys.pepper, clock, self.job_tokens)
+        self.keys = Keys(self.accounts, base.keys.pepper)
+
+
+class JobsRoom:
+    """What clients may do with jobs."""
+
+    def __init__(self, base: Foundation) -> None:
+        context = base.context
+        why = Why(context, base.scheduler)
+        self.submit = SubmitJobs(context, base.leasing, base.blobs)
+        self.status = JobStatuses(context)
+        self.wait = WaitForJobs(context)
+        self.kill = KillJobs(context)
+        self.info = JobInformation(context, base.blobs, base.live, why)
+        self.listing = ListJobs(context.commits.view)
+        self.delete = DeleteJobs(context)
+
+
+class SlotsRoom:
+    """What slots may do."""
+
+    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+        context = base.context
+        self.slots = Slots(
+            context,
+            base.scheduler,
+            tokens=accounts.slot_tokens,
+            job_tokens=accounts.job_tokens,
+            idle_s=base.idle_s,
+        )
+        self.work = SlotWork(context, base.leasing)
+        self.heartbeat = SlotHeartbeat(context, base.live)
+
+
+class StorageRoom:
+    """Bytes that clients and slots keep on the server."""
+
+    def __init__(self, base: Foundation) -> None:
+        self.blobs = Blobs(base.blobs)
+
+
+class UseCases:
+    """All use cases of a server; a resource takes those of its noun."""
+
+    def __init__(self, base: Foundation) -> None:
+        self.accounts = AccountsRoom(base)
+        self.jobs = JobsRoom(base)
+        self.slots = SlotsRoom(base, self.accounts)
+        self.storage = StorageRoom(base)
+        self.health = HealthCheck(base.pinged, version("picloud"))
