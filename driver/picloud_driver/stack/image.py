@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,8 @@ def tag() -> str:
 
 def locations(package: str) -> list[str]:
     """Return the directories of a package without importing it."""
-    spec = find_spec(package)
+    # Not from `sys.modules`: an imported package may have extended its path.
+    spec = PathFinder.find_spec(package)
     return list(spec.submodule_search_locations or ()) if spec else []
 
 
