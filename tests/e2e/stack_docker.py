@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import jwt
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import new_key
-from picloud_api.usecases.slots.slot import AUDIENCE
+from picloud_api.usecases.accounts.slot_token import AUDIENCE
 from picloud_model.token import slot_key
 
 from tests.e2e import container_runtime, processes

@@ -11,7 +11,7 @@ from picloud_api.settings import read
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, new_key
-from picloud_api.usecases.slots.slot import AUDIENCE
+from picloud_api.usecases.accounts.slot_token import AUDIENCE
 from picloud_api.wiring import Ports, hashicorp
 from picloud_driver.stack.hashicorp import Stack as Servers
 

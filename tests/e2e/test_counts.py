@@ -240,7 +240,7 @@ def test_idle_slots_ask_seldom(counted: Counted, client: Client) -> None:
     """Two slots without work wait in one request each, and send no more than one every
     few seconds.
     """
-    until(lambda: counted.server.context.sessions.idle(_pool(counted)) == 2, "both slots wait")
+    until(lambda: counted.server.context.slot_sessions.idle(_pool(counted)) == 2, "both slots wait")
     before = counted.now()
 
     with pytest.raises(TimeoutError):
@@ -251,4 +251,4 @@ def test_idle_slots_ask_seldom(counted: Counted, client: Client) -> None:
 
 
 def _pool(counted: Counted) -> Any:
-    return counted.server.context.sessions.all()[0].pool
+    return counted.server.context.slot_sessions.all()[0].pool
