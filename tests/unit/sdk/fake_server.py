@@ -49,6 +49,8 @@ class FakeServer:
         self.asked_infos: list[wire.InfoRequest] = []
         self.asked_lists: list[wire.ListRequest] = []
         self.deleted: list[Any] = []
+        self.accounts = ["first"]
+        self.keys = {"12ab": wire.ListedKey(id="12ab", active=True, created_at=100.0, own=True)}
 
     def exchange(self, sent: HttpRequest) -> HttpReply:
         """Reply as the real server does."""
@@ -132,8 +134,9 @@ class FakeServer:
         for jid in ranges.expand(request.jids or []):
             if not 1 <= jid < self.next_jid:
                 raise errors.JobNotFound(f"There is no job {jid} in your account.")
-            said = self.ended[jid].status if jid in self.ended else "queued"
-            runs.append(wire.StatusRun(jid, jid, said))
+            shown = self.infos.get(jid, {}).get("status", "queued")
+            status = self.ended[jid].status if jid in self.ended else shown
+            runs.append(wire.StatusRun(jid, jid, status))
         return wire.Statuses(runs=runs)
 
     def _jobs_wait(self, body: bytes) -> wire.Outcomes:
@@ -210,6 +213,47 @@ class FakeServer:
     def _blobs_read(self, body: bytes) -> wire.BlobsRead:
         asked = wire.decode(body, wire.ReadBlobsRequest).digests
         return wire.BlobsRead(blobs=[self.blobs[digest] for digest in asked])
+
+    def _keys(self, body: bytes) -> wire.KeyMade:
+        wire.decode(body, wire.KeyRequest)
+        key_id = f"{len(self.keys):012x}"
+        self.keys[key_id] = wire.ListedKey(id=key_id, active=True, created_at=200.0)
+        return wire.KeyMade(key=f"pk_{key_id}_secret", account="a1")
+
+    def _keys_list(self, body: bytes) -> wire.KeysListed:
+        active_only = wire.decode(body, wire.KeysRequest).active_only
+        return wire.KeysListed(
+            keys=[key for key in self.keys.values() if key.active or not active_only]
+        )
+
+    def _keys_activate(self, body: bytes) -> wire.ListedKey:
+        return self._set_active(body, active=True)
+
+    def _keys_deactivate(self, body: bytes) -> wire.ListedKey:
+        return self._set_active(body, active=False)
+
+    def _set_active(self, body: bytes, *, active: bool) -> wire.ListedKey:
+        key_id = wire.decode(body, wire.KeyIdRequest).id
+        if key_id not in self.keys:
+            raise errors.KeyNotFound
+        key = self.keys[key_id]
+        self.keys[key_id] = wire.ListedKey(
+            id=key_id, active=active, created_at=key.created_at, own=key.own
+        )
+        return self.keys[key_id]
+
+    def _accounts(self, body: bytes) -> wire.KeyMade:
+        self.accounts.append(wire.decode(body, wire.AccountRequest).name)
+        return wire.KeyMade(key="pk_000000000001_secret", account="a2")
+
+    def _accounts_list(self, body: bytes) -> wire.AccountsListed:
+        wire.decode(body, wire.AccountsRequest)
+        return wire.AccountsListed(
+            accounts=[
+                wire.ListedAccount(id=f"a{number}", name=name, created_at=100.0, active_keys=1)
+                for number, name in enumerate(self.accounts, 1)
+            ]
+        )
 
     def done(self, jid: int, value: Any) -> None:
         """Let a job end with a result."""

@@ -1,4 +1,4 @@
-"""status, result, join and kill."""
+"""`picloud result`."""
 
 from __future__ import annotations
 
@@ -7,31 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from picloud import exits
-from picloud_model.wire import Outcome
-
-from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-def test_status_is_a_row_a_job(run: Callable[..., Any], server: FakeServer) -> None:
-    """In a pipe: a header, then jid and status with a tab between."""
-    client_for(server).map(abs, [1, 2, 3])
-    server.done(2, None)
-
-    outcome = run("status", "3,1-2")
-
-    assert outcome.exit_code == exits.OK
-    assert outcome.stdout == "jid\tstatus\n3\tqueued\n1\tqueued\n2\tdone\n"
-    assert outcome.stderr == ""
-
-
-def test_status_as_json(run: Callable[..., Any], server: FakeServer) -> None:
-    """One line of JSON, for programs."""
-    client_for(server).call(abs, 1)
-
-    assert json.loads(run("status", "1", "--json").stdout) == [{"jid": 1, "status": "queued"}]
+    from tests.unit.sdk.fake_server import FakeServer
 
 
 @pytest.mark.parametrize(
@@ -92,25 +72,15 @@ def test_a_result_that_is_no_json_is_told(
     assert "cloud.result(7)" in outcome.stderr
 
 
-@pytest.mark.parametrize("command", ["result", "join"])
-def test_a_failed_job_exits_with_3(
-    run: Callable[..., Any], server: FakeServer, command: str
-) -> None:
+def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) -> None:
     """One line on standard error, and the Primer's exit code."""
     server.failed(8, ValueError("no"))
 
-    outcome = run(command, "8")
+    outcome = run("result", "8")
 
     assert outcome.exit_code == exits.JOB_FAILED == 3
     assert outcome.stdout == ""
     assert outcome.stderr == "Job 8: ValueError: no\n"
-
-
-def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) -> None:
-    """Whatever a job failed of."""
-    server.ended[8] = Outcome(jid=8, status="killed", cause=6)
-
-    assert run("join", "8").exit_code == exits.JOB_FAILED
 
 
 def test_debug_shows_the_traceback(
@@ -134,46 +104,19 @@ def test_errors_can_be_ignored(run: Callable[..., Any], server: FakeServer) -> N
     assert (outcome.exit_code, outcome.stdout) == (exits.OK, "error: ValueError: no\n")
 
 
-@pytest.mark.parametrize("command", ["result", "join"])
-def test_too_late_exits_with_4(run: Callable[..., Any], server: FakeServer, command: str) -> None:
+def test_too_late_exits_with_4(run: Callable[..., Any], server: FakeServer) -> None:
     """A timeout has an exit code of its own."""
-    outcome = run(command, "1-2", "-t", "0")
+    outcome = run("result", "1-2", "-t", "0")
 
     assert outcome.exit_code == exits.TIMEOUT
     assert "2 of 2 jobs are unfinished" in outcome.stderr
 
 
-def test_join_says_nothing(run: Callable[..., Any], server: FakeServer) -> None:
-    """No data, no output."""
-    server.done(1, None)
-
-    outcome = run("join", "1")
-
-    assert (outcome.exit_code, outcome.output) == (exits.OK, "")
-
-
-def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> None:
-    """Either of them; what happened is told on standard error."""
-    assert "3 unfinished jobs" in run("kill", "7,9-10").stderr
-    run("kill", "--all")
-
-    assert server.killed == [[(7, 7), (9, 10)], None]
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("kill",),
-        ("kill", "7", "--all"),
-        ("status",),
-        ("status", "x"),
-        ("status", "2-1"),
-        ("status", "0"),
-        ("status", "1,"),
-        ("status", "1-9999999999"),
         ("result", "1", "-t", "-1"),
         ("result", "1", "-t", "soon"),
-        ("nothing",),
     ],
 )
 def test_a_senseless_command_line_exits_with_2(
@@ -186,14 +129,6 @@ def test_a_senseless_command_line_exits_with_2(
     assert outcome.stdout == ""
     assert "Traceback" not in outcome.stderr
     assert server.sent == []
-
-
-def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: FakeServer) -> None:
-    """The server's sentence, in one line."""
-    outcome = run("status", "9")
-
-    assert outcome.exit_code == exits.OTHER
-    assert outcome.stderr == "There is no job 9 in your account.\n"
 
 
 def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: FakeServer) -> None:

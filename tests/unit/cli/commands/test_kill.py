@@ -1,0 +1,40 @@
+"""`picloud kill`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from picloud import exits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.sdk.fake_server import FakeServer
+
+
+def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> None:
+    """Either of them; what happened is told on standard error."""
+    assert "3 unfinished jobs" in run("kill", "7,9-10").stderr
+    run("kill", "--all")
+
+    assert server.killed == [[(7, 7), (9, 10)], None]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("kill",),
+        ("kill", "7", "--all"),
+    ],
+)
+def test_a_senseless_command_line_exits_with_2(
+    run: Callable[..., Any], server: FakeServer, arguments: tuple[Any, ...]
+) -> None:
+    """The server is not asked."""
+    outcome = run(*arguments)
+
+    assert outcome.exit_code == exits.USAGE
+    assert outcome.stdout == ""
+    assert "Traceback" not in outcome.stderr
+    assert server.sent == []

@@ -1,0 +1,49 @@
+"""The record of the server on a data directory."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud.stack import server_record
+from picloud.stack.data_dir import StackName
+from picloud_driver.stack.faults import StackFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from picloud.stack.server_record import ServerRecord
+
+
+def _written(data: Path) -> ServerRecord:
+    return server_record.write(
+        data, stack=StackName.EMBEDDED, pid=os.getpid(), url="http://x", key="pk_1_hidden"
+    )
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """And its process is this one."""
+    record = _written(tmp_path)
+
+    assert server_record.read(tmp_path) == record
+    assert record.process.is_running()
+    assert "hidden" not in repr(record)
+
+
+def test_a_removed_record_is_none(tmp_path: Path) -> None:
+    """Removing it twice is no error."""
+    _written(tmp_path)
+
+    server_record.remove(tmp_path)
+    server_record.remove(tmp_path)
+
+    assert server_record.read(tmp_path) is None
+
+
+def test_a_malformed_record_is_an_error_with_advice(tmp_path: Path) -> None:
+    """The server that it described may still run."""
+    (tmp_path / "up.json").write_text("{")
+
+    with pytest.raises(StackFault, match="remove the file"):
+        server_record.read(tmp_path)
