@@ -1,4 +1,4 @@
-"""Accounts and API keys: who asks."""
+"""Accounts, and the check of the credential that a request sends."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     from picloud_api.usecases.accounts.job_token import JobTokens
 
 FIRST_ACCOUNT: Final = "a0000001"
-"""The account made with the server; its keys administer the others."""
+"""The account that the first start creates; the owners of its keys administer the others."""
 KNOWN_S: Final = 2.0
-"""How long a key is taken without asking a store that other processes write to as well."""
+"""How long a cached key is accepted while other processes write to the same store."""
 _KEY: Final = re.compile(r"pk_([0-9a-f]{12})_([0-9A-Za-z_-]{40,64})")
 BLUR_S: Final = 0.004
-"""How long the answer to a key that is refused may be held back."""
-_NOBODYS: Final = Key("", bytes(32), active=False, created_at=0.0)
-"""What a key that does not exist is compared with."""
-_NOBODYS_BYTES: Final = layout.encode(_NOBODYS)
-_dice: Final = entropy.SystemRandom()
+"""The longest random delay of the reply to a key that is refused."""
+_NO_KEY: Final = Key("", bytes(32), active=False, created_at=0.0)
+"""Stands in for a key that does not exist, so that unknown ids take as long as known ones."""
+_NO_KEY_BYTES: Final = layout.encode(_NO_KEY)
+_random: Final = entropy.SystemRandom()
 
 
 class Caller(NamedTuple):
-    """Who makes a request; `jid` is 0 where no job does."""
+    """The account a request comes from, and the job that made it; 0 if none did."""
 
     account: str
     jid: int = 0
 
 
 class Holder(NamedTuple):
-    """Who shows an API key: its account, and the key's id."""
+    """The account and the id of the API key that a request sends."""
 
     account: str
     key: str
 
 
-class _Look(NamedTuple):
-    """A key as the store had it at some time; version 0 where it had none."""
+class _StoredKey(NamedTuple):
+    """A key as it was stored at time `at`; its version is 0 if it was not."""
 
     record: Key
     version: int
@@ -62,7 +62,7 @@ class _Look(NamedTuple):
 
 
 class Accounts:
-    """Makes accounts and keys, and tells whose a key is."""
+    """Creates accounts, stores keys and authenticates callers."""
 
     def __init__(
         self,
@@ -76,26 +76,31 @@ class Accounts:
         self._pepper = pepper
         self._tokens = tokens
         self._read_at: dict[str, float] = {}
-        self._looking: dict[str, asyncio.Task[_Look]] = {}
+        self._reading: dict[str, asyncio.Task[_StoredKey]] = {}
 
     async def authenticate(self, bearer: str) -> str:
-        """The account a bearer key, or a job's token, belongs to.
+        """Return the account that an API key or a job's token belongs to.
 
         Raises:
             KeyRefused: When the key is malformed, unknown, wrong or inactive: all look the same.
-            TokenRefused: When the token is forged, or its job does not run any more.
+            TokenRefused: When the token is forged, or its job no longer runs.
         """
         return (await self.recognise(bearer)).account
 
     async def recognise(self, bearer: str) -> Caller:
-        """Who asks: an account, and which of its jobs where one does. Raises as `authenticate`."""
+        """Return the account that sent a credential, and its job if one did.
+
+        Raises:
+            KeyRefused: As `authenticate`.
+            TokenRefused: As `authenticate`.
+        """
         if self._tokens is not None and bearer.startswith(PREFIX):
             token = await self._tokens.recognise(bearer)
             return Caller(token.account, token.jid)
         return Caller((await self.holder(bearer)).account)
 
     async def holder(self, bearer: str) -> Holder:
-        """Whose API key it is, and which; no job has one.
+        """Return the account and the id of an API key; job tokens are refused.
 
         Raises:
             KeyRefused: As `authenticate`.
@@ -104,56 +109,57 @@ class Accounts:
         if matched is None:
             raise KeyRefused
         name, digest = matched[1], self._digest(matched[2])
-        record = self._remembered(name)
+        record = self._cached(name)
         if not _opens(record, digest):
-            record = await self._looked_up(name, digest)
+            record = await self._stored(name, digest)
         return Holder(record.account, name)
 
-    def _remembered(self, name: str) -> Key:
-        """A key as it was at most `KNOWN_S` ago; its end must not hang on what others tell."""
+    def _cached(self, name: str) -> Key:
+        """Return the cached key, at most `KNOWN_S` old: revocation never depends on a notification."""
         view = self.commits.view
         if view.state.shared and abs(self.clock() - self._read_at.get(name, 0.0)) >= KNOWN_S:
-            return _NOBODYS
-        known: Key | None = view.peek(layout.key(name))
-        return known or _NOBODYS
+            return _NO_KEY
+        cached: Key | None = view.peek(layout.key(name))
+        return cached or _NO_KEY
 
-    async def _looked_up(self, name: str, digest: bytes) -> Key:
-        """The key as the store has it, for a secret that memory does not let in.
+    async def _stored(self, name: str, digest: bytes) -> Key:
+        """Return the key as it is stored, for a secret that the cached key does not match.
 
-        Memory never refuses: time would tell which ids are in use here. So whatever is refused was
-        read, decoded and compared, unknown ids too; what still differs is lost in a random wait.
+        Only the store rejects a key: a cached "no" would reveal valid ids through timing. A key
+        that is refused was read, decoded and compared, even if its id is unknown; a random delay
+        hides the remaining difference.
         """
         view, key = self.commits.view, layout.key(name)
-        known: Key = view.peek(key) or _NOBODYS
-        # A thousand waits that end at once share one look. Only whose secret was right before may:
-        # to anybody else a shorter wait would tell that others use the id.
-        looking = self._shared(key) if _opens(known, digest) else self._read(key)
-        record, version, at = await looking
+        cached: Key = view.peek(key) or _NO_KEY
+        # A thousand waits that end together share one read. Only requests with a secret that was
+        # right before may share it: for others, a faster reply would reveal that the id is in use.
+        reading = self._shared(key) if _opens(cached, digest) else self._read(key)
+        record, version, at = await reading
         if not _opens(record, digest):
-            await asyncio.sleep(_dice.uniform(0.0, BLUR_S))
+            await asyncio.sleep(_random.uniform(0.0, BLUR_S))
             raise KeyRefused
         if version:
             view.install(key, record, version)
             self._read_at[name] = at
         return record
 
-    def _shared(self, key: str) -> Awaitable[_Look]:
-        """The look at a key that is under way, or a new one; who gives up takes it from nobody."""
-        looking = self._looking.get(key)
-        if looking is None:
-            looking = self._looking[key] = asyncio.create_task(self._read(key))
-            looking.add_done_callback(lambda _: self._looking.pop(key))
-        return asyncio.shield(looking)
+    def _shared(self, key: str) -> Awaitable[_StoredKey]:
+        """Join the read of a key that is under way, or begin one; a cancelled caller stops none."""
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.create_task(self._read(key))
+            reading.add_done_callback(lambda _: self._reading.pop(key))
+        return asyncio.shield(reading)
 
-    async def _read(self, key: str) -> _Look:
-        """A key as the store has it; nobody's where it has none."""
+    async def _read(self, key: str) -> _StoredKey:
+        """Read a key from the store; `_NO_KEY` if there is none."""
         now = self.clock()
         entry = (await self.commits.view.state.get([key])).get(key)
-        record: Key = layout.decode(key, entry.value if entry else _NOBODYS_BYTES)
-        return _Look(record, entry.version if entry else 0, now)
+        record: Key = layout.decode(key, entry.value if entry else _NO_KEY_BYTES)
+        return _StoredKey(record, entry.version if entry else 0, now)
 
     async def open(self, account: str, name: str) -> None:
-        """Make an account if it does not exist."""
+        """Create an account if it does not exist."""
         record = Account(name, self.clock())
 
         async def plan(draft: Draft) -> None:
@@ -163,7 +169,7 @@ class Accounts:
         await self.commits.run(plan)
 
     async def admit(self, account: str, bearer: str) -> None:
-        """Make a key of this account known; its secret is not kept."""
+        """Store a key of an account, with a keyed hash in place of its secret."""
         matched = _KEY.fullmatch(bearer)
         if matched is None:
             raise KeyRefused
@@ -185,7 +191,7 @@ def _opens(record: Key, digest: bytes) -> bool:
 
 
 def new_key() -> str:
-    """A fresh API key: `pk_<id>_<secret>`.
+    """Return a new API key: `pk_<id>_<secret>`.
 
     >>> bool(_KEY.fullmatch(new_key()))
     True
@@ -194,17 +200,17 @@ def new_key() -> str:
 
 
 async def first_key(accounts: Accounts, secrets: SecretPort) -> str:
-    """The key of the first account, made with it at the first start.
+    """Return the key of the first account; the first start creates both.
 
-    It stays in the secret store, so that a second `up` can write the profile again. Where it was
-    deactivated since, another takes its place.
+    The secret store keeps it, so that a second `up` can write the profile again. If it was
+    deactivated, a new one takes its place.
     """
     await accounts.open(FIRST_ACCOUNT, "main")
     for number in count():
         name = f"bootstrap/key{number or ''}"
-        made = (await secrets.get_or_create(name, lambda: new_key().encode())).decode()
-        await accounts.admit(FIRST_ACCOUNT, made)
+        key = (await secrets.get_or_create(name, lambda: new_key().encode())).decode()
+        await accounts.admit(FIRST_ACCOUNT, key)
         with suppress(KeyRefused):
-            await accounts.authenticate(made)
-            return made
+            await accounts.authenticate(key)
+            return key
     raise AssertionError

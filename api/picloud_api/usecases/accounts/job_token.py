@@ -1,4 +1,4 @@
-"""Job tokens: who asks when a job does, and whether it still is that job."""
+"""Job tokens: the key of each slot that signs them, and their check."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 class JobTokens:
-    """Derives the keys slots sign with, and checks what they signed; nothing of it is stored."""
+    """Derives the keys with which slots sign, and checks signed tokens; it stores nothing."""
 
     def __init__(self, context: Context, secret: bytes) -> None:
         self._view = context.commits.view
         self._secret = secret
 
     def key_for(self, account: str, slot: int) -> bytes:
-        """The key with which a slot signs."""
+        """Return the key with which a slot signs the tokens of its jobs."""
         return slot_key(self._secret, account, slot)
 
     async def recognise(self, text: str) -> JobToken:
-        """Whose token it is.
+        """Return what a token says, once its signature and its attempt are checked.
 
         Raises:
-            TokenRefused: When it is forged, or its attempt is not held any more.
+            TokenRefused: When it is forged, or its slot no longer holds the attempt.
         """
-        found = JobToken.read(text)
-        if found is None:
+        content = JobToken.read(text)
+        if content is None:
             raise TokenRefused
-        token, mac = found
+        token, mac = content
         if not same(mac, token.mac(self.key_for(token.account, token.slot))):
             raise TokenRefused
         if not await self._is_held(token):
@@ -46,6 +46,6 @@ class JobTokens:
             (piece,) = await locate(self._view, token.account, [(token.jid, token.jid)])
         except JobNotFound:
             return False
-        named = [(piece.start, token.attempt)]
-        page = await page_for_slot(self._view, piece.place, named, token.slot)
+        attempts = [(piece.start, token.attempt)]
+        page = await page_for_slot(self._view, piece.place, attempts, token.slot)
         return page is not None and holds_attempt(page, piece.start, token.attempt, token.slot)

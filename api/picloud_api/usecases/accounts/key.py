@@ -1,4 +1,4 @@
-"""API keys and accounts as their owners see them: made, listed, switched off and on."""
+"""API keys and accounts, managed by their owners: create, list, deactivate, activate."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from picloud_api.usecases.accounts.account import Accounts, Holder
 
 MAX_KEYS: Final = 1000
-"""Most keys an account may have, switched off ones too."""
+"""The most keys an account may have, inactive ones included."""
 MAX_ACCOUNTS: Final = 10_000
 _ACCOUNT_DIGITS: Final = 7
 _TRIES: Final = 20
 
 
 class Keys:
-    """Manages keys and accounts for whoever holds a key.
+    """Manages the keys of an account; holders of a key of the first account manage accounts.
 
-    A key is derived from the request that makes it, so that a repeat answers the same one and its
-    secret is nowhere kept. Whoever reads the store has neither the pepper nor the request.
+    A key is derived from the request that creates it: a repeated request returns the same key, and
+    no secret is stored. A reader of the store has neither the pepper nor the request.
     """
 
     def __init__(self, accounts: Accounts, pepper: bytes) -> None:
@@ -45,10 +45,10 @@ class Keys:
         self._seed = hmac.digest(pepper, b"keys that are made", sha256)
 
     async def create(self, holder: Holder, request: wire.KeyRequest) -> wire.KeyMade:
-        """Make a key for the account that asks.
+        """Create a key of the caller's account.
 
         Raises:
-            RequestRefused: When it has too many.
+            RequestRefused: When the account has too many.
         """
         if len(await self._of(holder.account)) >= MAX_KEYS:
             message = f"An account has {MAX_KEYS} keys at most; activate an old one."
@@ -56,28 +56,29 @@ class Keys:
         return await self._made(holder.account, request.request_id)
 
     async def list(self, holder: Holder, request: wire.KeysRequest) -> wire.KeysListed:
-        """The keys of the account that asks, the oldest first."""
-        found = await self._of(holder.account)
-        listed = [_listed(holder, name, key) for name, key in found.items()]
-        listed = [key for key in listed if key.active or not request.active_only]
+        """Return the keys of the caller's account, the oldest first."""
+        keys = await self._of(holder.account)
+        listed = [
+            _listed(holder, name, key)
+            for name, key in keys.items()
+            if key.active or not request.active_only
+        ]
         return wire.KeysListed(keys=sorted(listed, key=lambda key: (key.created_at, key.id)))
 
     async def switch(self, holder: Holder, name: str, *, active: bool) -> wire.ListedKey:
-        """Let a key open the account, or refuse it everywhere within seconds.
+        """Activate a key, or deactivate it: every process refuses it within seconds.
 
-        The key that asks cannot switch itself off: so one is left that can switch others on.
+        A key cannot deactivate itself, so one is left that can activate the others.
 
         Raises:
             KeyNotFound: When the account has no such key.
-            RequestRefused: When it is the key that asks.
+            RequestRefused: When a key is to deactivate itself.
         """
         if name == holder.key and not active:
             message = "This is the key you use: deactivate it with another key of your account."
             raise RequestRefused(message, field="id")
-        now = wire.ListedKey(id=name, active=active, created_at=0.0)
 
-        async def plan(draft: Draft) -> None:
-            nonlocal now
+        async def plan(draft: Draft) -> wire.ListedKey:
             own: Key | None = await draft.get(layout.key(holder.key))
             key: Key | None = await draft.get(layout.key(name))
             if own is None or not own.active:
@@ -87,17 +88,16 @@ class Keys:
             changed = msgspec.structs.replace(key, active=active)
             if key.active != active:
                 draft.put(layout.key(name), changed)
-            now = _listed(holder, name, changed)
+            return _listed(holder, name, changed)
 
-        await self._commits.run(plan)
-        return now
+        return await self._commits.run(plan)
 
     async def open(self, holder: Holder, request: wire.AccountRequest) -> wire.KeyMade:
-        """Make an account with its first key.
+        """Create an account with its first key.
 
         Raises:
-            AdministratorsOnly: When the key is not one of the first account's.
-            RequestRefused: When the name cannot be shown, or there are too many accounts.
+            AdministratorsOnly: When the caller's key is not one of the first account.
+            RequestRefused: When the name is not printable, or there are too many accounts.
         """
         _check_administrator(holder)
         if not request.name.isprintable() or request.name != request.name.strip():
@@ -109,10 +109,10 @@ class Keys:
         return await self._made(account, request.request_id)
 
     async def accounts(self, holder: Holder) -> wire.AccountsListed:
-        """All accounts, the oldest first.
+        """Return all accounts, the oldest first.
 
         Raises:
-            AdministratorsOnly: When the key is not one of the first account's.
+            AdministratorsOnly: When the caller's key is not one of the first account.
         """
         _check_administrator(holder)
         found: dict[str, Account] = await self._commits.view.scan("accounts/")
@@ -128,26 +128,26 @@ class Keys:
         )
 
     async def _opened(self, request: wire.AccountRequest) -> str:
-        """The account of this request: of the first free id among those it leads to."""
+        """Return the account that this request created, or create one under the first free id.
+
+        Its ids are derived from the request, so a repeated request finds the same account.
+        """
         made = self._derived("account", request.request_id)
         record = Account(request.name, self._clock(), made)
-        chosen = ""
 
-        async def plan(draft: Draft) -> None:
-            nonlocal chosen
+        async def plan(draft: Draft) -> str:
             for number in range(_TRIES):
                 text = f"{request.request_id}/{number}"
-                chosen = f"a{self._derived('account id', text).hex()[:_ACCOUNT_DIGITS]}"
-                there: Account | None = await draft.get(layout.account(chosen))
-                if there is None and chosen != FIRST_ACCOUNT:
-                    draft.create(layout.account(chosen), record)
-                    return
-                if there is not None and hmac.compare_digest(there.made, made):
-                    return
+                account = f"a{self._derived('account id', text).hex()[:_ACCOUNT_DIGITS]}"
+                present: Account | None = await draft.get(layout.account(account))
+                if present is None and account != FIRST_ACCOUNT:
+                    draft.create(layout.account(account), record)
+                    return account
+                if present is not None and hmac.compare_digest(present.made, made):
+                    return account
             raise RequestRefused("No account id is free; try again with another request id.")
 
-        await self._commits.run(plan)
-        return chosen
+        return await self._commits.run(plan)
 
     async def _made(self, account: str, request_id: str) -> wire.KeyMade:
         text = f"{account}/{request_id}"

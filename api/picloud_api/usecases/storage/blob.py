@@ -1,4 +1,4 @@
-"""Blobs of an account: content addressed, so that the same bytes are kept and sent once."""
+"""Blobs of an account: named by their digest, so that equal bytes are stored and sent once."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
-    """Bytes by their SHA-256, each account's apart."""
+    """Stores and reads bytes by their SHA-256, separately for each account."""
 
     def __init__(self, port: BlobPort) -> None:
         self._port = port
 
-    async def missing(self, account: str, asked: MissingBlobsRequest) -> BlobsMissing:
-        """Those the account has not stored yet, and where to send them.
+    async def missing(self, account: str, request: MissingBlobsRequest) -> BlobsMissing:
+        """Return the blobs that the account has not stored yet, and where to send each.
 
         Raises:
-            RequestRefused: When sizes are told, but not one for each digest.
+            RequestRefused: When sizes are given, but not one for each digest.
         """
-        if asked.sizes and len(asked.sizes) != len(asked.digests):
+        if request.sizes and len(request.sizes) != len(request.digests):
             raise RequestRefused("There is not one size for each digest.", field="sizes")
-        sizes = dict(zip(asked.digests, asked.sizes, strict=False))
-        names = await self._port.missing([blob_name(account, digest) for digest in asked.digests])
+        sizes = dict(zip(request.digests, request.sizes, strict=False))
+        names = await self._port.missing([blob_name(account, digest) for digest in request.digests])
         uploads = [await self._upload(name, sizes.get(name.partition("/")[2])) for name in names]
         return BlobsMissing(uploads=uploads)
 
     async def _upload(self, name: str, size: int | None) -> Upload:
-        """Large bytes go where they will lie, small ones in company through the API."""
+        """Return where to send a blob: a large one to the blob store, a small one to the API.
+
+        Small ones are sent many at a time, which the blob store cannot do.
+        """
         digest = name.partition("/")[2]
         if size is not None and size > INLINE_BYTES:
             presigned = await self._port.presign_put(name, size, digest)
@@ -48,14 +51,14 @@ class Blobs:
         return Upload(digest, f"/v1/blobs/{digest}")
 
     async def store(self, account: str, blobs: Sequence[bytes]) -> BlobsStored:
-        """Keep some bytes; answers their digests."""
+        """Store some blobs and return their digests."""
         digests = [sha256(blob).hexdigest() for blob in blobs]
         for digest, blob in zip(digests, blobs, strict=True):
             await self._port.put(blob_name(account, digest), blob)
         return BlobsStored(digests=digests)
 
     async def put(self, account: str, digest: str, data: bytes) -> None:
-        """Keep bytes under the digest their sender computed.
+        """Store bytes under the digest that their sender computed.
 
         Raises:
             RequestRefused: When the bytes have another digest.
@@ -65,21 +68,21 @@ class Blobs:
         await self._port.put(blob_name(account, digest), data)
 
     async def get(self, account: str, digest: str) -> bytes | Presigned:
-        """The bytes, or where to read them.
+        """Return the bytes, or the address to read them from.
 
         Raises:
             BlobMissing: When the account has stored no such bytes.
         """
         name = blob_name(account, digest)
         if (url := await self._port.presign_get(name)) is not None:
-            # A blob store answers in words of its own: what is not there is said here.
+            # The blob store would report a missing blob with an error of its own.
             if await self._port.missing([name]):
                 raise BlobMissing(digests=(digest,))
             return url
         return await self._read(name)
 
     async def read(self, account: str, digests: Sequence[str]) -> BlobsRead:
-        """Several small blobs in the order asked."""
+        """Return several small blobs, in the order of the digests."""
         return BlobsRead(blobs=[await self._read(blob_name(account, each)) for each in digests])
 
     async def _read(self, name: str) -> bytes:
@@ -91,10 +94,10 @@ class Blobs:
 
 
 def blob_name(account: str, digest: str) -> str:
-    """The name under which the blob port knows an account's bytes.
+    """Return the name of an account's blob in the blob port.
 
     Raises:
-        RequestRefused: When that is no digest.
+        RequestRefused: When it is no digest.
     """
     if not _DIGEST.fullmatch(digest):
         raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")

@@ -1,4 +1,4 @@
-"""Volumes: directories that are kept on the server, for jobs to mount."""
+"""Volumes: directories stored on the server, which jobs can mount."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def check_volumes(names: Sequence[str]) -> None:
-    """Refuse a name that no volume of the account has.
+    """Refuse the name of a volume that the account does not have.
 
     Raises:
-        RequestRefused: There are none yet, so that is so for every name.
+        RequestRefused: For every name, because no volume can be created yet.
     """
     if names:
         message = (
