@@ -115,7 +115,10 @@ class Accounts:
         return Holder(record.account, name)
 
     def _cached(self, name: str) -> Key:
-        """Return the cached key, at most `KNOWN_S` old: revocation never depends on a notification."""
+        """Return the cached key, at most `KNOWN_S` old.
+
+        So a revocation never depends on a notification.
+        """
         view = self.commits.view
         if view.state.shared and abs(self.clock() - self._read_at.get(name, 0.0)) >= KNOWN_S:
             return _NO_KEY

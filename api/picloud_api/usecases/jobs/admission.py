@@ -1,4 +1,4 @@
-"""Admission: what a submit must hold before anything of it is stored."""
+"""Admission: the checks of a submit before any of it is stored."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 
 def check_options(options: Options) -> None:
-    """Refuse options no job can have.
+    """Refuse options that no job can have.
 
     Raises:
-        RequestRefused: Naming what there is instead.
+        RequestRefused: Names the values that are allowed.
+        TooLarge: When environment variables are too long.
     """
     core = CORE_TYPES.get(options.core_type)
     if core is None:
-        known = ", ".join(CORE_TYPES)
-        message = f"There is no core type {options.core_type[:40]!r}; there are {known}."
+        names = ", ".join(CORE_TYPES)
+        message = f"There is no core type {options.core_type[:40]!r}; there are {names}."
         raise RequestRefused(message, field="options.core_type")
     if options.cores not in core.multiples:
         allowed = ", ".join(map(str, core.multiples))
@@ -52,10 +53,10 @@ def check_options(options: Options) -> None:
 
 
 def check_packs(parts: Sequence[PackPart]) -> None:
-    """Refuse packs that cross a page, or hold something else than they say.
+    """Refuse packs that cross a page, or whose data holds another number of items than declared.
 
     Raises:
-        RequestRefused: Naming the first.
+        RequestRefused: Names the first of them.
     """
     for part in parts:
         if part.first // PAGE_JOBS != (part.first + part.count - 1) // PAGE_JOBS:
@@ -68,10 +69,10 @@ def check_packs(parts: Sequence[PackPart]) -> None:
 
 
 def check_cover(parts: Sequence[PackPart], count: int) -> None:
-    """Refuse packs that do not hold the arguments of every job once.
+    """Refuse packs that do not hold the arguments of every job exactly once, in order.
 
     Raises:
-        RequestRefused: Saying up to where they do.
+        RequestRefused: Says for how many of the first jobs they do.
     """
     at = 0
     for part in parts:
@@ -89,26 +90,26 @@ def check_cover(parts: Sequence[PackPart], count: int) -> None:
 
 
 async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waiting | None:
-    """What a batch is to wait for, or None; whether that has ended already is not asked here.
+    """Return what a batch depends on, or None; this does not look whether it has ended.
 
     Raises:
         JobNotFound: When the account has no such job.
-        JobDeleted: When one of them was deleted.
-        TooLarge: When there are more ranges than may be waited for.
+        JobDeleted: When one of the jobs was deleted.
+        TooLarge: When there are too many ranges.
     """
-    asked = merged(request.depends_on)
-    if not asked:
+    jids = merged(request.depends_on)
+    if not jids:
         return None
-    if len(asked) > MAX_DEPENDENCIES:
+    if len(jids) > MAX_DEPENDENCIES:
         message = (
-            f"Jobs may depend on {MAX_DEPENDENCIES:,} ranges of jids, not {len(asked):,}: "
+            f"Jobs may depend on {MAX_DEPENDENCIES:,} ranges of jids, not {len(jids):,}: "
             "let one job depend on them, and these on that."
         )
         raise TooLarge(message, field="depends_on")
     try:
-        wanted = await locate(view, account, asked)
-        async for piece, page in pages(view, wanted, fresh=False):
+        pieces = await locate(view, account, jids)
+        async for piece, page in pages(view, pieces, fresh=False):
             refuse_deleted(page, piece)
     except (JobNotFound, JobDeleted) as error:
         raise type(error)(error.message, field="depends_on") from None
-    return Waiting(asked, request.depends_on_errors == "ignore")
+    return Waiting(jids, request.depends_on_errors == "ignore")

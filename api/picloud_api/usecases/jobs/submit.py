@@ -1,4 +1,4 @@
-"""Submitting: a batch becomes visible with its jids, in one transaction."""
+"""Submit: stores a batch and makes it visible with its jids in one transaction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Sta
 from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
 from picloud_api.usecases.storage.blob import blob_name
-from picloud_api.usecases.storage.known_blobs import Presence
+from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Waiting
 
 _RANGE_BYTES: Final = 20
-"""Most that a range of jids takes in the state store."""
+"""The most bytes that a range of jids takes in the state store."""
 
 
 class SubmitJobs:
-    """Takes batches in. Everything is stored before it is announced."""
+    """Accepts batches. All of a batch is stored before other processes can see it."""
 
     def __init__(self, context: Context, leasing: LeasePlanner, blobs: BlobPort) -> None:
         self._commits = context.commits
         self._leasing = leasing
-        self._presence = Presence(blobs, context.clock)
+        self._known_blobs = KnownBlobs(blobs, context.clock)
         self._clock = context.clock
 
     async def stage(self, account: str, request: StageRequest) -> None:
-        """Keep packs of a large map until its submit names them."""
+        """Store packs of a large map ahead of its submit."""
         check_packs(request.parts)
         await self._check_blobs(account, [part.content for part in request.parts])
         await self._write_packs(account, request.submit_id, request.parts)
@@ -55,28 +55,28 @@ class SubmitJobs:
         now = self._clock()
 
         async def plan(draft: Draft) -> None:
-            known: Staged = await draft.get(name) or Staged([], now)
-            firsts = {part.first for part in known.parts}
-            fresh = [_bare(part) for part in request.parts if part.first not in firsts]
-            draft.put(name, Staged([*known.parts, *fresh], known.created_at))
+            staged: Staged = await draft.get(name) or Staged([], now)
+            firsts = {part.first for part in staged.parts}
+            added = [_without_data(part) for part in request.parts if part.first not in firsts]
+            draft.put(name, Staged([*staged.parts, *added], staged.created_at))
 
         await self._commits.run(plan)
 
     async def submit(
         self, account: str, request: SubmitRequest, fingerprint: bytes, *, parent: int = 0
     ) -> Submitted:
-        """Make a batch, or find the one an earlier, identical request made.
+        """Create a batch, or return the one that an earlier, identical request created.
 
         Args:
-            account: Whose jobs they will be.
+            account: The account that will own the jobs.
             request: The batch.
-            fingerprint: Tells this request's content from any other's.
-            parent: The job that makes it; 0 where no job does.
+            fingerprint: A digest of the request's content.
+            parent: The job that makes the request; 0 for a client.
 
         Raises:
             RequestRefused: When options, counts or packs do not fit each other.
-            BlobMissing: When it names blobs that are not there; nothing was made.
-            SubmitChanged: When the submit id was used for something else.
+            BlobMissing: When it names blobs that are not stored; nothing was created.
+            SubmitChanged: When another request had the same submit id.
         """
         check_options(request.options)
         check_packs(request.parts)
@@ -84,11 +84,11 @@ class SubmitJobs:
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
         view = self._commits.view
-        # One transaction finds out by itself whether it is a repeat: looking costs a request.
-        known: Header | None = view.peek(name) if inline else await view.get(name)
-        if known is not None:
-            return _same(known, fingerprint)
-        parts = [_bare(part) for part in request.parts]
+        # A single transaction detects a repeated request itself; a read before it costs a request.
+        earlier: Header | None = view.peek(name) if inline else await view.get(name)
+        if earlier is not None:
+            return _repeated(earlier, fingerprint)
+        parts = [_without_data(part) for part in request.parts]
         if not inline:
             parts = await self._with_staged(account, request.submit_id, parts)
         check_cover(parts, request.count)
@@ -108,7 +108,7 @@ class SubmitJobs:
         )
         answer, leased = await self._commits.run(plan)
         if leased:
-            # The slots that were handed jobs are answered first: they have more to do next.
+            # Let the slots that got a lease be answered first: they have more to do next.
             await asyncio.sleep(0)
         crashpoint("submit.announced")
         return answer
@@ -118,7 +118,7 @@ class SubmitJobs:
         return sorted([*(staged.parts if staged else []), *parts], key=lambda part: part.first)
 
     def _fits_one_transaction(self, request: SubmitRequest) -> bool:
-        """Whether nothing was staged, and all fits beside the few keys every submit writes."""
+        """Whether nothing was staged and all fits into the transaction that each submit commits."""
         size = sum(len(part.content.data or b"") for part in request.parts)
         size += _RANGE_BYTES * len(request.depends_on)
         keys = pages_for(request.count) + len(request.parts)
@@ -127,7 +127,7 @@ class SubmitJobs:
         return whole and size <= state.max_bytes // 2 and keys <= state.max_operations // 2
 
     async def store_ahead(self, account: str, request: SubmitRequest) -> None:
-        """Store what does not fit into the announcing transaction."""
+        """Store what does not fit into the transaction that makes the batch visible."""
         pages = pages_for(request.count)
         most = self._commits.view.state.max_operations
         await self._write_packs(account, request.submit_id, request.parts)
@@ -137,7 +137,8 @@ class SubmitJobs:
             async def plan(draft: Draft, numbers: range = numbers) -> None:
                 for number in numbers:
                     name = layout.page(layout.PageId(account, request.submit_id, number))
-                    # A repeat may come while the first is under way, or when its jobs run already.
+                    # A repeated request may arrive while the first one is being stored, or after
+                    # its jobs have started.
                     if draft.peek(name) is None:
                         draft.create(name, _fresh_page(request, number))
 
@@ -153,10 +154,10 @@ class SubmitJobs:
         waiting: Waiting | None,
         inline: bool,
     ) -> tuple[Submitted, int]:
-        """Take jids and make the batch visible; return also how many jobs were leased at once."""
+        """Assign jids and make the batch visible; return also how many jobs were leased at once."""
         batch = request.submit_id
-        if (known := draft.peek(layout.header(account, batch))) is not None:
-            return _same(known, header.fingerprint), 0
+        if (earlier := draft.peek(layout.header(account, batch))) is not None:
+            return _repeated(earlier, header.fingerprint), 0
         first = await draft.get(layout.next_jid(account)) or 1
         header = replace(header, first=first)
         draft.put(layout.next_jid(account), first + header.count)
@@ -193,31 +194,30 @@ class SubmitJobs:
             await self._commits.run(plan)
 
     async def _check_blobs(self, account: str, contents: Sequence[Content]) -> None:
-        named = sorted({content.digest for content in contents if content.data is None})
-        if not named:
+        digests = sorted({content.digest for content in contents if content.data is None})
+        if not digests:
             return
-        missing = await self._presence.missing([blob_name(account, digest) for digest in named])
-        if missing:
-            digests = tuple(name.partition("/")[2] for name in missing)
-            raise BlobMissing(digests=digests)
+        names = [blob_name(account, digest) for digest in digests]
+        if missing := await self._known_blobs.missing(names):
+            raise BlobMissing(digests=tuple(name.partition("/")[2] for name in missing))
 
 
-def _same(known: Header, fingerprint: bytes) -> Submitted:
-    """The jids an earlier, identical request was given."""
-    if known.fingerprint != fingerprint:
+def _repeated(earlier: Header, fingerprint: bytes) -> Submitted:
+    """Return the jids of an earlier request, if this one repeats it."""
+    if earlier.fingerprint != fingerprint:
         raise SubmitChanged(field="submit_id")
-    return Submitted(first=known.first, count=known.count)
+    return Submitted(first=earlier.first, count=earlier.count)
 
 
 def _contents(request: SubmitRequest) -> list[Content]:
-    found = [request.function, *(part.content for part in request.parts)]
+    contents = [request.function, *(part.content for part in request.parts)]
     if request.bundle:
-        found.append(Content(request.bundle))
-    return found
+        contents.append(Content(request.bundle))
+    return contents
 
 
-def _bare(part: PackPart) -> PackPart:
-    """The part as the header keeps it: where its bytes lie, not the bytes."""
+def _without_data(part: PackPart) -> PackPart:
+    """Return the part as the header stores it: where its bytes are stored, without the bytes."""
     inline = part.content.data is not None
     content = Content("", len(part.content.data or b"")) if inline else part.content
     return PackPart(part.first, part.count, content)
@@ -242,7 +242,7 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
 def _header(
     request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes, parent: int
 ) -> Header:
-    """The batch's header, of which the first jid is known only to the transaction."""
+    """Return the batch's header; the transaction sets its first jid."""
     return Header(
         first=0,
         count=request.count,
