@@ -1,1 +1,1 @@
-"""Docker: its engine, asked over its socket, and who may speak with whom."""
+"""Docker: requests to its engine, and the firewall of its networks."""

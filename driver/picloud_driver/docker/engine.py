@@ -1,4 +1,4 @@
-"""The engine of docker, asked over its socket: images, networks and containers, no more."""
+"""Requests to docker's engine over its socket, about images, networks and containers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAILED: Final = 400
 
 
 class Network(msgspec.Struct, frozen=True):
-    """A bridge of docker's: its name there, that of its interface, and this machine's address."""
+    """A docker bridge: its name, its interface, and this machine's address in it."""
 
     name: str
     interface: str
@@ -29,7 +29,7 @@ class Engine:
     """A dockerd on this machine.
 
     Args:
-        host: Its socket, as DOCKER_HOST has it.
+        host: The address of its socket, as in DOCKER_HOST.
     """
 
     def __init__(self, host: str = DEFAULT) -> None:
@@ -39,7 +39,7 @@ class Engine:
         return f"Engine({self.host!r})"
 
     def version(self) -> str:
-        """Its version.
+        """Return its version.
 
         Raises:
             Unavailable: When no dockerd answers.
@@ -47,35 +47,35 @@ class Engine:
         return str(self._ask("GET", "/version")["Version"])
 
     def has(self, image: str) -> bool:
-        """Whether an image of this name is there."""
+        """Whether an image exists."""
         return self._ask("GET", f"/images/{quote(image)}/json") is not None
 
     def network(self, name: str, interface: str) -> Network:
-        """A network of this name, made if it is missing, whose containers cannot speak together."""
-        found = self._ask("GET", f"/networks/{quote(name)}")
-        if found is None:
+        """Return a network, made if missing, whose containers cannot connect to each other."""
+        network = self._ask("GET", f"/networks/{quote(name)}")
+        if network is None:
             options = {f"{_BRIDGE}.name": interface, f"{_BRIDGE}.enable_icc": "false"}
-            wish = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Options": options}
-            self._ask("POST", "/networks/create", wish)
-            found = self._ask("GET", f"/networks/{quote(name)}")
-        gateway = found["IPAM"]["Config"][0]["Gateway"]
-        return Network(name, found["Options"][f"{_BRIDGE}.name"], gateway)
+            request = {"Name": name, "CheckDuplicate": True, "Driver": "bridge", "Options": options}
+            self._ask("POST", "/networks/create", request)
+            network = self._ask("GET", f"/networks/{quote(name)}")
+        gateway = network["IPAM"]["Config"][0]["Gateway"]
+        return Network(name, network["Options"][f"{_BRIDGE}.name"], gateway)
 
     def clear(self, name: str) -> None:
-        """Remove a network, and what runs in it."""
+        """Remove a network and its containers."""
         filters = urlencode({"all": "1", "filters": f'{{"network":["{name}"]}}'})
         for container in self._ask("GET", f"/containers/json?{filters}") or ():
             self._ask("DELETE", f"/containers/{container['Id']}?force=1&v=1")
         self._ask("DELETE", f"/networks/{quote(name)}")
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
-        """What it answers; None when there is nothing of that name, or nothing to say."""
+        """Send a request; return the decoded answer, None if it is empty or 404."""
         connection = _Socket(self.host.removeprefix("unix://"))
         try:
             data = msgspec.json.encode(body) if body is not None else None
             connection.request(method, path, data, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            told = answer.read()
+            content = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"No dockerd answers at {self.host}: {error}") from error
         finally:
@@ -83,8 +83,8 @@ class Engine:
         if answer.status == _MISSING:
             return None
         if answer.status >= _FAILED:
-            raise Unavailable(f"Docker refuses {method} {path}: {told.decode(errors='replace')}")
-        return msgspec.json.decode(told) if told else None
+            raise Unavailable(f"Docker refuses {method} {path}: {content.decode(errors='replace')}")
+        return msgspec.json.decode(content) if content else None
 
 
 class _Socket(http.client.HTTPConnection):
@@ -93,7 +93,7 @@ class _Socket(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Connect to a socket of this machine."""
+        """Connect to the Unix socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)

@@ -1,6 +1,6 @@
 """State in Consul: shared by every server process of the stack.
 
-Keys lie under `<prefix>state/`, locks under `<prefix>lock/`. It needs Consul 1.14 or newer.
+Keys are under `<prefix>state/`, locks under `<prefix>lock/`. It needs Consul 1.14 or newer.
 """
 
 from __future__ import annotations
@@ -30,32 +30,33 @@ if TYPE_CHECKING:
 _PREFIX: Final = re.compile(r"([A-Za-z0-9_-]+/){1,4}")
 _PREFIX_CHARACTERS: Final = 64
 _AWKWARD: Final = re.compile(r"(?<=/)[/.]|[\x00-\x1f\x7f]")
-"""What Consul's HTTP server refuses in a path, or takes out of it."""
+"""What Consul's HTTP server refuses in a path, or removes from it."""
 _SHORTEST_TTL_S: Final = 10
-"""Consul takes no shorter one, in seconds."""
+"""The shortest time to live that Consul accepts, in seconds."""
 _ENDS_AFTER: Final = 2
-"""Consul ends a session when so many times its time to live have passed."""
+"""Consul ends a session after so many times its time to live."""
 _FLAGS: Final = 64
-"""Bits of a number that Consul keeps with a value for whoever wrote it."""
+"""Bits of the number that Consul stores with a value for its writer."""
 
 
 class ConsulState(StatePort):
-    """State in Consul's KV store; nothing is asked before the first call.
+    """State in Consul's KV store; makes no request before the first call.
 
     Args:
-        access: Where Consul answers.
-        prefix: Of all keys: what a policy has to let the token read and write, beside sessions.
-        threads: How many requests may be under way at once.
+        access: Address and credentials.
+        prefix: The prefix of all keys; the token's policy must permit to read and write it, and to
+            use sessions.
+        threads: How many requests may run at once.
 
     Raises:
-        RequestRefused: When the prefix is no path of plain names, each with a `/` behind.
+        RequestRefused: When the prefix is no path of plain names that ends with `/`.
     """
 
     adapter: ClassVar[str] = "consul"
     shared: ClassVar[bool] = True
     bounded: ClassVar[bool] = True
-    # Consul takes 128 steps, but to remove a key at a version takes two; and 512 KiB of JSON, of
-    # which these values need 440,000 in base64 and 128 steps with the longest keys the rest.
+    # Consul accepts 128 steps, but removing a key at a version takes two; and 512 KiB of JSON: in
+    # base64 these values take 440,000 bytes, and 128 steps with the longest keys take the rest.
     max_operations: ClassVar[int] = 64
     max_bytes: ClassVar[int] = 330_000
 
@@ -65,11 +66,11 @@ class ConsulState(StatePort):
         self._state = f"{prefix}state/"
         self._lock = f"{prefix}lock/"
         self._consul = ConsulThreads(access, threads)
-        # A lock is kept by its renewal; what was released drops out by itself.
+        # The renewal of a lock keeps it referenced; released locks disappear by themselves.
         self._locks: weakref.WeakSet[SessionLock] = weakref.WeakSet()
 
     async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
-        """Read keys by the hundred, all hundreds at once."""
+        """See `StatePort.get`; reads keys in parts, all parts at once."""
         steps = [Step(Verb.GET, f"{self._state}{key}") for key in keys]
         parts = [steps[start : start + STEPS] for start in range(0, len(steps), STEPS)]
         transact = self._consul.gateway.transact
@@ -83,21 +84,21 @@ class ConsulState(StatePort):
         return {entry.key: entry for entry in entries}
 
     async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
-        """List the names, then read those that are wanted; Consul knows no range of keys."""
+        """See `StatePort.scan`; lists all names, as Consul has no ranges."""
         listed = f"{self._state}{prefix}"
         names = await self._consul.ask(self._consul.gateway.keys, _plain(listed))
         keys = [name.removeprefix(self._state) for name in names if name.startswith(listed)]
         wanted = [key for key in keys if key > after]
-        found: list[StateEntry] = []
-        # More than once if some were removed meanwhile: a short answer says that there is no more.
-        while wanted and len(found) < limit:
-            page, wanted = wanted[: limit - len(found)], wanted[limit - len(found) :]
+        result: list[StateEntry] = []
+        # Repeated if some were removed meanwhile, as a short result would mean the end.
+        while wanted and len(result) < limit:
+            page, wanted = wanted[: limit - len(result)], wanted[limit - len(result) :]
             entries = await self.get(page)
-            found.extend(entries[key] for key in page if key in entries)
-        return found
+            result.extend(entries[key] for key in page if key in entries)
+        return result
 
     async def commit(self, operations: Sequence[Operation]) -> dict[str, int]:
-        """Do all operations in one transaction, in their order."""
+        """See `StatePort.commit`; one transaction, in the order of the operations."""
         refuse_too_large(operations, self.max_operations, self.max_bytes)
         steps = [step for operation in operations for step in self._steps(operation)]
         if not steps:
@@ -107,19 +108,19 @@ class ConsulState(StatePort):
         except StepsFailed as failed:
             keys = {step.key.removeprefix(self._state): None for step in failed.steps}
             raise Conflict(list(keys)) from None
-        versions = {found.key.removeprefix(self._state): found.modify_index for found in answer}
+        versions = {each.key.removeprefix(self._state): each.modify_index for each in answer}
         return {done.key: versions[done.key] for done in operations if isinstance(done, Put)}
 
     async def watch(self, prefix: str, after: int, timeout_s: float) -> int:
-        """Hold a question open; a moment is Consul's index of the prefix.
+        """See `StatePort.watch`; a long poll. A moment is Consul's index of the prefix.
 
-        A prefix that begins no key, or that no URL can carry, wakes up for changes elsewhere too.
+        A prefix of no key, or one that needs URL quoting, also wakes up for changes elsewhere.
         """
-        # A lower index means that Consul was restored or forgot a delete: worth a look as well.
+        # A lower index means that Consul was restored or purged a deletion: also a change.
         return await self._consul.wait(_plain(f"{self._state}{prefix}"), after, timeout_s)
 
     async def lock(self, name: str, ttl_s: float) -> Lock | None:
-        """Take a lock by a session of its own, which ends 20 s after its holder at the soonest."""
+        """See `StatePort.lock`; uses a session, which ends at least 20 s after its holder died."""
         ttl = max(_SHORTEST_TTL_S, math.ceil(ttl_s / _ENDS_AFTER))
         key = f"{self._lock}{name}"
         session = await self._consul.ask(self._consul.gateway.take, key, ttl)
@@ -130,11 +131,11 @@ class ConsulState(StatePort):
         return lock
 
     async def ping(self) -> None:
-        """Read a key, from the leader."""
+        """See `StatePort.ping`; reads a key from the leader."""
         await self.get(["ping"])
 
     async def close(self) -> None:
-        """Give up the locks and close the connections."""
+        """See `StatePort.close`; releases all locks."""
         for lock in list(self._locks):
             with contextlib.suppress(Unavailable):
                 await lock.release()
@@ -143,22 +144,22 @@ class ConsulState(StatePort):
     def _steps(self, operation: Operation) -> list[Step]:
         key, expect = f"{self._state}{operation.key}", operation.expect
         if isinstance(operation, Put):
-            # Consul keeps the version of a key that is written just as it was; with other flags
-            # it is never just as it was.
+            # Consul keeps the version of a key if a write changes nothing; random flags make every
+            # write a change.
             verb, flags = Verb.SET if expect == ANY else Verb.CAS, secrets.randbits(_FLAGS)
             return [Step(verb, key, operation.value, max(0, expect), flags)]
         steps = []
         if expect != ANY:
             verb = Verb.CHECK_INDEX if expect else Verb.CHECK_NOT_EXISTS
             steps.append(Step(verb, key, index=expect))
-        # Not `delete-cas`, which is content when there is no such key.
+        # Not `delete-cas`, which succeeds if the key does not exist.
         if isinstance(operation, Delete) and expect:
             steps.append(Step(Verb.DELETE, key))
         return steps
 
 
 def _plain(prefix: str) -> str:
-    """The longest beginning of a prefix that reaches Consul as it is; its keys have to be sifted.
+    """Return the longest beginning of a prefix that needs no quoting; its keys must be filtered.
 
     >>> _plain("picloud/state/a/../b"), _plain("picloud/state/a//b"), _plain("picloud/state/a?")
     ('picloud/state/a/', 'picloud/state/a/', 'picloud/state/a?')

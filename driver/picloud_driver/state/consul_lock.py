@@ -1,4 +1,4 @@
-"""A lock in Consul: a key that belongs to a session, which ends unless it is renewed."""
+"""A lock in Consul: a key held by a session, which ends unless it is renewed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from picloud_driver.consul.threads import ConsulThreads
 
 _RENEWALS: Final = 3
-"""How often a session is renewed in its time to live, so that one lost renewal harms nothing."""
+"""Renewals of a session within its time to live, so that one may be lost without harm."""
 
 
 class SessionLock(Lock):
-    """A lock held by a session of ours, renewed by a task until it is released or lost.
+    """A lock held by a session, which a task renews until the lock is released or lost.
 
     Args:
-        consul: Where the session is.
-        key: The key locked.
-        session: That of the lock.
+        consul: The Consul of the session.
+        key: The locked key.
+        session: The session that holds the lock.
         ttl_s: The session's time to live, in seconds.
     """
 
@@ -35,21 +35,21 @@ class SessionLock(Lock):
         self._renewal = asyncio.create_task(self._renew(ttl_s / _RENEWALS))
 
     async def held(self) -> bool:
-        """Ask Consul whose it is; our own clock would not see a session that was destroyed."""
+        """Ask Consul who holds it; a local clock would not notice a destroyed session."""
         read = Step(Verb.GET, self._key)
-        (found,) = await self._consul.ask(self._consul.gateway.transact, [read])
-        return found.session == self._session
+        (lock,) = await self._consul.ask(self._consul.gateway.transact, [read])
+        return lock.session == self._session
 
     async def release(self) -> None:
-        """End the session; Consul removes the key with it."""
+        """End the session; Consul deletes the key with it."""
         if not self._renewal.done():
             self._renewal.cancel()
             await self._consul.ask(self._consul.gateway.end, self._session)
 
     async def _renew(self, every_s: float) -> None:
-        there = True
-        while there:
+        exists = True
+        while exists:
             await asyncio.sleep(every_s)
-            # While Consul does not answer it may still be ours: it decides.
+            # While Consul does not answer, the lock may still be held: only Consul decides.
             with contextlib.suppress(Unavailable):
-                there = await self._consul.ask(self._consul.gateway.renew, self._session)
+                exists = await self._consul.ask(self._consul.gateway.renew, self._session)

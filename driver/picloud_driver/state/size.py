@@ -1,4 +1,4 @@
-"""How large a transaction may be, checked the same way before any adapter."""
+"""The limits of a transaction, checked before an adapter sends it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def refuse_too_large(operations: Sequence[Operation], most: int, most_bytes: int) -> None:
-    """Refuse a transaction before anything of it is sent.
+    """Refuse a transaction that is too large.
 
     Args:
         operations: The transaction.

@@ -1,8 +1,8 @@
-"""State in one SQLite file: for a stack whose only server process is this one.
+"""State in one SQLite file, for a stack with a single server process.
 
-Every method runs SQLite on the event loop itself. A commit of a few keys takes some 20 microseconds
-and a read 3; a thread would cost 35 more to reach, and its turn of the interpreter lock as much
-again. The exception is a checkpoint, some milliseconds every 16 MB written.
+Every method runs SQLite on the event loop. A commit of a few keys takes about 20 microseconds and a
+read 3; a call in a thread would cost 35 more, and its wait for the interpreter lock as much again.
+The exception is a checkpoint, which takes some milliseconds every 16 MB written.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from picloud_driver.state.port import Operation
 
 _MARK: Final = 0x70694364
-"""Says in the file's header that it is ours."""
+"""Marks the file as PiCloud's in its header."""
 _LAYOUT: Final = 1
 _OPEN_TIMEOUT_S: Final = 1.0
-"""Time for a process that is just ending to let go of the file."""
+"""Time for a process that is just ending to close the file."""
 _NEXT: Final = "\0"
-"""Appended to a key it makes the one right behind it."""
+"""Appended to a key, it makes the next possible key."""
 _AFTER_ASCII: Final = "\x80"
 
 _SETTINGS: Final = (
-    # Held as long as the process lives, by a lock of the kernel's that dies with it. It keeps a
-    # second server away, without which watches and locks would have to live in the file.
+    # The kernel holds this lock as long as the process lives. It keeps a second server away;
+    # otherwise watches and locks would have to be in the file.
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = WAL",
     # Fewer and larger than the default of 1,000 pages: pages written often are copied back once.
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA cache_size = -16000",
 )
-# With its key as a table's own order (WITHOUT ROWID) a large value costs two to four times as much
-# to read or write: its first kilobyte lies in the tree, where every change of a neighbour moves it.
+# In a table WITHOUT ROWID a large value would cost two to four times as much to read or write: its
+# first kilobyte would be in the tree, where every change of a neighbour moves it.
 _SCHEMA: Final = (
     "CREATE TABLE entries (key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, version INT NOT NULL)",
     "CREATE TABLE clock (version INTEGER NOT NULL)",
@@ -52,7 +52,7 @@ _SCHEMA: Final = (
     f"PRAGMA application_id = {_MARK}",
     f"PRAGMA user_version = {_LAYOUT}",
 )
-# Kept in the file, so that no version comes back after a delete, a crash or a restart.
+# Kept in the file, so that no version is used twice after a deletion, a crash or a restart.
 _TICK: Final = "UPDATE clock SET version = version + 1 RETURNING version"
 _GET: Final = "SELECT key, value, version FROM entries WHERE key = ?"
 _SCAN: Final = (
@@ -83,19 +83,19 @@ _SENTENCES: Final = {
 
 
 class Synchronous(StrEnum):
-    """What a commit that was answered survives."""
+    """What a completed commit survives."""
 
     NORMAL = "NORMAL"
-    """The end of every process, SIGKILL included; the latest commits are lost with the power."""
+    """The end of the process, even by SIGKILL; power loss destroys the latest commits."""
     FULL = "FULL"
-    """Loss of power too: every commit waits for the disk."""
+    """Power loss, too: every commit waits for the disk."""
 
 
 class SqliteState(StatePort):
-    """State in a file of this process alone; a second one that opens it is refused.
+    """State in a file that only this process uses; a second process is refused.
 
     Args:
-        path: The file, made if it is missing, readable by this user only.
+        path: The file, made if missing, readable by this user only.
         synchronous: A `Synchronous`, or its name.
 
     Raises:
@@ -121,20 +121,20 @@ class SqliteState(StatePort):
         self._locks: dict[str, _ProcessLock] = {}
 
     async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
-        """Read keys one after the other; no commit of this process can fall in between."""
+        """See `StatePort.get`; no commit of this process can happen between the reads."""
         with self._explained():
             execute = self._database.execute
             rows = [execute(_GET, (key,)).fetchone() for key in keys]
         return {row[0]: StateEntry(*row) for row in rows if row}
 
     async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
-        """Read a range of the index."""
+        """See `StatePort.scan`; reads a range of the index."""
         bounds = (max(prefix, after + _NEXT), prefix + _AFTER_ASCII, limit)
         with self._explained():
             return [StateEntry(*row) for row in self._database.execute(_SCAN, bounds)]
 
     async def commit(self, operations: Sequence[Operation]) -> dict[str, int]:
-        """Do all operations in one transaction, in their order."""
+        """See `StatePort.commit`; one transaction, in the order of the operations."""
         refuse_too_large(operations, self.max_operations, self.max_bytes)
         with self._explained():
             version, changed = self._transact(operations)
@@ -142,30 +142,30 @@ class SqliteState(StatePort):
         return {operation.key: version for operation in operations if isinstance(operation, Put)}
 
     async def watch(self, prefix: str, after: int, timeout_s: float) -> int:
-        """Wait for a commit of this process: there is no other."""
+        """See `StatePort.watch`; waits for a commit of this process, the only writer."""
         return await self._changes.wait(prefix, after, timeout_s)
 
-    async def lock(self, name: str, ttl_s: float) -> Lock | None:  # noqa: ARG002 - dies with us
-        """Take a lock among the tasks of this process; there is no other that could ask."""
+    async def lock(self, name: str, ttl_s: float) -> Lock | None:  # noqa: ARG002 - ends with this process
+        """See `StatePort.lock`; a lock among the tasks of this process."""
         if name in self._locks:
             return None
         lock = self._locks[name] = _ProcessLock(self._locks, name)
         return lock
 
     async def ping(self) -> None:
-        """Read from the file."""
+        """See `StatePort.ping`; reads from the file."""
         with self._explained():
             self._database.execute("SELECT version FROM clock").fetchone()
 
     async def close(self) -> None:
-        """Let go of the file; another process may open it at once."""
+        """See `StatePort.close`; another process may open the file at once."""
         self._changes.end()
         self._locks.clear()
         with self._explained():
             self._database.close()
 
     def _prepare(self, synchronous: Synchronous) -> int:
-        """Take the file for this process, lay it out if it is new, and tell its latest version."""
+        """Lock the file, make its tables if it is new, and return its latest version."""
         execute = self._database.execute
         for setting in (*_SETTINGS, f"PRAGMA synchronous = {synchronous}"):
             execute(setting).fetchone()
@@ -190,14 +190,14 @@ class SqliteState(StatePort):
             changed = [done.key for done in operations if self._apply(done, version)]
             execute("COMMIT")
         except BaseException:
-            # A full disk or a failed write may have rolled back by itself.
+            # SQLite may already have rolled back, after a full disk or a failed write.
             if self._database.in_transaction:
                 execute("ROLLBACK")
             raise
         return version, changed
 
     def _apply(self, operation: Operation, version: int) -> bool:
-        """Do one operation and tell whether it changed something."""
+        """Do one operation; return whether it changed something."""
         key, expect, execute = operation.key, operation.expect, self._database.execute
         if isinstance(operation, Put):
             if expect == ANY:
@@ -211,8 +211,8 @@ class SqliteState(StatePort):
         elif isinstance(operation, Delete) and expect:
             done = execute(_DELETE_AT, (key, expect)).rowcount
         else:
-            found = execute(_VERSION, (key,)).fetchone() or (0,)
-            if expect not in (ANY, found[0]):
+            (present,) = execute(_VERSION, (key,)).fetchone() or (0,)
+            if expect not in (ANY, present):
                 raise Conflict([key])
             return False
         if not done:
@@ -221,18 +221,18 @@ class SqliteState(StatePort):
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn errors of SQLite into one sentence that names the file and what to do."""
+        """Turn errors of SQLite into one sentence that names the file and says what to do."""
         try:
             yield
         except sqlite3.Error as error:
-            # Errors of the Python module itself, as after `close`, carry no code of SQLite's.
+            # Errors of the Python module itself, as after `close`, have no SQLite error code.
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             sentence = _SENTENCES.get(code, f"cannot answer: {error}")
             raise Unavailable(f"the state file {self._path} {sentence}") from error
 
 
 class _ProcessLock(Lock):
-    """A lock among tasks of one process, held by being in the table."""
+    """A lock among tasks of one process; it is held while it is in the table."""
 
     def __init__(self, table: dict[str, _ProcessLock], name: str) -> None:
         self._table = table
@@ -247,11 +247,11 @@ class _ProcessLock(Lock):
 
 
 def _make_private(path: Path) -> None:
-    """Make the file for this user alone before SQLite would; its journal takes the same mode."""
+    """Make the file private before SQLite makes it; its journal gets the same mode."""
     with disk.faults(path):
         disk.private_directory(path.parent)
         try:
             disk.write_new(path, b"", sync=False)
         except FileExistsError:
-            # Not opened: closing it would end the lock another handle of this process has on it.
+            # Not opened: closing it would end the lock that another handle of this process holds.
             path.chmod(disk.PRIVATE_FILE)
