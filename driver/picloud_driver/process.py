@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 POLL_S: Final = 0.5
-"""How often to look at a process where the system cannot tell of its end."""
+"""How often a process is checked on a system without pidfds."""
 
 _PROC: Final = Path("/proc")
 _INHERITED: Final = ("PATH", "LANG", "TZ")
 
 
 class ProcessSpec(msgspec.Struct, frozen=True):
-    """A program to run: in which directory, with which environment, and where its output goes.
+    """A program to run: its directory, its environment, and the file for its output.
 
-    The only descriptor it inherits is that of a pipe; its number follows `--proof-fd`.
+    It inherits only the descriptor of a pipe, whose number is the argument of `--proof-fd`.
     """
 
     arguments: Sequence[str]
@@ -38,10 +38,10 @@ class ProcessSpec(msgspec.Struct, frozen=True):
 
 
 class Process:
-    """A process that leads a session, be it a child of this process or not.
+    """A process that leads a session, whether it is a child of this process or not.
 
-    Its end is told by a pidfd, which stays its own when the pid is given to another process; where
-    the system has none, it is looked for every 0.5 s.
+    A pidfd reports its end and refers to it even after the pid was reused; on a system without
+    pidfds the process is checked every 0.5 s.
     """
 
     __slots__ = ("_descriptor", "_forget", "_status", "birth", "pid")
@@ -55,21 +55,21 @@ class Process:
 
     @classmethod
     def find(cls, pid: int, birth: str | None = None) -> Process | None:
-        """The process of a pid, or None when there is none or one of another birth."""
+        """Return the process of a pid, or None if there is none or its birth differs."""
         try:
             descriptor = _open(pid)
         except ProcessLookupError:
             return None
-        # Only after opening: what the pidfd refers to cannot change between the two.
-        found = birth_of(pid)
-        if found is None or birth not in (None, found):
+        # Only after opening the pidfd, which cannot refer to another process afterwards.
+        present = birth_of(pid)
+        if present is None or birth not in (None, present):
             if descriptor is not None:
                 os.close(descriptor)
             return None
-        return cls(pid, found, descriptor)
+        return cls(pid, present, descriptor)
 
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether it is running."""
         if self._descriptor is not None:
             poll = select.poll()
             poll.register(self._descriptor, select.POLLIN)
@@ -87,50 +87,50 @@ class Process:
         if self._descriptor is not None:
             descriptor = self._descriptor
 
-            def tell() -> None:
+            def on_end() -> None:
                 loop.remove_reader(descriptor)
                 ended()
 
-            loop.add_reader(descriptor, tell)
+            loop.add_reader(descriptor, on_end)
             self._forget = lambda: loop.remove_reader(descriptor)
             return
 
-        def look() -> None:
+        def check() -> None:
             if self.alive():
-                self._forget = loop.call_later(POLL_S, look).cancel
+                self._forget = loop.call_later(POLL_S, check).cancel
             else:
                 ended()
 
-        look()
+        check()
 
     def status(self) -> int | None:
-        """Its exit status once it has ended, negative for a signal; None for no child of ours.
+        """Return its exit status once it has ended, negative for a signal; None if it is no child.
 
-        A child is a zombie until its status was asked for.
+        This reaps a child, which is a zombie until then.
         """
         if self._descriptor is None:
             return self._status
         with contextlib.suppress(ChildProcessError):
-            told = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
-            if told is not None:
-                exited = told.si_code == os.CLD_EXITED
-                self._status = told.si_status if exited else -told.si_status
+            ended = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
+            if ended is not None:
+                exited = ended.si_code == os.CLD_EXITED
+                self._status = ended.si_status if exited else -ended.si_status
         return self._status
 
     def terminate(self) -> None:
-        """Ask its process group to end."""
+        """Send SIGTERM to its process group."""
         _kill(self.pid, signal.SIGTERM)
 
     def destroy(self) -> None:
-        """Kill whatever is left of its session: it, and every process below it that stayed there.
+        """Kill every process of its session.
 
-        Groups are killed and not single processes, so that none of them can fork meanwhile.
+        Whole groups are killed, so that none of their processes can fork meanwhile.
         """
         for group in _groups(self.pid):
             _kill(group, signal.SIGKILL)
 
     def close(self) -> None:
-        """Stop watching; the process goes on."""
+        """Stop watching; the process keeps running."""
         if self._forget is not None:
             self._forget()
             self._forget = None
@@ -140,10 +140,10 @@ class Process:
 
 
 def spawn(command: ProcessSpec) -> tuple[int, int]:
-    """Start a program that inherits nothing but the pipe it is to read its proof from.
+    """Start a program that inherits only the pipe from which it reads its proof.
 
     Returns:
-        Its pid and the pipe's end to write to.
+        Its pid and the write end of the pipe.
     """
     reading, writing = os.pipe()
     try:
@@ -166,13 +166,13 @@ def spawn(command: ProcessSpec) -> tuple[int, int]:
         raise
     finally:
         os.close(reading)
-    # It is reaped by its pidfd and may outlive this process: Popen shall neither wait nor warn.
+    # The pidfd reaps it, and it may outlive this process: Popen shall neither wait nor warn.
     child.returncode = 0
     return child.pid, writing
 
 
 def slot_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Of the server's environment what a slot needs to find programs and show text and time.
+    """Return the variables that a slot needs to find programs and to show text and time.
 
     >>> "AWS_SECRET_ACCESS_KEY" in slot_environment({"AWS_SECRET_ACCESS_KEY": "x"})
     False
@@ -186,7 +186,7 @@ def slot_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def describe_status(status: int | None) -> str:
-    """How a process ended, in words.
+    """Describe how a process ended.
 
     >>> describe_status(-9)
     'signal 9 (Killed)'
@@ -199,7 +199,7 @@ def describe_status(status: int | None) -> str:
 
 
 def birth_of(pid: int) -> str | None:
-    """What tells a process from all others that had or will have its pid; None if it is gone.
+    """Return what tells a process from others with its pid; None if it does not exist.
 
     >>> birth_of(os.getpid()) == birth_of(os.getpid()), birth_of(2**22 + 1)
     (True, None)
@@ -209,7 +209,7 @@ def birth_of(pid: int) -> str | None:
     fields = _fields(pid)
     if fields is None:
         return None
-    # The 20th counts clock ticks since the machine began to run, so that the run is named too.
+    # The 20th counts clock ticks since boot, so the boot is named, too.
     boot = (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
     return f"{boot}:{fields[19].decode()}"
 
@@ -219,24 +219,24 @@ def _has_proc() -> bool:
 
 
 def _fields(pid: int) -> list[bytes] | None:
-    """What /proc tells of a process, from its state on; None if it is gone."""
+    """The fields of /proc/<pid>/stat from the state on; None if the process does not exist."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # Before that stands its name in parentheses, and that may hold anything.
+    # Before them is its name in parentheses, which may contain anything.
     return stat.rpartition(b")")[2].split()
 
 
 def _birth_by_ps(pid: int) -> str | None:
-    told = subprocess.run(  # noqa: S603
+    listed = subprocess.run(  # noqa: S603
         ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
         env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
         capture_output=True,
         text=True,
         check=False,
     )
-    return told.stdout.strip() or None
+    return listed.stdout.strip() or None
 
 
 def _open(pid: int) -> int | None:
@@ -247,7 +247,7 @@ def _open(pid: int) -> int | None:
     except ProcessLookupError:
         raise
     except (NotImplementedError, PermissionError):
-        return None  # forbidden by an old container runtime's system call filter
+        return None  # an old container runtime's system call filter forbids it
 
 
 def _exists(pid: int) -> bool:
@@ -255,7 +255,7 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    # Of a dead process whose new parent is slow to ask for its status the pid is left.
+    # A dead process keeps its pid until its new parent reaps it.
     fields = _fields(pid)
     return not _has_proc() or (fields is not None and fields[0] not in (b"Z", b"X"))
 

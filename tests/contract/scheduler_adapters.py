@@ -133,11 +133,18 @@ class Local:
 
     async def kill_all(self) -> None:
         """Kill every process of the site."""
-        killed = self.processes()
-        for pid in killed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: not self.processes(), "every slot has ended")
+        killed: list[int] = []
+
+        def all_killed() -> bool:
+            # Again and again, as a process that was killed may just have started another.
+            running = self.processes()
+            for pid in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            killed.extend(running)
+            return not running
+
+        await eventually(all_killed, "every slot has ended")
         reap(killed)
 
 

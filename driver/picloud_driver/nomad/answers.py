@@ -1,4 +1,4 @@
-"""What Nomad tells: of its answers, the parts the platform reads."""
+"""The parts of Nomad's answers that the platform reads."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 import msgspec
 
 ENDED: Final = frozenset({"complete", "failed", "lost"})
-"""What an allocation is once nothing of it runs."""
+"""Statuses of an allocation that no longer runs."""
 PRESENT: Final = frozenset({"pending", "running", "unknown"})
-"""What an allocation is until then; unknown is one on a machine that is cut off."""
+"""Statuses of an allocation that may run; unknown if its machine is disconnected."""
 
 
 class _NomadObject(msgspec.Struct, frozen=True, rename="pascal"):
-    """An object of Nomad's; what is not named here is left out."""
+    """An object of Nomad's, without the fields that are not named here."""
 
 
 class TaskEvent(_NomadObject, frozen=True):
-    """What happened to a task."""
+    """An event of a task."""
 
     type: str
     display_message: str = ""
@@ -26,14 +26,14 @@ class TaskEvent(_NomadObject, frozen=True):
 
 
 class TaskState(_NomadObject, frozen=True):
-    """A task of an allocation, with the last ten events."""
+    """A task of an allocation, with its last ten events."""
 
     state: str
     events: list[TaskEvent] | None = None
 
 
 class Job(_NomadObject, frozen=True):
-    """A job; `summary` is there in lists only."""
+    """A job; only lists have `job_summary`."""
 
     id: str = msgspec.field(name="ID")
     status: str
@@ -44,13 +44,13 @@ class Job(_NomadObject, frozen=True):
 
 
 class Summary(_NomadObject, frozen=True):
-    """How many allocations of a job there are, by task group and status."""
+    """The number of allocations of a job, by task group and status."""
 
     summary: dict[str, dict[str, int]]
 
 
 class Allocation(_NomadObject, frozen=True):
-    """A placed task group; `job` is there only when one allocation was asked for."""
+    """A placed task group; lists omit `job`."""
 
     id: str = msgspec.field(name="ID")
     job_id: str = msgspec.field(name="JobID")
@@ -65,12 +65,12 @@ class Allocation(_NomadObject, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it runs any more, as far as Nomad knows."""
+        """Whether it no longer runs, as far as Nomad knows."""
         return self.client_status in ENDED
 
 
 class Shortage(_NomadObject, frozen=True):
-    """Why Nomad found no machine for a task group: how many machines fell out, and for what."""
+    """Why Nomad found no machine for a task group: the number of excluded machines by reason."""
 
     nodes_evaluated: int = 0
     constraint_filtered: dict[str, int] | None = None
@@ -78,7 +78,7 @@ class Shortage(_NomadObject, frozen=True):
 
 
 class Evaluation(_NomadObject, frozen=True):
-    """Nomad's thinking about where to place a job; what it could not place, by task group."""
+    """Nomad's placement of a job; `failed` has what it could not place, by task group."""
 
     status: str
     modify_index: int = 0
@@ -86,19 +86,19 @@ class Evaluation(_NomadObject, frozen=True):
 
 
 class Registered(_NomadObject, frozen=True):
-    """A job was taken, or taken away; without an evaluation, nothing changed."""
+    """The answer to a registration or deregistration; without an evaluation, nothing changed."""
 
     eval_id: str = msgspec.field(name="EvalID", default="")
 
 
 class DriverHealth(_NomadObject, frozen=True):
-    """Whether a machine can run tasks of one kind."""
+    """The health of a driver on a machine."""
 
     healthy: bool = False
 
 
 class Cpu(_NomadObject, frozen=True):
-    """Processors: MHz in all, and how many."""
+    """Processors: their total MHz and their number."""
 
     cpu_shares: int
     total_cpu_cores: int = 0
@@ -111,7 +111,7 @@ class Memory(_NomadObject, frozen=True):
 
 
 class Resources(_NomadObject, frozen=True):
-    """What a machine has, or what it keeps for itself."""
+    """The resources of a machine, or those it reserves for itself."""
 
     cpu: Cpu
     memory: Memory
@@ -131,25 +131,25 @@ class Node(_NomadObject, frozen=True):
 
 
 class NodeMeta(_NomadObject, frozen=True):
-    """What an operator says of a machine."""
+    """The meta values that an operator gave a machine."""
 
     meta: dict[str, str] | None = None
 
 
 class Payload(_NomadObject, frozen=True):
-    """What an event is about."""
+    """The object of an event."""
 
     allocation: Allocation | None = None
 
 
 class StreamEvent(_NomadObject, frozen=True):
-    """Something changed."""
+    """A change."""
 
     payload: Payload
 
 
 class Events(_NomadObject, frozen=True):
-    """What changed at one index; a sign of life has none."""
+    """The changes at one index; a heartbeat of the stream has none."""
 
     index: int = 0
     events: list[StreamEvent] | None = None

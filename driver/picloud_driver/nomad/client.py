@@ -1,4 +1,4 @@
-"""How Nomad is asked: python-nomad's requests over one pool of kept-alive connections."""
+"""Requests to Nomad: python-nomad over one pool of keep-alive connections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
-"""Longest time without a byte of an answer, beside what Nomad was asked to wait."""
+"""Longest time without a byte of an answer, in addition to the time of a long poll."""
 _NEEDED: Final = (
     "submit-job, read-job, list-jobs, parse-job and read-fs in its namespace, and node:read"
 )
@@ -39,15 +39,15 @@ _INVALID: Final = "validation failed"
 
 @dataclasses.dataclass(frozen=True)
 class NomadAccess:
-    """Where Nomad answers, and as whom.
+    """The address of Nomad and the credentials for it.
 
     Args:
         address: A URL; `https://` needs certificates or those that come with Python.
-        token: Of an ACL; "" where Nomad has none. It is in no message and no `repr`.
-        namespace: Where bursts are registered.
-        ca_file: Who signed Nomad's certificate, in PEM.
-        cert_file: Our own certificate, where Nomad asks for one.
-        key_file: The key of our own certificate.
+        token: An ACL token; "" if Nomad has no ACLs. It is in no message and no `repr`.
+        namespace: The namespace of bursts.
+        ca_file: The authority that signed Nomad's certificate, in PEM.
+        cert_file: The client's certificate, if Nomad requires one.
+        key_file: The key of the client's certificate.
 
     >>> NomadAccess(token="hidden").address
     'http://127.0.0.1:4646'
@@ -62,18 +62,18 @@ class NomadAccess:
 
 
 class NoSuchThing(Unavailable):
-    """Nomad knows nothing of that name; is it Nomad that answers there?"""
+    """Nomad knows nothing of that name; is another server at its address?"""
 
 
 class AlreadyThere(Exception):
-    """There is a job of that name."""
+    """A job of that name exists."""
 
 
 class NomadClient:
-    """Asks Nomad; every method raises what `explained` does.
+    """Sends requests to Nomad; every method raises the errors of `explained`.
 
     Args:
-        access: Where it answers.
+        access: Address and credentials.
         connections: How many connections to keep open.
     """
 
@@ -81,7 +81,7 @@ class NomadClient:
         self._address = access.address
         self._namespace = access.namespace
         self._session = _session(connections)
-        # Not `nomad.Nomad`: it looks in the environment for whatever is left out.
+        # Not `nomad.Nomad`, which takes omitted settings from the environment.
         self._settings: dict[str, Any] = {
             "address": access.address.rstrip("/"),
             "token": access.token or None,
@@ -91,22 +91,22 @@ class NomadClient:
         }
 
     def endpoint(self, kind: type[api.Requester], **settings: Any) -> api.Requester:
-        """A part of Nomad's interface, over the common connections."""
+        """Return a part of Nomad's interface that uses the common connections."""
         return kind(**self._settings, **settings)
 
-    def ask(self, endpoint: api.Requester, *path: str, answer: type[_T], **asked: Any) -> _T:
-        """Ask, and answer in this type."""
+    def ask(self, endpoint: api.Requester, *path: str, answer: type[_T], **request: Any) -> _T:
+        """Send a request; return the answer as this type."""
         with self.explained():
-            return msgspec.json.decode(self.send(endpoint, *path, **asked).content, type=answer)
+            return msgspec.json.decode(self.send(endpoint, *path, **request).content, type=answer)
 
-    def look(
-        self, endpoint: api.Requester, *path: str, answer: type[_T], **asked: Any
+    def ask_with_index(
+        self, endpoint: api.Requester, *path: str, answer: type[_T], **request: Any
     ) -> tuple[_T, int]:
-        """Ask, and answer in this type with the index at which that was so."""
+        """Send a request; return the answer as this type, and the index of its state."""
         with self.explained():
-            response = self.send(endpoint, *path, **asked)
-            found = msgspec.json.decode(response.content, type=answer)
-            return found, int(response.headers["X-Nomad-Index"])
+            response = self.send(endpoint, *path, **request)
+            value = msgspec.json.decode(response.content, type=answer)
+            return value, int(response.headers["X-Nomad-Index"])
 
     def send(
         self,
@@ -120,32 +120,32 @@ class NomadClient:
         answer_s: float = ANSWER_S,
         stream: bool = False,
     ) -> requests.Response:
-        """Send one request; call it where errors are `explained`.
+        """Send one request; call it inside `explained`.
 
         Args:
-            endpoint: What it is about.
-            path: Below that.
-            method: Of HTTP.
-            params: Of the URL.
+            endpoint: The part of the interface.
+            path: The path below it.
+            method: The HTTP method.
+            params: The query.
             json: The body.
-            index: Wait until something has changed since; 0 asks for what is now.
-            wait_s: Longest time to wait so.
-            answer_s: Longest time without a byte, beside that.
-            stream: Whether the answer is read as it comes.
+            index: Wait until the state has changed since this index; 0 does not wait.
+            wait_s: Longest time of that wait.
+            answer_s: Longest time without a byte of the answer, in addition.
+            stream: Whether the answer is read as it arrives.
         """
         query: dict[str, str | int] = {**(params or {}), "namespace": self._namespace}
         if index:
             query |= {"index": index, "wait": f"{max(1, round(wait_s * 1000))}ms"}
-        answered: requests.Response = endpoint.request(
+        response: requests.Response = endpoint.request(
             *path,
             method=method,
             params=query,
             json=json,
             stream=stream,
-            # Nomad adds up to a sixteenth to what it was asked to wait.
+            # Nomad adds up to a sixteenth to the requested wait.
             timeout=(CONNECT_S, answer_s + wait_s * 17 / 16),
         )
-        return answered
+        return response
 
     def close(self) -> None:
         """Close the connections."""
@@ -153,14 +153,14 @@ class NomadClient:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what python-nomad and requests raise into one sentence each.
+        """Turn errors of python-nomad and requests into one sentence each.
 
         Raises:
             NoSuchThing: When Nomad knows nothing of that name.
-            AlreadyThere: When a job was to be new, and is not.
-            NotAllowed: When Nomad refuses our token.
+            AlreadyThere: When a new job exists already.
+            NotAllowed: When Nomad refuses the token.
             ServerFault: When the request was wrong.
-            Unavailable: When Nomad does not answer, or not as it should.
+            Unavailable: When Nomad does not answer, or sends an unexpected answer.
         """
         try:
             yield
@@ -188,7 +188,7 @@ class NomadClient:
 
 def _session(connections: int) -> requests.Session:
     session = requests.Session()
-    # The environment may name proxies, passwords and certificates that are not meant for Nomad.
+    # The environment may have proxies, passwords and certificates that are not for Nomad.
     session.trust_env = False
     session.headers.update({"User-Agent": "picloud", "Accept-Encoding": "identity"})
     for scheme in ("http://", "https://"):
@@ -197,6 +197,6 @@ def _session(connections: int) -> requests.Session:
 
 
 def _text(error: BaseNomadException) -> str:
-    told = error.nomad_resp
-    text = told.text if isinstance(told, requests.Response) else str(told)
+    answer = error.nomad_resp
+    text = answer.text if isinstance(answer, requests.Response) else str(answer)
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""The gateway to Nomad: the only place that speaks to it. It blocks; call it from a thread."""
+"""The gateway to Nomad: the only module that calls it. It blocks; call it from a thread."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["NomadAccess", "NomadGateway"]
 
 SILENT_S: Final = 45.0
-"""Nomad sends a sign of life every 30 s where events are followed."""
+"""Longest silence of the event stream: Nomad sends a heartbeat every 30 s."""
 _TAIL_S: Final = 2.0
 
 
 class NomadGateway:
-    """What the platform asks of Nomad, in frozen values and `PiCloudError`s.
+    """The requests that the platform makes to Nomad, in frozen values and `PiCloudError`s.
 
     Every method raises `Unavailable` when Nomad does not answer, and `NotAllowed` when it refuses
-    the token. Names have to be plain in a URL.
+    the token. Names must need no URL quoting.
 
     Args:
-        access: Where it answers.
+        access: Address and credentials.
         connections: How many connections to keep open.
     """
 
@@ -51,7 +51,7 @@ class NomadGateway:
         self._events = client.endpoint(api.event.stream)
         self._job = client.endpoint(api.Job)
         self._jobs = client.endpoint(api.Jobs)
-        self._keys = client.endpoint(_Keys, version=".well-known")
+        self._keys = client.endpoint(_SigningKeys, version=".well-known")
         self._leader = client.endpoint(api.status.Leader)
         self._logs = client.endpoint(_Logs)
         self._node = client.endpoint(api.Node)
@@ -60,45 +60,44 @@ class NomadGateway:
     # --- jobs ---
 
     def parse(self, hcl: str, variables: str) -> dict[str, Any]:
-        """Let Nomad read a jobspec; nothing is started.
+        """Let Nomad parse a jobspec; nothing is started.
 
         Args:
-            hcl: With `variable` blocks.
-            variables: As in a variable file.
+            hcl: The jobspec, with `variable` blocks.
+            variables: The contents of a variable file.
         """
-        # Not `jobs.parse`: it has no variables.
+        # Not `jobs.parse`, which has no variables.
         body = {"JobHCL": hcl, "Variables": variables, "Canonicalize": True}
         parsed = self._client.ask(
             self._jobs, "parse", answer=dict[str, Any], method="post", json=body
         )
-        # It is set, whatever was asked for; where the job goes, the request says.
+        # The parser always sets a namespace; the one of the request decides.
         return {**parsed, "Namespace": self._namespace}
 
     def register(self, job: Mapping[str, Any]) -> str | None:
-        """Register a job that is not there yet.
+        """Register a new job.
 
         Returns:
-            The evaluation that places it; None when there is a job of its name, which stays as
-            it is.
+            The evaluation that places it; None if a job of its name exists, which is not changed.
         """
-        # Index 0 stands for no job: the same request, sent again, starts nothing more.
+        # Index 0 means that the job must not exist: a repeated request starts nothing more.
         body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": 0}
         try:
-            found = self._client.ask(self._jobs, answer=Registered, method="post", json=body)
+            registered = self._client.ask(self._jobs, answer=Registered, method="post", json=body)
         except AlreadyThere:
             return None
-        return found.eval_id
+        return registered.eval_id
 
     def evaluated(self, evaluation: str, timeout_s: float) -> bool:
-        """Wait until Nomad has thought about a job; False when it is still at it.
+        """Wait until Nomad has processed an evaluation; return False if it is still pending.
 
-        Then it has placed what there is room for, or told every allocation to end.
+        Then Nomad has placed what fits, or told every allocation to end.
         """
         deadline = time.monotonic() + timeout_s
-        found, index = self._client.look(self._evaluation, evaluation, answer=Evaluation)
-        while found.status == "pending" and (left := deadline - time.monotonic()) > 0:
-            found, index = self._client.look(
-                self._evaluation, evaluation, answer=Evaluation, index=index, wait_s=left
+        found, index = self._client.ask_with_index(self._evaluation, evaluation, answer=Evaluation)
+        while found.status == "pending" and (remaining_s := deadline - time.monotonic()) > 0:
+            found, index = self._client.ask_with_index(
+                self._evaluation, evaluation, answer=Evaluation, index=index, wait_s=remaining_s
             )
         return found.status != "pending"
 
@@ -107,22 +106,22 @@ class NomadGateway:
 
         Args:
             job: Its name.
-            purge: Whether Nomad is to forget it as well.
+            purge: Whether Nomad also deletes it.
 
         Returns:
-            The evaluation that ends its allocations; None when there is nothing to end.
+            The evaluation that ends its allocations; None if there are none.
         """
         params = {"purge": str(purge).lower()}
         found = self._client.ask(self._job, job, answer=Registered, method="delete", params=params)
         return found.eval_id or None
 
     def jobs(self, prefix: str) -> list[Job]:
-        """Every job whose name begins so."""
+        """Return every job whose name has this prefix."""
         params = {"prefix": prefix, "meta": "true"}
         return self._client.ask(self._jobs, answer=list[Job], params=params)
 
     def shortage(self, job: str) -> Shortage | None:
-        """Why the last slots Nomad looked for a machine for got none; None when all have one."""
+        """Return why Nomad could not place the last slots of a job; None if it placed them all."""
         found = self._client.ask(self._job, job, "evaluations", answer=list[Evaluation])
         newest = max(
             (evaluation for evaluation in found if evaluation.failed),
@@ -134,37 +133,39 @@ class NomadGateway:
     # --- allocations ---
 
     def allocations(self, prefix: str, statuses: frozenset[str]) -> tuple[list[Allocation], int]:
-        """Allocations of jobs whose names begin so, without their tasks.
+        """Return allocations, without their tasks, of jobs whose names have this prefix.
 
         Returns:
-            They, and the index at which that was so.
+            The allocations, and the index of that state.
         """
         wanted = " or ".join(f'ClientStatus == "{status}"' for status in sorted(statuses))
         expression = f'JobID matches "^{prefix}" and ({wanted})'
         params = {"filter": expression, "task_states": "false"}
-        return self._client.look(self._allocations, answer=list[Allocation], params=params)
+        return self._client.ask_with_index(
+            self._allocations, answer=list[Allocation], params=params
+        )
 
     def allocations_of(
         self, job: str, index: int = 0, wait_s: float = 0.0
     ) -> tuple[list[Allocation], int]:
-        """Allocations of one job, as soon as they are others than at an index, or after `wait_s`.
+        """Return the allocations of a job once they have changed since an index, or after `wait_s`.
 
         Returns:
-            They, and the index at which that was so.
+            The allocations, and the index of that state.
         """
-        return self._client.look(
+        return self._client.ask_with_index(
             self._job, job, "allocations", answer=list[Allocation], index=index, wait_s=wait_s
         )
 
     def allocation(self, name: str) -> Allocation | None:
-        """One allocation, with its job; None when Nomad knows none of that name."""
+        """Return one allocation with its job; None if Nomad does not know it."""
         try:
             return self._client.ask(self._allocation, name, answer=Allocation)
         except NoSuchThing:
             return None
 
     def tail(self, allocation: str, task: str, size: int) -> str:
-        """The end of what a task wrote to standard error, or "" if there is nothing to be had."""
+        """Return the end of a task's standard error, or "" if it is not available."""
         which = {"task": task, "type": "stderr", "plain": "true"}
         where = {"origin": "end", "offset": str(size), "follow": "false"}
         try:
@@ -178,10 +179,10 @@ class NomadGateway:
 
     @contextlib.contextmanager
     def events(self, index: int) -> Iterator[EventStream]:
-        """Changes of allocations from an index on, as they happen."""
+        """Open the stream of changes of allocations after an index."""
         params = {"topic": "Allocation", "index": str(index)}
         with self._client.explained():
-            # Not what python-nomad makes of it: its thread ends with the connection.
+            # Not python-nomad's stream, whose thread ends with the connection.
             answer = self._client.send(self._events, params=params, answer_s=SILENT_S, stream=True)
             with contextlib.closing(EventStream(answer)) as stream:
                 yield stream
@@ -189,22 +190,22 @@ class NomadGateway:
     # --- the rest ---
 
     def nodes(self) -> list[Node]:
-        """Every machine."""
+        """Return every machine."""
         return self._client.ask(self._nodes, answer=list[Node], params={"resources": "true"})
 
     def node_meta(self, node: str) -> dict[str, str]:
-        """What an operator says of a machine; {} when it is gone."""
+        """Return the meta values of a machine; {} if Nomad does not know it."""
         try:
             return self._client.ask(self._node, node, answer=NodeMeta).meta or {}
         except NoSuchThing:
             return {}
 
     def keys(self) -> dict[str, Any]:
-        """The public keys that Nomad signs identities with, as a JSON web key set."""
+        """Return the public keys of Nomad's identities, as a JSON web key set."""
         return self._client.ask(self._keys, answer=dict[str, Any])
 
     def leader(self) -> str:
-        """Address of the server that leads; "" while there is none."""
+        """Return the address of the leader; "" if there is none."""
         return self._client.ask(self._leader, answer=str)
 
     def close(self) -> None:
@@ -212,13 +213,13 @@ class NomadGateway:
         self._client.close()
 
 
-class _Keys(api.Requester):  # type: ignore[misc] # python-nomad is not typed
-    """Public keys; python-nomad has no class for them."""
+class _SigningKeys(api.Requester):  # type: ignore[misc] # python-nomad is not typed
+    """Public signing keys; python-nomad has no class for them."""
 
     ENDPOINT = "jwks.json"
 
 
 class _Logs(api.Requester):  # type: ignore[misc] # python-nomad is not typed
-    """What tasks have written; python-nomad's own class reads no tail."""
+    """Output of tasks; python-nomad's own class cannot read a tail."""
 
     ENDPOINT = "client/fs/logs"

@@ -1,4 +1,4 @@
-"""Workload identities: who a task is, signed by Nomad."""
+"""Workload identities: signed statements of Nomad about a task."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _ALGORITHMS: Final = ("RS256", "EdDSA")
-"""What Nomad signs with; the token itself has no say."""
+"""The algorithms that Nomad uses; the token itself cannot choose another."""
 _LEEWAY_S: Final = 60
-"""What Nomad's clock and ours may differ by."""
+"""How much Nomad's clock and this machine's may differ."""
 _REFETCH_S: Final = 1.0
-"""How often keys are asked for at most, however many tokens name a key that nobody knows."""
+"""Shortest time between two requests for keys, however many tokens name an unknown key."""
 
 
 class Identity(msgspec.Struct, frozen=True, rename=lambda name: f"nomad_{name}"):
-    """What Nomad says of a task."""
+    """The statement of Nomad about a task."""
 
     namespace: str
     job_id: str
@@ -36,11 +36,11 @@ class _Validity(msgspec.Struct, frozen=True):
 
 
 class Identities:
-    """Reads identities; any number of threads may use it.
+    """Verifies identities; any number of threads may use it.
 
     Args:
-        fetch: Asks Nomad for its public keys, as a JSON web key set.
-        audience: Whom the identities have to be made for.
+        fetch: Returns Nomad's public keys, as a JSON web key set.
+        audience: The audience that identities must have.
         clock: Seconds since the epoch.
     """
 
@@ -58,11 +58,11 @@ class Identities:
         self._lock = threading.Lock()
 
     def read(self, token: str) -> Identity:
-        """What Nomad says of the bearer of a token.
+        """Return the identity in a token.
 
         Raises:
-            SlotRefused: When Nomad has not signed it, for us and for now.
-            Unavailable: When Nomad's keys cannot be had.
+            SlotRefused: When Nomad has not signed it, for this audience and this time.
+            Unavailable: When Nomad's keys are not available.
         """
         try:
             key = self._key(jwt.get_unverified_header(token).get("kid"))
@@ -71,7 +71,7 @@ class Identities:
                 key,
                 algorithms=_ALGORITHMS,
                 audience=self._audience,
-                # Its time is checked below, by our clock.
+                # Its time is checked below, by the injected clock.
                 options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
             valid = msgspec.convert(claims, _Validity)
@@ -96,9 +96,9 @@ class Identities:
         now = time.monotonic()
         if now - self._fetched_at >= _REFETCH_S:
             try:
-                found = jwt.PyJWKSet.from_dict(dict(self._fetch()))
+                key_set = jwt.PyJWKSet.from_dict(dict(self._fetch()))
             except jwt.PyJWTError as error:
                 message = f"Nomad has no keys yet to check slots' identities with: {error}"
                 raise Unavailable(message) from error
-            self._keys = {str(key.key_id): key for key in found.keys}
+            self._keys = {str(key.key_id): key for key in key_set.keys}
             self._fetched_at = now

@@ -1,4 +1,4 @@
-"""Nomad's event stream: one open answer that lines are added to as things change."""
+"""Nomad's event stream: one response that stays open and gets a line for each change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class EventStream:
-    """Changes of allocations, each with the index it happened at.
+    """Changes of allocations, each with its index.
 
     Args:
-        answer: Of Nomad, not read yet.
+        answer: The response of Nomad, not read yet.
     """
 
     def __init__(self, answer: requests.Response) -> None:
@@ -27,18 +27,18 @@ class EventStream:
 
     def __iter__(self) -> Iterator[tuple[int, list[Allocation]]]:
         for line in self._answer.iter_lines():
-            told = _DECODER.decode(line)
-            if told.events:
-                changed = [event.payload.allocation for event in told.events]
-                yield told.index, [allocation for allocation in changed if allocation]
+            events = _DECODER.decode(line)
+            if events.events:
+                changed = [event.payload.allocation for event in events.events]
+                yield events.index, [allocation for allocation in changed if allocation]
 
     def stop(self) -> None:
-        """End the iteration, which waits in another thread."""
+        """End an iteration that waits in another thread."""
         with contextlib.suppress(OSError, RuntimeError, ValueError):
             self._answer.raw.shutdown()
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._answer.close()
 
 

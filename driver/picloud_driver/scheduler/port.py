@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Pool(msgspec.Struct, frozen=True, order=True):
-    """Slots that are equal: same account, core type, number of cores, image.
+    """Identifies slots that are equal: same account, core type, number of cores, image.
 
     `image` is the digest of an environment's image, or "" for the base.
     """
@@ -24,7 +24,7 @@ class Pool(msgspec.Struct, frozen=True, order=True):
 
 
 class Burst(msgspec.Struct, frozen=True):
-    """A wish for `count` more slots of a pool; `name` is unique and safe in any URL or jobspec."""
+    """A request for `count` slots of a pool; `name` is unique and safe in any URL or jobspec."""
 
     name: str
     pool: Pool
@@ -32,7 +32,7 @@ class Burst(msgspec.Struct, frozen=True):
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """Where a slot runs: `place` is unique for each slot ever started (an allocation)."""
+    """Where a slot runs: `place` is unique among all slots ever started (an allocation)."""
 
     burst: str
     place: str
@@ -48,7 +48,7 @@ class SlotPresence(msgspec.Struct, frozen=True):
 
 
 class SlotEnd(msgspec.Struct, frozen=True):
-    """A place that ended; `clean` is exit status 0, anything else trouble with the machine."""
+    """A place that ended; `clean` means exit status 0, anything else a problem of the machine."""
 
     burst: str
     place: str
@@ -59,20 +59,20 @@ class SlotEnd(msgspec.Struct, frozen=True):
 class SchedulerPort(ABC):
     """What a scheduler promises. Each sentence here is a contract test.
 
-    A slot is a process `python -m picloud_worker` with the API's URL and a proof of who it is that
-    nobody else on the machine can read. It inherits nothing else of the server's environment,
-    files or standard streams. Slots outlive the process that started them. Every method raises
-    `Unavailable` when the scheduler cannot answer.
+    A slot is a process `python -m picloud_worker` with the API's URL and a proof of its identity
+    that no other user of the machine can read. It inherits nothing else of the server's
+    environment, files or standard streams. Slots outlive the process that started them. Every
+    method raises `Unavailable` when the scheduler cannot answer.
     """
 
     adapter: ClassVar[str]
     """Name of the adapter, for health and messages."""
     isolates: bool
-    """Whether user code in a slot is kept from harming the machine and other accounts."""
+    """Whether user code in a slot cannot harm the machine and other accounts."""
 
     @abstractmethod
     async def start(self, burst: Burst) -> None:
-        """Ask for a burst; asking again for the same name starts nothing more.
+        """Request a burst; a repeated request of the same name starts nothing more.
 
         Raises:
             RequestRefused: When no machine offers the pool's core type; the message says so.
@@ -84,7 +84,7 @@ class SchedulerPort(ABC):
 
     @abstractmethod
     async def verify(self, proof: str) -> Placement:
-        """Check the proof a slot presents and say where it runs.
+        """Verify the proof of a slot; return where the slot runs.
 
         Raises:
             SlotRefused: When the proof is forged, expired, or of a place that has ended.
@@ -92,31 +92,28 @@ class SchedulerPort(ABC):
 
     @abstractmethod
     async def slots(self) -> Sequence[SlotPresence]:
-        """Every place that is pending or running now, also those started by earlier processes."""
+        """Return every pending or running place, also those that earlier processes started."""
 
     @abstractmethod
     async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
-        """Wait for places to end: answers within 2 s of the first end, or [] after the timeout.
+        """Wait for places to end: returns within 2 s of the first end, or [] after the timeout.
 
-        Each end is answered once by one process, at least once over restarts; a full look at
-        `slots` is what decides, this only makes it quick.
+        One process returns each end once; after a restart an end may be returned again. Only
+        `slots` is authoritative, this method makes it fast.
         """
 
     @abstractmethod
     async def capacity(self, core_type: str) -> int:
-        """How many slots of one core may run at once by default; 0 when no machine offers it."""
+        """Return how many slots of one core may run at once; 0 if no machine offers the type."""
 
     @abstractmethod
     async def pending_reason(self, pool: Pool) -> str:
-        """Why slots of a pool that were asked for do not start, or would not, in a sentence.
-
-        "" when nothing is in their way.
-        """
+        """Return why requested slots of a pool do not start, or would not, in a sentence, or ""."""
 
     @abstractmethod
     async def ping(self) -> None:
-        """Answer when slots can be started; raise `Unavailable` when not."""
+        """Return if slots can be started, else raise `Unavailable`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back connections; slots go on."""
+        """Close connections; slots keep running."""

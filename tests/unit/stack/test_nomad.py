@@ -66,7 +66,7 @@ def test_why_slots_are_fewer_is_told(
     """A Nomad that runs already has the slots it was started with; that is no lack of memory."""
     nodes = Nodes(cast("NomadGateway", None), "raw_exec", clock=lambda: 0.0)
     offer = Offer(core_types=frozenset(CORE_TYPES), slots=told, mhz=10**6, memory_mb=memory_mb)
-    nodes.__dict__.update(_offers=[offer], _looked_at=0.0)
+    nodes.__dict__.update(_offers=[offer], _listed_at=0.0)
     nomad = Nomad(tmp_path, asked)
 
     nomad.read_capacity(nodes)

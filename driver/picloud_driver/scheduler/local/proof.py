@@ -1,4 +1,4 @@
-"""Proofs of who a slot is: signed by the server, handed to the slot alone."""
+"""Proofs of a slot's identity: signed by the server, given only to the slot."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from picloud_driver.scheduler.port import Placement
 
 AUDIENCE: Final = "picloud-slot"
 VALID_S: Final = 3600
-"""How long a slot has to present its proof; it does so once, as soon as it has begun."""
+"""How long a proof is valid; a slot presents it once, as soon as it has started."""
 _LEEWAY_S: Final = 60
-"""What the machine's clock may be set back between the making of a proof and its check."""
+"""How far the machine's clock may be set back between the making of a proof and its check."""
 
 
 class Proofs:
@@ -31,17 +31,17 @@ class Proofs:
         self._key = key
 
     def make(self, placement: Placement) -> str:
-        """A proof that its bearer is the slot of this placement."""
+        """Return a proof that its bearer is the slot of a placement."""
         now = int(time.time())
         claims: dict[str, Any] = msgspec.to_builtins(placement)
         claims |= {"aud": AUDIENCE, "iat": now, "exp": now + VALID_S}
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def read(self, proof: str) -> Placement:
-        """The placement a proof was made for.
+        """Return the placement of a proof.
 
         Raises:
-            SlotRefused: When it is forged, expired or none at all.
+            SlotRefused: When it is forged, expired or no proof.
         """
         try:
             claims = jwt.decode(

@@ -1,4 +1,4 @@
-"""What the local scheduler remembers on disk, so that slots outlive the server that began them."""
+"""Records of the local scheduler on disk, so that slots outlive the server that started them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAIL_BYTES: Final = 2048
 
 
 class SlotRecord(msgspec.Struct, frozen=True):
-    """A place and the process in it; `birth` tells that process from a later one of its pid."""
+    """A place and its process; `birth` tells that process from a later one with the same pid."""
 
     placement: Placement
     pid: int
@@ -32,7 +32,7 @@ class SlotRecord(msgspec.Struct, frozen=True):
 class SlotRecords:
     """A record, a work directory and a log for each place, and a count for each burst.
 
-    Nothing is synced to the disk: after a power cut no slot is left to be remembered.
+    Nothing is synced to disk, as no slot survives a power cut.
     """
 
     def __init__(self, root: Path) -> None:
@@ -45,7 +45,7 @@ class SlotRecords:
     # --- bursts ---
 
     def take(self, burst: str, count: int) -> bool:
-        """Whether one slot more of a burst may be started; then it counts as started."""
+        """Return whether one more slot of a burst may be started, and count it as started."""
         started = self._started(burst)
         if started >= count:
             return False
@@ -53,11 +53,11 @@ class SlotRecords:
         return True
 
     def give_back(self, burst: str) -> None:
-        """A slot that was taken could not be started."""
+        """Take back the count of a slot that could not be started."""
         (self._bursts / burst).write_text(str(self._started(burst) - 1))
 
     def stop(self, burst: str) -> None:
-        """No more slots of this burst are to be started."""
+        """Record that no more slots of a burst may be started."""
         (self._bursts / burst).write_text("stopped")
 
     def _started(self, burst: str) -> int:
@@ -66,18 +66,18 @@ class SlotRecords:
         except FileNotFoundError:
             return 0
         except ValueError:
-            # Stopped, or cut by a crash: rather a slot too few, which is noticed, than one twice.
+            # Stopped, or truncated by a crash: one slot too few is noticed, one too many is not.
             return sys.maxsize
 
     # --- places ---
 
     def places(self) -> list[str]:
-        """Every place with a record."""
+        """Return every place with a record."""
         names = os.listdir(self._slots)  # noqa: PTH208 - only the names are needed
         return [name.removesuffix(".json") for name in names if _is_record(name)]
 
     def read(self, place: str) -> SlotRecord | None:
-        """The record of a place, or None; one damaged by a power cut is removed."""
+        """Return the record of a place, or None; a record damaged by a power cut is removed."""
         path = self._slots / f"{place}.json"
         try:
             return msgspec.json.decode(path.read_bytes(), type=SlotRecord)
@@ -88,51 +88,51 @@ class SlotRecords:
             return None
 
     def write(self, record: SlotRecord) -> None:
-        """Remember a place."""
+        """Write the record of a place."""
         path = self._slots / f"{record.placement.place}.json"
         disk.replace(path, msgspec.json.encode(record), sync=False)
 
     def forget(self, places: Iterable[str]) -> None:
-        """Drop the records of places that ended."""
+        """Remove the records of places that ended."""
         for place in places:
             (self._slots / f"{place}.json").unlink(missing_ok=True)
 
     def make_directory(self, place: str) -> Path:
-        """The empty work directory of a new place."""
+        """Make the work directory of a new place."""
         directory = self._slots / place
         directory.mkdir(disk.PRIVATE_DIRECTORY)
         return directory
 
     def log(self, place: str) -> Path:
-        """Where the slot's own output goes; its jobs' output is captured by the slot."""
+        """Return the log of a slot's own output; the slot captures the output of its jobs."""
         return self._slots / f"{place}.log"
 
     def tail(self, place: str) -> str:
-        """The end of a slot's log, as far as it can be read."""
+        """Return the end of a slot's log, "" if it cannot be read."""
         with contextlib.suppress(OSError), self.log(place).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
             return log.read().decode(errors="replace").strip()
         return ""
 
     def clean(self, places: Iterable[str]) -> None:
-        """Remove what lies in the work directories of places, and all but the last logs."""
+        """Remove the work directories of places, and all but the newest logs."""
         for place in places:
             shutil.rmtree(self._slots / place, ignore_errors=True)
-        logs = [path for path in self._slots.glob("*.log") if not self._is_known(path.stem)]
+        logs = [path for path in self._slots.glob("*.log") if not self._has_record(path.stem)]
         for path in sorted(logs, key=_modified)[:-LOGS_KEPT]:
             path.unlink(missing_ok=True)
 
-    def _is_known(self, place: str) -> bool:
+    def _has_record(self, place: str) -> bool:
         return (self._slots / f"{place}.json").exists()
 
     def _sweep(self) -> None:
-        """Remove what crashes and bursts of days ago have left."""
+        """Remove what old crashes and bursts have left."""
         places = self.places()
         for path in disk.stale(self._bursts):
             if not any(place.startswith(f"{path.name}-") for place in places):
                 path.unlink(missing_ok=True)
         for path in disk.stale(self._slots):
-            if path.is_dir() and not self._is_known(path.name):
+            if path.is_dir() and not self._has_record(path.name):
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name.startswith("."):
                 path.unlink(missing_ok=True)

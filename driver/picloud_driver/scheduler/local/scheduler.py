@@ -34,37 +34,37 @@ if TYPE_CHECKING:
     from picloud_driver.scheduler.port import Pool
 
 GRACE_S: Final = 2.0
-"""How long a slot has to end when it is asked to."""
+"""How long a slot may take to end after SIGTERM."""
 _KILL_S: Final = 10.0
 _BURST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class _SlotProcess:
-    """A place whose process was alive when last looked at."""
+    """The process of a slot that was running when last checked."""
 
-    __slots__ = ("over", "placement", "process", "stopping")
+    __slots__ = ("ended", "placement", "process", "stopping")
 
     def __init__(self, placement: Placement, process: Process) -> None:
         self.placement = placement
         self.process = process
-        self.over = asyncio.Event()
+        self.ended = asyncio.Event()
         self.stopping = False
 
 
 class LocalScheduler(SchedulerPort):
     """Runs slots as processes of the server's own user; nothing isolates them from each other.
 
-    A slot is recorded before it gets its proof: a server that was killed at any moment finds every
-    slot that can ever prove itself. One server process at a time uses a root.
+    A slot is recorded before it gets its proof, so a server that was killed at any moment finds
+    every slot that has one. One server process at a time uses a root.
 
     Args:
-        root: Where records, work directories and logs lie; made if missing.
-        api_url: Where slots find the API.
+        root: The directory of records, work directories and logs; made if missing.
+        api_url: The URL of the API.
         python: The interpreter of slots.
         signing_key: At least 32 bytes that sign proofs, the same after a restart.
         slots: How many slots of one core may run at once.
-        command: Program and arguments of a slot, in place of `python -P -m picloud_worker`.
-        environment: The server's own; slots get its PATH, LANG and TZ and nothing else.
+        command: Program and arguments of a slot, instead of `python -P -m picloud_worker`.
+        environment: The server's environment; slots get only its PATH, LANG and TZ.
 
     Raises:
         Unavailable: When the directory cannot be used.
@@ -87,7 +87,7 @@ class LocalScheduler(SchedulerPort):
         self._root = root
         self._url = api_url
         self._slots = slots
-        # -P: what a job writes to the work directory must not be imported by its supervisor.
+        # -P: the supervisor must not import what a job writes to the work directory.
         self._command = tuple(command or (python, "-P", "-m", "picloud_worker"))
         self._environment = slot_environment(environment or {})
         self._proofs = Proofs(signing_key)
@@ -96,14 +96,14 @@ class LocalScheduler(SchedulerPort):
         self._living: dict[str, _SlotProcess] = {}
         self._known: set[str] = set()
         self._ends: list[SlotEnd] = []
-        self._answered: list[str] = []
-        self._news = asyncio.Event()
+        self._returned: list[str] = []
+        self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"LocalScheduler({str(self._root)!r})"
 
     async def start(self, burst: Burst) -> None:
-        """See `SchedulerPort.start`; a burst that failed half-way is completed when asked again."""
+        """See `SchedulerPort.start`; a repeated request completes a burst that failed half-way."""
         _check(burst)
         while True:
             with disk.faults(self._root):
@@ -116,12 +116,12 @@ class LocalScheduler(SchedulerPort):
                     self._records.give_back(burst.name)
                     self._records.clean([place])
                     raise
-            # Each takes about 2 ms, most of it the system's fork: let others have their turn.
+            # Each takes about 2 ms, mostly for the fork: let other tasks run in between.
             await asyncio.sleep(0)
 
     async def stop(self, burst: str) -> None:
-        """See `SchedulerPort.stop`; slots are asked to end and killed after 2 s."""
-        self._look()
+        """See `SchedulerPort.stop`; slots get SIGTERM, and are killed after 2 s."""
+        self._find_slots()
         mine = [place for place in self._living.values() if place.placement.burst == burst]
         if not mine:
             return
@@ -130,27 +130,27 @@ class LocalScheduler(SchedulerPort):
         for place in mine:
             place.stopping = True
             place.process.terminate()
-        if await _all_over(mine, GRACE_S):
+        if await _all_ended(mine, GRACE_S):
             return
         for place in mine:
-            if not place.over.is_set():
+            if not place.ended.is_set():
                 place.process.destroy()
-        if not await _all_over(mine, _KILL_S):
+        if not await _all_ended(mine, _KILL_S):
             raise Unavailable(f"Slots of {burst} do not end though killed; is a disk hanging?")
 
     async def verify(self, proof: str) -> Placement:
         """See `SchedulerPort.verify`."""
         placement = self._proofs.read(proof)
         if placement.place not in self._living:
-            self._look()
+            self._find_slots()
         place = self._living.get(placement.place)
         if place is None or place.placement != placement or not place.process.alive():
             raise SlotRefused
         return placement
 
     async def slots(self) -> Sequence[SlotPresence]:
-        """See `SchedulerPort.slots`; a slot runs as soon as it was started."""
-        self._look()
+        """See `SchedulerPort.slots`; a slot is never pending."""
+        self._find_slots()
         return [
             SlotPresence(place.placement.burst, name, running=True)
             for name, place in sorted(self._living.items())
@@ -160,29 +160,29 @@ class LocalScheduler(SchedulerPort):
     async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
         """See `SchedulerPort.ended`.
 
-        What one call answered is forgotten on disk by the next: a server killed between the two
-        hears of those ends again.
+        The records of returned ends are removed by the next call: a server that is killed between
+        the two calls gets these ends again.
         """
-        await self._forget_answered()
-        self._look()
+        await self._forget_returned()
+        self._find_slots()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self._ends:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         ends, self._ends = self._ends, []
-        self._answered += [end.place for end in ends]
+        self._returned += [end.place for end in ends]
         return ends
 
     async def capacity(self, core_type: str) -> int:
-        """See `SchedulerPort.capacity`; core types differ in name only, as nothing is limited."""
+        """See `SchedulerPort.capacity`; core types differ only in name, as nothing is limited."""
         return self._slots if core_type in CORE_TYPES else 0
 
     async def pending_reason(self, pool: Pool) -> str:
         """See `SchedulerPort.pending_reason`."""
         if pool.core_type not in CORE_TYPES:
             return _unknown(pool.core_type)
-        self._look()
+        self._find_slots()
         taken = sum(place.process.alive() for place in self._living.values())
         if taken < self._slots:
             return ""
@@ -196,7 +196,7 @@ class LocalScheduler(SchedulerPort):
             raise Unavailable(f"{self._command[0]}, which slots run, is gone; install it again.")
 
     async def close(self) -> None:
-        """Stop watching; slots go on."""
+        """See `SchedulerPort.close`."""
         for place in self._living.values():
             place.process.close()
         self._living.clear()
@@ -212,7 +212,7 @@ class LocalScheduler(SchedulerPort):
         )
         with disk.faults(self._command[0]):
             pid, pipe = spawn(command)
-        # Closed without a proof, the pipe ends the slot: whatever fails here, or kills the server.
+        # A slot ends if the pipe is closed without a proof, whatever fails here or kills us.
         try:
             self._hand_over(placement, pid, pipe)
         finally:
@@ -226,15 +226,15 @@ class LocalScheduler(SchedulerPort):
             self._records.write(SlotRecord(placement, pid, process.birth))
         except OSError:
             process.destroy()
-            process.watch(asyncio.get_running_loop(), partial(_bury, process))
+            process.watch(asyncio.get_running_loop(), partial(_reap, process))
             raise
         self._watch(_SlotProcess(placement, process))
-        # A slot that has died meanwhile is describe_status by its watch.
+        # The watch of a slot that has died meanwhile reports it.
         with contextlib.suppress(BrokenPipeError):
             os.write(pipe, self._proofs.make(placement).encode())
 
-    def _look(self) -> None:
-        """Take in places that other server processes have started."""
+    def _find_slots(self) -> None:
+        """Watch the slots that other server processes have started, and report their ends."""
         with disk.faults(self._root):
             for name in self._records.places():
                 record = None if name in self._known else self._records.read(name)
@@ -245,7 +245,7 @@ class LocalScheduler(SchedulerPort):
                     self._watch(_SlotProcess(record.placement, process))
                 else:
                     self._known.add(name)
-                    self._tell(record.placement, clean=False, why="it ended while no server ran")
+                    self._report(record.placement, clean=False, why="it ended while no server ran")
 
     def _watch(self, place: _SlotProcess) -> None:
         name = place.placement.place
@@ -255,27 +255,27 @@ class LocalScheduler(SchedulerPort):
 
     def _over(self, place: _SlotProcess) -> None:
         del self._living[place.placement.place]
-        # Before its status is asked for: until then no other process can get its number.
+        # Before it is reaped: until then no other process can get its pid.
         place.process.destroy()
         status = place.process.status()
         place.process.close()
         why = ("stopped by the server, " if place.stopping else "") + describe_status(status)
-        self._tell(place.placement, clean=status == 0, why=why)
-        place.over.set()
+        self._report(place.placement, clean=status == 0, why=why)
+        place.ended.set()
 
-    def _tell(self, placement: Placement, *, clean: bool, why: str) -> None:
+    def _report(self, placement: Placement, *, clean: bool, why: str) -> None:
         tail = "" if clean else self._records.tail(placement.place)
         detail = "" if clean else f"{why}; its log ends:\n{tail}" if tail else why
         self._ends.append(SlotEnd(placement.burst, placement.place, clean, detail))
-        self._news.set()
+        self._changed.set()
 
-    async def _forget_answered(self) -> None:
-        places, self._answered = self._answered, []
+    async def _forget_returned(self) -> None:
+        places, self._returned = self._returned, []
         if places:
             with disk.faults(self._root):
                 self._records.forget(places)
             self._known.difference_update(places)
-            # In a thread: jobs may have left any number of files.
+            # In a thread, as jobs may have left any number of files.
             await asyncio.to_thread(self._records.clean, places)
 
 
@@ -295,14 +295,14 @@ def _unknown(core_type: str) -> str:
     return f"No core type {core_type!r} is offered here; choose of {offered}."
 
 
-def _bury(process: Process) -> None:
+def _reap(process: Process) -> None:
     process.status()
     process.close()
 
 
-async def _all_over(places: Sequence[_SlotProcess], timeout_s: float) -> bool:
+async def _all_ended(places: Sequence[_SlotProcess], timeout_s: float) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             for place in places:
-                await place.over.wait()
-    return all(place.over.is_set() for place in places)
+                await place.ended.wait()
+    return all(place.ended.is_set() for place in places)

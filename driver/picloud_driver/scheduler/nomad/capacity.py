@@ -1,4 +1,4 @@
-"""Whether Nomad has room for slots, and in its own words why not."""
+"""Whether Nomad can place slots, and its reason if it cannot."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class ClusterCapacity:
-    """What stands between a pool and its slots; it blocks, and any number of threads may use it.
+    """Whether a cluster has capacity for a pool's slots; blocks, and threads may share it.
 
     Args:
-        gateway: To Nomad.
+        gateway: The gateway to Nomad.
         nodes: Its machines.
-        driver: What a machine has to be able to run.
+        driver: The driver that a machine needs.
     """
 
     def __init__(self, gateway: NomadGateway, nodes: Nodes, driver: str) -> None:
@@ -32,7 +32,7 @@ class ClusterCapacity:
         self._driver = driver
 
     def refusal(self, pool: Pool) -> str:
-        """Why no machine could ever run a slot of a pool; "" when one could."""
+        """Return why no machine could ever run a slot of a pool, or ""."""
         offers = self._nodes.offers()
         if any(offer.capacity(pool.core_type, pool.cores) for offer in offers):
             return ""
@@ -53,7 +53,7 @@ class ClusterCapacity:
         )
 
     def pending_reason(self, pool: Pool) -> str:
-        """Why slots of a pool do not start now; "" when nothing is in their way."""
+        """Return why slots of a pool do not start now, or ""."""
         refusal = self.refusal(pool)
         if refusal:
             return refusal
@@ -66,7 +66,7 @@ class ClusterCapacity:
 
 
 def describe_shortage(shortage: Shortage, pool: Pool) -> str:
-    """What Nomad found when it looked for a machine, in a sentence."""
+    """Describe in a sentence why Nomad found no machine."""
     wanted = f"a slot of {pool.cores} x {pool.core_type}"
     reasons = [
         f"{count} ruled out by the constraint {constraint!r}"
@@ -83,10 +83,10 @@ def describe_shortage(shortage: Shortage, pool: Pool) -> str:
 
 
 def pool_of(job: Job | None) -> Pool:
-    """The pool a burst's slots belong to, as its job's meta says.
+    """Return the pool of a burst, from the meta values of its job.
 
     Raises:
-        SlotRefused: When it is no burst of ours.
+        SlotRefused: When the job is no burst.
     """
     try:
         return msgspec.convert((job.meta if job else None) or {}, Pool, strict=False)
@@ -95,18 +95,18 @@ def pool_of(job: Job | None) -> Pool:
 
 
 def unplaced(job: Job) -> int:
-    """How many slots of a burst have no allocation yet."""
+    """Return how many slots of a burst have no allocation yet."""
     if job.stop or job.job_summary is None:
         return 0
     counts = job.job_summary.summary.values()
     queued = sum(count.get("Queued", 0) for count in counts)
     placed = sum(sum(count.values()) for count in counts) - queued
-    # Until Nomad has thought about a burst, it counts none as queued.
+    # Nomad counts a slot as queued only after its evaluation.
     return max(queued, int((job.meta or {}).get("slots", 0)) - placed)
 
 
 def nothing_offered(driver: str) -> str:
-    """The sentence for a cluster whose machines take no slots."""
+    """Return the sentence for a cluster whose machines accept no slots."""
     return (
         f"No machine takes slots: Nomad has no ready, eligible node with a healthy {driver}"
         f" driver whose meta has {CORE_TYPES_KEY}."

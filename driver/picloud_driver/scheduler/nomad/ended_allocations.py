@@ -1,8 +1,8 @@
-"""Which places of a Nomad cluster have ended.
+"""The ended allocations of a Nomad cluster.
 
-Nomad tells by its event stream, which may miss any event: it keeps the last hundred, and they go
-with the server that held them. So events are hints. All allocations are looked at when the stream
-begins anew, and every 10 s.
+Nomad reports them by its event stream, which may lose events: it keeps the last hundred, in the
+memory of one server. So events are hints. All allocations are listed when the stream is opened
+again, and every 10 s.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 RESYNC_S: Final = 10.0
-"""How often all allocations are looked at, whatever the events said."""
+"""How often all allocations are listed, independently of events."""
 RETRY_S: Final = 0.5
-"""How long to wait before Nomad, which did not answer, is asked again."""
+"""How long to wait before a failed request to Nomad is repeated."""
 FORGET_S: Final = 600.0
-"""How long Nomad remembers a burst whose slots have all ended."""
+"""How long Nomad keeps a burst whose slots have all ended."""
 _AT_ONCE: Final = 500
-"""How many bursts Nomad is told to forget in a row."""
+"""How many bursts are purged in a row."""
 _TAIL_BYTES: Final = 2048
 _TAIL_S: Final = 1.0
 _JOIN_S: Final = 5.0
 
 
 class EndedAllocations:
-    """Hears of ended places, and tells of each once.
+    """Finds ended places and reports each once.
 
     Args:
-        gateway: To Nomad.
-        threads: Where questions are asked.
+        gateway: The gateway to Nomad.
+        threads: The threads that call it.
         clock: Seconds since the epoch.
     """
 
@@ -59,40 +59,40 @@ class EndedAllocations:
         self._gateway = gateway
         self._threads = threads
         self._clock = clock
-        # Apart from the others, who would wait until a machine that hangs has told nothing.
+        # Separate threads, so that a machine that hangs does not block the other requests.
         self._tails = ThreadPoolExecutor(2, "nomad-tail")
         self._ends: list[SlotEnd] = []
         self._fault: PiCloudError | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._reported: set[str] = set()
-        self._over_since: dict[str, float] = {}
-        self._beginning = asyncio.Lock()
+        self._dead_since: dict[str, float] = {}
+        self._starting = asyncio.Lock()
         self._follower: _Follower | None = None
         self._again = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def next(self, timeout_s: float) -> list[SlotEnd]:
-        """The next ends, or [] after the timeout.
+        """Return the next ends, or [] after the timeout.
 
         Raises:
-            Unavailable: When Nomad cannot be heard.
-            NotAllowed: When it refuses our token.
+            Unavailable: When Nomad does not answer.
+            NotAllowed: When it refuses the token.
         """
-        async with self._beginning:
+        async with self._starting:
             if self._follower is None:
-                await self._begin()
+                await self._start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self._ends and self._fault is None:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         if not self._ends and self._fault is not None:
             raise self._fault
         ends, self._ends = self._ends, []
         return ends
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Close the event stream and the threads."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,7 +100,7 @@ class EndedAllocations:
             await asyncio.to_thread(self._follower.close)
         self._tails.shutdown(wait=False, cancel_futures=True)
 
-    async def _begin(self) -> None:
+    async def _start(self) -> None:
         index = await self.resync()
         self._follower = _Follower(
             self._gateway,
@@ -123,20 +123,20 @@ class EndedAllocations:
                 await self.resync()
             except PiCloudError as error:
                 self._fail(error)
-            except Exception as error:  # noqa: BLE001 - a loop that ends hears of nothing more
+            except Exception as error:  # noqa: BLE001 - the loop must not end
                 self._fail(ServerFault(f"Nomad's answers are not understood: {error!r}"))
             else:
                 self._fault = None
 
     async def resync(self) -> int:
-        """Take in every end that is not known yet, and answer the index up to which that is."""
+        """List all allocations, report new ends, and return the index of the list."""
         before = frozenset(self._reported)
-        jobs, ended, index = await self._ask(self._see)
+        jobs, ended, index = await self._ask(self._list)
         since = {job.id: job.create_index for job in jobs}
         for found in ended:
             if found.id in self._reported:
                 continue
-            # A burst that was forgotten was dealt with, and so was an earlier one of its name.
+            # The ends of a purged burst were reported, and so were those of an older namesake.
             if since.get(found.job_id, found.create_index) >= found.create_index:
                 self._reported.add(found.id)
             else:
@@ -144,19 +144,19 @@ class EndedAllocations:
         self._reported -= before - {found.id for found in ended}
         if self._follower is not None:
             self._follower.index = index
-        await self._forget(jobs)
+        await self._purge_dead(jobs)
         return index
 
-    def _see(self) -> tuple[list[Job], list[Allocation], int]:
+    def _list(self) -> tuple[list[Job], list[Allocation], int]:
         jobs = self._gateway.jobs(BURST_PREFIX)
         return jobs, *self._gateway.allocations(BURST_PREFIX, ENDED)
 
-    async def _forget(self, jobs: Iterable[Job]) -> None:
-        """Let Nomad forget bursts that are over: its own clean-up of thousands at once is slow."""
+    async def _purge_dead(self, jobs: Iterable[Job]) -> None:
+        """Purge dead bursts, as Nomad's own garbage collection of thousands at once is slow."""
         now = self._clock()
-        over = {job.id for job in jobs if job.status == "dead"}
-        self._over_since = {job: self._over_since.get(job, now) for job in over}
-        old = [job for job, since in self._over_since.items() if now - since >= FORGET_S]
+        dead = {job.id for job in jobs if job.status == "dead"}
+        self._dead_since = {job: self._dead_since.get(job, now) for job in dead}
+        old = [job for job, since in self._dead_since.items() if now - since >= FORGET_S]
         for job in old[:_AT_ONCE]:
             await self._ask(self._purge, job)
 
@@ -164,7 +164,7 @@ class EndedAllocations:
         self._gateway.deregister(job, purge=True)
 
     def _on_change(self, allocations: Iterable[Allocation | None] | None) -> None:
-        """Take in what has changed; None when changes may have been missed."""
+        """Process changed allocations; None means that changes may have been lost."""
         if allocations is None:
             self._again.set()
             return
@@ -182,7 +182,7 @@ class EndedAllocations:
             why = f"{why}; its log ends:\n{tail}" if tail else why
         clean = status == 0
         self._ends.append(SlotEnd(found.job_id, found.id, clean, "" if clean else why))
-        self._news.set()
+        self._changed.set()
 
     async def _tail(self, place: str) -> str:
         loop = asyncio.get_running_loop()
@@ -195,7 +195,7 @@ class EndedAllocations:
 
     def _fail(self, fault: PiCloudError) -> None:
         self._fault = fault
-        self._news.set()
+        self._changed.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -208,9 +208,9 @@ class EndedAllocations:
 
 
 class _Follower:
-    """A thread that follows the event stream, whatever happens to the server behind it.
+    """A thread that follows the event stream and reopens it after every failure.
 
-    `index` is where everything is known up to.
+    All changes up to `index` have been processed.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class _Follower:
                 self._follow()
             except PiCloudError as error:
                 self._call(self._lost, error)
-            except Exception as error:  # noqa: BLE001 - a thread that ends hears of nothing more
+            except Exception as error:  # noqa: BLE001 - the thread must not end
                 self._call(self._lost, ServerFault(f"Nomad's events are not understood: {error!r}"))
             self._closed.wait(RETRY_S)
 
@@ -256,20 +256,20 @@ class _Follower:
             if self._closed.is_set():
                 return
             for index, allocations in self._stream:
-                # A server that has just begun tells what it reads in its log, however old.
+                # A server that has just started sends all that it reads in its log, however old.
                 if index > self.index:
                     self.index = index
                     self._call(self._on_change, allocations)
 
-    def _call(self, callback: Callable[[Any], None], told: object) -> None:
-        # A loop that has ended wants to hear of nothing.
+    def _call(self, callback: Callable[[Any], None], argument: object) -> None:
+        # Ignore callbacks after the event loop has closed.
         with contextlib.suppress(RuntimeError):
             if not self._closed.is_set():
-                self._loop.call_soon_threadsafe(callback, told)
+                self._loop.call_soon_threadsafe(callback, argument)
 
 
 def describe_end(found: Allocation) -> tuple[int | None, str]:
-    """How an allocation ended: its exit status, if it has one, and that in words."""
+    """Return the exit status of an allocation, if it has one, and how it ended in words."""
     if found.client_status == "lost":
         return None, f"node lost: Nomad has lost machine {found.node_name}"
     events = [event for state in (found.task_states or {}).values() for event in state.events or ()]

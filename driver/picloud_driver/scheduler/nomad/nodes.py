@@ -1,4 +1,4 @@
-"""Which machines of a Nomad cluster take slots, and how many."""
+"""The machines of a Nomad cluster that accept slots, and how many each."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from picloud_driver.nomad.gateway import NomadGateway
 
 CORE_TYPES_KEY: Final = "picloud_core_types"
-"""In a node's meta: the core types it offers, as in `c1, c2`; without it, it takes no slots."""
+"""In a node's meta: the core types it offers, as in `c1, c2`; without it, it accepts no slots."""
 SLOTS_KEY: Final = "picloud_slots"
-"""In a node's meta: how many slots of one core it should run at once; else one a processor."""
+"""In a node's meta: how many slots of one core it runs at once; by default one per processor."""
 CACHE_S: Final = 5.0
-"""How long a look at the machines is good for."""
+"""How long a list of the machines is used."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine has for slots, of which each takes `overhead_mb` for itself."""
+    """The resources that a machine offers to slots; each slot needs `overhead_mb` for itself."""
 
     core_types: frozenset[str]
     slots: int
@@ -33,7 +33,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     overhead_mb: int = 0
 
     def capacity(self, core_type: str, cores: int = 1) -> int:
-        """How many slots of so many cores it can run when it is idle.
+        """Return how many slots of a size it can run when it is idle.
 
         >>> offer = Offer(core_types=frozenset({"c2"}), slots=2, mhz=5000, memory_mb=4000)
         >>> offer.capacity("c1"), [offer.capacity("c2", cores) for cores in (1, 4, 8)]
@@ -46,12 +46,12 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Nodes:
-    """The machines of a cluster; it blocks, and any number of threads may use it.
+    """The machines of a cluster; blocks, and threads may share it.
 
     Args:
-        gateway: To Nomad.
-        driver: What a machine has to be able to run.
-        clock: Seconds from any moment on.
+        gateway: The gateway to Nomad.
+        driver: The driver that a machine needs.
+        clock: A monotonic clock.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class Nodes:
         self._clock = clock
         self._metas: dict[str, tuple[int, Mapping[str, str]]] = {}
         self._offers: list[Offer] = []
-        self._looked_at = float("-inf")
+        self._listed_at = float("-inf")
 
     def offers(self, *, fresh: bool = False) -> list[Offer]:
-        """What the machines offer that are ready for slots.
+        """Return the offers of all machines that are ready for slots.
 
         Args:
-            fresh: Whether an answer of some seconds ago is not good enough.
+            fresh: Whether a list that is some seconds old is not accepted.
         """
-        if fresh or self._clock() - self._looked_at > CACHE_S:
+        if fresh or self._clock() - self._listed_at > CACHE_S:
             ready = [node for node in self._gateway.nodes() if self._takes_slots(node)]
             self._metas = {node.id: (node.modify_index, self._meta(node)) for node in ready}
             self._offers = [
@@ -78,11 +78,11 @@ class Nodes:
                 for node in ready
                 if node.node_resources
             ]
-            self._looked_at = self._clock()
+            self._listed_at = self._clock()
         return self._offers
 
     def capacity(self, core_type: str) -> int:
-        """How many slots of one core the machines should run at once, as far as there is room."""
+        """Return how many slots of one core the machines run at once, as far as they fit."""
         return sum(min(offer.slots, offer.capacity(core_type)) for offer in self.offers())
 
     def _takes_slots(self, node: Node) -> bool:
@@ -91,7 +91,7 @@ class Nodes:
         return usable and driver is not None and driver.healthy
 
     def _meta(self, node: Node) -> Mapping[str, str]:
-        # It is in no list, so each machine is asked, once for each change.
+        # Lists omit it, so each machine takes a request after each change.
         index, meta = self._metas.get(node.id, (-1, {}))
         return meta if index == node.modify_index else self._gateway.node_meta(node.id)
 

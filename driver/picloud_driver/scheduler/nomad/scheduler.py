@@ -1,4 +1,4 @@
-"""Slots as allocations of Nomad: one batch job a burst. The adapter of the HashiCorp stack."""
+"""Slots as allocations of Nomad: one batch job per burst. The adapter of the HashiCorp stack."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 PLACED_S: Final = 2.0
-"""How long `start` waits for Nomad to place slots; what has no place then gets one later."""
+"""How long `start` waits for Nomad to place slots; the others get a place later."""
 STOP_S: Final = 15.0
-"""How long slots may take to end: two seconds of their own, and what Nomad needs to hear of it."""
+"""How long slots may take to end: two seconds, and Nomad's delay in noticing it."""
 _WAIT_S: Final = 2.0
 
 
 class NomadScheduler(SchedulerPort):
     """Runs slots on the machines of a Nomad cluster whose meta `picloud_core_types` offers them.
 
-    A place is an allocation. Nothing is remembered here that Nomad does not know, so any number of
-    processes may serve one API. All bursts of a namespace of Nomad's belong to one API.
+    A place is an allocation. All state is in Nomad, so any number of processes may serve one API.
+    All bursts of a namespace of Nomad's belong to one API.
 
     Args:
-        access: Where Nomad answers.
-        site: What is equal for every slot.
-        threads: How many questions Nomad is asked at once.
+        access: Address and credentials.
+        site: The settings of all slots.
+        threads: How many requests may run at once.
         clock: Seconds since the epoch.
     """
 
@@ -91,7 +91,7 @@ class NomadScheduler(SchedulerPort):
         return f"NomadScheduler({self._access.address!r})"
 
     async def start(self, burst: Burst) -> None:
-        """See `SchedulerPort.start`; slots that no machine has room for now get a place later."""
+        """See `SchedulerPort.start`; slots without room on a machine get a place later."""
         pool = burst.pool
         job = SlotJob(
             burst=burst.name,
@@ -112,12 +112,12 @@ class NomadScheduler(SchedulerPort):
             await self._ask(self._gateway.evaluated, evaluation, PLACED_S)
 
     async def stop(self, burst: str) -> None:
-        """See `SchedulerPort.stop`; slots are asked to end and killed after 2 s."""
+        """See `SchedulerPort.stop`; slots get SIGTERM, and are killed after 2 s."""
         if not is_burst(burst):
             return
         deadline = time.monotonic() + STOP_S
         evaluation = await self._ask(self._gateway.deregister, burst)
-        # Until then, slots that Nomad was about to place may still come.
+        # Until then, Nomad may still place slots.
         if evaluation and not await self._ask(self._gateway.evaluated, evaluation, STOP_S):
             raise Unavailable(f"Nomad has not come to end the slots of {burst} yet; try again.")
         found, index = await self._ask(self._gateway.allocations_of, burst)
@@ -127,34 +127,34 @@ class NomadScheduler(SchedulerPort):
             found, index = await self._ask(self._gateway.allocations_of, burst, index, _WAIT_S)
 
     async def verify(self, proof: str) -> Placement:
-        """See `SchedulerPort.verify`; the pool is read from the job as Nomad has it."""
+        """See `SchedulerPort.verify`; the pool comes from the job that Nomad has registered."""
         identity = await self._ask(self._identities.read, proof)
         if identity.namespace != self._access.namespace or identity.task != TASK:
             raise SlotRefused
         if not is_burst(identity.job_id):
             raise SlotRefused
         found = await self._ask(self._gateway.allocation, identity.allocation_id)
-        if found is None or found.job_id != identity.job_id or not _lives(found):
+        if found is None or found.job_id != identity.job_id or not _may_run(found):
             raise SlotRefused
         return Placement(found.job_id, found.id, pool_of(found.job))
 
     async def slots(self) -> Sequence[SlotPresence]:
         """See `SchedulerPort.slots`.
 
-        A slot that no machine has room for yet is pending at a place named `burst[number]`.
+        A slot that Nomad has not placed is pending at a place named `burst[number]`.
         """
         return await self._ask(self._present)
 
     async def ended(self, timeout_s: float) -> Sequence[SlotEnd]:
-        """See `SchedulerPort.ended`; a new process is told the ends of the last ten minutes."""
+        """See `SchedulerPort.ended`; a new process gets the ends of the last ten minutes."""
         return await self._ends.next(timeout_s)
 
     async def capacity(self, core_type: str) -> int:
-        """See `SchedulerPort.capacity`; the sum of `picloud_slots`, as far as there is room."""
+        """See `SchedulerPort.capacity`; the sum of `picloud_slots`, as far as they fit."""
         return await self._ask(self._nodes.capacity, core_type)
 
     async def pending_reason(self, pool: Pool) -> str:
-        """See `SchedulerPort.pending_reason`; what Nomad says of slots it has no place for."""
+        """See `SchedulerPort.pending_reason`; Nomad's reason for not placing slots."""
         return await self._ask(self._capacity.pending_reason, pool)
 
     async def ping(self) -> None:
@@ -172,7 +172,7 @@ class NomadScheduler(SchedulerPort):
         self._gateway.close()
 
     async def _template(self, job: SlotJob) -> dict[str, Any]:
-        """The jobspec as Nomad has read it for this kind of slot; it is asked once for each."""
+        """The jobspec as Nomad has parsed it for this kind of slot; it is parsed once for each."""
         kind = (job.core_type, job.cores, job.image)
         if kind not in self._templates:
             values = variables(self._site, job)
@@ -180,7 +180,7 @@ class NomadScheduler(SchedulerPort):
         return self._templates[kind]
 
     def _present(self) -> list[SlotPresence]:
-        # First the jobs: a slot that gets its place in between is counted twice, never missed.
+        # Jobs first: a slot that is placed in between is counted twice, never missed.
         waiting = [
             SlotPresence(job.id, f"{job.id}[{number}]", running=False)
             for job in self._gateway.jobs(BURST_PREFIX)
@@ -198,5 +198,5 @@ class NomadScheduler(SchedulerPort):
         return await loop.run_in_executor(self._threads, question, *args)
 
 
-def _lives(found: Allocation) -> bool:
+def _may_run(found: Allocation) -> bool:
     return found.desired_status == "run" and found.client_status in ("pending", "running")

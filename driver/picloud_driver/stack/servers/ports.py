@@ -1,4 +1,4 @@
-"""Ports of the loopback address, where every server of a stack listens."""
+"""Ports of the loopback address, on which every server of a stack listens."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 _PORTS: Final = range(10_000, 20_000)
-"""Below those that the system gives to clients, and below Nomad's dynamic ones."""
+"""Below the ephemeral ports of clients, and below Nomad's dynamic ports."""
 
 
 def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
-    """Ports at which nobody listens, neither by TCP nor by UDP, and that are not taken either.
+    """Return ports that are free for TCP and UDP and not in `taken`.
 
     Raises:
-        StackFault: When there are not so many.
+        StackFault: When there are not enough.
     """
     chosen: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
@@ -34,10 +34,10 @@ def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens at a port of the loopback address."""
+    """Whether no program listens on a port of the loopback address."""
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as probe:
-            # As servers do: connections of an earlier one that are being closed do not matter.
+            # As servers do, ignoring closing connections of an earlier server.
             if kind == socket.SOCK_STREAM:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -1,4 +1,4 @@
-"""Finding the vendors' programs: on PATH, or in the cache that `make servers` fills."""
+"""The vendors' programs, found on PATH or in the cache that `make servers` fills."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ASK_S: Final = 20.0
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """A vendor's program, the oldest version that will do, and where it comes from."""
+    """A vendor's program, its oldest accepted version, and where to get it."""
 
     name: str
     oldest: Version
@@ -32,32 +32,33 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> str:
-        """What to look for, for messages."""
+        """The required program, for messages."""
         return f"{self.name} {'.'.join(map(str, self.oldest))} or newer"
 
 
 def find(program: Program, environment: Mapping[str, str]) -> Path:
-    """Where a program lies: on PATH if it is new enough, else the newest of the cache.
+    """Return the path of a program: on PATH if new enough, else the newest of the cache.
 
     Raises:
-        StackFault: When it is nowhere; says how to get it.
+        StackFault: When it is missing; says how to get it.
     """
     on_path = shutil.which(program.name, path=environment.get("PATH", os.defpath))
     version = version_of(Path(on_path), program.ask) if on_path else ()
     if on_path and version >= program.oldest:
         return Path(on_path)
-    for found, path in sorted(_cached(program, environment), reverse=True):
-        if found >= program.oldest and os.access(path, os.X_OK):
+    for cached, path in sorted(_cached(program, environment), reverse=True):
+        if cached >= program.oldest and os.access(path, os.X_OK):
             return path
-    told = f"{on_path} is {'.'.join(map(str, version)) or 'of no known version'}" if on_path else ""
+    shown = ".".join(map(str, version)) or "of no known version"
+    old = f" ({on_path} is {shown})" if on_path else ""
     raise StackFault(
-        f"{program.wanted} is missing{f' ({told})' if told else ''}: get it from {program.get}, or "
+        f"{program.wanted} is missing{old}: get it from {program.get}, or "
         "run `make servers` in a checkout of PiCloud."
     )
 
 
 def version_of(path: Path, ask: str) -> Version:
-    """The version that a program tells; () when it tells none."""
+    """Return the version that a program prints; () if it prints none."""
     try:
         done = subprocess.run(  # noqa: S603 - a program of the user's PATH, no shell
             [path, ask],
@@ -79,10 +80,10 @@ def _cached(program: Program, environment: Mapping[str, str]) -> list[tuple[Vers
 
 
 def _version(text: str) -> Version:
-    """The first version in a text.
+    """Return the first version in a text.
 
     >>> _version("Consul v1.20.6"), _version("none")
     ((1, 20, 6), ())
     """
-    found = _VERSION.search(text)
-    return tuple(int(part) for part in found.groups()) if found else ()
+    match = _VERSION.search(text)
+    return tuple(int(part) for part in match.groups()) if match else ()
