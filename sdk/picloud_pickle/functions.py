@@ -17,6 +17,7 @@ from types import (
 from typing import TYPE_CHECKING, Any, Final, ForwardRef, NamedTuple
 from weakref import WeakKeyDictionary
 
+import cloudpickle.cloudpickle
 from cloudpickle.cloudpickle import _make_empty_cell, _make_function, _whichmodule
 
 from picloud_pickle import rebuild, wrappers
@@ -50,11 +51,20 @@ class CodeNames(NamedTuple):
     annotations: tuple[str, ...]
 
 
+_OF_PICKLING: Final = frozenset(
+    value
+    for module in (cloudpickle.cloudpickle, rebuild)
+    for value in vars(module).values()
+    if isinstance(value, FunctionType) and value.__module__ == module.__name__
+)
+"""Functions that pickles call: looked at for every function that travels."""
 _names: WeakKeyDictionary[CodeType, CodeNames] = WeakKeyDictionary()
 
 
 def reduced(context: Context, function: FunctionType) -> Any:
     """The reduction of a function, or NotImplemented for one that a module has by its name."""
+    if function in _OF_PICKLING:
+        return NotImplemented
     if by_reference(function):
         module = function.__module__ or _whichmodule(function, function.__qualname__)
         return wrappers.by_name(context, module, function.__qualname__)
@@ -85,7 +95,7 @@ def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], di
     attributes = names.attributes
     annotations = annotations_of(function)
     extras: dict[str, Any] = {}
-    if context.extras:
+    if context.extras and (annotations or names.annotations):
         hinted = {*names.annotations, *annotation_names(annotations.values())}
         extras = type_names(hinted, scope) if hinted else {}
         if extras:

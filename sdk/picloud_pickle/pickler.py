@@ -193,7 +193,8 @@ _BY_NAME: Final[dict[str, Reducer]] = {
 def _reducer(kind: type) -> Reducer:
     named = by_reference(kind)
     reducer = _sought(kind, named=named)
-    if named:  # a class of the program's must be free to go away
+    # A class of the program's must be free to go away.
+    if named or not kind.__flags__ & rebuild.HEAP_TYPE:
         _reducers[kind] = reducer
     return reducer
 
