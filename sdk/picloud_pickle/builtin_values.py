@@ -35,6 +35,17 @@ def module_reduced(context: Context, module: ModuleType) -> Any:
 _OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__", "__name__"))
 
 
+def method_reduced(context: Context, method: Any) -> Any:
+    """The reduction of a bound method: the one that its object has by its name."""
+    del context
+    name = method.__func__.__name__
+    try:
+        named = getattr(method.__self__, name) == method
+    except Exception:  # noqa: BLE001 -- an object's own way to look it up
+        named = False
+    return (getattr, (method.__self__, name)) if named else NotImplemented
+
+
 def exception_reduced(context: Context, error: Any) -> Any:
     """The reduction of an exception, with its cause and context.
 

@@ -16,7 +16,7 @@ from cloudpickle.cloudpickle import (
     _get_or_create_tracker_id,
 )
 
-from picloud_pickle import rebuild, wrappers
+from picloud_pickle import copies, wrappers
 from picloud_pickle.functions import annotation_names, annotations_of, type_names
 from picloud_pickle.reference import by_reference
 
@@ -75,8 +75,8 @@ def _by_value(context: Context, kind: type) -> Any:
         namespace,
         _get_or_create_tracker_id(kind),
     )
-    state = _attributes(kind), others
-    return rebuild.make_class, made_class, state, None, None, rebuild.fill_class
+    state = attributes_of(kind), others
+    return copies.make_class, made_class, state, None, None, copies.fill_class
 
 
 def _enumeration(kind: type[Enum], others: dict[str, Any]) -> Any:
@@ -97,10 +97,11 @@ def _enumeration(kind: type[Enum], others: dict[str, Any]) -> Any:
         _get_or_create_tracker_id(kind),
     )
     attributes = _without(_enum_getstate(kind)[0], _MADE_BY_PYTHON | kind.__members__.keys())
-    return rebuild.make_enum, made, (attributes, others), None, None, rebuild.fill_class
+    return copies.make_enum, made, (attributes, others), None, None, copies.fill_class
 
 
-def _attributes(kind: type) -> dict[str, Any]:
+def attributes_of(kind: type) -> dict[str, Any]:
+    """The attributes of a class itself that travel with it."""
     attributes = {}
     native = is_native(kind)
     for name, value in vars(kind).items():

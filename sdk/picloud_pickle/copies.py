@@ -1,4 +1,9 @@
-"""Copies of classes: which attributes the last load gave them, to see what their sender changes."""
+"""Classes as pickles make them, by the names of the functions here: stored batches hold these.
+
+A class that a process knows is left alone by what it loads. At home, in the process that defined
+it, nothing of it changes. A copy, in a process that once loaded it, follows its sender: what the
+sender has changed since the last load is set, and all else stays as the jobs have left it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,17 @@ import functools
 import io
 import pickle
 from hashlib import blake2b
-from types import FunctionType, ModuleType
-from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from types import FunctionType, ModuleType, prepare_class
+from typing import Any, Final, NamedTuple, cast
+from weakref import WeakKeyDictionary, WeakSet
+
+from cloudpickle.cloudpickle import (
+    _DYNAMIC_CLASS_TRACKER_BY_ID,
+    _lookup_class_or_track,
+    _make_skeleton_enum,
+)
+
+from picloud_pickle.reference import note_loaded
 
 _PLAIN: Final = frozenset((int, float, str, bytes, bool, complex, type(None)))
 _CACHE: Final = type(functools.lru_cache(len))
@@ -138,3 +151,123 @@ class _ContentPickler(pickle.Pickler):
         if isinstance(value, ModuleType):
             return str, (value.__name__,)
         return NotImplemented
+
+
+_copies: Final = Copies()
+_unfilled: Final[WeakSet[type]] = WeakSet()
+"""Classes that a load has made and not filled yet."""
+
+
+class _Silent:
+    """A base before all others keeps `__init_subclass__` of the others from being called."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **_: object) -> None:
+        """Do nothing."""
+
+
+def make_class(
+    metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any], token: str
+) -> type:
+    """Make a class without attributes, or return the one that is known by its token."""
+    kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if kind is None:
+        kind = _lookup_class_or_track(token, _new_class(metaclass, name, bases, namespace))
+        _unfilled.add(kind)
+    return kind
+
+
+def _new_class(
+    metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]
+) -> type:
+    hooked = any(_copies.define(base, "__init_subclass__") for base in bases)
+    if metaclass not in _copies and not hooked:
+        try:
+            _, scope, _ = prepare_class(name, bases, {"metaclass": metaclass})
+            scope.update(namespace)
+            return cast("type", metaclass(name, bases, scope))
+        except Exception:  # noqa: BLE001 -- a hook that wants more than an empty class
+            hooked = True
+    # What the program's own hooks do was done when it defined the class, and travels with them.
+    own = next(each for each in metaclass.__mro__ if each not in _copies)
+    silent = (_Silent, *bases) if hooked else bases
+    try:
+        kind: type = own.__new__(metaclass, name, silent, namespace)
+    except Exception:  # noqa: BLE001 -- as above
+        kind = type.__new__(metaclass, name, silent, namespace)
+    if hooked:
+        type.__setattr__(kind, "__bases__", bases)
+    return kind
+
+
+def make_enum(
+    bases: tuple[Any, ...],
+    names: tuple[str, str, str],
+    members: dict[str, Any],
+    contents: dict[str, tuple[Any, ...]] | None,
+    token: str,
+) -> type:
+    """Make an enumeration, or return the one that is known by its token.
+
+    Args:
+        bases: Its bases.
+        names: Its `__name__`, `__qualname__` and `__module__`.
+        members: Its values by name.
+        contents: What the built-in type under each member is made of, if its class has a
+            `__new__` of its own.
+        token: What it is known by.
+    """
+    kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if kind is None:
+        name, qualname, module = names
+        if contents is None:
+            kind = _make_skeleton_enum(bases, name, qualname, members, module, token, None)
+        else:
+            kind = _lookup_class_or_track(token, _new_enum(bases, name, members, contents))
+            kind.__qualname__, kind.__module__ = qualname, module
+        _unfilled.add(kind)
+    return kind
+
+
+def _new_enum(
+    bases: tuple[Any, ...],
+    name: str,
+    members: dict[str, Any],
+    contents: dict[str, tuple[Any, ...]],
+) -> type:
+    names = iter(members)
+
+    def new_member(kind: Any, *_: object) -> Any:
+        member_name = next(names)
+        member = kind._member_type_.__new__(kind, *contents[member_name])
+        member._value_ = members[member_name]
+        return member
+
+    metaclass: Any = type(bases[-1])
+    scope = metaclass.__prepare__(name, bases)
+    scope["__new__"] = new_member
+    for member_name, value in members.items():
+        scope[member_name] = value
+    return cast("type", metaclass.__new__(metaclass, name, bases, scope))
+
+
+def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Give a class its attributes, unless it is at home here.
+
+    Args:
+        kind: The class.
+        state: Its attributes; and `names` that its annotations use, `subclasses` registered with
+            an ABC, `members` with the attributes of each member of an enumeration.
+    """
+    attributes, others = state
+    if kind in _unfilled:
+        _copies.fill(kind, attributes)
+        for subclass in others.get("subclasses", ()):
+            kind.register(subclass)
+        for name, values in others.get("members", {}).items():
+            kind.__members__[name].__dict__.update(values)
+        _unfilled.discard(kind)
+    elif kind in _copies:
+        _copies.update(kind, attributes)
+    note_loaded(kind.__name__, kind, others.get("names", {}))

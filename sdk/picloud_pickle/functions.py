@@ -20,8 +20,8 @@ from weakref import WeakKeyDictionary
 import cloudpickle.cloudpickle
 from cloudpickle.cloudpickle import _make_empty_cell, _make_function, _whichmodule
 
-from picloud_pickle import rebuild, wrappers
-from picloud_pickle.reference import by_reference, is_dynamic
+from picloud_pickle import copies, rebuild, wrappers
+from picloud_pickle.reference import MAIN, by_reference, is_dynamic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,7 +53,7 @@ class CodeNames(NamedTuple):
 
 _OF_PICKLING: Final = frozenset(
     value
-    for module in (cloudpickle.cloudpickle, rebuild)
+    for module in (cloudpickle.cloudpickle, rebuild, copies)
     for value in vars(module).values()
     if isinstance(value, FunctionType) and value.__module__ == module.__name__
 )
@@ -72,19 +72,37 @@ def reduced(context: Context, function: FunctionType) -> Any:
         return wrappers.dispatcher_reduced(function)
     context.note_function(function)
     scope = function.__globals__
-    new_globals = context.globals_ref.setdefault(id(scope), {})
-    if not new_globals:
-        new_globals.update({name: scope[name] for name in _MODULE_NAMES if name in scope})
+    new_globals = context.globals_ref.get(id(scope))
+    if new_globals is None:
+        new_globals = context.globals_ref[id(scope)] = _new_globals(scope)
     cells = function.__closure__
     closure = None if cells is None else tuple(_make_empty_cell() for _ in cells)
-    return (
-        _make_function,
-        (function.__code__, new_globals, None, None, closure),
-        _state(context, function),
-        None,
-        None,
-        rebuild.fill_function,
-    )
+    name = function.__name__
+    token = None
+    if name == function.__qualname__ and function.__module__ in MAIN:
+        token = rebuild.function_token(function, name)
+    if token is None:
+        made: Any = _make_function, (function.__code__, new_globals, None, None, closure)
+    else:
+        made = rebuild.make_function, (token, function.__code__, new_globals, closure)
+    return *made, _state(context, function), None, None, rebuild.fill_function
+
+
+class _ScopeOf:
+    """Stands in a pickle for the namespace of a module that the program made."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __reduce__(self) -> Any:
+        return vars, (self._module,)
+
+
+def _new_globals(scope: dict[str, Any]) -> Any:
+    module = sys.modules.get(scope.get("__name__", ""))
+    if module is not None and is_dynamic(module) and vars(module) is scope:
+        return _ScopeOf(module)
+    return {name: scope[name] for name in _MODULE_NAMES if name in scope}
 
 
 def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,7 @@ import operator
 import pickle
 import sys
 import threading
-from types import ClassMethodDescriptorType, FunctionType, ModuleType
+from types import ClassMethodDescriptorType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
 
@@ -158,6 +158,7 @@ _reducers: dict[type, Reducer] = {
     type: classes.reduced,
     object: singletons.plain_object_reduced,
     ModuleType: builtin_values.module_reduced,
+    MethodType: builtin_values.method_reduced,
     memoryview: builtin_values.memoryview_reduced,
     ClassMethodDescriptorType: builtin_values.class_method_reduced,
     WeakSet: builtin_values.weak_set_reduced,

@@ -1,9 +1,4 @@
-"""What pickles call when they are loaded, by these names: batches that are stored hold them.
-
-A class that a process knows is left alone by what it loads. At home, in the process that defined
-it, nothing of it changes. A copy, in a process that once loaded it, follows its sender: what the
-sender has changed since the last load is set, and all else stays as the jobs have left it.
-"""
+"""What pickles call when they are loaded, by these names: stored batches hold them."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ import types
 import typing
 from collections import OrderedDict
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -21,23 +16,22 @@ from cloudpickle.cloudpickle import (
     _DYNAMIC_CLASS_TRACKER_BY_ID,
     _function_setstate,
     _lookup_class_or_track,
-    _make_skeleton_enum,
+    _make_function,
 )
 
-from picloud_pickle.copies import Copies
+from picloud_pickle.reference import note_loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _KEPT_OBJECTS: Final = 10_000
 """How many plain objects keep their identity."""
 HEAP_TYPE: Final = 1 << 9
 """Python's own flag of classes that a `class` statement made."""
 _FILLED_BY_INIT: Final = (list, dict, set, bytearray)
-_copies: Final = Copies()
-_unfilled: Final[WeakSet[type]] = WeakSet()
-"""Classes that a load has made and not filled yet."""
-_main: dict[str, Any] | None = None
+_function_tokens: WeakKeyDictionary[types.FunctionType, str] = WeakKeyDictionary()
+_home_functions: WeakValueDictionary[str, types.FunctionType] = WeakValueDictionary()
+"""Functions of the main program of this process, by their tokens."""
 _objects: OrderedDict[str, object] = OrderedDict()
 _tokens: dict[int, str] = {}
 _singletons: dict[tuple[type, str], object] = {}
@@ -46,144 +40,33 @@ _module_copies: Final[WeakSet[types.ModuleType]] = WeakSet()
 """Modules that loads have made."""
 
 
-def collect(names: dict[str, Any]) -> None:
-    """Collect from now on what loads bring of a main program, by its name there.
+def function_token(function: types.FunctionType, name: str) -> str | None:
+    """The token of a function that the main program has by a name, else None."""
+    token = _function_tokens.get(function)
+    if token is None and vars(sys.modules[function.__module__]).get(name) is function:
+        token = _function_tokens[function] = uuid4().hex
+        _home_functions[token] = function
+    return token
 
-    Args:
-        names: Is given functions, classes, markers, and the names that annotations use.
-    """
-    global _main  # noqa: PLW0603 -- it belongs to the process, as `__main__` does
-    _main = names
 
-
-def _collect(value: Any, used: Mapping[str, Any]) -> None:
-    if _main is not None and value.__module__ == "__main__":
-        for name, each in used.items():
-            _main.setdefault(name, each)
-        if value.__name__ == value.__qualname__ and value.__name__.isidentifier():
-            _main[value.__name__] = value
+def make_function(
+    token: str, code: types.CodeType, scope: dict[str, Any], closure: tuple[Any, ...] | None
+) -> types.FunctionType:
+    """Make a function of a main program, or return it where it is at home."""
+    function = _home_functions.get(token)
+    if function is None:
+        function = _make_function(code, scope, None, None, closure)
+        _function_tokens[function] = token
+    return function
 
 
 def fill_function(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Give a function its globals, closure and attributes."""
+    """Give a function its globals, closure and attributes, unless it is at home here."""
+    if _home_functions.get(_function_tokens.get(function, "")) is function:
+        return
     used = state[1].pop("_annotation_names")
     _function_setstate(function, state)
-    _collect(function, used)
-
-
-class _Silent:
-    """A base before all others keeps `__init_subclass__` of the others from being called."""
-
-    __slots__ = ()
-
-    def __init_subclass__(cls, **_: object) -> None:
-        """Do nothing."""
-
-
-def make_class(
-    metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any], token: str
-) -> type:
-    """Make a class without attributes, or return the one that is known by its token."""
-    kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
-    if kind is None:
-        kind = _lookup_class_or_track(token, _new_class(metaclass, name, bases, namespace))
-        _unfilled.add(kind)
-    return kind
-
-
-def _new_class(
-    metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]
-) -> type:
-    hooked = any(_copies.define(base, "__init_subclass__") for base in bases)
-    if metaclass not in _copies and not hooked:
-        try:
-            _, scope, _ = types.prepare_class(name, bases, {"metaclass": metaclass})
-            scope.update(namespace)
-            return cast("type", metaclass(name, bases, scope))
-        except Exception:  # noqa: BLE001 -- a hook that wants more than an empty class
-            hooked = True
-    # What the program's own hooks do was done when it defined the class, and travels with them.
-    own = next(each for each in metaclass.__mro__ if each not in _copies)
-    silent = (_Silent, *bases) if hooked else bases
-    try:
-        kind: type = own.__new__(metaclass, name, silent, namespace)
-    except Exception:  # noqa: BLE001 -- as above
-        kind = type.__new__(metaclass, name, silent, namespace)
-    if hooked:
-        type.__setattr__(kind, "__bases__", bases)
-    return kind
-
-
-def make_enum(
-    bases: tuple[Any, ...],
-    names: tuple[str, str, str],
-    members: dict[str, Any],
-    contents: dict[str, tuple[Any, ...]] | None,
-    token: str,
-) -> type:
-    """Make an enumeration, or return the one that is known by its token.
-
-    Args:
-        bases: Its bases.
-        names: Its `__name__`, `__qualname__` and `__module__`.
-        members: Its values by name.
-        contents: What the built-in type under each member is made of, if its class has a
-            `__new__` of its own.
-        token: What it is known by.
-    """
-    kind: type | None = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
-    if kind is None:
-        name, qualname, module = names
-        if contents is None:
-            kind = _make_skeleton_enum(bases, name, qualname, members, module, token, None)
-        else:
-            kind = _lookup_class_or_track(token, _new_enum(bases, name, members, contents))
-            kind.__qualname__, kind.__module__ = qualname, module
-        _unfilled.add(kind)
-    return kind
-
-
-def _new_enum(
-    bases: tuple[Any, ...],
-    name: str,
-    members: dict[str, Any],
-    contents: dict[str, tuple[Any, ...]],
-) -> type:
-    names = iter(members)
-
-    def new_member(kind: Any, *_: object) -> Any:
-        member_name = next(names)
-        member = kind._member_type_.__new__(kind, *contents[member_name])
-        member._value_ = members[member_name]
-        return member
-
-    metaclass: Any = type(bases[-1])
-    scope = metaclass.__prepare__(name, bases)
-    scope["__new__"] = new_member
-    for member_name, value in members.items():
-        scope[member_name] = value
-    return cast("type", metaclass.__new__(metaclass, name, bases, scope))
-
-
-def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Give a class its attributes, unless it is at home here.
-
-    Args:
-        kind: The class.
-        state: Its attributes; and `names` that its annotations use, `subclasses` registered with
-            an ABC, `members` with the attributes of each member of an enumeration.
-    """
-    attributes, others = state
-    if kind in _unfilled:
-        _copies.fill(kind, attributes)
-        for subclass in others.get("subclasses", ()):
-            kind.register(subclass)
-        for name, values in others.get("members", {}).items():
-            kind.__members__[name].__dict__.update(values)
-        _unfilled.discard(kind)
-    elif kind in _copies:
-        _copies.update(kind, attributes)
-    _collect(kind, others.get("names", {}))
+    note_loaded(function.__name__, function, used)
 
 
 def make_module(name: str, token: str) -> types.ModuleType:
@@ -253,8 +136,7 @@ def make_singleton(kind: type, name: str, content: tuple[Any, ...]) -> object:
         if base in _FILLED_BY_INIT:
             base.__init__(value, *content)
         name_singleton(name, value)
-        if _main is not None:
-            _main[name] = value
+        note_loaded(name, value, {})
     return value
 
 

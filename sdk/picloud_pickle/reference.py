@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from cloudpickle.cloudpickle import _is_registered_pickle_by_value, _lookup_module_and_qualname
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FunctionType
 
 MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """Names of the main program, which no other process can import."""
 
+_main: dict[str, Any] | None = None
 _OF_CYTHON: Final = "_cython_"
 """What the modules begin with in which extension modules share types."""
 
@@ -36,7 +38,7 @@ class Context(Protocol):
     checked_modules: set[str]
     extras: bool
     has_extras: bool
-    globals_ref: dict[int, dict[str, Any]]
+    globals_ref: dict[int, Any]
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of a function that travels by value."""
@@ -80,3 +82,28 @@ def is_dynamic(module: object) -> bool:
     # A package may make its own submodules when it is imported.
     top, dot, _ = name.partition(".")
     return not dot or top not in sys.modules or is_dynamic(sys.modules[top])
+
+
+def collect(names: dict[str, Any]) -> None:
+    """Collect from now on what loads bring of a main program, by its name there.
+
+    Args:
+        names: Is given functions, classes, markers, and the names that annotations use.
+    """
+    global _main  # noqa: PLW0603 -- it belongs to the process, as `__main__` does
+    _main = names
+
+
+def note_loaded(name: str, value: Any, used: Mapping[str, Any]) -> None:
+    """Take note of what a load has brought.
+
+    Args:
+        name: Its own name.
+        value: A function, class or marker.
+        used: What its annotations use, by name.
+    """
+    if _main is not None and value.__module__ == "__main__":
+        for each, type_ in used.items():
+            _main.setdefault(each, type_)
+        if getattr(value, "__qualname__", name) == name and name.isidentifier():
+            _main[name] = value

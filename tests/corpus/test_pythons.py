@@ -51,10 +51,10 @@ def python(request: pytest.FixtureRequest) -> str:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / "ready").exists():
-            quiet = ["--quiet", "--disable-pip-version-check"]
+            install = [installed, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             for command in (
                 [found, "-m", "venv", "--clear", str(directory)],
-                [installed, "-m", "pip", "install", *quiet, "--editable", f"{ROOT}[cli,server]"],
+                [*install, "--editable", f"{ROOT}[cli,server]", "attrs", "numpy", "pydantic"],
             ):
                 subprocess.run(command, check=True, timeout=280)
             (directory / "ready").touch()

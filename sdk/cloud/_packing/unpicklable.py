@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
 from picloud_pickle import MAIN, Unsendable, pickled
+from picloud_pickle.classes import attributes_of
 
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import ModuleKind, find, may_be_local
@@ -152,7 +153,7 @@ def parts_of(value: Any) -> Iterator[Part]:
     elif type(value) in (set, frozenset):
         yield from (("an element", part) for part in value)
     elif isinstance(value, type):
-        yield from _attributes(dict(vars(value)))
+        yield from _attributes(attributes_of(value))
     else:
         yield from _reduced(value)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from picloud_pickle import rebuild
+from picloud_pickle.reference import collect
 
 _ABSENT: Final = object()
 
@@ -23,7 +23,7 @@ class MainProgram:
     def collect(self) -> dict[str, Any]:
         """Begin to collect what is unpickled of a program, in the dictionary returned."""
         names: dict[str, Any] = {}
-        rebuild.collect(names)
+        collect(names)
         return names
 
     def hold(self, names: dict[str, Any]) -> None:

@@ -297,6 +297,17 @@ class Holder:
 
 
 refused("lock", lambda: lock, message="global 'lock' is a _thread.lock")
+
+
+class Locked:
+    held = lock
+
+
+refused(
+    "lock of a class",
+    lambda: Locked,
+    message="global 'Locked' -> attribute 'held' is a _thread.lock",
+)
 refused("Popen", lambda: process, message=r"global 'process' is a subprocess\.Popen")
 refused(
     "Popen in an object",

@@ -21,6 +21,10 @@ class Order:
     def total(self):
         return self.x * RATE
 
+    @classmethod
+    def fromkeys(cls, *keys):
+        return [cls(key) for key in keys]
+
 
 RATE = 2
 
@@ -126,6 +130,7 @@ that("counter of a class", Order.made == 5 and type(order) is Order)
 that("registry of a class", Order.registry == {"a": 1})
 that("patch of a class", order.total() == "patched")
 that("lock of a class", Order.lock is lock)
+del Order.lock
 try:
     cloud.result(jids[1])
 except cloud.CloudException as error:
@@ -144,6 +149,19 @@ that("classes of a metaclass are listed once", Meta.classes == ["Constant"])
 that("class that holds itself", cloud.result(jids[6]).nodes == [Tree])
 info = cloud.info(jids[0], ["args"])
 that("info", Order.made == 5)
+
+
+def total():
+    return RATE
+
+
+handlers = {"total": total}
+RATE = 4
+that("a function of the program", cloud.result(cloud.call(lambda: total)) is total)
+that("a table of functions", cloud.result(cloud.call(lambda: handlers)) == {"total": total})
+that("a bound method", cloud.result(cloud.call(lambda: Order(2).total))() == 8)
+that("a class method", cloud.result(cloud.call(lambda: Order.fromkeys)) == Order.fromkeys)
+that("an argument comes back", cloud.result(cloud.call(lambda given: given, total)) is total)
 
 
 # In a slot: what jobs do to a class stays, what the program changes arrives.

@@ -207,6 +207,7 @@ def imports():
 
 
 check("dynamic module", lambda: made.power(2), want=4)
+check("dynamic module, its globals", lambda: (setattr(made, "base", 3), made.power(2))[1], want=9)
 check("dynamic module, function", power, 5, want=32)
 check("dynamic module, class", lambda given: type(given).x, Thing(), want=3)
 check("dynamic module, import", imports, want=8, **always)
