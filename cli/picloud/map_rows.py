@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 import typer
-from cloud._jobs.command_template import is_name
+from cloud._arguments.command_template import is_name
 
 from picloud.options import arguments
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import MAX_RESULT_BYTES
 
+from cloud._arguments.command_template import environment_name, render
 from cloud._config.settings import environment
-from cloud._jobs.command_template import environment_name, render
 from cloud.errors import CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloud._jobs.command_template import Command
+    from cloud._arguments.command_template import Command
 
 _CHUNK: Final = 65536
 _TAIL_BYTES: Final = 4000

@@ -10,16 +10,16 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from cloud._arguments import command_template
+from cloud._arguments.command_template import Command
+from cloud._arguments.options import split_options
 from cloud._client.current import client
-from cloud._jobs import command_template
-from cloud._jobs.command_template import Command
-from cloud._jobs.options import split_options
 from cloud.errors import CloudException, CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cloud._jobs.options import CallOptions
+    from cloud._arguments.options import CallOptions
 
 __all__ = ["CommandFailed", "execute", "execute_map"]
 

@@ -6,8 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from cloud._arguments.option_values import whole
 from cloud._client.current import client
-from cloud._jobs.option_values import whole
 from cloud.errors import CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:

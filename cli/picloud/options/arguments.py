@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cloud._jobs.command_template import is_name
+from cloud._arguments.command_template import is_name
 from picloud_model import ranges
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import MAX_JOBS

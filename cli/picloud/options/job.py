@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import msgspec
 import typer
-from cloud._jobs import command_template, option_values
-from cloud._jobs.options import CallOptions, check_cores
+from cloud._arguments import command_template, option_values
+from cloud._arguments.options import CallOptions, check_cores
 from cloud.errors import CloudException
 from cloud.shell import checked_command
 from picloud_model.core import CORE_TYPES
@@ -21,7 +21,7 @@ from picloud.options import arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cloud._jobs.command_template import Command
+    from cloud._arguments.command_template import Command
 
 _DEFAULTS = Options()
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model import ranges, wire
 from picloud_model.job import FINAL, Status
 
+from cloud._arguments.jids import read_jids
+from cloud._arguments.option_values import whole
+from cloud._arguments.options import split_options
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
-from cloud._jobs.jids import read_jids
-from cloud._jobs.option_values import whole
-from cloud._jobs.options import split_options
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
@@ -27,9 +27,9 @@ from cloud.errors import CloudException, CloudTimeoutError, CloudTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
     from cloud._jobs.job_socket import SupervisorClient
-    from cloud._jobs.options import CallOptions
 
 
 class Client:

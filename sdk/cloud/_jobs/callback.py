@@ -14,8 +14,8 @@ from picloud_model import ranges, wire
 from picloud_model.job import Status
 from picloud_model.ranges import Range
 
-from cloud._jobs.jids import portions, without
-from cloud._jobs.options import CallOptions
+from cloud._arguments.jids import portions, without
+from cloud._arguments.options import CallOptions
 from cloud.errors import CloudConnectionError, CloudException
 
 if TYPE_CHECKING:

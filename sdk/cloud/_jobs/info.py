@@ -12,7 +12,7 @@ from picloud_model.errors import RequestRefused
 from picloud_model.info import InfoKey
 from picloud_model.pack import Envelope, Pack
 
-from cloud._jobs.jids import portions
+from cloud._arguments.jids import portions
 from cloud._packing import PackingError
 from cloud.errors import CloudException, from_model
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import ranges
 
-from cloud._jobs.jids import without
+from cloud._arguments.jids import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

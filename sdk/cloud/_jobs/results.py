@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model import ranges, wire
 from picloud_model.job import Status
 
-from cloud._jobs.jids import portions, without
+from cloud._arguments.jids import portions, without
 from cloud.errors import CloudTimeoutError
 
 if TYPE_CHECKING:

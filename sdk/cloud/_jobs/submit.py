@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model import wire
 from picloud_model.wire import Content
 
-from cloud._jobs import signature_check
+from cloud._arguments import signature_check
 from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from picloud_model.pack import Envelope
 
+    from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
     from cloud._http.transport import Transport
-    from cloud._jobs.options import CallOptions
     from cloud._jobs.pack_parts import PackedPart
     from cloud._packing import Bundle, PackedFunction, Packer
     from cloud._packing.unpicklable import Part

@@ -13,7 +13,7 @@ from picloud_model.errors import PiCloudError
 from picloud_model.job import Cause, Status
 from picloud_model.pack import unseal
 
-from cloud._jobs.jids import portions, unfinished_jids
+from cloud._arguments.jids import portions, unfinished_jids
 from cloud._jobs.outcome_table import OutcomeTable
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError

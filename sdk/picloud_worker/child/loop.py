@@ -20,16 +20,16 @@ from picloud_model.job import Cause
 from picloud_model.pack import Envelope
 
 from picloud_worker.child.import_watch import ImportWatch
-from picloud_worker.child.interpreter_settings import interpreter_settings
 from picloud_worker.child.job_stats import StatsRecorder
-from picloud_worker.child.kernel_settings import kernel_settings
-from picloud_worker.child.leftovers import alone, leftovers
-from picloud_worker.child.process_state import ProcessState
 from picloud_worker.child.runner import Runner
 from picloud_worker.failure import KillSignalError
 from picloud_worker.ipc.claims import Claimant
 from picloud_worker.ipc.frames import LENGTH, Assignment, JobDone
 from picloud_worker.ipc.scoreboard import Scoreboard
+from picloud_worker.restore.interpreter_settings import interpreter_settings
+from picloud_worker.restore.kernel_settings import kernel_settings
+from picloud_worker.restore.leftovers import alone, leftovers
+from picloud_worker.restore.process_state import ProcessState
 
 if TYPE_CHECKING:
     from io import TextIOWrapper

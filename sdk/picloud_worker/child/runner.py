@@ -16,11 +16,11 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 
-from picloud_worker.child import job_variables
 from picloud_worker.child.main_program import MainProgram
 from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
 from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said, state_of
+from picloud_worker.restore import job_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

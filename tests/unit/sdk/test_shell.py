@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cloud
 import pytest
 from cloud import CloudException, shell
-from cloud._jobs.options import CallOptions
+from cloud._arguments.options import CallOptions
 from cloud.shell import Command
 from picloud_model import pack
 

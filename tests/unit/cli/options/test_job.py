@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloud._jobs.options import CallOptions
+from cloud._arguments.options import CallOptions
 from picloud.options.job import JobOptions
 from picloud_model.wire import Options
 

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud._arguments.options import CallOptions
 from cloud._jobs.callback import Callbacks
-from cloud._jobs.options import CallOptions
 from picloud_model import errors
 
 from tests.polling import until

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud import CloudException
+from cloud._arguments.options import CallOptions
 from cloud._config.configuration import Config
-from cloud._jobs.options import CallOptions
 from cloud._jobs.submit import INLINE_FUNCTION_BYTES, Submitter
 from cloud._packing import Packer
 from cloud._resources.blob import REQUEST_BYTES, BlobClient

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.signature_check import check
+from cloud._arguments.signature_check import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.options import CallOptions, split_options
+from cloud._arguments.options import CallOptions, split_options
 from picloud_model.core import CORE_TYPES, CoreType
 from picloud_model.wire import Options
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from picloud_model.wire import Manifest, Module, encode, unpack_info
-from picloud_worker.child.process_state import ProcessState, Setting
+from picloud_worker.restore.process_state import ProcessState, Setting
 
 from tests.unit.worker.jobs import pid
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from picloud_worker.child import job_variables
+from picloud_worker.restore import job_variables
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import pytest
-from cloud._jobs.option_values import real, whole
-from cloud._jobs.options import split_options
+from cloud._arguments.option_values import real, whole
+from cloud._arguments.options import split_options
 from picloud_model.wire import Options
 
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from picloud_worker.child.job_variables import VARIABLES
-from picloud_worker.child.process_state import NotRestoredError, Setting
+from picloud_worker.restore.job_variables import VARIABLES
+from picloud_worker.restore.process_state import NotRestoredError, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from picloud_model.core import CORE_TYPES
 from picloud_model.ranges import Range
 from picloud_model.wire import DependencyErrors, Options
 
-from cloud._jobs import option_values as values
+from cloud._arguments import option_values as values
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:

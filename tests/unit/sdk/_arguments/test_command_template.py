@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from cloud import CloudException
-from cloud._jobs import command_template
+from cloud._arguments import command_template
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

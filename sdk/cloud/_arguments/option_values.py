@@ -21,8 +21,8 @@ from picloud_model.wire import (
     DependencyErrors,
 )
 
+from cloud._arguments import jids
 from cloud._config import settings
-from cloud._jobs import jids
 from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:

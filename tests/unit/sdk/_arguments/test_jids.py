@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cloud import CloudException
-from cloud._jobs.jids import portions, read_jids, without
+from cloud._arguments.jids import portions, read_jids, without
 from hypothesis import given
 from hypothesis import strategies as st
 from picloud_model import ranges

@@ -1,0 +1,1 @@
+"""What users pass: jids, options, arguments and commands, read and checked before any request."""
