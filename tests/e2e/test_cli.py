@@ -143,7 +143,7 @@ def test_options_of_later_jobs(picloud: Callable[..., Exited]) -> None:
     assert picloud("result", picloud(*ever).out.strip(), "-t", "60").out == "ever\n"
     assert "nonzero return code 3" in picloud("join", bad).err
     assert (picloud("join", never).code, picloud("join", late, "-t", "60").code) == (3, 3)
-    assert picloud("status", f"{never},{late}").out.split()[3::2] == ["stalled", "error"]
+    assert picloud("status", f"{never},{late}").out.split()[3::2] == ["stalled", "killed"]
 
 
 def test_bytes_come_back_as_they_were(picloud: Callable[..., Exited]) -> None:

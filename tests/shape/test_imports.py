@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -49,11 +49,14 @@ def _run(code: str) -> str:
 
 
 def _seconds(code: str) -> float:
+    """Return the processor time of a fresh interpreter that runs the code: the least of five."""
     best = 60.0
     for _ in range(5):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         _run(code)
-        best = min(best, time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        best = min(best, spent)
     return best
 
 
@@ -74,8 +77,8 @@ def test_importing_cloud_loads_few_modules(loaded: set[str]) -> None:
 
 
 def test_importing_cloud_is_fast() -> None:
-    """Within 300 ms of a bare interpreter on a busy machine; about 60 ms on a quiet one."""
-    assert _seconds("import cloud") - _seconds("import json") < 0.3
+    """About 60 ms of processor time on an idle machine; 150 ms allow for a busy one."""
+    assert _seconds("import cloud") - _seconds("import json") < 0.15
 
 
 def test_the_command_line_starts_fast() -> None:
