@@ -40,7 +40,7 @@ class Lifetime:
         ports = await wiring.open_ports(self._settings, self._url)
         self._server = await wiring.build(ports, self._settings)
         add_routes(self._app, self._server.use_cases)
-        await self._server.reconcile.start()
+        await self._server.background.start()
         _tell_ready(self._settings, self._url, self._server.key)
 
     def answer_waiting(self) -> None:
@@ -54,7 +54,7 @@ class Lifetime:
         del scope, event
         if self._server is None:
             return
-        await self._server.reconcile.stop()
+        await self._server.background.stop()
         await self._server.use_cases.jobs.kill.stop()
         await self._server.live.stop()
         ports = self._server.ports

@@ -18,7 +18,7 @@ from picloud_driver.state import StatePort
 from picloud_driver.state.sqlite import SqliteState
 from picloud_jobspecs.render import Driver, SlotSite
 
-from picloud_api.background.reconcile import Reconcile
+from picloud_api.background.loops import Background
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
 from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
@@ -56,7 +56,7 @@ class Server(msgspec.Struct, frozen=True):
     context: Context
     use_cases: UseCases
     live: LiveQueries
-    reconcile: Reconcile
+    background: Background
     key: str
 
 
@@ -185,7 +185,7 @@ async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = t
         context=context,
         use_cases=use_cases,
         live=live,
-        reconcile=Reconcile(context, use_cases.slots.slots, live, autoscaler, ports.scheduler),
+        background=Background(context, use_cases.slots.slots, live, autoscaler, ports.scheduler),
         key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )
 

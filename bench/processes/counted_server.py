@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picloud_api.app import Application
-from picloud_api.background.reconcile import Reconcile
-from picloud_api.server.affinity import Homes
+from picloud_api.background.events import EventDispatcher
+from picloud_api.server.affinity import AccountAffinity
 from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
 from picloud_api.store.commits import Commits
@@ -38,12 +38,12 @@ def main() -> None:
     """Serve until a signal ends the process."""
     prefix, moving = sys.argv[1:3]
     if moving == "stay":
-        setattr(Homes, "of", lambda *_: None)  # noqa: B010 - of a class
+        setattr(AccountAffinity, "owner_of", lambda *_: None)  # noqa: B010 - of a class
     _count_consul()
     _count_plans()
     _before(Application, "__call__", lambda *_: ["requests"])
-    _before(Reconcile, "hear_others", lambda *_: ["looks at bells"])
-    _before(Reconcile, "look_at_everything", lambda *_: ["full looks"])
+    _before(EventDispatcher, "on_remote_events", lambda *_: ["reads of change logs"])
+    _before(EventDispatcher, "resync", lambda *_: ["full looks"])
     opened = Application.__init__
 
     def init(self: Application, *arguments: Any, **named: Any) -> None:

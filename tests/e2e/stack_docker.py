@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import jwt
+from picloud_api.store.records import Slot
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import new_key
 from picloud_api.usecases.accounts.slot_token import AUDIENCE
@@ -26,7 +27,6 @@ from tests.servers.run_dockerd import Dockerd, dockerd
 
 if TYPE_CHECKING:
     import psutil
-    from picloud_api.store.records import Slot
 
     from tests.e2e.stacks import Options
 
@@ -80,7 +80,7 @@ class DockerStack(HashiCorpStack):
             secret = await ports.secrets.get(f"signing/{name}")
             assert secret is not None, name
             by_name[name] = secret
-        slots: dict[str, Slot] = await View(ports.state).scan("slots/")
+        slots: dict[str, Slot] = await View(ports.state).scan(Slot.prefix)
         for slot in slots.values():
             claims = {"aud": AUDIENCE, "sub": str(slot.number)}
             token = jwt.encode(claims, by_name["token"], algorithm="HS256")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import jwt
 from picloud_api.settings import read
 from picloud_api.store.commits import Commits
+from picloud_api.store.records import Slot
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, new_key
 from picloud_api.usecases.accounts.slot_token import AUDIENCE
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from picloud_api.store.records import Slot
     from picloud_driver.stack.addresses import Addresses
 
     from tests.e2e.stacks import Options
@@ -87,7 +87,7 @@ class HashiCorpStack(EmbeddedStack):
 
     async def _slot_token(self) -> str:
         ports = self._ports()
-        slots = await View(ports.state).scan("slots/")
+        slots = await View(ports.state).scan(Slot.prefix)
         slot: Slot = next(iter(slots.values()))
         secret = await ports.secrets.get("signing/token")
         await _close(ports)

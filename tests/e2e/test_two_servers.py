@@ -46,7 +46,7 @@ class Shared(World):
 
     async def start(self) -> Shared:
         await super().start()
-        await self.server.reconcile.start()
+        await self.server.background.start()
         return self
 
 

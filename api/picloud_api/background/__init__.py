@@ -1,1 +1,1 @@
-"""What runs although no request asked for it: notifications, recovery, leadership, sealing."""
+"""What the server does without being asked: `loops` lists it."""

@@ -13,130 +13,134 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from picloud_api.store import layout
 from picloud_api.store.commits import CHANGE_LOG_EVENTS
+from picloud_api.store.records import ChangeLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import ChangeLog, Event
+    from picloud_api.store.records import Event
 
-RING_S: Final = 5.0
-"""How often a process rings though nothing happened, so that the others know it lives."""
+WATCH_S: Final = 50.0
+"""How long one request for changes waits at the state store."""
 SILENT_S: Final = 20.0
-"""A bell silent for so long is that of a process that ended."""
+"""A change log that was not written for so long belongs to a process that has ended."""
 SHORTEST_S: Final = 0.002
-"""Least time between two looks at the bells, while somebody here waits for what is heard."""
+"""Least pause between two reads of the change logs while this process waits for their changes."""
 LONGEST_S: Final = 0.1
-"""The same while nobody does: a process that serves other accounts need not follow each change."""
+"""The same while it does not: a process that serves other accounts need not follow each change."""
 SCAN_S: Final = 0.5
-"""Least time between two looks for bells of processes not known yet, while others ring."""
+"""Least time between two scans for change logs of new processes while others publish."""
 MUCH: Final = 0.5
-"""Share of a bell's memory at which a process looks more often."""
+"""Share of a change log that was new above which the pause gets shorter."""
 LITTLE: Final = 0.2
-"""Share of a bell's memory below which a process that nothing concerns looks less often."""
-FORGOTTEN_S: Final = 600.0
-"""A bell silent for so long is taken away."""
+"""Share of a change log that was new below which the pause gets longer, if nothing waited."""
+REMOVED_AFTER_S: Final = 600.0
+"""A change log that was not written for so long is removed."""
 
 
 class Listener(Protocol):
-    """Who acts on what the others changed."""
+    """What acts on the changes of the other processes."""
 
     async def on_remote_events(self, events: Sequence[Event]) -> bool:
-        """Act on changes, oldest first; answers whether somebody here waited for one of them."""
+        """Act on changes, oldest first; return whether anything here waited for one of them."""
 
     async def resync(self) -> None:
-        """More happened than the bell remembers."""
+        """Act on more changes than a change log lists."""
 
 
 class Notifier:
-    """Rings for this process and listens to the others."""
+    """Writes the change log of this process and reads those of the others."""
 
     def __init__(self, context: Context, listener: Listener) -> None:
         self._commits = context.commits
+        self._view = context.commits.view
         self._clock = context.clock
         self._listener = listener
         self._own = layout.change_log(context.commits.process)
-        self._heard: dict[str, int] = {}
-        self._scanned = 0.0
+        self._counts: dict[str, int] = {}
+        """How many changes of each process were received, by the key of its change log."""
+        self._scanned_at = 0.0
 
     async def start(self) -> None:
-        """Make this process known, and take note of what was rung before it looked at anything."""
+        """Make this process known, and note what was published before it read anything else."""
         await self._commits.publish(self._clock())
-        bells = await self._commits.view.scan("bell/")
-        self._heard = {name: bell.count for name, bell in bells.items()}
-        self._count_others(bells)
+        logs = await self._scan()
+        self._counts = {key: log.count for key, log in logs.items()}
 
-    async def keep_ringing(self) -> None:
-        """Say that this process lives, and take away the bells of those long gone."""
-        await asyncio.sleep(RING_S)
+    async def publish(self) -> None:
+        """Show that this process lives, and remove the change logs of those that ended long ago."""
         await self._commits.publish(self._clock())
-        bells = await self._commits.view.scan("bell/")
-        self._count_others(bells)
-        gone = [name for name, bell in bells.items() if self._clock() - bell.at > FORGOTTEN_S]
-        await self._commits.remove(gone)
+        logs = await self._scan()
+        old = [key for key, log in logs.items() if self._clock() - log.at > REMOVED_AFTER_S]
+        await self._commits.remove(old)
 
     async def listen(self) -> None:
-        """Hear every change the others make."""
-        moment, pause = 0, SHORTEST_S
+        """Receive every change of the other processes."""
+        moment, pause_s = 0, SHORTEST_S
         while True:
-            moment = await self._commits.view.state.watch("bell/", moment, 50.0)
-            bells = await self._read(moment)
-            events, share = self._missed(bells)
+            moment = await self._view.state.watch(ChangeLog.prefix, moment, WATCH_S)
+            events, share = self._news(await self._read(moment))
             concerned = False
             if share > 1:
                 await self._listener.resync()
             elif events:
                 concerned = await self._listener.on_remote_events(events)
-            # A look costs requests, and what is rung meanwhile is heard in the next one.
-            # Who is alone does not ring, so whoever comes has to be noticed at once.
+            # A read costs requests, and what is published meanwhile is received with the next one.
+            # A process that is alone publishes nothing, so it has to notice a new one at once.
             alone = self._commits.alone
-            pause = next_pause(pause, share, concerned=concerned or alone)
-            await asyncio.sleep(pause)
+            pause_s = next_pause(pause_s, share, concerned=concerned or alone)
+            await asyncio.sleep(pause_s)
 
     async def _read(self, moment: int) -> dict[str, ChangeLog]:
-        """The bells that others rang: by name, unless one may have come that is not known yet."""
-        state, own = self._commits.view.state, self._own
-        if not self._commits.alone and self._clock() - self._scanned < SCAN_S:
-            entries = await state.get([name for name in self._heard if name != own])
+        """Return the change logs of the others, by key.
+
+        A scan, which costs more than a read of known keys, is only made where a new process may
+        have come.
+        """
+        state = self._view.state
+        if not self._commits.alone and self._clock() - self._scanned_at < SCAN_S:
+            entries = await state.get([key for key in self._counts if key != self._own])
             latest = [self._commits.published, *(entry.version for entry in entries.values())]
             if max(latest) >= moment:
-                return {name: layout.decode(name, each.value) for name, each in entries.items()}
-        self._scanned = self._clock()
-        bells: dict[str, ChangeLog] = await self._commits.view.scan("bell/")
-        self._count_others(bells)
-        return bells
+                return {key: layout.decode(key, each.value) for key, each in entries.items()}
+        self._scanned_at = self._clock()
+        return await self._scan()
 
-    def _count_others(self, bells: dict[str, ChangeLog]) -> None:
+    async def _scan(self) -> dict[str, ChangeLog]:
+        """Return all change logs, and note whether another process lives."""
+        logs: dict[str, ChangeLog] = await self._view.scan(ChangeLog.prefix)
         now = self._clock()
         self._commits.alone = not any(
-            now - bell.at < SILENT_S for name, bell in bells.items() if name != self._own
+            now - log.at < SILENT_S for key, log in logs.items() if key != self._own
         )
+        return logs
 
-    def _missed(self, bells: dict[str, ChangeLog]) -> tuple[list[Event], float]:
-        """What others rang since the last look, and the share of a bell's memory that this is.
+    def _news(self, logs: dict[str, ChangeLog]) -> tuple[list[Event], float]:
+        """Return what others published since the last read, and which share of a log that was.
 
-        Beyond 1, a bell does not remember all of it.
+        A share above 1 means that a log no longer lists all of it.
         """
-        found: list[Event] = []
+        events: list[Event] = []
         share = 0.0
-        for name, bell in bells.items():
-            missed = bell.count - self._heard.get(name, 0)
-            self._heard[name] = bell.count
-            if name != self._own and missed > 0:
-                found += bell.events[-missed:]
-                share = max(share, missed / CHANGE_LOG_EVENTS)
-                if missed > len(bell.events):
+        for key, log in logs.items():
+            count = log.count - self._counts.get(key, 0)
+            self._counts[key] = log.count
+            if key != self._own and count > 0:
+                events += log.events[-count:]
+                share = max(share, count / CHANGE_LOG_EVENTS)
+                if count > len(log.events):
                     share = inf
-        return found, share
+        return events, share
 
 
-def next_pause(pause: float, share: float, *, concerned: bool) -> float:
-    """How long to wait before the next look at the bells, in seconds.
+def next_pause(pause_s: float, share: float, *, concerned: bool) -> float:
+    """Return how long to wait before the next read of the change logs, in seconds.
 
     Args:
-        pause: How long it was before this one.
-        share: How much of a bell's memory had to be heard.
-        concerned: Whether somebody here waited for some of that.
+        pause_s: How long the pause before this read was.
+        share: Which share of a change log was new.
+        concerned: Whether anything in this process waited for one of these changes.
 
     >>> next_pause(0.02, 0.01, concerned=True), next_pause(0.02, 0.01, concerned=False)
     (0.002, 0.04)
@@ -146,5 +150,5 @@ def next_pause(pause: float, share: float, *, concerned: bool) -> float:
     if concerned:
         return SHORTEST_S
     if share > MUCH:
-        return max(SHORTEST_S, pause / 2)
-    return min(2 * pause, LONGEST_S) if share < LITTLE else pause
+        return max(SHORTEST_S, pause_s / 2)
+    return min(2 * pause_s, LONGEST_S) if share < LITTLE else pause_s

@@ -14,8 +14,10 @@ waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
-asked/<account>/<batch>/<question>   StoredQuery, while somebody waits for the answer
+asked/<account>/<batch>/<question>   StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
+
+A record declares the prefix of its keys; those of values that are no records are declared here.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from picloud_model.page import PAGE_JOBS, Page
 
 from picloud_api.store.records import (
     Account,
+    BatchId,
     ChangeLog,
     Finished,
     Header,
@@ -45,132 +48,158 @@ if TYPE_CHECKING:
 BLOCK: Final = 100
 """Jids a narrow block of the index covers: each call writes its block, so it is kept small."""
 WIDE_BLOCK: Final = 1_000_000
-"""Jids a wide block covers; no batch touches more than two."""
-READY: Final = "ready/"
-"""Prefix of every batch with unfinished jobs."""
-WAITING: Final = "waiting/"
-"""Prefix of every batch that waits for others."""
+"""Jids a wide block covers; no batch is listed in more than two."""
 WIDE_BATCH: Final = 16 * BLOCK
 """Jobs from which on a batch is listed in wide blocks: a transaction takes 64 operations."""
 
+_NEXT: Final = "next/"
+_JIDS: Final = "jids/"
+_PAGES: Final = "pages/"
+_PACKS: Final = "packs/"
+_SEALED: Final = "sealed/"
+"""Of blobs, not of keys."""
+
+
+class PageId(NamedTuple):
+    """One page of one batch of one account."""
+
+    account: str
+    batch: str
+    page: int
+
+    @property
+    def batch_id(self) -> BatchId:
+        """The batch that it is a page of."""
+        return BatchId(self.account, self.batch)
+
 
 def account(name: str) -> str:
-    """Key of an account."""
-    return f"accounts/{name}"
+    """Return the key of an account."""
+    return f"{Account.prefix}{name}"
 
 
 def key(name: str) -> str:
-    """Key of an API key."""
-    return f"keys/{name}"
+    """Return the key of an API key."""
+    return f"{Key.prefix}{name}"
 
 
 def next_jid(of: str) -> str:
-    """Key of an account's jid counter."""
-    return f"next/{of}"
+    """Return the key of an account's jid counter."""
+    return f"{_NEXT}{of}"
 
 
 def block(of: str, jid: int) -> str:
-    """Key of the narrow index block a jid lies in."""
-    return f"jids/{of}/n{jid // BLOCK:013d}"
+    """Return the key of the narrow index block that covers a jid."""
+    return f"{_JIDS}{of}/n{jid // BLOCK:013d}"
 
 
 def wide_block(of: str, jid: int) -> str:
-    """Key of the wide index block a jid lies in."""
-    return f"jids/{of}/w{jid // WIDE_BLOCK:010d}"
+    """Return the key of the wide index block that covers a jid."""
+    return f"{_JIDS}{of}/w{jid // WIDE_BLOCK:010d}"
 
 
 def blocks(of: str, first: int, last: int) -> list[str]:
-    """Keys of the index blocks that list a batch with these jids."""
+    """Return the keys of the index blocks that list a batch with these jids."""
     wide = last - first + 1 >= WIDE_BATCH
     size, name = (WIDE_BLOCK, wide_block) if wide else (BLOCK, block)
     return [name(of, number * size) for number in range(first // size, last // size + 1)]
 
 
 def header(of: str, batch: str) -> str:
-    """Key of a batch's header."""
-    return f"batches/{of}/{batch}"
+    """Return the key of a batch's header."""
+    return f"{Header.prefix}{of}/{batch}"
 
 
-class PageId(NamedTuple):
-    """Which page of which batch of which account."""
-
-    account: str
-    batch: str
-    page: int
-
-
-def page(place: PageId) -> str:
-    """Key of a page."""
-    return f"pages/{place.account}/{place.batch}/{place.page:04d}"
+def page(page_id: PageId) -> str:
+    """Return the key of a page."""
+    return f"{_PAGES}{page_id.account}/{page_id.batch}/{page_id.page:04d}"
 
 
 def arguments(of: str, batch: str, first: int) -> str:
-    """Key of the argument pack that begins at index `first`."""
-    return f"packs/{of}/{batch}/a{first:07d}"
+    """Return the key of the argument pack that begins with the job at index `first`."""
+    return f"{_PACKS}{of}/{batch}/a{first:07d}"
 
 
-def results(place: PageId, number: int) -> str:
-    """Key of the `number`-th result pack of a page."""
-    return f"packs/{place.account}/{place.batch}/r{place.page:04d}-{number:08d}"
+def results(page_id: PageId, number: int) -> str:
+    """Return the key of the `number`-th result pack of a page."""
+    return f"{_PACKS}{page_id.account}/{page_id.batch}/r{page_id.page:04d}-{number:08d}"
 
 
 def ready(of: str, batch: str = "") -> str:
-    """Key of a batch's ready marker; without a batch, the prefix of an account's."""
-    return f"{READY}{of}/{batch}"
+    """Return the key of a batch's ready marker; without a batch, the prefix of an account's."""
+    return f"{Ready.prefix}{of}/{batch}"
 
 
 def waiting(of: str, batch: str) -> str:
-    """Key that says what a batch waits for."""
-    return f"{WAITING}{of}/{batch}"
+    """Return the key of what a batch waits for."""
+    return f"{Waiting.prefix}{of}/{batch}"
 
 
 def finished(of: str, batch: str) -> str:
-    """Key that says that a batch is finished and waits to be sealed."""
-    return f"finished/{of}/{batch}"
-
-
-def sealed(place: PageId) -> str:
-    """Name of the blob a page lies in once it is sealed, with all its packs."""
-    return f"sealed/{place.account}/{place.batch}/{place.page:04d}"
-
-
-def place_of(name: str) -> PageId | None:
-    """The page that a page's or pack's key belongs to; None for other keys.
-
-    >>> place_of("packs/a1/b1/a0002000"), place_of("packs/a1/b1/r0002-00000007").page
-    (PageId(account='a1', batch='b1', page=2), 2)
-    """
-    kind, _, rest = name.partition("/")
-    if kind not in {"pages", "packs"}:
-        return None
-    of, batch, part = rest.split("/")
-    if part[0] == "a":
-        return PageId(of, batch, int(part[1:]) // PAGE_JOBS)
-    return PageId(of, batch, int(part.lstrip("r")[:4]))
+    """Return the key that marks a batch as finished and not sealed yet."""
+    return f"{Finished.prefix}{of}/{batch}"
 
 
 def staged(of: str, batch: str) -> str:
-    """Key of what was sent ahead of a submit."""
-    return f"staged/{of}/{batch}"
+    """Return the key of what was sent ahead of a submit."""
+    return f"{Staged.prefix}{of}/{batch}"
 
 
 def slot(number: int) -> str:
-    """Key of a slot."""
-    return f"slots/{number:016x}"
+    """Return the key of a slot."""
+    return f"{Slot.prefix}{number:016x}"
 
 
-def asked(of: str, batch: str, number: int = 0, process: str = "") -> str:
-    """Key of a question about a job that runs; without a process, the prefix of a batch's."""
-    return f"asked/{of}/{batch}/{process}-{number}" if process else f"asked/{of}/{batch}/"
+def query(of: str, batch: str, number: int = 0, process: str = "") -> str:
+    """Return the key of a stored query; without a process, the prefix of those about a batch."""
+    name = f"{process}-{number}" if process else ""
+    return f"{StoredQuery.prefix}{of}/{batch}/{name}"
 
 
 def change_log(process: str) -> str:
-    """Key of an API process's bell."""
-    return f"bell/{process}"
+    """Return the key of the change log of an API process."""
+    return f"{ChangeLog.prefix}{process}"
+
+
+def sealed(page_id: PageId) -> str:
+    """Return the name of the blob that a page is sealed in, with all its packs."""
+    return f"{_SEALED}{page_id.account}/{page_id.batch}/{page_id.page:04d}"
+
+
+def is_page(name: str) -> bool:
+    """Whether a key is that of a page."""
+    return name.startswith(_PAGES)
+
+
+def page_of(name: str) -> PageId | None:
+    """Return the page that a page's or pack's key belongs to; None for other keys.
+
+    >>> page_of("packs/a1/b1/a0002000"), page_of("packs/a1/b1/r0002-00000007").page
+    (PageId(account='a1', batch='b1', page=2), 2)
+    """
+    batch = batch_of(name)
+    if batch is None:
+        return None
+    last = name.rpartition("/")[2]
+    if last[0] == "a":
+        return PageId(*batch, int(last[1:]) // PAGE_JOBS)
+    return PageId(*batch, int(last.lstrip("r")[:4]))
+
+
+def batch_of(name: str) -> BatchId | None:
+    """Return the batch that a page's or pack's key belongs to; None for other keys.
+
+    >>> batch_of("packs/a1/b1/a0002000"), batch_of("next/a1")
+    (BatchId(account='a1', batch='b1'), None)
+    """
+    if not name.startswith((_PAGES, _PACKS)):
+        return None
+    _, of, batch, _ = name.split("/")
+    return BatchId(of, batch)
 
 
 def encode(value: Any) -> bytes:
-    """A record, page, counter or pack as stored."""
+    """Return a record, page, counter or pack as it is stored."""
     if isinstance(value, Page):
         return value.encode()
     if isinstance(value, bytes):
@@ -179,28 +208,23 @@ def encode(value: Any) -> bytes:
 
 
 def decode(name: str, data: bytes) -> Any:
-    """What `encode` wrote under a key."""
-    return _DECODERS[name.partition("/")[0]](data)
+    """Return the value that is stored under a key."""
+    return _DECODERS[name[: name.index("/") + 1]](data)
+
+
+def _decoder(kind: Any) -> Callable[[bytes], Any]:
+    return msgspec.msgpack.Decoder(kind).decode
 
 
 _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
-    "packs": bytes,
-    "pages": Page.decode,
+    _PACKS: bytes,
+    _PAGES: Page.decode,
+    _NEXT: _decoder(int),
+    _JIDS: _decoder(list[Span]),
     **{
-        prefix: msgspec.msgpack.Decoder(kind).decode
-        for prefix, kind in {
-            "accounts": Account,
-            "keys": Key,
-            "next": int,
-            "jids": list[Span],
-            "batches": Header,
-            "ready": Ready,
-            "waiting": Waiting,
-            "finished": Finished,
-            "staged": Staged,
-            "slots": Slot,
-            "asked": StoredQuery,
-            "bell": ChangeLog,
-        }.items()
+        record.prefix: _decoder(record)
+        for record in (
+            Account, Key, Header, Ready, Waiting, Finished, Staged, Slot, StoredQuery, ChangeLog,
+        )
     },
-}
+}  # fmt: skip

@@ -1,8 +1,13 @@
-"""Records: what the state store keeps besides pages and packs. All are frozen."""
+"""Records: what the state store keeps besides pages and packs. All are frozen.
+
+A record that has a key of its own declares what these keys begin with, and how one is parsed;
+`layout` writes them.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import ClassVar, NamedTuple
 
 import msgspec
 from picloud_driver.scheduler import Pool
@@ -11,21 +16,61 @@ from picloud_model.page import pages_for
 from picloud_model.wire import AttemptRef, Content, JidRange, Options, PackPart
 
 
+class BatchId(NamedTuple):
+    """One batch of one account: clients choose batch ids, so two accounts may use the same."""
+
+    account: str
+    batch: str
+
+
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """Base of what is stored: an array, so fields are only ever added at the end."""
 
 
-class Account(Record, frozen=True):
-    """Somebody whose jobs, blobs and slots are kept apart from everybody else's."""
+class NamedRecord(Record, frozen=True):
+    """Base of records whose keys end with one name."""
+
+    prefix: ClassVar[str]
+    """What the key of each such record begins with."""
+
+    @classmethod
+    def parse(cls, key: str) -> str:
+        """Return the name in a key."""
+        return key.removeprefix(cls.prefix)
+
+
+class BatchRecord(Record, frozen=True):
+    """Base of records of one batch: their keys end with its account and id."""
+
+    prefix: ClassVar[str]
+    """What the key of each such record begins with."""
+
+    @classmethod
+    def parse(cls, key: str) -> BatchId:
+        """Return the batch that a key names.
+
+        >>> Ready.parse("ready/a1/b1")
+        BatchId(account='a1', batch='b1')
+        """
+        account, batch = key.removeprefix(cls.prefix).split("/")
+        return BatchId(account, batch)
+
+
+class Account(NamedRecord, frozen=True):
+    """An owner of jobs, blobs and slots, kept apart from all others."""
+
+    prefix: ClassVar[str] = "accounts/"
 
     name: str
     created_at: float
     made: bytes = b""
-    """The request it was made by, as a keyed hash, so that a repeat finds it."""
+    """The request that created it, as a keyed hash, by which a repeat finds it."""
 
 
-class Key(Record, frozen=True):
+class Key(NamedRecord, frozen=True):
     """An API key: only a keyed hash of its secret is kept."""
+
+    prefix: ClassVar[str] = "keys/"
 
     account: str
     digest: bytes
@@ -46,11 +91,13 @@ class Span(Record, frozen=True):
         return self.first + self.count - 1
 
 
-class Header(Record, frozen=True):
+class Header(BatchRecord, frozen=True, kw_only=True):
     """A batch: everything its jobs share. Written once, with the jids.
 
-    `parent` is the jid of the job that made it; 0 for a batch no job made.
+    `parent` is the jid of the job that made it; 0 for a batch that a client made.
     """
+
+    prefix: ClassVar[str] = "batches/"
 
     first: int
     count: int
@@ -67,12 +114,14 @@ class Header(Record, frozen=True):
 
     @property
     def pages(self) -> int:
-        """How many pages the jobs' states fill."""
+        """How many pages the states of its jobs fill."""
         return pages_for(self.count)
 
 
-class Ready(Record, frozen=True):
+class Ready(BatchRecord, frozen=True, kw_only=True):
     """A batch with unfinished jobs: what a process needs to queue it without reading more."""
+
+    prefix: ClassVar[str] = "ready/"
 
     first: int
     count: int
@@ -85,19 +134,23 @@ class Ready(Record, frozen=True):
 
     @property
     def pages(self) -> int:
-        """How many pages the jobs' states fill."""
+        """How many pages the states of its jobs fill."""
         return pages_for(self.count)
 
 
-class Waiting(Record, frozen=True):
-    """A batch whose jobs wait for those of the jids named, ascending ranges; it goes with that."""
+class Waiting(BatchRecord, frozen=True):
+    """What a batch depends on, as ascending ranges of jids; deleted when these have ended."""
+
+    prefix: ClassVar[str] = "waiting/"
 
     depends_on: list[JidRange]
     ignore: bool
 
 
-class Finished(Record, frozen=True):
+class Finished(BatchRecord, frozen=True):
     """A batch whose jobs are all final; it is sealed some time after `finished_at`."""
+
+    prefix: ClassVar[str] = "finished/"
 
     pages: int
     finished_at: float
@@ -109,15 +162,19 @@ class Sealed(Record, frozen=True):
     entries: dict[str, bytes]
 
 
-class Staged(Record, frozen=True):
+class Staged(BatchRecord, frozen=True):
     """Packs sent ahead of a submit."""
+
+    prefix: ClassVar[str] = "staged/"
 
     parts: list[PackPart]
     created_at: float
 
 
-class Slot(Record, frozen=True):
+class Slot(NamedRecord, frozen=True, kw_only=True):
     """A slot that registered and has not ended; `seen_at` is written every few seconds."""
+
+    prefix: ClassVar[str] = "slots/"
 
     number: int
     pool: Pool
@@ -128,7 +185,7 @@ class Slot(Record, frozen=True):
 
 
 class EventKind(IntEnum):
-    """What a event tells."""
+    """What has changed."""
 
     READY = 1
     """A batch has jobs to lease."""
@@ -137,19 +194,19 @@ class EventKind(IntEnum):
     KILL = 3
     """Jobs of a batch that slots hold are to be killed."""
     STARTED = 4
-    """Slots said that jobs of a batch run."""
+    """Slots reported that jobs of a batch run."""
     WAITING = 5
     """A batch was made whose jobs wait for others."""
     FAILED = 6
     """Some of the jobs of a batch that became final are not done."""
     QUERIED = 7
-    """Somebody wants to know about jobs of a batch that run."""
+    """A client wants to know about jobs of a batch that run."""
     ANSWERED = 8
-    """What was asked of them was told."""
+    """Such a query was answered."""
 
 
 class Event(Record, frozen=True):
-    """A change others wait for."""
+    """A change that something may wait for."""
 
     kind: EventKind
     account: str
@@ -161,13 +218,15 @@ class Event(Record, frozen=True):
         return self.kind is EventKind.READY
 
     @property
-    def batch_key(self) -> tuple[str, str]:
-        """Account and batch: clients choose the ids of batches, which two accounts may share."""
-        return self.account, self.batch
+    def batch_id(self) -> BatchId:
+        """The batch that has changed."""
+        return BatchId(self.account, self.batch)
 
 
-class StoredQuery(Record, frozen=True):
-    """A question about a job that runs, and what its slot told: b"" when that was nothing."""
+class StoredQuery(Record, frozen=True, kw_only=True):
+    """A live query and the answer of its slot: None until it is there, b"" if it was nothing."""
+
+    prefix: ClassVar[str] = "asked/"
 
     job: AttemptRef
     slot: int
@@ -176,8 +235,10 @@ class StoredQuery(Record, frozen=True):
     answer: bytes | None = None
 
 
-class ChangeLog(Record, frozen=True):
-    """The last changes one API process made, how many it ever made, and when it last rang."""
+class ChangeLog(NamedRecord, frozen=True):
+    """The last changes of one API process, how many it ever made, and when it last published."""
+
+    prefix: ClassVar[str] = "bell/"
 
     count: int
     events: list[Event]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from picloud_driver.state import Conflict, Delete
 from picloud_model.errors import ServerFault
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from picloud_driver.state import StateEntry, StatePort
 
     from picloud_api.store.archive import Archive
-    from picloud_api.store.records import Header
-
-    BatchKey: TypeAlias = tuple[str, str]
+    from picloud_api.store.records import BatchId, Header
 
 AT_ONCE: Final = 16
 """Batches, and pages, in memory together: one transaction of Consul's removes 16 calls."""
@@ -46,9 +44,9 @@ class _Finished(NamedTuple):
     """For the last page of a batch, what says that the batch waits to be sealed."""
 
     @property
-    def batch(self) -> BatchKey:
+    def batch(self) -> BatchId:
         """Account and batch."""
-        return self.place.account, self.place.batch
+        return self.place.batch_id
 
 
 class Sealing:
@@ -58,7 +56,7 @@ class Sealing:
         self._state = state
         self._archive = archive
 
-    async def seal(self, batches: Sequence[BatchKey]) -> dict[BatchKey, ServerFault]:
+    async def seal(self, batches: Sequence[BatchId]) -> dict[BatchId, ServerFault]:
         """Move every page of finished batches, then forget that they wait for that.
 
         Args:
@@ -68,7 +66,7 @@ class Sealing:
             What lies in the place of some batch's page and is not ours: that page stays.
         """
         pages = await self._pages(batches)
-        faults: dict[BatchKey, ServerFault] = {}
+        faults: dict[BatchId, ServerFault] = {}
         for start in range(0, len(pages), AT_ONCE):
             group = pages[start : start + AT_ONCE]
             entries = await self._entries(group)
@@ -84,7 +82,7 @@ class Sealing:
             await self._remove(gone)
         return faults
 
-    async def _pages(self, batches: Sequence[BatchKey]) -> list[_Finished]:
+    async def _pages(self, batches: Sequence[BatchId]) -> list[_Finished]:
         """Every page of some batches, but of those that another process has sealed meanwhile."""
         names = [(layout.header(*batch), layout.finished(*batch)) for batch in batches]
         found = await self._state.get([name for pair in names for name in pair])
@@ -138,7 +136,7 @@ def _transactions(pages: Sequence[Sequence[StateEntry]], most: int) -> Iterator[
         yield steps
 
 
-def _pages_of(batch: BatchKey, header: StateEntry, marker: StateEntry) -> list[_Finished]:
+def _pages_of(batch: BatchId, header: StateEntry, marker: StateEntry) -> list[_Finished]:
     made: Header = layout.decode(header.key, header.value)
     arguments: list[list[str]] = [[] for _ in range(made.pages)]
     for part in made.parts:

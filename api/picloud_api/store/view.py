@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from picloud_model.page import Page
 
 from picloud_api.store import layout
+from picloud_api.store.records import BatchId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,7 +50,7 @@ class View:
         self._archive = archive
         self._room = cache_bytes
         self._cells: OrderedDict[str, Cell] = OrderedDict()
-        self._of_batch: dict[str, set[str]] = {}
+        self._of_batch: dict[BatchId, set[str]] = {}
         """Pages and packs by batch: to look for them among 100,000 cells takes milliseconds."""
         self._told = 0
 
@@ -71,10 +72,10 @@ class View:
 
     async def _sealed(self, key: str) -> Cell | None:
         """What lay under a page's or pack's key before it was sealed."""
-        place = layout.place_of(key) if self._archive is not None else None
-        if place is None or self._archive is None:
+        page_id = layout.page_of(key) if self._archive is not None else None
+        if page_id is None or self._archive is None:
             return None
-        for name, data in (await self._archive.entries(place)).items():
+        for name, data in (await self._archive.entries(page_id)).items():
             if name not in self._cells:
                 self.install(name, layout.decode(name, data), SEALED)
         return self._cells.get(key)
@@ -156,7 +157,7 @@ class View:
         if before is not None and before.version > version:
             return before
         if before is None:
-            if (batch := _batch_of(key)) is not None:
+            if (batch := layout.batch_of(key)) is not None:
                 self._of_batch.setdefault(batch, set()).add(key)
         else:
             self._room += before.weight
@@ -173,7 +174,7 @@ class View:
         for key in keys:
             if before := self._cells.pop(key, None):
                 self._room += before.weight
-                batch = _batch_of(key)
+                batch = layout.batch_of(key)
                 known = self._of_batch.get(batch) if batch is not None else None
                 if batch is not None and known is not None:
                     known.discard(key)
@@ -190,8 +191,8 @@ class View:
 
     def pages_of(self, account: str, batch: str) -> list[str]:
         """The keys of a batch's pages, as far as they are known here."""
-        known = self._of_batch.get(f"{account}/{batch}", ())
-        return [key for key in known if key.startswith("pages/")]
+        known = self._of_batch.get(BatchId(account, batch), ())
+        return [key for key in known if layout.is_page(key)]
 
     def forget_batch(self, account: str, batch: str) -> None:
         """Read whatever can change of a batch again when it is next asked for."""
@@ -199,16 +200,7 @@ class View:
 
     def forget_sealed(self, account: str, batch: str) -> None:
         """A batch's pages and packs are not in the state store any more."""
-        self.forget(list(self._of_batch.get(f"{account}/{batch}", ())))
-
-
-def _batch_of(key: str) -> str | None:
-    """Account and batch of a page's or a pack's key; None for other keys.
-
-    >>> _batch_of("packs/a1/b1/a0002000"), _batch_of("next/a1")
-    ('a1/b1', None)
-    """
-    return key[6 : key.rindex("/")] if key.startswith(("pages/", "packs/")) else None
+        self.forget(list(self._of_batch.get(BatchId(account, batch), ())))
 
 
 def _weight(value: Any) -> int:

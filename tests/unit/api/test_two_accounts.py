@@ -58,7 +58,7 @@ async def test_the_same_submit_id_waits_in_both(world: World) -> None:
     for account in (ACCOUNT, OTHER):
         await world.use_cases.jobs.submit.submit(account, last, b"x" * 16)
         await world.use_cases.jobs.submit.submit(account, waiting, b"y" * 16)
-    await world.server.reconcile.recover()
+    await world.server.background.recovery.recover()
 
     for account in (OTHER, ACCOUNT):
         slot = await slot_of(world, account)

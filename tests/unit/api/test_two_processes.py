@@ -70,7 +70,7 @@ class Process(World):
 
     async def hear(self, *events: Event) -> None:
         """What the other has changed."""
-        await self.server.reconcile.on_remote_events(events)
+        await self.server.background.events.on_remote_events(events)
 
 
 class Pair:
@@ -97,7 +97,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     made.since()
     yield made
     for process in (made.one, made.two):
-        await process.server.reconcile.stop()
+        await process.server.background.stop()
         await process.use_cases.jobs.kill.stop()
     await made.state.close()
 
@@ -175,7 +175,7 @@ async def test_results_of_the_other_are_read_together(pair: Pair) -> None:
     made = [await pair.two.send(request) for request in requests]
     jids = range(made[0][0], made[-1][-1] + 1)
     waiting = asyncio.create_task(pair.two.outcomes(jids, timeout_s=10))
-    await pair.one.server.reconcile.recover()
+    await pair.one.server.background.recovery.recover()
     while leases := (await pair.one.work(slot)).leases:
         await pair.one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
     pair.since()

@@ -104,7 +104,7 @@ class World:
             log_level="warning",
         )  # fmt: skip
         self.server = await wiring.build(self.ports(), settings, self.clock)
-        await self.server.reconcile.recover()
+        await self.server.background.recovery.recover()
         return self
 
     def ports(self) -> wiring.Ports:
@@ -133,7 +133,7 @@ class World:
 
     async def stop(self) -> None:
         """Forget everything that is not stored, as kill -9 would."""
-        await self.server.reconcile.stop()
+        await self.server.background.stop()
         await self.server.use_cases.jobs.kill.stop()
         await self.server.ports.state.close()
 

@@ -25,7 +25,7 @@ from picloud_api.engine.dependencies.prerequisite import (
 )
 from picloud_api.engine.dependencies.release import change
 from picloud_api.store import layout
-from picloud_api.store.records import EventKind
+from picloud_api.store.records import BatchId, EventKind, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Event, Header, Waiting
+    from picloud_api.store.records import Event, Header
 
 PAGES_AT_ONCE: Final = 8
 """Pages that leave WAITING in one transaction: stalled ones are 15 kB each."""
@@ -54,39 +54,39 @@ class Dependencies:
         self._clock = context.clock
         self._prerequisites: dict[tuple[str, tuple[Range, ...], bool], Prerequisite] = {}
         self._failing_fast: set[Prerequisite] = set()
-        self._known: dict[tuple[str, str], Prerequisite] = {}
+        self._known: dict[BatchId, Prerequisite] = {}
         self._watches = Watches()
-        self._fresh: set[tuple[str, str]] = set()
-        self._failed: set[tuple[str, str]] = set()
+        self._fresh: set[BatchId] = set()
+        self._failed: set[BatchId] = set()
         self._ended: set[str] = set()
         self._due: set[Prerequisite] = set()
         self._task: asyncio.Task[None] | None = None
         self._open = True
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Note a change that was committed, here or by another process."""
         if event.kind is EventKind.WAITING:
-            self._fresh.add((event.account, event.batch))
+            self._fresh.add(event.batch_id)
         elif event.kind is EventKind.FINISHED and event.batch in self._watches:
             self._ended.add(event.batch)
         elif event.kind is EventKind.FAILED and self._failing_fast:
-            self._failed.add((event.account, event.batch))
+            self._failed.add(event.batch_id)
         self._begin()
 
     def watched(self, batch: str) -> bool:
         """Whether somebody here waits for the end of a batch."""
         return batch in self._watches
 
-    async def recover(self) -> set[tuple[str, str]]:
+    async def recover(self) -> set[BatchId]:
         """Find waiting batches in the store and evaluate each; return their accounts and ids."""
         found = set()
-        for name in await self._view.scan(layout.WAITING):
-            _, account, batch = name.split("/")
-            found.add((account, batch))
-            if (account, batch) not in self._known:
-                self._fresh.add((account, batch))
+        for key in await self._view.scan(Waiting.prefix):
+            batch = Waiting.parse(key)
+            found.add(batch)
+            if batch not in self._known:
+                self._fresh.add(batch)
         # Whoever waits for a batch that waits itself is told when that ends.
-        self._ended |= self._watches.batches() - {batch for _, batch in found}
+        self._ended |= self._watches.batches() - {batch.batch for batch in found}
         self._due |= {
             prerequisite
             for prerequisite in self._prerequisites.values()
@@ -122,9 +122,9 @@ class Dependencies:
         while self._busy:
             try:
                 if self._fresh:
-                    await self._take_in(*self._fresh.pop())
+                    await self._take_in(self._fresh.pop())
                 elif self._failed:
-                    await self._look_at_failures(*self._failed.pop())
+                    await self._look_at_failures(self._failed.pop())
                 elif self._ended:
                     self._due |= await self._watches.ended(self._view, self._ended.pop())
                 else:
@@ -136,9 +136,10 @@ class Dependencies:
                 _log.exception("dependency.failed")
             await asyncio.sleep(0)  # requests are answered in between
 
-    async def _take_in(self, account: str, batch: str) -> None:
-        waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
-        if waiting is None or (account, batch) in self._known:
+    async def _take_in(self, batch: BatchId) -> None:
+        account = batch.account
+        waiting: Waiting | None = await self._view.get(layout.waiting(*batch))
+        if waiting is None or batch in self._known:
             return
         key = (account, tuple(waiting.depends_on), waiting.ignore)
         prerequisite = self._prerequisites.get(key)
@@ -147,19 +148,19 @@ class Dependencies:
             if prerequisite.fails_fast:
                 self._failing_fast.add(prerequisite)
                 prerequisite.verdict = await failure_among(self._view, account, prerequisite.asked)
-        prerequisite.batches.add(batch)
-        self._known[account, batch] = prerequisite
+        prerequisite.batches.add(batch.batch)
+        self._known[batch] = prerequisite
         self._due.add(prerequisite)
 
-    async def _look_at_failures(self, account: str, batch: str) -> None:
+    async def _look_at_failures(self, batch: BatchId) -> None:
         """Jobs of a batch failed: those who depend on one of them need not wait for the others."""
-        failed = await failed_jids(self._view, account, batch)
+        failed = await failed_jids(self._view, *batch)
         for prerequisite in list(self._failing_fast):
-            if prerequisite.account != account or prerequisite.verdict is not None:
+            if prerequisite.account != batch.account or prerequisite.verdict is not None:
                 continue
             jid = prerequisite.first_of(failed)
             if jid is not None:
-                prerequisite.verdict = await failure_among(self._view, account, [(jid, jid)])
+                prerequisite.verdict = await failure_among(self._view, batch.account, [(jid, jid)])
                 self._due.add(prerequisite)
 
     async def _decided(self, prerequisite: Prerequisite) -> bool:
@@ -185,7 +186,7 @@ class Dependencies:
             )
             for prerequisite, batch, _ in some:
                 prerequisite.batches.discard(batch)
-                self._known.pop((prerequisite.account, batch), None)
+                self._known.pop(BatchId(prerequisite.account, batch), None)
         for prerequisite in prerequisites:
             if not prerequisite.batches:
                 self._failing_fast.discard(prerequisite)

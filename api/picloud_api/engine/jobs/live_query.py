@@ -138,8 +138,8 @@ class LiveQueries:
         self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
     ) -> Info | None:
         """Leave the question where the process finds it that the slot talks with."""
-        name = layout.asked(account, job.batch, next(self._numbers), self._commits.process)
-        question = StoredQuery(job, slot, dict(since), self._clock())
+        name = layout.query(account, job.batch, next(self._numbers), self._commits.process)
+        question = StoredQuery(job=job, slot=slot, since=dict(since), asked_at=self._clock())
         deadline = self._clock() + PATIENCE_S
 
         async def plan(draft: Draft) -> None:
@@ -169,7 +169,7 @@ class LiveQueries:
             task.add_done_callback(self._tasks.discard)
 
     async def _answer_others(self, event: Event) -> None:
-        questions = await self._commits.view.scan(layout.asked(event.account, event.batch))
+        questions = await self._commits.view.scan(layout.query(event.account, event.batch))
         now = self._clock()
         stale = [name for name, each in questions.items() if now - each.asked_at > STALE_S]
         await self._commits.remove(stale)

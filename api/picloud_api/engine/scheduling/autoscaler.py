@@ -10,11 +10,12 @@ import structlog
 from picloud_driver.scheduler import Burst
 from picloud_model.errors import PiCloudError
 
+from picloud_api.store.records import Slot
+
 if TYPE_CHECKING:
     from picloud_driver.scheduler import Pool, SchedulerPort
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Slot
 
 SHORT_LIFE_S: Final = 10.0
 """A slot that is lost so soon after its start may be in trouble that every slot would meet."""
@@ -134,7 +135,7 @@ class SlotAutoscaler:
         """How many slots of the pool live, those that talk with other processes included."""
         if not self._commits.view.state.shared:
             return self._sessions.count(pool)
-        slots = await self._commits.view.scan("slots/")
+        slots = await self._commits.view.scan(Slot.prefix)
         return sum(1 for slot in slots.values() if slot.pool == pool)
 
     def _lacking(self, pool: Pool, room: int, coming: int) -> int:
@@ -150,6 +151,11 @@ class SlotAutoscaler:
             long_since = self._sessions.coming(pool, now + STARTING_S - PATIENCE_S)
             if expected > long_since and self._sessions.count(pool) == 0:
                 self._sessions.dismiss_others(pool)
+
+    async def adjust(self) -> None:
+        """Let idle slots end whose room others need, then start what is lacking."""
+        self.release_idle()
+        self.scale_up_all()
 
     def scale_up_all(self) -> None:
         """Look at every pool with jobs queued: a slot may have ended, or time passed."""

@@ -17,6 +17,7 @@ from picloud_api.engine.jobs.fence import holds_attempt
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish
 from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
+from picloud_api.store.records import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ class Deadlock:
     async def _all_stuck(self, stuck: Sequence[SlotSession]) -> bool:
         """Whether no slot runs anything, nor will: for this process to judge it must know all."""
         sessions, queue = self._sessions, self._context.ready_queue
-        known = await self._view.scan("slots/") if self._view.state.shared else sessions.all()
+        known = await self._view.scan(Slot.prefix) if self._view.state.shared else sessions.all()
         resting = [each for each in sessions.all() if each.waiting is not None]
         free = any(queue.jobs(each.pool, 1) for each in resting)
         coming = any(sessions.coming(pool, self._clock()) for pool in queue.pools())

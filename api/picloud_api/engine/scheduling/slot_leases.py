@@ -8,6 +8,7 @@ from picloud_model.page import PAGE_JOBS
 
 from picloud_api.engine.jobs.fence import jobs_of_slot
 from picloud_api.store import layout
+from picloud_api.store.records import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int, int]]:
     """Return (batch, index, attempt) of each job that a slot holds; reads all unfinished pages."""
     pages = [
-        layout.PageId(account, name.rpartition("/")[2], number)
-        for name, ready in (await view.scan(layout.ready(account))).items()
+        layout.PageId(*Ready.parse(key), number)
+        for key, ready in (await view.scan(layout.ready(account))).items()
         for number in range(ready.pages)
     ]
     if view.state.shared:

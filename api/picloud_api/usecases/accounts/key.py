@@ -103,7 +103,7 @@ class Keys:
         if not request.name.isprintable() or request.name != request.name.strip():
             message = "An account's name is one line of printable characters."
             raise RequestRefused(message, field="name")
-        if len(await self._commits.view.scan("accounts/")) >= MAX_ACCOUNTS:
+        if len(await self._commits.view.scan(Account.prefix)) >= MAX_ACCOUNTS:
             raise RequestRefused(f"There are {MAX_ACCOUNTS} accounts, which is the most.")
         account = await self._opened(request)
         return await self._made(account, request.request_id)
@@ -115,13 +115,13 @@ class Keys:
             AdministratorsOnly: When the caller's key is not one of the first account.
         """
         _check_administrator(holder)
-        found: dict[str, Account] = await self._commits.view.scan("accounts/")
+        found: dict[str, Account] = await self._commits.view.scan(Account.prefix)
         active = [key.account for key in (await self._keys()).values() if key.active]
         listed = [
             wire.ListedAccount(
                 id=name, name=each.name, created_at=each.created_at, active_keys=active.count(name)
             )
-            for name, each in ((name.partition("/")[2], each) for name, each in found.items())
+            for name, each in ((Account.parse(key), each) for key, each in found.items())
         ]
         return wire.AccountsListed(
             accounts=sorted(listed, key=lambda account: (account.created_at, account.id))
@@ -163,8 +163,8 @@ class Keys:
         return {name: key for name, key in (await self._keys()).items() if key.account == account}
 
     async def _keys(self) -> dict[str, Any]:
-        found: dict[str, Key] = await self._commits.view.scan("keys/")
-        return {name.partition("/")[2]: key for name, key in found.items()}
+        found: dict[str, Key] = await self._commits.view.scan(Key.prefix)
+        return {Key.parse(name): key for name, key in found.items()}
 
 
 def _check_administrator(holder: Holder) -> None:

@@ -16,7 +16,7 @@ from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, kille
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
-from picloud_api.store.records import Event, EventKind, Header, Slot
+from picloud_api.store.records import Event, EventKind, Header, Ready, Slot
 from picloud_api.usecases.accounts.slot_token import slot_number
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
-    from picloud_api.store.records import Ready
     from picloud_api.usecases.accounts.job_token import JobTokens
     from picloud_api.usecases.accounts.slot_token import SlotTokens
 
@@ -168,13 +167,13 @@ class Slots:
         """
         view = self._commits.view
         gone: set[tuple[str, int]] = set()
-        for name, ready in unfinished.items():
-            _, account, batch = name.split("/")
+        for key, ready in unfinished.items():
+            batch = Ready.parse(key)
             for number in range(ready.pages):
-                page = await view.get(layout.page(layout.PageId(account, batch, number)))
+                page = await view.get(layout.page(layout.PageId(*batch, number)))
                 if page is not None and page.leased:
                     gone.update(
-                        (account, slot) for slot in slots_of_page(page) if slot not in living
+                        (batch.account, slot) for slot in slots_of_page(page) if slot not in living
                     )
         for account, slot in gone:
             if await view.fresh(layout.slot(slot)) is None:

@@ -53,11 +53,11 @@ async def test_finished_batches_leave_the_state_store(world: World) -> None:
     """A minute after its last job a batch's pages and packs are a blob; its header stays."""
     jids = await run(world, 2500)
     before = await world.outcomes(jids)
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
     assert {"pages", "packs"} <= await kept(world)
 
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
 
     assert not {"pages", "packs", "finished", "ready"} & await kept(world)
     assert await world.outcomes(jids) == before
@@ -68,7 +68,7 @@ async def test_sealed_jobs_answer_as_before(world: World) -> None:
     jids = await run(world, 3)
     before = await world.outcomes(jids)
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
     await world.stop()
     await world.start()
 
@@ -81,7 +81,7 @@ async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
     """Whoever reads many pages in one go knows the sealed ones afterwards, too."""
     first = (await run(world, 1))[0]
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
     await world.submit(1)
     view = world.server.context.commits.view
     names = [
@@ -114,12 +114,12 @@ async def test_an_interrupted_seal_is_finished_later(
     world.now += 3600
     state.commit = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(ConnectionError):
-        await world.server.reconcile.seal_finished()
+        await world.server.background.sealer.seal_finished()
     state.commit = commit  # type: ignore[method-assign]
     await world.stop()
     await world.start()
     assert await world.outcomes(jids) == before
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
 
     assert not {"pages", "packs", "finished"} & await kept(world)
     assert await world.outcomes(jids) == before
@@ -135,7 +135,7 @@ async def test_small_batches_are_sealed_together(
         monkeypatch.setattr(SqliteState, name, counted(getattr(SqliteState, name), calls))
     world.now += 3600
 
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
 
     assert calls == {"get": 3, "commit": 1}
     assert not {"pages", "packs", "finished"} & await kept(world)
@@ -188,7 +188,7 @@ async def test_a_late_report_to_a_sealed_job_is_dropped(world: World) -> None:
     lease = (await world.work(slot)).leases[0]
     await world.work(slot, reports=[ended(lease)], lease=False)
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
 
     answer = await world.work(slot, reports=[ended(lease)], lease=False)
 
@@ -202,7 +202,7 @@ async def test_only_what_was_sealed_is_believed(world: World, forged: str) -> No
     """Whoever can write to the blob store writes no records: neither other jobs' nor a key."""
     mine, other = await run(world, 2), await run(world, 3)
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
     blobs = world.server.ports.blobs
     places = {}
     for jids in (mine, other):
@@ -243,7 +243,7 @@ async def test_what_lies_in_the_place_of_a_page_is_not_taken_for_it(world: World
     )
     world.now += 3600
 
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
 
     assert await world.outcomes(jids) == before
     assert layout.page(piece.place) in [

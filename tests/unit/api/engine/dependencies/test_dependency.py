@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from picloud_api.store import layout
+from picloud_api.store.records import Waiting
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, TooLarge, Unavailable
@@ -77,7 +77,7 @@ async def told(world: World, jid: int) -> wire.Failure:
 
 async def markers(world: World) -> int:
     """How many batches wait, by the state store."""
-    return len(await world.server.ports.state.scan(layout.WAITING))
+    return len(await world.server.ports.state.scan(Waiting.prefix))
 
 
 async def test_a_job_waits_until_what_it_depends_on_is_done(world: World) -> None:
@@ -400,8 +400,8 @@ async def test_a_server_that_dies_amid_a_release_goes_on_with_it(
     """Killed after any of the four transactions of a release, it ends what it began."""
     first = await world.submit(1)
     many = await submit(world, 30_000, first)
-    dependencies = world.server.reconcile._dependencies
-    monkeypatch.setattr(dependencies, "hear", lambda _signal: None)
+    dependencies = world.server.background.dependencies
+    monkeypatch.setattr(dependencies, "on_event", lambda _signal: None)
     await run(world, state, most=1)
     commit, left = SqliteState.commit, commits
 
@@ -467,16 +467,16 @@ async def test_signals_that_were_missed_are_made_up_for(
     first, many = await world.submit(1), await world.submit(2000)
     released = await submit(world, 1, first)
     stalled = await submit(world, 1, many, first)
-    dependencies = world.server.reconcile._dependencies
+    dependencies = world.server.background.dependencies
     await world.until(lambda: _prerequisites(dependencies), 2)
     await world.until(lambda: _rests(dependencies), True)
     with monkeypatch.context() as patch:
-        patch.setattr(dependencies, "hear", lambda _signal: None)
+        patch.setattr(dependencies, "on_event", lambda _signal: None)
         await run(world, most=1)
         await world.use_cases.jobs.kill.kill(ACCOUNT, [(many[1500], many[1500])])
     assert await world.statuses(released) == await world.statuses(stalled) == ["waiting"]
 
-    await world.server.reconcile.resync()
+    await world.server.background.events.resync()
 
     await turn(world, released, "queued")
     await turn(world, stalled, "stalled")
@@ -487,7 +487,7 @@ async def test_jobs_that_depend_on_the_same_are_judged_together(world: World) ->
     many = await world.submit(2000)
     waiting = [await submit(world, 1, many) for _ in range(100)]
     whole = range(waiting[0][0], waiting[-1][-1] + 1)
-    dependencies = world.server.reconcile._dependencies
+    dependencies = world.server.background.dependencies
     await world.until(lambda: _prerequisites(dependencies), 1)
 
     await run(world, most=2000)
@@ -521,7 +521,7 @@ async def test_sealed_jobs_can_be_depended_on(
     blocked = await world.submit(1)
     waiting = await submit(world, 1, blocked)
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
     world.server.context.commits.view.forget_all()
 
     released, stalled = await submit(world, 1, good), await submit(world, 1, bad)
@@ -531,6 +531,6 @@ async def test_sealed_jobs_can_be_depended_on(
     assert "ValueError: boom" in (await told(world, stalled[0])).message
     assert await world.statuses(waiting) == ["waiting"]
     world.now += 3600
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
     assert await world.statuses(stalled) == ["stalled"]
     await world.stop()

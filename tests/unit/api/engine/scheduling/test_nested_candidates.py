@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from picloud_api.store.records import Ready
 from picloud_model import wire
 from picloud_model.job import Cause
 from picloud_model.pack import unseal
@@ -15,6 +16,7 @@ from tests.unit.api.world import ACCOUNT, ended
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.records import BatchId
 
     from tests.unit.api.world import World
 
@@ -131,16 +133,16 @@ async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(world: World) -> No
     await asyncio.sleep(0.01)
 
     await made_by(world, 1)
-    world.server.reconcile._offer(*await first_ready(world))
+    world.server.background.events.offer(*await first_ready(world))
 
     assert (await waiting).work
 
 
-async def first_ready(world: World) -> tuple[str, str, object]:
+async def first_ready(world: World) -> tuple[BatchId, Ready]:
     """The newest batch that is ready, as the bell would tell of it."""
-    found = await world.server.context.commits.view.scan("ready/")
+    found = await world.server.context.commits.view.scan(Ready.prefix)
     name, ready = max(found.items(), key=lambda item: item[1].first)
-    return ACCOUNT, name.rpartition("/")[2], ready
+    return Ready.parse(name), ready
 
 
 async def beats(world: World, slot: SlotSession, awaiting: list[wire.BlockedOn]) -> None:
@@ -151,7 +153,7 @@ async def beats(world: World, slot: SlotSession, awaiting: list[wire.BlockedOn])
         beat = wire.HeartbeatRequest(running=running, awaiting=awaiting, full=full, wait_s=0.0)
         await world.use_cases.slots.heartbeat.heartbeat(slot, beat)
         world.now += 4.0
-    await world.server.reconcile._deadlock.resolve()
+    await world.server.background.deadlock.resolve()
 
 
 async def test_jobs_that_wait_for_each_other_are_a_deadlock(world: World) -> None:
@@ -193,7 +195,7 @@ async def test_what_may_go_on_is_no_deadlock(world: World, why: str) -> None:
     if why == "works":
         await world.work(await world.slot())
     if why == "young":
-        await world.server.reconcile._deadlock.resolve()
+        await world.server.background.deadlock.resolve()
     else:
         await beats(world, slot, [awaiting])
 

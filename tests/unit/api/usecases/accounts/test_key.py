@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
+from picloud_api.store.records import Account, Key
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import (
     FIRST_ACCOUNT,
@@ -93,7 +94,7 @@ async def test_only_hashes_are_kept(world: World) -> None:
     made = await world.use_cases.accounts.keys.create(holder, request())
     _, second = await opened(world)
 
-    for prefix in ("keys/", "accounts/"):
+    for prefix in (Key.prefix, Account.prefix):
         for entry in await world.server.ports.state.scan(prefix, ""):
             for key in (world.server.key, made.key, second):
                 assert key.split("_", 2)[2].encode() not in entry.value

@@ -180,7 +180,7 @@ async def test_sealed_jobs_can_be_deleted(world: World) -> None:
 async def seal(world: World) -> None:
     """Some hours pass."""
     world.now += 7200
-    await world.server.reconcile.seal_finished()
+    await world.server.background.sealer.seal_finished()
 
 
 async def test_killing_everything_passes_deleted_jobs_by(world: World) -> None:

@@ -26,7 +26,7 @@ async def why(world: World, jid: int) -> str:
 async def considered(world: World) -> None:
     """Let the server look whether slots are missing, as it does every second."""
     world.now += PATIENCE_S
-    placement = world.server.reconcile._autoscaler
+    placement = world.server.background.autoscaler
     placement.scale_up_all()
     await asyncio.gather(*placement._asking)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.engine.scheduling.leasing import LeasePlanner
+from picloud_api.store.records import Slot
 from picloud_api.usecases.slots.work import SlotWork
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, SlotRefused
@@ -347,7 +348,7 @@ async def test_a_slot_that_comes_while_slots_are_counted_is_counted(
 
     async def slow(prefix: str) -> dict[str, object]:
         found = await scan(prefix)
-        if prefix == "slots/" and world.scheduler.bursts:
+        if prefix == Slot.prefix and world.scheduler.bursts:
             await world.slot()
         return found
 
@@ -415,7 +416,7 @@ async def test_one_request_fits_one_transaction(
 
 async def test_slots_that_die_at_once_are_not_started_without_end(world: World) -> None:
     """When slots are lost shortly after their start, bursts come ever more slowly, up to 2 s."""
-    placement = world.server.reconcile._autoscaler
+    placement = world.server.background.autoscaler
     slot = await world.slot()
     await world.submit(10)
     await asyncio.sleep(0.01)
@@ -466,11 +467,11 @@ async def test_idle_slots_make_room_for_another_pool(world: World) -> None:
     await asyncio.sleep(0)
     await world.submit(1, core_type="m1")
     await asyncio.sleep(0.01)
-    world.server.reconcile._autoscaler.release_idle()
+    world.server.background.autoscaler.release_idle()
     assert not waiting.done()
 
     world.now += 2
-    world.server.reconcile._autoscaler.release_idle()
+    world.server.background.autoscaler.release_idle()
 
     async with asyncio.timeout(1):
         assert (await waiting).exit

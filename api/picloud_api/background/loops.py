@@ -1,0 +1,123 @@
+"""The background of a server: the list of everything it does over and over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from picloud_model.errors import PiCloudError
+
+from picloud_api.background.events import EventDispatcher
+from picloud_api.background.leader import Leader
+from picloud_api.background.notifier import Notifier
+from picloud_api.background.reaper import Reaper
+from picloud_api.background.recovery import Recovery
+from picloud_api.background.sealer import Sealer
+from picloud_api.engine.dependencies.dependency import Dependencies
+from picloud_api.engine.scheduling.deadlock import Deadlock
+
+if TYPE_CHECKING:
+    from picloud_driver.scheduler import SchedulerPort
+
+    from picloud_api.engine.jobs.live_query import LiveQueries
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.usecases.slots.slot import Slots
+
+TICK_S: Final = 1.0
+"""How often deadlocks and missing slots are looked for; also the pause after a failure."""
+RESYNC_EVERY_S: Final = 10.0
+"""How often everything is read and compared, whatever the events said."""
+SEAL_EVERY_S: Final = 10.0
+PUBLISH_EVERY_S: Final = 5.0
+"""How often a process publishes though nothing changed, so that the others know it lives."""
+
+_log = structlog.get_logger()
+
+
+class Loop(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a server does over and over."""
+
+    run: Callable[[], Awaitable[None]]
+    every_s: float = 0.0
+    """The pause before each run; 0 for what waits by itself."""
+    at_once: bool = False
+    """Whether the first run comes without that pause."""
+    needed: bool = True
+    """Whether the stack that was chosen needs it."""
+
+
+class Background:
+    """Everything that a server does without being asked."""
+
+    def __init__(
+        self,
+        context: Context,
+        slots: Slots,
+        live: LiveQueries,
+        autoscaler: SlotAutoscaler,
+        scheduler: SchedulerPort,
+    ) -> None:
+        self._state = context.commits.view.state
+        self.autoscaler = autoscaler
+        self.dependencies = Dependencies(context)
+        self.deadlock = Deadlock(context)
+        self.recovery = Recovery(context, self.dependencies, autoscaler)
+        self.events = EventDispatcher(context, self.recovery, self.dependencies, live, autoscaler)
+        self.notifier = Notifier(context, self.events)
+        self.reaper = Reaper(context, self.recovery, slots, autoscaler, scheduler)
+        self.leader = Leader(self._state, autoscaler)
+        self.sealer = Sealer(context, self.leader)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def loops(self) -> list[Loop]:
+        """Return every loop; a new one is one row."""
+        shared, bounded = self._state.shared, self._state.bounded
+        return [
+            Loop(run=self.reaper.remove_ended),
+            Loop(run=self.reaper.remove_silent),
+            Loop(run=self.reaper.resync, every_s=RESYNC_EVERY_S, at_once=True),
+            Loop(run=self.deadlock.resolve, every_s=TICK_S),
+            Loop(run=self.autoscaler.adjust, every_s=TICK_S),
+            Loop(run=self.notifier.listen, needed=shared),
+            Loop(run=self.notifier.publish, every_s=PUBLISH_EVERY_S, needed=shared),
+            Loop(run=self.leader.lead, needed=shared),
+            Loop(run=self.sealer.seal_if_leader, every_s=SEAL_EVERY_S, needed=bounded),
+        ]
+
+    async def start(self) -> None:
+        """Read what is unfinished, then start the loops."""
+        if self._state.shared:
+            # First, as the full look may miss what is published after it.
+            await self.notifier.start()
+        else:
+            await self.reaper.adopt()
+        await self.recovery.recover()
+        self._tasks = [asyncio.create_task(repeat(loop)) for loop in self.loops() if loop.needed]
+
+    async def stop(self) -> None:
+        """Stop the loops and what they have begun."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.events.stop()
+        await self.dependencies.stop()
+
+
+async def repeat(loop: Loop) -> None:
+    """Run a loop until it is cancelled; after a failure it goes on."""
+    pause_s = 0.0 if loop.at_once else loop.every_s
+    while True:
+        await asyncio.sleep(pause_s)
+        pause_s = loop.every_s
+        try:
+            await loop.run()
+        except PiCloudError as error:
+            pause_s = TICK_S
+            _log.warning("background.unavailable", reason=error.message)
+        except Exception:  # noqa: BLE001 - a loop that ends leaves jobs in limbo
+            pause_s = TICK_S
+            _log.exception("background.failed")

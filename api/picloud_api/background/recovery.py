@@ -1,0 +1,52 @@
+"""Recovery: rebuilds the ready queue of this process from the state store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picloud_api.engine.jobs.fence import has_free
+from picloud_api.store import layout
+from picloud_api.store.layout import PageId
+from picloud_api.store.records import Ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from picloud_api.engine.dependencies.dependency import Dependencies
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.store.records import BatchId
+
+
+class Recovery:
+    """Queues batches with free jobs that are not queued yet."""
+
+    def __init__(
+        self, context: Context, dependencies: Dependencies, autoscaler: SlotAutoscaler
+    ) -> None:
+        self._context = context
+        self._view = context.commits.view
+        self._dependencies = dependencies
+        self._autoscaler = autoscaler
+
+    async def recover(self) -> None:
+        """Queue unfinished batches with free jobs, and find those with unmet dependencies."""
+        await self.queue_free(await self._view.scan(Ready.prefix))
+
+    async def queue_free(self, unfinished: Mapping[str, Ready]) -> None:
+        """Do the same for the ready markers of all batches, given by their keys."""
+        waiting = await self._dependencies.recover()
+        for key, ready in unfinished.items():
+            batch = Ready.parse(key)
+            if not self._context.ready_queue.knows(*batch) and batch not in waiting:
+                await self.queue_free_pages(batch, ready)
+        self._autoscaler.scale_up_all()
+
+    async def queue_free_pages(self, batch: BatchId, ready: Ready) -> None:
+        """Queue the pages of a batch that have free jobs, and wake slots for them."""
+        for number in range(ready.pages):
+            page = await self._view.get(layout.page(PageId(*batch, number)))
+            if page is not None and has_free(page):
+                self._context.ready_queue.give_back(*batch, number, ready)
+        if self._context.ready_queue.knows(*batch):
+            self._context.slot_sessions.wake(ready.pool, ready.count)
