@@ -36,13 +36,13 @@ class Archive:
         self._blobs = blobs
         self._key = key
 
-    async def entries(self, place: layout.PageId) -> dict[str, bytes]:
+    async def entries(self, page_id: layout.PageId) -> dict[str, bytes]:
         """What a sealed page consists of, by its former keys; nothing if it is not sealed.
 
         Raises:
             ServerFault: When it is not what was sealed.
         """
-        name = layout.sealed(place)
+        name = layout.sealed(page_id)
         try:
             data = memoryview(await self._blobs.get(name))
         except BlobMissing:
@@ -52,17 +52,17 @@ class Archive:
             raise ServerFault(f"The sealed record {name} is damaged: it is not what was sealed.")
         return _DECODER.decode(body).entries
 
-    async def put(self, place: layout.PageId, entries: dict[str, bytes]) -> None:
+    async def put(self, page_id: layout.PageId, entries: dict[str, bytes]) -> None:
         """Write a page's blob. One that is there was interrupted, or opened again since.
 
         Raises:
             ServerFault: When what is there is not what was sealed.
         """
-        name = layout.sealed(place)
+        name = layout.sealed(page_id)
         if await self._blobs.put(name, self._signed(name, entries)):
             return
         # Its packs may be gone from the state store already; what is there is the latest.
-        before = await self.entries(place)
+        before = await self.entries(page_id)
         if before != before | entries:
             # Until the new one is written nothing was removed since the page was opened.
             await self._blobs.delete(name)

@@ -37,7 +37,7 @@ _TOGETHER: Final = 2
 class _Finished(NamedTuple):
     """A page to be sealed."""
 
-    place: PageId
+    page_id: PageId
     arguments: Sequence[str]
     """Keys of its argument packs, as far as they lie in the state store."""
     marker: StateEntry | None
@@ -46,7 +46,7 @@ class _Finished(NamedTuple):
     @property
     def batch(self) -> BatchId:
         """Account and batch."""
-        return self.place.batch_id
+        return self.page_id.batch_id
 
 
 class Sealing:
@@ -95,10 +95,10 @@ class Sealing:
 
     async def _entries(self, pages: Sequence[_Finished]) -> list[list[StateEntry]]:
         """What to seal of each page, its own entry last; nothing if it was sealed before."""
-        names = [layout.page(page.place) for page in pages]
+        names = [layout.page(page.page_id) for page in pages]
         found = await self._state.get(names)
         keys = [
-            [*page.arguments, *_results(page.place, found[name].value), name]
+            [*page.arguments, *_results(page.page_id, found[name].value), name]
             if name in found
             else []
             for page, name in zip(pages, names, strict=True)
@@ -109,7 +109,7 @@ class Sealing:
     async def _put(self, page: _Finished, entries: Sequence[StateEntry]) -> ServerFault | None:
         try:
             if entries:
-                await self._archive.put(page.place, {each.key: each.value for each in entries})
+                await self._archive.put(page.page_id, {each.key: each.value for each in entries})
         except ServerFault as fault:
             return fault
         return None
@@ -148,5 +148,5 @@ def _pages_of(batch: BatchId, header: StateEntry, marker: StateEntry) -> list[_F
     ]
 
 
-def _results(place: PageId, page: bytes) -> list[str]:
-    return [layout.results(place, number) for number in range(Page.decode(page).packs)]
+def _results(page_id: PageId, page: bytes) -> list[str]:
+    return [layout.results(page_id, number) for number in range(Page.decode(page).packs)]

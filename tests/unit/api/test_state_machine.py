@@ -197,8 +197,8 @@ class JobStates(RuleBasedStateMachine):
     def pages(self, batch: str) -> list[Page]:
         view = self.world.server.context.commits.view
         count = -(-len(self.batches[batch]) // PAGE_JOBS)
-        places = [layout.PageId(ACCOUNT, batch, number) for number in range(count)]
-        return [self.run(view.get(layout.page(place))) for place in places]
+        page_ids = [layout.PageId(ACCOUNT, batch, number) for number in range(count)]
+        return [self.run(view.get(layout.page(page_id))) for page_id in page_ids]
 
     def states(self) -> list[tuple[int, State, int]]:
         return [

@@ -201,7 +201,7 @@ class Dependencies:
             numbers = range(start, min(pages, start + PAGES_AT_ONCE))
             plan = partial(
                 change,
-                places=[layout.PageId(account, batch, number) for number in numbers],
+                page_ids=[layout.PageId(account, batch, number) for number in numbers],
                 told=told,
                 now=self._clock(),
                 last=numbers.stop == pages,

@@ -75,36 +75,36 @@ class Watches:
         """The batches of the jobs watched."""
         return set(self._by_batch)
 
-    def watch(self, prerequisite: Prerequisite, place: PageId, index: int) -> None:
+    def watch(self, prerequisite: Prerequisite, page_id: PageId, index: int) -> None:
         """Watch a job, and no other any more."""
         self.drop(prerequisite)
-        prerequisite.watched = (place, index)
-        pages = self._by_batch.setdefault(place.batch, {})
-        pages.setdefault(place, {}).setdefault(index, set()).add(prerequisite)
+        prerequisite.watched = (page_id, index)
+        pages = self._by_batch.setdefault(page_id.batch, {})
+        pages.setdefault(page_id, {}).setdefault(index, set()).add(prerequisite)
 
     def drop(self, prerequisite: Prerequisite) -> None:
         """Watch nothing for it."""
         if prerequisite.watched is None:
             return
-        place, index = prerequisite.watched
+        page_id, index = prerequisite.watched
         prerequisite.watched = None
-        pages = self._by_batch.get(place.batch, {})
-        if prerequisite not in pages.get(place, {}).get(index, ()):
+        pages = self._by_batch.get(page_id.batch, {})
+        if prerequisite not in pages.get(page_id, {}).get(index, ()):
             return
-        pages[place][index].discard(prerequisite)
-        if not pages[place][index]:
-            del pages[place][index]
-        if not pages[place]:
-            del pages[place]
+        pages[page_id][index].discard(prerequisite)
+        if not pages[page_id][index]:
+            del pages[page_id][index]
+        if not pages[page_id]:
+            del pages[page_id]
         if not pages:
-            del self._by_batch[place.batch]
+            del self._by_batch[page_id.batch]
 
     async def ended(self, view: View, batch: str) -> set[Prerequisite]:
         """The prerequisites whose job of a batch has ended, as the state store has it now."""
         found: set[Prerequisite] = set()
-        for place in list(self._by_batch.get(batch, ())):
-            page: Page = await view.fresh(layout.page(place))
-            for index, prerequisites in self._by_batch.get(batch, {}).get(place, {}).items():
+        for page_id in list(self._by_batch.get(batch, ())):
+            page: Page = await view.fresh(layout.page(page_id))
+            for index, prerequisites in self._by_batch.get(batch, {}).get(page_id, {}).items():
                 if page.state[index] >= State.DONE:
                     found |= prerequisites
         return found
@@ -115,12 +115,12 @@ async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> 
     for portion in _portions(prerequisite.asked, prerequisite.at):
         for piece in await locate(view, prerequisite.account, portion):
             # Before it is read: what ends from now on is heard of.
-            watches.watch(prerequisite, piece.place, piece.start)
-            page: Page = await view.get(layout.page(piece.place))
+            watches.watch(prerequisite, piece.page_id, piece.start)
+            page: Page = await view.get(layout.page(piece.page_id))
             at = _first_other(page, piece, _GOOD[prerequisite.ignore])
             prerequisite.at = piece.first + at
             if at < piece.stop:
-                watches.watch(prerequisite, piece.place, at)
+                watches.watch(prerequisite, piece.page_id, at)
                 failed = State(page.state[at]).final
                 return await stalled(view, piece, page, at) if failed else None
     return RELEASED
@@ -157,7 +157,7 @@ def _first_other(page: Page, piece: PageSlice, good: bytes) -> int:
 async def failure_among(view: View, account: str, asked: Sequence[Range]) -> Verdict | None:
     """The verdict that the first failed job of some ranges makes, or None."""
     for piece in await locate(view, account, asked):
-        page: Page = await view.get(layout.page(piece.place))
+        page: Page = await view.get(layout.page(piece.page_id))
         for index in _failures(page, piece.start, piece.stop):
             return await stalled(view, piece, page, index)
     return None

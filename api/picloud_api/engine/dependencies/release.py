@@ -46,7 +46,7 @@ async def stalled(view: View, piece: PageSlice, page: Page, index: int) -> Verdi
     }[State(page.state[index])]
     words = ""
     if page.state[index] == State.ERROR and not page.flags[index] & Flag.SPILLED:
-        pack = await view.get(layout.results(piece.place, page.pack[index]))
+        pack = await view.get(layout.results(piece.page_id, page.pack[index]))
         told = read_failure(Pack(pack)[page.item[index]])
         words = f": {told.message[:_MOST_TOLD]}" if told else ""
     jid = piece.first + index
@@ -55,32 +55,32 @@ async def stalled(view: View, piece: PageSlice, page: Page, index: int) -> Verdi
 
 
 async def change(
-    draft: Draft, *, places: Sequence[layout.PageId], told: bytes | None, now: float, last: bool
+    draft: Draft, *, page_ids: Sequence[layout.PageId], told: bytes | None, now: float, last: bool
 ) -> None:
     """End the waiting of some pages of a batch; with the `last` ones the batch waits no more.
 
     Its jobs are stalled with the failure `told`, or may begin where there is none.
     """
-    account, batch, _ = places[0]
+    account, batch, _ = page_ids[0]
     name = layout.waiting(account, batch)
     if await draft.get(name) is None:
         return  # another process did it, or its user killed all of it
-    for place in places:
-        page: Page = await draft.get(layout.page(place))
+    for page_id in page_ids:
+        page: Page = await draft.get(layout.page(page_id))
         if State.WAITING not in page.state:
             continue
         if told is None:
-            await _queue(draft, place)
+            await _queue(draft, page_id)
         else:
-            await finish(draft, place, _endings(page, told, now))
+            await finish(draft, page_id, _endings(page, told, now))
     if last:
         draft.delete(name)
         if told is None:
             draft.emit(Event(EventKind.READY, account, batch))
 
 
-async def _queue(draft: Draft, place: layout.PageId) -> None:
-    page = await draft.edit(layout.page(place))
+async def _queue(draft: Draft, page_id: layout.PageId) -> None:
+    page = await draft.edit(layout.page(page_id))
     if page is not None:
         page.state = page.state.replace(_WAITING, _QUEUED)
 

@@ -80,13 +80,13 @@ def holds_attempt(page: Page, index: int, attempt: int, slot: int) -> bool:
 
 
 async def page_for_slot(
-    store: Draft | View, place: layout.PageId, jobs: Iterable[tuple[int, int]], slot: int
+    store: Draft | View, page_id: layout.PageId, jobs: Iterable[tuple[int, int]], slot: int
 ) -> Page | None:
     """Return the page in which a slot says that it holds jobs, given by (index, attempt).
 
     Where it does not seem to, the page is read again: another process may have made the lease.
     """
-    name = layout.page(place)
+    name = layout.page(page_id)
     page: Page | None = await store.get(name)
     if page is not None and all(holds_attempt(page, *job, slot) for job in jobs):
         return page

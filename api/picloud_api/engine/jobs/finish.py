@@ -63,7 +63,7 @@ def killed(index: int, started_at: float, now: float) -> Ending:
 
 async def finish(
     draft: Draft,
-    place: layout.PageId,
+    page_id: layout.PageId,
     endings: Sequence[Ending],
     envelope: Envelope = SERVER_ENVELOPE,
 ) -> None:
@@ -72,7 +72,7 @@ async def finish(
     The caller has checked the fence. The first parcel of a result pack is its envelope. Where jobs
     left infos there is a last one, with those by the positions of their results.
     """
-    page = await draft.edit(layout.page(place)) if endings else None
+    page = await draft.edit(layout.page(page_id)) if endings else None
     if page is None:
         return
     was_open = page.open
@@ -90,13 +90,13 @@ async def finish(
             infos[item] = ending.info
     if infos:
         parcels.append(msgspec.msgpack.encode(infos))
-    draft.create(layout.results(place, page.packs), write(parcels))
+    draft.create(layout.results(page_id, page.packs), write(parcels))
     page.packs += 1
-    draft.emit(Event(EventKind.FINISHED, place.account, place.batch))
+    draft.emit(Event(EventKind.FINISHED, page_id.account, page_id.batch))
     if any(ending.state is not State.DONE for ending in endings):
-        draft.emit(Event(EventKind.FAILED, place.account, place.batch))
+        draft.emit(Event(EventKind.FAILED, page_id.account, page_id.batch))
     if was_open and not page.open:
-        await _close_page(draft, place, max(ending.finished_at for ending in endings))
+        await _close_page(draft, page_id, max(ending.finished_at for ending in endings))
 
 
 def _end(page: Page, ending: Ending, item: int) -> None:
@@ -114,19 +114,19 @@ def _end(page: Page, ending: Ending, item: int) -> None:
         page.flags[index] |= Flag.INFORMED
 
 
-async def _close_page(draft: Draft, place: layout.PageId, now: float) -> None:
+async def _close_page(draft: Draft, page_id: layout.PageId, now: float) -> None:
     """Count the page off the ready marker; the last one takes the marker away."""
-    name = layout.ready(place.account, place.batch)
+    name = layout.ready(page_id.account, page_id.batch)
     marker: Ready | None = await draft.get(name)
     if marker is None:
         return
     if marker.open_pages <= 1:
         draft.delete(name)
-        waiting = layout.waiting(place.account, place.batch)
+        waiting = layout.waiting(page_id.account, page_id.batch)
         if marker.waits and await draft.get(waiting) is not None:
             draft.delete(waiting)
         if draft.bounded:
-            finished = layout.finished(place.account, place.batch)
+            finished = layout.finished(page_id.account, page_id.batch)
             draft.create(finished, Finished(marker.pages, finished_at=now))
         return
     draft.put(name, replace(marker, open_pages=marker.open_pages - 1))

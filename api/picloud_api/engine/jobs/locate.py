@@ -36,7 +36,7 @@ class PageSlice(msgspec.Struct, frozen=True):
     `first` is the page's first jid.
     """
 
-    place: PageId
+    page_id: PageId
     start: int
     stop: int
     first: int
@@ -90,9 +90,9 @@ async def pages(
     read = view.refresh if fresh else view.load
     for start in range(0, len(wanted), at_once):
         some = wanted[start : start + at_once]
-        await read(layout.page(piece.place) for piece in some)
+        await read(layout.page(piece.page_id) for piece in some)
         for piece in some:
-            page: Page = await view.get(layout.page(piece.place))
+            page: Page = await view.get(layout.page(piece.page_id))
             yield piece, page
 
 
@@ -100,8 +100,8 @@ def by_page(wanted: Sequence[PageSlice]) -> Iterator[list[tuple[PageId, list[int
     """The same jobs, those of a page together and each once, some pages at a time."""
     found: dict[PageId, dict[int, None]] = {}
     for piece in wanted:
-        found.setdefault(piece.place, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
-    whole = [(place, list(indexes)) for place, indexes in found.items()]
+        found.setdefault(piece.page_id, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
+    whole = [(page_id, list(indexes)) for page_id, indexes in found.items()]
     for start in range(0, len(whole), CHANGED_AT_ONCE):
         yield whole[start : start + CHANGED_AT_ONCE]
 
@@ -163,8 +163,8 @@ def _split(account: str, span: Span, first: int, last: int) -> list[PageSlice]:
         number = start // PAGE_JOBS
         base = number * PAGE_JOBS
         end = min(stop, base + PAGE_JOBS)
-        place = PageId(account, span.batch, number)
-        found.append(PageSlice(place, start - base, end - base, span.first + base))
+        page_id = PageId(account, span.batch, number)
+        found.append(PageSlice(page_id, start - base, end - base, span.first + base))
         start = end
     return found
 

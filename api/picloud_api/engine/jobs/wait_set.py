@@ -81,7 +81,7 @@ class WaitSet:
         final, states = 0, set[int]()
         for position in before.positions:
             piece = self._wanted[position]
-            page: Page = await self._view.get(layout.page(piece.place))
+            page: Page = await self._view.get(layout.page(piece.page_id))
             part = page.state[piece.start : piece.stop]
             ended = sum(map(part.count, _FINAL_BYTES))
             self.final += ended
@@ -100,5 +100,5 @@ class WaitSet:
 def _by_batch(wanted: Sequence[PageSlice]) -> dict[str, _Unfinished]:
     found: defaultdict[str, list[int]] = defaultdict(list)
     for position, piece in enumerate(wanted):
-        found[piece.place.batch].append(position)
+        found[piece.page_id.batch].append(position)
     return {batch: _Unfinished(positions) for batch, positions in found.items()}

@@ -86,7 +86,7 @@ class Deadlock:
         except PiCloudError:
             return False
         for piece in wanted:
-            page = await self._view.get(layout.page(piece.place))
+            page = await self._view.get(layout.page(piece.page_id))
             for state in page.state[piece.start : piece.stop] if page is not None else ():
                 if not State(state).final:
                     return state in LEASABLE
@@ -104,10 +104,10 @@ class Deadlock:
     async def _end(self, session: SlotSession, blocked: BlockedOn, what: str) -> None:
         job, account = blocked.job, session.pool.account
         number, index = divmod(job.index, PAGE_JOBS)
-        place = layout.PageId(account, job.batch, number)
+        page_id = layout.PageId(account, job.batch, number)
 
         async def plan(draft: Draft) -> None:
-            page = await draft.get(layout.page(place))
+            page = await draft.get(layout.page(page_id))
             header: Header | None = await draft.get(layout.header(account, job.batch))
             if page is None or header is None:
                 return
@@ -115,7 +115,7 @@ class Deadlock:
                 told = encode_failure(Cause.DEADLOCK, _sentence(blocked, what))
                 now, began = self._clock(), page.started[index]
                 ending = Ending(index, State.ERROR, Cause.DEADLOCK, told, began, now)
-                await finish(draft, place, [ending])
+                await finish(draft, page_id, [ending])
 
         await self._context.commits.run(plan)
         session.heartbeat_wakeup.set()  # the answer says that the job is lost, which ends it there

@@ -100,8 +100,8 @@ class NestedCandidates:
         while fresh and len(seen) < MOST_PREREQUISITES:
             before, fresh = fresh, []
             for piece in await self._pieces(account, before):
-                page: Page | None = await self._view.get(layout.page(piece.place))
-                batch = piece.place.batch
+                page: Page | None = await self._view.get(layout.page(piece.page_id))
+                batch = piece.page_id.batch
                 if page is None or batch in seen or State.WAITING not in page.state:
                     continue
                 seen.add(batch)
@@ -120,9 +120,9 @@ class NestedCandidates:
         """The queued batches that hold awaited jobs themselves, the newest last."""
         found: dict[str, Candidate] = {}
         for piece in await self._pieces(pool.account, spans):
-            queued = self._queue.get(piece.place.account, piece.place.batch)
+            queued = self._queue.get(piece.page_id.account, piece.page_id.batch)
             if queued is not None and queued.pool == pool:
-                base = piece.place.page * PAGE_JOBS
+                base = piece.page_id.page * PAGE_JOBS
                 indexes = range(base + piece.start, base + piece.stop)
                 candidate = found.setdefault(queued.batch, Candidate(queued, set()))
                 assert candidate.indexes is not None
@@ -157,7 +157,7 @@ class NestedCandidates:
             (piece,) = await locate(self._view, account, [(jid, jid)])
         except JobNotFound:
             return 0
-        header: Header | None = await self._view.get(layout.header(account, piece.place.batch))
+        header: Header | None = await self._view.get(layout.header(account, piece.page_id.batch))
         return header.parent if header else 0
 
 

@@ -25,13 +25,13 @@ async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int,
         for number in range(ready.pages)
     ]
     if view.state.shared:
-        await view.reload([layout.page(place) for place in pages])
+        await view.reload([layout.page(page_id) for page_id in pages])
     found = []
-    for place in pages:
-        page = await view.get(layout.page(place))
+    for page_id in pages:
+        page = await view.get(layout.page(page_id))
         if page is not None and page.leased:
             found += [
-                (place.batch, place.page * PAGE_JOBS + index, page.attempt[index])
+                (page_id.batch, page_id.page * PAGE_JOBS + index, page.attempt[index])
                 for index in jobs_of_slot(page, slot)
             ]
     return found

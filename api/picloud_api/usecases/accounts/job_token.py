@@ -47,5 +47,5 @@ class JobTokens:
         except JobNotFound:
             return False
         attempts = [(piece.start, token.attempt)]
-        page = await page_for_slot(self._view, piece.place, attempts, token.slot)
+        page = await page_for_slot(self._view, piece.page_id, attempts, token.slot)
         return page is not None and holds_attempt(page, piece.start, token.attempt, token.slot)

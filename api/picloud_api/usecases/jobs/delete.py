@@ -57,30 +57,30 @@ class DeleteJobs:
         count = 0
         for some in by_page(wanted):
             count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in some)))
-        batches = list({piece.place.batch for piece in wanted})
+        batches = list({piece.page_id.batch for piece in wanted})
         for start in range(0, len(batches), CHANGED_AT_ONCE):
             forgotten = batches[start : start + CHANGED_AT_ONCE]
             await asyncio.gather(*(self._forget_function(account, batch) for batch in forgotten))
         return Deleted(count=count)
 
-    async def _delete_in(self, place: PageId, indexes: Sequence[int]) -> int:
+    async def _delete_in(self, page_id: PageId, indexes: Sequence[int]) -> int:
         """Delete jobs of a page; how many were not deleted before."""
-        await self._open(place)
-        count = await self._commits.run(partial(self._mark, place=place, indexes=indexes))
-        await self._blank(place, indexes)
+        await self._open(page_id)
+        count = await self._commits.run(partial(self._mark, page_id=page_id, indexes=indexes))
+        await self._blank(page_id, indexes)
         return count
 
-    async def _open(self, place: PageId) -> None:
+    async def _open(self, page_id: PageId) -> None:
         """Write the packs of a sealed page back; the page itself follows with its change."""
-        cell = await self._commits.view.cell(layout.page(place))
+        cell = await self._commits.view.cell(layout.page(page_id))
         if cell is None or cell.version != SEALED:
             return
-        for name, data in (await self._archive.entries(place)).items():
-            if name != layout.page(place):
+        for name, data in (await self._archive.entries(page_id)).items():
+            if name != layout.page(page_id):
                 await self._commits.run(partial(_write_back, name=name, data=data))
 
-    async def _mark(self, draft: Draft, place: PageId, indexes: Sequence[int]) -> int:
-        name = layout.page(place)
+    async def _mark(self, draft: Draft, page_id: PageId, indexes: Sequence[int]) -> int:
+        name = layout.page(page_id)
         page = await draft.get(name)
         fresh = [index for index in indexes if not page.flags[index] & Flag.DELETED]
         own = await draft.edit(name) if fresh else None
@@ -88,13 +88,13 @@ class DeleteJobs:
             return 0
         for index in fresh:
             own.flags[index] |= Flag.DELETED
-        await self._seal_again(draft, place)
-        draft.emit(Event(EventKind.FINISHED, *place[:2]))
+        await self._seal_again(draft, page_id)
+        draft.emit(Event(EventKind.FINISHED, *page_id[:2]))
         return len(fresh)
 
-    async def _seal_again(self, draft: Draft, place: PageId) -> None:
+    async def _seal_again(self, draft: Draft, page_id: PageId) -> None:
         """A batch that is finished, or sealed already, is sealed with what it is now."""
-        account, batch, _ = place
+        account, batch, _ = page_id
         if not draft.bounded or await draft.get(layout.ready(account, batch)) is not None:
             return
         header: Header = await draft.get(layout.header(account, batch))
@@ -103,9 +103,9 @@ class DeleteJobs:
         # Also where it waits for that: whoever seals it now shall find that something changed.
         draft.put(name, Finished(header.pages, finished_at=self._clock()))
 
-    async def _blank(self, place: PageId, indexes: Sequence[int]) -> None:
+    async def _blank(self, page_id: PageId, indexes: Sequence[int]) -> None:
         """Remove what lies in packs of the deleted jobs."""
-        page: Page = await self._commits.view.get(layout.page(place))
+        page: Page = await self._commits.view.get(layout.page(page_id))
         results: dict[int, list[int]] = {}
         kept = _kept(page)
         for index in indexes:
@@ -113,15 +113,15 @@ class DeleteJobs:
             if item and (number, item) not in kept:
                 results.setdefault(number, []).append(item)
         for number, items in results.items():
-            name = layout.results(place, number)
+            name = layout.results(page_id, number)
             await self._commits.run(partial(_blank_results, name=name, items=items))
-        header: Header = await self._commits.view.get(layout.header(place.account, place.batch))
-        base = place.page * PAGE_JOBS
+        header: Header = await self._commits.view.get(layout.header(page_id.account, page_id.batch))
+        base = page_id.page * PAGE_JOBS
         for part in header.parts:
             first = part.first - base
             items = [index - first for index in indexes if first <= index < first + part.count]
             if items and not part.content.digest:
-                name = layout.arguments(place.account, place.batch, part.first)
+                name = layout.arguments(page_id.account, page_id.batch, part.first)
                 await self._commits.run(partial(_blank_items, name=name, items=items))
 
     async def _forget_function(self, account: str, batch: str) -> None:
@@ -129,8 +129,8 @@ class DeleteJobs:
         name = layout.header(account, batch)
         header: Header = await self._commits.view.get(name)
         for number in range(header.pages):
-            place = layout.PageId(account, batch, number)
-            page: Page = await self._commits.view.get(layout.page(place))
+            page_id = layout.PageId(account, batch, number)
+            page: Page = await self._commits.view.get(layout.page(page_id))
             if not all(flags & Flag.DELETED for flags in page.flags):
                 return
         await self._commits.run(partial(_blank_function, name=name))

@@ -78,7 +78,7 @@ class JobInformation:
         wanted = await locate(self._view, account, request.jids)
         async for piece, page in pages(self._view, wanted, at_once=AT_ONCE):
             refuse_deleted(page, piece)
-            header: Header = await self._view.get(layout.header(account, piece.place.batch))
+            header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
             cases += [
                 JobView(piece, index, page, header, now) for index in range(piece.start, piece.stop)
             ]
@@ -129,12 +129,12 @@ class JobInformation:
             return await self._kept(case)
         if page.state[index] != State.PROCESSING:
             return _NOTHING
-        place = case.piece.place
-        job = held_at(place.batch, place.page, page, index)
-        info = await self._live.info(place.account, job, page.slot[index], since)
+        page_id = case.piece.page_id
+        job = held_at(page_id.batch, page_id.page, page, index)
+        info = await self._live.info(page_id.account, job, page.slot[index], since)
         if info is None:
             # It may have ended in the meantime: what it left says more than nothing.
-            fresh: Page = await self._view.fresh(layout.page(place))
+            fresh: Page = await self._view.fresh(layout.page(page_id))
             if State(fresh.state[index]).final:
                 return await self._kept(msgspec.structs.replace(case, page=fresh))
         return info or _NOTHING
@@ -149,7 +149,7 @@ class JobInformation:
         try:
             data = content.data
             if data is None:
-                data = await self._blobs.get(f"{case.piece.place.account}/{content.digest}")
+                data = await self._blobs.get(f"{case.piece.page_id.account}/{content.digest}")
                 if sha256(data).hexdigest() != content.digest:
                     return _NOTHING
             return unpack_info(data)
@@ -159,7 +159,7 @@ class JobInformation:
     async def _infos(self, case: JobView) -> dict[int, Content]:
         """The infos of a result pack by item: one is opened for all its jobs."""
         data, infos = self._opened
-        name = layout.results(case.piece.place, case.page.pack[case.index])
+        name = layout.results(case.piece.page_id, case.page.pack[case.index])
         found: bytes = await self._view.get(name)
         if found is not data:
             pack = Pack(found)
@@ -179,7 +179,7 @@ class JobInformation:
         if key in OF_INFO:
             return OF_INFO[key](info)
         if key is InfoKey.WHY:
-            told = await self._why.tell(case.piece.place.account, [(case.jid, case.jid)])
+            told = await self._why.tell(case.piece.page_id.account, [(case.jid, case.jid)])
             return told[case.jid]
         return OF_BATCH[key](case)
 
@@ -195,7 +195,7 @@ class JobInformation:
         return f"{failure.message}\n{failure.traceback}".rstrip()
 
     async def _failure(self, case: JobView) -> Failure | None:
-        name = layout.results(case.piece.place, case.page.pack[case.index])
+        name = layout.results(case.piece.page_id, case.page.pack[case.index])
         pack = Pack(await self._view.get(name))
         return read_failure(pack.view(case.page.item[case.index]))
 
@@ -204,8 +204,8 @@ class JobInformation:
             if part.first <= case.at < part.first + part.count:
                 if part.content.digest:
                     return Arguments(None, part.content, case.at - part.first)
-                place = case.piece.place
-                name = layout.arguments(place.account, place.batch, part.first)
+                page_id = case.piece.page_id
+                name = layout.arguments(page_id.account, page_id.batch, part.first)
                 return Arguments(Pack(await self._view.get(name))[case.at - part.first])
         return None
 

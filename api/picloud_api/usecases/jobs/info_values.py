@@ -36,7 +36,7 @@ class JobView(msgspec.Struct, frozen=True):
     @property
     def at(self) -> int:
         """Its index in the batch."""
-        return self.piece.place.page * PAGE_JOBS + self.index
+        return self.piece.page_id.page * PAGE_JOBS + self.index
 
 
 def told(info: Info, since: Mapping[str, int]) -> tuple[dict[str, str | None], dict[str, int]]:

@@ -67,12 +67,12 @@ class KillJobs:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
 
-    async def _kill_in(self, place: PageId, indexes: Sequence[int]) -> int:
+    async def _kill_in(self, page_id: PageId, indexes: Sequence[int]) -> int:
         """End jobs of a page; return how many were not final."""
-        plan = partial(self._kill, place=place, indexes=indexes)
+        plan = partial(self._kill, page_id=page_id, indexes=indexes)
         ended, attempts = await self._commits.run(plan)
         if attempts:
-            self._later(self._force(place, attempts))
+            self._later(self._force(page_id, attempts))
         return ended + len(attempts)
 
     async def _unfinished(self, account: str) -> list[PageSlice]:
@@ -83,43 +83,43 @@ class KillJobs:
         ]
 
     async def _kill(
-        self, draft: Draft, place: PageId, indexes: Sequence[int]
+        self, draft: Draft, page_id: PageId, indexes: Sequence[int]
     ) -> tuple[int, list[tuple[int, int]]]:
         """Return how many jobs ended, and (index, attempt) of those that their slot has to end."""
-        name = layout.page(place)
+        name = layout.page(page_id)
         page = await draft.get(name)
         chosen = [index for index in indexes if page.state[index] < State.DONE]
         held = [index for index in chosen if page.state[index] in UNDER_LEASE]
         free = [index for index in chosen if page.state[index] not in UNDER_LEASE]
-        await self._end_killed(draft, place, free)
+        await self._end_killed(draft, page_id, free)
         own = await draft.edit(name) if held else None
         if own is not None:
             for index in held:
                 own.flags[index] |= Flag.KILL_REQUESTED
-            draft.emit(Event(EventKind.KILL, *place[:2]))
+            draft.emit(Event(EventKind.KILL, *page_id[:2]))
         return len(free), [(index, page.attempt[index]) for index in held]
 
-    async def _end_killed(self, draft: Draft, place: PageId, indexes: Sequence[int]) -> None:
+    async def _end_killed(self, draft: Draft, page_id: PageId, indexes: Sequence[int]) -> None:
         now = self._clock()
         endings = [killed(index, 0.0, now) for index in indexes]
-        await finish(draft, place, endings)
+        await finish(draft, page_id, endings)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    async def _force(self, place: PageId, attempts: Sequence[tuple[int, int]]) -> None:
+    async def _force(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:
         """End jobs whose slot did not report within two seconds that it ended them."""
         await asyncio.sleep(SILENT_S)
 
         async def plan(draft: Draft) -> None:
-            page = await draft.get(layout.page(place))
+            page = await draft.get(layout.page(page_id))
             left = [
                 index
                 for index, attempt in attempts
                 if page.state[index] < State.DONE and page.attempt[index] == attempt
             ]
-            await self._end_killed(draft, place, left)
+            await self._end_killed(draft, page_id, left)
 
         await self._commits.run(plan)

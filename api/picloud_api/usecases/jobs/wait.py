@@ -47,7 +47,7 @@ class WaitForJobs:
         """
         view = self._commits.view
         wanted = await locate(view, account, request.jids)
-        with self._watchers.watch({piece.place.batch for piece in wanted}) as watch:
+        with self._watchers.watch({piece.page_id.batch for piece in wanted}) as watch:
             awaited = WaitSet(view, wanted, watch)
             if request.statuses:
                 await self._until_shown(awaited, set(request.statuses), request.timeout_s)
@@ -92,7 +92,7 @@ class WaitForJobs:
                     continue
                 number = page.pack[index]
                 if (payloads or state != State.DONE) and number not in packs:
-                    name = layout.results(piece.place, number)
+                    name = layout.results(piece.page_id, number)
                     packs[number] = Pack(await self._commits.view.get(name))
                 gathered.add(piece.first + index, page, index, packs.get(number))
                 if gathered.size > ANSWER_BYTES:
@@ -100,7 +100,7 @@ class WaitForJobs:
         return gathered.answer()
 
     async def _page(self, piece: PageSlice) -> Page:
-        page: Page = await self._commits.view.get(layout.page(piece.place))
+        page: Page = await self._commits.view.get(layout.page(piece.page_id))
         return page
 
 

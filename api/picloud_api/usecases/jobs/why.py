@@ -45,8 +45,8 @@ class Why:
         found: dict[int, str] = {}
         pending_reasons: dict[Pool, str] = {}
         for piece in await locate(self._view, account, asked):
-            header: Header = await self._view.get(layout.header(account, piece.place.batch))
-            page: Page = await self._view.get(layout.page(piece.place))
+            header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
+            page: Page = await self._view.get(layout.page(piece.page_id))
             pool = pool_of(account, header.options, image_of(header.options.env))
             for index in range(piece.start, piece.stop):
                 state = State(page.state[index])
@@ -78,8 +78,8 @@ class Why:
         ahead = sum(page.state[:index].count(state) for state in LEASABLE)
         with closing(self._queue.batches(pool)) as batches:
             for queued in batches:
-                if queued.batch == piece.place.batch:
-                    before = sum(1 for number in queued.pages if number < piece.place.page)
+                if queued.batch == piece.page_id.batch:
+                    before = sum(1 for number in queued.pages if number < piece.page_id.page)
                     return ahead + before * PAGE_JOBS
                 ahead += queued.jobs
         return ahead

@@ -71,9 +71,9 @@ class SlotHeartbeat:
         fresh, lost = [], []
         for job in (*request.running, *request.holding):
             number, index = divmod(job.index, PAGE_JOBS)
-            place = layout.PageId(account, job.batch, number)
+            page_id = layout.PageId(account, job.batch, number)
             named = [(index, job.attempt)]
-            page = await page_for_slot(self._commits.view, place, named, session.number)
+            page = await page_for_slot(self._commits.view, page_id, named, session.number)
             if page is None or not holds_attempt(page, index, job.attempt, session.number):
                 lost.append(job)
                 continue

@@ -184,22 +184,22 @@ class Slots:
         for batch, at, attempt in await leases_of(self._commits.view, account, number):
             page, index = divmod(at, PAGE_JOBS)
             pages.setdefault(layout.PageId(account, batch, page), []).append((index, attempt))
-        for place, jobs in pages.items():
-            plan = partial(self._lose, place=place, jobs=jobs, slot=number, detail=detail)
+        for page_id, jobs in pages.items():
+            plan = partial(self._lose, page_id=page_id, jobs=jobs, slot=number, detail=detail)
             await self._commits.run(plan)
-        await requeue(self._context, account, [(place.batch, place.page) for place in pages])
+        await requeue(self._context, account, [(page_id.batch, page_id.page) for page_id in pages])
 
     async def _lose(
         self,
         draft: Draft,
         *,
-        place: layout.PageId,
+        page_id: layout.PageId,
         jobs: list[tuple[int, int]],
         slot: int,
         detail: str,
     ) -> None:
-        header: Header = await draft.get(layout.header(place.account, place.batch))
-        page = await draft.edit(layout.page(place))
+        header: Header = await draft.get(layout.header(page_id.account, page_id.batch))
+        page = await draft.edit(layout.page(page_id))
         now = self._clock()
         endings = []
         for index, attempt in jobs:
@@ -212,8 +212,8 @@ class Slots:
             elif cause is not None:
                 told = encode_failure(cause, _sentence(page.losses[index], header, detail))
                 endings.append(Ending(index, State.ERROR, cause, told, started, now))
-        draft.emit(Event(EventKind.READY, place.account, place.batch))
-        await finish(draft, place, endings)
+        draft.emit(Event(EventKind.READY, page_id.account, page_id.batch))
+        await finish(draft, page_id, endings)
 
 
 def _sentence(losses: int, header: Header, detail: str) -> str:

@@ -140,9 +140,9 @@ class SlotWork:
                 continue
             self._learn((account, header.function.digest), report.ended)
             for number, ended in _by_page(report.ended).items():
-                place = layout.PageId(account, report.batch, number)
+                page_id = layout.PageId(account, report.batch, number)
                 named = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
-                page = await page_for_slot(draft, place, named, session.number)
+                page = await page_for_slot(draft, page_id, named, session.number)
                 if page is None:
                     continue
                 endings = [
@@ -150,7 +150,7 @@ class SlotWork:
                     for job in ended
                     if holds_attempt(page, job.index % PAGE_JOBS, job.attempt, session.number)
                 ]
-                await finish(draft, place, endings, report.envelope)
+                await finish(draft, page_id, endings, report.envelope)
 
     def _learn(self, function: tuple[str, str], ended: Sequence[JobReport]) -> None:
         if ended:
@@ -165,15 +165,15 @@ class SlotWork:
         account = session.pool.account
         for job in returned:
             number, index = divmod(job.index, PAGE_JOBS)
-            place = layout.PageId(account, job.batch, number)
-            known = await page_for_slot(draft, place, [(index, job.attempt)], session.number)
+            page_id = layout.PageId(account, job.batch, number)
+            known = await page_for_slot(draft, page_id, [(index, job.attempt)], session.number)
             if known is None or not holds_attempt(known, index, job.attempt, session.number):
                 continue
-            page = await draft.edit(layout.page(place))
+            page = await draft.edit(layout.page(page_id))
             if page is None:
                 continue
             if page.flags[index] & Flag.KILL_REQUESTED:
-                await finish(draft, place, [killed(index, page.started[index], self._clock())])
+                await finish(draft, page_id, [killed(index, page.started[index], self._clock())])
                 continue
             give_back(page, index)
             draft.emit(Event(EventKind.READY, account, job.batch))

@@ -85,7 +85,7 @@ async def test_sealed_pages_are_read_with_the_others(world: World) -> None:
     await world.submit(1)
     view = world.server.context.commits.view
     names = [
-        layout.page(piece.place) for piece in await locate(view, ACCOUNT, [(first, first + 1)])
+        layout.page(piece.page_id) for piece in await locate(view, ACCOUNT, [(first, first + 1)])
     ]
     view.forget(names)
 
@@ -207,7 +207,7 @@ async def test_only_what_was_sealed_is_believed(world: World, forged: str) -> No
     places = {}
     for jids in (mine, other):
         (piece,) = await locate(world.server.context.commits.view, ACCOUNT, [(jids[0], jids[-1])])
-        places[jids] = layout.sealed(piece.place)
+        places[jids] = layout.sealed(piece.page_id)
     good = await blobs.get(places[mine])
     intruder = "pk_0badcafe0bad_" + "A" * 43
     key = Key(ACCOUNT, bytes(32), active=True, created_at=0.0)
@@ -239,14 +239,14 @@ async def test_what_lies_in_the_place_of_a_page_is_not_taken_for_it(world: World
     before = await world.outcomes(jids)
     (piece,) = await locate(world.server.context.commits.view, ACCOUNT, [(jids[0], jids[-1])])
     await world.server.ports.blobs.put(
-        layout.sealed(piece.place), b"\0" * 32 + b"\x81\xa7entries\x80"
+        layout.sealed(piece.page_id), b"\0" * 32 + b"\x81\xa7entries\x80"
     )
     world.now += 3600
 
     await world.server.background.sealer.seal_finished()
 
     assert await world.outcomes(jids) == before
-    assert layout.page(piece.place) in [
+    assert layout.page(piece.page_id) in [
         entry.key for entry in await world.server.ports.state.scan("pages/")
     ]
     assert len(await world.server.ports.state.scan("pages/")) == 1

@@ -28,7 +28,7 @@ class Pages:
             PageSlice(layout.PageId("a1", f"b{number}", 0), 0, 3, 1 + 3 * number)
             for number in range(BATCHES)
         ]
-        self.pages = {layout.page(piece.place): Page.fresh(3) for piece in self.pieces}
+        self.pages = {layout.page(piece.page_id): Page.fresh(3) for piece in self.pieces}
         self.reads = 0
 
     async def get(self, key: str) -> Page:
@@ -38,7 +38,7 @@ class Pages:
     def end(self, number: int, *jobs: int, state: State = State.DONE) -> None:
         """Let some jobs of a batch end."""
         for job in jobs:
-            self.pages[layout.page(self.pieces[number].place)].state[job] = state
+            self.pages[layout.page(self.pieces[number].page_id)].state[job] = state
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def watchers() -> BatchWatchers:
 @pytest.fixture
 def awaited(pages: Pages, watchers: BatchWatchers) -> Iterator[WaitSet]:
     """A wait for all jobs of all batches."""
-    with watchers.watch({piece.place.batch for piece in pages.pieces}) as watch:
+    with watchers.watch({piece.page_id.batch for piece in pages.pieces}) as watch:
         yield WaitSet(cast("View", pages), pages.pieces, watch)
 
 
