@@ -47,7 +47,7 @@ def read(data: Path) -> ServerRecord | None:
     Raises:
         StackFault: When the file cannot be read.
     """
-    advice = "stop the server that it described, if that still runs, and remove the file"
+    advice = "end the server that it described, if that still runs, and remove the file"
     return records.read(data / _FILE, ServerRecord, advice)
 
 

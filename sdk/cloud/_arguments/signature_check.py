@@ -1,4 +1,4 @@
-"""Checks that a function takes the arguments it is given, before anything is sent."""
+"""Checking that a function takes its arguments, before anything is sent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def check(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Check that `func(*args, **kwargs)` is a call that Python can make.
 
-    What does not say which arguments it takes is not checked. Decorators that pass on other
-    arguments than they get are taken as they are, not as the function that they wrap.
+    A callable without a signature is not checked. A decorated function is checked by the signature
+    of the decorator's function, which may pass on other arguments than it gets.
 
     Raises:
-        CloudTypeError: When the number or the names of the arguments do not fit.
+        CloudTypeError: When the number or the names of the arguments do not match.
 
     >>> check(lambda x, y=2: x, [1], {})
     >>> check(lambda x, y=2: x, [], {"z": 3})
@@ -30,20 +30,20 @@ def check(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, An
     if _fits(func, len(args)) and not kwargs:
         return
     if hasattr(func, "__signature__") and isinstance(func, FunctionType):
-        return  # what a decorator claims need not be what it takes
+        return  # a decorator may declare another signature than its function has
     try:
-        found = signature(func, follow_wrapped=False)
+        declared = signature(func, follow_wrapped=False)
     except (TypeError, ValueError):
         return
     try:
-        found.bind(*args, **kwargs)
+        declared.bind(*args, **kwargs)
     except TypeError as error:
         name = getattr(func, "__name__", None) or type(func).__name__
         raise CloudTypeError(f"{name}() does not take these arguments: {error}") from None
 
 
 def _fits(func: object, count: int) -> bool:
-    """Whether a plain function takes so many positional arguments: most calls need no more."""
+    """Whether a plain function takes this number of positional arguments; true for most calls."""
     if not isinstance(func, FunctionType) or func.__kwdefaults__:
         return False
     code = func.__code__

@@ -62,10 +62,10 @@ def test_without_arguments_there_is_help() -> None:
 @pytest.mark.parametrize("command", ["result", "join"])
 def test_exit_codes_are_told_where_they_matter(command: str) -> None:
     """--help names them."""
-    said = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
+    help_text = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
 
-    assert "Exits with 3 when a job failed" in said
-    assert "with 4 after a timeout" in said
+    assert "Exits with 3 when a job failed" in help_text
+    assert "with 4 after a timeout" in help_text
 
 
 def test_a_misspelt_command_is_answered_in_one_line() -> None:

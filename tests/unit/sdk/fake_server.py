@@ -124,8 +124,8 @@ class FakeServer:
 
     def _jobs_staged(self, body: bytes) -> wire.Answer:
         request = wire.decode(body, wire.StageRequest)
-        known = self.staged.setdefault(request.submit_id, [])
-        known.extend(part for part in request.parts if part not in known)
+        parts = self.staged.setdefault(request.submit_id, [])
+        parts.extend(part for part in request.parts if part not in parts)
         return wire.Answer()
 
     def _jobs_status(self, body: bytes) -> wire.Statuses:
@@ -156,14 +156,14 @@ class FakeServer:
         keys = [key.value for key in read_keys(request.keys) or DEFAULT_KEYS]
         jobs = []
         for jid in itertools.islice(ranges.expand(request.jids), self.most_outcomes):
-            told = self.infos.get(jid, {})
+            info = self.infos.get(jid, {})
             since = request.since or {}
-            values = {key: told.get(key) for key in keys if key not in UNPICKLED}
-            for stream, known in since.items():
-                values[stream] = str(told.get(stream, "")).encode()[known:].decode()
-            ends = {stream: len(str(told.get(stream, "")).encode()) for stream in since}
-            arguments = wire.Arguments(told["parcel"]) if "parcel" in told else None
-            function = told.get("body") if "func_body" in keys else None
+            values = {key: info.get(key) for key in keys if key not in UNPICKLED}
+            for stream, offset in since.items():
+                values[stream] = str(info.get(stream, "")).encode()[offset:].decode()
+            ends = {stream: len(str(info.get(stream, "")).encode()) for stream in since}
+            arguments = wire.Arguments(info["parcel"]) if "parcel" in info else None
+            function = info.get("body") if "func_body" in keys else None
             jobs.append(
                 wire.JobInfo(
                     jid=jid, values=values, arguments=arguments, function=function, ends=ends
@@ -198,8 +198,8 @@ class FakeServer:
         return wire.JobsListed(jobs=jobs, more=more)
 
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
-        asked = wire.decode(body, wire.MissingBlobsRequest).digests
-        lacking = [digest for digest in asked if digest not in self.blobs]
+        digests = wire.decode(body, wire.MissingBlobsRequest).digests
+        lacking = [digest for digest in digests if digest not in self.blobs]
         return wire.BlobsMissing(
             uploads=[wire.Upload(digest, f"/v1/blobs/{digest}") for digest in lacking]
         )
@@ -211,8 +211,8 @@ class FakeServer:
         return wire.BlobsStored(digests=list(named))
 
     def _blobs_read(self, body: bytes) -> wire.BlobsRead:
-        asked = wire.decode(body, wire.ReadBlobsRequest).digests
-        return wire.BlobsRead(blobs=[self.blobs[digest] for digest in asked])
+        digests = wire.decode(body, wire.ReadBlobsRequest).digests
+        return wire.BlobsRead(blobs=[self.blobs[digest] for digest in digests])
 
     def _keys(self, body: bytes) -> wire.KeyMade:
         wire.decode(body, wire.KeyRequest)
@@ -263,13 +263,13 @@ class FakeServer:
 
     def failed(self, jid: int, error: Exception) -> None:
         """Let a job end with an exception of its function."""
-        told = wire.Failure(
+        failure = wire.Failure(
             cause=Cause.EXCEPTION,
             message=f"{type(error).__name__}: {error}",
             traceback="".join(traceback.format_exception(error)),
             pickled=result_parcel(error),
         )
-        parcel = pack.seal(wire.encode(told))
+        parcel = pack.seal(wire.encode(failure))
         self.ended[jid] = wire.Outcome(
             jid=jid, status="error", cause=Cause.EXCEPTION, payload=parcel
         )

@@ -80,7 +80,7 @@ def test_a_directory_that_is_not_there_is_named() -> None:
 
 
 def test_what_runs_on_in_the_background_is_not_waited_for() -> None:
-    """A command has ended when its shell has, and all it said until then counts."""
+    """A command has ended when its shell has; its output until then is kept."""
     assert run(Command(command="sleep 1000 & echo $!")).strip().isdigit()
 
 

@@ -18,7 +18,7 @@ def test_every_error_of_the_platform_has_an_exception() -> None:
 
 @pytest.mark.parametrize("code", every_error())
 def test_each_error_keeps_its_sentence_and_code(code: str) -> None:
-    """A user reads what the server said, and a program can tell which error it was."""
+    """A user reads the server's message, and a program can identify the error."""
     error = from_problem(Problem(code=code, message="No.", digests=["d"]))
 
     assert isinstance(error, CloudException)

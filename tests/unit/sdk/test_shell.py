@@ -81,7 +81,7 @@ def test_equal_jobs(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "message"),
     [
         (lambda: shell.execute("echo {w}", {}), r"\{w\} has no value"),
         (lambda: shell.execute("echo", {"w": 1}), r"no template variable \{w\}"),
@@ -104,10 +104,10 @@ def test_equal_jobs(server: FakeServer) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    server: FakeServer, ask: Callable[[], Any], said: str
+    server: FakeServer, ask: Callable[[], Any], message: str
 ) -> None:
     """In one sentence that names the culprit, before anything is sent."""
-    with pytest.raises(CloudException, match=said):
+    with pytest.raises(CloudException, match=message):
         ask()
 
     assert server.sent == []

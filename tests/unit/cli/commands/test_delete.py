@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def test_delete_tells_how_many(run: Callable[..., Any], server: FakeServer) -> None:
-    """On standard error; as JSON where that is asked for."""
+    """On standard error, or as JSON on standard output."""
     outcome = run("delete", "1,5-6")
 
     assert (outcome.stdout, outcome.stderr) == ("", "3 jobs deleted.\n")

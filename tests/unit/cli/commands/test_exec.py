@@ -85,7 +85,7 @@ def test_options_reach_the_job(run: Callable[..., Any], server: FakeServer) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("exec",), "Missing argument"),
         (("exec", "--colour", "date"), "No such option: --colour"),
@@ -102,15 +102,15 @@ def test_options_reach_the_job(run: Callable[..., Any], server: FakeServer) -> N
         (("exec", "--os-env", "A", "date"), "'A' is no assignment"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(
-    run: Callable[..., Any], server: FakeServer, arguments: tuple[str, ...], said: str
+def test_a_usage_error_is_one_line(
+    run: Callable[..., Any], server: FakeServer, arguments: tuple[str, ...], message: str
 ) -> None:
     """It names the culprit and says where help is; nothing is sent."""
     outcome = run(*arguments)
 
     assert outcome.exit_code == exits.USAGE
     assert outcome.stdout == ""
-    assert said in outcome.stderr
+    assert message in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
     assert f"Try 'picloud {arguments[0]} --help'." in outcome.stderr.replace("root", "picloud")
     assert server.sent == []

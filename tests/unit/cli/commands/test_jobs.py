@@ -21,7 +21,7 @@ def many_jobs(server: FakeServer) -> None:
 
 
 def test_jobs_are_a_table(run: Callable[..., Any]) -> None:
-    """Newest first, as many as were asked for."""
+    """Newest first, at most as many as requested."""
     rows = run("jobs", "-n", "3").stdout.splitlines()
 
     assert rows[0] == "jid\tstatus\tfunction\tlabel\tcreated\truntime"
@@ -30,7 +30,7 @@ def test_jobs_are_a_table(run: Callable[..., Any]) -> None:
 
 
 def test_many_jobs_are_read_in_portions(run: Callable[..., Any], server: FakeServer) -> None:
-    """Nobody has to know how many one answer holds."""
+    """A reply holds at most 1,000."""
     outcome = run("jobs", "-n", "2200", "--json")
 
     assert [job["jid"] for job in json.loads(outcome.stdout)] == list(range(2499, 299, -1))
@@ -47,5 +47,5 @@ def test_filters_travel(run: Callable[..., Any], server: FakeServer) -> None:
 
 
 def test_an_age_has_a_unit(run: Callable[..., Any]) -> None:
-    """Otherwise the command line makes no sense."""
+    """Without a unit it is a usage error."""
     assert run("jobs", "--since", "12").exit_code == exits.USAGE

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> None:
-    """Either of them; what happened is told on standard error."""
+    """Either of them; the number of killed jobs is on standard error."""
     assert "3 unfinished jobs" in run("kill", "7,9-10").stderr
     run("kill", "--all")
 
@@ -28,10 +28,10 @@ def test_kill_names_jobs_or_all(run: Callable[..., Any], server: FakeServer) -> 
         ("kill", "7", "--all"),
     ],
 )
-def test_a_senseless_command_line_exits_with_2(
+def test_a_usage_error_exits_with_2(
     run: Callable[..., Any], server: FakeServer, arguments: tuple[Any, ...]
 ) -> None:
-    """The server is not asked."""
+    """No request is sent."""
     outcome = run(*arguments)
 
     assert outcome.exit_code == exits.USAGE

@@ -93,7 +93,7 @@ def test_no_rows_are_no_jobs(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("mapexec", "date"), "give values: -n"),
         (("mapexec", "-n", "a=1,2", "-n", "b=1", "echo {a}{b}"), "a has 2, b has 1"),
@@ -102,22 +102,22 @@ def test_no_rows_are_no_jobs(
         (("mapexec", "-N", "/not/there", "echo {a}"), "/not/there cannot be read: No such file"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(
-    run: Callable[..., Any], server: FakeServer, arguments: tuple[str, ...], said: str
+def test_a_usage_error_is_one_line(
+    run: Callable[..., Any], server: FakeServer, arguments: tuple[str, ...], message: str
 ) -> None:
     """It names the culprit and says where help is; nothing is sent."""
     outcome = run(*arguments)
 
     assert outcome.exit_code == exits.USAGE
     assert outcome.stdout == ""
-    assert said in outcome.stderr
+    assert message in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
     assert f"Try 'picloud {arguments[0]} --help'." in outcome.stderr.replace("root", "picloud")
     assert server.sent == []
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty; its first line names the variables"),
         ("a,b\n1,2\n3\n", "line 3: 1 value, but 2 are needed: a, b"),
@@ -129,11 +129,11 @@ def test_what_makes_no_sense_is_one_line(
     ],
 )
 def test_a_ragged_argument_file_is_refused_with_the_line(
-    run: Callable[..., Any], server: FakeServer, file: Callable[[str], str], text: str, said: str
+    run: Callable[..., Any], server: FakeServer, file: Callable[[str], str], text: str, message: str
 ) -> None:
     """The number of the line, as an editor counts."""
     outcome = run("mapexec", "-N", file(text), "echo", "{a}", "{b}")
 
     assert outcome.exit_code == exits.USAGE
-    assert said in outcome.stderr
+    assert message in outcome.stderr
     assert server.sent == []

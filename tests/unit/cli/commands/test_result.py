@@ -86,7 +86,7 @@ def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) 
 def test_debug_shows_the_traceback(
     run: Callable[..., Any], server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The remote traceback and ours, where somebody asks for them."""
+    """The remote traceback and the client's."""
     server.failed(8, ValueError("no"))
 
     outcome = run("--debug", "result", "8")
@@ -96,7 +96,7 @@ def test_debug_shows_the_traceback(
 
 
 def test_errors_can_be_ignored(run: Callable[..., Any], server: FakeServer) -> None:
-    """The error of a failed job stands in the place of its result then."""
+    """The error of a failed job then replaces its result."""
     server.failed(1, ValueError("no"))
 
     outcome = run("result", "-i", "1")
@@ -119,10 +119,10 @@ def test_too_late_exits_with_4(run: Callable[..., Any], server: FakeServer) -> N
         ("result", "1", "-t", "soon"),
     ],
 )
-def test_a_senseless_command_line_exits_with_2(
+def test_a_usage_error_exits_with_2(
     run: Callable[..., Any], server: FakeServer, arguments: tuple[Any, ...]
 ) -> None:
-    """The server is not asked."""
+    """No request is sent."""
     outcome = run(*arguments)
 
     assert outcome.exit_code == exits.USAGE

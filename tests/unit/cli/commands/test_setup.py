@@ -75,7 +75,7 @@ def test_several_profiles(run: Callable[..., Any], home: Path, url: str) -> None
 def test_setup_takes_what_the_environment_says(
     run: Callable[..., Any], home: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For machines that nobody types on."""
+    """For machines without a terminal."""
     monkeypatch.setenv("PICLOUD_URL", f"{url}/one")
     monkeypatch.setenv("PICLOUD_API_KEY", KEY)
     monkeypatch.setenv("PICLOUD_PROFILE", "ci")
@@ -110,7 +110,7 @@ def test_a_key_the_server_does_not_know_is_not_kept(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("setup",), exits.USAGE, "give --url"),
         (("setup", "--url", "http://one.test"), exits.USAGE, "give --api-key"),
@@ -126,14 +126,14 @@ def test_a_key_the_server_does_not_know_is_not_kept(
         (("-o", "yaml", "status", "1"), exits.USAGE, "'yaml' is not one of text and json"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(
-    run: Callable[..., Any], home: Path, arguments: tuple[str, ...], code: int, said: str
+def test_a_usage_error_is_one_line(
+    run: Callable[..., Any], home: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    """Without a terminal nobody is asked."""
+    """Without a terminal there is no prompt."""
     outcome = run(*arguments)
 
     assert outcome.exit_code == code
-    assert said in outcome.stderr
+    assert message in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
     assert not (home / "profiles.toml").exists()
 
@@ -141,7 +141,7 @@ def test_what_makes_no_sense_is_one_line(
 def test_a_profile_decides_before_the_environment(
     home: Path, server: FakeServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is said last is what counts."""
+    """An option has precedence over the environment."""
     profile.write(home / "profiles.toml", "work", profile.Profile(url, KEY))
     monkeypatch.setenv("PICLOUD_URL", "http://one.test")
     monkeypatch.setenv("PICLOUD_API_KEY", "pk_other_secret")

@@ -53,10 +53,10 @@ def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: FakeServer
         ("nothing",),
     ],
 )
-def test_a_senseless_command_line_exits_with_2(
+def test_a_usage_error_exits_with_2(
     run: Callable[..., Any], server: FakeServer, arguments: tuple[Any, ...]
 ) -> None:
-    """The server is not asked."""
+    """No request is sent."""
     outcome = run(*arguments)
 
     assert outcome.exit_code == exits.USAGE

@@ -18,10 +18,10 @@ EVIL = "'; echo owned; \" `echo owned` $(echo owned)\n echo owned #\\"
 
 def printed(command: str, **values: str) -> str:
     """What a shell prints that is given a command and its values as a job gives them."""
-    told = {command_template.environment_name(name): value for name, value in values.items()}
+    variables = {command_template.environment_name(name): value for name, value in values.items()}
     return subprocess.run(
         ["/bin/sh", "-c", command_template.render(command)],
-        env={"PATH": os.environ["PATH"], **told},
+        env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
         check=True,
@@ -100,10 +100,10 @@ def test_no_command_is_too_clever(pieces: list[str], quoted: bool) -> None:
     """However the command is made, well or badly: the value runs nothing."""
     command = "echo " + "".join(pieces)
     with TemporaryDirectory() as home:
-        told = (
+        commands = (
             "; touch owned; $(touch owned) `touch owned`\ntouch owned\n| touch owned & touch owned"
         )
-        value = f"'{told}'\"{told}\"" if quoted else told
+        value = f"'{commands}'\"{commands}\"" if quoted else commands
         subprocess.run(
             ["/bin/sh", "-c", command_template.render(command)],
             env={"PATH": os.environ["PATH"], command_template.environment_name("w"): value},

@@ -90,10 +90,10 @@ jid_sets = st.sets(st.integers(1, 60))
 
 @given(jid_sets, jid_sets)
 def test_without_is_the_difference_of_sets(held: set[int], gone: set[int]) -> None:
-    """Ranges less jids are the ranges of what is left."""
-    left = without(ranges.collapse(held), gone)
+    """Removing jids from ranges leaves the ranges of the other jids."""
+    remaining = without(ranges.collapse(held), gone)
 
-    assert left == ranges.collapse(held - gone)
+    assert remaining == ranges.collapse(held - gone)
 
 
 @given(jid_sets, st.integers(1, 9), st.integers(1, 4))

@@ -24,16 +24,16 @@ def chosen(**keywords: Any) -> CallOptions:
 
 def test_without_options_there_are_the_original_defaults() -> None:
     """One c1 core, priority 5, restartable, nothing to wait for, nothing to call back."""
-    said, arguments = split_options({"x": 1})
+    options, kwargs = split_options({"x": 1})
 
-    assert said.options == Options(
+    assert options.options == Options(
         core_type="c1", cores=1, label=None, priority=5, restartable=True, profile=False, env=None,
         vols=[], max_runtime_s=None, kill_process=False, os_env_vars={}, fast_serialization=0,
         seed=None,
     )  # fmt: skip
-    assert (said.depends_on, said.depends_on_errors) == ((), "abort")
-    assert (said.callback, said.callback_on_error) == ((), ())
-    assert arguments == {"x": 1}
+    assert (options.depends_on, options.depends_on_errors) == ((), "abort")
+    assert (options.callback, options.callback_on_error) == ((), ())
+    assert kwargs == {"x": 1}
 
 
 @pytest.mark.filterwarnings("ignore:_high_cpu is deprecated")

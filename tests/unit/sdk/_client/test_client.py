@@ -1,4 +1,4 @@
-"""What a user may pass, and what becomes of it."""
+"""What users pass to a client, and what it sends."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_map_gives_keyword_arguments_to_every_job(server: FakeServer, client: Cl
     assert server.arguments() == [((1,), {"sep": "-"}), ((2,), {"sep": "-"})]
 
 
-def test_map_over_nothing_asks_nothing(server: FakeServer, client: Client) -> None:
-    """An empty map has no jobs, and the server is not asked."""
+def test_an_empty_map_sends_nothing(server: FakeServer, client: Client) -> None:
+    """An empty map has no jobs and sends no request."""
     jids = client.map(print, [])
 
     assert jids == range(0)
@@ -100,7 +100,7 @@ def test_threads_may_call_at_once(server: FakeServer, client: Client) -> None:
     assert sorted(found) == list(range(1, 17))
 
 
-def test_no_jids_ask_nothing(server: FakeServer, client: Client) -> None:
+def test_no_jids_send_nothing(server: FakeServer, client: Client) -> None:
     """Empty sequences have empty answers."""
     assert client.result([]) == []
     assert client.status([]) == []

@@ -106,7 +106,7 @@ def test_setkey_before_any_server_is_known_is_no_error() -> None:
 
 
 def test_a_job_knows_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read when asked, as a slot's process runs one job after the other."""
+    """The environment is read each time, as a process runs one job after another."""
     assert not cloud.running_on_cloud()
     monkeypatch.setenv("PICLOUD_RUNNING", "1")
     assert cloud.running_on_cloud()

@@ -58,19 +58,19 @@ def test_a_server_that_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "told"),
+    ("log", "message"),
     [
         ("Traceback ...\nModuleNotFoundError: No module named 'falcon'\n", r"picloud\[server\]"),
         ("warning\nNo room on the disk.\n\n", "No room on the disk"),
         ("", "ended before it was ready"),
     ],
 )
-def test_the_last_message_of_a_server(tmp_path: Path, log: str, told: str) -> None:
+def test_the_last_message_of_a_server(tmp_path: Path, log: str, message: str) -> None:
     """Missing packages are named by the extra that has them; else the last line counts."""
     file = tmp_path / "server.log"
     file.write_text(log)
 
-    assert re.search(told, _last_message(file))
+    assert re.search(message, _last_message(file))
 
 
 def test_windows_is_told_plainly() -> None:

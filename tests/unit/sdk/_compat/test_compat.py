@@ -49,7 +49,7 @@ def test_nothing_of_it_is_loaded_by_import_cloud() -> None:
 
 
 def test_what_cloud_util_held_is_named() -> None:
-    """A script that needs one of those helpers hears which."""
+    """The error for a script that uses one of those helpers names it."""
     from cloud import util
 
     with pytest.raises(AttributeError, match="no 'OrderedDict'"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the profiles of a test lie."""
+    """The path of the profiles of a test."""
     return profile.path(ClientSettings(config_dir=str(tmp_path / "config")))
 
 
@@ -43,7 +43,7 @@ def test_what_is_written_is_read(file: Path) -> None:
 
 
 def test_only_its_owner_may_read_it(file: Path) -> None:
-    """Keys are secrets: mode 0600, also where it was changed before, and no file is left beside."""
+    """Mode 0600, also if it was changed before, and no temporary file remains."""
     profile.write(file, "local", Profile("http://x", "k"))
     file.chmod(0o644)
 

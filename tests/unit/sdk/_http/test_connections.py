@@ -75,8 +75,8 @@ def test_connections_carry_a_request() -> None:
     ],
     ids=["closed", "cut short", "nonsense"],
 )
-def test_half_an_answer_is_none(answer: Callable[[socket.socket], object]) -> None:
-    """A connection that breaks, at whatever point, is told as no answer."""
+def test_an_incomplete_reply_is_none(answer: Callable[[socket.socket], object]) -> None:
+    """A connection that breaks at any point raises NoAnswer."""
 
     def read_then(connection: socket.socket):
         connection.recv(65536)
@@ -90,20 +90,23 @@ def test_half_an_answer_is_none(answer: Callable[[socket.socket], object]) -> No
         connections.exchange(get())
 
 
-def test_nobody_listening_is_told_in_words() -> None:
-    """The reason is for people: no class names and addresses of memory."""
+def test_a_refused_connection_has_a_readable_reason() -> None:
+    """The reason is for people: it has no class names and no memory addresses."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
-    with closing(Connections(url)) as connections, pytest.raises(NoAnswer, match="refused") as told:
+    with (
+        closing(Connections(url)) as connections,
+        pytest.raises(NoAnswer, match="refused") as error,
+    ):
         connections.exchange(get())
 
-    assert "0x" not in str(told.value)
-    assert "Errno" not in str(told.value)
+    assert "0x" not in str(error.value)
+    assert "Errno" not in str(error.value)
 
 
 def test_a_silent_server_is_given_up() -> None:
-    """The time for one request holds."""
+    """A request ends after its timeout."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with closing(Connections(url)) as connections, pytest.raises(NoAnswer, match="timed out"):

@@ -64,7 +64,7 @@ def test_passing_faults_are_tried_again(fault: Any) -> None:
 
 
 def test_attempts_are_limited() -> None:
-    """After retry_attempts repeats the error is told."""
+    """After retry_attempts repetitions the error is raised."""
     config = Config()
     config.retry_attempts = 2
     transport, scripted, _ = _transport(NoAnswer("reset"), config=config)
@@ -85,10 +85,10 @@ def test_the_server_says_when_to_come_back() -> None:
     assert slept == [3.0]
 
 
-@pytest.mark.parametrize("asked", ["-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "\u0661"])
-def test_nonsense_in_retry_after_is_ignored(asked: Any) -> None:
+@pytest.mark.parametrize("retry_after", ["-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "\u0661"])
+def test_a_malformed_retry_after_is_ignored(retry_after: Any) -> None:
     """Only whole seconds count."""
-    transport, _, slept = _transport(HttpReply(503, {"Retry-After": asked}, b""), OK)
+    transport, _, slept = _transport(HttpReply(503, {"Retry-After": retry_after}, b""), OK)
 
     _post(transport)
 
@@ -114,7 +114,7 @@ def test_a_long_outage_is_told_with_the_servers_words() -> None:
 
 
 def test_a_wrong_key_is_a_sentence() -> None:
-    """The server's 401 tells what to do."""
+    """The server's reply 401 says what to do."""
     transport, _, _ = _transport(problem(KeyRefused(), 401))
 
     with pytest.raises(CloudException, match=r"does not know this API key.*setkey"):
@@ -175,7 +175,7 @@ def test_a_wait_gives_up_when_its_time_is_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message"),
     [
         (HttpReply(404, {}, b"<html>"), "POST /v1/jobs/kill was answered with HTTP status 404"),
         (HttpReply(200, {}, b"<html>"), "cannot be read"),
@@ -185,11 +185,11 @@ def test_a_wait_gives_up_when_its_time_is_over() -> None:
         ),
     ],
 )
-def test_answers_of_something_else_are_told(reply: HttpReply, said: str) -> None:
+def test_replies_of_another_server_are_reported(reply: HttpReply, message: str) -> None:
     """A proxy's page, or another service's, is an error in words."""
     transport, _, _ = _transport(reply)
 
-    with pytest.raises(CloudException, match=said):
+    with pytest.raises(CloudException, match=message):
         _post(transport)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def patient(server: FakeServer) -> None:
-    """The stand-in answers at once; the real server holds a request."""
+    """The fake server replies immediately; the real server holds a request."""
     pause = threading.Event()
     server.on_wait = lambda _: pause.wait(0.005) and None
 
@@ -54,7 +54,7 @@ def test_a_map_calls_for_each_job_once(server: FakeServer, client: Client) -> No
         server.done(jid, 0)
 
     until(lambda: len(calls) >= 40, "all were called", 10)
-    until(lambda: client._callbacks._thread is None, "nobody waits any more", 10)
+    until(lambda: client._callbacks._thread is None, "the thread has ended", 10)
     assert sorted(calls) == sorted((name, jid) for jid in jids for name in "ab")
     assert [calls.index(("a", jid)) < calls.index(("b", jid)) for jid in jids] == [True] * 20
 
@@ -94,9 +94,9 @@ def test_what_a_callback_raises_is_printed(
     server.done(jid, 1)
     until(lambda: called, "the other was called", 10)
 
-    told = capsys.readouterr().err
-    assert f"the callback {broken.__qualname__} of job {jid} failed" in told
-    assert f"ValueError: no use for {jid}" in told
+    printed = capsys.readouterr().err
+    assert f"the callback {broken.__qualname__} of job {jid} failed" in printed
+    assert f"ValueError: no use for {jid}" in printed
 
 
 def test_a_callback_may_make_jobs_with_callbacks(server: FakeServer, client: Client) -> None:
@@ -127,14 +127,14 @@ def test_a_server_that_is_away_loses_no_callback(server: FakeServer) -> None:
     until(lambda: called, "the callback was called", 10)
 
 
-def test_a_refusal_is_told_and_ends_the_wait(
+def test_a_rejection_is_printed_and_ends_the_wait(
     server: FakeServer, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Jobs the server does not know any more are given up, not asked for for ever."""
+    """Jobs that the server no longer knows are given up."""
     refusal: HttpReply = problem(errors.JobNotFound("There is no job 1 in your account."))
     server.faults = [None, refusal]
 
     client.call(abs, -1, _callback=print)
-    until(lambda: client._callbacks._thread is None, "nobody waits any more", 10)
+    until(lambda: client._callbacks._thread is None, "the thread has ended", 10)
 
     assert "some jobs get no callbacks: There is no job 1" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`info` and `delete` on the client's side: what is asked for, and how it is handed over."""
+"""`info` and `delete` in the client: the requests, and the values that users get."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def server() -> FakeServer:
 
 def test_it_is_keyed_by_jid_in_the_order_asked(server: FakeServer) -> None:
     """The promise: "If a batch query is used, each jid is returned as a key in a dictionary." """
-    told = client_for(server).info([3, 1, 3], ["stdout"])
+    infos = client_for(server).info([3, 1, 3], ["stdout"])
 
-    assert list(told.items()) == [(3, {"stdout": "out 3\n"}), (1, {"stdout": "out 1\n"})]
+    assert list(infos.items()) == [(3, {"stdout": "out 3\n"}), (1, {"stdout": "out 1\n"})]
 
 
 def test_many_jobs_are_one_request(server: FakeServer) -> None:
@@ -41,9 +41,9 @@ def test_the_rest_is_asked_for_again(server: FakeServer) -> None:
     """An answer may hold only the first of the jobs."""
     server.most_outcomes = 3
 
-    told = client_for(server).info([*range(1, 6), 9, 10, 12], "status")
+    infos = client_for(server).info([*range(1, 6), 9, 10, 12], "status")
 
-    assert list(told) == [1, 2, 3, 4, 5, 9, 10, 12]
+    assert list(infos) == [1, 2, 3, 4, 5, 9, 10, 12]
     assert [request.jids for request in server.asked_infos] == [
         [(1, 5), (9, 10), (12, 12)],
         [(4, 5), (9, 10), (12, 12)],
@@ -52,7 +52,7 @@ def test_the_rest_is_asked_for_again(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "keys"),
+    ("requested", "keys"),
     [
         (None, [key.value for key in DEFAULT_KEYS]),
         ("stdout", ["stdout"]),
@@ -62,43 +62,43 @@ def test_the_rest_is_asked_for_again(server: FakeServer) -> None:
         (iter(["env", "env"]), ["env"]),
     ],
 )
-def test_what_may_be_asked_for(asked: Any, keys: list[str]) -> None:
+def test_what_may_be_requested(requested: Any, keys: list[str]) -> None:
     """One name, any iterable of them, a group, or all."""
-    assert RequestedKeys(asked).keys == keys
+    assert RequestedKeys(requested).keys == keys
 
 
-@pytest.mark.parametrize("asked", ["memory.", ["stdout", "Stdout"], "stdout,stderr"])
-def test_a_wrong_name_names_the_right_ones(server: FakeServer, asked: Any) -> None:
-    """Before anything is asked of the server."""
+@pytest.mark.parametrize("requested", ["memory.", ["stdout", "Stdout"], "stdout,stderr"])
+def test_a_wrong_name_names_the_right_ones(server: FakeServer, requested: Any) -> None:
+    """Before a request is sent."""
     with pytest.raises(CloudException, match=r"There is no info .*; there are status, stdout, "):
-        client_for(server).info(1, asked)
+        client_for(server).info(1, requested)
 
     assert server.sent == []
 
 
-@pytest.mark.parametrize("asked", [7, [None], ["stdout", b"stderr"]])
-def test_a_name_is_text(server: FakeServer, asked: Any) -> None:
+@pytest.mark.parametrize("requested", [7, [None], ["stdout", b"stderr"]])
+def test_a_name_is_text(server: FakeServer, requested: Any) -> None:
     """Anything else is refused in one sentence."""
     with pytest.raises(CloudException, match="info_requested must be names of infos"):
-        client_for(server).info(1, asked)
+        client_for(server).info(1, requested)
 
 
 def test_a_group_is_a_dict_of_its_own(server: FakeServer) -> None:
     """`memory` holds what begins with it."""
     server.infos[1] = {"memory.usage": 5, "memory.max_usage": 9}
 
-    told = client_for(server).info(1, "memory")
+    infos = client_for(server).info(1, "memory")
 
-    assert told == {1: {"memory": {"usage": 5, "max_usage": 9, "failcnt": None}}}
+    assert infos == {1: {"memory": {"usage": 5, "max_usage": 9, "failcnt": None}}}
 
 
 def test_times_are_datetimes(server: FakeServer) -> None:
     """`created` and `finished` in UTC, or None."""
     server.infos[1] = {"created": 60.0}
 
-    told = client_for(server).info(1, ["created", "finished"])
+    infos = client_for(server).info(1, ["created", "finished"])
 
-    assert told == {1: {"created": datetime(1970, 1, 1, 0, 1, tzinfo=UTC), "finished": None}}
+    assert infos == {1: {"created": datetime(1970, 1, 1, 0, 1, tzinfo=UTC), "finished": None}}
 
 
 def test_arguments_are_unpickled_here(server: FakeServer) -> None:
@@ -108,9 +108,9 @@ def test_arguments_are_unpickled_here(server: FakeServer) -> None:
         "body": wire.Content("", 0, pack.seal(pickle.dumps(divmod))),
     }
 
-    told = client_for(server).info(1, ["args", "kwargs", "func_body"])
+    infos = client_for(server).info(1, ["args", "kwargs", "func_body"])
 
-    assert told == {1: {"args": (1, 2), "kwargs": {"a": 3}, "func_body": divmod}}
+    assert infos == {1: {"args": (1, 2), "kwargs": {"a": 3}, "func_body": divmod}}
 
 
 def test_what_does_not_unpickle_here_says_so(server: FakeServer) -> None:
@@ -121,8 +121,8 @@ def test_what_does_not_unpickle_here_says_so(server: FakeServer) -> None:
     with pytest.raises(CloudException, match=r"^Job 1: Cannot read the arguments: .*nowhere"):
         client.info(1, "args")
 
-    told = client.info(1, "all")[1]
-    assert (told["args"], told["label"]) == (None, "a")
+    infos = client.info(1, "all")[1]
+    assert (infos["args"], infos["label"]) == (None, "a")
 
 
 def test_delete_names_jobs(server: FakeServer) -> None:

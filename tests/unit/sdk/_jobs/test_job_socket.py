@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,8 +34,9 @@ def supervisor(replies: list[bytes]) -> Iterator[tuple[str, list[wire.JobSocketR
                 with closing(connection), connection.makefile("rb") as lines:
                     request = wire.decode(lines.readline(), wire.JobSocketRequest, wire.JSON)
                     received.append(request)
-                    connection.sendall(reply)
-                    lines.read()
+                    with suppress(OSError):  # the job may have closed the connection
+                        connection.sendall(reply)
+                        lines.read()
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -101,7 +101,7 @@ def test_blobs_the_server_lost_are_uploaded_again(server: FakeServer, client: Cl
 
 
 def test_blobs_that_stay_missing_are_told(server: FakeServer, client: Client) -> None:
-    """A server that says twice that bytes are missing is not asked for ever."""
+    """If bytes are missing twice, the error is raised."""
     server.faults = [problem(BlobMissing(digests=("0" * 64,)), 409)] * 2
 
     with pytest.raises(CloudException, match="does not hold these bytes"):

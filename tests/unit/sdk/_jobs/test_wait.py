@@ -34,16 +34,16 @@ def test_results_come_in_the_order_asked(server: FakeServer, client: Client) -> 
 
 def test_one_request_waits_for_all_that_is_left(server: FakeServer, client: Client) -> None:
     """Each poll names only what has not ended yet, as ranges."""
-    asked = []
+    requested = []
 
     def on_wait(request: wire.WaitRequest):
-        asked.append(request.jids)
-        server.done([2, 1, 3][len(asked) - 1], None)
+        requested.append(request.jids)
+        server.done([2, 1, 3][len(requested) - 1], None)
 
     server.on_wait = on_wait
     client.result(range(1, 4))
 
-    assert asked == [[(1, 3)], [(1, 1), (3, 3)], [(3, 3)]]
+    assert requested == [[(1, 3)], [(1, 1), (3, 3)], [(3, 3)]]
 
 
 def test_answers_may_come_in_pieces(server: FakeServer, client: Client) -> None:
@@ -73,7 +73,7 @@ def test_an_error_carries_the_remote_traceback_and_exception(
 
 
 def test_join_raises_as_well(server: FakeServer, client: Client) -> None:
-    """A failed job is an error for join too, though no results are asked for."""
+    """A failed job is an error for join, too, though it requests no results."""
     server.failed(1, ValueError("no"))
 
     with pytest.raises(CloudException, match="ValueError"):
@@ -94,7 +94,7 @@ def test_the_first_error_in_the_order_asked_is_raised(server: FakeServer, client
 def test_an_error_waits_for_the_jobs_before_it_but_not_for_those_after(
     server: FakeServer, client: Client
 ) -> None:
-    """Job 2 failed: that is told once job 1 has ended, while job 3 still runs."""
+    """The failure of job 2 is raised once job 1 has ended, while job 3 still runs."""
     server.failed(2, ValueError("two"))
     polls = []
 
@@ -110,7 +110,7 @@ def test_an_error_waits_for_the_jobs_before_it_but_not_for_those_after(
     assert len(polls) == 3
 
 
-def test_an_earlier_job_that_fails_later_is_the_one_told(
+def test_an_earlier_job_that_fails_later_is_the_one_raised(
     server: FakeServer, client: Client
 ) -> None:
     """Job 2 failed first, but job 1 comes first."""
@@ -136,7 +136,7 @@ def test_ignored_errors_take_the_place_of_results(server: FakeServer, client: Cl
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "message"),
     [
         (wire.Outcome(jid=1, status="killed", cause=Cause.KILLED), "Job 1: killed"),
         (wire.Outcome(jid=1, status="stalled", cause=Cause.DEPENDENCY), "Job 1: dependency failed"),
@@ -149,12 +149,12 @@ def test_ignored_errors_take_the_place_of_results(server: FakeServer, client: Cl
     ],
 )
 def test_every_end_without_a_result_names_its_cause(
-    server: FakeServer, client: Client, outcome: wire.Outcome, said: str
+    server: FakeServer, client: Client, outcome: wire.Outcome, message: str
 ) -> None:
     """Also where the server sent no text, or text that cannot be read."""
     server.ended[1] = outcome
 
-    with pytest.raises(CloudException, match=said):
+    with pytest.raises(CloudException, match=message):
         client.result(1)
 
 
@@ -260,16 +260,16 @@ def test_interrupting_a_wait_leaves_the_jobs_alone(server: FakeServer, client: C
     assert server.killed == []
 
 
-def test_progress_is_told(server: FakeServer, client: Client) -> None:
-    """Whoever shows a bar hears how many of how many have ended."""
-    told = []
+def test_progress_is_reported(server: FakeServer, client: Client) -> None:
+    """A progress bar receives the number of ended jobs and the number of all."""
+    progress = []
     for jid in range(1, 5):
         server.done(jid, None)
     server.most_outcomes = 2
 
-    client.join(range(1, 5), on_progress=lambda ended, total: told.append((ended, total)))
+    client.join(range(1, 5), on_progress=lambda ended, total: progress.append((ended, total)))
 
-    assert told == [(2, 4), (4, 4)]
+    assert progress == [(2, 4), (4, 4)]
 
 
 def test_many_results_take_little_memory(server: FakeServer) -> None:

@@ -47,7 +47,7 @@ def test_no_request_is_too_large(server: FakeServer, blobs: BlobClient) -> None:
 
 
 def test_what_is_there_is_not_sent(server: FakeServer, blobs: BlobClient) -> None:
-    """Only what the server lacks is uploaded, and nothing is asked twice."""
+    """Only what the server lacks is uploaded, and no digest is sent twice."""
     named = _named(b"a", b"b")
     server.blobs.update(_named(b"a"))
 
@@ -59,7 +59,7 @@ def test_what_is_there_is_not_sent(server: FakeServer, blobs: BlobClient) -> Non
 
 
 def test_known_blobs_can_be_doubted(server: FakeServer, blobs: BlobClient) -> None:
-    """With `anew` the server is asked again, as it may have swept them."""
+    """With `anew` the server is asked again, as it may have deleted them."""
     blobs.ensure(_named(b"a"))
     server.blobs.clear()
 
