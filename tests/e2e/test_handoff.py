@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from picloud_api.resources.body import ACCOUNT
-from picloud_api.server.affinity import Homes
-from picloud_api.server.handoff import Stoppable
+from picloud_api.server.affinity import AccountAffinity
+from picloud_api.server.handoff import HandoffServer
 
 from tests.polling import until
 
@@ -26,10 +26,12 @@ class Pair:
     """Two servers; clients connect to one of them only."""
 
     def __init__(self) -> None:
-        self.homes = Homes(2)
+        self.affinity = AccountAffinity(2)
         self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.port: int = self._listeners[0].getsockname()[1]
-        self._servers = [Stoppable(self._config(number), self.homes, number) for number in (0, 1)]
+        self._servers = [
+            HandoffServer(self._config(number), self.affinity, number) for number in (0, 1)
+        ]
         self._threads = [
             threading.Thread(target=server.run, args=([listener],))
             for server, listener in zip(self._servers, self._listeners, strict=True)
@@ -63,11 +65,11 @@ class Pair:
         """Stop both."""
         for number in (0, 1):
             self.stop(number)
-        self.homes.close()
+        self.affinity.close()
 
     def account(self, home: int) -> str:
         """Return an account with an affinity to one of them."""
-        return next(name for name in map(str, range(1000)) if self.homes.of(name) == home)
+        return next(name for name in map(str, range(1000)) if self.affinity.owner_of(name) == home)
 
 
 @pytest.fixture
