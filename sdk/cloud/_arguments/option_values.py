@@ -142,7 +142,7 @@ def max_runtime(name: str, value: Any) -> float | None:
 def variables(name: str, value: Any) -> dict[str, str]:
     """Return environment variables, from a dict or from names of variables that are set here."""
     if isinstance(value, Mapping):
-        found = dict(value)
+        by_name = dict(value)
     else:
         names = [value] if isinstance(value, str) else _listed(value)
         if names is None or not all(isinstance(each, str) for each in names):
@@ -150,17 +150,17 @@ def variables(name: str, value: Any) -> dict[str, str]:
                 f"{name} must be names of environment variables that are set here, or a dict of "
                 f"names and values, not {value!r:.80}."
             )
-        found = settings.read_variables(names)
-        if missing := [each for each in names if each not in found]:
+        by_name = settings.read_variables(names)
+        if missing := [each for each in names if each not in by_name]:
             raise CloudException(
                 f"{name} names the environment variable {missing[0]!r:.80}, which is not set here: "
                 "set it, or give a dict of names and values."
             )
-    for variable, text in found.items():
+    for variable, text in by_name.items():
         _check_variable(name, variable, text)
-    if sum(len(variable) + len(text) for variable, text in found.items()) > MAX_VARIABLES_BYTES:
+    if sum(len(variable) + len(text) for variable, text in by_name.items()) > MAX_VARIABLES_BYTES:
         raise CloudException(f"{name} may hold {MAX_VARIABLES_BYTES:,} characters at most, in all.")
-    return found
+    return by_name
 
 
 def _check_variable(name: str, variable: Any, text: Any) -> None:

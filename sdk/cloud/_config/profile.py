@@ -104,9 +104,9 @@ def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> N
         CloudException: When the name or a value has characters that the file cannot contain.
     """
     check_name(name)
-    known = read(file)
-    profiles = {**known.profiles, name: profile}
-    text = _toml(Profiles(profiles, name if default else known.default))
+    current = read(file)
+    profiles = {**current.profiles, name: profile}
+    text = _toml(Profiles(profiles, name if default else current.default))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".profiles-")  # mode 0600
     try:

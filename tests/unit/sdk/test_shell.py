@@ -38,6 +38,13 @@ def commanded(server: FakeServer) -> Command:
     return found
 
 
+def test_commands_are_pickled_by_the_names_that_stored_batches_use() -> None:
+    """Batches that a server has stored can still be run."""
+    assert (Command.__module__, shell._equal.__module__) == ("cloud.shell", "cloud.shell")
+    command = Command(command="echo {a}", values={"a": "1"}, names=("b",))
+    assert pickle.loads(pickle.dumps(command)) == command
+
+
 def test_a_command_is_a_job(server: FakeServer) -> None:
     """Its function is the SDK's own: none of it is sent, nor any module."""
     assert cloud.shell.execute("echo {w1}", {"w1": "hello"}) == 1

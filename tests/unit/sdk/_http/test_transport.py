@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from cloud import CloudConnectionError, CloudException
 from cloud._config.configuration import Config
-from cloud._http.connections import Connections
 from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
 from cloud._http.transport import Backoff, ServerAddress, Transport
 from picloud_model import wire
 from picloud_model.errors import KeyRefused, RequestRefused, Unavailable
 
-from tests.unit.sdk.fake_server import ADDRESS, FakeServer, problem
+from tests.unit.sdk.fake_server import ADDRESS, problem
 
 KILLED = wire.encode(wire.Killed(count=2))
 OK = HttpReply(200, {}, KILLED)
@@ -239,8 +238,3 @@ def test_a_key_cannot_smuggle_a_header(key: str) -> None:
         ServerAddress("http://x", key)
 
     assert key not in str(caught.value)
-
-
-def test_the_stand_in_is_an_exchange() -> None:
-    """The tests' server and the network carry the same requests."""
-    assert {"exchange", "close"} <= set(dir(FakeServer)) & set(dir(Connections))
