@@ -1,7 +1,7 @@
-"""Deleting: what jobs left is removed; what accounts are kept by stays.
+"""`delete`: removes what finished jobs left; what accounts are billed by stays.
 
-The mark in the page comes first and decides. What it speaks of is blanked after it, pack by pack; a
-crash in between leaves bytes nobody can ask for, which the next deletion of the job removes.
+The flag in the page is set first and decides. Then the job's parcels are blanked, pack by pack. A
+crash in between leaves bytes that no request can read; the next deletion of the job removes them.
 """
 
 from __future__ import annotations
@@ -44,34 +44,34 @@ class DeleteJobs:
         self._archive = context.archive
         self._clock = context.clock
 
-    async def delete(self, account: str, asked: Sequence[Range]) -> Deleted:
-        """Delete jobs; those deleted before are left as they are.
+    async def delete(self, account: str, jids: Sequence[Range]) -> Deleted:
+        """Delete jobs; those that were deleted before are not changed.
 
         Raises:
-            JobNotFound: When one of them does not exist in this account.
+            JobNotFound: When one of the jobs does not exist in this account.
             RequestRefused: When one of them has not finished; then none is deleted.
         """
-        wanted = await locate(self._commits.view, account, asked)
-        async for piece, page in pages(self._commits.view, wanted):
+        pieces = await locate(self._commits.view, account, jids)
+        async for piece, page in pages(self._commits.view, pieces):
             _refuse_unfinished(page, piece)
         count = 0
-        for some in by_page(wanted):
-            count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in some)))
-        batches = list({piece.page_id.batch for piece in wanted})
+        for group in by_page(pieces):
+            count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in group)))
+        batches = list({piece.page_id.batch for piece in pieces})
         for start in range(0, len(batches), CHANGED_AT_ONCE):
-            forgotten = batches[start : start + CHANGED_AT_ONCE]
-            await asyncio.gather(*(self._forget_function(account, batch) for batch in forgotten))
+            some = batches[start : start + CHANGED_AT_ONCE]
+            await asyncio.gather(*(self._remove_function(account, batch) for batch in some))
         return Deleted(count=count)
 
     async def _delete_in(self, page_id: PageId, indexes: Sequence[int]) -> int:
-        """Delete jobs of a page; how many were not deleted before."""
-        await self._open(page_id)
+        """Delete jobs of a page; return how many were not deleted before."""
+        await self._unseal_packs(page_id)
         count = await self._commits.run(partial(self._mark, page_id=page_id, indexes=indexes))
         await self._blank(page_id, indexes)
         return count
 
-    async def _open(self, page_id: PageId) -> None:
-        """Write the packs of a sealed page back; the page itself follows with its change."""
+    async def _unseal_packs(self, page_id: PageId) -> None:
+        """Write the packs of a sealed page back to the store; `_mark` writes the page itself."""
         cell = await self._commits.view.cell(layout.page(page_id))
         if cell is None or cell.version != SEALED:
             return
@@ -80,31 +80,32 @@ class DeleteJobs:
                 await self._commits.run(partial(_write_back, name=name, data=data))
 
     async def _mark(self, draft: Draft, page_id: PageId, indexes: Sequence[int]) -> int:
+        """Flag jobs of a page as deleted; return how many were not before."""
         name = layout.page(page_id)
         page = await draft.get(name)
-        fresh = [index for index in indexes if not page.flags[index] & Flag.DELETED]
-        own = await draft.edit(name) if fresh else None
+        undeleted = [index for index in indexes if not page.flags[index] & Flag.DELETED]
+        own = await draft.edit(name) if undeleted else None
         if own is None:
             return 0
-        for index in fresh:
+        for index in undeleted:
             own.flags[index] |= Flag.DELETED
         await self._seal_again(draft, page_id)
         draft.emit(Event(EventKind.FINISHED, *page_id[:2]))
-        return len(fresh)
+        return len(undeleted)
 
     async def _seal_again(self, draft: Draft, page_id: PageId) -> None:
-        """A batch that is finished, or sealed already, is sealed with what it is now."""
+        """Have the batch sealed with its new content, if all of its jobs have ended."""
         account, batch, _ = page_id
         if not draft.bounded or await draft.get(layout.ready(account, batch)) is not None:
             return
         header: Header = await draft.get(layout.header(account, batch))
         name = layout.finished(account, batch)
         await draft.get(name)
-        # Also where it waits for that: whoever seals it now shall find that something changed.
+        # Even if it waits to be sealed: a sealer that is at work now must find that it changed.
         draft.put(name, Finished(header.pages, finished_at=self._clock()))
 
     async def _blank(self, page_id: PageId, indexes: Sequence[int]) -> None:
-        """Remove what lies in packs of the deleted jobs."""
+        """Blank the results and arguments of deleted jobs in their packs."""
         page: Page = await self._commits.view.get(layout.page(page_id))
         results: dict[int, list[int]] = {}
         kept = _kept(page)
@@ -124,8 +125,8 @@ class DeleteJobs:
                 name = layout.arguments(page_id.account, page_id.batch, part.first)
                 await self._commits.run(partial(_blank_items, name=name, items=items))
 
-    async def _forget_function(self, account: str, batch: str) -> None:
-        """The last job of a batch takes the function along."""
+    async def _remove_function(self, account: str, batch: str) -> None:
+        """Remove the function of a batch if all of its jobs are deleted."""
         name = layout.header(account, batch)
         header: Header = await self._commits.view.get(name)
         for number in range(header.pages):
@@ -137,7 +138,7 @@ class DeleteJobs:
 
 
 def _kept(page: Page) -> set[tuple[int, int]]:
-    """Parcels of jobs that are not deleted: jobs the platform ended together share one."""
+    """Return the parcels that remain in use: jobs that the platform ended together share one."""
     return {
         (page.pack[index], page.item[index])
         for index in range(len(page))
@@ -157,32 +158,32 @@ async def _write_back(draft: Draft, name: str, data: bytes) -> None:
 
 
 async def _blank_items(draft: Draft, name: str, items: Iterable[int]) -> set[int]:
-    """Blank some parcels of a pack; answers those that were not blank yet."""
+    """Blank some parcels of a pack; return those that were not blank before."""
     data = await draft.get(name)
     if data is None:
         return set()
     pack = Pack(data)
-    gone = {item for item in items if pack.view(item)}
-    if gone:
-        draft.put(name, write([b"" if at in gone else pack[at] for at in range(len(pack))]))
-    return gone
+    blanked = {item for item in items if pack.view(item)}
+    if blanked:
+        draft.put(name, write([b"" if at in blanked else pack[at] for at in range(len(pack))]))
+    return blanked
 
 
 async def _blank_results(draft: Draft, name: str, items: Sequence[int]) -> None:
-    """As `_blank_items`, for a pack whose last parcel may hold infos, by items."""
-    gone = await _blank_items(draft, name, items)
-    if not gone:
+    """Blank parcels of a result pack, and their infos in its last parcel if it has any."""
+    blanked = await _blank_items(draft, name, items)
+    if not blanked:
         return
     pack = Pack(await draft.get(name))
     *parcels, last = [pack[at] for at in range(len(pack))]
     infos = _infos(last)
     if infos is not None:
-        kept = {item: info for item, info in infos.items() if item not in gone}
+        kept = {item: info for item, info in infos.items() if item not in blanked}
         draft.put(name, write([*parcels, msgspec.msgpack.encode(kept)]))
 
 
 def _infos(parcel: bytes) -> dict[int, Content] | None:
-    """The infos of a result pack, if its last parcel is that and not a result."""
+    """Return the infos of a result pack, or None if its last parcel is a result."""
     try:
         return decode(parcel, _INFOS)
     except msgspec.MsgspecError:

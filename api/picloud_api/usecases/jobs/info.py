@@ -1,4 +1,4 @@
-"""Info: what is known of jobs, from their pages, their packs, and the slots that run them."""
+"""`info`: what is known of jobs, from their pages, their packs and the slots that run them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused
 from picloud_model.info import DEFAULT_KEYS, LIVE, STREAMS, UNPICKLED, InfoKey, read_keys
 from picloud_model.job import Cause, State
-from picloud_model.pack import Envelope, Pack
+from picloud_model.pack import Pack
 from picloud_model.page import Flag, Page
 from picloud_model.wire import (
     Arguments,
@@ -26,12 +26,21 @@ from picloud_api.engine.jobs.finish import read_failure
 from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
 from picloud_api.store import layout
-from picloud_api.usecases.jobs.info_values import OF_BATCH, OF_INFO, JobView, pilog, told
+from picloud_api.usecases.jobs.envelopes import EnvelopeTable
+from picloud_api.usecases.jobs.info_values import (
+    OF_BATCH,
+    OF_INFO,
+    JobView,
+    pilog,
+    stream_texts,
+)
+from picloud_api.usecases.storage.blob import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from picloud_driver.blobs import BlobPort
+    from picloud_model.pack import Envelope
     from picloud_model.wire import InfoRequest
 
     from picloud_api.engine.jobs.live_query import LiveQueries
@@ -40,17 +49,18 @@ if TYPE_CHECKING:
     from picloud_api.usecases.jobs.why import Why
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
-"""What one answer holds, about; the client asks again for the rest."""
+"""The size of one reply, about; the client requests the rest."""
 ANSWER_JOBS: Final = 20_000
+"""The most jobs in one reply."""
 AT_ONCE: Final = 64
-"""Jobs looked at together: those that run are asked at the same time."""
+"""Jobs read together: the slots of those that run are queried at the same time."""
 _NOTHING: Final = Info()
 _OF_SLOTS: Final = LIVE | OF_INFO.keys()
 _ARGUMENTS: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS))
 
 
 class JobInformation:
-    """Answers what is known of jobs."""
+    """Returns what is known of jobs, except their results."""
 
     def __init__(self, context: Context, blobs: BlobPort, live: LiveQueries, why: Why) -> None:
         self._why = why
@@ -58,13 +68,13 @@ class JobInformation:
         self._clock = context.clock
         self._blobs = blobs
         self._live = live
-        self._opened: tuple[bytes, dict[int, Content]] = (b"", {})
+        self._decoded: tuple[bytes, dict[int, Content]] = (b"", {})
 
     async def info(self, account: str, request: InfoRequest) -> JobInfos:
-        """What is known of the first jobs asked for, as many as fit into an answer.
+        """Return what is known of the first jobs of a request, as many as fit into a reply.
 
         Raises:
-            RequestRefused: When a key is none of those there are.
+            RequestRefused: When a key does not exist, or a name in `since` is no stream.
             JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted.
         """
@@ -73,160 +83,162 @@ class JobInformation:
             if name not in STREAMS:
                 message = f"Only {', '.join(STREAMS)} can be followed, not {name[:80]!r}."
                 raise RequestRefused(message, field="since")
-        gathered, now = _Gathered(), self._clock()
-        cases: list[JobView] = []
-        wanted = await locate(self._view, account, request.jids)
-        async for piece, page in pages(self._view, wanted, at_once=AT_ONCE):
+        reply, now = _InfoReply(), self._clock()
+        jobs: list[JobView] = []
+        pieces = await locate(self._view, account, request.jids)
+        async for piece, page in pages(self._view, pieces, at_once=AT_ONCE):
             refuse_deleted(page, piece)
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
-            cases += [
-                JobView(piece, index, page, header, now) for index in range(piece.start, piece.stop)
+            jobs += [
+                JobView(piece=piece, index=index, page=page, header=header, now=now)
+                for index in range(piece.start, piece.stop)
             ]
-            while len(cases) >= AT_ONCE:
-                await self._gather(gathered, cases[:AT_ONCE], keys, request)
-                del cases[:AT_ONCE]
-                if gathered.full:
-                    return gathered.answer()
-        await self._gather(gathered, cases, keys, request)
-        return gathered.answer()
+            while len(jobs) >= AT_ONCE:
+                await self._add(reply, jobs[:AT_ONCE], keys, request)
+                del jobs[:AT_ONCE]
+                if reply.full:
+                    return reply.infos()
+        await self._add(reply, jobs, keys, request)
+        return reply.infos()
 
-    async def _gather(
+    async def _add(
         self,
-        gathered: _Gathered,
-        cases: Sequence[JobView],
+        reply: _InfoReply,
+        jobs: Sequence[JobView],
         keys: Sequence[InfoKey],
         request: InfoRequest,
     ) -> None:
         since = request.since or {}
-        seen = await asyncio.gather(*(self._seen(case, keys, since) for case in cases))
-        for case, info in zip(cases, seen, strict=True):
-            if gathered.full:
+        infos = await asyncio.gather(*(self._info_of(job, keys, since) for job in jobs))
+        for job, info in zip(jobs, infos, strict=True):
+            if reply.full:
                 return
-            texts, ends = told(info, since)
-            values = {key.value: await self._value(case, key, info, texts) for key in keys
-                      if key not in UNPICKLED}  # fmt: skip
-            gathered.add(
+            texts, ends = stream_texts(info, since)
+            reply.add(
                 JobInfo(
-                    jid=case.jid,
-                    values=values,
-                    arguments=await self._arguments(case)
-                    if _ARGUMENTS.intersection(keys)
-                    else None,
-                    function=case.header.function if InfoKey.FUNC_BODY in keys else None,
-                    envelope=gathered.note(case.header.envelope),
+                    jid=job.jid,
+                    values={
+                        key.value: await self._value(job, key, info, texts)
+                        for key in keys
+                        if key not in UNPICKLED
+                    },
+                    arguments=await self._arguments(job) if _ARGUMENTS.intersection(keys) else None,
+                    function=job.header.function if InfoKey.FUNC_BODY in keys else None,
+                    envelope=reply.position(job.header.envelope),
                     ends=ends if request.since is not None else {},
                 )
             )
 
-    async def _seen(self, case: JobView, keys: Sequence[InfoKey], since: Mapping[str, int]) -> Info:
-        """What the job's slot says or said of it."""
-        page, index = case.page, case.index
+    async def _info_of(
+        self, job: JobView, keys: Sequence[InfoKey], since: Mapping[str, int]
+    ) -> Info:
+        """Return what the slot of a job reports, or what it reported when the job ended."""
+        page, index = job.page, job.index
         if InfoKey.PILOG in keys and State(page.state[index]).final:
-            return await self._kept(case)
+            return await self._stored(job)
         if not _OF_SLOTS.intersection(keys):
             return _NOTHING
         if State(page.state[index]).final:
-            return await self._kept(case)
+            return await self._stored(job)
         if page.state[index] != State.PROCESSING:
             return _NOTHING
-        page_id = case.piece.page_id
-        job = held_at(page_id.batch, page_id.page, page, index)
-        info = await self._live.info(page_id.account, job, page.slot[index], since)
+        page_id = job.piece.page_id
+        attempt = held_at(page_id.batch, page_id.page, page, index)
+        info = await self._live.info(page_id.account, attempt, page.slot[index], since)
         if info is None:
-            # It may have ended in the meantime: what it left says more than nothing.
+            # The job may have ended meanwhile; then its slot has reported its info.
             fresh: Page = await self._view.fresh(layout.page(page_id))
             if State(fresh.state[index]).final:
-                return await self._kept(msgspec.structs.replace(case, page=fresh))
+                return await self._stored(msgspec.structs.replace(job, page=fresh))
         return info or _NOTHING
 
-    async def _kept(self, case: JobView) -> Info:
-        page, index = case.page, case.index
+    async def _stored(self, job: JobView) -> Info:
+        """Return what was reported of a job when it ended."""
+        page, index = job.page, job.index
         if not page.flags[index] & Flag.INFORMED:
             return _NOTHING
-        content = (await self._infos(case)).get(page.item[index])
+        content = (await self._infos(job)).get(page.item[index])
         if content is None:
             return _NOTHING
         try:
             data = content.data
             if data is None:
-                data = await self._blobs.get(f"{case.piece.page_id.account}/{content.digest}")
+                data = await self._blobs.get(blob_name(job.piece.page_id.account, content.digest))
                 if sha256(data).hexdigest() != content.digest:
                     return _NOTHING
             return unpack_info(data)
         except (BlobMissing, RequestRefused):
             return _NOTHING
 
-    async def _infos(self, case: JobView) -> dict[int, Content]:
-        """The infos of a result pack by item: one is opened for all its jobs."""
-        data, infos = self._opened
-        name = layout.results(case.piece.page_id, case.page.pack[case.index])
-        found: bytes = await self._view.get(name)
-        if found is not data:
-            pack = Pack(found)
+    async def _infos(self, job: JobView) -> dict[int, Content]:
+        """Return the infos of the job's result pack by item; the last pack stays decoded."""
+        last_data, infos = self._decoded
+        name = layout.results(job.piece.page_id, job.page.pack[job.index])
+        data: bytes = await self._view.get(name)
+        if data is not last_data:
+            pack = Pack(data)
             infos = msgspec.msgpack.decode(pack[len(pack) - 1], type=dict[int, Content])
-            self._opened = (found, infos)
+            self._decoded = (data, infos)
         return infos
 
     async def _value(
-        self, case: JobView, key: InfoKey, info: Info, texts: Mapping[str, str | None]
+        self, job: JobView, key: InfoKey, info: Info, texts: Mapping[str, str | None]
     ) -> Any:
         if key in STREAMS:
             return texts[key.value]
         if key is InfoKey.EXCEPTION:
-            return await self._exception(case)
+            return await self._exception(job)
         if key is InfoKey.PILOG:
-            return pilog(case, info.remarks)
+            return pilog(job, info.remarks)
         if key in OF_INFO:
             return OF_INFO[key](info)
         if key is InfoKey.WHY:
-            told = await self._why.tell(case.piece.page_id.account, [(case.jid, case.jid)])
-            return told[case.jid]
-        return OF_BATCH[key](case)
+            reasons = await self._why.reasons(job.piece.page_id.account, [(job.jid, job.jid)])
+            return reasons[job.jid]
+        return OF_BATCH[key](job)
 
-    async def _exception(self, case: JobView) -> str | None:
-        page, index = case.page, case.index
+    async def _exception(self, job: JobView) -> str | None:
+        page, index = job.page, job.index
         if page.state[index] not in (State.ERROR, State.KILLED):
             return None
-        failure = await self._failure(case)
+        failure = await self._failure(job)
         if failure is None:
             return None
         if failure.cause == Cause.EXCEPTION and failure.traceback:
             return failure.traceback
         return f"{failure.message}\n{failure.traceback}".rstrip()
 
-    async def _failure(self, case: JobView) -> Failure | None:
-        name = layout.results(case.piece.page_id, case.page.pack[case.index])
+    async def _failure(self, job: JobView) -> Failure | None:
+        name = layout.results(job.piece.page_id, job.page.pack[job.index])
         pack = Pack(await self._view.get(name))
-        return read_failure(pack.view(case.page.item[case.index]))
+        return read_failure(pack.view(job.page.item[job.index]))
 
-    async def _arguments(self, case: JobView) -> Arguments | None:
-        for part in case.header.parts:
-            if part.first <= case.at < part.first + part.count:
+    async def _arguments(self, job: JobView) -> Arguments | None:
+        for part in job.header.parts:
+            item = job.at - part.first
+            if 0 <= item < part.count:
                 if part.content.digest:
-                    return Arguments(None, part.content, case.at - part.first)
-                page_id = case.piece.page_id
+                    return Arguments(None, part.content, item)
+                page_id = job.piece.page_id
                 name = layout.arguments(page_id.account, page_id.batch, part.first)
-                return Arguments(Pack(await self._view.get(name))[case.at - part.first])
+                return Arguments(Pack(await self._view.get(name))[item])
         return None
 
 
-class _Gathered:
-    """Infos as they are put together."""
+class _InfoReply:
+    """The infos of a reply, while it is put together."""
 
     def __init__(self) -> None:
         self._jobs: list[JobInfo] = []
-        self._envelopes: list[Envelope] = []
+        self._envelopes = EnvelopeTable()
         self._size = 0
 
     @property
     def full(self) -> bool:
         return self._size > ANSWER_BYTES or len(self._jobs) >= ANSWER_JOBS
 
-    def note(self, envelope: Envelope) -> int:
-        """The position of an envelope among those of the answer."""
-        if envelope not in self._envelopes:
-            self._envelopes.append(envelope)
-        return self._envelopes.index(envelope)
+    def position(self, envelope: Envelope) -> int:
+        return self._envelopes.position(envelope)
 
     def add(self, info: JobInfo) -> None:
         self._jobs.append(info)
@@ -237,5 +249,5 @@ class _Gathered:
         if info.function is not None and info.function.data is not None:
             self._size += len(info.function.data)
 
-    def answer(self) -> JobInfos:
-        return JobInfos(jobs=self._jobs, envelopes=self._envelopes)
+    def infos(self) -> JobInfos:
+        return JobInfos(jobs=self._jobs, envelopes=self._envelopes.envelopes)

@@ -1,4 +1,4 @@
-"""Telling: how what is known of a job is shown to whoever asks."""
+"""Info values: formats what is known of a job for replies to `info`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from picloud_model.wire import Info
 
 
-class JobView(msgspec.Struct, frozen=True):
-    """One job that somebody asked about, and when that was."""
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """One job of a request, with its page and header, and the time of the request."""
 
     piece: PageSlice
     index: int
@@ -30,53 +30,53 @@ class JobView(msgspec.Struct, frozen=True):
 
     @property
     def jid(self) -> int:
-        """Its jid."""
+        """The job's jid."""
         return self.piece.first + self.index
 
     @property
     def at(self) -> int:
-        """Its index in the batch."""
+        """The job's index in its batch."""
         return self.piece.page_id.page * PAGE_JOBS + self.index
 
 
-def told(info: Info, since: Mapping[str, int]) -> tuple[dict[str, str | None], dict[str, int]]:
-    """The streams as text, and how many bytes of each have been told with that.
+def stream_texts(
+    info: Info, since: Mapping[str, int]
+) -> tuple[dict[str, str | None], dict[str, int]]:
+    """Return the streams as text, and up to which byte the texts go.
 
     Args:
-        info: What the slot says.
-        since: How many bytes of streams are known: only what follows is told.
+        info: What the slot reported.
+        since: How many bytes of each stream the client has; the texts begin after them.
     """
     texts: dict[str, str | None] = {}
     ends: dict[str, int] = {}
     for key in STREAMS:
         stream = info.streams.get(key.value)
-        known = since.get(key.value, 0)
+        start = since.get(key.value, 0)
         if stream is None:
-            texts[key.value], ends[key.value] = "", known
+            texts[key.value], ends[key.value] = "", start
             continue
-        data = stream.data[max(0, known - stream.start) :]
+        data = stream.data[max(0, start - stream.start) :]
         texts[key.value] = data.decode(errors="replace")[-MOST_CHARACTERS:]
-        ends[key.value] = max(known, stream.start + len(stream.data))
+        ends[key.value] = max(start, stream.start + len(stream.data))
     return texts, ends
 
 
-def pilog(case: JobView, remarks: Sequence[str] = ()) -> str:
-    """What the platform did with a job, a line an event.
+def pilog(job: JobView, remarks: Sequence[str] = ()) -> str:
+    """Return what the platform did with a job, one line for each event.
 
     Args:
-        case: The job; its page and its header know most events.
-        remarks: What its slot did after it.
+        job: The job; its page and its header record most events.
+        remarks: What its slot did after the job ended.
     """
-    lines = [f"{_moment(at)} {what}" if at else what for at, what in _events(case)]
+    lines = [f"{_moment(at)} {what}" if at else what for at, what in _events(job)]
     return "".join(f"{line}\n" for line in [*lines, *remarks])
 
 
-def _events(case: JobView) -> Iterator[tuple[float, str]]:
-    page, index, header = case.page, case.index, case.header
+def _events(job: JobView) -> Iterator[tuple[float, str]]:
+    page, index, header = job.page, job.index, job.header
     options = header.options
-    made = (
-        "a call" if header.kind == "call" else f"job {case.at + 1:,} of {header.count:,} of a map"
-    )
+    made = "a call" if header.kind == "call" else f"job {job.at + 1:,} of {header.count:,} of a map"
     cores = f"{options.cores} {'core' if options.cores == 1 else 'cores'} of {options.core_type}"
     yield (
         header.created_at,
@@ -106,18 +106,18 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
 
 
-def _runtime(case: JobView) -> float | None:
-    started, finished = case.page.started[case.index], case.page.finished[case.index]
+def _runtime(job: JobView) -> float | None:
+    started, finished = job.page.started[job.index], job.page.finished[job.index]
     if not started:
         return None
     if finished:
         return max(0.0, finished - started)
-    return max(0.0, case.now - started) if case.page.state[case.index] in UNDER_LEASE else None
+    return max(0.0, job.now - started) if job.page.state[job.index] in UNDER_LEASE else None
 
 
-def _attributes(case: JobView) -> dict[str, Any]:
-    options = msgspec.structs.asdict(case.header.options)
-    return {"kind": case.header.kind, "function": case.header.function_name, **options}
+def _attributes(job: JobView) -> dict[str, Any]:
+    options = msgspec.structs.asdict(job.header.options)
+    return {"kind": job.header.kind, "function": job.header.function_name, **options}
 
 
 def _ports(info: Info) -> dict[str, dict[int, dict[str, Any]]] | None:
@@ -140,21 +140,21 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
     InfoKey.PORTS: _ports,
     InfoKey.SAMPLES: lambda info: [msgspec.structs.astuple(each) for each in info.samples],
 }
-"""How what a slot tells is shown."""
+"""How each value that a slot reports is shown."""
 OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.RUNTIME: _runtime,
-    InfoKey.STATUS: lambda case: case.page.shown(case.index).value,
-    InfoKey.CREATED: lambda case: case.header.created_at,
-    InfoKey.FINISHED: lambda case: case.page.finished[case.index] or None,
-    InfoKey.ENV: lambda case: getattr(case.header.options, "env", None),
-    InfoKey.VOL: lambda case: list(getattr(case.header.options, "vols", ())),
-    InfoKey.FUNCTION: lambda case: case.header.function_name,
-    InfoKey.LABEL: lambda case: case.header.options.label,
+    InfoKey.STATUS: lambda job: job.page.shown(job.index).value,
+    InfoKey.CREATED: lambda job: job.header.created_at,
+    InfoKey.FINISHED: lambda job: job.page.finished[job.index] or None,
+    InfoKey.ENV: lambda job: getattr(job.header.options, "env", None),
+    InfoKey.VOL: lambda job: list(getattr(job.header.options, "vols", ())),
+    InfoKey.FUNCTION: lambda job: job.header.function_name,
+    InfoKey.LABEL: lambda job: job.header.options.label,
     InfoKey.ATTRIBUTES: _attributes,
-    # Nothing here measures these yet: slots have no control group of their own.
+    # Not measured yet: slots have no control group of their own.
     InfoKey.SYSLOG: lambda _: None,
     InfoKey.MEMORY_FAILURES: lambda _: None,
     InfoKey.SWAP_PEAK: lambda _: None,
     InfoKey.DISK_USAGE: lambda _: None,
 }
-"""How what the server knows by itself is shown."""
+"""How each value that the server records itself is shown."""

@@ -16,7 +16,7 @@ from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from picloud_model.ranges import Range
 
@@ -25,54 +25,56 @@ if TYPE_CHECKING:
     from picloud_api.store.layout import PageId
 
 SILENT_S: Final = 2.0
-"""How long a slot may take to end a job that it was told to kill."""
+"""How long a slot may take to report that it killed a job."""
 
 
 class KillJobs:
-    """Ends jobs."""
+    """Kills jobs, and ends those whose slot does not report in time."""
 
     def __init__(self, context: Context) -> None:
         self._commits = context.commits
         self._clock = context.clock
-        self._late: set[asyncio.Task[None]] = set()
+        self._forced: set[asyncio.Task[None]] = set()
 
     async def kill(self, account: str, jids: Sequence[Range] | None) -> Killed:
-        """End jobs: those that no slot holds at once, the others when their slot is told.
+        """Kill jobs: at once those that no slot holds, the others through their slots.
 
         Args:
-            account: Whose jobs.
-            jids: Which; None for all unfinished ones.
+            account: The account that owns the jobs.
+            jids: The jobs; None for all unfinished ones.
 
         Returns:
-            How many were not final before.
+            How many of them were not final before.
 
         Raises:
-            JobNotFound: When one of them does not exist in this account.
-            JobDeleted: When one of them was deleted; then none is ended.
+            JobNotFound: When one of the jobs does not exist in this account.
+            JobDeleted: When one of them was deleted; then none is killed.
         """
         view, count = self._commits.view, 0
         if jids is None:
-            wanted = await self._unfinished(account)
+            pieces = await self._unfinished(account)
         else:
-            wanted = await locate(view, account, jids)
-            async for piece, page in pages(view, wanted, fresh=False):
+            pieces = await locate(view, account, jids)
+            async for piece, page in pages(view, pieces, fresh=False):
                 refuse_deleted(page, piece)
-        for some in by_page(wanted):
-            count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in some)))
+        for group in by_page(pieces):
+            count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in group)))
         return Killed(count=count)
 
     async def stop(self) -> None:
-        """Cancel what was to be done later; the next start finds the flags in the pages."""
-        for task in self._late:
+        """Cancel what is still to be forced; the next start finds the flags in the pages."""
+        for task in self._forced:
             task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
+        await asyncio.gather(*self._forced, return_exceptions=True)
 
     async def _kill_in(self, page_id: PageId, indexes: Sequence[int]) -> int:
-        """End jobs of a page; return how many were not final."""
+        """Kill jobs of a page; return how many were not final."""
         plan = partial(self._kill, page_id=page_id, indexes=indexes)
         ended, attempts = await self._commits.run(plan)
         if attempts:
-            self._later(self._force(page_id, attempts))
+            task = asyncio.create_task(self._force(page_id, attempts))
+            self._forced.add(task)
+            task.add_done_callback(self._forced.discard)
         return ended + len(attempts)
 
     async def _unfinished(self, account: str) -> list[PageSlice]:
@@ -104,22 +106,17 @@ class KillJobs:
         endings = [killed(index, 0.0, now) for index in indexes]
         await finish(draft, page_id, endings)
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-
     async def _force(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:
-        """End jobs whose slot did not report within two seconds that it ended them."""
+        """End jobs whose slot has not reported their end within `SILENT_S`."""
         await asyncio.sleep(SILENT_S)
 
         async def plan(draft: Draft) -> None:
             page = await draft.get(layout.page(page_id))
-            left = [
+            unfinished = [
                 index
                 for index, attempt in attempts
                 if page.state[index] < State.DONE and page.attempt[index] == attempt
             ]
-            await self._end_killed(draft, page_id, left)
+            await self._end_killed(draft, page_id, unfinished)
 
         await self._commits.run(plan)

@@ -1,4 +1,4 @@
-"""Listing: the jobs of an account, newest first, from the index of its jids."""
+"""Listing: the jobs of an account, newest first, found through the index of its jids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from picloud_model.wire import JobsListed, ListedJob
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from picloud_model.page import Page
     from picloud_model.wire import ListRequest
@@ -20,68 +20,75 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Header, Span
     from picloud_api.store.view import View
 
-LOOKED_AT: Final = 100_000
-"""Most jobs one request looks at: who filters for something rare reads on where it stopped."""
+READ_JOBS: Final = 100_000
+"""The most jobs that one request reads; with a rare filter the client continues after them."""
 
 
 class ListJobs:
-    """Lists jobs. Those deleted are left out."""
+    """Lists the jobs of an account, except deleted ones."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     async def list(self, account: str, request: ListRequest) -> JobsListed:
-        """Some jobs, newest first.
+        """Return some jobs, newest first.
 
         Raises:
-            RequestRefused: When a status is none of those there are.
+            RequestRefused: When a status does not exist.
         """
         states = _states(request.statuses)
-        upper = await self._view.fresh(layout.next_jid(account)) or 1
-        top = min(request.before or upper, upper) - 1
-        looked = 0
+        next_jid = await self._view.fresh(layout.next_jid(account)) or 1
+        top = min(request.before or next_jid, next_jid) - 1
+        read = 0
         jobs: list[ListedJob] = []
         async for span in self._spans(account, top):
             header: Header = await self._view.get(layout.header(account, span.batch))
             if request.created_since is not None and header.created_at < request.created_since:
-                return JobsListed(jobs=jobs)
+                break
             if request.label is not None and header.options.label != request.label:
-                looked += 1
+                read += 1
                 continue
-            last = min(span.last, top)
-            for number in range((last - span.first) // PAGE_JOBS, -1, -1):
-                page = await self._view.fresh(
-                    layout.page(layout.PageId(account, span.batch, number))
-                )
-                base = span.first + number * PAGE_JOBS
-                for index in range(min(len(page) - 1, last - base), -1, -1):
-                    if not page.flags[index] & Flag.DELETED and page.state[index] in states:
-                        jobs.append(_listed(base + index, page, index, header))
-                        if len(jobs) == request.limit:
-                            return JobsListed(jobs=jobs, more=_more(base + index))
-                looked += len(page)
-                if looked > LOOKED_AT:
+            async for base, page in self._pages(account, span, top):
+                for index in _matching(page, states, top - base):
+                    jobs.append(_listed(base + index, page, index, header))
+                    if len(jobs) == request.limit:
+                        return JobsListed(jobs=jobs, more=_more(base + index))
+                read += len(page)
+                if read > READ_JOBS:
                     return JobsListed(jobs=jobs, more=_more(base))
         return JobsListed(jobs=jobs)
 
+    async def _pages(self, account: str, span: Span, top: int) -> AsyncIterator[tuple[int, Page]]:
+        """Yield a batch's pages with jids up to `top`, newest first, each with its first jid."""
+        for number in range((min(span.last, top) - span.first) // PAGE_JOBS, -1, -1):
+            name = layout.page(layout.PageId(account, span.batch, number))
+            yield span.first + number * PAGE_JOBS, await self._view.fresh(name)
+
     async def _spans(self, account: str, top: int) -> AsyncIterator[Span]:
-        """The batches with jids up to `top`, the newest first."""
+        """Yield the batches with jids up to `top`, newest first."""
         jid = top
-        known: dict[str, list[Span]] = {}
+        blocks: dict[str, list[Span]] = {}
         while jid >= 1:
-            found: Span | None = None
+            span: Span | None = None
             for name in (layout.block(account, jid), layout.wide_block(account, jid)):
-                if name not in known:
-                    known[name] = await self._view.fresh(name) or []
-                for span in known[name]:
-                    if span.first <= jid and (found is None or span.first > found.first):
-                        found = span
-            if found is None:
-                # Nothing of this narrow block, nor of the wide one, lies below.
+                if name not in blocks:
+                    blocks[name] = await self._view.fresh(name) or []
+                for each in blocks[name]:
+                    if each.first <= jid and (span is None or each.first > span.first):
+                        span = each
+            if span is None:
+                # No batch of this narrow block, or of its wide block, begins at or below this jid.
                 jid = jid // layout.BLOCK * layout.BLOCK - 1
                 continue
-            yield found
-            jid = found.first - 1
+            yield span
+            jid = span.first - 1
+
+
+def _matching(page: Page, states: bytes, last: int) -> Iterator[int]:
+    """Yield the indexes up to `last` of jobs in these states that are not deleted, newest first."""
+    for index in range(min(len(page) - 1, last), -1, -1):
+        if not page.flags[index] & Flag.DELETED and page.state[index] in states:
+            yield index
 
 
 def _listed(jid: int, page: Page, index: int, header: Header) -> ListedJob:
@@ -101,10 +108,10 @@ def _more(jid: int) -> int | None:
 
 
 def _states(statuses: list[str]) -> bytes:
-    """The states that are shown as one of these; no status is every one."""
-    known = [status.value for status in Status]
+    """Return the states that are shown as one of these statuses; without any, all states."""
+    values = [status.value for status in Status]
     for status in statuses:
-        if status not in known:
-            message = f"There is no status {status[:40]!r}; there are {', '.join(known)}."
+        if status not in values:
+            message = f"There is no status {status[:40]!r}; there are {', '.join(values)}."
             raise RequestRefused(message, field="statuses")
     return bytes(state for state in State if not statuses or state.shown.value in statuses)

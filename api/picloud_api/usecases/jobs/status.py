@@ -23,10 +23,10 @@ class JobStatuses:
         self._view = context.commits.view
 
     async def status(self, account: str, jids: Sequence[Range]) -> Statuses:
-        """Return the status of each job, as runs in the order asked.
+        """Return the status of each job, as runs in the order of the request.
 
         Raises:
-            JobNotFound: When one of them does not exist in this account.
+            JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted.
         """
         runs: list[StatusRun] = []

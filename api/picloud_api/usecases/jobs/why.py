@@ -1,4 +1,4 @@
-"""Why a job does not run yet: its place in the queue, and what keeps slots from starting."""
+"""Why a job does not run yet: how many jobs are ahead of it, and why no slots start."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Why:
-    """Tells what jobs wait for. It asks the scheduler, so nothing on a job's path asks it."""
+    """Explains what jobs wait for. It asks the scheduler, so running a job never involves it."""
 
     def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
         self._view = context.commits.view
@@ -35,16 +35,16 @@ class Why:
         self._clock = context.clock
         self._scheduler = scheduler
 
-    async def tell(self, account: str, asked: Sequence[Range]) -> dict[int, str]:
-        """What each job waits for, in a sentence or two; "" for one that runs or has ended.
+    async def reasons(self, account: str, jids: Sequence[Range]) -> dict[int, str]:
+        """Return what each job waits for, in a sentence or two; "" if it runs or has ended.
 
         Raises:
-            JobNotFound: When one of them does not exist in this account.
-            Unavailable: When the scheduler cannot be asked.
+            JobNotFound: When one of the jobs does not exist in this account.
+            Unavailable: When the scheduler does not answer.
         """
-        found: dict[int, str] = {}
+        reasons: dict[int, str] = {}
         pending_reasons: dict[Pool, str] = {}
-        for piece in await locate(self._view, account, asked):
+        for piece in await locate(self._view, account, jids):
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
             page: Page = await self._view.get(layout.page(piece.page_id))
             pool = pool_of(account, header.options, image_of(header.options.env))
@@ -52,11 +52,13 @@ class Why:
                 state = State(page.state[index])
                 if state in LEASABLE and pool not in pending_reasons:
                     pending_reasons[pool] = await self._scheduler.pending_reason(pool)
-                found[piece.first + index] = self._told(piece, page, index, pool, pending_reasons)
-        return found
+                reasons[piece.first + index] = self._reason(
+                    piece, page, index, pool, pending_reasons[pool] if state in LEASABLE else ""
+                )
+        return reasons
 
-    def _told(
-        self, piece: PageSlice, page: Page, index: int, pool: Pool, pending_reasons: dict[Pool, str]
+    def _reason(
+        self, piece: PageSlice, page: Page, index: int, pool: Pool, pending_reason: str
     ) -> str:
         state = State(page.state[index])
         if state is State.WAITING:
@@ -66,15 +68,15 @@ class Why:
         ahead = self._ahead(piece, page, index, pool)
         slots = self._sessions.count(pool)
         coming = self._sessions.coming(pool, self._clock())
-        place = (
+        position = (
             f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it for"
             f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type},"
             f" and {coming} more {'is' if coming == 1 else 'are'} starting."
         )
-        return f"{place} {pending_reasons[pool]}".rstrip()
+        return f"{position} {pending_reason}".rstrip()
 
     def _ahead(self, piece: PageSlice, page: Page, index: int, pool: Pool) -> int:
-        """About how many jobs are leased before this one."""
+        """Return about how many jobs will be leased before this one."""
         ahead = sum(page.state[:index].count(state) for state in LEASABLE)
         with closing(self._queue.batches(pool)) as batches:
             for queued in batches:

@@ -20,7 +20,7 @@ REFUSED = "No machine offers core type 'c1'; machines offer c2."
 
 async def why(world: World, jid: int) -> str:
     """What the server says of one job."""
-    return (await world.use_cases.jobs.info._why.tell(ACCOUNT, [(jid, jid)]))[jid]
+    return (await world.use_cases.jobs.info._why.reasons(ACCOUNT, [(jid, jid)]))[jid]
 
 
 async def considered(world: World) -> None:
