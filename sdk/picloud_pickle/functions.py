@@ -22,6 +22,7 @@ from cloudpickle.cloudpickle import _make_empty_cell, _make_function, _whichmodu
 
 from picloud_pickle import copies, rebuild, wrappers
 from picloud_pickle.reference import MAIN, by_reference, is_dynamic
+from picloud_pickle.source_lines import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,13 +43,15 @@ class CodeNames(NamedTuple):
     """Names that a code object uses, those of the code inside it included.
 
     `variables` are globals it reads or writes, `attributes` all names it mentions, `imports` the
-    modules it imports, `annotations` the names that its inner annotations may use.
+    modules it imports, `annotations` the names that its inner annotations may use. `last_line` is
+    the number of the last line of its source.
     """
 
     variables: tuple[str, ...]
     attributes: frozenset[str]
     imports: tuple[str, ...]
     annotations: tuple[str, ...]
+    last_line: int
 
 
 _OF_PICKLING: Final = frozenset(
@@ -134,6 +137,7 @@ def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], di
         "__doc__": function.__doc__,
         "__closure__": function.__closure__,
         "_annotation_names": extras,
+        "_source": lines_of(context, function, names.last_line),
         "_cloudpickle_submodules": modules,
         "__globals__": variables,
     }
@@ -160,6 +164,7 @@ def _read(code: CodeType) -> CodeNames:
     imports: dict[str, None] = {}
     annotations: dict[str, None] = {}
     attributes = set(code.co_names)
+    last = max((end for _, end, _, _ in code.co_positions() if end), default=code.co_firstlineno)
     operations = _GLOBAL if code.co_flags & CO_NEWLOCALS else _GLOBAL_IN_CLASS
     for step in dis.get_instructions(code):
         if step.opname in operations:
@@ -176,7 +181,8 @@ def _read(code: CodeType) -> CodeNames:
         imports.update(dict.fromkeys(names.imports))
         annotations.update(dict.fromkeys(names.annotations))
         attributes |= names.attributes
-    return CodeNames((*variables,), frozenset(attributes), (*imports,), (*annotations,))
+        last = max(last, names.last_line)
+    return CodeNames((*variables,), frozenset(attributes), (*imports,), (*annotations,), last)
 
 
 def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[ModuleType]:

@@ -12,7 +12,7 @@ import operator
 import pickle
 import sys
 import threading
-from types import ClassMethodDescriptorType, FunctionType, MethodType, ModuleType
+from types import ClassMethodDescriptorType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
 
@@ -25,6 +25,7 @@ from picloud_pickle import (
     functions,
     rebuild,
     singletons,
+    source_lines,
     typing_objects,
     wrappers,
 )
@@ -65,6 +66,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.checked_modules: set[str] = set()
         self.extras = extras
         self.has_extras = False
+        self.source_room = source_lines.MOST_OF_PICKLE
         super().__init__(self._sink, protocol=PROTOCOL)
 
     def pickled(self, value: object) -> bytes:
@@ -76,6 +78,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.clear_memo()
         self.globals_ref.clear()
         self.checked_modules.clear()
+        self.source_room = source_lines.MOST_OF_PICKLE
         return data
 
     def note_function(self, function: FunctionType) -> None:
@@ -160,6 +163,7 @@ _reducers: dict[type, Reducer] = {
     ModuleType: builtin_values.module_reduced,
     MethodType: builtin_values.method_reduced,
     memoryview: builtin_values.memoryview_reduced,
+    CodeType: source_lines.code_reduced,
     ClassMethodDescriptorType: builtin_values.class_method_reduced,
     WeakSet: builtin_values.weak_set_reduced,
     type(functools.lru_cache(len)): wrappers.cache_reduced,

@@ -19,6 +19,7 @@ from cloudpickle.cloudpickle import (
     _make_function,
 )
 
+from picloud_pickle import source_lines
 from picloud_pickle.reference import note_loaded
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def fill_function(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -
     if _home_functions.get(_function_tokens.get(function, "")) is function:
         return
     used = state[1].pop("_annotation_names")
+    source = state[1].pop("_source", None)
+    if source is not None:
+        source_lines.remember(*source)
     _function_setstate(function, state)
     note_loaded(function.__name__, function, used)
 

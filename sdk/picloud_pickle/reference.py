@@ -31,7 +31,7 @@ class Context(Protocol):
     a job can do without, such as the names that only annotations use; whoever adds one sets
     `has_extras`, so that a pickle that fails is tried again without them. `globals_ref` holds the
     new globals of each namespace that functions share, `checked_modules` are those whose
-    dispatchers were looked at.
+    dispatchers were looked at. `source_room` is how many characters of source lines may be added.
     """
 
     modules: set[str]
@@ -39,6 +39,7 @@ class Context(Protocol):
     extras: bool
     has_extras: bool
     globals_ref: dict[int, Any]
+    source_room: int
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of a function that travels by value."""

@@ -18,6 +18,7 @@ import cloudpickle
 import msgspec
 from picloud_model.job import Cause
 from picloud_model.pack import Envelope
+from picloud_pickle import source_lines
 
 from picloud_worker.child.import_watch import ImportWatch
 from picloud_worker.child.job_stats import StatsRecorder
@@ -80,6 +81,7 @@ class ChildLoop:
         faulthandler.enable(2)
         if sys.platform != "win32":
             _dump_on_sigterm()
+        source_lines.in_a_job()
         self._runner.forget_seed()
         self._state = ProcessState(
             kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams)

@@ -9,6 +9,7 @@ import pickle
 import sys
 from collections import OrderedDict
 from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_model.errors import RequestRefused
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 KEPT_FUNCTIONS: Final = 8
 
+_ASYNCHRONOUS: Final = frozenset((CoroutineType, AsyncGeneratorType))
 _AS_IT_IS: Final = contextlib.nullcontext()
 
 
@@ -104,10 +106,8 @@ class Runner:
             if names:
                 self._main.hold(names)
             self._seed(lease.options.seed, job.index)
-            if lease.options.profile:
-                value = self._profiled(function, args, kwargs)
-            else:
-                value = function(*args, **kwargs)
+            call = self._profiled if lease.options.profile else _called
+            value = call(function, args, kwargs)
             return pickled(value, lease.options.fast_serialization)
 
     def forget_seed(self) -> None:
@@ -129,7 +129,7 @@ class Runner:
 
         profiler = Profiler()
         try:
-            return profiler.run(function, args, kwargs)
+            return profiler.run(_called, (function, args, kwargs), {})
         finally:
             self.profile = profiler.text()
 
@@ -180,6 +180,15 @@ class Runner:
                 pack = Pack(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
             self._pack = (digest, pack)
         return pack
+
+
+def _called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    value = function(*args, **kwargs)
+    if type(value) in _ASYNCHRONOUS:
+        from picloud_worker.child import coroutines  # noqa: PLC0415 - asyncio takes 50 ms
+
+        value = coroutines.run(value)
+    return value
 
 
 @contextlib.contextmanager
