@@ -15,7 +15,7 @@ from picloud_api.resources.openapi import SERVED
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from picloud_api.settings import Settings
+    from picloud_api.settings import ServerSettings
     from picloud_api.usecases.use_cases import UseCases
 
 
@@ -28,7 +28,7 @@ _TOO_OLD: Final = "0.9"
 class Lifetime:
     """Builds the server when the event loop runs and takes it down when it ends."""
 
-    def __init__(self, app: App, settings: Settings, url: str) -> None:
+    def __init__(self, app: App, settings: ServerSettings, url: str) -> None:
         self._app = app
         self._settings = settings
         self._url = url
@@ -67,7 +67,7 @@ class Lifetime:
 class Application:
     """The ASGI application of a server that will be reached at `url`."""
 
-    def __init__(self, settings: Settings, url: str) -> None:
+    def __init__(self, settings: ServerSettings, url: str) -> None:
         self._app: App = falcon.asgi.App()
         errors.register(self._app)
         self._lifetime = Lifetime(self._app, settings, url)
@@ -101,7 +101,7 @@ def add_routes(app: App, use_cases: UseCases) -> None:
         app.add_route(address, resources[route.resource], suffix=route.suffix or None)
 
 
-def _tell_ready(settings: Settings, url: str, key: str) -> None:
+def _tell_ready(settings: ServerSettings, url: str, key: str) -> None:
     if settings.ready_fd < 0:
         return
     line = json.dumps({"url": url, "key": key, "data": str(settings.data)}) + "\n"

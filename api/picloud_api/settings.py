@@ -31,7 +31,7 @@ class NomadSlots(msgspec.Struct, frozen=True):
     user: str
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How one server is to run. `_s` are seconds; descriptors are -1 where not given.
 
     `servers` are those of the hashicorp stack, and None for the embedded one.
@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nomad: NomadSlots = NomadSlots(sys.executable, "")
 
 
-def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSettings:
     """Read the command line of `python -m picloud_api` and the server's environment.
 
     >>> read(["--data", "/tmp/d"], {}).port
@@ -93,7 +93,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
             if embedded
             else f"--processes takes 1 to {_MOST_PROCESSES}."
         )
-    return Settings(
+    return ServerSettings(
         data=chosen.data.absolute(),
         host=chosen.host,
         port=chosen.port,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from picloud_driver.stack.addresses import Addresses
 
-    from picloud_api.settings import Settings
+    from picloud_api.settings import ServerSettings
 
 
 _STATE = "state.sqlite"
@@ -60,7 +60,7 @@ class Server(msgspec.Struct, frozen=True):
     key: str
 
 
-async def check_free(settings: Settings) -> None:
+async def check_free(settings: ServerSettings) -> None:
     """Refuse a data directory that another server uses or that cannot be read.
 
     On the hashicorp stack it is the servers that have to be there.
@@ -76,7 +76,7 @@ async def check_free(settings: Settings) -> None:
     await SqliteState(settings.data / _STATE).close()
 
 
-async def embedded(settings: Settings, url: str) -> Ports:
+async def embedded(settings: ServerSettings, url: str) -> Ports:
     """The embedded stack's adapters, all below the data directory."""
     secrets = FileSecrets(settings.data / "secrets")
     signing_key = await secrets.get_or_create("signing/proof", _fresh)
@@ -88,7 +88,7 @@ async def embedded(settings: Settings, url: str) -> Ports:
     )
 
 
-def _local(settings: Settings, url: str, signing_key: bytes) -> LocalScheduler:
+def _local(settings: ServerSettings, url: str, signing_key: bytes) -> LocalScheduler:
     return LocalScheduler(
         settings.data,
         url,
@@ -98,7 +98,7 @@ def _local(settings: Settings, url: str, signing_key: bytes) -> LocalScheduler:
     )
 
 
-def hashicorp(settings: Settings, servers: Addresses, url: str) -> Ports:
+def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     """The HashiCorp stack's adapters; nothing is asked before the first call."""
     # The embedded stack does without the vendors' packages.
     from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
@@ -135,7 +135,7 @@ def url_for(host: str, url: str) -> str:
     return f"http://{host}:{url.rpartition(':')[2]}"
 
 
-async def open_ports(settings: Settings, url: str) -> Ports:
+async def open_ports(settings: ServerSettings, url: str) -> Ports:
     """The ports of the stack that was chosen."""
     if settings.servers:
         return hashicorp(settings, settings.servers, url)
@@ -148,14 +148,16 @@ async def stop_slots(scheduler: SchedulerPort) -> None:
     await asyncio.gather(*(scheduler.stop(burst) for burst in bursts))
 
 
-async def end_slots(settings: Settings, url: str) -> None:
+async def end_slots(settings: ServerSettings, url: str) -> None:
     """End the slots of the embedded stack that a server killed before its time has left."""
     scheduler = _local(settings, url, _fresh())
     await stop_slots(scheduler)
     await scheduler.close()
 
 
-async def build(ports: Ports, settings: Settings, clock: Callable[[], float] = time.time) -> Server:
+async def build(
+    ports: Ports, settings: ServerSettings, clock: Callable[[], float] = time.time
+) -> Server:
     """Put a server together over its ports."""
 
     async def secret(name: str) -> bytes:

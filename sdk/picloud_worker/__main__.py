@@ -20,14 +20,14 @@ from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.supervisor.blob_cache import BlobCache
 from picloud_worker.supervisor.bundle import Bundles
-from picloud_worker.supervisor.supervisor import Clocks, Exit, Slot, Supervisor
+from picloud_worker.supervisor.supervisor import Clocks, Exit, GrantedSlot, Supervisor
 from picloud_worker.system import process_lifetime, user
 from picloud_worker.zygote.client import ZygoteClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_worker.settings import Settings
+    from picloud_worker.settings import WorkerSettings
 
 REGISTER_S: Final = 30.0
 """How long the server may be away while the worker registers."""
@@ -66,7 +66,7 @@ def main() -> Exit:
         zygote.close()
 
 
-def work(options: Settings, zygote: ZygoteClient) -> Exit:
+def work(options: WorkerSettings, zygote: ZygoteClient) -> Exit:
     """Register the slot, and run its jobs.
 
     Raises:
@@ -78,7 +78,7 @@ def work(options: Settings, zygote: ZygoteClient) -> Exit:
     if granted is None:
         return Exit.DONE
     api = api.with_token(granted.token)
-    slot = Slot(
+    slot = GrantedSlot(
         granted=granted,
         api=api,
         outage=Outage(granted.server_grace_s, time.monotonic),

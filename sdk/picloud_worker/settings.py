@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a worker.
 
     `proof_fd` is an inherited file descriptor with the slot's proof. `drops` is for root in a
@@ -27,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     crashpoint: str = ""
 
 
-def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSettings:
     """Read the command line and the environment.
 
     Args:
@@ -44,7 +44,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     parser.add_argument("--workdir", type=Path, help="writable directory (default: the current)")
     parser.add_argument("--drop", action="store_true", help="run jobs as a user emp1, emp2, ...")
     options = parser.parse_args(arguments)
-    return Settings(
+    return WorkerSettings(
         url=options.url,
         proof_fd=options.proof_fd,
         place=options.place,

@@ -28,7 +28,7 @@ from picloud_api.server.handoff import HandoffServer
 from picloud_api.wiring import check_free, end_slots
 
 if TYPE_CHECKING:
-    from picloud_api.settings import Settings
+    from picloud_api.settings import ServerSettings
 
 STOP_S = 2
 """How long requests may take to end when the server stops."""
@@ -64,7 +64,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 class Served(BaseApplication):  # type: ignore[misc]
     """Gunicorn's view of one server."""
 
-    def __init__(self, settings: Settings, listeners: list[socket.socket], url: str) -> None:
+    def __init__(self, settings: ServerSettings, listeners: list[socket.socket], url: str) -> None:
         self._settings = settings
         self._listeners = listeners
         self._url = url
@@ -125,7 +125,7 @@ class Served(BaseApplication):  # type: ignore[misc]
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: ServerSettings) -> None:
     """Listen and serve until a signal ends the process."""
     _set_up_logging(settings.log_level)
     master = os.getpid()
@@ -149,7 +149,7 @@ def serve(settings: Settings) -> None:
             _clear_up(settings, url)
 
 
-def _clear_up(settings: Settings, url: str) -> None:
+def _clear_up(settings: ServerSettings, url: str) -> None:
     """What is left to do where the worker was killed, or had only begun to start."""
     if settings.servers is None:
         with suppress(PiCloudError):

@@ -23,7 +23,7 @@ from picloud_pickle import PROTOCOL, pickled
 from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import may_be_local
-from cloud._packing.pickler import Pickler
+from cloud._packing.pickler import ScanningPickler
 from cloud._packing.unpicklable import FAILURES, explain, named_parts, parts_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Packer:
     def __init__(self, *, now: Callable[[], int] = time.time_ns) -> None:
         self.envelope: Final = pack.Envelope.here(cloudpickle.__version__)
         self._bundler = Bundler(now)
-        self._idle: deque[Pickler] = deque()
+        self._idle: deque[ScanningPickler] = deque()
         self._warned: set[str] = set()
         main = sys.modules.get("__mp_main__")
         if main is not None:  # what multiprocessing calls __main__ in a spawned process
@@ -179,7 +179,7 @@ class Packer:
         try:
             pickler = self._idle.pop()  # one a thread at a time, and another if pickling calls us
         except IndexError:
-            pickler = Pickler()
+            pickler = ScanningPickler()
         data, pickler = pickled(pickler, value)
         modules = frozenset(filter(may_be_local, pickler.modules))
         pickler.modules.clear()

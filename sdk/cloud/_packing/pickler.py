@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import FunctionType
 
 
-class Pickler(picloud_pickle.Pickler):
+class ScanningPickler(picloud_pickle.Pickler):
     """Adds to `modules` what functions that travel by value import when they run."""
 
     def note_function(self, function: FunctionType) -> None:

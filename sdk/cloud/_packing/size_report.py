@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_pickle import pickled
 
-from cloud._packing.pickler import Pickler
+from cloud._packing.pickler import ScanningPickler
 from cloud._packing.unpicklable import FAILURES, NAMELESS, parts_of
 
 if TYPE_CHECKING:
@@ -101,6 +101,6 @@ def largest(parts: Iterable[Part]) -> str:
 
 def _weight(value: object) -> int | None:
     try:
-        return len(pickled(Pickler(), value)[0])
+        return len(pickled(ScanningPickler(), value)[0])
     except FAILURES:
         return None

@@ -19,7 +19,7 @@ from picloud_pickle.classes import attributes_of
 
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import ModuleKind, find, may_be_local
-from cloud._packing.pickler import Pickler
+from cloud._packing.pickler import ScanningPickler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,7 +96,7 @@ def _failure(value: object) -> BaseException | None:
     if type(value) in _PLAIN:
         return None
     try:
-        pickled(Pickler(), value)
+        pickled(ScanningPickler(), value)
     except FAILURES as error:
         return error
     return None

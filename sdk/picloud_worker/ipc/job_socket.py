@@ -25,7 +25,7 @@ MOST_CONNECTIONS: Final = 64
 _CREDENTIALS: Final = struct.Struct("iII")
 
 
-class Listener(Protocol):
+class JobSocketListener(Protocol):
     """Handles the messages of jobs."""
 
     def grant(self, job_socket: JobSocket) -> JobGrant | None:
@@ -39,7 +39,7 @@ class JobSocket:
     """The socket of one child; it registers its connections at the supervisor's selector."""
 
     def __init__(
-        self, name: str, selector: selectors.BaseSelector, listener: Listener, uid: int
+        self, name: str, selector: selectors.BaseSelector, listener: JobSocketListener, uid: int
     ) -> None:
         self.name = name
         self._uid = uid

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from picloud_worker.ipc.job_socket import Listener
+    from picloud_worker.ipc.job_socket import JobSocketListener
     from picloud_worker.ipc.scoreboard import StartedJob
     from picloud_worker.zygote.client import ZygoteClient
 
@@ -34,7 +34,7 @@ class ChildProcess:
         zygote: ZygoteClient,
         directory: Path,
         selector: selectors.BaseSelector,
-        listener: Listener,
+        listener: JobSocketListener,
         clock: Callable[[], float],
     ) -> None:
         self._zygote = zygote

@@ -82,7 +82,7 @@ class Dismissed(Exception):
         self.farewell = farewell
 
 
-class Slot(msgspec.Struct, frozen=True, kw_only=True):
+class GrantedSlot(msgspec.Struct, frozen=True, kw_only=True):
     """What a granted slot works with."""
 
     granted: SlotGranted
@@ -104,7 +104,7 @@ class Clocks(msgspec.Struct, frozen=True):
 class Supervisor:
     """Runs the jobs of one slot until nothing is left to do."""
 
-    def __init__(self, slot: Slot, zygote: ZygoteClient, clocks: Clocks) -> None:
+    def __init__(self, slot: GrantedSlot, zygote: ZygoteClient, clocks: Clocks) -> None:
         self._slot = slot
         self._clock = clocks.monotonic
         self._held_jobs = HeldJobs(slot.envelope, clocks.wall)

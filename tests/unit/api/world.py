@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from picloud_api import wiring
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.pool import pool_of
-from picloud_api.settings import Settings
+from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
@@ -98,7 +98,7 @@ class World:
 
     async def start(self) -> World:
         """Build the server over what lies in the directory, as after a start."""
-        settings = Settings(
+        settings = ServerSettings(
             data=self.root, host="", port=0, slots=2, ready_fd=-1, owner_fd=-1,
             synchronous="NORMAL", idle_s=60, discard=False, slot_environment={}, crashpoint="",
             log_level="warning",

@@ -14,7 +14,7 @@ def test_defaults_are_the_current_directory_and_its_user() -> None:
     """Without options a slot works in the current directory, and jobs run as its user."""
     configured = settings.read(REQUIRED, {})
 
-    assert configured == settings.Settings(
+    assert configured == settings.WorkerSettings(
         url="http://a", proof_fd=3, place="p", workdir=Path.cwd()
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar
 
 from picloud_model.errors import PiCloudError
 
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from picloud_driver.process import Process
-    from picloud_driver.stack.servers.stack_server import StackServer
 
 READY_S: Final = 60.0
 """How long a server may take until it is ready."""
 _POLL_S: Final = 0.05
 
 Answer = TypeVar("Answer")
+
+
+class _Server(Protocol):
+    """What a deadline needs to know of its server."""
+
+    name: ClassVar[str]
+
+    def tail(self) -> str:
+        """Return the end of its log."""
 
 
 class StartupDeadline:
@@ -37,7 +45,7 @@ class StartupDeadline:
     """
 
     def __init__(
-        self, server: StackServer[Any], process: Process, deadline: float, given_up: threading.Event
+        self, server: _Server, process: Process, deadline: float, given_up: threading.Event
     ) -> None:
         self._server = server
         self._process = process
