@@ -1,4 +1,4 @@
-"""The application: routes over a server, and its life from start to stop."""
+"""The application: the routes of a server, and its start and stop."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
 
 _TOO_OLD: Final = "0.9"
-"""What a request without a version is taken for; falcon raises an error of its own at it."""
+"""The version of a request that names none; falcon cannot answer it."""
 
 
 class Lifetime:
-    """Builds the server when the event loop runs and takes it down when it ends."""
+    """Builds the server when the event loop starts and closes it when the loop ends."""
 
     def __init__(self, app: App, settings: ServerSettings, url: str) -> None:
         self._app = app
@@ -35,22 +35,22 @@ class Lifetime:
         self._server: wiring.Server | None = None
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        """Open the ports, read what is unfinished, then tell whoever waits that we are ready."""
+        """Open the ports, read unfinished batches, and report that the server is ready."""
         del scope, event
         ports = await wiring.open_ports(self._settings, self._url)
         self._server = await wiring.build(ports, self._settings)
         add_routes(self._app, self._server.use_cases)
         await self._server.background.start()
-        _tell_ready(self._settings, self._url, self._server.key)
+        _report_ready(self._settings, self._url, self._server.key)
 
     def answer_waiting(self) -> None:
-        """Answer every long poll with what there is, so that the server can stop at once."""
+        """Answer every long poll now, so that the server can stop at once."""
         if self._server is not None:
             self._server.context.batch_watchers.close()
             self._server.context.slot_sessions.close()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        """Stop the slots where they are this process's alone, then give everything back."""
+        """Stop the slots, if no other process serves this stack, and close the ports."""
         del scope, event
         if self._server is None:
             return
@@ -65,7 +65,7 @@ class Lifetime:
 
 
 class Application:
-    """The ASGI application of a server that will be reached at `url`."""
+    """The ASGI application of a server whose address is `url`."""
 
     def __init__(self, settings: ServerSettings, url: str) -> None:
         self._app: App = falcon.asgi.App()
@@ -74,13 +74,13 @@ class Application:
         self._app.add_middleware(self._lifetime)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
-        """Serve one request or the life cycle."""
+        """Serve one request, or the start and stop of the server."""
         if scope.get("http_version") == _TOO_OLD:
             return _refuse_version(send)
         return self._app(scope, receive, send)
 
     def answer_waiting(self) -> None:
-        """Answer every long poll: the server is about to stop."""
+        """Answer every long poll, because the server is about to stop."""
         self._lifetime.answer_waiting()
 
 
@@ -101,11 +101,11 @@ def add_routes(app: App, use_cases: UseCases) -> None:
         app.add_route(address, resources[route.resource], suffix=route.suffix or None)
 
 
-def _tell_ready(settings: ServerSettings, url: str, key: str) -> None:
+def _report_ready(settings: ServerSettings, url: str, key: str) -> None:
     if settings.ready_fd < 0:
         return
     line = json.dumps({"url": url, "key": key, "data": str(settings.data)}) + "\n"
-    # Gunicorn's master keeps the descriptor too, so a worker it starts later finds nobody there.
+    # Gunicorn's master keeps the descriptor, too: a worker that it starts later finds no reader.
     with suppress(OSError):
         os.write(settings.ready_fd, line.encode())
         os.close(settings.ready_fd)

@@ -1,4 +1,4 @@
-"""Errors at the border: one table from the error tree to HTTP."""
+"""Errors at the border: one table maps the error tree to HTTP."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     Unavailable: 503,
     ServerFault: 500,
 }
-"""HTTP status of each error; a class not listed has its parent's."""
+"""The HTTP status of each error; a class that is not listed has that of its parent."""
 
 _FIELD: Final = re.compile(r"(?P<message>.*?)(?: - at `(?P<field>[^`]*)`)?", re.DOTALL)
 _log = structlog.get_logger()
 
 
 def status_of(error: PiCloudError) -> int:
-    """The HTTP status of an error: its own class's, else the nearest parent's."""
+    """Return the HTTP status of an error: that of its class, or of the nearest parent listed."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def media_of(request: Request) -> str:
-    """What the client speaks: msgpack if it says so, else JSON."""
-    said = f"{request.content_type or ''} {request.accept}"
-    return wire.MSGPACK if wire.MSGPACK in said else wire.JSON
+    """Return the format of a request and its reply: msgpack if it says so, else JSON."""
+    headers = f"{request.content_type or ''} {request.accept}"
+    return wire.MSGPACK if wire.MSGPACK in headers else wire.JSON
 
 
 def answer(request: Request, response: Response, error: PiCloudError) -> None:
-    """Write an error as the body of a response."""
+    """Reply with an error."""
     response.status = status_of(error)
     if isinstance(error, Unavailable):
         response.set_header("Retry-After", "1")
@@ -77,7 +77,7 @@ def answer(request: Request, response: Response, error: PiCloudError) -> None:
     response.data = wire.encode(wire.Problem.of(error), response.content_type)
 
 
-async def _known(request: Request, response: Response, error: PiCloudError, _: object) -> None:
+async def _ours(request: Request, response: Response, error: PiCloudError, _: object) -> None:
     answer(request, response, error)
 
 
@@ -113,9 +113,9 @@ async def _unexpected(request: Request, response: Response, error: Exception, _:
 
 
 def register(app: App[Request, Response]) -> None:
-    """Let the application answer every error by the table."""
+    """Have the application map every error with the table."""
     app.add_error_handler(Exception, _unexpected)
     app.add_error_handler(falcon.HTTPError, _http)
     app.add_error_handler(msgspec.DecodeError, _malformed)
     app.add_error_handler(msgspec.ValidationError, _invalid)
-    app.add_error_handler(PiCloudError, _known)
+    app.add_error_handler(PiCloudError, _ours)

@@ -1,4 +1,4 @@
-"""Settings of a server process: its command line and environment, read here and nowhere else."""
+"""Settings of a server process: the only module that reads its command line and environment."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
-"""Of the server's environment, what slots get too; everything else may hold secrets."""
-_MOST_PROCESSES = 64
+"""The variables of the server that slots inherit; others may hold secrets."""
+_MAX_PROCESSES = 64
 
 
 class NomadSlots(msgspec.Struct, frozen=True):
-    """How Nomad runs slots: with which Python of its machines, and as which user there.
+    """The Python and the user with which Nomad runs slots on its machines.
 
-    No user is for a Nomad that does not run as root: everything runs as its user.
+    The user is empty if Nomad does not run as root: then everything runs as Nomad's user.
     """
 
     python: str
@@ -32,9 +32,9 @@ class NomadSlots(msgspec.Struct, frozen=True):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How one server is to run. `_s` are seconds; descriptors are -1 where not given.
+    """The settings of one server; a file descriptor is -1 if it was not given.
 
-    `servers` are those of the hashicorp stack, and None for the embedded one.
+    `servers` are those of the hashicorp stack, None for the embedded stack.
     """
 
     data: Path
@@ -60,38 +60,13 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
     >>> read(["--data", "/tmp/d"], {}).port
     8787
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m picloud_api",
-        description="PiCloud's server. `picloud up` starts it for you.",
-    )
-    parser.add_argument("--data", type=Path, required=True, help="where to keep everything")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8787, help="port to listen on; 0: a free one")
-    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="slots at once")
-    parser.add_argument("--idle", type=float, default=60.0, help="seconds a slot stays warm")
-    parser.add_argument(
-        "--synchronous",
-        choices=("NORMAL", "FULL"),
-        default="NORMAL",
-        help="NORMAL survives any crash of processes, FULL power loss too",
-    )
-    parser.add_argument(
-        "--stack",
-        choices=("embedded", "hashicorp"),
-        default="embedded",
-        help="what lies below: this directory, or the servers that the environment names",
-    )
-    parser.add_argument("--processes", type=int, default=1, help="that serve; embedded: only 1")
-    parser.add_argument("--discard", action="store_true", help="remove the data when it stops")
-    parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
-    parser.add_argument("--owner-fd", type=int, default=-1, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     embedded = chosen.stack == "embedded"
-    if not 1 <= chosen.processes <= (1 if embedded else _MOST_PROCESSES):
+    if not 1 <= chosen.processes <= (1 if embedded else _MAX_PROCESSES):
         sys.exit(
             "The embedded stack is served by one process; leave out --processes."
             if embedded
-            else f"--processes takes 1 to {_MOST_PROCESSES}."
+            else f"--processes takes 1 to {_MAX_PROCESSES}."
         )
     return ServerSettings(
         data=chosen.data.absolute(),
@@ -113,6 +88,43 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
         ),
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m picloud_api",
+        description="PiCloud's server. `picloud up` starts it for you.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="directory of all data")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--port", type=int, default=8787, help="port to listen on; 0 for a free one"
+    )
+    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="number of slots")
+    parser.add_argument(
+        "--idle", type=float, default=60.0, help="seconds after which an idle slot ends"
+    )
+    parser.add_argument(
+        "--synchronous",
+        choices=("NORMAL", "FULL"),
+        default="NORMAL",
+        help="NORMAL survives crashes of processes, FULL also power failures",
+    )
+    parser.add_argument(
+        "--stack",
+        choices=("embedded", "hashicorp"),
+        default="embedded",
+        help="embedded: this data directory; hashicorp: the servers that the environment names",
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="number of API processes; embedded: 1"
+    )
+    parser.add_argument(
+        "--discard", action="store_true", help="remove the data when the server stops"
+    )
+    parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
+    parser.add_argument("--owner-fd", type=int, default=-1, help=argparse.SUPPRESS)
+    return parser
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

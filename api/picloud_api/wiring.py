@@ -1,4 +1,4 @@
-"""Wiring: the one module that names adapters and puts the server together."""
+"""Wiring: the only module that names adapters; it builds the server from them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Ports(msgspec.Struct, frozen=True):
     scheduler: SchedulerPort
 
 
-class Server(msgspec.Struct, frozen=True):
-    """Everything the resources and the life cycle need: a value for each room."""
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """A server's parts: a value for each room."""
 
     ports: Ports
     context: Context
@@ -61,12 +61,10 @@ class Server(msgspec.Struct, frozen=True):
 
 
 async def check_free(settings: ServerSettings) -> None:
-    """Refuse a data directory that another server uses or that cannot be read.
-
-    On the hashicorp stack it is the servers that have to be there.
+    """Refuse a data directory that is in use or unreadable, or HashiCorp servers that are not up.
 
     Raises:
-        PiCloudError: Saying which, and what to do.
+        PiCloudError: Says what is wrong, and what to do.
     """
     if settings.servers:
         from picloud_driver.stack.hashicorp import check  # noqa: PLC0415 - see `hashicorp`
@@ -77,7 +75,7 @@ async def check_free(settings: ServerSettings) -> None:
 
 
 async def embedded(settings: ServerSettings, url: str) -> Ports:
-    """The embedded stack's adapters, all below the data directory."""
+    """Open the adapters of the embedded stack, all of which use the data directory."""
     secrets = FileSecrets(settings.data / "secrets")
     signing_key = await secrets.get_or_create("signing/proof", _fresh)
     return Ports(
@@ -99,8 +97,8 @@ def _local(settings: ServerSettings, url: str, signing_key: bytes) -> LocalSched
 
 
 def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
-    """The HashiCorp stack's adapters; nothing is asked before the first call."""
-    # The embedded stack does without the vendors' packages.
+    """Return the adapters of the hashicorp stack; none connects before its first call."""
+    # The embedded stack works without the vendors' packages.
     from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secrets.vault import VaultSecrets  # noqa: PLC0415
@@ -127,7 +125,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
 
 
 def url_for(host: str, url: str) -> str:
-    """The URL at which slots in containers find the server: the same port of another address.
+    """Return the URL at which slots in containers reach the server: its port at another host.
 
     >>> url_for("172.18.0.1", "http://127.0.0.1:8787")
     'http://172.18.0.1:8787'
@@ -136,20 +134,20 @@ def url_for(host: str, url: str) -> str:
 
 
 async def open_ports(settings: ServerSettings, url: str) -> Ports:
-    """The ports of the stack that was chosen."""
+    """Open the ports of the stack in the settings."""
     if settings.servers:
         return hashicorp(settings, settings.servers, url)
     return await embedded(settings, url)
 
 
 async def stop_slots(scheduler: SchedulerPort) -> None:
-    """End every slot of a stack that stops."""
+    """Stop every slot of a stack."""
     bursts = {presence.burst for presence in await scheduler.slots()}
     await asyncio.gather(*(scheduler.stop(burst) for burst in bursts))
 
 
 async def end_slots(settings: ServerSettings, url: str) -> None:
-    """End the slots of the embedded stack that a server killed before its time has left."""
+    """Stop the slots that a killed server of the embedded stack has left."""
     scheduler = _local(settings, url, _fresh())
     await stop_slots(scheduler)
     await scheduler.close()
@@ -158,7 +156,7 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
 async def build(
     ports: Ports, settings: ServerSettings, clock: Callable[[], float] = time.time
 ) -> Server:
-    """Put a server together over its ports."""
+    """Build a server over its ports."""
 
     async def secret(name: str) -> bytes:
         return await ports.secrets.get_or_create(f"signing/{name}", _fresh)

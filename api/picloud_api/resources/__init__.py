@@ -1,1 +1,1 @@
-"""Resources: HTTP in, a usecase called, HTTP out; no rules here."""
+"""Resources: each reads a request, calls a use case and writes the reply; no rules here."""

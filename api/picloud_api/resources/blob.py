@@ -1,4 +1,4 @@
-"""`/v1/blobs`: content-addressed bytes of an account, for clients and slots alike."""
+"""`/v1/blobs`: content-addressed bytes of an account, for clients and slots."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLOB_BYTES: Final = wire.MAX_RESULT_BYTES + 1024
 
 
 class BlobResource:
-    """Blobs of the account whose key, or whose slot's token, is sent."""
+    """The blobs of the account whose key, or whose slot's token, a request sends."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
@@ -47,13 +47,13 @@ class BlobResource:
         await write_body(request, response, await self._blobs.store(account, body.blobs))
 
     async def on_post_missing(self, request: Request, response: Response) -> None:
-        """Tell which blobs are not there."""
+        """Return which blobs are not stored."""
         account = await self._account(request)
         body = await read_body(request, wire.MissingBlobsRequest)
         await write_body(request, response, await self._blobs.missing(account, body))
 
     async def on_post_read(self, request: Request, response: Response) -> None:
-        """Send several small blobs."""
+        """Return several small blobs."""
         account = await self._account(request)
         body = await read_body(request, wire.ReadBlobsRequest)
         await write_body(request, response, await self._blobs.read(account, body.digests))
@@ -65,12 +65,12 @@ class BlobResource:
         await write_body(request, response, wire.BlobsStored(digests=[digest]))
 
     async def on_get_one(self, request: Request, response: Response, digest: str) -> None:
-        """Send one blob, or say where it is."""
-        found = await self._blobs.get(await self._account(request), digest)
+        """Return one blob, or redirect to it."""
+        blob = await self._blobs.get(await self._account(request), digest)
         await reauthenticate(request)
-        if isinstance(found, bytes):
+        if isinstance(blob, bytes):
             response.content_type = "application/octet-stream"
-            response.data = found
+            response.data = blob
         else:
             response.status = falcon.HTTP_307
-            response.set_header("Location", found.url)
+            response.set_header("Location", blob.url)

@@ -1,7 +1,7 @@
-"""Bodies and bearers: reading requests and writing answers, the same way for every resource.
+"""Bodies and credentials: reads requests and writes replies, in one way for every resource.
 
-A credential is checked when a request begins. While a body is received slowly, or a request waits,
-it may be revoked: so it is checked again before the body is used and before an answer is sent.
+A credential is checked when a request begins. It may be revoked while a body arrives slowly or a
+request waits; so it is checked again before the body is used and before the reply is sent.
 """
 
 from __future__ import annotations
@@ -21,66 +21,65 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
 Body = TypeVar("Body")
-Asker = TypeVar("Asker")
+Sender = TypeVar("Sender")
 
 ACCOUNT: Final = "picloud.account"
-"""Where a request's scope says whose it is, once that is known."""
+"""The key of a request's scope that holds its account, once that is known."""
 LASTING_S: Final = 2.0
-"""From when on a request has lasted; one that is shorter asks nobody twice."""
+"""From this age on, the credential of a request is checked again."""
 
 
-class _Admission(msgspec.Struct):
-    """How to look at a request's credential again, and when it was looked at."""
+class _Check(msgspec.Struct):
+    """The last check of a request's credential: how to repeat it, and when it was made."""
 
-    again: Callable[[], Awaitable[object]]
-    at: float
+    repeat: Callable[[], Awaitable[object]]
+    made_at: float
 
 
 async def authenticate(
     request: Request,
-    recognise: Callable[[str], Awaitable[Asker]],
+    recognise: Callable[[str], Awaitable[Sender]],
     again: Callable[[str], Awaitable[object]] | None = None,
-) -> Asker:
-    """Who sent a request, by its credential.
+) -> Sender:
+    """Return the sender of a request, by its credential.
 
     Args:
-        request: What was sent.
-        recognise: Tells whose a credential is.
-        again: The same for the second look, if that is to be another.
+        request: The request.
+        recognise: Returns the sender that a credential belongs to.
+        again: Checks the credential later, if not `recognise`.
 
     Raises:
         KeyRefused: When there is no credential; and what `recognise` raises.
     """
     credential = bearer(request)
-    asker = await recognise(credential)
-    looking = partial(again or recognise, credential)
-    request.context.admission = _Admission(looking, time.monotonic())
-    return asker
+    sender = await recognise(credential)
+    request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
+    return sender
 
 
 async def reauthenticate(request: Request) -> None:
-    """Look at the credential of a request that has lasted again; raises as `authenticate`."""
-    admission: _Admission | None = getattr(request.context, "admission", None)
-    if admission is not None and time.monotonic() - admission.at >= LASTING_S:
-        await admission.again()
-        admission.at = time.monotonic()
+    """Check the credential of a long request again; raises as `authenticate`."""
+    check: _Check | None = getattr(request.context, "check", None)
+    if check is not None and time.monotonic() - check.made_at >= LASTING_S:
+        await check.repeat()
+        check.made_at = time.monotonic()
 
 
 async def read_bytes(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes:
-    """The request's body.
+    """Read a request's body.
 
     Raises:
-        TooLarge: When it is longer than `limit` bytes, said or sent.
-        NotAllowed: When its sender's credential ended while it was sent.
+        TooLarge: When it is declared or received to be longer than `limit` bytes.
+        NotAllowed: When the credential was revoked while the body arrived.
     """
     if (request.content_length or 0) > limit:
         raise TooLarge(_too_large(limit))
-    data = await _sent(request, limit)
+    data = await _received(request, limit)
     await reauthenticate(request)
     return data
 
 
-async def _sent(request: Request, limit: int) -> bytes:
+async def _received(request: Request, limit: int) -> bytes:
     if request.content_length is not None:
         return bytes(await request.stream.read())
     data = bytearray()
@@ -92,15 +91,15 @@ async def _sent(request: Request, limit: int) -> bytes:
 
 
 async def read_body(request: Request, kind: type[Body]) -> Body:
-    """The request's body as one kind of value, from msgpack or JSON."""
+    """Read a request's body, msgpack or JSON, as a value of one kind."""
     return wire.decode(await read_bytes(request), kind, media_of(request))
 
 
 async def write_body(request: Request, response: Response, body: Any) -> None:
-    """Answer with a value, in the form the request came in.
+    """Reply with a value, in the format of the request.
 
     Raises:
-        NotAllowed: When the asker's credential ended meanwhile.
+        NotAllowed: When the credential was revoked meanwhile.
     """
     await reauthenticate(request)
     response.content_type = media_of(request)
@@ -108,7 +107,7 @@ async def write_body(request: Request, response: Response, body: Any) -> None:
 
 
 def bearer(request: Request) -> str:
-    """The credential of a request.
+    """Return the credential of a request.
 
     Raises:
         KeyRefused: When there is none.
@@ -121,7 +120,7 @@ def bearer(request: Request) -> str:
 
 
 def set_account(request: Request, account: str) -> str:
-    """Whose the request is, for the connection to know where it is at home; answers the same."""
+    """Record the account of a request, for account affinity; return the account."""
     request.scope[ACCOUNT] = account
     return account
 

@@ -1,4 +1,4 @@
-"""`/v1/health`: does the server work?"""
+"""`/v1/health`: whether the server works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class HealthResource:
-    """Open to everybody: it names adapters, no data."""
+    """Open to all: it names adapters and holds no data."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._health = use_cases.health

@@ -1,4 +1,4 @@
-"""`/v1/jobs/info`, `/v1/jobs/list`, `/v1/jobs/delete`: what is known of jobs, and its end."""
+"""`/v1/jobs/info`, `/v1/jobs/list`, `/v1/jobs/delete`: what is known of jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class InfoResource:
-    """What is known of the jobs of the account whose key is sent."""
+    """What is known of the jobs of the account whose key a request sends."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
@@ -34,7 +34,7 @@ class InfoResource:
         await write_body(request, response, await self._jobs.listing.list(account, body))
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
-        """Delete what jobs left."""
+        """Delete what is known of jobs."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.DeleteRequest)
         await write_body(request, response, await self._jobs.delete.delete(account, body.jids))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JobResource:
-    """Jobs of the account whose key is sent."""
+    """The jobs of the account whose key a request sends."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
@@ -27,23 +27,25 @@ class JobResource:
         return set_account(request, await authenticate(request, self._accounts.authenticate))
 
     async def on_post(self, request: Request, response: Response) -> None:
-        """Make a batch."""
+        """Create a batch."""
         caller = await authenticate(request, self._accounts.recognise)
         set_account(request, caller.account)
         data = await read_bytes(request)
         body = wire.decode(data, wire.SubmitRequest, media_of(request))
         fingerprint = blake2b(data, digest_size=16).digest()
-        made = await self._jobs.submit.submit(caller.account, body, fingerprint, parent=caller.jid)
-        await write_body(request, response, made)
+        submitted = await self._jobs.submit.submit(
+            caller.account, body, fingerprint, parent=caller.jid
+        )
+        await write_body(request, response, submitted)
 
     async def on_post_staged(self, request: Request, response: Response) -> None:
-        """Keep packs for a later submit."""
+        """Store packs for a later submit."""
         account = await self._account(request)
         await self._jobs.submit.stage(account, await read_body(request, wire.StageRequest))
         await write_body(request, response, wire.Answer())
 
     async def on_post_status(self, request: Request, response: Response) -> None:
-        """Tell statuses."""
+        """Return statuses."""
         account = await self._account(request)
         body = await read_body(request, wire.JobsRequest)
         await write_body(
@@ -51,13 +53,13 @@ class JobResource:
         )
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
-        """Wait for jobs to finish."""
+        """Wait for jobs and return their outcomes."""
         account = await self._account(request)
         body = await read_body(request, wire.WaitRequest)
         await write_body(request, response, await self._jobs.wait.wait(account, body))
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
-        """End jobs."""
+        """Kill jobs."""
         account = await self._account(request)
         body = await read_body(request, wire.JobsRequest)
         await write_body(request, response, await self._jobs.kill.kill(account, body.jids))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class KeyResource:
-    """The keys of the account whose key is sent."""
+    """The keys of the account whose key a request sends."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
@@ -26,7 +26,7 @@ class KeyResource:
         return await authenticate(request, self._accounts.holder)
 
     async def on_post(self, request: Request, response: Response) -> None:
-        """Make a key."""
+        """Create a key."""
         holder = await self._holder(request)
         body = await read_body(request, wire.KeyRequest)
         await write_body(request, response, await self._keys.create(holder, body))
@@ -38,14 +38,14 @@ class KeyResource:
         await write_body(request, response, await self._keys.list(holder, body))
 
     async def on_post_activate(self, request: Request, response: Response) -> None:
-        """Take a key again."""
+        """Activate a key."""
         holder = await self._holder(request)
         body = await read_body(request, wire.KeyIdRequest)
         switched = await self._keys.switch(holder, body.id, active=True)
         await write_body(request, response, switched)
 
     async def on_post_deactivate(self, request: Request, response: Response) -> None:
-        """Refuse a key from now on."""
+        """Deactivate a key."""
         holder = await self._holder(request)
         body = await read_body(request, wire.KeyIdRequest)
         switched = await self._keys.switch(holder, body.id, active=False)
@@ -60,7 +60,7 @@ class AccountResource:
         self._keys = use_cases.accounts.keys
 
     async def on_post(self, request: Request, response: Response) -> None:
-        """Make an account and its first key."""
+        """Create an account and its first key."""
         holder = await authenticate(request, self._accounts.holder)
         body = await read_body(request, wire.AccountRequest)
         await write_body(request, response, await self._keys.open(holder, body))

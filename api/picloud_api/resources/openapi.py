@@ -1,4 +1,4 @@
-"""`/v1/openapi.json`: the interface for programs and people in other languages."""
+"""`/v1/openapi.json`: the interface, for clients in other languages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OpenApiResource:
         return msgspec.json.encode(document(SERVED, self._version))
 
     async def on_get(self, request: Request, response: Response) -> None:
-        """Send the document."""
+        """Return the document."""
         del request
         response.content_type = wire.JSON
         response.data = self._document
@@ -88,24 +88,24 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     description = route.description().strip()
-    found: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "summary": description.partition("\n")[0],
         "description": description,
         "security": [{name: []} for name in route.credential.value],
         "responses": {
             "200": {"description": "Done.", "content": _content(route.answer)},
-            "default": {"description": "Not done; says why.", "content": _content(wire.Problem)},
+            "default": {"description": "Not done, and why.", "content": _content(wire.Problem)},
         },
     }
     if route.credential is Credential.NONE:
-        found["security"] = []
+        operation["security"] = []
     if route.answer is bytes:
-        found["responses"]["307"] = {"description": "The bytes are elsewhere."}
+        operation["responses"]["307"] = {"description": "A redirect to the bytes."}
     if route.request is not None:
-        found["requestBody"] = {"required": True, "content": _content(route.request)}
+        operation["requestBody"] = {"required": True, "content": _content(route.request)}
     if names := re.findall(r"{(\w+)}", route.address):
-        found["parameters"] = [_parameter(name) for name in names]
-    return found
+        operation["parameters"] = [_parameter(name) for name in names]
+    return operation
 
 
 def _parameter(name: str) -> dict[str, Any]:
@@ -127,4 +127,4 @@ def _is_struct(kind: object) -> bool:
 
 
 _PARAMETERS: Final[dict[str, Any]] = {"digest": wire.Digest}
-"""The type of each part of an address that is one."""
+"""The type of each parameter in an address."""

@@ -1,4 +1,4 @@
-"""A route: one operation of the interface, as a row of the route table says it."""
+"""A route: one operation of the interface, which is one row of the route table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Credential(Enum):
-    """What a request has to send as its bearer."""
+    """What a request must send as its bearer credential."""
 
     NONE = ()
     """Nothing: open to all."""
@@ -39,7 +39,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def suffix(self) -> str:
-        """The end of the names of the resource's methods that serve the address.
+        """The end of the name of the resource's method that serves the address: `on_post_<suffix>`.
 
         >>> route = {"verb": "POST", "resource": int, "credential": Credential.KEY}
         >>> Route(address="/v1/keys/list", **route).suffix
@@ -53,5 +53,5 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return parts[0]
 
     def description(self) -> str:
-        """What the operation does, in words."""
+        """Return what the operation does, in words."""
         return self.summary or (self.request.__doc__ if self.request else "") or ""

@@ -1,4 +1,4 @@
-"""`/v1/slots`, `/v1/work`, `/v1/heartbeat`: what slots ask for."""
+"""`/v1/slots`, `/v1/work`, `/v1/heartbeat`: the requests of slots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SlotResource:
-    """The life of a slot: it registers, works, and reports that it lives."""
+    """The life of a slot: it registers, works, and sends heartbeats."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._slots = use_cases.slots.slots
@@ -34,7 +34,7 @@ class SlotResource:
         await write_body(request, response, await self._slots.register(body.proof))
 
     async def on_post_work(self, request: Request, response: Response) -> None:
-        """Report and lease."""
+        """Store reports and lease jobs."""
         session = await self._session(request)
         body = await read_body(request, wire.WorkRequest)
         await write_body(request, response, await self._work.work(session, body))
@@ -42,7 +42,7 @@ class SlotResource:
             await self._slots.remove(session.number, lost=False)
 
     async def on_post_heartbeat(self, request: Request, response: Response) -> None:
-        """Report what runs."""
+        """Record what runs."""
         session = await self._session(request)
         body = await read_body(request, wire.HeartbeatRequest)
         await write_body(request, response, await self._heartbeat.heartbeat(session, body))

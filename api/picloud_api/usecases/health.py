@@ -1,4 +1,4 @@
-"""Health: every port is asked whether it answers."""
+"""Health: pings every port."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PING_S: Final = 5.0
 
 
 class Pinged(Protocol):
-    """What every port offers for this."""
+    """The part of a port that a health check uses."""
 
     adapter: str
 
     async def ping(self) -> None:
-        """Answer, or raise."""
+        """Return if the port works; raise otherwise."""
 
 
 class HealthCheck:
@@ -33,10 +33,10 @@ class HealthCheck:
         self.version = version
 
     async def check(self) -> Health:
-        """How each port does."""
-        found = await asyncio.gather(*(_ping(name, port) for name, port in self._ports.items()))
+        """Return the health of each port."""
+        ports = await asyncio.gather(*(_ping(name, port) for name, port in self._ports.items()))
         return Health(
-            healthy=all(port.healthy for port in found), version=self.version, ports=list(found)
+            healthy=all(port.healthy for port in ports), version=self.version, ports=list(ports)
         )
 
 

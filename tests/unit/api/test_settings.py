@@ -1,4 +1,4 @@
-"""What a server's command line and environment make of it."""
+"""The settings of a server, read from its command line and environment."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ HASHICORP = ["--data", "/tmp/d", "--stack", "hashicorp"]
 
 
 def test_the_embedded_stack_has_no_servers() -> None:
-    """Whatever the environment names."""
+    """The environment is ignored, even if it names servers."""
     assert read(["--data", "/tmp/d"], SERVERS.environment()).servers is None
 
 
 def test_the_hashicorp_stack_is_named_by_the_environment() -> None:
-    """Servers, processes, and how Nomad is to run slots."""
-    told = {"PICLOUD_SLOT_PYTHON": "/opt/python", "PICLOUD_SLOT_USER": "worker"}
+    """Servers, the number of processes, and how Nomad runs slots are read."""
+    nomad = {"PICLOUD_SLOT_PYTHON": "/opt/python", "PICLOUD_SLOT_USER": "worker"}
 
-    found = read([*HASHICORP, "--processes", "4"], SERVERS.environment() | told)
+    settings = read([*HASHICORP, "--processes", "4"], SERVERS.environment() | nomad)
 
-    assert found.servers == SERVERS
-    assert found.processes == 4
-    assert (found.nomad.python, found.nomad.user) == ("/opt/python", "worker")
+    assert settings.servers == SERVERS
+    assert settings.processes == 4
+    assert (settings.nomad.python, settings.nomad.user) == ("/opt/python", "worker")
 
 
 def test_slots_run_in_our_own_python_by_default() -> None:
-    """The same interpreter, which has the same packages."""
+    """They run in the interpreter of the server, which has the same packages."""
     assert read(HASHICORP, SERVERS.environment()).nomad.python == sys.executable
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--data", "/tmp/d", "--processes", "2"], "The embedded stack is served by one process"),
         ([*HASHICORP, "--processes", "0"], "--processes takes 1 to 64"),
         (HASHICORP, "The hashicorp stack needs NOMAD_ADDR"),
     ],
 )
-def test_what_makes_no_sense_ends_it_with_a_sentence(arguments: list[str], told: str) -> None:
-    """Before anything is opened."""
+def test_invalid_settings_end_the_server_with_a_message(
+    arguments: list[str], message: str
+) -> None:
+    """Nothing is opened before the settings are valid."""
     with pytest.raises(SystemExit) as ended:
         read(arguments, SERVERS.environment(["consul", "vault", "s3"]))
 
-    assert str(ended.value).startswith(told)
+    assert str(ended.value).startswith(message)

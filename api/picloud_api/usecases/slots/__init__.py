@@ -1,1 +1,1 @@
-"""What a slot may ask: register, work, heartbeat, leave."""
+"""What slots request: register, work, heartbeat, leave."""

@@ -1,4 +1,4 @@
-"""`heartbeat`: a slot reports what runs, and is told what to kill or to answer."""
+"""`heartbeat`: a slot reports what runs, and receives kills and live queries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class SlotHeartbeat:
-    """Records what slots run, and tells them what they have to do."""
+    """Records what slots run, and returns what they have to do."""
 
     def __init__(self, context: Context, live: LiveQueries) -> None:
         self._live = live
@@ -37,55 +37,58 @@ class SlotHeartbeat:
         self._nested = NestedCandidates(context)
 
     async def heartbeat(self, session: SlotSession, request: HeartbeatRequest) -> HeartbeatAnswer:
-        """Record what a slot runs; wait until it has to kill or answer, or the time is over."""
+        """Record what a slot runs; wait until it has something to do, or the time is over."""
         self._live.receive_answers(session.number, request.live)
         session.heartbeat_wakeup.clear()
         awaiting, now = request.awaiting, self._clock()
         session.blocked = session.blocked.said(request, now)
-        lost = await self._name_running(session, request)
-        asked = self._live.take_queries(session.number)
+        lost = await self._record_running(session, request)
+        queries = self._live.take_queries(session.number)
         work = False
         with self._sessions.listening(session) if awaiting else nullcontext():
-            while not (session.kills or lost or asked or work):
-                left = now + request.wait_s - self._clock()
-                if left <= 0 or not await wait_for_event(session.heartbeat_wakeup, left):
+            while not (session.kills or lost or queries or work):
+                remaining_s = now + request.wait_s - self._clock()
+                if remaining_s <= 0:
+                    break
+                if not await wait_for_event(session.heartbeat_wakeup, remaining_s):
                     break
                 session.heartbeat_wakeup.clear()
-                lost = await self._name_running(session, request)
-                asked = self._live.take_queries(session.number)
+                lost = await self._record_running(session, request)
+                queries = self._live.take_queries(session.number)
                 work = bool(awaiting) and await self._has_work(session, awaiting)
                 if not awaiting or self._sessions.closed:
                     break
-        return HeartbeatAnswer(kills=session.take_kills(), lost=lost, live=asked, work=work)
+        return HeartbeatAnswer(kills=session.take_kills(), lost=lost, live=queries, work=work)
 
     async def _has_work(self, session: SlotSession, awaiting: Sequence[BlockedOn]) -> bool:
-        """Whether a slot with blocked jobs would be leased a job if it asked."""
+        """Whether a slot with blocked jobs would get a lease if it requested one."""
         async for _ in self._nested.candidates(session, awaiting):
             return True
         return False
 
-    async def _name_running(
+    async def _record_running(
         self, session: SlotSession, request: HeartbeatRequest
     ) -> list[AttemptRef]:
+        """Record jobs that have started, and kills; return attempts that the slot has lost."""
         account = session.pool.account
-        fresh, lost = [], []
+        started, lost = [], []
         for job in (*request.running, *request.holding):
             number, index = divmod(job.index, PAGE_JOBS)
             page_id = layout.PageId(account, job.batch, number)
-            named = [(index, job.attempt)]
-            page = await page_for_slot(self._commits.view, page_id, named, session.number)
+            attempts = [(index, job.attempt)]
+            page = await page_for_slot(self._commits.view, page_id, attempts, session.number)
             if page is None or not holds_attempt(page, index, job.attempt, session.number):
                 lost.append(job)
                 continue
             if job in request.running and page.state[index] == State.LEASED:
-                fresh.append(job)
+                started.append(job)
             if page.flags[index] & Flag.KILL_REQUESTED:
                 session.kills.add((job.batch, job.index, job.attempt))
-        if fresh:
-            await self._commits.run(lambda draft: self._begin(draft, session, fresh))
+        if started:
+            await self._commits.run(lambda draft: self._start(draft, session, started))
         return lost
 
-    async def _begin(self, draft: Draft, session: SlotSession, jobs: Sequence[AttemptRef]) -> None:
+    async def _start(self, draft: Draft, session: SlotSession, jobs: Sequence[AttemptRef]) -> None:
         account = session.pool.account
         for job in jobs:
             number, index = divmod(job.index, PAGE_JOBS)

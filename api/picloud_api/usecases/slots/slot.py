@@ -1,4 +1,4 @@
-"""Slots: they come with a proof, live by a token, and leave their leases behind when they end."""
+"""Slots: they register with a proof, send a token, and lose their leases when they end."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from picloud_api.usecases.accounts.slot_token import SlotTokens
 
 SEEN_EVERY_S: Final = 5.0
-"""How often a live slot's record is written, so that every API process knows it lives."""
+"""How often the record of a live slot is written, so that every API process knows it is alive."""
 
 
 class Slots:
-    """Registers slots, recognises them, buries them."""
+    """Registers slots, recognises their tokens, and removes slots that ended."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class Slots:
         self._tokens = tokens
         self._job_tokens = job_tokens
         self._idle_s = idle_s
-        self._known: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
 
     async def register(self, proof: str) -> SlotGranted:
-        """Exchange a scheduler's proof for a token; the same place gets the same slot again.
+        """Exchange a scheduler's proof for a token; a place always gets the same slot.
 
         Raises:
-            SlotRefused: When the proof is not good.
+            SlotRefused: When the scheduler did not issue the proof, or the slot has ended.
         """
         placement = await self._scheduler.verify(proof)
         number = slot_number(placement.place)
@@ -74,15 +74,16 @@ class Slots:
         )
 
         async def plan(draft: Draft) -> bool:
-            known = await draft.get(layout.slot(number)) is not None
+            registered = await draft.get(layout.slot(number)) is not None
             draft.put(layout.slot(number), slot)
-            return known
+            return registered
 
         if await self._commits.run(plan):
-            # A scheduler that lost a slot's process may start another one at the same place.
+            # A scheduler may replace the process of a slot that died at the same place.
             self.sessions.remove(number)
-            account = placement.pool.account
-            await self._return_leases(account, number, "its process was started anew")
+            await self._return_leases(
+                placement.pool.account, number, "its process was started anew"
+            )
         self.sessions.add(SlotSession(slot, now))
         account = placement.pool.account
         return SlotGranted(
@@ -94,7 +95,7 @@ class Slots:
         )
 
     async def recognise(self, token: str) -> SlotSession:
-        """The session of the slot that bears a token; it is noted that it lives.
+        """Return the session of the slot that sends a token, and record that the slot is alive.
 
         Raises:
             SlotRefused: When the token is forged or its slot has ended.
@@ -102,24 +103,24 @@ class Slots:
         session = await self.find(token)
         session.seen_at = now = self._clock()
         if now - session.slot.seen_at > SEEN_EVERY_S:
-            await self._note_seen(session, now)
+            await self._record_seen(session, now)
         return session
 
     async def find(self, token: str) -> SlotSession:
-        """The same, and nothing is noted."""
-        number = self._known.get(token)
+        """Return the session of the slot that sends a token; raises as `recognise`."""
+        number = self._numbers.get(token)
         if number is None:
-            number = self._known[token] = self._tokens.number(token)
+            number = self._numbers[token] = self._tokens.number(token)
         session = self.sessions.get(number)
         if session is None:
             slot: Slot | None = await self._commits.view.get(layout.slot(number))
             if slot is None:
-                del self._known[token]
+                del self._numbers[token]
                 raise SlotRefused
             session = self.sessions.add(SlotSession(slot, self._clock()))
         return session
 
-    async def _note_seen(self, session: SlotSession, now: float) -> None:
+    async def _record_seen(self, session: SlotSession, now: float) -> None:
         slot = replace(session.slot, seen_at=now)
 
         async def plan(draft: Draft) -> None:
@@ -131,15 +132,16 @@ class Slots:
         await self._commits.run(plan)
 
     async def remove(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
-        """A slot ended: its record goes, its leases return or, lost too often, become errors.
+        """Delete the record of a slot that ended, and queue the jobs it held again.
 
         Args:
-            number: Which slot.
-            lost: Whether it ended without giving its leases back; then they are charged.
+            number: The slot's number.
+            lost: Whether it ended without returning its leases. Then the loss is charged to its
+                jobs; one that was lost too often fails.
             detail: What is known of its end, for the error of a job.
 
         Returns:
-            What was known of it, or None if it was buried before.
+            Its record, or None if it was removed before.
         """
         slot: Slot | None = await self._commits.view.get(layout.slot(number))
         self.sessions.remove(number)
@@ -157,29 +159,30 @@ class Slots:
         return slot
 
     async def reclaim(self, living: Collection[int], unfinished: Mapping[str, Ready]) -> None:
-        """Return leases of slots of which nothing is known any more: no job stays in limbo.
+        """Take back the leases of slots that no longer exist, so that no job waits for ever.
 
-        A process that had not heard yet of a slot's end may have leased to it after its burial.
+        An API process that did not know of a slot's end may have leased to it after its removal.
 
         Args:
-            living: Numbers of slots that are known to be there.
-            unfinished: The batches to look through, as the store has them by their keys.
+            living: The numbers of slots that are known to be alive.
+            unfinished: The batches to search, by their keys.
         """
         view = self._commits.view
-        gone: set[tuple[str, int]] = set()
+        missing: set[tuple[str, int]] = set()
         for key, ready in unfinished.items():
             batch = Ready.parse(key)
             for number in range(ready.pages):
                 page = await view.get(layout.page(layout.PageId(*batch, number)))
                 if page is not None and page.leased:
-                    gone.update(
+                    missing.update(
                         (batch.account, slot) for slot in slots_of_page(page) if slot not in living
                     )
-        for account, slot in gone:
+        for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
                 await self._return_leases(account, slot, "nothing is known of it any more")
 
     async def _return_leases(self, account: str, number: int, detail: str) -> None:
+        """Charge the loss of a slot to the jobs it held, and queue them again."""
         pages: dict[layout.PageId, list[tuple[int, int]]] = {}
         for batch, at, attempt in await leases_of(self._commits.view, account, number):
             page, index = divmod(at, PAGE_JOBS)
@@ -210,13 +213,22 @@ class Slots:
             if cause is Cause.KILLED:
                 endings.append(killed(index, started, now))
             elif cause is not None:
-                told = encode_failure(cause, _sentence(page.losses[index], header, detail))
-                endings.append(Ending(index, State.ERROR, cause, told, started, now))
+                message = _message(page.losses[index], header, detail)
+                endings.append(
+                    Ending(
+                        index=index,
+                        state=State.ERROR,
+                        cause=cause,
+                        payload=encode_failure(cause, message),
+                        started_at=started,
+                        finished_at=now,
+                    )
+                )
         draft.emit(Event(EventKind.READY, page_id.account, page_id.batch))
         await finish(draft, page_id, endings)
 
 
-def _sentence(losses: int, header: Header, detail: str) -> str:
+def _message(losses: int, header: Header, detail: str) -> str:
     why = f" ({detail})" if detail else ""
     if not header.options.restartable:
         return f"The slot that ran the job was lost{why}; the job is not restartable."

@@ -1,4 +1,4 @@
-"""Work: slots report what ended and lease what is next, in one request and one transaction."""
+"""`work`: a slot reports jobs that ended and leases the next ones, in one transaction."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Header
 
 REPORT_BYTES: Final = 192 * 1024
-"""Results that go into one transaction; more are reported in several."""
+"""The most bytes of results in one transaction; more are committed in several."""
 
 _ENDINGS: Final = (State.DONE, State.ERROR, State.KILLED)
 
 
 class SlotWork:
-    """Takes reports of slots and leases jobs to them."""
+    """Stores the reports of slots and leases jobs to them."""
 
     def __init__(self, context: Context, leasing: LeasePlanner) -> None:
         self._context = context
@@ -59,9 +59,9 @@ class SlotWork:
         self._batches = most_batches(context)
 
     async def work(self, session: SlotSession, request: WorkRequest) -> WorkAnswer:
-        """Take reports, give leases; waits up to `wait_s` while there is nothing to lease.
+        """Store reports and return leases; wait up to `wait_s` while there is nothing to lease.
 
-        Reports of attempts the slot lost are dropped: the fence. So a repeat does no harm.
+        The fence drops reports of attempts that the slot has lost, so a request can be repeated.
         """
         turn = session.begin_turn()
         if request.lease and not request.awaiting:
@@ -73,7 +73,7 @@ class SlotWork:
         if leases:
             session.may_run_any = False
         if not leases and request.lease and not request.leaving and not request.awaiting:
-            # Whoever waits for what was just reported is answered first: the slot only waits.
+            # Answer first the clients that wait for these results: the slot would only wait.
             await asyncio.sleep(0)
             leases = await self._wait(session, request, turn)
         if session.turn == turn and not request.leaving:
@@ -95,7 +95,7 @@ class SlotWork:
             if request.resync or request.leaving:
                 kept = {(job.batch, job.index) for job in request.holding}
                 if not request.leaving:
-                    kept |= _handed(session)
+                    kept |= _in_next_answer(session)
                 returned |= await self._unclaimed(draft, session, kept)
             wants = request.lease and not request.leaving
             leases = await self._plan(draft, session, request) if wants else []
@@ -121,13 +121,14 @@ class SlotWork:
         while session.turn == turn and not (session.handed or session.kills or session.dismissed):
             if self._sessions.closed:
                 break
-            # Waiting begins before the look, so that no job can come unseen between the two.
+            # The slot counts as waiting before it looks for jobs, so that none arrives unnoticed
+            # in between.
             with self._sessions.waiting(session):
                 leases = await self._commits.run(plan)
-                left = deadline - self._clock()
-                if leases or left <= 0 or session.turn != turn:
+                remaining_s = deadline - self._clock()
+                if leases or remaining_s <= 0 or session.turn != turn:
                     return leases
-                await self._sessions.wait(session, left)
+                await self._sessions.wait(session, remaining_s)
             if self._sessions.get(session.number) is not session:
                 break
         return []
@@ -141,8 +142,8 @@ class SlotWork:
             self._learn((account, header.function.digest), report.ended)
             for number, ended in _by_page(report.ended).items():
                 page_id = layout.PageId(account, report.batch, number)
-                named = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
-                page = await page_for_slot(draft, page_id, named, session.number)
+                attempts = [(job.index % PAGE_JOBS, job.attempt) for job in ended]
+                page = await page_for_slot(draft, page_id, attempts, session.number)
                 if page is None:
                     continue
                 endings = [
@@ -160,14 +161,14 @@ class SlotWork:
     async def _returned(
         self, draft: Draft, session: SlotSession, returned: Sequence[AttemptRef]
     ) -> set[tuple[str, int]]:
-        """Take back jobs the slot has not begun; answers the pages they lie in."""
+        """Take back jobs that the slot has not started; return their (batch, page)."""
         touched = set()
         account = session.pool.account
         for job in returned:
             number, index = divmod(job.index, PAGE_JOBS)
             page_id = layout.PageId(account, job.batch, number)
-            known = await page_for_slot(draft, page_id, [(index, job.attempt)], session.number)
-            if known is None or not holds_attempt(known, index, job.attempt, session.number):
+            held = await page_for_slot(draft, page_id, [(index, job.attempt)], session.number)
+            if held is None or not holds_attempt(held, index, job.attempt, session.number):
                 continue
             page = await draft.edit(layout.page(page_id))
             if page is None:
@@ -183,7 +184,7 @@ class SlotWork:
     async def _unclaimed(
         self, draft: Draft, session: SlotSession, kept: set[tuple[str, int]]
     ) -> set[tuple[str, int]]:
-        """Take back what we believe the slot holds and it does not know of."""
+        """Take back the jobs that the server counts as held by the slot, but the slot does not."""
         account = session.pool.account
         lost = [
             AttemptRef(batch, index, attempt)
@@ -195,13 +196,13 @@ class SlotWork:
         return await self._returned(draft, session, lost)
 
 
-def _handed(session: SlotSession) -> set[tuple[str, int]]:
-    """The jobs a slot will hear of in the next answer."""
+def _in_next_answer(session: SlotSession) -> set[tuple[str, int]]:
+    """Return (batch, index) of the jobs that the next answer to a slot will lease to it."""
     return {(lease.batch, job.index) for lease in session.handed for job in lease.jobs}
 
 
 def _portions(reports: Sequence[Report], batches: int) -> list[list[Report]]:
-    """Reports cut so that each portion fits a transaction; at least one, possibly empty."""
+    """Split reports into portions that fit a transaction; at least one, which may be empty."""
     portions: list[list[Report]] = [[]]
     room = REPORT_BYTES
     for report in reports:
@@ -238,12 +239,12 @@ def _ending(job: JobReport, index: int) -> Ending:
     if job.state not in _ENDINGS:
         raise RequestRefused("A report names a state no job can end in.", field="reports")
     return Ending(
-        index,
-        State(job.state),
-        Cause(job.cause),
-        job.payload,
-        job.started_at,
-        job.finished_at,
-        job.blob,
-        job.info,
+        index=index,
+        state=State(job.state),
+        cause=Cause(job.cause),
+        payload=job.payload,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        blob=job.blob,
+        info=job.info,
     )
