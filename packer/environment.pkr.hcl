@@ -1,4 +1,4 @@
-# An environment: the image a slot runs in where Nomad has its docker driver. This one is `base/bookworm`.
+# An environment: the image of slots that Nomad's docker driver runs. This one is `base/bookworm`.
 #
 # `make images` makes the base and the wheels, and runs this. By hand, on a base from a registry:
 #
@@ -7,7 +7,7 @@
 
 variable "base" {
   type        = string
-  description = "Debian 12 with Python 3.11: made by debootstrap, or published."
+  description = "Image of Debian 12 with Python 3.11: made by debootstrap, or published."
   default     = "picloud/rootfs:bookworm"
 }
 
@@ -19,7 +19,7 @@ variable "pull" {
 
 variable "wheels" {
   type        = string
-  description = "Directory with the wheels of PiCloud, of what it needs, and of pip."
+  description = "Directory with the wheels of PiCloud, of its dependencies, and of pip."
 }
 
 variable "repository" {
@@ -30,7 +30,7 @@ variable "repository" {
 
 variable "tag" {
   type        = string
-  description = "Names the worker in the image; `picloud up` uses the image of its own worker only."
+  description = "Tag that names the worker in the image; `picloud up` uses only the image of its own worker."
 }
 
 source "docker" "environment" {
@@ -49,8 +49,8 @@ build {
     destination = "/opt"
   }
 
-  # A slot's children run as one of these users; which one is decided by the slot. Nothing in the
-  # image lets a user become another one.
+  # A slot's children run as one of these users, which the slot chooses. Nothing in the image lets a
+  # user become another one.
   provisioner "shell" {
     inline_shebang = "/bin/sh -e"
     inline = [

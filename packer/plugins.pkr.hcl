@@ -1,5 +1,5 @@
 # Packer 1.7 and newer get their builders by `packer init packer/plugins.pkr.hcl`; older ones, such as
-# Debian's, have them built in and refuse this block. So it lies beside environment.pkr.hcl.
+# Debian's, have them built in and refuse this block. So it is in a file of its own.
 packer {
   required_plugins {
     docker = {

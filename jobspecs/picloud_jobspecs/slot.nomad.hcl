@@ -1,12 +1,12 @@
-# A burst: so many equal slots, each of them a worker that leases jobs until none come.
+# A burst: a number of equal slots, each a worker that leases jobs until there are none.
 #
 # The server fills in the variables. By hand, with a server at the URL that knows the burst's account:
 #
 #   nomad job run -var burst=pc-a0000001-000000000001-00000000 -var account=a0000001 \
 #     -var url=http://127.0.0.1:8000 slot.nomad.hcl
 #
-# Nomad replaces ${...} inside most values, with no way to escape it. So the variables take opaque ids
-# and numbers only, never anything a user wrote; render.py holds that.
+# Nomad replaces ${...} inside most values and has no escape for it. So the variables are opaque ids
+# and numbers only, never text of a user; render.py checks this.
 
 variable "burst" {
   description = "Name of the job: pc-<account>-<first jid>-<random>."
@@ -14,29 +14,29 @@ variable "burst" {
 }
 
 variable "account" {
-  description = "Whose jobs the slots run."
+  description = "Account whose jobs the slots run."
   type        = string
 }
 
 variable "url" {
-  description = "Where slots find the API."
+  description = "URL of the API."
   type        = string
 }
 
 variable "count" {
-  description = "How many slots."
+  description = "Number of slots."
   type        = number
   default     = 1
 }
 
 variable "core_type" {
-  description = "Which machines will do: those whose meta picloud_core_types lists it."
+  description = "Core type; only machines whose meta picloud_core_types lists it run the slots."
   type        = string
   default     = "c1"
 }
 
 variable "cores" {
-  description = "Cores a slot has."
+  description = "Cores per slot."
   type        = number
   default     = 1
 }
@@ -60,25 +60,25 @@ variable "image" {
 }
 
 variable "driver" {
-  description = "What runs a slot: raw_exec, which isolates nothing, or docker."
+  description = "Driver that runs a slot: raw_exec, which isolates nothing, or docker."
   type        = string
   default     = "raw_exec"
 }
 
 variable "container" {
-  description = "Name of the image that docker makes containers of; it has to be on the machine."
+  description = "Image of docker's containers; it must exist on the machine."
   type        = string
   default     = ""
 }
 
 variable "network" {
-  description = "Network of docker's that containers are in; the default one does not part slots."
+  description = "Docker network of the containers; the default one does not isolate slots."
   type        = string
   default     = ""
 }
 
 variable "user" {
-  description = "Who a slot runs as. Left empty, its proof can be read by everybody on the machine."
+  description = "User that runs a slot. If empty, all users of the machine can read its proof."
   type        = string
   default     = "root"
 }
@@ -102,7 +102,7 @@ job "slots" {
   type        = "batch"
   datacenters = ["*"]
 
-  # The server reads here what it may believe of a slot; a slot cannot change it.
+  # The server trusts these values of a slot, which the slot cannot change.
   meta {
     account   = var.account
     core_type = var.core_type
@@ -120,12 +120,12 @@ job "slots" {
       value     = var.core_type
     }
 
-    # Nomad would fill one machine before it begins another.
+    # Otherwise Nomad would fill one machine before it uses another.
     spread {
       attribute = "${node.unique.id}"
     }
 
-    # A slot that fails is the server's to replace, and only if jobs still wait.
+    # Only the server replaces a failed slot, and only if jobs are still waiting.
     restart {
       attempts = 0
       mode     = "fail"
@@ -136,10 +136,10 @@ job "slots" {
       unlimited = false
     }
 
-    # A machine cut off from Nomad is given up after some 30 s, and the jobs its slots held run
-    # elsewhere. Those slots are ended after this time, which a restart of Nomad's servers does not
-    # take. Then Nomad brings up others in their stead, be it that none are needed: those end, as any
-    # slot does that finds nothing to do.
+    # Nomad gives up a disconnected machine after about 30 s, and the jobs of its slots run elsewhere.
+    # The slots themselves are ended after this time, which is longer than a restart of Nomad's
+    # servers. Nomad then starts others in their place, even if none are needed: those end, as every
+    # slot does that finds no work.
     disconnect {
       stop_on_client_after = "2m"
     }
@@ -154,7 +154,7 @@ job "slots" {
       kill_signal  = "SIGTERM"
       kill_timeout = "2s"
 
-      # One block a driver; that of another driver is not there.
+      # One block per driver; only the block of the chosen driver exists.
       dynamic "config" {
         for_each = var.driver == "raw_exec" ? ["raw_exec"] : []
 
@@ -162,8 +162,8 @@ job "slots" {
           command  = "/bin/sh"
           work_dir = "${NOMAD_TASK_DIR}"
 
-          # raw_exec hands the environment of Nomad's agent to its tasks: a slot gets a new one. What
-          # it has to say goes where `nomad alloc logs -stderr` looks.
+          # raw_exec gives tasks the environment of Nomad's agent, so the slot gets a new one. Its log
+          # is the file that `nomad alloc logs -stderr` reads.
           args = concat(["-c", <<-EOT
             umask 077
             exec env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME="$NOMAD_TASK_DIR" "$@" \
@@ -182,8 +182,8 @@ job "slots" {
           network_mode = var.network == "" ? "none" : var.network
           entrypoint   = ["/bin/sh"]
 
-          # Nomad lets everybody write to its three directories, on the machine's disk. They are shut
-          # once what lies there is open, which takes a capability that is given up with its like.
+          # Nomad makes its three directories on the machine's disk writable for all users. They are
+          # closed once their files are open; that takes a capability, which is then dropped.
           args = concat(["-c", <<-EOT
             umask 022
             exec 3</secrets/nomad_picloud.jwt </dev/null >>/alloc/logs/slot.stderr.0 2>&1
@@ -194,20 +194,20 @@ job "slots" {
             EOT
           , "slot"], local.worker)
 
-          # What is left of root's rights: to change into another user, and to end its processes. A
-          # job is that other user, with no capability. Docker's own seccomp profile applies.
+          # The remaining rights of root: to switch to another user, and to end that user's processes.
+          # A job runs as that user, without capabilities. Docker's own seccomp profile applies.
           cap_drop     = ["all"]
           cap_add      = ["setuid", "setgid", "kill", "fowner", "setpcap"]
           security_opt = ["no-new-privileges"]
           pids_limit   = 256 * var.cores
           ipc_mode     = "private"
 
-          # Memory of a job, and what lies in it, is written nowhere when it crashes.
+          # No core dumps, which would write the memory of a job to disk.
           ulimit {
             core = "0"
           }
 
-          # What can be written lies in memory, counts as the slot's, and has a size of its own.
+          # Writable directories are in memory, which counts as the slot's, and have a maximum size.
           readonly_rootfs = true
 
           mount {
@@ -237,14 +237,14 @@ job "slots" {
             }
           }
 
-          # Nothing is said on the container's own streams.
+          # The container's own streams are not used.
           logging {
             type = "none"
           }
         }
       }
 
-      # Who the slot is, signed by Nomad; the worker shows it to the API once, when it begins.
+      # The slot's identity, signed by Nomad; the worker presents it to the API once, at its start.
       identity {
         name = "picloud"
         aud  = ["picloud-slot"]
@@ -252,15 +252,15 @@ job "slots" {
         ttl  = "1h"
       }
 
-      # The worker keeps what jobs write. A pipe to Nomad is one more thing a job can hang on.
+      # The worker captures the output of jobs. A pipe to Nomad could block a job.
       logs {
         disabled      = true
-        max_files     = 1 # They are taken off the disk's size all the same.
+        max_files     = 1 # They count towards the size of the disk nevertheless.
         max_file_size = 1
       }
 
-      # raw_exec reserves these, and limits nothing: for one's own code only. A container is limited
-      # to this memory, of which 64 MB are the supervisor's.
+      # raw_exec reserves these and limits nothing: for the operator's own code only. A container is
+      # limited to this memory, of which 64 MB are for the supervisor.
       resources {
         cpu    = var.cpu
         memory = var.memory

@@ -22,7 +22,7 @@ MIB = 1024 * 1024
 
 
 class Site(Protocol):
-    """Where the blobs of one test lie; it can be sent to another process."""
+    """The place of the blobs of one test; it can be sent to another process."""
 
     def open(self) -> BlobPort:
         """A port as a process makes it that has just begun."""

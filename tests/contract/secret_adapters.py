@@ -19,7 +19,7 @@ VALUE = b"canary-4f1b"
 
 
 class Site(Protocol):
-    """Where the secrets of one test lie; it can be sent to another process."""
+    """The place of the secrets of one test; it can be sent to another process."""
 
     def open(self) -> SecretPort:
         """A port as a process makes it that has just begun."""

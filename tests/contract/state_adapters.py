@@ -26,7 +26,7 @@ LONGEST_KEY = "k" * 512
 
 
 class StateSite(Protocol):
-    """Where the state of one test lies; it can be sent to another process."""
+    """The place of the state of one test; it can be sent to another process."""
 
     @property
     def lock_ends_s(self) -> float:
@@ -172,7 +172,7 @@ def another_process(
 
 
 def said(connection: Connection) -> list[Any]:
-    """Everything another process told before it ended."""
+    """Everything that another process sent before it ended."""
     heard = []
     with contextlib.suppress(EOFError):
         while True:
@@ -181,7 +181,7 @@ def said(connection: Connection) -> list[Any]:
 
 
 def commit_forever(site: StateSite, tell: Connection) -> None:
-    """Commit one number after the other, and tell each when it was answered."""
+    """Commit one number after the other, and send each once it is committed."""
 
     async def work() -> None:
         state = site.open()
@@ -194,7 +194,7 @@ def commit_forever(site: StateSite, tell: Connection) -> None:
 
 
 def hold_a_lock(site: StateSite, tell: Connection) -> None:
-    """Take the lock `cleaning`, tell whether it was free, and keep it."""
+    """Take the lock `cleaning`, report whether it was free, and keep it."""
 
     async def work() -> None:
         state = site.open()

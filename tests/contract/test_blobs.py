@@ -108,7 +108,7 @@ async def test_a_name_may_begin_another(blobs: BlobPort) -> None:
 
 
 async def test_missing_keeps_the_order(blobs: BlobPort) -> None:
-    """Those names come back under which nothing lies, as they were given."""
+    """It returns the names under which no blob exists, in the order given."""
     await blobs.put("a/2", b"")
     await blobs.put("a/4", b"")
 
@@ -170,7 +170,7 @@ async def test_presigned_urls_are_none_or_urls(blobs: BlobPort) -> None:
 
 
 async def test_ping_answers(blobs: BlobPort) -> None:
-    """`ping` answers while blobs can be read."""
+    """`ping` returns while blobs can be read."""
     await blobs.ping()
 
 

@@ -29,7 +29,7 @@ async def test_bytes_come_back_as_they_were_put(blobs: BlobPort, size: int) -> N
 
 
 async def test_a_taken_name_stays_as_it_was(blobs: BlobPort) -> None:
-    """A second put answers False and changes nothing."""
+    """A second put returns False and changes nothing."""
     await blobs.put("a", b"first")
 
     assert await blobs.put("a", b"second") is False
@@ -37,7 +37,7 @@ async def test_a_taken_name_stays_as_it_was(blobs: BlobPort) -> None:
 
 
 async def test_of_many_writers_one_wins(blob_site: Site) -> None:
-    """Of puts of one name at once, through several ports, one answers True: that one's bytes."""
+    """Of concurrent puts of one name, through several ports, one returns True and is stored."""
     ports = [blob_site.open() for _ in range(6)]
     # Sizes on both sides of every border between ways to write.
     bodies = [bytes([at]) * (300 * 1024 if at % 2 else 100) for at in range(6)]
@@ -61,8 +61,8 @@ def _put_and_die(blob_site: Site, body: bytes) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def test_an_answered_put_outlives_its_process(blob_site: Site) -> None:
-    """Once answered, a blob is there although its writer was killed at once."""
+async def test_a_completed_put_outlives_its_process(blob_site: Site) -> None:
+    """A blob that was put exists even if its writer was killed right afterwards."""
     body = os.urandom(2 * MIB)
 
     assert run(_put_and_die, blob_site, body) == -signal.SIGKILL
@@ -149,7 +149,7 @@ async def test_a_range_of_a_large_blob(blobs: BlobPort) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(-1, None), (0, -1)])
 async def test_a_negative_range_is_refused(blobs: BlobPort, start: int, end: int | None) -> None:
-    """Bytes before the first cannot be asked for."""
+    """A range cannot begin before the first byte."""
     await blobs.put("a", b"bytes")
 
     with pytest.raises(RequestRefused):
@@ -157,7 +157,7 @@ async def test_a_negative_range_is_refused(blobs: BlobPort, start: int, end: int
 
 
 async def test_a_missing_blob_is_said_to_be_missing(blobs: BlobPort) -> None:
-    """`get` raises `BlobMissing` where nothing lies, be it part of another blob's name."""
+    """`get` raises `BlobMissing` for a missing blob, even if its name is a part of another's."""
     await blobs.put("a/b/c", b"bytes")
 
     for name in ("b", "a", "a/b", "a/b/c/d"):

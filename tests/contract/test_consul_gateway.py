@@ -23,7 +23,7 @@ TOKEN = "our-token-of-an-acl"
 
 
 class Listener(http.server.ThreadingHTTPServer):
-    """Takes down what it is asked, and gives the answer it was told."""
+    """Records requests, and gives a fixed answer."""
 
     daemon_threads = True
 
@@ -73,7 +73,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """A server that is told what to answer."""
+    """A server with a fixed answer."""
     with Listener() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -95,7 +95,7 @@ def gateway(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
 
 
 def every_call(gateway: ConsulGateway) -> dict[str, Callable[[], object]]:
-    """Each thing a gateway is asked for."""
+    """Each kind of request of a gateway."""
     return {
         "transact": lambda: gateway.transact([Step(Verb.SET, "key", b"value")]),
         "keys": lambda: gateway.keys("key"),
@@ -162,7 +162,7 @@ def test_keys_we_may_not_read_are_not_missing_keys(
         gateway.transact([Step(Verb.GET, "key")])
 
 
-def test_a_session_that_has_ended_is_told_apart(gateway: ConsulGateway, listener: Listener) -> None:
+def test_an_ended_session_is_recognized(gateway: ConsulGateway, listener: Listener) -> None:
     """Only then is a lock lost."""
     listener.status = 404
 
@@ -189,7 +189,7 @@ def test_a_transaction_that_is_too_large(gateway: ConsulGateway, listener: Liste
 def test_what_failed_in_a_transaction(
     gateway: ConsulGateway, listener: Listener, verb: Verb, what: str, error: type[Exception]
 ) -> None:
-    """A conflict is told from a token that may not write and from faults of the store."""
+    """A conflict differs from a token that may not write and from faults of the store."""
     listener.status = 409
     listener.body = json.dumps({"Errors": [{"OpIndex": 1, "What": what}]}).encode()
 

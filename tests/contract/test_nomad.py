@@ -205,7 +205,7 @@ async def test_the_first_slot_begins_soon(nomad_site: NomadSite, nomad: NomadSch
 async def test_the_environment_does_not_matter(
     nomad_site: NomadSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Addresses, tokens, proxies and certificates in the environment are somebody else's."""
+    """Addresses, tokens, proxies and certificates in the environment are ignored."""
     for name in ("NOMAD_ADDR", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NOMAD_TOKEN", "NOMAD_NAMESPACE"):
@@ -259,7 +259,7 @@ def guarded() -> Iterator[tuple[str, str]]:
 
 
 async def test_a_token_is_needed_where_nomad_asks_for_one(guarded: tuple[str, str]) -> None:
-    """Without one, one sentence says what it has to allow; with one, Nomad answers."""
+    """Without one, one sentence says what it must permit; with one, requests succeed."""
     address, token = guarded
     stranger = NomadScheduler(NomadAccess(address), SITE)
     known = NomadScheduler(NomadAccess(address, token=token), SITE)

@@ -28,7 +28,7 @@ AGAIN_S = 3.0
 async def test_ends_are_told_after_nomad_was_killed(
     nomad_server: running.Nomad, nomad_site: NomadSite, nomad: NomadScheduler
 ) -> None:
-    """Slots go on without Nomad's agent; ends during and after its absence are told."""
+    """Slots keep running without Nomad's agent; ends during and after its absence are reported."""
     first, second = sorted(await started(nomad, "pc-1", 2))
     slots = [await nomad_site.slot(place) for place in (first, second)]
     assert list(await nomad.ended(0)) == []
@@ -73,7 +73,7 @@ async def _next_end(nomad: NomadScheduler) -> SlotEnd:
 
 
 async def test_ends_are_found_without_events(nomad_site: NomadSite) -> None:
-    """What no event has told is found by looking at all allocations."""
+    """An end without an event is found in the list of all allocations."""
     nomad = nomad_site.open()
     [place] = await started(nomad)
     slot = await nomad_site.slot(place)
@@ -94,7 +94,7 @@ async def test_ends_are_found_without_events(nomad_site: NomadSite) -> None:
 async def test_every_process_hears_of_every_end(
     nomad_site: NomadSite, nomad: NomadScheduler
 ) -> None:
-    """Each server process has its own waiters, so each is told."""
+    """Each server process has its own waiters, so each gets the end."""
     other = nomad_site.open()
     [place] = await started(nomad)
     slot = await nomad_site.slot(place)

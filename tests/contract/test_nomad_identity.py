@@ -68,7 +68,7 @@ async def test_other_identities_of_nomads_are_refused(
     nomad_gateway: NomadGateway,
     change: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Signed by Nomad, but for somebody else, or of what is no slot: proves nothing."""
+    """An identity for another audience, or of a task that is no slot, proves nothing."""
     job = copy.deepcopy(nomad_gateway.parse(jobspec(), variables(SITE, JOB)))
     change(job)
 
@@ -141,8 +141,8 @@ async def test_a_slot_that_is_to_end_is_refused(
         await nomad.verify(slot.proof)
 
 
-async def test_keys_are_asked_for_once(nomad_site: NomadSite, nomad: NomadScheduler) -> None:
-    """However many proofs come, of known keys or of unknown ones, Nomad hears of few."""
+async def test_keys_are_fetched_once(nomad_site: NomadSite, nomad: NomadScheduler) -> None:
+    """However many proofs come, with known or unknown keys, Nomad gets few requests."""
     [place] = await started(nomad)
     slot = await nomad_site.slot(place)
     asked = []

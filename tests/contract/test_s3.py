@@ -33,7 +33,7 @@ async def bucket(bucket_site: Bucket) -> AsyncIterator[S3Blobs]:
 
 
 def raw(access: S3Access) -> Any:
-    """A client to look at what lies in a bucket."""
+    """A client to inspect a bucket."""
     return s3_client(access, access.endpoint, 1)
 
 
@@ -108,7 +108,7 @@ async def test_a_listing_is_read_while_it_pays(page: ScriptedAnswer, requests: l
 
 
 async def test_a_listing_that_pays_is_read_on() -> None:
-    """Page after page, while each tells of many of the names."""
+    """Page after page, as long as each decides many of the names."""
     names = [f"a/{number:04d}" for number in range(300)]
     with ScriptedServer(listed(["a/0149"], rest=True), listed(["a/0299"], rest=False)) as server:
         blobs = S3Blobs(S3Access("jobs", server.url, access_key="a", secret_key="b"))
@@ -143,7 +143,7 @@ async def test_large_blobs_go_in_parts(bucket_site: Bucket, bucket: S3Blobs) -> 
 
 
 async def test_damage_on_its_disk_is_noticed(bucket_site: Bucket, bucket: S3Blobs) -> None:
-    """A blob whose bytes were changed where they lie is not handed out."""
+    """A blob whose stored bytes were changed is not returned."""
     await bucket.put("a", b"bytes")
     (bucket_site.root / "blobs" / "a!").write_bytes(b"bytez")
 

@@ -32,7 +32,7 @@ async def test_the_bucket_is_made_once(s3_server: running.S3) -> None:
         await port.close()
 
 
-async def test_a_region_is_told_when_the_bucket_is_made() -> None:
+async def test_the_region_is_sent_when_the_bucket_is_made() -> None:
     """Where the region is another than S3's first one, the bucket is made there."""
     with running.versitygw(region="eu-central-1") as s3:
         blobs = S3Blobs(s3_access(s3, "picloud-elsewhere"))
@@ -73,7 +73,9 @@ def _make_account(program: str, endpoint: str, name: str) -> None:
     subprocess.run([program, "admin", *ours, "create-user", *theirs], check=True, timeout=30)
 
 
-async def test_somebody_elses_bucket_is_told(two_accounts: tuple[S3Access, S3Access]) -> None:
+async def test_the_bucket_of_another_account_is_reported(
+    two_accounts: tuple[S3Access, S3Access],
+) -> None:
     """A bucket of another account is left alone, with one sentence that says so."""
     owner, stranger = (S3Blobs(access) for access in two_accounts)
     await owner.ensure_bucket()

@@ -26,7 +26,7 @@ GENERIC = {BotoCoreError, HTTPClientError, Exception}
 
 
 def answered(code: str) -> ClientError:
-    """What botocore raises when S3 answers with a code."""
+    """The exception of botocore for an error code of S3."""
     return ClientError({"Error": {"Code": code, "Message": "of S3's own"}}, "PutObject")
 
 
@@ -137,10 +137,10 @@ async def said(blobs: S3Blobs) -> list[str]:
         ({"region": "no region"}, "check the address, region"),
     ],
 )
-async def test_wrong_settings_are_told(
+async def test_wrong_settings_are_reported(
     bucket_site: Bucket, changed: dict[str, str], advice: str
 ) -> None:
-    """Every call, or the making of the adapter, tells which of the settings is wrong."""
+    """Every call, or the constructor, says which setting is wrong."""
     access = dataclasses.replace(bucket_site.access, **changed)
 
     try:
@@ -156,7 +156,7 @@ async def test_wrong_settings_are_told(
 
 
 async def test_a_missing_bucket_is_no_missing_blob(bucket_site: Bucket) -> None:
-    """Without the bucket nothing is said to be missing, though S3 answers a HEAD just so."""
+    """A missing bucket is an error, although S3 answers a HEAD as for a missing key."""
     blobs = S3Blobs(bucket_site.access)
     bucket_site.make_unavailable()
 
@@ -206,8 +206,8 @@ async def test_a_passing_weakness_is_hidden(status: int, code: str) -> None:
         (502, "", "a fault of its own"),
     ],
 )
-async def test_a_lasting_weakness_is_told(status: int, code: str, advice: str) -> None:
-    """After three attempts the caller hears of it."""
+async def test_a_lasting_weakness_is_reported(status: int, code: str, advice: str) -> None:
+    """After three attempts the caller gets the error."""
     with ScriptedServer(ScriptedAnswer(status, error_body(code) if code else b"")) as server:
         blobs = port_on(server)
 
@@ -219,7 +219,7 @@ async def test_a_lasting_weakness_is_told(status: int, code: str, advice: str) -
 
 
 async def test_a_conflict_is_tried_again() -> None:
-    """Who meets another writer of the name asks again, and then hears who won."""
+    """A writer that meets another one tries again, and then knows which of them won."""
     conflict = ScriptedAnswer(409, error_body("ConditionalRequestConflict"))
     with ScriptedServer(
         conflict, conflict, ScriptedAnswer(412, error_body("PreconditionFailed"))
@@ -232,7 +232,7 @@ async def test_a_conflict_is_tried_again() -> None:
     assert server.requests == ["PUT"] * 3
 
 
-async def test_a_lasting_conflict_is_told() -> None:
+async def test_a_lasting_conflict_is_reported() -> None:
     """A name that is always being written is `Unavailable` in the end."""
     with ScriptedServer(ScriptedAnswer(409, error_body("OperationAborted"))) as server:
         blobs = port_on(server)
@@ -242,8 +242,8 @@ async def test_a_lasting_conflict_is_told() -> None:
         await blobs.close()
 
 
-async def test_a_taken_bucket_name_is_told() -> None:
-    """A name that somebody took meanwhile is not ours."""
+async def test_a_taken_bucket_name_is_reported() -> None:
+    """A name that was taken meanwhile belongs to another account."""
     gone = ScriptedAnswer(404, error_body("NoSuchBucket"))
     with ScriptedServer(gone, ScriptedAnswer(409, error_body("BucketAlreadyExists"))) as server:
         blobs = port_on(server)
@@ -279,7 +279,7 @@ async def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.Monk
         await doubting.close()
 
 
-async def test_an_answer_cut_short_is_told() -> None:
+async def test_an_answer_cut_short_is_reported() -> None:
     """Of a blob that breaks off on its way nothing is handed out."""
     with ScriptedServer(ScriptedAnswer(200, b"half")) as server:
         server.missing_bytes = 4

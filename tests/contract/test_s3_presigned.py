@@ -36,7 +36,7 @@ async def presigned(bucket: S3Blobs) -> Presigned:
 
 
 class Reply(NamedTuple):
-    """What S3 answered."""
+    """The answer of S3."""
 
     status: int
     body: bytes
@@ -58,7 +58,7 @@ async def test_these_bytes_are_written(bucket: S3Blobs) -> None:
 
 
 async def test_a_taken_name_stays_as_it_was(bucket: S3Blobs) -> None:
-    """A second PUT is answered 412, as is one after somebody else wrote the blob."""
+    """A second PUT gets 412, as does one after another client wrote the blob."""
     answer = await presigned(bucket)
     await bucket.put("a/b", b"first")
 

@@ -50,7 +50,7 @@ async def test_a_slot_knows_the_api_and_itself(slot_site: Site, scheduler: Sched
     assert await scheduler.verify(slot.proof) == Placement("pc-1", place, POOL)
 
 
-async def test_nobody_else_can_read_the_proof(slot_site: Site, scheduler: SchedulerPort) -> None:
+async def test_no_other_user_can_read_the_proof(slot_site: Site, scheduler: SchedulerPort) -> None:
     """The proof is in no argument, no environment and no file that a slot is started with."""
     [place] = await started(scheduler)
     slot = await slot_site.slot(place)
@@ -115,7 +115,7 @@ async def test_slots_outlive_their_server(slot_site: Site) -> None:
 
 
 async def test_a_burst_is_so_many_slots(slot_site: Site, scheduler: SchedulerPort) -> None:
-    """`start` brings up the slots asked for, each at a place of its own, each running."""
+    """`start` starts the requested slots, each at a place of its own, each running."""
     first = await started(scheduler, "pc-1", 3)
     second = await started(scheduler, "pc-2", 1)
 
@@ -125,7 +125,7 @@ async def test_a_burst_is_so_many_slots(slot_site: Site, scheduler: SchedulerPor
 
 
 async def test_asking_again_starts_nothing(slot_site: Site, scheduler: SchedulerPort) -> None:
-    """The same burst, asked for again, at once or later, starts nothing more."""
+    """A repeated request of a burst, at once or later, starts nothing more."""
     burst = Burst("pc-1", POOL, 2)
     await asyncio.gather(*(scheduler.start(burst) for _ in range(3)))
     before = await places(scheduler, "pc-1")
@@ -151,7 +151,7 @@ async def test_asking_again_after_a_restart_starts_nothing(slot_site: Site) -> N
 async def test_asking_again_after_the_end_starts_nothing(
     slot_site: Site, scheduler: SchedulerPort
 ) -> None:
-    """Nor when its slots have ended, and their end was heard of."""
+    """Nor when its slots have ended and their ends were returned."""
     [place] = await started(scheduler)
     (await slot_site.slot(place)).give("exit 0")
     await next_ends(scheduler)
@@ -236,7 +236,7 @@ async def test_stopping_an_ended_burst_is_no_error(
 
 
 async def test_a_burst_stopped_while_it_starts_is_stopped(scheduler: SchedulerPort) -> None:
-    """No slot of a burst comes up after `stop` has answered."""
+    """No slot of a burst starts after `stop` has returned."""
     starting = asyncio.create_task(scheduler.start(Burst("pc-1", POOL, 50)))
 
     async def begun() -> bool:

@@ -56,7 +56,7 @@ async def test_an_expired_proof_is_refused(slot_site: Site, scheduler: Scheduler
 
 
 async def test_a_proof_ends_with_its_place(slot_site: Site, scheduler: SchedulerPort) -> None:
-    """The proof of a place whose end the scheduler can have heard of is refused, ever after."""
+    """The proof of a place is refused as soon as the scheduler can know of its end."""
     [place] = await started(scheduler)
     slot = await slot_site.slot(place)
     slot.kill()
@@ -92,8 +92,8 @@ async def test_slots_are_what_runs(slot_site: Site, scheduler: SchedulerPort) ->
     await eventually(listed, "what runs is listed", slot_site.reports_within_s)
 
 
-async def test_a_killed_slot_is_told_soon(slot_site: Site, scheduler: SchedulerPort) -> None:
-    """The end of a slot killed by SIGKILL is answered within 2 s, and is not clean."""
+async def test_a_killed_slot_is_reported_soon(slot_site: Site, scheduler: SchedulerPort) -> None:
+    """The end of a slot killed by SIGKILL is returned within 2 s, and is not clean."""
     [place] = await started(scheduler)
     slot = await slot_site.slot(place)
     waiting = asyncio.create_task(next_ends(scheduler))
@@ -112,7 +112,7 @@ async def test_a_killed_slot_is_told_soon(slot_site: Site, scheduler: SchedulerP
 async def test_clean_is_exit_status_0(
     slot_site: Site, scheduler: SchedulerPort, status: int
 ) -> None:
-    """A slot that exits with 0 ended clean, and with any other status not, and that is told."""
+    """A slot that exits with 0 ended clean; any other status is not clean and in `detail`."""
     [place] = await started(scheduler)
     slot = await slot_site.slot(place)
     await slot.carry_out("say the last words")
@@ -126,7 +126,7 @@ async def test_clean_is_exit_status_0(
 
 
 async def test_no_end_in_time_is_an_empty_answer(scheduler: SchedulerPort) -> None:
-    """While nothing ends, `ended` answers [] after its timeout, not before."""
+    """While nothing ends, `ended` returns [] after its timeout, not before."""
     await started(scheduler)
     began = time.monotonic()
 
@@ -134,8 +134,8 @@ async def test_no_end_in_time_is_an_empty_answer(scheduler: SchedulerPort) -> No
     assert 0.2 <= time.monotonic() - began < ENDS_WITHIN_S
 
 
-async def test_each_end_is_answered_once(slot_site: Site, scheduler: SchedulerPort) -> None:
-    """Several waiters at once hear of each end once, in all."""
+async def test_each_end_is_returned_once(slot_site: Site, scheduler: SchedulerPort) -> None:
+    """Of several concurrent waiters, one gets each end."""
     found = await started(scheduler, "pc-1", 4)
     slots = [await slot_site.slot(place) for place in found]
     waiting = [asyncio.create_task(scheduler.ended(2.0)) for _ in range(3)]
@@ -162,10 +162,10 @@ async def test_an_end_is_not_lost_by_giving_up(slot_site: Site, scheduler: Sched
     assert [end.place for end in await next_ends(scheduler)] == [place]
 
 
-async def test_an_end_is_told_again_after_a_crash(
+async def test_an_end_is_returned_again_after_a_crash(
     slot_site: Site, scheduler: SchedulerPort
 ) -> None:
-    """An end whose hearer may have died is told to the next server."""
+    """An end is returned to the next server if the first may have died with it."""
     first, second = await started(scheduler, "pc-1", 2)
     (await slot_site.slot(first)).give("exit 0")
     await next_ends(scheduler)
@@ -179,8 +179,8 @@ async def test_an_end_is_told_again_after_a_crash(
     await later.close()
 
 
-async def test_an_end_without_a_server_is_told(slot_site: Site) -> None:
-    """A slot that ended while no server ran is answered by the next, as not clean."""
+async def test_an_end_without_a_server_is_reported(slot_site: Site) -> None:
+    """A slot that ended while no server ran is reported to the next one, as not clean."""
     start_and_die(slot_site, Burst("pc-1", POOL, 1))
     [slot] = slot_site.slots()
     slot.kill()
@@ -203,7 +203,7 @@ async def test_capacity_is_that_of_the_machine(scheduler: SchedulerPort) -> None
 
 
 async def test_ping_answers(scheduler: SchedulerPort) -> None:
-    """`ping` answers while slots can be started."""
+    """`ping` returns while slots can be started."""
     await scheduler.ping()
 
 

@@ -28,12 +28,12 @@ def running(site: Local, *command: str) -> LocalScheduler:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is a process of that number, be it a zombie."""
+    """Whether a process of that number exists, even as a zombie."""
     return Path(f"/proc/{pid}").exists()
 
 
 def listed(directory: Path) -> list[str]:
-    """What lies in a directory."""
+    """The entries of a directory."""
     return sorted(path.name for path in directory.iterdir())
 
 
@@ -93,7 +93,7 @@ async def test_files_are_the_servers_own(local_site: Local, local: LocalSchedule
     }
 
 
-async def test_a_full_machine_is_told(local: LocalScheduler) -> None:
+async def test_a_full_machine_is_reported(local: LocalScheduler) -> None:
     """Where every slot is taken, that is what keeps others from starting."""
     await local.start(Burst("pc-1", POOL, 2))
 
@@ -111,7 +111,7 @@ async def test_capacity_is_what_was_given(local: LocalScheduler) -> None:
 async def test_a_slot_that_cannot_be_recorded_ends(
     local_site: Local, local: LocalScheduler
 ) -> None:
-    """When the disk takes no record, no slot is left; asked again, the burst starts."""
+    """If no record can be written, no slot is left; a repeated request starts the burst."""
     with file_size_limit(10), pytest.raises(Unavailable):
         await local.start(TWO)
     await eventually(lambda: not local_site.processes(), "the slot without a record ended")
@@ -123,7 +123,7 @@ async def test_a_slot_that_cannot_be_recorded_ends(
     assert len(await local.slots()) == 2
 
 
-async def test_a_missing_program_is_told(local_site: Local) -> None:
+async def test_a_missing_program_is_reported(local_site: Local) -> None:
     """Without its Python no slot starts: `start` and `ping` name it, and nothing is left."""
     scheduler = running(local_site, "/nowhere/python")
 
@@ -136,8 +136,8 @@ async def test_a_missing_program_is_told(local_site: Local) -> None:
     assert [name for name in listed(local_site.root / "slots") if not name.endswith(".log")] == []
 
 
-async def test_a_slot_that_dies_at_once_is_told(local_site: Local) -> None:
-    """Its end is answered with its status and its last words, and it leaves no zombie."""
+async def test_a_slot_that_dies_at_once_is_reported(local_site: Local) -> None:
+    """Its end is returned with its status and the end of its log, and it leaves no zombie."""
     scheduler = running(local_site, "/bin/sh", "-c", "echo broken >&2; exit 7")
     await scheduler.start(TWO)
     pids = [json.loads(path.read_text())["pid"] for path in local_site.root.glob("slots/*.json")]
@@ -198,7 +198,7 @@ async def test_leftovers_go_after_a_day(local_site: Local, local: LocalScheduler
 
 
 async def test_a_damaged_record_is_dropped(local_site: Local, local: LocalScheduler) -> None:
-    """What a power cut has left of a record stops nobody."""
+    """A record damaged by a power cut is ignored."""
     (local_site.root / "slots" / "pc-0-x.json").write_bytes(b"\0\0")
 
     assert await local.slots() == []

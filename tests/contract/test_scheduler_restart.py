@@ -138,7 +138,7 @@ async def _adopt_and_tell(local_site: Local) -> None:
 async def test_ends_are_told_without_pidfd(
     local_site: Local, scenario: Callable[[Local], Coroutine[Any, Any, None]]
 ) -> None:
-    """Where the system cannot tell of an end, it is found by looking, within 2 s all the same."""
+    """Without pidfds an end is found by polling, also within 2 s."""
     if scenario is _adopt_and_tell:
         start_and_die(local_site, TWO)
     spawn = multiprocessing.get_context("spawn")

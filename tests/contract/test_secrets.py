@@ -65,7 +65,7 @@ async def test_longer_values_are_refused(secrets: SecretPort) -> None:
 
 
 async def test_a_missing_secret_is_none(secrets: SecretPort) -> None:
-    """`get` answers None where there is no secret of that name, be it a part of another's."""
+    """`get` returns None for a missing secret, even if its name is a part of another's."""
     await secrets.put("a/b", VALUE)
 
     assert [await secrets.get(name) for name in ("a", "b", "a/b/c")] == [None, None, None]
@@ -173,7 +173,7 @@ async def test_no_value_shows(
 
 
 async def test_ping_answers(secrets: SecretPort) -> None:
-    """`ping` answers while secrets can be read."""
+    """`ping` returns while secrets can be read."""
     await secrets.ping()
 
 

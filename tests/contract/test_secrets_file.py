@@ -64,7 +64,7 @@ async def test_a_given_key_is_not_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [b"short", b"\xff" * 44, b"=" * 44])
 def test_a_malformed_key_is_refused(tmp_path: Path, key: bytes) -> None:
-    """A key that is none is refused by a sentence that tells its form, but not the key."""
+    """An invalid key is refused by a sentence that says what keys look like, but not the key."""
     with pytest.raises(Unavailable, match="URL-safe base64") as refused:
         FileSecrets(tmp_path, master_key=key)
 

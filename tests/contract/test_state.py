@@ -42,7 +42,7 @@ async def test_any_ascii_is_a_key(state: StatePort, key: str) -> None:
 
 
 async def test_keys_are_ordered_as_bytes(state: StatePort) -> None:
-    """A scan is ascending by bytes, so that `a!` lies between `a` and `a/`."""
+    """A scan is ascending by bytes, so that `a!` is between `a` and `a/`."""
     keys = ["a", "a!", "a/b", "a0", "B", "b", *ODD_KEYS]
     await fill(state, keys)
 
@@ -84,7 +84,7 @@ async def test_many_keys_are_read_at_once(state: StatePort) -> None:
     assert all(entry.value == key.encode() for key, entry in found.items())
 
 
-async def test_a_read_sees_what_was_answered_before(state: StatePort, other: StatePort) -> None:
+async def test_a_read_sees_what_was_committed_before(state: StatePort, other: StatePort) -> None:
     """Each commit is seen by the next read, by whichever process."""
     for number in range(30):
         value = str(number).encode()
@@ -112,7 +112,7 @@ async def test_a_scan_finds_what_begins_with_the_prefix(state: StatePort) -> Non
 
 
 async def test_a_scan_begins_behind_after(state: StatePort) -> None:
-    """`after` need not exist, and may lie before or behind everything with the prefix."""
+    """`after` need not exist, and may sort before or after all keys with the prefix."""
     await fill(state, ["a/1", "a/2", "a/3", "b/1"])
 
     async def keys(after: str) -> list[str]:

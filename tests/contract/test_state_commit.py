@@ -16,7 +16,7 @@ STALE = 1
 
 
 async def test_a_version_is_that_of_the_commit(state: StatePort) -> None:
-    """What a commit answers for each key put is what the next read finds, and is never 0."""
+    """The version that a commit returns for a key is that of the next read, never 0."""
     versions = await state.commit([Put("a", b""), Put("b", b""), Delete("c")])
 
     found = await state.get(["a", "b"])
@@ -27,7 +27,7 @@ async def test_a_version_is_that_of_the_commit(state: StatePort) -> None:
 
 
 async def test_every_put_makes_a_greater_version(state: StatePort, other: StatePort) -> None:
-    """Greater than any answered before, for any key, also where the value stays the same."""
+    """Greater than any returned before, for any key, even if the value is the same."""
     latest = 0
     for number in range(20):
         writer = (state, other)[number % 2]

@@ -41,7 +41,7 @@ wishes = st.lists(
 
 
 class Beside(RuleBasedStateMachine):
-    """A store and a dictionary that are told and asked the same."""
+    """A store and a dictionary with the same operations."""
 
     def __init__(self, site: StateSite) -> None:
         super().__init__()
@@ -182,8 +182,8 @@ async def test_counters_lose_no_increment(state: StatePort, other: StatePort) ->
 
 
 @pytest.mark.parametrize("answered", [1, 200])
-async def test_what_was_answered_survives_its_writer(state_site: StateSite, answered: int) -> None:
-    """After SIGKILL in the midst of commits every one that was answered is there, and whole."""
+async def test_completed_commits_survive_their_writer(state_site: StateSite, answered: int) -> None:
+    """After SIGKILL between commits, every completed one is found, and complete."""
     with another_process(commit_forever, state_site) as (process, tell):
         for _ in range(answered):
             tell.recv()

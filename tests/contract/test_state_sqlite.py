@@ -70,7 +70,7 @@ async def test_a_second_process_is_refused_until_the_first_is_gone(sqlite_site: 
 
 
 @pytest.mark.parametrize("synchronous", Synchronous)
-async def test_synchronous_is_what_was_asked_for(path: Path, synchronous: str) -> None:
+async def test_synchronous_is_set_as_requested(path: Path, synchronous: str) -> None:
     """`FULL` makes every commit wait for the disk; a name that is neither is refused."""
     state = SqliteState(path, synchronous=synchronous)
 
@@ -137,7 +137,7 @@ def test_a_place_that_cannot_hold_it_is_named(tmp_path: Path) -> None:
 
 
 def test_the_port_loads_no_adapter() -> None:
-    """Who imports the port pays for no database and no client."""
+    """Importing the port imports no database and no client."""
     heavy = "{'sqlite3', 'consul', 'urllib3', 'requests'}"
     program = f"import sys, picloud_driver.state; print(sorted({heavy} & set(sys.modules)))"
 

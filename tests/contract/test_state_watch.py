@@ -62,7 +62,7 @@ async def test_a_delete_wakes_a_watch(state: StatePort, other: StatePort) -> Non
 
 
 async def test_a_change_before_the_watch_is_not_missed(state: StatePort, other: StatePort) -> None:
-    """What happened later than `after` is answered at once, a key that came and went included."""
+    """A change later than `after` is returned at once, even of a key that was put and deleted."""
     await state.commit([Put("bell/1", b"")])
     moment = await state.watch("bell/", 0, 0.0)
     for change in (Put("bell/1", b"new"), Delete("bell/1"), Put("bell/2", b"")):
@@ -104,7 +104,7 @@ async def test_one_change_wakes_every_watch_it_concerns(state: StatePort) -> Non
 
 
 async def test_moments_lead_from_change_to_change(state: StatePort, other: StatePort) -> None:
-    """Who reads after each answer sees the last change, however fast they come."""
+    """A reader that reads after each wake-up sees the last change, however fast they come."""
     seen = b""
 
     async def follow() -> None:
@@ -134,7 +134,7 @@ async def test_a_moment_of_an_earlier_life_wakes(state: StatePort) -> None:
 
 
 async def test_a_watch_given_up_leaves_nothing(state: StatePort) -> None:
-    """After its task was cancelled the store answers, and the next watch wakes."""
+    """After its task was cancelled the store still works, and the next watch wakes."""
     moment = await state.watch("bell/", 0, 0.0)
     watch = asyncio.create_task(state.watch("bell/", moment, SOON_S))
     await asyncio.wait([watch], timeout=0.05)
@@ -158,7 +158,7 @@ async def taken(state: StatePort, name: str = "cleaning") -> Lock:
 
 
 async def test_a_lock_has_one_holder(state: StatePort, other: StatePort) -> None:
-    """Another holder, and the same one again, are answered None; another name is another lock."""
+    """Another holder, and the same one again, get None; another name is another lock."""
     lock = await taken(state)
 
     assert await lock.held()
@@ -168,7 +168,7 @@ async def test_a_lock_has_one_holder(state: StatePort, other: StatePort) -> None
 
 
 async def test_of_many_takers_one_gets_the_lock(state: StatePort, other: StatePort) -> None:
-    """Asked for many times at once, by two processes, it is given once."""
+    """Of many concurrent requests of two processes, one gets it."""
     asked = [(state, other)[number % 2].lock("cleaning", 20.0) for number in range(10)]
 
     answers = await asyncio.gather(*asked)
@@ -190,7 +190,7 @@ async def test_a_released_lock_is_free_at_once(state: StatePort, other: StatePor
 
 
 async def test_a_closed_port_gives_its_locks_back(state_site: StateSite) -> None:
-    """Whoever opens the store next finds them free."""
+    """The next process that opens the store finds them free."""
     first = state_site.open()
     await taken(first)
     await first.close()

@@ -76,7 +76,7 @@ async def test_a_secret_deleted_by_hand_is_made_anew(
 
 
 @pytest.mark.parametrize("written", [{"value": "canary!"}, {"password": "canary"}, {"value": 3}])
-async def test_what_others_wrote_is_told(
+async def test_what_others_wrote_is_reported(
     vault: VaultSecrets, mount_site: Mount, administrator: Any, written: dict[str, Any]
 ) -> None:
     """A secret in another form is refused by a sentence with its name, but nothing of it."""
@@ -91,7 +91,7 @@ async def test_what_others_wrote_is_told(
         assert refused.value.__cause__ is None
 
 
-async def test_version_1_is_told(mount_site: Mount, administrator: Any) -> None:
+async def test_version_1_is_reported(mount_site: Mount, administrator: Any) -> None:
     """A mount of KV version 1 is refused at the first write, and by bootstrap."""
     administrator.sys.enable_secrets_engine("kv", path=f"{mount_site.access.mount}-old")
     access = VaultAccess(
@@ -155,10 +155,10 @@ async def test_a_token_for_ever_needs_nothing(mount_site: Mount) -> None:
     await secrets.close()
 
 
-async def test_a_token_that_cannot_be_renewed_is_told(
+async def test_a_token_that_cannot_be_renewed_is_reported(
     mount_site: Mount, administrator: Any
 ) -> None:
-    """`check` refuses it at the start; whoever goes on finds one line in the log, and secrets."""
+    """`check` refuses it at the start; without the check, one line in the log says so."""
     secrets, _ = await with_token(mount_site, administrator, ttl="1h", renewable=False)
     sentence = r"our token ends in \d+ s and cannot be renewed: give the server a periodic one"
 
@@ -173,7 +173,7 @@ async def test_a_token_that_cannot_be_renewed_is_told(
     await secrets.close()
 
 
-async def test_a_token_that_nears_its_longest_life_is_told(
+async def test_a_token_that_nears_its_longest_life_is_reported(
     mount_site: Mount, administrator: Any
 ) -> None:
     """When Vault grants less than before it is logged, and after the end calls say what to do."""

@@ -96,7 +96,7 @@ async def test_the_token_may_do_nothing_else(mount_site: Mount, method: str, pat
         adapter.request(method, f"/v1/{path.format(mount=mount_site.access.mount)}", json={})
 
 
-async def test_a_mount_of_another_engine_is_told(root: VaultAccess) -> None:
+async def test_a_mount_of_another_engine_is_reported(root: VaultAccess) -> None:
     """A path that is used for something else is left alone."""
     client = vault_client(root, 1)
     client.sys.enable_secrets_engine("kv", path=f"{root.mount}-transit", options={"version": "2"})
@@ -114,7 +114,7 @@ async def test_a_mount_of_another_engine_is_told(root: VaultAccess) -> None:
         ({"ca_file": "/nowhere", "address": "https://127.0.0.1:1"}, "check its address and cert"),
     ],
 )
-async def test_what_is_wrong_is_told(
+async def test_what_is_wrong_is_reported(
     root: VaultAccess, changed: dict[str, str], advice: str
 ) -> None:
     """One sentence that says what to do."""
@@ -123,6 +123,6 @@ async def test_what_is_wrong_is_told(
 
 
 async def test_a_server_token_cannot_bootstrap(mount_site: Mount) -> None:
-    """Whoever gets the server's token gets no more by it."""
+    """The server's token gives access to nothing else."""
     with pytest.raises(Unavailable, match="our token may not do that"):
         bootstrap(mount_site.access)

@@ -102,10 +102,10 @@ async def said(secrets: VaultSecrets) -> list[str]:
         ({"address": "nonsense"}, "it cannot be asked: check its address"),
     ],
 )
-async def test_wrong_settings_are_told(
+async def test_wrong_settings_are_reported(
     mount_site: Mount, changed: dict[str, str], advice: str
 ) -> None:
-    """Every call tells which of the settings is wrong."""
+    """Every call says which setting is wrong."""
     for message in await said(VaultSecrets(dataclasses.replace(mount_site.access, **changed))):
         assert advice in message
         assert VALUE.decode() not in message
@@ -115,7 +115,7 @@ async def test_wrong_settings_are_told(
     ("token", "advice"),
     [("server", "give it the policy that bootstrap writes"), ("root", "let bootstrap make it")],
 )
-async def test_a_missing_mount_is_told(mount_site: Mount, token: str, advice: str) -> None:
+async def test_a_missing_mount_is_reported(mount_site: Mount, token: str, advice: str) -> None:
     """No secret is said to be missing in a mount that is not there or not ours."""
     ours = mount_site.access.token if token == "server" else mount_site.root_token
     access = dataclasses.replace(mount_site.access, mount="nowhere", token=ours)
@@ -168,8 +168,8 @@ def errors(*texts: str) -> bytes:
         (ScriptedAnswer(200, b"[]", "application/json"), "is it Vault that answers?|version 1"),
     ],
 )
-async def test_strange_answers_are_told(told: ScriptedAnswer, advice: str) -> None:
-    """What no healthy Vault answers is `Unavailable`, never a secret and never none."""
+async def test_strange_answers_are_reported(told: ScriptedAnswer, advice: str) -> None:
+    """An answer that no healthy Vault gives is `Unavailable`, never a secret and never None."""
     with ScriptedServer(told) as server:
         secrets = VaultSecrets(VaultAccess(server.url, "token"))
 

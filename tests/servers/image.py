@@ -52,7 +52,7 @@ class ImageError(Exception):
 
 
 def cached() -> Path:
-    """Where the image lies, or would: a digest of everything that goes into it names it."""
+    """Return the path of the image, which is named by a digest of all that goes into it."""
     digest = sha256(image.tag().encode())
     for name in RECIPES:
         digest.update((ROOT / name).read_bytes())
@@ -60,7 +60,7 @@ def cached() -> Path:
 
 
 def load(daemon: Dockerd) -> str:
-    """Give the image to a dockerd; answers its name.
+    """Load the image into a dockerd; return its name.
 
     Raises:
         ImageError: When it has not been built.
@@ -142,7 +142,7 @@ def _build(file: Path) -> Path:
 
 
 def _rootfs_cached() -> Path:
-    """Where the base root file system lies, or would: a worker that changed needs no other one."""
+    """Return the path of the base root file system, which does not depend on the worker."""
     digest = sha256(repr((SUITE, MIRROR, DROPPED, OPTIONS, platform.machine())).encode())
     return cached().with_name(f"rootfs-{digest.hexdigest()[:12]}.tar")
 

@@ -40,7 +40,7 @@ class Dockerd:
 
 
 def program(name: str) -> str:
-    """Where a program lies, those for the administrator included.
+    """Return the path of a program, also of those for the administrator.
 
     Raises:
         MissingDockerError: When it is nowhere.
@@ -53,7 +53,7 @@ def program(name: str) -> str:
 
 @contextlib.contextmanager
 def dockerd(runtime: Path | None = None) -> Iterator[Dockerd]:
-    """Run a dockerd until the block ends; it has no network but those that it is asked for.
+    """Run a dockerd until the block ends; it has only the networks that are created.
 
     Args:
         runtime: What it starts containers with in place of runc.

@@ -59,7 +59,7 @@ def _options(port: int, region: str) -> list[str]:
 
 
 def _posix(directory: Path) -> list[str]:
-    """Serve a new directory, with object versions beside it."""
+    """Serve a new directory; object versions are in another one."""
     data, versions, metadata = (directory / name for name in ("data", "versions", "metadata"))
     for path in (data, versions, metadata):
         path.mkdir()
@@ -68,7 +68,7 @@ def _posix(directory: Path) -> list[str]:
 
 
 def _has_xattrs(path: Path) -> bool:
-    """Tell whether metadata can live in extended attributes; some temporary file systems say no."""
+    """Whether the file system supports extended attributes; some temporary ones do not."""
     try:
         os.setxattr(path, "user.picloud", b"")
     except OSError as error:

@@ -64,14 +64,14 @@ def test_an_accepted_server_on_path_is_used(desk: Path) -> None:
 
 @pytest.mark.parametrize("version", ["v1.9.3", "v2.0.0", "git"])
 def test_another_server_on_path_is_left_alone(desk: Path, version: str) -> None:
-    """An old one, one of the next major release, and one that does not tell are not used."""
+    """An old one, one of the next major release, and one without a version are not used."""
     install(desk, "consul", f"#!/bin/sh\necho Consul {version}\n")
 
     assert build.locate("consul") is None
 
 
 def test_a_server_is_built_once(desk: Path, tmp_path: Path) -> None:
-    """The second time the cache answers."""
+    """The second time it comes from the cache."""
     install(desk, "go", GO)
 
     paths = [build.ensure("vault") for _ in range(2)]
@@ -91,7 +91,7 @@ def test_two_runs_at_once_build_once(desk: Path, tmp_path: Path) -> None:
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
-def test_a_failed_build_is_told(desk: Path, tmp_path: Path) -> None:
+def test_a_failed_build_is_reported(desk: Path, tmp_path: Path) -> None:
     """One sentence, then the end of what the build said; the cache stays without the server."""
     install(desk, "go", BROKEN_GO)
 
@@ -106,7 +106,7 @@ def test_a_failed_build_is_told(desk: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("desk")
-def test_missing_go_is_told() -> None:
+def test_missing_go_is_reported() -> None:
     """Without Go the message says where it comes from, and the other way round it."""
     with pytest.raises(build.BuildError, match=r"go\.dev/dl.* on PATH"):
         build.ensure("nomad")

@@ -44,7 +44,7 @@ SLEEPER: dict[str, Any] = {
 
 
 class HasDirectory(Protocol):
-    """What every running server tells."""
+    """The attributes of every running server."""
 
     @property
     def directory(self) -> Path:
@@ -175,7 +175,7 @@ def test_nomad_has_one_ready_node() -> None:
         assert node["Meta"]["room"] == "kitchen"
 
 
-def test_nomad_asks_the_dockerd_it_is_told() -> None:
+def test_nomad_uses_the_given_dockerd() -> None:
     """The docker driver looks for dockerd where the test says it listens."""
     require("nomad")
     where = "unix:///nowhere/docker.sock"
@@ -187,7 +187,7 @@ def test_nomad_asks_the_dockerd_it_is_told() -> None:
 
 @pytest.mark.parametrize("crash", [False, True])
 def test_nomad_takes_its_tasks_along(crash: bool) -> None:
-    """A task still running at the end is ended with the agent, be it stopped or killed."""
+    """A task that is still running ends with the agent, whether that is stopped or killed."""
     require("nomad")
     with nothing_left() as servers, running.nomad(meta={"room": "kitchen"}) as nomad:
         servers.append(nomad)

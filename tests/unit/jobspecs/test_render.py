@@ -129,7 +129,7 @@ def test_the_job_says_whose_slots_they_are(parsed: dict[str, Any]) -> None:
 
 
 def test_a_slot_is_the_worker_with_a_proof(task: dict[str, Any]) -> None:
-    """It is told the URL, its allocation and where its proof is; the rest comes from the API."""
+    """It gets the URL, its allocation and the descriptor of its proof, and no more."""
     arguments = task["Config"]["args"]
 
     assert task["Driver"] == "raw_exec"

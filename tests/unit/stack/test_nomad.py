@@ -29,7 +29,7 @@ def client(data: Path, slots: int) -> dict[str, Any]:
 
 
 def test_slots_beyond_the_processors_are_placed(tmp_path: Path) -> None:
-    """Whoever asks for more slots than there are processors gets them, of each core type."""
+    """More slots than processors can be requested, of each core type."""
     slots = 4 * (os.cpu_count() or 1)
     told = client(tmp_path, slots)
 
@@ -60,7 +60,7 @@ def test_processors_are_counted_by_nomad(tmp_path: Path, slots: int) -> None:
         (2, 4, 10_000, (4, "")),
     ],
 )
-def test_why_slots_are_fewer_is_told(
+def test_why_slots_are_fewer_is_reported(
     tmp_path: Path, asked: int, told: int, memory_mb: int, found: tuple[int, str]
 ) -> None:
     """A Nomad that runs already has the slots it was started with; that is no lack of memory."""

@@ -15,7 +15,7 @@ TEAPOT = Program(name="teapot", oldest=(1, 4, 0), get="https://teapot.example")
 
 
 def install(path: Path, says: str = "", mode: int = 0o755) -> Path:
-    """Put a program somewhere that tells its version."""
+    """Write a program that prints its version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho '{says}'\n")
     path.chmod(mode)
@@ -24,12 +24,12 @@ def install(path: Path, says: str = "", mode: int = 0o755) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Of somebody who has no program yet."""
+    """The environment of a user without any program."""
     return {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
 def test_on_path_wins_when_it_is_new_enough(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Whoever has installed one wants it used."""
+    """An installed program is preferred."""
     path = install(tmp_path / "bin" / "teapot", "Teapot v1.10.0 (brown)")
     install(tmp_path / "cache" / "picloud" / "servers" / "teapot-2.0.0")
 
@@ -38,7 +38,7 @@ def test_on_path_wins_when_it_is_new_enough(tmp_path: Path, environment: dict[st
 
 @pytest.mark.parametrize("says", ["Teapot v1.3.9", "Teapot, of no version"])
 def test_the_cache_steps_in(tmp_path: Path, environment: dict[str, str], says: str) -> None:
-    """For one that is too old or does not tell; of several the newest, by number."""
+    """It replaces one that is too old or prints no version; of several the newest, by number."""
     install(tmp_path / "bin" / "teapot", says)
     servers = tmp_path / "cache" / "picloud" / "servers"
     for name in ("teapot-1.3.0", "teapot-1.9.0", "teapot-1.10.0"):
@@ -67,8 +67,8 @@ def test_a_missing_program_is_told_in_one_line(environment: dict[str, str]) -> N
     )
 
 
-def test_an_old_program_is_told_as_well(tmp_path: Path, environment: dict[str, str]) -> None:
-    """So that nobody wonders who has one."""
+def test_an_old_program_is_reported_as_well(tmp_path: Path, environment: dict[str, str]) -> None:
+    """So that a user who has one knows why it is not used."""
     path = install(tmp_path / "bin" / "teapot", "v1.3.9")
 
     with pytest.raises(StackFault, match=rf"is missing \({path} is 1\.3\.9\)"):
