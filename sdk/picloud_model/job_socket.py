@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 from typing import Final
 
 MOST_BYTES: Final = 64 * 1024
@@ -19,4 +17,7 @@ def address(name: str) -> str:
     """
     if sys.platform == "linux":
         return f"\0picloud-{name}"
+    import tempfile  # noqa: PLC0415 - only systems without abstract sockets need it
+    from pathlib import Path  # noqa: PLC0415
+
     return str(Path(tempfile.gettempdir()) / f"picloud-{name}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -72,6 +71,8 @@ def split_options(kwargs: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any
 def _field(name: str) -> tuple[str, Callable[[str, Any], Any]]:
     if name in _FIELDS:
         return _FIELDS[name]
+    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt option needs it
+
     near = get_close_matches(name, _FIELDS, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_FIELDS)}."
     raise CloudException(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cloud._client.client import Client
 from cloud._client.current_job import CurrentJob
-from cloud._config import profile as profiles
 from cloud._config.configuration import Config
 from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
@@ -144,6 +143,9 @@ def _address(settings: ClientSettings, url: str | None, key: str | None) -> Serv
     """The address from a URL and a key, completed from the profile where one is missing."""
     profile = None
     if not (url and key):
+        # Jobs, and scripts with a server in their environment, never need it.
+        from cloud._config import profile as profiles  # noqa: PLC0415
+
         profile = profiles.read(profiles.path(settings)).chosen(settings.profile)
     if url is None and profile is not None:
         url = profile.url

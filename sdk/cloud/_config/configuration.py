@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES
@@ -107,6 +106,8 @@ class Config:
             self._keep(name, value)
             return
         if name not in type(self).__annotations__:
+            from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
+
             near = get_close_matches(name, type(self).__annotations__, 1, 0.4)
             hint = f"; did you mean {near[0]}?" if near else "."
             raise CloudException(f"cloud.config has no setting {name!r}{hint}")
