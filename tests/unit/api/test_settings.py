@@ -46,9 +46,7 @@ def test_slots_run_in_our_own_python_by_default() -> None:
         (HASHICORP, "The hashicorp stack needs NOMAD_ADDR"),
     ],
 )
-def test_invalid_settings_end_the_server_with_a_message(
-    arguments: list[str], message: str
-) -> None:
+def test_invalid_settings_end_the_server_with_a_message(arguments: list[str], message: str) -> None:
     """Nothing is opened before the settings are valid."""
     with pytest.raises(SystemExit) as ended:
         read(arguments, SERVERS.environment(["consul", "vault", "s3"]))
