@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from picloud_api import wiring
+from picloud_api.store.records import Ready
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.consul.gateway import ConsulAccess
 from picloud_driver.secrets.file import FileSecrets
@@ -17,7 +18,7 @@ from picloud_model import wire
 from picloud_model.errors import JobDeleted
 
 from tests.servers import running
-from tests.unit.api.world import ACCOUNT, NotedScheduler, World, ended
+from tests.unit.api.api_harness import ACCOUNT, ApiHarness, RecordingScheduler, report_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 SOON_S = 10.0
 
 
-class Shared(World):
+class Shared(ApiHarness):
     """A server process with its state in Consul; it shares everything but memory with the other
     one.
     """
 
-    def __init__(self, root: Path, consul: running.Consul, scheduler: NotedScheduler) -> None:
+    def __init__(self, root: Path, consul: running.Consul, scheduler: RecordingScheduler) -> None:
         super().__init__(root)
         self.scheduler = scheduler
         self._consul = consul
@@ -60,7 +61,7 @@ def consul() -> Iterator[running.Consul]:
 @pytest.fixture
 async def pair(tmp_path: Path, consul: running.Consul) -> AsyncIterator[tuple[Shared, Shared]]:
     """Two server processes, as far as they share anything."""
-    scheduler = NotedScheduler()
+    scheduler = RecordingScheduler()
     one = await Shared(tmp_path, consul, scheduler).start()
     two = await Shared(tmp_path, consul, scheduler).start()
     yield one, two
@@ -104,7 +105,7 @@ async def test_a_join_at_the_other_ends(pair: tuple[Shared, Shared]) -> None:
     slot = await one.slot()
 
     lease = (await one.work(slot)).leases[0]
-    await one.work(slot, reports=[ended(lease)], lease=False)
+    await one.work(slot, reports=[report_of(lease)], lease=False)
 
     async with asyncio.timeout(SOON_S):
         assert (await waiting)[jids[0]].payload == lease.jobs[0].arguments
@@ -119,7 +120,7 @@ async def test_a_report_to_the_other_counts_at_once(pair: tuple[Shared, Shared])
         slot = await one.slot()
         lease = (await one.work(slot, wait_s=SOON_S)).leases[0]
 
-        await two.work(slot, reports=[ended(lease)], lease=False)
+        await two.work(slot, reports=[report_of(lease)], lease=False)
 
         assert await two.statuses(jids) == ["done"]
 
@@ -136,13 +137,13 @@ async def test_a_heartbeat_to_the_other_is_believed(pair: tuple[Shared, Shared])
         lease = (await one.work(slot, wait_s=SOON_S)).leases[0]
         named = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
 
-        answer = await two.server.work.heartbeat(
+        answer = await two.use_cases.slots.heartbeat.heartbeat(
             slot, wire.HeartbeatRequest(running=[named], wait_s=0)
         )
 
         assert answer.lost == []
         assert await one.statuses(jids) == ["processing"]
-        await one.work(slot, reports=[ended(lease)], lease=False)
+        await one.work(slot, reports=[report_of(lease)], lease=False)
 
 
 async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared]) -> None:
@@ -151,13 +152,13 @@ async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared])
     """
     one, two = pair
     slot = await one.slot()
-    await two.server.slots.remove(slot.number, lost=True)
+    await two.use_cases.slots.slots.remove(slot.number, lost=True)
     jids = await one.submit(1)
     assert (await one.work(slot, wait_s=SOON_S)).leases
     assert await two.statuses(jids) == ["queued"]
 
-    unfinished = await two.server.commits.view.scan("ready/")
-    await two.server.slots.reclaim(set(), unfinished)
+    unfinished = await two.server.context.commits.view.scan(Ready.prefix)
+    await two.use_cases.slots.slots.reclaim(set(), unfinished)
 
     other = await two.slot()
     assert (await two.work(other, wait_s=SOON_S)).leases[0].first == jids[0]
@@ -171,10 +172,10 @@ async def test_a_kill_reaches_the_slot_at_the_other(pair: tuple[Shared, Shared])
     lease = (await two.work(slot, wait_s=SOON_S)).leases[0]
     running_job = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
     beat = wire.HeartbeatRequest(running=[running_job], wait_s=SOON_S)
-    waiting = asyncio.create_task(two.server.work.heartbeat(slot, beat))
-    await two.until(lambda: two.statuses(jids), ["processing"])
+    waiting = asyncio.create_task(two.use_cases.slots.heartbeat.heartbeat(slot, beat))
+    await two.wait_until(lambda: two.statuses(jids), ["processing"])
 
-    await one.server.jobs.kill(ACCOUNT, [(jids[0], jids[0])])
+    await one.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
 
     async with asyncio.timeout(SOON_S):
         assert (await waiting).kills == [running_job]
@@ -196,7 +197,7 @@ async def test_whoever_hears_of_the_end_releases(pair: tuple[Shared, Shared]) ->
         async with asyncio.timeout(SOON_S):
             [lease] = (await server.work(slot, wait_s=SOON_S)).leases
         assert range(lease.first, lease.first + 1) == jids
-        await server.work(slot, reports=[ended(lease)], lease=False)
+        await server.work(slot, reports=[report_of(lease)], lease=False)
 
     assert await pair[0].statuses(range(1, 13)) == ["done"] * 12
 
@@ -215,7 +216,7 @@ async def test_who_waits_is_known_to_servers_that_start_anew(pair: tuple[Shared,
         async with asyncio.timeout(SOON_S):
             [lease] = (await two.work(slot, wait_s=SOON_S)).leases
         assert range(lease.first, lease.first + 1) == jids
-        await two.work(slot, reports=[ended(lease)], lease=False)
+        await two.work(slot, reports=[report_of(lease)], lease=False)
         for server in pair:
             await server.stop()
         for server in pair:
@@ -231,7 +232,7 @@ async def test_a_kill_at_one_stalls_at_the_other(pair: tuple[Shared, Shared]) ->
     request = msgspec.structs.replace(two.request(2500), depends_on=[(first[0], first[0])])
     waiting = await two.send(request)
 
-    await one.server.jobs.kill(ACCOUNT, [(first[0], first[0])])
+    await one.use_cases.jobs.kill.kill(ACCOUNT, [(first[0], first[0])])
 
     assert len(await two.outcomes(waiting, timeout_s=SOON_S)) == 2500
     assert set(await one.statuses(waiting)) == {"stalled"}
@@ -246,7 +247,7 @@ async def test_no_job_is_leased_twice(pair: tuple[Shared, Shared]) -> None:
         slot = await server.slot()
         while leases := (await server.work(slot, wait_s=0.5)).leases:
             leased.extend(lease.first + job.index for lease in leases for job in lease.jobs)
-            reports = [ended(lease) for lease in leases]
+            reports = [report_of(lease) for lease in leases]
             await server.work(slot, reports=reports, lease=False)
 
     await asyncio.gather(*(drain(server) for server in pair))
@@ -263,13 +264,13 @@ async def test_one_process_alone_starts_bursts(pair: tuple[Shared, Shared]) -> N
     await pair[1].submit(100)
     scheduler = pair[0].scheduler
 
-    await pair[0].until(lambda: _asked(scheduler), 2)
+    await pair[0].wait_until(lambda: _asked(scheduler), 2)
     await asyncio.gather(*(server.outcomes(range(1, 2), timeout_s=1.5) for server in pair))
 
     assert await _asked(scheduler) == 2
 
 
-async def _asked(scheduler: NotedScheduler) -> int:
+async def _asked(scheduler: RecordingScheduler) -> int:
     return sum(burst.count for burst in scheduler.bursts)
 
 
@@ -283,12 +284,12 @@ async def test_a_job_is_asked_about_at_the_other(pair: tuple[Shared, Shared]) ->
 
     async def beat(live: list[wire.LiveAnswer]) -> list[wire.LiveQuery]:
         request = wire.HeartbeatRequest(running=[held], wait_s=SOON_S, live=live)
-        return (await two.server.work.heartbeat(slot, request)).live
+        return (await two.use_cases.slots.heartbeat.heartbeat(slot, request)).live
 
     beating = asyncio.create_task(beat([]))
-    await one.until(lambda: one.statuses(jids), ["processing"])
+    await one.wait_until(lambda: one.statuses(jids), ["processing"])
     request = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=["stdout"])
-    asking = asyncio.create_task(one.server.information.info(ACCOUNT, request))
+    asking = asyncio.create_task(one.use_cases.jobs.info.info(ACCOUNT, request))
 
     async with asyncio.timeout(SOON_S):
         (query,) = await beating
@@ -307,10 +308,10 @@ async def test_a_job_deleted_at_the_other_is_gone(pair: tuple[Shared, Shared]) -
     jids = await one.submit(2)
     slot = await one.slot()
     while leases := (await one.work(slot)).leases:
-        await one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
-    await two.until(lambda: two.statuses(jids), ["done", "done"])
+        await one.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
+    await two.wait_until(lambda: two.statuses(jids), ["done", "done"])
 
-    await one.server.deletion.delete(ACCOUNT, [(jids[1], jids[1])])
+    await one.use_cases.jobs.delete.delete(ACCOUNT, [(jids[1], jids[1])])
 
     with pytest.raises(JobDeleted):
         await two.statuses(jids)

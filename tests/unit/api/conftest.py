@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.api.world import World
+from tests.unit.api.api_harness import ApiHarness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def api(tmp_path: Path) -> AsyncIterator[ApiHarness]:
     """A started server without sockets."""
-    made = await World(tmp_path).start()
+    made = await ApiHarness(tmp_path).start()
     yield made
     await made.stop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 
 if TYPE_CHECKING:
-    from tests.unit.api.world import World
+    from tests.unit.api.api_harness import ApiHarness
 import falcon.testing
 import msgspec
 import pytest
@@ -18,11 +18,11 @@ from picloud_model.errors import PiCloudError, every_error
 
 
 @pytest.fixture
-def api(world: World) -> falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]:
-    """The application over the world's server, as it would be served."""
+def app(api: ApiHarness) -> falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]:
+    """The application over the harness's server."""
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
     errors.register(app)
-    add_routes(app, world.use_cases)
+    add_routes(app, api.use_cases)
     return app
 
 
@@ -56,12 +56,12 @@ PATHS = ["/v1/jobs", "/v1/jobs/staged", "/v1/jobs/status", "/v1/jobs/wait", "/v1
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_without_a_key_nothing_is_told(
-    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], path: str
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], path: str
 ) -> None:
     """No key, a malformed one and an unknown one are refused alike, before the body is read."""
     unknown = f"pk_{'0' * 12}_{'A' * 43}"
 
-    answers = [await post(api, path, b"\xff", key) for key in ("", "x", unknown)]
+    answers = [await post(app, path, b"\xff", key) for key in ("", "x", unknown)]
 
     assert [status for status, _ in answers] == [401, 401, 401]
     assert answers[1] == answers[2]
@@ -70,13 +70,13 @@ async def test_without_a_key_nothing_is_told(
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("media", [wire.JSON, wire.MSGPACK])
 async def test_a_body_that_cannot_be_read_is_400(
-    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
-    world: World,
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    api: ApiHarness,
     path: str,
     media: str,
 ) -> None:
     """Bytes that are no JSON, or no msgpack, are a bad request in one sentence."""
-    status, problem = await post(api, path, b"\xc1{", world.server.key, media)
+    status, problem = await post(app, path, b"\xc1{", api.server.key, media)
 
     assert status == 400
     assert problem.message.startswith("The body cannot be read")
@@ -94,22 +94,22 @@ async def test_a_body_that_cannot_be_read_is_400(
     ],
 )
 async def test_a_wrong_field_is_named(
-    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
-    world: World,
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    api: ApiHarness,
     path: str,
     body: object,
     field: str | None,
 ) -> None:
     """A body of the wrong shape is 422, and says where it is wrong."""
-    status, problem = await post(api, path, msgspec.json.encode(body), world.server.key)
+    status, problem = await post(app, path, msgspec.json.encode(body), api.server.key)
 
     assert (status, problem.code, problem.field) == (422, "request.refused", field)
 
 
 async def test_what_is_not_there_is_said_kindly(
-    api: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
 ) -> None:
     """An unknown address is answered like every other error."""
-    status, problem = await post(api, "/v2/jobs", b"")
+    status, problem = await post(app, "/v2/jobs", b"")
 
     assert (status, problem.code) == (404, "path.not_found")

@@ -15,7 +15,7 @@ from picloud_model import wire
 from picloud_model.job import FINAL, MAX_LOSSES, UNDER_LEASE, State, may_move
 from picloud_model.page import PAGE_JOBS
 
-from tests.unit.api.world import ACCOUNT, World, ended
+from tests.unit.api.api_harness import ACCOUNT, ApiHarness, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -42,8 +42,8 @@ class JobStates(RuleBasedStateMachine):
         super().__init__()
         self._loop = asyncio.new_event_loop()
         self._root = tempfile.TemporaryDirectory()
-        self.world = World(Path(self._root.name))
-        self.run(self.world.start())
+        self.api = ApiHarness(Path(self._root.name))
+        self.run(self.api.start())
         self.jids: list[range] = []
         self.batches: dict[str, range] = {}
         self.slots: dict[int, tuple[SlotSession, list[wire.Lease]]] = {}
@@ -63,7 +63,7 @@ class JobStates(RuleBasedStateMachine):
         return self._loop.run_until_complete(whole())
 
     def teardown(self) -> None:
-        self.run(self.world.stop())
+        self.run(self.api.stop())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         self._root.cleanup()
@@ -74,9 +74,9 @@ class JobStates(RuleBasedStateMachine):
         once=st.booleans(),
     )
     def submit(self, count: int, function: str, once: bool) -> None:
-        request = self.world.request(count, function=function, restartable=not once)
-        jids = self.run(self.world.send(request))
-        assert jids == self.run(self.world.send(request))
+        request = self.api.request(count, function=function, restartable=not once)
+        jids = self.run(self.api.send(request))
+        assert jids == self.run(self.api.send(request))
         assert not self.jids or jids[0] == self.jids[-1][-1] + 1
         self.jids.append(jids)
         self.batches[request.submit_id] = jids
@@ -85,15 +85,15 @@ class JobStates(RuleBasedStateMachine):
     def start_slot(self) -> None:
         # Numbered as they come: a slot's own number is random, and a failure must be repeatable.
         self.started += 1
-        self.slots[self.started] = (self.run(self.world.slot()), [])
+        self.slots[self.started] = (self.run(self.api.slot()), [])
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data(), seconds=st.sampled_from([0.00001, 0.01, 1.0]), failed=st.booleans())
     def report_and_lease(self, data: st.DataObject, seconds: float, failed: bool) -> None:
         session, leases = self.slots[data.draw(st.sampled_from(sorted(self.slots)))]
         state = State.ERROR if failed else State.DONE
-        reports = [ended(lease, state, seconds) for lease in leases]
-        answer = self.run(self.world.work(session, reports=reports))
+        reports = [report_of(lease, state, seconds) for lease in leases]
+        answer = self.run(self.api.work(session, reports=reports))
         self.stale += [(session, report) for report in reports]
         leases[:] = answer.leases
 
@@ -106,7 +106,7 @@ class JobStates(RuleBasedStateMachine):
             for lease in leases[:1]
         ]
         beat = wire.HeartbeatRequest(running=running, wait_s=0)
-        self.run(self.world.use_cases.slots.heartbeat.heartbeat(session, beat))
+        self.run(self.api.use_cases.slots.heartbeat.heartbeat(session, beat))
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data())
@@ -117,37 +117,37 @@ class JobStates(RuleBasedStateMachine):
             for lease in leases
             for job in lease.jobs
         ]
-        self.run(self.world.work(session, returned=returned, lease=False))
+        self.run(self.api.work(session, returned=returned, lease=False))
         leases.clear()
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data())
     def lose_slot(self, data: st.DataObject) -> None:
         session, leases = self.slots.pop(data.draw(st.sampled_from(sorted(self.slots))))
-        self.run(self.world.lose(session))
-        self.stale += [(session, ended(lease)) for lease in leases]
+        self.run(self.api.lose(session))
+        self.stale += [(session, report_of(lease)) for lease in leases]
 
     @precondition(lambda self: self.stale)
     @rule(data=st.data())
     def late_report(self, data: st.DataObject) -> None:
         session, report = data.draw(st.sampled_from(self.stale))
-        self.run(self.world.work(session, reports=[report], lease=False))
+        self.run(self.api.work(session, reports=[report], lease=False))
 
     @precondition(lambda self: self.jids)
     @rule(data=st.data())
     def kill(self, data: st.DataObject) -> None:
         jids = data.draw(st.sampled_from(self.jids))
         jid = data.draw(st.sampled_from([jids[0], jids[-1]]))
-        self.run(self.world.use_cases.jobs.kill.kill(ACCOUNT, [(jid, jid)]))
+        self.run(self.api.use_cases.jobs.kill.kill(ACCOUNT, [(jid, jid)]))
 
     @rule()
     def restart(self) -> None:
         """Kill -9 of the API: slots live on and find their leases still theirs."""
-        self.run(self.world.stop())
-        self.run(self.world.start())
+        self.run(self.api.stop())
+        self.run(self.api.start())
         known = {}
         for name, (session, leases) in list(self.slots.items()):
-            known[session.number] = self.run(self.world.known(session))
+            known[session.number] = self.run(self.api.reconnect(session))
             self.slots[name] = (known[session.number], leases)
         self.stale = [
             (known[session.number], report)
@@ -167,7 +167,7 @@ class JobStates(RuleBasedStateMachine):
     @invariant()
     def results_never_change(self) -> None:
         for jids in self.jids:
-            for jid, outcome in self.run(self.world.outcomes(jids)).items():
+            for jid, outcome in self.run(self.api.outcomes(jids)).items():
                 told = (outcome.status, outcome.cause, outcome.payload)
                 assert self.finals.setdefault(jid, told) == told
 
@@ -189,13 +189,13 @@ class JobStates(RuleBasedStateMachine):
         for batch in self.batches:
             pages = self.pages(batch)
             marker = self.run(
-                self.world.server.context.commits.view.get(layout.ready(ACCOUNT, batch))
+                self.api.server.context.commits.view.get(layout.ready(ACCOUNT, batch))
             )
             still_open = sum(1 for page in pages if page.open)
             assert (marker.open_pages if marker else 0) == still_open
 
     def pages(self, batch: str) -> list[Page]:
-        view = self.world.server.context.commits.view
+        view = self.api.server.context.commits.view
         count = -(-len(self.batches[batch]) // PAGE_JOBS)
         page_ids = [layout.PageId(ACCOUNT, batch, number) for number in range(count)]
         return [self.run(view.get(layout.page(page_id))) for page_id in page_ids]
@@ -222,23 +222,23 @@ def test_every_drained_map_is_done_once(tmp_path: Path) -> None:
     """However often slots vanish, each job of a map ends exactly once with its own argument."""
 
     async def drain() -> None:
-        world = await World(tmp_path).start()
-        jids = await world.submit(300)
+        api = await ApiHarness(tmp_path).start()
+        jids = await api.submit(300)
         turn = 0
-        while set(await world.statuses(jids)) & {"queued", "processing"}:
-            slot = await world.slot()
+        while set(await api.statuses(jids)) & {"queued", "processing"}:
+            slot = await api.slot()
             for _ in range(20):
-                leases = (await world.work(slot)).leases
-                await world.work(slot, reports=[ended(each) for each in leases], lease=False)
+                leases = (await api.work(slot)).leases
+                await api.work(slot, reports=[report_of(each) for each in leases], lease=False)
             turn += 1
-            await world.work(slot)
-            await world.lose(slot)
-        outcomes = await world.outcomes(jids)
+            await api.work(slot)
+            await api.lose(slot)
+        outcomes = await api.outcomes(jids)
         assert len(outcomes) == 300
         assert turn > 0
         for jid, outcome in outcomes.items():
             assert outcome.payload is not None
             assert bytes(outcome.payload[8:]) == str(jid - jids[0]).encode()
-        await world.stop()
+        await api.stop()
 
     asyncio.run(drain())

@@ -16,7 +16,7 @@ from picloud_driver.state import Conflict
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 
-from tests.unit.api.world import ACCOUNT, NotedScheduler, World, ended
+from tests.unit.api.api_harness import ACCOUNT, ApiHarness, RecordingScheduler, report_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -55,10 +55,10 @@ class SharedState(SqliteState):
             raise
 
 
-class Process(World):
+class Process(ApiHarness):
     """One of the processes, which share all but memory. Notifier ring only when a test says so."""
 
-    def __init__(self, root: Path, state: SharedState, scheduler: NotedScheduler) -> None:
+    def __init__(self, root: Path, state: SharedState, scheduler: RecordingScheduler) -> None:
         super().__init__(root)
         self.scheduler = scheduler
         self._state = state
@@ -78,7 +78,7 @@ class Pair:
 
     def __init__(self, root: Path) -> None:
         self.state = SharedState(root / "state.sqlite")
-        scheduler = NotedScheduler()
+        scheduler = RecordingScheduler()
         self.one, self.two = (Process(root, self.state, scheduler) for _ in range(2))
 
     def since(self) -> Counter[str]:
@@ -159,7 +159,7 @@ async def test_what_is_over_before_it_was_heard_of_costs_one_read(pair: Pair) ->
     for request in requests:
         await pair.one.send(request)
     while leases := (await pair.one.work(slot)).leases:
-        await pair.one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+        await pair.one.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
     pair.since()
 
     for change in (EventKind.READY, EventKind.FINISHED):
@@ -177,7 +177,7 @@ async def test_results_of_the_other_are_read_together(pair: Pair) -> None:
     waiting = asyncio.create_task(pair.two.outcomes(jids, timeout_s=10))
     await pair.one.server.background.recovery.recover()
     while leases := (await pair.one.work(slot)).leases:
-        await pair.one.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+        await pair.one.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
     pair.since()
 
     await pair.two.hear(*(told(EventKind.FINISHED, request.submit_id) for request in requests))

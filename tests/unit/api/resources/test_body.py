@@ -1,4 +1,4 @@
-"""Requests that last: whose credential ended meanwhile is page_for_slot and told nothing more."""
+"""Long requests: a client whose credential ended meanwhile is not believed, and learns nothing."""
 
 from __future__ import annotations
 

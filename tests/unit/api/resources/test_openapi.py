@@ -15,14 +15,14 @@ from picloud_api.resources.openapi import SERVED
 from picloud_model import wire
 
 if TYPE_CHECKING:
-    from tests.unit.api.world import World
+    from tests.unit.api.api_harness import ApiHarness
 
 
 @pytest.fixture
-def app(world: World) -> Any:
+def app(api: ApiHarness) -> Any:
     """The application with all its routes."""
     made: Any = falcon.asgi.App()
-    add_routes(made, world.use_cases)
+    add_routes(made, api.use_cases)
     return made
 
 

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import JobDeleted, JobNotFound
 
-from tests.unit.api.world import ACCOUNT, ended
+from tests.unit.api.api_harness import ACCOUNT, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from picloud_driver.state import StateEntry
 
-    from tests.unit.api.world import World
+    from tests.unit.api.api_harness import ApiHarness
 
 JOBS = 4000
 FEW = 4
@@ -44,78 +44,78 @@ def every_second(jids: range) -> list[tuple[int, int]]:
     return [(jid, jid) for jid in jids[::2]]
 
 
-async def test_each_page_is_read_once_for_many_jids(world: World, reads: Counter[str]) -> None:
+async def test_each_page_is_read_once_for_many_jids(api: ApiHarness, reads: Counter[str]) -> None:
     """The status of every second job of a map reads each of its pages once."""
-    jids = await world.submit(JOBS)
+    jids = await api.submit(JOBS)
     reads.clear()
 
-    answer = await world.use_cases.jobs.status.status(ACCOUNT, every_second(jids))
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, every_second(jids))
 
     assert [run.first for run in answer.runs] == list(jids[::2])
     assert reads["requests"] <= FEW
     assert {count for name, count in reads.items() if name.startswith("pages/")} == {1}
 
 
-async def test_dependencies_are_judged_by_the_page(world: World, reads: Counter[str]) -> None:
+async def test_dependencies_are_judged_by_the_page(api: ApiHarness, reads: Counter[str]) -> None:
     """A job that waits for 2,000 jobs here and there is made, and released, with a few reads."""
-    jids = await world.submit(JOBS)
-    slot = await world.slot()
-    while leases := (await world.work(slot)).leases:
-        await world.work(slot, reports=[ended(lease) for lease in leases], lease=False)
+    jids = await api.submit(JOBS)
+    slot = await api.slot()
+    while leases := (await api.work(slot)).leases:
+        await api.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
     reads.clear()
 
-    last = await world.send(replace(world.request(1), depends_on=every_second(jids)))
-    await world.until(lambda: world.statuses(last), ["queued"])
+    last = await api.send(replace(api.request(1), depends_on=every_second(jids)))
+    await api.wait_until(lambda: api.statuses(last), ["queued"])
 
     assert reads["requests"] <= 4 * FEW
 
 
-async def test_jobs_of_a_page_are_killed_and_deleted_together(world: World) -> None:
+async def test_jobs_of_a_page_are_killed_and_deleted_together(api: ApiHarness) -> None:
     """Every second job of a map ends, and is deleted, with a few transactions; the others stay."""
-    jids = await world.submit(JOBS)
+    jids = await api.submit(JOBS)
     asked = [*every_second(jids), (jids[0], jids[2])]
-    commits, before = world.server.context.commits, world.server.context.commits.transactions
+    commits, before = api.server.context.commits, api.server.context.commits.transactions
 
-    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, asked)).count == JOBS // 2 + 1
-    assert (await world.use_cases.jobs.kill.kill(ACCOUNT, asked)).count == 0
-    assert (await world.use_cases.jobs.delete.delete(ACCOUNT, asked)).count == JOBS // 2 + 1
-    assert (await world.use_cases.jobs.delete.delete(ACCOUNT, asked)).count == 0
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, asked)).count == JOBS // 2 + 1
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, asked)).count == 0
+    assert (await api.use_cases.jobs.delete.delete(ACCOUNT, asked)).count == JOBS // 2 + 1
+    assert (await api.use_cases.jobs.delete.delete(ACCOUNT, asked)).count == 0
 
     assert commits.transactions - before <= 10 * FEW
-    assert await world.statuses(jids[3:4]) == ["queued"]
+    assert await api.statuses(jids[3:4]) == ["queued"]
     with pytest.raises(JobDeleted, match=f"^Job {jids[4]} was deleted"):
-        await world.statuses(jids[4:5])
+        await api.statuses(jids[4:5])
 
 
-async def test_nothing_is_killed_where_one_job_was_deleted(world: World) -> None:
+async def test_nothing_is_killed_where_one_job_was_deleted(api: ApiHarness) -> None:
     """Whoever names a deleted job is told so, and loses nothing."""
-    jids = await world.submit(3)
-    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[2], jids[2])])
-    await world.use_cases.jobs.delete.delete(ACCOUNT, [(jids[2], jids[2])])
+    jids = await api.submit(3)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[2], jids[2])])
+    await api.use_cases.jobs.delete.delete(ACCOUNT, [(jids[2], jids[2])])
 
     with pytest.raises(JobDeleted):
-        await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[2])])
+        await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[2])])
 
-    assert await world.statuses(jids[:2]) == ["queued"] * 2
+    assert await api.statuses(jids[:2]) == ["queued"] * 2
 
 
-async def test_the_first_jid_that_is_unknown_is_named(world: World, reads: Counter[str]) -> None:
+async def test_the_first_jid_that_is_unknown_is_named(api: ApiHarness, reads: Counter[str]) -> None:
     """However many are asked for, and though what is not known is looked for again."""
-    jids = await world.submit(JOBS)
+    jids = await api.submit(JOBS)
     asked = [*every_second(jids), (JOBS + 7, JOBS + 8)]
 
     with pytest.raises(JobNotFound, match=f"There is no job {JOBS + 7} in your account"):
-        await world.use_cases.jobs.status.status(ACCOUNT, asked)
+        await api.use_cases.jobs.status.status(ACCOUNT, asked)
 
     assert reads["requests"] < 4 * FEW
 
 
-async def test_small_and_large_batches_are_found_beside_each_other(world: World) -> None:
+async def test_small_and_large_batches_are_found_beside_each_other(api: ApiHarness) -> None:
     """Jids of calls and of maps lie in two kinds of index blocks; a range may cross both."""
-    first = await world.submit(1)
-    await world.submit(3000)
-    last = await world.submit(1)
+    first = await api.submit(1)
+    await api.submit(3000)
+    last = await api.submit(1)
 
-    answer = await world.use_cases.jobs.status.status(ACCOUNT, [(first[0], last[-1])])
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(first[0], last[-1])])
 
     assert sum(run.last - run.first + 1 for run in answer.runs) == 3002

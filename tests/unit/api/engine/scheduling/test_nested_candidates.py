@@ -12,205 +12,205 @@ from picloud_model import wire
 from picloud_model.job import Cause
 from picloud_model.pack import unseal
 
-from tests.unit.api.world import ACCOUNT, ended
+from tests.unit.api.api_harness import ACCOUNT, report_of
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.store.records import BatchId
 
-    from tests.unit.api.world import World
+    from tests.unit.api.api_harness import ApiHarness
 
 
-async def made_by(world: World, parent: int, count: int = 1) -> range:
+async def made_by(api: ApiHarness, parent: int, count: int = 1) -> range:
     """Jobs that a job has made."""
-    request = world.request(count)
-    made = await world.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=parent)
+    request = api.request(count)
+    made = await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=parent)
     await asyncio.sleep(0)
     return range(made.first, made.first + made.count)
 
 
 async def blocked(
-    world: World, *jids: int, timed: bool = False
+    api: ApiHarness, *jids: int, timed: bool = False
 ) -> tuple[SlotSession, wire.BlockedOn]:
     """A slot whose only job waits for others."""
-    slot = await world.slot()
-    (lease,) = (await world.work(slot)).leases
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
     held = wire.AttemptRef(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
     return slot, wire.BlockedOn(held, [(jid, jid) for jid in jids], timed)
 
 
-async def leased(world: World, slot: SlotSession, awaiting: wire.BlockedOn) -> list[int]:
+async def leased(api: ApiHarness, slot: SlotSession, awaiting: wire.BlockedOn) -> list[int]:
     """The jids a blocked slot is given, until it is given none."""
     found = []
-    while leases := (await world.work(slot, awaiting=[awaiting])).leases:
+    while leases := (await api.work(slot, awaiting=[awaiting])).leases:
         (lease,) = leases
         (job,) = lease.jobs
         found.append(lease.first + job.index)
     return found
 
 
-async def test_a_blocked_slot_runs_what_it_waits_for(world: World) -> None:
+async def test_a_blocked_slot_runs_what_it_waits_for(api: ApiHarness) -> None:
     """Only the awaited jobs of a batch, each in a lease of its own, and nothing else queued."""
-    await world.submit(1)
-    slot, awaiting = await blocked(world, 3, 4)
-    assert await world.submit(5) == range(2, 7)
+    await api.submit(1)
+    slot, awaiting = await blocked(api, 3, 4)
+    assert await api.submit(5) == range(2, 7)
 
-    assert await leased(world, slot, awaiting) == [3, 4]
+    assert await leased(api, slot, awaiting) == [3, 4]
 
 
-async def test_a_blocked_slot_runs_descendants_newest_first(world: World) -> None:
+async def test_a_blocked_slot_runs_descendants_newest_first(api: ApiHarness) -> None:
     """What awaited jobs, and the blocked one, have made, however deep; nothing of others."""
-    (outer,) = await world.submit(1)
-    slot, awaiting = await blocked(world, 2)
-    await made_by(world, outer)
-    await made_by(world, 2)
-    await world.submit(1)
-    await made_by(world, 3)
-    await made_by(world, 4)
+    (outer,) = await api.submit(1)
+    slot, awaiting = await blocked(api, 2)
+    await made_by(api, outer)
+    await made_by(api, 2)
+    await api.submit(1)
+    await made_by(api, 3)
+    await made_by(api, 4)
 
-    assert await leased(world, slot, awaiting) == [5, 3, 2]
+    assert await leased(api, slot, awaiting) == [5, 3, 2]
 
 
-async def two_blocked(world: World) -> tuple[SlotSession, list[wire.BlockedOn]]:
+async def two_blocked(api: ApiHarness) -> tuple[SlotSession, list[wire.BlockedOn]]:
     """A slot with two jobs: the older one waits for job 3, the newer one for the older."""
-    await world.submit(2)
-    slot, older = await blocked(world, 3)
-    (lease,) = (await world.work(slot)).leases
+    await api.submit(2)
+    slot, older = await blocked(api, 3)
+    (lease,) = (await api.work(slot)).leases
     newer = wire.BlockedOn(wire.AttemptRef(lease.batch, 1, lease.jobs[0].attempt), [(1, 1)])
-    await world.submit(1)
+    await api.submit(1)
     return slot, [older, newer]
 
 
-async def test_what_older_jobs_wait_for_is_left_until_a_slot_has_waited(world: World) -> None:
+async def test_what_older_jobs_wait_for_is_left_until_a_slot_has_waited(api: ApiHarness) -> None:
     """It would fill the slot with branches that end later than what has to end first; and yet a
     slot that has few children and nothing else to do takes it in the end.
     """
-    slot, awaiting = await two_blocked(world)
+    slot, awaiting = await two_blocked(api)
     beat = wire.HeartbeatRequest(
         running=[each.job for each in awaiting], awaiting=awaiting, wait_s=0.0
     )
-    await world.use_cases.slots.heartbeat.heartbeat(slot, beat)
-    assert (await world.work(slot, awaiting=awaiting)).leases == []
+    await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
+    assert (await api.work(slot, awaiting=awaiting)).leases == []
 
-    world.now += 2.0
+    api.now += 2.0
 
-    (lease,) = (await world.work(slot, awaiting=awaiting)).leases
+    (lease,) = (await api.work(slot, awaiting=awaiting)).leases
     assert lease.first == 3
 
 
-async def test_what_older_jobs_wait_for_is_taken_before_all_is_a_deadlock(world: World) -> None:
+async def test_what_older_jobs_wait_for_is_taken_before_all_is_a_deadlock(api: ApiHarness) -> None:
     """Where everything is stuck, whatever could go on is tried before a job is ended."""
-    slot, awaiting = await two_blocked(world)
+    slot, awaiting = await two_blocked(api)
     awaiting = [*awaiting[:1] * 4, *awaiting[1:]]
-    await beats(world, slot, awaiting)
+    await beats(api, slot, awaiting)
     assert slot.may_run_any
 
-    (lease,) = (await world.work(slot, awaiting=awaiting)).leases
+    (lease,) = (await api.work(slot, awaiting=awaiting)).leases
 
     assert lease.first == 3
     assert not slot.may_run_any
-    assert await world.statuses(range(1, 4)) == ["processing", "processing", "queued"]
+    assert await api.statuses(range(1, 4)) == ["processing", "processing", "queued"]
 
 
-async def test_a_blocked_slot_runs_what_awaited_jobs_depend_on(world: World) -> None:
+async def test_a_blocked_slot_runs_what_awaited_jobs_depend_on(api: ApiHarness) -> None:
     """A job that waits for its dependencies is as good as a job that waits for these."""
-    await world.submit(1)
-    slot, awaiting = await blocked(world, 4)
-    await world.submit(1)
-    (first,) = await world.submit(1)
-    request = msgspec.structs.replace(world.request(1), depends_on=[(first, first)])
-    assert await world.send(request) == range(4, 5)
+    await api.submit(1)
+    slot, awaiting = await blocked(api, 4)
+    await api.submit(1)
+    (first,) = await api.submit(1)
+    request = msgspec.structs.replace(api.request(1), depends_on=[(first, first)])
+    assert await api.send(request) == range(4, 5)
 
-    assert await leased(world, slot, awaiting) == [first]
+    assert await leased(api, slot, awaiting) == [first]
 
 
-async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(world: World) -> None:
+async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(api: ApiHarness) -> None:
     """A slot that waits hears at once when there is something it may run."""
-    await world.submit(1)
-    slot, awaiting = await blocked(world, 2)
+    await api.submit(1)
+    slot, awaiting = await blocked(api, 2)
     beat = wire.HeartbeatRequest(running=[awaiting.job], awaiting=[awaiting], wait_s=5.0)
-    waiting = asyncio.create_task(world.use_cases.slots.heartbeat.heartbeat(slot, beat))
+    waiting = asyncio.create_task(api.use_cases.slots.heartbeat.heartbeat(slot, beat))
     await asyncio.sleep(0.01)
 
-    await made_by(world, 1)
-    world.server.background.events.offer(*await first_ready(world))
+    await made_by(api, 1)
+    api.server.background.events.offer(*await first_ready(api))
 
     assert (await waiting).work
 
 
-async def first_ready(world: World) -> tuple[BatchId, Ready]:
+async def first_ready(api: ApiHarness) -> tuple[BatchId, Ready]:
     """The newest batch that is ready, as the bell would tell of it."""
-    found = await world.server.context.commits.view.scan(Ready.prefix)
+    found = await api.server.context.commits.view.scan(Ready.prefix)
     name, ready = max(found.items(), key=lambda item: item[1].first)
     return Ready.parse(name), ready
 
 
-async def beats(world: World, slot: SlotSession, awaiting: list[wire.BlockedOn]) -> None:
+async def beats(api: ApiHarness, slot: SlotSession, awaiting: list[wire.BlockedOn]) -> None:
     """The slot says that it is blocked, for longer than anybody has patience."""
     for _ in range(4):
         running = [each.job for each in awaiting]
         full = len(awaiting) >= wire.MAX_BLOCKED_JOBS
         beat = wire.HeartbeatRequest(running=running, awaiting=awaiting, full=full, wait_s=0.0)
-        await world.use_cases.slots.heartbeat.heartbeat(slot, beat)
-        world.now += 4.0
-    await world.server.background.deadlock.resolve()
+        await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
+        api.now += 4.0
+    await api.server.background.deadlock.resolve()
 
 
-async def test_jobs_that_wait_for_each_other_are_a_deadlock(world: World) -> None:
+async def test_jobs_that_wait_for_each_other_are_a_deadlock(api: ApiHarness) -> None:
     """Where every slot waits and nothing can be leased, the newest blocked job is an error."""
-    jids = await world.submit(1)
-    slot, awaiting = await blocked(world, 1)
+    jids = await api.submit(1)
+    slot, awaiting = await blocked(api, 1)
 
-    await beats(world, slot, [awaiting])
+    await beats(api, slot, [awaiting])
 
-    outcome = (await world.outcomes(jids))[1]
+    outcome = (await api.outcomes(jids))[1]
     assert (outcome.status, outcome.cause) == ("error", Cause.DEADLOCK)
     assert outcome.payload is not None
     told = wire.decode(bytes(unseal(outcome.payload)), wire.Failure)
     assert told.message.startswith("deadlock: the job waits for job 1")
 
 
-async def test_a_full_slot_is_a_deadlock_though_others_work(world: World) -> None:
+async def test_a_full_slot_is_a_deadlock_though_others_work(api: ApiHarness) -> None:
     """A slot that has set aside as many as it can, for a job that nobody runs."""
-    await world.submit(33)
-    slot = await world.slot()
+    await api.submit(33)
+    slot = await api.slot()
     waits = []
     for number in range(32):
-        (lease,) = (await world.work(slot)).leases
+        (lease,) = (await api.work(slot)).leases
         held = wire.AttemptRef(lease.batch, lease.jobs[0].index, 1)
         waits.append(wire.BlockedOn(held, [(number + 2, number + 2)]))
-    await world.submit(1)
-    await world.slot()
+    await api.submit(1)
+    await api.slot()
 
-    await beats(world, slot, waits)
+    await beats(api, slot, waits)
 
-    assert await world.statuses(range(31, 34)) == ["processing", "error", "queued"]
+    assert await api.statuses(range(31, 34)) == ["processing", "error", "queued"]
 
 
 @pytest.mark.parametrize("why", ["timed", "works", "young"])
-async def test_what_may_go_on_is_no_deadlock(world: World, why: str) -> None:
+async def test_what_may_go_on_is_no_deadlock(api: ApiHarness, why: str) -> None:
     """A wait with a timeout, a slot that runs another job, and a wait that is young are left be."""
-    jids = await world.submit(2)
-    slot, awaiting = await blocked(world, 1, timed=why == "timed")
+    jids = await api.submit(2)
+    slot, awaiting = await blocked(api, 1, timed=why == "timed")
     if why == "works":
-        await world.work(await world.slot())
+        await api.work(await api.slot())
     if why == "young":
-        await world.server.background.deadlock.resolve()
+        await api.server.background.deadlock.resolve()
     else:
-        await beats(world, slot, [awaiting])
+        await beats(api, slot, [awaiting])
 
-    assert "error" not in await world.statuses(jids)
+    assert "error" not in await api.statuses(jids)
 
 
-async def test_a_slot_that_waits_for_nothing_more_works_as_before(world: World) -> None:
+async def test_a_slot_that_waits_for_nothing_more_works_as_before(api: ApiHarness) -> None:
     """Once it asks without waiting for anything, it is given whatever is first."""
-    await world.submit(1)
-    slot, awaiting = await blocked(world, 9)
-    await world.submit(1)
-    assert await leased(world, slot, awaiting) == []
+    await api.submit(1)
+    slot, awaiting = await blocked(api, 9)
+    await api.submit(1)
+    assert await leased(api, slot, awaiting) == []
 
-    (lease,) = (await world.work(slot)).leases
+    (lease,) = (await api.work(slot)).leases
 
     assert lease.first == 2
     assert not slot.blocked.awaiting
-    await world.work(slot, reports=[ended(lease)])
+    await api.work(slot, reports=[report_of(lease)])

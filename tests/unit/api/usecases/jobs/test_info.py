@@ -14,14 +14,14 @@ from picloud_model.info import InfoKey
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, Pack, seal
 
-from tests.unit.api.world import ACCOUNT, ended
+from tests.unit.api.api_harness import ACCOUNT, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from picloud_api.engine.process.slot_sessions import SlotSession
 
-    from tests.unit.api.world import World
+    from tests.unit.api.api_harness import ApiHarness
 
 
 def content(**streams: bytes) -> wire.Content:
@@ -33,101 +33,101 @@ def content(**streams: bytes) -> wire.Content:
 
 def informed(lease: wire.Lease, infos: Mapping[int, wire.Content]) -> wire.Report:
     """The report of a slot that ran every job of a lease, some of which left infos."""
-    report = ended(lease)
+    report = report_of(lease)
     jobs = [msgspec.structs.replace(job, info=infos.get(job.index)) for job in report.ended]
     return msgspec.structs.replace(report, ended=jobs)
 
 
-async def ask(world: World, jids: range, *keys: str, **more: Any) -> dict[int, dict[str, Any]]:
+async def ask(api: ApiHarness, jids: range, *keys: str, **more: Any) -> dict[int, dict[str, Any]]:
     """What is known of jobs, by jid."""
     request = wire.InfoRequest(jids=[(jids[0], jids[-1])], keys=list(keys), **more)
-    answer = await world.use_cases.jobs.info.info(ACCOUNT, request)
+    answer = await api.use_cases.jobs.info.info(ACCOUNT, request)
     return {job.jid: job.values for job in answer.jobs}
 
 
-async def test_each_job_has_its_own_info(world: World) -> None:
+async def test_each_job_has_its_own_info(api: ApiHarness) -> None:
     """Infos lie in the result pack of their report, by job; the others have none."""
-    jids = await world.submit(3)
-    slot = await world.slot()
-    while leases := (await world.work(slot)).leases:
+    jids = await api.submit(3)
+    slot = await api.slot()
+    while leases := (await api.work(slot)).leases:
         reports = [informed(lease, {1: content(stdout=b"one\n")}) for lease in leases]
-        await world.work(slot, reports=reports, lease=False)
+        await api.work(slot, reports=reports, lease=False)
 
-    told = await ask(world, jids, "stdout", "status", "cputime.user")
+    told = await ask(api, jids, "stdout", "status", "cputime.user")
 
     assert [told[jid]["stdout"] for jid in jids] == ["", "one\n", ""]
     assert [told[jid]["cputime.user"] for jid in jids] == [None, 1.5, None]
     assert {values["status"] for values in told.values()} == {"done"}
 
 
-async def test_infos_survive_a_restart(world: World) -> None:
+async def test_infos_survive_a_restart(api: ApiHarness) -> None:
     """What was told is as durable as the result."""
-    jids = await world.submit(1)
-    slot = await world.slot()
-    (lease,) = (await world.work(slot)).leases
-    await world.work(slot, reports=[informed(lease, {0: content(stderr=b"e")})], lease=False)
+    jids = await api.submit(1)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
+    await api.work(slot, reports=[informed(lease, {0: content(stderr=b"e")})], lease=False)
 
-    await world.stop()
-    await world.start()
+    await api.stop()
+    await api.start()
 
-    assert (await ask(world, jids, "stderr"))[jids[0]] == {"stderr": "e"}
+    assert (await ask(api, jids, "stderr"))[jids[0]] == {"stderr": "e"}
 
 
-async def test_silent_jobs_add_nothing(world: World) -> None:
+async def test_silent_jobs_add_nothing(api: ApiHarness) -> None:
     """A job without an info leaves a result pack as it was: no parcel, no key, no flag."""
     for silent in (True, False):
-        await world.submit(1)
-        slot = await world.slot()
-        (lease,) = (await world.work(slot)).leases
+        await api.submit(1)
+        slot = await api.slot()
+        (lease,) = (await api.work(slot)).leases
         infos = {} if silent else {0: content(stdout=b"x")}
-        before = world.server.context.commits.transactions
-        await world.work(slot, reports=[informed(lease, infos)], lease=False)
-        assert world.server.context.commits.transactions - before == 1
+        before = api.server.context.commits.transactions
+        await api.work(slot, reports=[informed(lease, infos)], lease=False)
+        assert api.server.context.commits.transactions - before == 1
 
-    entries = await world.server.ports.state.scan("packs/")
+    entries = await api.server.ports.state.scan("packs/")
     results = {entry.key: entry.value for entry in entries if "/r" in entry.key}
     assert sorted(len(Pack(data)) for data in results.values()) == [2, 3]
 
 
-async def test_the_log_of_the_platform_says_what_was_done_after_the_job(world: World) -> None:
+async def test_the_log_of_the_platform_says_what_was_done_after_the_job(api: ApiHarness) -> None:
     """Remarks of the slot follow the events that the server knows."""
-    jids = await world.submit(1)
-    slot = await world.slot()
-    (lease,) = (await world.work(slot)).leases
+    jids = await api.submit(1)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
     data = wire.pack_info(wire.Info(remarks=["restored after the job: umask"]))
-    await world.work(
+    await api.work(
         slot, reports=[informed(lease, {0: wire.Content("", len(data), data)})], lease=False
     )
 
-    (log,) = (await ask(world, jids, "pilog"))[jids[0]].values()
+    (log,) = (await ask(api, jids, "pilog"))[jids[0]].values()
 
     assert log.splitlines()[-1] == "restored after the job: umask"
     assert "begun" in log
 
 
-async def test_a_large_info_is_a_blob(world: World) -> None:
+async def test_a_large_info_is_a_blob(api: ApiHarness) -> None:
     """An info that a slot stored as a blob is read from there; other bytes are not accepted."""
     data = wire.pack_info(wire.Info(streams={"logging": wire.Stream(5, b"from a blob")}))
     name = f"{ACCOUNT}/{(digest := sha256(data).hexdigest())}"
-    blobs = world.server.ports.blobs
+    blobs = api.server.ports.blobs
     await blobs.put(name, data)
-    jids = await world.submit(1)
-    slot = await world.slot()
-    (lease,) = (await world.work(slot)).leases
+    jids = await api.submit(1)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
     infos = {0: wire.Content(digest, len(data))}
-    await world.work(slot, reports=[informed(lease, infos)], lease=False)
+    await api.work(slot, reports=[informed(lease, infos)], lease=False)
 
-    assert (await ask(world, jids, "logging"))[jids[0]]["logging"] == "from a blob"
+    assert (await ask(api, jids, "logging"))[jids[0]]["logging"] == "from a blob"
     await blobs.delete(name)
     await blobs.put(name, wire.pack_info(wire.Info(streams={"logging": wire.Stream(3, b"bad")})))
-    assert not (await ask(world, jids, "logging"))[jids[0]]["logging"]
+    assert not (await ask(api, jids, "logging"))[jids[0]]["logging"]
 
 
-async def test_every_key_has_a_value_or_none(world: World) -> None:
+async def test_every_key_has_a_value_or_none(api: ApiHarness) -> None:
     """'all': "Obtain info about every possible item"; nothing is left out or fails."""
-    jids = await world.submit(2, label="mine")
+    jids = await api.submit(2, label="mine")
 
-    told = await ask(world, jids, "all")
+    told = await ask(api, jids, "all")
 
     for jid in jids:
         expected = {key.value for key in InfoKey} - {"args", "kwargs", "func_body"}
@@ -136,121 +136,121 @@ async def test_every_key_has_a_value_or_none(world: World) -> None:
         assert told[jid]["runtime"] is None
 
 
-async def test_the_default_keys(world: World) -> None:
+async def test_the_default_keys(api: ApiHarness) -> None:
     """The promise: "info automatically returns stdout, stderr, runtime, and status." """
-    jids = await world.submit(1)
+    jids = await api.submit(1)
 
-    assert set((await ask(world, jids))[jids[0]]) == {"status", "stdout", "stderr", "runtime"}
+    assert set((await ask(api, jids))[jids[0]]) == {"status", "stdout", "stderr", "runtime"}
 
 
-async def test_a_wrong_key_names_the_right_ones(world: World) -> None:
+async def test_a_wrong_key_names_the_right_ones(api: ApiHarness) -> None:
     """A closed list is told to whoever misses it."""
-    jids = await world.submit(1)
+    jids = await api.submit(1)
 
     with pytest.raises(RequestRefused, match=r"no info 'stout'; there are status, stdout, .* all"):
-        await ask(world, jids, "stout")
+        await ask(api, jids, "stout")
 
 
-async def test_jobs_of_others_are_not_there(world: World) -> None:
+async def test_jobs_of_others_are_not_there(api: ApiHarness) -> None:
     """Another account's job and one that never was are the same."""
-    await world.submit(1)
+    await api.submit(1)
     request = wire.InfoRequest(jids=[(1, 1)])
 
     with pytest.raises(JobNotFound, match="no job 1 in your account"):
-        await world.use_cases.jobs.info.info("a0000002", request)
+        await api.use_cases.jobs.info.info("a0000002", request)
 
 
-async def test_a_failure_is_told_in_words(world: World) -> None:
+async def test_a_failure_is_told_in_words(api: ApiHarness) -> None:
     """`exception` is the remote traceback; the server unpickles nothing for it."""
-    jids = await world.submit(1)
-    slot = await world.slot()
-    (lease,) = (await world.work(slot)).leases
+    jids = await api.submit(1)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
     failure = wire.Failure(
         cause=Cause.EXCEPTION, message="KeyError: 1", traceback="Traceback ...\nKeyError: 1\n"
     )
-    report = ended(lease, State.ERROR)
+    report = report_of(lease, State.ERROR)
     (job,) = report.ended
     job = msgspec.structs.replace(job, cause=Cause.EXCEPTION, payload=seal(wire.encode(failure)))
-    await world.work(slot, reports=[msgspec.structs.replace(report, ended=[job])], lease=False)
+    await api.work(slot, reports=[msgspec.structs.replace(report, ended=[job])], lease=False)
 
-    told = (await ask(world, jids, "exception", "pilog"))[jids[0]]
+    told = (await ask(api, jids, "exception", "pilog"))[jids[0]]
 
     assert told["exception"] == "Traceback ...\nKeyError: 1\n"
     assert told["pilog"].splitlines()[-1].endswith("error after 0.000 s: user exception")
 
 
-async def run_forever(world: World) -> tuple[range, SlotSession, wire.AttemptRef]:
+async def run_forever(api: ApiHarness) -> tuple[range, SlotSession, wire.AttemptRef]:
     """A job that some slot runs and names in its heartbeats."""
-    jids = await world.submit(1)
-    slot = await world.slot()
-    (lease,) = (await world.work(slot)).leases
+    jids = await api.submit(1)
+    slot = await api.slot()
+    (lease,) = (await api.work(slot)).leases
     held = wire.AttemptRef(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
-    await beat(world, slot, held, wait_s=0.0)
+    await beat(api, slot, held, wait_s=0.0)
     return jids, slot, held
 
 
 async def beat(
-    world: World, slot: SlotSession, held: wire.AttemptRef, **more: Any
+    api: ApiHarness, slot: SlotSession, held: wire.AttemptRef, **more: Any
 ) -> wire.HeartbeatAnswer:
     """One heartbeat that names a job as running."""
     request = wire.HeartbeatRequest(running=[held], **more)
-    return await world.use_cases.slots.heartbeat.heartbeat(slot, request)
+    return await api.use_cases.slots.heartbeat.heartbeat(slot, request)
 
 
-async def test_a_running_job_is_asked_for_through_the_heartbeat(world: World) -> None:
+async def test_a_running_job_is_asked_for_through_the_heartbeat(api: ApiHarness) -> None:
     """The waiting heartbeat is answered with the question, the next one brings the answer."""
-    jids, slot, held = await run_forever(world)
-    waiting = asyncio.create_task(beat(world, slot, held, wait_s=5.0))
+    jids, slot, held = await run_forever(api)
+    waiting = asyncio.create_task(beat(api, slot, held, wait_s=5.0))
     await asyncio.sleep(0)
-    asking = asyncio.create_task(ask(world, jids, "stdout", "memory.usage", "status"))
+    asking = asyncio.create_task(ask(api, jids, "stdout", "memory.usage", "status"))
 
     (asked,) = (await waiting).live
     info = wire.Info(streams={"stdout": wire.Stream(0, b"so far")}, memory_bytes=7)
     live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
-    await beat(world, slot, held, live=live, wait_s=0.0)
+    await beat(api, slot, held, live=live, wait_s=0.0)
 
     assert asked.job == held
     expected = {"stdout": "so far", "memory.usage": 7, "status": "processing"}
     assert (await asking)[jids[0]] == expected
 
 
-async def test_only_the_slot_that_was_asked_can_tell(world: World) -> None:
+async def test_only_the_slot_that_was_asked_can_tell(api: ApiHarness) -> None:
     """What another slot says in its place is not accepted."""
-    jids, slot, held = await run_forever(world)
-    _, impostor, its_own = await run_forever(world)
-    asking = asyncio.create_task(ask(world, jids, "stdout"))
-    await world.until(lambda: _unsent(world), True)
-    (asked,) = (await beat(world, slot, held, wait_s=0.0)).live
+    jids, slot, held = await run_forever(api)
+    _, impostor, its_own = await run_forever(api)
+    asking = asyncio.create_task(ask(api, jids, "stdout"))
+    await api.wait_until(lambda: _unsent(api), True)
+    (asked,) = (await beat(api, slot, held, wait_s=0.0)).live
     for teller, job, said in ((impostor, its_own, b"lies"), (slot, held, b"truth")):
         info = wire.Info(streams={"stdout": wire.Stream(0, said)})
         live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
-        await beat(world, teller, job, live=live, wait_s=0.0)
+        await beat(api, teller, job, live=live, wait_s=0.0)
 
     assert (await asking)[jids[0]]["stdout"] == "truth"
 
 
-async def test_nobody_asks_when_nobody_wants_to_know(world: World) -> None:
+async def test_nobody_asks_when_nobody_wants_to_know(api: ApiHarness) -> None:
     """Status and what the server knows by itself disturb no slot, and heartbeats carry nothing."""
-    jids, slot, held = await run_forever(world)
+    jids, slot, held = await run_forever(api)
 
-    await ask(world, jids, "status", "runtime", "pilog", "attributes")
+    await ask(api, jids, "status", "runtime", "pilog", "attributes")
 
-    assert (await beat(world, slot, held, wait_s=0.0)).live == []
+    assert (await beat(api, slot, held, wait_s=0.0)).live == []
 
 
-async def test_what_follows_is_told_without_gap_or_repeat(world: World) -> None:
+async def test_what_follows_is_told_without_gap_or_repeat(api: ApiHarness) -> None:
     """With offsets a stream arrives byte for byte, over the job's end: also its last line."""
-    jids, slot, held = await run_forever(world)
+    jids, slot, held = await run_forever(api)
     written = "erste Zeile äöü\nzweite\n".encode()
     seen, known = "", 0
     for upto in (3, 14, 19):
-        asking = asyncio.create_task(follow(world, jids, known))
-        await world.until(lambda: _unsent(world), True)
-        (asked,) = (await beat(world, slot, held, wait_s=0.0)).live
+        asking = asyncio.create_task(follow(api, jids, known))
+        await api.wait_until(lambda: _unsent(api), True)
+        (asked,) = (await beat(api, slot, held, wait_s=0.0)).live
         assert asked.since == {"stdout": known}
         info = wire.Info(streams={"stdout": wire.Stream(known, written[known:upto])})
         live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
-        await beat(world, slot, held, live=live, wait_s=0.0)
+        await beat(api, slot, held, live=live, wait_s=0.0)
         text, known = await asking
         seen += text
     report = wire.Report(
@@ -269,38 +269,38 @@ async def test_what_follows_is_told_without_gap_or_repeat(world: World) -> None:
             )
         ],
     )
-    await world.work(slot, reports=[report], lease=False)
+    await api.work(slot, reports=[report], lease=False)
 
-    text, known = await follow(world, jids, known)
+    text, known = await follow(api, jids, known)
 
     assert seen + text == written.decode()
     assert known == len(written)
 
 
-async def follow(world: World, jids: range, known: int) -> tuple[str, int]:
+async def follow(api: ApiHarness, jids: range, known: int) -> tuple[str, int]:
     """What stdout says after so many bytes, and how many there are then."""
     request = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=["stdout"], since={"stdout": known})
-    (job,) = (await world.use_cases.jobs.info.info(ACCOUNT, request)).jobs
+    (job,) = (await api.use_cases.jobs.info.info(ACCOUNT, request)).jobs
     return job.values["stdout"], job.ends["stdout"]
 
 
-async def _unsent(world: World) -> bool:
-    return bool(world.server.live._unsent)
+async def _unsent(api: ApiHarness) -> bool:
+    return bool(api.server.live._unsent)
 
 
-async def test_only_streams_can_be_followed(world: World) -> None:
+async def test_only_streams_can_be_followed(api: ApiHarness) -> None:
     """An offset into something else is refused, and what could be meant is named."""
-    jids = await world.submit(1)
+    jids = await api.submit(1)
 
     with pytest.raises(RequestRefused, match="Only stdout, stderr, logging can be followed"):
-        await ask(world, jids, "stdout", since={"pilog": 1})
+        await ask(api, jids, "stdout", since={"pilog": 1})
 
 
 async def test_many_jobs_are_answered_in_parts_that_fit(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer holds as many of the first jobs as fit; the client asks again for the rest."""
     monkeypatch.setattr("picloud_api.usecases.jobs.info.ANSWER_JOBS", 70)
-    jids = await world.submit(150)
+    jids = await api.submit(150)
 
-    assert list(await ask(world, jids)) == list(jids[:70])
+    assert list(await ask(api, jids)) == list(jids[:70])

@@ -10,67 +10,67 @@ import pytest
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
 
-from tests.unit.api.world import ACCOUNT
+from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
-    from tests.unit.api.world import World
+    from tests.unit.api.api_harness import ApiHarness
 
 
-async def test_jids_are_serial_and_consecutive(world: World) -> None:
+async def test_jids_are_serial_and_consecutive(api: ApiHarness) -> None:
     """The first job has jid 1, a map's jids are consecutive, the next batch goes on from there."""
-    assert await world.submit(1) == range(1, 2)
-    assert await world.submit(2500) == range(2, 2502)
-    assert await world.submit(3) == range(2502, 2505)
+    assert await api.submit(1) == range(1, 2)
+    assert await api.submit(2500) == range(2, 2502)
+    assert await api.submit(3) == range(2502, 2505)
 
 
-async def test_a_repeated_submit_finds_its_own_jids(world: World) -> None:
+async def test_a_repeated_submit_finds_its_own_jids(api: ApiHarness) -> None:
     """The same submit sent again, even after a restart, answers the same jids and makes no job."""
-    request = world.request(10)
-    first = await world.send(request)
+    request = api.request(10)
+    first = await api.send(request)
 
-    again = await world.send(request)
-    await world.stop()
-    await world.start()
-    after_restart = await world.send(request)
+    again = await api.send(request)
+    await api.stop()
+    await api.start()
+    after_restart = await api.send(request)
 
     assert first == again == after_restart
-    assert await world.submit(1) == range(11, 12)
+    assert await api.submit(1) == range(11, 12)
 
 
-async def test_a_submit_id_cannot_mean_two_things(world: World) -> None:
+async def test_a_submit_id_cannot_mean_two_things(api: ApiHarness) -> None:
     """Reusing a submit id for other content is refused."""
-    request = world.request(10)
-    await world.send(request)
+    request = api.request(10)
+    await api.send(request)
 
     with pytest.raises(SubmitChanged):
-        await world.use_cases.jobs.submit.submit(ACCOUNT, request, b"another body")
+        await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"another body")
 
 
-async def test_submits_that_wait_at_once_share_a_transaction(world: World) -> None:
+async def test_submits_that_wait_at_once_share_a_transaction(api: ApiHarness) -> None:
     """A hundred submits at once get a hundred different jids."""
-    made = await asyncio.gather(*(world.submit(1) for _ in range(100)))
+    made = await asyncio.gather(*(api.submit(1) for _ in range(100)))
 
     assert sorted(jids[0] for jids in made) == list(range(1, 101))
 
 
-async def test_one_call_costs_one_transaction(world: World) -> None:
+async def test_one_call_costs_one_transaction(api: ApiHarness) -> None:
     """A call with its arguments and first page is stored and announced in one transaction."""
-    before = world.server.context.commits.transactions
+    before = api.server.context.commits.transactions
 
-    await world.submit(1)
+    await api.submit(1)
 
-    assert world.server.context.commits.transactions == before + 1
+    assert api.server.context.commits.transactions == before + 1
 
 
-async def test_a_large_map_stores_its_pages_before_it_is_announced(world: World) -> None:
+async def test_a_large_map_stores_its_pages_before_it_is_announced(api: ApiHarness) -> None:
     """A map of 100,000 jobs is taken in with at most 0.03 transactions a job, whole."""
-    before = world.server.context.commits.transactions
+    before = api.server.context.commits.transactions
 
-    jids = await world.submit(100_000)
+    jids = await api.submit(100_000)
 
     assert len(jids) == 100_000
-    assert world.server.context.commits.transactions - before < 1_000
-    assert set(await world.statuses(jids)) == {"queued"}
+    assert api.server.context.commits.transactions - before < 1_000
+    assert set(await api.statuses(jids)) == {"queued"}
 
 
 @pytest.mark.parametrize(
@@ -88,50 +88,50 @@ async def test_a_large_map_stores_its_pages_before_it_is_announced(world: World)
     ],
 )
 async def test_a_wrong_submit_is_refused_and_names_the_field(
-    world: World, change: dict[str, object], field: str
+    api: ApiHarness, change: dict[str, object], field: str
 ) -> None:
     """A submit whose parts do not fit is refused, says where, and takes no jid."""
-    request = msgspec.structs.replace(world.request(10), **change)
+    request = msgspec.structs.replace(api.request(10), **change)
 
     with pytest.raises(RequestRefused) as refused:
-        await world.send(request)
+        await api.send(request)
 
     assert refused.value.field == field
-    assert await world.submit(1) == range(1, 2)
+    assert await api.submit(1) == range(1, 2)
 
 
-async def test_missing_blobs_are_named(world: World) -> None:
+async def test_missing_blobs_are_named(api: ApiHarness) -> None:
     """A submit that names blobs the account has not stored is refused with their digests."""
-    request = msgspec.structs.replace(world.request(1), function=wire.Content("a" * 64, 9))
+    request = msgspec.structs.replace(api.request(1), function=wire.Content("a" * 64, 9))
 
     with pytest.raises(BlobMissing) as missing:
-        await world.send(request)
+        await api.send(request)
 
     assert missing.value.digests == ("a" * 64,)
 
 
-async def test_staged_packs_belong_to_the_submit_that_follows(world: World) -> None:
+async def test_staged_packs_belong_to_the_submit_that_follows(api: ApiHarness) -> None:
     """Packs sent ahead, twice even, make one batch with what the submit itself brings."""
-    request = world.request(3000)
+    request = api.request(3000)
     ahead = wire.StageRequest(submit_id=request.submit_id, parts=request.parts[:2])
-    await world.use_cases.jobs.submit.stage(ACCOUNT, ahead)
-    await world.use_cases.jobs.submit.stage(ACCOUNT, ahead)
+    await api.use_cases.jobs.submit.stage(ACCOUNT, ahead)
+    await api.use_cases.jobs.submit.stage(ACCOUNT, ahead)
 
-    jids = await world.send(msgspec.structs.replace(request, parts=request.parts[2:]))
+    jids = await api.send(msgspec.structs.replace(request, parts=request.parts[2:]))
 
     assert len(jids) == 3000
-    again = await world.send(msgspec.structs.replace(request, parts=request.parts[2:]))
+    again = await api.send(msgspec.structs.replace(request, parts=request.parts[2:]))
     assert again == jids
 
 
-async def test_a_repeat_does_not_touch_jobs_that_run_already(world: World) -> None:
+async def test_a_repeat_does_not_touch_jobs_that_run_already(api: ApiHarness) -> None:
     """A large map sent again while its jobs run resets none of them."""
-    request = world.request(100_000)
-    jids = await world.send(request)
-    await world.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
-    world.server.context.commits.view.forget_all()
+    request = api.request(100_000)
+    jids = await api.send(request)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
+    api.server.context.commits.view.forget_all()
 
-    assert await world.send(request) == jids
-    await world.use_cases.jobs.submit.store_ahead(ACCOUNT, request)
+    assert await api.send(request) == jids
+    await api.use_cases.jobs.submit.store_ahead(ACCOUNT, request)
 
-    assert (await world.statuses(jids))[:2] == ["killed", "queued"]
+    assert (await api.statuses(jids))[:2] == ["killed", "queued"]

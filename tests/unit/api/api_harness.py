@@ -1,6 +1,6 @@
-"""A server without sockets: real usecases over real SQLite, with a scheduler that only notes.
+"""A server without sockets: real use cases over real SQLite, and a scheduler that starts nothing.
 
-Slots are played by the tests: they register, lease and report as the worker would.
+Tests act as the slots: they register, lease and report as the worker would.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from picloud_model import pack, wire
 from picloud_model.errors import RequestRefused, SlotRefused
 from picloud_model.job import State
 
+from tests.polling import eventually
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
@@ -33,10 +35,10 @@ ENVELOPE = pack.Envelope("3.11", "3.1.0")
 ACCOUNT = "a0000001"
 
 
-class NotedScheduler(SchedulerPort):
-    """Places slots nowhere; the test that plays them says which place they have."""
+class RecordingScheduler(SchedulerPort):
+    """Records which slots it is to start; a test that acts as a slot takes one of their places."""
 
-    adapter: ClassVar[str] = "noted"
+    adapter: ClassVar[str] = "recording"
     isolates: ClassVar[bool] = False
 
     def __init__(self) -> None:
@@ -44,9 +46,9 @@ class NotedScheduler(SchedulerPort):
         self.places: dict[str, Burst] = {}
         self.ends: asyncio.Queue[SlotEnd] = asyncio.Queue()
         self.full = ""
-        """Why slots that are asked for get no place, if they do not."""
+        """Why requested slots do not run, if they do not."""
         self.refusal = ""
-        """Why none can be asked for, if that is so."""
+        """Why no slot can be requested, if none can."""
 
     async def start(self, burst: Burst) -> None:
         if self.refusal:
@@ -87,17 +89,17 @@ class NotedScheduler(SchedulerPort):
         return None
 
 
-class World:
-    """One account's view of a server, and the slots the test plays."""
+class ApiHarness:
+    """A server as one account and its slots see it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.now = 1_000.0
-        self.scheduler = NotedScheduler()
+        self.scheduler = RecordingScheduler()
         self.server: wiring.Server
 
-    async def start(self) -> World:
-        """Build the server over what lies in the directory, as after a start."""
+    async def start(self) -> ApiHarness:
+        """Build the server over what is stored in the directory, as at a start."""
         settings = ServerSettings(
             data=self.root, host="", port=0, slots=2, ready_fd=-1, owner_fd=-1,
             synchronous="NORMAL", idle_s=60, discard=False, slot_environment={}, crashpoint="",
@@ -108,7 +110,7 @@ class World:
         return self
 
     def ports(self) -> wiring.Ports:
-        """The adapters under the server."""
+        """Return the adapters under the server."""
         return wiring.Ports(
             SqliteState(self.root / "state.sqlite"),
             DirectoryBlobs(self.root / "blobs"),
@@ -118,18 +120,20 @@ class World:
 
     @property
     def use_cases(self) -> UseCases:
-        """What clients and slots may ask the server for."""
+        """What clients and slots may request from the server."""
         return self.server.use_cases
 
     def clock(self) -> float:
-        """Seconds; they pass only when a test says so."""
+        """Return the time, which passes only where a test sets `now`."""
         return self.now
 
-    async def until(self, ask: Callable[[], Awaitable[object]], expected: object) -> None:
-        """Wait until asking answers what is expected, 10 s at most."""
-        async with asyncio.timeout(10):
-            while await ask() != expected:  # noqa: ASYNC110 - it asks, nobody tells
-                await asyncio.sleep(0.01)
+    async def wait_until(self, read: Callable[[], Awaitable[object]], expected: object) -> None:
+        """Wait until `read` returns a value, 10 s at most."""
+
+        async def is_expected() -> bool:
+            return await read() == expected
+
+        await eventually(is_expected, repr(expected), timeout_s=10.0)
 
     async def stop(self) -> None:
         """Forget everything that is not stored, as kill -9 would."""
@@ -138,19 +142,19 @@ class World:
         await self.server.ports.state.close()
 
     async def submit(self, count: int, *, function: str = "f", **options: object) -> range:
-        """Make a batch whose arguments are the numbers of its jobs; answers its jids."""
+        """Submit a batch whose arguments are the numbers of its jobs; return its jids."""
         request = self.request(count, function=function, **options)
         return await self.send(request)
 
     async def send(self, request: wire.SubmitRequest) -> range:
-        """Submit a request made before, perhaps again."""
+        """Submit a request, perhaps again; return its jids."""
         fingerprint = request.submit_id.encode()[:16]
         made = await self.server.use_cases.jobs.submit.submit(ACCOUNT, request, fingerprint)
         await asyncio.sleep(0)
         return range(made.first, made.first + made.count)
 
     def request(self, count: int, *, function: str = "f", **options: object) -> wire.SubmitRequest:
-        """A submit that was not sent yet."""
+        """Return a submit request that was not sent yet."""
         body = pack.seal(function.encode())
         parts = [
             wire.PackPart(first, min(1000, count - first), wire.Content("", 0, _pack(first, count)))
@@ -168,7 +172,7 @@ class World:
         )
 
     async def slot(self) -> SlotSession:
-        """Play a slot: take a place the scheduler was asked for, or ask for one."""
+        """Register a slot at a place that the scheduler was to start, or else at a new one."""
         taken = {session.slot.place for session in self.server.use_cases.slots.slots.sessions.all()}
         free = [place for place in self.scheduler.places if place not in taken]
         if not free:
@@ -178,27 +182,27 @@ class World:
         granted = await self.server.use_cases.slots.slots.register(free[0])
         return await self.server.use_cases.slots.slots.recognise(granted.token)
 
-    async def known(self, session: SlotSession) -> SlotSession:
-        """The session of a slot that lived on while the server was started anew."""
+    async def reconnect(self, session: SlotSession) -> SlotSession:
+        """Return the new session of a slot that outlived a restart of the server."""
         record = await self.server.context.commits.view.get(layout.slot(session.number))
         return self.server.use_cases.slots.slots.sessions.add(SlotSession(record, self.now))
 
     async def work(self, slot: SlotSession, **request: object) -> wire.WorkAnswer:
-        """One request for work of a slot."""
+        """Send one work request of a slot."""
         return await self.server.use_cases.slots.work.work(slot, wire.WorkRequest(**request))  # type: ignore[arg-type]
 
     async def lose(self, slot: SlotSession) -> None:
-        """The slot's machine is gone."""
+        """Lose a slot with its machine."""
         self.scheduler.places.pop(slot.slot.place, None)
         await self.server.use_cases.slots.slots.remove(slot.number, lost=True, detail="power cut")
 
     async def statuses(self, jids: range) -> list[str]:
-        """Status of each job."""
+        """Return the status of each job."""
         answer = await self.server.use_cases.jobs.status.status(ACCOUNT, [(jids[0], jids[-1])])
         return [run.status for run in answer.runs for _ in range(run.first, run.last + 1)]
 
     async def outcomes(self, jids: range, timeout_s: float = 0.0) -> dict[int, wire.Outcome]:
-        """How the final ones among the jobs ended."""
+        """Return the outcomes of those jobs that are final."""
         request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=timeout_s)
         answer = await self.server.use_cases.jobs.wait.wait(ACCOUNT, request)
         return {outcome.jid: outcome for outcome in answer.outcomes}
@@ -209,8 +213,8 @@ def _pack(first: int, count: int) -> bytes:
     return pack.write([pack.seal(str(number).encode()) for number in range(first, last)])
 
 
-def ended(lease: wire.Lease, state: State = State.DONE, seconds: float = 0.0001) -> wire.Report:
-    """The report of a slot that ran every job of a lease: the result is its argument."""
+def report_of(lease: wire.Lease, state: State = State.DONE, seconds: float = 0.0001) -> wire.Report:
+    """Return the report on a lease of which each job returned its argument."""
     jobs = [
         wire.JobReport(
             index=job.index,
