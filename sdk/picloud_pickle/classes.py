@@ -142,7 +142,7 @@ def is_native(kind: Any) -> bool:
 
 
 def _native(kind: Any) -> Any:
-    """The reduction of a class that ctypes makes when it is asked for, or None."""
+    """The reduction of a class that ctypes makes on demand, or None."""
     ctypes = sys.modules["ctypes"]
     for name in ("Structure", "Union", "Array", "_Pointer", "_SimpleCData", "_CFuncPtr"):
         if kind is type(getattr(ctypes, name)):  # a metaclass, which no module has by its name

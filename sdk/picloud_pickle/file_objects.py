@@ -1,7 +1,7 @@
-"""Open files as arguments: the content of a read-only file on disk travels, with its position.
+"""Open files: the content of a file on disk that is open for reading travels, with its position.
 
-On the other side it is an `io.StringIO` or `io.BytesIO` with the file's `name`: nothing there has
-to know of this module, and `csv`, `json` or a `for` loop read it like the file.
+It arrives as an `io.StringIO` or `io.BytesIO` with the `name` of the file, which `csv`, `json` or a
+`for` loop read like the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VIRTUAL: Final = ("/proc", "/sys")
 
 
 def reduced(stream: Any) -> Any:
-    """How to pickle a stream, as `reducer_override` answers it.
+    """The reduction of a stream.
 
     Args:
         stream: Any instance of `io.IOBase`.
@@ -63,25 +63,25 @@ def _check(stream: Any) -> None:
         number = stream.fileno()
     except OSError:
         raise Unsendable("is no file on disk; send its content instead") from None
-    found = os.fstat(number)
-    if number == 0 or not stat.S_ISREG(found.st_mode):
+    status = os.fstat(number)
+    if number == 0 or not stat.S_ISREG(status.st_mode):
         raise Unsendable("is standard input, a pipe or a device; send what you read from it")
-    if _is_virtual(stream.name, found):
+    if _is_virtual(stream.name, status):
         raise Unsendable("is a virtual file of this machine; send what you read from it")
-    if found.st_size > MAX_ARGUMENT_BYTES:
+    if status.st_size > MAX_ARGUMENT_BYTES:
         raise Unsendable(
-            f"is a file of {found.st_size / 1e6:.0f} MB, and at most "
+            f"is a file of {status.st_size / 1e6:.0f} MB, and at most "
             f"{MAX_ARGUMENT_BYTES / 1e6:.0f} MB travel with a job; put it into your bucket"
         )
 
 
-def _is_virtual(name: object, found: os.stat_result) -> bool:
+def _is_virtual(name: object, status: os.stat_result) -> bool:
     if isinstance(name, str) and os.path.realpath(name).startswith(
         tuple(f"{root}{os.sep}" for root in _VIRTUAL)
     ):
         return True
     return any(
-        os.path.isdir(root) and os.stat(root).st_dev == found.st_dev  # noqa: PTH112, PTH116
+        os.path.isdir(root) and os.stat(root).st_dev == status.st_dev  # noqa: PTH112, PTH116
         for root in _VIRTUAL
     )
 
@@ -93,7 +93,7 @@ def _text(stream: io.TextIOWrapper) -> tuple[str, int]:
     except OSError:
         raise Unsendable("is a file that a for loop is reading; finish the loop first") from None
     try:
-        # tell() of a text file is no count of characters, so count what is left instead.
+        # tell() of a text file is no count of characters, so count the characters after it.
         rest = len(stream.read())
         stream.seek(0)
         content = stream.read()

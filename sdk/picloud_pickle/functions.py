@@ -102,9 +102,10 @@ class _ScopeOf:
 
 
 def _new_globals(scope: dict[str, Any]) -> Any:
-    module = sys.modules.get(scope.get("__name__", ""))
-    if module is not None and is_dynamic(module) and vars(module) is scope:
-        return _ScopeOf(module)
+    if "__file__" not in scope and scope.get("__spec__") is None:
+        module = sys.modules.get(scope.get("__name__", ""))
+        if module is not None and is_dynamic(module) and vars(module) is scope:
+            return _ScopeOf(module)
     return {name: scope[name] for name in _MODULE_NAMES if name in scope}
 
 
@@ -197,7 +198,7 @@ def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[Mod
     packages: dict[str, str] = {}
     for value in values:
         if isinstance(value, ModuleType):
-            # A lazy module would begin to load if it were asked in the usual way.
+            # A lazy module would begin to load if it were read in the usual way.
             scope = object.__getattribute__(value, "__dict__")
             if "__path__" in scope:
                 packages[f"{scope['__name__']}."] = scope["__name__"].partition(".")[0]
@@ -229,7 +230,7 @@ def annotations_of(value: Any) -> dict[str, Any]:
     """The annotations of a function or class, as text where they cannot be evaluated."""
     try:
         annotations: dict[str, Any] = value.__annotations__
-    except NameError:  # from Python 3.14 on they are evaluated when they are asked for
+    except NameError:  # from Python 3.14 on they are evaluated when they are read
         from annotationlib import (  # type: ignore[import-not-found]  # noqa: PLC0415
             Format,
             get_annotations,

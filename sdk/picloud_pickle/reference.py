@@ -28,7 +28,7 @@ class Context(Protocol):
     """The part of a pickler that reductions use.
 
     `modules` collects the names of modules that the pickle imports. `extras` allows parts that
-    a job can do without, such as the names that only annotations use; whoever adds one sets
+    a job can do without, such as the names that only annotations use; code that adds one sets
     `has_extras`, so that a pickle that fails is tried again without them. `globals_ref` holds the
     new globals of each namespace that functions share, `checked_modules` are those whose
     dispatchers were looked at. `source_room` is how many characters of source lines may be added.

@@ -1,8 +1,8 @@
-"""The user's own modules, sent along by content hash: a job imports what it could at home.
+"""Bundles of the user's own modules, by content hash: a job imports what it could import at home.
 
-From the modules a pickle names, every local one they import is found without running any: a
-package travels whole, a single module alone. What is installed or compiled stays: the slot's
-environment has it, or its ImportError names it.
+Starting from the modules that a pickle names, every local module that they import is found without
+running any of them. A package is sent whole, a single module alone. Installed and compiled modules
+are not sent: the slot's environment has them, or the job's ImportError names them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from cloud._packing.module_source import (
     source_file,
 )
 from cloud._packing.source_files import (
-    Found,
-    Source,
-    Sources,
+    SourceCache,
+    SourceContent,
+    SourceFile,
     Stamp,
     in_archive,
     in_directory,
@@ -51,7 +51,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """Largest bundle, in bytes of source."""
 _CURE: Final = "restore it or restart Python"
 _KEPT: Final = 64
-"""How many bundles are remembered; a program that makes more starts over."""
+"""How many bundles are cached; when there are more, the cache is emptied."""
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -70,25 +70,25 @@ NOTHING: Final = Bundle()
 
 
 class Bundler:
-    """Makes bundles and remembers them while their files stay as they were; thread-safe.
+    """Makes bundles and caches them until one of their files changes; thread-safe.
 
     Args:
         now: The time in ns since the epoch, as files' times of change have it.
     """
 
     def __init__(self, now: Callable[[], int]) -> None:
-        self._sources = Sources(now)
+        self._sources = SourceCache(now)
         self._kept: dict[tuple[object, ...], tuple[Bundle, dict[str, Stamp | None]]] = {}
         self._lock, self._pid = Lock(), os.getpid()
 
     def bundle(self, roots: frozenset[str]) -> Bundle:
-        """The local modules among some, and all they import.
+        """Return the local modules among `roots`, with all local modules that they import.
 
         Args:
             roots: Names of modules, local or not.
 
         Raises:
-            PackingError: When a file is gone, or the bundle would be too large.
+            PackingError: When a file was deleted, or the bundle would be too large.
         """
         if not roots:
             return NOTHING
@@ -96,7 +96,7 @@ class Bundler:
         kept = self._kept.get(key)
         if kept is not None and unchanged(kept[1]):
             return kept[0]
-        if self._pid != os.getpid():  # a lock that was held when we were forked never opens
+        if self._pid != os.getpid():  # after a fork, a lock that was held is never released
             self._lock, self._pid = Lock(), os.getpid()
         gathering = _Gathering(self._sources)
         with self._lock:
@@ -112,16 +112,16 @@ class Bundler:
 class _Gathering:
     """One search for the modules of a bundle."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: SourceCache) -> None:
         self._sources = sources
         self._origins: dict[str, ModuleSource] = {}
         self._seen: set[str] = set()
-        self._files: dict[str, Source] = {}
+        self._files: dict[str, SourceContent] = {}
         self._sizes: dict[str, int] = {}
         self.stamps: dict[str, Stamp | None] = {}
 
     def follow(self, names: Iterable[str]) -> None:
-        """Take the modules named, and those they import, and so on."""
+        """Add modules, those that they import, and so on."""
         waiting = list(names)
         while waiting:
             name = waiting.pop()
@@ -131,7 +131,7 @@ class _Gathering:
                     waiting.extend(source.imports)
 
     def check(self, roots: Iterable[str]) -> None:
-        """See that the modules asked for have not lost their files since they were imported.
+        """Check that the source files of the requested modules still exist.
 
         Raises:
             PackingError: When one has.
@@ -142,11 +142,11 @@ class _Gathering:
                 path and not is_foreign(path) and not Path(path).exists()
             ):
                 raise PackingError(
-                    f"Cannot send module {name!r}: its source {path} is gone; {_CURE}."
+                    f"Cannot send module {name!r}: its source {path} was deleted; {_CURE}."
                 )
 
     def bundle(self) -> Bundle:
-        """All that was taken."""
+        """Return the bundle of all files that were added."""
         if not self._files:
             return NOTHING
         taken = sorted(self._files.items())
@@ -157,59 +157,66 @@ class _Gathering:
         log.debug("packed %d local source files", len(taken))
         return Bundle(sha256(manifest).hexdigest(), manifest, files)
 
-    def _brought(self, name: str) -> Iterable[Source]:
-        """What a name newly brings: the first package or module on the way down to it."""
+    def _brought(self, name: str) -> Iterable[SourceContent]:
+        """The source files of the first package or module on the path to a name, if new."""
         parts = name.split(".")
         parents: tuple[str, ...] | None = None
         for depth in range(1, len(parts) + 1):
             above = ".".join(parts[:depth])
-            known = self._origins.get(above)
-            origin = self._origins[above] = known or find(above, parents)
+            visited = above in self._origins
+            origin = self._origins.get(above) or find(above, parents)
+            self._origins[above] = origin
             if origin.kind is ModuleKind.NAMESPACE:
                 parents = origin.paths
             elif origin.kind is ModuleKind.MISSING:
                 return self._lost(name, above, parents)
-            elif origin.kind is ModuleKind.FOREIGN or known:
+            elif origin.kind is ModuleKind.FOREIGN or visited:
                 return ()
             else:
                 return self._read(above, origin)
         return ()
 
-    def _lost(self, name: str, above: str, parents: Sequence[str] | None) -> Iterable[Source]:
-        """A module nothing leads to: loaded in a way of its own, or not there at all."""
+    def _lost(
+        self, name: str, above: str, parents: Sequence[str] | None
+    ) -> Iterable[SourceContent]:
+        """The files of a module that no parent leads to: one loaded in its own way, or none."""
         origin = find(name) if name != above and name in sys.modules else MISSING
         if origin.kind is ModuleKind.MODULE:
             return self._read(name, origin)
-        # It may yet be written: then one of these directories changes.
+        # When the module is written later, one of these directories changes.
         for directory in sys.path if parents is None else parents:
             if not is_foreign(directory):
                 with suppress(OSError):
                     self.stamps[directory] = self._sources.stamp(directory or ".")
         return ()
 
-    def _read(self, name: str, origin: ModuleSource) -> Iterable[Source]:
+    def _read(self, name: str, origin: ModuleSource) -> Iterable[SourceContent]:
         try:
-            found = self._listed(name.replace(".", "/"), origin)
-            self._weigh(found)
-            sources = {entry.target: self._sources.read(entry) for entry in found}
+            files = self._listed(name.replace(".", "/"), origin)
+            self._weigh(files)
+            sources = {entry.target: self._sources.read(entry) for entry in files}
         except OSError as error:
             path = error.filename or origin.archive
-            why = "is gone" if isinstance(error, FileNotFoundError) else f"is unreadable ({error})"
+            why = (
+                "was deleted"
+                if isinstance(error, FileNotFoundError)
+                else f"is unreadable ({error})"
+            )
             raise PackingError(
                 f"Cannot send module {name!r}: its source {path} {why}; {_CURE}."
             ) from error
-        for entry in found:
+        for entry in files:
             self.stamps[entry.archive or entry.path] = sources[entry.target].stamp
         self._files.update(sources)
         return sources.values()
 
-    def _listed(self, target: str, origin: ModuleSource) -> list[Found]:
+    def _listed(self, target: str, origin: ModuleSource) -> list[SourceFile]:
         if origin.kind is ModuleKind.MODULE:
             (path,) = origin.paths
             if not origin.archive:
-                return [Found(f"{target}.py", path, Path(path).stat().st_size)]
+                return [SourceFile(f"{target}.py", path, Path(path).stat().st_size)]
             return in_archive(origin.archive, path, target)
-        listed: dict[str, Found] = {}
+        listed: dict[str, SourceFile] = {}
         for directory in origin.paths:
             if origin.archive:
                 files = in_archive(origin.archive, directory, target)
@@ -220,8 +227,8 @@ class _Gathering:
                 listed.setdefault(entry.target, entry)  # as import does: the first wins
         return list(listed.values())
 
-    def _weigh(self, found: Iterable[Found]) -> None:
-        self._sizes.update((entry.path, entry.size) for entry in found)
+    def _weigh(self, files: Iterable[SourceFile]) -> None:
+        self._sizes.update((entry.path, entry.size) for entry in files)
         total = sum(self._sizes.values())
         if total > MAX_BYTES:
             largest = sorted(self._sizes.items(), key=lambda item: -item[1])[:3]

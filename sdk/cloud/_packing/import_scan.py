@@ -33,7 +33,7 @@ def imported(code: CodeType, package: str) -> set[str]:
     >>> sorted(imported(compile("import a.b; from ..c import d", "", "exec"), "p.q"))
     ['a.b', 'p.c', 'p.c.d']
     """
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [code]
     while waiting:
         code = waiting.pop()
@@ -41,11 +41,11 @@ def imported(code: CodeType, package: str) -> set[str]:
         for level, name, members in _statements(code):
             base = absolute(name, level, package)
             if base:
-                found.add(base)
-                found.update(f"{base}.{member}" for member in members or () if member != "*")
+                names.add(base)
+                names.update(f"{base}.{member}" for member in members or () if member != "*")
         if not _BY_NAME.isdisjoint(code.co_names):
-            found.update(_literals(code, package))
-    return found
+            names.update(_literals(code, package))
+    return names
 
 
 def absolute(name: str, level: int, package: str) -> str:

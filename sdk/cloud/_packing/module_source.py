@@ -1,4 +1,4 @@
-"""Where a module lives, without importing it, and whether it is the user's own."""
+"""Finds the source of a module without importing it, and tells whether it is the user's own."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _OWN: Final = frozenset(
         *("picloud_model", "picloud_pickle", "picloud_worker", "cloudpickle"),
     )
 )
-"""What every slot has, in its own version."""
+"""Packages that every slot has, in its own version."""
 _MAIN: Final = frozenset(("__main__", "__mp_main__"))
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
 
 
 class ModuleKind(Enum):
-    """What a module's name leads to."""
+    """The kind of source that a module has."""
 
     FOREIGN = "foreign"
     """Standard library, installed, built in or compiled: the slot has it or not."""
     MISSING = "missing"
-    """Nothing on this machine."""
+    """No such module on this machine."""
     MODULE = "module"
     """A single source file of the user's."""
     PACKAGE = "package"
@@ -98,13 +98,13 @@ def find(name: str, parents: Sequence[str] | None = None) -> ModuleSource:
 
     Args:
         name: The full dotted name.
-        parents: Directories of the namespace it lies in; None for a top-level name.
+        parents: Directories of the namespace that contains it; None for a top-level name.
     """
     scope = _scope(name)
     spec = scope.get("__spec__")
     if spec is None and scope.get("__file__"):
         return _module(str(Path(scope["__file__"]).absolute()))
-    spec = spec or _found(name, parents)
+    spec = spec or _spec_of(name, parents)
     return MISSING if spec is None else _source(spec)
 
 
@@ -133,7 +133,7 @@ def _is_standard(top: str) -> bool:
 
 @cache
 def _standard() -> frozenset[Path]:
-    """Where the standard library lies."""
+    """The directories of the standard library."""
     named = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     # Windows' embeddable Python has it in a zip file, which only its modules know.
     named.append(str(Path(sysconfig.__file__).parent))
@@ -147,7 +147,7 @@ def _scope(name: str) -> dict[str, Any]:
     return {} if module is None else object.__getattribute__(module, "__dict__")
 
 
-def _found(name: str, parents: Sequence[str] | None) -> ModuleSpec | None:
+def _spec_of(name: str, parents: Sequence[str] | None) -> ModuleSpec | None:
     # importlib.util.find_spec would import the parents: no code of the user's runs for packing.
     for finder in sys.meta_path:
         try:

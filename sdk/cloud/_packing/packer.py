@@ -1,4 +1,4 @@
-"""The door of packing: functions and arguments out, results and exceptions in.
+"""Packs functions and arguments, and unpacks results and exceptions.
 
 The only place in the SDK that unpickles, and only after the envelope and the digest were checked.
 """
@@ -34,16 +34,16 @@ log = logging.getLogger(__name__)
 _PLAIN: Final = frozenset((int, float, str, bytes, bool, type(None)))
 """Types whose values pickle the same way with or without cloudpickle."""
 PLAIN_PICKLE: Final = 2
-"""The number of `_fast_serialization` that asks for pickle itself."""
+"""The value of `_fast_serialization` that selects plain pickle."""
 _NAME_LENGTH: Final = 300
 _LARGE: Final = 1_000_000
-"""A pickler that wrote more than this many bytes is not kept: its memo stays as large."""
+"""A pickler that wrote more bytes than this is not reused: its memo keeps its size."""
 
 
 class PackedFunction(msgspec.Struct, frozen=True):
-    """A function ready to travel.
+    """A function that is ready to be sent.
 
-    `parcel` is its sealed pickle and `digest` the SHA-256 of that in hex, `name` is for people,
+    `parcel` is its sealed pickle and `digest` the SHA-256 of that in hex, `name` is for messages,
     `bundle` the modules it needs, `modules` the names they were found from.
     """
 
@@ -135,7 +135,7 @@ class Packer:
         return pack.seal(data)
 
     def bundle(self, function: PackedFunction, seen: set[str]) -> Bundle:
-        """The modules a function and the arguments it is called with need together.
+        """Return the modules that a function and its arguments need together.
 
         Raises:
             PackingError: When they cannot be sent.
@@ -147,7 +147,7 @@ class Packer:
     def result(
         self, parcel: bytes | memoryview, envelope: pack.Envelope, what: str = "result"
     ) -> Any:
-        """Unpickle what a job returned, or `what` else it is called in errors.
+        """Unpickle the result of a job; errors call it `what`.
 
         Raises:
             PackingError: When another Python pickled it, it is damaged, or does not unpickle here.
@@ -167,7 +167,7 @@ class Packer:
     def exception(
         self, parcel: bytes | memoryview, envelope: pack.Envelope
     ) -> BaseException | None:
-        """Unpickle what a job raised, or None where this machine cannot."""
+        """Unpickle the exception of a job; None if that fails on this machine."""
         try:
             raised = self.result(parcel, envelope)
         except PackingError as error:
@@ -203,7 +203,7 @@ class Packer:
 
 
 def name_of(func: Any) -> str:
-    """What people call a function.
+    """The name of a function in messages.
 
     >>> from functools import partial
     >>> name_of(partial(sorted, reverse=True)), name_of(lambda: 0)

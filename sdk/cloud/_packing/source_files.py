@@ -1,4 +1,4 @@
-"""Source files: found in a package, read once, hashed once, and known by their stamp after that."""
+"""Source files of packages: each is read and hashed once, and again only when its stamp changes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Stamp = tuple[int, int, int]
 
 _SETTLED_NS: Final = 50_000_000
 _SETTLED_COARSE_NS: Final = 2_000_000_000
-"""How old a change must be, else the next one could bear the same time: a kernel tick, or the
-two seconds of file systems that keep whole seconds."""
+"""How old a change must be before the next one has another time: a kernel tick, or two seconds on
+file systems that store whole seconds."""
 _NO_CODE: Final = frozenset(("__pycache__", "node_modules"))
 
 
-class Found(msgspec.Struct, frozen=True):
+class SourceFile(msgspec.Struct, frozen=True):
     """A source file: `path` is it, or its name in `archive`; `target` its path in a bundle."""
 
     target: str
@@ -39,7 +39,7 @@ class Found(msgspec.Struct, frozen=True):
     archive: str = ""
 
 
-class Source(msgspec.Struct, frozen=True):
+class SourceContent(msgspec.Struct, frozen=True):
     """A source file as read; `stamp` is None while the file may still change unseen."""
 
     stamp: Stamp | None
@@ -48,7 +48,7 @@ class Source(msgspec.Struct, frozen=True):
     imports: frozenset[str]
 
 
-class Sources:
+class SourceCache:
     """Reads source files and remembers them.
 
     Args:
@@ -57,7 +57,7 @@ class Sources:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._known: dict[tuple[str, str, str], Source] = {}
+        self._cached: dict[tuple[str, str, str], SourceContent] = {}
 
     def stamp(self, path: str) -> Stamp | None:
         """The stamp of a file or directory; None when a change right now might not alter it.
@@ -65,27 +65,27 @@ class Sources:
         Raises:
             OSError: When there is no such file.
         """
-        found = os.stat(path)  # noqa: PTH116 -- Path doubles the cost of the pass over all files
-        changed = found.st_mtime_ns
+        status = os.stat(path)  # noqa: PTH116 -- Path doubles the cost of the pass over all files
+        changed = status.st_mtime_ns
         wait = _SETTLED_NS if changed % 1_000_000_000 else _SETTLED_COARSE_NS
         if self._now() - changed < wait:
             return None
-        return changed, found.st_size, found.st_ino
+        return changed, status.st_size, status.st_ino
 
-    def read(self, found: Found) -> Source:
+    def read(self, file: SourceFile) -> SourceContent:
         """A source file's content, digest and imports.
 
         Raises:
-            OSError: When it is gone or unreadable.
+            OSError: When it was deleted or cannot be read.
         """
-        stamp = self.stamp(found.archive or found.path)
-        key = found.archive, found.path, found.target
-        known = self._known.get(key)
-        if known is not None and stamp is not None and known.stamp == stamp:
-            return known
-        content = _content(found)
-        source = Source(stamp, content, sha256(content).hexdigest(), _imports(found, content))
-        self._known[key] = source
+        stamp = self.stamp(file.archive or file.path)
+        key = file.archive, file.path, file.target
+        cached = self._cached.get(key)
+        if cached is not None and stamp is not None and cached.stamp == stamp:
+            return cached
+        content = _content(file)
+        source = SourceContent(stamp, content, sha256(content).hexdigest(), _imports(file, content))
+        self._cached[key] = source
         return source
 
 
@@ -94,23 +94,23 @@ def unchanged(stamps: dict[str, Stamp | None]) -> bool:
     stat = os.stat
     try:
         for path, stamp in stamps.items():
-            found = stat(path)
-            if stamp != (found.st_mtime_ns, found.st_size, found.st_ino):
+            status = stat(path)
+            if stamp != (status.st_mtime_ns, status.st_size, status.st_ino):
                 return False
     except OSError:
         return False
     return True
 
 
-def in_directory(directory: str, target: str) -> tuple[list[Found], list[str]]:
+def in_directory(directory: str, target: str) -> tuple[list[SourceFile], list[str]]:
     """Every source file of a package's directory, with the directories that hold them.
 
     Directories no import can reach are left out: hidden ones, caches, environments.
 
     Raises:
-        OSError: When the directory is gone.
+        OSError: When there is no such directory.
     """
-    files: list[Found] = []
+    files: list[SourceFile] = []
     directories: list[str] = []
     waiting = [(directory, target, frozenset((os.path.realpath(directory),)))]
     while waiting:
@@ -126,32 +126,34 @@ def in_directory(directory: str, target: str) -> tuple[list[Found], list[str]]:
     return files, directories
 
 
-def in_archive(archive: str, path: str, target: str) -> list[Found]:
+def in_archive(archive: str, path: str, target: str) -> list[SourceFile]:
     """The source file, or every one of the package, at a path into a zip file.
 
     Raises:
-        OSError: When the archive is gone.
+        OSError: When there is no such archive.
     """
     from zipfile import ZipFile  # noqa: PLC0415 -- few programs run from an archive; 4 ms
 
     inside = path[len(archive) + 1 :].replace(os.sep, "/").rstrip("/")
     with ZipFile(archive) as opened:
         return [
-            Found(target + name[len(inside.removesuffix(".py")) :], name, entry.file_size, archive)
+            SourceFile(
+                target + name[len(inside.removesuffix(".py")) :], name, entry.file_size, archive
+            )
             for entry in opened.infolist()
             if (name := entry.filename) == inside
             or (name.startswith(f"{inside}/") and name.endswith(".py"))
         ]
 
 
-def _listed(directory: str, target: str) -> tuple[list[Found], list[tuple[str, str]]]:
+def _listed(directory: str, target: str) -> tuple[list[SourceFile], list[tuple[str, str]]]:
     sources, inside = [], []
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             below = f"{target}/{entry.name}"
             if entry.name.endswith(".py"):
                 if entry.is_file():
-                    sources.append(Found(below, entry.path, entry.stat().st_size))
+                    sources.append(SourceFile(below, entry.path, entry.stat().st_size))
             elif entry.name.endswith(tuple(EXTENSION_SUFFIXES)):
                 log.debug("%s is compiled and is not sent", entry.path)
             elif entry.is_dir() and _may_hold_code(entry.name, entry.path):
@@ -163,21 +165,21 @@ def _may_hold_code(name: str, path: str) -> bool:
     return name.isidentifier() and name not in _NO_CODE and not Path(path, "pyvenv.cfg").exists()
 
 
-def _content(found: Found) -> bytes:
-    if not found.archive:
-        return Path(found.path).read_bytes()
+def _content(file: SourceFile) -> bytes:
+    if not file.archive:
+        return Path(file.path).read_bytes()
     from zipfile import ZipFile  # noqa: PLC0415 -- as above
 
-    with ZipFile(found.archive) as opened:
-        return opened.read(found.path)
+    with ZipFile(file.archive) as opened:
+        return opened.read(file.path)
 
 
-def _imports(found: Found, content: bytes) -> frozenset[str]:
-    package = found.target.rpartition("/")[0].replace("/", ".")
+def _imports(file: SourceFile, content: bytes) -> frozenset[str]:
+    package = file.target.rpartition("/")[0].replace("/", ".")
     try:
-        return frozenset(imported(_code(found, content), package))
+        return frozenset(imported(_code(file, content), package))
     except Exception as error:  # noqa: BLE001 -- broken code must not keep its neighbours from running
-        log.debug("%s does not compile, so its imports are unknown: %s", found.path, error)
+        log.debug("%s does not compile, so its imports are unknown: %s", file.path, error)
         return frozenset()
 
 
@@ -188,12 +190,12 @@ class _Compiled(SourceFileLoader):
         """Keep nothing."""
 
 
-def _code(found: Found, content: bytes) -> CodeType:
+def _code(file: SourceFile, content: bytes) -> CodeType:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of syntax: Python told them when it imported the file
-        if found.archive:
-            return compile(content, found.path, "exec", dont_inherit=True)
-        code = _Compiled("source", found.path).get_code("source")
+        warnings.simplefilter("ignore")  # of syntax: Python gave them when it imported the file
+        if file.archive:
+            return compile(content, file.path, "exec", dont_inherit=True)
+        code = _Compiled("source", file.path).get_code("source")
     if code is None:
-        raise ImportError(found.path)
+        raise ImportError(file.path)
     return code

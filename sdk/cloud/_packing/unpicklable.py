@@ -1,6 +1,7 @@
-"""Which part of a value cannot be pickled, and the way to it: looked for only after a failure.
+"""Finds the part of a value that cannot be pickled, and the path to it, after pickling failed.
 
-Each part is tried by itself and the first that fails is entered, until none of its own parts fails.
+Each part is pickled by itself. The search goes on in the first part that fails, until none of the
+parts of that part fails.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Part = tuple[str, object]
-"""How a person calls a part, and the part."""
+"""The name of a part in messages, and the part."""
 
 FAILURES: Final = (Exception, SystemExit, GeneratorExit)
-"""What a program's own way of pickling may raise; only Ctrl-C is nobody's failure."""
+"""What pickling hooks of a program may raise; KeyboardInterrupt is the user's."""
 NAMELESS: Final = "a part of it"
 _ATTRIBUTE: Final = "attribute "
 _OF_USERS: Final = frozenset(("argparse", "functools", "types"))
-"""Modules of Python whose objects hold what their user puts into them."""
+"""Modules of the standard library whose objects contain values of the user's."""
 _DEEPEST: Final = 30
 _WIDEST: Final = 1000
 _SHOWN: Final = 8
@@ -41,7 +42,7 @@ _GLOBALS: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
 
 
 def explain(what: str, value: object, parts: Iterable[Part], error: BaseException) -> PackingError:
-    """Say why a value cannot be sent.
+    """Return the error that says why a value cannot be sent.
 
     Args:
         what: How the message calls the value.
@@ -65,7 +66,7 @@ def explain(what: str, value: object, parts: Iterable[Part], error: BaseExceptio
 def _way(
     value: object, parts: Iterable[Part], error: BaseException
 ) -> Iterator[tuple[str, object, BaseException]]:
-    """The steps from a value down to the culprit: name, part, and what pickling it raised."""
+    """Yield the path from a value to the culprit: name, part, and the error of pickling it."""
     entered = [value]
     yield "", value, error
     while len(entered) <= _DEEPEST:
@@ -76,7 +77,7 @@ def _way(
                     return
                 yield name, part, raised
                 entered.append(part)
-                # What says itself why it must not travel is not asked for its parts.
+                # An Unsendable explains itself: its parts do not matter.
                 parts = () if isinstance(raised, Unsendable) else parts_of(part)
                 break
         else:
@@ -84,7 +85,7 @@ def _way(
 
 
 def _is_opaque(value: object) -> bool:
-    """Whether a value is named itself rather than what its class keeps in it, as a lock."""
+    """Whether messages name a value itself rather than an attribute that its class uses."""
     kind = type(value)
     name = kind.__module__
     if name == "builtins" or name in _OF_USERS or isinstance(value, (type, BaseException)):
@@ -129,7 +130,7 @@ def _is_too_deep(error: BaseException) -> bool:
 
 
 def parts_of(value: Any) -> Iterator[Part]:
-    """What is pickled along with a value, each part with its name.
+    """Yield what is pickled along with a value, each part with its name.
 
     >>> list(parts_of([7]))
     [('item 0', 7)]
@@ -159,7 +160,7 @@ def parts_of(value: Any) -> Iterator[Part]:
 
 
 def named_parts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Part]:
-    """The arguments of a call, each with its name."""
+    """Yield the arguments of a call, each with its name."""
     yield from ((f"args[{at}]", value) for at, value in enumerate(args))
     yield from ((f"argument {name!r}", value) for name, value in kwargs.items())
 
@@ -185,7 +186,7 @@ def _function(function: FunctionType) -> Iterator[Part]:
 
 
 def _used(code: CodeType) -> Iterator[str]:
-    """Globals a function uses, those of the functions inside it included."""
+    """Yield the globals that a function uses, including those of functions inside it."""
     for step in dis.get_instructions(code):
         if step.opname in _GLOBALS:
             yield step.argval
@@ -195,7 +196,7 @@ def _used(code: CodeType) -> Iterator[str]:
 
 
 def _reduced(value: Any) -> Iterator[Part]:
-    """The parts of any other object, as its own way of being pickled tells them."""
+    """Yield the parts of any other object, as its reduction names them."""
     reduce = cloudpickle.Pickler.dispatch_table.get(type(value))
     try:
         reduction: Any = reduce(value) if reduce else value.__reduce_ex__(5)

@@ -93,7 +93,7 @@ def test_new_files_are_sent(
 
 
 @pytest.mark.parametrize("name", ["solo", "pkg.part", "pkg"])
-def test_a_file_that_is_gone_is_named(project: Project, packer: Packer, name: str) -> None:
+def test_a_file_that_was_deleted_is_named(project: Project, packer: Packer, name: str) -> None:
     """An imported module whose source has vanished cannot be sent; the error says which."""
     project.write(solo="def f(): pass", pkg__init="def f(): pass", pkg__part="def f(): pass")
     module = project.load(name)
@@ -104,7 +104,7 @@ def test_a_file_that_is_gone_is_named(project: Project, packer: Packer, name: st
         shutil.rmtree(path.parent)
 
     with pytest.raises(
-        PackingError, match=rf"module '{name}': its source .*{path.parent.name}.* is gone"
+        PackingError, match=rf"module '{name}': its source .*{path.parent.name}.* was deleted"
     ):
         packer.function(module.f)
 
