@@ -124,7 +124,13 @@ async def collected(names: AsyncIterator[str]) -> list[str]:
 
 def s3_access(server: running.S3, bucket: str) -> S3Access:
     """How to get at a bucket."""
-    return S3Access(bucket, server.endpoint, server.region, server.access_key, server.secret_key)
+    return S3Access(
+        bucket=bucket,
+        endpoint=server.endpoint,
+        region=server.region,
+        access_key=server.access_key,
+        secret_key=server.secret_key,
+    )
 
 
 def open_files(process: int) -> list[str]:

@@ -147,7 +147,9 @@ class ConsulState(StatePort):
             # Consul keeps the version of a key if a write changes nothing; random flags make every
             # write a change.
             verb, flags = Verb.SET if expect == ANY else Verb.CAS, secrets.randbits(_FLAGS)
-            return [Step(verb, key, operation.value, max(0, expect), flags)]
+            return [
+                Step(verb=verb, key=key, value=operation.value, index=max(0, expect), flags=flags)
+            ]
         steps = []
         if expect != ANY:
             verb = Verb.CHECK_INDEX if expect else Verb.CHECK_NOT_EXISTS

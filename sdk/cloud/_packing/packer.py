@@ -91,7 +91,13 @@ class Packer:
             raise explain(what, func, parts_of(func), error) from error
         parcel = pack.seal(data)
         digest = sha256(parcel).hexdigest()
-        return PackedFunction(parcel, digest, name, self._bundler.bundle(modules), modules)
+        return PackedFunction(
+            parcel=parcel,
+            digest=digest,
+            name=name,
+            bundle=self._bundler.bundle(modules),
+            modules=modules,
+        )
 
     def arguments(
         self,

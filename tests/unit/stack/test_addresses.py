@@ -15,10 +15,29 @@ from picloud_driver.stack.addresses import (
 from picloud_model.errors import RequestRefused
 
 EVERYTHING = Addresses(
-    consul=VendorServer("https://consul:8501", "consul-token", "/ca", "/cert", "/key"),
+    consul=VendorServer(
+        address="https://consul:8501",
+        token="consul-token",
+        ca_file="/ca",
+        cert_file="/cert",
+        key_file="/key",
+    ),
     vault=VendorServer("http://vault:8200", "vault-token", "/ca"),
-    nomad=VendorServer("http://nomad:4646", "nomad-token", "/ca", "/cert", "/key", "jobs"),
-    s3=Bucket("http://s3:7070", "box", "eu-west-1", "access", "secret"),
+    nomad=VendorServer(
+        address="http://nomad:4646",
+        token="nomad-token",
+        ca_file="/ca",
+        cert_file="/cert",
+        key_file="/key",
+        namespace="jobs",
+    ),
+    s3=Bucket(
+        endpoint="http://s3:7070",
+        name="box",
+        region="eu-west-1",
+        access_key="access",
+        secret_key="secret",
+    ),
 )
 
 

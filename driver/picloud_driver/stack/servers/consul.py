@@ -89,5 +89,9 @@ class Consul(StackServer[VendorServer]):
 def access(server: VendorServer) -> ConsulAccess:
     """Return the address in the form that the gateway takes."""
     return ConsulAccess(
-        server.address, server.token, server.ca_file, server.cert_file, server.key_file
+        address=server.address,
+        token=server.token,
+        ca_file=server.ca_file,
+        cert_file=server.cert_file,
+        key_file=server.key_file,
     )

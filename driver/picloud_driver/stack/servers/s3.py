@@ -82,7 +82,13 @@ class S3(StackServer[Bucket]):
         """See `StackServer.address`."""
         keys = self._root_keys()
         endpoint = f"http://{self.container_address or HOST}:{ports['http']}"
-        return Bucket(endpoint, _BUCKET, DEFAULT_REGION, keys.access_key, keys.secret_key)
+        return Bucket(
+            endpoint=endpoint,
+            name=_BUCKET,
+            region=DEFAULT_REGION,
+            access_key=keys.access_key,
+            secret_key=keys.secret_key,
+        )
 
     def make_ready(self, bucket: Bucket, deadline: StartupDeadline) -> Bucket:
         """See `StackServer.make_ready`; makes the bucket."""
@@ -118,7 +124,11 @@ class S3(StackServer[Bucket]):
 def access(bucket: Bucket) -> S3Access:
     """Return the bucket in the form that the gateway takes."""
     return S3Access(
-        bucket.name, bucket.endpoint, bucket.region, bucket.access_key, bucket.secret_key
+        bucket=bucket.name,
+        endpoint=bucket.endpoint,
+        region=bucket.region,
+        access_key=bucket.access_key,
+        secret_key=bucket.secret_key,
     )
 
 
