@@ -15,10 +15,10 @@ from picloud_pickle import rebuild, wrappers
 from picloud_pickle.reference import is_dynamic
 
 if TYPE_CHECKING:
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 
-def module_reduced(context: Context, module: ModuleType) -> Any:
+def module_reduced(context: PicklingContext, module: ModuleType) -> Any:
     """The reduction of a module: by value if the program made it."""
     name = module.__name__
     if is_dynamic(module):
@@ -35,7 +35,7 @@ def module_reduced(context: Context, module: ModuleType) -> Any:
 _OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__", "__name__"))
 
 
-def method_reduced(context: Context, method: Any) -> Any:
+def method_reduced(context: PicklingContext, method: Any) -> Any:
     """The reduction of a bound method: the one that its object has by its name."""
     del context
     name = method.__func__.__name__
@@ -46,7 +46,7 @@ def method_reduced(context: Context, method: Any) -> Any:
     return (getattr, (method.__self__, name)) if named else NotImplemented
 
 
-def exception_reduced(context: Context, error: Any) -> Any:
+def exception_reduced(context: PicklingContext, error: Any) -> Any:
     """The reduction of an exception, with its cause and context.
 
     A class with an `__init__` of its own may want other arguments than those in `args`. Where
@@ -82,7 +82,7 @@ def _in_slots(error: BaseException) -> dict[str, Any]:
     return {name: getattr(error, name) for name in names if hasattr(error, name)}
 
 
-def _related(context: Context, error: BaseException) -> dict[str, Any]:
+def _related(context: PicklingContext, error: BaseException) -> dict[str, Any]:
     names = ("__cause__", "__context__", "__suppress_context__")
     related = {name: value for name in names if (value := getattr(error, name))}
     if related:
@@ -90,39 +90,39 @@ def _related(context: Context, error: BaseException) -> dict[str, Any]:
     return related if context.extras else {}
 
 
-def weak_set_reduced(context: Context, value: Any) -> Any:
+def weak_set_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a WeakSet: with its items, which nothing else may hold over there."""
     context.modules.add(type(value).__module__)
     return rebuild.make_weak_set, (list(value),)
 
 
-def weak_dict_reduced(context: Context, value: Any) -> Any:
+def weak_dict_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a WeakKeyDictionary or WeakValueDictionary."""
     context.modules.add(type(value).__module__)
     return rebuild.make_weak_dict, (type(value), list(value.items()))
 
 
-def memoryview_reduced(context: Context, view: Any) -> Any:
+def memoryview_reduced(context: PicklingContext, view: Any) -> Any:
     """The reduction of a memoryview, which can be written to over there if it can be here."""
     del context
     content = view.tobytes() if view.readonly else bytearray(view.tobytes())
     return rebuild.make_memoryview, (content, view.format, tuple(view.shape or ()))
 
 
-def class_method_reduced(context: Context, descriptor: Any) -> Any:
+def class_method_reduced(context: PicklingContext, descriptor: Any) -> Any:
     """The reduction of a class method of a built-in class, as its dictionary has it."""
     del context
     return rebuild.class_attribute, (descriptor.__objclass__, descriptor.__name__)
 
 
-def key_reduced(context: Context, key: Any) -> Any:
+def key_reduced(context: PicklingContext, key: Any) -> Any:
     """The reduction of what `functools.cmp_to_key` returns."""
     context.modules.add("functools")
     functions = [each for each in gc.get_referents(key) if each is not type(key)]
     return functools.cmp_to_key, tuple(functions)
 
 
-def ufunc_reduced(context: Context, ufunc: Any) -> Any:
+def ufunc_reduced(context: PicklingContext, ufunc: Any) -> Any:
     """The reduction of a numpy ufunc; `numpy.frompyfunc` makes such of a Python function."""
     context.modules.add("numpy")
     name = ufunc.__name__

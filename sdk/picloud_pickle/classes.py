@@ -21,7 +21,7 @@ from picloud_pickle.functions import annotation_names, annotations_of, type_name
 from picloud_pickle.reference import by_reference
 
 if TYPE_CHECKING:
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 _SINGULAR: Final = frozenset((type(None), type(Ellipsis), type(NotImplemented)))
 _MADE_BY_PYTHON: Final = frozenset(
@@ -36,7 +36,7 @@ _MEMBER: Final = frozenset(("_value_", "_name_", "__objclass__", "_sort_order_")
 _CTYPES: Final = "_ctypes"
 
 
-def reduced(context: Context, kind: type) -> Any:
+def reduced(context: PicklingContext, kind: type) -> Any:
     """The reduction of a class, or NotImplemented for one that a module has by its name."""
     if kind in _SINGULAR or kind in _BUILTIN_TYPE_NAMES:
         return _class_reduce(kind)
@@ -47,7 +47,7 @@ def reduced(context: Context, kind: type) -> Any:
     return _by_value(context, kind)
 
 
-def _by_value(context: Context, kind: type) -> Any:
+def _by_value(context: PicklingContext, kind: type) -> Any:
     others: dict[str, Any] = {}
     if isinstance(kind, abc.ABCMeta):
         registry = abc._get_dump(kind)[0]  # type: ignore[attr-defined]  # noqa: SLF001

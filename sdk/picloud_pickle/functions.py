@@ -27,7 +27,7 @@ from picloud_pickle.source_lines import lines_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 _GLOBAL: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
 _GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
@@ -64,7 +64,7 @@ _OF_PICKLING: Final = frozenset(
 _names: WeakKeyDictionary[CodeType, CodeNames] = WeakKeyDictionary()
 
 
-def reduced(context: Context, function: FunctionType) -> Any:
+def reduced(context: PicklingContext, function: FunctionType) -> Any:
     """The reduction of a function, or NotImplemented for one that a module has by its name."""
     if function in _OF_PICKLING:
         return NotImplemented
@@ -109,7 +109,9 @@ def _new_globals(scope: dict[str, Any]) -> Any:
     return {name: scope[name] for name in _MODULE_NAMES if name in scope}
 
 
-def _state(context: Context, function: FunctionType) -> tuple[dict[str, Any], dict[str, Any]]:
+def _state(
+    context: PicklingContext, function: FunctionType
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What `rebuild.fill_function` takes: attributes, and what is set in ways of its own."""
     names = code_names(function.__code__)
     scope = function.__globals__
@@ -183,7 +185,13 @@ def _read(code: CodeType) -> CodeNames:
         annotations.update(dict.fromkeys(names.annotations))
         attributes |= names.attributes
         last = max(last, names.last_line)
-    return CodeNames((*variables,), frozenset(attributes), (*imports,), (*annotations,), last)
+    return CodeNames(
+        variables=(*variables,),
+        attributes=frozenset(attributes),
+        imports=(*imports,),
+        annotations=(*annotations,),
+        last_line=last,
+    )
 
 
 def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[ModuleType]:

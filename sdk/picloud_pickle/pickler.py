@@ -34,9 +34,9 @@ from picloud_pickle.reference import by_reference
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
-    Reducer = Callable[[Context, Any], Any]
+    Reducer = Callable[[PicklingContext, Any], Any]
 
 PROTOCOL: Final = 5
 _STREAM: Final = cast("type[io.IOBase]", io.IOBase.__base__)
@@ -146,13 +146,13 @@ def _pickled_deep(kind: type[Pickler], value: object) -> tuple[bytes, Pickler]:
     return sink.getvalue(), pickler
 
 
-def _by_default(context: Context, value: Any) -> Any:
+def _by_default(context: PicklingContext, value: Any) -> Any:
     # An object that pickles as the name of a global leans on a module like its class does.
     context.modules.add(type(value).__module__)
     return NotImplemented
 
 
-def _stream(context: Context, value: Any) -> Any:
+def _stream(context: PicklingContext, value: Any) -> Any:
     del context
     return file_objects.reduced(value)
 

@@ -24,7 +24,7 @@ class Unsendable(Exception):
     """An object that must not travel; the message ends the sentence that begins with its name."""
 
 
-class Context(Protocol):
+class PicklingContext(Protocol):
     """The part of a pickler that reductions use.
 
     `modules` collects the names of modules that the pickle imports. `extras` allows parts that

@@ -13,7 +13,7 @@ from picloud_pickle.reference import MAIN, is_dynamic, is_importable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 _GLOBALS: Final = {
     "os._Environ": (("os", "environ"), ("os", "environb")),
@@ -29,7 +29,7 @@ _PLAIN_OBJECTS: dict[int, tuple[str, str]] = {}
 _sought: list[int] = []
 
 
-def global_reducer(kind: type) -> Callable[[Context, Any], Any] | None:
+def global_reducer(kind: type) -> Callable[[PicklingContext, Any], Any] | None:
     """The reducer of a class whose instances may be global objects of a module, else None."""
     named = _GLOBALS.get(f"{kind.__module__}.{kind.__qualname__}")
     if named is None:
@@ -40,7 +40,7 @@ def global_reducer(kind: type) -> Callable[[Context, Any], Any] | None:
     else:
         locations = {}
 
-    def reduced(context: Context, value: Any) -> Any:
+    def reduced(context: PicklingContext, value: Any) -> Any:
         context.modules.add(kind.__module__)
         for module, name in named or ():
             if value is getattr(sys.modules.get(module), name, None):
@@ -85,7 +85,7 @@ def _has_own_reduction(kind: Any) -> bool:
     )
 
 
-def plain_object_reduced(context: Context, value: object) -> Any:
+def plain_object_reduced(context: PicklingContext, value: object) -> Any:
     """The reduction of an `object()`, which has nothing but its identity."""
     location = _location(value)
     if location is None:
@@ -112,7 +112,7 @@ def _location(value: object) -> tuple[str, str] | None:
     return location
 
 
-def program_object_reduced(context: Context, value: Any) -> Any:
+def program_object_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of an instance of a class that travels by value."""
     kind = type(value)
     context.modules.add(kind.__module__)
@@ -159,7 +159,7 @@ class _Suppress:
         return rebuild.module_attribute, ("argparse", _SUPPRESS)
 
 
-def parser_reduced(context: Context, value: Any) -> Any:
+def parser_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a parser of `argparse`, or of one of its arguments."""
     kind = type(value)
     context.modules.add(kind.__module__)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FunctionType
 
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 _MOST_CHARACTERS: Final = 20_000
 """Longest source of a function that is sent whole, and of all functions of a pickle together ten
@@ -36,7 +36,7 @@ _received: OrderedDict[str, list[str]] = OrderedDict()
 _in_a_job = False
 
 
-def code_reduced(context: Context, code: CodeType) -> Any:
+def code_reduced(context: PicklingContext, code: CodeType) -> Any:
     """The reduction of a code object: cloudpickle's, but with the name of its file."""
     del context
     kind, arguments = _code_reduce(code)
@@ -44,7 +44,9 @@ def code_reduced(context: Context, code: CodeType) -> Any:
     return kind, (*arguments[:at], code.co_filename, *arguments[at + 1 :])
 
 
-def lines_of(context: Context, function: FunctionType, last: int) -> tuple[str, int, str] | None:
+def lines_of(
+    context: PicklingContext, function: FunctionType, last: int
+) -> tuple[str, int, str] | None:
     """The file of a function, the number of its first line, and the text of its lines.
 
     Args:

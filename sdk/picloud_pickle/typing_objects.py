@@ -14,16 +14,16 @@ from picloud_pickle.reference import by_reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 
-def _is_named(context: Context, value: Any) -> bool:
+def _is_named(context: PicklingContext, value: Any) -> bool:
     if isinstance(value.__module__, str):
         context.modules.add(value.__module__)
     return by_reference(value, value.__name__)
 
 
-def _new_type(context: Context, value: Any) -> Any:
+def _new_type(context: PicklingContext, value: Any) -> Any:
     if _is_named(context, value):
         return rebuild.module_attribute, (value.__module__, value.__qualname__)
     named = value.__name__, value.__qualname__, value.__module__
@@ -31,7 +31,7 @@ def _new_type(context: Context, value: Any) -> Any:
     return rebuild.make_new_type, (*named, value.__supertype__, token)
 
 
-def _parameter(context: Context, value: Any) -> Any:
+def _parameter(context: PicklingContext, value: Any) -> Any:
     """A TypeVar, TypeVarTuple or ParamSpec."""
     if _is_named(context, value):
         return rebuild.module_attribute, (value.__module__, value.__name__)
@@ -51,7 +51,7 @@ def _parameter(context: Context, value: Any) -> Any:
     return rebuild.make_type_parameter, made
 
 
-def _alias(context: Context, value: Any) -> Any:
+def _alias(context: PicklingContext, value: Any) -> Any:
     if _is_named(context, value):
         return rebuild.module_attribute, (value.__module__, value.__name__)
     keywords = {"type_params": value.__type_params__} if value.__type_params__ else {}
@@ -68,6 +68,6 @@ _KINDS: Final = {
     "TypeAliasType": _alias,
 }
 
-REDUCERS: Final[Mapping[type, Callable[[Context, Any], Any]]] = {
+REDUCERS: Final[Mapping[type, Callable[[PicklingContext, Any], Any]]] = {
     getattr(typing, name): reducer for name, reducer in _KINDS.items() if hasattr(typing, name)
 }

@@ -11,7 +11,7 @@ from picloud_pickle import rebuild
 from picloud_pickle.reference import MAIN, by_reference, is_dynamic
 
 if TYPE_CHECKING:
-    from picloud_pickle.reference import Context
+    from picloud_pickle.reference import PicklingContext
 
 _DISPATCHER: Final = next(
     const
@@ -28,7 +28,7 @@ _dispatchers: dict[str, tuple[int, tuple[FunctionType, ...]]] = {}
 """Those that a module holds, with the number of names it had when they were sought."""
 
 
-def cache_reduced(context: Context, cache: Any) -> Any:
+def cache_reduced(context: PicklingContext, cache: Any) -> Any:
     """The reduction of a function under `functools.lru_cache`."""
     context.modules.add(cache.__module__)
     if by_reference(cache, getattr(cache, "__qualname__", None)):
@@ -38,19 +38,19 @@ def cache_reduced(context: Context, cache: Any) -> Any:
     return rebuild.make_cache, arguments, dict(cache.__dict__)
 
 
-def cached_property_reduced(context: Context, value: Any) -> Any:
+def cached_property_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a `functools.cached_property`, which on Python 3.11 holds a lock."""
     context.modules.add(type(value).__module__)
     return rebuild.make_cached_property, (type(value), value.func), _carried(value)
 
 
-def method_dispatcher_reduced(context: Context, value: Any) -> Any:
+def method_dispatcher_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a `functools.singledispatchmethod`."""
     context.modules.add(type(value).__module__)
     return type(value), (value.func,), _carried(value)
 
 
-def property_reduced(context: Context, value: Any) -> Any:
+def property_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a property of a class derived from `property`."""
     kind = type(value)
     context.modules.add(kind.__module__)
@@ -58,7 +58,7 @@ def property_reduced(context: Context, value: Any) -> Any:
     return rebuild.make_descriptor, (kind, property, arguments), _carried(value)
 
 
-def method_reduced(context: Context, value: Any) -> Any:
+def method_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a method of a class derived from `classmethod` or `staticmethod`."""
     kind = type(value)
     context.modules.add(kind.__module__)
@@ -100,7 +100,7 @@ class _Attribute:
         return rebuild.module_attribute, self._location
 
 
-def by_name(context: Context, module: str, name: str = "") -> Any:
+def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
     """The reduction of what a module has by a name, or of the module itself.
 
     Returns:

@@ -87,7 +87,14 @@ async def _queue(draft: Draft, page_id: layout.PageId) -> None:
 
 def _endings(page: Page, told: bytes, now: float) -> list[Ending]:
     return [
-        Ending(index, State.STALLED, Cause.DEPENDENCY, told, 0.0, now)
+        Ending(
+            index=index,
+            state=State.STALLED,
+            cause=Cause.DEPENDENCY,
+            payload=told,
+            started_at=0.0,
+            finished_at=now,
+        )
         for index, state in enumerate(page.state)
         if state == State.WAITING
     ]

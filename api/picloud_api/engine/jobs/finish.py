@@ -58,7 +58,14 @@ def read_failure(parcel: bytes | memoryview) -> Failure | None:
 def killed(index: int, started_at: float, now: float) -> Ending:
     """The ending of a job whose user killed it."""
     told = encode_failure(Cause.KILLED, "The job was killed by its user.")
-    return Ending(index, State.KILLED, Cause.KILLED, told, started_at, now)
+    return Ending(
+        index=index,
+        state=State.KILLED,
+        cause=Cause.KILLED,
+        payload=told,
+        started_at=started_at,
+        finished_at=now,
+    )
 
 
 async def finish(

@@ -36,7 +36,13 @@ class Blocked(msgspec.Struct, frozen=True):
         awaiting = request.awaiting
         idle = len(request.running) == len(awaiting) and not request.holding
         same = list(self.awaiting) == awaiting and self.idle == idle
-        return Blocked(awaiting, idle, request.full, self.since if same else now, now)
+        return Blocked(
+            awaiting=awaiting,
+            idle=idle,
+            full=request.full,
+            since=self.since if same else now,
+            said_at=now,
+        )
 
 
 class SlotSession:

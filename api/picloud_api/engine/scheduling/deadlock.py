@@ -114,7 +114,14 @@ class Deadlock:
             if holds_attempt(page, index, job.attempt, session.number):
                 told = encode_failure(Cause.DEADLOCK, _sentence(blocked, what))
                 now, began = self._clock(), page.started[index]
-                ending = Ending(index, State.ERROR, Cause.DEADLOCK, told, began, now)
+                ending = Ending(
+                    index=index,
+                    state=State.ERROR,
+                    cause=Cause.DEADLOCK,
+                    payload=told,
+                    started_at=began,
+                    finished_at=now,
+                )
                 await finish(draft, page_id, [ending])
 
         await self._context.commits.run(plan)
