@@ -22,7 +22,12 @@ from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
-from cloud.errors import CloudException, CloudTimeoutError, CloudTypeError
+from cloud.errors import (
+    CloudConnectionError,
+    CloudException,
+    CloudTimeoutError,
+    CloudTypeError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +65,14 @@ class Client:
         self._submitter = Submitter(self._transport, blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
         self._infos = InfoClient(self._transport, blobs, packer)
-        self._waiter = Waiter(self._transport, blobs, packer, time.monotonic, supervisor)
+        self._waiter = Waiter(
+            self._transport,
+            blobs,
+            packer,
+            config=config,
+            clock=time.monotonic,
+            supervisor=supervisor,
+        )
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         """Create a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
@@ -192,6 +204,7 @@ class Client:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
         statuses, timeout_s = _statuses(test_status), _seconds(timeout)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        patience = self._waiter.patience()
         for portion in read_jids(jids).portions():
             while True:
                 remaining_s = (
@@ -200,13 +213,15 @@ class Client:
                     else max(0.0, deadline - time.monotonic())
                 )
                 hold_s = min(remaining_s, wire.LONGEST_POLL_S)
-                self._waiter.until_status(portion, statuses, hold_s, timed=deadline is not None)
-                portion_jids = list(ranges.expand(portion))
-                others = {
-                    jid: status
-                    for jid, status in zip(portion_jids, self.status(portion_jids), strict=True)
-                    if status not in statuses
-                }
+                try:
+                    self._waiter.until_status(portion, statuses, hold_s, timed=deadline is not None)
+                    others = self._other_statuses(portion, statuses)
+                except CloudConnectionError as error:
+                    if not remaining_s:
+                        raise CloudTimeoutError(f"unknown after {timeout_s:g} s") from error
+                    patience.bear(error)
+                    continue
+                patience.recovered()
                 if not others:
                     break
                 _check_reachable(others, statuses)
@@ -214,6 +229,14 @@ class Client:
                     jid, status = next(iter(others.items()))
                     raise CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
         return self.status(jids)
+
+    def _other_statuses(
+        self, portion: Sequence[ranges.Range], statuses: Sequence[str]
+    ) -> dict[int, str]:
+        """Return the jobs that have none of these statuses, with the status that they have."""
+        jids = list(ranges.expand(portion))
+        shown = zip(jids, self.status(jids), strict=True)
+        return {jid: status for jid, status in shown if status not in statuses}
 
     def kill(self, jids: Any = None) -> int:
         """Abort jobs, by default all unfinished ones; return how many; see `cloud.kill`."""

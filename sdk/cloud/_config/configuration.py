@@ -57,6 +57,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "retry_attempts": (0, 100),
     "network_timeout": (0.1, 3600),
     "num_procs": (1, 64),
+    "patience_s": (0, 31_536_000),
 }
 
 
@@ -65,7 +66,9 @@ class Config:
 
     `max_transmit_data` is the size in bytes of the largest pickled function or argument (1 to
     16,000,000), `retry_attempts` the number of repetitions if the server cannot be reached,
-    `network_timeout` the seconds that one request may take. With `use_simulator` the first call
+    `network_timeout` the seconds that one request may take. `patience_s` is how many seconds
+    `result`, `join` and the like wait while the server, or a service behind it, cannot be reached;
+    None, the default, for as long as their own timeout allows. With `use_simulator` the first call
     starts the simulator. `num_procs` is the number of processes of `cloud.mp` (1 to 64, by default
     the number of processors). With `serialize_logging` each call and map writes the sizes of its
     function and arguments, part by part, to the directory `serialize_logging_path`.
@@ -79,6 +82,7 @@ class Config:
     max_transmit_data: int
     retry_attempts: int
     network_timeout: float
+    patience_s: float | None
     use_simulator: bool
     num_procs: int
     serialize_logging: bool
@@ -92,6 +96,7 @@ class Config:
         self.max_transmit_data = DEFAULT_ARGUMENT_BYTES
         self.retry_attempts = 3
         self.network_timeout = 30.0
+        self.patience_s = None
         self.use_simulator = False
         self.num_procs = min(os.cpu_count() or 1, 64)
         self.serialize_logging = False
@@ -164,8 +169,10 @@ def _check(name: str, value: object) -> None:
         if not isinstance(value, bool):
             raise CloudException(f"cloud.config.{name} must be True or False, not {value!r}.")
         return
+    if name == "patience_s" and value is None:
+        return
     low, high = _BOUNDS[name]
-    kinds = (int, float) if name == "network_timeout" else (int,)
+    kinds = (int, float) if name in ("network_timeout", "patience_s") else (int,)
     number = value if isinstance(value, kinds) and not isinstance(value, bool) else None
     if number is None or not low <= number <= high:
         raise CloudException(

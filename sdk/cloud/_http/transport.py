@@ -138,10 +138,7 @@ class Transport:
         return _decode(self._send(request), kind)
 
     def poll(self, path: str, body: Any, kind: type[Body], hold_s: float) -> Body:
-        """Send a body to which the server may delay its reply for up to `hold_s` seconds.
-
-        While the server cannot be reached, attempts go on for about the same time.
-        """
+        """Send a body to which the server may delay its reply for up to `hold_s` seconds."""
         request = HttpRequest(
             method="POST",
             url=path,
@@ -149,8 +146,7 @@ class Transport:
             body=wire.encode(body),
             timeout_s=hold_s + _POLL_MARGIN_S,
         )
-        deadline = self._backoff.clock() + hold_s if self._has_answered else None
-        return _decode(self._send(request, deadline), kind)
+        return _decode(self._send(request), kind)
 
     def put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
         """Write bytes to a path of the server, or to a presigned URL with the headers it requires.
@@ -186,13 +182,16 @@ class Transport:
         if self._exchange is not None:
             self._exchange.close()
 
-    def _send(self, request: HttpRequest, deadline: float | None = None) -> HttpReply:
-        """Send a request, again after failures: all attempts, and further ones until `deadline`."""
+    @property
+    def has_answered(self) -> bool:
+        """Whether the server has answered any request yet."""
+        return self._has_answered
+
+    def _send(self, request: HttpRequest) -> HttpReply:
+        """Send a request, again after failures."""
         attempt = 0
         while True:
-            last = attempt >= self._config.retry_attempts and (
-                deadline is None or self._backoff.clock() >= deadline
-            )
+            last = attempt >= self._config.retry_attempts
             try:
                 reply = self._connected().exchange(request)
             except NoAnswer as error:

@@ -10,7 +10,7 @@ from picloud_model import ranges, wire
 from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
-from cloud.errors import CloudTimeoutError
+from cloud.errors import CloudConnectionError, CloudTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -51,6 +51,7 @@ class _Results(Iterator[Any]):
         clock: Callable[[], float],
     ) -> None:
         self._waiter = waiter
+        self._patience = waiter.patience()
         self._options = options
         self._in_parallel = in_parallel
         self._clock = clock
@@ -84,7 +85,14 @@ class _Results(Iterator[Any]):
                 wire.LONGEST_POLL_S if deadline is None else max(0.0, deadline - self._clock())
             )
             hold_s = min(remaining_s, wire.LONGEST_POLL_S)
-            answer = self._waiter.outcomes(self._requested(), hold_s, self._options)
+            try:
+                answer = self._waiter.outcomes(self._requested(), hold_s, self._options)
+            except CloudConnectionError as error:
+                if not remaining_s:
+                    raise CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid) from error
+                self._patience.bear(error)
+                continue
+            self._patience.recovered()
             for outcome in answer.outcomes:
                 self._held[outcome.jid] = outcome, self._waiter.envelope(answer, outcome)
                 self._held_bytes += len(outcome.payload or b"")
@@ -115,8 +123,13 @@ class _Results(Iterator[Any]):
             for each, outcome in outcomes.items()
             if outcome.blob is not None and each not in self._fetched
         }
-        blobs = self._waiter.fetch(jid, list(large.values()))
-        self._fetched.update(zip(large, blobs, strict=False))
+        while jid not in self._fetched:
+            try:
+                blobs = self._waiter.fetch(jid, list(large.values()))
+                self._fetched.update(zip(large, blobs, strict=False))
+            except CloudConnectionError as error:
+                self._patience.bear(error)
+        self._patience.recovered()
 
 
 class OrderedResults(_Results):

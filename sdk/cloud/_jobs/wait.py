@@ -15,6 +15,7 @@ from picloud_model.pack import unseal
 
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._jobs.outcome_table import OutcomeTable
+from cloud._jobs.patience import Patience
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
     from picloud_model.wire import Content, Outcome, Outcomes
 
+    from cloud._config.configuration import Config
     from cloud._http.transport import Transport
     from cloud._jobs.job_socket import SupervisorClient
     from cloud._packing import Packer
@@ -67,6 +69,7 @@ class Waiter:
         transport: What carries requests.
         blobs: Fetches large results.
         packer: Unpickles results.
+        config: How long to wait while the server cannot be reached.
         clock: Monotonic seconds.
         supervisor: The supervisor of the slot, if this process runs a job.
     """
@@ -76,10 +79,13 @@ class Waiter:
         transport: Transport,
         blobs: BlobClient,
         packer: Packer,
+        *,
+        config: Config,
         clock: Callable[[], float],
         supervisor: SupervisorClient | None = None,
     ) -> None:
         self._transport = transport
+        self._config = config
         self._blobs = blobs
         self._packer = packer
         self._clock = clock
@@ -100,14 +106,21 @@ class Waiter:
             CloudTimeoutError: When the timeout is reached first.
         """
         table = OutcomeTable(order)
-        started = self._clock()
+        started, patience = self._clock(), self.patience()
         # A job asks without waiting first: being set aside costs more than one more request.
         longest_s = wire.LONGEST_POLL_S if self._supervisor is None else 0.0
         with ExitStack() as blocked:
             while table.open:
                 remaining_s = _remaining(options.timeout_s, started, self._clock())
-                answer = self._poll(table.open, min(remaining_s, longest_s), options)
-                self._read(answer, table, options)
+                try:
+                    answer = self._poll(table.open, min(remaining_s, longest_s), options)
+                    self._read(answer, table, options)
+                except CloudConnectionError as error:
+                    if not remaining_s:
+                        raise _timeout_error(table, len(order), options.timeout_s or 0.0) from error
+                    patience.bear(error)
+                    continue
+                patience.recovered()
                 if options.on_progress is not None:
                     options.on_progress(table.ended, len(order))
                 if (failure := table.failure()) is not None:
@@ -119,6 +132,10 @@ class Waiter:
                     blocked.enter_context(self._supervisor.blocked(table.open, timed=timed))
                     longest_s = wire.LONGEST_POLL_S
         return table.values
+
+    def patience(self) -> Patience:
+        """Return the patience of one wait."""
+        return Patience(self._transport, self._config.patience_s, self._clock)
 
     def outcomes(self, open_: Sequence[Range], hold_s: float, options: WaitOptions) -> Outcomes:
         """Ask once which jobs have ended; the server waits up to `hold_s` seconds for the first."""

@@ -151,28 +151,6 @@ def test_a_lasting_fault_is_told_at_once() -> None:
     assert len(scripted.sent) == 1
 
 
-def test_a_wait_rides_out_a_restart_of_the_server() -> None:
-    """A long poll goes on trying for about as long as it would have waited."""
-    transport, scripted, slept = _transport(OK, *[NoAnswer("refused")] * 8, OK)
-    _post(transport)
-
-    transport.poll("/v1/jobs/wait", wire.JobsRequest(), wire.Killed, 30.0)
-
-    assert len(scripted.sent) == 10
-    assert max(slept) == 5.0
-
-
-def test_a_wait_gives_up_when_its_time_is_over() -> None:
-    """A server that stays away ends the wait."""
-    transport, _, slept = _transport(OK, NoAnswer("refused"))
-    _post(transport)
-
-    with pytest.raises(CloudConnectionError):
-        transport.poll("/v1/jobs/wait", wire.JobsRequest(), wire.Killed, 30.0)
-
-    assert 30 <= sum(slept) <= 35
-
-
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
