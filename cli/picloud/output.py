@@ -58,6 +58,16 @@ def text(value: str, *, raw: bool = False) -> None:
     sys.stdout.flush()
 
 
+def exactly(value: str | bytes) -> None:
+    """Print text or bytes as they are, for a pipe or a file."""
+    if isinstance(value, bytes):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(value)
+    else:
+        _write(sys.stdout, value)
+    sys.stdout.flush()
+
+
 def as_json(value: Any) -> None:
     """Print one line of JSON."""
     _write(sys.stdout, json.dumps(value) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from cloud._client.current import client
@@ -30,6 +31,10 @@ def show(
     """
     with progress.shown(len(jids)) as on_progress:
         values = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
+    only = values[0] if len(values) == 1 else None
+    if isinstance(only, str | bytes) and not json and not sys.stdout.isatty():
+        output.exactly(only)
+        return
     texts = [_text(jid, value) for jid, value in zip(jids, values, strict=True)]
     if json:
         output.as_json([_row(jid, value) for jid, value in zip(jids, values, strict=True)])

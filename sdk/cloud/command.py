@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,15 +47,7 @@ def run(command: Command, *values: str) -> str:
     """
     texts = {**command.values, **dict(zip(command.names, values, strict=True))}
     try:
-        process = subprocess.Popen(  # noqa: S602 - running a shell command is the purpose
-            render(command.command),
-            shell=True,
-            cwd=command.cwd,
-            env=_environment(texts),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        process = _started(command, texts)
     except (OSError, ValueError) as error:
         raise CommandFailed(_not_run(command, error)) from None
     with process:
@@ -70,6 +63,23 @@ def run(command: Command, *values: str) -> str:
     if process.returncode and not command.ignore_exit_status:
         raise _failed(process.returncode, stderr)
     return _decoded(stdout if command.return_file is None else _read(command))
+
+
+def _started(command: Command, texts: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with tempfile.TemporaryFile() if command.stdin else Path(os.devnull).open("rb") as stdin:
+        if command.stdin:
+            # A file, as a pipe would have to be fed while the command runs.
+            stdin.write(command.stdin)
+            stdin.seek(0)
+        return subprocess.Popen(  # noqa: S602 - running a shell command is the purpose
+            render(command.command),
+            shell=True,
+            cwd=command.cwd,
+            env=_environment(texts),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
 
 def _environment(texts: Mapping[str, str]) -> dict[str, str]:

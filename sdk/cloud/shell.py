@@ -131,6 +131,7 @@ def checked_command(
     return_file: str | None = None,
     ignore_exit_status: bool = False,
     cwd: str | None = None,
+    stdin: bytes = b"",
 ) -> Command:
     """Return a command whose texts a shell accepts; its template variables are not checked.
 
@@ -144,6 +145,7 @@ def checked_command(
         return_file=_path("return_file", return_file),
         ignore_exit_status=bool(ignore_exit_status),
         cwd=_path("cwd", cwd),
+        stdin=stdin,
     )
 
 

@@ -69,8 +69,8 @@ def test_a_value_cannot_become_a_command(picloud: Callable[..., Exited], stack: 
         "mapexec", "-N", "-", command, given=f'w\n"{evil.replace(chr(34), chr(34) * 2)}"\n'.encode()
     )
 
-    assert picloud("result", one).out == evil * 3 + "\n"
-    assert picloud("result", many.out.strip()).out == evil * 3 + "\n"
+    assert picloud("result", one).out == evil * 3
+    assert picloud("result", many.out.strip()).out == evil * 3
     assert not proof.exists()
 
 
@@ -147,10 +147,10 @@ def test_options_of_later_jobs(picloud: Callable[..., Exited]) -> None:
 
 
 def test_bytes_come_back_as_they_were(picloud: Callable[..., Exited]) -> None:
-    """A pipe gets the job's bytes, even if they are not text; --raw adds no newline either."""
+    """A pipe gets the job's bytes, even if they are not text, and no newline after them."""
     jid = picloud("exec", "printf '\\377\\000\\033[31m'").out.strip()
 
-    assert picloud("result", jid).data == b"\xff\x00\x1b[31m\n"
+    assert picloud("result", jid).data == b"\xff\x00\x1b[31m"
     assert picloud("result", "--raw", jid).data == b"\xff\x00\x1b[31m"
 
 
@@ -315,3 +315,20 @@ def test_help_needs_no_server_and_no_home() -> None:
 
     assert done.code == 0
     assert "$ picloud exec echo hello, world" in done.out
+
+
+def test_standard_input_is_sent_when_asked(picloud: Callable[..., Exited]) -> None:
+    """`--stdin` gives it to the command; without it, what a pipe holds is not dropped silently."""
+    data = b"b\xff\na\n"
+
+    sent = picloud("exec", "--stdin", "sort", given=data)
+    kept = picloud("exec", "cat", given=data)
+    nothing = picloud("exec", "cat")
+    mapped = picloud("mapexec", "--stdin", "-n", "n=1,2", "head -n {n}", given=data)
+
+    assert picloud("result", sent.out.strip(), "-t", "60").data == b"a\nb\xff\n"
+    assert picloud("result", kept.out.strip(), "-t", "60").data == b""
+    assert picloud("result", mapped.out.strip(), "-t", "60", "--json").code == 0
+    assert "--stdin" in kept.err
+    assert (sent.err, nothing.err) == ("", "")
+    assert picloud("mapexec", "--stdin", "-N", "-", "echo {n}", given=b"n\n1\n").code == 2

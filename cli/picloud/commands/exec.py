@@ -32,6 +32,7 @@ def execute(
       $ picloud exec -d w1=hello -d w2=world echo {w1}, {w2}
       $ picloud exec -t f2 -c 4 --label nightly 'make -j4 2>&1 | tail'
       $ picloud exec --depends-on 7 --return-file plot.svg ./plot
+      $ picloud exec --stdin sort < names.txt
     """  # noqa: D301 - \b keeps the lines apart
     checked = options.command(command, arguments.assignments(data, "-d"))
     jid = shell.execute_command(checked, options.call_options())

@@ -54,6 +54,8 @@ def mapexec(
       $ picloud mapexec -N cities.csv ./forecast {city} {days}
       $ picloud mapexec -k 100 ./simulate
     """  # noqa: D301 - \b keeps the lines apart
+    if options.stdin and arg_file == "-":
+        raise typer.BadParameter("-N - reads standard input, too.", param_hint="--stdin")
     mapped = map_rows.read(map_data, arg_file, copies)
     common = arguments.assignments(data, "-d")
     twice = next((name for name in mapped.names if name in common), None)

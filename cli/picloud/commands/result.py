@@ -26,12 +26,15 @@ def result(
 ) -> None:
     """Wait for jobs and print their results: text unchanged, other values as JSON.
 
+    Into a pipe or file the text or bytes of a single result are written without a newline.
+
     Exits with 3 when a job failed (its traceback is on standard error) and with 4 after a timeout.
 
     \b
     Examples:
       $ picloud result 7
       $ picloud result 7,9-12 --timeout 60
+      $ picloud result 8 > plot.svg
       $ picloud result 1-1000 --json --ignore-errors
     """  # noqa: D301 - \b keeps the lines apart
     results.show(read_jids(jids), timeout, ignore_errors=ignore_errors, json=json, raw=raw)

@@ -16,7 +16,7 @@ from picloud_model.core import CORE_TYPES
 from picloud_model.wire import Options
 
 from picloud.completion import jobs, values
-from picloud.options import arguments
+from picloud.options import arguments, standard_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,6 +148,9 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_exit_status: Annotated[
         bool, typer.Option("--ignore-exit-status", help="Treat any exit status as success.")
     ] = False
+    stdin: Annotated[bool, typer.Option("--stdin", help="Send standard input to the command.")] = (
+        False
+    )
     cwd: Annotated[
         str | None, typer.Option("--cwd", metavar="PATH", help="Directory to run in.")
     ] = None
@@ -194,6 +197,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             typer.BadParameter: When template variables and values do not match.
             CloudException: When a text is too long.
         """
+        if not self.stdin:
+            standard_input.warn_if_dropped()
         command = checked_command(
             words[0] if len(words) == 1 else command_template.join(words),
             common,
@@ -201,6 +206,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             return_file=self.return_file,
             ignore_exit_status=self.ignore_exit_status,
             cwd=self.cwd,
+            stdin=standard_input.read() if self.stdin else b"",
         )
         try:
             command_template.check(command.command, [*common, *names])

@@ -35,7 +35,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A shell command with the values of its template variables.
 
     `values` are the same in every job of a map; `names` are the variables whose values differ. With
-    `return_file` the result is the content of that file.
+    `return_file` the result is the content of that file. The command reads `stdin`.
     """
 
     command: str
@@ -44,6 +44,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     return_file: str | None = None
     ignore_exit_status: bool = False
     cwd: str | None = None
+    stdin: bytes = b""
 
 
 def variables(command: str) -> list[str]:

@@ -93,3 +93,10 @@ def test_the_failure_can_travel() -> None:
     assert (str(again), again.exit_code, again.stderr) == (str(failed), 2, "why")
     assert again.__notes__ == ["why"]
     assert type(again).__module__ == "cloud.shell"
+
+
+@pytest.mark.parametrize("data", [b"", b"b\na\n", bytes(range(256)) * 10_000])
+def test_a_command_reads_what_was_sent(data: bytes) -> None:
+    """Also more than a pipe holds, and also if it does not read it to the end."""
+    assert run(Command(command="cat", stdin=data)).encode("utf-8", "surrogateescape") == data
+    assert run(Command(command="echo done", stdin=data)) == "done\n"

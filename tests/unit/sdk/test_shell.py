@@ -52,7 +52,7 @@ def test_a_command_is_a_job(server: FakeServer) -> None:
     assert server.paths() == ["POST /v1/jobs"]
     assert server.batch().function_name == "cloud.command.run"
     assert server.batch().bundle == ""
-    assert server.batch().function.size < 250
+    assert server.batch().function.size < 260
     assert commanded(server) == Command(command="echo {w1}", values={"w1": "hello"})
 
 

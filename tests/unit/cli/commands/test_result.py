@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     ("value", "shown"),
     [
         (1024, "1024\n"),
-        ("hello, world", "hello, world\n"),
+        ("hello, world", "hello, world"),
         ("ends\n", "ends\n"),
         ([1, None, "ü"], '[1, null, "ü"]\n'),
         (None, "null\n"),
@@ -144,4 +144,14 @@ def test_data_in_a_pipe_is_untouched(run: Callable[..., Any], server: FakeServer
     """What a program reads is what the job returned."""
     server.done(1, "\x1b[31mred")
 
-    assert run("result", "1").stdout == "\x1b[31mred\n"
+    assert run("result", "1").stdout == "\x1b[31mred"
+
+
+def test_a_single_result_goes_into_a_pipe_as_it_is(
+    run: Callable[..., Any], server: FakeServer
+) -> None:
+    """Bytes too, and without a newline: `picloud result 1 > plot.png`."""
+    server.done(1, b"\xff\x00")
+
+    assert run("result", "1").stdout_bytes == b"\xff\x00"
+    assert run("result", "1", "--json").exit_code == exits.OTHER
