@@ -47,7 +47,7 @@ _RIGHTS: Final = (
 )
 _ACCESS_KEY: Final = "it does not know our access key: correct it"
 _EXPIRED: Final = "our credentials have expired or are no credentials: give the server fresh ones"
-_REGION: Final = "the bucket lies in another region: set the server's region to that one"
+_REGION: Final = "the bucket is in another region: set the server's region to that one"
 _BUSY: Final = "it is too busy now: try again"
 _BROKEN: Final = "it has a fault of its own: try again, and look at its log if this stays"
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"
@@ -124,7 +124,7 @@ FAULTS: Final = (
     Fault(HTTPError, _CUT),
     Fault(BotoCoreError, _SETTINGS),
     Fault(ValueError, _SETTINGS),
-    Fault(Exception, "it answers what we do not know: see its log"),
+    Fault(Exception, "its answer is unknown: see its log"),
 )
 """In order: a class comes before the classes it is derived from."""
 

@@ -1,0 +1,81 @@
+"""The worst habits of English stay out of docstrings and messages; see docs/contributing.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.shape.graph import ROOT, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HABITS: Final = {
+    r"\bwho(so|m)?ever\b|\bwhichever\b|\bwhos(e|o)ever\b": "name the thing",
+    r"\bbe it\b": "whether",
+    r"\bany ?more\b": "no longer, any longer",
+    r"\bso (lately|late|long as ever)\b": "say the time",
+    r"\b(is|are|was|were|be|been) told\b": "receives, is sent, is reported",
+    r"\b(is|are|was|were) (asked|answered) (for|by)\b": "is requested, is returned",
+    r"\bbeside\b": "besides, next to, compared with",
+    r"\blies? (in|at|on|below|under|where|beside|there|here)\b": "is stored, is",
+    r"\b(nobody|somebody|anybody)\b": "no process, a client: say what",
+    r"\banswers (what|whether)\b": "returns",
+    r"\bbut for\b": "except for",
+    r"\bas well as ever\b": "as before",
+}
+"""Patterns that make a reader stop, and what to write instead."""
+FOLDERS: Final = (
+    "bench",
+    "cli",
+    "driver",
+    "jobspecs",
+    "sdk/cloud",
+    "sdk/picloud_model",
+    "tests/attacks",
+    "tests/docs",
+    "tests/e2e",
+    "tests/faults",
+)
+PAGES: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def prose(path: Path) -> Iterator[str]:
+    """Yield the docstrings and other texts with a space of a module, with their line numbers."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield f"line {node.lineno}: {node.value}"
+
+
+def habits(text: str) -> list[str]:
+    """Return the bad habits of a text, with their surroundings."""
+    flat = " ".join(text.split())
+    phrases = []
+    for pattern, better in HABITS.items():
+        for match in re.finditer(pattern, flat, re.IGNORECASE):
+            around = flat[max(0, match.start() - 40) : match.end() + 40]
+            phrases.append(f"{around!r}: {better}")
+    return phrases
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_docstrings_and_messages_are_plain(folder: str) -> None:
+    """No docstring and no message has a phrase that a native reader stumbles over."""
+    assert [
+        f"{path.relative_to(ROOT)}, {text[:12]} {each}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for text in prose(path)
+        for each in habits(text)
+    ] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_plain(page: Path) -> None:
+    """Neither has a page, except for the examples of the style sheet."""
+    text = page.read_text(encoding="utf-8").partition("## English")[0]
+
+    assert habits(text) == []
