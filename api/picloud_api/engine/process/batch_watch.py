@@ -1,4 +1,4 @@
-"""Waiting: events with a timeout, who waits for which batches, and which of these changed."""
+"""Batch watches: wakes requests that wait for jobs of a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
-    """Wait until an event is set; whether it was, or the time was over."""
+    """Wait until an event is set; return whether it was set within `timeout_s`."""
     if event.is_set():
         return True
     try:
@@ -23,7 +23,7 @@ async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
 
 
 class Watch:
-    """Somebody who waits for jobs of some batches, and which of these changed meanwhile."""
+    """What one request watches, and which of these batches changed since it last looked."""
 
     def __init__(self, batches: Collection[str]) -> None:
         self.batches = batches
@@ -32,32 +32,32 @@ class Watch:
         self._event.set()
 
     def changed(self) -> set[str]:
-        """The batches to look at since this was last asked: all of them, the first time."""
-        found, self._changed = self._changed, set()
+        """Return the batches that changed since the last call; the first time all of them."""
+        changed, self._changed = self._changed, set()
         self._event.clear()
-        return found
+        return changed
 
     async def wait_for_change(self, timeout_s: float) -> bool:
-        """Wait until a batch has changed; False when the time is over first."""
+        """Wait until a batch has changed; return whether one did within `timeout_s`."""
         return await wait_for_event(self._event, timeout_s)
 
     def wake(self, batches: Iterable[str]) -> None:
-        """Some of its batches changed."""
+        """Note that some of its batches changed."""
         self._changed.update(batches)
         self._event.set()
 
 
 class BatchWatchers:
-    """Wakes those who wait for jobs of a batch to finish."""
+    """The watches of this process."""
 
     def __init__(self) -> None:
         self._watches: dict[str, set[Watch]] = {}
         self.closed = False
-        """Whether the server stops: nobody is to wait any longer."""
+        """Whether the server stops: then no request waits."""
 
     @contextlib.contextmanager
     def watch(self, batches: Collection[str]) -> Iterator[Watch]:
-        """Be woken whenever jobs of one of these batches become final."""
+        """Watch some batches for the length of a `with` block."""
         watch = Watch(batches)
         for batch in batches:
             self._watches.setdefault(batch, set()).add(watch)
@@ -71,20 +71,20 @@ class BatchWatchers:
                     del self._watches[batch]
 
     def watched(self, batch: str) -> bool:
-        """Whether somebody waits for jobs of a batch."""
+        """Whether a request waits for jobs of a batch."""
         return batch in self._watches
 
     def wake(self, batch: str) -> None:
-        """Jobs of a batch became final."""
+        """Wake the requests that watch a batch."""
         for watch in self._watches.get(batch, ()):
             watch.wake((batch,))
 
     def close(self) -> None:
-        """The server stops: whoever waits is answered with what there is."""
+        """End all waits, as the server stops."""
         self.closed = True
         self.wake_all()
 
     def wake_all(self) -> None:
-        """Anything may have changed."""
+        """Wake every request: any batch may have changed."""
         for watch in {watch for waiting in self._watches.values() for watch in waiting}:
             watch.wake(watch.batches)

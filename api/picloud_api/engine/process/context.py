@@ -1,4 +1,4 @@
-"""The context: what all usecases of one process share."""
+"""The context: what all use cases of one process share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picloud_api.store.commits import Commits
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The store, what is derived from it in memory, and the time (seconds since the epoch)."""
+    """The store, what is derived from it in memory, and the clock (seconds since the epoch)."""
 
     commits: Commits
     archive: Archive

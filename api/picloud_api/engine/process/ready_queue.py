@@ -1,6 +1,7 @@
-"""The queue: which batches have jobs to lease, in which order; derived, in memory, a process.
+"""The ready queue: the batches that have jobs to lease, in the order in which slots get them.
 
-The pages are the truth. The queue only saves looking at batches and pages that have nothing.
+Each process derives its own in memory. The pages decide; the queue only saves reading batches and
+pages without free jobs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _first: Final = attrgetter("first")
 
 
 class ReadyBatch:
-    """A batch in the queue; `pages` are those that may have jobs to lease, lowest first."""
+    """A queued batch; `pages` is a heap of the pages that may have jobs to lease."""
 
     __slots__ = ("account", "batch", "count", "first", "pages", "parent", "pool", "priority")
 
@@ -42,19 +43,19 @@ class ReadyBatch:
 
     @property
     def jobs(self) -> int:
-        """About how many jobs can be leased, at most."""
+        """The most jobs that may be free."""
         return min(self.count, len(self.pages) * PAGE_JOBS)
 
     def add(self, page: int) -> None:
-        """A page has jobs to lease again."""
+        """Add a page that has jobs to lease again."""
         if page not in self.pages:
             heapq.heappush(self.pages, page)
 
 
 class ReadyQueue:
-    """Batches by pool, lower priority numbers first, older ones first among equals.
+    """Batches by pool: lower priority numbers first, older ones first among equals.
 
-    Clients choose the ids of batches: that of one account may be another's, too.
+    Clients choose batch ids, so two accounts may use the same.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class ReadyQueue:
         return (account, batch) in self._known
 
     def offer(self, account: str, batch: str, ready: Ready) -> ReadyBatch:
-        """Queue a batch; one that is queued already stays where it is."""
+        """Queue a batch, unless it is queued already; return its entry."""
         known = self._known.get((account, batch))
         if known is None:
             known = self._known[account, batch] = ReadyBatch(account, batch, ready)
@@ -77,7 +78,7 @@ class ReadyQueue:
         return known
 
     def give_back(self, account: str, batch: str, page: int, ready: Ready) -> None:
-        """Jobs of a page are free to be leased again."""
+        """Queue a page that has jobs to lease again."""
         known = self._known.get((account, batch))
         if known is None:
             known = self.offer(account, batch, ready)
@@ -85,7 +86,7 @@ class ReadyQueue:
         known.add(page)
 
     def drop(self, account: str, batch: str) -> None:
-        """A batch has nothing to lease: forget it until it is offered again."""
+        """Remove a batch that has no jobs to lease."""
         # It stays in its heap until it comes up: searching a heap of 10,000 costs more.
         known = self._known.pop((account, batch), None)
         if known is not None and known.parent:
@@ -93,15 +94,15 @@ class ReadyQueue:
             del made[bisect_left(made, known.first, key=_first)]
 
     def get(self, account: str, batch: str) -> ReadyBatch | None:
-        """A batch that is queued, or None."""
+        """Return the entry of a batch, or None if it is not queued."""
         return self._known.get((account, batch))
 
     def made_by_jobs(self, pool: Pool) -> list[ReadyBatch]:
-        """The batches of a pool that jobs have made, the newest first."""
+        """Return the batches of a pool that jobs have made, the newest first."""
         return self._made.get(pool, [])[::-1]
 
     def batches(self, pool: Pool) -> Generator[ReadyBatch, None, None]:
-        """The batches of a pool in the order they are to be leased; some may be dropped between."""
+        """Yield the batches of a pool in the order of leasing; some may be dropped in between."""
         waiting = self._pools.get(pool, [])
         taken: list[ReadyBatch] = []
         try:
@@ -116,15 +117,15 @@ class ReadyQueue:
                     heapq.heappush(waiting, queued)
 
     def jobs(self, pool: Pool, enough: int) -> int:
-        """About how many jobs of a pool can be leased; stops counting at `enough`."""
-        found = 0
+        """Return about how many jobs of a pool can be leased, but `enough` at most."""
+        count = 0
         for queued in self._pools.get(pool, ()):
             if self.get(queued.account, queued.batch) is queued:
-                found += queued.jobs
-            if found >= enough:
+                count += queued.jobs
+            if count >= enough:
                 break
-        return min(found, enough)
+        return min(count, enough)
 
     def pools(self) -> list[Pool]:
-        """The pools that have batches queued."""
+        """Return the pools that have queued jobs."""
         return [pool for pool in self._pools if self.jobs(pool, 1)]

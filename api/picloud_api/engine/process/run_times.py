@@ -1,4 +1,4 @@
-"""Run times: how long a function's jobs take, measured from reports; a hint for lease sizes."""
+"""Run times: how long the jobs of a function take, from the reports; a hint for lease sizes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Final
 LEAST_S: Final = 0.0001
 """A job costs at least this much around the user's code."""
 REMEMBERED: Final = 10_000
+"""Functions whose run times are kept."""
 
 
 class RunTimes:
-    """Mean seconds of a job by account and digest of its function, newer jobs weighing more.
+    """Mean seconds of a job by account and digest of its function; newer jobs weigh more.
 
-    What the slots of one account say changes nothing for another, be the function the same.
+    Reports of one account change nothing for another one that runs the same function.
 
-    >>> pace = RunTimes()
-    >>> pace.learn(("a", "f"), 2.0, 10)
-    >>> pace.seconds(("a", "f")), pace.seconds(("b", "f"))
+    >>> run_times = RunTimes()
+    >>> run_times.learn(("a", "f"), 2.0, 10)
+    >>> run_times.seconds(("a", "f")), run_times.seconds(("b", "f"))
     (0.2, None)
     """
 
@@ -25,14 +26,14 @@ class RunTimes:
         self._mean: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def seconds(self, function: tuple[str, str]) -> float | None:
-        """The mean, or None for a function never measured."""
+        """Return the mean, or None for a function that was never measured."""
         return self._mean.get(function)
 
     def learn(self, function: tuple[str, str], seconds: float, jobs: int) -> None:
-        """Take note that `jobs` jobs took `seconds` together."""
+        """Add that `jobs` jobs took `seconds` together."""
         latest = max(LEAST_S, seconds / jobs)
         before = self._mean.pop(function, latest)
-        # A slower job counts at once, a faster one bit by bit: a lease too long blocks others.
+        # Slower jobs count at once, faster ones gradually: a lease that is too long blocks others.
         self._mean[function] = latest if latest > before else (before + latest) / 2
         if len(self._mean) > REMEMBERED:
             self._mean.popitem(last=False)

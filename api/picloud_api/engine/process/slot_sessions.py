@@ -1,4 +1,4 @@
-"""SlotSessions: the slots this process talks with, and who of them waits for work."""
+"""Slot sessions: what this process knows about the live slots that talk with it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Slot
 
 EXPECTED: Final = 1000
-"""Most slots of a pool that are remembered as asked for."""
+"""Most requested slots of a pool that are counted."""
 
 
-class Blocked(msgspec.Struct, frozen=True):
-    """What a slot said of its blocked jobs; `idle` if no other runs there, `full` if none may."""
+class Blocked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a slot last reported about its blocked jobs."""
 
     awaiting: Sequence[BlockedOn] = ()
+    """The jobs, the newest last."""
     idle: bool = False
+    """Whether no other job runs there."""
     full: bool = False
+    """Whether it can set aside no more jobs."""
     since: float = 0.0
-    said_at: float = 0.0
+    """Since when these jobs are the same."""
+    reported_at: float = 0.0
 
-    def said(self, request: HeartbeatRequest, now: float) -> Blocked:
-        """What is known after a heartbeat."""
+    def after(self, request: HeartbeatRequest, now: float) -> Blocked:
+        """Return what is known after a heartbeat."""
         awaiting = request.awaiting
         idle = len(request.running) == len(awaiting) and not request.holding
         same = list(self.awaiting) == awaiting and self.idle == idle
@@ -41,17 +45,16 @@ class Blocked(msgspec.Struct, frozen=True):
             idle=idle,
             full=request.full,
             since=self.since if same else now,
-            said_at=now,
+            reported_at=now,
         )
 
 
 class SlotSession:
-    """A slot as this process knows it. `kills` are (batch, index, attempt) it is to kill.
+    """A slot as this process knows it.
 
-    `blocked` are the jobs it has set aside until others end, and since when they are the same.
-    `handed` are leases committed for it by others than its own request, which that is to answer.
-    `turn` counts its requests for work: one that comes ends the wait of the one before, which
-    nobody reads any longer.
+    `kills` are the jobs that it has to kill, as (batch, index, attempt). `handed` are leases that
+    submits committed for it: its waiting request returns them. `turn` counts its requests for work:
+    a new one ends the wait of the one before, whose answer the slot no longer reads.
     """
 
     __slots__ = (
@@ -75,16 +78,16 @@ class SlotSession:
         self.loaded_at = now
         self.waiting: asyncio.Future[None] | None = None
         self.parked = False
-        """Whether it has looked for work and found none, and now only waits to be woken."""
+        """Whether it has found no work and only waits to be woken."""
         self.handed: list[Lease] = []
         self.turn = 0
         self.heartbeat_wakeup = asyncio.Event()
         self.dismissed = False
-        """Whether it is to end as soon as it has nothing to do: others need its room."""
+        """Whether it has to end as soon as it has nothing to do: another pool needs its room."""
         self.kills: set[tuple[str, int, int]] = set()
         self.blocked = Blocked()
         self.may_run_any = False
-        """Whether it may run whatever one of its blocked jobs waits for: everything is stuck."""
+        """Whether it may run whatever one of its blocked jobs waits for, as all slots are stuck."""
 
     @property
     def number(self) -> int:
@@ -102,23 +105,23 @@ class SlotSession:
         return self.waiting is not None and not self.waiting.done()
 
     def begin_turn(self) -> int:
-        """A request for work came; answers its turn."""
+        """Begin a request for work; return its turn."""
         self.turn += 1
         self.wake()
         return self.turn
 
     def hand(self, lease: Lease) -> None:
-        """Give it a lease that is committed."""
+        """Give it a committed lease."""
         self.handed.append(lease)
         self.wake()
 
     def take(self) -> list[Lease]:
-        """What it was handed, to be answered now."""
+        """Return what it was handed, for its answer."""
         taken, self.handed = self.handed, []
         return taken
 
     def wake_all(self) -> None:
-        """Wake the slot's long polls: there is something it must hear."""
+        """Wake the slot's long polls: there is something to answer."""
         self.heartbeat_wakeup.set()
         self.wake()
 
@@ -128,7 +131,7 @@ class SlotSession:
         return [AttemptRef(*job) for job in sorted(kills)]
 
     def wake(self) -> None:
-        """Wake its wait for work."""
+        """End its wait for work."""
         if self.waiting is not None and not self.waiting.done():
             self.waiting.set_result(None)
             self.parked = False
@@ -140,69 +143,69 @@ class SlotSessions:
     def __init__(self) -> None:
         self._slots: dict[int, SlotSession] = {}
         self._idle: dict[Pool, deque[SlotSession]] = {}
-        self._coming: dict[Pool, list[float]] = {}
+        self._starting: dict[Pool, list[float]] = {}
         self._blocked: dict[Pool, list[SlotSession]] = {}
         self.closed = False
-        """Whether the server stops: no slot is to wait any longer."""
+        """Whether the server stops: then no slot waits."""
 
     def get(self, number: int) -> SlotSession | None:
-        """A slot's session, or None."""
+        """Return a slot's session, or None."""
         return self._slots.get(number)
 
     def add(self, session: SlotSession) -> SlotSession:
-        """Take a slot in; one that was expected is no longer."""
-        if session.number not in self._slots and (coming := self._coming.get(session.pool)):
-            coming.pop(0)
+        """Add a slot; it no longer counts as starting."""
+        if session.number not in self._slots and (starting := self._starting.get(session.pool)):
+            starting.pop(0)
         return self._slots.setdefault(session.number, session)
 
     def expect(self, pool: Pool, slots: int, until: float) -> None:
-        """Some slots of a pool were asked for and should be here by a time."""
-        before = self._coming.get(pool, [])[-EXPECTED:]
-        self._coming[pool] = [*before, *[until] * slots]
+        """Count requested slots of a pool as starting until a time."""
+        before = self._starting.get(pool, [])[-EXPECTED:]
+        self._starting[pool] = [*before, *[until] * slots]
 
-    def coming(self, pool: Pool, now: float) -> int:
-        """How many slots of a pool are still expected."""
-        return sum(1 for until in self._coming.get(pool, []) if until > now)
+    def starting(self, pool: Pool, now: float) -> int:
+        """Return how many slots of a pool were requested and may still register."""
+        return sum(1 for until in self._starting.get(pool, []) if until > now)
 
     def give_up(self, pool: Pool) -> None:
-        """No slot of a pool is expected any longer: it could not be started."""
-        self._coming.pop(pool, None)
+        """Count no slot of a pool as starting: none could be started."""
+        self._starting.pop(pool, None)
 
     def remove(self, number: int) -> SlotSession | None:
-        """Let a slot go; its long polls are woken."""
+        """Remove a slot and wake its long polls."""
         session = self._slots.pop(number, None)
         if session is not None:
             session.wake_all()
         return session
 
     def all(self) -> list[SlotSession]:
-        """Every session."""
+        """Return every session."""
         return list(self._slots.values())
 
     def close(self) -> None:
-        """The server stops: slots that wait are answered with nothing."""
+        """End the wait of all slots, as the server stops."""
         self.closed = True
         for session in self.all():
             session.wake_all()
 
     def count(self, pool: Pool) -> int:
-        """How many slots of a pool are live."""
+        """Return how many slots of a pool are live."""
         return sum(1 for session in self._slots.values() if session.pool == pool)
 
     def dismiss_others(self, pool: Pool) -> None:
-        """Let slots of other pools that wait for work end, so that there is room for this one."""
+        """End the waiting slots of other pools, so that there is room for this one."""
         for other, waiting in self._idle.items():
             for session in list(waiting) if other != pool else ():
                 session.dismissed = True
                 session.wake()
 
     def idle(self, pool: Pool) -> int:
-        """How many slots of a pool wait for work."""
+        """Return how many slots of a pool wait for work."""
         waiting = self._idle.get(pool, ())
         return sum(1 for session in waiting if session.idle)
 
     def parked(self, pool: Pool) -> Iterator[SlotSession]:
-        """The slots of a pool that have found no work and wait, the last to wait first."""
+        """Yield the slots of a pool that have found no work and wait, the last to wait first."""
         for session in reversed(self._idle.get(pool, ())):
             if session.parked and not session.dismissed:
                 yield session
@@ -229,7 +232,7 @@ class SlotSessions:
 
     @contextmanager
     def listening(self, session: SlotSession) -> Iterator[None]:
-        """Wake a slot's heartbeat also when there is work, for the length of a `with` block."""
+        """Wake a slot's heartbeat also for new work, for the length of a `with` block."""
         listening = self._blocked.setdefault(session.pool, [])
         listening.append(session)
         try:
@@ -238,7 +241,7 @@ class SlotSessions:
             listening.remove(session)
 
     async def wait(self, session: SlotSession, timeout_s: float) -> None:
-        """Wait until a slot that counts as waiting is woken or the time is over."""
+        """Wait until a slot that counts as waiting is woken, or for `timeout_s`."""
         future = session.waiting
         if future is None or future.done():
             return
@@ -250,9 +253,9 @@ class SlotSessions:
             session.parked = False
 
     def wake(self, pool: Pool, slots: int) -> None:
-        """Wake up to `slots` slots that wait for work, the one that waits longest last.
+        """Wake up to `slots` slots that wait for work, the one that has waited longest last.
 
-        The last to wait has the warmest caches and lets the others idle out.
+        The last to wait has the warmest caches, and the others can idle out.
         """
         for session in self._blocked.get(pool, ()):
             session.heartbeat_wakeup.set()

@@ -18,40 +18,43 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
 
 SHORT_LIFE_S: Final = 10.0
-"""A slot that is lost so soon after its start may be in trouble that every slot would meet."""
+"""A slot that is lost so soon after its start may have a problem that every slot would have."""
 FIRST_PAUSE_S: Final = 0.1
+"""How long the next burst waits after one such loss; each further one doubles the pause."""
 LONGEST_PAUSE_S: Final = 2.0
 PATIENCE_S: Final = 1.0
+"""How long requested slots may be missing before idle slots of other pools make room for them;
+also the pause after the scheduler refused a burst."""
 FULL_S: Final = 0.2
-"""How long a pool that had as many slots as it may have is not looked at for each batch made."""
+"""How long a pool that has as many slots as it may have is not checked for each new batch."""
 STARTING_S: Final = 30.0
-"""How long a slot may take to register before it no longer counts as coming."""
+"""How long a requested slot may take to register before it no longer counts as starting."""
 
 _log = structlog.get_logger()
 
 
 class SlotAutoscaler:
-    """Keeps as many slots live or coming as the queued jobs can use, up to the capacity."""
+    """Keeps as many slots live or starting as the queued jobs can use, up to the capacity."""
 
     def __init__(self, context: Context, scheduler: SchedulerPort) -> None:
-        self._commits = context.commits
+        self._context = context
         self._queue = context.ready_queue
         self._sessions = context.slot_sessions
-        self._clock = context.clock
         self._scheduler = scheduler
         self._pauses: dict[Pool, tuple[float, float]] = {}
-        self._asked: dict[str, tuple[Pool, float]] = {}
+        self._requested: dict[str, tuple[Pool, float]] = {}
+        """For each burst its pool, and until when its slots are expected."""
         self._logged: dict[Pool, str] = {}
         self._full: dict[Pool, float] = {}
-        self._placing: dict[Pool, bool] = {}
-        """Pools that are looked at just now, and whether they are to be once more."""
-        self._asking: set[asyncio.Task[None]] = set()
+        self._checking: dict[Pool, bool] = {}
+        """Pools that are being checked, and whether each has to be checked once more."""
+        self._checks: set[asyncio.Task[None]] = set()
         self.is_leader = True
         """Whether this process holds the lock that decides who starts bursts."""
 
     def back_off(self, slot: Slot) -> None:
-        """A slot was lost: if it lived shortly, the next burst waits, longer each time."""
-        now = self._clock()
+        """Delay the next burst after the loss of a slot that lived shortly, longer each time."""
+        now = self._context.clock()
         if now - slot.started_at > SHORT_LIFE_S:
             self._pauses.pop(slot.pool, None)
             return
@@ -62,103 +65,109 @@ class SlotAutoscaler:
         """Start a burst if jobs of a pool wait and slots are missing.
 
         Args:
-            pool: Whose slots.
-            first: The jid that made the need felt, for the burst's name.
+            pool: The pool.
+            first: The first jid of the batch that was made, for the burst's name.
         """
-        if self._clock() >= self._full.get(pool, 0.0):
+        if self._context.clock() >= self._full.get(pool, 0.0):
             self._scale_up(pool, first)
 
     def _scale_up(self, pool: Pool, first: int) -> None:
         held_until = self._pauses.get(pool, (0.0, 0.0))[0]
-        if self.is_leader and self._sessions.idle(pool) == 0 and self._clock() >= held_until:
-            if pool in self._placing:
-                self._placing[pool] = True
+        if (
+            self.is_leader
+            and self._sessions.idle(pool) == 0
+            and self._context.clock() >= held_until
+        ):
+            if pool in self._checking:
+                self._checking[pool] = True
                 return
-            self._placing[pool] = False
-            task = asyncio.create_task(self._place(pool, first))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            self._checking[pool] = False
+            task = asyncio.create_task(self._check(pool, first))
+            self._checks.add(task)
+            task.add_done_callback(self._checks.discard)
 
-    async def _place(self, pool: Pool, first: int) -> None:
+    async def _check(self, pool: Pool, first: int) -> None:
         try:
             capacity = await self._scheduler.capacity(pool.core_type)
             most = capacity // pool.cores or min(capacity, 1)
-            # Those that come first: one that arrives meanwhile may count twice, never not at all.
-            coming = self._sessions.coming(pool, self._clock())
-            present = await self._live(pool) + await self._pending(pool)
-            if present >= most:
-                # To look costs requests, and as long as all slots are busy each batch made asks.
-                self._full[pool] = self._clock() + FULL_S
-            count = self._lacking(pool, most - present, coming)
+            # First those that start: one that registers meanwhile may count twice, but never not.
+            starting = self._sessions.starting(pool, self._context.clock())
+            existing = await self._live(pool) + await self._pending(pool)
+            if existing >= most:
+                # A check costs requests, and while all slots are busy each new batch leads to one.
+                self._full[pool] = self._context.clock() + FULL_S
+            count = self._lacking(pool, most - existing, starting)
             if count > 0 or not capacity:
-                await self._ask_for(Burst(_name(pool, first), pool, max(1, count)))
+                await self._start(Burst(_name(pool, first), pool, max(1, count)))
             self._logged.pop(pool, None)
         except PiCloudError as error:
             self._sessions.give_up(pool)
-            self._pauses[pool] = (self._clock() + PATIENCE_S, FIRST_PAUSE_S)
+            self._pauses[pool] = (self._context.clock() + PATIENCE_S, FIRST_PAUSE_S)
             self._log_once(pool, error.message)
         finally:
-            if self._placing.pop(pool):
+            if self._checking.pop(pool):
                 self.scale_up_if_needed(pool, first)
 
-    async def _ask_for(self, burst: Burst) -> None:
-        until = self._clock() + STARTING_S
+    async def _start(self, burst: Burst) -> None:
+        until = self._context.clock() + STARTING_S
         self._sessions.expect(burst.pool, burst.count, until)
-        self._asked[burst.name] = (burst.pool, until)
+        self._requested[burst.name] = (burst.pool, until)
         await self._scheduler.start(burst)
 
-    def _log_once(self, pool: Pool, why: str) -> None:
-        """Log why slots cannot be started, once as long as it is the same."""
-        if self._logged.get(pool) != why:
-            self._logged[pool] = why
-            _log.warning("placement.failed", pool=str(pool), reason=why)
+    def _log_once(self, pool: Pool, reason: str) -> None:
+        """Log why slots cannot be started, but not the same reason twice in a row."""
+        if self._logged.get(pool) != reason:
+            self._logged[pool] = reason
+            _log.warning("autoscaler.failed", pool=str(pool), reason=reason)
 
     async def _pending(self, pool: Pool) -> int:
-        """How many slots were asked for so long ago that they are not expected, and yet may come.
+        """Return how many slots the scheduler has not started long after they were requested.
 
-        A cluster without room keeps them; to ask again every time would make them ever more.
+        A cluster without room keeps such requests; to repeat them would add ever more.
         """
-        now = self._clock()
-        late = {name for name, (of, until) in self._asked.items() if of == pool and until <= now}
+        now = self._context.clock()
+        late = {
+            name for name, (of, until) in self._requested.items() if of == pool and until <= now
+        }
         if not late:
             return 0
-        waiting = [
+        pending = [
             presence.burst
             for presence in await self._scheduler.slots()
             if presence.burst in late and not presence.running
         ]
-        for name in late.difference(waiting):
-            del self._asked[name]
-        return len(waiting)
+        for name in late.difference(pending):
+            del self._requested[name]
+        return len(pending)
 
     async def _live(self, pool: Pool) -> int:
-        """How many slots of the pool live, those that talk with other processes included."""
-        if not self._commits.view.state.shared:
+        """Return how many slots of the pool live, those of other processes included."""
+        if not self._context.commits.view.state.shared:
             return self._sessions.count(pool)
-        slots = await self._commits.view.scan(Slot.prefix)
+        slots = await self._context.commits.view.scan(Slot.prefix)
         return sum(1 for slot in slots.values() if slot.pool == pool)
 
-    def _lacking(self, pool: Pool, room: int, coming: int) -> int:
+    def _lacking(self, pool: Pool, room: int, starting: int) -> int:
         idle = self._sessions.idle(pool)
         jobs = self._queue.jobs(pool, room + idle)
-        return min(room, jobs - idle) - coming
+        return min(room, jobs - idle) - starting
 
     def release_idle(self) -> None:
-        """Where slots were asked for and none has come for a second, idle ones of others end."""
-        now = self._clock()
+        """End idle slots of other pools if requested slots of a pool have not come for a second."""
+        now = self._context.clock()
         for pool in self._queue.pools():
-            expected = self._sessions.coming(pool, now)
-            long_since = self._sessions.coming(pool, now + STARTING_S - PATIENCE_S)
-            if expected > long_since and self._sessions.count(pool) == 0:
+            starting = self._sessions.starting(pool, now)
+            recent = self._sessions.starting(pool, now + STARTING_S - PATIENCE_S)
+            if starting > recent and self._sessions.count(pool) == 0:
                 self._sessions.dismiss_others(pool)
 
     async def adjust(self) -> None:
-        """Let idle slots end whose room others need, then start what is lacking."""
+        """End idle slots whose room other pools need, then start the slots that are missing."""
         self.release_idle()
         self.scale_up_all()
 
     def scale_up_all(self) -> None:
-        """Look at every pool with jobs queued: a slot may have ended, or time passed."""
+        """Check every pool with queued jobs: a slot may have ended, or a pause may be over."""
         self._full.clear()
         for pool in self._queue.pools():
             self._scale_up(pool, 0)

@@ -1,8 +1,8 @@
-"""Deadlock: jobs that wait for jobs that no slot is left to run, found and ended.
+"""Deadlocks: finds jobs that wait for jobs that no slot is left to run, and ends one of them.
 
-A slot sets blocked jobs aside and runs what they wait for, so this takes either more jobs one in
-the other than a slot can set aside, or jobs that wait for each other. The newest of them fails:
-whoever waits for it hears of that, and goes on or fails as well.
+A slot sets blocked jobs aside and runs what they wait for. So a deadlock takes either more nested
+jobs than a slot can set aside, or jobs that wait for each other. The newest of them fails; the jobs
+that wait for it go on with its failure, or fail as well.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Header
 
 PATIENCE_S: Final = 10.0
-"""How long slots must have been stuck the same way."""
-HEARD_S: Final = 8.0
-"""A slot that has not said for so long what it waits for may wait for nothing any more."""
+"""How long slots must have been blocked on the same jobs."""
+REPORTED_S: Final = 8.0
+"""A slot whose last report is older than this may no longer be blocked."""
 
 
 class Deadlock:
-    """Looks for slots that are stuck for good."""
+    """Finds slots that are blocked for good."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._view = context.commits.view
-        self._sessions = context.slot_sessions
-        self._clock = context.clock
 
     async def resolve(self) -> None:
-        """End one job in each slot that can go no deeper, or one where everything is stuck."""
-        stuck = [session for session in self._sessions.all() if self._is_stuck(session)]
+        """End a job of a slot that can set aside no more, or one job if all slots are stuck."""
+        stuck = [
+            session for session in self._context.slot_sessions.all() if self._is_stuck(session)
+        ]
         for session in stuck:
             blocked = session.blocked.awaiting
             if session.blocked.full and await self._is_queued(session, blocked[-1]):
-                what = f"its slot has set aside {len(blocked)} jobs already, and takes no more"
-                await self._end(session, blocked[-1], what)
+                reason = f"its slot has set aside {len(blocked)} jobs already, and takes no more"
+                await self._end(session, blocked[-1], reason)
                 return
         if stuck and await self._all_stuck(stuck):
             if self._widen(stuck):
                 return
             session = max(stuck, key=lambda each: each.blocked.since)
-            what = "every job that runs waits for another"
-            await self._end(session, session.blocked.awaiting[-1], what)
+            reason = "every job that runs waits for another"
+            await self._end(session, session.blocked.awaiting[-1], reason)
 
     def _widen(self, stuck: Sequence[SlotSession]) -> bool:
-        """Let slots run whatever their jobs wait for, if there are some that may not yet."""
+        """Let slots run whatever their jobs wait for; return whether that changes anything."""
         narrow = [each for each in stuck if not each.may_run_any and not each.blocked.full]
         for session in narrow:
             session.may_run_any = len(session.blocked.awaiting) > 1
@@ -69,18 +69,18 @@ class Deadlock:
         return any(session.may_run_any for session in narrow)
 
     def _is_stuck(self, session: SlotSession) -> bool:
-        blocked, now = session.blocked, self._clock()
+        blocked, now = session.blocked, self._context.clock()
         return (
             bool(blocked.awaiting)
             and blocked.idle
             and now - blocked.since > PATIENCE_S
-            and now - blocked.said_at < HEARD_S
+            and now - blocked.reported_at < REPORTED_S
             # A wait with a timeout ends by itself.
             and not blocked.awaiting[-1].timed
         )
 
     async def _is_queued(self, session: SlotSession, blocked: BlockedOn) -> bool:
-        """Whether nobody runs the first job that is waited for and has not ended."""
+        """Whether the first unfinished job that it waits for is queued: no slot runs it."""
         try:
             wanted = await locate(self._view, session.pool.account, blocked.jids)
         except PiCloudError:
@@ -93,15 +93,15 @@ class Deadlock:
         return False
 
     async def _all_stuck(self, stuck: Sequence[SlotSession]) -> bool:
-        """Whether no slot runs anything, nor will: for this process to judge it must know all."""
-        sessions, queue = self._sessions, self._context.ready_queue
+        """Whether no slot runs anything, nor will; only a process that knows all slots can tell."""
+        sessions, queue = self._context.slot_sessions, self._context.ready_queue
         known = await self._view.scan(Slot.prefix) if self._view.state.shared else sessions.all()
         resting = [each for each in sessions.all() if each.waiting is not None]
         free = any(queue.jobs(each.pool, 1) for each in resting)
-        coming = any(sessions.coming(pool, self._clock()) for pool in queue.pools())
-        return len(stuck) + len(resting) == len(known) and not free and not coming
+        starting = any(sessions.starting(pool, self._context.clock()) for pool in queue.pools())
+        return len(stuck) + len(resting) == len(known) and not free and not starting
 
-    async def _end(self, session: SlotSession, blocked: BlockedOn, what: str) -> None:
+    async def _end(self, session: SlotSession, blocked: BlockedOn, reason: str) -> None:
         job, account = blocked.job, session.pool.account
         number, index = divmod(job.index, PAGE_JOBS)
         page_id = layout.PageId(account, job.batch, number)
@@ -112,25 +112,23 @@ class Deadlock:
             if page is None or header is None:
                 return
             if holds_attempt(page, index, job.attempt, session.number):
-                told = encode_failure(Cause.DEADLOCK, _sentence(blocked, what))
-                now, began = self._clock(), page.started[index]
                 ending = Ending(
                     index=index,
                     state=State.ERROR,
                     cause=Cause.DEADLOCK,
-                    payload=told,
-                    started_at=began,
-                    finished_at=now,
+                    payload=encode_failure(Cause.DEADLOCK, _message(blocked, reason)),
+                    started_at=page.started[index],
+                    finished_at=self._context.clock(),
                 )
                 await finish(draft, page_id, [ending])
 
         await self._context.commits.run(plan)
-        session.heartbeat_wakeup.set()  # the answer says that the job is lost, which ends it there
+        session.heartbeat_wakeup.set()  # the answer says that the job is lost, so the slot ends it
 
 
-def _sentence(blocked: BlockedOn, what: str) -> str:
+def _message(blocked: BlockedOn, reason: str) -> str:
     first = blocked.jids[0][0] if blocked.jids else 0
     return (
-        f"deadlock: the job waits for job {first}, which no slot is left to run: {what}. "
+        f"deadlock: the job waits for job {first}, which no slot is left to run: {reason}. "
         "Use _depends_on in place of waiting inside a job."
     )

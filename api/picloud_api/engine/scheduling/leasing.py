@@ -1,8 +1,10 @@
-"""Leasing: which jobs a slot gets next, and what becomes of them when it loses them."""
+"""Leasing: which jobs a slot gets next."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import ServerFault
@@ -26,25 +28,26 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Header
 
+_first: Final = attrgetter("first")
+
 LEASE_S: Final = 0.1
 """Expected work in a lease, in seconds."""
 LEASE_BYTES: Final = 1024 * 1024
 """Most bytes of arguments in a lease, unless one job has more."""
 LEASE_BATCHES: Final = 100
-"""Most batches in one answer, where a transaction has room for them."""
+"""Most batches in one answer, if a transaction has room for them."""
 BATCH_OPERATIONS: Final = 6
-"""What a batch costs at most where it is reported and another leased in one transaction: page,
-result pack, ready and finished markers; the page leased; a page given back."""
+"""Most operations of a batch where it is reported and another one is leased in one transaction:
+page, result pack, ready and finished markers; the page leased; a page given back."""
 
 
 class LeasePlanner:
     """Plans leases over a draft; the caller commits them."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._view = context.commits.view
         self._queue = context.ready_queue
-        self._sessions = context.slot_sessions
-        self._run_times = context.run_times
         self._batches = most_batches(context)
 
     async def plan(self, draft: Draft, session: SlotSession) -> list[Lease]:
@@ -54,21 +57,21 @@ class LeasePlanner:
             The leases; empty when there is nothing for this pool.
         """
         leases: list[Lease] = []
-        budget = LEASE_S
+        budget_s = LEASE_S
         for queued in self._queue.batches(session.pool):
-            header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
-            if header is None:
+            batch = await _open(draft, queued)
+            if batch is None:
                 continue
             # Before anything is leased: what is leased and then left out would be lost.
-            if leases and header.function.digest != leases[0].function.digest:
+            if leases and batch.header.function.digest != leases[0].function.digest:
                 break
-            lease = await self._from_batch(draft, (queued, header), session, budget)
+            lease = await self._from_batch(batch, session, budget_s)
             if lease is None:
                 continue
             leases.append(lease)
-            cost = self._run_times.seconds((session.pool.account, lease.function.digest))
-            budget -= (LEASE_S if cost is None else cost) * len(lease.jobs)
-            if budget <= 0 or len(lease.jobs) > 1 or len(leases) == self._batches:
+            cost_s = self._seconds(batch)
+            budget_s -= (LEASE_S if cost_s is None else cost_s) * len(lease.jobs)
+            if budget_s <= 0 or len(lease.jobs) > 1 or len(leases) == self._batches:
                 break
         return leases
 
@@ -82,12 +85,12 @@ class LeasePlanner:
         """
         if self._queue.jobs(queued.pool, 1):
             return 0
-        for session in self._sessions.parked(queued.pool):
+        for session in self._context.slot_sessions.parked(queued.pool):
             if draft.claim(session.number):
                 break
         else:
             return 0
-        lease = await self._from_batch(draft, (queued, header), session, LEASE_S)
+        lease = await self._from_batch(_OpenBatch(draft, queued, header), session, LEASE_S)
         if lease is None:
             return 0
         draft.on_commit(partial(session.hand, lease))
@@ -98,85 +101,119 @@ class LeasePlanner:
     ) -> list[Lease]:
         """Lease one job to a slot whose other jobs wait for it, of the first candidate with one."""
         async for candidate in candidates:
-            queued, indexes = candidate.queued, candidate.indexes
-            header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
-            if header is None:
+            batch = await _open(draft, candidate.queued)
+            if batch is None:
                 continue
-            lease = await self._from_batch(draft, (queued, header), session, 0.0, indexes)
+            lease = await self._from_batch(batch, session, 0.0, candidate.indexes)
             if lease is not None:
                 return [lease]
         return []
 
     async def _from_batch(
         self,
-        draft: Draft,
-        batch: tuple[ReadyBatch, Header],
+        batch: _OpenBatch,
         session: SlotSession,
-        budget: float,
+        budget_s: float,
         among: set[int] | None = None,
     ) -> Lease | None:
-        queued, header = batch
-        for number in sorted(queued.pages):
-            name = layout.page(layout.PageId(queued.account, queued.batch, number))
-            page: Page | None = await draft.get(name)
+        """Lease jobs of the first page with free ones; None if there are none."""
+        for number in sorted(batch.queued.pages):
+            page: Page | None = await batch.draft.get(batch.page_key(number))
             # The plan may be made again, so the queue learns only after the commit what is empty.
-            draft.on_commit(partial(self._settle, queued, number))
+            batch.draft.on_commit(partial(self._drop_if_empty, batch.queued, number))
             if page is not None and has_free(page):
-                wanted = self._wanted(header, queued, page, budget)
+                count = self._count(batch, page, budget_s)
                 base = number * PAGE_JOBS
-                chosen = [base + at for at in _choose(page, wanted, among, base)]
+                chosen = [base + at for at in _choose(page, count, among, base)]
                 if chosen:
-                    return await self._from_page(draft, (queued, header, number), session, chosen)
+                    return await _from_page(batch, number, session.number, chosen)
         return None
 
-    def _settle(self, queued: ReadyBatch, number: int) -> None:
+    def _drop_if_empty(self, queued: ReadyBatch, number: int) -> None:
         """Take a page without free jobs out of the queue, its batch too if it was the last."""
-        page = self._view.peek(layout.page(layout.PageId(queued.account, queued.batch, number)))
+        key = layout.page(layout.PageId(queued.account, queued.batch, number))
+        page = self._view.peek(key)
         if page is not None and not has_free(page) and number in queued.pages:
             queued.pages.remove(number)
         if not queued.pages:
             self._queue.drop(queued.account, queued.batch)
 
-    async def _from_page(
-        self,
-        draft: Draft,
-        where: tuple[ReadyBatch, Header, int],
-        session: SlotSession,
-        wanted: Sequence[int],
-    ) -> Lease:
-        """Lease jobs of one page of a batch, as many of those wanted as fit."""
-        queued, header, number = where
-        page = await draft.edit(layout.page(layout.PageId(queued.account, queued.batch, number)))
-        if page is None:
-            raise ServerFault
-        base = number * PAGE_JOBS
-        arguments = _Arguments(draft, queued, header)
-        chosen, pack = await _within_limits(arguments, wanted)
-        return Lease(
-            batch=queued.batch,
-            first=header.first,
-            envelope=header.envelope,
-            function=header.function,
-            function_name=header.function_name,
-            bundle=header.bundle,
-            options=header.options,
-            jobs=[_assign(page, session.number, index, base, parcel) for index, parcel in chosen],
-            pack=pack,
-        )
+    def _count(self, batch: _OpenBatch, page: Page, budget_s: float) -> int:
+        """Return how many jobs to lease: those that fill the budget, but no more than a fair share.
 
-    def _wanted(self, header: Header, queued: ReadyBatch, page: Page, budget: float) -> int:
-        """How many jobs: an unmeasured function one, else what fills the budget, fairly shared."""
-        seconds = self._run_times.seconds((queued.account, header.function.digest))
-        if seconds is None or not header.options.restartable:
+        Of a function that was never measured it is one.
+        """
+        seconds = self._seconds(batch)
+        if seconds is None or not batch.header.options.restartable:
             return 1
+        queued = batch.queued
         here = sum(page.state.count(state) for state in LEASABLE)
-        left = here + PAGE_JOBS * (len(queued.pages) - 1)
-        share = -(-left // max(1, self._sessions.count(queued.pool)))
-        return max(1, min(int(budget / seconds), share, PAGE_JOBS))
+        free = here + PAGE_JOBS * (len(queued.pages) - 1)
+        share = -(-free // max(1, self._context.slot_sessions.count(queued.pool)))
+        return max(1, min(int(budget_s / seconds), share, PAGE_JOBS))
+
+    def _seconds(self, batch: _OpenBatch) -> float | None:
+        function = (batch.queued.account, batch.header.function.digest)
+        return self._context.run_times.seconds(function)
+
+
+class _OpenBatch:
+    """A queued batch with its header, as one draft leases from it.
+
+    The queue itself keeps no headers: they hold functions, and a queue may have 10,000 batches.
+    """
+
+    def __init__(self, draft: Draft, queued: ReadyBatch, header: Header) -> None:
+        self.draft = draft
+        self.queued = queued
+        self.header = header
+        self._packs: dict[int, Pack] = {}
+
+    def page_key(self, number: int) -> str:
+        """Return the key of a page."""
+        return layout.page(layout.PageId(self.queued.account, self.queued.batch, number))
+
+    def part(self, index: int) -> PackPart:
+        """Return the part that holds the arguments of a job."""
+        parts = self.header.parts
+        return parts[bisect_right(parts, index, key=_first) - 1] if len(parts) > 1 else parts[0]
+
+    async def arguments(self, part: PackPart, index: int) -> bytes:
+        """Return the parcel of one job, from a pack in the state store."""
+        pack = self._packs.get(part.first)
+        if pack is None:
+            key = layout.arguments(self.queued.account, self.queued.batch, part.first)
+            pack = self._packs[part.first] = Pack(await self.draft.get(key))
+        return pack[index - part.first]
+
+
+async def _open(draft: Draft, queued: ReadyBatch) -> _OpenBatch | None:
+    header: Header | None = await draft.get(layout.header(queued.account, queued.batch))
+    return _OpenBatch(draft, queued, header) if header is not None else None
+
+
+async def _from_page(batch: _OpenBatch, number: int, slot: int, wanted: Sequence[int]) -> Lease:
+    """Lease jobs of one page of a batch, as many of those wanted as fit."""
+    page = await batch.draft.edit(batch.page_key(number))
+    if page is None:
+        raise ServerFault
+    header, base = batch.header, number * PAGE_JOBS
+    chosen, pack = await _within_limits(batch, wanted)
+    return Lease(
+        batch=batch.queued.batch,
+        first=header.first,
+        envelope=header.envelope,
+        function=header.function,
+        function_name=header.function_name,
+        bundle=header.bundle,
+        options=header.options,
+        jobs=[_assign(page, slot, index, base, parcel) for index, parcel in chosen],
+        pack=pack,
+    )
 
 
 def _assign(page: Page, slot: int, index: int, base: int, parcel: bytes) -> LeasedJob:
-    """Note in the page that a slot has the job."""
+    """Note in the page that a slot holds a job."""
     at = index - base
     lost_before = page.state[at] == State.RETRYING
     page.state[at] = State.PROCESSING if lost_before else State.LEASED
@@ -186,16 +223,16 @@ def _assign(page: Page, slot: int, index: int, base: int, parcel: bytes) -> Leas
 
 
 async def _within_limits(
-    arguments: _Arguments, indexes: Sequence[int]
+    batch: _OpenBatch, indexes: Sequence[int]
 ) -> tuple[list[tuple[int, bytes]], PackPart | None]:
-    """As many of the jobs as one lease holds, with their parcels or the one blob they lie in."""
+    """Return as many of the jobs as one lease holds, with their parcels or the blob of these."""
     chosen: list[tuple[int, bytes]] = []
     pack: PackPart | None = None
     size = 0
     for index in indexes:
-        part = arguments.part(index)
+        part = batch.part(index)
         spilled = part if part.content.digest else None
-        parcel = b"" if spilled else await arguments.read(part, index)
+        parcel = b"" if spilled else await batch.arguments(part, index)
         size += len(parcel)
         # A lease holds parcels, or points into one blob: never both, never two blobs.
         if chosen and (size > LEASE_BYTES or spilled != pack):
@@ -205,39 +242,11 @@ async def _within_limits(
     return chosen, pack
 
 
-class _Arguments:
-    """The argument packs of a batch, opened as they are needed."""
+def _choose(page: Page, count: int, among: set[int] | None, base: int) -> list[int]:
+    """Return up to `count` free jobs, only of some if they are given; one that was lost is alone.
 
-    def __init__(self, draft: Draft, queued: ReadyBatch, header: Header) -> None:
-        self._draft = draft
-        self._queued = queued
-        self._parts = header.parts
-        self._open: dict[int, Pack] = {}
-
-    def part(self, index: int) -> PackPart:
-        """The part that holds the arguments of a job of the batch."""
-        if len(self._parts) == 1:
-            return self._parts[0]
-        low, high = 0, len(self._parts) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._parts[middle].first <= index:
-                low = middle
-            else:
-                high = middle - 1
-        return self._parts[low]
-
-    async def read(self, part: PackPart, index: int) -> bytes:
-        """The parcel of one job, of a pack in the state store."""
-        pack = self._open.get(part.first)
-        if pack is None:
-            name = layout.arguments(self._queued.account, self._queued.batch, part.first)
-            pack = self._open[part.first] = Pack(await self._draft.get(name))
-        return pack[index - part.first]
-
-
-def _choose(page: Page, wanted: int, among: set[int] | None, base: int) -> list[int]:
-    """Up to `wanted` free jobs, of some if they are named; one that lost a slot goes alone."""
+    So a job that ends its slots takes no other job along.
+    """
     chosen: list[int] = []
     for index in _free(page):
         if among is not None and base + index not in among:
@@ -245,13 +254,13 @@ def _choose(page: Page, wanted: int, among: set[int] | None, base: int) -> list[
         if page.losses[index]:
             return chosen or [index]
         chosen.append(index)
-        if len(chosen) == wanted:
+        if len(chosen) == count:
             break
     return chosen
 
 
 def most_batches(context: Context) -> int:
-    """How many batches one request of a slot may touch, so that it fits one transaction."""
+    """Return how many batches one request of a slot may touch, so that it fits one transaction."""
     most = context.commits.view.state.max_operations // BATCH_OPERATIONS
     return min(LEASE_BATCHES, most)
 

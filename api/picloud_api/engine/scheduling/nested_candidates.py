@@ -1,10 +1,11 @@
-"""NestedCandidates: what a slot may run whose jobs are all blocked, so that they can go on.
+"""Nested candidates: what a slot may run while all its jobs are blocked, so that they can go on.
 
-That is what the newest of them waits for, what that depends on, and what any of these has made, the
-newest first: so each job is further down the same branch than the one it is run beside, and a slot
-has no more children than the branch is deep. What only the older ones wait for may lie anywhere: it
-would fill the slot until there is no room for what has to end first. A slot takes that where it has
-waited for long and has few children, or where all slots are stuck.
+These are the jobs that the newest blocked job waits for, the jobs that those depend on, and the
+jobs that any of these have made, the newest first. So each job is further down the same branch of
+the tree of jobs than the one before it, and a slot has no more children than the branch is deep (a
+"helping join", as in Java's ForkJoinPool). What only the older blocked jobs wait for may be in any
+branch: it could fill the slot until there is no room for what has to end first. A slot takes that
+only if it has waited for long and has few children, or if all slots are stuck.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
 
 
 WIDE_AFTER_S: Final = 2.0
-"""How long a slot must have waited the same way to run what only its older jobs wait for."""
+"""How long a slot must have been blocked on the same jobs to run what only older ones wait for."""
 MOST_WIDE: Final = 4
-"""With more jobs that wait it does not, unless everything is stuck."""
+"""With more blocked jobs than this it does not, unless all slots are stuck."""
 MOST_PREREQUISITES: Final = 100
-"""Batches looked at for what they depend on."""
+"""Most batches whose dependencies are followed."""
 
 
 class Candidate:
-    """A batch a blocked slot may lease from; `indexes` says which of its jobs, None for all."""
+    """A batch from which a blocked slot may lease the jobs at `indexes`, or all if that is None."""
 
     __slots__ = ("indexes", "queued")
 
@@ -52,7 +53,7 @@ class Candidate:
 
 
 class NestedCandidates:
-    """Finds candidates among the batches that are queued."""
+    """Finds candidates among the queued batches."""
 
     def __init__(self, context: Context) -> None:
         self._view = context.commits.view
@@ -62,11 +63,11 @@ class NestedCandidates:
     async def candidates(
         self, session: SlotSession, awaiting: Sequence[BlockedOn]
     ) -> AsyncIterator[Candidate]:
-        """Batches that a slot may lease from while its jobs wait, those to be preferred first.
+        """Yield the batches that a slot may lease from while its jobs wait, the preferred first.
 
         Args:
             session: The slot.
-            awaiting: Its jobs that wait, the newest last.
+            awaiting: Its blocked jobs, the newest last.
         """
         async for candidate in self._below(session.pool, awaiting[-1:]):
             yield candidate
@@ -81,21 +82,23 @@ class NestedCandidates:
         return session.may_run_any or (long and len(awaiting) <= MOST_WIDE)
 
     async def _below(self, pool: Pool, awaiting: Sequence[BlockedOn]) -> AsyncIterator[Candidate]:
-        """Batches with what some jobs wait for, and with what descends from it, newest first."""
+        """Yield the batches that blocked jobs wait for, and their descendants, newest first."""
         spans = [span for each in awaiting for span in each.jids]
         spans = await self._with_prerequisites(pool.account, spans)
         awaited = await self._awaited(pool, spans)
-        kin = _Descendants(spans, await self._blocked(pool.account, awaiting))
+        descendants = _Descendants(spans, await self._blocked(pool.account, awaiting))
         for queued in self._queue.made_by_jobs(pool):
             while awaited and awaited[-1].queued.first > queued.first:
                 yield awaited.pop()
-            if not (awaited and awaited[-1].queued is queued) and await self._is_kin(queued, kin):
+            if not (awaited and awaited[-1].queued is queued) and await self._descends(
+                queued, descendants
+            ):
                 yield Candidate(queued, None)
         while awaited:
             yield awaited.pop()
 
     async def _with_prerequisites(self, account: str, spans: list[Range]) -> list[Range]:
-        """WaitSet jobs, and those that they in turn depend on before they can run."""
+        """Return the awaited jobs, and those that they depend on in turn."""
         found, seen, fresh = list(spans), set[str](), spans
         while fresh and len(seen) < MOST_PREREQUISITES:
             before, fresh = fresh, []
@@ -114,10 +117,10 @@ class NestedCandidates:
         try:
             return await locate(self._view, account, spans)
         except PiCloudError:
-            return []  # whoever waits hears of it from another request
+            return []  # the request by which the job waits reports that
 
     async def _awaited(self, pool: Pool, spans: Sequence[Range]) -> list[Candidate]:
-        """The queued batches that hold awaited jobs themselves, the newest last."""
+        """Return the queued batches that hold awaited jobs, the newest last."""
         found: dict[str, Candidate] = {}
         for piece in await self._pieces(pool.account, spans):
             queued = self._queue.get(piece.page_id.account, piece.page_id.batch)
@@ -130,7 +133,7 @@ class NestedCandidates:
         return sorted(found.values(), key=lambda each: each.queued.first)
 
     async def _blocked(self, account: str, awaiting: Sequence[BlockedOn]) -> set[int]:
-        """The jids of the blocked jobs."""
+        """Return the jids of the blocked jobs."""
         found = set()
         for each in awaiting:
             header: Header | None = await self._view.get(layout.header(account, each.job.batch))
@@ -138,19 +141,19 @@ class NestedCandidates:
                 found.add(header.first + each.job.index)
         return found
 
-    async def _is_kin(self, queued: ReadyBatch, kin: _Descendants) -> bool:
-        """Whether a batch was made by one of those jobs, or by what they have made."""
+    async def _descends(self, queued: ReadyBatch, descendants: _Descendants) -> bool:
+        """Whether a batch was made by one of these jobs, or by a descendant of one."""
         passed: list[int] = []
-        jid, answer = queued.parent, False
+        jid, is_one = queued.parent, False
         while jid:
-            known = kin.known(jid)
-            if known is not None:
-                answer = known
+            cached = descendants.contains(jid)
+            if cached is not None:
+                is_one = cached
                 break
             passed.append(jid)
             jid = await self._parent(queued.account, jid)
-        kin.note(passed, answer=answer)
-        return answer
+        descendants.add(passed, is_one=is_one)
+        return is_one
 
     async def _parent(self, account: str, jid: int) -> int:
         try:
@@ -162,18 +165,18 @@ class NestedCandidates:
 
 
 class _Descendants:
-    """Which jobs are awaited or blocked, or descend from one that is, as far as it is known."""
+    """The jobs that are awaited or blocked, or descend from such a job, as far as is known."""
 
     def __init__(self, awaited: Sequence[Range], blocked: set[int]) -> None:
         self._awaited = awaited
         self._known = dict.fromkeys(blocked, True)
 
-    def known(self, jid: int) -> bool | None:
-        """Whether a job is one of them; None where that is not known yet."""
+    def contains(self, jid: int) -> bool | None:
+        """Whether a job is one of them; None if that is not known yet."""
         if any(first <= jid <= last for first, last in self._awaited):
             return True
         return self._known.get(jid)
 
-    def note(self, jids: Sequence[int], *, answer: bool) -> None:
-        """Remember whether these are."""
-        self._known.update(dict.fromkeys(jids, answer))
+    def add(self, jids: Sequence[int], *, is_one: bool) -> None:
+        """Remember whether these jobs are some of them."""
+        self._known.update(dict.fromkeys(jids, is_one))

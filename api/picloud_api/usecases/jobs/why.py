@@ -67,11 +67,11 @@ class Why:
             return ""
         ahead = self._ahead(piece, page, index, pool)
         slots = self._sessions.count(pool)
-        coming = self._sessions.coming(pool, self._clock())
+        starting = self._sessions.starting(pool, self._clock())
         position = (
             f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it for"
             f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type},"
-            f" and {coming} more {'is' if coming == 1 else 'are'} starting."
+            f" and {starting} more {'is' if starting == 1 else 'are'} starting."
         )
         return f"{position} {pending_reason}".rstrip()
 

@@ -41,7 +41,7 @@ class SlotHeartbeat:
         self._live.receive_answers(session.number, request.live)
         session.heartbeat_wakeup.clear()
         awaiting, now = request.awaiting, self._clock()
-        session.blocked = session.blocked.said(request, now)
+        session.blocked = session.blocked.after(request, now)
         lost = await self._record_running(session, request)
         queries = self._live.take_queries(session.number)
         work = False

@@ -28,7 +28,7 @@ async def considered(api: ApiHarness) -> None:
     api.now += PATIENCE_S
     placement = api.server.background.autoscaler
     placement.scale_up_all()
-    await asyncio.gather(*placement._asking)
+    await asyncio.gather(*placement._checks)
 
 
 async def test_a_queued_job_has_a_place_in_the_queue(api: ApiHarness) -> None:
