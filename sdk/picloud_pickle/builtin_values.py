@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import copyreg
 import functools
 import gc
@@ -113,6 +115,15 @@ def class_method_reduced(context: PicklingContext, descriptor: Any) -> Any:
     """The reduction of a class method of a built-in class, as its dictionary has it."""
     del context
     return rebuild.class_attribute, (descriptor.__objclass__, descriptor.__name__)
+
+
+def context_variable_reduced(context: PicklingContext, variable: Any) -> Any:
+    """The reduction of a context variable: with its default, not with the value it has here."""
+    context.modules.add("contextvars")
+    default: tuple[Any, ...] = ()
+    with contextlib.suppress(LookupError):
+        default = (contextvars.Context().run(variable.get),)
+    return rebuild.make_context_variable, (variable.name, rebuild.token_of(variable), default)
 
 
 def key_reduced(context: PicklingContext, key: Any) -> Any:

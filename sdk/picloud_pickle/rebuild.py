@@ -7,8 +7,9 @@ import sys
 import types
 import typing
 from collections import OrderedDict
+from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -88,6 +89,30 @@ def fill_module(module: types.ModuleType, scope: dict[str, Any]) -> None:
     """Give a module what it held at its sender, unless it is at home here."""
     if module in _module_copies:
         vars(module).update(scope)
+
+
+def fill_object(value: Any, state: Any) -> None:
+    """Give an object its attributes, as pickle does it for one without `__setstate__`."""
+    scope, in_slots = state if isinstance(state, tuple) else (state, None)
+    if scope:
+        object.__getattribute__(value, "__dict__").update(scope)
+    for name, each in (in_slots or {}).items():
+        object.__setattr__(value, name, each)
+
+
+def make_context_variable(name: str, token: str, default: tuple[Any, ...]) -> ContextVar[Any]:
+    """A context variable, or the one that is known by its token.
+
+    Args:
+        name: Its name.
+        token: What it is known by.
+        default: Its default, if it has one.
+    """
+    value: Any = _objects.get(token)
+    if value is None:
+        value = ContextVar(name, default=default[0]) if default else ContextVar(name)
+        _remember(token, value)
+    return cast("ContextVar[Any]", value)
 
 
 def token_of(value: object) -> str:

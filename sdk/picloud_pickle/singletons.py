@@ -118,17 +118,37 @@ def program_object_reduced(context: PicklingContext, value: Any) -> Any:
     context.modules.add(kind.__module__)
     if kind in copyreg.dispatch_table:
         return NotImplemented
+    if isinstance(value, Enum) and kind.__members__.get(value.name) is value:
+        return getattr, (kind, value.name)  # what it is a member for may equal nothing else
     if _has_own_reduction(kind):
-        reduction = value.__reduce_ex__(5)
-        if not isinstance(reduction, str):
-            return reduction
-        if isinstance(value, Enum):
-            return getattr, (kind, reduction)
-        # Of any other module it is a name that the other side can import.
-        of_program = kind.__module__ in MAIN or is_dynamic(sys.modules.get(kind.__module__))
-        return _singleton(value, reduction) if of_program else reduction
+        return _own_reduction(value)
     name = rebuild.singleton_name(value) or _marker_name(value)
-    return NotImplemented if name is None else _singleton(value, name)
+    if name is not None:
+        return _singleton(value, name)
+    if hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__"):
+        return _without_setstate(value)
+    return NotImplemented
+
+
+def _own_reduction(value: Any) -> Any:
+    kind = type(value)
+    reduction = value.__reduce_ex__(5)
+    if not isinstance(reduction, str):
+        return reduction
+    if isinstance(value, Enum):
+        return getattr, (kind, reduction)
+    # Of any other module it is a name that the other side can import.
+    of_program = kind.__module__ in MAIN or is_dynamic(sys.modules.get(kind.__module__))
+    return _singleton(value, reduction) if of_program else reduction
+
+
+def _without_setstate(value: Any) -> Any:
+    """The reduction of an object whose `__getattr__` must not be called before it has a state."""
+    reduction = value.__reduce_ex__(5)
+    if len(reduction) < 3 or reduction[2] is None:  # noqa: PLR2004 -- without a state
+        return reduction
+    items = (*reduction[3:5], None, None)[:2]
+    return *reduction[:3], *items, rebuild.fill_object
 
 
 def _marker_name(value: Any) -> str | None:
