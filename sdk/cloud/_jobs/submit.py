@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import zip_longest
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import wire
 from picloud_model.wire import Content
 
 from cloud._arguments import signature_check
+from cloud._arguments.iterables import check_ends, most_items, too_many
 from cloud._jobs.pack_parts import pack_parts
 from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
@@ -97,6 +99,7 @@ class Submitter:
     ) -> range:
         """Create a job for each item of the iterables; return their jids."""
         self._log("map", func, iterables, kwargs)
+        check_ends(iterables)
         self._check(func, iterables, kwargs)
         batch = _BatchBuilder("map", self._function(func), options, self._make_id())
         return self._batch(batch, self._parcels(batch, iterables, kwargs))
@@ -114,7 +117,8 @@ class Submitter:
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> None:
         if not callable(func):
-            raise CloudTypeError(f"The first argument must be a function, not {func!r:.80}.")
+            cure = ": pass the function, do not call it" if isinstance(func, CoroutineType) else ""
+            raise CloudTypeError(f"The first argument must be a function, not {func!r:.80}{cure}.")
         signature_check.check(func, args, kwargs)
 
     def _function(self, func: Callable[..., Any]) -> PackedFunction:
@@ -160,11 +164,10 @@ class Submitter:
         steady = all(type(items) in (list, tuple) for items in iterables)
         before: tuple[Any, ...] = ()
         parcel = b""
+        most = most_items(iterables, self._max_jobs)
         for index, args in enumerate(zip_longest(*iterables)):
-            if index == self._max_jobs:
-                raise CloudException(
-                    f"A map makes {self._max_jobs:,} jobs at most; split the arguments."
-                )
+            if index == most:
+                raise too_many(iterables, index, self._max_jobs)
             shared = steady and len(parcel) >= _SHARED_BYTES and _same(args, before)
             if not shared:
                 what = f"The arguments of item {index} are"

@@ -20,6 +20,7 @@ from picloud_model.job import Cause
 from picloud_model.pack import Envelope
 from picloud_pickle import source_lines
 
+from picloud_worker.child import notebook_names
 from picloud_worker.child.import_watch import ImportWatch
 from picloud_worker.child.job_stats import StatsRecorder
 from picloud_worker.child.runner import Runner
@@ -82,6 +83,7 @@ class ChildLoop:
         if sys.platform != "win32":
             _dump_on_sigterm()
         source_lines.in_a_job()
+        notebook_names.install()
         self._runner.forget_seed()
         self._state = ProcessState(
             kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams)
