@@ -14,6 +14,7 @@ from picloud_api.resources.body import (
     reauthenticate,
     write_body,
 )
+from picloud_api.resources.route import Credential, Route, post
 from picloud_api.usecases.accounts.slot_token import is_token
 
 if TYPE_CHECKING:
@@ -74,3 +75,28 @@ class BlobResource:
         else:
             response.status = falcon.HTTP_307
             response.set_header("Location", blob.url)
+
+
+_ANY: Final = Credential.ANY
+ROUTES: Final = (
+    post("/v1/blobs", BlobResource, wire.StoreBlobsRequest, wire.BlobsStored, _ANY),
+    post("/v1/blobs/missing", BlobResource, wire.MissingBlobsRequest, wire.BlobsMissing, _ANY),
+    post("/v1/blobs/read", BlobResource, wire.ReadBlobsRequest, wire.BlobsRead, _ANY),
+    Route(
+        verb="GET",
+        address="/v1/blobs/{digest}",
+        resource=BlobResource,
+        answer=bytes,
+        credential=_ANY,
+        summary="Read a blob, or follow a redirect to where it is.",
+    ),
+    Route(
+        verb="PUT",
+        address="/v1/blobs/{digest}",
+        resource=BlobResource,
+        request=bytes,
+        answer=wire.BlobsStored,
+        credential=_ANY,
+        summary="Store a blob under its SHA-256.",
+    ),
+)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import falcon
+from picloud_model.wire import Health
 
 from picloud_api.resources.body import write_body
+from picloud_api.resources.route import Credential, Route
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -25,3 +27,15 @@ class HealthResource:
         health = await self._health.check()
         await write_body(request, response, health)
         response.status = falcon.HTTP_200 if health.healthy else falcon.HTTP_503
+
+
+ROUTES: Final = (
+    Route(
+        verb="GET",
+        address="/v1/health",
+        resource=HealthResource,
+        answer=Health,
+        credential=Credential.NONE,
+        summary="Ping every port of the server.",
+    ),
+)

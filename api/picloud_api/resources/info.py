@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
 
 from picloud_api.resources.body import authenticate, read_body, write_body
+from picloud_api.resources.route import post
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -38,3 +39,10 @@ class InfoResource:
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.DeleteRequest)
         await write_body(request, response, await self._jobs.delete.delete(account, body.jids))
+
+
+ROUTES: Final = (
+    post("/v1/jobs/info", InfoResource, wire.InfoRequest, wire.JobInfos),
+    post("/v1/jobs/list", InfoResource, wire.ListRequest, wire.JobsListed),
+    post("/v1/jobs/delete", InfoResource, wire.DeleteRequest, wire.Deleted),
+)

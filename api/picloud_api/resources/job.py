@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
 
 from picloud_api.errors import media_of
 from picloud_api.resources.body import authenticate, read_body, read_bytes, set_account, write_body
+from picloud_api.resources.route import post
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -63,3 +64,12 @@ class JobResource:
         account = await self._account(request)
         body = await read_body(request, wire.JobsRequest)
         await write_body(request, response, await self._jobs.kill.kill(account, body.jids))
+
+
+ROUTES: Final = (
+    post("/v1/jobs", JobResource, wire.SubmitRequest, wire.Submitted),
+    post("/v1/jobs/staged", JobResource, wire.StageRequest, wire.Answer),
+    post("/v1/jobs/status", JobResource, wire.JobsRequest, wire.Statuses),
+    post("/v1/jobs/wait", JobResource, wire.WaitRequest, wire.Outcomes),
+    post("/v1/jobs/kill", JobResource, wire.JobsRequest, wire.Killed),
+)

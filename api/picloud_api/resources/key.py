@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
 
 from picloud_api.resources.body import authenticate, read_body, write_body
+from picloud_api.resources.route import Credential, post
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -70,3 +71,14 @@ class AccountResource:
         holder = await authenticate(request, self._accounts.holder)
         await read_body(request, wire.AccountsRequest)
         await write_body(request, response, await self._keys.accounts(holder))
+
+
+_KEY: Final = Credential.KEY
+ROUTES: Final = (
+    post("/v1/keys", KeyResource, wire.KeyRequest, wire.KeyMade, _KEY),
+    post("/v1/keys/list", KeyResource, wire.KeysRequest, wire.KeysListed, _KEY),
+    post("/v1/keys/activate", KeyResource, wire.KeyIdRequest, wire.ListedKey, _KEY),
+    post("/v1/keys/deactivate", KeyResource, wire.KeyIdRequest, wire.ListedKey, _KEY),
+    post("/v1/accounts", AccountResource, wire.AccountRequest, wire.KeyMade, _KEY),
+    post("/v1/accounts/list", AccountResource, wire.AccountsRequest, wire.AccountsListed, _KEY),
+)

@@ -55,3 +55,21 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     def description(self) -> str:
         """Return what the operation does, in words."""
         return self.summary or (self.request.__doc__ if self.request else "") or ""
+
+
+def post(
+    address: str,
+    resource: type,
+    request: type,
+    answer: type,
+    credential: Credential = Credential.CALLER,
+) -> Route:
+    """Return the route of an operation that takes a body and returns one."""
+    return Route(
+        verb="POST",
+        address=address,
+        resource=resource,
+        request=request,
+        answer=answer,
+        credential=credential,
+    )

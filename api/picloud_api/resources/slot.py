@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
 
 from picloud_api.resources.body import authenticate, read_body, set_account, write_body
+from picloud_api.resources.route import Credential, post
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -46,3 +47,11 @@ class SlotResource:
         session = await self._session(request)
         body = await read_body(request, wire.HeartbeatRequest)
         await write_body(request, response, await self._heartbeat.heartbeat(session, body))
+
+
+_SLOT: Final = Credential.SLOT
+ROUTES: Final = (
+    post("/v1/slots", SlotResource, wire.SlotRequest, wire.SlotGranted, Credential.NONE),
+    post("/v1/work", SlotResource, wire.WorkRequest, wire.WorkAnswer, _SLOT),
+    post("/v1/heartbeat", SlotResource, wire.HeartbeatRequest, wire.HeartbeatAnswer, _SLOT),
+)

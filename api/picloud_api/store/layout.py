@@ -30,10 +30,12 @@ from picloud_model.page import PAGE_JOBS, Page
 from picloud_api.store.records import (
     Account,
     BatchId,
+    BatchRecord,
     ChangeLog,
     Finished,
     Header,
     Key,
+    NamedRecord,
     Ready,
     Slot,
     Span,
@@ -209,7 +211,17 @@ def encode(value: Any) -> bytes:
 
 def decode(name: str, data: bytes) -> Any:
     """Return the value that is stored under a key."""
-    return _DECODERS[name[: name.index("/") + 1]](data)
+    prefix = name[: name.index("/") + 1]
+    decoder = _DECODERS.get(prefix)
+    if decoder is None:
+        decoder = _DECODERS[prefix] = _decoder(_record(prefix))
+    return decoder(data)
+
+
+def _record(prefix: str) -> type[NamedRecord | BatchRecord]:
+    """Return the record whose keys begin with a prefix; a noun may declare one of its own."""
+    declared = (*NamedRecord.__subclasses__(), *BatchRecord.__subclasses__())
+    return next(record for record in declared if record.prefix == prefix)
 
 
 def _decoder(kind: Any) -> Callable[[bytes], Any]:
@@ -221,10 +233,5 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     _PAGES: Page.decode,
     _NEXT: _decoder(int),
     _JIDS: _decoder(list[Span]),
-    **{
-        record.prefix: _decoder(record)
-        for record in (
-            Account, Key, Header, Ready, Waiting, Finished, Staged, Slot, StoredQuery, ChangeLog,
-        )
-    },
-}  # fmt: skip
+}
+"""Decoders of values that are no records; those of records are found by their prefixes."""
