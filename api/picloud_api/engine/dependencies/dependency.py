@@ -1,9 +1,9 @@
-"""Dependencies: jobs that wait until others have ended, and what becomes of them then.
+"""Dependencies: watches the jobs that batches depend on, and ends the wait of these batches.
 
-A batch that waits leaves a `waiting/` key with the jids it depends on; its pages say WAITING. Every
-process derives from these keys what to look after, watches one job for each prerequisite, ends the
-waiting as soon as it can tell how: final states never change, so all of them decide the same, and
-whoever is slower finds nothing left to do.
+A batch that waits has a `Waiting` record with the jids it depends on; its jobs are in the state
+WAITING. Every process reads these records, watches one job for each prerequisite, and ends the wait
+as soon as it can decide how. Final states never change, so all processes decide the same, and a
+slower one finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from picloud_api.engine.dependencies.prerequisite import (
     failed_jids,
     failure_among,
 )
-from picloud_api.engine.dependencies.release import change
+from picloud_api.engine.dependencies.release import release_or_stall
 from picloud_api.store import layout
 from picloud_api.store.records import BatchId, EventKind, Waiting
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Event, Header
 
 PAGES_AT_ONCE: Final = 8
-"""Pages that leave WAITING in one transaction: stalled ones are 15 kB each."""
+"""Pages that leave WAITING in one transaction: stalled ones have 15 kB each."""
 BATCHES_AT_ONCE: Final = 30
-"""Batches whose waiting ends at once: as many calls as share a transaction of 64 operations."""
-JUDGED_AT_ONCE: Final = 200
-"""Prerequisites judged before others have their turn."""
+"""Batches whose wait ends together: as many calls as fit a transaction of 64 operations."""
+EVALUATED_AT_ONCE: Final = 200
+"""Prerequisites that are evaluated before other events have their turn."""
 
 _log = structlog.get_logger()
 
 
 class Dependencies:
-    """Ends the waiting of batches; does nothing, and reads nothing, while none waits."""
+    """Ends the wait of batches; reads nothing while no batch waits."""
 
     def __init__(self, context: Context) -> None:
         self._commits = context.commits
@@ -74,36 +74,36 @@ class Dependencies:
         self._begin()
 
     def watched(self, batch: str) -> bool:
-        """Whether somebody here waits for the end of a batch."""
+        """Whether a prerequisite watches a job of a batch."""
         return batch in self._watches
 
     async def recover(self) -> set[BatchId]:
         """Find waiting batches in the store and evaluate each; return their accounts and ids."""
-        found = set()
+        waiting = set()
         for key in await self._view.scan(Waiting.prefix):
             batch = Waiting.parse(key)
-            found.add(batch)
+            waiting.add(batch)
             if batch not in self._known:
                 self._fresh.add(batch)
-        # Whoever waits for a batch that waits itself is told when that ends.
-        self._ended |= self._watches.batches() - {batch.batch for batch in found}
+        # A watched batch that does not wait itself may have ended unnoticed.
+        self._ended |= self._watches.batches() - {batch.batch for batch in waiting}
         self._due |= {
             prerequisite
             for prerequisite in self._prerequisites.values()
             if prerequisite.verdict is not None or prerequisite.watched is None
         }
         self._begin()
-        return found
+        return waiting
 
     def forget(self) -> None:
-        """Signals were missed: what `recover` finds next is judged as if it were new."""
+        """Forget everything, as events were missed: `recover` takes in all batches anew."""
         self._prerequisites.clear()
         self._failing_fast.clear()
         self._known.clear()
         self._watches = Watches()
 
     async def stop(self) -> None:
-        """Stop; a start finds in the store what is left to do."""
+        """Stop; the next start finds in the store what is left to do."""
         self._open = False
         if self._task is not None:
             self._task.cancel()
@@ -118,17 +118,17 @@ class Dependencies:
             self._task = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
-        """Do what is due, one after the other, until nothing is; a resync finds what failed."""
+        """Do what is due, one after the other; what fails is found again by a resync."""
         while self._busy:
             try:
                 if self._fresh:
                     await self._take_in(self._fresh.pop())
                 elif self._failed:
-                    await self._look_at_failures(self._failed.pop())
+                    await self._apply_failures(self._failed.pop())
                 elif self._ended:
                     self._due |= await self._watches.ended(self._view, self._ended.pop())
                 else:
-                    due = [self._due.pop() for _ in range(min(len(self._due), JUDGED_AT_ONCE))]
+                    due = [self._due.pop() for _ in range(min(len(self._due), EVALUATED_AT_ONCE))]
                     await self._end_decided([each for each in due if await self._decided(each)])
             except PiCloudError as error:
                 _log.warning("dependency.unavailable", reason=error.message)
@@ -147,13 +147,13 @@ class Dependencies:
             prerequisite = self._prerequisites[key] = Prerequisite(account, waiting)
             if prerequisite.fails_fast:
                 self._failing_fast.add(prerequisite)
-                prerequisite.verdict = await failure_among(self._view, account, prerequisite.asked)
+                prerequisite.verdict = await failure_among(self._view, account, prerequisite.jids)
         prerequisite.batches.add(batch.batch)
         self._known[batch] = prerequisite
         self._due.add(prerequisite)
 
-    async def _look_at_failures(self, batch: BatchId) -> None:
-        """Jobs of a batch failed: those who depend on one of them need not wait for the others."""
+    async def _apply_failures(self, batch: BatchId) -> None:
+        """Decide the prerequisites that a failed job of a batch settles early."""
         failed = await failed_jids(self._view, *batch)
         for prerequisite in list(self._failing_fast):
             if prerequisite.account != batch.account or prerequisite.verdict is not None:
@@ -177,32 +177,32 @@ class Dependencies:
             for batch in list(prerequisite.batches)
             if prerequisite.verdict is not None
         )
-        while some := list(islice(ends, BATCHES_AT_ONCE)):
+        while group := list(islice(ends, BATCHES_AT_ONCE)):
             await asyncio.gather(
                 *(
-                    self._end(prerequisite.account, batch, told)
-                    for prerequisite, batch, told in some
+                    self._end(BatchId(prerequisite.account, batch), failure)
+                    for prerequisite, batch, failure in group
                 )
             )
-            for prerequisite, batch, _ in some:
+            for prerequisite, batch, _ in group:
                 prerequisite.batches.discard(batch)
                 self._known.pop(BatchId(prerequisite.account, batch), None)
         for prerequisite in prerequisites:
             if not prerequisite.batches:
                 self._failing_fast.discard(prerequisite)
-                key = (prerequisite.account, tuple(prerequisite.asked), prerequisite.ignore)
+                key = (prerequisite.account, tuple(prerequisite.jids), prerequisite.ignore)
                 self._prerequisites.pop(key, None)
 
-    async def _end(self, account: str, batch: str, told: bytes | None) -> None:
-        """Let the jobs of a batch begin, or stall them, some pages at a time."""
-        header: Header | None = await self._view.get(layout.header(account, batch))
+    async def _end(self, batch: BatchId, failure: bytes | None) -> None:
+        """Release the jobs of a batch, or stall them, some pages at a time."""
+        header: Header | None = await self._view.get(layout.header(*batch))
         pages = header.pages if header else 0
         for start in range(0, pages, PAGES_AT_ONCE):
             numbers = range(start, min(pages, start + PAGES_AT_ONCE))
             plan = partial(
-                change,
-                page_ids=[layout.PageId(account, batch, number) for number in numbers],
-                told=told,
+                release_or_stall,
+                page_ids=[layout.PageId(*batch, number) for number in numbers],
+                failure=failure,
                 now=self._clock(),
                 last=numbers.stop == pages,
             )

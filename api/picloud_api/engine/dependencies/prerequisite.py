@@ -1,4 +1,4 @@
-"""Prerequisites: jobs that have to end before some batches begin, and what watches for that."""
+"""Prerequisites: the jobs that have to end before some batches begin, and the watch on them."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 _FAILURES: Final = (State.ERROR, State.KILLED, State.STALLED)
 _GOOD: Final = {False: bytes([State.DONE]), True: bytes(FINAL)}
-"""States of a job that nobody waits for any more, by whether failures are ignored."""
+"""The states in which a job is no longer waited for, by whether failures are ignored."""
 
 
 class Prerequisite:
-    """What some batches wait for: those that wait for the same are judged together.
+    """What some batches wait for: batches that wait for the same jobs share one prerequisite.
 
-    `asked` are the jids as ascending ranges; all below `at` have ended well. `watched` is where job
-    `at` lies: nothing else needs to be looked at before that one has ended.
+    `jids` are ascending ranges; all jobs below `at` have ended well. `watched` is the page and the
+    index of job `at`: until that job has ended, no other needs to be read.
     """
 
-    __slots__ = ("account", "asked", "at", "batches", "ignore", "verdict", "watched")
+    __slots__ = ("account", "at", "batches", "ignore", "jids", "verdict", "watched")
 
     def __init__(self, account: str, waiting: Waiting) -> None:
         self.account = account
-        self.asked = waiting.depends_on
+        self.jids = waiting.depends_on
         self.ignore = waiting.ignore
-        self.at = self.asked[0][0]
+        self.at = self.jids[0][0]
         self.batches: set[str] = set()
         self.watched: tuple[PageId, int] | None = None
         self.verdict: Verdict | None = None
 
     @property
     def fails_fast(self) -> bool:
-        """Whether a job that nobody watches yet can decide it: one of several that fails."""
-        return not self.ignore and self.asked[0][0] < self.asked[-1][1]
+        """Whether any failed job settles it early: it has several jobs, and failures count."""
+        return not self.ignore and self.jids[0][0] < self.jids[-1][1]
 
     def first_of(self, failed: Sequence[int]) -> int | None:
-        """The first of some ascending jids that is asked for, or None."""
-        for first, last in self.asked:
+        """Return the first of some ascending jids that is among its jobs, or None."""
+        for first, last in self.jids:
             at = bisect_left(failed, first)
             if at < len(failed) and failed[at] <= last:
                 return failed[at]
@@ -60,7 +60,7 @@ class Prerequisite:
 
 
 class Watches:
-    """Which prerequisites watch which job, so that a page is looked at once for all of them."""
+    """Which prerequisites watch which job, so that a page is read once for all of them."""
 
     def __init__(self) -> None:
         self._by_batch: dict[str, dict[PageId, dict[int, set[Prerequisite]]]] = {}
@@ -72,18 +72,18 @@ class Watches:
         return batch in self._by_batch
 
     def batches(self) -> set[str]:
-        """The batches of the jobs watched."""
+        """Return the batches of the watched jobs."""
         return set(self._by_batch)
 
     def watch(self, prerequisite: Prerequisite, page_id: PageId, index: int) -> None:
-        """Watch a job, and no other any more."""
+        """Let a prerequisite watch a job instead of the one before."""
         self.drop(prerequisite)
         prerequisite.watched = (page_id, index)
         pages = self._by_batch.setdefault(page_id.batch, {})
         pages.setdefault(page_id, {}).setdefault(index, set()).add(prerequisite)
 
     def drop(self, prerequisite: Prerequisite) -> None:
-        """Watch nothing for it."""
+        """Let a prerequisite watch no job."""
         if prerequisite.watched is None:
             return
         page_id, index = prerequisite.watched
@@ -100,7 +100,7 @@ class Watches:
             del self._by_batch[page_id.batch]
 
     async def ended(self, view: View, batch: str) -> set[Prerequisite]:
-        """The prerequisites whose job of a batch has ended, as the state store has it now."""
+        """Return the prerequisites whose watched job of a batch has ended by now."""
         found: set[Prerequisite] = set()
         for page_id in list(self._by_batch.get(batch, ())):
             page: Page = await view.fresh(layout.page(page_id))
@@ -111,10 +111,10 @@ class Watches:
 
 
 async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> Verdict | None:
-    """Go on from the first job not known to have ended well; None while one has not ended."""
-    for portion in _portions(prerequisite.asked, prerequisite.at):
+    """Go on from the first job not known to have ended well; return None if one is unfinished."""
+    for portion in _portions(prerequisite.jids, prerequisite.at):
         for piece in await locate(view, prerequisite.account, portion):
-            # Before it is read: what ends from now on is heard of.
+            # Before it is read, so that no end after that goes unnoticed.
             watches.watch(prerequisite, piece.page_id, piece.start)
             page: Page = await view.get(layout.page(piece.page_id))
             at = _first_other(page, piece, _GOOD[prerequisite.ignore])
@@ -126,15 +126,15 @@ async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> 
     return RELEASED
 
 
-def _portions(asked: Sequence[Range], at: int) -> Iterator[list[Range]]:
-    """The jids from `at` on, a page's worth of jobs at a time: most often the first decides.
+def _portions(jids: Sequence[Range], at: int) -> Iterator[list[Range]]:
+    """Yield the jids from `at` on, 1,000 jobs at a time: mostly the first portion decides.
 
     >>> list(_portions([(1, 1), (3, 3), (5, 2004)], 2))
     [[(3, 3), (5, 1003)], [(1004, 2003)], [(2004, 2004)]]
     """
     portion: list[Range] = []
     room = PAGE_JOBS
-    for first, last in asked:
+    for first, last in jids:
         start = max(first, at)
         while start <= last:
             stop = min(last, start + room - 1)
@@ -149,14 +149,14 @@ def _portions(asked: Sequence[Range], at: int) -> Iterator[list[Range]]:
 
 
 def _first_other(page: Page, piece: PageSlice, good: bytes) -> int:
-    """The index of the first job of a piece in another state than these, or its end."""
+    """Return the index of the first job of a page slice in no good state, or its end."""
     part = bytes(page.state[piece.start : piece.stop])
     return piece.start + len(part) - len(part.lstrip(good))
 
 
-async def failure_among(view: View, account: str, asked: Sequence[Range]) -> Verdict | None:
-    """The verdict that the first failed job of some ranges makes, or None."""
-    for piece in await locate(view, account, asked):
+async def failure_among(view: View, account: str, jids: Sequence[Range]) -> Verdict | None:
+    """Return the verdict of the first failed job of some ranges, or None if none failed."""
+    for piece in await locate(view, account, jids):
         page: Page = await view.get(layout.page(piece.page_id))
         for index in _failures(page, piece.start, piece.stop):
             return await stalled(view, piece, page, index)
@@ -164,7 +164,7 @@ async def failure_among(view: View, account: str, asked: Sequence[Range]) -> Ver
 
 
 async def failed_jids(view: View, account: str, batch: str) -> list[int]:
-    """The jobs of a batch that failed, ascending."""
+    """Return the jids of the failed jobs of a batch, ascending."""
     header: Header | None = await view.get(layout.header(account, batch))
     found: list[int] = []
     for number in range(header.pages if header else 0):

@@ -1,4 +1,4 @@
-"""Releasing: how the waiting of a batch ends. Its jobs are queued, or stalled for good."""
+"""Releasing: ends the wait of a batch. Its jobs are queued, or stalled for good."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 _WAITING: Final = bytes([State.WAITING])
 _QUEUED: Final = bytes([State.QUEUED])
-_MOST_TOLD: Final = 300
+_MESSAGE_CHARACTERS: Final = 300
+"""How much of a failure's message the failures of its dependents repeat."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What becomes of jobs that waited: `failure` is the failure they are stalled with, if any."""
+    """What happens to jobs that waited: stalled with `failure`, or released if that is None."""
 
     failure: bytes | None = None
 
@@ -38,28 +39,33 @@ RELEASED: Final = Verdict()
 
 
 async def stalled(view: View, piece: PageSlice, page: Page, index: int) -> Verdict:
-    """The verdict on whoever depends on a job of a page that failed."""
+    """Return the verdict on the jobs that depend on a failed job of a page."""
     how = {
         State.ERROR: f"ended in error ({Cause(page.cause[index]).phrase})",
         State.KILLED: "was killed",
         State.STALLED: "is stalled",
     }[State(page.state[index])]
-    words = ""
+    reason = ""
     if page.state[index] == State.ERROR and not page.flags[index] & Flag.SPILLED:
         pack = await view.get(layout.results(piece.page_id, page.pack[index]))
-        told = read_failure(Pack(pack)[page.item[index]])
-        words = f": {told.message[:_MOST_TOLD]}" if told else ""
+        failure = read_failure(Pack(pack)[page.item[index]])
+        reason = f": {failure.message[:_MESSAGE_CHARACTERS]}" if failure else ""
     jid = piece.first + index
-    message = f"dependency failed: job {jid}, which this one depends on, {how}{words}"
+    message = f"dependency failed: job {jid}, which this one depends on, {how}{reason}"
     return Verdict(encode_failure(Cause.DEPENDENCY, message))
 
 
-async def change(
-    draft: Draft, *, page_ids: Sequence[layout.PageId], told: bytes | None, now: float, last: bool
+async def release_or_stall(
+    draft: Draft,
+    *,
+    page_ids: Sequence[layout.PageId],
+    failure: bytes | None,
+    now: float,
+    last: bool,
 ) -> None:
-    """End the waiting of some pages of a batch; with the `last` ones the batch waits no more.
+    """End the wait of some pages of a batch; with the `last` ones its `Waiting` record is deleted.
 
-    Its jobs are stalled with the failure `told`, or may begin where there is none.
+    Its jobs are stalled with `failure`, or queued if that is None.
     """
     account, batch, _ = page_ids[0]
     name = layout.waiting(account, batch)
@@ -69,13 +75,13 @@ async def change(
         page: Page = await draft.get(layout.page(page_id))
         if State.WAITING not in page.state:
             continue
-        if told is None:
+        if failure is None:
             await _queue(draft, page_id)
         else:
-            await finish(draft, page_id, _endings(page, told, now))
+            await finish(draft, page_id, _endings(page, failure, now))
     if last:
         draft.delete(name)
-        if told is None:
+        if failure is None:
             draft.emit(Event(EventKind.READY, account, batch))
 
 
@@ -85,13 +91,13 @@ async def _queue(draft: Draft, page_id: layout.PageId) -> None:
         page.state = page.state.replace(_WAITING, _QUEUED)
 
 
-def _endings(page: Page, told: bytes, now: float) -> list[Ending]:
+def _endings(page: Page, failure: bytes, now: float) -> list[Ending]:
     return [
         Ending(
             index=index,
             state=State.STALLED,
             cause=Cause.DEPENDENCY,
-            payload=told,
+            payload=failure,
             started_at=0.0,
             finished_at=now,
         )

@@ -1,4 +1,4 @@
-"""The fence: which slot holds which attempt of a job, and what becomes of a job that it loses.
+"""The fence: which slot holds which attempt of a job, and what happens to a job that is lost.
 
 A slot's report is published only while the attempt that it names is the one in the page.
 """
@@ -84,11 +84,12 @@ async def page_for_slot(
 ) -> Page | None:
     """Return the page in which a slot says that it holds jobs, given by (index, attempt).
 
-    Where it does not seem to, the page is read again: another process may have made the lease.
+    If the page in memory contradicts the slot, it is read again: another process may have made the
+    lease.
     """
     name = layout.page(page_id)
     page: Page | None = await store.get(name)
     if page is not None and all(holds_attempt(page, *job, slot) for job in jobs):
         return page
-    found: Page | None = await store.fresh(name)
-    return found
+    latest: Page | None = await store.fresh(name)
+    return latest

@@ -1,4 +1,4 @@
-"""Finishing: how jobs become final, once, whoever brings the news."""
+"""Finishing: makes jobs final, each of them once, and publishes how they ended."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
 
 SERVER_ENVELOPE: Final = Envelope("", "")
-"""Envelope of failures the platform itself wrote: they hold no pickle."""
+"""Envelope of failures that the platform wrote itself: they hold no pickle."""
 
 
-class Ending(msgspec.Struct, frozen=True):
-    """How one job of a page ends. `payload` is a parcel, or `blob` names it.
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How one job of a page ends. `payload` is its parcel, unless `blob` names that.
 
-    `info` is what its slot tells of it beside that, or names the blob that has it.
+    `info` is what its slot reports besides, or names the blob of that.
     """
 
     index: int
@@ -43,12 +43,12 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 def encode_failure(cause: Cause, message: str) -> bytes:
-    """The parcel of a failure the platform itself found."""
+    """Return the parcel of a failure that the platform found itself."""
     return seal(msgspec.msgpack.encode(Failure(cause=int(cause), message=message)))
 
 
 def read_failure(parcel: bytes | memoryview) -> Failure | None:
-    """The failure in a parcel; None where none can be read: what a job's child wrote is no fact."""
+    """Return the failure in a parcel; None if it holds none, as the child of a job wrote it."""
     try:
         return decode(unseal(parcel), Failure)
     except (RequestRefused, msgspec.MsgspecError):
@@ -56,13 +56,12 @@ def read_failure(parcel: bytes | memoryview) -> Failure | None:
 
 
 def killed(index: int, started_at: float, now: float) -> Ending:
-    """The ending of a job whose user killed it."""
-    told = encode_failure(Cause.KILLED, "The job was killed by its user.")
+    """Return the ending of a job that its user killed."""
     return Ending(
         index=index,
         state=State.KILLED,
         cause=Cause.KILLED,
-        payload=told,
+        payload=encode_failure(Cause.KILLED, "The job was killed by its user."),
         started_at=started_at,
         finished_at=now,
     )
@@ -74,10 +73,10 @@ async def finish(
     endings: Sequence[Ending],
     envelope: Envelope = SERVER_ENVELOPE,
 ) -> None:
-    """Publish how jobs of one page ended, with their payloads in one result pack.
+    """Make jobs of one page final, with their payloads in one result pack.
 
-    The caller has checked the fence. The first parcel of a result pack is its envelope. Where jobs
-    left infos there is a last one, with those by the positions of their results.
+    The caller has checked the fence. The first parcel of a result pack is its envelope. If jobs
+    left infos, the last parcel holds them by the positions of the results.
     """
     page = await draft.edit(layout.page(page_id)) if endings else None
     if page is None:
@@ -85,12 +84,12 @@ async def finish(
     was_open = page.open
     parcels = [msgspec.msgpack.encode(envelope)]
     infos: dict[int, Content] = {}
-    before = b""
+    previous = b""
     for ending in endings:
-        # Jobs that the platform ends together share what is said of them.
-        if ending.blob is not None or ending.payload is not before:
-            before = msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload
-            parcels.append(before)
+        # Jobs that the platform ends together share one failure.
+        if ending.blob is not None or ending.payload is not previous:
+            previous = msgspec.msgpack.encode(ending.blob) if ending.blob else ending.payload
+            parcels.append(previous)
         item = len(parcels) - 1
         _end(page, ending, item)
         if ending.info is not None:
@@ -122,7 +121,7 @@ def _end(page: Page, ending: Ending, item: int) -> None:
 
 
 async def _close_page(draft: Draft, page_id: layout.PageId, now: float) -> None:
-    """Count the page off the ready marker; the last one takes the marker away."""
+    """Count a page off the ready marker; after the last page delete the marker."""
     name = layout.ready(page_id.account, page_id.batch)
     marker: Ready | None = await draft.get(name)
     if marker is None:

@@ -1,8 +1,8 @@
 """Live queries: what a slot knows about a running job, requested only when a client asks.
 
-The question travels with the answer to the slot's heartbeat, what it tells with the next one. The
-process that is asked may not be the one the slot talks with: then the question and its answer lie
-under a key of the state store for a moment, and bells announce them.
+A query travels with the response to the slot's heartbeat, its answer with the next heartbeat. If
+the slot talks with another process than the client, query and answer are stored under a key of the
+state store for a moment, and events announce them.
 """
 
 from __future__ import annotations
@@ -29,179 +29,180 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
 
 PATIENCE_S: Final = 3.0
-"""How long a slot may take to tell."""
+"""How long a slot may take to answer."""
 FRESH_S: Final = 1.0
-"""What was told so lately is told again to others who ask."""
+"""An answer younger than this is returned for the same query again."""
 STALE_S: Final = 60.0
-"""A question so old is taken away by whoever sees it."""
+"""A stored query older than this is removed by the process that reads it."""
 STREAM_BYTES: Final = 64 * 1024
-"""The end of each stream that travels through the state store."""
+"""How much of the end of each stream travels through the state store."""
 REMEMBERED: Final = 64
-"""Answers kept for others who ask."""
+"""Answers that are kept."""
 SLOTS: Final = 10_000
-"""Slots whose last heartbeat is remembered."""
+"""Slots whose last heartbeat is remembered, about."""
 
 
-class _Question:
-    """One question to a slot, and who waits for the answer."""
+class _PendingQuery:
+    """One query to a slot, and the future of its answer."""
 
     def __init__(self, number: int, slot: int, job: AttemptRef, since: Mapping[str, int]) -> None:
         self.slot = slot
-        self.asked = LiveQuery(number, job, dict(since))
+        self.query = LiveQuery(number, job, dict(since))
         self.answer: asyncio.Future[Info | None] = asyncio.get_running_loop().create_future()
 
 
 class LiveQueries:
-    """Asks slots about the jobs they run."""
+    """Sends queries to slots and collects the answers."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._commits = context.commits
-        self._sessions = context.slot_sessions
-        self._watchers = context.batch_watchers
         self._clock = context.clock
         self._numbers = count(1)
-        self._unsent: dict[int, list[_Question]] = {}
-        self._open: dict[int, _Question] = {}
-        self._known: dict[AttemptRef, tuple[float, Info]] = {}
-        self._beats: dict[int, float] = {}
+        self._unsent: dict[int, list[_PendingQuery]] = {}
+        self._open: dict[int, _PendingQuery] = {}
+        self._answers: dict[AttemptRef, tuple[float, Info]] = {}
+        self._heartbeats: dict[int, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def info(
         self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
     ) -> Info | None:
-        """What a slot says of a job it runs, no older than a second; None when it says nothing.
+        """Return what a slot knows about a job, no older than a second; None if it does not answer.
 
         Args:
-            account: Whose job.
-            job: Which.
-            slot: Who runs it, as far as is known.
-            since: How many bytes of streams are known; then only what follows is told.
+            account: The owner of the job.
+            job: The attempt.
+            slot: The slot that holds it.
+            since: How many bytes of each stream the client has: only what follows is returned.
         """
-        at, known = self._known.get(job, (0.0, None))
-        if known is not None and not since and self._clock() - at < FRESH_S:
-            return known
-        if self._commits.alone or self._hears(slot):
-            return await self._ask(job, slot, since)
-        return await self._ask_others(account, job, slot, since)
+        at, cached = self._answers.get(job, (0.0, None))
+        if cached is not None and not since and self._clock() - at < FRESH_S:
+            return cached
+        if self._commits.alone or self._serves(slot):
+            return await self._query(job, slot, since)
+        return await self._query_elsewhere(account, job, slot, since)
 
-    def _hears(self, slot: int) -> bool:
-        """Whether this process is the one that a slot's heartbeats reach."""
-        return self._clock() - self._beats.get(slot, 0.0) < 2 * PATIENCE_S
+    def _serves(self, slot: int) -> bool:
+        """Whether the heartbeats of a slot reach this process."""
+        return self._clock() - self._heartbeats.get(slot, 0.0) < 2 * PATIENCE_S
 
-    async def _ask(self, job: AttemptRef, slot: int, since: Mapping[str, int]) -> Info | None:
-        question = _Question(next(self._numbers), slot, job, since)
-        self._open[question.asked.number] = question
-        self._unsent.setdefault(slot, []).append(question)
-        session = self._sessions.get(slot)
+    async def _query(self, job: AttemptRef, slot: int, since: Mapping[str, int]) -> Info | None:
+        pending = _PendingQuery(next(self._numbers), slot, job, since)
+        self._open[pending.query.number] = pending
+        self._unsent.setdefault(slot, []).append(pending)
+        session = self._context.slot_sessions.get(slot)
         if session is not None:
             session.heartbeat_wakeup.set()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await question.answer
+                return await pending.answer
         except TimeoutError:
             return None
         finally:
-            del self._open[question.asked.number]
-            waiting = self._unsent.get(slot, [])
-            if question in waiting:
-                waiting.remove(question)
-            if not waiting:
+            del self._open[pending.query.number]
+            unsent = self._unsent.get(slot, [])
+            if pending in unsent:
+                unsent.remove(pending)
+            if not unsent:
                 self._unsent.pop(slot, None)
 
     def take_queries(self, slot: int) -> list[LiveQuery]:
-        """What a slot is to be asked, now that it is here."""
-        self._beats[slot] = self._clock()
-        if len(self._beats) > SLOTS:
-            self._beats = {slot: at for slot, at in self._beats.items() if self._hears(slot)}
-        return [question.asked for question in self._unsent.pop(slot, [])]
+        """Take the queries that wait for this slot's heartbeat."""
+        self._heartbeats[slot] = self._clock()
+        if len(self._heartbeats) > SLOTS:
+            self._heartbeats = {
+                slot: at for slot, at in self._heartbeats.items() if self._serves(slot)
+            }
+        return [pending.query for pending in self._unsent.pop(slot, [])]
 
-    def receive_answers(self, slot: int, told: Sequence[LiveAnswer]) -> None:
-        """A slot tells what it was asked; what another slot was asked is not its to tell."""
-        for each in told:
-            question = self._open.get(each.number)
-            if question is None or question.slot != slot or question.answer.done():
+    def receive_answers(self, slot: int, answers: Sequence[LiveAnswer]) -> None:
+        """Receive the answers of a slot. Answers to queries to other slots are ignored."""
+        for answer in answers:
+            pending = self._open.get(answer.number)
+            if pending is None or pending.slot != slot or pending.answer.done():
                 continue
-            self._settle(question, each.info)
+            self._settle(pending, answer.info)
 
-    def _settle(self, question: _Question, data: bytes) -> None:
+    def _settle(self, pending: _PendingQuery, data: bytes) -> None:
         try:
             info = unpack_info(data) if data else None
         except RequestRefused:
             info = None
-        if info is not None and not question.asked.since:
-            if len(self._known) > REMEMBERED:
-                self._known.clear()
-            self._known[question.asked.job] = (self._clock(), info)
-        question.answer.set_result(info)
+        if info is not None and not pending.query.since:
+            if len(self._answers) > REMEMBERED:
+                self._answers.clear()
+            self._answers[pending.query.job] = (self._clock(), info)
+        pending.answer.set_result(info)
 
-    async def _ask_others(
+    async def _query_elsewhere(
         self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
     ) -> Info | None:
-        """Leave the question where the process finds it that the slot talks with."""
+        """Store a query for the process that the slot talks with, and wait for its answer."""
         name = layout.query(account, job.batch, next(self._numbers), self._commits.process)
-        question = StoredQuery(job=job, slot=slot, since=dict(since), asked_at=self._clock())
+        query = StoredQuery(job=job, slot=slot, since=dict(since), asked_at=self._clock())
         deadline = self._clock() + PATIENCE_S
 
         async def plan(draft: Draft) -> None:
-            draft.create(name, question)
+            draft.create(name, query)
             draft.emit(Event(EventKind.QUERIED, account, job.batch))
 
         try:
             await self._commits.run(plan)
-            with self._watchers.watch({job.batch}) as watch:
-                while (left := deadline - self._clock()) > 0:
+            with self._context.batch_watchers.watch({job.batch}) as watch:
+                while (remaining_s := deadline - self._clock()) > 0:
                     watch.changed()
-                    found: StoredQuery | None = await self._commits.view.fresh(name)
-                    if found is not None and found.answer is not None:
-                        return unpack_info(found.answer) if found.answer else None
-                    await watch.wait_for_change(left)
+                    stored: StoredQuery | None = await self._commits.view.fresh(name)
+                    if stored is not None and stored.answer is not None:
+                        return unpack_info(stored.answer) if stored.answer else None
+                    await watch.wait_for_change(remaining_s)
         finally:
             await self._commits.remove([name])
         return None
 
     def on_event(self, event: Event) -> None:
-        """Something was asked or told, here or by another process."""
+        """Act on a query or an answer that was stored, here or by another process."""
         if event.kind is EventKind.ANSWERED:
-            self._watchers.wake(event.batch)
+            self._context.batch_watchers.wake(event.batch)
         elif event.kind is EventKind.QUERIED:
-            task = asyncio.create_task(self._answer_others(event))
+            task = asyncio.create_task(self._answer_stored(event))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _answer_others(self, event: Event) -> None:
-        questions = await self._commits.view.scan(layout.query(event.account, event.batch))
+    async def _answer_stored(self, event: Event) -> None:
+        queries = await self._commits.view.scan(layout.query(event.account, event.batch))
         now = self._clock()
-        stale = [name for name, each in questions.items() if now - each.asked_at > STALE_S]
+        stale = [name for name, each in queries.items() if now - each.asked_at > STALE_S]
         await self._commits.remove(stale)
         await asyncio.gather(
             *(
-                self._answer(event, name, question)
-                for name, question in questions.items()
-                if question.answer is None and name not in stale and self._hears(question.slot)
+                self._answer(event, name, query)
+                for name, query in queries.items()
+                if query.answer is None and name not in stale and self._serves(query.slot)
             )
         )
 
-    async def _answer(self, event: Event, name: str, question: StoredQuery) -> None:
-        info = await self._ask(question.job, question.slot, question.since)
-        told = pack_info(_shortened(info)) if info is not None else b""
+    async def _answer(self, event: Event, name: str, query: StoredQuery) -> None:
+        info = await self._query(query.job, query.slot, query.since)
+        answer = pack_info(_shortened(info)) if info is not None else b""
 
         async def plan(draft: Draft) -> None:
             if await draft.get(name) is not None:
-                draft.put(name, msgspec.structs.replace(question, answer=told))
+                draft.put(name, msgspec.structs.replace(query, answer=answer))
                 draft.emit(Event(EventKind.ANSWERED, event.account, event.batch))
 
         self._commits.view.forget([name])
         await self._commits.run(plan)
 
     async def stop(self) -> None:
-        """Answer nobody any more."""
+        """Cancel the answers to stored queries."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def held_at(batch: str, number: int, page: Page, index: int) -> AttemptRef:
-    """The job at an index of a page, as slots name it."""
+    """Return the current attempt of the job at an index of a page."""
     return AttemptRef(batch, number * PAGE_JOBS + index, page.attempt[index])
 
 

@@ -1,4 +1,4 @@
-"""Finding jobs: from jids to the batches and pages they lie in."""
+"""Locating jobs: from jids to the pages that hold them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,13 @@ if TYPE_CHECKING:
 
 MAX_RANGES: Final = 100_000
 PAGES_AT_ONCE: Final = 1000
-"""Pages read together: 36 MB of them at most."""
+"""Pages that are read together: 36 MB at most."""
 CHANGED_AT_ONCE: Final = 16
-"""Pages changed together: a transaction takes about so many small ones."""
+"""Pages that are changed together: about as many small ones as fit a transaction."""
 
 
 class PageSlice(msgspec.Struct, frozen=True):
-    """Jobs `start .. stop-1` of one page that somebody asked for.
-
-    `first` is the page's first jid.
-    """
+    """The jobs `start .. stop-1` of one page whose first jid is `first`."""
 
     page_id: PageId
     start: int
@@ -42,50 +39,50 @@ class PageSlice(msgspec.Struct, frozen=True):
     first: int
 
 
-async def locate(view: View, account: str, asked: Sequence[Range]) -> list[PageSlice]:
-    """Where the jobs of some jid ranges lie, in the order asked.
+async def locate(view: View, account: str, jids: Sequence[Range]) -> list[PageSlice]:
+    """Return the page slices that hold the jobs of some jid ranges, in this order.
 
     Raises:
-        JobNotFound: When the account has no such job; the first unknown jid is named. Another
-            account's job and a job that never was are the same here.
-        TooLarge: When more jobs are named than a request may.
+        JobNotFound: When the account has no such job; the first unknown jid is named. A job
+            of another account is treated like one that does not exist.
+        TooLarge: When the ranges, or the jobs in them, are too many for a request.
     """
-    if len(asked) > MAX_RANGES:
+    if len(jids) > MAX_RANGES:
         raise TooLarge(f"A request may name {MAX_RANGES} jid ranges at most.", field="jids")
     upper = await view.get(layout.next_jid(account)) or 1
-    for first, last in asked:
+    for first, last in jids:
         ranges.check(first, last)
         if last >= upper:
-            # Another process may have made it a moment ago: what is known may be old.
+            # Another process may just have made it: the counter in memory may be old.
             upper = await view.fresh(layout.next_jid(account)) or 1
         if last >= upper:
             raise JobNotFound(_unknown(max(first, upper)), field="jids")
-    if ranges.count(asked) > MAX_JOBS:
+    if ranges.count(jids) > MAX_JOBS:
         raise TooLarge(f"A request may name {MAX_JOBS} jobs at most.", field="jids")
-    found: list[PageSlice] = []
+    slices: list[PageSlice] = []
     index = _Index(view, account)
-    for first, last in asked:
+    for first, last in jids:
         jid = first
         while jid <= last:
-            # Neighbours lie in one list mostly: it is not looked for again for each of them.
+            # The following batches are mostly in the same list: no search for each of them.
             spans, at = await index.find(jid)
             while jid <= last and at < len(spans) and spans[at].first <= jid <= spans[at].last:
                 stop = min(spans[at].last, last)
-                found.extend(_split(account, spans[at], jid, stop))
+                slices.extend(_split(account, spans[at], jid, stop))
                 jid, at = stop + 1, at + 1
-    return found
+    return slices
 
 
 async def pages(
     view: View, wanted: Sequence[PageSlice], *, fresh: bool = True, at_once: int = PAGES_AT_ONCE
 ) -> AsyncIterator[tuple[PageSlice, Page]]:
-    """Each piece with its page, some of which are read together.
+    """Yield each page slice with its page.
 
     Args:
-        view: Where they are read.
-        wanted: The pieces.
-        fresh: Whether what another process may have written since is read again.
-        at_once: How many pieces' pages are read together.
+        view: Where the pages are read.
+        wanted: The page slices.
+        fresh: Whether pages that another process may have changed are read again.
+        at_once: How many pages are read together.
     """
     read = view.refresh if fresh else view.load
     for start in range(0, len(wanted), at_once):
@@ -97,20 +94,20 @@ async def pages(
 
 
 def by_page(wanted: Sequence[PageSlice]) -> Iterator[list[tuple[PageId, list[int]]]]:
-    """The same jobs, those of a page together and each once, some pages at a time."""
-    found: dict[PageId, dict[int, None]] = {}
+    """Yield the same jobs as indexes by page, each job once, some pages at a time."""
+    by_id: dict[PageId, dict[int, None]] = {}
     for piece in wanted:
-        found.setdefault(piece.page_id, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
-    whole = [(page_id, list(indexes)) for page_id, indexes in found.items()]
+        by_id.setdefault(piece.page_id, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
+    whole = [(page_id, list(indexes)) for page_id, indexes in by_id.items()]
     for start in range(0, len(whole), CHANGED_AT_ONCE):
         yield whole[start : start + CHANGED_AT_ONCE]
 
 
 def refuse_deleted(page: Page, piece: PageSlice) -> None:
-    """Whoever names a job that was deleted is told so.
+    """Refuse a request that names a deleted job.
 
     Raises:
-        JobDeleted: When one of the jobs was; the first is named.
+        JobDeleted: When one of the jobs was deleted; the first is named.
     """
     marked = page.flags[piece.start : piece.stop]
     if not any(marked):
@@ -121,7 +118,7 @@ def refuse_deleted(page: Page, piece: PageSlice) -> None:
 
 
 class _Index:
-    """The jid index as one request sees it: no block is read twice, be it that there is none."""
+    """The jid index within one request: each block is read at most once, even if it is missing."""
 
     def __init__(self, view: View, account: str) -> None:
         self._view = view
@@ -129,25 +126,25 @@ class _Index:
         self._blocks: dict[str, list[Span]] = {}
 
     async def find(self, jid: int) -> tuple[list[Span], int]:
-        """The spans of the block that knows a jid, and which of them has it.
+        """Return the spans of the block that lists a jid, and the position of the jid's span.
 
         Raises:
-            JobNotFound: When none has.
+            JobNotFound: When no block lists it.
         """
         names = layout.block(self._account, jid), layout.wide_block(self._account, jid)
         if self._view.peek(names[1]) is not None:
-            # A map is in there: that no narrow block has its jobs is not asked a hundred times.
+            # The wide block is cached: look there first, and skip up to 100 misses per map.
             names = names[::-1]
         for name in names:
             if name not in self._blocks:
                 self._blocks[name] = await self._view.get(name) or []
-            if found := _among(self._blocks[name], jid):
-                return found
+            if match := _among(self._blocks[name], jid):
+                return match
         for name in names:
-            # Another process may have made it a moment ago.
+            # Another process may just have made it.
             self._blocks[name] = await self._view.fresh(name) or []
-            if found := _among(self._blocks[name], jid):
-                return found
+            if match := _among(self._blocks[name], jid):
+                return match
         raise JobNotFound(_unknown(jid), field="jids")
 
 
@@ -157,16 +154,16 @@ def _among(spans: list[Span], jid: int) -> tuple[list[Span], int] | None:
 
 
 def _split(account: str, span: Span, first: int, last: int) -> list[PageSlice]:
-    found = []
+    slices = []
     start, stop = first - span.first, last - span.first + 1
     while start < stop:
         number = start // PAGE_JOBS
         base = number * PAGE_JOBS
         end = min(stop, base + PAGE_JOBS)
         page_id = PageId(account, span.batch, number)
-        found.append(PageSlice(page_id, start - base, end - base, span.first + base))
+        slices.append(PageSlice(page_id, start - base, end - base, span.first + base))
         start = end
-    return found
+    return slices
 
 
 def _unknown(jid: int) -> str:

@@ -1,7 +1,7 @@
-"""The wait set: which of the jobs that a request waits for are final.
+"""The wait set: the jobs that a request waits for, and which of them are final.
 
-A wait is woken at each change, up to ten thousand times. So only batches that changed are read
-again, and no page whose jobs are all final: final states do not change.
+A request is woken at each change, up to ten thousand times. So it only reads the batches that have
+changed again, and no page whose jobs are all final: final states do not change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FINAL_BYTES: Final = bytes(FINAL)
 
 
 class _Unfinished(NamedTuple):
-    """Pieces of a batch, by position, that have jobs left, and what was seen in them."""
+    """Page slices of a batch with unfinished jobs, by position, and what was seen in them."""
 
     positions: Sequence[int]
     final: int = 0
@@ -35,12 +35,12 @@ class _Unfinished(NamedTuple):
 
 
 class WaitSet:
-    """What is known of the jobs that a request waits for.
+    """The jobs that a request waits for, and their states when it last looked.
 
     Args:
         view: Where their pages are read.
-        wanted: Where they lie.
-        watch: Of the batches they lie in.
+        wanted: Their page slices.
+        watch: The watch of their batches.
     """
 
     def __init__(self, view: View, wanted: Sequence[PageSlice], watch: Watch) -> None:
@@ -53,31 +53,31 @@ class WaitSet:
         self.pieces = len(wanted)
         self.total = sum(piece.stop - piece.start for piece in wanted)
         self.final = 0
-        """How many are final, as of the last look."""
+        """How many were final at the last look."""
 
     @property
     def states(self) -> set[State]:
-        """The states they have, as of the last look."""
-        left = (batch.states for batch in self._unfinished.values())
-        return {State(each) for each in self._states.union(*left)}
+        """The states that they had at the last look."""
+        unfinished = (batch.states for batch in self._unfinished.values())
+        return {State(each) for each in self._states.union(*unfinished)}
 
     def with_final(self) -> list[PageSlice]:
-        """The pieces in which a job is final, in the order asked."""
+        """Return the page slices with a final job, in the order of the request."""
         return list(compress(self._wanted, self._some_final))
 
     async def refresh(self) -> None:
-        """Look at what has changed since the last look; at everything, the first time."""
+        """Read what has changed since the last look; everything, the first time."""
         for batch in self._watch.changed():
             if batch in self._unfinished:
-                await self._look_at(batch)
+                await self._read(batch)
 
     async def wait_for_change(self, timeout_s: float) -> bool:
-        """Wait until there is something to look at; False when the time is over first."""
+        """Wait until something has changed; return whether it has within `timeout_s`."""
         return await self._watch.wait_for_change(timeout_s)
 
-    async def _look_at(self, batch: str) -> None:
+    async def _read(self, batch: str) -> None:
         before = self._unfinished.pop(batch)
-        left: list[int] = []
+        open_positions: list[int] = []
         final, states = 0, set[int]()
         for position in before.positions:
             piece = self._wanted[position]
@@ -89,16 +89,16 @@ class WaitSet:
             if ended == len(part):
                 self._states.update(part)
             else:
-                left.append(position)
+                open_positions.append(position)
                 final += ended
                 states.update(part)
         self.final -= before.final
-        if left:
-            self._unfinished[batch] = _Unfinished(left, final, frozenset(states))
+        if open_positions:
+            self._unfinished[batch] = _Unfinished(open_positions, final, frozenset(states))
 
 
 def _by_batch(wanted: Sequence[PageSlice]) -> dict[str, _Unfinished]:
-    found: defaultdict[str, list[int]] = defaultdict(list)
+    by_batch: defaultdict[str, list[int]] = defaultdict(list)
     for position, piece in enumerate(wanted):
-        found[piece.page_id.batch].append(position)
-    return {batch: _Unfinished(positions) for batch, positions in found.items()}
+        by_batch[piece.page_id.batch].append(position)
+    return {batch: _Unfinished(positions) for batch, positions in by_batch.items()}
