@@ -30,12 +30,11 @@ from picloud_model.page import PAGE_JOBS, Page
 from picloud_api.store.records import (
     Account,
     BatchId,
-    BatchRecord,
     ChangeLog,
     Finished,
     Header,
     Key,
-    NamedRecord,
+    KeyedRecord,
     Ready,
     Slot,
     Span,
@@ -45,7 +44,7 @@ from picloud_api.store.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BLOCK: Final = 100
 """Jids a narrow block of the index covers: each call writes its block, so it is kept small."""
@@ -218,10 +217,17 @@ def decode(name: str, data: bytes) -> Any:
     return decoder(data)
 
 
-def _record(prefix: str) -> type[NamedRecord | BatchRecord]:
+def _record(prefix: str) -> type[KeyedRecord]:
     """Return the record whose keys begin with a prefix; a noun may declare one of its own."""
-    declared = (*NamedRecord.__subclasses__(), *BatchRecord.__subclasses__())
-    return next(record for record in declared if record.prefix == prefix)
+    return next(record for record in _declared(KeyedRecord) if record.prefix == prefix)
+
+
+def _declared(kind: type[KeyedRecord]) -> Iterator[type[KeyedRecord]]:
+    """Yield the records that derive from a class and declare a prefix."""
+    for record in kind.__subclasses__():
+        if "prefix" in vars(record):
+            yield record
+        yield from _declared(record)
 
 
 def _decoder(kind: Any) -> Callable[[bytes], Any]:

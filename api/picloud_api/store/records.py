@@ -27,11 +27,15 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     """Base of what is stored: an array, so fields are only ever added at the end."""
 
 
-class NamedRecord(Record, frozen=True):
-    """Base of records whose keys end with one name."""
+class KeyedRecord(Record, frozen=True):
+    """Base of records that have a key of their own."""
 
     prefix: ClassVar[str]
     """What the key of each such record begins with."""
+
+
+class NamedRecord(KeyedRecord, frozen=True):
+    """Base of records whose keys end with one name."""
 
     @classmethod
     def parse(cls, key: str) -> str:
@@ -39,11 +43,8 @@ class NamedRecord(Record, frozen=True):
         return key.removeprefix(cls.prefix)
 
 
-class BatchRecord(Record, frozen=True):
+class BatchRecord(KeyedRecord, frozen=True):
     """Base of records of one batch: their keys end with its account and id."""
-
-    prefix: ClassVar[str]
-    """What the key of each such record begins with."""
 
     @classmethod
     def parse(cls, key: str) -> BatchId:
@@ -223,7 +224,7 @@ class Event(Record, frozen=True):
         return BatchId(self.account, self.batch)
 
 
-class StoredQuery(Record, frozen=True, kw_only=True):
+class StoredQuery(KeyedRecord, frozen=True, kw_only=True):
     """A live query and the answer of its slot: None until it is there, b"" if it was nothing."""
 
     prefix: ClassVar[str] = "asked/"

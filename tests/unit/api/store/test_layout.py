@@ -1,0 +1,96 @@
+"""The layout: every key of every kind leads back to what it names and how it is decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_api.store import layout
+from picloud_api.store.layout import PageId
+from picloud_api.store.records import (
+    Account,
+    BatchId,
+    ChangeLog,
+    Event,
+    EventKind,
+    Finished,
+    Ready,
+    Span,
+    Staged,
+    StoredQuery,
+    Waiting,
+)
+from picloud_driver.scheduler import Pool
+from picloud_model.job import State
+from picloud_model.page import Page
+from picloud_model.wire import AttemptRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VALUES = [
+    (layout.account("a1"), Account("science", 1.0)),
+    (layout.next_jid("a1"), 17),
+    (layout.block("a1", 117), [Span(101, 20, "b1")]),
+    (layout.wide_block("a1", 117), [Span(101, 20_000, "b1")]),
+    (layout.arguments("a1", "b1", 2000), b"pack"),
+    (layout.results(PageId("a1", "b1", 2), 7), b"pack"),
+    (
+        layout.ready("a1", "b1"),
+        Ready(first=1, count=2, priority=5, pool=Pool("a1", "c1", 1), open_pages=1),
+    ),
+    (layout.waiting("a1", "b1"), Waiting([(1, 3)], ignore=False)),
+    (layout.finished("a1", "b1"), Finished(3, 2.0)),
+    (layout.staged("a1", "b1"), Staged([], 2.0)),
+    (
+        layout.query("a1", "b1", 4, "p1"),
+        StoredQuery(job=AttemptRef("b" * 32, 0, 1), slot=9, since={"stdout": 4}, asked_at=2.0),
+    ),
+    (layout.change_log("p1"), ChangeLog(1, [Event(EventKind.READY, "a1", "b1")], 2.0)),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), VALUES, ids=lambda each: str(each)[:20])
+def test_a_stored_value_is_read_as_it_was_written(key: str, value: object) -> None:
+    """The prefix of a key decides how the value under it is decoded."""
+    assert layout.decode(key, layout.encode(value)) == value
+
+
+def test_a_stored_page_is_read_as_it_was_written() -> None:
+    """A page has a coding of its own."""
+    page = Page.fresh(3, State.WAITING)
+
+    copy = layout.decode(layout.page(PageId("a1", "b1", 0)), layout.encode(page))
+
+    assert bytes(copy.state) == bytes(page.state)
+    assert len(copy) == 3
+
+
+@pytest.mark.parametrize(
+    ("parse", "key"),
+    [
+        (Ready.parse, layout.ready("a1", "b1")),
+        (Waiting.parse, layout.waiting("a1", "b1")),
+        (Finished.parse, layout.finished("a1", "b1")),
+        (Staged.parse, layout.staged("a1", "b1")),
+        (layout.batch_of, layout.page(PageId("a1", "b1", 0))),
+        (layout.batch_of, layout.arguments("a1", "b1", 0)),
+    ],
+)
+def test_the_key_of_a_batch_names_it(parse: Callable[[str], BatchId | None], key: str) -> None:
+    """Every record of a batch parses its own keys."""
+    assert parse(key) == BatchId("a1", "b1")
+
+
+def test_packs_belong_to_pages() -> None:
+    """Argument packs by the first job in them, result packs by the page that wrote them."""
+    assert layout.page_of(layout.page(PageId("a1", "b1", 2))) == PageId("a1", "b1", 2)
+    assert layout.page_of(layout.arguments("a1", "b1", 2000)) == PageId("a1", "b1", 2)
+    assert layout.page_of(layout.results(PageId("a1", "b1", 2), 7)) == PageId("a1", "b1", 2)
+    assert layout.page_of(layout.ready("a1", "b1")) is None
+
+
+def test_a_batch_is_listed_in_narrow_blocks_unless_it_is_large() -> None:
+    """A batch of 1,600 jobs is in one or two wide blocks, a smaller one in up to 17 narrow ones."""
+    assert layout.blocks("a1", 95, 105) == [layout.block("a1", 1), layout.block("a1", 100)]
+    assert layout.blocks("a1", 1, layout.WIDE_BATCH) == [layout.wide_block("a1", 1)]
