@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from picloud_api import wiring
 from picloud_api.engine.process.slot_sessions import SlotSession
+from picloud_api.engine.scheduling.autoscaler import PATIENCE_S
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
@@ -195,6 +196,13 @@ class ApiHarness:
         """Lose a slot with its machine."""
         self.scheduler.places.pop(slot.slot.place, None)
         await self.server.use_cases.slots.slots.remove(slot.number, lost=True, detail="power cut")
+
+    async def scale_up(self) -> None:
+        """Let the autoscaler look for jobs without slots, as it does every second."""
+        self.now += PATIENCE_S
+        autoscaler = self.server.background.autoscaler
+        autoscaler.scale_up_all()
+        await asyncio.gather(*autoscaler._checks)
 
     async def statuses(self, jids: range) -> list[str]:
         """Return the status of each job."""

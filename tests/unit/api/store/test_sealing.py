@@ -17,8 +17,7 @@ from picloud_model.errors import JobDeleted, KeyRefused, ServerFault
 from picloud_model.job import State
 
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness, report_of
-from tests.unit.api.usecases.jobs.test_delete import SECRET, delete, seal
-from tests.unit.api.usecases.jobs.test_delete import run as printed
+from tests.unit.api.finished_jobs import SECRET, delete_jobs, run_printing, seal_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -155,7 +154,7 @@ def counted(method: Callable[..., Awaitable[Any]], calls: Counter[str]) -> Calla
 @pytest.mark.parametrize("count", [2, 1500])
 async def test_a_deletion_while_its_batch_is_sealed_is_kept(api: ApiHarness, count: int) -> None:
     """What changed after it was read for the archive is not removed, but sealed as it is later."""
-    jids = await printed(api, count)
+    jids = await run_printing(api, count)
     before = await api.outcomes(jids[1:])
     blobs = api.server.ports.blobs
     put, deleting, deleted = blobs.put, iter([True]), []
@@ -163,18 +162,18 @@ async def test_a_deletion_while_its_batch_is_sealed_is_kept(api: ApiHarness, cou
     async def put_and_delete(name: str, data: bytes) -> bool:
         stored = await put(name, data)
         if name.startswith("sealed/") and next(deleting, False):
-            deleted.append(await delete(api, jids[0]))
+            deleted.append(await delete_jobs(api, jids[0]))
         return stored
 
     blobs.put = put_and_delete  # type: ignore[method-assign]
-    await seal(api)
+    await seal_all(api)
     blobs.put = put  # type: ignore[method-assign]
 
     for _ in range(2):
         with pytest.raises(JobDeleted):
             await api.statuses(jids[:1])
         assert await api.outcomes(jids[1:]) == before
-        await seal(api)
+        await seal_all(api)
     assert deleted == [1]
     assert not {"pages", "packs", "finished"} & await kept(api)
     sealed = [await blobs.get(name) async for name in blobs.names("sealed/")]

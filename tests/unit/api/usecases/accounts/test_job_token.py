@@ -74,19 +74,6 @@ async def test_a_slot_signs_for_its_own_account_only(api: ApiHarness) -> None:
             await api.use_cases.accounts.accounts.authenticate(text)
 
 
-async def test_what_a_job_makes_names_it_as_parent(api: ApiHarness) -> None:
-    """`parent` is recorded with the batch."""
-    from picloud_api.store import layout
-
-    request = api.request(1)
-
-    await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=7)
-
-    header = await api.server.context.commits.view.get(layout.header(ACCOUNT, request.submit_id))
-    ready = await api.server.context.commits.view.get(layout.ready(ACCOUNT, request.submit_id))
-    assert (header.parent, ready.parent) == (7, 7)
-
-
 def test_keys_differ() -> None:
     """Each slot and each account has a key of its own."""
     keys = {slot_key(b"s", account, slot) for account in ("a1", "a2") for slot in (1, 2)}

@@ -12,13 +12,12 @@ from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused
 from picloud_model.pack import Pack
 
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness
-from tests.unit.api.usecases.jobs.test_info import ask, content, informed
+from tests.unit.api.finished_jobs import SECRET, delete_jobs, run_printing, seal_all
+from tests.unit.api.job_info import info_values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-SECRET = b"a secret that was printed"
 
 
 @pytest.fixture(params=[False, True], ids=["kept", "bounded"])
@@ -32,41 +31,24 @@ async def api(
     await made.stop()
 
 
-async def run(api: ApiHarness, count: int) -> range:
-    """Submit a map and run every job of it; each prints a secret."""
-    jids = await api.submit(count)
-    slot = await api.slot()
-    while leases := (await api.work(slot)).leases:
-        for lease in leases:
-            infos = {job.index: content(stdout=SECRET) for job in lease.jobs}
-            await api.work(slot, reports=[informed(lease, infos)], lease=False)
-    return jids
-
-
-async def delete(api: ApiHarness, *jids: int) -> int:
-    """Delete jobs; answers how many were."""
-    answer = await api.use_cases.jobs.delete.delete(ACCOUNT, [(jid, jid) for jid in jids])
-    return answer.count
-
-
 async def test_later_use_says_deleted(api: ApiHarness) -> None:
     """The promise: "Once a job is deleted, using its job id in future commands will give an
     error."
     """
-    jids = await run(api, 3)
+    jids = await run_printing(api, 3)
 
-    assert await delete(api, jids[1]) == 1
+    assert await delete_jobs(api, jids[1]) == 1
 
     killing = api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[1], jids[1])])
-    for using in (api.statuses(jids), api.outcomes(jids), ask(api, jids), killing):
+    for using in (api.statuses(jids), api.outcomes(jids), info_values(api, jids), killing):
         with pytest.raises(JobDeleted, match=f"^Job {jids[1]} was deleted.$"):
             await using
 
 
 async def test_nobody_can_depend_on_a_deleted_job(api: ApiHarness) -> None:
     """That too is a use: it is refused when the job that would wait is submitted."""
-    jids = await run(api, 2)
-    await delete(api, jids[1])
+    jids = await run_printing(api, 2)
+    await delete_jobs(api, jids[1])
     request = replace(api.request(1), depends_on=[(jids[0], jids[1])])
 
     with pytest.raises(JobDeleted, match=f"Job {jids[1]} was deleted") as caught:
@@ -77,18 +59,18 @@ async def test_nobody_can_depend_on_a_deleted_job(api: ApiHarness) -> None:
 
 async def test_the_others_stay(api: ApiHarness) -> None:
     """Jobs of the same pack keep their results and output."""
-    jids = await run(api, 3)
+    jids = await run_printing(api, 3)
     before = await api.outcomes(jids[2:])
 
-    await delete(api, *jids[:2])
+    await delete_jobs(api, *jids[:2])
 
     assert await api.outcomes(jids[2:]) == before
-    assert (await ask(api, jids[2:], "stdout"))[jids[2]]["stdout"] == SECRET.decode()
+    assert (await info_values(api, jids[2:], "stdout"))[jids[2]]["stdout"] == SECRET.decode()
 
 
 async def test_nothing_is_left_in_the_store(api: ApiHarness) -> None:
     """The promise: "remove all data related to a job": no byte of result, output or arguments."""
-    jids = await run(api, 1500)
+    jids = await run_printing(api, 1500)
 
     await api.use_cases.jobs.delete.delete(ACCOUNT, [(jids[0], jids[-1])])
 
@@ -104,26 +86,26 @@ async def test_nothing_is_left_in_the_store(api: ApiHarness) -> None:
 
 async def test_only_finished_jobs(api: ApiHarness) -> None:
     """The promise: "A job must be finished for it to be deleted." Then none of those named is."""
-    done = await run(api, 1)
+    done = await run_printing(api, 1)
     queued = await api.submit(1)
 
     with pytest.raises(RequestRefused, match=f"Job {queued[0]} is queued: only finished jobs"):
-        await delete(api, done[0], queued[0])
+        await delete_jobs(api, done[0], queued[0])
 
     assert await api.statuses(done) == ["done"]
 
 
 async def test_deleting_again_is_no_error(api: ApiHarness) -> None:
     """It is idempotent: the second time nothing is left to do."""
-    jids = await run(api, 2)
+    jids = await run_printing(api, 2)
 
-    assert await delete(api, *jids) == 2
-    assert await delete(api, *jids) == 0
+    assert await delete_jobs(api, *jids) == 2
+    assert await delete_jobs(api, *jids) == 0
 
 
 async def test_jobs_of_others_cannot_be_deleted(api: ApiHarness) -> None:
     """Another account's job is as one that never was."""
-    jids = await run(api, 1)
+    jids = await run_printing(api, 1)
 
     with pytest.raises(JobNotFound):
         await api.use_cases.jobs.delete.delete("a0000002", [(jids[0], jids[0])])
@@ -133,8 +115,8 @@ async def test_jobs_of_others_cannot_be_deleted(api: ApiHarness) -> None:
 
 async def test_it_survives_a_restart(api: ApiHarness) -> None:
     """What was deleted stays so."""
-    jids = await run(api, 1)
-    await delete(api, *jids)
+    jids = await run_printing(api, 1)
+    await delete_jobs(api, *jids)
 
     await api.stop()
     await api.start()
@@ -147,11 +129,11 @@ async def test_numbers_are_kept_for_accounting(api: ApiHarness) -> None:
     """The promise: "Only meta data such as the job's job id, finished status, created time, finish
     time, and runtime will be maintained".
     """
-    jids = await run(api, 1)
+    jids = await run_printing(api, 1)
     (page,) = (await api.server.context.commits.view.scan("pages/")).values()
     before = page.state[0], page.started[0], page.finished[0]
 
-    await delete(api, *jids)
+    await delete_jobs(api, *jids)
 
     (page,) = (await api.server.context.commits.view.scan("pages/")).values()
     assert (page.state[0], page.started[0], page.finished[0]) == before
@@ -160,40 +142,21 @@ async def test_numbers_are_kept_for_accounting(api: ApiHarness) -> None:
 
 async def test_sealed_jobs_can_be_deleted(api: ApiHarness) -> None:
     """A batch that was sealed is opened, and sealed again without what was deleted."""
-    jids = await run(api, 1500)
+    jids = await run_printing(api, 1500)
     before = await api.outcomes(jids[1:])
-    await seal(api)
+    await seal_all(api)
 
-    assert await delete(api, jids[0], jids[1200]) == 2
+    assert await delete_jobs(api, jids[0], jids[1200]) == 2
     for _ in range(2):
         with pytest.raises(JobDeleted):
             await api.statuses(jids[:1])
         assert await api.outcomes(jids[1:1000]) == dict(list(before.items())[:999])
-        assert (await ask(api, jids[5:6], "stdout"))[jids[5]]["stdout"] == SECRET.decode()
-        await seal(api)
+        assert (await info_values(api, jids[5:6], "stdout"))[jids[5]]["stdout"] == SECRET.decode()
+        await seal_all(api)
 
     if SqliteState.bounded:
         left = {entry.key.partition("/")[0] for entry in await api.server.ports.state.scan("")}
         assert not {"pages", "packs", "finished"} & left
-
-
-async def seal(api: ApiHarness) -> None:
-    """Some hours pass."""
-    api.now += 7200
-    await api.server.background.sealer.seal_finished()
-
-
-async def test_killing_everything_passes_deleted_jobs_by(api: ApiHarness) -> None:
-    """ "If you pass no arguments into kill, all unfinished jobs are killed": also where some jobs
-    of a map were deleted.
-    """
-    jids = await api.submit(3)
-    await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
-    await delete(api, jids[0])
-
-    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, None)).count == 2
-
-    assert await api.statuses(jids[1:]) == ["killed", "killed"]
 
 
 async def test_what_jobs_share_stays_for_the_others(api: ApiHarness) -> None:
@@ -202,7 +165,7 @@ async def test_what_jobs_share_stays_for_the_others(api: ApiHarness) -> None:
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[-1])])
     before = await api.outcomes(jids[1:])
 
-    await delete(api, jids[0])
+    await delete_jobs(api, jids[0])
 
     assert await api.outcomes(jids[1:]) == before
-    assert (await ask(api, jids[1:], "exception"))[jids[1]]["exception"]
+    assert (await info_values(api, jids[1:], "exception"))[jids[1]]["exception"]

@@ -15,34 +15,12 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, Pack, seal
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.job_info import info_content, info_values, report_with_infos
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from picloud_api.engine.process.slot_sessions import SlotSession
 
     from tests.unit.api.api_harness import ApiHarness
-
-
-def content(**streams: bytes) -> wire.Content:
-    """An info as it travels with a report, with these streams."""
-    told = {name: wire.Stream(0, data) for name, data in streams.items()}
-    data = wire.pack_info(wire.Info(streams=told, user_s=1.5, system_s=0.5, peak_bytes=1000))
-    return wire.Content("", len(data), data)
-
-
-def informed(lease: wire.Lease, infos: Mapping[int, wire.Content]) -> wire.Report:
-    """The report of a slot that ran every job of a lease, some of which left infos."""
-    report = report_of(lease)
-    jobs = [msgspec.structs.replace(job, info=infos.get(job.index)) for job in report.ended]
-    return msgspec.structs.replace(report, ended=jobs)
-
-
-async def ask(api: ApiHarness, jids: range, *keys: str, **more: Any) -> dict[int, dict[str, Any]]:
-    """What is known of jobs, by jid."""
-    request = wire.InfoRequest(jids=[(jids[0], jids[-1])], keys=list(keys), **more)
-    answer = await api.use_cases.jobs.info.info(ACCOUNT, request)
-    return {job.jid: job.values for job in answer.jobs}
 
 
 async def test_each_job_has_its_own_info(api: ApiHarness) -> None:
@@ -50,10 +28,10 @@ async def test_each_job_has_its_own_info(api: ApiHarness) -> None:
     jids = await api.submit(3)
     slot = await api.slot()
     while leases := (await api.work(slot)).leases:
-        reports = [informed(lease, {1: content(stdout=b"one\n")}) for lease in leases]
+        reports = [report_with_infos(lease, {1: info_content(stdout=b"one\n")}) for lease in leases]
         await api.work(slot, reports=reports, lease=False)
 
-    told = await ask(api, jids, "stdout", "status", "cputime.user")
+    told = await info_values(api, jids, "stdout", "status", "cputime.user")
 
     assert [told[jid]["stdout"] for jid in jids] == ["", "one\n", ""]
     assert [told[jid]["cputime.user"] for jid in jids] == [None, 1.5, None]
@@ -65,12 +43,14 @@ async def test_infos_survive_a_restart(api: ApiHarness) -> None:
     jids = await api.submit(1)
     slot = await api.slot()
     (lease,) = (await api.work(slot)).leases
-    await api.work(slot, reports=[informed(lease, {0: content(stderr=b"e")})], lease=False)
+    await api.work(
+        slot, reports=[report_with_infos(lease, {0: info_content(stderr=b"e")})], lease=False
+    )
 
     await api.stop()
     await api.start()
 
-    assert (await ask(api, jids, "stderr"))[jids[0]] == {"stderr": "e"}
+    assert (await info_values(api, jids, "stderr"))[jids[0]] == {"stderr": "e"}
 
 
 async def test_silent_jobs_add_nothing(api: ApiHarness) -> None:
@@ -79,9 +59,9 @@ async def test_silent_jobs_add_nothing(api: ApiHarness) -> None:
         await api.submit(1)
         slot = await api.slot()
         (lease,) = (await api.work(slot)).leases
-        infos = {} if silent else {0: content(stdout=b"x")}
+        infos = {} if silent else {0: info_content(stdout=b"x")}
         before = api.server.context.commits.transactions
-        await api.work(slot, reports=[informed(lease, infos)], lease=False)
+        await api.work(slot, reports=[report_with_infos(lease, infos)], lease=False)
         assert api.server.context.commits.transactions - before == 1
 
     entries = await api.server.ports.state.scan("packs/")
@@ -96,10 +76,12 @@ async def test_the_log_of_the_platform_says_what_was_done_after_the_job(api: Api
     (lease,) = (await api.work(slot)).leases
     data = wire.pack_info(wire.Info(remarks=["restored after the job: umask"]))
     await api.work(
-        slot, reports=[informed(lease, {0: wire.Content("", len(data), data)})], lease=False
+        slot,
+        reports=[report_with_infos(lease, {0: wire.Content("", len(data), data)})],
+        lease=False,
     )
 
-    (log,) = (await ask(api, jids, "pilog"))[jids[0]].values()
+    (log,) = (await info_values(api, jids, "pilog"))[jids[0]].values()
 
     assert log.splitlines()[-1] == "restored after the job: umask"
     assert "begun" in log
@@ -115,19 +97,19 @@ async def test_a_large_info_is_a_blob(api: ApiHarness) -> None:
     slot = await api.slot()
     (lease,) = (await api.work(slot)).leases
     infos = {0: wire.Content(digest, len(data))}
-    await api.work(slot, reports=[informed(lease, infos)], lease=False)
+    await api.work(slot, reports=[report_with_infos(lease, infos)], lease=False)
 
-    assert (await ask(api, jids, "logging"))[jids[0]]["logging"] == "from a blob"
+    assert (await info_values(api, jids, "logging"))[jids[0]]["logging"] == "from a blob"
     await blobs.delete(name)
     await blobs.put(name, wire.pack_info(wire.Info(streams={"logging": wire.Stream(3, b"bad")})))
-    assert not (await ask(api, jids, "logging"))[jids[0]]["logging"]
+    assert not (await info_values(api, jids, "logging"))[jids[0]]["logging"]
 
 
 async def test_every_key_has_a_value_or_none(api: ApiHarness) -> None:
     """'all': "Obtain info about every possible item"; nothing is left out or fails."""
     jids = await api.submit(2, label="mine")
 
-    told = await ask(api, jids, "all")
+    told = await info_values(api, jids, "all")
 
     for jid in jids:
         expected = {key.value for key in InfoKey} - {"args", "kwargs", "func_body"}
@@ -140,7 +122,7 @@ async def test_the_default_keys(api: ApiHarness) -> None:
     """The promise: "info automatically returns stdout, stderr, runtime, and status." """
     jids = await api.submit(1)
 
-    assert set((await ask(api, jids))[jids[0]]) == {"status", "stdout", "stderr", "runtime"}
+    assert set((await info_values(api, jids))[jids[0]]) == {"status", "stdout", "stderr", "runtime"}
 
 
 async def test_a_wrong_key_names_the_right_ones(api: ApiHarness) -> None:
@@ -148,7 +130,7 @@ async def test_a_wrong_key_names_the_right_ones(api: ApiHarness) -> None:
     jids = await api.submit(1)
 
     with pytest.raises(RequestRefused, match=r"no info 'stout'; there are status, stdout, .* all"):
-        await ask(api, jids, "stout")
+        await info_values(api, jids, "stout")
 
 
 async def test_jobs_of_others_are_not_there(api: ApiHarness) -> None:
@@ -173,7 +155,7 @@ async def test_a_failure_is_told_in_words(api: ApiHarness) -> None:
     job = msgspec.structs.replace(job, cause=Cause.EXCEPTION, payload=seal(wire.encode(failure)))
     await api.work(slot, reports=[msgspec.structs.replace(report, ended=[job])], lease=False)
 
-    told = (await ask(api, jids, "exception", "pilog"))[jids[0]]
+    told = (await info_values(api, jids, "exception", "pilog"))[jids[0]]
 
     assert told["exception"] == "Traceback ...\nKeyError: 1\n"
     assert told["pilog"].splitlines()[-1].endswith("error after 0.000 s: user exception")
@@ -202,7 +184,7 @@ async def test_a_running_job_is_asked_for_through_the_heartbeat(api: ApiHarness)
     jids, slot, held = await run_forever(api)
     waiting = asyncio.create_task(beat(api, slot, held, wait_s=5.0))
     await asyncio.sleep(0)
-    asking = asyncio.create_task(ask(api, jids, "stdout", "memory.usage", "status"))
+    asking = asyncio.create_task(info_values(api, jids, "stdout", "memory.usage", "status"))
 
     (asked,) = (await waiting).live
     info = wire.Info(streams={"stdout": wire.Stream(0, b"so far")}, memory_bytes=7)
@@ -218,7 +200,7 @@ async def test_only_the_slot_that_was_asked_can_tell(api: ApiHarness) -> None:
     """What another slot says in its place is not accepted."""
     jids, slot, held = await run_forever(api)
     _, impostor, its_own = await run_forever(api)
-    asking = asyncio.create_task(ask(api, jids, "stdout"))
+    asking = asyncio.create_task(info_values(api, jids, "stdout"))
     await api.wait_until(lambda: _unsent(api), True)
     (asked,) = (await beat(api, slot, held, wait_s=0.0)).live
     for teller, job, said in ((impostor, its_own, b"lies"), (slot, held, b"truth")):
@@ -233,7 +215,7 @@ async def test_nobody_asks_when_nobody_wants_to_know(api: ApiHarness) -> None:
     """Status and what the server knows by itself disturb no slot, and heartbeats carry nothing."""
     jids, slot, held = await run_forever(api)
 
-    await ask(api, jids, "status", "runtime", "pilog", "attributes")
+    await info_values(api, jids, "status", "runtime", "pilog", "attributes")
 
     assert (await beat(api, slot, held, wait_s=0.0)).live == []
 
@@ -265,7 +247,7 @@ async def test_what_follows_is_told_without_gap_or_repeat(api: ApiHarness) -> No
                 started_at=1.0,
                 finished_at=2.0,
                 payload=b"",
-                info=content(stdout=written),
+                info=info_content(stdout=written),
             )
         ],
     )
@@ -293,7 +275,7 @@ async def test_only_streams_can_be_followed(api: ApiHarness) -> None:
     jids = await api.submit(1)
 
     with pytest.raises(RequestRefused, match="Only stdout, stderr, logging can be followed"):
-        await ask(api, jids, "stdout", since={"pilog": 1})
+        await info_values(api, jids, "stdout", since={"pilog": 1})
 
 
 async def test_many_jobs_are_answered_in_parts_that_fit(
@@ -303,4 +285,4 @@ async def test_many_jobs_are_answered_in_parts_that_fit(
     monkeypatch.setattr("picloud_api.usecases.jobs.info.ANSWER_JOBS", 70)
     jids = await api.submit(150)
 
-    assert list(await ask(api, jids)) == list(jids[:70])
+    assert list(await info_values(api, jids)) == list(jids[:70])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from picloud_api.store import layout
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
 
@@ -135,3 +136,14 @@ async def test_a_repeat_does_not_touch_jobs_that_run_already(api: ApiHarness) ->
     await api.use_cases.jobs.submit.store_ahead(ACCOUNT, request)
 
     assert (await api.statuses(jids))[:2] == ["killed", "queued"]
+
+
+async def test_what_a_job_makes_names_it_as_parent(api: ApiHarness) -> None:
+    """`parent` is recorded with the batch."""
+    request = api.request(1)
+
+    await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=7)
+
+    header = await api.server.context.commits.view.get(layout.header(ACCOUNT, request.submit_id))
+    ready = await api.server.context.commits.view.get(layout.ready(ACCOUNT, request.submit_id))
+    assert (header.parent, ready.parent) == (7, 7)

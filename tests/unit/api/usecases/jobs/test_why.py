@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.engine.scheduling.autoscaler import PATIENCE_S, STARTING_S
 from picloud_model.errors import JobNotFound
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
@@ -14,21 +12,12 @@ from tests.unit.api.api_harness import ACCOUNT, report_of
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
-FULL = "Nomad has no room for a slot of 1 x c1 now: of 1 machines 1 without enough memory."
 REFUSED = "No machine offers core type 'c1'; machines offer c2."
 
 
 async def why(api: ApiHarness, jid: int) -> str:
     """What the server says of one job."""
     return (await api.use_cases.jobs.info._why.reasons(ACCOUNT, [(jid, jid)]))[jid]
-
-
-async def considered(api: ApiHarness) -> None:
-    """Let the server look whether slots are missing, as it does every second."""
-    api.now += PATIENCE_S
-    placement = api.server.background.autoscaler
-    placement.scale_up_all()
-    await asyncio.gather(*placement._checks)
 
 
 async def test_a_queued_job_has_a_place_in_the_queue(api: ApiHarness) -> None:
@@ -64,7 +53,7 @@ async def test_the_scheduler_s_own_words(api: ApiHarness) -> None:
     """Where slots cannot start, the sentence of the scheduler says what is in the way."""
     api.scheduler.refusal = REFUSED
     jids = await api.submit(1)
-    await considered(api)
+    await api.scale_up()
 
     told = await why(api, jids[0])
 
@@ -77,40 +66,3 @@ async def test_an_unknown_job_has_no_reason(api: ApiHarness) -> None:
     """It is asked for like everything else of a job: of one's own account only."""
     with pytest.raises(JobNotFound):
         await why(api, 1)
-
-
-async def test_a_refused_burst_is_asked_for_again(api: ApiHarness) -> None:
-    """A machine may come that offers the core type: then the jobs run at once."""
-    api.scheduler.refusal = REFUSED
-    await api.submit(1)
-    await considered(api)
-    assert api.scheduler.bursts == []
-
-    api.scheduler.refusal = ""
-    await considered(api)
-
-    assert sum(burst.count for burst in api.scheduler.bursts) == 1
-
-
-async def test_a_full_cluster_is_not_asked_for_ever_more(api: ApiHarness) -> None:
-    """Slots that wait for a machine count as coming for as long as they wait."""
-    api.scheduler.full = FULL
-    await api.submit(100)
-    await considered(api)
-    for _ in range(3):
-        api.now += STARTING_S
-        await considered(api)
-
-    assert sum(burst.count for burst in api.scheduler.bursts) == 2
-
-
-async def test_slots_that_were_taken_away_are_asked_for_again(api: ApiHarness) -> None:
-    """Where somebody stopped a burst that waited, another one is started."""
-    api.scheduler.full = FULL
-    await api.submit(100)
-    await considered(api)
-    api.scheduler.places.clear()
-    api.now += STARTING_S
-    await considered(api)
-
-    assert sum(burst.count for burst in api.scheduler.bursts) == 4

@@ -1,0 +1,129 @@
+"""The autoscaler: how many slots are requested, when, and when idle ones go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from picloud_api.engine.scheduling.autoscaler import STARTING_S
+from picloud_api.store.records import Slot
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.unit.api.api_harness import ApiHarness
+
+FULL = "Nomad has no room for a slot of 1 x c1 now: of 1 machines 1 without enough memory."
+REFUSED = "No machine offers core type 'c1'; machines offer c2."
+
+
+async def test_a_burst_is_asked_for_when_slots_are_missing(api: ApiHarness) -> None:
+    """A map that finds no slot starts as many as it can use, up to the capacity, once."""
+    await api.submit(1)
+    await api.submit(100)
+    await asyncio.sleep(0)
+
+    assert sum(burst.count for burst in api.scheduler.bursts) == 2
+    assert api.scheduler.bursts[0].name.startswith("pc-a0000001-000000000001-")
+
+
+async def test_a_slot_that_comes_while_slots_are_counted_is_counted(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the store is, no more slots are asked for than the machines have room for."""
+    view = api.server.context.commits.view
+    scan = view.scan
+
+    async def slow(prefix: str) -> dict[str, object]:
+        found = await scan(prefix)
+        if prefix == Slot.prefix and api.scheduler.bursts:
+            await api.slot()
+        return found
+
+    monkeypatch.setattr(type(view.state), "shared", True)
+    monkeypatch.setattr(view, "scan", slow)
+    await api.submit(1)
+    await api.wait_until(lambda: _bursts(api), 1)
+    await api.submit(1)
+
+    await api.wait_until(lambda: _bursts(api), 2)
+    assert sum(burst.count for burst in api.scheduler.bursts) == 2
+
+
+async def _bursts(api: ApiHarness) -> int:
+    return len(api.scheduler.bursts)
+
+
+async def test_slots_that_die_at_once_are_not_started_without_end(api: ApiHarness) -> None:
+    """When slots are lost shortly after their start, bursts come ever more slowly, up to 2 s."""
+    placement = api.server.background.autoscaler
+    slot = await api.slot()
+    await api.submit(10)
+    await asyncio.sleep(0.01)
+    api.scheduler.bursts.clear()
+    api.server.context.slot_sessions.give_up(slot.pool)
+
+    placement.back_off(slot.slot)
+    await api.lose(slot)
+    placement.scale_up_if_needed(slot.pool)
+    await asyncio.sleep(0.01)
+    assert api.scheduler.bursts == []
+
+    api.now += 2
+    placement.scale_up_if_needed(slot.pool)
+    await asyncio.sleep(0.01)
+    assert api.scheduler.bursts
+
+
+async def test_idle_slots_make_room_for_another_pool(api: ApiHarness) -> None:
+    """Where no slot comes for jobs of another core type, a slot that waits for work is let go."""
+    slot = await api.slot()
+    waiting = asyncio.create_task(api.work(slot, wait_s=10.0))
+    await asyncio.sleep(0)
+    await api.submit(1, core_type="m1")
+    await asyncio.sleep(0.01)
+    api.server.background.autoscaler.release_idle()
+    assert not waiting.done()
+
+    api.now += 2
+    api.server.background.autoscaler.release_idle()
+
+    async with asyncio.timeout(1):
+        assert (await waiting).exit
+
+
+async def test_a_refused_burst_is_asked_for_again(api: ApiHarness) -> None:
+    """A machine may come that offers the core type: then the jobs run at once."""
+    api.scheduler.refusal = REFUSED
+    await api.submit(1)
+    await api.scale_up()
+    assert api.scheduler.bursts == []
+
+    api.scheduler.refusal = ""
+    await api.scale_up()
+
+    assert sum(burst.count for burst in api.scheduler.bursts) == 1
+
+
+async def test_a_full_cluster_is_not_asked_for_ever_more(api: ApiHarness) -> None:
+    """Slots that wait for a machine count as coming for as long as they wait."""
+    api.scheduler.full = FULL
+    await api.submit(100)
+    await api.scale_up()
+    for _ in range(3):
+        api.now += STARTING_S
+        await api.scale_up()
+
+    assert sum(burst.count for burst in api.scheduler.bursts) == 2
+
+
+async def test_slots_that_were_taken_away_are_asked_for_again(api: ApiHarness) -> None:
+    """Where somebody stopped a burst that waited, another one is started."""
+    api.scheduler.full = FULL
+    await api.submit(100)
+    await api.scale_up()
+    api.scheduler.places.clear()
+    api.now += STARTING_S
+    await api.scale_up()
+
+    assert sum(burst.count for burst in api.scheduler.bursts) == 4

@@ -1,0 +1,66 @@
+"""Leasing: how many jobs a slot gets at once, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.unit.api.api_harness import report_of
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def test_an_unmeasured_function_is_leased_one_job(api: ApiHarness) -> None:
+    """Nobody knows how long a new function takes, so a slot gets a single job of it."""
+    slot = await api.slot()
+    await api.submit(1000)
+
+    assert len((await api.work(slot)).leases[0].jobs) == 1
+
+
+async def test_a_lease_is_about_100_ms_of_work(api: ApiHarness) -> None:
+    """Once a function is measured, a lease holds what fills 100 ms."""
+    slot = await api.slot()
+    await api.submit(1000)
+    first = (await api.work(slot)).leases[0]
+
+    second = await api.work(slot, reports=[report_of(first, seconds=0.01)])
+
+    assert len(second.leases[0].jobs) == 10
+
+
+async def test_two_slots_share_a_map(api: ApiHarness) -> None:
+    """No slot takes the whole of a short map while another waits."""
+    slots = [await api.slot(), await api.slot()]
+    await api.submit(2)
+    first = (await api.work(slots[0])).leases[0]
+    await api.work(slots[0], reports=[report_of(first)], lease=False)
+    await api.submit(100)
+
+    assert len((await api.work(slots[0])).leases[0].jobs) <= 50
+
+
+async def test_small_batches_of_one_function_are_leased_together(api: ApiHarness) -> None:
+    """Many calls of a fast function travel in one answer."""
+    slot = await api.slot()
+    await api.submit(1)
+    first = (await api.work(slot)).leases[0]
+    for _ in range(20):
+        await api.submit(1)
+
+    answer = await api.work(slot, reports=[report_of(first)])
+
+    assert len(answer.leases) == 20
+
+
+async def test_priority_decides_then_age(api: ApiHarness) -> None:
+    """Lower priority numbers run first, older batches first among equals."""
+    slot = await api.slot()
+    late, early, urgent = [
+        await api.submit(1, function=name, priority=priority)
+        for name, priority in (("a", 7), ("b", 5), ("c", 1))
+    ]
+
+    order = [(await api.work(slot)).leases[0].first for _ in range(3)]
+
+    assert order == [urgent[0], early[0], late[0]]

@@ -1,0 +1,85 @@
+"""Kills: at once where no slot holds the job, else through its slot."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from picloud_model import wire
+from picloud_model.job import State
+
+from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.finished_jobs import delete_jobs
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def test_kill_ends_queued_jobs_at_once(api: ApiHarness) -> None:
+    """Killed before it ran, a job is killed for good and never leased."""
+    jids = await api.submit(3)
+
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 2)])).count == 1
+
+    assert await api.statuses(jids) == ["queued", "killed", "queued"]
+    slot = await api.slot()
+    leased = [(await api.work(slot)).leases[0].jobs[0].index for _ in range(2)]
+    assert leased == [0, 2]
+
+
+async def test_kill_reaches_the_slot_that_runs_the_job(api: ApiHarness) -> None:
+    """A heartbeat under way answers at once with the job to kill; the slot's word is final."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    running = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+    beat = asyncio.create_task(
+        api.use_cases.slots.heartbeat.heartbeat(
+            slot, wire.HeartbeatRequest(running=[running], wait_s=10)
+        )
+    )
+    await asyncio.sleep(0)
+
+    await api.use_cases.jobs.kill.kill(ACCOUNT, None)
+
+    async with asyncio.timeout(1):
+        assert (await beat).kills == [running]
+    await api.work(slot, reports=[report_of(lease, State.KILLED)], lease=False)
+    assert await api.statuses(jids) == ["killed"]
+
+
+async def test_killing_a_finished_job_does_nothing(api: ApiHarness) -> None:
+    """A final state never changes."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    await api.work(slot, reports=[report_of((await api.work(slot)).leases[0])], lease=False)
+
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, [(1, 1)])).count == 0
+    assert await api.statuses(jids) == ["done"]
+
+
+async def test_killing_everything_passes_deleted_jobs_by(api: ApiHarness) -> None:
+    """ "If you pass no arguments into kill, all unfinished jobs are killed": also where some jobs
+    of a map were deleted.
+    """
+    jids = await api.submit(3)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
+    await delete_jobs(api, jids[0])
+
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, None)).count == 2
+
+    assert await api.statuses(jids[1:]) == ["killed", "killed"]
+
+
+async def test_a_job_whose_slot_does_not_report_is_ended(api: ApiHarness) -> None:
+    """A slot has two seconds to kill its job; then the job is killed without it, once."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+
+    assert (await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])).count == 1
+    assert await api.statuses(jids) == ["queued"]
+
+    await api.wait_until(lambda: api.statuses(jids), ["killed"])
+    await api.work(slot, reports=[report_of(lease)], lease=False)
+    assert await api.statuses(jids) == ["killed"]

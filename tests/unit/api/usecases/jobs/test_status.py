@@ -1,0 +1,49 @@
+"""Statuses of jobs, and of jobs that do not exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_model.errors import JobNotFound
+
+from tests.unit.api.api_harness import ACCOUNT
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+@pytest.mark.parametrize("asked", [[(2, 2)], [(1, 2)], [(1, 10**12)], [(10**15, 10**15)]])
+async def test_unknown_jobs_are_not_found_in_bounded_time(
+    api: ApiHarness, asked: list[tuple[int, int]]
+) -> None:
+    """A jid that never was is named, and a huge range costs nothing."""
+    await api.submit(1)
+
+    with pytest.raises(JobNotFound) as refused:
+        await api.use_cases.jobs.status.status(ACCOUNT, asked)
+
+    assert "There is no job" in refused.value.message
+
+
+async def test_another_accounts_job_looks_like_none(api: ApiHarness) -> None:
+    """Another account's jobs and jobs that never were get the same answer."""
+    await api.submit(1)
+
+    with pytest.raises(JobNotFound) as others:
+        await api.use_cases.jobs.status.status("a0000002", [(1, 1)])
+    with pytest.raises(JobNotFound) as nobodys:
+        await api.use_cases.jobs.status.status(ACCOUNT, [(2, 2)])
+
+    assert others.value.message.replace("1", "2") == nobodys.value.message
+
+
+async def test_equal_neighbours_share_a_run(api: ApiHarness) -> None:
+    """A reply has one run for each stretch of equal statuses, in the order of the request."""
+    await api.submit(5)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 3)])
+
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(4, 5), (1, 3)])
+
+    runs = [(run.first, run.last, run.status) for run in answer.runs]
+    assert runs == [(4, 5, "queued"), (1, 1, "queued"), (2, 3, "killed")]

@@ -1,0 +1,74 @@
+"""Heartbeats: what a slot reports as running, and what it has to do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from picloud_model import wire
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def test_a_job_its_page_does_not_have_is_lost(api: ApiHarness) -> None:
+    """A heartbeat may name any number: what no job has is said to be lost, as what another has."""
+    slot = await api.slot()
+    await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    named = [wire.AttemptRef(lease.batch, index, 1) for index in (1, 999, 1000)]
+
+    answer = await api.use_cases.slots.heartbeat.heartbeat(
+        slot, wire.HeartbeatRequest(running=named, holding=named, wait_s=0)
+    )
+
+    assert answer.lost == named * 2
+
+
+async def test_a_job_that_has_started_is_processing(api: ApiHarness) -> None:
+    """The first heartbeat that names a job records its start; later ones change nothing."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    running = [wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)]
+    beat = wire.HeartbeatRequest(running=running, wait_s=0)
+    await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
+    transactions = api.server.context.commits.transactions
+
+    answer = await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
+
+    assert (answer.kills, answer.lost) == ([], [])
+    assert await api.statuses(jids) == ["processing"]
+    assert api.server.context.commits.transactions == transactions
+
+
+async def test_a_job_that_is_held_but_not_running_stays_queued(api: ApiHarness) -> None:
+    """A slot holds jobs that it has not started; they are not lost, and not processing."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    holding = [wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)]
+
+    answer = await api.use_cases.slots.heartbeat.heartbeat(
+        slot, wire.HeartbeatRequest(running=[], holding=holding, wait_s=0)
+    )
+
+    assert answer.lost == []
+    assert await api.statuses(jids) == ["queued"]
+
+
+async def test_a_heartbeat_waits_for_its_time(api: ApiHarness) -> None:
+    """With nothing to do, a heartbeat returns when its time is over, and not before."""
+    slot = await api.slot()
+    waiting = asyncio.create_task(
+        api.use_cases.slots.heartbeat.heartbeat(slot, wire.HeartbeatRequest(running=[], wait_s=5.0))
+    )
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+
+    api.now += 5.0
+    slot.wake_all()
+
+    async with asyncio.timeout(1):
+        answer = await waiting
+    assert (answer.kills, answer.lost, answer.live, answer.work) == ([], [], [], False)

@@ -1,0 +1,167 @@
+"""Slots: registration, tokens, and what happens to the jobs of a slot that ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_api.store import layout
+from picloud_api.store.records import Ready
+from picloud_api.usecases.slots.slot import SEEN_EVERY_S
+from picloud_driver.state import Delete
+from picloud_model import wire
+from picloud_model.errors import SlotRefused
+from picloud_model.job import Cause
+
+from tests.unit.api.api_harness import report_of
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
+    """After three lost slots a job is an error; its companions in the first lease are done."""
+    first = await api.slot()
+    await api.submit(1)
+    warm = (await api.work(first)).leases[0]
+    await api.work(first, reports=[report_of(warm)], lease=False)
+    jids = await api.submit(5)
+    lease = (await api.work(first)).leases[0]
+    assert len(lease.jobs) == 5
+    await api.lose(first)
+
+    executions = 1
+    while set(await api.statuses(jids)) & {"queued", "processing"}:
+        slot = await api.slot()
+        lease = (await api.work(slot)).leases[0]
+        assert len(lease.jobs) == 1
+        if lease.jobs[0].index == 2:
+            executions += 1
+            await api.lose(slot)
+        else:
+            await api.work(slot, reports=[report_of(lease)], lease=False)
+
+    assert executions == 3
+    assert await api.statuses(jids) == ["done", "done", "error", "done", "done"]
+    outcome = (await api.outcomes(jids))[jids[2]]
+    assert outcome.cause == Cause.NODE_LOST
+    assert b"power cut" in (outcome.payload or b"")
+
+
+async def test_an_unrestartable_job_is_started_once(api: ApiHarness) -> None:
+    """With restartable=False a lost slot makes the job an error: its lease was its start."""
+    slot = await api.slot()
+    jids = await api.submit(2, restartable=False)
+    assert len((await api.work(slot)).leases[0].jobs) == 1
+
+    await api.lose(slot)
+
+    assert await api.statuses(jids) == ["error", "queued"]
+
+
+async def test_a_lost_attempt_stays_processing(api: ApiHarness) -> None:
+    """A user who saw `processing` never sees `queued` again."""
+    slot = await api.slot()
+    jids = await api.submit(1)
+    lease = (await api.work(slot)).leases[0]
+    assert await api.statuses(jids) == ["queued"]
+    running = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
+    await api.use_cases.slots.heartbeat.heartbeat(
+        slot, wire.HeartbeatRequest(running=[running], wait_s=0)
+    )
+    assert await api.statuses(jids) == ["processing"]
+
+    await api.lose(slot)
+
+    assert await api.statuses(jids) == ["processing"]
+    assert len((await api.work(await api.slot())).leases) == 1
+
+
+async def test_a_slot_whose_process_is_new_holds_nothing(api: ApiHarness) -> None:
+    """Where a scheduler starts another process at the same place, what the first one held goes back
+    into the queue as soon as the second one registers.
+    """
+    jids = await api.submit(2)
+    slot = await api.slot()
+    [held] = (await api.work(slot)).leases
+    beat = wire.HeartbeatRequest(
+        running=[wire.AttemptRef(held.batch, 0, held.jobs[0].attempt)], wait_s=0
+    )
+    await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
+
+    await api.use_cases.slots.slots.register(slot.slot.place)
+    again = api.use_cases.slots.slots.sessions.get(slot.number)
+
+    assert again is not None
+    assert again is not slot
+    assert await api.statuses(jids) == ["processing", "queued"]
+    [lease] = (await api.work(again)).leases
+    assert lease.jobs[0].index == 0
+    assert lease.jobs[0].attempt > held.jobs[0].attempt
+    await api.work(slot, reports=[report_of(held)], lease=False)
+    assert await api.statuses(jids) == ["processing", "queued"]
+
+
+async def test_a_place_always_has_the_same_slot(api: ApiHarness) -> None:
+    """A slot that registers twice, because a reply was lost, gets its number and token again."""
+    slot = await api.slot()
+    slots = api.use_cases.slots.slots
+
+    first, second = [await slots.register(slot.slot.place) for _ in range(2)]
+
+    assert first == second
+    assert first.slot == slot.number
+
+
+async def test_a_proof_of_no_place_is_refused(api: ApiHarness) -> None:
+    """Only the scheduler's own proofs register a slot."""
+    with pytest.raises(SlotRefused):
+        await api.use_cases.slots.slots.register("no such place")
+
+
+async def test_the_token_of_a_removed_slot_is_refused(api: ApiHarness) -> None:
+    """A slot that ended is unknown at once; removing it again changes nothing."""
+    slot = await api.slot()
+    slots = api.use_cases.slots.slots
+    token = (await slots.register(slot.slot.place)).token
+
+    record = await slots.remove(slot.number, lost=False)
+
+    assert record is not None
+    assert record.place == slot.slot.place
+    assert await slots.remove(slot.number, lost=False) is None
+    with pytest.raises(SlotRefused):
+        await slots.recognise(token)
+
+
+async def test_a_live_slot_is_recorded_every_few_seconds(api: ApiHarness) -> None:
+    """Requests record that a slot is alive, but not each of them."""
+    slot = await api.slot()
+    slots, view = api.use_cases.slots.slots, api.server.context.commits.view
+    token = (await slots.register(slot.slot.place)).token
+    registered_at = api.now
+
+    api.now += SEEN_EVERY_S
+    await slots.recognise(token)
+    assert (await view.fresh(layout.slot(slot.number))).seen_at == registered_at
+    api.now += 0.1
+    await slots.recognise(token)
+
+    assert (await view.fresh(layout.slot(slot.number))).seen_at == api.now
+
+
+async def test_leases_of_unknown_slots_are_taken_back(api: ApiHarness) -> None:
+    """A job leased to a slot without a record is queued again; those of live slots are not."""
+    lost, living = await api.slot(), await api.slot()
+    jids = await api.submit(2)
+    await api.work(lost)
+    await api.work(living)
+    await api.server.ports.state.commit([Delete(layout.slot(lost.number))])
+    api.server.context.commits.view.forget_all()
+    unfinished = await api.server.context.commits.view.scan(Ready.prefix)
+
+    await api.use_cases.slots.slots.reclaim([living.number], unfinished)
+
+    lease = (await api.work(living)).leases[0]
+    assert (lease.jobs[0].index, lease.jobs[0].attempt) == (0, 2)
+    assert len(jids) == 2

@@ -1,0 +1,128 @@
+"""Blobs: named by what they hold, separate for each account, sent where they are stored."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_api.usecases.storage.blob import Blobs, blob_name
+from picloud_driver.blobs import Presigned
+from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.pack import INLINE_BYTES
+from picloud_model.wire import MissingBlobsRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACCOUNT, OTHER = "a0000001", "a0000002"
+
+
+class PresigningBlobs(DirectoryBlobs):
+    """A blob store that clients may also reach themselves, as S3."""
+
+    async def presign_put(self, name: str, size: int, sha256: str) -> Presigned | None:
+        return Presigned(f"https://store/{name}?size={size}", {"x-sha256": sha256})
+
+    async def presign_get(self, name: str) -> Presigned | None:
+        return Presigned(f"https://store/{name}", {})
+
+
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of bytes, in hex."""
+    return sha256(data).hexdigest()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    """Blobs in a directory."""
+    return Blobs(DirectoryBlobs(tmp_path))
+
+
+@pytest.fixture
+def presigned(tmp_path: Path) -> Blobs:
+    """Blobs in a store that clients reach themselves."""
+    return Blobs(PresigningBlobs(tmp_path))
+
+
+async def test_stored_blobs_are_read_in_the_order_of_the_digests(blobs: Blobs) -> None:
+    """The store names each blob by its digest, and returns several in the requested order."""
+    stored = await blobs.store(ACCOUNT, [b"one", b"two"])
+
+    assert stored.digests == [digest_of(b"one"), digest_of(b"two")]
+    assert (await blobs.read(ACCOUNT, stored.digests[::-1])).blobs == [b"two", b"one"]
+    assert await blobs.get(ACCOUNT, stored.digests[0]) == b"one"
+
+
+async def test_an_account_has_only_its_own_blobs(blobs: Blobs) -> None:
+    """A digest that another account has stored is missing here, and the error names it."""
+    (digest,) = (await blobs.store(OTHER, [b"secret"])).digests
+
+    answer = await blobs.missing(ACCOUNT, MissingBlobsRequest(digests=[digest]))
+
+    assert [upload.digest for upload in answer.uploads] == [digest]
+    for read in (blobs.get(ACCOUNT, digest), blobs.read(ACCOUNT, [digest])):
+        with pytest.raises(BlobMissing) as missing:
+            await read
+        assert missing.value.digests == (digest,)
+
+
+async def test_bytes_must_have_the_digest_they_are_sent_under(blobs: Blobs) -> None:
+    """Other bytes are refused, and nothing is stored."""
+    digest = digest_of(b"good")
+
+    with pytest.raises(RequestRefused, match="do not have this digest"):
+        await blobs.put(ACCOUNT, digest, b"bad")
+    with pytest.raises(BlobMissing):
+        await blobs.get(ACCOUNT, digest)
+
+    await blobs.put(ACCOUNT, digest, b"good")
+    assert await blobs.get(ACCOUNT, digest) == b"good"
+
+
+async def test_large_blobs_are_sent_to_the_store_itself(presigned: Blobs) -> None:
+    """Small blobs, and those of unknown size, go through the API."""
+    small, large = "1" * 64, "2" * 64
+    sizes = [INLINE_BYTES, INLINE_BYTES + 1]
+
+    answer = await presigned.missing(
+        ACCOUNT, MissingBlobsRequest(digests=[small, large], sizes=sizes)
+    )
+    unsized = await presigned.missing(ACCOUNT, MissingBlobsRequest(digests=[large]))
+
+    urls = {upload.digest: upload.url for upload in answer.uploads}
+    assert urls[small] == f"/v1/blobs/{small}"
+    assert urls[large] == f"https://store/{ACCOUNT}/{large}?size={INLINE_BYTES + 1}"
+    assert unsized.uploads[0].url == f"/v1/blobs/{large}"
+
+
+async def test_a_blob_is_read_from_the_store_itself(presigned: Blobs) -> None:
+    """The reply is an address; that of a missing blob is the usual error, not the store's."""
+    (digest,) = (await presigned.store(ACCOUNT, [b"x"])).digests
+
+    address = await presigned.get(ACCOUNT, digest)
+
+    assert isinstance(address, Presigned)
+    assert address.url == f"https://store/{ACCOUNT}/{digest}"
+    with pytest.raises(BlobMissing):
+        await presigned.get(ACCOUNT, "0" * 64)
+
+
+async def test_sizes_go_with_digests(blobs: Blobs) -> None:
+    """If sizes are given, there is one for each digest."""
+    request = MissingBlobsRequest(digests=["0" * 64], sizes=[1, 2])
+
+    with pytest.raises(RequestRefused) as refused:
+        await blobs.missing(ACCOUNT, request)
+
+    assert refused.value.field == "sizes"
+
+
+@pytest.mark.parametrize(
+    "digest", ["", "0" * 63, "0" * 65, "A" * 64, "../" + "0" * 61, "0" * 64 + "\n"]
+)
+def test_only_a_digest_names_a_blob(digest: str) -> None:
+    """Any other text is refused before it reaches the store."""
+    with pytest.raises(RequestRefused, match="A digest is the SHA-256"):
+        blob_name(ACCOUNT, digest)
