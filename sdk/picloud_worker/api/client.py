@@ -53,6 +53,7 @@ class ApiClient:
         self._token = token
         self._socket: socket.socket | None = None
         self._stream: BufferedReader | None = None
+        self._interrupted = False
 
     def with_token(self, token: str) -> ApiClient:
         """Return another connection to the same API, with the token of a slot."""
@@ -130,11 +131,21 @@ class ApiClient:
             return ""
 
     def interrupt(self) -> None:
-        """Abort a request in another thread, where it raises `Unavailable`."""
+        """Abort the request of another thread, where it raises `Unavailable`.
+
+        So does every later one until `resume`: an interrupt that comes before a request is sent,
+        or while it connects, has the same effect as one that comes while it waits. Safe in signal
+        handlers.
+        """
+        self._interrupted = True
         connection = self._socket
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def resume(self) -> None:
+        """Allow requests again after `interrupt`."""
+        self._interrupted = False
 
     def close(self) -> None:
         """Close the connection."""
@@ -165,6 +176,8 @@ class ApiClient:
         head = f"{verb} {target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
         try:
             connection, stream = self._connect()
+            if self._interrupted:  # while it connected there was nothing to shut down
+                raise InterruptedError("the request was interrupted")
             connection.settimeout(wait_s + ANSWER_S)
             if body is not None and len(body) > _CHUNK:
                 connection.sendall(head)

@@ -119,8 +119,8 @@ class Heartbeat:
         """Stop for good, and close the connection."""
         with self._changed:
             self._open = False
+            self._api.interrupt()
             self._changed.notify()
-        self._api.interrupt()
         if self._thread is not None:
             self._thread.join(_JOIN_S)
         self._api.close()
@@ -141,6 +141,8 @@ class Heartbeat:
                 while self._jobs == NO_JOBS and self._open:
                     self._changed.wait()
                 jobs = self._polled = self._jobs
+                if self._open:
+                    self._api.resume()  # an interrupt from now on is meant for this poll
             if jobs == NO_JOBS:
                 return
             try:

@@ -329,6 +329,7 @@ class Supervisor:
         With a job running the slot does not say that it leaves: the job is charged for the loss of
         its slot, which the scheduler reports.
         """
+        self._slot.api.resume()
         self._executor.take_back()
         self._held_jobs.hand_back()
         held_jobs = self._held_jobs

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from picloud_model.errors import SlotRefused
 from picloud_model.wire import AttemptRef
+from picloud_worker.api import client as client_module
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
@@ -87,3 +88,27 @@ def test_an_unavailable_server_is_noticed(api: FakeApi) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     heartbeat.close()
+
+
+def test_a_change_while_it_connects_is_reported_at_once(
+    api: FakeApi, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another job is reported although there was no connection yet when it started."""
+    connect = client_module._open
+    connections = 0
+
+    def change_meanwhile(url: Any) -> Any:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            heartbeat.report(SlotJobs(running=(B,)))
+        return connect(url)
+
+    monkeypatch.setattr(client_module, "_open", change_meanwhile)
+
+    heartbeat.report(SlotJobs(running=(A,)))
+
+    began = time.monotonic()
+    api.until(lambda: api.seen("/v1/heartbeat"))
+    assert api.seen("/v1/heartbeat")[0].running == [B]
+    assert time.monotonic() - began < 1
