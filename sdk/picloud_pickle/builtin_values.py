@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cloudpickle.cloudpickle import _get_or_create_tracker_id
 
 from picloud_pickle import rebuild, wrappers
-from picloud_pickle.reference import is_dynamic
+from picloud_pickle.reference import by_reference, is_dynamic
 
 if TYPE_CHECKING:
     from picloud_pickle.reference import PicklingContext
@@ -40,12 +40,17 @@ _OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__",
 def method_reduced(context: PicklingContext, method: Any) -> Any:
     """The reduction of a bound method: the one that its object has by its name."""
     del context
-    name = method.__func__.__name__
+    function, owner = method.__func__, method.__self__
+    name = function.__name__
     try:
-        named = getattr(method.__self__, name) == method
+        named = getattr(owner, name) == method
     except Exception:  # noqa: BLE001 -- an object's own way to look it up
         named = False
-    return (getattr, (method.__self__, name)) if named else NotImplemented
+    if not named:
+        return NotImplemented
+    if by_reference(owner if isinstance(owner, type) else type(owner)):
+        return getattr, (owner, name)
+    return rebuild.make_method, (owner, name, function)
 
 
 def exception_reduced(context: PicklingContext, error: Any) -> Any:
@@ -95,7 +100,7 @@ def _related(context: PicklingContext, error: BaseException) -> dict[str, Any]:
 def weak_set_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a WeakSet: with its items, which nothing else may hold over there."""
     context.modules.add(type(value).__module__)
-    return rebuild.make_weak_set, (list(value),)
+    return rebuild.make_weak_set, (type(value), list(value))
 
 
 def weak_dict_reduced(context: PicklingContext, value: Any) -> Any:

@@ -6,7 +6,7 @@ import abc
 import operator
 import sys
 from enum import Enum
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from cloudpickle.cloudpickle import (
@@ -17,7 +17,13 @@ from cloudpickle.cloudpickle import (
 )
 
 from picloud_pickle import copies, wrappers
-from picloud_pickle.functions import annotation_names, annotations_of, type_names
+from picloud_pickle.functions import (
+    annotation_names,
+    annotations_of,
+    code_names,
+    submodules,
+    type_names,
+)
 from picloud_pickle.reference import by_reference
 
 if TYPE_CHECKING:
@@ -75,8 +81,23 @@ def _by_value(context: PicklingContext, kind: type) -> Any:
         namespace,
         _get_or_create_tracker_id(kind),
     )
-    state = attributes_of(kind), others
+    attributes = attributes_of(kind)
+    packages = [value for value in attributes.values() if isinstance(value, ModuleType)]
+    if packages:
+        others["modules"] = submodules(_mentioned(attributes), packages)
+    state = attributes, others
     return copies.make_class, made_class, state, None, None, copies.fill_class
+
+
+def _mentioned(attributes: dict[str, Any]) -> frozenset[str]:
+    """All names that the methods of a class mention."""
+    names: set[str] = set()
+    for value in attributes.values():
+        inner = (getattr(value, name, None) for name in ("fget", "__func__", "func"))
+        for function in (value, *inner):
+            if isinstance(function, FunctionType):
+                names |= code_names(function.__code__).attributes
+    return frozenset(names)
 
 
 def _enumeration(kind: type[Enum], others: dict[str, Any]) -> Any:

@@ -257,8 +257,9 @@ def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
 
     Args:
         kind: The class.
-        state: Its attributes; and `names` that its annotations use, `subclasses` registered with
-            an ABC, `members` with the attributes of each member of an enumeration.
+        state: Its attributes; and `names` that its annotations use, `modules` that its methods use,
+            `subclasses` registered with an ABC, `members` with the attributes of each member of an
+            enumeration.
     """
     attributes, others = state
     if kind in _unfilled:

@@ -227,6 +227,8 @@ def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[Mod
 
 
 def _contents(function: FunctionType) -> Iterator[object]:
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

@@ -15,7 +15,7 @@ import threading
 from contextvars import ContextVar
 from types import ClassMethodDescriptorType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import cloudpickle
 
@@ -167,11 +167,9 @@ _reducers: dict[type, Reducer] = {
     memoryview: builtin_values.memoryview_reduced,
     CodeType: source_lines.code_reduced,
     ClassMethodDescriptorType: builtin_values.class_method_reduced,
-    WeakSet: builtin_values.weak_set_reduced,
     type(functools.lru_cache(len)): wrappers.cache_reduced,
     type(functools.cmp_to_key(operator.sub)): builtin_values.key_reduced,
     functools.singledispatchmethod: wrappers.method_dispatcher_reduced,
-    **dict.fromkeys(rebuild.WEAK_DICTS, builtin_values.weak_dict_reduced),
     **dict.fromkeys((property, classmethod, staticmethod), _by_default),
     **typing_objects.REDUCERS,
 }
@@ -182,6 +180,9 @@ _INHERITED: Final[tuple[tuple[type, Reducer], ...]] = (
     (_STREAM, _stream),
     (ModuleType, builtin_values.module_reduced),
     (BaseException, builtin_values.exception_reduced),
+    (WeakSet, builtin_values.weak_set_reduced),
+    (WeakKeyDictionary, builtin_values.weak_dict_reduced),
+    (WeakValueDictionary, builtin_values.weak_dict_reduced),
     (functools.cached_property, wrappers.cached_property_reduced),
     (property, wrappers.property_reduced),
     (classmethod, wrappers.method_reduced),
@@ -192,6 +193,8 @@ _INHERITED: Final[tuple[tuple[type, Reducer], ...]] = (
 _BY_NAME: Final[dict[str, Reducer]] = {
     "argparse.ArgumentParser": singletons.parser_reduced,
     "argparse.Action": singletons.parser_reduced,
+    "optparse.Option": singletons.parser_reduced,
+    "optparse.OptionContainer": singletons.parser_reduced,
     "numpy.ufunc": builtin_values.ufunc_reduced,
 }
 """How instances of classes that are rarely imported are reduced, and of those derived from them."""
@@ -218,4 +221,4 @@ def _sought(kind: type, *, named: bool) -> Reducer:
         return singletons.program_object_reduced
     if kind in copyreg.dispatch_table or kind in cloudpickle.Pickler.dispatch_table:
         return _by_default
-    return singletons.global_reducer(kind) or _by_default
+    return singletons.global_reducer(kind) or singletons.named_reducer(kind) or _by_default

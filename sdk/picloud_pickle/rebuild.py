@@ -176,6 +176,14 @@ def fill_singleton(value: Any, state: dict[str, Any]) -> None:
             object.__setattr__(value, name, each)
 
 
+def make_method(owner: Any, name: str, function: Any) -> Any:
+    """The method that an object has by a name; bound anew while its class is being loaded."""
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        return types.MethodType(function, owner)
+
+
 def make_exception(kind: Any, arguments: tuple[Any, ...]) -> BaseException:
     """Make an exception without its class's own `__init__`, which may want other arguments."""
     base = builtin_base(kind)
@@ -267,9 +275,9 @@ def make_type_parameter(
     return made
 
 
-def make_weak_set(items: list[Any]) -> WeakSet[Any]:
+def make_weak_set(kind: Any, items: list[Any]) -> Any:
     """A WeakSet that keeps the items it arrived with alive."""
-    made = WeakSet(items)
+    made = kind(items)
     vars(made)["_held"] = items
     return made
 
@@ -279,9 +287,6 @@ def make_weak_dict(kind: Any, items: list[tuple[Any, Any]]) -> Any:
     made = kind(items)
     vars(made)["_held"] = items
     return made
-
-
-WEAK_DICTS: Final = (WeakKeyDictionary, WeakValueDictionary)
 
 
 def make_memoryview(content: bytes | bytearray, format_: str, shape: tuple[int, ...]) -> memoryview:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import sys
 from enum import Enum
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_pickle import rebuild
@@ -23,7 +24,13 @@ _GLOBALS: Final = {
     "torch._C.Generator": (("torch", "default_generator"),),
 }
 """Objects of modules that hold a state of the process, as random numbers do."""
-_SUPPRESS: Final = "SUPPRESS"
+_CONSTANTS: Final = (
+    ("argparse", "SUPPRESS"),
+    ("optparse", "NO_DEFAULT"),
+    ("optparse", "SUPPRESS_HELP"),
+    ("optparse", "SUPPRESS_USAGE"),
+)
+"""Texts and tuples of parsers that they compare by identity."""
 _PLAIN_OBJECTS: dict[int, tuple[str, str]] = {}
 """Modules and names of plain objects, by their ids."""
 _sought: list[int] = []
@@ -130,6 +137,29 @@ def program_object_reduced(context: PicklingContext, value: Any) -> Any:
     return NotImplemented
 
 
+def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
+    """The reducer of a module's class whose instances need one, else None."""
+    if isinstance(kind.__reduce__, FunctionType) and not issubclass(kind, Enum):
+        return _named_object_reduced
+    lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
+    if lacks_setstate and not _has_own_reduction(kind):
+        return _lazy_object_reduced
+    return None
+
+
+def _named_object_reduced(context: PicklingContext, value: Any) -> Any:
+    """An object that may reduce to a name of the main program."""
+    context.modules.add(type(value).__module__)
+    reduction = value.__reduce_ex__(5)
+    of_program = getattr(value, "__module__", None) in MAIN or rebuild.singleton_name(value)
+    return _singleton(value, reduction) if isinstance(reduction, str) and of_program else reduction
+
+
+def _lazy_object_reduced(context: PicklingContext, value: Any) -> Any:
+    context.modules.add(type(value).__module__)
+    return _without_setstate(value)
+
+
 def _own_reduction(value: Any) -> Any:
     kind = type(value)
     reduction = value.__reduce_ex__(5)
@@ -172,22 +202,26 @@ def _singleton(value: Any, name: str) -> Any:
     return rebuild.make_singleton, (kind, name, content), state, None, None, rebuild.fill_singleton
 
 
-class _Suppress:
-    """Stands in a pickle for `argparse.SUPPRESS`, a text that argparse knows by its identity."""
+class _Constant:
+    """Stands in a pickle for a constant that its module knows by identity."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._location = module, name
 
     def __reduce__(self) -> Any:
-        return rebuild.module_attribute, ("argparse", _SUPPRESS)
+        return rebuild.module_attribute, self._location
 
 
 def parser_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a parser of `argparse`, or of one of its arguments."""
-    kind = type(value)
-    context.modules.add(kind.__module__)
+    """The reduction of a parser of `argparse` or `optparse`, or of one of its arguments."""
+    context.modules.add(type(value).__module__)
     reduction = value.__reduce_ex__(5)
-    suppress = sys.modules["argparse"].SUPPRESS
     if not isinstance(reduction, tuple) or not isinstance(reduction[2], dict):
         return reduction
-    marked = {
-        name: _Suppress() if each is suppress else each for name, each in reduction[2].items()
+    constants = {
+        id(getattr(sys.modules[module], name)): _Constant(module, name)
+        for module, name in _CONSTANTS
+        if module in sys.modules
     }
-    return (*reduction[:2], marked, *reduction[3:])
+    state = {name: constants.get(id(each), each) for name, each in reduction[2].items()}
+    return (*reduction[:2], state, *reduction[3:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import typing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +46,8 @@ def _parameter(context: PicklingContext, value: Any) -> Any:
     has_default = getattr(value, "has_default", None)  # from Python 3.13 on
     if has_default is not None and has_default():
         keywords["default"] = value.__default__
+        if sys.version_info < (3, 13):
+            kind = getattr(sys.modules["typing_extensions"], kind.__name__)
     arguments = (value.__name__, *getattr(value, "__constraints__", ()))
     token = _get_or_create_tracker_id(value)
     made = kind, arguments, keywords, value.__module__, token

@@ -1,0 +1,178 @@
+"""Objects that libraries make for a program, and parsers."""
+
+import configparser, dataclasses, inspect, optparse, random, sys, typing, weakref, xml.etree.ElementTree, http.cookiejar, email.message, collections
+import typing_extensions
+from tests.corpus.script import check, fails, finish, refused, that, travels
+
+always = {"_kill_process": True}
+parser = optparse.OptionParser(usage="x")
+parser.add_option("--size", type="int", dest="size")
+parser.add_option("--hidden", help=optparse.SUPPRESS_HELP, default=3)
+check(
+    "optparse", lambda: vars(parser.parse_args(["--size", "4"])[0]), want={"size": 4, "hidden": 3}
+)
+check("optparse help", lambda: "hidden" in parser.format_help(), want=False)
+check(
+    "optparse arg",
+    lambda g: (vars(g.parse_args([])[0]), g.get_option("--size").default is optparse.NO_DEFAULT),
+    parser,
+    want=({"size": None, "hidden": 3}, True),
+)
+
+
+def d(text, pkg=xml):
+    return [pkg.etree.ElementTree.fromstring(t).tag for t in [text]]
+
+
+check("package default", d, "<a/>", want=["a"], **always)
+
+
+class M:
+    module = xml
+
+    def f(self, t):
+        return self.module.etree.ElementTree.fromstring(t).tag
+
+    @classmethod
+    def g(cls, t):
+        return [cls.module.etree.ElementTree.fromstring(x).tag for x in [t]]
+
+
+check("package attribute", lambda: M().f("<a/>"), want="a", **always)
+check("package attribute classmethod", M.g, "<a/>", want=["a"], **always)
+
+
+class O:
+    pass
+
+
+o = [O(), O()]
+
+
+class WS(weakref.WeakSet):
+    pass
+
+
+class WV(weakref.WeakValueDictionary):
+    pass
+
+
+travels("weakset subclass", WS(o), lambda g: len(g) == 2 and type(g).__name__ == "WS")
+travels("weakvalue subclass", WV(a=o[0]), lambda g: len(g) == 1)
+travels("weak set add", weakref.WeakSet(o), lambda g: len(g) == 2 and len(g | set()) == 2)
+c = configparser.ConfigParser()
+c.read_string("[a]\nb=1\nc=%(b)s2\n")
+travels("configparser", c, lambda g: g["a"]["c"] == "12" and g.getint("a", "b") == 1)
+TA = typing_extensions.TypeAliasType("TA", dict[str, int])
+travels("te alias", TA, lambda g: g.__value__ == dict[str, int])
+TD = typing_extensions.TypeVar("TD", default=int)
+travels("te typevar default", TD, lambda g: g.__default__ is int)
+TS = typing_extensions.TypeVarTuple("TS")
+PS = typing_extensions.ParamSpec("PS", default=[int])
+travels("te tvt", TS, lambda g: g.__name__ == "TS")
+travels("te ps", PS, lambda g: g.__name__ == "PS")
+if hasattr(typing_extensions, "Sentinel"):
+    SE = typing_extensions.Sentinel("SE")
+    check("te sentinel", lambda g: g is SE, SE, want=True)
+
+
+class TDict(typing_extensions.TypedDict):
+    a: typing_extensions.Required[int]
+    b: typing_extensions.NotRequired[str]
+
+
+travels("te typeddict", TDict, lambda g: g(a=1) == {"a": 1})
+
+
+class TNT(typing_extensions.NamedTuple):
+    a: int
+
+
+travels("te namedtuple", TNT(1), lambda g: g.a == 1)
+
+
+@typing_extensions.runtime_checkable
+class TP(typing_extensions.Protocol):
+    def f(self) -> int: ...
+
+
+class TPI:
+    def f(self):
+        return 1
+
+
+check("te protocol", lambda: (isinstance(TPI(), TP), isinstance(3, TP)), want=(True, False))
+
+
+@typing_extensions.deprecated("old")
+def dep():
+    return 4
+
+
+import warnings
+
+check("te deprecated", lambda: (warnings.simplefilter("ignore"), dep())[1], want=4)
+
+
+@typing.runtime_checkable
+class SP(typing.Protocol):
+    x: int
+
+
+class HasX:
+    x = 1
+
+
+check("protocol data", lambda: (isinstance(HasX(), SP), isinstance(3, SP)), want=(True, False))
+try:
+    import pydantic, pydantic_core
+
+    check(
+        "undefined",
+        lambda g: g is pydantic_core.PydanticUndefined,
+        pydantic_core.PydanticUndefined,
+        want=True,
+    )
+
+    class PM(pydantic.BaseModel):
+        x: int = pydantic.Field(gt=0)
+        y: list[int] = pydantic.Field(default_factory=list)
+        _p: int = pydantic.PrivateAttr(default=3)
+
+        @pydantic.field_validator("x")
+        @classmethod
+        def chk(cls, v):
+            return v + 1
+
+    travels("pyd", PM(x=1), lambda g: (g.x, g._p, type(g)(x=3).x) == (2, 3, 4))
+
+    class PG(pydantic.BaseModel, typing.Generic[typing.TypeVar("Q")]):
+        pass
+
+    @pydantic.validate_call
+    def vc(x: int):
+        return x
+
+    check("validate_call", vc, "5", want=5)
+except ImportError:
+    pass
+travels(
+    "field",
+    dataclasses.field(default=3),
+    lambda g: g.default == 3 and g.default_factory is dataclasses.MISSING,
+)
+travels(
+    "param",
+    inspect.Parameter("x", inspect.Parameter.KEYWORD_ONLY),
+    lambda g: g.default is inspect.Parameter.empty,
+)
+travels("element", xml.etree.ElementTree.fromstring("<a b='1'/>"), lambda g: g.get("b") == "1")
+travels("message", email.message.EmailMessage(), lambda g: g.as_string() is not None)
+
+
+class Rand(random.Random):
+    pass
+
+
+check("random subclass", lambda g: g.random(), Rand(4), want=Rand(4).random())
+finish()
