@@ -1,9 +1,9 @@
-"""Home: the process of this machine in which the connections of an account come together.
+"""Account affinity: the process of this machine that serves all connections of an account.
 
-Any process serves any request. But those that change an account's keys at the same time get into
-each other's way, have to tell each other what they did, and share fewer transactions. So between
-two requests a connection moves to the process that is its account's home, unseen by its client.
-Where that process is gone, another is home until it is back.
+Any process can serve any request. But processes that change the keys of one account at the same
+time run into conflicts, have to publish more events, and share fewer transactions. So between two
+requests a connection moves to the process that owns its account (see `handoff`), unnoticed by its
+client. While that process does not live, another one owns the account.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GONE_S: Final = 2.0
-"""A process that did not say for so long that it lives is nobody's home."""
+"""A process without a heartbeat for so long owns no account."""
 MOST_MOVES: Final = 16
-"""Moves of one connection, as several accounts may take turns on that of a proxy."""
+"""Most moves of one connection: on that of a proxy, several accounts may take turns."""
 _MOMENT: Final = struct.Struct("d")
 
 
 class AccountAffinity:
-    """The processes of one machine, and the ways connections take between them.
+    """The processes of one machine, and the sockets over which connections move between them.
 
-    Made by their master before it starts them: they inherit it.
+    The master makes it before it starts the processes, which inherit it.
 
     Args:
         count: How many processes.
@@ -39,67 +39,68 @@ class AccountAffinity:
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.count = count
         self._clock = clock
-        self._lived = mmap.mmap(-1, _MOMENT.size * count)
-        self._ways = [
+        self._heartbeats = mmap.mmap(-1, _MOMENT.size * count)
+        self._channels = [
             socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)
         ]
-        for end in (end for way in self._ways for end in way):
+        for end in (end for channel in self._channels for end in channel):
             end.setblocking(False)  # noqa: FBT003 - the name it has
 
     def heartbeat(self, number: int) -> None:
-        """Process `number` lives."""
-        _MOMENT.pack_into(self._lived, _MOMENT.size * number, self._clock())
+        """Record a heartbeat of process `number`."""
+        _MOMENT.pack_into(self._heartbeats, _MOMENT.size * number, self._clock())
 
     def leave(self, number: int) -> None:
-        """Process `number` ends, or has ended: it is nobody's home."""
-        _MOMENT.pack_into(self._lived, _MOMENT.size * number, 0.0)
+        """Let process `number` own no account, as it ends or has ended."""
+        _MOMENT.pack_into(self._heartbeats, _MOMENT.size * number, 0.0)
 
     def owner_of(self, account: str) -> int | None:
-        """The process that is an account's home; None while none lives."""
+        """Return the process that owns an account; None while no process lives."""
         now = self._clock()
-        moments = (at for (at,) in _MOMENT.iter_unpack(self._lived[:]))
+        moments = (at for (at,) in _MOMENT.iter_unpack(self._heartbeats[:]))
         living = tuple(number for number, at in enumerate(moments) if at and now - at < GONE_S)
-        return _home(account, living)
+        return _owner(account, living)
 
     def send(self, number: int, connection: int, moves: int) -> bool:
-        """Give a connection to process `number`, by its descriptor; whether it went.
+        """Send the descriptor of a connection to process `number`; return whether that succeeded.
 
-        The descriptor stays open here, too.
+        The descriptor stays open in this process, too.
         """
         try:
-            socket.send_fds(self._ways[number][0], [bytes((moves,))], [connection])
+            socket.send_fds(self._channels[number][0], [bytes((moves,))], [connection])
         except OSError:
-            return False  # so many are on their way that this one stays until its next request
+            return False  # the channel is full: the connection stays here until its next request
         return True
 
     def arrivals(self, number: int) -> socket.socket:
-        """What becomes readable when connections arrive at process `number`."""
-        return self._ways[number][1]
+        """Return the socket that is readable when connections arrive at process `number`."""
+        return self._channels[number][1]
 
     def receive(self, number: int) -> tuple[socket.socket, int] | None:
-        """A connection that arrived at process `number`, and its moves; None if there is none."""
+        """Return a connection that arrived at process `number`, with its moves, or None."""
         with suppress(BlockingIOError):
-            while (found := socket.recv_fds(self._ways[number][1], 1, 1))[0]:
-                # No descriptor where this process may open no more: the connection is closed.
-                if found[1]:
-                    return socket.socket(fileno=found[1][0]), found[0][0]
+            while (message := socket.recv_fds(self._channels[number][1], 1, 1))[0]:
+                data, descriptors = message[:2]
+                # If this process may open no more files, no descriptor comes: Linux closes it.
+                if descriptors:
+                    return socket.socket(fileno=descriptors[0]), data[0]
         return None
 
     def refuse(self, number: int) -> None:
-        """Close what was on its way to a process that has ended: clients connect again at once."""
+        """Close the connections on their way to an ended process: clients reconnect at once."""
         self.leave(number)
-        while found := self.receive(number):
-            found[0].close()
+        while arrival := self.receive(number):
+            arrival[0].close()
 
     def close(self) -> None:
-        """Give the ways up."""
-        for end in (end for way in self._ways for end in way):
+        """Close the channels."""
+        for end in (end for channel in self._channels for end in channel):
             end.close()
 
 
 @lru_cache(maxsize=10_000)
-def _home(account: str, living: tuple[int, ...]) -> int | None:
-    """The same for an account as long as it lives, and for another only when one comes or goes."""
+def _owner(account: str, living: tuple[int, ...]) -> int | None:
+    """Return the owner by rendezvous hashing: few accounts move when a process starts or ends."""
     return max(living, key=lambda number: _weight(account, number), default=None)
 
 

@@ -1,4 +1,4 @@
-"""Serving: the application under gunicorn, on one socket."""
+"""The application under gunicorn, on one socket."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """Uvicorn inside gunicorn: measured 0.03 ms a request faster than gunicorn's own ASGI."""
+    """Uvicorn inside gunicorn: measured as 0.03 ms a request faster than gunicorn's own ASGI."""
 
     number = -1
-    """Its number among the processes, where there are several."""
+    """Its number among the processes, if there are several."""
 
-    CONFIG_KWARGS = {  # noqa: RUF012 - the name and form uvicorn_worker asks for
+    CONFIG_KWARGS = {  # noqa: RUF012 - the name and form that uvicorn_worker requires
         "loop": "uvloop",
         "http": "httptools",
         "lifespan": "on",
@@ -72,13 +72,13 @@ class Served(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Set what gunicorn needs to know."""
+        """Set the options of gunicorn."""
         for name, value in {
             "bind": [f"fd://{listener.fileno()}" for listener in self._listeners],
             "workers": self._settings.processes,
             "worker_class": f"{__name__}.Worker",
             "timeout": 60,
-            # Requests get STOP_S to end, then slots as much: gunicorn must outwait both.
+            # Requests get STOP_S to end, then slots the same: gunicorn must wait for both.
             "graceful_timeout": 4 * STOP_S,
             "loglevel": self._settings.log_level,
             "control_socket_disable": True,
@@ -92,11 +92,11 @@ class Served(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Application:
-        """The application, in the worker."""
+        """Return the application, in the worker."""
         return Application(self._settings, self._url)
 
     def _number(self, arbiter: Arbiter, worker: Worker) -> None:
-        """A process takes the number of the one it replaces."""
+        """Give a process the number of the one that it replaces."""
         taken = {other.number for other in arbiter.WORKERS.values()}
         free = (number for number in range(self._settings.processes) if number not in taken)
         worker.number = next(free, -1)
@@ -107,7 +107,7 @@ class Served(BaseApplication):  # type: ignore[misc]
 
     def _forked(self, age: int) -> None:
         die_with_parent()
-        # The first tells that the server is ready, or whoever takes the place of one that died.
+        # Only the first process reports that the server is ready, or one that replaces a dead one.
         if 1 < age <= self._settings.processes:
             self._settings = msgspec.structs.replace(self._settings, ready_fd=-1)
         arm(self._settings.crashpoint)
@@ -119,7 +119,7 @@ class Served(BaseApplication):  # type: ignore[misc]
             threading.Thread(target=self._until_owner_ends, daemon=True).start()
 
     def _until_owner_ends(self) -> None:
-        # The pipe's other end is held by whoever started us: its end is ours, even by kill -9.
+        # The process that started this one holds the pipe's other end: it closes even by kill -9.
         while os.read(self._settings.owner_fd, 64):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
@@ -135,10 +135,10 @@ def serve(settings: ServerSettings) -> None:
     url = f"http://{host}:{port}"
     listeners = [listener]
     if settings.servers and settings.servers.slots:
-        # Slots in containers see this machine at an address of its own.
+        # Slots in containers reach this machine at another address.
         listeners.append(_listen(settings.servers.slots.host, port))
     try:
-        # Here, as a worker of gunicorn's that cannot start ends with words of gunicorn's.
+        # In this process, as gunicorn prints its own message if a worker cannot start.
         asyncio.run(check_free(settings))
     except PiCloudError as error:
         sys.exit(error.message)
@@ -150,7 +150,7 @@ def serve(settings: ServerSettings) -> None:
 
 
 def _clear_up(settings: ServerSettings, url: str) -> None:
-    """What is left to do where the worker was killed, or had only begun to start."""
+    """Clean up after a worker that was killed or did not start completely."""
     if settings.servers is None:
         with suppress(PiCloudError):
             asyncio.run(end_slots(settings, url))
@@ -159,7 +159,7 @@ def _clear_up(settings: ServerSettings, url: str) -> None:
 
 
 def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends, so that no port stays taken."""
+    """Let Linux end this process when its parent ends, so that no port stays in use."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -167,7 +167,7 @@ def die_with_parent() -> None:
 def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it; without it an answer in two writes waits 40 ms for an acknowledgement.
+    # Connections inherit it. Else a response in two writes waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))

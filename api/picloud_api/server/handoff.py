@@ -1,4 +1,4 @@
-"""HandoffProtocol: connections that change the process between two requests; see `home`."""
+"""The handoff: connections move to another process between two requests; see `affinity`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 
 class HandoffProtocol(HttpToolsProtocol):
-    """A connection that goes to its account's home once a request is answered."""
+    """A connection that moves to the owner of its account once a request is answered."""
 
-    def __init__(self, affinity: AccountAffinity, here: int, moves: int = 0, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(
+        self, affinity: AccountAffinity, here: int, moves: int = 0, **options: Any
+    ) -> None:
+        super().__init__(**options)
         self._affinity = affinity
         self._here = here
         self._moves = moves
         self._quiet = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A connection that came from another process was quiet there, and may stay so."""
+        """Start the keep-alive timeout of a connection that came from another process."""
         super().connection_made(transport)  # type: ignore[arg-type]
         if self._moves:
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -38,31 +40,31 @@ class HandoffProtocol(HttpToolsProtocol):
             )
 
     def data_received(self, data: bytes) -> None:
-        """The client begins, or goes on with, a request: now it has to be served here."""
+        """Note that a request has begun, which this process has to serve."""
         self._quiet = False
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """A request is answered; whose it was the application noted in the scope."""
+        """Move the connection if another process owns the account, which is noted in the scope."""
         super().on_response_complete()
         self._quiet = True
         account = self.scope.get(ACCOUNT)
         if isinstance(account, str) and self._affinity.owner_of(account) not in (self._here, None):
-            # The answer is written when the loop comes round.
+            # The response is written in the next round of the loop.
             self.loop.call_soon(self._move, account)
 
     def _move(self, account: str) -> None:
-        home = self._affinity.owner_of(account)
-        if home is None or home == self._here or self._moves == MOST_MOVES or not self._idle():
+        owner = self._affinity.owner_of(account)
+        if owner in (self._here, None) or self._moves == MOST_MOVES or not self._idle():
             return
         connection = self.transport.get_extra_info("socket").fileno()
-        if self._affinity.send(home, connection, self._moves + 1):
+        if self._affinity.send(owner, connection, self._moves + 1):
             self._unset_keepalive_if_required()
-            # The connection itself goes on: its descriptor is open on its way.
+            # That does not end the connection: its descriptor is open in the message.
             self.transport.abort()
 
     def _idle(self) -> bool:
-        """Whether nothing of a request or an answer is left here."""
+        """Whether no part of a request or a response is left in this process."""
         return (
             self._quiet
             and not self.pipeline
@@ -75,7 +77,7 @@ class HandoffProtocol(HttpToolsProtocol):
 class HandoffServer(uvicorn.Server):
     """Uvicorn that lets the application answer its long polls before it waits for them.
 
-    With `affinity` it takes in the connections that others send to it, process `here` of them.
+    With `affinity` it is process `here`, and accepts the connections that others send to it.
     """
 
     def __init__(
@@ -89,23 +91,23 @@ class HandoffServer(uvicorn.Server):
             config.http = partial(HandoffProtocol, self._affinity, here)  # type: ignore[assignment]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve, and be home."""
+        """Start serving, and accept connections of other processes."""
         await super().startup(sockets)
         if self._affinity is not None:
             arrivals = self._affinity.arrivals(self._here)
-            asyncio.get_running_loop().add_reader(arrivals, self._take_in, self._affinity)
+            asyncio.get_running_loop().add_reader(arrivals, self._accept, self._affinity)
             self._affinity.heartbeat(self._here)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: say that this process lives."""
+        """Record a heartbeat, ten times a second."""
         if self._affinity is not None:
             self._affinity.heartbeat(self._here)
         return await super().on_tick(counter)
 
-    def _take_in(self, affinity: AccountAffinity) -> None:
+    def _accept(self, affinity: AccountAffinity) -> None:
         loop = asyncio.get_running_loop()
-        while found := affinity.receive(self._here):
-            connection, moves = found
+        while arrival := affinity.receive(self._here):
+            connection, moves = arrival
             protocol = partial(
                 HandoffProtocol, affinity, self._here, moves,
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state,
@@ -115,7 +117,7 @@ class HandoffServer(uvicorn.Server):
             task.add_done_callback(self._arriving.discard)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, end what is under way, take the application down."""
+        """Stop listening, finish open requests, and shut the application down."""
         if self._affinity is not None:
             self._affinity.leave(self._here)
             asyncio.get_running_loop().remove_reader(self._affinity.arrivals(self._here))

@@ -1,7 +1,7 @@
 """The archive: finished pages with their packs, as blobs; `sealing` moves them here.
 
-A state store like Consul holds everything in memory; its size is to follow the work in flight.
-The header and the jid index stay, so that jobs are found; the view reads the rest from here.
+A state store like Consul keeps everything in memory, so it should only hold the work in flight. The
+header and the jid index stay there, so that jobs are found; the view reads the rest from here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Archive:
 
     A sealed page is opened again, for a change, by writing back its packs and then the page.
 
-    Who can write to the blob store shall not be able to write records: each blob is signed together
-    with its name, so that no other page's is taken for it.
+    Write access to the blob store must not be write access to records: each blob is signed together
+    with its name, so that the blob of one page is never accepted for another one.
     """
 
     def __init__(self, blobs: BlobPort, key: bytes) -> None:
@@ -37,10 +37,10 @@ class Archive:
         self._key = key
 
     async def entries(self, page_id: layout.PageId) -> dict[str, bytes]:
-        """What a sealed page consists of, by its former keys; nothing if it is not sealed.
+        """Return the page and packs that were sealed, by their former keys; empty if none were.
 
         Raises:
-            ServerFault: When it is not what was sealed.
+            ServerFault: When the blob is not what was sealed.
         """
         name = layout.sealed(page_id)
         try:
@@ -53,18 +53,18 @@ class Archive:
         return _DECODER.decode(body).entries
 
     async def put(self, page_id: layout.PageId, entries: dict[str, bytes]) -> None:
-        """Write a page's blob. One that is there was interrupted, or opened again since.
+        """Write a page's blob, over one of an interrupted sealing or of before the page was opened.
 
         Raises:
-            ServerFault: When what is there is not what was sealed.
+            ServerFault: When an existing blob is not what was sealed.
         """
         name = layout.sealed(page_id)
         if await self._blobs.put(name, self._signed(name, entries)):
             return
-        # Its packs may be gone from the state store already; what is there is the latest.
+        # Some packs may have been removed from the state store already; those there are the latest.
         before = await self.entries(page_id)
         if before != before | entries:
-            # Until the new one is written nothing was removed since the page was opened.
+            # Nothing is removed from the state store before the new blob is written.
             await self._blobs.delete(name)
             await self._blobs.put(name, self._signed(name, before | entries))
 
@@ -73,6 +73,6 @@ class Archive:
         return self._mac(name, body) + body
 
     def _mac(self, name: str, body: bytes | memoryview) -> bytes:
-        found = hmac.new(self._key, f"{name}\0".encode(), sha256)
-        found.update(body)
-        return found.digest()
+        mac = hmac.new(self._key, f"{name}\0".encode(), sha256)
+        mac.update(body)
+        return mac.digest()

@@ -1,4 +1,4 @@
-"""Group commit: all changes that wait at once become one transaction."""
+"""Group commit: all changes that wait at the same time become one transaction."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 CHANGE_LOG_EVENTS: Final = 128
-"""Changes a bell remembers: 45 bytes each in every transaction. Who missed more reads all."""
+"""Changes in a change log, 45 bytes each in every transaction; one that misses more resyncs."""
 MAX_CONFLICTS: Final = 50
-"""Conflicts in a row after which a change gives up, unanswered and undone."""
+"""Conflicts in a row after which a change fails, and nothing of it is committed."""
 
 
 class Commits:
-    """Runs changes: plans them over the view, commits them together, tells the listeners.
+    """Runs changes: plans them over the view, commits them together, calls the listeners.
 
-    Nobody is answered before the transaction that holds his change is committed. `transactions`
-    counts them, for the tests that hold the budgets.
+    A change returns after the transaction that holds it is committed. `transactions` counts these,
+    for the tests of how many a request takes.
     """
 
     def __init__(self, view: View, process: str) -> None:
@@ -42,17 +42,17 @@ class Commits:
         self._state = view.state
         self.process = process
         self.alone = True
-        """Whether no other process is known that would listen to our bell."""
-        self._bell = ChangeLog(0, [])
+        """Whether no other process is known that would read the change log of this one."""
+        self._log = ChangeLog(0, [])
         self.published = 0
-        """The version of our bell when it was last rung."""
+        """The version of the change log when it was last written."""
         self._waiting: list[_Waiting] = []
         self._running = False
         self._task: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Event], None]] = []
 
     def listen(self, listener: Callable[[Event], None]) -> None:
-        """Call `listener` with every event committed here, after its commit."""
+        """Call `listener` with every event of this process after its commit."""
         self._listeners.append(listener)
 
     async def run(self, plan: Callable[[Draft], Awaitable[Answer]]) -> Answer:
@@ -60,24 +60,24 @@ class Commits:
 
         Args:
             plan: Reads and writes a draft and returns the answer. It may be called again with a
-                fresh draft when somebody else was faster, so it changes nothing but the draft.
+                fresh draft after a conflict, so it must change nothing but the draft.
 
         Returns:
             What `plan` returned, once its draft is committed.
 
         Raises:
             PiCloudError: What `plan` raised; then nothing of it is committed.
-            Unavailable: When the state store cannot answer.
+            Unavailable: When the state store does not answer.
         """
         waiting = _Waiting(plan)
         self._waiting.append(waiting)
         if not self._running:
             self._running = True
             if self._state.shared:
-                # A task of its own: a caller who gives up must not cancel the others' commit.
+                # A task of its own: a cancelled caller must not cancel the commit of the others.
                 self._task = asyncio.create_task(self._rounds())
             else:
-                # The store answers without suspending: a task hop would cost more than it.
+                # The store answers without suspending: a task switch would cost more.
                 await self._rounds()
         answer: Answer = await waiting.answer()
         return answer
@@ -104,13 +104,13 @@ class Commits:
                 self._waiting[:0] = group[half:]
                 group = group[:half]
             except Conflict as conflict:
-                # One key is named at least; whatever else is old would be refused the next time.
+                # It names one key at least; any other old one would lead to the next conflict.
                 await self.view.reload([*{*conflict.keys, *draft.expected()}])
                 conflicts += 1
                 if conflicts == MAX_CONFLICTS:
                     _fail(group, Unavailable("The state store is too busy; try again."))
                     return
-            except Exception as error:  # noqa: BLE001 - each waiting caller must hear of it
+            except Exception as error:  # noqa: BLE001 - each waiting caller gets it
                 _fail(group, error)
                 return
             else:
@@ -122,7 +122,7 @@ class Commits:
             draft = Draft(self.view, whole)
             try:
                 waiting.planned = await waiting.plan(draft)
-            except Exception as error:  # noqa: BLE001 - handed to the caller whose change it is
+            except Exception as error:  # noqa: BLE001 - it goes to the caller of this change
                 waiting.fail(error)
             else:
                 whole.adopt(draft)
@@ -132,8 +132,8 @@ class Commits:
     async def _commit(self, draft: Draft, group: list[_Waiting]) -> None:
         operations = draft.operations()
         if operations:
-            bell = self._rung(draft.events)
-            versions = await self._send([*operations, *bell])
+            log = self._logged(draft.events)
+            versions = await self._send([*operations, *log])
             draft.install(versions)
         for act in draft.afterwards:
             act()
@@ -153,32 +153,32 @@ class Commits:
         crashpoint("commit.sent")
         return versions
 
-    def _rung(self, events: list[Event]) -> list[Operation]:
+    def _logged(self, events: list[Event]) -> list[Operation]:
         if not events or not self._state.shared:
             return []
-        kept = [*self._bell.events, *events][-CHANGE_LOG_EVENTS:]
-        self._bell = ChangeLog(self._bell.count + len(events), kept, self._bell.at)
-        # Nobody listens to a process that is alone; it keeps count for whoever comes.
-        return [] if self.alone else [self._put_bell()]
+        kept = [*self._log.events, *events][-CHANGE_LOG_EVENTS:]
+        self._log = ChangeLog(self._log.count + len(events), kept, self._log.at)
+        # No process reads the log of one that is alone; the count goes on for one that starts.
+        return [] if self.alone else [self._put_log()]
 
-    def _put_bell(self) -> Put:
-        return Put(layout.change_log(self.process), layout.encode(self._bell))
+    def _put_log(self) -> Put:
+        return Put(layout.change_log(self.process), layout.encode(self._log))
 
     async def publish(self, now: float) -> None:
-        """Write the bell though nothing changed, so that other processes know of this one."""
-        self._bell = ChangeLog(self._bell.count, self._bell.events, now)
-        versions = await self._state.commit([self._put_bell()])
+        """Write the change log though nothing changed, so that other processes know of this one."""
+        self._log = ChangeLog(self._log.count, self._log.events, now)
+        versions = await self._state.commit([self._put_log()])
         self.published = versions[layout.change_log(self.process)]
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """Take away keys that nobody uses any more."""
+        """Remove keys that are no longer used."""
         if keys:
             await self._state.commit([Delete(key) for key in keys])
             self.view.forget(keys)
 
 
 class _Waiting:
-    """A change and the caller who waits for it."""
+    """A change that a caller waits for."""
 
     def __init__(self, plan: Callable[[Draft], Awaitable[Any]]) -> None:
         self.plan = plan
@@ -201,7 +201,7 @@ class _Waiting:
             self._future.set_result(None)
 
     async def answer(self) -> Any:
-        # Most changes are done before their caller looks: no future is made for those.
+        # Most changes are done before their caller awaits them: those need no future.
         if not self._done:
             self._future = asyncio.get_running_loop().create_future()
             await self._future

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from picloud_api.store.records import Event
     from picloud_api.store.view import View
 
-_GONE: Final = object()
+_DELETED: Final = object()
 
 
 class Draft:
-    """Reads through to the view, keeps writes to itself.
+    """Reads through to the view and keeps writes to itself.
 
-    Drafts stack: several changes that wait at once are planned one over the other, so that each
-    sees what the earlier ones will have done, and become one transaction.
+    Drafts stack: changes that wait at the same time are planned one over the other, so that each
+    sees what the earlier ones will have written. Together they become one transaction.
     """
 
     def __init__(self, view: View, below: Draft | None = None) -> None:
@@ -36,38 +36,40 @@ class Draft:
 
     @property
     def bounded(self) -> bool:
-        """Whether the state store is to hold work in flight only."""
+        """Whether the state store should only hold work in flight."""
         return self._view.state.bounded
 
     async def get(self, key: str) -> Any:
-        """The value a key will have, or None. Not to be changed: see `edit`."""
-        found = self._pending(key)
-        if found is not None:
-            return None if found is _GONE else found
+        """Return the value that a key will have, or None. To change a page, use `edit`."""
+        pending = self._pending(key)
+        if pending is not None:
+            return None if pending is _DELETED else pending
         cell = await self._view.cell(key)
         self._expects[key] = cell.version if cell else 0
         return cell.value if cell else None
 
     async def fresh(self, key: str) -> Any:
-        """The same, read again if another process may have written it meanwhile.
+        """Return the same, read again if another process may have written it.
 
-        For whoever decides to do nothing: only what is written is checked by the commit.
+        A plan that may decide to do nothing needs this: a commit only checks what is written.
         """
         if self._pending(key) is None:
             await self._view.fresh(key)
         return await self.get(key)
 
     def peek(self, key: str) -> Any:
-        """The value a key will have if that is known, else None, as for a key that is not there.
+        """Return the value that a key will have if it is in memory, else None.
 
-        For a key that is to be created and most likely does not exist: looking first would cost a
-        request, and the commit finds out anyway. After that conflict the key is known.
+        This is for a key that is created and most likely does not exist: reading it first would
+        cost a request, and the commit finds out anyway. After that conflict it is in memory.
         """
-        found = self._pending(key)
-        return self._view.peek(key) if found is None else None if found is _GONE else found
+        pending = self._pending(key)
+        if pending is None:
+            return self._view.peek(key)
+        return None if pending is _DELETED else pending
 
     async def edit(self, key: str) -> Page | None:
-        """A page of this draft's own to change, or None where there is none."""
+        """Return this draft's own copy of a page, to be changed; None if there is no such page."""
         if (own := self._writes.get(key)) is not None:
             return own if isinstance(own, Page) else None
         page = await self.get(key)
@@ -77,29 +79,29 @@ class Draft:
         return page
 
     def put(self, key: str, value: Any) -> None:
-        """Write what was read before with `get`: the commit fails if it changed meanwhile."""
+        """Write a key. If it was read with `get`, the commit fails if it has changed since."""
         self._writes[key] = value
 
     def create(self, key: str, value: Any) -> None:
-        """Write a key that must not exist yet."""
+        """Write a key; the commit fails if it exists."""
         self._writes[key] = value
         self._expects.setdefault(key, 0)
 
     def delete(self, key: str) -> None:
-        """Remove what was read before with `get`."""
-        self._writes[key] = _GONE
+        """Delete a key. If it was read with `get`, the commit fails if it has changed since."""
+        self._writes[key] = _DELETED
 
     def emit(self, event: Event) -> None:
-        """Tell others of a change, once it is committed."""
+        """Publish an event once this is committed."""
         if event not in self.events:
             self.events.append(event)
 
     def on_commit(self, act: Callable[[], None]) -> None:
-        """Do something once this is committed, or found to change nothing: only then."""
+        """Call `act` once this is committed, or turned out to change nothing."""
         self.afterwards.append(act)
 
     def claim(self, number: int) -> bool:
-        """Take something only one change of a transaction may have; whether nobody had it yet."""
+        """Claim a slot for one change of a transaction; return whether no other has claimed it."""
         if self._is_claimed(number):
             return False
         self._claimed.add(number)
@@ -110,7 +112,7 @@ class Draft:
         return number in self._claimed or (below is not None and below._is_claimed(number))  # noqa: SLF001 - of its own kind
 
     def adopt(self, draft: Draft) -> None:
-        """Take over what a draft stacked on this one decided."""
+        """Take over the writes and events of a draft that was stacked on this one."""
         self._writes.update(draft._writes)
         for key, expect in draft._expects.items():
             self._expects.setdefault(key, expect)
@@ -120,22 +122,22 @@ class Draft:
         self._claimed |= draft._claimed
 
     def operations(self) -> list[Operation]:
-        """The transaction this draft stands for."""
+        """Return the operations of the transaction."""
         return [
             Delete(key, self._expects.get(key, ANY))
-            if value is _GONE
+            if value is _DELETED
             else Put(key, layout.encode(value), self._expects.get(key, ANY))
             for key, value in self._writes.items()
         ]
 
     def expected(self) -> list[str]:
-        """Keys this draft writes over what it read, or takes to be absent."""
+        """Return the keys that this draft writes and that it has read or takes to be absent."""
         return [key for key in self._writes if key in self._expects]
 
     def install(self, versions: dict[str, int]) -> None:
-        """Make what was committed part of the view."""
+        """Put what was committed into the view."""
         for key, value in self._writes.items():
-            if value is _GONE:
+            if value is _DELETED:
                 self._view.forget([key])
             else:
                 self._view.install(key, value, versions[key])

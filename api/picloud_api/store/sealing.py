@@ -1,10 +1,10 @@
 """Sealing: finished pages with their packs move from the state store into the archive.
 
-Sixteen pages at a time, of as many batches as they are: one by one, a batch of one job costs six
-requests to the state store, which was more than to run it.
+Sixteen pages are sealed together, of however many batches: alone, a batch of one job would cost six
+requests to the state store, more than running it.
 
-Jobs may be deleted at any moment. So what is removed must be what was read: else it stays, and the
-next pass seals it as it is then.
+Jobs may be deleted at any moment. So only what is still as it was read is removed; the rest stays,
+and the next run seals it as it is then.
 """
 
 from __future__ import annotations
@@ -31,80 +31,77 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 16
 """Batches, and pages, in memory together: one transaction of Consul's removes 16 calls."""
 _TOGETHER: Final = 2
-"""A page and its batch's marker are removed together: work may be left in no other page."""
+"""A page and the marker of its batch are removed together, as the marker says that work is left."""
 
 
 class _Finished(NamedTuple):
-    """A page to be sealed."""
+    """A page that has to be sealed."""
 
     page_id: PageId
     arguments: Sequence[str]
-    """Keys of its argument packs, as far as they lie in the state store."""
+    """Keys of its argument packs that are in the state store."""
     marker: StateEntry | None
-    """For the last page of a batch, what says that the batch waits to be sealed."""
+    """For the last page of a batch: the entry that marks the batch as not sealed yet."""
 
     @property
     def batch(self) -> BatchId:
-        """Account and batch."""
+        """The batch that it is a page of."""
         return self.page_id.batch_id
 
 
 class Sealing:
-    """Seals batches. Sealing again what was interrupted does no harm."""
+    """Seals batches; an interrupted run can be repeated."""
 
     def __init__(self, state: StatePort, archive: Archive) -> None:
         self._state = state
         self._archive = archive
 
     async def seal(self, batches: Sequence[BatchId]) -> dict[BatchId, ServerFault]:
-        """Move every page of finished batches, then forget that they wait for that.
-
-        Args:
-            batches: Account and id of each.
+        """Move every page of finished batches into the archive, then remove their markers.
 
         Returns:
-            What lies in the place of some batch's page and is not ours: that page stays.
+            The faults of batches with a page whose blob is not what was sealed: that page stays.
         """
         pages = await self._pages(batches)
         faults: dict[BatchId, ServerFault] = {}
         for start in range(0, len(pages), AT_ONCE):
             group = pages[start : start + AT_ONCE]
             entries = await self._entries(group)
-            told = await asyncio.gather(*map(self._put, group, entries))
-            gone: list[list[StateEntry]] = []
-            for page, found, fault in zip(group, entries, told, strict=True):
+            put_faults = await asyncio.gather(*map(self._put, group, entries))
+            removable: list[list[StateEntry]] = []
+            for page, sealed, fault in zip(group, entries, put_faults, strict=True):
                 if fault is not None:
                     faults[page.batch] = fault
                 elif page.marker is not None and page.batch not in faults:
-                    gone.append([*found, page.marker])
+                    removable.append([*sealed, page.marker])
                 else:
-                    gone.append(found)
-            await self._remove(gone)
+                    removable.append(sealed)
+            await self._remove(removable)
         return faults
 
     async def _pages(self, batches: Sequence[BatchId]) -> list[_Finished]:
-        """Every page of some batches, but of those that another process has sealed meanwhile."""
+        """Return the pages of the batches that no other process has sealed meanwhile."""
         names = [(layout.header(*batch), layout.finished(*batch)) for batch in batches]
-        found = await self._state.get([name for pair in names for name in pair])
+        stored = await self._state.get([name for pair in names for name in pair])
         return [
             page
             for batch, (header, marker) in zip(batches, names, strict=True)
-            if header in found and marker in found
-            for page in _pages_of(batch, found[header], found[marker])
+            if header in stored and marker in stored
+            for page in _pages_of(batch, stored[header], stored[marker])
         ]
 
     async def _entries(self, pages: Sequence[_Finished]) -> list[list[StateEntry]]:
-        """What to seal of each page, its own entry last; nothing if it was sealed before."""
+        """Return the entries to seal for each page, its own last; none if it was sealed before."""
         names = [layout.page(page.page_id) for page in pages]
-        found = await self._state.get(names)
+        stored = await self._state.get(names)
         keys = [
-            [*page.arguments, *_results(page.page_id, found[name].value), name]
-            if name in found
+            [*page.arguments, *_results(page.page_id, stored[name].value), name]
+            if name in stored
             else []
             for page, name in zip(pages, names, strict=True)
         ]
-        found |= await self._state.get([key for each in keys for key in each[:-1]])
-        return [[found[key] for key in each if key in found] for each in keys]
+        stored |= await self._state.get([key for each in keys for key in each[:-1]])
+        return [[stored[key] for key in each if key in stored] for each in keys]
 
     async def _put(self, page: _Finished, entries: Sequence[StateEntry]) -> ServerFault | None:
         try:
@@ -121,17 +118,20 @@ class Sealing:
 
 
 def _transactions(pages: Sequence[Sequence[StateEntry]], most: int) -> Iterator[list[Delete]]:
-    """Packs go before their page, whose key says that work is left, and it with the marker."""
+    """Yield the deletions: packs before their page, and the last page together with the marker.
+
+    As long as its page or marker is there, a later run finds what is left to do.
+    """
     steps: list[Delete] = []
     for entries in pages:
-        more = [Delete(entry.key, entry.version) for entry in entries]
-        while len(more) > most:
-            yield more[: most - _TOGETHER]
-            more = more[most - _TOGETHER :]
-        if len(steps) + len(more) > most:
+        deletions = [Delete(entry.key, entry.version) for entry in entries]
+        while len(deletions) > most:
+            yield deletions[: most - _TOGETHER]
+            deletions = deletions[most - _TOGETHER :]
+        if len(steps) + len(deletions) > most:
             yield steps
             steps = []
-        steps += more
+        steps += deletions
     if steps:
         yield steps
 

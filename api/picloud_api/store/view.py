@@ -1,7 +1,7 @@
-"""The view: what this process has read or written, decoded, least recently used given up first.
+"""The view: a cache of what this process has read or written, decoded.
 
-With a state store that nobody else writes to, the view is always right. Otherwise it may be stale:
-whoever decides on it commits with the versions it was read at, and a bell says what to read again.
+If no other process writes to the state store, the view is always right. Otherwise it may be stale:
+a change is committed with the versions that were read, and change logs say what to read again.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from picloud_api.store.archive import Archive
 
 CACHE_BYTES: Final = 96 * 1024 * 1024
-"""How much the view keeps; a page counts 40 bytes a job."""
+"""How much the view keeps before it drops what was not used for longest; 40 bytes a job."""
 
 UNSEALED_AT_ONCE: Final = 16
-"""Blobs read at once where many sealed pages are asked for."""
+"""Blobs that are read at once where many sealed pages are needed."""
 
 SEALED: Final = 0
-"""Version of what is read from the archive: the key is not in the state store, nor ever again."""
+"""Version of what is read from the archive, as its key is no longer in the state store."""
 
 
 class Cell(NamedTuple):
-    """A value with the version it was read or written at."""
+    """A value with the version at which it was read or written."""
 
     value: Any
     version: int
@@ -51,27 +51,27 @@ class View:
         self._room = cache_bytes
         self._cells: OrderedDict[str, Cell] = OrderedDict()
         self._of_batch: dict[BatchId, set[str]] = {}
-        """Pages and packs by batch: to look for them among 100,000 cells takes milliseconds."""
-        self._told = 0
+        """Keys of pages and packs by batch: a search among 100,000 cells takes milliseconds."""
+        self._changes = 0
 
     async def cell(self, key: str) -> Cell | None:
-        """The entry under a key, read if it is not known."""
-        known = self._cells.get(key)
-        if known is not None:
+        """Return the entry under a key; it is read if it is not cached."""
+        cached = self._cells.get(key)
+        if cached is not None:
             self._cells.move_to_end(key)
-            return known
-        told = self._told
+            return cached
+        changes = self._changes
         entries = await self.state.get([key])
         if key not in entries:
             return await self._sealed(key)
         value, version = layout.decode(key, entries[key].value), entries[key].version
-        if told != self._told and key not in self._cells:
-            # Somebody told of a change while this was read: kept, it might be old for good.
+        if changes != self._changes and key not in self._cells:
+            # Others changed something during the read: in the cache, an old value would stay.
             return Cell(value, version, 0)
         return self.install(key, value, version)
 
     async def _sealed(self, key: str) -> Cell | None:
-        """What lay under a page's or pack's key before it was sealed."""
+        """Return what was stored under a page's or pack's key before it was sealed."""
         page_id = layout.page_of(key) if self._archive is not None else None
         if page_id is None or self._archive is None:
             return None
@@ -81,51 +81,51 @@ class View:
         return self._cells.get(key)
 
     def peek(self, key: str) -> Any:
-        """The value under a key if it is known, without asking the store; else None."""
+        """Return the value under a key if it is cached, else None."""
         cell = self._cells.get(key)
         return cell.value if cell else None
 
     async def get(self, key: str) -> Any:
-        """The value under a key, or None."""
+        """Return the value under a key, or None."""
         cell = await self.cell(key)
         return cell.value if cell else None
 
     async def fresh(self, key: str) -> Any:
-        """The value under a key, read again if another process may have written it."""
+        """Return the value under a key, read again if another process may have written it."""
         if self._may_be_old(key):
             await self.reload([key])
         return await self.get(key)
 
     def _may_be_old(self, key: str) -> bool:
-        # What was sealed changes only where jobs are deleted, and a bell says so.
-        known = self._cells.get(key)
-        return self.state.shared and (known is None or known.version != SEALED)
+        # What was sealed only changes when jobs are deleted, and then an event says so.
+        cached = self._cells.get(key)
+        return self.state.shared and (cached is None or cached.version != SEALED)
 
     async def reload(self, keys: Sequence[str]) -> None:
-        """Read keys again, known or not.
+        """Read keys again, cached or not.
 
-        What is known stays until the answer is here, and what was committed here meanwhile is newer
-        than the answer: an old value in between would be taken for the truth.
+        A cached value stays until the read returns, and a value that was committed during the read
+        is newer than what it returns.
         """
         if not keys:
             return
         before = [self._cells.get(key) for key in keys]
         entries = await self.state.get(keys)
-        for key, known in zip(keys, before, strict=True):
+        for key, cached in zip(keys, before, strict=True):
             entry = entries.get(key)
-            if entry is not None and known is not None and entry.version == known.version:
+            if entry is not None and cached is not None and entry.version == cached.version:
                 continue
-            if self._cells.get(key) is known:
+            if self._cells.get(key) is cached:
                 self.forget([key])
             if entry is not None:
                 self.install(key, layout.decode(key, entry.value), entry.version)
 
     async def load(self, keys: Iterable[str]) -> None:
-        """Read those of some keys that are not known, in one go, so that each `get` finds them."""
+        """Read the keys that are not cached in one request, so that each `get` finds them."""
         await self._fetch([key for key in dict.fromkeys(keys) if key not in self._cells])
 
     async def refresh(self, keys: Iterable[str]) -> None:
-        """Do for many keys in one go what `fresh` does for one, so that each `get` finds them."""
+        """Do for many keys in one request what `fresh` does for one; then each `get` finds them."""
         names = dict.fromkeys(keys)
         await self._fetch([key for key in names if key not in self._cells or self._may_be_old(key)])
 
@@ -136,22 +136,21 @@ class View:
             await asyncio.gather(*map(self._sealed, sealed[start : start + UNSEALED_AT_ONCE]))
 
     async def scan(self, prefix: str) -> dict[str, Any]:
-        """Every value under a prefix, read afresh."""
-        found: dict[str, Any] = {}
+        """Read and return every value under a prefix, by key."""
+        values: dict[str, Any] = {}
         after = ""
         while entries := await self.state.scan(prefix, after):
             for entry in entries:
                 value = layout.decode(entry.key, entry.value)
-                found[entry.key] = value
+                values[entry.key] = value
                 self.install(entry.key, value, entry.version)
             after = entries[-1].key
-        return found
+        return values
 
     def install(self, key: str, value: Any, version: int) -> Cell:
-        """Take note of a value read or committed, unless a newer one is known; answers the newest.
+        """Cache a value that was read or committed, unless a newer one is; return the newest.
 
-        Answers arrive in another order than they were given in: a read that was under way during a
-        commit brings what was there before it.
+        A read that was under way during a commit may return what was stored before it.
         """
         before = self._cells.get(key)
         if before is not None and before.version > version:
@@ -170,36 +169,36 @@ class View:
         return cell
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Read these again when they are next asked for."""
+        """Drop cached keys."""
         for key in keys:
             if before := self._cells.pop(key, None):
                 self._room += before.weight
                 batch = layout.batch_of(key)
-                known = self._of_batch.get(batch) if batch is not None else None
-                if batch is not None and known is not None:
-                    known.discard(key)
-                    if not known:
+                cached = self._of_batch.get(batch) if batch is not None else None
+                if batch is not None and cached is not None:
+                    cached.discard(key)
+                    if not cached:
                         del self._of_batch[batch]
 
     def forget_all(self) -> None:
-        """Read everything again when it is next asked for."""
+        """Drop everything that is cached."""
         self.forget(list(self._cells))
 
     def invalidate_reads(self) -> None:
-        """Others changed something: what is being read just now may be what was there before."""
-        self._told += 1
+        """Do not cache what is being read right now, as other processes changed something."""
+        self._changes += 1
 
     def pages_of(self, account: str, batch: str) -> list[str]:
-        """The keys of a batch's pages, as far as they are known here."""
-        known = self._of_batch.get(BatchId(account, batch), ())
-        return [key for key in known if layout.is_page(key)]
+        """Return the keys of the cached pages of a batch."""
+        cached = self._of_batch.get(BatchId(account, batch), ())
+        return [key for key in cached if layout.is_page(key)]
 
     def forget_batch(self, account: str, batch: str) -> None:
-        """Read whatever can change of a batch again when it is next asked for."""
+        """Drop what can change of a batch."""
         self.forget([layout.ready(account, batch), *self.pages_of(account, batch)])
 
     def forget_sealed(self, account: str, batch: str) -> None:
-        """A batch's pages and packs are not in the state store any more."""
+        """Drop the pages and packs of a batch that was sealed."""
         self.forget(list(self._of_batch.get(BatchId(account, batch), ())))
 
 
