@@ -31,6 +31,17 @@ __all__ += _functions.__all__
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one
 
+
+def __getattr__(name: str) -> object:
+    """Import the module of a noun when a script first names it, as in `cloud.bucket.put`."""
+    if not name.startswith("_"):
+        import importlib.util  # noqa: PLC0415 - few scripts come here
+
+        if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+            return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError", "CloudTypeError"):
     globals()[_name].__module__ = __name__  # users see cloud.CloudException
 del _name

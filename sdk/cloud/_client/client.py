@@ -74,6 +74,11 @@ class Client:
             supervisor=supervisor,
         )
 
+    @property
+    def transport(self) -> Transport:
+        """What carries the requests of this client."""
+        return self._transport
+
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         """Create a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
         options, kwargs = split_options(kwargs)
