@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import picloud_pickle
 
 from cloud._packing.import_scan import imported
 
 if TYPE_CHECKING:
-    from types import FunctionType
+    from types import CodeType, FunctionType
+
+
+_imports: WeakKeyDictionary[CodeType, tuple[str, set[str]]] = WeakKeyDictionary()
+"""What code imports, with the package that its relative imports start from."""
 
 
 class ScanningPickler(picloud_pickle.Pickler):
@@ -17,7 +22,11 @@ class ScanningPickler(picloud_pickle.Pickler):
 
     def note_function(self, function: FunctionType) -> None:
         """Add the imports of a function."""
-        self.modules |= imported(function.__code__, _package(function.__globals__))
+        code, package = function.__code__, _package(function.__globals__)
+        cached = _imports.get(code)
+        if cached is None or cached[0] != package:
+            cached = _imports[code] = package, imported(code, package)
+        self.modules |= cached[1]
 
 
 def _package(scope: dict[str, Any]) -> str:
