@@ -23,7 +23,7 @@ def check_ends(iterables: Sequence[Iterable[Any]]) -> None:
     Raises:
         CloudException: When one is.
 
-    >>> check_ends([[1, 2], itertools.repeat(5)])
+    >>> check_ends([[1, 2], itertools.repeat(5)])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     cloud.CloudException: Argument 2 of map is endless, a repeat: pass a constant as a keyword ...
