@@ -54,8 +54,9 @@ class _PendingQuery:
 class LiveQueries:
     """Sends queries to slots and collects the answers."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, patience_s: float = PATIENCE_S) -> None:
         self._context = context
+        self._patience_s = patience_s
         self._commits = context.commits
         self._clock = context.clock
         self._numbers = count(1)
@@ -85,7 +86,7 @@ class LiveQueries:
 
     def _serves(self, slot: int) -> bool:
         """Whether the heartbeats of a slot reach this process."""
-        return self._clock() - self._heartbeats.get(slot, 0.0) < 2 * PATIENCE_S
+        return self._clock() - self._heartbeats.get(slot, 0.0) < 2 * self._patience_s
 
     async def _query(self, job: AttemptRef, slot: int, since: Mapping[str, int]) -> Info | None:
         pending = _PendingQuery(next(self._numbers), slot, job, since)
@@ -95,7 +96,7 @@ class LiveQueries:
         if session is not None:
             session.heartbeat_wakeup.set()
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 return await pending.answer
         except TimeoutError:
             return None
@@ -141,7 +142,7 @@ class LiveQueries:
         """Store a query for the process that the slot talks with, and wait for its answer."""
         name = layout.query(account, job.batch, next(self._numbers), self._commits.process)
         query = StoredQuery(job=job, slot=slot, since=dict(since), asked_at=self._clock())
-        deadline = self._clock() + PATIENCE_S
+        deadline = self._clock() + self._patience_s
 
         async def plan(draft: Draft) -> None:
             draft.create(name, query)

@@ -1,4 +1,4 @@
-"""What a slot may run while its jobs wait, and when it is told that nothing will come of it."""
+"""What a slot may run while its jobs wait."""
 
 from __future__ import annotations
 
@@ -6,47 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
-import pytest
 from picloud_api.store.records import Ready
 from picloud_model import wire
-from picloud_model.job import Cause
-from picloud_model.pack import unseal
 
-from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.api_harness import report_of
+from tests.unit.api.blocked_slots import beats, blocked, leased, made_by
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_api.store.records import BatchId
 
     from tests.unit.api.api_harness import ApiHarness
-
-
-async def made_by(api: ApiHarness, parent: int, count: int = 1) -> range:
-    """Jobs that a job has made."""
-    request = api.request(count)
-    made = await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=parent)
-    await asyncio.sleep(0)
-    return range(made.first, made.first + made.count)
-
-
-async def blocked(
-    api: ApiHarness, *jids: int, timed: bool = False
-) -> tuple[SlotSession, wire.BlockedOn]:
-    """A slot whose only job waits for others."""
-    slot = await api.slot()
-    (lease,) = (await api.work(slot)).leases
-    held = wire.AttemptRef(lease.batch, lease.jobs[0].index, lease.jobs[0].attempt)
-    return slot, wire.BlockedOn(held, [(jid, jid) for jid in jids], timed)
-
-
-async def leased(api: ApiHarness, slot: SlotSession, awaiting: wire.BlockedOn) -> list[int]:
-    """The jids a blocked slot is given, until it is given none."""
-    found = []
-    while leases := (await api.work(slot, awaiting=[awaiting])).leases:
-        (lease,) = leases
-        (job,) = lease.jobs
-        found.append(lease.first + job.index)
-    return found
 
 
 async def test_a_blocked_slot_runs_what_it_waits_for(api: ApiHarness) -> None:
@@ -143,63 +113,6 @@ async def first_ready(api: ApiHarness) -> tuple[BatchId, Ready]:
     found = await api.server.context.commits.view.scan(Ready.prefix)
     name, ready = max(found.items(), key=lambda item: item[1].first)
     return Ready.parse(name), ready
-
-
-async def beats(api: ApiHarness, slot: SlotSession, awaiting: list[wire.BlockedOn]) -> None:
-    """The slot says that it is blocked, for longer than anybody has patience."""
-    for _ in range(4):
-        running = [each.job for each in awaiting]
-        full = len(awaiting) >= wire.MAX_BLOCKED_JOBS
-        beat = wire.HeartbeatRequest(running=running, awaiting=awaiting, full=full, wait_s=0.0)
-        await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
-        api.now += 4.0
-    await api.server.background.deadlock.resolve()
-
-
-async def test_jobs_that_wait_for_each_other_are_a_deadlock(api: ApiHarness) -> None:
-    """Where every slot waits and nothing can be leased, the newest blocked job is an error."""
-    jids = await api.submit(1)
-    slot, awaiting = await blocked(api, 1)
-
-    await beats(api, slot, [awaiting])
-
-    outcome = (await api.outcomes(jids))[1]
-    assert (outcome.status, outcome.cause) == ("error", Cause.DEADLOCK)
-    assert outcome.payload is not None
-    told = wire.decode(bytes(unseal(outcome.payload)), wire.Failure)
-    assert told.message.startswith("deadlock: the job waits for job 1")
-
-
-async def test_a_full_slot_is_a_deadlock_though_others_work(api: ApiHarness) -> None:
-    """A slot that has set aside as many as it can, for a job that nobody runs."""
-    await api.submit(33)
-    slot = await api.slot()
-    waits = []
-    for number in range(32):
-        (lease,) = (await api.work(slot)).leases
-        held = wire.AttemptRef(lease.batch, lease.jobs[0].index, 1)
-        waits.append(wire.BlockedOn(held, [(number + 2, number + 2)]))
-    await api.submit(1)
-    await api.slot()
-
-    await beats(api, slot, waits)
-
-    assert await api.statuses(range(31, 34)) == ["processing", "error", "queued"]
-
-
-@pytest.mark.parametrize("why", ["timed", "works", "young"])
-async def test_what_may_go_on_is_no_deadlock(api: ApiHarness, why: str) -> None:
-    """A wait with a timeout, a slot that runs another job, and a wait that is young are left be."""
-    jids = await api.submit(2)
-    slot, awaiting = await blocked(api, 1, timed=why == "timed")
-    if why == "works":
-        await api.work(await api.slot())
-    if why == "young":
-        await api.server.background.deadlock.resolve()
-    else:
-        await beats(api, slot, [awaiting])
-
-    assert "error" not in await api.statuses(jids)
 
 
 async def test_a_slot_that_waits_for_nothing_more_works_as_before(api: ApiHarness) -> None:
