@@ -424,3 +424,14 @@ def test_infos_outlive_the_stack(begin: Callable[..., Stack]) -> None:
         stack.start()
 
         assert client.info(jid, ["stdout", "logging", "cputime"]) == before
+
+
+def test_the_usage_of_very_short_jobs_is_numbers(client: Client) -> None:
+    """Of calls and of every job of a map, however quick and silent they are."""
+    call, jids = client.call(abs, -1), client.map(abs, range(50))
+    client.join([call, *jids], WAIT_S)
+
+    for usage in client.info([call, *jids], ["cputime", "memory.max_usage"]).values():
+        assert 0 <= usage["cputime"]["user"] < 1
+        assert 0 <= usage["cputime"]["system"] < 1
+        assert usage["memory.max_usage"] > 2**20

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from picloud_worker.child.runner import Runner
 
 WORTH_S: Final = 0.01
-"""A silent job shorter than this leaves no stats: measuring it would take longer than it."""
+"""A silent job shorter than this leaves no stats if another in its assignment does: measuring it
+would take longer than it."""
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _KILOBYTE: Final = 1 if sys.platform == "darwin" else 1024
@@ -99,11 +100,11 @@ class StatsRecorder:
             self._log_end,
         )
 
-    def stats(self, seconds: float, runner: Runner, remarks: list[str]) -> JobStats | None:
-        """What there is to say of the job that ended just now."""
+    def stats(self, runner: Runner, remarks: list[str], *, wanted: bool) -> JobStats | None:
+        """What there is to say of the job that ended just now; always something if `wanted`."""
         ends = self.ends()
         silent = ends == self._ends and runner.profile is None and not remarks
-        if silent and seconds < WORTH_S:
+        if silent and not wanted:
             return None
         self._ends = ends
         before, children = self._before, self._children

@@ -22,7 +22,7 @@ from picloud_pickle import source_lines
 
 from picloud_worker.child import notebook_names
 from picloud_worker.child.import_watch import ImportWatch
-from picloud_worker.child.job_stats import StatsRecorder
+from picloud_worker.child.job_stats import WORTH_S, StatsRecorder
 from picloud_worker.child.runner import Runner
 from picloud_worker.failure import KillSignalError
 from picloud_worker.ipc.claims import Claimant
@@ -126,7 +126,9 @@ class ChildLoop:
     def _say(self, done: JobDone, remarks: list[str]) -> None:
         """Report how a job ended."""
         seconds = done.report.finished_at - done.report.started_at
-        stats = self._recorder.stats(seconds, self._runner, remarks)
+        # One of several quick jobs speaks for all of them.
+        wanted = seconds >= WORTH_S or not done.position
+        stats = self._recorder.stats(self._runner, remarks, wanted=wanted)
         self._send(done if stats is None else msgspec.structs.replace(done, stats=stats))
         self._recorder.settle(stats, seconds)
 

@@ -34,7 +34,7 @@ async def test_each_job_has_its_own_info(api: ApiHarness) -> None:
     told = await info_values(api, jids, "stdout", "status", "cputime.user")
 
     assert [told[jid]["stdout"] for jid in jids] == ["", "one\n", ""]
-    assert [told[jid]["cputime.user"] for jid in jids] == [None, 1.5, None]
+    assert [told[jid]["cputime.user"] for jid in jids] == [0.0, 1.5, 0.0]
     assert {values["status"] for values in told.values()} == {"done"}
 
 
@@ -67,6 +67,21 @@ async def test_silent_jobs_add_nothing(api: ApiHarness) -> None:
     entries = await api.server.ports.state.scan("packs/")
     results = {entry.key: entry.value for entry in entries if "/r" in entry.key}
     assert sorted(len(Pack(data)) for data in results.values()) == [2, 3]
+
+
+async def test_the_usage_of_quick_jobs_is_numbers(api: ApiHarness) -> None:
+    """Of a job that reported nothing, another one of its report tells the memory."""
+    jids = await api.submit(9)
+    slot = await api.slot()
+    while leases := (await api.work(slot)).leases:
+        first = info_content(stdout=b"x")
+        reports = [report_with_infos(lease, {lease.jobs[0].index: first}) for lease in leases]
+        await api.work(slot, reports=reports, lease=False)
+
+    usage = await info_values(api, jids, "cputime", "memory.max_usage")
+
+    assert [usage[jid]["memory.max_usage"] for jid in jids] == [1000] * 9
+    assert {usage[jid]["cputime.user"] for jid in jids} == {0.0, 1.5}
 
 
 async def test_the_log_of_the_platform_says_what_was_done_after_the_job(api: ApiHarness) -> None:
