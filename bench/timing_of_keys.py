@@ -49,9 +49,9 @@ async def timed(accounts: Accounts, key: str) -> int:
 async def prepared(accounts: Accounts) -> dict[str, str]:
     """Return a key of each kind that is refused."""
     used, revoked = new_key(), new_key()
-    await accounts.open(ACCOUNT, "main")
+    await accounts.create(ACCOUNT, "main")
     for key in (used, revoked):
-        await accounts.admit(ACCOUNT, key)
+        await accounts.store_key(ACCOUNT, key)
         await accounts.authenticate(key)
     name = layout.key(revoked.split("_")[1])
 

@@ -77,8 +77,8 @@ class HashiCorpStack(EmbeddedStack):
         ports = self._ports()
         pepper = await ports.secrets.get_or_create("signing/pepper", lambda: os.urandom(32))
         accounts = Accounts(Commits(View(ports.state), "test"), pepper, lambda: 0.0)
-        await accounts.open(account, "other")
-        await accounts.admit(account, key)
+        await accounts.create(account, "other")
+        await accounts.store_key(account, key)
         await _close(ports)
         return key
 

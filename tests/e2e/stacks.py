@@ -216,8 +216,8 @@ class EmbeddedStack(Stack):
         pepper = await secrets.get_or_create("signing/pepper", lambda: os.urandom(32))
         state = SqliteState(self.data / "state.sqlite")
         accounts = Accounts(Commits(View(state), "test"), pepper, lambda: 0.0)
-        await accounts.open("a0000002", "other")
-        await accounts.admit("a0000002", key)
+        await accounts.create("a0000002", "other")
+        await accounts.store_key("a0000002", key)
         await state.close()
         return key
 

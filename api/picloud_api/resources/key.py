@@ -42,15 +42,15 @@ class KeyResource:
         """Activate a key."""
         holder = await self._holder(request)
         body = await read_body(request, wire.KeyIdRequest)
-        switched = await self._keys.switch(holder, body.id, active=True)
-        await write_body(request, response, switched)
+        key = await self._keys.set_active(holder, body.id, active=True)
+        await write_body(request, response, key)
 
     async def on_post_deactivate(self, request: Request, response: Response) -> None:
         """Deactivate a key."""
         holder = await self._holder(request)
         body = await read_body(request, wire.KeyIdRequest)
-        switched = await self._keys.switch(holder, body.id, active=False)
-        await write_body(request, response, switched)
+        key = await self._keys.set_active(holder, body.id, active=False)
+        await write_body(request, response, key)
 
 
 class AccountResource:
@@ -64,7 +64,7 @@ class AccountResource:
         """Create an account and its first key."""
         holder = await authenticate(request, self._accounts.holder)
         body = await read_body(request, wire.AccountRequest)
-        await write_body(request, response, await self._keys.open(holder, body))
+        await write_body(request, response, await self._keys.create_account(holder, body))
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List accounts."""

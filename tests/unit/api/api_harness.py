@@ -18,12 +18,12 @@ from picloud_api.store import layout
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secrets.file import FileSecrets
-from picloud_driver.state.sqlite import SqliteState
 from picloud_model import pack, wire
 from picloud_model.errors import RequestRefused, SlotRefused
 from picloud_model.job import State
 
 from tests.polling import eventually
+from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -93,8 +93,10 @@ class RecordingScheduler(SchedulerPort):
 class ApiHarness:
     """A server as one account and its slots see it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, state_type: type[RecordingState] = RecordingState) -> None:
         self.root = root
+        self.state_type = state_type
+        self.state: RecordingState
         self.now = 1_000.0
         self.scheduler = RecordingScheduler()
         self.server: wiring.Server
@@ -112,8 +114,9 @@ class ApiHarness:
 
     def ports(self) -> wiring.Ports:
         """Return the adapters under the server."""
+        self.state = self.state_type(self.root / "state.sqlite")
         return wiring.Ports(
-            SqliteState(self.root / "state.sqlite"),
+            self.state,
             DirectoryBlobs(self.root / "blobs"),
             FileSecrets(self.root / "secrets"),
             self.scheduler,

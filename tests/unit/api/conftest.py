@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from tests.unit.api.api_harness import ApiHarness
+from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 
+class StartApi(Protocol):
+    """Starts a server without sockets, over a state store of this type."""
+
+    async def __call__(self, state_type: type[RecordingState] = ...) -> ApiHarness: ...
+
+
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[ApiHarness]:
+async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
+    """Starts a server, which is stopped after the test."""
+    started: list[ApiHarness] = []
+
+    async def start(state_type: type[RecordingState] = RecordingState) -> ApiHarness:
+        started.append(await ApiHarness(tmp_path, state_type).start())
+        return started[-1]
+
+    yield start
+    for api in started:
+        await api.stop()
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> ApiHarness:
     """A started server without sockets."""
-    made = await ApiHarness(tmp_path).start()
-    yield made
-    await made.stop()
+    return await start_api()

@@ -161,7 +161,7 @@ class Accounts:
         record: Key = layout.decode(key, entry.value if entry else _NO_KEY_BYTES)
         return _StoredKey(record, entry.version if entry else 0, now)
 
-    async def open(self, account: str, name: str) -> None:
+    async def create(self, account: str, name: str) -> None:
         """Create an account if it does not exist."""
         record = Account(name, self.clock())
 
@@ -171,7 +171,7 @@ class Accounts:
 
         await self.commits.run(plan)
 
-    async def admit(self, account: str, bearer: str) -> None:
+    async def store_key(self, account: str, bearer: str) -> None:
         """Store a key of an account, with a keyed hash in place of its secret."""
         matched = _KEY.fullmatch(bearer)
         if matched is None:
@@ -208,11 +208,11 @@ async def first_key(accounts: Accounts, secrets: SecretPort) -> str:
     The secret store keeps it, so that a second `up` can write the profile again. If it was
     deactivated, a new one takes its place.
     """
-    await accounts.open(FIRST_ACCOUNT, "main")
+    await accounts.create(FIRST_ACCOUNT, "main")
     for number in count():
         name = f"bootstrap/key{number or ''}"
         key = (await secrets.get_or_create(name, lambda: new_key().encode())).decode()
-        await accounts.admit(FIRST_ACCOUNT, key)
+        await accounts.store_key(FIRST_ACCOUNT, key)
         with suppress(KeyRefused):
             await accounts.authenticate(key)
             return key

@@ -65,7 +65,7 @@ class Keys:
         ]
         return wire.KeysListed(keys=sorted(listed, key=lambda key: (key.created_at, key.id)))
 
-    async def switch(self, holder: Holder, name: str, *, active: bool) -> wire.ListedKey:
+    async def set_active(self, holder: Holder, name: str, *, active: bool) -> wire.ListedKey:
         """Activate a key, or deactivate it: every process refuses it within seconds.
 
         A key cannot deactivate itself, so one is left that can activate the others.
@@ -92,7 +92,7 @@ class Keys:
 
         return await self._commits.run(plan)
 
-    async def open(self, holder: Holder, request: wire.AccountRequest) -> wire.KeyMade:
+    async def create_account(self, holder: Holder, request: wire.AccountRequest) -> wire.KeyMade:
         """Create an account with its first key.
 
         Raises:
@@ -153,7 +153,7 @@ class Keys:
         text = f"{account}/{request_id}"
         secret = base64.urlsafe_b64encode(self._derived("secret", text)).decode().rstrip("=")
         key = f"pk_{self._derived('id', text).hex()[:12]}_{secret}"
-        await self._accounts.admit(account, key)
+        await self._accounts.store_key(account, key)
         return wire.KeyMade(key=key, account=account)
 
     def _derived(self, what: str, text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Long requests: a client whose credential ended meanwhile is not believed, and learns nothing."""
+"""Long requests: their credential is checked again, in case it was revoked meanwhile."""
 
 from __future__ import annotations
 
@@ -6,115 +6,98 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from picloud_api.resources import body
+from picloud_api.resources.body import LASTING_S, authenticate, read_bytes, write_body
 from picloud_model import wire
 from picloud_model.errors import KeyRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from falcon.asgi import Request, Response
 
 
-class Clock:
-    """Seconds that pass when a test says so."""
+class OneKey:
+    """Accepts one key until it is revoked, and counts the checks."""
 
     def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return self.now
-
-
-class Door:
-    """Knows one key, and counts who asks for it."""
-
-    def __init__(self) -> None:
-        self.open, self.asked = True, 0
+        self.active, self.checks = True, 0
 
     async def recognise(self, credential: str) -> str:
-        """The account of a key."""
-        self.asked += 1
-        if not self.open or credential != "good":
+        """Return the account of the key."""
+        self.checks += 1
+        if not self.active or credential != "good":
             raise KeyRefused
         return "a1"
 
 
-class Sent:
-    """A request whose body takes as long as a test says."""
+class SlowRequest:
+    """A request whose body arrives in the given time."""
 
     content_length, content_type, accept = 2, wire.JSON, wire.JSON
 
-    def __init__(self, clock: Clock, seconds: float = 0.0) -> None:
+    def __init__(self, body_s: float = 0.0) -> None:
         self.context = SimpleNamespace()
         self.stream = self
-        self._clock, self._seconds = clock, seconds
+        self._body_s = body_s
 
     def get_header(self, name: str) -> str:
-        """Its credential."""
+        """Return the credential."""
         return "Bearer good"
 
     async def read(self) -> bytes:
-        """Its body."""
-        self._clock.now += self._seconds
+        """Return the body."""
+        self.age(self._body_s)
         return b"{}"
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the requests."""
-    made = Clock()
-    monkeypatch.setattr(body, "time", made)
-    return made
+    def age(self, seconds: float) -> None:
+        """Let time pass, as it seems to the request."""
+        self.context.check.made_at -= seconds
 
 
-async def served(door: Door, request: Any, wait: Any = lambda: None) -> Any:
-    """What a resource does: admit, read, wait, answer."""
+async def serve(key: OneKey, request: SlowRequest, wait: Callable[[], None]) -> Any:
+    """Serve a request as a resource does: authenticate, read, wait, reply."""
     response = SimpleNamespace(content_type="", data=None)
     sent = cast("Request", request)
-    assert await body.authenticate(sent, door.recognise) == "a1"
-    await body.read_bytes(sent)
+    assert await authenticate(sent, key.recognise) == "a1"
+    await read_bytes(sent)
     wait()
-    await body.write_body(sent, cast("Response", response), wire.Answer())
+    await write_body(sent, cast("Response", response), wire.Answer())
     return response
 
 
-async def test_a_short_request_asks_once(clock: Clock) -> None:
-    """What takes under two seconds costs no second look, though the key ended meanwhile."""
-    door = Door()
+async def test_a_short_request_is_checked_once() -> None:
+    """A request of less than two seconds costs one check, even if its key is revoked meanwhile."""
+    key, request = OneKey(), SlowRequest()
 
     def wait() -> None:
-        clock.now += 1.9
-        door.open = False
+        request.age(LASTING_S - 0.5)
+        key.active = False
 
-    assert (await served(door, Sent(clock), wait)).data is not None
-    assert door.asked == 1
+    assert (await serve(key, request, wait)).data is not None
+    assert key.checks == 1
 
 
-async def test_a_wait_that_lasted_asks_again(clock: Clock) -> None:
-    """It is answered while the key is good, and told nothing when it is not."""
-    door = Door()
+async def test_a_long_request_is_checked_again() -> None:
+    """It gets a reply while the key is active, and none once the key is revoked."""
+    key, request = OneKey(), SlowRequest()
 
-    def wait() -> None:
-        clock.now += 2.0
+    assert (await serve(key, request, lambda: request.age(LASTING_S))).data is not None
+    assert key.checks == 2
 
-    assert (await served(door, Sent(clock), wait)).data is not None
-    assert door.asked == 2
-
-    def revoked() -> None:
-        wait()
-        door.open = False
+    def wait_until_revoked() -> None:
+        request.age(LASTING_S)
+        key.active = False
 
     with pytest.raises(KeyRefused):
-        await served(door, Sent(clock), revoked)
+        await serve(key, request, wait_until_revoked)
 
 
-async def test_a_body_sent_slowly_is_not_believed(clock: Clock) -> None:
-    """A connection opened before the end of a key makes no job after it."""
-    door = Door()
-    request = Sent(clock, 600.0)
+async def test_a_body_that_arrives_slowly_is_not_used() -> None:
+    """A connection that was opened before its key was revoked creates no job after that."""
+    key, request = OneKey(), SlowRequest(body_s=600.0)
     sent = cast("Request", request)
-    await body.authenticate(sent, door.recognise)
-    door.open = False
+    await authenticate(sent, key.recognise)
+    key.active = False
 
     with pytest.raises(KeyRefused):
-        await body.read_bytes(sent)
+        await read_bytes(sent)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from picloud_api.engine.scheduling.autoscaler import STARTING_S
 from picloud_api.store.records import Slot
 
-if TYPE_CHECKING:
-    import pytest
+from tests.unit.api.recording_state import SharedRecordingState
 
+if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 FULL = "Nomad has no room for a slot of 1 x c1 now: of 1 machines 1 without enough memory."
 REFUSED = "No machine offers core type 'c1'; machines offer c2."
@@ -27,21 +28,17 @@ async def test_a_burst_is_asked_for_when_slots_are_missing(api: ApiHarness) -> N
     assert api.scheduler.bursts[0].name.startswith("pc-a0000001-000000000001-")
 
 
-async def test_a_slot_that_comes_while_slots_are_counted_is_counted(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+async def test_a_slot_that_registers_while_slots_are_counted_is_counted(
+    start_api: StartApi,
 ) -> None:
-    """However slow the store is, no more slots are asked for than the machines have room for."""
-    view = api.server.context.commits.view
-    scan = view.scan
+    """Even with a slow store, no more slots are requested than the machines have room for."""
+    api = await start_api(SharedRecordingState)
 
-    async def slow(prefix: str) -> dict[str, object]:
-        found = await scan(prefix)
+    async def register_slot(prefix: str) -> None:
         if prefix == Slot.prefix and api.scheduler.bursts:
             await api.slot()
-        return found
 
-    monkeypatch.setattr(type(view.state), "shared", True)
-    monkeypatch.setattr(view, "scan", slow)
+    api.state.after_scan = register_slot
     await api.submit(1)
     await api.wait_until(lambda: _bursts(api), 1)
     await api.submit(1)

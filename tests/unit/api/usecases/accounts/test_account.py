@@ -4,157 +4,153 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 from picloud_api.store import layout
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, Accounts, first_key, new_key
-from picloud_model import wire
 from picloud_model.errors import KeyRefused, Unavailable
 
+from tests.unit.api.key_owner import administrator_of
+from tests.unit.api.recording_state import SharedRecordingState
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from picloud_driver.state import StateEntry
-
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
-async def test_every_process_refuses_a_revoked_key_within_5_seconds(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever one process remembers of a key, another's word counts soon, bell or not."""
-    monkeypatch.setattr(type(api.server.ports.state), "shared", True)
-    pepper = await api.server.ports.secrets.get("signing/pepper")
-    assert pepper is not None
-    elsewhere = Accounts(Commits(View(api.server.ports.state), "two"), pepper, api.clock)
-    holder = await api.use_cases.accounts.accounts.holder(api.server.key)
-    made = await api.use_cases.accounts.keys.create(holder, wire.KeyRequest(request_id=uuid4().hex))
-    assert await elsewhere.authenticate(made.key) == FIRST_ACCOUNT
+@pytest.fixture
+async def shared(start_api: StartApi) -> ApiHarness:
+    """A server over a store that other processes write to as well."""
+    return await start_api(SharedRecordingState)
 
-    await api.use_cases.accounts.keys.switch(holder, made.key.split("_")[1], active=False)
-    api.now += 5
+
+def with_wrong_secret(key: str) -> str:
+    """Return a key with the id of another, and a secret of its own."""
+    return key[:16] + "A" * 43
+
+
+@pytest.mark.parametrize("key", ["", "pk_", "pk_12_34", "sk_" + "0" * 12 + "_" + "A" * 43])
+async def test_a_malformed_key_is_refused_unread(api: ApiHarness, key: str) -> None:
+    """Text that is no key costs no read of the store."""
+    api.state.reads.clear()
 
     with pytest.raises(KeyRefused):
-        await elsewhere.authenticate(made.key)
+        await api.use_cases.accounts.accounts.authenticate(key)
+
+    assert api.state.reads == []
 
 
-async def test_a_key_in_use_is_read_again_seldom(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a request costs does not grow by a read of the store."""
-    monkeypatch.setattr(type(api.server.ports.state), "shared", True)
-    read = []
-    state = api.server.context.commits.view.state
-    get = state.get
+async def test_every_process_refuses_a_revoked_key_within_5_seconds(shared: ApiHarness) -> None:
+    """A cached key expires, even if no notification of its end arrives."""
+    pepper = await shared.server.ports.secrets.get("signing/pepper")
+    assert pepper is not None
+    other_process = Accounts(Commits(View(shared.state), "two"), pepper, shared.clock)
+    owner = await administrator_of(shared)
+    created = await owner.create_key()
+    assert await other_process.authenticate(created.key) == FIRST_ACCOUNT
 
-    async def counted(keys: Sequence[str]) -> Mapping[str, StateEntry]:
-        read.extend(keys)
-        return await get(keys)
+    await owner.set_active(created, active=False)
+    shared.now += 5
 
-    monkeypatch.setattr(state, "get", counted)
+    with pytest.raises(KeyRefused):
+        await other_process.authenticate(created.key)
+
+
+async def test_a_key_in_use_is_seldom_read_again(shared: ApiHarness) -> None:
+    """A thousand requests within a second cost one read of the key."""
+    key = shared.server.key
+    shared.now += 60
+    shared.state.reads.clear()
+
     for _ in range(1000):
-        await api.use_cases.accounts.accounts.authenticate(api.server.key)
-        api.now += 0.001
+        await shared.use_cases.accounts.accounts.authenticate(key)
+        shared.now += 0.001
 
-    assert read == [layout.key(api.server.key.split("_")[1])]
+    assert shared.state.reads == [[layout.key(key.split("_")[1])]]
 
 
-async def test_a_thousand_who_ask_at_once_share_one_look(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Waits that end together read their key once; a wrong secret meanwhile reads for itself.
-
-    So it learns nothing from how long that takes.
+async def test_requests_at_the_same_time_share_one_read(shared: ApiHarness) -> None:
+    """Waits that end together read their key once. A wrong secret meanwhile causes a read of its
+    own, so that the time of its reply reveals nothing.
     """
-    monkeypatch.setattr(type(api.server.ports.state), "shared", True)
-    accounts, key = api.server.use_cases.accounts.accounts, api.server.key
+    accounts, key = shared.use_cases.accounts.accounts, shared.server.key
     await accounts.authenticate(key)
-    api.now += 60
-    read = []
-    state = api.server.context.commits.view.state
-    get = state.get
+    shared.now += 60
+    shared.state.reads.clear()
+    shared.state.before_read = lambda: asyncio.sleep(0.01)
 
-    async def counted(keys: Sequence[str]) -> Mapping[str, StateEntry]:
-        read.extend(keys)
-        await asyncio.sleep(0.01)
-        return await get(keys)
+    right = [accounts.authenticate(key) for _ in range(1000)]
+    wrong = [accounts.authenticate(with_wrong_secret(key)) for _ in range(3)]
+    answers = await asyncio.gather(*right, *wrong, return_exceptions=True)
 
-    monkeypatch.setattr(state, "get", counted)
-    asking = [accounts.authenticate(key) for _ in range(1000)]
-    wrong = [accounts.authenticate(key[:16] + "A" * 43) for _ in range(3)]
-    asked = await asyncio.gather(*asking, *wrong, return_exceptions=True)
-
-    assert asked[:1000] == [FIRST_ACCOUNT] * 1000
-    assert all(isinstance(refused, KeyRefused) for refused in asked[1000:])
-    assert len(read) == 1 + 3
+    assert answers[:1000] == [FIRST_ACCOUNT] * 1000
+    assert all(isinstance(answer, KeyRefused) for answer in answers[1000:])
+    assert len(shared.state.reads) == 1 + 3
 
 
-async def test_whoever_gives_up_takes_the_look_from_nobody(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One of those who share a look may be cancelled; a look that fails is not kept."""
-    monkeypatch.setattr(type(api.server.ports.state), "shared", True)
-    accounts, key = api.server.use_cases.accounts.accounts, api.server.key
+async def test_a_cancelled_request_does_not_stop_a_shared_read(shared: ApiHarness) -> None:
+    """The other requests that share the read get its answer."""
+    accounts, key = shared.use_cases.accounts.accounts, shared.server.key
     await accounts.authenticate(key)
-    api.now += 60
+    shared.now += 60
     first, second = (asyncio.create_task(accounts.authenticate(key)) for _ in range(2))
     await asyncio.sleep(0)
+
     first.cancel()
+
     assert await second == FIRST_ACCOUNT
 
-    async def failing(_: Sequence[str]) -> Mapping[str, StateEntry]:
+
+async def test_a_failed_read_is_not_kept(shared: ApiHarness) -> None:
+    """The next request after an outage of the store reads the key again."""
+    accounts, key = shared.use_cases.accounts.accounts, shared.server.key
+    await accounts.authenticate(key)
+    shared.now += 60
+
+    async def fail() -> None:
         raise Unavailable
 
-    api.now += 60
-    with monkeypatch.context() as broken, pytest.raises(Unavailable):
-        broken.setattr(api.server.context.commits.view.state, "get", failing)
+    shared.state.before_read = fail
+    with pytest.raises(Unavailable):
         await accounts.authenticate(key)
+    shared.state.before_read = None
+
     assert await accounts.authenticate(key) == FIRST_ACCOUNT
 
 
-async def test_a_new_first_key_replaces_one_that_was_deactivated(api: ApiHarness) -> None:
-    """A server that starts again never gives out a key that opens nothing."""
-    holder = await api.use_cases.accounts.accounts.holder(api.server.key)
-    made = await api.use_cases.accounts.keys.create(holder, wire.KeyRequest(request_id=uuid4().hex))
-    again = await first_key(api.server.use_cases.accounts.accounts, api.server.ports.secrets)
-    assert again == api.server.key
+async def test_a_new_first_key_replaces_a_deactivated_one(api: ApiHarness) -> None:
+    """A server that starts again never writes a key that opens nothing into the profile."""
+    owner = await administrator_of(api)
+    created = await owner.create_key()
+    accounts, secrets = api.use_cases.accounts.accounts, api.server.ports.secrets
+    assert await first_key(accounts, secrets) == owner.key
 
-    await api.use_cases.accounts.keys.switch(
-        await api.use_cases.accounts.accounts.holder(made.key), holder.key, active=False
-    )
-    fresh = await first_key(api.server.use_cases.accounts.accounts, api.server.ports.secrets)
+    await created.set_active(owner, active=False)
+    replacement = await first_key(accounts, secrets)
 
-    assert fresh != api.server.key
-    assert await api.use_cases.accounts.accounts.authenticate(fresh) == FIRST_ACCOUNT
+    assert replacement != owner.key
+    assert await accounts.authenticate(replacement) == FIRST_ACCOUNT
 
 
-async def test_memory_refuses_nobody(api: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong secret, an unknown id and a revoked key cost the same: one read of the store.
+async def test_each_refusal_costs_one_read(api: ApiHarness) -> None:
+    """A wrong secret, an unknown id and a revoked key cost the same, an accepted key nothing.
 
-    How long that takes is measured by `python -m bench.timing_of_keys`.
+    `python -m bench.timing_of_keys` measures how long each takes.
     """
-    holder = await api.use_cases.accounts.accounts.holder(api.server.key)
-    made = await api.use_cases.accounts.keys.create(holder, wire.KeyRequest(request_id=uuid4().hex))
-    await api.use_cases.accounts.accounts.authenticate(made.key)
-    await api.use_cases.accounts.keys.switch(holder, made.key.split("_")[1], active=False)
-    read = []
-    state = api.server.context.commits.view.state
-    get = state.get
+    owner = await administrator_of(api)
+    revoked = await owner.create_key()
+    await revoked.authenticate()
+    await owner.set_active(revoked, active=False)
+    accounts = api.use_cases.accounts.accounts
 
-    async def counted(keys: Sequence[str]) -> Mapping[str, StateEntry]:
-        read.append(len(keys))
-        return await get(keys)
-
-    monkeypatch.setattr(state, "get", counted)
-    wrong, unknown = api.server.key[:16] + "A" * 43, new_key()
-    for key in (wrong, unknown, made.key, wrong, unknown, made.key):
+    for key in (with_wrong_secret(owner.key), new_key(), revoked.key) * 2:
+        api.state.reads.clear()
         with pytest.raises(KeyRefused):
-            await api.use_cases.accounts.accounts.authenticate(key)
-        assert read.pop() == 1
-        assert not read
+            await accounts.authenticate(key)
+        assert len(api.state.reads) == 1
 
-    await api.use_cases.accounts.accounts.authenticate(api.server.key)
-    assert not read
+    api.state.reads.clear()
+    await owner.authenticate()
+    assert api.state.reads == []

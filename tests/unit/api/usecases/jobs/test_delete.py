@@ -6,29 +6,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import JobDeleted, JobNotFound, RequestRefused
 from picloud_model.pack import Pack
 
-from tests.unit.api.api_harness import ACCOUNT, ApiHarness
+from tests.unit.api.api_harness import ACCOUNT
 from tests.unit.api.finished_jobs import SECRET, delete_jobs, run_printing, seal_all
 from tests.unit.api.job_info import info_values
+from tests.unit.api.recording_state import BoundedState, RecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
-@pytest.fixture(params=[False, True], ids=["kept", "bounded"])
-async def api(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> AsyncIterator[ApiHarness]:
-    """A server; once with a state store that is to stay small."""
-    monkeypatch.setattr(SqliteState, "bounded", request.param)
-    made = await ApiHarness(tmp_path).start()
-    yield made
-    await made.stop()
+@pytest.fixture(params=[RecordingState, BoundedState], ids=["kept", "bounded"])
+async def api(start_api: StartApi, request: pytest.FixtureRequest) -> ApiHarness:
+    """A server, also over a state store that must stay small."""
+    return await start_api(request.param)
 
 
 async def test_later_use_says_deleted(api: ApiHarness) -> None:
@@ -154,7 +149,7 @@ async def test_sealed_jobs_can_be_deleted(api: ApiHarness) -> None:
         assert (await info_values(api, jids[5:6], "stdout"))[jids[5]]["stdout"] == SECRET.decode()
         await seal_all(api)
 
-    if SqliteState.bounded:
+    if api.state.bounded:
         left = {entry.key.partition("/")[0] for entry in await api.server.ports.state.scan("")}
         assert not {"pages", "packs", "finished"} & left
 

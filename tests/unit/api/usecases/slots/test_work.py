@@ -6,20 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.engine.scheduling.leasing import LeasePlanner
-from picloud_api.usecases.slots.work import SlotWork
 from picloud_model import wire
 from picloud_model.errors import SlotRefused
 from picloud_model.job import State
 
 from tests.unit.api.api_harness import report_of
+from tests.unit.api.recording_state import SmallTransactionState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picloud_driver.state import Operation
-
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
 async def test_a_queued_call_costs_three_transactions(api: ApiHarness) -> None:
@@ -136,34 +132,21 @@ async def test_after_a_restart_everything_queued_is_leased_once(api: ApiHarness)
     assert set(await api.statuses(jids)) == {"done"}
 
 
-async def test_one_request_fits_one_transaction(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_request_fits_one_transaction(start_api: StartApi) -> None:
     """However many small batches wait, what a slot reports and leases at once fits the store."""
-    state = api.server.ports.state
-    largest = [0]
-    commit = state.commit
-
-    async def measured(operations: Sequence[Operation]) -> dict[str, int]:
-        largest[0] = max(largest[0], len(operations))
-        return await commit(operations)
-
-    monkeypatch.setattr(state, "commit", measured)
-    monkeypatch.setattr(type(state), "max_operations", 64)
+    api = await start_api(SmallTransactionState)
     slot = await api.slot()
     await api.submit(1)
     warm = (await api.work(slot)).leases[0]
     await api.work(slot, reports=[report_of(warm)], lease=False)
-    work = SlotWork(api.server.context, LeasePlanner(api.server.context))
     jids = [await api.submit(1) for _ in range(100)]
 
-    answer = await work.work(slot, wire.WorkRequest())
+    answer = await api.work(slot)
     while answer.leases:
-        reports = [report_of(lease) for lease in answer.leases]
-        answer = await work.work(slot, wire.WorkRequest(reports=reports))
+        answer = await api.work(slot, reports=[report_of(lease) for lease in answer.leases])
 
     assert {status for each in jids for status in await api.statuses(each)} == {"done"}
-    assert largest[0] < 64
+    assert max(api.state.commits) < 64
 
 
 async def test_nothing_is_leased_that_the_slot_does_not_hear_of(api: ApiHarness) -> None:
