@@ -251,6 +251,8 @@ class Waiter:
         error = CloudException(text, outcome.jid, outcome.status, summary=summary)
         if failure.pickled is not None:
             error.__cause__ = self._packer.exception(failure.pickled, envelope)
+            if error.__cause__ is None:
+                error.add_note("picloud: the exception itself does not unpickle on this machine")
         return error
 
 
