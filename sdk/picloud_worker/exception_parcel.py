@@ -26,7 +26,10 @@ class _TooLargeError(Exception):
 
 
 def exception_parcel(error: BaseException) -> bytes | None:
-    """The exception as a parcel; notes say what was left out. None if nothing of it can be sent."""
+    """Return the exception as a parcel; None if nothing of it can be sent.
+
+    Notes of the exception say what was left out.
+    """
     why = ""
     for form in (_whole, _without_tracebacks, _cut_down, _stand_in):
         try:
@@ -150,4 +153,4 @@ _LEFT_OUT: Final[dict[Callable[[BaseException], BaseException], str]] = {
     _cut_down: "the traceback and large values of this exception are left out",
     _stand_in: "only the text of this exception is here",
 }
-"""What the user is told of each form but the first."""
+"""What the note of each form but the first says."""

@@ -1,4 +1,4 @@
-"""Failures: how an exception, an exit or a signal is told, without trusting what it says itself."""
+"""Describes why a job failed: by an exception, an exit or a signal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RefusedError(Exception):
 
 
 def describe(error: BaseException) -> Failure:
-    """Tell why a job failed; never raises, whatever the exception does when it is asked.
+    """Return why a job failed; never raises, whatever code of the exception's class does.
 
     >>> describe(SystemExit(3)).message
     'the job called sys.exit(3)'
@@ -70,13 +70,13 @@ def describe(error: BaseException) -> Failure:
         text = text.replace(f"{__name__}.{KillSignalError.__name__}", _KILLED)
         return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=text))
     if isinstance(error, SystemExit):
-        message = f"the job called sys.exit({said(error.code, repr)})"
+        message = f"the job called sys.exit({safe_text(error.code, repr)})"
         return bounded(Failure(cause=Cause.EXIT, message=message, traceback=text))
     name = type(error).__qualname__
-    words = said(error)
+    words = safe_text(error)
     if isinstance(error, MemoryError):
-        told = memory.out_of_memory(memory.peak_bytes())
-        message = f"{told}: {name}: {words}" if words else f"{told}: {name}"
+        limit = memory.out_of_memory(memory.peak_bytes())
+        message = f"{limit}: {name}: {words}" if words else f"{limit}: {name}"
         pickled = exception_parcel(error)
         return bounded(
             Failure(
@@ -98,7 +98,11 @@ def describe(error: BaseException) -> Failure:
 
 
 def signalled(number: int, output: str) -> Failure:
-    """A process that a signal ended; `output` is the end of what it wrote to its stderr.
+    """Return the failure of a job whose process a signal ended.
+
+    Args:
+        number: The signal.
+        output: The end of what the job wrote to stderr.
 
     >>> signalled(11, "").message
     'signal 11 (SIGSEGV)'
@@ -114,25 +118,25 @@ def signalled(number: int, output: str) -> Failure:
 
 
 def without_memory(output: str) -> Failure:
-    """A process that the system ended as it went past the memory limit of its slot."""
+    """Return the failure of a job whose process the OOM killer ended."""
     limit = memory.limit_bytes() or 0
     message = f"{memory.out_of_memory(limit)}: the system ended the process"
     return bounded(Failure(cause=Cause.MEMORY, message=message, traceback=output))
 
 
 def exited(status: int, output: str) -> Failure:
-    """A process that ended by itself in the middle of a job."""
+    """Return the failure of a job whose process exited."""
     message = f"the process ended without a result (exit status {status})"
     return bounded(Failure(cause=Cause.EXIT, message=message, traceback=output))
 
 
 def killed(output: str = "") -> Failure:
-    """A job that was killed before it began, or that did not end when it was told to."""
+    """Return the failure of a job that was killed before it started, or that ignored SIGTERM."""
     return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=output))
 
 
 def over_time(limit_s: float, output: str = "") -> Failure:
-    """A job that ran past its time limit; in minutes, as its user gave it.
+    """Return the failure of a job that exceeded its time limit, which users give in minutes.
 
     >>> over_time(90).message
     'time limit: the job ran longer than its maximum runtime of 1.5 minutes'
@@ -142,12 +146,12 @@ def over_time(limit_s: float, output: str = "") -> Failure:
     return bounded(Failure(cause=Cause.TIME_LIMIT, message=message, traceback=output))
 
 
-def told_to_end(told: Failure, why: Failure) -> Failure:
-    """What a job that was told to end reports: why it was, wherever that caught it."""
+def termination_failure(failure: Failure, why: Failure) -> Failure:
+    """Return the failure of a terminated job: the reason, with the traceback of the job."""
     if why.cause == Cause.KILLED:
-        return replace(told, cause=why.cause)
-    where = told.traceback.replace(_KILLED, "Ended by its time limit")
-    return replace(why, traceback=where, exception=told.exception, pickled=told.pickled)
+        return replace(failure, cause=why.cause)
+    text = failure.traceback.replace(_KILLED, "Ended by its time limit")
+    return replace(why, traceback=text, exception=failure.exception, pickled=failure.pickled)
 
 
 def state_of(failure: Failure) -> State:
@@ -160,12 +164,12 @@ def state_of(failure: Failure) -> State:
 
 
 def parcel(failure: Failure) -> bytes:
-    """A failure as it is reported."""
+    """Return a failure in the form in which it is reported."""
     return seal(encode(failure))
 
 
 def bounded(failure: Failure) -> Failure:
-    """The failure with every part cut to what may travel inline; the message is one line."""
+    """Return the failure with every part cut to what may travel inline; its message is one line."""
     message = " ".join(failure.message.split()) if "\n" in failure.message else failure.message
     text = failure.traceback
     if len(text) > MOST_TRACEBACK:
@@ -183,7 +187,7 @@ def bounded(failure: Failure) -> Failure:
 
 
 def formatted(error: BaseException) -> str:
-    """The traceback in full."""
+    """Return the traceback of an exception as text."""
     try:
         return "".join(traceback.format_exception(error))
     except BaseException as trouble:  # noqa: BLE001 - a user's exception class runs its own code here
@@ -191,7 +195,7 @@ def formatted(error: BaseException) -> str:
 
 
 def users_frames(error: BaseException) -> TracebackType | None:
-    """The traceback of an exception from the first frame of user code on.
+    """Return the traceback of an exception from the first frame of user code on.
 
     Where the platform raised it, as a kill does in the middle of a join, it ends with the last one.
     """
@@ -222,8 +226,8 @@ def _is_ours(package: object, ours: tuple[str, ...]) -> bool:
     return any(package == each or package.startswith(f"{each}.") for each in ours)
 
 
-def said(value: object, how: Callable[[object], str] = str) -> str:
-    """What a user's object says of itself, or that it fails to."""
+def safe_text(value: object, how: Callable[[object], str] = str) -> str:
+    """Return the text of a user's object, or that making it failed."""
     try:
         return how(value)
     except BaseException as trouble:  # noqa: BLE001 - str() and repr() of user classes

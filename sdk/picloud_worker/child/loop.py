@@ -111,9 +111,9 @@ class ChildLoop:
                     child_index, assignment.generation, position, started_at, self._recorder.begin()
                 )
                 ended = self._runner.run(lease, job, assignment.files, started_at)
-                # After it ran out of memory nobody knows what else of the process did.
+                # What else in the process ran out of memory is unknown.
                 used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
-                # What is listed as left over belongs to the job's own output.
+                # The list of what it left running belongs to its own output.
                 remarks: list[str] = []
                 goes_on = self._flush() and not used_up and self._restored(remarks)
                 self._say(JobDone(assignment.generation, position, ended), remarks)
@@ -147,11 +147,11 @@ class ChildLoop:
         restored, lost = self._state.restore()
         if restored:
             remarks.append(f"restored after the job: {', '.join(restored)}")
-        left = [] if alone() else self._left()
-        for what, why in (("left running", left), ("changed for good", lost)):
+        running = [] if alone() else self._left()
+        for what, why in (("left running", running), ("changed for good", lost)):
             if why:
                 remarks.append(f"interpreter replaced after the job: it {what} {', '.join(why)}")
-        return not (left or lost)
+        return not (running or lost)
 
     def _send(self, done: JobDone) -> None:
         body = self._encoder.encode(done)
@@ -172,13 +172,13 @@ class ChildLoop:
 
     def _left(self) -> list[str]:
         """What goes on running; it is named on stderr and ends with this process."""
-        left = leftovers()
-        if left:
-            text = ", ".join(left)
+        running = leftovers()
+        if running:
+            text = ", ".join(running)
             line = f"picloud: left running when the job ended, and ended now: {text}\n"
             with contextlib.suppress(OSError):
                 os.write(2, line.encode(errors="replace"))
-        return left
+        return running
 
     def _wake(self) -> None:
         self._unseen = 0
@@ -248,7 +248,7 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         os.environ["PICLOUD_LINE"] = channels.socket_name
         ChildLoop(channels).serve()
         status = 0
-    except BaseException:  # noqa: BLE001 - told to end between two jobs, or its pipes were taken
+    except BaseException:  # noqa: BLE001 - terminated between two jobs, or its pipes were closed
         traceback.print_exc()
     finally:
         os._exit(status)

@@ -10,7 +10,7 @@ import picloud_pickle
 from picloud_model.job import Cause
 from picloud_model.wire import MAX_RESULT_BYTES
 
-from picloud_worker.failure import RefusedError, said
+from picloud_worker.failure import RefusedError, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
             else picloud_pickle.dumps(value)
         )
     except Exception as error:
-        reason = f"the result cannot be pickled: {type(error).__name__}: {said(error)}"
+        reason = f"the result cannot be pickled: {type(error).__name__}: {safe_text(error)}"
         raise RefusedError(Cause.PAYLOAD, reason if fast else _reason(value, error)) from error
     if len(data) > most_bytes:
         raise RefusedError(
@@ -60,7 +60,7 @@ def _reason(value: Any, error: Exception) -> str:
         return "the result is a generator, which cannot be pickled: return a list of its items"
     place = culprit(value, "result")
     what = "the result" if place == "result" else f"{place} in the result"
-    return f"{what} cannot be pickled: {type(error).__name__}: {said(error)}"
+    return f"{what} cannot be pickled: {type(error).__name__}: {safe_text(error)}"
 
 
 def culprit(value: Any, path: str) -> str:
@@ -70,10 +70,10 @@ def culprit(value: Any, path: str) -> str:
     "result['a'][1]"
     """
     for _ in range(_DEEPEST):
-        found = next((part for part in _parts(value, path) if not _picklable(part[1])), None)
-        if found is None:
+        part = next((part for part in _parts(value, path) if not _picklable(part[1])), None)
+        if part is None:
             break
-        path, value = found
+        path, value = part
     return path
 
 

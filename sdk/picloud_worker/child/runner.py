@@ -20,7 +20,14 @@ from picloud_model.wire import JobReport
 from picloud_worker.child.main_program import MainProgram
 from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
-from picloud_worker.failure import KillSignalError, RefusedError, describe, parcel, said, state_of
+from picloud_worker.failure import (
+    KillSignalError,
+    RefusedError,
+    describe,
+    parcel,
+    safe_text,
+    state_of,
+)
 from picloud_worker.restore import job_variables
 
 if TYPE_CHECKING:
@@ -58,7 +65,7 @@ class Runner:
         self.random = RandomStreams()
         self.inside = False
         self.profile: str | None = None
-        """Where the time of the last job went, if it was asked for and not taken since."""
+        """The profile of the last job, if it was profiled, until it is reported."""
 
     def run(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str], started_at: float
@@ -174,8 +181,8 @@ class Runner:
         return args, kwargs
 
     def _opened(self, digest: str, path: str) -> Pack:
-        known, pack = self._pack
-        if pack is None or known != digest:
+        last_digest, pack = self._pack
+        if pack is None or last_digest != digest:
             with Path(path).open("rb") as file:
                 pack = Pack(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
             self._pack = (digest, pack)
@@ -192,7 +199,7 @@ def _called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
 
 
 @contextlib.contextmanager
-def variables(found: Mapping[str, str]) -> Iterator[None]:
+def variables(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for a while; what they were before comes back afterwards.
 
     >>> with variables({"GREETING": "hello"}):
@@ -201,8 +208,8 @@ def variables(found: Mapping[str, str]) -> Iterator[None]:
     >>> "GREETING" in os.environ
     False
     """
-    before = {name: os.environ.get(name) for name in found}
-    os.environ.update(found)
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
@@ -223,10 +230,11 @@ def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) 
     except ImportError as error:
         raise RefusedError(
             Cause.ENVIRONMENT,
-            f"the {what} cannot be unpickled here: {said(error)}; "
+            f"the {what} cannot be unpickled here: {safe_text(error)}; "
             "the module was neither shipped with the job nor is it installed",
         ) from error
     except (Exception, SystemExit, GeneratorExit) as error:
         raise RefusedError(
-            Cause.PAYLOAD, f"the {what} cannot be unpickled: {type(error).__name__}: {said(error)}"
+            Cause.PAYLOAD,
+            f"the {what} cannot be unpickled: {type(error).__name__}: {safe_text(error)}",
         ) from error

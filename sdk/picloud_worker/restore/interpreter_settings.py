@@ -121,7 +121,7 @@ def _set_path(before: list[str]) -> None:
     sys.path[:] = before
     files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
     if added and any(file.startswith(added) for file in files):
-        # What a job imported from there would be found by others, whatever they mean by its name.
+        # Another job that imports a module of the same name would get the one of this job.
         raise NotRestoredError
 
 
@@ -188,7 +188,7 @@ def _set_showwarning(before: Callable[..., None]) -> None:
 
 
 class _TemporaryDirectory:
-    """`tempfile.tempdir`, which keeps what the variables of one job said."""
+    """`tempfile.tempdir`, which keeps what the variables of one job chose."""
 
     def __init__(self) -> None:
         self._known: str | None = None
@@ -223,8 +223,8 @@ def _set_decimal(_: object) -> None:
 
 def _start_method() -> str | None:
     module: Any = sys.modules.get("multiprocessing")
-    found: str | None = module and module.get_start_method(allow_none=True)
-    return found
+    method: str | None = module and module.get_start_method(allow_none=True)
+    return method
 
 
 def _set_start_method(_: object) -> None:

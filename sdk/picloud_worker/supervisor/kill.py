@@ -21,7 +21,7 @@ from picloud_worker.failure import (
     parcel,
     signalled,
     state_of,
-    told_to_end,
+    termination_failure,
     without_memory,
 )
 from picloud_worker.system import memory
@@ -45,7 +45,7 @@ class Termination(msgspec.Struct, frozen=True):
             failure = decode(bytes(unseal(report.payload)), Failure)
         except (msgspec.MsgspecError, RequestRefused):
             failure = self.why
-        failure = told_to_end(failure, self.why)
+        failure = termination_failure(failure, self.why)
         return replace(
             report, state=state_of(failure), cause=failure.cause, payload=parcel(failure)
         )
