@@ -100,7 +100,7 @@ async def test_the_last_job_removes_the_ready_marker(api: ApiHarness) -> None:
 
 
 async def test_failures_have_an_event_of_their_own(api: ApiHarness) -> None:
-    """Whoever depends on a job may be stalled by its failure, but not by its success."""
+    """Only these can stall the jobs that depend on one of them."""
     page_id = await batch(api, 2)
 
     good = await finished(api, page_id, [done(0, b"x")])

@@ -1,0 +1,112 @@
+"""The loops of a server: which of them run on which stack, and that none of them ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_api.background import loops
+from picloud_api.background.loops import Loop, repeat
+from picloud_model.errors import Unavailable
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+class Runs:
+    """A run that counts itself, and begins with some failures."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.count = 0
+        self._failures = list(failures)
+        self.enough = asyncio.Event()
+
+    async def run(self) -> None:
+        self.count += 1
+        if self._failures:
+            raise self._failures.pop(0)
+        if self.count >= 3:
+            self.enough.set()
+
+
+async def repeated(loop: Loop, runs: Runs, timeout_s: float = 10.0) -> None:
+    """Repeat a loop until it has run three times."""
+    task = asyncio.create_task(repeat(loop))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await runs.enough.wait()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_loop_runs_again_and_again() -> None:
+    """Until it is cancelled."""
+    runs = Runs()
+
+    await repeated(Loop(run=runs.run), runs)
+
+    assert runs.count >= 3
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), ValueError("a bug")])
+async def test_a_loop_survives_every_failure(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that ended would leave jobs in limbo."""
+    monkeypatch.setattr(loops, "TICK_S", 0.001)
+    runs = Runs(failure)
+
+    await repeated(Loop(run=runs.run), runs)
+
+    assert runs.count >= 3
+
+
+async def test_the_pause_comes_before_the_first_run_unless_it_is_at_once() -> None:
+    """At a start, most things were just done."""
+    late, early = Runs(), Runs()
+
+    for runs, at_once in ((late, False), (early, True)):
+        with pytest.raises(TimeoutError):
+            await repeated(Loop(run=runs.run, every_s=60.0, at_once=at_once), runs, 0.01)
+
+    assert (late.count, early.count) == (0, 1)
+
+
+def test_a_store_of_its_own_needs_no_leader_and_no_notifier(api: ApiHarness) -> None:
+    """On the embedded stack nothing is published, locked or sealed."""
+    background = api.server.background
+    needed = {loop.run for loop in background.loops() if loop.needed}
+
+    assert background.reaper.resync in needed
+    assert background.deadlock.resolve in needed
+    assert not needed & {
+        background.notifier.listen,
+        background.notifier.publish,
+        background.leader.lead,
+        background.sealer.seal_if_leader,
+    }
+
+
+def test_a_shared_and_bounded_store_needs_every_loop(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Consul is."""
+    state = type(api.server.ports.state)
+    monkeypatch.setattr(state, "shared", True)
+    monkeypatch.setattr(state, "bounded", True)
+
+    assert all(loop.needed for loop in api.server.background.loops())
+
+
+async def test_a_started_background_serves_and_stops(api: ApiHarness) -> None:
+    """Its loops queue and place what is submitted; after a stop nothing runs on."""
+    await api.server.background.start()
+    await api.submit(1)
+    slot = await api.slot()
+
+    assert (await api.work(slot)).leases
+    await api.server.background.stop()
+
+    assert all(task.done() for task in api.server.background._tasks)
