@@ -12,7 +12,7 @@ from picloud_api.resources.route import Credential, post
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.usecases.slots import SlotSession
     from picloud_api.usecases.use_cases import UseCases
 
 

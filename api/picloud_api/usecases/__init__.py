@@ -1,1 +1,1 @@
-"""Usecases: what the platform does, free of HTTP and of vendors."""
+"""Use cases: what clients and slots request, free of HTTP and of vendors."""

@@ -115,13 +115,13 @@ class Keys:
             AdministratorsOnly: When the caller's key is not one of the first account.
         """
         _check_administrator(holder)
-        found: dict[str, Account] = await self._commits.view.scan(Account.prefix)
+        accounts: dict[str, Account] = await self._commits.view.scan(Account.prefix)
         active = [key.account for key in (await self._keys()).values() if key.active]
         listed = [
             wire.ListedAccount(
                 id=name, name=each.name, created_at=each.created_at, active_keys=active.count(name)
             )
-            for name, each in ((Account.parse(key), each) for key, each in found.items())
+            for name, each in ((Account.parse(key), each) for key, each in accounts.items())
         ]
         return wire.AccountsListed(
             accounts=sorted(listed, key=lambda account: (account.created_at, account.id))
@@ -132,8 +132,8 @@ class Keys:
 
         Its ids are derived from the request, so a repeated request finds the same account.
         """
-        made = self._derived("account", request.request_id)
-        record = Account(request.name, self._clock(), made)
+        origin = self._derived("account", request.request_id)
+        record = Account(request.name, self._clock(), origin)
 
         async def plan(draft: Draft) -> str:
             for number in range(_TRIES):
@@ -143,7 +143,7 @@ class Keys:
                 if present is None and account != FIRST_ACCOUNT:
                     draft.create(layout.account(account), record)
                     return account
-                if present is not None and hmac.compare_digest(present.made, made):
+                if present is not None and hmac.compare_digest(present.made, origin):
                     return account
             raise RequestRefused("No account id is free; try again with another request id.")
 
@@ -163,8 +163,8 @@ class Keys:
         return {name: key for name, key in (await self._keys()).items() if key.account == account}
 
     async def _keys(self) -> dict[str, Any]:
-        found: dict[str, Key] = await self._commits.view.scan(Key.prefix)
-        return {Key.parse(name): key for name, key in found.items()}
+        keys: dict[str, Key] = await self._commits.view.scan(Key.prefix)
+        return {Key.parse(name): key for name, key in keys.items()}
 
 
 def _check_administrator(holder: Holder) -> None:

@@ -1,1 +1,1 @@
-"""What a client may ask about jobs: submit, status, wait, kill, delete, list, info."""
+"""What clients request of jobs: submit, status, wait, kill, delete, list, info."""

@@ -185,7 +185,7 @@ class JobInformation:
         if report != self._peak[0]:
             others = zip(page.pack, page.flags, strict=True)
             informed = (other == pack and flags & Flag.INFORMED for other, flags in others)
-            at = next((at for at, found in enumerate(informed) if found), None)
+            at = next((at for at, has_info in enumerate(informed) if has_info), None)
             peak = None
             if at is not None:
                 peak = (await self._stored(msgspec.structs.replace(job, index=at))).peak_bytes

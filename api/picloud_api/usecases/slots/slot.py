@@ -179,7 +179,7 @@ class Slots:
                     )
         for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
-                await self._return_leases(account, slot, "nothing is known of it any more")
+                await self._return_leases(account, slot, "it no longer exists")
 
     async def _return_leases(self, account: str, number: int, detail: str) -> None:
         """Charge the loss of a slot to the jobs it held, and queue them again."""
