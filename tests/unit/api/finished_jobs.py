@@ -25,12 +25,12 @@ async def run_printing(api: ApiHarness, count: int) -> range:
 
 
 async def delete_jobs(api: ApiHarness, *jids: int) -> int:
-    """Delete jobs; answers how many were."""
+    """Delete jobs; return how many were not deleted before."""
     answer = await api.use_cases.jobs.delete.delete(ACCOUNT, [(jid, jid) for jid in jids])
     return answer.count
 
 
 async def seal_all(api: ApiHarness) -> None:
-    """Some hours pass."""
+    """Let two hours pass, and seal all finished batches."""
     api.now += 7200
     await api.server.background.sealer.seal_finished()

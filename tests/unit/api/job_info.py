@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def info_content(**streams: bytes) -> wire.Content:
-    """An info as it travels with a report, with these streams."""
-    told = {name: wire.Stream(0, data) for name, data in streams.items()}
-    data = wire.pack_info(wire.Info(streams=told, user_s=1.5, system_s=0.5, peak_bytes=1000))
+    """Return the info of a job as a report carries it, with these streams."""
+    contents = {name: wire.Stream(0, data) for name, data in streams.items()}
+    data = wire.pack_info(wire.Info(streams=contents, user_s=1.5, system_s=0.5, peak_bytes=1000))
     return wire.Content("", len(data), data)
 
 
 def report_with_infos(lease: wire.Lease, infos: Mapping[int, wire.Content]) -> wire.Report:
-    """The report of a slot that ran every job of a lease, some of which left infos."""
+    """Return the report on a lease of which each job is done and some have infos."""
     report = report_of(lease)
     jobs = [msgspec.structs.replace(job, info=infos.get(job.index)) for job in report.ended]
     return msgspec.structs.replace(report, ended=jobs)
@@ -32,7 +32,7 @@ def report_with_infos(lease: wire.Lease, infos: Mapping[int, wire.Content]) -> w
 async def info_values(
     api: ApiHarness, jids: range, *keys: str, **more: Any
 ) -> dict[int, dict[str, Any]]:
-    """What is known of jobs, by jid."""
+    """Return what is known of jobs, by jid."""
     request = wire.InfoRequest(jids=[(jids[0], jids[-1])], keys=list(keys), **more)
     answer = await api.use_cases.jobs.info.info(ACCOUNT, request)
     return {job.jid: job.values for job in answer.jobs}

@@ -1,4 +1,4 @@
-"""The border of the API: every error has one answer, every body is checked."""
+"""Errors at the border of the API: each has one status, and each body is checked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def post(
     key: str = "",
     media: str = wire.JSON,
 ) -> tuple[int, wire.Problem]:
-    """Post a body, and the problem it met."""
+    """Post a body; return the status and the error."""
     headers = {"Content-Type": media, **({"Authorization": f"Bearer {key}"} if key else {})}
     async with falcon.testing.ASGIConductor(app) as conductor:
         result = await conductor.simulate_post(path, body=body, headers=headers)
@@ -44,8 +44,8 @@ OURS = [kind for kind in every_error().values() if kind.__module__ == PiCloudErr
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
-def test_every_error_has_a_status_of_its_own_choice(kind: type[PiCloudError]) -> None:
-    """The table names each class of the tree: no status is inherited by accident."""
+def test_each_error_has_a_status_in_the_table(kind: type[PiCloudError]) -> None:
+    """The table lists each class of the tree: no status is inherited by accident."""
     assert kind in errors.STATUS
     assert errors.status_of(kind()) == errors.STATUS[kind]
 
@@ -55,10 +55,10 @@ PATHS = ["/v1/jobs", "/v1/jobs/staged", "/v1/jobs/status", "/v1/jobs/wait", "/v1
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_without_a_key_nothing_is_told(
+async def test_a_request_without_a_valid_key_is_refused(
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], path: str
 ) -> None:
-    """No key, a malformed one and an unknown one are refused alike, before the body is read."""
+    """A missing, a malformed and an unknown key are refused alike, before the body is read."""
     unknown = f"pk_{'0' * 12}_{'A' * 43}"
 
     answers = [await post(app, path, b"\xff", key) for key in ("", "x", unknown)]
@@ -75,7 +75,7 @@ async def test_a_body_that_cannot_be_read_is_400(
     path: str,
     media: str,
 ) -> None:
-    """Bytes that are no JSON, or no msgpack, are a bad request in one sentence."""
+    """Bytes that are no JSON, or no msgpack, are a bad request."""
     status, problem = await post(app, path, b"\xc1{", api.server.key, media)
 
     assert status == 400
@@ -100,16 +100,16 @@ async def test_a_wrong_field_is_named(
     body: object,
     field: str | None,
 ) -> None:
-    """A body of the wrong shape is 422, and says where it is wrong."""
+    """A body of the wrong form is 422, and the error names the field."""
     status, problem = await post(app, path, msgspec.json.encode(body), api.server.key)
 
     assert (status, problem.code, problem.field) == (422, "request.refused", field)
 
 
-async def test_what_is_not_there_is_said_kindly(
+async def test_an_unknown_address_is_an_error_of_the_usual_form(
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
 ) -> None:
-    """An unknown address is answered like every other error."""
+    """The body of a 404 has a code and a message, as that of any other error."""
     status, problem = await post(app, "/v2/jobs", b"")
 
     assert (status, problem.code) == (404, "path.not_found")

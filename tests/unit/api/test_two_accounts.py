@@ -1,4 +1,4 @@
-"""Two accounts on one server: nothing one of them does changes what the other gets."""
+"""Two accounts on one server: no request of one changes a reply to the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = "a0000002"
 
 
 async def slot_of(api: ApiHarness, account: str) -> SlotSession:
-    """A slot of an account."""
+    """Register a slot of an account."""
     burst = Burst(f"pc-{uuid.uuid4().hex}", pool_of(account, wire.Options()), 1)
     await api.scheduler.start(burst)
     granted = await api.use_cases.slots.slots.register(list(api.scheduler.places)[-1])
@@ -30,8 +30,8 @@ async def slot_of(api: ApiHarness, account: str) -> SlotSession:
 
 
 async def test_the_same_submit_id_makes_two_batches(api: ApiHarness) -> None:
-    """Who knows or guesses another's submit id neither reads that batch nor keeps it from running,
-    whoever came first and whoever is done first.
+    """A client that knows the submit id of another account can neither read that batch nor keep it
+    from running, in whichever order they are submitted and finished.
     """
     request = api.request(2)
     made = [
@@ -47,12 +47,12 @@ async def test_the_same_submit_id_makes_two_batches(api: ApiHarness) -> None:
             (lease,) = (await api.work(slot)).leases
             assert len(lease.jobs) >= 1
             await api.work(slot, reports=[report_of(lease)], lease=False)
-        told = await api.use_cases.jobs.status.status(account, [(1, 2)])
-        assert [run.status for run in told.runs] == ["done"]
+        statuses = await api.use_cases.jobs.status.status(account, [(1, 2)])
+        assert [run.status for run in statuses.runs] == ["done"]
 
 
 async def test_the_same_submit_id_waits_in_both(api: ApiHarness) -> None:
-    """Jobs with dependencies begin in both accounts, although their batches have the same id."""
+    """Jobs with dependencies start in both accounts, although their batches have the same id."""
     last = api.request(1)
     waiting = msgspec.structs.replace(api.request(1), depends_on=[(1, 1)])
     for account in (ACCOUNT, OTHER):
@@ -69,8 +69,8 @@ async def test_the_same_submit_id_waits_in_both(api: ApiHarness) -> None:
             await api.work(slot, reports=[report_of(lease)], lease=False)
 
 
-async def test_what_one_reports_is_no_hint_for_the_other(api: ApiHarness) -> None:
-    """The same function, measured by a slot that lies: the other account's leases do not shrink."""
+async def test_run_times_of_one_account_do_not_affect_the_other(api: ApiHarness) -> None:
+    """A slot that reports false run times of a function changes the leases of its account only."""
     request = api.request(1)
     await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"x" * 16)
     await asyncio.sleep(0)
@@ -80,7 +80,7 @@ async def test_what_one_reports_is_no_hint_for_the_other(api: ApiHarness) -> Non
     slow = [msgspec.structs.replace(job, started_at=0.0, finished_at=1e12) for job in report.ended]
     await api.work(slot, reports=[msgspec.structs.replace(report, ended=slow)], lease=False)
 
-    pace = api.server.context.run_times
+    run_times = api.server.context.run_times
 
-    assert pace.seconds((ACCOUNT, request.function.digest)) == 1e12
-    assert pace.seconds((OTHER, request.function.digest)) is None
+    assert run_times.seconds((ACCOUNT, request.function.digest)) == 1e12
+    assert run_times.seconds((OTHER, request.function.digest)) is None

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what is served, all of it, and in a form programs can read."""
+"""The OpenAPI document describes all that is served, in a form that programs can read."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ def app(api: ApiHarness) -> Any:
 
 @pytest.fixture
 def described(app: Any) -> dict[str, Any]:
-    """The document, as it is served."""
+    """The document as it is served."""
     answer = TestClient(app).simulate_get("/v1/openapi.json")
     assert answer.headers["content-type"] == wire.JSON
     return json.loads(answer.content)  # type: ignore[no-any-return]
 
 
-async def test_every_route_and_verb_is_in_it(app: Any, described: dict[str, Any]) -> None:
+async def test_the_document_has_each_route_and_verb(app: Any, described: dict[str, Any]) -> None:
     """What is served is described, and nothing else."""
     served = {
         (verb, route.path)
         for route in falcon.inspect.inspect_routes(app)
         for verb in [each.method for each in route.methods if not each.internal]
     }
-    told = {(verb.upper(), path) for path, verbs in described["paths"].items() for verb in verbs}
+    documented = {
+        (verb.upper(), path) for path, verbs in described["paths"].items() for verb in verbs
+    }
 
-    assert told == served == {(route.verb, route.address) for route in SERVED}
+    assert documented == served == {(route.verb, route.address) for route in SERVED}
 
 
-async def test_every_schema_is_one(described: dict[str, Any]) -> None:
-    """Each schema is good by JSON Schema's own rules, and each reference leads somewhere."""
+async def test_each_schema_is_valid(described: dict[str, Any]) -> None:
+    """Each schema is valid JSON Schema, and each reference resolves."""
     for name, schema in described["components"]["schemas"].items():
         jsonschema_rs.meta.validate(schema)
         whole = {**schema, "components": described["components"]}
@@ -55,13 +57,13 @@ async def test_every_schema_is_one(described: dict[str, Any]) -> None:
         assert schema["title"] == name
 
 
-async def test_every_operation_says_what_it_does_and_wants(described: dict[str, Any]) -> None:
-    """A sentence each; a credential each, but for what is open to everybody."""
-    opened = set()
+async def test_each_operation_has_a_summary_and_a_credential(described: dict[str, Any]) -> None:
+    """Only the operations that are open to all have no credential."""
+    open_paths = set()
     for path, verbs in described["paths"].items():
         for verb, each in verbs.items():
             assert each["summary"].endswith((".", "`.", "?", "`")), (path, verb, each["summary"])
             if not each["security"]:
-                opened.add(path)
+                open_paths.add(path)
 
-    assert opened == {"/v1/health", "/v1/openapi.json", "/v1/slots"}
+    assert open_paths == {"/v1/health", "/v1/openapi.json", "/v1/slots"}

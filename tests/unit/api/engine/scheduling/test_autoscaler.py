@@ -18,8 +18,8 @@ FULL = "Nomad has no room for a slot of 1 x c1 now: of 1 machines 1 without enou
 REFUSED = "No machine offers core type 'c1'; machines offer c2."
 
 
-async def test_a_burst_is_asked_for_when_slots_are_missing(api: ApiHarness) -> None:
-    """A map that finds no slot starts as many as it can use, up to the capacity, once."""
+async def test_a_burst_is_requested_when_slots_are_missing(api: ApiHarness) -> None:
+    """For a map without slots, as many are requested as it can use and the machines can run."""
     await api.submit(1)
     await api.submit(100)
     await asyncio.sleep(0)
@@ -51,29 +51,29 @@ async def _bursts(api: ApiHarness) -> int:
     return len(api.scheduler.bursts)
 
 
-async def test_slots_that_die_at_once_are_not_started_without_end(api: ApiHarness) -> None:
-    """When slots are lost shortly after their start, bursts come ever more slowly, up to 2 s."""
-    placement = api.server.background.autoscaler
+async def test_bursts_slow_down_while_slots_die_at_once(api: ApiHarness) -> None:
+    """While slots are lost shortly after their start, the pause between bursts grows up to 2 s."""
+    autoscaler = api.server.background.autoscaler
     slot = await api.slot()
     await api.submit(10)
     await asyncio.sleep(0.01)
     api.scheduler.bursts.clear()
     api.server.context.slot_sessions.give_up(slot.pool)
 
-    placement.back_off(slot.slot)
+    autoscaler.back_off(slot.slot)
     await api.lose(slot)
-    placement.scale_up_if_needed(slot.pool)
+    autoscaler.scale_up_if_needed(slot.pool)
     await asyncio.sleep(0.01)
     assert api.scheduler.bursts == []
 
     api.now += 2
-    placement.scale_up_if_needed(slot.pool)
+    autoscaler.scale_up_if_needed(slot.pool)
     await asyncio.sleep(0.01)
     assert api.scheduler.bursts
 
 
 async def test_idle_slots_make_room_for_another_pool(api: ApiHarness) -> None:
-    """Where no slot comes for jobs of another core type, a slot that waits for work is let go."""
+    """If no slot starts for jobs of another core type, an idle slot is released."""
     slot = await api.slot()
     waiting = asyncio.create_task(api.work(slot, wait_s=10.0))
     await asyncio.sleep(0)
@@ -89,8 +89,8 @@ async def test_idle_slots_make_room_for_another_pool(api: ApiHarness) -> None:
         assert (await waiting).exit
 
 
-async def test_a_refused_burst_is_asked_for_again(api: ApiHarness) -> None:
-    """A machine may come that offers the core type: then the jobs run at once."""
+async def test_a_refused_burst_is_requested_again(api: ApiHarness) -> None:
+    """When a machine with the core type is added, the jobs get slots."""
     api.scheduler.refusal = REFUSED
     await api.submit(1)
     await api.scale_up()
@@ -102,8 +102,8 @@ async def test_a_refused_burst_is_asked_for_again(api: ApiHarness) -> None:
     assert sum(burst.count for burst in api.scheduler.bursts) == 1
 
 
-async def test_a_full_cluster_is_not_asked_for_ever_more(api: ApiHarness) -> None:
-    """Slots that wait for a machine count as coming for as long as they wait."""
+async def test_a_full_cluster_gets_no_further_requests(api: ApiHarness) -> None:
+    """Slots that wait for a machine count as starting, however long they wait."""
     api.scheduler.full = FULL
     await api.submit(100)
     await api.scale_up()
@@ -114,8 +114,8 @@ async def test_a_full_cluster_is_not_asked_for_ever_more(api: ApiHarness) -> Non
     assert sum(burst.count for burst in api.scheduler.bursts) == 2
 
 
-async def test_slots_that_were_taken_away_are_asked_for_again(api: ApiHarness) -> None:
-    """Where somebody stopped a burst that waited, another one is started."""
+async def test_removed_slots_are_requested_again(api: ApiHarness) -> None:
+    """If an operator stopped a burst that waited, another one is requested."""
     api.scheduler.full = FULL
     await api.submit(100)
     await api.scale_up()

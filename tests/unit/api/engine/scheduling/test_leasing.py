@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def test_an_unmeasured_function_is_leased_one_job(api: ApiHarness) -> None:
-    """Nobody knows how long a new function takes, so a slot gets a single job of it."""
+    """The run time of a new function is unknown, so a slot gets a single job of it."""
     slot = await api.slot()
     await api.submit(1000)
 
@@ -41,7 +41,7 @@ async def test_two_slots_share_a_map(api: ApiHarness) -> None:
 
 
 async def test_small_batches_of_one_function_are_leased_together(api: ApiHarness) -> None:
-    """Many calls of a fast function travel in one answer."""
+    """Many calls of a fast function are leased in one reply."""
     slot = await api.slot()
     await api.submit(1)
     first = (await api.work(slot)).leases[0]

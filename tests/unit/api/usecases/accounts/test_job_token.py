@@ -1,4 +1,4 @@
-"""Job tokens: good for one attempt, in the hands of who holds it."""
+"""Job tokens: valid for one attempt, while its slot holds it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def token_of(api: ApiHarness, slot: SlotSession, jid: int, attempt: int = 1) -> str:
-    """What a slot signs for a job."""
+    """Return the token that a slot signs for a job."""
     key = api.use_cases.accounts.job_tokens.key_for(ACCOUNT, slot.number)
     return JobToken(ACCOUNT, slot.number, jid, attempt).signed(key)
 
 
 async def test_a_held_attempt_is_recognised(api: ApiHarness) -> None:
-    """While a slot holds a job, what it signs for it speaks for the account and names the job."""
+    """While a slot holds a job, its token identifies the account and the job."""
     (jid,) = await api.submit(1)
     slot = await api.slot()
     await api.work(slot)
@@ -34,7 +34,7 @@ async def test_a_held_attempt_is_recognised(api: ApiHarness) -> None:
 
 
 async def test_a_token_ends_with_the_attempt(api: ApiHarness) -> None:
-    """Once the job has ended, or its slot was lost, the token opens nothing."""
+    """Once the job has ended, or its slot was lost, the token is refused."""
     jids = await api.submit(2)
     slot = await api.slot()
     (lease,) = (await api.work(slot)).leases
@@ -51,7 +51,7 @@ async def test_a_token_ends_with_the_attempt(api: ApiHarness) -> None:
 
 
 async def test_a_job_that_is_not_held_has_no_token(api: ApiHarness) -> None:
-    """A slot cannot sign for a job it does not hold, nor for one that does not exist."""
+    """A token for a job that the slot does not hold, or that does not exist, is refused."""
     jids = await api.submit(2)
     slot = await api.slot()
     await api.work(slot)
@@ -62,7 +62,7 @@ async def test_a_job_that_is_not_held_has_no_token(api: ApiHarness) -> None:
 
 
 async def test_a_slot_signs_for_its_own_account_only(api: ApiHarness) -> None:
-    """The key of a slot is derived for its account: with it no other's token can be made."""
+    """The key of a slot is derived for its account, and cannot sign tokens of another."""
     (jid,) = await api.submit(1)
     slot = await api.slot()
     await api.work(slot)

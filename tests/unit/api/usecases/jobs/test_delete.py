@@ -1,4 +1,4 @@
-"""Deleting: what jobs left is gone, what accounts are kept by stays."""
+"""Deletion: results, output and arguments are removed, the numbers for accounting stay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def api(start_api: StartApi, request: pytest.FixtureRequest) -> ApiHarness
     return await start_api(request.param)
 
 
-async def test_later_use_says_deleted(api: ApiHarness) -> None:
+async def test_any_use_of_a_deleted_job_is_an_error(api: ApiHarness) -> None:
     """The promise: "Once a job is deleted, using its job id in future commands will give an
     error."
     """
@@ -34,14 +34,14 @@ async def test_later_use_says_deleted(api: ApiHarness) -> None:
 
     assert await delete_jobs(api, jids[1]) == 1
 
-    killing = api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[1], jids[1])])
-    for using in (api.statuses(jids), api.outcomes(jids), info_values(api, jids), killing):
+    kill = api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[1], jids[1])])
+    for using in (api.statuses(jids), api.outcomes(jids), info_values(api, jids), kill):
         with pytest.raises(JobDeleted, match=f"^Job {jids[1]} was deleted.$"):
             await using
 
 
-async def test_nobody_can_depend_on_a_deleted_job(api: ApiHarness) -> None:
-    """That too is a use: it is refused when the job that would wait is submitted."""
+async def test_no_job_can_depend_on_a_deleted_job(api: ApiHarness) -> None:
+    """The submit of the job that would wait is refused."""
     jids = await run_printing(api, 2)
     await delete_jobs(api, jids[1])
     request = replace(api.request(1), depends_on=[(jids[0], jids[1])])
@@ -52,7 +52,7 @@ async def test_nobody_can_depend_on_a_deleted_job(api: ApiHarness) -> None:
     assert caught.value.field == "depends_on"
 
 
-async def test_the_others_stay(api: ApiHarness) -> None:
+async def test_other_jobs_are_not_deleted(api: ApiHarness) -> None:
     """Jobs of the same pack keep their results and output."""
     jids = await run_printing(api, 3)
     before = await api.outcomes(jids[2:])
@@ -79,8 +79,8 @@ async def test_nothing_is_left_in_the_store(api: ApiHarness) -> None:
     assert header.function == wire.Content()
 
 
-async def test_only_finished_jobs(api: ApiHarness) -> None:
-    """The promise: "A job must be finished for it to be deleted." Then none of those named is."""
+async def test_only_finished_jobs_can_be_deleted(api: ApiHarness) -> None:
+    """The promise: "A job must be finished for it to be deleted." Else none is."""
     done = await run_printing(api, 1)
     queued = await api.submit(1)
 
@@ -90,8 +90,8 @@ async def test_only_finished_jobs(api: ApiHarness) -> None:
     assert await api.statuses(done) == ["done"]
 
 
-async def test_deleting_again_is_no_error(api: ApiHarness) -> None:
-    """It is idempotent: the second time nothing is left to do."""
+async def test_deletion_is_idempotent(api: ApiHarness) -> None:
+    """A second deletion of the same jobs deletes nothing and is no error."""
     jids = await run_printing(api, 2)
 
     assert await delete_jobs(api, *jids) == 2
@@ -99,7 +99,7 @@ async def test_deleting_again_is_no_error(api: ApiHarness) -> None:
 
 
 async def test_jobs_of_others_cannot_be_deleted(api: ApiHarness) -> None:
-    """Another account's job is as one that never was."""
+    """A job of another account looks like one that never existed."""
     jids = await run_printing(api, 1)
 
     with pytest.raises(JobNotFound):
@@ -108,8 +108,8 @@ async def test_jobs_of_others_cannot_be_deleted(api: ApiHarness) -> None:
     assert await api.statuses(jids) == ["done"]
 
 
-async def test_it_survives_a_restart(api: ApiHarness) -> None:
-    """What was deleted stays so."""
+async def test_deletion_survives_a_restart(api: ApiHarness) -> None:
+    """A deleted job stays deleted."""
     jids = await run_printing(api, 1)
     await delete_jobs(api, *jids)
 
@@ -136,7 +136,7 @@ async def test_numbers_are_kept_for_accounting(api: ApiHarness) -> None:
 
 
 async def test_sealed_jobs_can_be_deleted(api: ApiHarness) -> None:
-    """A batch that was sealed is opened, and sealed again without what was deleted."""
+    """A sealed batch is written back, and sealed again without what was deleted."""
     jids = await run_printing(api, 1500)
     before = await api.outcomes(jids[1:])
     await seal_all(api)
@@ -150,12 +150,12 @@ async def test_sealed_jobs_can_be_deleted(api: ApiHarness) -> None:
         await seal_all(api)
 
     if api.state.bounded:
-        left = {entry.key.partition("/")[0] for entry in await api.server.ports.state.scan("")}
-        assert not {"pages", "packs", "finished"} & left
+        kinds = {entry.key.partition("/")[0] for entry in await api.server.ports.state.scan("")}
+        assert not {"pages", "packs", "finished"} & kinds
 
 
-async def test_what_jobs_share_stays_for_the_others(api: ApiHarness) -> None:
-    """Jobs that were killed together share what is said of them; the last takes it along."""
+async def test_a_shared_failure_stays_for_the_other_jobs(api: ApiHarness) -> None:
+    """Jobs that were killed together share one failure, which is kept as long as one needs it."""
     jids = await api.submit(3)
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[-1])])
     before = await api.outcomes(jids[1:])

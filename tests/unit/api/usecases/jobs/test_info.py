@@ -1,4 +1,4 @@
-"""Info: what slots told of jobs is kept beside their results, and asked for while they run."""
+"""Info: what slots values of jobs is kept beside their results, and query for while they run."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 async def test_each_job_has_its_own_info(api: ApiHarness) -> None:
-    """Infos lie in the result pack of their report, by job; the others have none."""
+    """The result pack of a report holds the infos of its jobs; a job may have none."""
     jids = await api.submit(3)
     slot = await api.slot()
     while leases := (await api.work(slot)).leases:
         reports = [report_with_infos(lease, {1: info_content(stdout=b"one\n")}) for lease in leases]
         await api.work(slot, reports=reports, lease=False)
 
-    told = await info_values(api, jids, "stdout", "status", "cputime.user")
+    values = await info_values(api, jids, "stdout", "status", "cputime.user")
 
-    assert [told[jid]["stdout"] for jid in jids] == ["", "one\n", ""]
-    assert [told[jid]["cputime.user"] for jid in jids] == [0.0, 1.5, 0.0]
-    assert {values["status"] for values in told.values()} == {"done"}
+    assert [values[jid]["stdout"] for jid in jids] == ["", "one\n", ""]
+    assert [values[jid]["cputime.user"] for jid in jids] == [0.0, 1.5, 0.0]
+    assert {each["status"] for each in values.values()} == {"done"}
 
 
 async def test_infos_survive_a_restart(api: ApiHarness) -> None:
-    """What was told is as durable as the result."""
+    """Infos are as durable as results."""
     jids = await api.submit(1)
     slot = await api.slot()
     (lease,) = (await api.work(slot)).leases
@@ -71,7 +71,7 @@ async def test_silent_jobs_add_nothing(api: ApiHarness) -> None:
 
 
 async def test_the_usage_of_quick_jobs_is_numbers(api: ApiHarness) -> None:
-    """Of a job that reported nothing, another one of its report tells the memory."""
+    """The memory of a job without an info is that of another job of the same report."""
     jids = await api.submit(9)
     slot = await api.slot()
     while leases := (await api.work(slot)).leases:
@@ -125,13 +125,13 @@ async def test_every_key_has_a_value_or_none(api: ApiHarness) -> None:
     """'all': "Obtain info about every possible item"; nothing is left out or fails."""
     jids = await api.submit(2, label="mine")
 
-    told = await info_values(api, jids, "all")
+    values = await info_values(api, jids, "all")
 
     for jid in jids:
         expected = {key.value for key in InfoKey} - {"args", "kwargs", "func_body"}
-        assert set(told[jid]) == expected
-        assert told[jid]["label"] == "mine"
-        assert told[jid]["runtime"] is None
+        assert set(values[jid]) == expected
+        assert values[jid]["label"] == "mine"
+        assert values[jid]["runtime"] is None
 
 
 async def test_the_default_keys(api: ApiHarness) -> None:
@@ -141,16 +141,16 @@ async def test_the_default_keys(api: ApiHarness) -> None:
     assert set((await info_values(api, jids))[jids[0]]) == {"status", "stdout", "stderr", "runtime"}
 
 
-async def test_a_wrong_key_names_the_right_ones(api: ApiHarness) -> None:
-    """A closed list is told to whoever misses it."""
+async def test_an_unknown_key_is_refused(api: ApiHarness) -> None:
+    """The message lists the keys that exist."""
     jids = await api.submit(1)
 
     with pytest.raises(RequestRefused, match=r"no info 'stout'; there are status, stdout, .* all"):
         await info_values(api, jids, "stout")
 
 
-async def test_jobs_of_others_are_not_there(api: ApiHarness) -> None:
-    """Another account's job and one that never was are the same."""
+async def test_jobs_of_another_account_do_not_exist(api: ApiHarness) -> None:
+    """A job of another account causes the same error as one that never existed."""
     await api.submit(1)
     request = wire.InfoRequest(jids=[(1, 1)])
 
@@ -158,7 +158,7 @@ async def test_jobs_of_others_are_not_there(api: ApiHarness) -> None:
         await api.use_cases.jobs.info.info("a0000002", request)
 
 
-async def test_a_failure_is_told_in_words(api: ApiHarness) -> None:
+async def test_a_failure_is_text(api: ApiHarness) -> None:
     """`exception` is the remote traceback; the server unpickles nothing for it."""
     jids = await api.submit(1)
     slot = await api.slot()
@@ -171,14 +171,14 @@ async def test_a_failure_is_told_in_words(api: ApiHarness) -> None:
     job = msgspec.structs.replace(job, cause=Cause.EXCEPTION, payload=seal(wire.encode(failure)))
     await api.work(slot, reports=[msgspec.structs.replace(report, ended=[job])], lease=False)
 
-    told = (await info_values(api, jids, "exception", "pilog"))[jids[0]]
+    values = (await info_values(api, jids, "exception", "pilog"))[jids[0]]
 
-    assert told["exception"] == "Traceback ...\nKeyError: 1\n"
-    assert told["pilog"].splitlines()[-1].endswith("error after 0.000 s: user exception")
+    assert values["exception"] == "Traceback ...\nKeyError: 1\n"
+    assert values["pilog"].splitlines()[-1].endswith("error after 0.000 s: user exception")
 
 
 async def run_forever(api: ApiHarness) -> tuple[range, SlotSession, wire.AttemptRef]:
-    """A job that some slot runs and names in its heartbeats."""
+    """Run a job that does not end; return it, its slot, and its attempt."""
     jids = await api.submit(1)
     slot = await api.slot()
     (lease,) = (await api.work(slot)).leases
@@ -190,45 +190,45 @@ async def run_forever(api: ApiHarness) -> tuple[range, SlotSession, wire.Attempt
 async def beat(
     api: ApiHarness, slot: SlotSession, held: wire.AttemptRef, **more: Any
 ) -> wire.HeartbeatAnswer:
-    """One heartbeat that names a job as running."""
+    """Send a heartbeat that names a job as running."""
     request = wire.HeartbeatRequest(running=[held], **more)
     return await api.use_cases.slots.heartbeat.heartbeat(slot, request)
 
 
-async def test_a_running_job_is_asked_for_through_the_heartbeat(api: ApiHarness) -> None:
-    """The waiting heartbeat is answered with the question, the next one brings the answer."""
+async def test_a_query_travels_with_heartbeats(api: ApiHarness) -> None:
+    """The waiting heartbeat returns the query, and the next one brings the answer."""
     jids, slot, held = await run_forever(api)
     waiting = asyncio.create_task(beat(api, slot, held, wait_s=5.0))
     await asyncio.sleep(0)
-    asking = asyncio.create_task(info_values(api, jids, "stdout", "memory.usage", "status"))
+    request = asyncio.create_task(info_values(api, jids, "stdout", "memory.usage", "status"))
 
-    (asked,) = (await waiting).live
+    (query,) = (await waiting).live
     info = wire.Info(streams={"stdout": wire.Stream(0, b"so far")}, memory_bytes=7)
-    live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
+    live = [wire.LiveAnswer(query.number, wire.pack_info(info))]
     await beat(api, slot, held, live=live, wait_s=0.0)
 
-    assert asked.job == held
+    assert query.job == held
     expected = {"stdout": "so far", "memory.usage": 7, "status": "processing"}
-    assert (await asking)[jids[0]] == expected
+    assert (await request)[jids[0]] == expected
 
 
-async def test_only_the_slot_that_was_asked_can_tell(api: ApiHarness) -> None:
-    """What another slot says in its place is not accepted."""
+async def test_only_the_slot_of_the_job_can_answer(api: ApiHarness) -> None:
+    """The answer of another slot is ignored."""
     jids, slot, held = await run_forever(api)
     _, impostor, its_own = await run_forever(api)
-    asking = asyncio.create_task(info_values(api, jids, "stdout"))
+    request = asyncio.create_task(info_values(api, jids, "stdout"))
     await api.wait_until(lambda: _unsent(api), True)
-    (asked,) = (await beat(api, slot, held, wait_s=0.0)).live
-    for teller, job, said in ((impostor, its_own, b"lies"), (slot, held, b"truth")):
-        info = wire.Info(streams={"stdout": wire.Stream(0, said)})
-        live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
-        await beat(api, teller, job, live=live, wait_s=0.0)
+    (query,) = (await beat(api, slot, held, wait_s=0.0)).live
+    for sender, job, text in ((impostor, its_own, b"lies"), (slot, held, b"truth")):
+        info = wire.Info(streams={"stdout": wire.Stream(0, text)})
+        live = [wire.LiveAnswer(query.number, wire.pack_info(info))]
+        await beat(api, sender, job, live=live, wait_s=0.0)
 
-    assert (await asking)[jids[0]]["stdout"] == "truth"
+    assert (await request)[jids[0]]["stdout"] == "truth"
 
 
-async def test_nobody_asks_when_nobody_wants_to_know(api: ApiHarness) -> None:
-    """Status and what the server knows by itself disturb no slot, and heartbeats carry nothing."""
+async def test_no_slot_is_queried_without_need(api: ApiHarness) -> None:
+    """Values that the server records itself cause no query."""
     jids, slot, held = await run_forever(api)
 
     await info_values(api, jids, "status", "runtime", "pilog", "attributes")
@@ -236,20 +236,20 @@ async def test_nobody_asks_when_nobody_wants_to_know(api: ApiHarness) -> None:
     assert (await beat(api, slot, held, wait_s=0.0)).live == []
 
 
-async def test_what_follows_is_told_without_gap_or_repeat(api: ApiHarness) -> None:
-    """With offsets a stream arrives byte for byte, over the job's end: also its last line."""
+async def test_a_followed_stream_has_no_gap_or_repeat(api: ApiHarness) -> None:
+    """With offsets a stream arrives byte for byte, its last line after the end of the job."""
     jids, slot, held = await run_forever(api)
     written = "erste Zeile äöü\nzweite\n".encode()
-    seen, known = "", 0
+    seen, start = "", 0
     for upto in (3, 14, 19):
-        asking = asyncio.create_task(follow(api, jids, known))
+        request = asyncio.create_task(follow(api, jids, start))
         await api.wait_until(lambda: _unsent(api), True)
-        (asked,) = (await beat(api, slot, held, wait_s=0.0)).live
-        assert asked.since == {"stdout": known}
-        info = wire.Info(streams={"stdout": wire.Stream(known, written[known:upto])})
-        live = [wire.LiveAnswer(asked.number, wire.pack_info(info))]
+        (query,) = (await beat(api, slot, held, wait_s=0.0)).live
+        assert query.since == {"stdout": start}
+        info = wire.Info(streams={"stdout": wire.Stream(start, written[start:upto])})
+        live = [wire.LiveAnswer(query.number, wire.pack_info(info))]
         await beat(api, slot, held, live=live, wait_s=0.0)
-        text, known = await asking
+        text, start = await request
         seen += text
     report = wire.Report(
         held.batch,
@@ -269,15 +269,15 @@ async def test_what_follows_is_told_without_gap_or_repeat(api: ApiHarness) -> No
     )
     await api.work(slot, reports=[report], lease=False)
 
-    text, known = await follow(api, jids, known)
+    text, start = await follow(api, jids, start)
 
     assert seen + text == written.decode()
-    assert known == len(written)
+    assert start == len(written)
 
 
-async def follow(api: ApiHarness, jids: range, known: int) -> tuple[str, int]:
-    """What stdout says after so many bytes, and how many there are then."""
-    request = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=["stdout"], since={"stdout": known})
+async def follow(api: ApiHarness, jids: range, start: int) -> tuple[str, int]:
+    """Return stdout after its first `start` bytes, and up to which byte that goes."""
+    request = wire.InfoRequest(jids=[(jids[0], jids[0])], keys=["stdout"], since={"stdout": start})
     (job,) = (await api.use_cases.jobs.info.info(ACCOUNT, request)).jobs
     return job.values["stdout"], job.ends["stdout"]
 
@@ -287,7 +287,7 @@ async def _unsent(api: ApiHarness) -> bool:
 
 
 async def test_only_streams_can_be_followed(api: ApiHarness) -> None:
-    """An offset into something else is refused, and what could be meant is named."""
+    """An offset into anything else is refused, and the message lists the streams."""
     jids = await api.submit(1)
 
     with pytest.raises(RequestRefused, match="Only stdout, stderr, logging can be followed"):

@@ -1,4 +1,4 @@
-"""Kills: at once where no slot holds the job, else through its slot."""
+"""Kills: at once if no slot holds the job, else through its slot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def test_kill_ends_queued_jobs_at_once(api: ApiHarness) -> None:
-    """Killed before it ran, a job is killed for good and never leased."""
+    """A job that is killed while it is queued is never leased."""
     jids = await api.submit(3)
 
     assert (await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 2)])).count == 1
@@ -28,7 +28,7 @@ async def test_kill_ends_queued_jobs_at_once(api: ApiHarness) -> None:
 
 
 async def test_kill_reaches_the_slot_that_runs_the_job(api: ApiHarness) -> None:
-    """A heartbeat under way answers at once with the job to kill; the slot's word is final."""
+    """The waiting heartbeat returns the kill at once; the slot's report ends the job."""
     slot = await api.slot()
     jids = await api.submit(1)
     lease = (await api.work(slot)).leases[0]
@@ -58,7 +58,7 @@ async def test_killing_a_finished_job_does_nothing(api: ApiHarness) -> None:
     assert await api.statuses(jids) == ["done"]
 
 
-async def test_killing_everything_passes_deleted_jobs_by(api: ApiHarness) -> None:
+async def test_killing_everything_skips_deleted_jobs(api: ApiHarness) -> None:
     """ "If you pass no arguments into kill, all unfinished jobs are killed": also where some jobs
     of a map were deleted.
     """

@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 
-@pytest.mark.parametrize("asked", [[(2, 2)], [(1, 2)], [(1, 10**12)], [(10**15, 10**15)]])
+@pytest.mark.parametrize("jids", [[(2, 2)], [(1, 2)], [(1, 10**12)], [(10**15, 10**15)]])
 async def test_unknown_jobs_are_not_found_in_bounded_time(
-    api: ApiHarness, asked: list[tuple[int, int]]
+    api: ApiHarness, jids: list[tuple[int, int]]
 ) -> None:
-    """A jid that never was is named, and a huge range costs nothing."""
+    """The error names a jid that does not exist; a huge range of jids takes no longer."""
     await api.submit(1)
 
     with pytest.raises(JobNotFound) as refused:
-        await api.use_cases.jobs.status.status(ACCOUNT, asked)
+        await api.use_cases.jobs.status.status(ACCOUNT, jids)
 
     assert "There is no job" in refused.value.message
 
 
 async def test_another_accounts_job_looks_like_none(api: ApiHarness) -> None:
-    """Another account's jobs and jobs that never were get the same answer."""
+    """Jobs of another account and jobs that never existed cause the same error."""
     await api.submit(1)
 
     with pytest.raises(JobNotFound) as others:
         await api.use_cases.jobs.status.status("a0000002", [(1, 1)])
-    with pytest.raises(JobNotFound) as nobodys:
+    with pytest.raises(JobNotFound) as unknown:
         await api.use_cases.jobs.status.status(ACCOUNT, [(2, 2)])
 
-    assert others.value.message.replace("1", "2") == nobodys.value.message
+    assert others.value.message.replace("1", "2") == unknown.value.message
 
 
 async def test_equal_neighbours_share_a_run(api: ApiHarness) -> None:

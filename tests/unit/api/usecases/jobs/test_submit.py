@@ -1,4 +1,4 @@
-"""Submitting: jids, idempotence, refusals."""
+"""Submit: jids, repeated requests, refusals, and the number of transactions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 async def test_jids_are_serial_and_consecutive(api: ApiHarness) -> None:
-    """The first job has jid 1, a map's jids are consecutive, the next batch goes on from there."""
+    """The first job has jid 1, a map's jids are consecutive, the next batch follows."""
     assert await api.submit(1) == range(1, 2)
     assert await api.submit(2500) == range(2, 2502)
     assert await api.submit(3) == range(2502, 2505)
 
 
-async def test_a_repeated_submit_finds_its_own_jids(api: ApiHarness) -> None:
-    """The same submit sent again, even after a restart, answers the same jids and makes no job."""
+async def test_a_repeated_submit_returns_its_own_jids(api: ApiHarness) -> None:
+    """The same request, even after a restart, returns the same jids and creates no job."""
     request = api.request(10)
     first = await api.send(request)
 
@@ -38,8 +38,8 @@ async def test_a_repeated_submit_finds_its_own_jids(api: ApiHarness) -> None:
     assert await api.submit(1) == range(11, 12)
 
 
-async def test_a_submit_id_cannot_mean_two_things(api: ApiHarness) -> None:
-    """Reusing a submit id for other content is refused."""
+async def test_a_submit_id_identifies_one_request(api: ApiHarness) -> None:
+    """Another request with the same submit id is refused."""
     request = api.request(10)
     await api.send(request)
 
@@ -47,15 +47,15 @@ async def test_a_submit_id_cannot_mean_two_things(api: ApiHarness) -> None:
         await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"another body")
 
 
-async def test_submits_that_wait_at_once_share_a_transaction(api: ApiHarness) -> None:
-    """A hundred submits at once get a hundred different jids."""
+async def test_concurrent_submits_get_different_jids(api: ApiHarness) -> None:
+    """A hundred submits at the same time get a hundred jids without gaps."""
     made = await asyncio.gather(*(api.submit(1) for _ in range(100)))
 
     assert sorted(jids[0] for jids in made) == list(range(1, 101))
 
 
 async def test_one_call_costs_one_transaction(api: ApiHarness) -> None:
-    """A call with its arguments and first page is stored and announced in one transaction."""
+    """A call with its arguments and first page is stored and made visible in one transaction."""
     before = api.server.context.commits.transactions
 
     await api.submit(1)
@@ -63,8 +63,8 @@ async def test_one_call_costs_one_transaction(api: ApiHarness) -> None:
     assert api.server.context.commits.transactions == before + 1
 
 
-async def test_a_large_map_stores_its_pages_before_it_is_announced(api: ApiHarness) -> None:
-    """A map of 100,000 jobs is taken in with at most 0.03 transactions a job, whole."""
+async def test_a_large_map_takes_few_transactions(api: ApiHarness) -> None:
+    """A map of 100,000 jobs costs less than 1,000 transactions, and all its jobs are queued."""
     before = api.server.context.commits.transactions
 
     jids = await api.submit(100_000)
@@ -88,10 +88,10 @@ async def test_a_large_map_stores_its_pages_before_it_is_announced(api: ApiHarne
         ({"parts": [wire.PackPart(995, 10, wire.Content("", 0, b""))]}, "parts"),
     ],
 )
-async def test_a_wrong_submit_is_refused_and_names_the_field(
+async def test_an_invalid_submit_is_refused(
     api: ApiHarness, change: dict[str, object], field: str
 ) -> None:
-    """A submit whose parts do not fit is refused, says where, and takes no jid."""
+    """The error names the field, and no jid is used."""
     request = msgspec.structs.replace(api.request(10), **change)
 
     with pytest.raises(RequestRefused) as refused:
@@ -102,7 +102,7 @@ async def test_a_wrong_submit_is_refused_and_names_the_field(
 
 
 async def test_missing_blobs_are_named(api: ApiHarness) -> None:
-    """A submit that names blobs the account has not stored is refused with their digests."""
+    """The error lists the digests of blobs that the account has not stored."""
     request = msgspec.structs.replace(api.request(1), function=wire.Content("a" * 64, 9))
 
     with pytest.raises(BlobMissing) as missing:
@@ -112,7 +112,7 @@ async def test_missing_blobs_are_named(api: ApiHarness) -> None:
 
 
 async def test_staged_packs_belong_to_the_submit_that_follows(api: ApiHarness) -> None:
-    """Packs sent ahead, twice even, make one batch with what the submit itself brings."""
+    """Packs that were sent ahead, even twice, and those of the submit make one batch."""
     request = api.request(3000)
     ahead = wire.StageRequest(submit_id=request.submit_id, parts=request.parts[:2])
     await api.use_cases.jobs.submit.stage(ACCOUNT, ahead)
@@ -125,8 +125,8 @@ async def test_staged_packs_belong_to_the_submit_that_follows(api: ApiHarness) -
     assert again == jids
 
 
-async def test_a_repeat_does_not_touch_jobs_that_run_already(api: ApiHarness) -> None:
-    """A large map sent again while its jobs run resets none of them."""
+async def test_a_repeated_submit_does_not_reset_jobs(api: ApiHarness) -> None:
+    """A large map that is sent again while its jobs run changes none of them."""
     request = api.request(100_000)
     jids = await api.send(request)
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[0])])
@@ -138,8 +138,8 @@ async def test_a_repeat_does_not_touch_jobs_that_run_already(api: ApiHarness) ->
     assert (await api.statuses(jids))[:2] == ["killed", "queued"]
 
 
-async def test_what_a_job_makes_names_it_as_parent(api: ApiHarness) -> None:
-    """`parent` is recorded with the batch."""
+async def test_a_batch_that_a_job_submits_names_it_as_parent(api: ApiHarness) -> None:
+    """The header and the ready marker hold the jid of the parent."""
     request = api.request(1)
 
     await api.use_cases.jobs.submit.submit(ACCOUNT, request, b"f" * 16, parent=7)

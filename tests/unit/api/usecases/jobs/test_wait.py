@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def test_waiting_ends_with_the_last_job(api: ApiHarness) -> None:
-    """A wait under way is answered when its jobs are final, with their results."""
+    """A waiting request returns when its jobs are final, with their results."""
     slot = await api.slot()
     jids = await api.submit(1)
     waiting = asyncio.create_task(api.outcomes(jids, timeout_s=10))

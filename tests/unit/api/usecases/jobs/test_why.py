@@ -1,4 +1,4 @@
-"""Why a job does not run, and how slots are asked for that do not come."""
+"""Why a job does not run: the jobs ahead of it, and what keeps slots from starting."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ REFUSED = "No machine offers core type 'c1'; machines offer c2."
 
 
 async def why(api: ApiHarness, jid: int) -> str:
-    """What the server says of one job."""
+    """Return the reason why one job does not run."""
     return (await api.use_cases.jobs.info._why.reasons(ACCOUNT, [(jid, jid)]))[jid]
 
 
-async def test_a_queued_job_has_a_place_in_the_queue(api: ApiHarness) -> None:
-    """It is told how many jobs are ahead of it, and how many slots there are for all of them."""
+async def test_a_queued_job_waits_for_the_jobs_ahead_of_it(api: ApiHarness) -> None:
+    """The reason says how many jobs are ahead, and how many slots there are for all of them."""
     await api.submit(3)
     jids = await api.submit(2)
 
-    told = await why(api, jids[-1])
+    reason = await why(api, jids[-1])
 
-    assert told == "4 jobs are ahead of it for 0 slots of 1 x c1, and 2 more are starting."
+    assert reason == "4 jobs are ahead of it for 0 slots of 1 x c1, and 2 more are starting."
 
 
-async def test_a_job_that_matters_less_has_more_ahead_of_it(api: ApiHarness) -> None:
-    """What is ahead is what will be leased first: priority counts, then age."""
+async def test_a_job_of_lower_priority_has_more_jobs_ahead(api: ApiHarness) -> None:
+    """The jobs ahead are those that are leased first: by priority, then by age."""
     later = await api.submit(1, priority=9)
     await api.submit(1200)
 
     assert (await why(api, later[0])).startswith("1200 jobs are ahead of it")
 
 
-async def test_who_runs_or_has_ended_waits_for_nothing(api: ApiHarness) -> None:
-    """Nothing is said of a job that is leased or final."""
+async def test_a_job_that_runs_or_has_ended_waits_for_nothing(api: ApiHarness) -> None:
+    """There is no reason for a job that is leased or final."""
     jids = await api.submit(1)
     slot = await api.slot()
     [lease] = (await api.work(slot)).leases
@@ -49,20 +49,21 @@ async def test_who_runs_or_has_ended_waits_for_nothing(api: ApiHarness) -> None:
     assert await why(api, jids[0]) == ""
 
 
-async def test_the_scheduler_s_own_words(api: ApiHarness) -> None:
-    """Where slots cannot start, the sentence of the scheduler says what is in the way."""
+async def test_the_reason_ends_with_that_of_the_scheduler(api: ApiHarness) -> None:
+    """If slots cannot start, the scheduler says why."""
     api.scheduler.refusal = REFUSED
     jids = await api.submit(1)
     await api.scale_up()
 
-    told = await why(api, jids[0])
+    reason = await why(api, jids[0])
 
     assert (
-        told == f"0 jobs are ahead of it for 0 slots of 1 x c1, and 0 more are starting. {REFUSED}"
+        reason
+        == f"0 jobs are ahead of it for 0 slots of 1 x c1, and 0 more are starting. {REFUSED}"
     )
 
 
 async def test_an_unknown_job_has_no_reason(api: ApiHarness) -> None:
-    """It is asked for like everything else of a job: of one's own account only."""
+    """A job that does not exist in the account is an error, as for any other request."""
     with pytest.raises(JobNotFound):
         await why(api, 1)

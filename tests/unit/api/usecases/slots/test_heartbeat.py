@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 
-async def test_a_job_its_page_does_not_have_is_lost(api: ApiHarness) -> None:
-    """A heartbeat may name any number: what no job has is said to be lost, as what another has."""
+async def test_a_job_that_does_not_exist_is_lost(api: ApiHarness) -> None:
+    """A heartbeat may name any index; one without a job is reported as lost."""
     slot = await api.slot()
     await api.submit(1)
     lease = (await api.work(slot)).leases[0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
-    """After three lost slots a job is an error; its companions in the first lease are done."""
+    """A job that loses three slots fails; the other jobs of the first lease are done."""
     first = await api.slot()
     await api.submit(1)
     warm = (await api.work(first)).leases[0]
@@ -49,7 +49,7 @@ async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
 
 
 async def test_an_unrestartable_job_is_started_once(api: ApiHarness) -> None:
-    """With restartable=False a lost slot makes the job an error: its lease was its start."""
+    """With restartable=False a job fails if its slot is lost, since it may have started."""
     slot = await api.slot()
     jids = await api.submit(2, restartable=False)
     assert len((await api.work(slot)).leases[0].jobs) == 1
@@ -77,9 +77,9 @@ async def test_a_lost_attempt_stays_processing(api: ApiHarness) -> None:
     assert len((await api.work(await api.slot())).leases) == 1
 
 
-async def test_a_slot_whose_process_is_new_holds_nothing(api: ApiHarness) -> None:
-    """Where a scheduler starts another process at the same place, what the first one held goes back
-    into the queue as soon as the second one registers.
+async def test_a_new_process_at_a_place_holds_no_jobs(api: ApiHarness) -> None:
+    """When a scheduler replaces the process at a place, the jobs of the first one are queued again
+    as soon as the second one registers.
     """
     jids = await api.submit(2)
     slot = await api.slot()

@@ -1,4 +1,4 @@
-"""Work: leases, reports, fences, losses."""
+"""Work: reports of slots, and the leases they get in return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_queued_call_costs_three_transactions(api: ApiHarness) -> None:
-    """Where no slot waits, submit, lease and report are one transaction each, nothing else."""
+    """If no slot waits, submit, lease and report are one transaction each."""
     slot = await api.slot()
     before = api.server.context.commits.transactions
 
@@ -32,7 +32,7 @@ async def test_a_queued_call_costs_three_transactions(api: ApiHarness) -> None:
 
 
 async def test_a_slot_that_waits_is_woken_by_a_submit(api: ApiHarness) -> None:
-    """A long poll for work returns with the lease as soon as a batch is announced."""
+    """A long poll for work returns with the lease as soon as a batch is submitted."""
     slot = await api.slot()
     waiting = asyncio.create_task(api.work(slot, wait_s=10.0))
     await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_a_stale_report_is_fenced(api: ApiHarness) -> None:
 
 
 async def test_a_repeated_report_changes_nothing(api: ApiHarness) -> None:
-    """A report sent twice, as its answer was lost, publishes one result."""
+    """A report that is sent twice, because its reply was lost, publishes one result."""
     slot = await api.slot()
     jids = await api.submit(3)
     report = report_of((await api.work(slot)).leases[0])
@@ -75,7 +75,7 @@ async def test_a_repeated_report_changes_nothing(api: ApiHarness) -> None:
 
 
 async def test_returned_jobs_are_leased_again_uncharged(api: ApiHarness) -> None:
-    """A job given back before it began goes to the next slot, however often."""
+    """A job that is returned before it started goes to the next slot, however often."""
     slot = await api.slot()
     jids = await api.submit(1)
     for _ in range(10):
@@ -90,8 +90,8 @@ async def test_returned_jobs_are_leased_again_uncharged(api: ApiHarness) -> None
     assert await api.statuses(jids) == ["done"]
 
 
-async def test_an_answer_that_got_lost_returns_its_leases(api: ApiHarness) -> None:
-    """With `resync`, whatever the slot does not hold goes back and comes again at once."""
+async def test_the_leases_of_a_lost_reply_are_taken_back(api: ApiHarness) -> None:
+    """With `resync`, jobs that the slot does not hold are queued and leased again at once."""
     slot = await api.slot()
     await api.submit(1)
     lost = (await api.work(slot)).leases[0]
@@ -102,8 +102,8 @@ async def test_an_answer_that_got_lost_returns_its_leases(api: ApiHarness) -> No
     assert again.jobs[0].attempt == lost.jobs[0].attempt + 1
 
 
-async def test_a_leaving_slot_gives_everything_back(api: ApiHarness) -> None:
-    """A slot that says goodbye leaves its leases to others, uncharged."""
+async def test_a_leaving_slot_returns_its_leases(api: ApiHarness) -> None:
+    """Other slots get the jobs of a slot that leaves; no loss is charged."""
     slot = await api.slot()
     await api.submit(1, restartable=False)
     await api.work(slot)
@@ -115,7 +115,7 @@ async def test_a_leaving_slot_gives_everything_back(api: ApiHarness) -> None:
 
 
 async def test_after_a_restart_everything_queued_is_leased_once(api: ApiHarness) -> None:
-    """What was acknowledged survives the loss of all that was in memory."""
+    """Jobs that were acknowledged survive a crash of the server."""
     jids = await api.submit(2500)
     slot = await api.slot()
     await api.work(slot, reports=[report_of((await api.work(slot)).leases[0])], lease=False)
@@ -133,7 +133,7 @@ async def test_after_a_restart_everything_queued_is_leased_once(api: ApiHarness)
 
 
 async def test_one_request_fits_one_transaction(start_api: StartApi) -> None:
-    """However many small batches wait, what a slot reports and leases at once fits the store."""
+    """However many small batches wait, the reports and leases of one request fit the store."""
     api = await start_api(SmallTransactionState)
     slot = await api.slot()
     await api.submit(1)
@@ -149,8 +149,8 @@ async def test_one_request_fits_one_transaction(start_api: StartApi) -> None:
     assert max(api.state.commits) < 64
 
 
-async def test_nothing_is_leased_that_the_slot_does_not_hear_of(api: ApiHarness) -> None:
-    """Small batches of several functions: whatever a plan leases is in the answer."""
+async def test_each_lease_is_in_the_reply(api: ApiHarness) -> None:
+    """Of small batches of several functions, all that a plan leases is in the reply."""
     slot = await api.slot()
     for function in ("f", "g"):
         await api.submit(1, function=function)
