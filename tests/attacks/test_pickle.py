@@ -31,63 +31,65 @@ if TYPE_CHECKING:
 class Canary:
     """A pickle that records the command line of the process that loads it."""
 
-    def __init__(self, nest: Path) -> None:
-        self.nest = nest
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        code = f"open({str(self.nest)!r}, 'ab').write(open('/proc/self/cmdline', 'rb').read())"
+        code = f"open({str(self.trace)!r}, 'ab').write(open('/proc/self/cmdline', 'rb').read())"
         return (eval, (code,))
 
 
 @pytest.fixture
-def nest(stack: Stack) -> Path:
+def trace(stack: Stack) -> Path:
     """The file in which canaries are recorded."""
     return stack.shared / f"canary-{uuid4().hex}"
 
 
-def eggs(nest: Path) -> list[bytes]:
+def pickled_canaries(trace: Path) -> list[bytes]:
     """A canary in every form in which pickles are sent."""
-    bare = pickle.dumps(Canary(nest))
+    bare = pickle.dumps(Canary(trace))
     return [bare, pack.seal(bare), pack.write([pack.seal(bare)]), zlib.compress(bare)]
 
 
-def laid(schema: dict[str, Any], egg: bytes, depth: int = 0) -> Any:  # noqa: PLR0911 - a type each
-    """Return a value of a schema with a pickle in place of all bytes and texts."""
+def filled(schema: dict[str, Any], pickled: bytes, depth: int = 0) -> Any:  # noqa: PLR0911 - a type each
+    """Return a value of a schema, filled with a pickle in place of all bytes and texts."""
     schema = resolved(schema)
     if "anyOf" in schema:
-        return laid(schema["anyOf"][-1 if depth > 3 else 0], egg, depth + 1)
+        return filled(schema["anyOf"][-1 if depth > 3 else 0], pickled, depth + 1)
     if schema.get("contentEncoding") == "base64":
-        return egg
+        return pickled
     if "enum" in schema or "pattern" in schema:
         return uuid4().hex if "32" in schema.get("pattern", "") else "0" * 64
     match schema.get("type"):
         case "object":
             fields = schema.get("properties", {})
-            return {name: laid(fields[name], egg, depth + 1) for name in fields}
+            return {name: filled(fields[name], pickled, depth + 1) for name in fields}
         case "array" if "prefixItems" in schema:
-            return [laid(each, egg, depth + 1) for each in schema["prefixItems"]]
+            return [filled(each, pickled, depth + 1) for each in schema["prefixItems"]]
         case "array":
             items = schema.get("items")
-            return [laid(items, egg, depth + 1)] if isinstance(items, dict) and depth < 6 else []
+            return (
+                [filled(items, pickled, depth + 1)] if isinstance(items, dict) and depth < 6 else []
+            )
         case "string":
-            return base64.b64encode(egg).decode()[:90]
+            return base64.b64encode(pickled).decode()[:90]
         case "integer" | "number":
             return schema.get("minimum", 1)
     return schema.get("default")
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-def test_no_endpoint_unpickles(sender: Sender, nest: Path, target: Target) -> None:
+def test_no_endpoint_unpickles(sender: Sender, trace: Path, target: Target) -> None:
     """A canary as the body, in every field, in every form and with every credential is
     not loaded.
     """
-    for egg in eggs(nest):
-        for bearer in (sender.key, sender.slot, base64.b64encode(egg).decode()):
+    for pickled in pickled_canaries(trace):
+        for bearer in (sender.key, sender.slot, base64.b64encode(pickled).decode()):
             for media in (MSGPACK, JSON, "application/x-python-pickle"):
-                sender.raw(target.verb, target.address(), egg, f"Bearer {bearer}", media)
+                sender.raw(target.verb, target.address(), pickled, f"Bearer {bearer}", media)
             if target.schema is None:
                 continue
-            body = laid(target.schema, egg)
+            body = filled(target.schema, pickled)
             for name in {"wait_s", "timeout_s", "leaving"} & set(body):
                 body[name] = 0.0 if name != "leaving" else False
             sender.raw(
@@ -98,16 +100,16 @@ def test_no_endpoint_unpickles(sender: Sender, nest: Path, target: Target) -> No
                 MSGPACK,
             )
 
-    assert not nest.exists(), nest.read_bytes()
+    assert not trace.exists(), trace.read_bytes()
 
 
 def test_only_the_child_of_a_job_unpickles(
-    client: Client, sender: Sender, nest: Path, stack: Stack
+    client: Client, sender: Sender, trace: Path, stack: Stack
 ) -> None:
     """A canary as a function, an argument and a result is loaded by no process but the
     job's own.
     """
-    (egg, *_), parcel = eggs(nest), pack.seal(pickle.dumps(Canary(nest)))
+    parcel = pack.seal(pickle.dumps(Canary(trace)))
     body = GOOD["/v1/jobs"][1] | {
         "submit_id": uuid4().hex,
         "function": ["", 0, base64.b64encode(parcel).decode()],
@@ -126,16 +128,15 @@ def test_only_the_child_of_a_job_unpickles(
     }.items():
         assert sender.send("POST", path, body).status == 200
 
-    sung = nest.read_bytes()
+    recorded = trace.read_bytes()
 
-    assert sung
+    assert recorded
     pids = [process.pid for process in stack.api()]
     for pid in pids:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        assert not sung.startswith(line)
-    assert b"picloud_worker" in sung
-    assert b"picloud_api" not in sung
-    assert egg
+        assert not recorded.startswith(line)
+    assert b"picloud_worker" in recorded
+    assert b"picloud_api" not in recorded
 
 
 def test_bytes_go_under_their_own_name_only(sender: Sender) -> None:

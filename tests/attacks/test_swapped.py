@@ -61,16 +61,16 @@ class Store:
 
         return asyncio.run(reading())
 
-    def lay(self, account: str, digest: str, data: bytes | None) -> None:
+    def replace(self, account: str, digest: str, data: bytes | None) -> None:
         """Put other bytes under a name, or remove them with None."""
 
-        async def laying() -> None:
+        async def replacing() -> None:
             async with contextlib.aclosing(_Closing(self._port())) as port:
                 await port.of.delete(f"{account}/{digest}")
                 if data is not None:
                     assert await port.of.put(f"{account}/{digest}", data)
 
-        asyncio.run(laying())
+        asyncio.run(replacing())
 
 
 class _Closing:
@@ -81,14 +81,14 @@ class _Closing:
         await self.of.close()
 
 
-class Egg:
+class Canary:
     """A pickle that leaves a trace when it is loaded."""
 
-    def __init__(self, nest: str) -> None:
-        self._nest = nest
+    def __init__(self, trace: str) -> None:
+        self._trace = trace
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return (eval, (f"open({self._nest!r}, 'ab').close()",))
+        return (eval, (f"open({self._trace!r}, 'ab').close()",))
 
 
 def digest_of(sender: Sender, jid: int, credential: str) -> str:
@@ -99,38 +99,38 @@ def digest_of(sender: Sender, jid: int, credential: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def nest(stack: Stack) -> Path:
-    """The file in which an egg leaves its trace."""
-    return stack.shared / f"egg-{uuid4().hex}"
+def trace(stack: Stack) -> Path:
+    """The file that exists once a canary was loaded."""
+    return stack.shared / f"trace-{uuid4().hex}"
 
 
 @pytest.fixture(scope="module")
-def blobs(stack: Stack, sender: Sender, nest: Path) -> Iterator[dict[str, Any]]:
+def blobs(stack: Stack, sender: Sender, trace: Path) -> Iterator[dict[str, Any]]:
     """A job's large result, and the bytes that may replace it."""
-    store, path = Store(stack), str(nest)
+    store, path = Store(stack), str(trace)
 
-    def laid() -> Any:
-        class Laid:
+    def canary() -> Any:
+        class OwnCanary:
             def __reduce__(self) -> Any:
                 return (eval, (f"open({path!r}, 'ab').close()",))
 
-        return Laid(), b"." * 900_000
+        return OwnCanary(), b"." * 900_000
 
     with (
         contextlib.closing(stack.client()) as client,
         contextlib.closing(stack.client(sender.other)) as other,
     ):
-        jid, sibling = client.call(lambda: b"mine" * 200_000), client.call(laid)
-        foreign = other.call(laid)
+        jid, sibling = client.call(lambda: b"mine" * 200_000), client.call(canary)
+        foreign = other.call(canary)
         client.join([jid, sibling], 60)
         other.join(foreign, 60)
         client.result(sibling, 60)
-        assert nest.exists(), "what one's own jobs answer is unpickled: the eggs are good"
-        nest.unlink()
+        assert trace.exists(), "results of one's own jobs are unpickled: the canaries work"
+        trace.unlink()
         digest = digest_of(sender, jid, sender.key)
         good = store.read(MAIN, digest)
         # What a slot stores for an attempt that it then loses.
-        lost = pack.seal(pickle.dumps((Egg(path), PADDING)))
+        lost = pack.seal(pickle.dumps((Canary(path), PADDING)))
         name = sha256(lost).hexdigest()
         assert sender.send("PUT", f"/v1/blobs/{name}", lost, sender.slot).status == 200
         yield {
@@ -140,7 +140,7 @@ def blobs(stack: Stack, sender: Sender, nest: Path) -> Iterator[dict[str, Any]]:
             "another job's": store.read(MAIN, digest_of(sender, sibling, sender.key)),
             "another account's": store.read(OTHER, digest_of(sender, foreign, sender.other)),
             "an earlier attempt's": store.read(MAIN, name),
-            "one's own making": pickle.dumps((Egg(path), PADDING)),
+            "the attacker's own": pickle.dumps((Canary(path), PADDING)),
             "one bit": good[:-1] + bytes([good[-1] ^ 1]),
             "cut": good[:-1],
             "empty": b"",
@@ -149,29 +149,29 @@ def blobs(stack: Stack, sender: Sender, nest: Path) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "laid",
+    "replacement",
     [
-        "another job's", "another account's", "an earlier attempt's", "one's own making",
+        "another job's", "another account's", "an earlier attempt's", "the attacker's own",
         "one bit", "cut", "empty", "nothing",
     ],
 )  # fmt: skip
 def test_a_swapped_result_is_refused_before_it_is_unpickled(
-    stack: Stack, client: Client, blobs: dict[str, Any], nest: Path, laid: str
+    stack: Stack, client: Client, blobs: dict[str, Any], trace: Path, replacement: str
 ) -> None:
     """Whatever replaces a result, the client reports it and loads nothing."""
     store = Store(stack)
-    store.lay(MAIN, blobs["digest"], blobs[laid])
+    store.replace(MAIN, blobs["digest"], blobs[replacement])
 
     with pytest.raises(CloudException, match=r"damaged|does not hold"):
         client.result(blobs["jid"], 60)
 
-    assert not nest.exists()
-    store.lay(MAIN, blobs["digest"], blobs["good"])
+    assert not trace.exists()
+    store.replace(MAIN, blobs["digest"], blobs["good"])
     assert client.result(blobs["jid"], 60) == MINE
 
 
 def test_swapped_arguments_are_refused_before_they_are_unpickled(
-    stack: Stack, client: Client, sender: Sender, nest: Path
+    stack: Stack, client: Client, sender: Sender, trace: Path
 ) -> None:
     """A slot checks, too: the job ends with an error, and nothing is loaded."""
     with held_job(stack, client) as before:
@@ -179,10 +179,10 @@ def test_swapped_arguments_are_refused_before_they_are_unpickled(
         body = {"jids": [[jid, jid]], "keys": ["args"]}
         (info,) = sender.send("POST", "/v1/jobs/info", body).body()["jobs"]
         digest = info["arguments"][1][0]
-        parcel = pack.seal(pickle.dumps(((Egg(str(nest)), PADDING), {})))
-        Store(stack).lay(MAIN, digest, pack.write([parcel]))
+        parcel = pack.seal(pickle.dumps(((Canary(str(trace)), PADDING), {})))
+        Store(stack).replace(MAIN, digest, pack.write([parcel]))
 
     with pytest.raises(CloudException):
         client.result(jid, 60)
 
-    assert not nest.exists()
+    assert not trace.exists()

@@ -1,4 +1,4 @@
-"""The job state machine under random events: what must hold whatever happens, in whatever order."""
+"""The states of jobs under random events: rules that hold whatever happens, in any order."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ REACHABLE = {
     or may_move(before, after)
     or (may_move(before, middle) and may_move(middle, after))
 }
-"""Moves one request can make: two of the table, as a lease may begin and end in one."""
+"""Moves that one request can make: up to two of the table, as one may begin and end a lease."""
 
 
 class JobStates(RuleBasedStateMachine):
-    """Submits, slots that work or vanish, kills and restarts, against one real server."""
+    """Submits, slots that work or are lost, kills and restarts, against one real server."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class JobStates(RuleBasedStateMachine):
         self.finals: dict[int, tuple[str, int, bytes | None]] = {}
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run to the end, with what it leaves for the next turn of the loop."""
+        """Run a coroutine to its end, and one turn of the loop after it."""
 
         async def whole() -> Any:
             answer = await work
@@ -83,7 +83,7 @@ class JobStates(RuleBasedStateMachine):
 
     @rule()
     def start_slot(self) -> None:
-        # Numbered as they come: a slot's own number is random, and a failure must be repeatable.
+        # Numbered in order: a slot's own number is random, and a failure must be reproducible.
         self.started += 1
         self.slots[self.started] = (self.run(self.api.slot()), [])
 
@@ -142,17 +142,17 @@ class JobStates(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Kill -9 of the API: slots live on and find their leases still theirs."""
+        """Restart the server after kill -9: the slots live on and keep their leases."""
         self.run(self.api.stop())
         self.run(self.api.start())
-        known = {}
+        sessions = {}
         for name, (session, leases) in list(self.slots.items()):
-            known[session.number] = self.run(self.api.reconnect(session))
-            self.slots[name] = (known[session.number], leases)
+            sessions[session.number] = self.run(self.api.reconnect(session))
+            self.slots[name] = (sessions[session.number], leases)
         self.stale = [
-            (known[session.number], report)
+            (sessions[session.number], report)
             for session, report in self.stale
-            if session.number in known
+            if session.number in sessions
         ]
 
     @invariant()
@@ -168,12 +168,12 @@ class JobStates(RuleBasedStateMachine):
     def results_never_change(self) -> None:
         for jids in self.jids:
             for jid, outcome in self.run(self.api.outcomes(jids)).items():
-                told = (outcome.status, outcome.cause, outcome.payload)
-                assert self.finals.setdefault(jid, told) == told
+                result = (outcome.status, outcome.cause, outcome.payload)
+                assert self.finals.setdefault(jid, result) == result
 
     @invariant()
-    def nothing_is_in_limbo(self) -> None:
-        """Each unfinished job is free to be leased, or a live slot answers for it."""
+    def each_job_is_free_or_held(self) -> None:
+        """Each unfinished job is free to be leased, or a live slot holds it."""
         live = {session.number for session, _ in self.slots.values()}
         for batch in self.batches:
             for page in self.pages(batch):
@@ -219,7 +219,7 @@ TestJobStates = JobStates.TestCase
 
 
 def test_every_drained_map_is_done_once(tmp_path: Path) -> None:
-    """However often slots vanish, each job of a map ends exactly once with its own argument."""
+    """However often slots are lost, each job of a map ends once, with its own argument."""
 
     async def drain() -> None:
         api = await ApiHarness(tmp_path).start()

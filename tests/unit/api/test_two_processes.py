@@ -1,10 +1,10 @@
-"""Two processes over one state, without time: what they cost each other, in operations."""
+"""Two API processes over one state store: how many requests each causes the other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api import wiring
@@ -13,10 +13,10 @@ from picloud_api.store.records import Event, EventKind
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import Conflict
-from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 
 from tests.unit.api.api_harness import ACCOUNT, ApiHarness, RecordingScheduler, report_of
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -27,38 +27,36 @@ if TYPE_CHECKING:
 CALLS = 20
 
 
-class SharedState(SqliteState):
-    """A store that several processes write to, and that counts what they ask of it."""
-
-    shared: ClassVar[bool] = True
+class CountingState(SharedRecordingState):
+    """A store that several processes write to, and that counts their requests by kind."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
 
     async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
-        self.asked["read"] += 1
+        self.requests["read"] += 1
         return await super().get(keys)
 
     async def scan(self, prefix: str, after: str = "", limit: int = 1000) -> list[StateEntry]:
-        self.asked[f"scan {prefix}"] += 1
+        self.requests[f"scan {prefix}"] += 1
         return await super().scan(prefix, after, limit)
 
     async def commit(self, operations: Sequence[Operation]) -> dict[str, int]:
-        self.asked["transaction"] += 1
-        # Here the others have their turn, as while a request travels.
+        self.requests["transaction"] += 1
+        # Let the other process run, as it would while a request travels.
         await asyncio.sleep(0)
         try:
             return await super().commit(operations)
         except Conflict:
-            self.asked["refused"] += 1
+            self.requests["conflict"] += 1
             raise
 
 
 class Process(ApiHarness):
-    """One of the processes, which share all but memory. Notifier ring only when a test says so."""
+    """One of two API processes, which share all but memory; only a test notifies it of events."""
 
-    def __init__(self, root: Path, state: SharedState, scheduler: RecordingScheduler) -> None:
+    def __init__(self, root: Path, state: CountingState, scheduler: RecordingScheduler) -> None:
         super().__init__(root)
         self.scheduler = scheduler
         self._state = state
@@ -68,33 +66,33 @@ class Process(ApiHarness):
         blobs = DirectoryBlobs(self.root / "blobs")
         return wiring.Ports(self._state, blobs, secrets, self.scheduler)
 
-    async def hear(self, *events: Event) -> None:
-        """What the other has changed."""
+    async def receive(self, *events: Event) -> None:
+        """Receive events of the other process."""
         await self.server.background.events.on_remote_events(events)
 
 
 class Pair:
-    """Both, and what they share."""
+    """Both processes, and their state store."""
 
     def __init__(self, root: Path) -> None:
-        self.state = SharedState(root / "state.sqlite")
+        self.state = CountingState(root / "state.sqlite")
         scheduler = RecordingScheduler()
         self.one, self.two = (Process(root, self.state, scheduler) for _ in range(2))
 
-    def since(self) -> Counter[str]:
-        """What was asked of the store since the last time."""
-        found, self.state.asked = self.state.asked, Counter()
-        return found
+    def take_requests(self) -> Counter[str]:
+        """Return the number of requests to the store since the last call, by kind."""
+        requests, self.state.requests = self.state.requests, Counter()
+        return requests
 
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    """Two processes that have made a batch each, so that what is common is known to both."""
+    """Two processes, each of which has submitted a batch and has common records in its cache."""
     made = Pair(tmp_path)
     for process in (made.one, made.two):
         await process.start()
         await process.submit(1)
-    made.since()
+    made.take_requests()
     yield made
     for process in (made.one, made.two):
         await process.server.background.stop()
@@ -102,74 +100,74 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     await made.state.close()
 
 
-def told(change: EventKind, batch: str) -> Event:
-    """A event of the account."""
-    return Event(change, ACCOUNT, batch)
+def event(kind: EventKind, batch: str) -> Event:
+    """Return an event of the account."""
+    return Event(kind, ACCOUNT, batch)
 
 
-async def test_who_heard_of_a_submit_is_not_refused(pair: Pair) -> None:
-    """A process that was told of the other's batch knows the next jid: its submit is one
-    transaction, though each of the two makes every other batch.
+async def test_a_notified_process_submits_without_conflict(pair: Pair) -> None:
+    """A process that was notified of the other's batch knows the next jid: when the two submit in
+    turn, each submit is one transaction.
     """
-    await pair.two.hear(told(EventKind.READY, "none"))
-    await pair.one.hear(told(EventKind.READY, "none"))
-    pair.since()
+    await pair.two.receive(event(EventKind.READY, "none"))
+    await pair.one.receive(event(EventKind.READY, "none"))
+    pair.take_requests()
     jids = []
     for number in range(CALLS):
         one, other = (pair.one, pair.two) if number % 2 else (pair.two, pair.one)
         request = one.request(1)
         jids += list(await one.send(request))
-        await other.hear(told(EventKind.READY, request.submit_id))
+        await other.receive(event(EventKind.READY, request.submit_id))
 
-    asked = pair.since()
+    requests = pair.take_requests()
     assert jids == list(range(3, 3 + CALLS))
-    assert (asked["transaction"], asked["refused"]) == (CALLS, 0)
+    assert (requests["transaction"], requests["conflict"]) == (CALLS, 0)
 
 
-async def test_who_did_not_hear_plans_once_more(pair: Pair) -> None:
-    """A refused transaction costs one read of all that was wrong, and one more transaction."""
+async def test_a_conflict_costs_one_read_and_one_transaction(pair: Pair) -> None:
+    """Without a notification, the submit conflicts once, reads what changed, and is repeated."""
     await pair.two.submit(1)
-    pair.since()
+    pair.take_requests()
     assert await pair.one.submit(1) == range(4, 5)
 
-    asked = pair.since()
-    assert (asked["transaction"], asked["refused"], asked["read"]) == (2, 1, 1)
+    requests = pair.take_requests()
+    assert (requests["transaction"], requests["conflict"], requests["read"]) == (2, 1, 1)
 
 
-async def test_jids_rise_whichever_process_serves(pair: Pair) -> None:
-    """The calls of one user get rising jids, those of a map are consecutive, none is given twice,
-    though no bell is heard and processes are asked at once.
+async def test_jids_rise_across_processes(pair: Pair) -> None:
+    """Without any notification, batches that are submitted one after the other get rising jids,
+    and batches of both processes at the same time get different ones.
     """
-    latest, taken = 0, []
+    latest, jids = 0, []
     for number in range(CALLS):
         first = pair.two if number % 3 else pair.one
         other = pair.one if number % 3 else pair.two
         mine, theirs = await asyncio.gather(first.submit(3), other.submit(1))
         assert mine[0] > latest
         latest = mine[-1]
-        taken += [*mine, *theirs]
+        jids += [*mine, *theirs]
 
-    assert len(taken) == len(set(taken))
+    assert len(jids) == len(set(jids))
 
 
-async def test_what_is_over_before_it_was_heard_of_costs_one_read(pair: Pair) -> None:
-    """A process whose slots were not needed looks once for all the batches it hears of."""
+async def test_finished_batches_of_the_other_cost_one_read(pair: Pair) -> None:
+    """A process that is notified of batches that have ended already reads all of them at once."""
     slot = await pair.one.slot()
     requests = [pair.one.request(1) for _ in range(CALLS)]
     for request in requests:
         await pair.one.send(request)
     while leases := (await pair.one.work(slot)).leases:
         await pair.one.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
-    pair.since()
+    pair.take_requests()
 
-    for change in (EventKind.READY, EventKind.FINISHED):
-        await pair.two.hear(*(told(change, request.submit_id) for request in requests))
+    for kind in (EventKind.READY, EventKind.FINISHED):
+        await pair.two.receive(*(event(kind, request.submit_id) for request in requests))
 
-    assert pair.since() == {"read": 1}
+    assert pair.take_requests() == {"read": 1}
 
 
 async def test_results_of_the_other_are_read_together(pair: Pair) -> None:
-    """Whoever waits here for calls that the other ended costs one read, for all of them."""
+    """A wait for jobs that ended through the other process costs one read for all of them."""
     slot = await pair.one.slot()
     requests = [pair.two.request(1) for _ in range(CALLS)]
     made = [await pair.two.send(request) for request in requests]
@@ -178,38 +176,38 @@ async def test_results_of_the_other_are_read_together(pair: Pair) -> None:
     await pair.one.server.background.recovery.recover()
     while leases := (await pair.one.work(slot)).leases:
         await pair.one.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
-    pair.since()
+    pair.take_requests()
 
-    await pair.two.hear(*(told(EventKind.FINISHED, request.submit_id) for request in requests))
+    await pair.two.receive(*(event(EventKind.FINISHED, request.submit_id) for request in requests))
 
     assert set(await waiting) == set(jids)
-    assert pair.since() == {"read": 1}
+    assert pair.take_requests() == {"read": 1}
 
 
-async def test_batches_of_the_other_are_looked_at_together(pair: Pair) -> None:
-    """Markers in one read, pages in another, however many batches were made; and all are queued."""
+async def test_batches_of_the_other_are_read_together(pair: Pair) -> None:
+    """All ready markers are one read and all pages another, and all batches are queued."""
     requests = [pair.one.request(1) for _ in range(CALLS)]
     for request in requests:
         await pair.one.send(request)
-    pair.since()
+    pair.take_requests()
 
-    await pair.two.hear(*(told(EventKind.READY, request.submit_id) for request in requests))
+    await pair.two.receive(*(event(EventKind.READY, request.submit_id) for request in requests))
 
-    assert pair.since()["read"] == 2
+    assert pair.take_requests()["read"] == 2
     pool = pool_of(ACCOUNT, wire.Options())
     assert pair.two.server.context.ready_queue.jobs(pool, 2 * CALLS) == CALLS + 2
 
 
-async def test_a_full_pool_is_not_looked_at_for_each_batch(pair: Pair) -> None:
-    """As long as every slot there may be lives, a submit looks for nothing."""
+async def test_a_full_pool_causes_no_scan_of_slots(pair: Pair) -> None:
+    """While all slots that the machines can run are alive, a submit does not count them."""
     await pair.one.slot()
     await pair.one.slot()
     await pair.one.submit(1)
     await asyncio.sleep(0.05)
-    pair.since()
+    pair.take_requests()
 
     for _ in range(CALLS):
         await pair.one.submit(1)
         await asyncio.sleep(0)
 
-    assert pair.since()["scan slots/"] == 0
+    assert pair.take_requests()["scan slots/"] == 0
