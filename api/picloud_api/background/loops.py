@@ -13,7 +13,7 @@ from picloud_model.errors import PiCloudError
 from picloud_api.background.events import EventDispatcher
 from picloud_api.background.leader import Leader
 from picloud_api.background.notifier import Notifier
-from picloud_api.background.reaper import Reaper
+from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
 from picloud_api.background.recovery import Recovery
 from picloud_api.background.sealer import Sealer
 from picloud_api.engine.dependencies.dependency import Dependencies
@@ -78,7 +78,7 @@ class Background:
         shared, bounded = self._state.shared, self._state.bounded
         return [
             Loop(run=self.reaper.remove_ended),
-            Loop(run=self.reaper.remove_silent),
+            Loop(run=self.reaper.remove_silent, every_s=CHECK_EVERY_S),
             Loop(run=self.reaper.resync, every_s=RESYNC_EVERY_S, at_once=True),
             Loop(run=self.deadlock.resolve, every_s=TICK_S),
             Loop(run=self.autoscaler.adjust, every_s=TICK_S),
@@ -107,7 +107,7 @@ class Background:
         await self.dependencies.stop()
 
 
-async def repeat(loop: Loop) -> None:
+async def repeat(loop: Loop, retry_s: float = TICK_S) -> None:
     """Run a loop until it is cancelled; after a failure it goes on."""
     pause_s = 0.0 if loop.at_once else loop.every_s
     while True:
@@ -116,8 +116,8 @@ async def repeat(loop: Loop) -> None:
         try:
             await loop.run()
         except PiCloudError as error:
-            pause_s = TICK_S
+            pause_s = retry_s
             _log.warning("background.unavailable", reason=error.message)
         except Exception:  # noqa: BLE001 - a loop that ends leaves jobs in limbo
-            pause_s = TICK_S
+            pause_s = retry_s
             _log.exception("background.failed")

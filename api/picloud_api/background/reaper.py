@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from picloud_api.engine.process.slot_sessions import SlotSession
@@ -45,7 +44,7 @@ class Reaper:
         self._slots = slots
         self._autoscaler = autoscaler
         self._scheduler = scheduler
-        self._listening_since = context.clock()
+        self._listening_since = self._checked_at = context.clock()
 
     async def adopt(self) -> None:
         """Take in the slots that outlived a killed server: they count as live before they call."""
@@ -63,15 +62,14 @@ class Reaper:
             self._autoscaler.scale_up_all()
 
     async def remove_silent(self) -> None:
-        """Wait a second, then remove the slots of this process that were silent for too long."""
-        before = self._context.clock()
-        await asyncio.sleep(CHECK_EVERY_S)
+        """Remove the slots of this process that were silent for too long."""
         now = self._context.clock()
-        if now - before > CHECK_EVERY_S + SUSPENDED_S:
+        if now - self._checked_at > CHECK_EVERY_S + SUSPENDED_S:
             self._excuse_all(now)
         for session in self._context.slot_sessions.all():
             if now - session.seen_at > SLOT_TTL_S and session.waiting is None:
                 await self._expire(session.number, now)
+        self._checked_at = self._context.clock()
 
     def _excuse_all(self, now: float) -> None:
         """Do not count the time in which this process was suspended as silence of slots."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from picloud_api import wiring
@@ -26,7 +27,7 @@ from tests.polling import eventually
 from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from picloud_api.usecases.use_cases import UseCases
@@ -138,6 +139,17 @@ class ApiHarness:
             return await read() == expected
 
         await eventually(is_expected, repr(expected), timeout_s=10.0)
+
+    @contextmanager
+    def missed_events(self) -> Iterator[None]:
+        """Let the server miss its own events for the length of a `with` block."""
+        listeners = self.server.context.commits._listeners
+        kept = [*listeners]
+        listeners.clear()
+        try:
+            yield
+        finally:
+            listeners.extend(kept)
 
     async def stop(self) -> None:
         """Forget everything that is not stored, as kill -9 would."""

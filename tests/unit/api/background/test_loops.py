@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from picloud_api.background import loops
 from picloud_api.background.loops import Loop, repeat
 from picloud_model.errors import Unavailable
 
+from tests.unit.api.recording_state import BoundedState
+
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
 class Runs:
@@ -32,7 +34,7 @@ class Runs:
 
 async def repeated(loop: Loop, runs: Runs, timeout_s: float = 10.0) -> None:
     """Repeat a loop until it has run three times."""
-    task = asyncio.create_task(repeat(loop))
+    task = asyncio.create_task(repeat(loop, retry_s=0.001))
     try:
         async with asyncio.timeout(timeout_s):
             await runs.enough.wait()
@@ -51,11 +53,8 @@ async def test_a_loop_runs_again_and_again() -> None:
 
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), ValueError("a bug")])
-async def test_a_loop_survives_every_failure(
-    failure: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_loop_survives_every_failure(failure: Exception) -> None:
     """A loop that ended would leave jobs in limbo."""
-    monkeypatch.setattr(loops, "TICK_S", 0.001)
     runs = Runs(failure)
 
     await repeated(Loop(run=runs.run), runs)
@@ -89,13 +88,15 @@ def test_a_store_of_its_own_needs_no_leader_and_no_notifier(api: ApiHarness) -> 
     }
 
 
-def test_a_shared_and_bounded_store_needs_every_loop(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As Consul is."""
-    state = type(api.server.ports.state)
-    monkeypatch.setattr(state, "shared", True)
-    monkeypatch.setattr(state, "bounded", True)
+class SharedBoundedState(BoundedState):
+    """One that other processes write to and that must stay small, like Consul."""
+
+    shared: ClassVar[bool] = True
+
+
+async def test_a_shared_and_bounded_store_needs_every_loop(start_api: StartApi) -> None:
+    """The hashicorp stack runs all of them."""
+    api = await start_api(SharedBoundedState)
 
     assert all(loop.needed for loop in api.server.background.loops())
 

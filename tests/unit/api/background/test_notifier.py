@@ -13,11 +13,13 @@ from picloud_api.store.records import ChangeLog, Event, EventKind
 from picloud_driver.state import Put
 
 from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 OTHER = layout.change_log("other")
 
@@ -49,11 +51,14 @@ async def published(api: ApiHarness, *numbers: int, count: int) -> None:
 
 
 @pytest.fixture
-async def receiver(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Receiver, Notifier]]:
-    """What listens to a store that another process writes to, too."""
-    monkeypatch.setattr(type(api.server.ports.state), "shared", True)
+async def api(start_api: StartApi) -> ApiHarness:
+    """A server whose state store another process writes to."""
+    return await start_api(SharedRecordingState)
+
+
+@pytest.fixture
+async def receiver(api: ApiHarness) -> AsyncIterator[tuple[Receiver, Notifier]]:
+    """What receives the events of the other process, and the notifier that brings them."""
     receiver = Receiver()
     notifier = Notifier(api.server.context, receiver)
     await published(api, 1, count=1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-import pytest
-from picloud_api.background import reaper
-from picloud_api.background.reaper import SLOT_TTL_S, SUSPENDED_S
+from picloud_api.background.reaper import CHECK_EVERY_S, SLOT_TTL_S
 from picloud_api.store import layout
 from picloud_driver.scheduler import SlotEnd
 from picloud_driver.state import Put
@@ -69,50 +67,45 @@ async def test_a_slot_of_another_process_is_removed_when_it_is_silent(api: ApiHa
     assert not await stored(api, slot)
 
 
-@pytest.fixture
-def short_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check for silent slots that does not wait."""
-    monkeypatch.setattr(reaper, "CHECK_EVERY_S", 0.0)
+async def check(api: ApiHarness, seconds: float) -> None:
+    """Check for silent slots every second for some time."""
+    end = api.now + seconds
+    while api.now < end:
+        api.now += CHECK_EVERY_S
+        await api.server.background.reaper.remove_silent()
 
 
-@pytest.mark.usefixtures("short_checks")
 async def test_a_silent_slot_is_removed(api: ApiHarness) -> None:
     """One that waits for work is not silent: its request is here."""
     silent, _ = await busy(api)
     waiting = await api.slot()
     with api.server.context.slot_sessions.waiting(waiting):
-        api.now += SLOT_TTL_S + 1
+        await check(api, SLOT_TTL_S)
+        assert await stored(api, silent)
 
-        await api.server.background.reaper.remove_silent()
+        await check(api, 1)
 
     assert not await stored(api, silent)
     assert await stored(api, waiting)
 
 
-@pytest.mark.usefixtures("short_checks")
 async def test_a_slot_that_talks_with_another_process_is_only_forgotten(api: ApiHarness) -> None:
     """Its record, which the other process writes, says that it lives."""
     slot, _ = await busy(api)
-    api.now += SLOT_TTL_S + 1
+    await check(api, SLOT_TTL_S)
     record = msgspec.structs.replace(slot.slot, seen_at=api.now)
     await api.server.ports.state.commit([Put(layout.slot(slot.number), layout.encode(record))])
 
-    await api.server.background.reaper.remove_silent()
+    await check(api, 1)
 
     assert await stored(api, slot)
     assert api.server.context.slot_sessions.get(slot.number) is None
 
 
-async def test_slots_are_not_silent_while_the_server_is_suspended(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slots_are_not_silent_while_the_server_is_suspended(api: ApiHarness) -> None:
     """A laptop that slept for an hour has received nothing: the slots' time begins anew."""
     slot, _ = await busy(api)
-
-    async def sleep(seconds: float) -> None:
-        api.now += seconds + SUSPENDED_S + 3600
-
-    monkeypatch.setattr(reaper.asyncio, "sleep", sleep)
+    api.now += 3600
 
     await api.server.background.reaper.remove_silent()
 

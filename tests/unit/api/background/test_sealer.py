@@ -9,15 +9,17 @@ from picloud_api.background.sealer import SEAL_AFTER_S
 from picloud_api.store.records import Finished
 
 from tests.unit.api.api_harness import report_of
+from tests.unit.api.recording_state import BoundedState
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
-@pytest.fixture(autouse=True)
-def bounded(api: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state store that has to stay small."""
-    monkeypatch.setattr(type(api.server.ports.state), "bounded", True)
+@pytest.fixture
+async def api(start_api: StartApi) -> ApiHarness:
+    """A server whose state store has to stay small."""
+    return await start_api(BoundedState)
 
 
 async def finish_one(api: ApiHarness) -> range:

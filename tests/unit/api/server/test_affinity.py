@@ -1,4 +1,4 @@
-"""AccountAffinity: where the connections of an account come together, and how they get there."""
+"""Account affinity: which process owns an account, and how connections get there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Passes only when told to."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -25,13 +25,13 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time."""
+    """The clock of the processes."""
     return Clock()
 
 
 @pytest.fixture
 def affinity(clock: Clock) -> Iterator[AccountAffinity]:
-    """Four processes that live."""
+    """Four live processes."""
     found = AccountAffinity(4, clock)
     for number in range(4):
         found.heartbeat(number)
@@ -40,17 +40,17 @@ def affinity(clock: Clock) -> Iterator[AccountAffinity]:
 
 
 def test_accounts_are_spread_over_processes(affinity: AccountAffinity) -> None:
-    """Each process is home to about as many accounts as any other."""
+    """Each process owns about as many accounts as any other."""
     found = Counter(affinity.owner_of(f"a{number:07d}") for number in range(4000))
 
     assert set(found) == {0, 1, 2, 3}
     assert min(found.values()) > 800
 
 
-def test_an_account_moves_only_when_its_home_is_gone(
+def test_an_account_moves_only_when_its_owner_has_ended(
     affinity: AccountAffinity, clock: Clock
 ) -> None:
-    """A process that ends, or says no more that it lives, leaves the others' accounts alone."""
+    """When a process ends, or has no heartbeat, the accounts of the others stay where they are."""
     accounts = [f"a{number:07d}" for number in range(100)]
     before = {account: affinity.owner_of(account) for account in accounts}
 
@@ -66,7 +66,7 @@ def test_an_account_moves_only_when_its_home_is_gone(
 
 
 def test_a_connection_goes_on_in_another_process(affinity: AccountAffinity) -> None:
-    """What the client sent while its connection moved is read by the one it went to."""
+    """What the client sent while its connection moved is read by the process that got it."""
     client, server = socket.socketpair()
     with closing(client):
         assert affinity.send(1, server.fileno(), 3)
@@ -82,7 +82,7 @@ def test_a_connection_goes_on_in_another_process(affinity: AccountAffinity) -> N
 
 
 def test_connections_to_a_process_that_ended_are_closed(affinity: AccountAffinity) -> None:
-    """Their clients find out at once, and connect again."""
+    """Their clients notice at once, and connect again."""
     client, server = socket.socketpair()
     with closing(client):
         affinity.send(1, server.fileno(), 1)
@@ -94,8 +94,8 @@ def test_connections_to_a_process_that_ended_are_closed(affinity: AccountAffinit
         assert affinity.owner_of("a0000001") != 1
 
 
-def test_a_connection_stays_where_too_many_are_on_their_way(affinity: AccountAffinity) -> None:
-    """A process that takes none in cannot hold up another; none is lost."""
+def test_a_connection_stays_when_too_many_are_on_their_way(affinity: AccountAffinity) -> None:
+    """A process that accepts no connections does not block another one, and none is lost."""
     client, server = socket.socketpair()
     with closing(client), closing(server):
         sent = 0

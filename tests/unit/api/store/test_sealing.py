@@ -1,9 +1,8 @@
-"""Sealing: history moves from the state store into blobs, and nobody notices."""
+"""Sealing: history moves from the state store into blobs, unnoticed by clients."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 import pytest
@@ -11,26 +10,23 @@ from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
 from picloud_api.store.records import Key, Sealed
 from picloud_api.store.sealing import AT_ONCE
-from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import JobDeleted, KeyRefused, ServerFault
 from picloud_model.job import State
 
-from tests.unit.api.api_harness import ACCOUNT, ApiHarness, report_of
+from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.finished_jobs import SECRET, delete_jobs, run_printing, seal_all
+from tests.unit.api.recording_state import BoundedState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
+    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
 @pytest.fixture
-async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiHarness]:
-    """A server whose state store says that it is to stay small."""
-    monkeypatch.setattr(SqliteState, "bounded", True)
-    made = await ApiHarness(tmp_path).start()
-    yield made
-    await made.stop()
+async def api(start_api: StartApi) -> ApiHarness:
+    """A server whose state store has to stay small."""
+    return await start_api(BoundedState)
 
 
 async def run(api: ApiHarness, count: int) -> range:
@@ -43,7 +39,7 @@ async def run(api: ApiHarness, count: int) -> range:
 
 
 async def kept(api: ApiHarness) -> set[str]:
-    """The kinds of keys that lie in the state store."""
+    """Return the kinds of keys that are in the state store."""
     found = await api.server.ports.state.scan("")
     return {entry.key.partition("/")[0] for entry in found}
 
@@ -77,7 +73,7 @@ async def test_sealed_jobs_answer_as_before(api: ApiHarness) -> None:
 
 
 async def test_sealed_pages_are_read_with_the_others(api: ApiHarness) -> None:
-    """Whoever reads many pages in one go knows the sealed ones afterwards, too."""
+    """A read of many pages also returns those that were sealed."""
     first = (await run(api, 1))[0]
     api.now += 3600
     await api.server.background.sealer.seal_finished()
@@ -93,28 +89,29 @@ async def test_sealed_pages_are_read_with_the_others(api: ApiHarness) -> None:
     assert [view.peek(name).state for name in names] == [bytes([State.DONE]), bytes([State.QUEUED])]
 
 
+class SmallBoundedState(BoundedState):
+    """One with transactions of three operations."""
+
+    max_operations: ClassVar[int] = 3
+
+
 @pytest.mark.parametrize("commits", range(4))
-async def test_an_interrupted_seal_is_finished_later(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, commits: int
-) -> None:
+async def test_an_interrupted_seal_is_finished_later(api: ApiHarness, commits: int) -> None:
     """A crash between the blobs and the removal of the keys, or within it, loses nothing."""
     jids = await run(api, 1500)
     before = await api.outcomes(jids)
-    monkeypatch.setattr(SqliteState, "max_operations", 3)
-    state, commit = api.server.ports.state, api.server.ports.state.commit
-    left = [commits]
+    await api.stop()
+    api.state_type = SmallBoundedState
+    await api.start()
 
-    async def failing(operations: object) -> dict[str, int]:
-        left[0] -= 1
-        if left[0] < 0:
+    async def fail_after() -> None:
+        if len(api.state.commits) > commits:
             raise ConnectionError
-        return await commit(operations)  # type: ignore[arg-type]
 
     api.now += 3600
-    state.commit = failing  # type: ignore[method-assign, assignment]
+    api.state.before_commit = fail_after
     with pytest.raises(ConnectionError):
         await api.server.background.sealer.seal_finished()
-    state.commit = commit  # type: ignore[method-assign]
     await api.stop()
     await api.start()
     assert await api.outcomes(jids) == before
@@ -124,36 +121,23 @@ async def test_an_interrupted_seal_is_finished_later(
     assert await api.outcomes(jids) == before
 
 
-async def test_small_batches_are_sealed_together(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_small_batches_are_sealed_together(api: ApiHarness) -> None:
     """Sixteen calls are read by three requests of the state store, and removed by one."""
     jids = [number for _ in range(AT_ONCE) for number in await run(api, 1)]
-    calls: Counter[str] = Counter()
-    for name in ("get", "commit"):
-        monkeypatch.setattr(SqliteState, name, counted(getattr(SqliteState, name), calls))
+    api.state.reads.clear()
+    api.state.commits.clear()
     api.now += 3600
 
     await api.server.background.sealer.seal_finished()
 
-    assert calls == {"get": 3, "commit": 1}
+    assert (len(api.state.reads), len(api.state.commits)) == (3, 1)
     assert not {"pages", "packs", "finished"} & await kept(api)
     assert len(await api.outcomes(range(jids[0], jids[-1] + 1))) == AT_ONCE
 
 
-def counted(method: Callable[..., Awaitable[Any]], calls: Counter[str]) -> Callable[..., Any]:
-    """The same method, whose calls are counted."""
-
-    async def counting(*arguments: object) -> object:
-        calls[method.__name__] += 1
-        return await method(*arguments)
-
-    return counting
-
-
 @pytest.mark.parametrize("count", [2, 1500])
 async def test_a_deletion_while_its_batch_is_sealed_is_kept(api: ApiHarness, count: int) -> None:
-    """What changed after it was read for the archive is not removed, but sealed as it is later."""
+    """What changed after it was read for the archive is not removed, and sealed again later."""
     jids = await run_printing(api, count)
     before = await api.outcomes(jids[1:])
     blobs = api.server.ports.blobs
@@ -197,8 +181,8 @@ async def test_a_late_report_to_a_sealed_job_is_dropped(api: ApiHarness) -> None
 
 
 @pytest.mark.parametrize("forged", ["another page's", "a key in it", "one bit", "cut", "empty"])
-async def test_only_what_was_sealed_is_believed(api: ApiHarness, forged: str) -> None:
-    """Whoever can write to the blob store writes no records: neither other jobs' nor a key."""
+async def test_only_what_was_sealed_is_accepted(api: ApiHarness, forged: str) -> None:
+    """Write access to the blob store gives none to records, neither of other jobs nor of keys."""
     mine, other = await run(api, 2), await run(api, 3)
     api.now += 3600
     await api.server.background.sealer.seal_finished()
@@ -232,8 +216,8 @@ async def test_only_what_was_sealed_is_believed(api: ApiHarness, forged: str) ->
     assert api.server.context.commits.view.peek("keys/0badcafe0bad") is None
 
 
-async def test_what_lies_in_the_place_of_a_page_is_not_taken_for_it(api: ApiHarness) -> None:
-    """A blob laid there beforehand loses nothing: the page stays in the state store."""
+async def test_a_foreign_blob_in_the_place_of_a_page_is_not_accepted(api: ApiHarness) -> None:
+    """If it is there before the page is sealed, the page stays in the state store."""
     jids, others = await run(api, 2), await run(api, 3)
     before = await api.outcomes(jids)
     (piece,) = await locate(api.server.context.commits.view, ACCOUNT, [(jids[0], jids[-1])])

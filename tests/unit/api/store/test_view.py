@@ -1,4 +1,4 @@
-"""The view: what a process believes the store holds, though answers overtake each other."""
+"""The view: the cache of a process is right, although answers of the store overtake each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = layout.next_jid("a1")
 
 
 class HeldUp(SqliteState):
-    """A store that others write to as well, whose answers can be held up on their way."""
+    """A store that other processes write to as well, and whose answers can be delayed."""
 
     shared: ClassVar[bool] = True
 
@@ -48,7 +48,7 @@ async def state(tmp_path: Path) -> AsyncIterator[HeldUp]:
 
 
 async def held_up_read(view: View, state: HeldUp) -> asyncio.Task[object]:
-    """A read of what the view knows, whose answer is on its way until the store is set free."""
+    """Start a read of a cached value, whose answer is delayed until the store is set free."""
     await view.get(KEY)
     state.free.clear()
     state.asked.clear()
@@ -70,8 +70,8 @@ async def test_an_old_answer_does_not_undo_a_commit(state: HeldUp) -> None:
     assert view.peek(KEY) == 2
 
 
-async def test_what_was_read_while_others_told_is_not_kept(state: HeldUp) -> None:
-    """A read that was under way when a bell told of a change may bring what was there before."""
+async def test_what_was_read_during_an_event_is_not_kept(state: HeldUp) -> None:
+    """A read that was under way when an event arrived may return what was stored before."""
     view = View(state)
     state.free.clear()
     reading = asyncio.create_task(view.get(KEY))
@@ -86,7 +86,7 @@ async def test_what_was_read_while_others_told_is_not_kept(state: HeldUp) -> Non
 
 
 async def test_a_batch_is_forgotten_alone(state: HeldUp) -> None:
-    """Its pages go when others changed it, its packs too once it is sealed; nothing else does."""
+    """Its pages are dropped when others changed it, its packs when it is sealed; nothing else."""
     view = View(state)
     keys = [
         name
@@ -108,8 +108,8 @@ async def test_a_batch_is_forgotten_alone(state: HeldUp) -> None:
     assert sorted(view.pages_of("a1", "b10")) == keys[3:5]
 
 
-async def test_what_is_known_stays_while_it_is_read_again(state: HeldUp) -> None:
-    """Nobody finds a hole in the view because somebody else reads."""
+async def test_what_is_cached_stays_while_it_is_read_again(state: HeldUp) -> None:
+    """No request finds a hole in the view because another one reads."""
     view = View(state)
     reading = await held_up_read(view, state)
 
@@ -119,7 +119,7 @@ async def test_what_is_known_stays_while_it_is_read_again(state: HeldUp) -> None
 
 
 async def test_what_another_process_wrote_or_removed_is_seen(state: HeldUp) -> None:
-    """`fresh` answers what the store holds now."""
+    """`fresh` returns what the store holds now."""
     view, other = View(state), View(state)
     await view.get(KEY)
 

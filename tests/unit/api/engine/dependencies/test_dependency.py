@@ -1,4 +1,4 @@
-"""Dependencies: who waits, who is released, who is stalled; nothing of it is lost in a crash."""
+"""Dependencies: jobs wait, are released or stalled; nothing of that is lost in a crash."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from picloud_api.store import layout
 from picloud_api.store.records import Waiting
-from picloud_driver.state.sqlite import SqliteState
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, TooLarge, Unavailable
 from picloud_model.job import Cause, State
 from picloud_model.pack import seal, unseal
 
-from tests.unit.api.api_harness import ACCOUNT, ApiHarness, report_of
+from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.recording_state import BoundedState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from picloud_driver.state import StateEntry
+    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 
 async def submit(api: ApiHarness, count: int, *jids: range, errors: str = "abort") -> range:
-    """A batch that depends on others."""
+    """Submit a batch that depends on other jobs; return its jids."""
     asked = [(some[0], some[-1]) for some in jids]
     request = msgspec.structs.replace(
         api.request(count),
@@ -35,7 +34,7 @@ async def submit(api: ApiHarness, count: int, *jids: range, errors: str = "abort
 
 
 async def run(api: ApiHarness, state: State = State.DONE, most: int = 10_000) -> list[int]:
-    """Let a slot run what is queued, all with the same end; answers the jids in their order."""
+    """Let a slot run what is queued, all jobs with the same end; return their jids in order."""
     slot = await api.slot()
     ran: list[int] = []
     while len(ran) < most and (leases := (await api.work(slot)).leases):
@@ -60,7 +59,7 @@ def _ended(lease: wire.Lease, state: State) -> wire.Report:
 
 
 async def turn(api: ApiHarness, jids: range, status: str) -> None:
-    """Wait until all of these have a status."""
+    """Wait until all of these jobs have a status."""
     await api.wait_until(lambda: _all(api, jids), {status})
 
 
@@ -68,15 +67,15 @@ async def _all(api: ApiHarness, jids: range) -> set[str]:
     return set(await api.statuses(jids))
 
 
-async def told(api: ApiHarness, jid: int) -> wire.Failure:
-    """What is said of a job that failed."""
+async def failure_of(api: ApiHarness, jid: int) -> wire.Failure:
+    """Return the failure of a job."""
     outcome = (await api.outcomes(range(jid, jid + 1)))[jid]
     assert outcome.payload is not None
     return wire.decode(bytes(unseal(outcome.payload)), wire.Failure)
 
 
 async def markers(api: ApiHarness) -> int:
-    """How many batches wait, by the state store."""
+    """Return how many batches wait, by the state store."""
     return len(await api.server.ports.state.scan(Waiting.prefix))
 
 
@@ -95,7 +94,7 @@ async def test_a_job_waits_until_what_it_depends_on_is_done(api: ApiHarness) -> 
 
 
 async def test_all_of_them_must_be_done(api: ApiHarness) -> None:
-    """A job that depends on a map and a call waits for the very last of them."""
+    """A job that depends on a map and a call waits for the very last job of them."""
     many = await api.submit(2500)
     one = await api.submit(1)
     last = await submit(api, 3, many, one)
@@ -109,7 +108,7 @@ async def test_all_of_them_must_be_done(api: ApiHarness) -> None:
     assert sorted(ran) == [*many, *one]
 
 
-async def test_jobs_that_are_done_already_hold_up_nobody(api: ApiHarness) -> None:
+async def test_jobs_that_are_done_already_hold_up_no_other(api: ApiHarness) -> None:
     """Dependencies that finished before the submit count as finished."""
     first = await api.submit(2)
     await run(api)
@@ -120,7 +119,7 @@ async def test_jobs_that_are_done_already_hold_up_nobody(api: ApiHarness) -> Non
 
 
 @pytest.mark.parametrize("before", [True, False])
-async def test_an_error_stalls_who_depends_on_it(api: ApiHarness, before: bool) -> None:
+async def test_an_error_stalls_what_depends_on_it(api: ApiHarness, before: bool) -> None:
     """The promise: "By default, if job B depends on job A and job A errors, job B will never run
     and its status will be set to stalled." The reason names A and how it ended.
     """
@@ -133,7 +132,7 @@ async def test_an_error_stalls_who_depends_on_it(api: ApiHarness, before: bool) 
         await run(api, State.ERROR)
 
     await turn(api, second, "stalled")
-    failure = await told(api, second[1])
+    failure = await failure_of(api, second[1])
     assert failure.cause == Cause.DEPENDENCY
     assert failure.message == (
         f"dependency failed: job {first[0]}, which this one depends on, ended in error "
@@ -143,7 +142,7 @@ async def test_an_error_stalls_who_depends_on_it(api: ApiHarness, before: bool) 
 
 
 async def test_one_error_among_many_stalls_at_once(api: ApiHarness) -> None:
-    """Nobody waits for the rest of a map of which one job failed."""
+    """The rest of a map of which one job failed is not waited for."""
     first = await api.submit(1)
     many = await api.submit(3000)
     last = await submit(api, 1, first, many)
@@ -153,7 +152,7 @@ async def test_one_error_among_many_stalls_at_once(api: ApiHarness) -> None:
     await turn(api, last, "stalled")
     assert (
         f"job {many[2000]}, which this one depends on, was killed"
-        in (await told(api, last[0])).message
+        in (await failure_of(api, last[0])).message
     )
 
 
@@ -161,7 +160,7 @@ async def test_one_error_among_many_stalls_at_once(api: ApiHarness) -> None:
 async def test_a_failure_that_cannot_be_read_stalls_all_the_same(
     api: ApiHarness, payload: bytes
 ) -> None:
-    """What a job's child wrote may be anything: whoever depends on the job hears how it ended."""
+    """The child of a job may write anything: dependents are stalled, and say how the job ended."""
     (first,) = await api.submit(1)
     last = await submit(api, 1, range(first, first + 1))
     slot = await api.slot()
@@ -173,7 +172,7 @@ async def test_a_failure_that_cannot_be_read_stalls_all_the_same(
 
     await turn(api, last, "stalled")
 
-    assert "ended in error (user exception)" in (await told(api, last[0])).message
+    assert "ended in error (user exception)" in (await failure_of(api, last[0])).message
     wanted = wire.InfoRequest(jids=[(first, first)], keys=["exception"])
     assert (await api.use_cases.jobs.info.info(ACCOUNT, wanted)).jobs
 
@@ -195,7 +194,7 @@ async def test_errors_can_be_ignored(api: ApiHarness, state: State) -> None:
 
 
 async def test_stalls_go_down_a_chain(api: ApiHarness) -> None:
-    """Whoever depends on a stalled job is stalled too; one who ignores errors runs."""
+    """What depends on a stalled job is stalled too; a job that ignores errors runs."""
     chain = [await api.submit(1)]
     for _ in range(20):
         chain.append(await submit(api, 1, chain[-1]))
@@ -205,7 +204,8 @@ async def test_stalls_go_down_a_chain(api: ApiHarness) -> None:
 
     await turn(api, chain[-1], "stalled")
     assert (
-        "job 20, which this one depends on, is stalled" in (await told(api, chain[-1][0])).message
+        "job 20, which this one depends on, is stalled"
+        in (await failure_of(api, chain[-1][0])).message
     )
     await turn(api, ignorant, "queued")
 
@@ -225,7 +225,7 @@ async def test_a_chain_runs_in_its_order(api: ApiHarness) -> None:
 
 
 async def test_a_diamond(api: ApiHarness) -> None:
-    """Two depend on one, one on both: it runs last, once."""
+    """Two jobs depend on one, and one on both: it runs last, once."""
     top = await api.submit(1)
     left, right = await submit(api, 1, top), await submit(api, 1, top)
     bottom = await submit(api, 1, left, right)
@@ -258,7 +258,7 @@ async def test_waiting_jobs_can_be_killed(api: ApiHarness) -> None:
     assert await run(api) == [some[0], some[2]]
 
 
-async def test_killing_everything_ends_who_waits(api: ApiHarness) -> None:
+async def test_killing_everything_ends_waiting_jobs(api: ApiHarness) -> None:
     """The promise: "If you pass no arguments into kill, all unfinished jobs are killed." """
     first = await api.submit(1)
     second = await submit(api, 1500, first)
@@ -270,7 +270,7 @@ async def test_killing_everything_ends_who_waits(api: ApiHarness) -> None:
 
 @pytest.mark.parametrize("unknown", [(2, 2), (1, 2), (10**9, 10**9)])
 async def test_unknown_jobs_are_refused(api: ApiHarness, unknown: tuple[int, int]) -> None:
-    """A jid that is not the account's, or not yet anybody's, makes no job."""
+    """A submit that depends on a jid of another account, or on an unused one, makes no job."""
     await api.submit(1)
     request = msgspec.structs.replace(api.request(1), depends_on=[unknown])
 
@@ -282,7 +282,7 @@ async def test_unknown_jobs_are_refused(api: ApiHarness, unknown: tuple[int, int
 
 
 async def test_jobs_of_others_are_refused_like_missing_ones(api: ApiHarness) -> None:
-    """Another account's jid says the same as one that never was."""
+    """A jid of another account is refused in the same words as an unused one."""
     await api.submit(1)
     request = msgspec.structs.replace(api.request(1), depends_on=[(1, 1)])
 
@@ -291,7 +291,7 @@ async def test_jobs_of_others_are_refused_like_missing_ones(api: ApiHarness) -> 
 
 
 async def test_too_many_ranges_are_refused(api: ApiHarness) -> None:
-    """Ranges lie in the state store, so there is a limit; the message says what to do."""
+    """The state store holds the ranges, so there is a limit; the message says what to do."""
     jids = [(jid, jid) for jid in range(1, 30_000, 2)]
     await api.submit(30_000)
     request = msgspec.structs.replace(api.request(1), depends_on=jids)
@@ -301,7 +301,7 @@ async def test_too_many_ranges_are_refused(api: ApiHarness) -> None:
 
 
 async def test_ten_thousand_jids_cost_no_key_each(api: ApiHarness) -> None:
-    """Dependencies on every other of 20,000 jids are one key, and so is a wait for the whole."""
+    """Dependencies on every second of 20,000 jids are one key, and so is a wait for all of them."""
     jids = await api.submit(20_000)
     keys = len(await everything(api))
     every_other = [(jid, jid) for jid in jids[::2]]
@@ -316,29 +316,21 @@ async def test_ten_thousand_jids_cost_no_key_each(api: ApiHarness) -> None:
     await turn(api, range(20_001, 20_003), "stalled")
 
 
-async def test_what_is_depended_on_is_read_in_one_go(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Dependencies on many batches that a process does not know cost it one read of the store."""
+async def test_what_is_depended_on_is_read_in_one_go(api: ApiHarness) -> None:
+    """Dependencies on many batches that are not cached cost one read of the store."""
     jids = [(await api.submit(1))[0] for _ in range(50)]
-    view = api.server.context.commits.view
-    view.forget_all()
-    read: list[list[str]] = []
-    get = view.state.get
+    api.server.context.commits.view.forget_all()
+    api.state.reads.clear()
 
-    async def counted(keys: Sequence[str]) -> dict[str, StateEntry]:
-        read.append([key for key in keys if key.startswith("pages/")])
-        return await get(keys)
-
-    monkeypatch.setattr(view.state, "get", counted)
     await submit(api, 1, range(jids[0], jids[-1] + 1))
     await submit(api, 1, range(jids[0], jids[-1] + 1))
 
-    assert [len(pages) for pages in read if pages] == [50]
+    pages = [sum(map(layout.is_page, keys)) for keys in api.state.reads]
+    assert [count for count in pages if count] == [50]
 
 
 async def everything(api: ApiHarness) -> set[str]:
-    """Every key of the state store."""
+    """Return every key of the state store."""
     found: set[str] = set()
     after = ""
     while entries := await api.server.ports.state.scan("", after):
@@ -379,7 +371,7 @@ async def test_a_map_of_released_jobs_wakes_a_slot(api: ApiHarness) -> None:
 
 
 async def test_stalled_jobs_of_a_page_share_one_failure(api: ApiHarness) -> None:
-    """A large map that is stalled takes some bytes a job, not its message a thousand times."""
+    """A large stalled map stores some bytes a job, not its message a thousand times."""
     first = await api.submit(1)
     many = await submit(api, 20_000, first)
 
@@ -389,32 +381,30 @@ async def test_stalled_jobs_of_a_page_share_one_failure(api: ApiHarness) -> None
     packs = await api.server.ports.state.scan("packs/", limit=10_000)
     results = [entry for entry in packs if "/r" in entry.key]
     assert max(len(entry.value) for entry in results) < 1_000
-    assert (await told(api, many[-1])).cause == Cause.DEPENDENCY
+    assert (await failure_of(api, many[-1])).cause == Cause.DEPENDENCY
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.ERROR])
 @pytest.mark.parametrize(("commits", "kinds"), [(0, 1), (1, 2), (3, 2), (4, 1)])
 async def test_a_server_that_dies_amid_a_release_goes_on_with_it(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, commits: int, kinds: int, state: State
+    api: ApiHarness, commits: int, kinds: int, state: State
 ) -> None:
     """Killed after any of the four transactions of a release, it ends what it began."""
     first = await api.submit(1)
     many = await submit(api, 30_000, first)
     dependencies = api.server.background.dependencies
-    monkeypatch.setattr(dependencies, "on_event", lambda _signal: None)
-    await run(api, state, most=1)
-    commit, left = SqliteState.commit, commits
+    with api.missed_events():
+        await run(api, state, most=1)
+    api.state.commits.clear()
 
-    async def dying(self: SqliteState, operations: Any) -> Any:
-        nonlocal left
-        if not left:
+    async def die_after() -> None:
+        if len(api.state.commits) > commits:
             raise Unavailable
-        left -= 1
-        return await commit(self, operations)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(SqliteState, "commit", dying)
+    api.state.before_commit = die_after
+    with api.missed_events():
         await dependencies.recover()
+        assert dependencies._task is not None
         await dependencies._task
     assert len(await _all(api, many)) == kinds
     await api.stop()
@@ -428,7 +418,7 @@ async def test_a_server_that_dies_amid_a_release_goes_on_with_it(
 
 
 async def test_waiting_is_known_after_a_restart(api: ApiHarness) -> None:
-    """A server that starts anew knows who waits for whom."""
+    """A server that was restarted knows which jobs wait for which."""
     first = await api.submit(1)
     second = await submit(api, 2, first)
     third = await submit(api, 1, second)
@@ -458,20 +448,17 @@ async def test_a_repeated_submit_waits_no_longer(api: ApiHarness) -> None:
     assert await _all(api, jids) == {"queued"}
 
 
-async def test_signals_that_were_missed_are_made_up_for(
-    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that heard nothing for a while finds by a full look who is to be released, and who
-    is stalled by a job that nobody watched.
+async def test_missed_events_are_made_up_for(api: ApiHarness) -> None:
+    """A process that received nothing for a while finds by a full look which jobs are released, and
+    which are stalled by a job that is not watched.
     """
     first, many = await api.submit(1), await api.submit(2000)
     released = await submit(api, 1, first)
     stalled = await submit(api, 1, many, first)
     dependencies = api.server.background.dependencies
     await api.wait_until(lambda: _prerequisites(dependencies), 2)
-    await api.wait_until(lambda: _rests(dependencies), True)
-    with monkeypatch.context() as patch:
-        patch.setattr(dependencies, "on_event", lambda _signal: None)
+    await api.wait_until(lambda: _is_idle(dependencies), True)
+    with api.missed_events():
         await run(api, most=1)
         await api.use_cases.jobs.kill.kill(ACCOUNT, [(many[1500], many[1500])])
     assert await api.statuses(released) == await api.statuses(stalled) == ["waiting"]
@@ -482,8 +469,8 @@ async def test_signals_that_were_missed_are_made_up_for(
     await turn(api, stalled, "stalled")
 
 
-async def test_jobs_that_depend_on_the_same_are_judged_together(api: ApiHarness) -> None:
-    """A hundred calls that wait for one map are one prerequisite; nothing of it stays."""
+async def test_jobs_that_depend_on_the_same_are_evaluated_together(api: ApiHarness) -> None:
+    """A hundred calls that wait for one map share one prerequisite, of which nothing is left."""
     many = await api.submit(2000)
     waiting = [await submit(api, 1, many) for _ in range(100)]
     whole = range(waiting[0][0], waiting[-1][-1] + 1)
@@ -499,8 +486,8 @@ async def test_jobs_that_depend_on_the_same_are_judged_together(api: ApiHarness)
     assert dependencies._known == {}
 
 
-async def _rests(dependencies: Any) -> bool:
-    """Whether it does nothing just now."""
+async def _is_idle(dependencies: Any) -> bool:
+    """Whether it has nothing to do."""
     return bool(dependencies._task.done())
 
 
@@ -508,12 +495,9 @@ async def _prerequisites(dependencies: Any) -> int:
     return len(dependencies._prerequisites)
 
 
-async def test_sealed_jobs_can_be_depended_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Jobs whose pages were moved into blobs count as what they were; a batch that waits is not."""
-    monkeypatch.setattr(SqliteState, "bounded", True)
-    api = await ApiHarness(tmp_path).start()
+async def test_sealed_jobs_can_be_depended_on(start_api: StartApi) -> None:
+    """They count as what they were. A batch that waits is not sealed."""
+    api = await start_api(BoundedState)
     good = await api.submit(1500)
     await run(api)
     bad = await api.submit(1)
@@ -528,9 +512,8 @@ async def test_sealed_jobs_can_be_depended_on(
 
     await turn(api, released, "queued")
     await turn(api, stalled, "stalled")
-    assert "ValueError: boom" in (await told(api, stalled[0])).message
+    assert "ValueError: boom" in (await failure_of(api, stalled[0])).message
     assert await api.statuses(waiting) == ["waiting"]
     api.now += 3600
     await api.server.background.sealer.seal_finished()
     assert await api.statuses(stalled) == ["stalled"]
-    await api.stop()

@@ -1,4 +1,4 @@
-"""Finding jobs: what a request costs follows the pages it touches, not the jids it names."""
+"""Locating jobs: the cost of a request depends on its pages, not on the jids that it names."""
 
 from __future__ import annotations
 
@@ -7,40 +7,52 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from picloud_driver.state.sqlite import SqliteState
 from picloud_model.errors import JobDeleted, JobNotFound
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from picloud_driver.state import StateEntry
 
     from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
 
 JOBS = 4000
 FEW = 4
 """Reads of the state store: each of those below names 2,000 jobs in four pages."""
 
 
+class CountingState(SharedRecordingState):
+    """A store that other processes write to as well, and that counts the reads of each key."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.counts: Counter[str] = Counter()
+
+    async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:
+        self.counts.update(["requests", *keys])
+        return await super().get(keys)
+
+
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """How often each key was read, from a store that other processes write to as well."""
-    found: Counter[str] = Counter()
-    get = SqliteState.get
+async def api(start_api: StartApi) -> ApiHarness:
+    """A server whose state store counts reads."""
+    return await start_api(CountingState)
 
-    async def counted(state: SqliteState, keys: Sequence[str]) -> Mapping[str, StateEntry]:
-        found.update(["requests", *keys])
-        return await get(state, keys)
 
-    monkeypatch.setattr(SqliteState, "shared", True)
-    monkeypatch.setattr(SqliteState, "get", counted)
-    return found
+@pytest.fixture
+def reads(api: ApiHarness) -> Counter[str]:
+    """How often each key was read."""
+    assert isinstance(api.state, CountingState)
+    return api.state.counts
 
 
 def every_second(jids: range) -> list[tuple[int, int]]:
-    """Ranges of one job each."""
+    """Return every second job as a range of its own."""
     return [(jid, jid) for jid in jids[::2]]
 
 
@@ -56,8 +68,8 @@ async def test_each_page_is_read_once_for_many_jids(api: ApiHarness, reads: Coun
     assert {count for name, count in reads.items() if name.startswith("pages/")} == {1}
 
 
-async def test_dependencies_are_judged_by_the_page(api: ApiHarness, reads: Counter[str]) -> None:
-    """A job that waits for 2,000 jobs here and there is made, and released, with a few reads."""
+async def test_dependencies_are_evaluated_by_the_page(api: ApiHarness, reads: Counter[str]) -> None:
+    """A job that depends on 2,000 scattered jobs is submitted and released with a few reads."""
     jids = await api.submit(JOBS)
     slot = await api.slot()
     while leases := (await api.work(slot)).leases:
@@ -71,7 +83,7 @@ async def test_dependencies_are_judged_by_the_page(api: ApiHarness, reads: Count
 
 
 async def test_jobs_of_a_page_are_killed_and_deleted_together(api: ApiHarness) -> None:
-    """Every second job of a map ends, and is deleted, with a few transactions; the others stay."""
+    """Every second job of a map is killed and deleted with a few transactions; the others stay."""
     jids = await api.submit(JOBS)
     asked = [*every_second(jids), (jids[0], jids[2])]
     commits, before = api.server.context.commits, api.server.context.commits.transactions
@@ -88,7 +100,7 @@ async def test_jobs_of_a_page_are_killed_and_deleted_together(api: ApiHarness) -
 
 
 async def test_nothing_is_killed_where_one_job_was_deleted(api: ApiHarness) -> None:
-    """Whoever names a deleted job is told so, and loses nothing."""
+    """A kill that names a deleted job is refused as a whole."""
     jids = await api.submit(3)
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[2], jids[2])])
     await api.use_cases.jobs.delete.delete(ACCOUNT, [(jids[2], jids[2])])
@@ -100,7 +112,7 @@ async def test_nothing_is_killed_where_one_job_was_deleted(api: ApiHarness) -> N
 
 
 async def test_the_first_jid_that_is_unknown_is_named(api: ApiHarness, reads: Counter[str]) -> None:
-    """However many are asked for, and though what is not known is looked for again."""
+    """However many jids are named, and although unknown ones are read again."""
     jids = await api.submit(JOBS)
     asked = [*every_second(jids), (JOBS + 7, JOBS + 8)]
 
@@ -110,8 +122,8 @@ async def test_the_first_jid_that_is_unknown_is_named(api: ApiHarness, reads: Co
     assert reads["requests"] < 4 * FEW
 
 
-async def test_small_and_large_batches_are_found_beside_each_other(api: ApiHarness) -> None:
-    """Jids of calls and of maps lie in two kinds of index blocks; a range may cross both."""
+async def test_small_and_large_batches_are_found_next_to_each_other(api: ApiHarness) -> None:
+    """Jids of calls and of maps are in two kinds of index blocks; a range may cross both."""
     first = await api.submit(1)
     await api.submit(3000)
     last = await api.submit(1)

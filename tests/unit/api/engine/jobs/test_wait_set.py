@@ -1,4 +1,4 @@
-"""A wait set: a wait for many batches costs what has changed, not what was asked for."""
+"""The wait set: the cost of a wait for many batches depends on what has changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCHES = 1000
 
 
 class Pages:
-    """A view of one page of three jobs for each batch, that counts how often one is read."""
+    """A view of batches with one page of three jobs each, which counts the reads."""
 
     def __init__(self) -> None:
         self.pieces = [
@@ -43,13 +43,13 @@ class Pages:
 
 @pytest.fixture
 def pages() -> Pages:
-    """What is in the store."""
+    """The pages in the store."""
     return Pages()
 
 
 @pytest.fixture
 def watchers() -> BatchWatchers:
-    """Who waits."""
+    """The watches of the process."""
     return BatchWatchers()
 
 
@@ -78,7 +78,7 @@ async def test_only_what_changed_is_read_again(
 async def test_what_has_ended_is_not_read_again(
     pages: Pages, watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
-    """A page whose jobs are all final is looked at no more, whoever wakes; its jobs still count."""
+    """A page whose jobs are all final is not read again at any wake-up; its jobs still count."""
     for number in range(BATCHES):
         pages.end(number, 0, 1, 2, state=State.KILLED)
     pages.end(5, 1, state=State.QUEUED)
@@ -98,7 +98,7 @@ async def test_what_has_ended_is_not_read_again(
 async def test_a_job_is_counted_once(
     pages: Pages, watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
-    """However often a batch with some jobs left is looked at, what was final counts once."""
+    """However often a batch with unfinished jobs is read, its final jobs count once."""
     for ended in range(3):
         pages.end(0, ended)
         watchers.wake("b0")
@@ -109,7 +109,7 @@ async def test_a_job_is_counted_once(
 async def test_a_change_before_the_wait_is_not_missed(
     watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
-    """What changes between a look and the wait after it ends that wait at once."""
+    """A change between a look and the wait after it ends that wait at once."""
     await awaited.refresh()
     watchers.wake("b1")
     assert await awaited.wait_for_change(60)
@@ -117,8 +117,8 @@ async def test_a_change_before_the_wait_is_not_missed(
     assert not await awaited.wait_for_change(0)
 
 
-def test_nobody_is_left_behind(watchers: BatchWatchers) -> None:
-    """Once a wait is over, nobody is known to watch its batches."""
+def test_no_watch_is_left_behind(watchers: BatchWatchers) -> None:
+    """Once a wait is over, its batches are no longer watched."""
     with watchers.watch({"b1", "b2"}), watchers.watch({"b2"}):
         assert watchers.watched("b1")
     assert not watchers.watched("b1")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def test_jobs_that_wait_for_each_other_are_a_deadlock(api: ApiHarness) -> None:
-    """Where every slot waits and nothing can be leased, the newest blocked job is an error."""
+    """If every slot is blocked and nothing can be leased, the newest blocked job ends in error."""
     jids = await api.submit(1)
     slot, awaiting = await blocked(api, 1)
 
@@ -30,7 +30,7 @@ async def test_jobs_that_wait_for_each_other_are_a_deadlock(api: ApiHarness) -> 
 
 
 async def test_a_full_slot_is_a_deadlock_though_others_work(api: ApiHarness) -> None:
-    """A slot that has set aside as many as it can, for a job that nobody runs."""
+    """One that has set aside as many jobs as it can, and waits for a job that no slot runs."""
     await api.submit(33)
     slot = await api.slot()
     waits = []
@@ -48,7 +48,7 @@ async def test_a_full_slot_is_a_deadlock_though_others_work(api: ApiHarness) -> 
 
 @pytest.mark.parametrize("why", ["timed", "works", "young"])
 async def test_what_may_go_on_is_no_deadlock(api: ApiHarness, why: str) -> None:
-    """A wait with a timeout, a slot that runs another job, and a wait that is young are left be."""
+    """A wait with a timeout, a slot that runs another job, and a recent wait are left alone."""
     jids = await api.submit(2)
     slot, awaiting = await blocked(api, 1, timed=why == "timed")
     if why == "works":

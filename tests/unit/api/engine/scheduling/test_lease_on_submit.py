@@ -7,59 +7,63 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.polling import eventually
 from tests.unit.api.api_harness import report_of
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable
 
-    from picloud_driver.state import Operation
+    from picloud_api.engine.process.slot_sessions import SlotSession
     from picloud_model.wire import WorkAnswer
 
-    from tests.unit.api.api_harness import ApiHarness, SlotSession
+    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.conftest import StartApi
+    from tests.unit.api.recording_state import RecordingState
 
 
 class Gate:
-    """A state store whose commits are under way until the gate is open."""
+    """Holds the transactions of a state store back until it is opened."""
 
-    def __init__(self, api: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-        state = api.server.ports.state
-        self.commit = state.commit
+    def __init__(self, state: RecordingState) -> None:
         self.open = asyncio.Event()
         self.open.set()
         self.reached = asyncio.Event()
-        monkeypatch.setattr(state, "commit", self._commit)
-        monkeypatch.setattr(type(state), "shared", True)
+        state.before_commit = self._pass
 
-    async def _commit(self, operations: Sequence[Operation]) -> dict[str, int]:
+    async def _pass(self) -> None:
         self.reached.set()
         await self.open.wait()
-        return await self.commit(operations)
 
 
 @pytest.fixture
-def gate(api: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """A gate before the commits of the store."""
-    return Gate(api, monkeypatch)
+async def shared_api(start_api: StartApi) -> ApiHarness:
+    """A server whose commits are tasks of their own, as with Consul."""
+    return await start_api(SharedRecordingState)
+
+
+@pytest.fixture
+def gate(shared_api: ApiHarness) -> Gate:
+    """A gate before the transactions of that server."""
+    return Gate(shared_api.state)
 
 
 async def parked(
     api: ApiHarness, slot: SlotSession, wait_s: float = 10.0
 ) -> asyncio.Task[WorkAnswer]:
-    """A slot's request for work that found none and waits."""
+    """Start a request for work of a slot that finds none; return it once it waits."""
     task = asyncio.create_task(api.work(slot, wait_s=wait_s))
     await until_parked(slot)
     return task
 
 
 async def until_parked(slot: SlotSession) -> None:
-    """The slot has found no work and waits."""
-    async with asyncio.timeout(10):
-        while not slot.parked:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0)
+    """Wait until a slot has found no work and waits."""
+    await eventually(lambda: slot.parked, "the slot waits", timeout_s=10.0)
 
 
 async def test_a_job_is_leased_by_the_transaction_that_makes_it(api: ApiHarness) -> None:
-    """Where a slot waits, submit and lease are one transaction: a warm call costs two."""
+    """If a slot waits, submit and lease are one transaction: a warm call costs two."""
     slot = await api.slot()
     waiting = await parked(api, slot)
     before = api.server.context.commits.transactions
@@ -100,15 +104,17 @@ async def test_what_was_queued_before_goes_first(api: ApiHarness) -> None:
     assert [lease.first for lease in (await waiting).leases][:1] == [older[0]]
 
 
-async def test_batches_made_together_go_to_different_slots(api: ApiHarness, gate: Gate) -> None:
-    """Of two batches in one transaction a slot that waits gets one; the other is queued."""
-    slot = await api.slot()
-    waiting = await parked(api, slot)
+async def test_batches_made_together_go_to_different_slots(
+    shared_api: ApiHarness, gate: Gate
+) -> None:
+    """Of two batches in one transaction, a waiting slot gets one; the other is queued."""
+    slot = await shared_api.slot()
+    waiting = await parked(shared_api, slot)
     gate.open.clear()
     gate.reached.clear()
-    first = asyncio.create_task(api.submit(1, function="warm"))
+    first = asyncio.create_task(shared_api.submit(1, function="warm"))
     await gate.reached.wait()
-    others = [asyncio.create_task(api.submit(1, function=name)) for name in "ab"]
+    others = [asyncio.create_task(shared_api.submit(1, function=name)) for name in "ab"]
     await asyncio.sleep(0)
     gate.open.set()
 
@@ -116,31 +122,31 @@ async def test_batches_made_together_go_to_different_slots(api: ApiHarness, gate
 
     [lease] = (await waiting).leases
     assert lease.first == made[0][0]
-    [lease] = (await api.work(slot)).leases
+    [lease] = (await shared_api.work(slot)).leases
     assert lease.first == made[1][0]
 
 
-async def test_a_wait_that_ends_meanwhile_loses_nothing(api: ApiHarness, gate: Gate) -> None:
-    """A lease committed for a slot whose wait ran out comes with its next answer, once."""
-    slot = await api.slot()
-    waiting = await parked(api, slot, wait_s=0.05)
+async def test_a_wait_that_ends_meanwhile_loses_nothing(shared_api: ApiHarness, gate: Gate) -> None:
+    """A lease for a slot whose wait has ended comes with the slot's next answer, once."""
+    slot = await shared_api.slot()
+    waiting = await parked(shared_api, slot, wait_s=0.05)
     gate.open.clear()
-    submitting = asyncio.create_task(api.submit(1, restartable=False))
+    submitting = asyncio.create_task(shared_api.submit(1, restartable=False))
     await gate.reached.wait()
     slot.wake()
     await asyncio.sleep(0.06)
     gate.open.set()
     jids = await submitting
 
-    leases = (await waiting).leases or (await api.work(slot, resync=True)).leases
+    leases = (await waiting).leases or (await shared_api.work(slot, resync=True)).leases
 
     assert [job.attempt for lease in leases for job in lease.jobs] == [1]
-    await api.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
-    assert await api.statuses(jids) == ["done"]
+    await shared_api.work(slot, reports=[report_of(lease) for lease in leases], lease=False)
+    assert await shared_api.statuses(jids) == ["done"]
 
 
-async def test_a_slot_that_leaves_gives_back_what_it_never_heard_of(api: ApiHarness) -> None:
-    """A lease that waits for a slot which says goodbye goes to another, uncharged."""
+async def test_a_slot_that_leaves_gives_back_what_it_never_received(api: ApiHarness) -> None:
+    """A lease that waits for a slot which leaves goes to another one, uncharged."""
     slot = await api.slot()
     waiting = await parked(api, slot)
     submitting = asyncio.create_task(api.submit(1, restartable=False))
@@ -155,9 +161,9 @@ async def test_a_slot_that_leaves_gives_back_what_it_never_heard_of(api: ApiHarn
     assert lease.jobs[0].attempt == 2
 
 
-async def test_whoever_has_more_to_do_is_answered_first(api: ApiHarness) -> None:
-    """The slot has its lease before the submit is answered; the client its result before the slot
-    that reported it looks for more: on few cores, the next step does not queue behind an answer.
+async def test_what_has_more_to_do_is_answered_first(api: ApiHarness) -> None:
+    """The slot has its lease before the submit returns, and the client its result before the slot
+    that reported it looks for more: on few cores, the next step must not queue behind an answer.
     """
     slot = await api.slot()
     order: list[str] = []
@@ -180,7 +186,7 @@ async def test_whoever_has_more_to_do_is_answered_first(api: ApiHarness) -> None
 
 
 async def test_a_request_ends_the_wait_of_the_one_before(api: ApiHarness) -> None:
-    """A slot that asks again has given up its last request: no lease goes to that one's answer."""
+    """A slot that asks again has given up its last request, so that one gets no lease."""
     slot = await api.slot()
     given_up = await parked(api, slot)
     asking = asyncio.create_task(api.work(slot, wait_s=10.0))

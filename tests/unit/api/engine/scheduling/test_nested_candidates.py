@@ -29,7 +29,7 @@ async def test_a_blocked_slot_runs_what_it_waits_for(api: ApiHarness) -> None:
 
 
 async def test_a_blocked_slot_runs_descendants_newest_first(api: ApiHarness) -> None:
-    """What awaited jobs, and the blocked one, have made, however deep; nothing of others."""
+    """What the awaited jobs and the blocked one have made, at any depth; nothing of others."""
     (outer,) = await api.submit(1)
     slot, awaiting = await blocked(api, 2)
     await made_by(api, outer)
@@ -42,7 +42,7 @@ async def test_a_blocked_slot_runs_descendants_newest_first(api: ApiHarness) -> 
 
 
 async def two_blocked(api: ApiHarness) -> tuple[SlotSession, list[wire.BlockedOn]]:
-    """A slot with two jobs: the older one waits for job 3, the newer one for the older."""
+    """Return a slot with two jobs: the older one waits for job 3, the newer one for the older."""
     await api.submit(2)
     slot, older = await blocked(api, 3)
     (lease,) = (await api.work(slot)).leases
@@ -52,8 +52,8 @@ async def two_blocked(api: ApiHarness) -> tuple[SlotSession, list[wire.BlockedOn
 
 
 async def test_what_older_jobs_wait_for_is_left_until_a_slot_has_waited(api: ApiHarness) -> None:
-    """It would fill the slot with branches that end later than what has to end first; and yet a
-    slot that has few children and nothing else to do takes it in the end.
+    """It would fill the slot with branches that end later than what has to end first; but a slot
+    that has few children and nothing else to do takes it in the end.
     """
     slot, awaiting = await two_blocked(api)
     beat = wire.HeartbeatRequest(
@@ -69,7 +69,7 @@ async def test_what_older_jobs_wait_for_is_left_until_a_slot_has_waited(api: Api
 
 
 async def test_what_older_jobs_wait_for_is_taken_before_all_is_a_deadlock(api: ApiHarness) -> None:
-    """Where everything is stuck, whatever could go on is tried before a job is ended."""
+    """If all slots are stuck, everything that could go on is tried before a job is ended."""
     slot, awaiting = await two_blocked(api)
     awaiting = [*awaiting[:1] * 4, *awaiting[1:]]
     await beats(api, slot, awaiting)
@@ -83,7 +83,7 @@ async def test_what_older_jobs_wait_for_is_taken_before_all_is_a_deadlock(api: A
 
 
 async def test_a_blocked_slot_runs_what_awaited_jobs_depend_on(api: ApiHarness) -> None:
-    """A job that waits for its dependencies is as good as a job that waits for these."""
+    """An awaited job that has dependencies itself counts as a wait for these."""
     await api.submit(1)
     slot, awaiting = await blocked(api, 4)
     await api.submit(1)
@@ -95,7 +95,7 @@ async def test_a_blocked_slot_runs_what_awaited_jobs_depend_on(api: ApiHarness) 
 
 
 async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(api: ApiHarness) -> None:
-    """A slot that waits hears at once when there is something it may run."""
+    """A blocked slot learns at once when there is something it may run."""
     await api.submit(1)
     slot, awaiting = await blocked(api, 2)
     beat = wire.HeartbeatRequest(running=[awaiting.job], awaiting=[awaiting], wait_s=5.0)
@@ -109,14 +109,14 @@ async def test_the_heartbeat_of_a_blocked_slot_tells_of_work(api: ApiHarness) ->
 
 
 async def first_ready(api: ApiHarness) -> tuple[BatchId, Ready]:
-    """The newest batch that is ready, as the bell would tell of it."""
+    """Return the newest ready batch, as its event would name it."""
     found = await api.server.context.commits.view.scan(Ready.prefix)
     name, ready = max(found.items(), key=lambda item: item[1].first)
     return Ready.parse(name), ready
 
 
 async def test_a_slot_that_waits_for_nothing_more_works_as_before(api: ApiHarness) -> None:
-    """Once it asks without waiting for anything, it is given whatever is first."""
+    """Once it asks without a blocked job, it gets whatever is first in the queue."""
     await api.submit(1)
     slot, awaiting = await blocked(api, 9)
     await api.submit(1)
