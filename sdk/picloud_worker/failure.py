@@ -130,6 +130,19 @@ def exited(status: int, output: str) -> Failure:
     return bounded(Failure(cause=Cause.EXIT, message=message, traceback=output))
 
 
+def interfered() -> Failure:
+    """Return the failure of a process that wrote into the pipes of the platform.
+
+    >>> interfered().message.split(":")[0]
+    'the job interfered with its slot'
+    """
+    message = (
+        "the job interfered with its slot: its process wrote something into a pipe of the "
+        "platform that is no result, and was ended"
+    )
+    return bounded(Failure(cause=Cause.EXIT, message=message))
+
+
 def killed(output: str = "") -> Failure:
     """Return the failure of a job that was killed before it started, or that ignored SIGTERM."""
     return bounded(Failure(cause=Cause.KILLED, message="killed by its user", traceback=output))

@@ -52,13 +52,16 @@ class StoreBlobsRequest(Request, frozen=True):
 
 
 class ReadBlobsRequest(Request, frozen=True):
-    """Read several small blobs at once: `POST /v1/blobs/read`."""
+    """Read several small blobs at once: `POST /v1/blobs/read`.
+
+    The reply holds the first ones, as many as fit, and at least one; ask again for the rest.
+    """
 
     digests: list[Digest]
 
 
 class BlobsRead(Answer, frozen=True):
-    """The blobs in the order of the request."""
+    """The first of the requested blobs, in their order, as many as fit."""
 
     blobs: list[bytes]
 
@@ -73,7 +76,7 @@ class Module(msgspec.Struct, frozen=True, array_like=True):
     """One shipped source file: `path` below the import root with forward slashes, blob `digest`."""
 
     path: str
-    digest: str
+    digest: Digest
 
 
 class Manifest(msgspec.Struct, frozen=True):

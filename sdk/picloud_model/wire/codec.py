@@ -26,7 +26,7 @@ def decode(data: bytes | memoryview, kind: type[Body], media: str = MSGPACK) -> 
 
     Raises:
         msgspec.ValidationError: When a field is missing, unknown or of another type.
-        msgspec.DecodeError: When the bytes are not msgpack (or JSON).
+        msgspec.DecodeError: When the bytes are not msgpack (or JSON), or are nested too deeply.
 
     >>> decode(encode([1, 2]), list)
     [1, 2]
@@ -38,3 +38,6 @@ def decode(data: bytes | memoryview, kind: type[Body], media: str = MSGPACK) -> 
     except UnicodeDecodeError as error:
         # msgspec raises this one as it is, although it is no MsgspecError.
         raise msgspec.DecodeError(f"a text is not UTF-8: {error}") from error
+    except RecursionError as error:
+        # msgspec stops at the interpreter's limit, far above the few levels of our bodies.
+        raise msgspec.DecodeError("it is nested too deeply") from error

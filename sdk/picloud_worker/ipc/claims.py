@@ -20,16 +20,26 @@ class Claims:
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
-        os.set_blocking(self.reader, False)
+        # A job may open the pipe anew and fill it: no write may block the supervisor.
+        for end in (self.reader, self._writer):
+            os.set_blocking(end, False)
 
-    def offer(self, jobs: int, generation: int) -> None:
-        """Let the child start `jobs` jobs of the assignment of this generation."""
-        os.write(self._writer, bytes((generation & 255,)) * jobs)
+    def offer(self, jobs: int, generation: int) -> bool:
+        """Let the child start `jobs` jobs of the assignment of this generation.
+
+        Returns:
+            False when the pipe is full, which only user code that wrote to it can cause.
+        """
+        try:
+            return os.write(self._writer, bytes((generation & 255,)) * jobs) == jobs
+        except BlockingIOError:
+            return False
 
     def take_back(self) -> int:
         """Withdraw the jobs that are not started, the last ones, and return their number."""
         taken = 0
-        while (tokens := _read(self.reader, MOST)) is not None:
+        # More tokens than were offered are user code's; reading them must not go on for ever.
+        while taken < MOST and (tokens := _read(self.reader, MOST)) is not None:
             taken += len(tokens)
         return taken
 

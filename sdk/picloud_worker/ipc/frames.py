@@ -108,5 +108,5 @@ class Frames(Generic[Body]):
     def _decoded(self, body: memoryview) -> Body:
         try:
             return self._decoder.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BrokenFrameError(str(error)) from error

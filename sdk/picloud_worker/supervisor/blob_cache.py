@@ -13,8 +13,10 @@ from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import BlobsMissing, Content, Failure, MissingBlobsRequest
 
 from picloud_worker.failure import bounded, parcel
+from picloud_worker.system import disk
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from picloud_model.wire import JobReport
@@ -30,35 +32,59 @@ class BlobCache:
     Args:
         directory: The directory; it is made if it is missing.
         api: Where the blobs come from.
-        most_bytes: The bytes kept when another blob is fetched; one blob may be larger.
+        most_bytes: The bytes kept when another blob is fetched, and not more than a quarter of the
+            file system; one blob may be larger.
     """
 
     def __init__(self, directory: Path, api: ApiClient, most_bytes: int = KEPT_BYTES) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._api = api
-        self._most = most_bytes
+        self._most = min(most_bytes, disk.total_bytes(directory) // 4)
 
     def has(self, digest: str) -> bool:
         """Whether a blob is in the cache."""
         return (self._directory / digest).exists()
 
-    def path(self, digest: str) -> Path:
-        """Return the file of a blob, which is fetched if need be.
+    def paths(self, digests: Sequence[str]) -> dict[str, Path]:
+        """Return the files of some blobs, which are fetched if need be.
 
         Raises:
-            BlobMissing: When the server does not have it, or sends other bytes.
-            Unavailable: When the server does not answer.
+            BlobMissing: When the server does not have one, or sends other bytes.
+            RequestRefused: When one does not fit on the disk.
+            Unavailable: When the server does not answer, or the disk is full at the moment.
         """
-        path = self._directory / digest
-        try:
-            os.utime(path)
-        except FileNotFoundError:
-            self._fetch(digest, path)
-        return path
+        paths = {digest: self._directory / digest for digest in digests}
+        for digest, path in paths.items():
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                self._fetch(digest, path, digests)
+        return paths
 
-    def _fetch(self, digest: str, path: Path) -> None:
-        self._evict()
+    def _fetch(self, digest: str, path: Path, kept: Collection[str]) -> None:
+        self._evict(self._most, kept)
+        try:
+            self._download(digest, path)
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            self._evict(0, kept)
+            self._download_alone(digest, path)
+
+    def _download_alone(self, digest: str, path: Path) -> None:
+        """Download a blob once nothing else can be evicted."""
+        try:
+            self._download(digest, path)
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            partial = path.with_suffix(".part")
+            needed = partial.stat().st_size
+            partial.unlink()
+            raise disk.no_room(self._directory, needed) from error
+
+    def _download(self, digest: str, path: Path) -> None:
         partial = path.with_suffix(".part")
         actual = sha256()
         with partial.open("wb") as file:
@@ -70,14 +96,16 @@ class BlobCache:
             raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))
         partial.rename(path)
 
-    def _evict(self) -> None:
+    def _evict(self, most_bytes: int, kept: Collection[str]) -> None:
+        """Delete the blobs used least recently, except for some, until the rest is small enough."""
         files = [(file.stat(), file) for file in self._directory.iterdir()]
         total = sum(stat.st_size for stat, _ in files)
         for stat, file in sorted(files, key=lambda pair: pair[0].st_mtime_ns):
-            if total <= self._most:
+            if total <= most_bytes:
                 break
-            file.unlink()
-            total -= stat.st_size
+            if file.name not in kept:
+                file.unlink()
+                total -= stat.st_size
 
 
 def upload(api: ApiClient, data: bytes) -> Content:

@@ -183,7 +183,7 @@ class BlockedJobs:
                     job.child.end()
                 return
         except (BrokenFrameError, OutOfTurnError):
-            job.child.signal(signal.SIGKILL)
+            job.distrust(self._clock())
 
     def _drain(self, child: ChildProcess) -> None:
         """Notice that a spare child hung up; one that sends results is broken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -10,8 +11,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.errors import BlobMissing, RequestRefused, Unavailable
 from picloud_model.wire import BlobsRead, Manifest, Module, ReadBlobsRequest, decode
+
+from picloud_worker.system import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +25,16 @@ if TYPE_CHECKING:
 KEPT_BUNDLES: Final = 8
 _AT_ONCE: Final = 64
 """The modules read in one request."""
+_BAD_PATH: Final = (
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EMLINK,
+)
+"""The errors of paths that cannot be made: they clash, or are too long for the file system."""
 
 
 class Bundles:
@@ -48,8 +61,9 @@ class Bundles:
 
         Raises:
             BlobMissing: When the server lacks the manifest or a module.
-            RequestRefused: When the manifest is invalid, or names a file outside of its tree.
-            Unavailable: When the server does not answer.
+            RequestRefused: When the manifest is invalid, names a file outside of its tree, or paths
+                that cannot be together in it; or when the modules do not fit on the disk.
+            Unavailable: When the server does not answer, or the disk is full at the moment.
         """
         tree = self._trees / digest
         try:
@@ -60,15 +74,32 @@ class Bundles:
 
     def _build(self, digest: str, tree: Path) -> None:
         manifest = self._manifest(digest)
-        self._fetch(sorted({module.digest for module in manifest.modules}))
         partial = self._trees / f"{secrets.token_hex(8)}.part"
-        partial.mkdir()
-        for module in manifest.modules:
-            target = partial / checked(module)
+        try:
+            self._fetch(sorted({module.digest for module in manifest.modules}))
+            partial.mkdir()
+            for module in manifest.modules:
+                self._link(module, partial)
+            partial.rename(tree)
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            needed = sum(file.stat().st_size for file in self._files.iterdir())
+            raise disk.no_room(self._files, needed) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            self._evict()
+
+    def _link(self, module: Module, tree: Path) -> None:
+        target = tree / checked(module)
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self._files / module.digest, target)
-        partial.rename(tree)
-        self._evict()
+        except (OSError, UnicodeEncodeError) as error:
+            if isinstance(error, OSError) and error.errno not in _BAD_PATH:
+                raise
+            message = f"A shipped module cannot be stored at {module.path[:100]!r}: {error!r}"
+            raise RequestRefused(message[:500], field="modules") from error
 
     def _manifest(self, digest: str) -> Manifest:
         (data,) = self._read([digest])
@@ -79,16 +110,21 @@ class Bundles:
 
     def _fetch(self, digests: Sequence[str]) -> None:
         missing = [digest for digest in digests if not (self._files / digest).exists()]
-        for start in range(0, len(missing), _AT_ONCE):
-            portion = missing[start : start + _AT_ONCE]
-            for digest, data in zip(portion, self._read(portion), strict=True):
+        at = 0
+        while at < len(missing):
+            for data in self._read(missing[at : at + _AT_ONCE]):
+                digest = missing[at]
+                at += 1
                 partial = self._files / f"{digest}.part"
                 partial.write_bytes(data)
                 partial.rename(self._files / digest)
 
     def _read(self, digests: list[str]) -> Iterator[bytes]:
+        """Yield the first of some blobs, as many as the server puts into one reply."""
         answer = self._api.post("/v1/blobs/read", ReadBlobsRequest(digests=digests), BlobsRead)
-        for digest, data in zip(digests, answer.blobs, strict=True):
+        if not answer.blobs or len(answer.blobs) > len(digests):
+            raise Unavailable("the server sent another number of blobs than were requested")
+        for digest, data in zip(digests, answer.blobs, strict=False):
             if sha256(data).hexdigest() != digest:
                 raise BlobMissing(f"Blob {digest} arrived with other bytes.", digests=(digest,))
             yield data

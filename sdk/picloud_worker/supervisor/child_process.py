@@ -10,10 +10,11 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from picloud_worker.ipc.claims import Claims
-from picloud_worker.ipc.frames import Assignment, Frames, JobDone, frame
+from picloud_worker.ipc.frames import LARGEST, Assignment, BrokenFrameError, Frames, JobDone, frame
 from picloud_worker.ipc.job_socket import JobSocket
 from picloud_worker.supervisor.info import JobMonitor
 from picloud_worker.supervisor.output import Output
+from picloud_worker.system import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from picloud_worker.zygote.client import ZygoteClient
 
 _CHUNK: Final = 256 * 1024
+_WAKE_UPS: Final = 16
+"""Reads of a child's wake-ups in one turn, each of up to 4096: a child that floods its supervisor
+with them must not keep it from anything else."""
+STALLED_S: Final = 10.0
+"""How long the rest of a frame may take to arrive; a child sends it in one piece."""
 
 
 class ChildProcess:
@@ -45,13 +51,15 @@ class ChildProcess:
         self._claims = Claims()
         self._results, writer = os.pipe()
         os.set_blocking(self._results, False)
-        self._frames = Frames(JobDone)
+        self._frames = Frames(JobDone, _largest_frame(memory.limit_bytes()))
         self._unsent = bytearray()
         self._outputs = (Output(directory), Output(directory), Output(directory))
         self.monitor = JobMonitor(self._pid, self._outputs, clock)
         self.bundle: str | None = None
         self.generation = 0
         self._hung_up = False
+        self._clock = clock
+        self._received_at = 0.0
         descriptors = [theirs.fileno(), self._claims.reader, writer]
         descriptors += [output.descriptor for output in self._outputs]
         self.index = zygote.fork(descriptors)
@@ -62,7 +70,9 @@ class ChildProcess:
     def assign(self, assignment: Assignment) -> None:
         """Send jobs; those of the assignment before must have ended or been taken back."""
         jobs = sum(len(lease.jobs) for lease in assignment.leases)
-        self._claims.offer(jobs, assignment.generation)
+        if not self._claims.offer(jobs, assignment.generation):
+            self.signal(signal.SIGKILL)  # nothing was claimed: another child gets the jobs
+            return
         self._unsent += frame(assignment)
         self.push()
 
@@ -103,11 +113,24 @@ class ChildProcess:
             BrokenFrameError: When the child sends anything else; it has to be ended then.
         """
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            while not self._hung_up:
+            for _ in range(_WAKE_UPS):
+                if self._hung_up:
+                    break
                 self._hung_up = not self._control.recv(4096)
+        received = False
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._results, _CHUNK):
+                received = True
                 yield from self._frames.feed(data)
+        if self._frames.partial:
+            self._check_progress(received=received)
+
+    def _check_progress(self, *, received: bool) -> None:
+        now = self._clock()
+        if received:
+            self._received_at = now
+        elif now - self._received_at > STALLED_S:
+            raise BrokenFrameError("the rest of a frame does not arrive")
 
     def bound_output(self) -> None:
         """Keep the files of its output small."""
@@ -147,3 +170,15 @@ class ChildProcess:
     def _pid(self) -> int:
         """Its process id; 0 until it is known."""
         return self._zygote.scoreboard.pid(self.index)
+
+
+def _largest_frame(limit_bytes: int | None) -> int:
+    """Return the longest frame to accept in a slot with this memory; None for no limit.
+
+    The supervisor holds a frame in the memory that the job has, too: one of more than half of it
+    would end the supervisor instead of the job.
+
+    >>> _largest_frame(None) == LARGEST, _largest_frame(1000)
+    (True, 500)
+    """
+    return LARGEST if limit_bytes is None else min(LARGEST, limit_bytes // 2)

@@ -202,7 +202,14 @@ class Executor:
     def take_back(self) -> None:
         """Withdraw the jobs that the child has not started; they wait here again."""
         self._collect()
-        self._held_jobs.take_back(self._child.take_back())
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Take back the jobs that the child has not claimed, never the one that was seen to run."""
+        taken = self._child.take_back()
+        held_jobs = self._held_jobs
+        is_seen = self._running is not None and self._running.entry is held_jobs.head
+        held_jobs.take_back(min(taken, len(held_jobs.given) - is_seen))
 
     def kill(self, ref: AttemptRef) -> None:
         """Kill a job for its user: terminate it if it runs, end it at once if it waits."""
@@ -250,7 +257,12 @@ class Executor:
                 self._record(done)
         except (BrokenFrameError, OutOfTurnError):
             # The child is not to be trusted. Its job is charged when its exit is noticed.
-            self._child.signal(signal.SIGKILL)
+            self._withdraw()
+            head = self._held_jobs.head
+            if head is None:
+                self._child.signal(signal.SIGKILL)
+            else:
+                self._job_of(head).distrust(self._clock())
 
     def _record(self, done: JobDone) -> None:
         self._failed_children = 0
@@ -273,8 +285,9 @@ class Executor:
         child = self._child
         self._collect()
         started = child.started_job()
-        victim = self._held_jobs.child_exited(started)
-        if started is None:
+        seen = None if self._running is None else self._running.entry
+        victim = self._held_jobs.child_exited(started, seen)
+        if started is None and victim is None:
             self._failed_children += 1
             if self._failed_children >= MOST_FAILED_CHILDREN:
                 raise ChildrenFailError

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import groupby
+from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -126,9 +127,12 @@ class HeldJobs:
         """Record that the child of a given or blocked job reported its end.
 
         Raises:
-            OutOfTurnError: When the report is about another job, or about no end.
+            OutOfTurnError: When the report is about another job, or about no end, or names a blob,
+                which only the supervisor stores.
         """
-        if report.state not in ENDINGS or report.cause not in CAUSES:
+        if report.state not in ENDINGS or report.cause not in CAUSES or report.blob is not None:
+            raise OutOfTurnError
+        if not isfinite(report.started_at + report.finished_at):
             raise OutOfTurnError
         reported = (generation, position, report.index, report.attempt)
         if reported != (*entry[:2], entry.job.index, entry.job.attempt):
@@ -188,9 +192,16 @@ class HeldJobs:
             return None
         return head if (started.generation, started.position) == head[:2] else None
 
-    def child_exited(self, started: StartedJob | None) -> Entry | None:
-        """Return the job that its child was running at its exit; the others wait again."""
+    def child_exited(self, started: StartedJob | None, seen: Entry | None = None) -> Entry | None:
+        """Return the job that its child was running at its exit; the others wait again.
+
+        Args:
+            started: The job that the child recorded last.
+            seen: The job that was seen to run before, in case the child's record was changed.
+        """
         victim = self.running(started)
+        if victim is None and seen is not None and seen is self.head:
+            victim = seen
         if victim is not None:
             self.given.popleft()
         self._wait_again(self.given)
@@ -239,6 +250,27 @@ class HeldJobs:
             for lease in self.waiting
             for job in lease.jobs
         ]
+
+    def refuse_reports(self, pending: PendingReport, failure: Failure) -> bool:
+        """Let the jobs of a request that the server refuses end with a failure instead.
+
+        Returns:
+            False when the request reported no job, or such failures only.
+        """
+        replaced, payload = False, parcel(failure)
+        for at, (_, report) in enumerate(self.ended[: pending.ended]):
+            if report.payload != payload:
+                refused = replace(
+                    report,
+                    state=state_of(failure),
+                    cause=failure.cause,
+                    payload=payload,
+                    blob=None,
+                    info=None,
+                )
+                self.settle(at, refused)
+                replaced = True
+        return replaced
 
     def large(self) -> Sequence[tuple[int, JobReport]]:
         """The reports that are too large to travel inline, with their places for `settle`."""

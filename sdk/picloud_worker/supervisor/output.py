@@ -69,9 +69,13 @@ class Output:
         """Return the last 64k characters of the job's output; the next job begins after it.
 
         Args:
-            end: The length of the file when the job ended; None for its length now.
+            end: The length of the file when the job ended, as the child reported it; None for its
+                length now.
         """
-        size = self._size() if end is None else end
+        size = self._size()
+        self._freed = min(self._freed, size)  # a job may have cut the file
+        if end is not None:
+            size = min(max(end, 0), size)
         begin, self._begin = min(self._begin, size), size
         return self._stream(begin, size) if size > begin else None
 
@@ -91,7 +95,7 @@ class Output:
     def tail(self) -> str:
         """Return the last 8 KB of the job's output."""
         size = self._size()
-        start = max(self._begin, size - TAIL_BYTES)
+        start = min(max(self._begin, size - TAIL_BYTES), size)  # a job may have cut the file
         return os.pread(self.descriptor, size - start, start).decode(errors="replace")
 
     def close(self) -> None:
@@ -102,7 +106,7 @@ class Output:
         return os.fstat(self.descriptor).st_size
 
     def _stream(self, begin: int, end: int) -> Stream:
-        start = max(begin, end - _LONGEST_CHARACTER * MOST_CHARACTERS, self._freed)
+        start = min(max(begin, end - _LONGEST_CHARACTER * MOST_CHARACTERS, self._freed), end)
         data = last_characters(os.pread(self.descriptor, end - start, start))
         return Stream(end - len(data) - begin, data)
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 from picloud_model.job import State
 
-from picloud_worker.failure import over_time
+from picloud_worker.failure import interfered, over_time
 from picloud_worker.supervisor.kill import TERMINATE_S, Termination, exit_failure
+from picloud_worker.supervisor.lease import OutOfTurnError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,12 @@ class RunningJob:
             self.terminating = Termination(why, now + TERMINATE_S)
             self.child.terminate()
 
+    def distrust(self, now: float) -> None:
+        """End the job at once, because its process sent something other than results."""
+        if self.terminating is None:
+            self.terminating = Termination(interfered(), now)
+        self.child.signal(signal.SIGKILL)
+
     def enforce_limits(self, now: float) -> None:
         """Terminate the job if it is over its time limit; SIGKILL it if SIGTERM did not help."""
         limit_s = self.entry.lease.options.max_runtime_s
@@ -68,8 +75,14 @@ class RunningJob:
             self.child.signal(signal.SIGKILL)
 
     def report(self, done: JobDone) -> JobReport:
-        """Return the report of a job whose child says that it ended."""
+        """Return the report of a job whose child says that it ended.
+
+        Raises:
+            OutOfTurnError: When the child sends an info, which only the supervisor makes.
+        """
         report = done.report
+        if report.info is not None:
+            raise OutOfTurnError
         info = self.child.monitor.ended(done.generation, done.position, done.stats)
         if info is not None:
             report = replace(report, info=info)

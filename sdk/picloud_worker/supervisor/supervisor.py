@@ -183,7 +183,7 @@ class Supervisor:
         is_here = all(map(blobs.has, digests)) and (not lease.bundle or bundles.has(lease.bundle))
         if not is_here:
             self._heartbeat.report(SlotJobs(holding=tuple(self._held_jobs.refs())))
-        files = {digest: str(blobs.path(digest)) for digest in digests}
+        files = {digest: str(path) for digest, path in blobs.paths(digests).items()}
         modules = str(bundles.tree(lease.bundle)) if lease.bundle else ""
         return Provision(modules, files)
 
@@ -283,6 +283,12 @@ class Supervisor:
             answer = self._post(pending, lease=wants_lease, wait_s=wait_s)
         except Unavailable:
             self._back_off()
+            return
+        except RequestRefused as error:
+            message = f"the server refused the report of the job: {error.message}"
+            failure = bounded(Failure(cause=Cause.PAYLOAD, message=message))
+            if not held_jobs.refuse_reports(pending, failure):
+                raise
             return
         crashpoint("worker.reported")
         self._reported_at = self._clock()

@@ -47,6 +47,7 @@ class FakeApi:
         self.lost: list[wire.AttemptRef] = []
         self.blobs: dict[str, bytes] = {}
         self.presigned: dict[str, str] = {}
+        self.most_blobs = 1000
         self.granted = wire.SlotGranted(slot=1, token="t" * 20, account="a", idle_s=60.0)
         self.refuse_slots = False
         self.faults = 0
@@ -218,7 +219,8 @@ class FakeApi:
         return wire.HeartbeatAnswer(kills=kills, lost=lost, live=live, exit=self.exit)
 
     def _read(self, request: wire.ReadBlobsRequest) -> wire.BlobsRead:
-        return wire.BlobsRead(blobs=[self.blobs[digest] for digest in request.digests])
+        digests = request.digests[: self.most_blobs]
+        return wire.BlobsRead(blobs=[self.blobs[digest] for digest in digests])
 
     def _missing(self, request: wire.MissingBlobsRequest) -> wire.BlobsMissing:
         missing = [digest for digest in request.digests if digest not in self.blobs]

@@ -22,3 +22,22 @@ def test_a_text_that_is_not_utf_8_is_malformed(media: str, data: bytes) -> None:
     """It is the sender's error, as everything else that cannot be read."""
     with pytest.raises(msgspec.DecodeError):
         wire.decode(data, str, media)
+
+
+@pytest.mark.parametrize(
+    ("media", "data"),
+    [
+        (wire.JSON, b"[" * 100_000 + b"]" * 100_000),
+        (wire.JSON, b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+        (wire.MSGPACK, b"\x91" * 100_000 + b"\x01"),
+        (wire.MSGPACK, b"\x81\xa1a" * 100_000 + b"\x01"),
+    ],
+)
+@pytest.mark.parametrize("kind", [object, wire.Problem])
+def test_a_deeply_nested_value_is_malformed(media: str, data: bytes, kind: type) -> None:
+    """No depth of a body, or of a field that is skipped, is an error of the reader."""
+    fields = {wire.JSON: b'{"code":"c","message":"m","new":%s}'}
+    fields[wire.MSGPACK] = b"\x83\xa4code\xa1c\xa7message\xa1m\xa3new%s"
+
+    with pytest.raises(msgspec.DecodeError):
+        wire.decode(fields[media] % data, kind, media)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -50,6 +51,18 @@ def test_a_full_offer_fits(claims: Claims) -> None:
     """Offering the most jobs at once does not block."""
     claims.offer(MOST, 255)
 
+    assert claims.take_back() == MOST
+
+
+def test_a_pipe_filled_by_a_job_blocks_nobody(claims: Claims) -> None:
+    """An offer into a full pipe fails at once, and taking back ends at the most jobs."""
+    other = os.open(f"/proc/self/fd/{claims.reader}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(other, b"x" * MOST)
+    os.close(other)
+
+    assert not claims.offer(1, 1)
     assert claims.take_back() == MOST
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import cloudpickle
 import pytest
 from picloud_model import pack, wire
-from picloud_model.errors import BlobMissing
+from picloud_model.errors import BlobMissing, RequestRefused, Unavailable
 from picloud_model.job import Cause
 from picloud_worker.api.client import ApiClient
 from picloud_worker.supervisor.blob_cache import BlobCache, upload
+from picloud_worker.system import disk
 
 from tests.unit.worker.jobs import echo
 
@@ -36,7 +38,8 @@ def test_a_blob_is_fetched_once(api: FakeApi, client: ApiClient, tmp_path: Path)
     blobs = BlobCache(tmp_path, client)
     digest = api.store(b"content")
 
-    assert blobs.path(digest).read_bytes() == blobs.path(digest).read_bytes() == b"content"
+    for _ in range(2):
+        assert blobs.paths([digest])[digest].read_bytes() == b"content"
     assert len(api.requests) == 1
 
 
@@ -46,7 +49,7 @@ def test_a_damaged_blob_is_not_kept(api: FakeApi, client: ApiClient, tmp_path: P
     api.blobs[digest] = b"something else"
 
     with pytest.raises(BlobMissing, match="other bytes"):
-        BlobCache(tmp_path, client).path(digest)
+        BlobCache(tmp_path, client).paths([digest])
 
     assert list(tmp_path.iterdir()) == []
 
@@ -58,9 +61,51 @@ def test_the_least_recently_used_is_evicted(
     blobs = BlobCache(tmp_path, client, most_bytes=25)
     first, second, third, fourth = (api.store(bytes([n]) * 10) for n in range(4))
     for digest in (first, second, first, third, fourth):
-        blobs.path(digest)
+        blobs.paths([digest])
 
     assert {path.name for path in tmp_path.iterdir()} == {first, third, fourth}
+
+
+def test_other_blobs_make_room(
+    api: FakeApi, client: ApiClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk all blobs but those that are needed are deleted, and it is tried again."""
+    blobs = BlobCache(tmp_path, client)
+    old, needed, last = (api.store(bytes([n]) * 10) for n in range(3))
+    blobs.paths([old])
+    full = [OSError(errno.ENOSPC, "full")]
+    download = client.download
+
+    def once_full(digest: str) -> Iterator[bytes]:
+        yield from download(digest)
+        if digest == last and full:
+            raise full.pop()
+
+    monkeypatch.setattr(client, "download", once_full)
+    paths = blobs.paths([needed, last])
+
+    assert {path.name for path in tmp_path.iterdir()} == {needed, last}
+    assert all(path.exists() for path in paths.values())
+
+
+@pytest.mark.parametrize("total", [150, 10_000])
+def test_a_blob_that_does_not_fit(
+    api: FakeApi, client: ApiClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int
+) -> None:
+    """What is too large for the disk is refused; what others left no room for is tried later."""
+    monkeypatch.setattr(disk, "total_bytes", lambda _: total)
+    blobs = BlobCache(tmp_path, client)
+    digest = api.store(b"x" * 100)
+
+    def full(_: str) -> Iterator[bytes]:
+        yield b"x" * 90
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(client, "download", full)
+    with pytest.raises(RequestRefused if total == 150 else Unavailable, match="disk of this slot"):
+        blobs.paths([digest])
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_large_results_become_blobs(api: FakeApi, worker: Worker) -> None:

@@ -73,6 +73,40 @@ def test_a_module_stays_in_its_tree(
     assert not (tmp_path / "trees" / digest).exists()
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [("a.py", "a.py"), ("a", "a/b.py"), ("a/b.py", "a"), ("x" * 300,), ("a/" * 3000 + "x.py",)],
+    ids=["twice", "a file as a directory", "a directory as a file", "a long name", "a long path"],
+)
+def test_paths_that_cannot_be_together_are_refused(
+    api: FakeApi, bundles: Bundles, tmp_path: Path, paths: tuple[str, ...]
+) -> None:
+    """A bundle whose paths clash, or are too long, is refused as a whole."""
+    module = api.store(b"")
+    digest = api.store(encode(Manifest([Module(path, module) for path in paths])))
+
+    with pytest.raises(RequestRefused, match="cannot be stored at"):
+        bundles.tree(digest)
+
+    assert list((tmp_path / "trees").iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["", "../trees", "/etc/hostname", "A" * 64])
+def test_a_module_is_named_by_its_digest_only(api: FakeApi, bundles: Bundles, digest: str) -> None:
+    """No file of the machine can be linked into a bundle."""
+    with pytest.raises(RequestRefused, match="is no manifest"):
+        bundles.tree(api.store(encode(Manifest([Module("a.py", digest)]))))
+
+
+def test_modules_arrive_in_several_replies(api: FakeApi, bundles: Bundles) -> None:
+    """The server puts as many modules into a reply as fit."""
+    api.most_blobs = 2
+
+    tree = bundles.tree(manifest(api, **{f"m{n}": f"M = {n}" for n in range(5)}))
+
+    assert {(tree / f"m{n}.py").read_text() for n in range(5)} == {f"M = {n}" for n in range(5)}
+
+
 def test_an_invalid_manifest_is_refused(api: FakeApi, bundles: Bundles) -> None:
     """The message says that the bytes are no manifest."""
     with pytest.raises(RequestRefused, match="is no manifest"):

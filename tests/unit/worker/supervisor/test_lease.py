@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import INLINE_BYTES, Envelope, unseal
 from picloud_model.wire import (
@@ -125,6 +126,9 @@ def test_jobs_are_reported_in_the_order_of_their_ends() -> None:
                 index=0, attempt=1, state=State.ERROR, cause=99, started_at=1.0, finished_at=2.0
             ),
         ),
+        (1, 0, replace(done(0), blob=Content("../../x", 1))),
+        (1, 0, replace(done(0), started_at=float("nan"))),
+        (1, 0, replace(done(0), finished_at=float("inf"))),
     ],
 )
 def test_a_child_reports_only_its_job(generation: int, position: int, report: JobReport) -> None:
@@ -194,6 +198,31 @@ def test_a_crash_between_jobs_is_charged_to_none(started: StartedJob | None) -> 
 
     assert held.child_exited(started) is None
     assert indexes(held.waiting) == [1, 2]
+
+
+def test_the_job_that_was_seen_is_charged() -> None:
+    """A job cannot hide by changing the record of its child."""
+    held = hold(lease())
+    held.assign(1, 100)
+    seen = held.head
+
+    assert held.child_exited(None, seen) is seen
+    assert indexes(held.waiting) == [1, 2]
+
+
+def test_reports_that_the_server_refuses_become_failures() -> None:
+    """Each job that the refused request reported ends with the refusal, and only once."""
+    held = hold(lease())
+    held.assign(1, 100)
+    held.done(held.given[0], 1, 0, done(0))
+    pending = held.pending_report()
+    failure = Failure(cause=Cause.PAYLOAD, message="refused")
+
+    assert held.refuse_reports(pending, failure)
+
+    (report,) = held.pending_report().reports
+    assert [(each.state, each.cause) for each in report.ended] == [(State.ERROR, Cause.PAYLOAD)]
+    assert not held.refuse_reports(held.pending_report(), failure)
 
 
 def test_a_waiting_job_is_killed() -> None:

@@ -107,3 +107,35 @@ def test_disk_space_is_freed(tmp_path: Path, holes: bool) -> None:
     output.bound()
     assert output.take() == Stream(0, b"next job")
     output.close()
+
+
+@pytest.mark.parametrize("size", [0, 5, 2**40])
+def test_a_job_may_cut_the_file(output: Output, size: int) -> None:
+    """A shortened or lengthened file fails nothing, and the next job has its own output."""
+    os.write(output.descriptor, b"x" * 5_000_000)
+    output.bound()
+    os.ftruncate(output.descriptor, size)
+
+    output.tail()
+    output.look()
+    output.look(2_000_000)
+    output.take(4_000_000)
+    output.take()
+    os.write(output.descriptor, b"next")
+    stream = output.take()
+
+    assert stream is not None
+    assert stream.data == b"next"
+
+
+@pytest.mark.parametrize("end", [-5, 2**63, 2**64 - 1])
+def test_a_forged_end_is_bounded(output: Output, end: int) -> None:
+    """The end that a child reports is not trusted."""
+    os.write(output.descriptor, b"first")
+    output.take(end)
+    output.take()
+    os.write(output.descriptor, b"next")
+    stream = output.take()
+
+    assert stream is not None
+    assert stream.data == b"next"

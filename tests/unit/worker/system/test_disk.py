@@ -1,0 +1,19 @@
+"""The disk of a slot: what is too large for it, and what only does not fit now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picloud_model.errors import RequestRefused, Unavailable
+from picloud_worker.system import disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_needs_half_of_the_disk_is_too_large(tmp_path: Path) -> None:
+    """Anything smaller may fit once others have freed the disk."""
+    total = disk.total_bytes(tmp_path)
+
+    assert isinstance(disk.no_room(tmp_path, total // 2), RequestRefused)
+    assert isinstance(disk.no_room(tmp_path, total // 4), Unavailable)
