@@ -30,6 +30,7 @@ HABITS: Final = {
 }
 """Patterns that make a reader stop, and what to write instead."""
 FOLDERS: Final = (
+    "api",
     "bench",
     "cli",
     "driver",
@@ -40,6 +41,7 @@ FOLDERS: Final = (
     "tests/docs",
     "tests/e2e",
     "tests/faults",
+    "tests/unit/api",
 )
 PAGES: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

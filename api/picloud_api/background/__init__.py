@@ -1,1 +1,1 @@
-"""What the server does without being asked: `loops` lists it."""
+"""What the server does without a request: `loops` lists it."""

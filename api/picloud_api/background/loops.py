@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TICK_S: Final = 1.0
 """How often deadlocks and missing slots are looked for; also the pause after a failure."""
 RESYNC_EVERY_S: Final = 10.0
-"""How often everything is read and compared, whatever the events said."""
+"""How often everything is read and compared, whatever the events were."""
 SEAL_EVERY_S: Final = 10.0
 PUBLISH_EVERY_S: Final = 5.0
 """How often a process publishes though nothing changed, so that the others know it lives."""
@@ -51,7 +51,7 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Background:
-    """Everything that a server does without being asked."""
+    """Everything that a server does without a request."""
 
     def __init__(
         self,

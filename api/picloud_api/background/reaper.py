@@ -86,7 +86,7 @@ class Reaper:
             self._context.slot_sessions.remove(number)  # now it talks with another process
 
     async def resync(self) -> None:
-        """Compare all slots and unfinished batches with the store, whatever the events said."""
+        """Compare all slots and unfinished batches with the store, whatever the events were."""
         running = await self._running()
         now = self._context.clock()
         slots = (await self._view.scan(Slot.prefix)).values()
@@ -101,7 +101,7 @@ class Reaper:
         self._context.batch_watchers.wake_all()
 
     def _is_silent(self, slot: Slot, now: float) -> bool:
-        """Whether no process has heard from a slot for too long, as far as this one can know."""
+        """Whether a slot without a session here was silent for too long."""
         silent_s = now - max(slot.seen_at, self._listening_since)
         return silent_s > SLOT_TTL_S and self._context.slot_sessions.get(slot.number) is None
 

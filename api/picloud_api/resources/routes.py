@@ -1,6 +1,6 @@
 """The route table: what each address takes, returns and is served by.
 
-Each resource lists its routes beside its methods; here is a row for each. The application, the
+Each resource lists its routes next to its methods; here is a row for each. The application, the
 OpenAPI document and the attack tests are made from this table.
 """
 

@@ -14,7 +14,7 @@ waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
-asked/<account>/<batch>/<question>   StoredQuery, while a client waits for the answer
+asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
 
 A record declares the prefix of its keys; those of values that are no records are declared here.

@@ -31,7 +31,7 @@ async def slot_of(api: ApiHarness, account: str) -> SlotSession:
 
 async def test_the_same_submit_id_makes_two_batches(api: ApiHarness) -> None:
     """A client that knows the submit id of another account can neither read that batch nor keep it
-    from running, in whichever order they are submitted and finished.
+    from running, in any order of submits and ends.
     """
     request = api.request(2)
     made = [

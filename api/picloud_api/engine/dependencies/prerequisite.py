@@ -101,13 +101,13 @@ class Watches:
 
     async def ended(self, view: View, batch: str) -> set[Prerequisite]:
         """Return the prerequisites whose watched job of a batch has ended by now."""
-        found: set[Prerequisite] = set()
+        ended: set[Prerequisite] = set()
         for page_id in list(self._by_batch.get(batch, ())):
             page: Page = await view.fresh(layout.page(page_id))
             for index, prerequisites in self._by_batch.get(batch, {}).get(page_id, {}).items():
                 if page.state[index] >= State.DONE:
-                    found |= prerequisites
-        return found
+                    ended |= prerequisites
+        return ended
 
 
 async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> Verdict | None:
@@ -166,13 +166,13 @@ async def failure_among(view: View, account: str, jids: Sequence[Range]) -> Verd
 async def failed_jids(view: View, account: str, batch: str) -> list[int]:
     """Return the jids of the failed jobs of a batch, ascending."""
     header: Header | None = await view.get(layout.header(account, batch))
-    found: list[int] = []
+    jids: list[int] = []
     for number in range(header.pages if header else 0):
         page: Page | None = await view.get(layout.page(layout.PageId(account, batch, number)))
         if header is not None and page is not None:
             first = header.first + number * PAGE_JOBS
-            found += [first + index for index in _failures(page, 0, len(page))]
-    return found
+            jids += [first + index for index in _failures(page, 0, len(page))]
+    return jids
 
 
 def _failures(page: Page, start: int, stop: int) -> Iterator[int]:

@@ -60,42 +60,42 @@ class ReadyQueue:
 
     def __init__(self) -> None:
         self._pools: dict[Pool, list[ReadyBatch]] = {}
-        self._known: dict[tuple[str, str], ReadyBatch] = {}
+        self._by_id: dict[tuple[str, str], ReadyBatch] = {}
         self._made: dict[Pool, list[ReadyBatch]] = {}
 
     def knows(self, account: str, batch: str) -> bool:
         """Whether a batch is queued."""
-        return (account, batch) in self._known
+        return (account, batch) in self._by_id
 
     def offer(self, account: str, batch: str, ready: Ready) -> ReadyBatch:
         """Queue a batch, unless it is queued already; return its entry."""
-        known = self._known.get((account, batch))
-        if known is None:
-            known = self._known[account, batch] = ReadyBatch(account, batch, ready)
-            heapq.heappush(self._pools.setdefault(ready.pool, []), known)
+        queued = self._by_id.get((account, batch))
+        if queued is None:
+            queued = self._by_id[account, batch] = ReadyBatch(account, batch, ready)
+            heapq.heappush(self._pools.setdefault(ready.pool, []), queued)
             if ready.parent:
-                insort(self._made.setdefault(ready.pool, []), known, key=_first)
-        return known
+                insort(self._made.setdefault(ready.pool, []), queued, key=_first)
+        return queued
 
     def give_back(self, account: str, batch: str, page: int, ready: Ready) -> None:
         """Queue a page that has jobs to lease again."""
-        known = self._known.get((account, batch))
-        if known is None:
-            known = self.offer(account, batch, ready)
-            known.pages = []
-        known.add(page)
+        queued = self._by_id.get((account, batch))
+        if queued is None:
+            queued = self.offer(account, batch, ready)
+            queued.pages = []
+        queued.add(page)
 
     def drop(self, account: str, batch: str) -> None:
         """Remove a batch that has no jobs to lease."""
         # It stays in its heap until it comes up: searching a heap of 10,000 costs more.
-        known = self._known.pop((account, batch), None)
-        if known is not None and known.parent:
-            made = self._made[known.pool]
-            del made[bisect_left(made, known.first, key=_first)]
+        queued = self._by_id.pop((account, batch), None)
+        if queued is not None and queued.parent:
+            made = self._made[queued.pool]
+            del made[bisect_left(made, queued.first, key=_first)]
 
     def get(self, account: str, batch: str) -> ReadyBatch | None:
         """Return the entry of a batch, or None if it is not queued."""
-        return self._known.get((account, batch))
+        return self._by_id.get((account, batch))
 
     def made_by_jobs(self, pool: Pool) -> list[ReadyBatch]:
         """Return the batches of a pool that jobs have made, the newest first."""

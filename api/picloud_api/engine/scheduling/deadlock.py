@@ -95,11 +95,11 @@ class Deadlock:
     async def _all_stuck(self, stuck: Sequence[SlotSession]) -> bool:
         """Whether no slot runs anything, nor will; only a process that knows all slots can tell."""
         sessions, queue = self._context.slot_sessions, self._context.ready_queue
-        known = await self._view.scan(Slot.prefix) if self._view.state.shared else sessions.all()
+        live = await self._view.scan(Slot.prefix) if self._view.state.shared else sessions.all()
         resting = [each for each in sessions.all() if each.waiting is not None]
         free = any(queue.jobs(each.pool, 1) for each in resting)
         starting = any(sessions.starting(pool, self._context.clock()) for pool in queue.pools())
-        return len(stuck) + len(resting) == len(known) and not free and not starting
+        return len(stuck) + len(resting) == len(live) and not free and not starting
 
     async def _end(self, session: SlotSession, blocked: BlockedOn, reason: str) -> None:
         job, account = blocked.job, session.pool.account

@@ -99,7 +99,7 @@ class NestedCandidates:
 
     async def _with_prerequisites(self, account: str, spans: list[Range]) -> list[Range]:
         """Return the awaited jobs, and those that they depend on in turn."""
-        found, seen, fresh = list(spans), set[str](), spans
+        reached, seen, fresh = list(spans), set[str](), spans
         while fresh and len(seen) < MOST_PREREQUISITES:
             before, fresh = fresh, []
             for piece in await self._pieces(account, before):
@@ -110,8 +110,8 @@ class NestedCandidates:
                 seen.add(batch)
                 waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
                 fresh += waiting.depends_on if waiting else []
-            found += fresh
-        return found
+            reached += fresh
+        return reached
 
     async def _pieces(self, account: str, spans: Sequence[Range]) -> list[PageSlice]:
         try:
@@ -121,25 +121,25 @@ class NestedCandidates:
 
     async def _awaited(self, pool: Pool, spans: Sequence[Range]) -> list[Candidate]:
         """Return the queued batches that hold awaited jobs, the newest last."""
-        found: dict[str, Candidate] = {}
+        candidates: dict[str, Candidate] = {}
         for piece in await self._pieces(pool.account, spans):
             queued = self._queue.get(piece.page_id.account, piece.page_id.batch)
             if queued is not None and queued.pool == pool:
                 base = piece.page_id.page * PAGE_JOBS
                 indexes = range(base + piece.start, base + piece.stop)
-                candidate = found.setdefault(queued.batch, Candidate(queued, set()))
+                candidate = candidates.setdefault(queued.batch, Candidate(queued, set()))
                 assert candidate.indexes is not None
                 candidate.indexes.update(indexes)
-        return sorted(found.values(), key=lambda each: each.queued.first)
+        return sorted(candidates.values(), key=lambda each: each.queued.first)
 
     async def _blocked(self, account: str, awaiting: Sequence[BlockedOn]) -> set[int]:
         """Return the jids of the blocked jobs."""
-        found = set()
+        jids = set()
         for each in awaiting:
             header: Header | None = await self._view.get(layout.header(account, each.job.batch))
             if header is not None:
-                found.add(header.first + each.job.index)
-        return found
+                jids.add(header.first + each.job.index)
+        return jids
 
     async def _descends(self, queued: ReadyBatch, descendants: _Descendants) -> bool:
         """Whether a batch was made by one of these jobs, or by a descendant of one."""

@@ -26,15 +26,15 @@ async def leases_of(view: View, account: str, slot: int) -> list[tuple[str, int,
     ]
     if view.state.shared:
         await view.reload([layout.page(page_id) for page_id in pages])
-    found = []
+    leases = []
     for page_id in pages:
         page = await view.get(layout.page(page_id))
         if page is not None and page.leased:
-            found += [
+            leases += [
                 (page_id.batch, page_id.page * PAGE_JOBS + index, page.attempt[index])
                 for index in jobs_of_slot(page, slot)
             ]
-    return found
+    return leases
 
 
 async def requeue(context: Context, account: str, touched: Iterable[tuple[str, int]]) -> None:

@@ -1,4 +1,4 @@
-"""Info: what slots values of jobs is kept beside their results, and query for while they run."""
+"""Info: what slots report about jobs is kept with their results, and queried while they run."""
 
 from __future__ import annotations
 
