@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import cloudpickle
 import msgspec
-from picloud_model.job import Cause
+from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope
 from picloud_pickle import source_lines
 
@@ -28,6 +28,7 @@ from picloud_worker.failure import KillSignalError
 from picloud_worker.ipc.claims import Claimant
 from picloud_worker.ipc.frames import LENGTH, Assignment, JobDone
 from picloud_worker.ipc.scoreboard import Scoreboard
+from picloud_worker.restore.check_schedule import CheckSchedule
 from picloud_worker.restore.interpreter_settings import interpreter_settings
 from picloud_worker.restore.kernel_settings import kernel_settings
 from picloud_worker.restore.leftovers import alone, leftovers
@@ -36,6 +37,7 @@ from picloud_worker.restore.process_state import ProcessState
 if TYPE_CHECKING:
     from io import TextIOWrapper
     from types import FrameType
+    from typing import TextIO
 
 
 WAKE: Final = b"w"
@@ -74,6 +76,7 @@ class ChildLoop:
         self._modules = ""
         self._main_process = True
         self._state = ProcessState(())
+        self._checks = CheckSchedule()
 
     def serve(self) -> None:
         """Work until the supervisor hangs up."""
@@ -97,10 +100,11 @@ class ChildLoop:
             self._wake()
             # Here, as the supervisor does not wait for it: it takes some microseconds.
             self._runner.forget_seed()
+            self._runner.release_main()
 
     def _carry_out(self, assignment: Assignment) -> bool:
         """Run what can be claimed of an assignment; False when this interpreter shall not go on."""
-        position = 0
+        position, jobs = 0, sum(len(lease.jobs) for lease in assignment.leases)
         scoreboard, child_index = self._channels.scoreboard, self._channels.child_index
         for lease in assignment.leases:
             for job in lease.jobs:
@@ -115,7 +119,12 @@ class ChildLoop:
                 used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
                 # The list of what it left running belongs to its own output.
                 remarks: list[str] = []
-                goes_on = self._flush() and not used_up and self._restored(remarks)
+                last = position + 1 == jobs or ended.state != State.DONE
+                goes_on = (
+                    self._flush()
+                    and not used_up
+                    and self._goes_on(lease.function.digest, ended.finished_at, remarks, last=last)
+                )
                 self._say(JobDone(assignment.generation, position, ended), remarks)
                 if not goes_on:
                     self._wake()
@@ -136,15 +145,24 @@ class ChildLoop:
         """Write out what the job printed."""
         if not self._main_process:
             os._exit(0)  # a fork made by the job came back out of its function: it is not us
-        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            # User code may have put anything there.
-            with contextlib.suppress(Exception):
-                stream.flush()  # type: ignore[union-attr]
+        _flush(sys.stdout, sys.__stdout__)
+        _flush(sys.stderr, sys.__stderr__)
         return True
 
-    def _restored(self, remarks: list[str]) -> bool:
-        """Whether the process is again as it was before the job; what was done is remarked."""
-        restored, lost = self._state.restore()
+    def _goes_on(self, function: str, now: float, remarks: list[str], *, last: bool) -> bool:
+        """Whether the process is as it was before the job, or is again; remarks say what was done.
+
+        Args:
+            function: The digest of the job's function.
+            now: When the job ended.
+            remarks: What was done is added here.
+            last: Whether the process may stay for long as this job leaves it.
+        """
+        restored: list[str] = []
+        lost: list[str] = []
+        if last or self._checks.is_due(function, now):
+            restored, lost = self._state.restore()
+            self._checks.checked(function, now, found=bool(restored or lost))
         if restored:
             remarks.append(f"restored after the job: {', '.join(restored)}")
         running = [] if alone() else self._left()
@@ -252,6 +270,17 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _flush(stream: TextIO, own: TextIO | None) -> None:
+    """Flush a standard stream, and the one that was there at first if a job has put another."""
+    # User code may have put anything there.
+    try:
+        stream.flush()
+        if own is not stream and own is not None:
+            own.flush()
+    except Exception:  # noqa: BLE001, S110 - what cannot be flushed is lost with its stream
+        pass
 
 
 def _dump_on_sigterm() -> None:

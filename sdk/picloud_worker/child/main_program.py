@@ -19,6 +19,7 @@ class MainProgram:
 
     def __init__(self) -> None:
         self._held: dict[str, Any] = {}
+        self._names: dict[str, Any] | None = None
 
     def collect(self) -> dict[str, Any]:
         """Begin to collect what is unpickled of a program, in the dictionary returned."""
@@ -26,8 +27,19 @@ class MainProgram:
         collect(names)
         return names
 
+    def begin(self, names: dict[str, Any]) -> None:
+        """Have `__main__` hold the names of a job's function, where they are free, and no others.
+
+        Those of one function stay from one of its jobs to the next.
+        """
+        if names is not self._names:
+            self.release()
+            self.hold(names)
+            self._names = names
+
     def hold(self, names: dict[str, Any]) -> None:
-        """Put names into `__main__`, where they are free."""
+        """Put names into `__main__` as well, where they are free, until another job begins."""
+        self._names = None
         scope = vars(sys.modules["__main__"])
         for name, value in names.items():
             if name not in scope or scope[name] is self._held.get(name, _ABSENT):
@@ -35,6 +47,7 @@ class MainProgram:
 
     def release(self) -> None:
         """Take out of `__main__` what is still there of it."""
+        self._names = None
         if not self._held:
             return
         scope = vars(sys.modules["__main__"])

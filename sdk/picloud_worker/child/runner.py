@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 KEPT_FUNCTIONS: Final = 8
 
 _ASYNCHRONOUS: Final = frozenset((CoroutineType, AsyncGeneratorType))
-_AS_IT_IS: Final = contextlib.nullcontext()
 
 
 class KeptFunction(NamedTuple):
@@ -84,7 +83,6 @@ class Runner:
                 payload = self._result(lease, job, files)
             finally:
                 self.inside = False
-                self._main.release()
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is how its job ended
             failure = describe(error)
             return self._ended(job, state_of(failure), failure.cause, started_at, parcel(failure))
@@ -106,16 +104,31 @@ class Runner:
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         job_variables.JID.set(lease.first + job.index)
         self._check(lease.envelope)
-        with variables(lease.options.os_env_vars) if lease.options.os_env_vars else _AS_IT_IS:
-            function = self._function(lease, files)
-            names = self._main.collect()
-            args, kwargs = self._arguments(lease, job, files)
-            if names:
-                self._main.hold(names)
-            self._seed(lease.options.seed, job.index)
-            call = self._profiled if lease.options.profile else _called
-            value = call(function, args, kwargs)
-            return pickled(value, lease.options.fast_serialization)
+        if lease.options.os_env_vars:
+            with variables(lease.options.os_env_vars):
+                return self._called(lease, job, files)
+        return self._called(lease, job, files)
+
+    def _called(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
+        options = lease.options
+        function = self._function(lease, files)
+        names = self._main.collect()
+        args, kwargs = self._arguments(lease, job, files)
+        if names:
+            self._main.hold(names)
+        if options.seed is not None or self.random.seeded:
+            self._seed(options.seed, job.index)
+        if options.profile:
+            value = self._profiled(function, args, kwargs)
+        else:
+            value = function(*args, **kwargs)
+            if type(value) in _ASYNCHRONOUS:
+                value = _awaited(value)
+        return pickled(value, options.fast_serialization)
+
+    def release_main(self) -> None:
+        """Have `__main__` hold nothing of a job any longer."""
+        self._main.release()
 
     def forget_seed(self) -> None:
         """Undo what a job seeded, on the user's order or by itself, for all jobs after it."""
@@ -136,7 +149,7 @@ class Runner:
 
         profiler = Profiler()
         try:
-            return profiler.run(_called, (function, args, kwargs), {})
+            return profiler.run(_call, (function, args, kwargs), {})
         finally:
             self.profile = profiler.text()
 
@@ -163,7 +176,7 @@ class Runner:
             kept = self._functions[digest] = KeptFunction(_unpickled(body, "function"), names)
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
-        self._main.hold(kept.names)
+        self._main.begin(kept.names)
         return kept.function
 
     def _arguments(
@@ -189,13 +202,15 @@ class Runner:
         return pack
 
 
-def _called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     value = function(*args, **kwargs)
-    if type(value) in _ASYNCHRONOUS:
-        from picloud_worker.child import coroutines  # noqa: PLC0415 - asyncio takes 50 ms
+    return _awaited(value) if type(value) in _ASYNCHRONOUS else value
 
-        value = coroutines.run(value)
-    return value
+
+def _awaited(value: Any) -> Any:
+    from picloud_worker.child import coroutines  # noqa: PLC0415 - asyncio takes 50 ms
+
+    return coroutines.run(value)
 
 
 @contextlib.contextmanager
