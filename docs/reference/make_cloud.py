@@ -5,13 +5,15 @@ A test fails if the page differs from what this makes.
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloud
-from cloud import account, mp, shell, shortcuts, wait_for
+from cloud import mp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +26,11 @@ What `help(cloud.call)` and the like say. Made by `make reference`; do not edit.
 [Options](../how-to/options.md) has an example of each option of `call` and `map`.
 """
 PARTS = {
-    "cloud.shell": shell,
-    "cloud.wait_for": wait_for,
-    "cloud.shortcuts": shortcuts,
-    "cloud.account": account,
+    f"cloud.{name}": importlib.import_module(f"cloud.{name}")
+    for _, name, _ in pkgutil.iter_modules(cloud.__path__[:1])
+    if name not in {"command", "errors", "mp"} and not name.startswith("_")
 }
+"""The modules of `cloud` that have a section of their own."""
 _HEADING = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 _ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$")
 
