@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import TextIO
 
+    from picloud_model.wire import JobReport
+
 
 WAKE: Final = b"w"
 """The one word a child says to its supervisor: look into the pipe of results."""
@@ -123,7 +125,7 @@ class ChildLoop:
                 goes_on = (
                     self._flush()
                     and not used_up
-                    and self._goes_on(lease.function.digest, ended.finished_at, remarks, last=last)
+                    and self._goes_on(lease.function.digest, ended, remarks, last=last)
                 )
                 self._say(JobDone(assignment.generation, position, ended), remarks)
                 if not goes_on:
@@ -149,23 +151,24 @@ class ChildLoop:
         _flush(sys.stderr, sys.__stderr__)
         return True
 
-    def _goes_on(self, function: str, now: float, remarks: list[str], *, last: bool) -> bool:
+    def _goes_on(self, function: str, ended: JobReport, remarks: list[str], *, last: bool) -> bool:
         """Whether the process is as it was before the job, or is again; remarks say what was done.
 
         Args:
             function: The digest of the job's function.
-            now: When the job ended.
+            ended: How the job ended, and when.
             remarks: What was done is added here.
             last: Whether the process may stay for long as this job leaves it.
         """
         restored: list[str] = []
         lost: list[str] = []
+        now = ended.finished_at
         if last or self._checks.is_due(function, now):
             restored, lost = self._state.restore()
             self._checks.checked(function, now, found=bool(restored or lost))
         if restored:
             remarks.append(f"restored after the job: {', '.join(restored)}")
-        running = [] if alone() else self._left()
+        running = [] if alone(now - ended.started_at) else self._left()
         for what, why in (("left running", running), ("changed for good", lost)):
             if why:
                 remarks.append(f"interpreter replaced after the job: it {what} {', '.join(why)}")

@@ -12,11 +12,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from picloud_worker.system import process_lifetime
 
+FORK_S: Final = 30e-6
+"""Less than a process takes to start: a fork of this interpreter took 100 microseconds at best."""
 GRACE_S: Final = 0.03
 """How long what is about to end may take."""
 _STEP_S: Final = 0.005
@@ -30,9 +33,13 @@ _FORK_SERVER: Final = "multiprocessing.forkserver"
 _waitid = getattr(os, "waitid", None)  # macOS has none
 
 
-def alone() -> bool:
-    """Whether nothing runs besides the main thread; takes a microsecond."""
-    return threading.active_count() == 1 and not _runs_processes()
+def alone(seconds: float = inf) -> bool:
+    """Whether nothing runs besides the main thread, after a job that took some seconds.
+
+    A job that was quicker than any system starts a process is asked about threads only: to ask the
+    kernel takes longer than many a job.
+    """
+    return threading.active_count() == 1 and (seconds < FORK_S or not _runs_processes())
 
 
 def leftovers() -> list[str]:
