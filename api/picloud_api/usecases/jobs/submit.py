@@ -19,7 +19,7 @@ from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
-from picloud_api.usecases.storage.blob import blob_name
+from picloud_api.usecases.storage.blob import blob_name, digest_of
 from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class SubmitJobs:
             return
         names = [blob_name(account, digest) for digest in digests]
         if missing := await self._known_blobs.missing(names):
-            raise BlobMissing(digests=tuple(name.partition("/")[2] for name in missing))
+            raise BlobMissing(digests=tuple(map(digest_of, missing)))
 
 
 def _repeated(earlier: Header, fingerprint: bytes) -> Submitted:

@@ -35,7 +35,7 @@ class Blobs:
             raise RequestRefused("There is not one size for each digest.", field="sizes")
         sizes = dict(zip(request.digests, request.sizes, strict=False))
         names = await self._port.missing([blob_name(account, digest) for digest in request.digests])
-        uploads = [await self._upload(name, sizes.get(name.partition("/")[2])) for name in names]
+        uploads = [await self._upload(name, sizes.get(digest_of(name))) for name in names]
         return BlobsMissing(uploads=uploads)
 
     async def _upload(self, name: str, size: int | None) -> Upload:
@@ -43,7 +43,7 @@ class Blobs:
 
         Small ones are sent many at a time, which the blob store cannot do.
         """
-        digest = name.partition("/")[2]
+        digest = digest_of(name)
         if size is not None and size > INLINE_BYTES:
             presigned = await self._port.presign_put(name, size, digest)
             if presigned is not None:
@@ -89,8 +89,7 @@ class Blobs:
         try:
             return await self._port.get(name)
         except BlobMissing:
-            digest = name.partition("/")[2]
-            raise BlobMissing(digests=(digest,)) from None
+            raise BlobMissing(digests=(digest_of(name),)) from None
 
 
 def blob_name(account: str, digest: str) -> str:
@@ -102,3 +101,12 @@ def blob_name(account: str, digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")
     return f"{account}/{digest}"
+
+
+def digest_of(name: str) -> str:
+    """Return the digest in the name of a blob.
+
+    >>> digest_of(blob_name("a0000001", "0" * 64)) == "0" * 64
+    True
+    """
+    return name.partition("/")[2]
