@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import stat
+import struct
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,3 +32,13 @@ def write(data: bytes) -> None:
     for end in pipes():
         with contextlib.suppress(OSError):
             os.write(end, data)
+
+
+def report_done(result: bytes) -> None:
+    """Report the job of this process as done, as its child would report the end."""
+    loop = next(value for value in gc.get_objects() if type(value).__name__ == "ChildLoop")
+    started = loop._channels.scoreboard.started_job(loop._channels.child_index)
+    report = [0, 1, 5, 0, time.time(), time.time(), result]
+    body = msgspec.msgpack.encode([started.generation, started.position, report])
+    write(struct.pack("<I", len(body)) + body)
+    loop._wake()

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import stat
 import struct
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import msgspec
+import psutil
 import pytest
 from cloud import CloudException
+from picloud_model import pack
 
-from tests.attacks.own_pipes import pipes, write
+from tests.attacks.own_pipes import pipes, report_done, write
+from tests.polling import until
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
+
+    from tests.e2e.stacks import Stack
 
 WAIT_S = 60.0
 
@@ -105,3 +113,27 @@ def test_a_job_may_cut_its_output(client: Client) -> None:
 
     for size in (0, 2**40):
         assert client.result(client.call(cut, size), WAIT_S) == size
+
+
+@pytest.mark.parametrize("spins", [False, True])
+def test_a_job_that_reports_its_end_is_ended(client: Client, stack: Stack, *, spins: bool) -> None:
+    """A job that reports "done" and runs on is ended within seconds, with what it started."""
+    mark = stack.shared / f"on-{uuid4().hex}"
+    parcel = pack.seal(pickle.dumps(7))
+
+    def run_on() -> None:
+        sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        report_done(parcel)
+        while True:
+            mark.write_text(f"{os.getpid()} {sleeper.pid}")
+            if not spins:
+                time.sleep(0.05)
+
+    assert client.result(client.call(run_on), WAIT_S) == 7
+    reported = time.monotonic()
+    until(mark.exists, "the job runs on", 5.0)
+    pids = [int(pid) for pid in mark.read_text().split()]
+    until(lambda: not any(map(psutil.pid_exists, pids)), "the job has ended", 10.0)
+
+    assert time.monotonic() - reported < 2.5
+    assert client.result(client.call(abs, -3), WAIT_S) == 3

@@ -30,7 +30,7 @@ from picloud_model.errors import (
 from picloud_worker.api.response import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from io import BufferedReader
     from urllib.parse import SplitResult
 
@@ -39,6 +39,8 @@ Body = TypeVar("Body")
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 15.0
 """How long a response may take, beyond the time that the request asks the server to wait."""
+_FIRST_LOOKS_S: Final = 0.25
+_LATER_LOOKS_S: Final = 1.0
 _UNACKNOWLEDGED_MS: Final = 5000
 _CHUNK: Final = 1024 * 1024
 _FAULTS: Final = 500
@@ -54,6 +56,8 @@ class ApiClient:
         self._socket: socket.socket | None = None
         self._stream: BufferedReader | None = None
         self._interrupted = False
+        self.on_wait: Callable[[], None] | None = None
+        """Called now and then while the server holds a request, in the thread of the request."""
 
     def with_token(self, token: str) -> ApiClient:
         """Return another connection to the same API, with the token of a slot."""
@@ -184,10 +188,30 @@ class ApiClient:
                 connection.sendall(body)
             else:
                 connection.sendall(head + (body or b""))
+            if wait_s and self.on_wait is not None:
+                self._look_around(connection, self.on_wait, wait_s + ANSWER_S)
             return Response(stream)
         except (OSError, ValueError) as error:
             self.close()
             raise Unavailable(f"no response from {self._url.netloc}: {error!r}") from error
+
+    def _look_around(
+        self, connection: socket.socket, on_wait: Callable[[], None], timeout_s: float
+    ) -> None:
+        """Call `on_wait` now and then until a response arrives, or none has arrived in time."""
+        waited_s, arrived = 0.0, False
+        try:
+            while waited_s < timeout_s and not arrived:
+                pause_s = _FIRST_LOOKS_S if waited_s < _LATER_LOOKS_S else _LATER_LOOKS_S
+                arrived = bool(select.select([connection], [], [], pause_s)[0])
+                waited_s += pause_s
+                if not arrived:
+                    on_wait()
+        finally:
+            if not arrived:
+                self.close()
+        if not arrived:
+            raise TimeoutError("timed out")
 
     def _pieces(self, response: Response) -> Iterator[bytes]:
         complete = False

@@ -7,6 +7,7 @@ ended, its child becomes a spare one, for it has imported what such jobs need.
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import MAX_BLOCKED_JOBS, BlockedOn
@@ -66,6 +67,14 @@ def is_full(blocked: int, most: int, left_bytes: int | None) -> bool:
     (False, False, True)
     """
     return blocked >= most or is_short(left_bytes)
+
+
+def report_running_on(child: ChildProcess) -> None:
+    """Report, in the log of the slot, a child whose last job runs on after its end was reported."""
+    sys.stderr.write(
+        "picloud_worker: a job ran on after it had reported its end; it is ended, with "
+        f"{child.count_processes()} processes\n"
+    )
 
 
 class BlockedJobs:
@@ -153,6 +162,13 @@ class BlockedJobs:
         for child in self._spares:
             self._drain(child)
 
+    def end_busy_spares(self) -> None:
+        """End the spare children that run something, although they have no job."""
+        for child in [child for child in self._spares if not child.is_at_rest()]:
+            report_running_on(child)
+            self._spares.remove(child)
+            child.end()
+
     def drop(self, job: RunningJob) -> None:
         """End a job that this slot has lost, without a report."""
         self._remove(job)
@@ -176,6 +192,7 @@ class BlockedJobs:
         try:
             for done in job.child.collect():
                 self._held_jobs.done(job.entry, done.generation, done.position, job.report(done))
+                job.child.reported_at = self._clock()
                 self._remove(job)
                 if job.terminating is None:
                     self.keep(job.child)

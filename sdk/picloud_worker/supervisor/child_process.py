@@ -14,7 +14,7 @@ from picloud_worker.ipc.frames import LARGEST, Assignment, BrokenFrameError, Fra
 from picloud_worker.ipc.job_socket import JobSocket
 from picloud_worker.supervisor.info import JobMonitor
 from picloud_worker.supervisor.output import Output
-from picloud_worker.system import memory
+from picloud_worker.system import memory, procfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from picloud_worker.zygote.client import ZygoteClient
 
 _CHUNK: Final = 256 * 1024
+ASK_S: Final = 0.2
+"""How long a child without a job is left alone before it is asked whether it waits for one."""
+ANSWER_S: Final = 0.6
+"""How long its answer may take, which is ready within a millisecond."""
+MOST_IDLE_CPU: Final = 0.2
+"""The part of a core that a child without a job may use: an honest one uses nothing."""
 _WAKE_UPS: Final = 16
 """Reads of a child's wake-ups in one turn, each of up to 4096: a child that floods its supervisor
 with them must not keep it from anything else."""
@@ -60,6 +66,11 @@ class ChildProcess:
         self._hung_up = False
         self._clock = clock
         self._received_at = 0.0
+        self.reported_at = 0.0
+        """When it reported the end of a job last."""
+        self._asked_at: float | None = None
+        self._is_resting = False
+        self._resting_since = self._cpu_s = 0.0
         descriptors = [theirs.fileno(), self._claims.reader, writer]
         descriptors += [output.descriptor for output in self._outputs]
         self.index = zygote.fork(descriptors)
@@ -69,6 +80,7 @@ class ChildProcess:
 
     def assign(self, assignment: Assignment) -> None:
         """Send jobs; those of the assignment before must have ended or been taken back."""
+        self._asked_at = None
         jobs = sum(len(lease.jobs) for lease in assignment.leases)
         if not self._claims.offer(jobs, assignment.generation):
             self.signal(signal.SIGKILL)  # nothing was claimed: another child gets the jobs
@@ -117,6 +129,7 @@ class ChildProcess:
                 if self._hung_up:
                     break
                 self._hung_up = not self._control.recv(4096)
+                self._is_resting = self._asked_at is not None
         received = False
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._results, _CHUNK):
@@ -131,6 +144,34 @@ class ChildProcess:
             self._received_at = now
         elif now - self._received_at > STALLED_S:
             raise BrokenFrameError("the rest of a frame does not arrive")
+
+    def is_at_rest(self) -> bool:
+        """Whether a child that has no job waits for one; called now and then while it has none.
+
+        A job can report its own end and run on. So the child is sent an assignment without jobs,
+        after which an honest one wakes the supervisor, and its use of the CPU is watched.
+        """
+        now = self._clock()
+        if self.bundle is None or self._hung_up or now - self.reported_at < ASK_S:
+            return True
+        if self._asked_at is None:
+            self._asked_at, self._is_resting = now, False
+            self._resting_since = 0.0
+            self._unsent += frame(Assignment(self.generation, "", []))
+            self.push()
+            return True
+        if not self._is_resting:
+            return now - self._asked_at < ANSWER_S
+        usage = procfs.read(self._pid())
+        if usage is None:
+            return True
+        since, before = self._resting_since, self._cpu_s
+        self._resting_since, self._cpu_s = now, usage.cpu_s
+        return not since or usage.cpu_s - before <= MOST_IDLE_CPU * max(now - since, ASK_S)
+
+    def count_processes(self) -> int:
+        """Return how many processes there are of it: itself and its descendants."""
+        return procfs.count(self._pid())
 
     def bound_output(self) -> None:
         """Keep the files of its output small."""

@@ -13,7 +13,7 @@ from picloud_model.crashpoints import crashpoint
 from picloud_worker.failure import killed
 from picloud_worker.ipc.claims import MOST
 from picloud_worker.ipc.frames import Assignment, BrokenFrameError
-from picloud_worker.supervisor.blocked_jobs import BlockedJobs
+from picloud_worker.supervisor.blocked_jobs import BlockedJobs, report_running_on
 from picloud_worker.supervisor.child_process import ChildProcess
 from picloud_worker.supervisor.lease import OutOfTurnError
 from picloud_worker.supervisor.running_job import RunningJob
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from picloud_worker.zygote.client import ZygoteClient
 
 NEVER_STARTED_S: Final = 10.0
-"""How long a child may take to start a job."""
+"""How long a child may take to start its first job."""
+NOT_NEXT_S: Final = 1.0
+"""How long a child that has reported a job may take to start the next one."""
 MOST_FAILED_CHILDREN: Final = 3
 """Children that exit before they start any job, after which this machine counts as broken."""
 
@@ -130,6 +132,24 @@ class Executor:
         self._retire_terminated()
         self._check_child()
         self.blocked_jobs.poll()
+        if not self._held_jobs.given:
+            self._check_rest()
+
+    def watch_idle(self) -> None:
+        """Look after the children while the slot waits for jobs.
+
+        Raises:
+            ZygoteLostError: When there is no zygote any longer.
+        """
+        self._collect()
+        self._check_rest()
+
+    def _check_rest(self) -> None:
+        """Replace the child if it has no job and yet does not wait for one."""
+        if not self._child.is_at_rest():
+            report_running_on(self._child)
+            self._replace_child()
+        self.blocked_jobs.end_busy_spares()
 
     def grant(self, job_socket: JobSocket) -> JobGrant | None:
         """Return the token of the job whose child has this socket; None if it runs no job."""
@@ -172,6 +192,14 @@ class Executor:
     def head_age(self) -> float:
         """The seconds since the first job given started, or was given; 0 when there is none."""
         return self._clock() - self._head_since if self._held_jobs.given else 0.0
+
+    def _is_head_overdue(self) -> bool:
+        """Whether the child takes too long to start the next job: the one before may run on."""
+        reported_at = self._child.reported_at
+        if not reported_at:
+            return self.head_age() > NEVER_STARTED_S
+        since = self._clock() - max(reported_at, self._head_since)
+        return bool(self._held_jobs.given) and since > NOT_NEXT_S
 
     def time_left(self) -> float:
         """The seconds until the time limit of the running job; infinite without one."""
@@ -272,6 +300,7 @@ class Executor:
         job = self._job_of(entry)
         crashpoint("worker.ran")
         self._held_jobs.done(entry, done.generation, done.position, job.report(done))
+        self._child.reported_at = self._clock()
 
     def _retire_terminated(self) -> None:
         """Replace a child whose job was terminated, once that job has ended."""
@@ -308,6 +337,6 @@ class Executor:
                 self.take_back()  # the child starts no other job, even if this one has just ended
             if job.entry is self._held_jobs.head:
                 job.enforce_limits(now)
-        elif self.head_age() > NEVER_STARTED_S:
+        elif self._is_head_overdue():
             child.signal(signal.SIGKILL)
         child.bound_output()

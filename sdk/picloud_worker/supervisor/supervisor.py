@@ -110,6 +110,7 @@ class Supervisor:
         self._held_jobs = HeldJobs(slot.envelope, clocks.wall)
         self._executor = Executor(self._held_jobs, zygote, slot.directory, self._clock, self._sign)
         self._blocked_jobs = self._executor.blocked_jobs
+        slot.api.on_wait = self._executor.watch_idle
         self._most_blocked = most_blocked(memory.limit_bytes())
         api = slot.api.with_token(slot.granted.token)
         self._heartbeat = Heartbeat(api, slot.outage, self._most_blocked)

@@ -63,6 +63,15 @@ def _status(pid: int) -> dict[str, int]:
     return sizes
 
 
+def count(pid: int) -> int:
+    """Return how many processes a process and its descendants are.
+
+    >>> count(os.getpid()) >= 1
+    True
+    """
+    return 1 + len(_descendants(pid))
+
+
 def listening(pid: int) -> dict[str, list[int]]:
     """Return the ports on which a process and its descendants listen, by protocol.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,3 +135,15 @@ def test_presigned_uploads_carry_their_headers_only(
     assert there["x-amz"] == "1"
     assert "authorization" not in {name.lower() for name in there}
     assert here["authorization"] == "Bearer the-token"
+
+
+def test_the_thread_of_a_request_looks_around(api: FakeApi, client: ApiClient) -> None:
+    """While the server holds a request, what is to be done meanwhile is called."""
+    looks: list[float] = []
+    client.on_wait = lambda: looks.append(time.monotonic())
+
+    client.post("/v1/work", wire.WorkRequest(wait_s=1.0), wire.WorkAnswer, 1.0)
+    count = len(looks)
+    client.post("/v1/work", wire.WorkRequest(lease=False), wire.WorkAnswer)
+
+    assert count == len(looks) >= 1
