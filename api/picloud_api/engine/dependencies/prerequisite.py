@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.job import FINAL, State
 from picloud_model.page import PAGE_JOBS
 
-from picloud_api.engine.dependencies.release import RELEASED, Verdict, stalled
+from picloud_api.engine.dependencies.release import RELEASED, Verdict, stalled_by
 from picloud_api.engine.jobs.locate import PageSlice, locate
 from picloud_api.store import layout
 
@@ -122,7 +122,7 @@ async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> 
             if at < piece.stop:
                 watches.watch(prerequisite, piece.page_id, at)
                 failed = State(page.state[at]).final
-                return await stalled(view, piece, page, at) if failed else None
+                return await stalled_by(view, piece, page, at) if failed else None
     return RELEASED
 
 
@@ -159,7 +159,7 @@ async def failure_among(view: View, account: str, jids: Sequence[Range]) -> Verd
     for piece in await locate(view, account, jids):
         page: Page = await view.get(layout.page(piece.page_id))
         for index in _failures(page, piece.start, piece.stop):
-            return await stalled(view, piece, page, index)
+            return await stalled_by(view, piece, page, index)
     return None
 
 

@@ -38,7 +38,7 @@ RELEASED: Final = Verdict()
 """They may begin."""
 
 
-async def stalled(view: View, piece: PageSlice, page: Page, index: int) -> Verdict:
+async def stalled_by(view: View, piece: PageSlice, page: Page, index: int) -> Verdict:
     """Return the verdict on the jobs that depend on a failed job of a page."""
     how = {
         State.ERROR: f"ended in error ({Cause(page.cause[index]).phrase})",

@@ -55,7 +55,7 @@ def read_failure(parcel: bytes | memoryview) -> Failure | None:
         return None
 
 
-def killed(index: int, started_at: float, now: float) -> Ending:
+def killed_ending(index: int, started_at: float, now: float) -> Ending:
     """Return the ending of a job that its user killed."""
     return Ending(
         index=index,

@@ -73,7 +73,7 @@ async def locate(view: View, account: str, jids: Sequence[Range]) -> list[PageSl
     return slices
 
 
-async def pages(
+async def read_pages(
     view: View, wanted: Sequence[PageSlice], *, fresh: bool = True, at_once: int = PAGES_AT_ONCE
 ) -> AsyncIterator[tuple[PageSlice, Page]]:
     """Yield each page slice with its page.
@@ -93,7 +93,7 @@ async def pages(
             yield piece, page
 
 
-def by_page(wanted: Sequence[PageSlice]) -> Iterator[list[tuple[PageId, list[int]]]]:
+def group_by_page(wanted: Sequence[PageSlice]) -> Iterator[list[tuple[PageId, list[int]]]]:
     """Yield the same jobs as indexes by page, each job once, some pages at a time."""
     by_id: dict[PageId, dict[int, None]] = {}
     for piece in wanted:

@@ -12,7 +12,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import merged
 from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
-from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
+from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.store.records import Waiting
 from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.storage.volume import check_volumes
@@ -108,7 +108,7 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
         raise TooLarge(message, field="depends_on")
     try:
         pieces = await locate(view, account, jids)
-        async for piece, page in pages(view, pieces, fresh=False):
+        async for piece, page in read_pages(view, pieces, fresh=False):
             refuse_deleted(page, piece)
     except (JobNotFound, JobDeleted) as error:
         raise type(error)(error.message, field="depends_on") from None

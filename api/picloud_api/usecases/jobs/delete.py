@@ -16,7 +16,7 @@ from picloud_model.pack import Pack, write
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import Content, Deleted, decode
 
-from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, by_page, locate, pages
+from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, group_by_page, locate, read_pages
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Finished
 from picloud_api.store.view import SEALED
@@ -52,10 +52,10 @@ class DeleteJobs:
             RequestRefused: When one of them has not finished; then none is deleted.
         """
         pieces = await locate(self._commits.view, account, jids)
-        async for piece, page in pages(self._commits.view, pieces):
+        async for piece, page in read_pages(self._commits.view, pieces):
             _refuse_unfinished(page, piece)
         count = 0
-        for group in by_page(pieces):
+        for group in group_by_page(pieces):
             count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in group)))
         batches = list({piece.page_id.batch for piece in pieces})
         for start in range(0, len(batches), CHANGED_AT_ONCE):

@@ -24,7 +24,7 @@ from picloud_model.wire import (
 
 from picloud_api.engine.jobs.finish import read_failure
 from picloud_api.engine.jobs.live_query import held_at
-from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
+from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.store import layout
 from picloud_api.usecases.jobs.envelopes import EnvelopeTable
 from picloud_api.usecases.jobs.info_values import (
@@ -87,7 +87,7 @@ class JobInformation:
         reply, now = _InfoReply(), self._clock()
         jobs: list[JobView] = []
         pieces = await locate(self._view, account, request.jids)
-        async for piece, page in pages(self._view, pieces, at_once=AT_ONCE):
+        async for piece, page in read_pages(self._view, pieces, at_once=AT_ONCE):
             refuse_deleted(page, piece)
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
             jobs += [

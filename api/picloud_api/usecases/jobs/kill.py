@@ -10,8 +10,14 @@ from picloud_model.job import UNDER_LEASE, State
 from picloud_model.page import Flag
 from picloud_model.wire import Killed
 
-from picloud_api.engine.jobs.finish import finish, killed
-from picloud_api.engine.jobs.locate import PageSlice, by_page, locate, pages, refuse_deleted
+from picloud_api.engine.jobs.finish import finish, killed_ending
+from picloud_api.engine.jobs.locate import (
+    PageSlice,
+    group_by_page,
+    locate,
+    read_pages,
+    refuse_deleted,
+)
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
@@ -55,9 +61,9 @@ class KillJobs:
             pieces = await self._unfinished(account)
         else:
             pieces = await locate(view, account, jids)
-            async for piece, page in pages(view, pieces, fresh=False):
+            async for piece, page in read_pages(view, pieces, fresh=False):
                 refuse_deleted(page, piece)
-        for group in by_page(pieces):
+        for group in group_by_page(pieces):
             count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in group)))
         return Killed(count=count)
 
@@ -103,7 +109,7 @@ class KillJobs:
 
     async def _end_killed(self, draft: Draft, page_id: PageId, indexes: Sequence[int]) -> None:
         now = self._clock()
-        endings = [killed(index, 0.0, now) for index in indexes]
+        endings = [killed_ending(index, 0.0, now) for index in indexes]
         await finish(draft, page_id, endings)
 
     async def _force(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:

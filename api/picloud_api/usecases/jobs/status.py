@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from picloud_model.wire import Statuses, StatusRun
 
-from picloud_api.engine.jobs.locate import locate, pages, refuse_deleted
+from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class JobStatuses:
             JobDeleted: When one of them was deleted.
         """
         runs: list[StatusRun] = []
-        async for piece, page in pages(self._view, await locate(self._view, account, jids)):
+        async for piece, page in read_pages(self._view, await locate(self._view, account, jids)):
             refuse_deleted(page, piece)
             for index in range(piece.start, piece.stop):
                 shown, jid = page.shown(index).value, piece.first + index

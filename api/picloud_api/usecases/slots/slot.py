@@ -12,7 +12,7 @@ from picloud_model.page import PAGE_JOBS
 from picloud_model.wire import SlotGranted
 
 from picloud_api.engine.jobs.fence import charge_loss, holds_attempt, slots_of_page
-from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed
+from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed_ending
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
@@ -211,7 +211,7 @@ class Slots:
             started = page.started[index]
             cause = charge_loss(page, index, restartable=header.options.restartable)
             if cause is Cause.KILLED:
-                endings.append(killed(index, started, now))
+                endings.append(killed_ending(index, started, now))
             elif cause is not None:
                 message = _message(page.losses[index], header, detail)
                 endings.append(

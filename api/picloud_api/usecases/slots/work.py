@@ -14,7 +14,7 @@ from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import AttemptRef, WorkAnswer
 
 from picloud_api.engine.jobs.fence import give_back, holds_attempt, page_for_slot
-from picloud_api.engine.jobs.finish import Ending, finish, killed
+from picloud_api.engine.jobs.finish import Ending, finish, killed_ending
 from picloud_api.engine.process.slot_sessions import Blocked
 from picloud_api.engine.scheduling.leasing import most_batches
 from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
@@ -174,7 +174,9 @@ class SlotWork:
             if page is None:
                 continue
             if page.flags[index] & Flag.KILL_REQUESTED:
-                await finish(draft, page_id, [killed(index, page.started[index], self._clock())])
+                await finish(
+                    draft, page_id, [killed_ending(index, page.started[index], self._clock())]
+                )
                 continue
             give_back(page, index)
             draft.emit(Event(EventKind.READY, account, job.batch))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from picloud_api.engine.dependencies.release import release_or_stall, stalled
+from picloud_api.engine.dependencies.release import release_or_stall, stalled_by
 from picloud_api.engine.jobs.finish import encode_failure, read_failure
 from picloud_api.engine.jobs.locate import PageSlice
 from picloud_api.store import layout
@@ -111,7 +111,7 @@ async def test_a_failure_names_the_job_that_caused_it(
     page = (await view.get(layout.page(page_id))).copy()
     page.state[0] = state
 
-    verdict = await stalled(view, PageSlice(page_id, 0, 1, 1), page, 0)
+    verdict = await stalled_by(view, PageSlice(page_id, 0, 1, 1), page, 0)
 
     failure = read_failure(verdict.failure or b"")
     assert failure is not None

@@ -6,7 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed, read_failure
+from picloud_api.engine.jobs.finish import (
+    Ending,
+    encode_failure,
+    finish,
+    killed_ending,
+    read_failure,
+)
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 from picloud_model.job import Cause, State
@@ -93,7 +99,7 @@ async def test_the_last_job_removes_the_ready_marker(api: ApiHarness) -> None:
 
     first = await finished(api, page_id, [done(0, b"x")])
     assert await view.get(layout.ready(ACCOUNT, page_id.batch)) is not None
-    await finished(api, page_id, [killed(1, 0.0, 3.0)])
+    await finished(api, page_id, [killed_ending(1, 0.0, 3.0)])
 
     assert await view.get(layout.ready(ACCOUNT, page_id.batch)) is None
     assert [event.kind for event in first][:1] == [EventKind.FINISHED]
@@ -105,7 +111,7 @@ async def test_failures_have_an_event_of_their_own(api: ApiHarness) -> None:
 
     good = await finished(api, page_id, [done(0, b"x")])
     kinds = [event.kind for event in good]
-    bad = await finished(api, page_id, [killed(1, 0.0, 3.0)])
+    bad = await finished(api, page_id, [killed_ending(1, 0.0, 3.0)])
 
     assert EventKind.FAILED not in kinds
     assert EventKind.FAILED in [event.kind for event in bad]
