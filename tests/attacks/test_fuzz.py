@@ -39,7 +39,7 @@ CALM: Final = {"wait_s": 0.0, "timeout_s": 0.0, "leaving": False}
 
 
 @pytest.fixture(scope="module", params=USUAL)
-def prey(
+def fuzzed_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """A stack for this module, which no other test could use afterwards."""
@@ -52,20 +52,24 @@ def prey(
 
 
 @pytest.fixture(scope="module")
-def described(prey: Stack) -> Any:
+def described(fuzzed_stack: Stack) -> Any:
     """The document, as schemathesis reads it."""
-    return schemathesis.openapi.from_url(f"{prey.url}/v1/openapi.json")
+    return schemathesis.openapi.from_url(f"{fuzzed_stack.url}/v1/openapi.json")
 
 
 @pytest.fixture(scope="module")
-def credentials(prey: Stack) -> dict[str, str]:
+def credentials(fuzzed_stack: Stack) -> dict[str, str]:
     """A valid credential of each kind."""
-    return {"apiKey": prey.key, "slotToken": prey.slot_token()}
+    return {"apiKey": fuzzed_stack.key, "slotToken": fuzzed_stack.slot_token()}
 
 
 @pytest.mark.parametrize(("target", "mode"), MADE, ids=str)
 def test_no_request_is_a_fault_of_the_server(
-    prey: Stack, described: Any, credentials: dict[str, str], target: Target, mode: GenerationMode
+    fuzzed_stack: Stack,
+    described: Any,
+    credentials: dict[str, str],
+    target: Target,
+    mode: GenerationMode,
 ) -> None:
     """Every operation gets requests that fit its schema and requests that do not."""
     operation = described[target.path][target.verb]
@@ -74,7 +78,7 @@ def test_no_request_is_a_fault_of_the_server(
     session = requests.Session()
 
     @settings(
-        max_examples=EXAMPLES[prey.name],
+        max_examples=EXAMPLES[fuzzed_stack.name],
         deadline=None,
         database=None,
         derandomize=True,
@@ -85,7 +89,7 @@ def test_no_request_is_a_fault_of_the_server(
     def ask(case: Any) -> None:
         if isinstance(case.body, dict):
             case.body |= {name: calm for name, calm in CALM.items() if name in target.fields}
-        answer = case.call(base_url=prey.url, session=session, headers=headers, timeout=20)
+        answer = case.call(base_url=fuzzed_stack.url, session=session, headers=headers, timeout=20)
         healthy = target.path == "/v1/health"
         assert answer.status_code < FAULT or healthy, (case.body, answer.text)
         assert "Traceback" not in answer.text

@@ -191,7 +191,7 @@ def test_malformed_names_are_refused(sender: Sender, target: Target, field: str)
         if wrong is None and target.path == "/v1/jobs/kill":
             continue  # no jids are all one's own unfinished ones
         if wrong is None and target.path == "/v1/jobs/status":
-            continue  # nothing asked, nothing told
+            continue  # an empty list names nothing
 
         reply = ask(sender, target, field, wrong)
 

@@ -95,7 +95,7 @@ def test_a_length_told_is_refused_unread(sender: Sender, stack: Stack) -> None:
     head = HEAD + f"Authorization: Bearer {sender.key}\r\n".encode()
 
     where = urlsplit(stack.url)
-    # Who hangs up at once may be hung up on before he is answered: this one waits.
+    # A client that disconnects at once may get no reply, so this one waits.
     with socket.create_connection((where.hostname, where.port), timeout=WAIT_S) as line:
         line.sendall(head + b"Content-Length: 1000000000000\r\n\r\n{")
         answer = line.recv(65536)

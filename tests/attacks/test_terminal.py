@@ -99,7 +99,7 @@ class HostileTransport(Transport):
 
 
 @pytest.fixture
-def telling(stack: Stack) -> Iterator[str]:
+def show_commands(stack: Stack) -> Iterator[str]:
     """Jobs that output the corpus in every way, and the commands that show them."""
     gate = stack.shared / f"gate-{uuid4().hex}"
     gate.touch()
@@ -107,7 +107,7 @@ def telling(stack: Stack) -> Iterator[str]:
     address = ServerAddress(stack.url, stack.key)
     client = Client(address, Config(), HostileTransport(address, labels))
 
-    def say(text: str, how: str) -> str:
+    def write(text: str, how: str) -> str:
         import logging
         import sys
         import time
@@ -124,10 +124,10 @@ def telling(stack: Stack) -> Iterator[str]:
     whole = "|".join(ESCAPES)
     made: list[int] = []
     for at, label in enumerate(labels):
-        say.__name__ = label
-        made.append(client.call(say, whole, "raise" if at else "return", _label=str(at)))
+        write.__name__ = label
+        made.append(client.call(write, whole, "raise" if at else "return", _label=str(at)))
     client.join(made, 60, ignore_errors=True)
-    waiting = client.call(say, whole, "wait", _label="0")
+    waiting = client.call(write, whole, "wait", _label="0")
     until(lambda: client.status(waiting) == "processing", "it runs")
     yield COMMANDS.format(done=made[0], failed=made[1]).strip()
     gate.unlink()
@@ -148,12 +148,12 @@ def shown(stack: Stack, home: Path, commands: str) -> str:
 
 
 def test_no_escape_sequence_of_a_job_reaches_a_terminal(
-    stack: Stack, tmp_path: Path, telling: str
+    stack: Stack, tmp_path: Path, show_commands: str
 ) -> None:
     """Text, label, name, output, log and exception of a job are shown with their escapes spelled
     out; a terminal receives only the sequences of the command itself.
     """
-    screen = shown(stack, tmp_path, telling)
+    screen = shown(stack, tmp_path, show_commands)
 
     for command in screen.split("== ")[1:]:
         visible = OWN.sub("", command)

@@ -25,7 +25,7 @@ GONE_S = 5.0
 
 @pytest.fixture(scope="module")
 def token(sender: Sender, stack: Stack) -> Iterator[str]:
-    """The token of a running job, as a thief would have it; the fixture ends the job."""
+    """The token of a running job, as an attacker would use it; the fixture ends the job."""
     token_file, gate = stack.shared / "token", stack.shared / "gate"
     gate.touch()
 
@@ -43,7 +43,7 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
 
     with contextlib.closing(stack.client()) as client:
         jid = client.call(hold)
-        until(token_file.exists, "the job has told its token")
+        until(token_file.exists, "the job has written its token")
         secret = token_file.read_text()
         yield secret
         gate.unlink(missing_ok=True)

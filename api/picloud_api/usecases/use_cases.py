@@ -68,12 +68,12 @@ class JobsRoom:
 
     def __init__(self, base: Foundation) -> None:
         context = base.context
-        why = Why(context, base.scheduler)
+        self.why = Why(context, base.scheduler)
         self.submit = SubmitJobs(context, base.leasing, base.blobs)
         self.status = JobStatuses(context)
         self.wait = WaitForJobs(context)
         self.kill = KillJobs(context)
-        self.info = JobInformation(context, base.blobs, base.live, why)
+        self.info = JobInformation(context, base.blobs, base.live, self.why)
         self.listing = ListJobs(context.commits.view)
         self.delete = DeleteJobs(context)
 

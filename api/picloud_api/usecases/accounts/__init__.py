@@ -1,1 +1,1 @@
-"""Accounts, API keys and job tokens."""
+"""Accounts, API keys, job tokens and slot tokens."""

@@ -133,7 +133,7 @@ class JobInformation:
     async def _info_of(
         self, job: JobView, keys: Sequence[InfoKey], since: Mapping[str, int]
     ) -> Info:
-        """Return what the slot of a job reports, or what it reported when the job ended."""
+        """Return what the slot of a job reports now, or reported when the job ended."""
         page, index = job.page, job.index
         if InfoKey.PILOG in keys and State(page.state[index]).final:
             return await self._stored(job)

@@ -17,7 +17,7 @@ REFUSED = "No machine offers core type 'c1'; machines offer c2."
 
 async def why(api: ApiHarness, jid: int) -> str:
     """Return the reason why one job does not run."""
-    return (await api.use_cases.jobs.info._why.reasons(ACCOUNT, [(jid, jid)]))[jid]
+    return (await api.use_cases.jobs.why.reasons(ACCOUNT, [(jid, jid)]))[jid]
 
 
 async def test_a_queued_job_waits_for_the_jobs_ahead_of_it(api: ApiHarness) -> None:
