@@ -20,7 +20,7 @@ from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secrets.file import FileSecrets
 from picloud_model import pack, wire
-from picloud_model.errors import RequestRefused, SlotRefused
+from picloud_model.errors import PiCloudError, RequestRefused, SlotRefused
 from picloud_model.job import State
 
 from tests.polling import eventually
@@ -51,6 +51,8 @@ class RecordingScheduler(SchedulerPort):
         """Why requested slots do not run, if they do not."""
         self.refusal = ""
         """Why no slot can be requested, if none can."""
+        self.failure: PiCloudError | None = None
+        """What a ping raises, if the scheduler does not work."""
 
     async def start(self, burst: Burst) -> None:
         if self.refusal:
@@ -85,7 +87,8 @@ class RecordingScheduler(SchedulerPort):
         return self.refusal or self.full
 
     async def ping(self) -> None:
-        return None
+        if self.failure is not None:
+            raise self.failure
 
     async def close(self) -> None:
         return None

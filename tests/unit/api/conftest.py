@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tests.unit.api.api_harness import ApiHarness
+from tests.unit.api.http_api import HttpApi
 from tests.unit.api.recording_state import RecordingState
 
 if TYPE_CHECKING:
@@ -38,3 +39,9 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
 async def api(start_api: StartApi) -> ApiHarness:
     """A started server without sockets."""
     return await start_api()
+
+
+@pytest.fixture
+def http(api: ApiHarness) -> HttpApi:
+    """The HTTP interface of a started server."""
+    return HttpApi(api)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from picloud_api.resources.body import LASTING_S, authenticate, read_bytes, write_body
 from picloud_model import wire
-from picloud_model.errors import KeyRefused
+from picloud_model.errors import KeyRefused, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ class SlowRequest:
     def __init__(self, body_s: float = 0.0) -> None:
         self.context = SimpleNamespace()
         self.stream = self
+        self.age_s = 0.0
         self._body_s = body_s
 
     def get_header(self, name: str) -> str:
@@ -51,6 +52,7 @@ class SlowRequest:
 
     def age(self, seconds: float) -> None:
         """Let time pass, as it seems to the request."""
+        self.age_s += seconds
         self.context.check.made_at -= seconds
 
 
@@ -101,3 +103,15 @@ async def test_a_body_that_arrives_slowly_is_not_used() -> None:
 
     with pytest.raises(KeyRefused):
         await read_bytes(sent)
+
+
+async def test_a_body_that_is_too_large_is_refused_unread() -> None:
+    """The declared length is enough: no byte of the body is read."""
+    key, request = OneKey(), SlowRequest(body_s=600.0)
+    sent = cast("Request", request)
+    await authenticate(sent, key.recognise)
+
+    with pytest.raises(TooLarge, match="larger than 0 MiB"):
+        await read_bytes(sent, limit=1)
+
+    assert request.age_s == 0.0

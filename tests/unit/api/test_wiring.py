@@ -1,0 +1,74 @@
+"""Wiring: the adapters of a stack, and the server over them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_api import wiring
+from picloud_api.settings import read
+from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
+from picloud_model.errors import PiCloudError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.api.api_harness import ApiHarness
+
+URL = "http://127.0.0.1:8787"
+SERVERS = Addresses(
+    consul=VendorServer("http://127.0.0.1:1"),
+    vault=VendorServer("http://127.0.0.1:1", "token"),
+    nomad=VendorServer("http://127.0.0.1:1"),
+    s3=Bucket("http://127.0.0.1:1", "box"),
+)
+
+
+def adapters(ports: wiring.Ports) -> list[str]:
+    """Return the name of each port's adapter."""
+    return [getattr(ports, name).adapter for name in ports.__struct_fields__]
+
+
+async def close(ports: wiring.Ports) -> None:
+    """Close all ports."""
+    for name in ports.__struct_fields__:
+        await getattr(ports, name).close()
+
+
+async def test_the_embedded_stack_is_the_data_directory(tmp_path: Path) -> None:
+    """All of its adapters work without a server of another vendor."""
+    ports = await wiring.open_ports(read(["--data", str(tmp_path)], {}), URL)
+
+    assert adapters(ports) == ["sqlite", "directory", "file", "local"]
+    await close(ports)
+
+
+async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: Path) -> None:
+    """Its adapters are made without a connection: nothing listens at these addresses."""
+    arguments = ["--data", str(tmp_path), "--stack", "hashicorp"]
+
+    ports = await wiring.open_ports(read(arguments, SERVERS.environment()), URL)
+
+    assert adapters(ports) == ["consul", "s3", "vault", "nomad"]
+    await close(ports)
+
+
+async def test_a_data_directory_in_use_is_refused(api: ApiHarness) -> None:
+    """A second server over the same directory does not start, and the message says why."""
+    settings = read(["--data", str(api.root)], {})
+
+    with pytest.raises(PiCloudError, match="another"):
+        await wiring.check_free(settings)
+
+
+async def test_a_restarted_server_has_the_same_secrets(api: ApiHarness) -> None:
+    """Keys and slot tokens that a server issued are valid after its restart."""
+    slot = await api.slot()
+    token = (await api.use_cases.slots.slots.register(slot.slot.place)).token
+    key = api.server.key
+
+    await api.stop()
+    await api.start()
+
+    assert api.server.key == key
+    assert (await api.use_cases.slots.slots.recognise(token)).number == slot.number
