@@ -17,7 +17,10 @@ Body = TypeVar("Body")
 
 
 class HttpApi:
-    """Sends requests to the routes of a server; by default with its first key and as msgpack."""
+    """Sends requests to the routes of a server: as msgpack, and with its first key by default.
+
+    With an empty credential none is sent.
+    """
 
     def __init__(self, api: ApiHarness) -> None:
         self.api = api
@@ -30,7 +33,8 @@ class HttpApi:
     ) -> falcon.testing.Result:
         """Send bytes, with headers in addition to the credential."""
         credential = self.api.server.key if credential is None else credential
-        whole = {"Content-Type": wire.MSGPACK, "Authorization": f"Bearer {credential}", **headers}
+        authorization = {"Authorization": f"Bearer {credential}"} if credential else {}
+        whole = {"Content-Type": wire.MSGPACK, **authorization, **headers}
         async with falcon.testing.ASGIConductor(self.app) as conductor:
             return await conductor.simulate_request(verb, path, body=data, headers=whole)
 

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import falcon.asgi
-
-if TYPE_CHECKING:
-    from tests.unit.api.api_harness import ApiHarness
-import falcon.testing
 import msgspec
 import pytest
 from picloud_api import errors
-from picloud_api.app import add_routes
 from picloud_model import wire
 from picloud_model.errors import PiCloudError, every_error
 
-
-@pytest.fixture
-def app(api: ApiHarness) -> falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]:
-    """The application over the harness's server."""
-    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
-    errors.register(app)
-    add_routes(app, api.use_cases)
-    return app
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.http_api import HttpApi
 
 
 async def post(
-    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
-    path: str,
-    body: bytes,
-    key: str = "",
-    media: str = wire.JSON,
+    http: HttpApi, path: str, body: bytes, key: str = "", media: str = wire.JSON
 ) -> tuple[int, wire.Problem]:
     """Post a body; return the status and the error."""
-    headers = {"Content-Type": media, **({"Authorization": f"Bearer {key}"} if key else {})}
-    async with falcon.testing.ASGIConductor(app) as conductor:
-        result = await conductor.simulate_post(path, body=body, headers=headers)
+    result = await http.send("POST", path, body, key, **{"Content-Type": media})
     return result.status_code, wire.decode(result.content, wire.Problem, media)
 
 
@@ -55,13 +38,11 @@ PATHS = ["/v1/jobs", "/v1/jobs/staged", "/v1/jobs/status", "/v1/jobs/wait", "/v1
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_request_without_a_valid_key_is_refused(
-    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response], path: str
-) -> None:
+async def test_a_request_without_a_valid_key_is_refused(http: HttpApi, path: str) -> None:
     """A missing, a malformed and an unknown key are refused alike, before the body is read."""
     unknown = f"pk_{'0' * 12}_{'A' * 43}"
 
-    answers = [await post(app, path, b"\xff", key) for key in ("", "x", unknown)]
+    answers = [await post(http, path, b"\xff", key) for key in ("", "x", unknown)]
 
     assert [status for status, _ in answers] == [401, 401, 401]
     assert answers[1] == answers[2]
@@ -70,13 +51,13 @@ async def test_a_request_without_a_valid_key_is_refused(
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("media", [wire.JSON, wire.MSGPACK])
 async def test_a_body_that_cannot_be_read_is_400(
-    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    http: HttpApi,
     api: ApiHarness,
     path: str,
     media: str,
 ) -> None:
     """Bytes that are no JSON, or no msgpack, are a bad request."""
-    status, problem = await post(app, path, b"\xc1{", api.server.key, media)
+    status, problem = await post(http, path, b"\xc1{", api.server.key, media)
 
     assert status == 400
     assert problem.message.startswith("The body cannot be read")
@@ -94,22 +75,22 @@ async def test_a_body_that_cannot_be_read_is_400(
     ],
 )
 async def test_a_wrong_field_is_named(
-    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    http: HttpApi,
     api: ApiHarness,
     path: str,
     body: object,
     field: str | None,
 ) -> None:
     """A body of the wrong form is 422, and the error names the field."""
-    status, problem = await post(app, path, msgspec.json.encode(body), api.server.key)
+    status, problem = await post(http, path, msgspec.json.encode(body), api.server.key)
 
     assert (status, problem.code, problem.field) == (422, "request.refused", field)
 
 
 async def test_an_unknown_address_is_an_error_of_the_usual_form(
-    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response],
+    http: HttpApi,
 ) -> None:
     """The body of a 404 has a code and a message, as that of any other error."""
-    status, problem = await post(app, "/v2/jobs", b"")
+    status, problem = await post(http, "/v2/jobs", b"")
 
     assert (status, problem.code) == (404, "path.not_found")

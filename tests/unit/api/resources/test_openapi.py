@@ -5,40 +5,31 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import falcon.asgi
 import falcon.inspect
 import jsonschema_rs
 import pytest
-from falcon.testing import TestClient
-from picloud_api.app import add_routes
 from picloud_api.resources.openapi import SERVED
 from picloud_model import wire
 
 if TYPE_CHECKING:
-    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.http_api import HttpApi
 
 
 @pytest.fixture
-def app(api: ApiHarness) -> Any:
-    """The application with all its routes."""
-    made: Any = falcon.asgi.App()
-    add_routes(made, api.use_cases)
-    return made
-
-
-@pytest.fixture
-def described(app: Any) -> dict[str, Any]:
+async def described(http: HttpApi) -> dict[str, Any]:
     """The document as it is served."""
-    answer = TestClient(app).simulate_get("/v1/openapi.json")
+    answer = await http.send("GET", "/v1/openapi.json", credential="")
     assert answer.headers["content-type"] == wire.JSON
     return json.loads(answer.content)  # type: ignore[no-any-return]
 
 
-async def test_the_document_has_each_route_and_verb(app: Any, described: dict[str, Any]) -> None:
+async def test_the_document_has_each_route_and_verb(
+    http: HttpApi, described: dict[str, Any]
+) -> None:
     """What is served is described, and nothing else."""
     served = {
         (verb, route.path)
-        for route in falcon.inspect.inspect_routes(app)
+        for route in falcon.inspect.inspect_routes(http.app)
         for verb in [each.method for each in route.methods if not each.internal]
     }
     documented = {
