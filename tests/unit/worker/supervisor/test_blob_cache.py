@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
+from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import cloudpickle
 import pytest
 from picloud_model import pack, wire
-from picloud_model.errors import BlobMissing, RequestRefused, Unavailable
+from picloud_model.errors import BlobMissing, Unavailable
 from picloud_model.job import Cause
 from picloud_worker.api.client import ApiClient
 from picloud_worker.supervisor.blob_cache import BlobCache, upload
-from picloud_worker.system import disk
 
 from tests.unit.worker.jobs import echo
 
@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 
     from tests.unit.worker.fake_api import FakeApi
     from tests.unit.worker.worker import Worker
+
+
+class FullDiskClient(ApiClient):
+    """The disk is full when one blob has arrived, as often as `failures`."""
+
+    failures = 1
+
+    def __init__(self, url: str, token: str, *, digest: str) -> None:
+        super().__init__(url, token)
+        self._digest = digest
+
+    def download(self, digest: str) -> Iterator[bytes]:
+        """Yield the bytes of a blob, then fail as a write does."""
+        yield from super().download(digest)
+        if digest == self._digest and self.failures:
+            self.failures -= 1
+            raise OSError(errno.ENOSPC, "full")
 
 
 @pytest.fixture
@@ -66,44 +83,27 @@ def test_the_least_recently_used_is_evicted(
     assert {path.name for path in tmp_path.iterdir()} == {first, third, fourth}
 
 
-def test_other_blobs_make_room(
-    api: FakeApi, client: ApiClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_blobs_make_room(api: FakeApi, tmp_path: Path) -> None:
     """On a full disk all blobs but those that are needed are deleted, and it is tried again."""
-    blobs = BlobCache(tmp_path, client)
     old, needed, last = (api.store(bytes([n]) * 10) for n in range(3))
-    blobs.paths([old])
-    full = [OSError(errno.ENOSPC, "full")]
-    download = client.download
+    with closing(FullDiskClient(f"http://127.0.0.1:{api.port}", "t", digest=last)) as client:
+        blobs = BlobCache(tmp_path, client)
+        blobs.paths([old])
 
-    def once_full(digest: str) -> Iterator[bytes]:
-        yield from download(digest)
-        if digest == last and full:
-            raise full.pop()
-
-    monkeypatch.setattr(client, "download", once_full)
-    paths = blobs.paths([needed, last])
+        paths = blobs.paths([needed, last])
 
     assert {path.name for path in tmp_path.iterdir()} == {needed, last}
     assert all(path.exists() for path in paths.values())
 
 
-@pytest.mark.parametrize("total", [150, 10_000])
-def test_a_blob_that_does_not_fit(
-    api: FakeApi, client: ApiClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int
-) -> None:
-    """What is too large for the disk is refused; what others left no room for is tried later."""
-    monkeypatch.setattr(disk, "total_bytes", lambda _: total)
-    blobs = BlobCache(tmp_path, client)
+def test_a_blob_that_does_not_fit(api: FakeApi, tmp_path: Path) -> None:
+    """While others leave no room for it, it is tried later, and nothing of it stays."""
     digest = api.store(b"x" * 100)
 
-    def full(_: str) -> Iterator[bytes]:
-        yield b"x" * 90
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(client, "download", full)
-    with pytest.raises(RequestRefused if total == 150 else Unavailable, match="disk of this slot"):
-        blobs.paths([digest])
+    with closing(FullDiskClient(f"http://127.0.0.1:{api.port}", "t", digest=digest)) as client:
+        client.failures = 2
+        with pytest.raises(Unavailable, match="disk of this slot"):
+            BlobCache(tmp_path, client).paths([digest])
 
     assert list(tmp_path.iterdir()) == []
 

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from picloud_model.errors import SlotRefused
 from picloud_model.wire import AttemptRef
-from picloud_worker.api import client as client_module
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
+    from io import BufferedReader
 
     from tests.unit.worker.fake_api import FakeApi
 
 A, B = AttemptRef("a" * 32, 0, 1), AttemptRef("b" * 32, 1, 1)
+
+
+class MeanwhileClient(ApiClient):
+    """Calls a function while it connects for the first time."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def _connect(self) -> tuple[socket.socket, BufferedReader]:
+        call, self.meanwhile = self.meanwhile, None
+        if call is not None:
+            call()
+        return super()._connect()
 
 
 @pytest.fixture
@@ -90,25 +103,16 @@ def test_an_unavailable_server_is_noticed(api: FakeApi) -> None:
     heartbeat.close()
 
 
-def test_a_change_while_it_connects_is_reported_at_once(
-    api: FakeApi, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_while_it_connects_is_reported_at_once(api: FakeApi) -> None:
     """Another job is reported although there was no connection yet when it started."""
-    connect = client_module._open
-    connections = 0
-
-    def change_meanwhile(url: Any) -> Any:
-        nonlocal connections
-        connections += 1
-        if connections == 1:
-            heartbeat.report(SlotJobs(running=(B,)))
-        return connect(url)
-
-    monkeypatch.setattr(client_module, "_open", change_meanwhile)
+    client = MeanwhileClient(f"http://127.0.0.1:{api.port}", "t")
+    heartbeat = Heartbeat(client, Outage(30.0, time.monotonic))
+    client.meanwhile = lambda: heartbeat.report(SlotJobs(running=(B,)))
 
     heartbeat.report(SlotJobs(running=(A,)))
 
     began = time.monotonic()
     api.until(lambda: api.seen("/v1/heartbeat"))
+    heartbeat.close()
     assert api.seen("/v1/heartbeat")[0].running == [B]
     assert time.monotonic() - began < 1

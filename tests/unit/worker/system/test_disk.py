@@ -15,5 +15,7 @@ def test_what_needs_half_of_the_disk_is_too_large(tmp_path: Path) -> None:
     """Anything smaller may fit once others have freed the disk."""
     total = disk.total_bytes(tmp_path)
 
-    assert isinstance(disk.no_room(tmp_path, total // 2), RequestRefused)
+    too_large = disk.no_room(tmp_path, total // 2)
+    assert isinstance(too_large, RequestRefused)
+    assert "disk of this slot is too small" in too_large.message
     assert isinstance(disk.no_room(tmp_path, total // 4), Unavailable)
