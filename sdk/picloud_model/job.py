@@ -169,4 +169,9 @@ _PHRASES: Final = {
 }
 
 MAX_LOSSES: Final = 3
-"""Lost leases after which a job is an error, so that a poison job does not loop for ever."""
+"""Slots that died alone while they ran a job, after which it is an error: it may have ended
+them."""
+
+MAX_SPARED: Final = 100
+"""The sum of the weights of all other losses, after which a job is an error, so that none is run
+for ever."""

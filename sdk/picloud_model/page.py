@@ -1,7 +1,7 @@
 """The page: the states of up to 1,000 jobs of one batch, one column per field.
 
 With columns instead of objects, 100,000 queued jobs take a few megabytes, a copy is a handful of
-memory moves, and a search for the next queued job runs in C. At most 36 bytes per job.
+memory moves, and a search for the next queued job runs in C. At most 37 bytes per job.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _COLUMNS: Final = {
     "finished": "d",
     "pack": "I",
     "item": "H",
+    "spared": "B",
 }
 _FINAL_BYTES: Final = bytes(FINAL)
 
@@ -51,6 +52,10 @@ class Flag(IntFlag):
     """It has an info: the last parcel of its result pack holds it, or says where it is."""
     DELETED = 8
     """Its user deleted it; only the numbers in this page stay."""
+    BEGUN = 16
+    """Its slot has reported that the current attempt runs, or is about to."""
+    RETRIED = 32
+    """It was queued again after its process was killed from outside; the next time it fails."""
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -83,6 +88,7 @@ class Page:
     finished: array[float]
     pack: array[int]
     item: array[int]
+    spared: array[int]
     packs: int
 
     @classmethod
@@ -120,7 +126,7 @@ class Page:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Return the page that `encode` wrote.
+        """Return the page that `encode` wrote; columns that it did not know yet are zeros.
 
         >>> Page.decode(Page.fresh(2).encode()).shown(0).value
         'queued'
@@ -129,7 +135,8 @@ class Page:
         page = cls()
         page.packs = stored.packs
         page.state = bytearray(stored.state or bytes(stored.jobs))
-        for (name, code), column in zip(_COLUMNS.items(), stored.columns, strict=True):
+        columns = [*stored.columns, *[b""] * (len(_COLUMNS) - len(stored.columns))]
+        for (name, code), column in zip(_COLUMNS.items(), columns, strict=True):
             values = array(code, column) if column else array(code, [0]) * stored.jobs
             setattr(page, name, values)
         return page

@@ -103,6 +103,7 @@ class Background:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.reaper.stop()
         await self.events.stop()
         await self.dependencies.stop()
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
+import structlog
+from picloud_model.errors import PiCloudError
+
+from picloud_api.engine.jobs.fence import Blame
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.store import layout
 from picloud_api.store.records import Ready, Slot
 from picloud_api.usecases.accounts.slot_token import slot_number
+from picloud_api.usecases.slots.deaths import TOGETHER_S
 
 if TYPE_CHECKING:
     from picloud_driver.scheduler import SchedulerPort
@@ -25,6 +31,8 @@ SUSPENDED_S: Final = 5.0
 """A check that is late by so much means that this process was suspended and received nothing."""
 ENDED_TIMEOUT_S: Final = 10.0
 """How long one request for ended slots waits at the scheduler."""
+
+_log = structlog.get_logger()
 
 
 class Reaper:
@@ -45,6 +53,7 @@ class Reaper:
         self._autoscaler = autoscaler
         self._scheduler = scheduler
         self._listening_since = self._checked_at = context.clock()
+        self._removals: dict[int, asyncio.Task[None]] = {}
 
     async def adopt(self) -> None:
         """Take in the slots that outlived a killed server: they count as live before they call."""
@@ -56,10 +65,51 @@ class Reaper:
     async def remove_ended(self) -> None:
         """Remove the slots whose end the scheduler reports next."""
         for end in await self._scheduler.ended(timeout_s=ENDED_TIMEOUT_S):
-            slot = await self._slots.remove(slot_number(end.place), lost=True, detail=end.detail)
+            number = slot_number(end.place)
+            slot: Slot | None = await self._view.get(layout.slot(number))
             if slot is not None and not end.clean:
                 self._autoscaler.back_off(slot)
+            blame = Blame.NOBODY if end.clean or end.ended_from_outside else None
+            self._context.slot_sessions.remove(number)
+            if slot is not None:
+                self._remove_soon(number, end.detail, blame)
             self._autoscaler.scale_up_all()
+
+    def _remove_soon(self, number: int, detail: str, blame: Blame | None = None) -> None:
+        """Remove a slot that has ended, as soon as it is known whether it died alone.
+
+        Args:
+            number: The slot's number.
+            detail: What is known of its end.
+            blame: Why it ended; None if that depends on the deaths of others.
+        """
+        if number in self._removals:
+            return
+        self._context.slot_sessions.remove(number)
+        if blame is None:
+            self._slots.deaths.record(number)
+        self._removals[number] = asyncio.create_task(self._remove(number, detail, blame))
+
+    async def _remove(self, number: int, detail: str, blame: Blame | None) -> None:
+        try:
+            if blame is None:
+                await asyncio.sleep(TOGETHER_S)
+                slot: Slot | None = await self._view.fresh(layout.slot(number))
+                blame = Blame.NOBODY if slot is None else self._slots.deaths.blame(slot)
+            await self._slots.remove(number, blame, detail)
+            self._autoscaler.scale_up_all()
+        except PiCloudError as error:
+            # The next full comparison finds the slot again.
+            _log.warning("reaper.unavailable", reason=error.message)
+        finally:
+            del self._removals[number]
+
+    async def stop(self) -> None:
+        """Leave the slots that were not removed yet to the next server."""
+        removals = list(self._removals.values())
+        for removal in removals:
+            removal.cancel()
+        await asyncio.gather(*removals, return_exceptions=True)
 
     async def remove_silent(self) -> None:
         """Remove the slots of this process that were silent for too long."""
@@ -81,7 +131,7 @@ class Reaper:
         self._view.forget([layout.slot(number)])
         slot: Slot | None = await self._view.get(layout.slot(number))
         if slot is None or now - slot.seen_at > SLOT_TTL_S:
-            await self._slots.remove(number, lost=True, detail="silent for 20 s")
+            self._remove_soon(number, "silent for 20 s")
         else:
             self._context.slot_sessions.remove(number)  # now it talks with another process
 
@@ -92,9 +142,9 @@ class Reaper:
         slots = (await self._view.scan(Slot.prefix)).values()
         for slot in slots:
             if slot.place not in running:
-                await self._slots.remove(slot.number, lost=True, detail="its place is gone")
+                self._remove_soon(slot.number, "its place is gone")
             elif self._is_silent(slot, now):
-                await self._slots.remove(slot.number, lost=True, detail="silent for 20 s")
+                self._remove_soon(slot.number, "silent for 20 s")
         unfinished = await self._view.scan(Ready.prefix)
         await self._slots.reclaim({slot.number for slot in slots}, unfinished)
         await self._recovery.queue_free(unfinished)

@@ -40,7 +40,7 @@ class SlotResource:
         body = await read_body(request, wire.WorkRequest)
         await write_body(request, response, await self._work.work(session, body))
         if body.leaving:
-            await self._slots.remove(session.number, lost=False)
+            await self._slots.remove(session.number)
 
     async def on_post_heartbeat(self, request: Request, response: Response) -> None:
         """Record what runs."""

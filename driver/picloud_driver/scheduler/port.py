@@ -48,12 +48,17 @@ class SlotPresence(msgspec.Struct, frozen=True):
 
 
 class SlotEnd(msgspec.Struct, frozen=True):
-    """A place that ended; `clean` means exit status 0, anything else a problem of the machine."""
+    """A place that ended; `clean` means exit status 0, anything else a problem of the machine.
+
+    It was `ended_from_outside` if the server stopped it or its machine was lost: then no job of the
+    slot is to blame.
+    """
 
     burst: str
     place: str
     clean: bool
     detail: str = ""
+    ended_from_outside: bool = False
 
 
 class SchedulerPort(ABC):

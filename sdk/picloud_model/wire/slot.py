@@ -42,7 +42,9 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Jobs of one batch for one slot.
 
     `first` is the batch's first jid: a job's jid is `first + index`. With `pack` a blob holds the
-    parcels, at position `index - pack.first`, and each `arguments` is empty.
+    parcels, at position `index - pack.first`, and each `arguments` is empty. The slot reports the
+    one job of an `announced` lease as running before it starts it, and does not start it unless the
+    server confirms that it holds the job: so the server knows whether it began if the slot is lost.
     """
 
     batch: str
@@ -54,12 +56,15 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     options: Options
     jobs: list[LeasedJob]
     pack: PackPart | None = None
+    announced: bool = False
 
 
 class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`.
 
-    `info` is an encoded `Info` (see `pack_info`), where there is any.
+    `info` is an encoded `Info` (see `pack_info`), where there is any. With `retry` the job failed
+    because its process was killed, perhaps from outside: it is queued again if that is the first
+    time.
     """
 
     index: int
@@ -71,6 +76,7 @@ class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     payload: bytes = b""
     blob: Content | None = None
     info: Content | None = None
+    retry: bool = False
 
 
 class AttemptRef(msgspec.Struct, frozen=True, array_like=True):
@@ -104,6 +110,7 @@ class WorkRequest(Request, frozen=True):
     work and waits up to `wait_s`. `holding` are the jobs it still has, begun or not; `resync` says
     that the answer to its last request never arrived, so every other job that the server has leased
     to it goes back into the queue. `leaving` marks the last request of a slot that ends.
+    `stopped` are jobs that had begun and were ended with their slot, to run again elsewhere.
     While jobs of the slot are blocked, `awaiting` says on which jobs: then only these jobs, and
     descendants of them or of the blocked ones, are leased to it, one by one.
     """
@@ -116,6 +123,7 @@ class WorkRequest(Request, frozen=True):
     resync: bool = False
     leaving: bool = False
     awaiting: list[BlockedOn] = []
+    stopped: list[AttemptRef] = []
 
 
 class WorkAnswer(Answer, frozen=True):

@@ -175,6 +175,14 @@ class BlockedJobs:
         self._held_jobs.drop(job.entry)
         job.child.end()
 
+    def end_all(self) -> list[int]:
+        """Kill the children of all jobs here, as the slot ends; return their indexes."""
+        for job in self._jobs:
+            job.child.signal(signal.SIGKILL)
+        indexes = [job.child.index for job in self._jobs]
+        self._jobs.clear()
+        return indexes
+
     def child_exited(self, child_index: int, status: int) -> None:
         """Handle the exit of a child that is here, or was."""
         for job in [job for job in self._jobs if job.child.index == child_index]:

@@ -33,6 +33,8 @@ NEVER_STARTED_S: Final = 10.0
 """How long a child may take to start its first job."""
 NOT_NEXT_S: Final = 1.0
 """How long a child that has reported a job may take to start the next one."""
+STOP_S: Final = 1.0
+"""How long children may take to exit after SIGKILL."""
 MOST_FAILED_CHILDREN: Final = 3
 """Children that exit before they start any job, after which this machine counts as broken."""
 
@@ -238,6 +240,17 @@ class Executor:
         held_jobs = self._held_jobs
         is_seen = self._running is not None and self._running.entry is held_jobs.head
         held_jobs.take_back(min(taken, len(held_jobs.given) - is_seen))
+
+    def stop(self) -> None:
+        """End every job that has begun, and hand all jobs back."""
+        self.take_back()
+        self._held_jobs.hand_back()
+        children = [self._child.index] if self._held_jobs.given else []
+        if children:
+            self._child.signal(signal.SIGKILL)
+        children += self.blocked_jobs.end_all()
+        self._zygote.await_exits(children, STOP_S)
+        self._held_jobs.stop_begun()
 
     def kill(self, ref: AttemptRef) -> None:
         """Kill a job for its user: terminate it if it runs, end it at once if it waits."""

@@ -57,6 +57,7 @@ class PendingReport(NamedTuple):
 
     reports: list[Report]
     returned: list[AttemptRef]
+    stopped: list[AttemptRef]
     ended: int
     complete: bool
 
@@ -80,12 +81,12 @@ class HeldJobs:
         self.given: deque[Entry] = deque()
         self.blocked: list[Entry] = []
         self.returned: list[AttemptRef] = []
+        self.stopped: list[AttemptRef] = []
+        """Jobs that had begun and were ended with the slot."""
         self.ended: list[tuple[str, JobReport]] = []
         self.ended_bytes = 0
         self.closing = False
         """Whether the slot is being ended from outside."""
-        self.abandoned = False
-        """Whether a job ended together with the slot, so that nothing is known of its end."""
 
     @property
     def idle(self) -> bool:
@@ -102,11 +103,12 @@ class HeldJobs:
         self.waiting += [lease for lease in leases if lease.jobs]
 
     def assign(self, generation: int, most: int) -> list[Lease]:
-        """Move the next jobs, of one bundle and at most `most`, from waiting to given."""
+        """Move the next jobs, of one bundle and at most `most`, from waiting to given.
+
+        An announced lease is given alone.
+        """
         leases: list[Lease] = []
-        while (
-            self.waiting and most and self.waiting[0].bundle == (leases or self.waiting)[0].bundle
-        ):
+        while self.waiting and most and _may_follow(leases, self.waiting[0]):
             lease = self.waiting.popleft()
             if len(lease.jobs) > most:
                 self.waiting.appendleft(replace(lease, jobs=lease.jobs[most:]))
@@ -155,6 +157,7 @@ class HeldJobs:
         *,
         started_at: float = 0.0,
         info: Content | None = None,
+        retry: bool = False,
     ) -> None:
         """Record the end of a job that no child reports; 0 as its start means now."""
         now = self._clock()
@@ -167,6 +170,7 @@ class HeldJobs:
             finished_at=now,
             payload=parcel(failure),
             info=info,
+            retry=retry,
         )
         self._add(batch, report)
 
@@ -212,6 +216,12 @@ class HeldJobs:
         """Return every waiting job to the server."""
         self.returned += self._waiting_refs()
         self.waiting.clear()
+
+    def stop_begun(self) -> None:
+        """Hand back the jobs that had begun; their children have ended."""
+        self.stopped += [entry.ref for entry in (*self.blocked, *self.given)]
+        self.blocked.clear()
+        self.given.clear()
 
     def refuse(self, lease: Lease, failure: Failure) -> None:
         """Fail each job of a waiting lease that cannot run here."""
@@ -300,13 +310,28 @@ class HeldJobs:
                 reports.append(Report(batch, self._envelope, []))
             reports[-1].ended.append(report)
             count += 1
-        return PendingReport(reports, list(self.returned), count, count == len(self.ended))
+        return PendingReport(
+            reports=reports,
+            returned=list(self.returned),
+            stopped=list(self.stopped),
+            ended=count,
+            complete=count == len(self.ended),
+        )
 
     def acknowledge(self, pending: PendingReport) -> None:
         """Forget what a request has reported, once the server has answered it."""
         self.ended_bytes -= sum(size_of(report) for _, report in self.ended[: pending.ended])
         del self.ended[: pending.ended]
         del self.returned[: len(pending.returned)]
+        del self.stopped[: len(pending.stopped)]
+
+
+def _may_follow(leases: Sequence[Lease], lease: Lease) -> bool:
+    """Whether a child may be given a lease together with others."""
+    if not leases:
+        return True
+    first = leases[0]
+    return lease.bundle == first.bundle and not (lease.announced or first.announced)
 
 
 def size_of(report: JobReport) -> int:

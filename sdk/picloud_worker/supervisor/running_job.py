@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
-from picloud_model.job import State
+from picloud_model.job import Cause, State
 
 from picloud_worker.failure import interfered, over_time
 from picloud_worker.supervisor.kill import TERMINATE_S, Termination, exit_failure
@@ -93,12 +93,13 @@ class RunningJob:
     def crash(self, held_jobs: HeldJobs, status: int) -> None:
         """Record that the job ended with its child, which exited with a wait status.
 
-        Nothing is recorded of a job that ended together with its slot: it may run again.
+        A job that ended together with its slot is handed back. One whose child alone was killed is
+        run again once, unless it went past its memory limit.
         """
-        if self.terminating is None and status == signal.SIGTERM:
+        if self.terminating is None and status in (signal.SIGTERM, signal.SIGKILL):
             time.sleep(TOGETHER_S)
             if held_jobs.closing:
-                held_jobs.abandoned = True
+                held_jobs.stopped.append(self.entry.ref)
                 return
         started = self.child.started_job()
         failure = exit_failure(status, self.child.last_stderr(), self.terminating)
@@ -108,6 +109,7 @@ class RunningJob:
             failure,
             started_at=started.started_at if started else 0.0,
             info=self.child.monitor.crashed(started),
+            retry=status == signal.SIGKILL and failure.cause == Cause.SIGNAL,
         )
 
     def live(self, since: Mapping[str, int]) -> Info | None:

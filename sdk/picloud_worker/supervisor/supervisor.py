@@ -7,6 +7,7 @@ once), when results are 50 ms old, or when jobs are to be handed back.
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import sys
 from collections.abc import Callable
@@ -21,8 +22,11 @@ from picloud_model.job import Cause
 from picloud_model.pack import Envelope
 from picloud_model.token import JobToken
 from picloud_model.wire import (
+    AttemptRef,
     Content,
     Failure,
+    HeartbeatAnswer,
+    HeartbeatRequest,
     JobGrant,
     LiveAnswer,
     SlotGranted,
@@ -44,7 +48,7 @@ from picloud_worker.system import memory
 from picloud_worker.zygote.client import ZygoteLostError
 
 if TYPE_CHECKING:
-    from picloud_model.wire import AttemptRef, Lease, LiveQuery
+    from picloud_model.wire import Lease, LiveQuery
 
     from picloud_worker.supervisor.lease import Entry, PendingReport
     from picloud_worker.zygote.client import ZygoteClient
@@ -169,6 +173,8 @@ class Supervisor:
     def _assign(self) -> None:
         lease = self._held_jobs.waiting[0]
         try:
+            if lease.announced and not self._announce(lease):
+                return
             self._executor.assign(lambda: self._provide(lease))
         except Unavailable:
             self._back_off()
@@ -176,6 +182,24 @@ class Supervisor:
             message = f"what the job needs cannot be had: {error.message}"
             failure = bounded(Failure(cause=Cause.ENVIRONMENT, message=message))
             self._held_jobs.refuse(lease, failure)
+
+    def _announce(self, lease: Lease) -> bool:
+        """Report the job of a lease as running; return whether it may start.
+
+        Raises:
+            Unavailable: When the server has not confirmed it.
+        """
+        blocked_jobs, job = self._blocked_jobs, lease.jobs[0]
+        request = HeartbeatRequest(
+            running=[*blocked_jobs.refs(), AttemptRef(lease.batch, job.index, job.attempt)],
+            wait_s=0.0,
+            awaiting=list(blocked_jobs.blocked_on()),
+        )
+        answer = self._slot.api.post("/v1/heartbeat", request, HeartbeatAnswer)
+        self._slot.outage.answered()
+        self._pause_s = _FIRST_PAUSE_S
+        self._handle_heartbeat_answer(answer)
+        return bool(self._held_jobs.waiting) and self._held_jobs.waiting[0] is lease
 
     def _provide(self, lease: Lease) -> Provision:
         """Fetch what a lease needs; heartbeats report meanwhile that the slot is alive."""
@@ -204,15 +228,18 @@ class Supervisor:
 
     def _handle_heartbeat_answers(self) -> None:
         for answer in self._heartbeat.answers():
-            self._kill(answer.kills)
-            for ref in answer.lost:
-                self._executor.lose(ref)
-            if answer.live:
-                self._heartbeat.answer_queries([self._live(query) for query in answer.live])
-            if answer.work:
-                self._changes_at_request = -1
-            if answer.exit:
-                raise Dismissed(farewell=False)
+            self._handle_heartbeat_answer(answer)
+
+    def _handle_heartbeat_answer(self, answer: HeartbeatAnswer) -> None:
+        self._kill(answer.kills)
+        for ref in answer.lost:
+            self._executor.lose(ref)
+        if answer.live:
+            self._heartbeat.answer_queries([self._live(query) for query in answer.live])
+        if answer.work:
+            self._changes_at_request = -1
+        if answer.exit:
+            raise Dismissed(farewell=False)
 
     def _live(self, query: LiveQuery) -> LiveAnswer:
         """Answer a live query; with nothing if the job does not run here."""
@@ -309,6 +336,7 @@ class Supervisor:
         request = WorkRequest(
             reports=pending.reports,
             returned=pending.returned,
+            stopped=pending.stopped,
             holding=self._held_jobs.refs() if self._resync or leaving else [],
             lease=lease,
             wait_s=wait_s,
@@ -331,16 +359,20 @@ class Supervisor:
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def _farewell(self) -> None:
-        """Hand back the jobs not started, and report once that this slot leaves.
+        """Hand back the jobs, and report once that this slot leaves.
 
-        With a job running the slot does not say that it leaves: the job is charged for the loss of
-        its slot, which the scheduler reports.
+        A slot that is stopped from outside ends its running jobs, which may run again elsewhere.
+        Otherwise it does not say that it leaves while a job runs: the job is charged for the loss
+        of its slot, which the scheduler reports.
         """
         self._slot.api.resume()
-        self._executor.take_back()
-        self._held_jobs.hand_back()
-        held_jobs = self._held_jobs
-        leaving = held_jobs.idle and not held_jobs.abandoned and not self._blocked_jobs
+        if self._stopping:
+            with contextlib.suppress(ZygoteLostError):
+                self._executor.stop()
+        else:
+            self._executor.take_back()
+            self._held_jobs.hand_back()
+        leaving = self._held_jobs.idle and not self._blocked_jobs
         try:
             pending = self._held_jobs.pending_report()
             self._post(pending, lease=False, wait_s=0.0, leaving=leaving)

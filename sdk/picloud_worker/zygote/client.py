@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import socket
+import time
 from typing import TYPE_CHECKING, Self
 
 from picloud_worker.ipc.scoreboard import MOST_CHILDREN, Scoreboard
@@ -12,7 +14,7 @@ from picloud_worker.zygote import process
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from picloud_worker.system.user import User
@@ -114,6 +116,18 @@ class ZygoteClient:
             del self._received[: process.EXIT.size]
             self._indexes.discard(child_index)
             yield child_index, status
+
+    def await_exits(self, child_indexes: Iterable[int], timeout_s: float) -> None:
+        """Wait until some children have exited, and forget the exits of others.
+
+        Raises:
+            ZygoteLostError: When there is no zygote any longer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._indexes.intersection(child_indexes) and time.monotonic() < deadline:
+            select.select([self._connection], [], [], max(0.0, deadline - time.monotonic()))
+            for _ in self.exits():
+                pass
 
     def close(self) -> None:
         """End the zygote and every child, and wait until they have exited."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from picloud_api import wiring
+from picloud_api.engine.jobs.fence import Blame
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.autoscaler import PATIENCE_S
 from picloud_api.engine.scheduling.pool import pool_of
@@ -210,10 +211,10 @@ class ApiHarness:
         """Send one work request of a slot."""
         return await self.server.use_cases.slots.work.work(slot, wire.WorkRequest(**request))  # type: ignore[arg-type]
 
-    async def lose(self, slot: SlotSession) -> None:
-        """Lose a slot with its machine."""
+    async def lose(self, slot: SlotSession, blame: Blame = Blame.JOB) -> None:
+        """Lose a slot; unless there is another reason, it died alone."""
         self.scheduler.places.pop(slot.slot.place, None)
-        await self.server.use_cases.slots.slots.remove(slot.number, lost=True, detail="power cut")
+        await self.server.use_cases.slots.slots.remove(slot.number, blame, "power cut")
 
     async def scale_up(self) -> None:
         """Let the autoscaler look for jobs without slots, as it does every second."""

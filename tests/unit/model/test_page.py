@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +73,15 @@ def test_an_untouched_page_takes_almost_no_room() -> None:
 def test_jobs_fill_pages() -> None:
     """A page begins at each multiple of 1,000 jobs."""
     assert [pages_for(jobs) for jobs in (0, 1, 1000, 1001)] == [0, 1, 1, 2]
+
+
+def test_a_page_of_an_earlier_version_has_fewer_columns() -> None:
+    """Columns that it does not have are zeros."""
+    page = Page.fresh(2)
+    page.attempt[1] = 3
+    jobs, packs, state, columns = msgspec.msgpack.decode(page.encode())
+
+    again = Page.decode(msgspec.msgpack.encode([jobs, packs, state, columns[:-1]]))
+
+    assert list(again.attempt) == [0, 3]
+    assert list(again.spared) == [0, 0]

@@ -94,6 +94,7 @@ class FakeApi:
             options=more.pop("options", wire.Options()),
             jobs=[],
             pack=more.pop("pack", None),
+            announced=more.pop("announced", False),
         )
         with self.changed:
             self._next_jid += len(parcels)

@@ -5,9 +5,10 @@ A slot's report is published only while the attempt that it names is the one in 
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from picloud_model.job import LEASABLE, MAX_LOSSES, UNDER_LEASE, Cause, State
+from picloud_model.job import LEASABLE, MAX_LOSSES, MAX_SPARED, UNDER_LEASE, Cause, State
 from picloud_model.page import Flag
 
 from picloud_api.store import layout
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
 
     from picloud_api.store.draft import Draft
     from picloud_api.store.view import View
+
+
+class Blame(IntEnum):
+    """What a slot was lost for; the value is the weight of a loss that its job is not to blame for.
+
+    A job is charged if its slot died alone. Any other loss counts, too, but much less.
+    """
+
+    JOB = 0
+    """The slot died alone: the job that it ran may have ended it."""
+    NOBODY = 1
+    """The slot was stopped, or died with its machine or the server."""
+    UNCLEAR = 20
+    """Several slots died within seconds."""
 
 
 def has_free(page: Page) -> bool:
@@ -52,20 +67,41 @@ def give_back(page: Page, index: int) -> None:
     page.slot[index] = 0
 
 
-def charge_loss(page: Page, index: int, *, restartable: bool) -> Cause | None:
+def may_have_begun(page: Page, index: int, *, restartable: bool) -> bool:
+    """Whether a job that a slot holds may have begun there.
+
+    Slots announce the start of a job that must not run twice, or that was lost before; of others
+    they report it only after a while.
+    """
+    if page.flags[index] & Flag.BEGUN:
+        return True
+    if not restartable:  # slots of earlier versions set no flag
+        return page.state[index] == State.PROCESSING
+    return not was_lost(page, index)
+
+
+def was_lost(page: Page, index: int) -> bool:
+    """Whether a slot was lost that may have run an earlier attempt of a job."""
+    return bool(page.losses[index] or page.spared[index])
+
+
+def charge_loss(page: Page, index: int, blame: Blame, *, restartable: bool) -> Cause | None:
     """Charge a job for the loss of its slot: it is queued again, unless it was lost too often.
 
     Returns:
         The cause if the job has to end in error, which is the caller's to do; else None.
     """
-    page.losses[index] += 1
     if page.flags[index] & Flag.KILL_REQUESTED:
         return Cause.KILLED
-    if not restartable or page.losses[index] >= MAX_LOSSES:
-        return Cause.NODE_LOST
-    begun = page.state[index] == State.PROCESSING
-    page.state[index] = State.RETRYING if begun else State.QUEUED
-    page.slot[index] = 0
+    if may_have_begun(page, index, restartable=restartable):
+        if blame is Blame.JOB:
+            page.losses[index] += 1
+        else:
+            page.spared[index] = min(page.spared[index] + blame, MAX_SPARED)
+        lost_too_often = page.losses[index] >= MAX_LOSSES or page.spared[index] >= MAX_SPARED
+        if not restartable or lost_too_often:
+            return Cause.NODE_LOST
+    give_back(page, index)
     return None
 
 

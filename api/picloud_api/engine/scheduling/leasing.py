@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.errors import ServerFault
 from picloud_model.job import LEASABLE, State
 from picloud_model.pack import Pack
-from picloud_model.page import PAGE_JOBS, Page
+from picloud_model.page import PAGE_JOBS, Flag, Page
 from picloud_model.wire import Lease, LeasedJob
 
-from picloud_api.engine.jobs.fence import has_free
+from picloud_api.engine.jobs.fence import has_free, was_lost
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ async def _from_page(batch: _OpenBatch, number: int, slot: int, wanted: Sequence
         options=header.options,
         jobs=[_assign(page, slot, index, base, parcel) for index, parcel in chosen],
         pack=pack,
+        announced=not header.options.restartable or was_lost(page, chosen[0][0] - base),
     )
 
 
@@ -219,6 +220,7 @@ def _assign(page: Page, slot: int, index: int, base: int, parcel: bytes) -> Leas
     page.state[at] = State.PROCESSING if lost_before else State.LEASED
     page.attempt[at] += 1
     page.slot[at] = slot
+    page.flags[at] &= ~Flag.BEGUN
     return LeasedJob(index, page.attempt[at], parcel)
 
 
@@ -251,7 +253,7 @@ def _choose(page: Page, count: int, among: set[int] | None, base: int) -> list[i
     for index in _free(page):
         if among is not None and base + index not in among:
             continue
-        if page.losses[index]:
+        if was_lost(page, index):
             return chosen or [index]
         chosen.append(index)
         if len(chosen) == count:

@@ -80,7 +80,7 @@ class SlotHeartbeat:
             if page is None or not holds_attempt(page, index, job.attempt, session.number):
                 lost.append(job)
                 continue
-            if job in request.running and page.state[index] == State.LEASED:
+            if job in request.running and not page.flags[index] & Flag.BEGUN:
                 started.append(job)
             if page.flags[index] & Flag.KILL_REQUESTED:
                 session.kills.add((job.batch, job.index, job.attempt))
@@ -94,6 +94,8 @@ class SlotHeartbeat:
             number, index = divmod(job.index, PAGE_JOBS)
             page = await draft.edit(layout.page(layout.PageId(account, job.batch, number)))
             if page is not None and holds_attempt(page, index, job.attempt, session.number):
-                page.state[index] = State.PROCESSING
-                page.started[index] = self._clock()
+                if page.state[index] == State.LEASED:
+                    page.state[index] = State.PROCESSING
+                    page.started[index] = self._clock()
+                page.flags[index] |= Flag.BEGUN
                 draft.emit(Event(EventKind.STARTED, account, job.batch))

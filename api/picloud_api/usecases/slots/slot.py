@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.errors import SlotRefused
-from picloud_model.job import Cause, State
+from picloud_model.job import MAX_LOSSES, Cause, State
 from picloud_model.page import PAGE_JOBS
 from picloud_model.wire import SlotGranted
 
-from picloud_api.engine.jobs.fence import charge_loss, holds_attempt, slots_of_page
+from picloud_api.engine.jobs.fence import Blame, charge_loss, holds_attempt, slots_of_page
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed_ending
 from picloud_api.engine.process.slot_sessions import SlotSession
 from picloud_api.engine.scheduling.slot_leases import leases_of, requeue
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Ready, Slot
 from picloud_api.usecases.accounts.slot_token import slot_number
+from picloud_api.usecases.slots.deaths import LostAttempts, SlotDeaths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from picloud_driver.scheduler import SchedulerPort
+    from picloud_model.page import Page
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
@@ -54,6 +56,8 @@ class Slots:
         self._job_tokens = job_tokens
         self._idle_s = idle_s
         self._numbers: dict[str, int] = {}
+        self._lost_attempts = LostAttempts()
+        self.deaths = SlotDeaths(context.clock)
 
     async def register(self, proof: str) -> SlotGranted:
         """Exchange a scheduler's proof for a token; a place always gets the same slot.
@@ -73,17 +77,18 @@ class Slots:
             seen_at=now,
         )
 
-        async def plan(draft: Draft) -> bool:
-            registered = await draft.get(layout.slot(number)) is not None
+        async def plan(draft: Draft) -> Slot | None:
+            earlier: Slot | None = await draft.get(layout.slot(number))
             draft.put(layout.slot(number), slot)
-            return registered
+            return earlier
 
-        if await self._commits.run(plan):
+        earlier = await self._commits.run(plan)
+        if earlier is not None:
             # A scheduler may replace the process of a slot that died at the same place.
             self.sessions.remove(number)
-            await self._return_leases(
-                placement.pool.account, number, "its process was started anew"
-            )
+            detail = "its process was started anew"
+            blame = self.deaths.blame(earlier)
+            await self._return_leases(placement.pool.account, number, blame, detail)
         self.sessions.add(SlotSession(slot, now))
         account = placement.pool.account
         return SlotGranted(
@@ -131,13 +136,15 @@ class Slots:
         session.slot = slot
         await self._commits.run(plan)
 
-    async def remove(self, number: int, *, lost: bool, detail: str = "") -> Slot | None:
+    async def remove(
+        self, number: int, blame: Blame | None = None, detail: str = ""
+    ) -> Slot | None:
         """Delete the record of a slot that ended, and queue the jobs it held again.
 
         Args:
             number: The slot's number.
-            lost: Whether it ended without returning its leases. Then the loss is charged to its
-                jobs; one that was lost too often fails.
+            blame: Why it was lost with the jobs that it held; one that was lost too often fails.
+                None if it has returned its leases.
             detail: What is known of its end, for the error of a job.
 
         Returns:
@@ -148,8 +155,8 @@ class Slots:
         if slot is None:
             return None
         account = slot.pool.account
-        if lost:
-            await self._return_leases(account, number, detail)
+        if blame is not None:
+            await self._return_leases(account, number, blame, detail)
 
         async def plan(draft: Draft) -> None:
             if await draft.get(layout.slot(number)) is not None:
@@ -179,17 +186,27 @@ class Slots:
                     )
         for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
-                await self._return_leases(account, slot, "it no longer exists")
+                await self._return_leases(account, slot, Blame.NOBODY, "it no longer exists")
 
-    async def _return_leases(self, account: str, number: int, detail: str) -> None:
+    async def _return_leases(self, account: str, number: int, blame: Blame, detail: str) -> None:
         """Charge the loss of a slot to the jobs it held, and queue them again."""
         pages: dict[layout.PageId, list[tuple[int, int]]] = {}
         for batch, at, attempt in await leases_of(self._commits.view, account, number):
             page, index = divmod(at, PAGE_JOBS)
             pages.setdefault(layout.PageId(account, batch, page), []).append((index, attempt))
         for page_id, jobs in pages.items():
-            plan = partial(self._lose, page_id=page_id, jobs=jobs, slot=number, detail=detail)
-            await self._commits.run(plan)
+            await self._commits.run(
+                partial(
+                    self._lose,
+                    page_id=page_id,
+                    jobs=jobs,
+                    slot=number,
+                    blame=blame,
+                    detail=detail,
+                )
+            )
+            for index, attempt in jobs:
+                self._lost_attempts.record(page_id, index, attempt, detail)
         await requeue(self._context, account, [(page_id.batch, page_id.page) for page_id in pages])
 
     async def _lose(
@@ -199,6 +216,7 @@ class Slots:
         page_id: layout.PageId,
         jobs: list[tuple[int, int]],
         slot: int,
+        blame: Blame,
         detail: str,
     ) -> None:
         header: Header = await draft.get(layout.header(page_id.account, page_id.batch))
@@ -209,11 +227,12 @@ class Slots:
             if page is None or not holds_attempt(page, index, attempt, slot):
                 continue
             started = page.started[index]
-            cause = charge_loss(page, index, restartable=header.options.restartable)
+            cause = charge_loss(page, index, blame, restartable=header.options.restartable)
             if cause is Cause.KILLED:
                 endings.append(killed_ending(index, started, now))
             elif cause is not None:
-                message = _message(page.losses[index], header, detail)
+                earlier = self._lost_attempts.peek(page_id, index)
+                message = _message(page, index, header, earlier, f"attempt {attempt}: {detail}")
                 endings.append(
                     Ending(
                         index=index,
@@ -228,8 +247,10 @@ class Slots:
         await finish(draft, page_id, endings)
 
 
-def _message(losses: int, header: Header, detail: str) -> str:
-    why = f" ({detail})" if detail else ""
+def _message(page: Page, index: int, header: Header, earlier: str, last: str) -> str:
     if not header.options.restartable:
-        return f"The slot that ran the job was lost{why}; the job is not restartable."
-    return f"node lost: {losses} slots were lost while they held the job{why}."
+        return f"The slot that ran the job was lost ({last}); the job is not restartable."
+    losses = page.losses[index]
+    slots = f"{losses} slots were" if losses >= MAX_LOSSES else "too many slots were"
+    history = f"{earlier}; {last}" if earlier else last
+    return f"node lost: {slots} lost while they held the job ({history})."

@@ -13,8 +13,14 @@ from picloud_model.job import Cause, State
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import AttemptRef, WorkAnswer
 
-from picloud_api.engine.jobs.fence import give_back, holds_attempt, page_for_slot
-from picloud_api.engine.jobs.finish import Ending, finish, killed_ending
+from picloud_api.engine.jobs.fence import (
+    Blame,
+    charge_loss,
+    give_back,
+    holds_attempt,
+    page_for_slot,
+)
+from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed_ending
 from picloud_api.engine.process.slot_sessions import Blocked
 from picloud_api.engine.scheduling.leasing import most_batches
 from picloud_api.engine.scheduling.nested_candidates import NestedCandidates
@@ -25,6 +31,7 @@ from picloud_api.store.records import Event, EventKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picloud_model.page import Page
     from picloud_model.wire import (
         JobReport,
         Lease,
@@ -68,7 +75,8 @@ class SlotWork:
             session.blocked = Blocked()
         *ahead, last = _portions(request.reports, self._batches)
         for reports in ahead:
-            await self._commits.run(partial(self._report, session=session, reports=reports))
+            plan = partial(self._report, session=session, reports=reports)
+            await requeue(self._context, session.pool.account, await self._commits.run(plan))
         leases = await self._report_and_lease(session, request, last)
         if leases:
             session.may_run_any = False
@@ -90,8 +98,9 @@ class SlotWork:
         account = session.pool.account
 
         async def plan(draft: Draft) -> tuple[list[Lease], set[tuple[str, int]]]:
-            await self._report(draft, session, reports)
-            returned = await self._returned(draft, session, request.returned)
+            returned = await self._report(draft, session, reports)
+            returned |= await self._returned(draft, session, request.returned)
+            returned |= await self._returned(draft, session, request.stopped, begun=True)
             if request.resync or request.leaving:
                 kept = {(job.batch, job.index) for job in request.holding}
                 if not request.leaving:
@@ -133,8 +142,12 @@ class SlotWork:
                 break
         return []
 
-    async def _report(self, draft: Draft, session: SlotSession, reports: Sequence[Report]) -> None:
+    async def _report(
+        self, draft: Draft, session: SlotSession, reports: Sequence[Report]
+    ) -> set[tuple[str, int]]:
+        """Store reports; return the (batch, page) of jobs that are queued again instead."""
         account = session.pool.account
+        touched = set()
         for report in reports:
             header: Header | None = await draft.get(layout.header(account, report.batch))
             if header is None:
@@ -146,12 +159,20 @@ class SlotWork:
                 page = await page_for_slot(draft, page_id, attempts, session.number)
                 if page is None:
                     continue
-                endings = [
-                    _ending(job, job.index % PAGE_JOBS)
+                held = [
+                    job
                     for job in ended
                     if holds_attempt(page, job.index % PAGE_JOBS, job.attempt, session.number)
                 ]
+                retried = [job for job in held if _is_retried(page, job, header)]
+                if retried:
+                    await _retry(draft, page_id, retried)
+                    touched.add((report.batch, number))
+                endings = [
+                    _ending(job, job.index % PAGE_JOBS) for job in held if job not in retried
+                ]
                 await finish(draft, page_id, endings, report.envelope)
+        return touched
 
     def _learn(self, function: tuple[str, str], ended: Sequence[JobReport]) -> None:
         if ended:
@@ -159,9 +180,18 @@ class SlotWork:
             self._run_times.learn(function, spent, len(ended))
 
     async def _returned(
-        self, draft: Draft, session: SlotSession, returned: Sequence[AttemptRef]
+        self,
+        draft: Draft,
+        session: SlotSession,
+        returned: Sequence[AttemptRef],
+        *,
+        begun: bool = False,
     ) -> set[tuple[str, int]]:
-        """Take back jobs that the slot has not started; return their (batch, page)."""
+        """Take back jobs that the slot has not started, or has stopped if they have `begun`.
+
+        Returns:
+            Their (batch, page).
+        """
         touched = set()
         account = session.pool.account
         for job in returned:
@@ -178,10 +208,36 @@ class SlotWork:
                     draft, page_id, [killed_ending(index, page.started[index], self._clock())]
                 )
                 continue
+            if begun and await self._is_stopped_for_good(draft, page_id, index):
+                continue
             give_back(page, index)
             draft.emit(Event(EventKind.READY, account, job.batch))
             touched.add((job.batch, number))
         return touched
+
+    async def _is_stopped_for_good(self, draft: Draft, page_id: layout.PageId, index: int) -> bool:
+        """End a stopped job that must not run again; return whether it is one."""
+        page = await draft.edit(layout.page(page_id))
+        header: Header | None = await draft.get(layout.header(page_id.account, page_id.batch))
+        if page is None or header is None:
+            return True
+        page.flags[index] |= Flag.BEGUN
+        restartable = header.options.restartable
+        cause = charge_loss(page, index, Blame.NOBODY, restartable=restartable)
+        if cause is None:
+            return False
+        why = "its slots were stopped too often" if restartable else "the job is not restartable"
+        message = f"The slot that ran the job was stopped; {why}."
+        ending = Ending(
+            index=index,
+            state=State.ERROR,
+            cause=cause,
+            payload=encode_failure(cause, message),
+            started_at=page.started[index],
+            finished_at=self._clock(),
+        )
+        await finish(draft, page_id, [ending])
+        return True
 
     async def _unclaimed(
         self, draft: Draft, session: SlotSession, kept: set[tuple[str, int]]
@@ -235,6 +291,25 @@ def _by_page(ended: Sequence[JobReport]) -> dict[int, list[JobReport]]:
     for job in ended:
         pages[job.index // PAGE_JOBS].append(job)
     return pages
+
+
+def _is_retried(page: Page, job: JobReport, header: Header) -> bool:
+    """Whether a job that failed is queued again."""
+    flags = page.flags[job.index % PAGE_JOBS]
+    is_final = flags & (Flag.RETRIED | Flag.KILL_REQUESTED)
+    return job.retry and header.options.restartable and not is_final
+
+
+async def _retry(draft: Draft, page_id: layout.PageId, jobs: Sequence[JobReport]) -> None:
+    """Queue jobs of a page again whose processes were killed from outside."""
+    page = await draft.edit(layout.page(page_id))
+    if page is None:
+        return
+    for job in jobs:
+        index = job.index % PAGE_JOBS
+        page.flags[index] |= Flag.RETRIED
+        give_back(page, index)
+    draft.emit(Event(EventKind.READY, page_id.account, page_id.batch))
 
 
 def _ending(job: JobReport, index: int) -> Ending:

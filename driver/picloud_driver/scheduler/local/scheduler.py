@@ -245,7 +245,8 @@ class LocalScheduler(SchedulerPort):
                     self._watch(_SlotProcess(record.placement, process))
                 else:
                     self._known.add(name)
-                    self._report(record.placement, clean=False, why="it ended while no server ran")
+                    why = "it ended while no server ran"
+                    self._report(record.placement, clean=False, why=why, from_outside=False)
 
     def _watch(self, place: _SlotProcess) -> None:
         name = place.placement.place
@@ -260,13 +261,14 @@ class LocalScheduler(SchedulerPort):
         status = place.process.status()
         place.process.close()
         why = ("stopped by the server, " if place.stopping else "") + describe_status(status)
-        self._report(place.placement, clean=status == 0, why=why)
+        self._report(place.placement, clean=status == 0, why=why, from_outside=place.stopping)
         place.ended.set()
 
-    def _report(self, placement: Placement, *, clean: bool, why: str) -> None:
+    def _report(self, placement: Placement, *, clean: bool, why: str, from_outside: bool) -> None:
         tail = "" if clean else self._records.tail(placement.place)
         detail = "" if clean else f"{why}; its log ends:\n{tail}" if tail else why
-        self._ends.append(SlotEnd(placement.burst, placement.place, clean, detail))
+        end = SlotEnd(placement.burst, placement.place, clean, detail, from_outside)
+        self._ends.append(end)
         self._changed.set()
 
     async def _forget_returned(self) -> None:

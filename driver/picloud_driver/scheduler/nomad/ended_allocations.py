@@ -181,7 +181,9 @@ class EndedAllocations:
             tail = await self._tail(found.id)
             why = f"{why}; its log ends:\n{tail}" if tail else why
         clean = status == 0
-        self._ends.append(SlotEnd(found.job_id, found.id, clean, "" if clean else why))
+        from_outside = found.desired_status == "stop" or found.client_status == "lost"
+        end = SlotEnd(found.job_id, found.id, clean, "" if clean else why, from_outside)
+        self._ends.append(end)
         self._changed.set()
 
     async def _tail(self, place: str) -> str:

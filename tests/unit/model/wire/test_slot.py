@@ -20,14 +20,14 @@ ATTEMPT = wire.AttemptRef("0" * 32, 7, 2)
                 index=7, attempt=2, state=5, cause=0, started_at=1.5, finished_at=2.5,
                 payload=b"p", blob=CONTENT, info=None,
             ),
-            [7, 2, 5, 0, 1.5, 2.5, b"p", ["d", 3, b"abc"], None],
+            [7, 2, 5, 0, 1.5, 2.5, b"p", ["d", 3, b"abc"], None, False],
         ),
         (
             wire.Lease(
                 batch="b", first=1, envelope=HERE, function=CONTENT, function_name="f", bundle="",
                 options=wire.Options(), jobs=[wire.LeasedJob(0, 1, b"a")],
             ),
-            ["b", 1, ["3.11", "3.1"], ["d", 3, b"abc"], "f", "", {}, [[0, 1, b"a"]], None],
+            ["b", 1, ["3.11", "3.1"], ["d", 3, b"abc"], "f", "", {}, [[0, 1, b"a"]], None, False],
         ),
         (wire.BlockedOn(ATTEMPT, [(1, 3)]), [["0" * 32, 7, 2], [[1, 3]], False]),
         (wire.LiveQuery(4, ATTEMPT, {"stdout": 9}), [4, ["0" * 32, 7, 2], {"stdout": 9}]),

@@ -190,4 +190,16 @@ def test_a_job_that_ends_with_its_slot_is_no_error(api: FakeApi, worker: Worker)
 
     assert worker.wait() == 0
     assert (batch, 0) not in api.ended
-    assert not any(request.leaving for request in api.seen("/v1/work"))
+    last = api.seen("/v1/work")[-1]
+    assert last.leaving
+    assert [(job.batch, job.index) for job in last.stopped] == [(batch, 0)]
+
+
+def test_a_job_whose_child_alone_was_killed_may_be_retried(api: FakeApi, worker: Worker) -> None:
+    """SIGKILL may come from outside, so the report says so; other signals are the job's own."""
+    for number, retry in ((signal.SIGKILL, True), (signal.SIGSEGV, False)):
+        batch = api.submit(lambda number: os.kill(os.getpid(), number), [(number,)])
+
+        report = api.outcome(batch)
+
+        assert (report.cause, report.retry) == (Cause.SIGNAL, retry)

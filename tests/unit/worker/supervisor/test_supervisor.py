@@ -132,7 +132,7 @@ def test_a_dismissed_slot_ends(api: FakeApi, worker: Worker) -> None:
 
 
 def test_a_terminated_slot_hands_back_its_jobs(api: FakeApi, worker: Worker) -> None:
-    """SIGTERM ends the slot with status 0; the jobs not started are handed back at once."""
+    """SIGTERM ends the slot with status 0; it hands all jobs back, also the running one."""
     path = worker.workdir / "started"
     batch = api.submit(run_forever, [(str(path),)] * 3)
     appears(path)
@@ -141,9 +141,22 @@ def test_a_terminated_slot_hands_back_its_jobs(api: FakeApi, worker: Worker) -> 
     worker.process.terminate()
 
     assert worker.wait() == 0
-    assert not api.seen("/v1/work")[-1].leaving  # the job that ran is lost, not handed back
-    assert sorted(api.batches[batch].free) == [1, 2]
+    last = api.seen("/v1/work")[-1]
+    assert last.leaving
+    assert [(job.batch, job.index) for job in last.stopped] == [(batch, 0)]
+    assert sorted(job.index for job in last.returned) == [1, 2]
     assert worker.gone()
+
+
+def test_an_announced_job_starts_once_the_server_has_confirmed_it(
+    api: FakeApi, worker: Worker
+) -> None:
+    """The slot reports the job as running before it starts it."""
+    batch = api.submit(abs, [(-1,)], announced=True)
+
+    assert api.result(batch) == 1
+    announced = [ref for request in api.seen("/v1/heartbeat") for ref in request.running]
+    assert (batch, 0) in [(ref.batch, ref.index) for ref in announced]
 
 
 def test_a_terminated_idle_slot_leaves(api: FakeApi, worker: Worker) -> None:

@@ -41,7 +41,7 @@ async def run(api: ApiHarness, state: State = State.DONE, most: int = 10_000) ->
         ran += [lease.first + job.index for lease in leases for job in lease.jobs]
         reports = [_ended(lease, state) for lease in leases]
         await api.work(slot, reports=reports, lease=False, leaving=len(ran) >= most)
-    await api.use_cases.slots.slots.remove(slot.number, lost=False)
+    await api.use_cases.slots.slots.remove(slot.number)
     return ran
 
 

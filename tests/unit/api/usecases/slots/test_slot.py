@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store import layout
 from picloud_api.store.records import Ready
 from picloud_api.usecases.slots.slot import SEEN_EVERY_S
@@ -16,7 +17,17 @@ from picloud_model.job import Cause
 from tests.unit.api.api_harness import report_of
 
 if TYPE_CHECKING:
+    from picloud_api.engine.process.slot_sessions import SlotSession
+
     from tests.unit.api.api_harness import ApiHarness
+
+
+async def begin(api: ApiHarness, slot: SlotSession, lease: wire.Lease) -> None:
+    """Report that the first job of a lease runs."""
+    job = lease.jobs[0]
+    running = wire.AttemptRef(lease.batch, job.index, job.attempt)
+    request = wire.HeartbeatRequest(running=[running], wait_s=0)
+    await api.use_cases.slots.heartbeat.heartbeat(slot, request)
 
 
 async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
@@ -37,6 +48,7 @@ async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
         assert len(lease.jobs) == 1
         if lease.jobs[0].index == 2:
             executions += 1
+            await begin(api, slot, lease)
             await api.lose(slot)
         else:
             await api.work(slot, reports=[report_of(lease)], lease=False)
@@ -45,18 +57,81 @@ async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
     assert await api.statuses(jids) == ["done", "done", "error", "done", "done"]
     outcome = (await api.outcomes(jids))[jids[2]]
     assert outcome.cause == Cause.NODE_LOST
-    assert b"power cut" in (outcome.payload or b"")
+    assert b"attempt 1: power cut; attempt 2: power cut; attempt 3: power cut" in (
+        outcome.payload or b""
+    )
+
+
+@pytest.mark.parametrize(("blame", "times"), [(Blame.NOBODY, 20), (Blame.UNCLEAR, 4)])
+async def test_losses_that_no_job_is_to_blame_for_are_free(
+    api: ApiHarness, blame: Blame, times: int
+) -> None:
+    """A job whose slots were stopped, or died with others, is done in the end."""
+    jids = await api.submit(1)
+    for _ in range(times):
+        slot = await api.slot()
+        await begin(api, slot, (await api.work(slot)).leases[0])
+        await api.lose(slot, blame)
+
+    slot = await api.slot()
+    await api.work(slot, reports=[report_of((await api.work(slot)).leases[0])])
+
+    assert await api.statuses(jids) == ["done"]
+
+
+async def test_no_job_is_run_for_ever(api: ApiHarness) -> None:
+    """A job that several slots die with each time is an error in the end."""
+    jids = await api.submit(1)
+    executions = 0
+    while await api.statuses(jids) != ["error"]:
+        slot = await api.slot()
+        await begin(api, slot, (await api.work(slot)).leases[0])
+        await api.lose(slot, Blame.UNCLEAR)
+        executions += 1
+
+    assert executions == 5
+    assert b"too many slots were lost" in ((await api.outcomes(jids))[jids[0]].payload or b"")
+
+
+async def test_a_job_that_has_not_begun_is_not_charged(api: ApiHarness) -> None:
+    """Once lost, a job is leased alone and announced: it is known whether it began."""
+    jids = await api.submit(1)
+    for number in range(20):
+        slot = await api.slot()
+        lease = (await api.work(slot)).leases[0]
+        assert lease.announced == (number > 0)
+        await api.lose(slot)
+
+    slot = await api.slot()
+    await api.work(slot, reports=[report_of((await api.work(slot)).leases[0])])
+
+    assert await api.statuses(jids) == ["done"]
 
 
 async def test_an_unrestartable_job_is_started_once(api: ApiHarness) -> None:
-    """With restartable=False a job fails if its slot is lost, since it may have started."""
+    """With restartable=False a lost slot makes the job an error once it has begun."""
     slot = await api.slot()
     jids = await api.submit(2, restartable=False)
-    assert len((await api.work(slot)).leases[0].jobs) == 1
+    lease = (await api.work(slot)).leases[0]
+    assert lease.announced
+    assert len(lease.jobs) == 1
+    await begin(api, slot, lease)
+
+    await api.lose(slot, Blame.NOBODY)
+
+    assert await api.statuses(jids) == ["error", "queued"]
+
+
+async def test_an_unrestartable_job_that_never_began_is_leased_anew(api: ApiHarness) -> None:
+    """It was not started, so it may be."""
+    slot = await api.slot()
+    jids = await api.submit(1, restartable=False)
+    await api.work(slot)
 
     await api.lose(slot)
 
-    assert await api.statuses(jids) == ["error", "queued"]
+    assert await api.statuses(jids) == ["queued"]
+    assert (await api.work(await api.slot())).leases[0].jobs[0].attempt == 2
 
 
 async def test_a_lost_attempt_stays_processing(api: ApiHarness) -> None:
@@ -125,11 +200,11 @@ async def test_the_token_of_a_removed_slot_is_refused(api: ApiHarness) -> None:
     slots = api.use_cases.slots.slots
     token = (await slots.register(slot.slot.place)).token
 
-    record = await slots.remove(slot.number, lost=False)
+    record = await slots.remove(slot.number)
 
     assert record is not None
     assert record.place == slot.slot.place
-    assert await slots.remove(slot.number, lost=False) is None
+    assert await slots.remove(slot.number) is None
     with pytest.raises(SlotRefused):
         await slots.recognise(token)
 

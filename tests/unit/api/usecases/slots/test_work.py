@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from picloud_model import wire
 from picloud_model.errors import SlotRefused
 from picloud_model.job import State
@@ -88,6 +89,46 @@ async def test_returned_jobs_are_leased_again_uncharged(api: ApiHarness) -> None
     await api.work(slot, reports=[report_of(lease)], lease=False)
 
     assert await api.statuses(jids) == ["done"]
+
+
+@pytest.mark.parametrize(("restartable", "status"), [(True, "done"), (False, "error")])
+async def test_a_stopped_job_runs_again_uncharged(
+    api: ApiHarness, restartable: bool, status: str
+) -> None:
+    """A job that was ended with its slot runs on another one, unless it must not."""
+    jids = await api.submit(1, restartable=restartable)
+    for _ in range(10):
+        slot = await api.slot()
+        leases = (await api.work(slot)).leases
+        if leases:
+            job = leases[0].jobs[0]
+            held = wire.AttemptRef(leases[0].batch, job.index, job.attempt)
+            await api.work(slot, stopped=[held], leaving=True)
+            await api.use_cases.slots.slots.remove(slot.number)
+
+    slot = await api.slot()
+    leases = (await api.work(slot)).leases
+    await api.work(slot, reports=[report_of(lease) for lease in leases])
+
+    assert await api.statuses(jids) == [status]
+
+
+@pytest.mark.parametrize(("restartable", "executions"), [(True, 2), (False, 1)])
+async def test_a_job_whose_process_was_killed_is_tried_again_once(
+    api: ApiHarness, restartable: bool, executions: int
+) -> None:
+    """The second time the failure is the job's end, as it is where the job must not restart."""
+    slot = await api.slot()
+    jids = await api.submit(1, restartable=restartable)
+    count = 0
+    while leases := (await api.work(slot)).leases:
+        count += 1
+        report = report_of(leases[0], State.ERROR)
+        ended = [replace(job, retry=True) for job in report.ended]
+        await api.work(slot, reports=[replace(report, ended=ended)], lease=False)
+
+    assert count == executions
+    assert await api.statuses(jids) == ["error"]
 
 
 async def test_the_leases_of_a_lost_reply_are_taken_back(api: ApiHarness) -> None:
