@@ -47,7 +47,7 @@ class SlotPresence(msgspec.Struct, frozen=True):
     running: bool
 
 
-class SlotEnd(msgspec.Struct, frozen=True):
+class SlotEnd(msgspec.Struct, frozen=True, kw_only=True):
     """A place that ended; `clean` means exit status 0, anything else a problem of the machine.
 
     It was `ended_from_outside` if the server stopped it or its machine was lost: then no job of the

@@ -267,7 +267,13 @@ class LocalScheduler(SchedulerPort):
     def _report(self, placement: Placement, *, clean: bool, why: str, from_outside: bool) -> None:
         tail = "" if clean else self._records.tail(placement.place)
         detail = "" if clean else f"{why}; its log ends:\n{tail}" if tail else why
-        end = SlotEnd(placement.burst, placement.place, clean, detail, from_outside)
+        end = SlotEnd(
+            burst=placement.burst,
+            place=placement.place,
+            clean=clean,
+            detail=detail,
+            ended_from_outside=from_outside,
+        )
         self._ends.append(end)
         self._changed.set()
 

@@ -182,7 +182,13 @@ class EndedAllocations:
             why = f"{why}; its log ends:\n{tail}" if tail else why
         clean = status == 0
         from_outside = found.desired_status == "stop" or found.client_status == "lost"
-        end = SlotEnd(found.job_id, found.id, clean, "" if clean else why, from_outside)
+        end = SlotEnd(
+            burst=found.job_id,
+            place=found.id,
+            clean=clean,
+            detail="" if clean else why,
+            ended_from_outside=from_outside,
+        )
         self._ends.append(end)
         self._changed.set()
 

@@ -38,7 +38,7 @@ def test_a_slot_that_died_alone() -> None:
 
 
 def test_slots_that_died_within_seconds() -> None:
-    """Neither is charged, whichever died first."""
+    """The jobs of both are spared, in whatever order the slots died."""
     server = Deaths()
     slots = [server.die(1, 1_200.0), server.die(2, 1_201.0)]
 
