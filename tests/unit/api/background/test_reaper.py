@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 from picloud_api.background.reaper import CHECK_EVERY_S, SLOT_TTL_S
+from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store import layout
 from picloud_driver.scheduler import SlotEnd
 from picloud_driver.state import Put
+
+from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
@@ -21,6 +25,11 @@ async def stored(api: ApiHarness, slot: SlotSession) -> bool:
     return bool(await api.server.ports.state.get([layout.slot(slot.number)]))
 
 
+async def removals(api: ApiHarness) -> None:
+    """Wait for the removal of the slots that were found to have ended."""
+    await asyncio.gather(*api.server.background.reaper._removals.values())
+
+
 async def busy(api: ApiHarness) -> tuple[SlotSession, range]:
     """Return a slot that holds the only job."""
     jids = await api.submit(1)
@@ -29,12 +38,37 @@ async def busy(api: ApiHarness) -> tuple[SlotSession, range]:
     return slot, jids
 
 
+def slot_end(slot: SlotSession) -> SlotEnd:
+    """Return the end of a slot that was killed."""
+    return SlotEnd(burst=slot.slot.burst, place=slot.slot.place, clean=False)
+
+
+async def test_slots_that_die_together_are_not_charged(api: ApiHarness) -> None:
+    """Their jobs are leased again, and each only counts as lost with others."""
+    api.now += 60
+    await api.submit(2)
+    slots = [await api.slot(), await api.slot()]
+    leases = [(await api.work(slot)).leases[0] for slot in slots]
+    for slot in slots:
+        await api.scheduler.ends.put(slot_end(slot))
+        await api.server.background.reaper.remove_ended()
+
+    await removals(api)
+
+    page = await api.server.context.commits.view.get(
+        layout.page(layout.PageId(ACCOUNT, leases[0].batch, 0))
+    )
+    assert list(page.losses) == [0, 0]
+    assert list(page.spared) == [Blame.UNCLEAR, Blame.UNCLEAR]
+
+
 async def test_a_reported_end_returns_the_leases(api: ApiHarness) -> None:
     """The scheduler knows first when a machine is gone."""
     slot, _ = await busy(api)
-    await api.scheduler.ends.put(SlotEnd(slot.slot.burst, slot.slot.place, clean=False))
+    await api.scheduler.ends.put(slot_end(slot))
 
     await api.server.background.reaper.remove_ended()
+    await removals(api)
 
     assert not await stored(api, slot)
     assert (await api.work(await api.slot())).leases
@@ -48,6 +82,7 @@ async def test_a_slot_that_is_no_longer_running_is_removed(api: ApiHarness) -> N
 
     await api.server.background.reaper.resync()
 
+    await removals(api)
     assert not await stored(api, slot)
     assert await stored(api, other)
     assert (await api.work(other)).leases
@@ -63,6 +98,7 @@ async def test_a_slot_of_another_process_is_removed_when_it_is_silent(api: ApiHa
     assert await stored(api, slot)
     api.now += 1
     await api.server.background.reaper.resync()
+    await removals(api)
 
     assert not await stored(api, slot)
 
@@ -85,6 +121,7 @@ async def test_a_silent_slot_is_removed(api: ApiHarness) -> None:
 
         await check(api, 1)
 
+    await removals(api)
     assert not await stored(api, silent)
     assert await stored(api, waiting)
 
