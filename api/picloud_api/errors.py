@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from picloud_model import wire
 from picloud_model.errors import (
+    AccountBusy,
     AdministratorsOnly,
     BlobMissing,
     JobDeleted,
@@ -49,6 +50,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     BlobMissing: 409,
     PathNotFound: 404,
     Unavailable: 503,
+    AccountBusy: 429,
     ServerFault: 500,
 }
 """The HTTP status of each error; a class that is not listed has that of its parent."""

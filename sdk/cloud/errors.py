@@ -131,6 +131,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.BlobMissing.code: BlobsLacking,
     model.PathNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,
+    model.AccountBusy.code: CloudConnectionError,
     model.ServerFault.code: CloudException,
 }
 """The exception class for each error code of the platform."""

@@ -135,6 +135,12 @@ class Unavailable(PiCloudError):
     code = "unavailable"
 
 
+class AccountBusy(Unavailable):
+    """Your account has too much under way at once; the same request succeeds a little later."""
+
+    code = "account.busy"
+
+
 class ServerFault(PiCloudError):
     """The server met a fault of its own; its log says more."""
 

@@ -57,6 +57,7 @@ def every_call(blobs: BlobPort, name: str) -> dict[str, Callable[[], Awaitable[A
         "missing": lambda: blobs.missing(["good", name]),
         "delete": lambda: blobs.delete(name),
         "presign_put": lambda: blobs.presign_put(name, 1, "0" * 64),
+        "size": lambda: blobs.size(name),
         "presign_get": lambda: blobs.presign_get(name),
     }
 

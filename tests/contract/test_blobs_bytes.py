@@ -26,6 +26,7 @@ async def test_bytes_come_back_as_they_were_put(blobs: BlobPort, size: int) -> N
 
     assert await blobs.put("a/blob", data) is True
     assert await blobs.get("a/blob") == data
+    assert await blobs.size("a/blob") == size
 
 
 async def test_a_taken_name_stays_as_it_was(blobs: BlobPort) -> None:
@@ -157,9 +158,11 @@ async def test_a_negative_range_is_refused(blobs: BlobPort, start: int, end: int
 
 
 async def test_a_missing_blob_is_said_to_be_missing(blobs: BlobPort) -> None:
-    """`get` raises `BlobMissing` for a missing blob, even if its name is a part of another's."""
+    """A missing blob has no bytes and no size, even if its name is a part of another's."""
     await blobs.put("a/b/c", b"bytes")
 
     for name in ("b", "a", "a/b", "a/b/c/d"):
         with pytest.raises(BlobMissing):
             await blobs.get(name)
+        with pytest.raises(BlobMissing):
+            await blobs.size(name)

@@ -37,8 +37,8 @@ BROKEN: Final = {
     "null": b"null",
     "a number": b"7",
     "broken text": b'{"a": "\xff\xfe"}',
-    "deep": b"[" * 200_000,
-    "deep in a field": b'{"jids": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "deep": b"[" * 60_000,
+    "deep in a field": b'{"jids": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "no number": b'{"jids": [[NaN, 1]]}',
     "a huge number": b'{"jids": [[1' + b"0" * 5000 + b", 1]]}",
 }
@@ -106,7 +106,7 @@ def test_a_body_that_is_none_is_refused(http: Http, path: str, kind: str) -> Non
 @pytest.mark.parametrize("path", GOOD)
 def test_a_body_in_msgpack_that_is_none_is_refused(http: Http, path: str) -> None:
     """Broken msgpack is refused like broken JSON."""
-    for body in (b"", b"\xc1", b"\x81", b"\xdf\xff\xff\xff\xff", b"\x91" * 100_000, b"\x90"):
+    for body in (b"", b"\xc1", b"\x81", b"\xdf\xff\xff\xff\xff", b"\x91" * 60_000, b"\x90"):
         refused(http.send(path, body, MSGPACK), 400, 422)
 
 
@@ -168,7 +168,7 @@ def test_too_large_a_body_is_refused(http: Http, path: str) -> None:
 
     problem = refused(http.send(path, body), 413)
 
-    assert "larger than 16 MiB" in problem["message"]
+    assert "The body is larger than" in problem["message"]
 
 
 @pytest.mark.parametrize("path", [path for path in GOOD if path != "/v1/slots"])

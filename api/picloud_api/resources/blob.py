@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import falcon
@@ -9,6 +10,7 @@ from picloud_model import wire
 
 from picloud_api.resources.body import (
     authenticate,
+    hold_bytes,
     read_body,
     read_bytes,
     reauthenticate,
@@ -16,6 +18,7 @@ from picloud_api.resources.body import (
 )
 from picloud_api.resources.route import Credential, Route, post
 from picloud_api.usecases.accounts.slot_token import is_token
+from picloud_api.usecases.storage.blob import StoredBlob
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -44,7 +47,7 @@ class BlobResource:
     async def on_post(self, request: Request, response: Response) -> None:
         """Store several small blobs."""
         account = await self._account(request)
-        body = await read_body(request, wire.StoreBlobsRequest)
+        body = await read_body(request, wire.StoreBlobsRequest, wire.REQUEST_BYTES)
         await write_body(request, response, await self._blobs.store(account, body.blobs))
 
     async def on_post_missing(self, request: Request, response: Response) -> None:
@@ -57,7 +60,8 @@ class BlobResource:
         """Return several small blobs."""
         account = await self._account(request)
         body = await read_body(request, wire.ReadBlobsRequest)
-        await write_body(request, response, await self._blobs.read(account, body.digests))
+        hold = partial(hold_bytes, request)
+        await write_body(request, response, await self._blobs.read(account, body.digests, hold))
 
     async def on_put_one(self, request: Request, response: Response, digest: str) -> None:
         """Store one blob of any size."""
@@ -69,9 +73,12 @@ class BlobResource:
         """Return one blob, or redirect to it."""
         blob = await self._blobs.get(await self._account(request), digest)
         await reauthenticate(request)
-        if isinstance(blob, bytes):
+        if isinstance(blob, StoredBlob):
             response.content_type = "application/octet-stream"
-            response.data = blob
+            if blob.is_whole:
+                response.data = blob.first
+            else:
+                response.set_stream(blob.pieces(), blob.size)
         else:
             response.status = falcon.HTTP_307
             response.set_header("Location", blob.url)

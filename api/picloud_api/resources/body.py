@@ -16,6 +16,7 @@ from picloud_model import wire
 from picloud_model.errors import KeyRefused, TooLarge
 
 from picloud_api.errors import media_of
+from picloud_api.resources.bytes_in_flight import COUNTED_BYTES, IN_FLIGHT, Hold
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -53,6 +54,7 @@ async def authenticate(
     """
     credential = bearer(request)
     sender = await recognise(credential)
+    request.context.sender = sender
     request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
     return sender
 
@@ -70,10 +72,16 @@ async def read_bytes(request: Request, limit: int = wire.REQUEST_BYTES) -> bytes
 
     Raises:
         TooLarge: When it is declared or received to be longer than `limit` bytes.
+        AccountBusy: When too many bytes of its sender are under way.
         NotAllowed: When the credential was revoked while the body arrived.
     """
-    if (request.content_length or 0) > limit:
+    declared = request.content_length
+    if declared is None:
+        declared = limit  # it may become as long
+    elif declared > limit:
         raise TooLarge(_too_large(limit))
+    if declared > COUNTED_BYTES:
+        await hold_bytes(request, declared)
     data = await _received(request, limit)
     await reauthenticate(request)
     return data
@@ -90,9 +98,25 @@ async def _received(request: Request, limit: int) -> bytes:
     return bytes(data)
 
 
-async def read_body(request: Request, kind: type[Body]) -> Body:
+async def hold_bytes(request: Request, size: int) -> None:
+    """Count bytes that a request holds in memory until it is answered.
+
+    Raises:
+        AccountBusy: When too many bytes of its sender are under way.
+    """
+    hold: Hold | None = getattr(request.context, "hold", None)
+    if hold is None:
+        sender: Any = getattr(request.context, "sender", "")
+        pool = getattr(sender, "pool", None)
+        # Slots apart from clients: they must report, whatever the clients of the account send.
+        name = f"{pool.account} slots" if pool is not None else getattr(sender, "account", sender)
+        hold = request.context.hold = Hold(IN_FLIGHT, str(name))
+    await IN_FLIGHT.add(hold, size)
+
+
+async def read_body(request: Request, kind: type[Body], limit: int = wire.NAMES_BYTES) -> Body:
     """Read a request's body, msgpack or JSON, as a value of one kind."""
-    return wire.decode(await read_bytes(request), kind, media_of(request))
+    return wire.decode(await read_bytes(request, limit), kind, media_of(request))
 
 
 async def write_body(request: Request, response: Response, body: Any) -> None:
@@ -126,4 +150,5 @@ def set_account(request: Request, account: str) -> str:
 
 
 def _too_large(limit: int) -> str:
-    return f"The body is larger than {limit // 2**20} MiB; send large data as blobs or in parts."
+    size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
+    return f"The body is larger than {size}; send large data as blobs or in parts."

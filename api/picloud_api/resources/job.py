@@ -42,7 +42,9 @@ class JobResource:
     async def on_post_staged(self, request: Request, response: Response) -> None:
         """Store packs for a later submit."""
         account = await self._account(request)
-        await self._jobs.submit.stage(account, await read_body(request, wire.StageRequest))
+        await self._jobs.submit.stage(
+            account, await read_body(request, wire.StageRequest, wire.REQUEST_BYTES)
+        )
         await write_body(request, response, wire.Answer())
 
     async def on_post_status(self, request: Request, response: Response) -> None:

@@ -31,13 +31,13 @@ class SlotResource:
 
     async def on_post(self, request: Request, response: Response) -> None:
         """Exchange a proof for a token."""
-        body = await read_body(request, wire.SlotRequest)
+        body = await read_body(request, wire.SlotRequest, wire.STRANGER_BYTES)
         await write_body(request, response, await self._slots.register(body.proof))
 
     async def on_post_work(self, request: Request, response: Response) -> None:
         """Store reports and lease jobs."""
         session = await self._session(request)
-        body = await read_body(request, wire.WorkRequest)
+        body = await read_body(request, wire.WorkRequest, wire.REQUEST_BYTES)
         await write_body(request, response, await self._work.work(session, body))
         if body.leaving:
             await self._slots.remove(session.number)
@@ -45,7 +45,7 @@ class SlotResource:
     async def on_post_heartbeat(self, request: Request, response: Response) -> None:
         """Record what runs."""
         session = await self._session(request)
-        body = await read_body(request, wire.HeartbeatRequest)
+        body = await read_body(request, wire.HeartbeatRequest, wire.REQUEST_BYTES)
         await write_body(request, response, await self._heartbeat.heartbeat(session, body))
 
 

@@ -86,6 +86,13 @@ class DirectoryBlobs(BlobPort):
             return self._read(name, start, length)
         return await asyncio.to_thread(self._read, name, start, length)
 
+    async def size(self, name: str) -> int:
+        """See `BlobPort.size`."""
+        size = self._size(self._path(name))
+        if size is None:
+            raise BlobMissing(f"There is no blob {name}.")
+        return size
+
     async def missing(self, names: Sequence[str]) -> list[str]:
         """See `BlobPort.missing`."""
         paths = [(name, self._path(name)) for name in names]

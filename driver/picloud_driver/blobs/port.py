@@ -48,6 +48,14 @@ class BlobPort(ABC):
         """
 
     @abstractmethod
+    async def size(self, name: str) -> int:
+        """Return the length of a blob in bytes.
+
+        Raises:
+            BlobMissing: When there is no such blob.
+        """
+
+    @abstractmethod
     async def missing(self, names: Sequence[str]) -> list[str]:
         """Return the names under which no blob exists, in the order given."""
 

@@ -92,6 +92,14 @@ class S3Blobs(BlobPort):
         except BlobMissing:
             raise BlobMissing(f"There is no blob {name}.") from None
 
+    async def size(self, name: str) -> int:
+        """See `BlobPort.size`."""
+        size = await self._ask(self._gateway.size, self._key(name))
+        if size is None:
+            await self._ask(self._gateway.look)
+            raise BlobMissing(f"There is no blob {name}.")
+        return size
+
     async def missing(self, names: Sequence[str]) -> list[str]:
         """See `BlobPort.missing`."""
         keys = [self._key(name) for name in names]

@@ -115,14 +115,17 @@ class S3Gateway:
 
     def exists(self, key: str) -> bool:
         """Whether a key exists; also False if there is no bucket, see `look`."""
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """Return the length of an object; None if there is no such key or no bucket."""
         with self._explained():
             try:
-                self._client.head_object(Bucket=self._bucket, Key=key)
+                return int(self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
             except ClientError as error:
                 if faults.code_of(error) == faults.NOTHING_THERE:
-                    return False
+                    return None
                 raise
-        return True
 
     def remove(self, key: str) -> None:
         """Remove a key if it exists."""

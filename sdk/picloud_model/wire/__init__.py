@@ -81,9 +81,11 @@ from picloud_model.wire.limits import (
     LONGEST_POLL_S,
     MAX_ACCOUNT_NAME,
     MAX_ARGUMENT_BYTES,
+    MAX_BLOBS,
     MAX_BLOCKED_JOBS,
     MAX_DEPENDENCIES,
     MAX_INFO_BYTES,
+    MAX_ITEMS,
     MAX_JOBS,
     MAX_LABEL,
     MAX_PRIORITY,
@@ -92,7 +94,10 @@ from picloud_model.wire.limits import (
     MAX_SEED,
     MAX_VARIABLES_BYTES,
     MAX_VOLUMES,
+    NAMES_BYTES,
+    READ_BYTES,
     REQUEST_BYTES,
+    STRANGER_BYTES,
 )
 from picloud_model.wire.slot import (
     AttemptRef,

@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from picloud_model.wire.body import Answer, Digest, Request
+from picloud_model.wire.limits import MAX_BLOBS
+
+_Digests = Annotated[list[Digest], Meta(max_length=MAX_BLOBS)]
 
 
 class Content(msgspec.Struct, frozen=True, array_like=True):
@@ -24,8 +27,8 @@ class MissingBlobsRequest(Request, frozen=True):
     With their `sizes` in bytes, in the same order, large ones can go to the blob store directly.
     """
 
-    digests: list[Digest]
-    sizes: list[Annotated[int, Meta(ge=0)]] = []
+    digests: _Digests
+    sizes: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_BLOBS)] = []
 
 
 class Upload(msgspec.Struct, frozen=True, array_like=True):
@@ -48,7 +51,7 @@ class BlobsMissing(Answer, frozen=True):
 class StoreBlobsRequest(Request, frozen=True):
     """Store several small blobs at once: `POST /v1/blobs`."""
 
-    blobs: list[bytes]
+    blobs: Annotated[list[bytes], Meta(max_length=MAX_BLOBS)]
 
 
 class ReadBlobsRequest(Request, frozen=True):
@@ -57,7 +60,7 @@ class ReadBlobsRequest(Request, frozen=True):
     The reply holds the first ones, as many as fit, and at least one; ask again for the rest.
     """
 
-    digests: list[Digest]
+    digests: _Digests
 
 
 class BlobsRead(Answer, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from picloud_model.errors import BlobMissing, PiCloudError, every_error
-from picloud_model.wire.limits import LONGEST_POLL_S
+from picloud_model.wire.limits import LONGEST_POLL_S, MAX_ITEMS
 
 # `$` also matches before a line break at the end; max_length rules that out.
 SubmitId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]
@@ -20,6 +20,7 @@ Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 JidRange = tuple[Jid, Jid]
 """First and last jid, both included."""
+JidRanges = Annotated[list[JidRange], Meta(max_length=MAX_ITEMS)]
 DependencyErrors = Literal["abort", "ignore"]
 """What happens to jobs when one of their dependencies fails: they are stalled, or run anyway."""
 Timeout = Annotated[float, Meta(ge=0, le=LONGEST_POLL_S)]

@@ -11,7 +11,7 @@ from msgspec import Meta
 from picloud_model.errors import RequestRefused
 from picloud_model.pack import Envelope
 from picloud_model.wire.blob import Content
-from picloud_model.wire.body import Answer, Jid, JidRange, Request
+from picloud_model.wire.body import Answer, Jid, JidRanges, Request
 from picloud_model.wire.codec import decode
 from picloud_model.wire.limits import MAX_INFO_BYTES
 
@@ -27,9 +27,9 @@ class InfoRequest(Request, frozen=True):
     follows streams: it gets what comes after so many bytes of each, a bounded portion at a time.
     """
 
-    jids: list[JidRange]
-    keys: list[Annotated[str, Meta(max_length=100)]] = []
-    since: dict[str, Annotated[int, Meta(ge=0)]] | None = None
+    jids: JidRanges
+    keys: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=100)] = []
+    since: Annotated[dict[str, Annotated[int, Meta(ge=0)]], Meta(max_length=100)] | None = None
 
 
 class Arguments(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +73,7 @@ class ListRequest(Request, frozen=True):
         limit: Most jobs in the answer.
     """
 
-    statuses: list[str] = []
+    statuses: Annotated[list[str], Meta(max_length=100)] = []
     label: str | None = None
     created_since: float | None = None
     before: Jid | None = None

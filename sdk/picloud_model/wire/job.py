@@ -11,9 +11,10 @@ from picloud_model.core import DEFAULT_CORE_TYPE
 from picloud_model.job import Status
 from picloud_model.pack import Envelope
 from picloud_model.wire.blob import Content
-from picloud_model.wire.body import Answer, DependencyErrors, JidRange, Request, SubmitId, Timeout
+from picloud_model.wire.body import Answer, DependencyErrors, JidRanges, Request, SubmitId, Timeout
 from picloud_model.wire.limits import (
     LONGEST_POLL_S,
+    MAX_ITEMS,
     MAX_JOBS,
     MAX_LABEL,
     MAX_PRIORITY,
@@ -61,6 +62,9 @@ class PackPart(msgspec.Struct, frozen=True, array_like=True):
     content: Content
 
 
+_Parts = Annotated[list[PackPart], Meta(max_length=MAX_ITEMS)]
+
+
 class SubmitRequest(Request, frozen=True):
     """Make a batch: `POST /v1/jobs`. A repeated request returns the same jids.
 
@@ -79,8 +83,8 @@ class SubmitRequest(Request, frozen=True):
     function_name: Annotated[str, Meta(max_length=300)]
     bundle: str = ""
     options: Options = Options()
-    parts: list[PackPart] = []
-    depends_on: list[JidRange] = []
+    parts: _Parts = []
+    depends_on: JidRanges = []
     depends_on_errors: DependencyErrors = "abort"
 
 
@@ -88,7 +92,7 @@ class StageRequest(Request, frozen=True):
     """Send packs of a large map ahead: `POST /v1/jobs/staged`; forgotten if no submit follows."""
 
     submit_id: SubmitId
-    parts: list[PackPart]
+    parts: _Parts
 
 
 class Submitted(Answer, frozen=True):
@@ -101,7 +105,7 @@ class Submitted(Answer, frozen=True):
 class JobsRequest(Request, frozen=True):
     """Names jobs, for `status` and `kill`; `kill` without `jids` kills all unfinished ones."""
 
-    jids: list[JidRange] | None = None
+    jids: JidRanges | None = None
 
 
 class StatusRun(msgspec.Struct, frozen=True, array_like=True):
@@ -127,10 +131,10 @@ class WaitRequest(Request, frozen=True):
     comes when every job has one of these, or when one is final that has none of them.
     """
 
-    jids: list[JidRange]
+    jids: JidRanges
     timeout_s: Timeout = LONGEST_POLL_S
     payloads: bool = True
-    statuses: list[Status] = []
+    statuses: Annotated[list[Status], Meta(max_length=len(Status))] = []
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -179,7 +183,7 @@ class Killed(Answer, frozen=True):
 class DeleteRequest(Request, frozen=True):
     """Remove all data of finished jobs: `POST /v1/jobs/delete`."""
 
-    jids: list[JidRange]
+    jids: JidRanges
 
 
 class Deleted(Answer, frozen=True):

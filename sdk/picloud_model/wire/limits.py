@@ -6,6 +6,16 @@ from typing import Final
 
 REQUEST_BYTES: Final = 16 * 1024 * 1024
 """Largest request body the API accepts; larger content travels as blobs or staged packs."""
+NAMES_BYTES: Final = 4 * 1024 * 1024
+"""Largest body of a request that only names things: jobs, blobs, keys."""
+STRANGER_BYTES: Final = 64 * 1024
+"""Largest body of a request without a credential."""
+READ_BYTES: Final = 16 * 1024 * 1024
+"""Most bytes of blobs in one reply; a larger blob is read alone, as a stream."""
+MAX_BLOBS: Final = 10_000
+"""Most blobs that a request names or sends."""
+MAX_ITEMS: Final = 200_000
+"""Most jid ranges, parts, reports or other items in any other list of a request."""
 LONGEST_POLL_S: Final = 30.0
 """Longest time the API holds a request open; the client then repeats it."""
 MAX_ARGUMENT_BYTES: Final = 16_000_000

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
 import msgspec
+from msgspec import Meta
 
 from picloud_model.pack import Envelope
 from picloud_model.wire.blob import Content
-from picloud_model.wire.body import Answer, JidRange, Request, SubmitId, Timeout
+from picloud_model.wire.body import Answer, JidRanges, Request, SubmitId, Timeout
 from picloud_model.wire.job import Options, PackPart
+from picloud_model.wire.limits import MAX_ITEMS
+
+_MOST: Final = Meta(max_length=MAX_ITEMS)
 
 
 class SlotRequest(Request, frozen=True):
@@ -92,14 +98,14 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 
     batch: SubmitId
     envelope: Envelope
-    ended: list[JobReport]
+    ended: Annotated[list[JobReport], _MOST]
 
 
 class BlockedOn(msgspec.Struct, frozen=True, array_like=True):
     """A job of a slot that waits until some jobs have ended; `timed` if its wait has a timeout."""
 
     job: AttemptRef
-    jids: list[JidRange]
+    jids: JidRanges
     timed: bool = False
 
 
@@ -115,15 +121,15 @@ class WorkRequest(Request, frozen=True):
     descendants of them or of the blocked ones, are leased to it, one by one.
     """
 
-    reports: list[Report] = []
-    returned: list[AttemptRef] = []
-    holding: list[AttemptRef] = []
+    reports: Annotated[list[Report], _MOST] = []
+    returned: Annotated[list[AttemptRef], _MOST] = []
+    holding: Annotated[list[AttemptRef], _MOST] = []
     lease: bool = True
     wait_s: Timeout = 0.0
     resync: bool = False
     leaving: bool = False
-    awaiting: list[BlockedOn] = []
-    stopped: list[AttemptRef] = []
+    awaiting: Annotated[list[BlockedOn], _MOST] = []
+    stopped: Annotated[list[AttemptRef], _MOST] = []
 
 
 class WorkAnswer(Answer, frozen=True):
@@ -150,11 +156,11 @@ class HeartbeatRequest(Request, frozen=True):
     slot. `live` holds the infos that the last answer requested.
     """
 
-    running: list[AttemptRef]
-    holding: list[AttemptRef] = []
+    running: Annotated[list[AttemptRef], _MOST]
+    holding: Annotated[list[AttemptRef], _MOST] = []
     wait_s: Timeout = 5.0
-    live: list[LiveAnswer] = []
-    awaiting: list[BlockedOn] = []
+    live: Annotated[list[LiveAnswer], _MOST] = []
+    awaiting: Annotated[list[BlockedOn], _MOST] = []
     full: bool = False
 
 

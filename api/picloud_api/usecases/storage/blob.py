@@ -6,17 +6,42 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import BlobsMissing, BlobsRead, BlobsStored, Upload
+from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from picloud_driver.blobs import BlobPort, Presigned
     from picloud_model.wire import MissingBlobsRequest
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+PIECE_BYTES: Final = 1024 * 1024
+"""How much of a large blob is in memory at once while it is sent."""
+
+
+class StoredBlob:
+    """A blob that is sent piece by piece; the first piece has been read."""
+
+    def __init__(self, port: BlobPort, name: str, size: int, first: bytes) -> None:
+        self._port = port
+        self._name = name
+        self.first = first
+        self.size = size
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the first piece is the whole blob."""
+        return len(self.first) == self.size
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield its bytes."""
+        yield self.first
+        for start in range(len(self.first), self.size, PIECE_BYTES):
+            yield await self._port.get(self._name, start, min(self.size, start + PIECE_BYTES))
 
 
 class Blobs:
@@ -67,8 +92,8 @@ class Blobs:
             raise RequestRefused("The bytes sent do not have this digest.", field="digest")
         await self._port.put(blob_name(account, digest), data)
 
-    async def get(self, account: str, digest: str) -> bytes | Presigned:
-        """Return the bytes, or the address to read them from.
+    async def get(self, account: str, digest: str) -> StoredBlob | Presigned:
+        """Return the blob, or the address to read them from.
 
         Raises:
             BlobMissing: When the account has stored no such bytes.
@@ -79,15 +104,43 @@ class Blobs:
             if await self._port.missing([name]):
                 raise BlobMissing(digests=(digest,))
             return url
-        return await self._read(name)
+        first = await self._read(name, PIECE_BYTES)
+        size = len(first) if len(first) < PIECE_BYTES else await self._port.size(name)
+        return StoredBlob(self._port, name, size, first)
 
-    async def read(self, account: str, digests: Sequence[str]) -> BlobsRead:
-        """Return several small blobs, in the order of the digests."""
-        return BlobsRead(blobs=[await self._read(blob_name(account, each)) for each in digests])
+    async def read(
+        self, account: str, digests: Sequence[str], hold: Callable[[int], Awaitable[None]]
+    ) -> BlobsRead:
+        """Return the first of several small blobs, as many as fit into a reply.
 
-    async def _read(self, name: str) -> bytes:
+        Args:
+            account: The account that stored them.
+            digests: Their digests; a repeated one is read once.
+            hold: Counts bytes that the reply holds in memory.
+
+        Raises:
+            TooLarge: When the first one alone is larger than a reply.
+        """
+        blobs: list[bytes] = []
+        read: dict[str, bytes] = {}
+        size = 0
+        for digest in digests:
+            data = read.get(digest)
+            if data is None:
+                data = await self._read(blob_name(account, digest), READ_BYTES + 1)
+                read[digest] = data
+            size += len(data)
+            if size > READ_BYTES:
+                if not blobs:
+                    raise TooLarge(f"Blob {digest} is too large for this; read it by GET.")
+                break
+            await hold(len(data))
+            blobs.append(data)
+        return BlobsRead(blobs=blobs)
+
+    async def _read(self, name: str, most: int) -> bytes:
         try:
-            return await self._port.get(name)
+            return await self._port.get(name, 0, most)
         except BlobMissing:
             raise BlobMissing(digests=(digest_of(name),)) from None
 

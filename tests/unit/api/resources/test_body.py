@@ -111,7 +111,7 @@ async def test_a_body_that_is_too_large_is_refused_unread() -> None:
     sent = cast("Request", request)
     await authenticate(sent, key.recognise)
 
-    with pytest.raises(TooLarge, match="larger than 0 MiB"):
+    with pytest.raises(TooLarge, match="larger than 0 KiB"):
         await read_bytes(sent, limit=1)
 
     assert request.age_s == 0.0

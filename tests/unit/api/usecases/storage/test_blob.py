@@ -6,12 +6,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.usecases.storage.blob import Blobs, blob_name
+from picloud_api.usecases.storage.blob import PIECE_BYTES, Blobs, StoredBlob, blob_name
 from picloud_driver.blobs import Presigned
 from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import MissingBlobsRequest
+from picloud_model.wire import READ_BYTES, MissingBlobsRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,19 @@ class PresigningBlobs(DirectoryBlobs):
 
     async def presign_get(self, name: str) -> Presigned | None:
         return Presigned(f"https://store/{name}", {})
+
+
+async def no_hold(size: int) -> None:
+    """Count nothing."""
+
+
+async def read(blobs: Blobs, digest: str) -> bytes:
+    """Read a blob as it is sent, piece by piece."""
+    blob = await blobs.get(ACCOUNT, digest)
+    assert isinstance(blob, StoredBlob)
+    data = b"".join([piece async for piece in blob.pieces()])
+    assert len(data) == blob.size
+    return data
 
 
 def digest_of(data: bytes) -> str:
@@ -51,8 +64,8 @@ async def test_stored_blobs_are_read_in_the_order_of_the_digests(blobs: Blobs) -
     stored = await blobs.store(ACCOUNT, [b"one", b"two"])
 
     assert stored.digests == [digest_of(b"one"), digest_of(b"two")]
-    assert (await blobs.read(ACCOUNT, stored.digests[::-1])).blobs == [b"two", b"one"]
-    assert await blobs.get(ACCOUNT, stored.digests[0]) == b"one"
+    assert (await blobs.read(ACCOUNT, stored.digests[::-1], no_hold)).blobs == [b"two", b"one"]
+    assert await read(blobs, stored.digests[0]) == b"one"
 
 
 async def test_an_account_has_only_its_own_blobs(blobs: Blobs) -> None:
@@ -62,10 +75,40 @@ async def test_an_account_has_only_its_own_blobs(blobs: Blobs) -> None:
     answer = await blobs.missing(ACCOUNT, MissingBlobsRequest(digests=[digest]))
 
     assert [upload.digest for upload in answer.uploads] == [digest]
-    for read in (blobs.get(ACCOUNT, digest), blobs.read(ACCOUNT, [digest])):
+    for reading in (blobs.get(ACCOUNT, digest), blobs.read(ACCOUNT, [digest], no_hold)):
         with pytest.raises(BlobMissing) as missing:
-            await read
+            await reading
         assert missing.value.digests == (digest,)
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7])
+async def test_a_large_blob_is_sent_in_pieces(blobs: Blobs, size: int) -> None:
+    """No more than a piece of it is in memory at once."""
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    (digest,) = (await blobs.store(ACCOUNT, [data])).digests
+
+    blob = await blobs.get(ACCOUNT, digest)
+    assert isinstance(blob, StoredBlob)
+    assert max([len(piece) async for piece in blob.pieces()]) <= PIECE_BYTES
+    assert await read(blobs, digest) == data
+
+
+async def test_a_reply_holds_what_fits(blobs: Blobs) -> None:
+    """A list that names a blob again and again makes no larger a reply, and reads it once."""
+    digests = (await blobs.store(ACCOUNT, [b"x" * 2**20, b"y" * READ_BYTES + b"z"])).digests
+    held: list[int] = []
+
+    async def hold(size: int) -> None:
+        held.append(size)
+
+    reply = await blobs.read(ACCOUNT, digests[:1] * 10_000, hold)
+
+    assert len(reply.blobs) == READ_BYTES // 2**20
+    assert len({id(blob) for blob in reply.blobs}) == 1
+    assert sum(held) == READ_BYTES
+    assert len((await blobs.read(ACCOUNT, digests, hold)).blobs) == 1
+    with pytest.raises(TooLarge, match="by GET"):
+        await blobs.read(ACCOUNT, digests[1:], hold)
 
 
 async def test_bytes_must_have_the_digest_they_are_sent_under(blobs: Blobs) -> None:
@@ -78,7 +121,7 @@ async def test_bytes_must_have_the_digest_they_are_sent_under(blobs: Blobs) -> N
         await blobs.get(ACCOUNT, digest)
 
     await blobs.put(ACCOUNT, digest, b"good")
-    assert await blobs.get(ACCOUNT, digest) == b"good"
+    assert await read(blobs, digest) == b"good"
 
 
 async def test_large_blobs_are_sent_to_the_store_itself(presigned: Blobs) -> None:
