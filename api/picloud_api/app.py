@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import falcon.asgi
+import structlog
+from picloud_model.errors import PiCloudError, Unavailable
 
 from picloud_api import errors, wiring
+from picloud_api.resources.health import HealthResource
 from picloud_api.resources.openapi import SERVED
 
 if TYPE_CHECKING:
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
 
 
 App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
+
+RETRY_S: Final = 1.0
+"""How often a start is tried again that lacked a service."""
+
+_log = structlog.get_logger()
 
 _TOO_OLD: Final = "0.9"
 """The version of a request that names none; falcon cannot answer it."""
@@ -32,16 +41,49 @@ class Lifetime:
         self._app = app
         self._settings = settings
         self._url = url
+        self._ports: wiring.Ports | None = None
         self._server: wiring.Server | None = None
+        self._retrying: asyncio.Task[None] | None = None
+        self.waiting: WaitingServer | None = None
+        """What serves while a service is away that the server needs in order to start."""
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        """Open the ports, read unfinished batches, and report that the server is ready."""
+        """Open the ports, read unfinished batches, and report that the server is ready.
+
+        A process over services of its own, such as Consul, waits for those that are away.
+        """
         del scope, event
-        ports = await wiring.open_ports(self._settings, self._url)
-        self._server = await wiring.build(ports, self._settings)
-        add_routes(self._app, self._server.use_cases)
-        await self._server.background.start()
-        _report_ready(self._settings, self._url, self._server.key)
+        self._ports = ports = await wiring.open_ports(self._settings, self._url)
+        try:
+            await self._start(ports)
+        except PiCloudError as error:
+            if not ports.state.shared:
+                raise
+            self.waiting = WaitingServer(ports, error.message)
+            self._retrying = asyncio.create_task(self._retry(ports, self.waiting))
+
+    async def _start(self, ports: wiring.Ports) -> None:
+        server = await wiring.build(ports, self._settings)
+        try:
+            await server.background.start()
+        except BaseException:
+            await server.background.stop()
+            raise
+        self._server = server
+        add_routes(self._app, server.use_cases)
+        self.waiting = None
+        _report_ready(self._settings, self._url, server.key)
+
+    async def _retry(self, ports: wiring.Ports, waiting: WaitingServer) -> None:
+        while self._server is None:
+            _log.warning("start.waits", reason=waiting.reason)
+            await asyncio.sleep(RETRY_S)
+            try:
+                await self._start(ports)
+            except PiCloudError as error:
+                waiting.reason = error.message
+            except Exception:  # noqa: BLE001 - without a server every request would wait for ever
+                _log.exception("start.failed")
 
     def answer_waiting(self) -> None:
         """Answer every long poll now, so that the server can stop at once."""
@@ -52,16 +94,36 @@ class Lifetime:
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Stop the slots, if no other process serves this stack, and close the ports."""
         del scope, event
-        if self._server is None:
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.gather(self._retrying, return_exceptions=True)
+        ports = self._ports
+        if ports is None:
             return
-        await self._server.background.stop()
-        await self._server.use_cases.jobs.kill.stop()
-        await self._server.live.stop()
-        ports = self._server.ports
-        if not ports.state.shared:
-            await wiring.stop_slots(ports.scheduler)
+        if self._server is not None:
+            await self._server.background.stop()
+            await self._server.use_cases.jobs.kill.stop()
+            await self._server.live.stop()
+            if not ports.state.shared:
+                await wiring.stop_slots(ports.scheduler)
         for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
             await port.close()
+
+
+class WaitingServer:
+    """Serves while a service is away: the health of each, and errors that ask to come again."""
+
+    def __init__(self, ports: wiring.Ports, reason: str) -> None:
+        self.reason = reason
+        self.health = wiring.health_check(ports)
+        self.app: App = falcon.asgi.App()
+        errors.register(self.app)
+        self.app.add_route("/v1/health", HealthResource(self))
+        self.app.add_sink(self._refuse)
+
+    async def _refuse(self, req: Any, resp: Any, **_: str) -> None:
+        del req, resp
+        raise Unavailable(f"The server waits for what it needs to start: {self.reason}")
 
 
 class Application:
@@ -77,6 +139,8 @@ class Application:
         """Serve one request, or the start and stop of the server."""
         if scope.get("http_version") == _TOO_OLD:
             return _refuse_version(send)
+        if self._lifetime.waiting is not None and scope["type"] == "http":
+            return self._lifetime.waiting.app(scope, receive, send)
         return self._app(scope, receive, send)
 
     def answer_waiting(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets as entropy
 import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,7 @@ from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import first_key
+from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.use_cases import Foundation, SigningKeys, UseCases
 
 if TYPE_CHECKING:
@@ -153,6 +155,12 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
     await scheduler.close()
 
 
+def health_check(ports: Ports) -> HealthCheck:
+    """Return the health check of a server over its ports."""
+    pinged = {name: getattr(ports, name) for name in ports.__struct_fields__}
+    return HealthCheck(pinged, version("picloud"))
+
+
 async def build(
     ports: Ports, settings: ServerSettings, clock: Callable[[], float] = time.time
 ) -> Server:
@@ -175,7 +183,7 @@ async def build(
             keys=keys,
             blobs=ports.blobs,
             scheduler=ports.scheduler,
-            pinged={name: getattr(ports, name) for name in ports.__struct_fields__},
+            health=health_check(ports),
             idle_s=settings.idle_s,
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import falcon
 from picloud_model.wire import Health
@@ -13,13 +13,19 @@ from picloud_api.resources.route import Credential, Route
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from picloud_api.usecases.use_cases import UseCases
+    from picloud_api.usecases.health import HealthCheck
+
+
+class HasHealth(Protocol):
+    """The part of the use cases that this needs, which is there even while the server starts."""
+
+    health: HealthCheck
 
 
 class HealthResource:
     """Open to all: it names adapters and holds no data."""
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: HasHealth) -> None:
         self._health = use_cases.health
 
     async def on_get(self, request: Request, response: Response) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.metadata import version
-
 import msgspec
 from picloud_driver.blobs import BlobPort
 from picloud_driver.scheduler import SchedulerPort
@@ -16,7 +13,7 @@ from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.slot_token import SlotTokens
-from picloud_api.usecases.health import HealthCheck, Pinged
+from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
 from picloud_api.usecases.jobs.kill import KillJobs
@@ -48,7 +45,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     keys: SigningKeys
     blobs: BlobPort
     scheduler: SchedulerPort
-    pinged: Mapping[str, Pinged]
+    health: HealthCheck
     idle_s: float
 
 
@@ -109,4 +106,4 @@ class UseCases:
         self.jobs = JobsRoom(base)
         self.slots = SlotsRoom(base, self.accounts)
         self.storage = StorageRoom(base)
-        self.health = HealthCheck(base.pinged, version("picloud"))
+        self.health = base.health
