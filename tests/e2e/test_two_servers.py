@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from picloud_api import wiring
+from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store.records import Ready
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.consul.gateway import ConsulAccess
@@ -152,7 +153,7 @@ async def test_leases_to_a_slot_that_is_gone_return(pair: tuple[Shared, Shared])
     """
     one, two = pair
     slot = await one.slot()
-    await two.use_cases.slots.slots.remove(slot.number, lost=True)
+    await two.use_cases.slots.slots.remove(slot.number, Blame.JOB)
     jids = await one.submit(1)
     assert (await one.work(slot, wait_s=SOON_S)).leases
     assert await two.statuses(jids) == ["queued"]

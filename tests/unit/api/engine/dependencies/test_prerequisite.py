@@ -32,7 +32,7 @@ async def run_one(api: ApiHarness) -> None:
     slot = await api.slot()
     (lease,) = (await api.work(slot)).leases
     await api.work(slot, reports=[report_of(lease)], lease=False)
-    await api.use_cases.slots.slots.remove(slot.number, lost=False)
+    await api.use_cases.slots.slots.remove(slot.number)
 
 
 async def page_ids(api: ApiHarness, count: int) -> list[layout.PageId]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.engine.jobs.fence import (
+    Blame,
     charge_loss,
     give_back,
     has_free,
@@ -86,18 +87,21 @@ def test_a_job_is_queued_again_until_it_was_lost_too_often() -> None:
     page = leased()
     for _ in range(MAX_LOSSES - 1):
         page.state[1], page.slot[1] = State.LEASED, SLOT
-        assert charge_loss(page, 1, restartable=True) is None
+        page.flags[1] |= Flag.BEGUN
+        assert charge_loss(page, 1, Blame.JOB, restartable=True) is None
         assert (page.state[1], page.slot[1]) == (State.QUEUED, 0)
 
-    assert charge_loss(page, 1, restartable=True) is Cause.NODE_LOST
+    assert charge_loss(page, 1, Blame.JOB, restartable=True) is Cause.NODE_LOST
 
 
 def test_what_cannot_be_restarted_ends_at_its_first_loss() -> None:
     """The caller makes it final, as it does with a job that its user has killed."""
-    assert charge_loss(leased(), 1, restartable=False) is Cause.NODE_LOST
+    page = leased()
+    page.flags[1] |= Flag.BEGUN
+    assert charge_loss(page, 1, Blame.JOB, restartable=False) is Cause.NODE_LOST
     page = leased()
     page.flags[1] |= Flag.KILL_REQUESTED
-    assert charge_loss(page, 1, restartable=True) is Cause.KILLED
+    assert charge_loss(page, 1, Blame.JOB, restartable=True) is Cause.KILLED
 
 
 async def test_a_page_that_contradicts_the_slot_is_read_again(api: ApiHarness) -> None:
