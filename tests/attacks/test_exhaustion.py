@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from hashlib import sha256
@@ -77,4 +78,49 @@ def test_no_body_of_a_stranger_is_awaited(stack: Stack, sender: Sender) -> None:
             )
             assert connection.recv(100).startswith(b"HTTP/1.1 401"), path
     assert sender.send("POST", "/v1/jobs/status", {"jids": []}).status == 200
-    assert time.monotonic()
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"GET /v1/hea", b"POST /v1/slots HTTP/1.1\r\nHost: x\r\nX-A: b"]
+)
+def test_a_head_that_is_half_sent_is_closed(stack: Stack, head: bytes) -> None:
+    """A connection that does not send the head of a request in time is closed."""
+    where = urlsplit(stack.url)
+    begun = time.monotonic()
+    with socket.create_connection((where.hostname, where.port), 5) as connection:
+        connection.settimeout(20)
+        connection.sendall(head)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+
+    assert time.monotonic() - begun < 15
+
+
+def test_a_head_without_an_end_is_refused(stack: Stack) -> None:
+    """A head is not kept beyond its bound, however it arrives."""
+    where = urlsplit(stack.url)
+    with socket.create_connection((where.hostname, where.port), 5) as connection:
+        connection.settimeout(5)
+        connection.sendall(b"GET /v1/health?")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                connection.sendall(b"a" * 65_536)
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(100).startswith((b"HTTP/1.1 400", b""))
+            connection.settimeout(2)
+            while connection.recv(65_536):
+                pass
+
+
+def test_a_credential_in_a_trailer_is_none(stack: Stack, sender: Sender) -> None:
+    """What follows a body is no header: a proxy may have let it pass unseen."""
+    where = urlsplit(stack.url)
+    with socket.create_connection((where.hostname, where.port), 5) as connection:
+        connection.settimeout(5)
+        connection.sendall(
+            b"POST /v1/jobs/status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b'Transfer-Encoding: chunked\r\n\r\nb\r\n{"jids":[]}\r\n0\r\n'
+            b"Authorization: Bearer " + sender.key.encode() + b"\r\n\r\n"
+        )
+
+        assert connection.recv(1000).startswith(b"HTTP/1.1 401")

@@ -26,6 +26,8 @@ Sender = TypeVar("Sender")
 
 ACCOUNT: Final = "picloud.account"
 """The key of a request's scope that holds its account, once that is known."""
+KNOWN: Final = "picloud.known"
+"""The key of a request's scope that is there once its credential was found valid."""
 LASTING_S: Final = 2.0
 """From this age on, the credential of a request is checked again."""
 
@@ -55,6 +57,7 @@ async def authenticate(
     credential = bearer(request)
     sender = await recognise(credential)
     request.context.sender = sender
+    request.scope[KNOWN] = True
     request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
     return sender
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from picloud_api.app import Application
 from picloud_api.resources.body import ACCOUNT
 from picloud_api.server.affinity import MOST_MOVES
+from picloud_api.server.guard import GuardedProtocol, sweep
 
 if TYPE_CHECKING:
     import socket
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from picloud_api.server.affinity import AccountAffinity
 
 
-class HandoffProtocol(HttpToolsProtocol):
+_TICKS_A_SWEEP: Final = 10
+
+
+class HandoffProtocol(GuardedProtocol):
     """A connection that moves to the owner of its account once a request is answered."""
 
     def __init__(
@@ -35,6 +38,7 @@ class HandoffProtocol(HttpToolsProtocol):
         """Start the keep-alive timeout of a connection that came from another process."""
         super().connection_made(transport)  # type: ignore[arg-type]
         if self._moves:
+            self.rest()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -87,6 +91,7 @@ class HandoffServer(uvicorn.Server):
         self._affinity = affinity if here >= 0 else None
         self._here = here
         self._arriving: set[asyncio.Task[Any]] = set()
+        config.http = GuardedProtocol
         if self._affinity is not None:
             config.http = partial(HandoffProtocol, self._affinity, here)  # type: ignore[assignment]
 
@@ -99,9 +104,11 @@ class HandoffServer(uvicorn.Server):
             self._affinity.heartbeat(self._here)
 
     async def on_tick(self, counter: int) -> bool:
-        """Record a heartbeat, ten times a second."""
+        """Record a heartbeat, ten times a second, and guard the connections once a second."""
         if self._affinity is not None:
             self._affinity.heartbeat(self._here)
+        if counter % _TICKS_A_SWEEP == 0:
+            sweep(list(self.server_state.connections), asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     def _accept(self, affinity: AccountAffinity) -> None:

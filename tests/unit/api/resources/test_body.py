@@ -37,6 +37,7 @@ class SlowRequest:
 
     def __init__(self, body_s: float = 0.0) -> None:
         self.context = SimpleNamespace()
+        self.scope: dict[str, Any] = {}
         self.stream = self
         self.age_s = 0.0
         self._body_s = body_s
