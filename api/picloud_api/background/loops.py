@@ -16,6 +16,7 @@ from picloud_api.background.notifier import Notifier
 from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
 from picloud_api.background.recovery import Recovery
 from picloud_api.background.sealer import Sealer
+from picloud_api.background.stage_sweeper import StageSweeper
 from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.deadlock import Deadlock
 
@@ -32,6 +33,7 @@ TICK_S: Final = 1.0
 RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
 SEAL_EVERY_S: Final = 10.0
+SWEEP_EVERY_S: Final = 60.0
 PUBLISH_EVERY_S: Final = 5.0
 """How often a process publishes though nothing changed, so that the others know it lives."""
 
@@ -71,6 +73,7 @@ class Background:
         self.reaper = Reaper(context, self.recovery, slots, autoscaler, scheduler)
         self.leader = Leader(self._state, autoscaler)
         self.sealer = Sealer(context, self.leader)
+        self.stage_sweeper = StageSweeper(context, self.leader)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -85,6 +88,7 @@ class Background:
             Loop(run=self.notifier.listen, needed=shared),
             Loop(run=self.notifier.publish, every_s=PUBLISH_EVERY_S, needed=shared),
             Loop(run=self.leader.lead, needed=shared),
+            Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
             Loop(run=self.sealer.seal_if_leader, every_s=SEAL_EVERY_S, needed=bounded),
         ]
 

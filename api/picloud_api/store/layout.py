@@ -126,6 +126,11 @@ def results(page_id: PageId, number: int) -> str:
     return f"{_PACKS}{page_id.account}/{page_id.batch}/r{page_id.page:04d}-{number:08d}"
 
 
+def stored_ahead(of: str, batch: str) -> tuple[str, str]:
+    """Return the prefixes of everything that is stored ahead of a submit: packs and pages."""
+    return f"{_PACKS}{of}/{batch}/", f"{_PAGES}{of}/{batch}/"
+
+
 def ready(of: str, batch: str = "") -> str:
     """Return the key of a batch's ready marker; without a batch, the prefix of an account's."""
     return f"{Ready.prefix}{of}/{batch}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.crashpoints import crashpoint
-from picloud_model.errors import BlobMissing, SubmitChanged
+from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
 from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
@@ -50,6 +50,7 @@ class SubmitJobs:
         """Store packs of a large map ahead of its submit."""
         check_packs(request.parts)
         await self._check_blobs(account, [part.content for part in request.parts])
+        await self._mark(account, request.submit_id)
         await self._write_packs(account, request.submit_id, request.parts)
         name = layout.staged(account, request.submit_id)
         now = self._clock()
@@ -58,7 +59,20 @@ class SubmitJobs:
             staged: Staged = await draft.get(name) or Staged([], now)
             firsts = {part.first for part in staged.parts}
             added = [_without_data(part) for part in request.parts if part.first not in firsts]
-            draft.put(name, Staged([*staged.parts, *added], staged.created_at))
+            draft.put(name, Staged([*staged.parts, *added], now))
+
+        await self._commits.run(plan)
+
+    async def _mark(self, account: str, batch: str) -> None:
+        """Record that a submit is stored ahead, so that it is deleted if it never comes."""
+        name = layout.staged(account, batch)
+        if self._commits.view.peek(name) is not None:
+            return
+        now = self._clock()
+
+        async def plan(draft: Draft) -> None:
+            if await draft.get(name) is None:
+                draft.put(name, Staged([], now))
 
         await self._commits.run(plan)
 
@@ -128,6 +142,7 @@ class SubmitJobs:
 
     async def store_ahead(self, account: str, request: SubmitRequest) -> None:
         """Store what does not fit into the transaction that makes the batch visible."""
+        await self._mark(account, request.submit_id)
         pages = pages_for(request.count)
         most = self._commits.view.state.max_operations
         await self._write_packs(account, request.submit_id, request.parts)
@@ -158,6 +173,10 @@ class SubmitJobs:
         batch = request.submit_id
         if (earlier := draft.peek(layout.header(account, batch))) is not None:
             return _repeated(earlier, header.fingerprint), 0
+        if not inline:
+            if (earlier := await draft.get(layout.header(account, batch))) is not None:
+                return _repeated(earlier, header.fingerprint), 0
+            await _use_staged(draft, account, request, header)
         first = await draft.get(layout.next_jid(account)) or 1
         header = replace(header, first=first)
         draft.put(layout.next_jid(account), first + header.count)
@@ -167,8 +186,6 @@ class SubmitJobs:
         draft.create(layout.ready(account, batch), ready)
         if waiting is not None:
             draft.create(layout.waiting(account, batch), waiting)
-        if draft.peek(layout.staged(account, batch)) is not None:
-            draft.delete(layout.staged(account, batch))
         leased = 0
         if inline:
             _write_inline(draft, account, request)
@@ -200,6 +217,16 @@ class SubmitJobs:
         names = [blob_name(account, digest) for digest in digests]
         if missing := await self._known_blobs.missing(names):
             raise BlobMissing(digests=tuple(map(digest_of, missing)))
+
+
+async def _use_staged(draft: Draft, account: str, request: SubmitRequest, header: Header) -> None:
+    """Delete the record of what was staged, which belongs to a batch from now on."""
+    name = layout.staged(account, request.submit_id)
+    staged: Staged | None = await draft.get(name)
+    if staged is None or len(staged.parts) + len(request.parts) < len(header.parts):
+        message = "What was sent ahead of the submit was deleted meanwhile; submit again."
+        raise RequestRefused(message, field="parts")
+    draft.delete(name)
 
 
 def _repeated(earlier: Header, fingerprint: bytes) -> Submitted:
