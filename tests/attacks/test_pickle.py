@@ -120,13 +120,14 @@ def test_only_the_child_of_a_job_unpickles(
     with contextlib.suppress(CloudException):
         client.join(made["first"], 60)
     jids = [[made["first"], made["first"]]]
-    for path, body in {
+    requests: dict[str, dict[str, Any]] = {
         "/v1/jobs/wait": {"jids": jids, "payloads": True},
         "/v1/jobs/info": {"jids": jids, "keys": ["all"]},
         "/v1/jobs/status": {"jids": jids},
         "/v1/jobs/list": {},
-    }.items():
-        assert sender.send("POST", path, body).status == 200
+    }
+    for path, request in requests.items():
+        assert sender.send("POST", path, request).status == 200
 
     recorded = trace.read_bytes()
 

@@ -23,9 +23,7 @@ class AsgiServer:
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._replies: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
-        self._life = asyncio.create_task(
-            application(scope, self._events.get, self._replies.put)  # type: ignore[arg-type]
-        )
+        self._life = asyncio.create_task(application(scope, self._events.get, self._replies.put))
 
     async def tell(self, event: str) -> str:
         """Send `startup` or `shutdown`; return the type of the reply."""

@@ -30,7 +30,7 @@ def test_a_token_names_its_slot() -> None:
         jwt.encode({"aud": AUDIENCE}, KEY, algorithm="HS256"),
         jwt.encode({"aud": AUDIENCE, "sub": "seven"}, KEY, algorithm="HS256"),
         jwt.encode({"aud": AUDIENCE, "sub": "7"}, KEY, algorithm="HS384"),
-        jwt.encode({"aud": AUDIENCE, "sub": "7"}, None, algorithm="none"),
+        jwt.encode({"aud": AUDIENCE, "sub": "7"}, "", algorithm="none"),
     ],
 )
 def test_a_forged_token_is_refused(token: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_model import wire
 from picloud_model.errors import JobNotFound
-from picloud_model.job import State
+from picloud_model.job import State, Status
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
 
@@ -53,7 +53,9 @@ async def test_waiting_for_a_status(api: ApiHarness) -> None:
     """With `statuses` a wait ends when all jobs are shown so, or one never will be."""
     slot = await api.slot()
     jids = await api.submit(1)
-    request = wire.WaitRequest(jids=[(jids[0], jids[0])], statuses=["processing"], timeout_s=10.0)
+    request = wire.WaitRequest(
+        jids=[(jids[0], jids[0])], statuses=[Status.PROCESSING], timeout_s=10.0
+    )
     waiting = asyncio.create_task(api.use_cases.jobs.wait.wait(ACCOUNT, request))
     await asyncio.sleep(0)
     lease = (await api.work(slot)).leases[0]
