@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak hops servers images docs reference clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak faults hops servers images docs reference clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -48,6 +48,9 @@ processes: $(VENV)/.bench servers ## Measure what 1, 2 and 4 API processes cost 
 
 soak: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run a million jobs and see that memory stays flat; STACK=hashicorp, JOBS=1000000
 	@$(BIN)/python -m bench.soak --contender $(STACK) --jobs $(JOBS)
+
+faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times; STACK=hashicorp
+	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)
 
 hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor of each hop
 	@$(BIN)/python -m bench.hops
