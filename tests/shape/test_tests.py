@@ -16,7 +16,9 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 UNIT = ROOT / "tests" / "unit"
 TESTED = {
     "picloud_api": UNIT / "api",
+    "picloud_worker": UNIT / "worker",
     "picloud_model": UNIT / "model",
+    "cloud": UNIT / "sdk",
 }
 """Packages each module of which has a unit test of its name, in a folder of its room's name.
 

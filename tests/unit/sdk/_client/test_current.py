@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cloud
 import pytest
 from cloud import CloudException
-from cloud._client.current import client, current
+from cloud._client.current import CurrentClient, client, current
 from cloud._config import profile
 from cloud._config.profile import Profile
 from cloud._config.settings import ClientSettings
@@ -127,3 +127,13 @@ def test_a_simulator_runs_jobs_and_leaves_nothing() -> None:
     assert same
     assert not data.exists()
     assert not cloud.is_simulated()
+
+
+def test_an_immutable_key_stays() -> None:
+    """`setkey(immutable=True)`: later keys are ignored, with a warning in the log."""
+    chosen = CurrentClient()
+
+    chosen.choose("http://one", "pk_1_a", immutable=True)
+    chosen.choose("http://two", "pk_2_b")
+
+    assert (chosen.url, chosen.key) == ("http://one", "pk_1_a")

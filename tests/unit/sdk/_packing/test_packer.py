@@ -1,16 +1,19 @@
-"""Results and exceptions are unpickled only when their envelope and digest allow it."""
+"""The packer names functions, and unpickles results only if envelope and digest allow it."""
 
 from __future__ import annotations
 
 import logging
+import os.path
 import pickle
 import sys
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import pytest
 from cloud._packing import Packer, PackingError
+from cloud._packing.packer import name_of
 from picloud_model.pack import Envelope, seal
 
 if TYPE_CHECKING:
@@ -121,3 +124,58 @@ def test_parcels_are_what_children_read(packer: Packer) -> None:
 
     assert packed.parcel == seal(pickle.dumps(len, 5))
     assert packed.digest == sha256(packed.parcel).hexdigest()
+
+
+class Caller:
+    """Can be called, has methods."""
+
+    def __call__(self) -> None:
+        """Be called."""
+
+    @classmethod
+    def make(cls) -> None:
+        """Be called on the class."""
+
+
+class Evasive(Caller):
+    """Answers anything it is asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+
+def painted() -> None:
+    """Named below."""
+
+
+painted.__qualname__ = "red\x1b[31m\n" + "x" * 400
+
+
+@pytest.mark.parametrize(
+    ("func", "name"),
+    [
+        (len, "builtins.len"),
+        (os.path.join, "posixpath.join"),
+        (lambda: 0, "lambda"),
+        (partial(partial(os.path.join, "a"), "b"), "posixpath.join"),
+        (partial(lambda: 0), "lambda"),
+        (Caller.make, f"{__name__}.Caller.make"),
+        (Caller().make, f"{__name__}.Caller.make"),
+        (Caller(), f"{__name__}.Caller"),
+        (Caller, f"{__name__}.Caller"),
+        (Evasive(), f"{__name__}.Evasive"),
+        ("a".join, "str.join"),
+    ],
+)
+def test_each_kind_has_its_name(func: Any, name: str) -> None:
+    """The name is module and qualified name, of what a partial wraps or an object is."""
+    assert name_of(func) == name
+
+
+def test_names_are_harmless() -> None:
+    """Control characters are left out, and a name is no longer than the wire takes."""
+    name = name_of(painted)
+
+    assert "red[31mxxx" in name
+    assert name.isprintable()
+    assert len(name) == 300
