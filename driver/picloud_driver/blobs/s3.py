@@ -151,7 +151,7 @@ class S3Blobs(BlobPort):
         return Presigned(url, headers)
 
     async def presign_get(self, name: str) -> Presigned | None:
-        """See `BlobPort.presign_get`; valid for 15 minutes."""
+        """See `BlobPort.presign_get`; valid for a minute, in which it is followed."""
         return Presigned(await self._ask(self._gateway.presign_read, self._key(name)))
 
     async def ping(self) -> None:

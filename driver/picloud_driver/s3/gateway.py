@@ -29,7 +29,12 @@ LARGE_BYTES: Final = 64 * 1024 * 1024
 PAGE_KEYS: Final = 1000
 """Most keys in one page of a listing."""
 PRESIGNED_S: Final = 15 * 60
-"""How long a presigned URL is valid, in seconds."""
+"""How long a presigned URL to write is valid, in seconds: many are sent at once."""
+PRESIGNED_READ_S: Final = 60
+"""How long a presigned URL to read is valid, in seconds.
+
+It is followed at once, and outlives a key that is deactivated meanwhile.
+"""
 _PART_BYTES: Final = 16 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
 _CONFLICTS: Final = 5
@@ -169,11 +174,11 @@ class S3Gateway:
         """Return a URL to PUT these bytes to unless the key is taken, and headers to send."""
         params = {"ContentLength": size, "ChecksumSHA256": checksum, "IfNoneMatch": UNLESS_TAKEN}
         headers = {"x-amz-checksum-sha256": checksum, "if-none-match": UNLESS_TAKEN}
-        return self._presigned("put_object", key, params), headers
+        return self._presigned("put_object", key, params, PRESIGNED_S), headers
 
     def presign_read(self, key: str) -> str:
         """Return a URL to GET the bytes from."""
-        return self._presigned("get_object", key, {})
+        return self._presigned("get_object", key, {}, PRESIGNED_READ_S)
 
     def close(self) -> None:
         """Close the connections; one in use closes when its response has arrived."""
@@ -200,13 +205,13 @@ class S3Gateway:
         # folder that is certainly empty, as some servers read a whole folder to list it.
         self._client.list_objects_v2(Bucket=self._bucket, Prefix="!/", MaxKeys=1)
 
-    def _presigned(self, method: str, key: str, params: dict[str, Any]) -> str:
+    def _presigned(self, method: str, key: str, params: dict[str, Any], valid_s: int) -> str:
         with self._explained():
             return str(
                 self._signer.generate_presigned_url(
                     method,
                     Params={"Bucket": self._bucket, "Key": key, **params},
-                    ExpiresIn=PRESIGNED_S,
+                    ExpiresIn=valid_s,
                 )
             )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tempfile
 import tomllib
 from pathlib import Path
@@ -71,14 +72,28 @@ def read(file: Path) -> Profiles:
     """Read the profiles; if there is no file there are none.
 
     Raises:
-        CloudException: When the file cannot be read or is malformed.
+        CloudException: When the file cannot be read or is malformed, or others may write to it.
     """
     try:
+        _refuse_foreign(file)
         return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profiles)
     except FileNotFoundError:
         return Profiles()
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         raise CloudException(f"The profiles in {file} cannot be read: {error}.") from error
+
+
+def _refuse_foreign(file: Path) -> None:
+    """Refuse a file that other users may write to: they choose the server, which runs their code.
+
+    Raises:
+        CloudException: When they may.
+    """
+    if os.name == "posix" and file.stat().st_mode & stat.S_IWOTH:
+        raise CloudException(
+            f"Every user of this machine may write to {file}, and so choose the server that your "
+            f"jobs are sent to: check what it says, and run `chmod 600 {file}`."
+        )
 
 
 def check_name(name: str) -> None:

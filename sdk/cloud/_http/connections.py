@@ -11,6 +11,7 @@ import socket
 from typing import Final
 
 import urllib3
+from picloud_model.wire import MAX_RESULT_BYTES
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
 from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
@@ -19,6 +20,8 @@ CONNECT_S: Final = 5.0
 """Longest time to wait for a connection."""
 _MOST: Final = 64
 """Most connections for threads that send requests at the same time; opened when needed."""
+LARGEST_REPLY: Final = MAX_RESULT_BYTES + 1024 * 1024
+"""The longest body of a reply: the largest result, and room for the rest."""
 
 
 class Connections:
@@ -56,12 +59,15 @@ class Connections:
                 timeout=timeout,
                 retries=False,
                 redirect=False,
+                preload_content=False,
+                decode_content=False,
             )
+            body = _bounded_body(response)
         except (SSLError, LocationValueError) as error:
             raise NoAnswer(_reason(error), lasting=True) from error
         except HTTPError as error:
             raise NoAnswer(_reason(error)) from error
-        return HttpReply(response.status, response.headers, response.data)
+        return HttpReply(response.status, response.headers, body)
 
     def close(self) -> None:
         """Close connections; the next exchange opens new ones."""
@@ -75,6 +81,25 @@ class Connections:
         self._server = urllib3.connection_from_url(self._url, maxsize=_MOST, socket_options=options)
         self._others = urllib3.PoolManager(maxsize=4, socket_options=options)
         self._pid = os.getpid()
+
+
+def _bounded_body(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read a body, unless it is longer than any that a server of ours sends.
+
+    Raises:
+        NoAnswer: When it is.
+    """
+    length = response.headers.get("Content-Length", "")
+    is_declared = length.isascii() and length.isdigit()
+    if is_declared and int(length) <= LARGEST_REPLY:
+        body = response.data
+    else:
+        body = b"" if is_declared else response.read(LARGEST_REPLY + 1)
+        if is_declared or len(body) > LARGEST_REPLY:
+            response.close()
+            raise NoAnswer("its answer is too large", lasting=True)
+    response.release_conn()
+    return bytes(body)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

@@ -91,3 +91,21 @@ def test_a_broken_file_is_told(file: Path, text: str) -> None:
 def test_keys_do_not_show() -> None:
     """A profile that lands in a log keeps its secret."""
     assert "pk_1_a" not in repr(Profile("http://x", "pk_1_a"))
+
+
+def test_a_file_that_others_may_write_to_is_refused(file: Path) -> None:
+    """Another user could send the jobs of this one to a server of their own."""
+    profile.write(file, "local", Profile("http://127.0.0.1:8787", "pk_1_a"))
+    file.chmod(0o666)
+
+    with pytest.raises(CloudException, match="chmod 600"):
+        profile.read(file)
+
+
+def test_a_deeply_nested_file_is_malformed(file: Path) -> None:
+    """No depth of the file is an error of another kind."""
+    file.parent.mkdir(parents=True)
+    file.write_text("a = " + "[" * 20_000)
+
+    with pytest.raises(CloudException, match="cannot be read"):
+        profile.read(file)

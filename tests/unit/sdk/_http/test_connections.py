@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 import threading
@@ -135,3 +136,36 @@ def test_another_process_opens_connections_of_its_own() -> None:
         assert connections._server is pool
 
     assert len(opened) == 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 999999999999\r\n", b"Content-Length: " + b"9" * 30 + b"\r\n"],
+)
+def test_a_reply_that_is_too_large_is_not_read(head: bytes) -> None:
+    """A server cannot fill the memory of its client."""
+
+    def answer(connection: socket.socket):
+        connection.recv(65536)
+        with suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + b"x" * 1000)
+
+    with (
+        _listening(answer) as url,
+        closing(Connections(url)) as connections,
+        pytest.raises(NoAnswer, match="too large"),
+    ):
+        connections.exchange(get())
+
+
+def test_a_compressed_reply_is_not_expanded() -> None:
+    """No server of ours compresses, and a small body could become a huge one."""
+    body = gzip.compress(b"x" * 100_000)
+
+    def answer(connection: socket.socket):
+        connection.recv(65536)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+
+    with _listening(answer) as url, closing(Connections(url)) as connections:
+        assert connections.exchange(get()).body == body
