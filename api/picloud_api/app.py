@@ -157,6 +157,8 @@ async def _refuse_version(send: Any) -> None:
 
 def add_routes(app: App, use_cases: UseCases) -> None:
     """Add every route of the table; one instance of a resource serves all of its addresses."""
+    # Programs for the original PiCloud write its addresses with a slash at the end and without.
+    app.req_options.strip_url_path_trailing_slash = True
     resources: dict[type, Any] = {}
     for route in SERVED:
         if route.resource not in resources:

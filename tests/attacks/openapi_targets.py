@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 from uuid import uuid4
 
 from picloud_api.resources.openapi import SERVED, document
@@ -33,7 +35,10 @@ class Target:
         content = self.operation.get("requestBody", {}).get("content", {})
         self.schema = content.get("application/json", {}).get("schema")
         self.is_bytes = "application/octet-stream" in content
+        parameters = self.operation.get("parameters", ())
+        self.query = {each["name"]: each for each in parameters if each["in"] == "query"}
         self.fields: dict[str, Any] = resolved(self.schema or {}).get("properties", {})
+        self.fields |= {name: each["schema"] for name, each in self.query.items()}
 
     def __repr__(self) -> str:
         return f"{self.verb} {self.path}"
@@ -46,9 +51,12 @@ class Target:
             return {**GOOD[self.path][1], "submit_id": uuid4().hex, **changed}
         return None if self.schema is None else {**example(self.schema), **changed}
 
-    def address(self, digest: str = "0" * 64) -> str:
-        """Return the address with its parts filled in."""
-        return self.path.replace("{digest}", digest)
+    def address(self, digest: str = "0" * 64, **changed: Any) -> str:
+        """Return the address with its parts and required parameters, some of them changed."""
+        path = re.sub(r"{\w+}", "x", self.path.replace("{digest}", digest))
+        required = {name: 1 for name, each in self.query.items() if each["required"]}
+        query = [f"{name}={quote(str(each))}" for name, each in (required | changed).items()]
+        return "?".join([path, *filter(None, ["&".join(query)])])
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:

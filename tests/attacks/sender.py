@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any, Final
 
@@ -32,6 +33,21 @@ class Reply(msgspec.Struct, frozen=True):
         return str(self.body().get("code", ""))
 
 
+def basic(user: str, password: str) -> str:
+    """Return the header of HTTP Basic authentication."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def authorization(path: str, credential: str) -> str:
+    """Return the header with a credential, as an address takes it: the original's take a key as a
+    user name and a password.
+    """
+    if path.startswith("/v1/"):
+        return f"Bearer {credential}"
+    name, _, secret = credential.removeprefix("pk_").partition("_")
+    return basic(name, secret)
+
+
 class Sender:
     """Sends any request to any address of a server.
 
@@ -48,11 +64,9 @@ class Sender:
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
 
     def send(self, verb: str, path: str, body: Any = None, credential: str | None = None) -> Reply:
-        """Send JSON, or bytes unchanged, with a bearer credential; by default with the attacker's
-        key.
-        """
+        """Send JSON, or bytes unchanged, with a credential; by default with the attacker's key."""
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        return self.raw(verb, path, data, f"Bearer {credential or self.key}")
+        return self.raw(verb, path, data, authorization(path, credential or self.key))
 
     def raw(
         self, verb: str, path: str, data: bytes | None, authorization: str, media: str = JSON

@@ -59,6 +59,10 @@ OPAQUE: Final[dict[str, Callable[[Sender, str], Reply]]] = {
     "report": lambda sender, name: sender.send(
         "POST", "/v1/heartbeat", {"running": [held(name)], "wait_s": 0.0}, sender.slot
     ),
+    "original jids": lambda sender, name: sender.send("GET", f"/job/?jids={quote(name)}"),
+    "original field": lambda sender, name: sender.send("GET", f"/job/?jids=1&field={quote(name)}"),
+    "original jid": lambda sender, name: sender.send("GET", f"/job/result/?jid={quote(name)}"),
+    "published function": lambda sender, name: sender.send("POST", f"/r/7/{quote(name, safe='')}"),
     "proof": lambda sender, name: sender.send("POST", "/v1/slots", {"proof": name}),
 }
 """Operations in which a name is an id or one of a closed list."""

@@ -19,6 +19,7 @@ from picloud_model import pack
 from picloud_model.wire import JSON, MSGPACK
 
 from tests.attacks.openapi_targets import TARGETS, Target, resolved
+from tests.attacks.sender import authorization
 from tests.e2e.request_bodies import GOOD
 
 if TYPE_CHECKING:
@@ -84,9 +85,13 @@ def test_no_endpoint_unpickles(sender: Sender, trace: Path, target: Target) -> N
     not loaded.
     """
     for pickled in pickled_canaries(trace):
-        for bearer in (sender.key, sender.slot, base64.b64encode(pickled).decode()):
+        text = base64.b64encode(pickled).decode()
+        for bearer in (sender.key, sender.slot, text):
+            credential = authorization(target.path, bearer)
             for media in (MSGPACK, JSON, "application/x-python-pickle"):
-                sender.raw(target.verb, target.address(), pickled, f"Bearer {bearer}", media)
+                sender.raw(target.verb, target.address(), pickled, credential, media)
+            for name in target.query:
+                sender.raw(target.verb, target.address(**{name: text}), None, credential)
             if target.schema is None:
                 continue
             body = filled(target.schema, pickled)
@@ -128,6 +133,8 @@ def test_only_the_child_of_a_job_unpickles(
     }
     for path, request in requests.items():
         assert sender.send("POST", path, request).status == 200
+    assert sender.send("GET", f"/job/?jids={made['first']}&field=args").status == 422
+    assert sender.send("GET", f"/job/result/?jid={made['first']}").status == 404
 
     recorded = trace.read_bytes()
 
@@ -138,6 +145,32 @@ def test_only_the_child_of_a_job_unpickles(
         assert not recorded.startswith(line)
     assert b"picloud_worker" in recorded
     assert b"picloud_api" not in recorded
+
+
+@pytest.mark.parametrize("padding", [0, 900_000], ids=["inline", "blob"])
+def test_a_result_is_read_as_json_but_not_loaded(
+    client: Client, sender: Sender, trace: Path, padding: int
+) -> None:
+    """The server reads plain values out of a pickled result; a canary in it is refused unloaded."""
+    path = str(trace)
+
+    def result(plain: bool) -> Any:
+        class Replaced:
+            def __reduce__(self) -> Any:
+                return (eval, (f"open({path!r}, 'ab').close()",))
+
+        return ["." * padding, {"a": 1 if plain else Replaced()}]
+
+    plain, replaced = client.map(result, [True, False])
+    client.join([plain, replaced], 60)
+
+    reply = sender.send("GET", f"/job/result/?jid={plain}")
+    refusal = sender.send("GET", f"/job/result/?jid={replaced}")
+
+    assert (reply.status, reply.body()["result"]) == (200, ["." * padding, {"a": 1}])
+    assert refusal.status == 422
+    assert "is a Python object" in refusal.body()["message"]
+    assert not trace.exists()
 
 
 def test_bytes_go_under_their_own_name_only(sender: Sender) -> None:

@@ -48,6 +48,7 @@ def used(sender: Sender, stack: Stack) -> set[bytes]:
         for path in ("/v1/jobs/status", "/v1/work", "/v1/nothing", "/v1/keys/list"):
             sender.send("POST", path, b"{", credential)
         sender.send("GET", f"/v1/blobs/{credential}", None, credential)
+        sender.send("GET", f"/job/?jids={credential}", None, credential)
     return {
         secret.encode() for secret in (sender.key, sender.other, made, opened, wrong, sender.slot)
     }

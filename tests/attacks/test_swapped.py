@@ -8,6 +8,7 @@ bytes.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import pickle
 from hashlib import sha256
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 MINE: Final = b"mine" * 200_000
 PADDING: Final = b"." * 900_000
 MAIN, OTHER = "a0000001", "a0000002"
+
+REPLACEMENTS: Final = (
+    "another job's", "another account's", "an earlier attempt's", "the attacker's own",
+    "one bit", "cut", "empty", "nothing",
+)  # fmt: skip
+"""What replaces a result in the blob store."""
 
 
 class Store:
@@ -148,13 +155,7 @@ def blobs(stack: Stack, sender: Sender, trace: Path) -> Iterator[dict[str, Any]]
         }
 
 
-@pytest.mark.parametrize(
-    "replacement",
-    [
-        "another job's", "another account's", "an earlier attempt's", "the attacker's own",
-        "one bit", "cut", "empty", "nothing",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
 def test_a_swapped_result_is_refused_before_it_is_unpickled(
     stack: Stack, client: Client, blobs: dict[str, Any], trace: Path, replacement: str
 ) -> None:
@@ -168,6 +169,21 @@ def test_a_swapped_result_is_refused_before_it_is_unpickled(
     assert not trace.exists()
     store.replace(MAIN, blobs["digest"], blobs["good"])
     assert client.result(blobs["jid"], 60) == MINE
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_a_swapped_result_is_not_shown_as_json(
+    stack: Stack, sender: Sender, blobs: dict[str, Any], trace: Path, replacement: str
+) -> None:
+    """The server shows the bytes of the digest only."""
+    store, path = Store(stack), f"/job/result/?jid={blobs['jid']}"
+    store.replace(MAIN, blobs["digest"], blobs[replacement])
+
+    assert sender.send("GET", path).status == 404
+
+    assert not trace.exists()
+    store.replace(MAIN, blobs["digest"], blobs["good"])
+    assert base64.b64decode(sender.send("GET", path).body()["result"]) == MINE
 
 
 def test_swapped_arguments_are_refused_before_they_are_unpickled(

@@ -6,6 +6,7 @@ request waits; so it is checked again before the body is used and before the rep
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -43,6 +44,8 @@ async def authenticate(
     request: Request,
     recognise: Callable[[str], Awaitable[Sender]],
     again: Callable[[str], Awaitable[object]] | None = None,
+    *,
+    read: Callable[[Request], str] | None = None,
 ) -> Sender:
     """Return the sender of a request, by its credential.
 
@@ -50,11 +53,12 @@ async def authenticate(
         request: The request.
         recognise: Returns the sender that a credential belongs to.
         again: Checks the credential later, if not `recognise`.
+        read: Reads the credential, if not `bearer`.
 
     Raises:
         KeyRefused: When there is no credential; and what `recognise` raises.
     """
-    credential = bearer(request)
+    credential = (read or bearer)(request)
     sender = await recognise(credential)
     request.context.sender = sender
     request.scope[KNOWN] = True
@@ -144,6 +148,26 @@ def bearer(request: Request) -> str:
         message = "No API key was sent: give one as 'Authorization: Bearer <key>'."
         raise KeyRefused(message)
     return credential
+
+
+def basic_key(request: Request) -> str:
+    """Return the API key of a request with HTTP Basic authentication: the id and the secret.
+
+    Raises:
+        KeyRefused: When there is none.
+    """
+    kind, _, encoded = (request.get_header("Authorization") or "").partition(" ")
+    try:
+        pair = base64.b64decode(encoded.strip(), validate=True).decode()
+    except ValueError:
+        pair = ""
+    name, _, secret = pair.partition(":")
+    if kind.lower() != "basic" or not name:
+        message = (
+            "No API key was sent: give its id as the user name and its secret as the password."
+        )
+        raise KeyRefused(message)
+    return f"pk_{name}_{secret}"
 
 
 def set_account(request: Request, account: str) -> str:

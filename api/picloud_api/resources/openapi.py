@@ -13,7 +13,7 @@ from picloud_api.resources.route import Credential, Route
 from picloud_api.resources.routes import ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from falcon.asgi import Request, Response
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _REFERENCE: Final = "#/components/schemas/{name}"
 _BINARY: Final = "application/octet-stream"
 _SCHEMES: Final = {
-    "apiKey": "An API key: `pk_<id>_<secret>`.",
-    "jobToken": "The token of a job, while it runs: `pj_...`.",
-    "slotToken": "The token of a slot; only slots have one.",
+    "apiKey": ("bearer", "An API key: `pk_<id>_<secret>`."),
+    "jobToken": ("bearer", "The token of a job, while it runs: `pj_...`."),
+    "slotToken": ("bearer", "The token of a slot; only slots have one."),
+    "basic": ("basic", "An API key: its id is the user name, its secret the password."),
 }
 
 
@@ -71,8 +72,8 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     for route in routes:
         paths.setdefault(route.address, {})[route.verb.lower()] = _operation(route)
     schemes = {
-        name: {"type": "http", "scheme": "bearer", "description": text}
-        for name, text in _SCHEMES.items()
+        name: {"type": "http", "scheme": scheme, "description": text}
+        for name, (scheme, text) in _SCHEMES.items()
     }
     return {
         "openapi": "3.1.0",
@@ -103,14 +104,18 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["responses"]["307"] = {"description": "A redirect to the bytes."}
     if route.request is not None:
         operation["requestBody"] = {"required": True, "content": _content(route.request)}
-    if names := re.findall(r"{(\w+)}", route.address):
-        operation["parameters"] = [_parameter(name) for name in names]
+    if parameters := [*_parameters(route)]:
+        operation["parameters"] = parameters
     return operation
 
 
-def _parameter(name: str) -> dict[str, Any]:
-    (schema,), _ = msgspec.json.schema_components([_PARAMETERS[name]])
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+def _parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", route.address):
+        (schema,), _ = msgspec.json.schema_components([_PARAMETERS[name]])
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    for field in msgspec.structs.fields(route.query) if route.query else ():
+        (schema,), _ = msgspec.json.schema_components([field.type])
+        yield {"name": field.name, "in": "query", "required": field.required, "schema": schema}
 
 
 def _content(kind: type | None) -> dict[str, Any]:
@@ -119,12 +124,15 @@ def _content(kind: type | None) -> dict[str, Any]:
     if not _is_struct(kind):
         return {wire.JSON: {"schema": {"type": "object"}}}
     schema = {"$ref": _REFERENCE.format(name=kind.__name__ if kind else "")}
-    return {wire.JSON: {"schema": schema}, wire.MSGPACK: {"schema": schema}}
+    content = {wire.JSON: {"schema": schema}, wire.MSGPACK: {"schema": schema}}
+    if isinstance(kind, type) and issubclass(kind, wire.OriginalAnswer):
+        del content[wire.MSGPACK]
+    return content
 
 
 def _is_struct(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-_PARAMETERS: Final[dict[str, Any]] = {"digest": wire.Digest}
+_PARAMETERS: Final[dict[str, Any]] = {"digest": wire.Digest, "account": str, "label": str}
 """The type of each parameter in an address."""

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Credential(Enum):
-    """What a request must send as its bearer credential."""
+    """What a request must send as its credential."""
 
     NONE = ()
     """Nothing: open to all."""
@@ -20,13 +20,16 @@ class Credential(Enum):
     """The token of a slot."""
     ANY = ("apiKey", "jobToken", "slotToken")
     """An API key, or the token of a job or of a slot of the account."""
+    BASIC = ("basic",)
+    """An API key by HTTP Basic authentication, as programs for the original PiCloud send it."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One verb of one address.
 
-    A `request` or `answer` that is `bytes` is plain bytes; None is no body. The docstrings of these
-    structs describe the operation where there is no `summary`.
+    A `request` or `answer` that is `bytes` is plain bytes; None is no body. The fields of `query`
+    are parameters in the address. The docstrings of these structs describe the operation where
+    there is no `summary`.
     """
 
     verb: str
@@ -34,6 +37,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     resource: type
     credential: Credential
     request: type | None = None
+    query: type | None = None
     answer: type | None = None
     summary: str = ""
 
@@ -45,7 +49,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         >>> Route(address="/v1/keys/list", **route).suffix
         'list'
         """
-        parts = self.address.removeprefix("/v1/").split("/")
+        parts = self.address.removeprefix("/v1").strip("/").split("/")
         if parts[-1].startswith("{"):
             return "one"
         if len(parts) > 1 or not hasattr(self.resource, f"on_{self.verb.lower()}_{parts[0]}"):
@@ -54,7 +58,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     def description(self) -> str:
         """Return what the operation does, in words."""
-        return self.summary or (self.request.__doc__ if self.request else "") or ""
+        described = self.request or self.query
+        return self.summary or (described.__doc__ if described else "") or ""
 
 
 def post(

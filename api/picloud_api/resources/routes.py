@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from picloud_api.resources import blob, health, info, job, key, slot
+from picloud_api.resources import blob, health, info, job, key, original, slot
 
 ROUTES: Final = (
     *health.ROUTES,
@@ -17,5 +17,6 @@ ROUTES: Final = (
     *blob.ROUTES,
     *key.ROUTES,
     *slot.ROUTES,
+    *original.ROUTES,
 )
 """Every operation on a noun, in the order of the OpenAPI document."""

@@ -18,6 +18,7 @@ from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
 from picloud_api.usecases.jobs.kill import KillJobs
 from picloud_api.usecases.jobs.listing import ListJobs
+from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.wait import WaitForJobs
@@ -69,6 +70,7 @@ class JobsRoom:
         self.submit = SubmitJobs(context, base.leasing, base.blobs)
         self.status = JobStatuses(context)
         self.wait = WaitForJobs(context)
+        self.plain_result = PlainResults(self.wait, Blobs(base.blobs))
         self.kill = KillJobs(context)
         self.info = JobInformation(context, base.blobs, base.live, self.why)
         self.listing = ListJobs(context.commits.view)

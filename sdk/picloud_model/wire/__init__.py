@@ -99,6 +99,13 @@ from picloud_model.wire.limits import (
     REQUEST_BYTES,
     STRANGER_BYTES,
 )
+from picloud_model.wire.original import (
+    OriginalAnswer,
+    OriginalInfoQuery,
+    OriginalInfos,
+    OriginalResult,
+    OriginalResultQuery,
+)
 from picloud_model.wire.slot import (
     AttemptRef,
     BlockedOn,

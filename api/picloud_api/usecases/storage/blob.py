@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from picloud_driver.blobs import BlobPort, Presigned
-    from picloud_model.wire import MissingBlobsRequest
+    from picloud_model.wire import Content, MissingBlobsRequest
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -137,6 +137,22 @@ class Blobs:
             await hold(len(data))
             blobs.append(data)
         return BlobsRead(blobs=blobs)
+
+    async def read_checked(self, account: str, content: Content, limit: int) -> bytes:
+        """Return the bytes of a blob whose size and digest a slot or a client reported.
+
+        Raises:
+            BlobMissing: When there are no such bytes: none at all, or others.
+            TooLarge: When there are said to be more than `limit`.
+        """
+        if content.size > limit:
+            raise TooLarge(f"The blob is larger than {limit // 2**20} MiB.")
+        # No more is read than was announced.
+        name = blob_name(account, content.digest)
+        data = await self._port.get(name, 0, content.size) if content.size > 0 else b""
+        if sha256(data).hexdigest() != content.digest:
+            raise BlobMissing(digests=(content.digest,))
+        return data
 
     async def _read(self, name: str, most: int) -> bytes:
         try:

@@ -11,7 +11,7 @@ from picloud_driver.blobs import Presigned
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import READ_BYTES, MissingBlobsRequest
+from picloud_model.wire import READ_BYTES, Content, MissingBlobsRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,3 +169,28 @@ def test_only_a_digest_names_a_blob(digest: str) -> None:
     """Any other text is refused before it reaches the store."""
     with pytest.raises(RequestRefused, match="A digest is the SHA-256"):
         blob_name(ACCOUNT, digest)
+
+
+async def test_checked_bytes_are_those_of_the_digest(blobs: Blobs, tmp_path: Path) -> None:
+    """No other bytes are returned, and none of another size."""
+    (digest,) = (await blobs.store(ACCOUNT, [b"four"])).digests
+    await DirectoryBlobs(tmp_path).put(f"{ACCOUNT}/{digest_of(b'swap')}", b"others")
+
+    assert await blobs.read_checked(ACCOUNT, Content(digest, 4), 4) == b"four"
+    for content in (
+        Content(digest, 3),
+        Content(digest, 0),
+        Content(digest, -1),
+        Content(digest_of(b"swap"), 4),
+        Content(digest_of(b"none"), 4),
+    ):
+        with pytest.raises(BlobMissing):
+            await blobs.read_checked(ACCOUNT, content, 4)
+
+
+async def test_a_blob_that_is_too_large_is_not_read(blobs: Blobs) -> None:
+    """Its size is known before it is read; no more than that is read."""
+    (digest,) = (await blobs.store(ACCOUNT, [b"fives"])).digests
+
+    with pytest.raises(TooLarge):
+        await blobs.read_checked(ACCOUNT, Content(digest, 5), 4)
