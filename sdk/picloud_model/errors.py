@@ -16,6 +16,7 @@
     │   ├── BlobMissing
     │   └── PathNotFound
     ├── Unavailable               try again later; nothing was lost
+    │   └── AccountBusy
     └── ServerFault               an internal error of the platform
 
 A class's docstring is its default message; `code` is its name on the wire. Errors are raised low
