@@ -103,8 +103,8 @@ def test_the_end_of_the_supervisor_ends_them_all(tmp_path: Path, stack: ExitStac
     zygote.close()
 
     assert parent is not None
-    assert not child.is_running()
-    assert not parent.is_running()
+    _, alive = psutil.wait_procs([child, parent], timeout=10)
+    assert alive == []
 
 
 def test_names_of_sockets_tell_slots_and_children_apart() -> None:
