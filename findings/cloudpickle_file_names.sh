@@ -24,9 +24,9 @@ except OSError:
     source = "OSError"
 print(cloudpickle.__version__, os.path.basename(loaded.__code__.co_filename), source)
 PY
-for version in 3.1.2 3.1.3; do
+for pin in cloudpickle==3.1.2 cloudpickle==3.1.3; do
   python3 -m venv --clear "$work/venv"
-  "$work/venv/bin/pip" install --quiet --disable-pip-version-check "cloudpickle==$version"
+  "$work/venv/bin/pip" install --quiet --disable-pip-version-check "$pin"
   "$work/venv/bin/python" "$work/program.py"
 done | tee "$work/seen"
 diff "$work/seen" - <<'TXT'
