@@ -137,9 +137,10 @@ class Reaper:
 
     async def resync(self) -> None:
         """Compare all slots and unfinished batches with the store, whatever the events were."""
+        # In this order: a slot that registers in between is in neither list that is compared.
+        slots = (await self._view.scan(Slot.prefix)).values()
         running = await self._running()
         now = self._context.clock()
-        slots = (await self._view.scan(Slot.prefix)).values()
         for slot in slots:
             if slot.place not in running:
                 self._remove_soon(slot.number, "its place is gone")

@@ -12,10 +12,13 @@ from picloud_api.store import layout
 from picloud_driver.scheduler import SlotEnd
 from picloud_driver.state import Put
 
-from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.api_harness import ACCOUNT, RecordingScheduler
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_driver.scheduler import SlotPresence
 
     from tests.unit.api.api_harness import ApiHarness
 
@@ -86,6 +89,27 @@ async def test_a_slot_that_is_no_longer_running_is_removed(api: ApiHarness) -> N
     assert not await stored(api, slot)
     assert await stored(api, other)
     assert (await api.work(other)).leases
+
+
+async def test_a_slot_that_registers_during_a_comparison_is_kept(api: ApiHarness) -> None:
+    """It is listed by neither side of the comparison, or runs where it is listed."""
+    registered: list[SlotSession] = []
+    listed = api.scheduler.slots
+
+    class Registering(RecordingScheduler):
+        async def slots(self) -> Sequence[SlotPresence]:
+            running = await listed()
+            registered.append(await api.slot())
+            return running
+
+    reaper = api.server.background.reaper
+    reaper._scheduler = Registering()
+
+    await reaper.resync()
+
+    await removals(api)
+    assert len(registered) == 1
+    assert await stored(api, registered[0])
 
 
 async def test_a_slot_of_another_process_is_removed_when_it_is_silent(api: ApiHarness) -> None:
