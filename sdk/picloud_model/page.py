@@ -7,7 +7,6 @@ memory moves, and a search for the next queued job runs in C. At most 37 bytes p
 from __future__ import annotations
 
 from array import array
-from enum import IntFlag
 from typing import Final, Self
 
 import msgspec
@@ -41,20 +40,24 @@ def pages_for(jobs: int) -> int:
     return -(-jobs // PAGE_JOBS)
 
 
-class Flag(IntFlag):
-    """Marks on a job, one bit each."""
+class Flag:
+    """Marks on a job, one bit each.
 
-    KILL_REQUESTED = 1
+    They are plain integers: `&` of an enumeration takes longer than everything else that a report
+    does to a page.
+    """
+
+    KILL_REQUESTED: Final = 1
     """Its user killed it while a slot held it."""
-    SPILLED = 2
+    SPILLED: Final = 2
     """Its result is a blob; the parcel in the pack is the blob's reference."""
-    INFORMED = 4
+    INFORMED: Final = 4
     """It has an info: the last parcel of its result pack holds it, or says where it is."""
-    DELETED = 8
+    DELETED: Final = 8
     """Its user deleted it; only the numbers in this page stay."""
-    BEGUN = 16
+    BEGUN: Final = 16
     """Its slot has reported that the current attempt runs, or is about to."""
-    RETRIED = 32
+    RETRIED: Final = 32
     """It was queued again after its process was killed from outside; the next time it fails."""
 
 

@@ -87,7 +87,7 @@ class Submitter:
         self._log("call", func, args, kwargs)
         self._check(func, args, kwargs)
         batch = _BatchBuilder("call", self._function(func), options, self._make_id())
-        parcel = self._arguments(batch, args, kwargs, "The arguments are")
+        parcel = self._arguments(batch, args, kwargs)
         return self._batch(batch, [parcel]).start
 
     def map(
@@ -126,18 +126,26 @@ class Submitter:
             packed = self._packer.function(func)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
-        self._checked(packed.parcel, f"The function {packed.name} is", parts_of(func))
+        if len(packed.parcel) > self._config.max_transmit_data:
+            raise self._too_large(packed.parcel, f"The function {packed.name} is", parts_of(func))
         return packed
 
     def _arguments(
-        self, batch: _BatchBuilder, args: tuple[Any, ...], kwargs: dict[str, Any], what: str
+        self,
+        batch: _BatchBuilder,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        item: int | None = None,
     ) -> bytes:
         try:
             fast = batch.options.options.fast_serialization
             parcel = self._packer.arguments(args, kwargs, batch.modules, fast)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
-        return self._checked(parcel, what, named_parts(args, kwargs))
+        if len(parcel) > self._config.max_transmit_data:
+            what = "The arguments are" if item is None else f"The arguments of item {item} are"
+            raise self._too_large(parcel, what, named_parts(args, kwargs))
+        return parcel
 
     def _bundle(self, batch: _BatchBuilder) -> Bundle:
         try:
@@ -145,17 +153,14 @@ class Submitter:
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
 
-    def _checked(self, parcel: bytes, what: str, parts: Iterable[Part]) -> bytes:
-        limit = self._config.max_transmit_data
-        if len(parcel) > limit:
-            largest = size_report.largest(parts)
-            raise CloudException(
-                f"{what} {len(parcel):,} bytes pickled, and the limit is {limit:,}"
-                f"{f' ({largest})' if largest else ''}: raise "
-                f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most) "
-                "or send less."
-            )
-        return parcel
+    def _too_large(self, parcel: bytes, what: str, parts: Iterable[Part]) -> CloudException:
+        largest = size_report.largest(parts)
+        return CloudException(
+            f"{what} {len(parcel):,} bytes pickled, and the limit is "
+            f"{self._config.max_transmit_data:,}{f' ({largest})' if largest else ''}: raise "
+            f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most) "
+            "or send less."
+        )
 
     def _parcels(
         self, batch: _BatchBuilder, iterables: Sequence[Iterable[Any]], kwargs: dict[str, Any]
@@ -170,8 +175,7 @@ class Submitter:
                 raise too_many(iterables, index, self._max_jobs)
             shared = steady and len(parcel) >= _SHARED_BYTES and _same(args, before)
             if not shared:
-                what = f"The arguments of item {index} are"
-                parcel = self._arguments(batch, args, kwargs, what)
+                parcel = self._arguments(batch, args, kwargs, index)
             before = args
             yield parcel
 

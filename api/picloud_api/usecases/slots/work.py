@@ -168,9 +168,8 @@ class SlotWork:
                 if retried:
                     await _retry(draft, page_id, retried)
                     touched.add((report.batch, number))
-                endings = [
-                    _ending(job, job.index % PAGE_JOBS) for job in held if job not in retried
-                ]
+                    held = [job for job in held if job not in retried]
+                endings = [_ending(job, job.index % PAGE_JOBS) for job in held]
                 await finish(draft, page_id, endings, report.envelope)
         return touched
 
@@ -295,9 +294,9 @@ def _by_page(ended: Sequence[JobReport]) -> dict[int, list[JobReport]]:
 
 def _is_retried(page: Page, job: JobReport, header: Header) -> bool:
     """Whether a job that failed is queued again."""
-    flags = page.flags[job.index % PAGE_JOBS]
-    is_final = flags & (Flag.RETRIED | Flag.KILL_REQUESTED)
-    return job.retry and header.options.restartable and not is_final
+    if not job.retry or not header.options.restartable:
+        return False
+    return not page.flags[job.index % PAGE_JOBS] & (Flag.RETRIED | Flag.KILL_REQUESTED)
 
 
 async def _retry(draft: Draft, page_id: layout.PageId, jobs: Sequence[JobReport]) -> None:
