@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import picloud_pickle
 from picloud_model.pack import seal
+from picloud_pickle.results import code
 from tblib import pickling_support
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def exception_parcel(error: BaseException) -> bytes | None:
             candidate = form(error)
             if why:
                 candidate.add_note(f"picloud: {_LEFT_OUT[form]}, as with it the exception {why}")
-            return seal(_dumps(candidate))
+            return seal(code.TREES.attach(_dumps(candidate)))
         except BaseException as failure:  # noqa: BLE001 - pickling runs user code, which may do anything
             why = why or _reason(failure)
             if form is _without_tracebacks:

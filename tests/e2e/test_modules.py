@@ -72,6 +72,62 @@ def test_changed_code_is_never_stale(script: Callable[..., str], tmp_path: Path)
     assert script(CALLER).startswith("9 m2")
 
 
+SWEEP = """
+import cloud, scores
+
+def best(jids):
+    return max(cloud.result(jids, timeout=60), key=lambda score: score.mean)
+
+jids = cloud.map(scores.make, [1, 3, 2])
+reduced = cloud.call(best, list(jids), _depends_on=jids)
+failed = cloud.call(scores.fail)
+print(cloud.result(reduced, timeout=60))
+cloud.join(failed, 60, ignore_errors=True)
+print(reduced, failed)
+"""
+READER = """
+import sys, cloud
+reduced, failed = map(int, sys.argv[1:])
+print(cloud.result(reduced))
+try:
+    cloud.result(failed)
+except cloud.CloudException as error:
+    print(repr(error.__cause__))
+"""
+
+
+def test_a_result_carries_its_code(
+    stack: Stack, script: Callable[..., str], tmp_path: Path
+) -> None:
+    """A reducer in a job, and a script in another directory, read results and exceptions whose
+    classes are in modules of the program that made them.
+    """
+    source = (
+        "class Score:\n"
+        "    def __init__(self, mean): self.mean = mean\n"
+        "    def __repr__(self): return f'Score({self.mean})'\n"
+        "class Worse(Exception): pass\n"
+        "def make(mean): return Score(mean)\n"
+        "def fail(): raise Worse('bad')\n"
+    )
+    lay_out(tmp_path, {"scores.py": source})
+    lay_out(tmp_path / "elsewhere", {"reader.py": READER})
+
+    printed, jids = script(SWEEP).splitlines()
+    read = subprocess.run(
+        [sys.executable, "reader.py", *jids.split()],
+        cwd=tmp_path / "elsewhere",
+        env=stack.environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert printed == "Score(3)"
+    assert read.stdout.splitlines() == ["Score(3)", "Worse('bad')"], read.stderr
+
+
 def test_two_programs_may_have_modules_of_one_name(stack: Stack, tmp_path: Path) -> None:
     """Two programs that run at once, with different modules of the same name, are kept apart."""
     source = (

@@ -61,7 +61,8 @@ class Client:
         self.address = address
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
-        blobs, packer = BlobClient(self._transport), Packer()
+        blobs = BlobClient(self._transport)
+        packer = Packer(blobs.fetch)
         self._submitter = Submitter(self._transport, blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
         self._infos = InfoClient(self._transport, blobs, packer)

@@ -19,15 +19,20 @@ import msgspec
 from picloud_model import pack
 from picloud_model.errors import RequestRefused
 from picloud_pickle import PROTOCOL, pickled
+from picloud_pickle.results.code import bundles_of
 
 from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError
 from cloud._packing.module_source import may_be_local
 from cloud._packing.pickler import ScanningPickler
+from cloud._packing.shipped_code import ShippedCode
 from cloud._packing.unpicklable import FAILURES, explain, named_parts, parts_of
+from cloud.errors import CloudConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from picloud_model.wire import Content
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +63,7 @@ class Packer:
     """Packs for one client; thread-safe.
 
     Args:
+        read: Yields blobs of the account, for the modules of results.
         now: The time in ns since the epoch, as files' times of change have it.
 
     >>> packer = Packer()
@@ -66,9 +72,15 @@ class Packer:
     ('lambda', 2)
     """
 
-    def __init__(self, *, now: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        read: Callable[[Sequence[Content]], Iterator[bytes]] = lambda _: iter(()),
+        *,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.envelope: Final = pack.Envelope.here(cloudpickle.__version__)
         self._bundler = Bundler(now)
+        self._code = ShippedCode(read)
         self._idle: deque[ScanningPickler] = deque()
         self._warned: set[str] = set()
         main = sys.modules.get("__mp_main__")
@@ -155,20 +167,30 @@ class Packer:
     ) -> Any:
         """Unpickle the result of a job; errors call it `what`.
 
+        Modules that it needs and this process does not find are fetched from the server.
+
         Raises:
             PackingError: When another Python pickled it, it is damaged, or does not unpickle here.
+            CloudConnectionError: When it needs modules, and the server does not answer.
         """
         if envelope != self.envelope:
             self._admit(envelope, what)
         try:
-            return pickle.loads(pack.unseal(parcel))
+            body = pack.unseal(parcel)
+            try:
+                return pickle.loads(body)
+            except ModuleNotFoundError:
+                if not self._code.provide(bundles_of(body)):
+                    raise
+                return pickle.loads(body)
+        except CloudConnectionError:
+            raise
+        except PackingError as error:
+            raise PackingError(f"Cannot read the {what}: {error}") from error.__cause__
         except RequestRefused as refused:
             raise PackingError(f"Cannot read the {what}: {refused.message}") from refused
         except FAILURES as error:
-            raise PackingError(
-                f"Cannot read the {what}: it does not unpickle on this machine "
-                f"({type(error).__name__}: {error})."
-            ) from error
+            raise PackingError(f"Cannot read the {what}: {_unreadable(error)}.") from error
 
     def exception(
         self, parcel: bytes | memoryview, envelope: pack.Envelope
@@ -206,6 +228,24 @@ class Packer:
                 version,
                 self.envelope.cloudpickle,
             )
+
+
+def _unreadable(error: BaseException) -> str:
+    """Say why a pickle does not unpickle, and what to do where modules are the reason."""
+    reason = f"{type(error).__name__}: {error}"
+    name = error.name if isinstance(error, ImportError) else None
+    if isinstance(error, ModuleNotFoundError) and name:
+        top = sys.modules.get(name.partition(".")[0])
+        if top is None:
+            return f"it needs the module {name!r}, which is not installed here"
+        file = getattr(top, "__file__", None)
+        return (
+            f"it needs the module {name!r}, but {top.__name__!r} of this process "
+            f"({file or 'without a file'}) has no such module; the job used another version"
+        )
+    if isinstance(error, AttributeError) and "on <module" in str(error):
+        return f"{reason}; the job used another version of this module"
+    return f"it does not unpickle here ({reason})"
 
 
 def name_of(func: Any) -> str:

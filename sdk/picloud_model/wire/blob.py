@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from picloud_model.errors import RequestRefused
 from picloud_model.wire.body import Answer, Digest, Request
 from picloud_model.wire.limits import MAX_BLOBS
 
@@ -80,6 +82,22 @@ class Module(msgspec.Struct, frozen=True, array_like=True):
 
     path: str
     digest: Digest
+
+    def relative_path(self) -> PurePosixPath:
+        """Return the path, if it is inside of the import root.
+
+        Raises:
+            RequestRefused: When it is not.
+
+        >>> str(Module("a/b.py", "").relative_path())
+        'a/b.py'
+        """
+        path = PurePosixPath(self.path)
+        invalid = set("\\\0:") & {*self.path}
+        if path.is_absolute() or not path.parts or ".." in path.parts or invalid:
+            message = f"A shipped module cannot be stored at {self.path!r}."
+            raise RequestRefused(message, field="modules")
+        return path
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ import msgspec
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope
 from picloud_pickle import source_lines
+from picloud_pickle.results import code
 
 from picloud_worker.child import notebook_names
 from picloud_worker.child.import_watch import ImportWatch
@@ -227,6 +228,7 @@ class ChildLoop:
         if modules and not self._modules:
             self._modules = modules
             sys.path.insert(0, modules)
+            code.TREES.add(Path(modules).name, modules)
             self._state.accept()
 
     def _terminated(self, _signum: int, _at: FrameType | None) -> None:

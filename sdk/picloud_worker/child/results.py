@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import picloud_pickle
 from picloud_model.job import Cause
 from picloud_model.wire import MAX_RESULT_BYTES
+from picloud_pickle.results import code
 
 from picloud_worker.failure import RefusedError, safe_text
 
@@ -40,8 +41,10 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
     try:
         data: bytes = (
             pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-            if type(value) in _PLAIN or fast >= _PLAIN_PICKLE
-            else picloud_pickle.dumps(value)
+            if type(value) in _PLAIN
+            else code.TREES.attach(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+            if fast >= _PLAIN_PICKLE
+            else code.TREES.attach(picloud_pickle.dumps(value))
         )
     except Exception as error:
         reason = f"the result cannot be pickled: {type(error).__name__}: {safe_text(error)}"

@@ -1,0 +1,74 @@
+"""The code that a result needs: its pickle is followed by the digests of the bundles it is in.
+
+Unpickling ignores bytes after a pickle. So a result that may hold objects of shipped modules tells
+where these are, and a process that lacks them can fetch them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+DIGEST_BYTES: Final = 32
+_END: Final = b"bundles\n"
+"""What the trailer ends with; a pickle itself ends with a full stop."""
+_SEARCHED_BYTES: Final = 64 * 1024
+"""Larger pickles get the trailer without a search for the names of modules."""
+_MOST: Final = 100
+
+
+class CodeTrees:
+    """The directories of shipped modules that this process imports from, by bundle.
+
+    >>> trees = CodeTrees()
+    >>> trees.attach(b"mine.model.")
+    b'mine.model.'
+    """
+
+    def __init__(self) -> None:
+        self._patterns: dict[str, re.Pattern[bytes]] = {}
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._patterns
+
+    def add(self, digest: str, directory: str) -> None:
+        """Add the directory with the modules of a bundle."""
+        names = sorted(path.name.removesuffix(".py").encode() for path in Path(directory).iterdir())
+        self._patterns[digest] = re.compile(b"|".join(map(re.escape, names)) or b"(?!)")
+
+    def attach(self, pickled: bytes) -> bytes:
+        """Return a pickle with the digests of the bundles whose modules it may name."""
+        if not self._patterns:
+            return pickled
+        digests = [
+            digest
+            for digest, pattern in self._patterns.items()
+            if len(pickled) > _SEARCHED_BYTES or pattern.search(pickled)
+        ][:_MOST]
+        if not digests:
+            return pickled
+        return b"".join((pickled, *map(bytes.fromhex, digests), bytes((len(digests),)), _END))
+
+
+def bundles_of(pickled: bytes | memoryview) -> list[str]:
+    r"""Return the digests of the bundles that a pickle was given by `CodeTrees.attach`.
+
+    >>> bundles_of(b"." + bytes(32) + b"\x01" + b"bundles\n") == ["00" * 32]
+    True
+    >>> bundles_of(b"N.")
+    []
+    """
+    end = len(pickled) - len(_END)
+    if end < 1 or bytes(pickled[end:]) != _END:
+        return []
+    count = pickled[end - 1]
+    start = end - 1 - count * DIGEST_BYTES
+    return [
+        bytes(pickled[at : at + DIGEST_BYTES]).hex()
+        for at in range(max(0, start), end - 1, DIGEST_BYTES)
+    ]
+
+
+TREES: Final = CodeTrees()
+"""Those of this process."""
