@@ -9,22 +9,28 @@ STACK ?= embedded
 RUNS ?= 5
 JOBS ?= 1000000
 
+# bash, for `pipefail`: an installation that fails ends make, though its output goes through awk.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable
+define SHOW_PACKAGES
+awk '/^Collecting / { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf " %s", $$2; fflush() } \
+  /^Installing collected/ { printf "\n  unpacking ..."; fflush() } \
+  /^ERROR|^WARNING/ { print "\n" $$0 } \
+  END { print " done" }'
+endef
+
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: demo-$(STACK) ## Run a real program on a stack of its own; STACK=hashicorp runs it on Nomad
+demo: demo-$(STACK) ## Run, break and compare a computation on a stack of its own; STACK=hashicorp: on Nomad
 
 demo-embedded: $(VENV)/.users
-	@$(BIN)/python examples/wordstats.py --simulate
+	@$(BIN)/python examples/demo.py
 
-# Real Consul, Vault, versitygw and Nomad, in a directory that is removed however this ends.
+# Real Consul, Vault, versitygw and Nomad.
 demo-hashicorp: $(VENV)/.developers servers
-	@home=$$(mktemp -d); export PICLOUD_CONFIG_DIR="$$home/config"; \
-	trap '$(BIN)/picloud down --data "$$home/data"; rm -rf "$$home"' EXIT; trap 'exit 130' INT TERM; \
-	$(BIN)/picloud up --stack hashicorp --detach --port 0 --data "$$home/data" && echo && \
-	$(BIN)/python examples/wordstats.py && \
-	printf '\nWhat Nomad was asked to run (nomad job status):\n' && \
-	( . "$$home/data/stack/environment"; "$$($(BIN)/python tests/servers/build.py --where nomad)" job status ) && echo
+	@$(BIN)/python examples/demo.py --stack hashicorp
 
 test: $(VENV)/.developers servers images ## Install what the tests need and run them all
 	@$(BIN)/python -m pytest
@@ -78,16 +84,16 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.users: $(BIN)/python pyproject.toml
-	@echo "Installing picloud into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server]'
+	@printf "Installing picloud into $(VENV), about 20 s:"
+	@$(INSTALL) '.[cli,server]' | $(SHOW_PACKAGES)
 	@touch $@
 
 $(VENV)/.developers: $(VENV)/.users
-	@echo "Installing what tests and checks need ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,hashicorp,test,check]'
+	@printf "Installing what tests and checks need:"
+	@$(INSTALL) '.[cli,server,hashicorp,test,check]' | $(SHOW_PACKAGES)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.users
-	@echo "Installing what measuring needs ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,server,hashicorp,bench]'
+	@printf "Installing what measuring needs:"
+	@$(INSTALL) '.[cli,server,hashicorp,bench]' | $(SHOW_PACKAGES)
 	@touch $@

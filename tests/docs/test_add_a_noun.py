@@ -17,7 +17,15 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "add-a-noun.md").read_text(encoding="utf-8")
 PACKAGES: Final = ("sdk", "cli", "api", "driver", "jobspecs")
-OTHERS: Final = ("tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
+OTHERS: Final = (
+    "tests",
+    "docs",
+    "examples",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+)
 FILE: Final = re.compile(r"^`([\w/.-]+)`\n\n(`{3,})\w+\n(.*?)^\2$", re.MULTILINE | re.DOTALL)
 ROW: Final = re.compile(r"^\| (`[^`]+`|its import) \| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
 
