@@ -19,6 +19,8 @@ from picloud_model.errors import (
     KeyRefused,
     NotAllowed,
     NotFound,
+    ObjectChanged,
+    ObjectNotFound,
     PathNotFound,
     PiCloudError,
     RequestRefused,
@@ -28,6 +30,7 @@ from picloud_model.errors import (
     TokenRefused,
     TooLarge,
     Unavailable,
+    UploadNotFound,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     RequestRefused: 422,
     TooLarge: 413,
     SubmitChanged: 422,
+    ObjectChanged: 412,
     NotAllowed: 403,
     AdministratorsOnly: 403,
     KeyRefused: 401,
@@ -48,6 +52,8 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     JobDeleted: 410,
     KeyNotFound: 404,
     BlobMissing: 409,
+    ObjectNotFound: 404,
+    UploadNotFound: 404,
     PathNotFound: 404,
     Unavailable: 503,
     AccountBusy: 429,

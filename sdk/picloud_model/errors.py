@@ -3,7 +3,8 @@
     PiCloudError
     ├── RequestRefused            the request itself is wrong
     │   ├── TooLarge
-    │   └── SubmitChanged
+    │   ├── SubmitChanged
+    │   └── ObjectChanged
     ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
     │   ├── KeyRefused
@@ -14,6 +15,8 @@
     │   ├── JobDeleted
     │   ├── KeyNotFound
     │   ├── BlobMissing
+    │   ├── ObjectNotFound
+    │   ├── UploadNotFound
     │   └── PathNotFound
     ├── Unavailable               try again later; nothing was lost
     │   └── AccountBusy
@@ -56,6 +59,12 @@ class SubmitChanged(RequestRefused):
     """This submit id was used before with other content; use a new one for new jobs."""
 
     code = "submit.changed"
+
+
+class ObjectChanged(RequestRefused):
+    """The object is not the one that the request is for: it was written or removed meanwhile."""
+
+    code = "object.changed"
 
 
 class NotAllowed(PiCloudError):
@@ -122,6 +131,18 @@ class BlobMissing(NotFound):
     ) -> None:
         super().__init__(message, field=field)
         self.digests = digests
+
+
+class ObjectNotFound(NotFound):
+    """There is no such object in your bucket."""
+
+    code = "object.not_found"
+
+
+class UploadNotFound(NotFound):
+    """There is no such upload; it was completed or given up."""
+
+    code = "upload.not_found"
 
 
 class PathNotFound(NotFound):

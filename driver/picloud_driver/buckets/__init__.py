@@ -1,0 +1,23 @@
+"""Buckets: the objects that users keep under keys. The port, and one module per adapter."""
+
+from picloud_driver.buckets.port import (
+    BucketPort,
+    ObjectEntry,
+    ObjectInfo,
+    ObjectPage,
+    ObjectPart,
+    ObjectProperties,
+    OpenObject,
+    WriteCondition,
+)
+
+__all__ = [
+    "BucketPort",
+    "ObjectEntry",
+    "ObjectInfo",
+    "ObjectPage",
+    "ObjectPart",
+    "ObjectProperties",
+    "OpenObject",
+    "WriteCondition",
+]
