@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud import CloudException
+from picloud_worker.restore.check_schedule import CLEAN_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +99,31 @@ def test_what_a_job_leaves_set_is_restored(single: Client) -> None:
     assert single.info(after, "stdout")[after]["stdout"] == "printed\n"
     assert single.info(spoiled, "pilog")[spoiled]["pilog"].splitlines()[-1] == (
         "restored after the job: working directory, umask, alarm, standard streams, os.environ"
+    )
+
+
+def test_what_a_trusted_function_leaves_set_is_restored_before_the_next_job(single: Client) -> None:
+    """Its jobs left nothing for a while, so they are reported first; the next one's log says so."""
+
+    def spoils(mask: int | None) -> int:
+        if mask is not None:
+            os.umask(mask)
+        return os.getpid()
+
+    def found() -> tuple[int, int]:
+        os.umask(mask := os.umask(0))
+        return os.getpid(), mask
+
+    before = ran(single, found)
+    for _ in range(2 * CLEAN_CHECKS):
+        ran(single, spoils, None)
+    spoiled = single.call(spoils, 0o1)
+    single.join(spoiled, WAIT_S)
+    after = single.call(found)
+
+    assert single.result(after, WAIT_S) == before
+    assert single.info(after, "pilog")[after]["pilog"].splitlines()[-1] == (
+        "restored before the job: umask"
     )
 
 

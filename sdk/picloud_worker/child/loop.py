@@ -80,6 +80,10 @@ class ChildLoop:
         self._main_process = True
         self._state = ProcessState(())
         self._checks = CheckSchedule()
+        self._unchecked = ""
+        """The digest of a function after whose last job the process was not compared yet."""
+        self._late: list[str] = []
+        """What such a comparison has restored; the log of the next job says so."""
 
     def serve(self) -> None:
         """Work until the supervisor hangs up."""
@@ -102,6 +106,8 @@ class ChildLoop:
                 return
             self._wake()
             # Here, as the supervisor does not wait for it: it takes some microseconds.
+            if not self._is_as_before():
+                return
             self._runner.forget_seed()
             self._runner.release_main()
 
@@ -161,19 +167,38 @@ class ChildLoop:
             remarks: What was done is added here.
             last: Whether the process may stay for long as this job leaves it.
         """
-        restored: list[str] = []
         lost: list[str] = []
         now = ended.finished_at
-        if last or self._checks.is_due(function, now):
-            restored, lost = self._state.restore()
-            self._checks.checked(function, now, found=bool(restored or lost))
-        if restored:
-            remarks.append(f"restored after the job: {', '.join(restored)}")
+        if self._late:
+            remarks.append(f"restored before the job: {', '.join(self._late)}")
+            self._late = []
+        if last and self._checks.is_trusted(function):
+            self._unchecked = function
+        elif last or self._checks.is_due(function, now):
+            restored, lost = self._compare(function, now)
+            if restored:
+                remarks.append(f"restored after the job: {', '.join(restored)}")
         running = [] if alone(now - ended.started_at) else self._left()
         for what, why in (("left running", running), ("changed for good", lost)):
             if why:
                 remarks.append(f"interpreter replaced after the job: it {what} {', '.join(why)}")
         return not (running or lost)
+
+    def _is_as_before(self) -> bool:
+        """Compare after a job that was reported first; False when this interpreter shall not go on.
+
+        The jobs of its function have left nothing so far, so its client need not wait for this.
+        """
+        function, self._unchecked = self._unchecked, ""
+        if not function:
+            return True
+        self._late, lost = self._compare(function, time.time())
+        return not lost
+
+    def _compare(self, function: str, now: float) -> tuple[list[str], list[str]]:
+        restored, lost = self._state.restore()
+        self._checks.checked(function, now, found=bool(restored or lost))
+        return restored, lost
 
     def _send(self, done: JobDone) -> None:
         body = self._encoder.encode(done)

@@ -2,7 +2,7 @@
 
 A comparison takes about 15 microseconds, which is more than a quick job. So once the jobs of a
 function have left nothing behind for a while, it is made only every two milliseconds while such
-jobs follow each other, and after the last job at hand.
+jobs follow each other, and after the last job at hand was reported.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ class CheckSchedule:
         self._clean: OrderedDict[str, int] = OrderedDict()
         self._checked_at = 0.0
         self._trusted = ""
+
+    def is_trusted(self, function: str) -> bool:
+        """Whether the jobs of a function have left nothing behind for a while."""
+        return function == self._trusted
 
     def is_due(self, function: str, now: float) -> bool:
         """Whether to compare after a job of a function, by its digest, that ended now."""

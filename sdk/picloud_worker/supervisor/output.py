@@ -72,6 +72,8 @@ class Output:
             end: The length of the file when the job ended, as the child reported it; None for its
                 length now.
         """
+        if end == self._begin:
+            return None
         size = self._size()
         self._freed = min(self._freed, size)  # a job may have cut the file
         if end is not None:

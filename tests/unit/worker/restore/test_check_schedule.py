@@ -22,6 +22,16 @@ def test_the_first_jobs_of_a_function_are_all_compared() -> None:
     assert schedule.is_due("f", 1.0 + INTERVAL_S)
 
 
+def test_a_function_is_trusted_once_its_jobs_have_left_nothing_for_a_while() -> None:
+    """Then the comparison after its last job may wait until that job was reported."""
+    schedule = CheckSchedule()
+    schedule.checked("f", 1.0, found=False)
+
+    assert not schedule.is_trusted("f")
+    assert trusted("f").is_trusted("f")
+    assert not trusted("f").is_trusted("g")
+
+
 def test_a_function_that_left_something_is_never_trusted_again() -> None:
     """One job was enough: each one after it is compared."""
     schedule = trusted("f")
