@@ -7,6 +7,11 @@ from tests.contract.blob_adapters import (  # noqa: F401 - fixtures
     directory_site,
     s3_server,
 )
+from tests.contract.bucket_adapters import (  # noqa: F401 - fixtures
+    bucket_directory_site,
+    buckets,
+    object_site,
+)
 from tests.contract.nomad_site import (  # noqa: F401 - fixtures
     nomad,
     nomad_gateway,

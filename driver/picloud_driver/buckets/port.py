@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
+
+from picloud_driver.buckets.chunks import ThreadedChunks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
@@ -105,11 +106,11 @@ class ObjectPart(msgspec.Struct, frozen=True):
 class OpenObject(msgspec.Struct, frozen=True):
     """An object that is being read, in one version: what is known of it, and the bytes.
 
-    Close `chunks` with `aclose()` if they are not read to the end.
+    Close `chunks` with `aclose()`, unless they were read to the end.
     """
 
     info: ObjectInfo
-    chunks: AsyncIterator[bytes]
+    chunks: ThreadedChunks
 
 
 class BucketPort(ABC):
@@ -178,8 +179,8 @@ class BucketPort(ABC):
         Args:
             account: Whose objects.
             prefix: How keys begin, "" for all.
-            after: A key or folder, which need not exist; what it begins with is not skipped,
-                except that nothing in a folder that was listed comes again.
+            after: A key or a folder, which need not exist: only names above it are listed, in the
+                order of their bytes. With `folders`, it stands for the folder that it is in.
             folders: Whether to list keys that have a `/` after the prefix as one folder each.
             limit: Most objects and folders, 1 to `PAGE_KEYS`.
         """
@@ -237,13 +238,22 @@ class BucketPort(ABC):
         upload: str,
         parts: Sequence[ObjectPart],
         *,
-        condition: WriteCondition = ALWAYS,
+        absent: bool = False,
     ) -> ObjectInfo:
         """Write the object that consists of these parts, and end the upload.
 
+        Finishing it again returns the object, as long as it has these parts.
+
+        Args:
+            account: Whose object.
+            key: Its key.
+            upload: The id of the upload.
+            parts: The number and MD5 of each.
+            absent: Whether to write the object only if there is none.
+
         Raises:
             UploadNotFound: When the upload does not exist.
-            ObjectChanged: When the condition does not hold; the upload goes on.
+            ObjectChanged: When there is an object although `absent`; the upload goes on.
             RequestRefused: When the parts do not ascend, one was not written or has other bytes, or
                 one that is not the last is smaller than `PART_BYTES`.
         """
