@@ -2,8 +2,11 @@
 
 import http.server
 import json
+import socket
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +30,9 @@ class Listener(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
+    def __init__(self, place: tuple[str, int] | str = ("127.0.0.1", 0)) -> None:
+        self.address_family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET
+        super().__init__(place, Answering)  # type: ignore[arg-type] # a path is one, too
         self.requests: list[tuple[str, str, str | None]] = []
         self.connections = 0
         self.status = 200
@@ -38,7 +42,12 @@ class Listener(http.server.ThreadingHTTPServer):
     @property
     def address(self) -> str:
         """Where it listens."""
-        return f"127.0.0.1:{self.server_port}"
+        place = self.server_address
+        return f"unix://{place}" if isinstance(place, str) else f"127.0.0.1:{place[1]}"
+
+    def server_bind(self) -> None:
+        """Bind without looking up a name, which a path does not have."""
+        socketserver.TCPServer.server_bind(self)
 
     def get_request(self) -> Any:
         """Count connections."""
@@ -71,10 +80,11 @@ class Answering(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    """A server with a fixed answer."""
-    with Listener() as server:
+@pytest.fixture(params=["port", "socket"])
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
+    """A server with a fixed answer, at a port or a Unix socket."""
+    place = ("127.0.0.1", 0) if request.param == "port" else str(tmp_path / "s")
+    with Listener(place) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

@@ -14,7 +14,7 @@ from consul import NotFound as NoSuchThing
 from consul.base import Consul
 from picloud_model.errors import TooLarge, Unavailable
 
-from picloud_driver.consul.transport import ConsulTransport
+from picloud_driver.consul.transport import ConsulTransport, UnixSocketPool
 from picloud_driver.network import reason
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STEPS: Final = 128
 """Most steps that Consul accepts in a transaction."""
 _DEFAULT_PORT: Final = 8500
+_SOCKET: Final = "unix://"
 _OK: Final = 200
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
@@ -83,7 +84,8 @@ class ConsulAccess:
     """The address of Consul and the credentials for it.
 
     Args:
-        address: `host:port`, or a URL; `https://` needs certificates or those of the system.
+        address: `host:port`, or a URL; `https://` needs certificates or those of the system, and
+            `unix://` is followed by the path of a socket.
         token: An ACL token; "" if Consul has no ACLs. It is in no message and no `repr`.
         ca_file: The authority that signed Consul's certificate, in PEM.
         cert_file: The client's certificate, if Consul requires one.
@@ -274,6 +276,8 @@ class _Client(Consul):  # type: ignore[misc] # py-consul is not typed
 
 
 def _pool(access: ConsulAccess, connections: int) -> urllib3.HTTPConnectionPool:
+    if access.address.startswith(_SOCKET):
+        return UnixSocketPool(access.address.removeprefix(_SOCKET), connections)
     url = urllib3.util.parse_url(access.address)
     host, port = url.host or "127.0.0.1", url.port or _DEFAULT_PORT
     if url.scheme != "https":

@@ -7,10 +7,12 @@ environment and from ~/.netrc.
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 from consul.base import HTTPClient, Response
+from urllib3.connection import HTTPConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,3 +101,36 @@ class ConsulTransport(HTTPClient):  # type: ignore[misc] # py-consul is not type
         # Error messages are text; other bodies are decoded from bytes.
         body = answer.data.decode(errors="replace") if answer.status >= _HTTP_ERROR else answer.data
         return Response(answer.status, answer.headers, body)
+
+
+class UnixSocketPool(urllib3.HTTPConnectionPool):
+    """Connections to a server that listens on a Unix domain socket.
+
+    Args:
+        path: The socket.
+        connections: How many connections to keep open.
+    """
+
+    def __init__(self, path: str, connections: int) -> None:
+        super().__init__("localhost", 80, maxsize=connections)
+        self._path = path
+
+    def _new_conn(self) -> HTTPConnection:
+        self.num_connections += 1
+        return _UnixConnection(self._path)
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_CONNECT_S)
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(_CONNECT_S)
+            made.connect(self._path)
+        except OSError as error:
+            made.close()
+            raise urllib3.exceptions.NewConnectionError(self, str(error)) from error
+        return made

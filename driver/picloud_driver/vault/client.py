@@ -23,15 +23,19 @@ class VaultAccess:
         token: The client's token. It is in no message and no `repr`.
         mount: The mount of the secrets engine KV version 2.
         ca_file: The authority that signed the server's certificate, in PEM; "" for public ones.
+        cert_file: The client's certificate, if Vault requires one.
+        key_file: The key of the client's certificate.
 
-    >>> VaultAccess(token="hidden")
-    VaultAccess(address='http://127.0.0.1:8200', mount='picloud', ca_file='')
+    >>> VaultAccess(token="hidden").mount
+    'picloud'
     """
 
     address: str = "http://127.0.0.1:8200"
     token: str = dataclasses.field(default="", repr=False)
     mount: str = "picloud"
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
 
 
 def vault_client(access: VaultAccess, connections: int) -> Any:
@@ -54,7 +58,7 @@ def vault_client(access: VaultAccess, connections: int) -> Any:
         access.address,
         token=access.token,
         # With None, hvac would use VAULT_CLIENT_CERT.
-        cert=(),
+        cert=(access.cert_file, access.key_file) if access.cert_file else (),
         verify=session.verify,
         timeout=_TIMEOUT_S,
         session=session,
