@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -45,16 +46,15 @@ def sealed(contender: PiCloud) -> dict[str, Any]:
 
 def _waiting(contender: PiCloud) -> int:
     """Return how many batches are finished and not sealed yet, according to Consul."""
-    import urllib3
+    from picloud_driver.consul.gateway import ConsulGateway
+    from picloud_driver.stack.addresses import consul_of
+    from picloud_driver.stack.servers import consul
 
     named = {}
     for line in (contender.home / "data" / "stack" / "environment").read_text().splitlines():
         name, _, value = shlex.split(line)[1].partition("=")
         named[name] = value
-    answer = urllib3.request(
-        "GET",
-        f"{named['CONSUL_HTTP_ADDR']}/v1/kv/{_MARKERS}?keys",
-        headers={"X-Consul-Token": named["CONSUL_HTTP_TOKEN"]},
-    )
-    # No key at all is answered by 404.
-    return len(answer.json()) if answer.status == 200 else 0
+    server = consul_of(named)
+    assert server is not None
+    with contextlib.closing(ConsulGateway(consul.access(server), connections=1)) as gateway:
+        return len(gateway.keys(_MARKERS))

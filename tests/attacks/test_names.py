@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import urllib3
 from picloud_api.settings import read
 from picloud_api.wiring import url_for
 from picloud_driver.nomad.gateway import NomadGateway
@@ -15,6 +14,7 @@ from picloud_jobspecs.render import Driver, SlotJob, SlotSite, is_burst, jobspec
 from picloud_model.wire import ListRequest
 
 from tests.attacks.openapi_targets import Target
+from tests.e2e import nomad_requests
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.polling import until
 
@@ -143,16 +143,13 @@ class NomadJobs:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return every job as Nomad has it."""
-        return [self._get(f"/v1/job/{each['ID']}") for each in self._get("/v1/jobs")]
+        names = [each["ID"] for each in nomad_requests.get(self._nomad, "jobs")]
+        return [nomad_requests.get(self._nomad, f"job/{name}") for name in names]
 
     def expected(self, name: str, account: str, core_type: str, count: int) -> dict[str, Any]:
         """Return what Nomad makes of a jobspec with these variables only."""
         job = SlotJob(burst=name, account=account, core_type=core_type, count=count)
         return self._gateway.parse(jobspec(), variables(self._site, job))
-
-    def _get(self, path: str) -> Any:
-        headers = {"X-Nomad-Token": self._nomad.token}
-        return urllib3.request("GET", self._nomad.address + path, headers=headers).json()
 
 
 def written(job: dict[str, Any]) -> bytes:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-import urllib3
 from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 
+from tests.e2e import nomad_requests
 from tests.e2e import sandbox_probe as probe
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.system_calls import ANSWERS, ASKED
@@ -245,13 +245,10 @@ def opens(stack: DockerStack, credential: str) -> bool:
 def test_nomad_gives_no_rights_outside_containers(caged: DockerStack) -> None:
     """Even with Nomad's token there is no driver that would run programs of the machine."""
     nomad = caged.addresses().nomad
-    headers = {"X-Nomad-Token": nomad.token}
 
-    def get(path: str) -> Any:
-        return urllib3.request("GET", f"{nomad.address}/v1/{path}", headers=headers).json()
+    (node,) = nomad_requests.get(nomad, "nodes")
 
-    (node,) = get("nodes")
-    drivers = get(f"node/{node['ID']}")["Drivers"]
+    drivers = nomad_requests.get(nomad, f"node/{node['ID']}")["Drivers"]
     assert [name for name, driver in drivers.items() if driver["Healthy"]] == ["docker"]
 
 
@@ -269,7 +266,8 @@ def test_a_job_reaches_the_api_and_s3_and_no_other_port_of_the_machine(
     addresses = caged.addresses()
     assert addresses.slots is not None
     gateway = addresses.slots.host
-    servers = (addresses.nomad.address, addresses.consul.address, addresses.vault.address)
+    consul = addresses.consul.browser or addresses.consul.address
+    servers = (addresses.nomad.address, consul, addresses.vault.address)
     control = [int(address.rpartition(":")[2]) for address in servers]
     allowed = [int(url.rpartition(":")[2]) for url in (caged.url, addresses.s3.endpoint)]
 

@@ -58,20 +58,25 @@ def test_everything_stays_private(home: UserHome) -> None:
     """Keys, tokens, logs and data can be read by their owner only; tokens are not printed."""
     printed = home.up()
 
-    everything = [home.data, *(path for path in (home.data / "stack").iterdir())]
+    stack = home.data / "stack"
+    everything = [home.data, *stack.iterdir(), *(stack / "tls").iterdir()]
     assert {path.stat().st_mode & 0o077 for path in everything} == {0}
-    secrets = [value for name, value in home.tokens().items() if "TOKEN" in name or "KEY" in name]
+    secrets = [
+        value
+        for name, value in home.tokens().items()
+        if name.endswith(("_TOKEN", "_ACCESS_KEY", "_ACCESS_KEY_ID"))
+    ]
     assert len(secrets) == 5
     assert not [secret for secret in secrets if secret in printed]
 
 
-def test_strangers_on_the_machine_get_nothing(home: UserHome) -> None:
-    """Nomad runs programs as our user, so it refuses requests without the token; Consul
-    does, too.
+def test_a_certificate_alone_opens_nothing(home: UserHome) -> None:
+    """Nomad runs programs as our user, so a certificate without the token is refused; by Consul,
+    too.
     """
     tokens = home.tokens()
     for command in (("nomad", "job", "status"), ("consul", "kv", "put", "a", "b")):
-        stranger = {name: value for name, value in tokens.items() if name.endswith("_ADDR")}
+        stranger = {name: value for name, value in tokens.items() if "TOKEN" not in name}
         done = subprocess.run(
             [binary(command[0]), *command[1:]],
             env=stranger,

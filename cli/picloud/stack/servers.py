@@ -40,6 +40,17 @@ class StackServers:
         self._restarted_at: dict[str, float] = {}
         self._url = ""
 
+    def must_restart(self) -> bool:
+        """Whether running servers have to be restarted, as their certificates are not accepted.
+
+        That is so after an upgrade from a version that had none.
+        """
+        outdated = self._stack.renew_certificates() if self._stack else []
+        if outdated:
+            names = ", ".join(outdated)
+            output.text(f"Restarting everything, as {names} need new certificates:")
+        return bool(outdated)
+
     def start(self) -> Addresses | None:
         """Start the servers that are not running; return the addresses of all."""
         if self._stack is None:

@@ -79,10 +79,14 @@ def run(options: UpOptions) -> None:
             running = previous if previous and previous.process.is_running() else None
             if running:
                 _check_shareable(options, running)
-            elif previous and not options.port:
-                options = msgspec.structs.replace(options, port=_previous_port(previous))
             slots = options.workers or os.cpu_count() or 1
             servers = StackServers(options.stack, options.data, slots)
+            if servers.must_restart():
+                # Everything: the API has their addresses of before.
+                stop(options.data, previous, output.text)
+                running = None
+            if previous and not running and not options.port:
+                options = msgspec.structs.replace(options, port=_previous_port(previous))
             addresses = servers.start()
             if running:
                 server_record.await_health(running)
@@ -148,7 +152,8 @@ class _UpSession:
     def _clean_up(self) -> None:
         """Stop what is left after the server has ended by itself or by `picloud down`."""
         with records.exclusive(self._options.data):
-            if server_record.read(self._options.data) is None:
+            # Another command may have started a new one since.
+            if server_record.read(self._options.data) != self._record:
                 _hint("Stopped by picloud down.")
                 return
             stop(self._options.data, self._record, _hint)
@@ -229,7 +234,7 @@ def _address_lines(options: UpOptions, addresses: Addresses) -> list[str]:
     # The file is empty if all servers are external.
     tokens = [f"  tokens   . {shlex.quote(str(file))}"] if file.stat().st_size else []
     return [
-        f"  Nomad    {addresses.nomad.address}/ui",
-        f"  Consul   {addresses.consul.address}/ui",
+        f"  Nomad    {addresses.nomad.page}",
+        f"  Consul   {addresses.consul.page}",
         *tokens,
     ]

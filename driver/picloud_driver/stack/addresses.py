@@ -17,7 +17,8 @@ class VendorServer(msgspec.Struct, frozen=True):
     """Address and credentials of Consul, Vault or Nomad; the token is in no `repr`.
 
     The files are PEM: the authority that signed its certificate, and the client's certificate with
-    its key. Only Nomad has a namespace; "" is its default.
+    its key. Only Nomad has a namespace; "" is its default. `browser` is the URL for browsers, if
+    that is not the address.
     """
 
     address: str
@@ -26,6 +27,12 @@ class VendorServer(msgspec.Struct, frozen=True):
     cert_file: str = ""
     key_file: str = ""
     namespace: str = ""
+    browser: str = ""
+
+    @property
+    def page(self) -> str:
+        """The URL of its user interface."""
+        return f"{self.browser or self.address}/ui"
 
     def __repr__(self) -> str:
         return f"VendorServer({self.address!r})"
@@ -56,7 +63,13 @@ _CONSUL: Final = {
     "cert_file": "CONSUL_CLIENT_CERT",
     "key_file": "CONSUL_CLIENT_KEY",
 }
-_VAULT: Final = {"address": "VAULT_ADDR", "token": "VAULT_TOKEN", "ca_file": "VAULT_CACERT"}
+_VAULT: Final = {
+    "address": "VAULT_ADDR",
+    "token": "VAULT_TOKEN",
+    "ca_file": "VAULT_CACERT",
+    "cert_file": "VAULT_CLIENT_CERT",
+    "key_file": "VAULT_CLIENT_KEY",
+}
 _NOMAD: Final = {
     "address": "NOMAD_ADDR",
     "token": "NOMAD_TOKEN",

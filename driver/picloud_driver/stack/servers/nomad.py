@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import msgspec
 import urllib3
 from picloud_jobspecs.render import BURST_PREFIX, Driver, mhz
 from picloud_model.core import CORE_TYPES, DEFAULT_CORE_TYPE
@@ -52,6 +53,7 @@ class Nomad(StackServer[VendorServer]):
 
     name: ClassVar[str] = "nomad"
     port_names: ClassVar[tuple[str, ...]] = ("http", "rpc", "serf")
+    roles: ClassVar[tuple[str, ...] | None] = ("server.global.nomad", "client.global.nomad")
     program: ClassVar[Program] = Program(
         name="nomad", oldest=(1, 8, 0), get="https://developer.hashicorp.com/nomad/install"
     )
@@ -69,6 +71,7 @@ class Nomad(StackServer[VendorServer]):
         """See `StackServer.launch`."""
         meta = {CORE_TYPES_KEY: ",".join(CORE_TYPES), SLOTS_KEY: str(self._slots)}
         driver = Driver.DOCKER if self.isolation else Driver.RAW_EXEC
+        files = self._authority.files(self.name)
         config = {
             "name": "picloud",
             "data_dir": str(self.directory / "data"),
@@ -89,8 +92,18 @@ class Nomad(StackServer[VendorServer]):
                 "meta": meta,
                 **self._oversubscribed(),
             },
-            # Without ACLs, every user of this machine could run programs as this one.
+            # Without ACLs, every user of this machine could run programs as this one. Without
+            # certificates, one could take the first token, or add a machine for others' slots.
             "acl": {"enabled": True},
+            "tls": {
+                "http": True,
+                "rpc": True,
+                "ca_file": files.ca_file,
+                "cert_file": files.cert_file,
+                "key_file": files.key_file,
+                "verify_server_hostname": True,
+                "verify_https_client": True,
+            },
             "consul": dict.fromkeys(_NO_CONSUL, False),
             # If slots can be isolated, nothing runs without isolation.
             "plugin": {
@@ -106,7 +119,19 @@ class Nomad(StackServer[VendorServer]):
 
     def address(self, ports: Mapping[str, int]) -> VendorServer:
         """See `StackServer.address`."""
-        return VendorServer(f"http://{HOST}:{ports['http']}", self._tokens().token)
+        return self.tls_address(ports["http"], self._tokens().token)
+
+    def running_address(self) -> VendorServer | None:
+        """Return how its running process is reached; None if none runs.
+
+        One that an earlier version of PiCloud has started has no TLS.
+        """
+        record = self.record()
+        if not record.is_running():
+            return None
+        if record.authority:
+            return self.address(record.ports)
+        return VendorServer(f"http://{HOST}:{record.ports['http']}", self._tokens().token)
 
     def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
         """See `StackServer.make_ready`; the first start sets the token."""
@@ -225,9 +250,8 @@ def _set_token(server: VendorServer) -> None:
     """Bootstrap the ACLs of a Nomad that has no token yet."""
     if _request("GET", server, "acl/token/self").status == _OK:
         return
-    answer = _request(
-        "POST", VendorServer(server.address), "acl/bootstrap", {"BootstrapSecret": server.token}
-    )
+    stranger = msgspec.structs.replace(server, token="")
+    answer = _request("POST", stranger, "acl/bootstrap", {"BootstrapSecret": server.token})
     if answer.status != _OK:
         raise Unavailable(f"Nomad refuses our token: {answer.data.decode(errors='replace')}")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -11,10 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 import msgspec
 
 from picloud_driver import disk
+from picloud_driver.authority import Authority
 from picloud_driver.process import birth_of
 from picloud_driver.stack import records
+from picloud_driver.stack.addresses import VendorServer
 from picloud_driver.stack.faults import StackFault
-from picloud_driver.stack.servers.ports import free_ports, is_free
+from picloud_driver.stack.servers.ports import HOST, free_ports, is_free
 from picloud_driver.stack.servers.program import find
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from picloud_driver.stack.servers.program import Program
     from picloud_driver.stack.servers.startup import StartupDeadline
 
+CLIENT: Final = "client"
+"""The certificate of all clients of the servers of a stack."""
 _TAIL_LINES: Final = 12
 _TAIL_BYTES: Final = 4096
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -57,12 +63,15 @@ class StackServer(ABC, Generic[Address]):
     program: ClassVar[Program]
     port_names: ClassVar[tuple[str, ...]]
     """The first is the one that clients use."""
+    roles: ClassVar[tuple[str, ...] | None] = None
+    """The names by which servers of its kind know each other's certificate; None without TLS."""
 
     def __init__(self, data: Path) -> None:
         self.directory = data / "stack" / self.name
         self.log = self.directory / f"{self.name}.log"
         self._file = data / "stack" / f"{self.name}.json"
         self._keys = data / "stack" / f"{self.name}.keys.json"
+        self._authority = Authority(data / "stack" / "tls")
 
     @abstractmethod
     def launch(self, ports: Mapping[str, int]) -> Launch:
@@ -97,6 +106,47 @@ class StackServer(ABC, Generic[Address]):
         """Check an external server, and make in it what the platform needs."""
         self.check(address)
         return address
+
+    def is_own(self, address: str) -> bool:
+        """Whether an address of the environment is that of this server."""
+        own = f"{HOST}:{self.record().ports.get(self.port_names[0])}"
+        return address in (f"http://{own}", f"https://{own}")
+
+    # --- its certificate ---
+
+    def renew_certificates(self) -> bool:
+        """Make its certificate and its clients', if missing or soon to expire.
+
+        Returns:
+            Whether a running process uses one that its clients no longer accept, or none.
+        """
+        record = self.record()
+        if self.roles is None:
+            return False
+        with records.disk_faults(self.directory):
+            self._authority.renew(CLIENT)
+            renewed = self._authority.renew(self.name, [*self.roles, "localhost", HOST])
+        process = record.process()
+        if process is None:
+            return False
+        with contextlib.closing(process):
+            if record.authority != self._authority.fingerprint():
+                return True
+            if renewed:
+                # Each of them then reads its certificate again.
+                os.kill(process.pid, signal.SIGHUP)
+        return False
+
+    def tls_address(self, port: int, token: str = "") -> VendorServer:
+        """Return the address of a port that speaks TLS, and the certificate of its clients."""
+        files = self._authority.files(CLIENT)
+        return VendorServer(
+            address=f"https://{HOST}:{port}",
+            token=token,
+            ca_file=files.ca_file,
+            cert_file=files.cert_file,
+            key_file=files.key_file,
+        )
 
     # --- its process ---
 
@@ -194,7 +244,10 @@ class StackServer(ABC, Generic[Address]):
         # The pidfd reaps it, and it may outlive this process: Popen shall neither wait nor warn.
         child.returncode = 0
         birth = birth_of(child.pid) or ""
-        record = msgspec.structs.replace(self.record(), pid=child.pid, birth=birth)
+        authority = "" if self.roles is None else self._authority.fingerprint()
+        record = msgspec.structs.replace(
+            self.record(), pid=child.pid, birth=birth, authority=authority
+        )
         with child.stdin:
             records.write(self._file, record)
             child.stdin.write(b"go\n")

@@ -52,6 +52,7 @@ class Vault(StackServer[VendorServer]):
 
     name: ClassVar[str] = "vault"
     port_names: ClassVar[tuple[str, ...]] = ("http", "cluster")
+    roles: ClassVar[tuple[str, ...] | None] = ()
     program: ClassVar[Program] = Program(
         name="vault", oldest=(1, 12, 0), get="https://developer.hashicorp.com/vault/install"
     )
@@ -60,16 +61,20 @@ class Vault(StackServer[VendorServer]):
         """See `StackServer.launch`."""
         data = self.directory / "data"
         disk.private_directory(data)
+        files = self._authority.files(self.name)
         config = {
             "listener": {
                 "tcp": {
                     "address": f"{HOST}:{ports['http']}",
                     "cluster_address": f"{HOST}:{ports['cluster']}",
-                    # It listens on the loopback address only.
-                    "tls_disable": True,
+                    "tls_cert_file": files.cert_file,
+                    "tls_key_file": files.key_file,
+                    # Who reaches Vault needs no token to initialise it, or to start a rekey.
+                    "tls_require_and_verify_client_cert": True,
+                    "tls_client_ca_file": files.ca_file,
                 }
             },
-            "api_addr": f"http://{HOST}:{ports['http']}",
+            "api_addr": f"https://{HOST}:{ports['http']}",
             "cluster_addr": f"https://{HOST}:{ports['cluster']}",
             # Small builds of Vault have no other storage on disk.
             "storage": {
@@ -82,12 +87,12 @@ class Vault(StackServer[VendorServer]):
 
     def address(self, ports: Mapping[str, int]) -> VendorServer:
         """See `StackServer.address`; it has no token yet."""
-        return VendorServer(f"http://{HOST}:{ports['http']}")
+        return self.tls_address(ports["http"])
 
     def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
         """See `StackServer.make_ready`; initialises Vault once and unseals it at every start."""
         deadline.until_listening(int(server.address.rpartition(":")[2]))
-        client = vault_client(VaultAccess(server.address), 1)
+        client = vault_client(access(server), 1)
         try:
             if not deadline.until(_retriable(server, client.sys.is_initialized)):
                 self._initialise(server, client)
@@ -96,7 +101,7 @@ class Vault(StackServer[VendorServer]):
                 self._unseal(server, client, keys)
         finally:
             client.adapter.close()
-        root = VendorServer(server.address, keys.root_token)
+        root = msgspec.structs.replace(server, token=keys.root_token)
         return deadline.until(lambda: self._with_own_token(root))
 
     @staticmethod
@@ -166,7 +171,13 @@ class Vault(StackServer[VendorServer]):
 
 def access(server: VendorServer) -> VaultAccess:
     """Return the address in the form that the gateway takes."""
-    return VaultAccess(server.address, server.token, ca_file=server.ca_file)
+    return VaultAccess(
+        address=server.address,
+        token=server.token,
+        ca_file=server.ca_file,
+        cert_file=server.cert_file,
+        key_file=server.key_file,
+    )
 
 
 def _retriable(server: VendorServer, question: Callable[[], bool]) -> Callable[[], bool]:
