@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from picloud_model.errors import KeyNotFound, KeyRefused
 
+from cloud._client.border import of_users
 from cloud._client.client import Client
 from cloud._client.current import client, config
 from cloud._http.transport import ServerAddress
@@ -45,6 +46,7 @@ def _after_credentials(count: int) -> Callable[[Callable[_P, _R]], Callable[_P, 
     """Let a function of `count` arguments also be called with a user name and a password first."""
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @of_users
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             rest = args[2:] if len(args) > max(count, 1) else args

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from picloud_model import errors as model
+from picloud_model.job import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ class CloudException(Exception):
     """A request failed, or a job failed.
 
     Args:
-        value: A description; for a failed job the remote traceback.
+        value: A description; for a failed job also its remote traceback, or the end of its output.
         jid: The job that this is about; after waiting for several jobs, the unfinished jobs.
         status: The status of the job.
         retry: Whether the same request may succeed later.
@@ -57,7 +58,14 @@ class CloudException(Exception):
         self.summary = summary or str(value)
 
     def __str__(self) -> str:
-        return f"Job {self.jid}: {self.value}" if isinstance(self.jid, int) else str(self.value)
+        if not isinstance(self.jid, int):
+            return str(self.value)
+        failed = " failed" if self.status == Status.ERROR else ""
+        text, details = self.summary, str(self.value)
+        # What the cause shows is not shown again.
+        if self.__cause__ is None and not text.startswith(details):
+            text = details if details.startswith(text) else f"{text}\n{details}"
+        return f"Job {self.jid}{failed}: {text}"
 
 
 class CloudTimeoutError(CloudException):

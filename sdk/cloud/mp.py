@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cloud._client import functions
+from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import CurrentClient, config, running_on_cloud  # noqa: F401 - a twin
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ def client() -> Client:
     return _current.start_simulator(config.num_procs)
 
 
+@of_users
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
     """Run a function as a job on this machine; see `cloud.call`."""
     return client().call(func, *args, **kwargs)
 
 
+@of_users
 def map(  # noqa: A001 - it is the cloud's map
     func: Callable[..., Any], /, *iterables: Any, **kwargs: Any
 ) -> range:
@@ -50,11 +53,13 @@ def map(  # noqa: A001 - it is the cloud's map
     return client().map(func, *iterables, **kwargs)
 
 
+@of_users
 def status(jids: Any) -> Any:
     """Return the status of jobs; see `cloud.status`."""
     return client().status(jids)
 
 
+@of_users
 def join(
     jids: Any,
     timeout: float | None = None,
@@ -65,6 +70,7 @@ def join(
     client().join(jids, timeout, ignore_errors, deadlock_check)
 
 
+@of_users
 def result(
     jids: Any,
     timeout: float | None = None,
@@ -75,6 +81,7 @@ def result(
     return client().result(jids, timeout, ignore_errors, deadlock_check)
 
 
+@of_users
 def iresult(
     jids: Any,
     timeout: float | None = None,
@@ -82,24 +89,28 @@ def iresult(
     ignore_errors: bool = False,
 ) -> Iterator[Any]:
     """Iterate over results in the order of the jids; see `cloud.iresult`."""
-    return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
+    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors))
 
 
+@of_users
 def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
-    return client().iresult_unordered(jids)
+    return UsersIterator(client().iresult_unordered(jids))
 
 
+@of_users
 def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
     """Return what is known about jobs besides their results; see `cloud.info`."""
     return client().info(jids, info_requested)
 
 
+@of_users
 def delete(jids: Any) -> None:
     """Delete the data of finished jobs; see `cloud.delete`."""
     client().delete(jids)
 
 
+@of_users
 def kill(jids: Any = None) -> None:
     """Abort jobs; see `cloud.kill`."""
     client().kill(jids)
@@ -110,6 +121,7 @@ def is_simulated() -> bool:
     return False
 
 
+@of_users
 def connection_info() -> dict[str, Any]:
     """Return `server_url`, `api_key` (its id, never the secret) and `connection_type`."""
     return client().address.connection_info("multiprocessing")

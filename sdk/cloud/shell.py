@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cloud._arguments import command_template
 from cloud._arguments.command_template import Command
 from cloud._arguments.options import split_options
+from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud.errors import CloudException, CommandFailed
 
@@ -30,6 +31,7 @@ _MOST_BYTES: Final = 128 * 1024 - 1
 """The longest single argument or environment variable that Linux passes to a program."""
 
 
+@of_users
 def execute(
     command: str,
     argdict: Mapping[str, Any] | None = None,
@@ -70,6 +72,7 @@ def execute(
     return execute_command(checked, options)
 
 
+@of_users
 def execute_map(  # noqa: PLR0917 - the original client's interface
     command: str,
     common_argdict: Mapping[str, Any] | None,

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cloud._arguments.option_values import whole
+from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud.errors import CloudException, CloudTimeoutError
 
@@ -20,6 +21,7 @@ _LARGEST_PORT: Final = 65535
 _FINAL: Final = ("done", "error", "killed", "stalled")
 
 
+@of_users
 def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = None) -> Any:
     """Wait until a job has a status.
 
@@ -38,6 +40,7 @@ def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = N
     return client().wait_for_status(jid, test_status, timeout)
 
 
+@of_users
 def port(
     jid: int, port: int, protocol: str = "tcp", timeout: float | None = None
 ) -> dict[str, Any]:

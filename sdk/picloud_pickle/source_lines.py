@@ -93,18 +93,27 @@ def in_a_job() -> None:
     _in_a_job = True
 
 
-def remember(filename: str, first: int, text: str) -> None:
-    """Have `linecache` show the lines of a function that was loaded."""
+def remember(filename: str, first: int, text: str, gap: str = _UNKNOWN) -> None:
+    """Have `linecache` show lines that were loaded.
+
+    Args:
+        filename: The file that they are of.
+        first: The number of the first line.
+        text: The lines.
+        gap: What lines before them are that were not loaded.
+    """
     lines = _received.get(filename)
     if lines is None:
         if not _in_a_job and (filename in linecache.cache or Path(filename).exists()):
             return
         lines = _received[filename] = []
+        if filename == _COMMAND and not _in_a_job and text in "".join(_command()[0]):
+            lines += _command()[0]
         if len(_received) > _KEPT_FILES:
             linecache.cache.pop(_received.popitem(last=False)[0], None)
     fresh = text.splitlines(keepends=True)
     end = first - 1 + len(fresh)
-    lines += [_UNKNOWN] * (end + 1 - len(lines))
+    lines += [gap] * (end + 1 - len(lines))
     lines[first - 1 : end] = fresh
     # Without a time of change it is never compared with a file.
     linecache.cache[filename] = (len(lines), None, lines, filename)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 from itertools import islice
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import picloud_pickle
 from picloud_model.pack import seal
-from picloud_pickle.results import code
+from picloud_pickle.results import code, tracebacks
 from tblib import pickling_support
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ _MOST_VALUE: Final = 4_000
 """Largest text and largest value of any other kind that stay whole in an exception cut down."""
 _MOST_LINKED: Final = 20
 """Exceptions of a chain or group that stay in one cut down."""
+_MOST_WITH_FRAMES: Final = 3
+_MOST_FRAMES: Final = 10
+"""Exceptions in it that keep a traceback, and the entries at its end that stay."""
 
 
 class _TooLargeError(Exception):
@@ -32,7 +37,7 @@ def exception_parcel(error: BaseException) -> bytes | None:
     Notes of the exception say what was left out.
     """
     why = ""
-    for form in (_whole, _without_tracebacks, _cut_down, _stand_in):
+    for form in (_whole, _with_short_tracebacks, _cut_down, _stand_in):
         try:
             candidate = form(error)
             if why:
@@ -40,13 +45,14 @@ def exception_parcel(error: BaseException) -> bytes | None:
             return seal(code.TREES.attach(_dumps(candidate)))
         except BaseException as failure:  # noqa: BLE001 - pickling runs user code, which may do anything
             why = why or _reason(failure)
-            if form is _without_tracebacks:
+            if form is _with_short_tracebacks:
                 error.__notes__.pop()  # the next form begins with the exception as it was
     return None
 
 
 def _dumps(error: BaseException) -> bytes:
     pickling_support.install(error)
+    copyreg.pickle(TracebackType, tracebacks.reduced)  # tblib's show carets in wrong places
     data: bytes = picloud_pickle.dumps(error)
     if len(data) > MOST_PICKLED:
         raise _TooLargeError(f"is {len(data):,} bytes, more than {MOST_PICKLED:,}")
@@ -65,10 +71,21 @@ def _whole(error: BaseException) -> BaseException:
     return error
 
 
-def _without_tracebacks(error: BaseException) -> BaseException:
+def _with_short_tracebacks(error: BaseException) -> BaseException:
     for each in _linked(error):
-        each.__traceback__ = None
+        each.__traceback__ = _last_frames(each.__traceback__)
     return error
+
+
+def _last_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Return the last entries of a traceback, without those of other exceptions."""
+    entries = []
+    while trace is not None:
+        entries.append(trace)
+        trace = trace.tb_next
+    for entry in reversed(entries[-_MOST_FRAMES:]):
+        trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return trace
 
 
 def _linked(error: BaseException) -> Iterator[BaseException]:
@@ -90,6 +107,8 @@ def _cut_down(error: BaseException) -> BaseException:
     copies: dict[int, BaseException] = {}
     for each in reversed(kept):  # members of a group come before it
         copies[id(each)] = _copied(each, copies)
+    for each in kept[:_MOST_WITH_FRAMES]:
+        copies[id(each)].__traceback__ = each.__traceback__
     for each in kept:
         copy = copies[id(each)]
         if each.__cause__ is not None:
@@ -145,13 +164,13 @@ def _stand_in(error: BaseException) -> BaseException:
     try:
         made: BaseException = base(text)
     except TypeError:  # it wants more than a text
-        return Exception(text)
-    return made
+        made = Exception(text)
+    return made.with_traceback(error.__traceback__)
 
 
 _LEFT_OUT: Final[dict[Callable[[BaseException], BaseException], str]] = {
-    _without_tracebacks: "the traceback of this exception is left out",
-    _cut_down: "the traceback and large values of this exception are left out",
+    _with_short_tracebacks: "the first frames of this exception's traceback are left out",
+    _cut_down: "large values of this exception are left out",
     _stand_in: "only the text of this exception is here",
 }
 """What the note of each form but the first says."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from picloud_model.job import Cause, State
 from picloud_model.pack import seal
 from picloud_model.wire import Failure, encode
+from picloud_pickle.results import code
 
 from picloud_worker.exception_parcel import exception_parcel
 from picloud_worker.system import memory
@@ -202,7 +203,7 @@ def bounded(failure: Failure) -> Failure:
 def formatted(error: BaseException) -> str:
     """Return the traceback of an exception as text."""
     try:
-        return "".join(traceback.format_exception(error))
+        return code.TREES.shown_text("".join(traceback.format_exception(error)))
     except BaseException as trouble:  # noqa: BLE001 - a user's exception class runs its own code here
         return f"{type(error).__qualname__} (its traceback failed: {type(trouble).__qualname__})\n"
 

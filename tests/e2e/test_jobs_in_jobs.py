@@ -342,5 +342,5 @@ def test_an_inner_error_is_the_outer_one_s(client: Client) -> None:
     with pytest.raises(CloudException) as caught:
         client.result(client.call(outer), WAIT_S)
 
-    assert "ZeroDivisionError" in str(caught.value)
-    assert "in outer" in str(caught.value)
+    assert "ZeroDivisionError" in str(caught.value.value)
+    assert "in outer" in str(caught.value.value)

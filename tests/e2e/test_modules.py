@@ -203,7 +203,7 @@ def test_functions_of_a_script_run_elsewhere(script: Callable[..., str]) -> None
         "    try:\n"
         "        cloud.result(cloud.call(norm, None), timeout=60)\n"
         "    except cloud.CloudException as error:\n"
-        "        print(type(error.__cause__).__name__, 'in norm' in str(error))\n"
+        "        print(type(error.__cause__).__name__, 'in norm' in error.value)\n"
     )
 
     assert printed == "once\n10.0 Point(x=7) True\nAttributeError True\n"

@@ -65,8 +65,8 @@ def test_a_command_that_fails_is_an_error(client: Client) -> None:
         client.result(jid, WAIT_S)
 
     assert client.status(jid) == "error"
-    assert "No such file or directory" in str(failed.value)
-    assert "Traceback" not in str(failed.value)
+    assert "No such file or directory" in str(failed.value.value)
+    assert "Traceback" not in str(failed.value.value)
     assert isinstance(failed.value.__cause__, shell.CommandFailed)
     assert failed.value.__cause__.exit_code == 2
 

@@ -124,10 +124,10 @@ def test_a_stored_failure_is_raised(stored: Stored, client: Client, where: str) 
         client.result(stored.jids[where]["failed shell"], WAIT_S)
 
     assert isinstance(failed.value.__cause__, ValueError)
-    assert "in fails" in str(failed.value)
+    assert "in fails" in str(failed.value.value)
     assert isinstance(failed_shell.value.__cause__, CommandFailed)
     assert failed_shell.value.__cause__.exit_code == 3
-    assert "broken" in str(failed_shell.value)
+    assert "broken" in str(failed_shell.value.value)
 
 
 @pytest.mark.parametrize("where", ["sealed", "finished"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client, config, current, running_on_cloud
 from cloud._packing import module_source
 from cloud.errors import CloudException
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 
+@of_users
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
     """Run a function as a job on the cloud; return immediately.
 
@@ -57,6 +59,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
     return client().call(func, *args, **kwargs)
 
 
+@of_users
 def map(  # noqa: A001 - it is the cloud's map
     func: Callable[..., Any], /, *iterables: Any, **kwargs: Any
 ) -> range:
@@ -78,6 +81,7 @@ def map(  # noqa: A001 - it is the cloud's map
     return client().map(func, *iterables, **kwargs)
 
 
+@of_users
 def status(jids: Any) -> Any:
     """Return the status of a job: waiting, queued, processing, done, error, killed or stalled.
 
@@ -90,6 +94,7 @@ def status(jids: Any) -> Any:
     return client().status(jids)
 
 
+@of_users
 def join(
     jids: Any,
     timeout: float | None = None,
@@ -112,6 +117,7 @@ def join(
     client().join(jids, timeout, ignore_errors, deadlock_check)
 
 
+@of_users
 def result(
     jids: Any,
     timeout: float | None = None,
@@ -139,6 +145,7 @@ def result(
     return client().result(jids, timeout, ignore_errors, deadlock_check)
 
 
+@of_users
 def iresult(
     jids: Any,
     timeout: float | None = None,
@@ -163,9 +170,10 @@ def iresult(
         CloudException: The error of a job, when it is its turn.
         CloudTimeoutError: When a result is not there in time; `next` waits for it again.
     """
-    return client().iresult(jids, timeout, num_in_parallel, ignore_errors)
+    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors))
 
 
+@of_users
 def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     """Iterate over pairs of jid and result, in the order in which the jobs end.
 
@@ -180,9 +188,10 @@ def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     Raises:
         CloudException: When a job does not exist, or its result cannot be read.
     """
-    return client().iresult_unordered(jids)
+    return UsersIterator(client().iresult_unordered(jids))
 
 
+@of_users
 def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
     """Return what is known about jobs besides their results, also while they run.
 
@@ -208,6 +217,7 @@ def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
     return client().info(jids, info_requested)
 
 
+@of_users
 def delete(jids: Any) -> None:
     """Delete the results, output and arguments of finished jobs from the server.
 
@@ -223,6 +233,7 @@ def delete(jids: Any) -> None:
     client().delete(jids)
 
 
+@of_users
 def kill(jids: Any = None) -> None:
     """Abort jobs; jobs that have ended do not change.
 
@@ -232,6 +243,7 @@ def kill(jids: Any = None) -> None:
     client().kill(jids)
 
 
+@of_users
 def setkey(
     api_key: Any = None,
     api_secretkey: str | None = None,
@@ -255,6 +267,7 @@ def setkey(
     current.choose(server_url, None if key is None else str(key), immutable=immutable)
 
 
+@of_users
 def set_dependency_whitelist(whitelist: Iterable[str] | None) -> None:
     """Restrict which of your own modules are sent along with functions.
 
@@ -282,6 +295,7 @@ def _names(whitelist: object) -> list[str]:
     raise CloudException(f"whitelist must be a list of module names, not {whitelist!r:.80}.")
 
 
+@of_users
 def start_simulator(force_restart: bool = False) -> None:
     """Run the jobs of the calls that follow on this machine, until this script ends.
 
@@ -299,6 +313,7 @@ def is_simulated() -> bool:
     return current.simulator is not None
 
 
+@of_users
 def connection_info() -> dict[str, Any]:
     """Return `server_url`, `api_key` (its id, never the secret) and `connection_type`."""
     address = client().address

@@ -50,6 +50,7 @@ _WITHOUT_EFFECT: Final[dict[str, object]] = {
 They keep the value that a script sets. The first one that is set causes a warning.
 """
 
+_SWITCHES: Final = ("use_simulator", "full_tracebacks", "serialize_logging")
 _TEXTS: Final = ("api_key", "api_secretkey", "url")
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
@@ -72,6 +73,7 @@ class Config:
     starts the simulator. `num_procs` is the number of processes of `cloud.mp` (1 to 64, by default
     the number of processors). With `serialize_logging` each call and map writes the sizes of its
     function and arguments, part by part, to the directory `serialize_logging_path`.
+    With `full_tracebacks` errors show the frames of this library, too.
     `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
 
@@ -85,6 +87,7 @@ class Config:
     patience_s: float | None
     use_simulator: bool
     num_procs: int
+    full_tracebacks: bool
     serialize_logging: bool
     serialize_logging_path: str
     api_key: str | None
@@ -99,6 +102,7 @@ class Config:
         self.patience_s = None
         self.use_simulator = False
         self.num_procs = min(os.cpu_count() or 1, 64)
+        self.full_tracebacks = False
         self.serialize_logging = False
         self.serialize_logging_path = "datalogs/"
         self.api_key = None
@@ -165,7 +169,7 @@ def _check(name: str, value: object) -> None:
         if not isinstance(value, (str, os.PathLike)) or not str(value):
             raise CloudException(f"cloud.config.{name} must name a directory, not {value!r}.")
         return
-    if name in ("use_simulator", "serialize_logging"):
+    if name in _SWITCHES:
         if not isinstance(value, bool):
             raise CloudException(f"cloud.config.{name} must be True or False, not {value!r}.")
         return

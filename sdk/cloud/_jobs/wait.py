@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from picloud_model import wire
@@ -51,6 +51,10 @@ class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
         if outcome.status == Status.DONE:
             return self.payloads
         return self.payloads or not self.ignore_errors
+
+
+_ENDS: Final = ("Killed by its user", "Ended by its time limit")
+"""Last lines of the tracebacks of jobs that were ended."""
 
 
 class Unreadable(Exception):
@@ -258,10 +262,13 @@ class Waiter:
 
 def _text(failure: wire.Failure, summary: str) -> str:
     """Describe a failure in full; the traceback of a user's exception ends with the summary."""
-    traceback = failure.traceback.rstrip()
+    details = failure.traceback.rstrip()
     if failure.cause == Cause.EXCEPTION:
-        return traceback or summary
-    return f"{summary}\n{traceback}".rstrip()
+        return details or summary
+    frames, _, last = details.rpartition("\n")
+    if last in _ENDS:  # the summary says so
+        details = frames
+    return f"{summary}\n{details}".rstrip()
 
 
 def _next(blobs: Iterator[bytes], outcome: Outcome) -> bytes | None:

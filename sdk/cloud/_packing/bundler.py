@@ -118,6 +118,7 @@ class _Gathering:
         self._seen: set[str] = set()
         self._files: dict[str, SourceContent] = {}
         self._sizes: dict[str, int] = {}
+        self._places: dict[str, str] = {}
         self.stamps: dict[str, Stamp | None] = {}
 
     def follow(self, names: Iterable[str]) -> None:
@@ -150,9 +151,9 @@ class _Gathering:
         if not self._files:
             return NOTHING
         taken = sorted(self._files.items())
-        manifest = wire.encode(
-            wire.Manifest(modules=[wire.Module(path, source.digest) for path, source in taken])
-        )
+        modules = [wire.Module(path, source.digest) for path, source in taken]
+        origins = dict(sorted(self._places.items()))
+        manifest = wire.encode(wire.Manifest(modules=modules, origins=origins))
         files = MappingProxyType({source.digest: source.content for _, source in taken})
         log.debug("packed %d local source files", len(taken))
         return Bundle(sha256(manifest).hexdigest(), manifest, files)
@@ -208,6 +209,10 @@ class _Gathering:
         for entry in files:
             self.stamps[entry.archive or entry.path] = sources[entry.target].stamp
         self._files.update(sources)
+        if files and origin.paths[0].isprintable():
+            single = origin.kind is ModuleKind.MODULE
+            target = f"{name.replace('.', '/')}{'.py' if single else ''}"
+            self._places[target] = str(Path(origin.paths[0]).absolute())
         return sources.values()
 
     def _listed(self, target: str, origin: ModuleSource) -> list[SourceFile]:

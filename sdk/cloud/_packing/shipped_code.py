@@ -87,9 +87,10 @@ class ShippedCode:
 
     def _write(self, digest: str, directory: Path) -> None:
         (manifest,) = self._read([Content(digest)])
-        modules = wire.decode(manifest, wire.Manifest).modules
+        shipped = wire.decode(manifest, wire.Manifest)
+        (directory / wire.ORIGINS_FILE).write_bytes(msgspec.json.encode(shipped.origins))
         paths: dict[str, list[Path]] = {}
-        for module in modules:
+        for module in shipped.modules:
             paths.setdefault(module.digest, []).append(directory / module.relative_path())
         # Read alone, as their sizes are unknown: several may not fit into one reply.
         for each, targets in paths.items():

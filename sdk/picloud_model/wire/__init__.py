@@ -7,6 +7,7 @@ Times are seconds: `_s` a duration, `_at` since the epoch.
 """
 
 from picloud_model.wire.blob import (
+    ORIGINS_FILE,
     BlobsMissing,
     BlobsRead,
     BlobsStored,

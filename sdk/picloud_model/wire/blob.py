@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,9 @@ from msgspec import Meta
 from picloud_model.errors import RequestRefused
 from picloud_model.wire.body import Answer, Digest, Request
 from picloud_model.wire.limits import MAX_BLOBS
+
+ORIGINS_FILE: Final = ".origins.json"
+"""The file in a directory of shipped modules that holds the origins of its manifest."""
 
 _Digests = Annotated[list[Digest], Meta(max_length=MAX_BLOBS)]
 
@@ -100,7 +103,12 @@ class Module(msgspec.Struct, frozen=True, array_like=True):
         return path
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """A bundle of shipped modules, itself a blob (msgpack); sorted by path."""
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A bundle of shipped modules, itself a blob (msgpack); sorted by path.
+
+    `origins` are the files and directories that the modules and packages were made of, by their
+    paths in the bundle: tracebacks name these.
+    """
 
     modules: list[Module]
+    origins: dict[str, str] = {}

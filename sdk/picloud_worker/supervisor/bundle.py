@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused, Unavailable
-from picloud_model.wire import BlobsRead, Manifest, Module, ReadBlobsRequest, decode
+from picloud_model.wire import (
+    ORIGINS_FILE,
+    BlobsRead,
+    Manifest,
+    Module,
+    ReadBlobsRequest,
+    decode,
+)
 
 from picloud_worker.system import disk
 
@@ -79,6 +86,7 @@ class Bundles:
             partial.mkdir()
             for module in manifest.modules:
                 self._link(module, partial)
+            (partial / ORIGINS_FILE).write_bytes(msgspec.json.encode(manifest.origins))
             partial.rename(tree)
         except OSError as error:
             if not disk.is_full(error):

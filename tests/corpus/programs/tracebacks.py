@@ -94,8 +94,8 @@ def message_of(function, *args, **options):
     """What the user is told of a job that fails."""
     try:
         cloud.result(cloud.call(function, *args, **options), timeout=60)
-    except CloudException as error:
-        return str(error)
+    except CloudException:
+        return traceback.format_exc()
     return ""
 
 

@@ -50,7 +50,7 @@ def test_exceptions_travel_out_of_jobs(kind: type[CloudException]) -> None:
     twin = pickle.loads(pickle.dumps(error))
 
     assert type(twin) is kind
-    assert str(twin) == "Job 8: it broke"
+    assert str(twin) == "Job 8 failed: short\nit broke"
     assert vars(twin) == vars(error)
 
 
@@ -63,3 +63,14 @@ def test_the_original_positions_hold() -> None:
     assert (error.value, error.jid, error.status, error.retry) == values
     assert str(CloudTimeoutError()) == "Timed out"
     assert issubclass(CloudTimeoutError, CloudException)
+
+
+def test_a_traceback_is_shown_once() -> None:
+    """The text of an error with a cause is one line, as the cause shows the traceback."""
+    error = CloudException("Traceback ...\nValueError: no", 8, "error", summary="ValueError: no")
+    alone = str(error)
+
+    error.__cause__ = ValueError("no")
+
+    assert alone == "Job 8 failed: ValueError: no\nTraceback ...\nValueError: no"
+    assert str(error) == "Job 8 failed: ValueError: no"

@@ -58,14 +58,14 @@ def test_answers_may_come_in_pieces(server: FakeServer, client: Client) -> None:
 def test_an_error_carries_the_remote_traceback_and_exception(
     server: FakeServer, client: Client
 ) -> None:
-    """The text is `Job 8: Traceback ...`, the cause the exception itself."""
+    """The text is one line, the value has the traceback, the cause is the exception itself."""
     server.failed(8, ValueError("no"))
 
     with pytest.raises(CloudException) as caught:
         client.result(8)
 
-    assert str(caught.value).startswith("Job 8: ")
-    assert "ValueError: no" in str(caught.value)
+    assert str(caught.value) == "Job 8 failed: ValueError: no"
+    assert str(caught.value.value).endswith("ValueError: no")
     assert caught.value.jid == 8
     assert caught.value.status == "error"
     assert caught.value.summary == "ValueError: no"
@@ -140,11 +140,11 @@ def test_ignored_errors_take_the_place_of_results(server: FakeServer, client: Cl
     [
         (wire.Outcome(jid=1, status="killed", cause=Cause.KILLED), "Job 1: killed"),
         (wire.Outcome(jid=1, status="stalled", cause=Cause.DEPENDENCY), "Job 1: dependency failed"),
-        (wire.Outcome(jid=1, status="error", cause=Cause.NODE_LOST), "Job 1: node lost"),
-        (wire.Outcome(jid=1, status="error", cause=99), "Job 1: error"),
+        (wire.Outcome(jid=1, status="error", cause=Cause.NODE_LOST), "Job 1 failed: node lost"),
+        (wire.Outcome(jid=1, status="error", cause=99), "Job 1 failed: error"),
         (
             wire.Outcome(jid=1, status="error", cause=Cause.MEMORY, payload=b"12345678broken"),
-            "Job 1: out of memory",
+            "Job 1 failed: out of memory",
         ),
     ],
 )

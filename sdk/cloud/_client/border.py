@@ -1,0 +1,130 @@
+"""The border between a program and the SDK: tracebacks show the program's frames, and its jobs'.
+
+Frames of the SDK do not help with an error of its user; `cloud.config.full_tracebacks` keeps them.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from cloud._client.current import config, running_on_cloud
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OURS: Final = ("cloud", "picloud_pickle", "picloud_model", "cloudpickle", "urllib3")
+"""Packages between a program and what it asked for."""
+_CAREFUL: Final = (3, 13)
+"""From this Python on, the traceback of a program that ends shows lines that `linecache` has."""
+
+
+class _Border:
+    """Takes the frames of the SDK out of the tracebacks of exceptions that pass it.
+
+    Python adds no frame for a function that an exception leaves after a `with` block: it counts as
+    raised again, and `__exit__` may have changed its traceback.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (CloudException, KeyboardInterrupt)) and not config.full_tracebacks:
+            error.__traceback__ = None
+            _clean(error)
+
+
+_BORDER: Final = _Border()
+
+
+def of_users(function: Callable[P, T]) -> Callable[P, T]:
+    """Return a function whose exceptions begin with the frames of its caller."""
+
+    @functools.wraps(function)
+    def bordered(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _BORDER:
+            return function(*args, **kwargs)
+
+    return bordered
+
+
+class UsersIterator(Iterator[Any]):
+    """An iterator whose exceptions begin with the frames of its caller.
+
+    Args:
+        items: What it iterates over.
+    """
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    @of_users
+    def __next__(self) -> Any:
+        return next(self._items)
+
+
+def _clean(error: BaseException) -> None:
+    """Take the SDK out of the exceptions that an error was raised from."""
+    seen = {id(error)}
+    while True:
+        following = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if following is None or id(following) in seen:
+            return
+        seen.add(id(following))
+        trace = _users_part(following.__traceback__)
+        if trace is None and following.__traceback__ is not None:
+            # It was raised and caught by the SDK: what it means is in the text of the error.
+            error.__cause__ = following.__cause__
+            error.__context__ = following.__context__
+            error.__suppress_context__ = following.__suppress_context__
+            continue
+        following.__traceback__ = trace
+        _show_lines(trace)
+        error = following
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame on that is not the SDK's or a library's below it."""
+    first = trace
+    while trace is not None and (_is_ours(trace) or (trace is not first and _is_library(trace))):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    name = trace.tb_frame.f_globals.get("__name__")
+    return isinstance(name, str) and name.partition(".")[0] in _OURS
+
+
+def _is_library(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename.startswith(_libraries())
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    return tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
+
+
+def _show_lines(trace: TracebackType | None) -> None:
+    """Have a program that ends with a traceback show lines that are in no file here, too."""
+    if sys.version_info >= _CAREFUL or sys.excepthook is not sys.__excepthook__:
+        return
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name in linecache.cache and not Path(name).exists() and not running_on_cloud():
+            sys.excepthook = traceback.print_exception
+            return
+        trace = trace.tb_next
