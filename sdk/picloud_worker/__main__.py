@@ -22,6 +22,7 @@ from picloud_worker.supervisor.blob_cache import BlobCache
 from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, GrantedSlot, Supervisor
 from picloud_worker.system import process_lifetime, user
+from picloud_worker.system.packages import InstalledPackages
 from picloud_worker.zygote.client import ZygoteClient
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Stopped(BaseException):
 def main() -> Exit:
     """Run one slot until it ends."""
     forget_directory()
+    packages = InstalledPackages()
     options = settings.read(sys.argv[1:], os.environ)
     crashpoints.arm(options.crashpoint)
     hold_standard_streams()
@@ -56,7 +58,7 @@ def main() -> Exit:
     process_lifetime.hide_memory()
     on_end(stop)
     try:
-        return work(options, zygote)
+        return work(options, zygote, packages)
     except Stopped:
         return Exit.DONE
     except NotAllowed as refusal:
@@ -66,7 +68,7 @@ def main() -> Exit:
         zygote.close()
 
 
-def work(options: WorkerSettings, zygote: ZygoteClient) -> Exit:
+def work(options: WorkerSettings, zygote: ZygoteClient, packages: InstalledPackages) -> Exit:
     """Register the slot, and run its jobs.
 
     Raises:
@@ -84,6 +86,7 @@ def work(options: WorkerSettings, zygote: ZygoteClient) -> Exit:
         outage=Outage(granted.server_grace_s, time.monotonic),
         blobs=BlobCache(options.workdir / "blobs", api),
         bundles=Bundles(options.workdir / "bundles", api),
+        packages=packages,
         directory=options.workdir,
         envelope=Envelope.here(cloudpickle.__version__),
     )

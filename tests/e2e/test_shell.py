@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,15 @@ def test_a_map_runs_once_a_tuple(client: Client) -> None:
     jids = shell.execute_map("echo {w1}, {w2}", {"w2": "world"}, {"w1": ["hello", "goodbye"]})
 
     assert client.result(jids, WAIT_S) == ["hello, world\n", "goodbye, world\n"]
+
+
+def test_python_of_a_command_is_the_slot_s(client: Client) -> None:
+    """`python` has the packages that Python jobs have, whatever PATH the server has."""
+    command = "python -c 'import sys, cloud; print(sys.prefix)'"
+
+    assert client.result(shell.execute(command), WAIT_S).strip() == client.result(
+        client.call(lambda: sys.prefix), WAIT_S
+    )
 
 
 def test_a_value_cannot_become_a_command(client: Client, stack: Stack) -> None:

@@ -292,6 +292,7 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         os.chdir(home)
         sys.argv = [""]
         sys.modules["__main__"] = types.ModuleType("__main__")
+        os.environ["PATH"] = own_python_first(os.environ.get("PATH", os.defpath), sys.executable)
         os.environ["PICLOUD_RUNNING"] = "1"
         os.environ["PICLOUD_LINE"] = channels.socket_name
         ChildLoop(channels).serve()
@@ -300,6 +301,17 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def own_python_first(path: str, executable: str) -> str:
+    """Return a PATH on which `python`, and the commands installed with it, are the slot's own.
+
+    >>> own_python_first("/usr/bin:/bin", "/home/me/.venv/bin/python")
+    '/home/me/.venv/bin:/usr/bin:/bin'
+    """
+    folder = os.path.dirname(executable)  # noqa: PTH120 - not resolved: it is that of a venv
+    others = [entry for entry in path.split(os.pathsep) if entry != folder]
+    return os.pathsep.join([folder, *others] if folder else others)
 
 
 def _flush(stream: TextIO, own: TextIO | None) -> None:

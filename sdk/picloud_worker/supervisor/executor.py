@@ -83,7 +83,9 @@ class Executor:
         self._child = self._new_child()
 
     def assign(self, provide: Callable[[], Provision]) -> None:
-        """Give waiting jobs to the child if it is idle; to another child for another bundle.
+        """Give waiting jobs to the child if it is idle.
+
+        Another bundle gets another child, and a job with `kill_process` one without earlier jobs.
 
         Raises:
             PiCloudError: From `provide`, which fetches what the first waiting lease needs.
@@ -93,8 +95,9 @@ class Executor:
             return
         self._retire_terminated()
         provision = provide()
-        bundle = held_jobs.waiting[0].bundle
-        self._choose_child(bundle)
+        first = held_jobs.waiting[0]
+        bundle = first.bundle
+        self._choose_child(bundle, unused=first.options.kill_process)
         self.handle_exits()
         child = self._child
         child.bundle = bundle
@@ -104,11 +107,12 @@ class Executor:
         child.assign(Assignment(child.generation, provision.modules, leases, provision.files))
         self._head_since = self._clock()
 
-    def _choose_child(self, bundle: str) -> None:
+    def _choose_child(self, bundle: str, *, unused: bool) -> None:
+        """Use a child for this bundle: a new one if it must have run no job before."""
         child = self._child
-        if child.bundle == bundle:
+        if child.bundle == bundle and not unused:
             return
-        spare = self.blocked_jobs.spare(bundle)
+        spare = None if unused else self.blocked_jobs.spare(bundle)
         if child.bundle is not None:
             child.end()
         elif spare is not None:

@@ -105,7 +105,8 @@ class HeldJobs:
     def assign(self, generation: int, most: int) -> list[Lease]:
         """Move the next jobs, of one bundle and at most `most`, from waiting to given.
 
-        An announced lease is given alone.
+        An announced lease is given alone; jobs that want an interpreter of their own do not follow
+        others.
         """
         leases: list[Lease] = []
         while self.waiting and most and _may_follow(leases, self.waiting[0]):
@@ -331,6 +332,8 @@ def _may_follow(leases: Sequence[Lease], lease: Lease) -> bool:
     if not leases:
         return True
     first = leases[0]
+    if lease.options.kill_process != first.options.kill_process:
+        return False
     return lease.bundle == first.bundle and not (lease.announced or first.announced)
 
 

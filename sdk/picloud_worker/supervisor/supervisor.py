@@ -45,6 +45,7 @@ from picloud_worker.supervisor.executor import ChildrenFailError, Executor, Prov
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 from picloud_worker.supervisor.lease import HeldJobs
 from picloud_worker.system import memory
+from picloud_worker.system.packages import InstalledPackages
 from picloud_worker.zygote.client import ZygoteLostError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class GrantedSlot(msgspec.Struct, frozen=True, kw_only=True):
     outage: Outage
     blobs: BlobCache
     bundles: Bundles
+    packages: InstalledPackages
     directory: Path
     envelope: Envelope
 
@@ -154,6 +156,7 @@ class Supervisor:
     def _turn(self) -> None:
         held_jobs = self._held_jobs
         if held_jobs.waiting and not held_jobs.given and self._clock() >= self._retry_at:
+            self._check_packages()
             self._assign()
         if not held_jobs.idle or self._blocked_jobs or self._clock() < self._retry_at:
             self._executor.poll(self._patience())
@@ -163,6 +166,15 @@ class Supervisor:
             self._work()
         if self._slot.outage.lost:
             raise Dismissed(farewell=False)
+
+    def _check_packages(self) -> None:
+        """End the slot before it runs jobs with packages that were replaced since it started.
+
+        Its child may have imported the old ones, and so may the zygote and this process. The jobs
+        go to a new slot. If jobs wait here for others, the slot ends once these are done.
+        """
+        if self._slot.packages.have_changed() and not self._blocked_jobs:
+            raise Dismissed(farewell=True)
 
     def _sign(self, entry: Entry) -> JobGrant:
         """Make the token of a job, for the calls it makes itself."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class Worker:
     """A worker process and its descendants."""
 
-    def __init__(self, api: FakeApi, workdir: Path, crashpoint: str = "") -> None:
+    def __init__(
+        self, api: FakeApi, workdir: Path, crashpoint: str = "", packages: Path | None = None
+    ) -> None:
         reading, writing = os.pipe()
         os.write(writing, b"the proof")
         os.close(writing)
@@ -31,7 +33,11 @@ class Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "picloud_worker", *arguments, "--proof-fd", str(reading)],
                 cwd=workdir,
-                env={"PATH": os.defpath, "PICLOUD_CRASHPOINT": crashpoint},
+                env={
+                    "PATH": os.defpath,
+                    "PICLOUD_CRASHPOINT": crashpoint,
+                    "PYTHONPATH": str(packages or ""),
+                },
                 pass_fds=(reading,),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

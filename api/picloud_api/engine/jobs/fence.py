@@ -60,11 +60,13 @@ def slots_of_page(page: Page) -> set[int]:
 def give_back(page: Page, index: int) -> None:
     """Put a job that its slot has not started back into the queue, uncharged.
 
-    A job that was reported as running once stays `processing` for its user.
+    A job that was reported as running once stays `processing` for its user; its next attempt has
+    a start of its own.
     """
     begun = page.state[index] == State.PROCESSING
     page.state[index] = State.RETRYING if begun else State.QUEUED
     page.slot[index] = 0
+    page.started[index] = 0.0
 
 
 def may_have_begun(page: Page, index: int, *, restartable: bool) -> bool:

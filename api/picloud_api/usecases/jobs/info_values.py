@@ -88,12 +88,12 @@ def _events(job: JobView) -> Iterator[tuple[float, str]]:
     if page.started[index]:
         where = f" on slot {page.slot[index]:016x}" if page.slot[index] else ""
         yield page.started[index], f"begun: attempt {page.attempt[index]}{where}"
-    elif state is State.LEASED:
+    elif state in UNDER_LEASE:
         yield 0.0, f"leased: attempt {page.attempt[index]} to slot {page.slot[index]:016x}"
     if page.flags[index] & Flag.KILL_REQUESTED:
         yield 0.0, "kill requested by its user"
     if not state.final:
-        if state is State.RETRYING or not page.started[index]:
+        if state not in UNDER_LEASE:
             yield 0.0, f"{state.shown.value}: waits for a slot"
         return
     phrase = Cause(page.cause[index]).phrase

@@ -94,7 +94,7 @@ class SlotHeartbeat:
             number, index = divmod(job.index, PAGE_JOBS)
             page = await draft.edit(layout.page(layout.PageId(account, job.batch, number)))
             if page is not None and holds_attempt(page, index, job.attempt, session.number):
-                if page.state[index] == State.LEASED:
+                if not page.flags[index] & Flag.BEGUN:
                     page.state[index] = State.PROCESSING
                     page.started[index] = self._clock()
                 page.flags[index] |= Flag.BEGUN

@@ -207,15 +207,21 @@ class SlotWork:
                     draft, page_id, [killed_ending(index, page.started[index], self._clock())]
                 )
                 continue
-            if begun and await self._is_stopped_for_good(draft, page_id, index):
-                continue
-            give_back(page, index)
+            if begun:
+                if await self._is_stopped_for_good(draft, page_id, index):
+                    continue
+            else:
+                give_back(page, index)
             draft.emit(Event(EventKind.READY, account, job.batch))
             touched.add((job.batch, number))
         return touched
 
     async def _is_stopped_for_good(self, draft: Draft, page_id: layout.PageId, index: int) -> bool:
-        """End a stopped job that must not run again; return whether it is one."""
+        """End a stopped job that must not run again, and queue another one again.
+
+        Returns:
+            Whether it was ended.
+        """
         page = await draft.edit(layout.page(page_id))
         header: Header | None = await draft.get(layout.header(page_id.account, page_id.batch))
         if page is None or header is None:

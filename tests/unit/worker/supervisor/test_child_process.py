@@ -74,6 +74,13 @@ def test_finished_processes_are_no_leftovers(api: FakeApi, worker: Worker) -> No
     assert api.result(api.submit(run)) == api.result(api.submit(pid))
 
 
+def left_behind() -> int | None:
+    """Leave a mark in this interpreter; return the one that is there."""
+    mark: int | None = getattr(wire, "MARK", None)
+    wire.MARK = os.getpid()  # type: ignore[attr-defined]
+    return mark
+
+
 def test_kill_process_runs_one_job_a_process(api: FakeApi, worker: Worker) -> None:
     """With `_kill_process` no other job runs in the same interpreter."""
     batch = api.submit(pid, [()] * 5, options=wire.Options(kill_process=True))
@@ -81,3 +88,13 @@ def test_kill_process_runs_one_job_a_process(api: FakeApi, worker: Worker) -> No
 
     assert len(set(processes)) == 5
     assert api.result(api.submit(pid)) not in processes
+
+
+def test_kill_process_finds_nothing_that_other_jobs_left(api: FakeApi, worker: Worker) -> None:
+    """Its interpreter is a new one, also if a used one is at hand."""
+    assert api.result(api.submit(left_behind)) is None
+    assert api.result(api.submit(left_behind)) is not None
+
+    fresh = api.result(api.submit(left_behind, options=wire.Options(kill_process=True)))
+
+    assert fresh is None

@@ -72,6 +72,14 @@ def test_an_assignment_has_one_bundle() -> None:
     assert [one.batch for one in held.waiting] == ["c"]
 
 
+def test_jobs_that_want_an_unused_interpreter_follow_no_others() -> None:
+    """They begin an assignment, for which the executor takes a new child."""
+    own = replace(lease("b"), options=Options(kill_process=True))
+    jobs = hold(lease("a"), own, lease("c"))
+
+    assert [[each.batch for each in jobs.assign(1, 10)] for _ in range(3)] == [["a"], ["b"], ["c"]]
+
+
 def test_an_assignment_is_bounded() -> None:
     """A lease with more jobs than a child may get at once is split."""
     held = hold(lease(indexes=range(5)))

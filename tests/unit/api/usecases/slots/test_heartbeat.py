@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from picloud_model import wire
 
+from tests.unit.api.api_harness import ACCOUNT
+
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
@@ -40,6 +42,30 @@ async def test_a_job_that_has_started_is_processing(api: ApiHarness) -> None:
     assert (answer.kills, answer.lost) == ([], [])
     assert await api.statuses(jids) == ["processing"]
     assert api.server.context.commits.transactions == transactions
+
+
+async def test_the_start_of_a_job_is_that_of_the_attempt_that_runs(api: ApiHarness) -> None:
+    """A job whose slot was stopped has not started until another slot reports that it runs."""
+    jids = await api.submit(1)
+    started = []
+    for _ in range(2):
+        slot = await api.slot()
+        lease = (await api.work(slot)).leases[0]
+        running = [wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)]
+        beat = wire.HeartbeatRequest(running=running, wait_s=0)
+        await api.use_cases.slots.heartbeat.heartbeat(slot, beat)
+        started.append(await _started_at(api))
+        await api.work(slot, stopped=running, leaving=True, lease=False)
+        assert await _started_at(api) == 0
+        api.now += 30
+
+    assert started[1] - started[0] == 30
+    assert await api.statuses(jids) == ["processing"]
+
+
+async def _started_at(api: ApiHarness) -> float:
+    listed = await api.use_cases.jobs.listing.list(ACCOUNT, wire.ListRequest())
+    return listed.jobs[0].started_at
 
 
 async def test_a_job_that_is_held_but_not_running_stays_queued(api: ApiHarness) -> None:
