@@ -22,6 +22,7 @@ from picloud.commands.join import join
 from picloud.commands.kill import kill
 from picloud.commands.logs import logs
 from picloud.commands.mapexec import mapexec
+from picloud.commands.restart_slots import restart_slots
 from picloud.commands.result import result
 from picloud.commands.setup import setup
 from picloud.commands.status import status
@@ -62,6 +63,7 @@ COMMANDS: Final = (
     CommandRow("logs", logs),
     CommandRow("kill", kill),
     CommandRow("delete", delete),
+    CommandRow("restart-slots", restart_slots),
     CommandRow("wait-for", wait_for.app),
     CommandRow("key", key.app),
     CommandRow("account", account.app),

@@ -1,4 +1,4 @@
-"""`/v1/slots`, `/v1/work`, `/v1/heartbeat`: the requests of slots."""
+"""`/v1/slots`, `/v1/work`, `/v1/heartbeat`: the requests of slots, and of users about them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class SlotResource:
-    """The life of a slot: it registers, works, and sends heartbeats."""
+    """The life of a slot: it registers, works, and sends heartbeats, or is to end."""
 
     def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
         self._slots = use_cases.slots.slots
         self._work = use_cases.slots.work
         self._heartbeat = use_cases.slots.heartbeat
@@ -33,6 +34,12 @@ class SlotResource:
         """Exchange a proof for a token."""
         body = await read_body(request, wire.SlotRequest, wire.STRANGER_BYTES)
         await write_body(request, response, await self._slots.register(body.proof))
+
+    async def on_post_restart(self, request: Request, response: Response) -> None:
+        """End slots before their next job."""
+        account = set_account(request, await authenticate(request, self._accounts.authenticate))
+        await read_body(request, wire.RestartSlotsRequest)
+        await write_body(request, response, await self._slots.restart(account))
 
     async def on_post_work(self, request: Request, response: Response) -> None:
         """Store reports and lease jobs."""
@@ -52,6 +59,12 @@ class SlotResource:
 _SLOT: Final = Credential.SLOT
 ROUTES: Final = (
     post("/v1/slots", SlotResource, wire.SlotRequest, wire.SlotGranted, Credential.NONE),
+    post(
+        "/v1/slots/restart",
+        SlotResource,
+        wire.RestartSlotsRequest,
+        wire.SlotsRestarted,
+    ),
     post("/v1/work", SlotResource, wire.WorkRequest, wire.WorkAnswer, _SLOT),
     post("/v1/heartbeat", SlotResource, wire.HeartbeatRequest, wire.HeartbeatAnswer, _SLOT),
 )

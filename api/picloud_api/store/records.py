@@ -173,7 +173,10 @@ class Staged(BatchRecord, frozen=True):
 
 
 class Slot(NamedRecord, frozen=True, kw_only=True):
-    """A slot that registered and has not ended; `seen_at` is written every few seconds."""
+    """A slot that registered and has not ended; `seen_at` is written every few seconds.
+
+    One that is `retiring` is to end before its next job.
+    """
 
     prefix: ClassVar[str] = "slots/"
 
@@ -183,6 +186,7 @@ class Slot(NamedRecord, frozen=True, kw_only=True):
     place: str
     started_at: float
     seen_at: float
+    retiring: bool = False
 
 
 class EventKind(IntEnum):

@@ -267,6 +267,11 @@ class Client:
             count += self._transport.post("/v1/jobs/delete", body, wire.Deleted).count
         return count
 
+    def restart_slots(self) -> int:
+        """Have each slot end before its next job; return how many there are."""
+        body = wire.RestartSlotsRequest()
+        return self._transport.post("/v1/slots/restart", body, wire.SlotsRestarted).count
+
     def listed(self, request: wire.ListRequest) -> wire.JobsListed:
         """Return a page of this account's jobs, newest first."""
         return self._transport.post("/v1/jobs/list", request, wire.JobsListed)

@@ -118,8 +118,10 @@ from picloud_model.wire.slot import (
     LiveAnswer,
     LiveQuery,
     Report,
+    RestartSlotsRequest,
     SlotGranted,
     SlotRequest,
+    SlotsRestarted,
     WorkAnswer,
     WorkRequest,
 )

@@ -140,6 +140,19 @@ class WorkAnswer(Answer, frozen=True):
     exit: bool = False
 
 
+class RestartSlotsRequest(Request, frozen=True):
+    """End the slots of the account before their next job: `POST /v1/slots/restart`.
+
+    Jobs that run are not affected; jobs that wait get new slots.
+    """
+
+
+class SlotsRestarted(Answer, frozen=True):
+    """How many slots are to end."""
+
+    count: int
+
+
 class LiveAnswer(msgspec.Struct, frozen=True, array_like=True):
     """The slot's answer to a `LiveQuery` of the same number: `info` is b"" if the job has ended."""
 

@@ -100,6 +100,11 @@ class SlotSession:
         return self.slot.pool
 
     @property
+    def retiring(self) -> bool:
+        """Whether it has to end before its next job: its user wants new slots."""
+        return self.slot.retiring
+
+    @property
     def idle(self) -> bool:
         """Whether it waits for work and has not been woken."""
         return self.waiting is not None and not self.waiting.done()
@@ -207,7 +212,7 @@ class SlotSessions:
     def parked(self, pool: Pool) -> Iterator[SlotSession]:
         """Yield the slots of a pool that have found no work and wait, the last to wait first."""
         for session in reversed(self._idle.get(pool, ())):
-            if session.parked and not session.dismissed:
+            if session.parked and not (session.dismissed or session.retiring):
                 yield session
 
     def waits(self, account: str) -> bool:

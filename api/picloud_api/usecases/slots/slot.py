@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from picloud_model.errors import SlotRefused
 from picloud_model.job import MAX_LOSSES, Cause, State
 from picloud_model.page import PAGE_JOBS
-from picloud_model.wire import SlotGranted
+from picloud_model.wire import SlotGranted, SlotsRestarted
 
 from picloud_api.engine.jobs.fence import Blame, charge_loss, holds_attempt, slots_of_page
 from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, killed_ending
@@ -125,16 +125,37 @@ class Slots:
             session = self.sessions.add(SlotSession(slot, self._clock()))
         return session
 
+    async def restart(self, account: str) -> SlotsRestarted:
+        """Have every slot of an account end before its next job; all servers know within 5 s."""
+        slots = await self._commits.view.scan(Slot.prefix)
+        mine = [slot.number for slot in slots.values() if slot.pool.account == account]
+        for number in mine:
+            await self._commits.run(partial(self._retire, number=number))
+        return SlotsRestarted(count=len(mine))
+
+    async def _retire(self, draft: Draft, number: int) -> None:
+        slot: Slot | None = await draft.get(layout.slot(number))
+        if slot is None:
+            return
+        slot = replace(slot, retiring=True)
+        draft.put(layout.slot(number), slot)
+        session = self.sessions.get(number)
+        if session is not None:
+            session.slot = slot
+            session.wake()
+
     async def _record_seen(self, session: SlotSession, now: float) -> None:
-        slot = replace(session.slot, seen_at=now)
-
-        async def plan(draft: Draft) -> None:
-            if await draft.get(layout.slot(slot.number)) is None:
+        async def plan(draft: Draft) -> Slot:
+            stored: Slot | None = await draft.get(layout.slot(session.number))
+            if stored is None:
                 raise SlotRefused
-            draft.put(layout.slot(slot.number), slot)
+            slot = replace(stored, seen_at=now)
+            draft.put(layout.slot(session.number), slot)
+            return slot
 
-        session.slot = slot
-        await self._commits.run(plan)
+        # At once, so that other requests of the slot do not record it, too.
+        session.slot = replace(session.slot, seen_at=now)
+        session.slot = await self._commits.run(plan)
 
     async def remove(
         self, number: int, blame: Blame | None = None, detail: str = ""

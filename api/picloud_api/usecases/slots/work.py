@@ -89,8 +89,12 @@ class SlotWork:
         crashpoint("work.committed")
         if leases and self._queue.jobs(session.pool, 1):
             self._sessions.wake(session.pool, 1)
-        dismissed = session.dismissed and not leases and not request.awaiting
-        return WorkAnswer(leases=leases, kills=session.take_kills(), exit=dismissed)
+        is_leaving = (session.dismissed or session.retiring) and not leases
+        return WorkAnswer(
+            leases=leases,
+            kills=session.take_kills(),
+            exit=is_leaving and request.lease and not request.awaiting,
+        )
 
     async def _report_and_lease(
         self, session: SlotSession, request: WorkRequest, reports: list[Report]
@@ -106,7 +110,9 @@ class SlotWork:
                 if not request.leaving:
                     kept |= _in_next_answer(session)
                 returned |= await self._unclaimed(draft, session, kept)
-            wants = request.lease and not request.leaving
+            # What its blocked jobs wait for may run nowhere else.
+            retiring = session.retiring and not request.awaiting
+            wants = request.lease and not request.leaving and not retiring
             leases = await self._plan(draft, session, request) if wants else []
             return leases, returned
 
@@ -127,8 +133,8 @@ class SlotWork:
         async def plan(draft: Draft) -> list[Lease]:
             return await self._leasing.plan(draft, session) if session.turn == turn else []
 
-        while session.turn == turn and not (session.handed or session.kills or session.dismissed):
-            if self._sessions.closed:
+        while session.turn == turn and not (session.handed or session.kills):
+            if self._sessions.closed or session.dismissed or session.retiring:
                 break
             # The slot counts as waiting before it looks for jobs, so that none arrives unnoticed
             # in between.

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store import layout
-from picloud_api.store.records import Ready
+from picloud_api.store.records import Ready, Slot
 from picloud_api.usecases.slots.slot import SEEN_EVERY_S
 from picloud_driver.state import Delete
 from picloud_model import wire
 from picloud_model.errors import SlotRefused
 from picloud_model.job import Cause
 
-from tests.unit.api.api_harness import report_of
+from tests.unit.api.api_harness import ACCOUNT, report_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from picloud_api.engine.process.slot_sessions import SlotSession
+    from picloud_api.store.draft import Draft
 
     from tests.unit.api.api_harness import ApiHarness
 
@@ -240,3 +245,43 @@ async def test_leases_of_unknown_slots_are_taken_back(api: ApiHarness) -> None:
     lease = (await api.work(living)).leases[0]
     assert (lease.jobs[0].index, lease.jobs[0].attempt) == (0, 2)
     assert len(jids) == 2
+
+
+async def test_slots_restart_before_their_next_job(api: ApiHarness) -> None:
+    """A slot that runs a job finishes it and then ends; one that waits ends at once."""
+    busy, waiting = await api.slot(), await api.slot()
+    await api.submit(1)
+    lease = (await api.work(busy)).leases[0]
+    poll = asyncio.create_task(api.work(waiting, wait_s=20))
+    await asyncio.sleep(0)
+
+    restarted = await api.use_cases.slots.slots.restart(ACCOUNT)
+
+    assert restarted.count == 2
+    assert (await poll).exit
+    await api.submit(1)
+    answer = await api.work(busy, reports=[report_of(lease)])
+    assert (answer.exit, answer.leases) == (True, [])
+    assert (await api.work(await api.slot())).leases != []
+
+
+async def test_a_slot_that_another_process_restarts_learns_it(api: ApiHarness) -> None:
+    """When it is recorded as alive the next time; slots of other accounts are not affected."""
+    slot = await api.slot()
+    token = api.use_cases.accounts.slot_tokens.issue(slot.number)
+    await api.use_cases.slots.slots.restart("a0000002")
+    assert not slot.retiring
+    await api.server.context.commits.run(_retire(replace(slot.slot, retiring=True)))
+    api.now += SEEN_EVERY_S + 1
+
+    await api.use_cases.slots.slots.recognise(token)
+
+    assert slot.retiring
+
+
+def _retire(slot: Slot) -> Callable[[Draft], Awaitable[None]]:
+    async def plan(draft: Draft) -> None:
+        await draft.get(layout.slot(slot.number))
+        draft.put(layout.slot(slot.number), slot)
+
+    return plan
