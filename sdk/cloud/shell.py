@@ -10,6 +10,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from cloud._arguments import command_template
 from cloud._arguments.command_template import Command
 from cloud._arguments.options import split_options
@@ -29,6 +31,8 @@ Command.__module__ = __name__  # stored batches name it so
 
 _MOST_BYTES: Final = 128 * 1024 - 1
 """The longest single argument or environment variable that Linux passes to a program."""
+_SHOWN_CHARACTERS: Final = 200
+"""How much of a command lists show; a command may be long."""
 
 
 @of_users
@@ -154,7 +158,7 @@ def checked_command(
 
 def execute_command(command: Command, options: CallOptions) -> int:
     """Run a command that was checked already; return the jid of the job."""
-    return client().submit_call(_job(command), (), {}, options)
+    return client().submit_call(_job(command), (), {}, _named(options, command))
 
 
 def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> range:
@@ -168,12 +172,21 @@ def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: Cal
     Raises:
         CloudException: When a value is not text, a number or a path, or is too long.
     """
-    names, job = command.names, _job(command)
+    names, job, options = command.names, _job(command), _named(options, command)
     if not names:
         return client().submit_map(partial(_equal, job), [range(len(rows))], {}, options)
     texts = [tuple(map(_text, names, row)) for row in rows]
     columns = list(zip(*texts, strict=True)) or [()] * len(names)
     return client().submit_map(job, columns, {}, options)
+
+
+def _named(options: CallOptions, command: Command) -> CallOptions:
+    """Return options with the command, shortened, as the name that lists show."""
+    line = " ".join(command.command.split())
+    if len(line) > _SHOWN_CHARACTERS:
+        line = f"{line[: _SHOWN_CHARACTERS - 1]}…"
+    # The name travels as UTF-8, which has no surrogates.
+    return replace(options, name=line.encode("utf-8", "replace").decode())
 
 
 def _equal(job: Callable[[], str], _number: int) -> str:

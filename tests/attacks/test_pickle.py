@@ -130,6 +130,7 @@ def test_only_the_child_of_a_job_unpickles(
         "/v1/jobs/info": {"jids": jids, "keys": ["all"]},
         "/v1/jobs/status": {"jids": jids},
         "/v1/jobs/list": {},
+        "/v1/jobs/batches": {},
     }
     for path, request in requests.items():
         assert sender.send("POST", path, request).status == 200

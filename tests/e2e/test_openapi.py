@@ -113,6 +113,7 @@ def use(client: Client) -> None:
     client.status(jids)
     client.info(jids, "all")
     client.listed(wire.ListRequest(label="a label"))
+    client.batches(wire.BatchesRequest(label="a label"))
     client.kill()
     client.delete(jids)
     made = client.keys.create()

@@ -1,4 +1,4 @@
-"""`/v1/jobs/info`, `/v1/jobs/list`, `/v1/jobs/delete`: what is known of jobs."""
+"""`/v1/jobs/info`, `list`, `batches` and `delete`: what is known of jobs."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ class InfoResource:
         body = await read_body(request, wire.ListRequest)
         await write_body(request, response, await self._jobs.listing.list(account, body))
 
+    async def on_post_batches(self, request: Request, response: Response) -> None:
+        """List batches."""
+        account = await authenticate(request, self._accounts.authenticate)
+        body = await read_body(request, wire.BatchesRequest)
+        await write_body(request, response, await self._jobs.listing.batches(account, body))
+
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Delete what is known of jobs."""
         account = await authenticate(request, self._accounts.authenticate)
@@ -44,5 +50,6 @@ class InfoResource:
 ROUTES: Final = (
     post("/v1/jobs/info", InfoResource, wire.InfoRequest, wire.JobInfos),
     post("/v1/jobs/list", InfoResource, wire.ListRequest, wire.JobsListed),
+    post("/v1/jobs/batches", InfoResource, wire.BatchesRequest, wire.BatchesListed),
     post("/v1/jobs/delete", InfoResource, wire.DeleteRequest, wire.Deleted),
 )

@@ -73,7 +73,7 @@ class JobsRoom:
         self.plain_result = PlainResults(self.wait, Blobs(base.blobs))
         self.kill = KillJobs(context)
         self.info = JobInformation(context, base.blobs, base.live, self.why)
-        self.listing = ListJobs(context.commits.view)
+        self.listing = ListJobs(context)
         self.delete = DeleteJobs(context)
 
 

@@ -28,7 +28,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `options` says how the jobs run. They start when the jobs in `depends_on` have ended. When a job
     ends, this process calls the functions in `callback` with its jid if it is done, and those in
-    `callback_on_error` if it ended in any other way.
+    `callback_on_error` if it ended in any other way. Lists show `name` instead of the function's.
     """
 
     options: Options = Options()
@@ -36,6 +36,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     depends_on_errors: DependencyErrors = "abort"
     callback: tuple[Callback, ...] = ()
     callback_on_error: tuple[Callback, ...] = ()
+    name: str | None = None
 
 
 def split_options(kwargs: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any]]:

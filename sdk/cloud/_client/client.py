@@ -276,6 +276,10 @@ class Client:
         """Return a page of this account's jobs, newest first."""
         return self._transport.post("/v1/jobs/list", request, wire.JobsListed)
 
+    def batches(self, request: wire.BatchesRequest) -> wire.BatchesListed:
+        """Return a page of this account's batches, newest first, with counts by status."""
+        return self._transport.post("/v1/jobs/batches", request, wire.BatchesListed)
+
     def renew(self, address: ServerAddress) -> None:
         """Use another key for the same server; connections stay open.
 

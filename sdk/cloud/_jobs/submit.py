@@ -261,7 +261,7 @@ class _BatchBuilder:
             function=Content(
                 function.digest, len(function.parcel), function.parcel if inline else None
             ),
-            function_name=function.name,
+            function_name=self.options.name or function.name,
             bundle=bundle.digest,
             options=self.options.options,
             parts=self.parts,

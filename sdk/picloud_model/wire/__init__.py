@@ -35,11 +35,14 @@ from picloud_model.wire.codec import JSON, MSGPACK, decode, encode
 from picloud_model.wire.health import Health, PortHealth
 from picloud_model.wire.info import (
     Arguments,
+    BatchesListed,
+    BatchesRequest,
     Info,
     InfoRequest,
     JobInfo,
     JobInfos,
     JobsListed,
+    ListedBatch,
     ListedJob,
     ListRequest,
     Sample,

@@ -99,6 +99,60 @@ class JobsListed(Answer, frozen=True):
     more: int | None = None
 
 
+class BatchesRequest(Request, frozen=True):
+    """List batches, newest first: `POST /v1/jobs/batches`.
+
+    Args:
+        statuses: Only batches with a job of one of these; if empty, all batches.
+        label: Only batches with this label.
+        function: Only batches of the function with this name.
+        created_since: Only batches made at or after this time.
+        before: Only batches whose jids are all below this one: `more` of the last answer.
+        limit: Most batches in the answer.
+    """
+
+    statuses: Annotated[list[str], Meta(max_length=100)] = []
+    label: str | None = None
+    function: str | None = None
+    created_since: float | None = None
+    before: Jid | None = None
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
+
+
+class ListedBatch(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """One batch of a list: the jobs `first .. first+count-1` that one call or map made.
+
+    `statuses` counts its jobs by status, without deleted ones. `started_at` is when its first job
+    began and `finished_at` when its last one ended, in seconds since the epoch; 0 if that has not
+    happened.
+    """
+
+    first: int
+    count: int
+    function_name: str
+    label: str | None
+    created_at: float
+    statuses: dict[str, int]
+    started_at: float
+    finished_at: float
+
+    @property
+    def jids(self) -> range:
+        """The jids of its jobs."""
+        return range(self.first, self.first + self.count)
+
+
+class BatchesListed(Answer, frozen=True):
+    """Batches, newest first, and how many slots of the account are running.
+
+    `more` is the `before` of the next request, or None at the end.
+    """
+
+    batches: list[ListedBatch]
+    more: int | None = None
+    slots: int = 0
+
+
 class Stream(msgspec.Struct, frozen=True, array_like=True):
     """The end of what a job wrote to a stream: `data` begins at byte `start` of the stream."""
 

@@ -50,10 +50,20 @@ def test_a_command_is_a_job(server: FakeServer) -> None:
     assert cloud.shell.execute("echo {w1}", {"w1": "hello"}) == 1
 
     assert server.paths() == ["POST /v1/jobs"]
-    assert server.batch().function_name == "cloud.command.run"
+    assert server.batch().function_name == "echo {w1}"
     assert server.batch().bundle == ""
     assert server.batch().function.size < 260
     assert commanded(server) == Command(command="echo {w1}", values={"w1": "hello"})
+
+
+def test_lists_show_the_command(server: FakeServer) -> None:
+    """On one line, shortened, and without the bytes that are not text."""
+    shell.execute("echo a |\n  sort \udcff")
+    shell.execute_rows(Command(command="x" * 1000), [()] * 2, CallOptions())
+
+    shown = [batch.function_name for batch in server.batches.values()]
+    assert shown[0] == "echo a | sort ?"
+    assert (len(shown[1]), shown[1][-2:]) == (200, "x…")
 
 
 def test_everything_asked_for_is_sent(server: FakeServer) -> None:

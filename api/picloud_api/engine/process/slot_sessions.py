@@ -197,6 +197,10 @@ class SlotSessions:
         """Return how many slots of a pool are live."""
         return sum(1 for session in self._slots.values() if session.pool == pool)
 
+    def of_account(self, account: str) -> int:
+        """Return how many slots of an account there are."""
+        return sum(1 for session in self._slots.values() if session.pool.account == account)
+
     def dismiss_others(self, pool: Pool) -> None:
         """End the waiting slots of other pools, so that there is room for this one."""
         for other, waiting in self._idle.items():

@@ -1,13 +1,14 @@
-"""Listing: the jobs of an account, newest first, found through the index of its jids."""
+"""Listing: an account's jobs and batches, newest first, found through the index of its jids."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model.errors import RequestRefused
 from picloud_model.job import State, Status
 from picloud_model.page import PAGE_JOBS, Flag
-from picloud_model.wire import JobsListed, ListedJob
+from picloud_model.wire import BatchesListed, JobsListed, ListedBatch, ListedJob
 
 from picloud_api.store import layout
 
@@ -15,20 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from picloud_model.page import Page
-    from picloud_model.wire import ListRequest
+    from picloud_model.wire import BatchesRequest, ListRequest
 
+    from picloud_api.engine.process.context import Context
     from picloud_api.store.records import Header, Span
     from picloud_api.store.view import View
 
 READ_JOBS: Final = 100_000
 """The most jobs that one request reads; with a rare filter the client continues after them."""
+_PAGES_AT_ONCE: Final = 64
+"""How many pages of a batch are read together."""
 
 
 class ListJobs:
-    """Lists the jobs of an account, except deleted ones."""
+    """Lists the jobs and batches of an account, except deleted ones."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, context: Context) -> None:
+        self._view: View = context.commits.view
+        self._sessions = context.slot_sessions
 
     async def list(self, account: str, request: ListRequest) -> JobsListed:
         """Return some jobs, newest first.
@@ -58,6 +63,46 @@ class ListJobs:
                     return JobsListed(jobs=jobs, more=_more(base))
         return JobsListed(jobs=jobs)
 
+    async def batches(self, account: str, request: BatchesRequest) -> BatchesListed:
+        """Return some batches, newest first, each with counts of its jobs by status.
+
+        Raises:
+            RequestRefused: When a status does not exist.
+        """
+        states = _states(request.statuses)
+        next_jid = await self._view.fresh(layout.next_jid(account)) or 1
+        before = min(request.before or next_jid, next_jid)
+        slots = self._sessions.of_account(account)
+        read = 0
+        batches: list[ListedBatch] = []
+        async for span in self._spans(account, before - 1):
+            if span.last >= before:
+                continue
+            header: Header = await self._view.get(layout.header(account, span.batch))
+            if request.created_since is not None and header.created_at < request.created_since:
+                break
+            read += 1
+            if _is_requested(header, request):
+                tally = await self._tally(account, span)
+                read += span.count
+                if tally.has_any(states):
+                    batches.append(tally.listed(span, header))
+            if len(batches) == request.limit or read > READ_JOBS:
+                return BatchesListed(batches=batches, more=_more(span.first), slots=slots)
+        return BatchesListed(batches=batches, slots=slots)
+
+    async def _tally(self, account: str, span: Span) -> _Tally:
+        """Count the jobs of a batch by state; its pages are read many at once."""
+        pages = -(-span.count // PAGE_JOBS)
+        names = [layout.page(layout.PageId(account, span.batch, each)) for each in range(pages)]
+        tally = _Tally()
+        for start in range(0, pages, _PAGES_AT_ONCE):
+            portion = names[start : start + _PAGES_AT_ONCE]
+            await self._view.refresh(portion)
+            for name in portion:
+                tally.add(await self._view.get(name))
+        return tally
+
     async def _pages(self, account: str, span: Span, top: int) -> AsyncIterator[tuple[int, Page]]:
         """Yield a batch's pages with jids up to `top`, newest first, each with its first jid."""
         for number in range((min(span.last, top) - span.first) // PAGE_JOBS, -1, -1):
@@ -82,6 +127,56 @@ class ListJobs:
                 continue
             yield span
             jid = span.first - 1
+
+
+class _Tally(msgspec.Struct):
+    """The jobs of one batch that are not deleted, counted by state."""
+
+    counts: dict[State, int] = {}
+    started_at: float = 0.0
+    finished_at: float = 0.0
+
+    def add(self, page: Page) -> None:
+        """Count the jobs of a page."""
+        states = page.state
+        deleted = [index for index, flags in enumerate(page.flags) if flags & Flag.DELETED]
+        if deleted:
+            states = states[:]
+            for index in reversed(deleted):
+                del states[index]
+        for state in State:
+            if count := states.count(state):
+                self.counts[state] = self.counts.get(state, 0) + count
+        if started := min(filter(None, page.started), default=0.0):
+            self.started_at = min(self.started_at or started, started)
+        self.finished_at = max(self.finished_at, *page.finished)
+
+    def has_any(self, states: bytes) -> bool:
+        """Whether a job is in one of these states."""
+        return any(state in states for state in self.counts)
+
+    def listed(self, span: Span, header: Header) -> ListedBatch:
+        """Return the batch as a list shows it."""
+        statuses: dict[str, int] = {}
+        for state, count in self.counts.items():
+            statuses[state.shown.value] = statuses.get(state.shown.value, 0) + count
+        return ListedBatch(
+            first=span.first,
+            count=span.count,
+            function_name=header.function_name,
+            label=header.options.label,
+            created_at=header.created_at,
+            statuses=statuses,
+            started_at=self.started_at,
+            finished_at=self.finished_at if all(state.final for state in self.counts) else 0.0,
+        )
+
+
+def _is_requested(header: Header, request: BatchesRequest) -> bool:
+    return request.label in (None, header.options.label) and request.function in (
+        None,
+        header.function_name,
+    )
 
 
 def _matching(page: Page, states: bytes, last: int) -> Iterator[int]:

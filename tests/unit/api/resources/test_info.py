@@ -1,4 +1,4 @@
-"""`/v1/jobs/info`, `/v1/jobs/list`, `/v1/jobs/delete`: over HTTP."""
+"""`/v1/jobs/info`, `/v1/jobs/list`, `/v1/jobs/batches`, `/v1/jobs/delete`: over HTTP."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ async def test_jobs_are_shown_listed_and_deleted(api: ApiHarness, http: HttpApi)
     shown = await http.post("/v1/jobs/info", info, wire.JobInfos)
     deleted = await http.post("/v1/jobs/delete", jids, wire.Deleted)
     listed = await http.post("/v1/jobs/list", wire.ListRequest(), wire.JobsListed)
+    batches = await http.post("/v1/jobs/batches", wire.BatchesRequest(), wire.BatchesListed)
 
     assert [(job.jid, job.values["status"]) for job in shown.jobs] == [(1, "queued"), (2, "queued")]
     assert deleted.count == 1
     assert [job.jid for job in listed.jobs] == [2, 1]
+    assert [batch.statuses for batch in batches.batches] == [{"queued": 2}]
 
 
 async def test_a_deleted_job_is_410(api: ApiHarness, http: HttpApi) -> None:
