@@ -34,12 +34,28 @@ __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one
 
 def __getattr__(name: str) -> object:
     """Import the module of a noun when a script first names it, as in `cloud.bucket.put`."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - few scripts come here
+
+        return version("picloud")
     if not name.startswith("_"):
         import importlib.util  # noqa: PLC0415 - few scripts come here
 
         if importlib.util.find_spec(f"{__name__}.{name}") is not None:
             return importlib.import_module(f"{__name__}.{name}")
+        from cloud._arguments.names import hint  # noqa: PLC0415 - only a misspelt name needs it
+
+        raise AttributeError(f"cloud has no {name!r}{hint(name, __dir__())}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what users call; what else is here belongs to the SDK."""
+    from pkgutil import iter_modules  # noqa: PLC0415 - completion alone needs it
+
+    modules = iter_modules(__path__[:1])  # noqa: F405 - each package has one
+    nouns = {module.name for module in modules} - {"command", "errors"}
+    return sorted({*__all__, *(name for name in nouns if name[0] != "_"), "__version__"})
 
 
 for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError", "CloudTypeError"):

@@ -34,6 +34,9 @@ class CloudException(Exception):
         code: The server's stable name for the error.
         summary: The error of a failed job in one line.
 
+    Attributes:
+        among: If it was raised for one of several jobs, how many failed, and which item this was.
+
     >>> str(CloudException("it broke", jid=8))
     'Job 8: it broke'
     """
@@ -56,16 +59,18 @@ class CloudException(Exception):
         self.retry = retry
         self.code = code
         self.summary = summary or str(value)
+        self.among = ""
 
     def __str__(self) -> str:
         if not isinstance(self.jid, int):
             return str(self.value)
+        among = f"{self.among}: " if self.among else ""
         failed = " failed" if self.status == Status.ERROR else ""
         text, details = self.summary, str(self.value)
         # What the cause shows is not shown again.
         if self.__cause__ is None and not text.startswith(details):
             text = details if details.startswith(text) else f"{text}\n{details}"
-        return f"Job {self.jid}{failed}: {text}"
+        return f"{among}Job {self.jid}{failed}: {text}"
 
 
 class CloudTimeoutError(CloudException):

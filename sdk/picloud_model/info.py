@@ -139,6 +139,10 @@ def _named(name: str) -> tuple[InfoKey, ...]:
     try:
         return (InfoKey(name),)
     except ValueError:
-        every_name = ", ".join((*InfoKey, *GROUPS, ALL))
-        message = f"There is no info {name!r:.80}; there are {every_name}."
+        from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
+
+        names = (*InfoKey, *GROUPS, ALL)
+        near = get_close_matches(name[:80], names, 1, 0.7)
+        cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}."
+        message = f"There is no info {name!r:.80}; {cure}"
         raise RequestRefused(message, field="keys") from None

@@ -152,3 +152,28 @@ def test_all_frames_are_shown_on_request(stack: Stack, tmp_path: Path) -> None:
     )
 
     assert "until_ended" in shown(stack, tmp_path, "-c", source)
+
+
+def test_ctrl_c_leaves_one_line(stack: Stack, tmp_path: Path) -> None:
+    """A wait that is stopped shows where the program was, and how to reach the jobs."""
+    source = (
+        "import cloud, os, signal, threading, time\n"
+        "jids = cloud.map(time.sleep, [600, 600])\n"
+        "cloud.wait_for.status(jids[0], 'processing')\n"
+        "threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try:\n"
+        "    cloud.result(jids)\n"
+        "finally:\n"
+        "    cloud.kill(jids)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(source)
+
+    lines = shown(stack, tmp_path, str(script)).splitlines()
+
+    assert len(lines) == 4
+    assert re.fullmatch(
+        r"KeyboardInterrupt: Jobs (\d+)-(\d+) go on; cloud.result\(range\(\1, \d+\)\) waits again, "
+        r"cloud.kill\(range\(\1, \d+\)\) ends them\.",
+        lines[-1],
+    )

@@ -96,6 +96,11 @@ def _dense(jids: list[int]) -> range | list[int]:
 
 def _refusal(jids: object) -> CloudException:
     text = f"{jids!r:.80}"
+    if isinstance(jids, (range, list, tuple, set, frozenset)):
+        return CloudTypeError(
+            f"jids must be whole numbers from 1, or an iterable of them; {text} is nested too "
+            "deep: flatten it, as in [*a, *b]."
+        )
     kind = CloudException if type(jids) is int or isinstance(jids, range) else CloudTypeError
     return kind(f"jids must be whole numbers from 1, or an iterable of them, not {text}.")
 

@@ -10,6 +10,7 @@ from picloud_model import ranges, wire
 from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
+from cloud._jobs.interrupt import interrupted
 from cloud.errors import CloudConnectionError, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -77,7 +78,14 @@ class _Results(Iterator[Any]):
 
         Raises:
             CloudTimeoutError: When the timeout is reached first; the next call waits again.
+            KeyboardInterrupt: When the user stops the wait; the next call waits again.
         """
+        try:
+            self._receive(is_ready, jid)
+        except KeyboardInterrupt:
+            raise interrupted([jid], [(jid, jid)]) from None
+
+    def _receive(self, is_ready: Callable[[], bool], jid: int) -> None:
         timeout_s = self._options.timeout_s
         deadline = None if timeout_s is None else self._clock() + timeout_s
         while not is_ready():

@@ -141,7 +141,10 @@ class Submitter:
             fast = batch.options.options.fast_serialization
             parcel = self._packer.arguments(args, kwargs, batch.modules, fast)
         except PackingError as error:
-            raise CloudException(str(error)) from error.__cause__
+            text = str(error)
+            if item is not None:
+                text = text.replace("the arguments", f"the arguments of item {item}", 1)
+            raise CloudException(text) from error.__cause__
         if len(parcel) > self._config.max_transmit_data:
             what = "The arguments are" if item is None else f"The arguments of item {item} are"
             raise self._too_large(parcel, what, named_parts(args, kwargs))
@@ -157,9 +160,9 @@ class Submitter:
         largest = size_report.largest(parts)
         return CloudException(
             f"{what} {len(parcel):,} bytes pickled, and the limit is "
-            f"{self._config.max_transmit_data:,}{f' ({largest})' if largest else ''}: raise "
-            f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most) "
-            "or send less."
+            f"{self._config.max_transmit_data:,}{f'; {largest}' if largest else ''}. Raise "
+            f"cloud.config.max_transmit_data (to {wire.MAX_ARGUMENT_BYTES:,} at most), or read the "
+            "data in the job: from a path or URL, or with cloud.result from a job that returned it."
         )
 
     def _parcels(

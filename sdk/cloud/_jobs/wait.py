@@ -8,12 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from picloud_model import wire
+from picloud_model import ranges, wire
 from picloud_model.errors import PiCloudError
 from picloud_model.job import Cause, Status
 from picloud_model.pack import unseal
 
 from cloud._arguments.jids import portions, unfinished_jids
+from cloud._jobs.interrupt import interrupted
 from cloud._jobs.outcome_table import OutcomeTable
 from cloud._jobs.patience import Patience
 from cloud._packing import PackingError
@@ -53,6 +54,7 @@ class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.payloads or not self.ignore_errors
 
 
+_FAILED: Final = frozenset((Status.ERROR, Status.KILLED, Status.STALLED))
 _ENDS: Final = ("Killed by its user", "Ended by its time limit")
 """Last lines of the tracebacks of jobs that were ended."""
 
@@ -110,6 +112,15 @@ class Waiter:
             CloudTimeoutError: When the timeout is reached first.
         """
         table = OutcomeTable(order)
+        try:
+            self._wait_until_ended(table, order, options)
+        except KeyboardInterrupt:
+            raise interrupted(order, table.open) from None
+        return table.values
+
+    def _wait_until_ended(
+        self, table: OutcomeTable, order: Sequence[int], options: WaitOptions
+    ) -> None:
         started, patience = self._clock(), self.patience()
         # A job asks without waiting first: being set aside costs more than one more request.
         longest_s = wire.LONGEST_POLL_S if self._supervisor is None else 0.0
@@ -128,6 +139,7 @@ class Waiter:
                 if options.on_progress is not None:
                     options.on_progress(table.ended, len(order))
                 if (failure := table.failure()) is not None:
+                    failure.among = self._among(failure, order) if len(order) > 1 else ""
                     raise failure
                 if table.open and not remaining_s:
                     raise _timeout_error(table, len(order), options.timeout_s or 0.0)
@@ -135,7 +147,25 @@ class Waiter:
                     timed = options.timeout_s is not None
                     blocked.enter_context(self._supervisor.blocked(table.open, timed=timed))
                     longest_s = wire.LONGEST_POLL_S
-        return table.values
+
+    def _among(self, failure: CloudException, order: Sequence[int]) -> str:
+        """Say how many of some jobs have failed, and which one an error is about."""
+        assert isinstance(failure.jid, int)
+        item = f"item {order.index(failure.jid)}"
+        failed = ended = 0
+        try:
+            for portion in portions(ranges.collapse(order)):
+                body = wire.JobsRequest(jids=portion)
+                for run in self._transport.post("/v1/jobs/status", body, wire.Statuses).runs:
+                    count = run.last - run.first + 1
+                    failed += count if run.status in _FAILED else 0
+                    ended += count if run.status in _FAILED or run.status == Status.DONE else 0
+        except CloudException:
+            return item  # what the user has to know is why the job failed
+        left = len(order) - ended
+        so_far = f" so far, {left:,} {'has' if left == 1 else 'have'} not ended" if left else ""
+        number = f"{failed:,} of {len(order):,} jobs failed{so_far}"
+        return f"{number},{' first' if failed > 1 else ''} {item}"
 
     def patience(self) -> Patience:
         """Return the patience of one wait."""

@@ -25,10 +25,8 @@ def test_a_group_stands_for_its_keys(group: str) -> None:
 
 def test_an_unknown_key_is_refused_with_the_keys_there_are() -> None:
     """The message names the wrong key and lists the right ones."""
-    with pytest.raises(
-        RequestRefused, match="There is no info 'stdotu'; there are status"
-    ) as raised:
-        read_keys(["status", "stdotu"])
+    with pytest.raises(RequestRefused, match="There is no info 'xyz'; there are status") as raised:
+        read_keys(["status", "xyz"])
 
     assert raised.value.field == "keys"
     assert all(str(key) in raised.value.message for key in (*InfoKey, *GROUPS))
@@ -37,3 +35,9 @@ def test_an_unknown_key_is_refused_with_the_keys_there_are() -> None:
 def test_streams_are_live() -> None:
     """What grows while a job runs can be read from its slot."""
     assert set(STREAMS) <= LIVE
+
+
+def test_a_misspelt_key_is_refused_with_the_right_one() -> None:
+    """A list of all keys would hide it."""
+    with pytest.raises(RequestRefused, match=r"no info 'stdot'; did you mean stdout\?$"):
+        read_keys(["stdot"])

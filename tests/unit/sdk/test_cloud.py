@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import cloud
 import pytest
 
@@ -50,3 +52,18 @@ def test_every_member_explains_itself(name: str) -> None:
 def test_users_see_public_names() -> None:
     """A traceback says cloud.CloudException, not where it is defined."""
     assert cloud.CloudException.__module__ == "cloud"
+
+
+def test_completion_shows_what_users_call() -> None:
+    """Every member, and nothing of the SDK's own rooms."""
+    shown = dir(cloud)
+
+    assert set(MEMBERS) <= set(shown)
+    assert "__version__" in shown
+    assert {"errors", "command", "functions", "client"}.isdisjoint(shown)
+    assert not [name for name in shown if name.startswith("_") and name != "__version__"]
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    """As `pip` shows it."""
+    assert cloud.__version__ == version("picloud")

@@ -70,9 +70,11 @@ class Why:
         starting = self._sessions.starting(pool, self._clock())
         position = (
             f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it for"
-            f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type},"
-            f" and {starting} more {'is' if starting == 1 else 'are'} starting."
+            f" {slots} {'slot' if slots == 1 else 'slots'} of {pool.cores} x {pool.core_type}"
         )
+        if starting:
+            position += f", and {starting} more {'is' if starting == 1 else 'are'} starting"
+        position += "."
         return f"{position} {pending_reason}".rstrip()
 
     def _ahead(self, piece: PageSlice, page: Page, index: int, pool: Pool) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cloud import CloudException
+from cloud import CloudException, CloudTypeError
 from cloud._arguments.jids import portions, read_jids, without
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +104,10 @@ def test_portions_keep_every_jid_in_order(held: set[int], most_jobs: int, most_r
     assert [jid for portion in cut for jid in ranges.expand(portion)] == sorted(held)
     assert all(ranges.count(portion) <= most_jobs for portion in cut)
     assert all(len(portion) <= most_ranges for portion in cut)
+
+
+@pytest.mark.parametrize("nested", [[[range(1, 3)]], [[[7]]], [{1}, [(2,)]]])
+def test_jids_that_are_nested_too_deep_are_named(nested: Any) -> None:
+    """The message says what to do."""
+    with pytest.raises(CloudTypeError, match=r"is nested too deep: flatten it, as in \[\*a, \*b\]"):
+        read_jids(nested)

@@ -294,3 +294,38 @@ def test_many_results_take_little_memory(server: FakeServer) -> None:
 
     assert len(found) == 50_000
     assert size < 8_000_000
+
+
+def test_errors_of_a_map_are_counted(server: FakeServer, client: Client) -> None:
+    """The error says how many of the jobs failed so far, and for which item the first did."""
+    server.next_jid = 8
+    for jid in (1, 2, 4):
+        server.done(jid, None)
+    server.failed(3, ValueError("no"))
+    server.failed(5, ValueError("no"))
+    server.ended[6] = wire.Outcome(jid=6, status="killed", cause=Cause.KILLED)
+
+    with pytest.raises(CloudException) as unfinished:
+        client.result(range(1, 8))
+    with pytest.raises(CloudException) as several:
+        client.result(range(2, 7))
+    with pytest.raises(CloudException) as one:
+        client.result([1, 3])
+
+    assert str(unfinished.value) == (
+        "3 of 7 jobs failed so far, 1 has not ended, first item 2: Job 3 failed: ValueError: no"
+    )
+    assert str(several.value) == "3 of 5 jobs failed, first item 1: Job 3 failed: ValueError: no"
+    assert str(one.value) == "1 of 2 jobs failed, item 1: Job 3 failed: ValueError: no"
+    assert (several.value.jid, several.value.summary) == (3, "ValueError: no")
+
+
+def test_errors_are_raised_though_they_cannot_be_counted(
+    server: FakeServer, client: Client
+) -> None:
+    """What failed is more important than how often."""
+    server.failed(1, ValueError("no"))
+    server.next_jid = 2  # there is no job 2, so that its status is an error
+
+    with pytest.raises(CloudException, match=r"^item 0: Job 1 failed: ValueError: no$"):
+        client.result([1, 2])

@@ -1,0 +1,49 @@
+"""Names that `cloud` does not have: what they are called here."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CALL: Final = "cloud.call(function, *args), which returns a jid"
+_RESULT: Final = "cloud.result(jids)"
+_HERE: Final = {
+    "apply": _CALL,
+    "apply_async": _CALL,
+    "as_completed": "cloud.iresult_unordered(jids)",
+    "cancel": "cloud.kill(jids)",
+    "compute": _RESULT,
+    "delay": _CALL,
+    "delayed": _CALL,
+    "gather": _RESULT,
+    "get": _RESULT,
+    "imap": "cloud.iresult(cloud.map(function, items))",
+    "init": "cloud.start_simulator(), or `picloud up` for a server",
+    "logs": "cloud.info(jids)",
+    "remote": _CALL,
+    "run": _CALL,
+    "scatter": "an argument of cloud.map, which all of its jobs share",
+    "spawn": _CALL,
+    "starmap": "cloud.map(function, first_items, second_items)",
+    "submit": _CALL,
+    "terminate": "cloud.kill(jids)",
+    "wait": "cloud.join(jids)",
+}
+"""By names that other libraries use for the same."""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of the sentence that `cloud` does not have a name.
+
+    >>> hint("submit", [])
+    '; use cloud.call(function, *args), which returns a jid.'
+    >>> hint("resutl", ["result"])
+    '; did you mean cloud.result?'
+    """
+    if name in _HERE:
+        return f"; use {_HERE[name]}."
+    near = get_close_matches(name, known, 1, 0.7)
+    return f"; did you mean cloud.{near[0]}?" if near else "."

@@ -1,0 +1,31 @@
+"""Names of other libraries are answered with ours."""
+
+from __future__ import annotations
+
+import cloud
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("submit", "use cloud.call"),
+        ("remote", "use cloud.call"),
+        ("get", "use cloud.result"),
+        ("gather", "use cloud.result"),
+        ("wait", "use cloud.join"),
+        ("resutl", "did you mean cloud.result?"),
+    ],
+)
+def test_names_of_other_libraries_are_known(name: str, cure: str) -> None:
+    """The error names the function that does it here."""
+    with pytest.raises(AttributeError) as caught:
+        getattr(cloud, name)
+
+    assert str(caught.value).startswith(f"cloud has no {name!r}; {cure}")
+
+
+def test_every_function_named_exists() -> None:
+    """What the errors advise is there."""
+    for name in ("call", "result", "iresult", "iresult_unordered", "kill", "info", "join", "map"):
+        assert callable(getattr(cloud, name))

@@ -1,0 +1,65 @@
+"""Ctrl-C during a wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from cloud._client.client import Client
+    from picloud_model import wire
+
+    from tests.unit.sdk.fake_server import FakeServer
+
+
+@pytest.mark.parametrize(
+    ("jids", "text"),
+    [
+        (7, "Job 7 goes on; cloud.result(7) waits again, cloud.kill(7) ends it."),
+        (
+            range(7, 10),
+            (
+                "Jobs 8-9 go on; cloud.result(range(7, 10)) waits again, "
+                "cloud.kill(range(7, 10)) ends them."
+            ),
+        ),
+        (
+            [7, 8, 12],
+            "2 of 3 jobs go on; cloud.result(jids) waits again, cloud.kill(jids) ends them.",
+        ),
+    ],
+)
+def test_ctrl_c_says_what_goes_on(server: FakeServer, client: Client, jids: Any, text: str) -> None:
+    """And how to reach it, in one line."""
+    if jids != 7:
+        server.done(7, None)
+
+    def on_wait(request: wire.WaitRequest) -> None:
+        if jids == 7 or request.jids[0][0] != 7:
+            raise KeyboardInterrupt
+
+    server.on_wait = on_wait
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        client.result(jids)
+
+    assert str(caught.value) == text
+    assert caught.value.__suppress_context__
+
+
+def test_ctrl_c_between_results_says_what_goes_on(server: FakeServer, client: Client) -> None:
+    """The next call waits again."""
+
+    def on_wait(_: wire.WaitRequest) -> None:
+        server.on_wait = lambda _: None
+        raise KeyboardInterrupt
+
+    server.on_wait = on_wait
+    results = client.iresult([7])
+
+    with pytest.raises(KeyboardInterrupt, match=r"^Job 7 goes on; cloud.result\(7\) waits again"):
+        next(results)
+    server.done(7, "done")
+
+    assert next(results) == "done"
