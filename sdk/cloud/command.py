@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,8 @@ _CHUNK: Final = 65536
 _TAIL_BYTES: Final = 4000
 """How much of a failed command's standard error is quoted."""
 _TAIL_LINES: Final = 20
+_NOT_FOUND: Final = 127
+"""The exit status of a shell that did not find the program."""
 
 
 def run(command: Command, *values: str) -> str:
@@ -83,12 +84,7 @@ def _started(command: Command, texts: Mapping[str, str]) -> subprocess.Popen[byt
 
 
 def _environment(texts: Mapping[str, str]) -> dict[str, str]:
-    variables = environment()
-    programs = str(Path(sys.executable).parent)
-    if shutil.which("picloud") is None and Path(programs, "picloud").exists():
-        # Last on the path: a command may need `picloud`, but no other program of our environment.
-        variables["PATH"] = os.pathsep.join(filter(None, (variables.get("PATH"), programs)))
-    return variables | {environment_name(name): value for name, value in texts.items()}
+    return environment() | {environment_name(name): value for name, value in texts.items()}
 
 
 class _WholeOutput:
@@ -177,7 +173,12 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def _failed(code: int, stderr: str) -> CommandFailed:
-    if code > 0:
+    if code == _NOT_FOUND:
+        message = (
+            f"command terminated with nonzero return code {code}; files do not travel, and the "
+            "command ran in a directory of its slot: name a program of yours by its absolute path"
+        )
+    elif code > 0:
         message = f"command terminated with nonzero return code {code}"
     else:
         try:

@@ -16,6 +16,7 @@ from picloud_model.pack import seal
 from picloud_model.wire import Failure, encode
 from picloud_pickle.results import code
 
+from picloud_worker.advice import add_advice
 from picloud_worker.exception_parcel import exception_parcel
 from picloud_worker.system import memory
 
@@ -62,9 +63,12 @@ def describe(error: BaseException) -> Failure:
     """
     if isinstance(error, RefusedError):
         why = error.__cause__
+        if why is not None:
+            add_advice(why)
         text = "" if why is None else formatted(why.with_traceback(users_frames(why)))
         return bounded(Failure(cause=error.cause, message=error.message, traceback=text))
     error = error.with_traceback(users_frames(error))
+    add_advice(error)
     text = formatted(error)
     if isinstance(error, KillSignalError):
         # Its user reads what happened, not the name of a class of ours.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cloud._client.client import Client
 
@@ -227,3 +227,24 @@ def test_random_numbers_are_reproducible_with_a_seed(client: Client) -> None:
     assert len({variable for _, variable in first}) == 20
     assert {variable for _, variable in free} == {None}
     assert client.result(client.call(throw, _seed=7), WAIT_S) == first[0]
+
+
+def test_a_job_runs_in_the_directory_that_it_is_told_to(
+    client: Client, stack: Stack, tmp_path: Path
+) -> None:
+    """Where slots share the files of the server; elsewhere the option is refused in a sentence."""
+    (tmp_path / "data.csv").write_text("1,2")
+
+    def read() -> str:
+        return Path("data.csv").read_text()
+
+    if stack.name != "embedded":
+        with pytest.raises(CloudException, match="do not share your files"):
+            client.call(read, _cwd=tmp_path)
+        return
+    assert client.result(client.call(read, _cwd=tmp_path), WAIT_S) == "1,2"
+    with pytest.raises(CloudException, match=r"data\.csv") as failed:
+        client.result(client.call(read), WAIT_S)
+    assert "A relative path begins there, and not where your script is." in str(failed.value.value)
+    with pytest.raises(CloudException, match=r"cannot run in .*: No such file"):
+        client.result(client.call(read, _cwd=tmp_path / "missing"), WAIT_S)

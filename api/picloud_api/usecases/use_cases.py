@@ -67,7 +67,8 @@ class JobsRoom:
     def __init__(self, base: Foundation) -> None:
         context = base.context
         self.why = Why(context, base.scheduler)
-        self.submit = SubmitJobs(context, base.leasing, base.blobs)
+        shares_files = base.scheduler.shares_files
+        self.submit = SubmitJobs(context, base.leasing, base.blobs, shares_files=shares_files)
         self.status = JobStatuses(context)
         self.wait = WaitForJobs(context)
         self.plain_result = PlainResults(self.wait, Blobs(base.blobs))

@@ -74,6 +74,8 @@ class SchedulerPort(ABC):
     """Name of the adapter, for health and messages."""
     isolates: bool
     """Whether user code in a slot cannot harm the machine and other accounts."""
+    shares_files: bool
+    """Whether a slot finds the files of the server's machine, under the same paths."""
 
     @abstractmethod
     async def start(self, burst: Burst) -> None:

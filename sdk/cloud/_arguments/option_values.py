@@ -6,6 +6,7 @@ All are called with the option's name, for the message, and the value the user g
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -14,6 +15,7 @@ from picloud_model import ranges
 from picloud_model.core import CORE_TYPES
 from picloud_model.wire import (
     MAX_LABEL,
+    MAX_PATH,
     MAX_PRIORITY,
     MAX_RUNTIME_S,
     MAX_SEED,
@@ -71,6 +73,18 @@ def volumes(name: str, value: Any) -> list[str]:
             f"{name} must be the name of a volume, or a list of names, not {value!r:.80}."
         )
     return listed
+
+
+def directory(name: str, value: Any) -> str | None:
+    """Return the absolute path of a directory, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)) or not (text := os.fspath(value)):
+        raise CloudTypeError(f"{name} must be the path of a directory, not {value!r:.80}.")
+    path = os.path.abspath(os.path.expanduser(os.fsdecode(text)))  # noqa: PTH100, PTH111
+    if len(path) > MAX_PATH:
+        raise CloudException(f"{name} is longer than {MAX_PATH:,} characters.")
+    return path
 
 
 def label(name: str, value: Any) -> str | None:

@@ -137,6 +137,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "_callback_on_error": ("callback_on_error", values.callbacks),
     "_fast_serialization": ("fast_serialization", values.serialization),
     "_seed": ("seed", values.seed),
+    "_cwd": ("cwd", values.directory),
     "_high_cpu": ("high_cpu", values.truth),
 }
 """Each option: the field that it sets, and the function that reads and checks its value."""

@@ -62,7 +62,7 @@ class Client:
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
         blobs = BlobClient(self._transport)
-        packer = Packer(blobs.fetch)
+        packer = Packer(blobs.fetch, data_limit=lambda: config.package_data)
         self._submitter = Submitter(self._transport, blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
         self._infos = InfoClient(self._transport, blobs, packer)

@@ -48,7 +48,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
             'ignore'), `_max_runtime` (minutes), `_profile`, `_kill_process`, `_os_env_vars`,
             `_callback`, `_callback_on_error` (called in this process with the jid),
             `_fast_serialization` (0, 1 or 2), `_seed` (gives each job reproducible random numbers
-            of its own).
+            of its own), `_cwd` (the directory that it runs in, on the embedded stack).
 
     Returns:
         The jid (job id) of the new job.

@@ -55,6 +55,7 @@ _TEXTS: Final = ("api_key", "api_secretkey", "url")
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "max_transmit_data": (1, MAX_ARGUMENT_BYTES),
+    "package_data": (0, 50_000_000),
     "retry_attempts": (0, 100),
     "network_timeout": (0.1, 3600),
     "num_procs": (1, 64),
@@ -73,6 +74,8 @@ class Config:
     starts the simulator. `num_procs` is the number of processes of `cloud.mp` (1 to 64, by default
     the number of processors). With `serialize_logging` each call and map writes the sizes of its
     function and arguments, part by part, to the directory `serialize_logging_path`.
+    `package_data` is how many bytes of data files one of your own packages may have (0 to
+    50,000,000, by default 10,000,000): they travel with its modules, or if there are more, none.
     With `full_tracebacks` errors show the frames of this library, too.
     `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
@@ -82,6 +85,7 @@ class Config:
     """
 
     max_transmit_data: int
+    package_data: int
     retry_attempts: int
     network_timeout: float
     patience_s: float | None
@@ -97,6 +101,7 @@ class Config:
     def __init__(self) -> None:
         self.__dict__.update(_old={}, _on_commit=None)
         self.max_transmit_data = DEFAULT_ARGUMENT_BYTES
+        self.package_data = 10_000_000
         self.retry_attempts = 3
         self.network_timeout = 30.0
         self.patience_s = None

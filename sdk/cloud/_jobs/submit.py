@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
@@ -111,7 +112,10 @@ class Submitter:
         if self._config.serialize_logging and callable(func):
             # A generator among the iterables is not logged: reading it would exhaust it.
             sized = [each for each in args if not isinstance(each, Iterator)]
-            size_report.write(str(self._config.serialize_logging_path), kind, func, sized, kwargs)
+            path = str(self._config.serialize_logging_path)
+            file = size_report.write(path, kind, func, sized, kwargs)
+            with suppress(PackingError):
+                size_report.add_files(file, self._packer.function(func).bundle)
 
     def _check(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -1,7 +1,8 @@
 """Bundles of the user's own modules, by content hash: a job imports what it could import at home.
 
 Starting from the modules that a pickle names, every local module that they import is found without
-running any of them. A package is sent whole, a single module alone. Installed and compiled modules
+running any of them. A package is sent whole, with its data files unless these are too large; a
+single module alone. Installed and compiled modules
 are not sent: the slot's environment has them, or the job's ImportError names them.
 """
 
@@ -33,6 +34,7 @@ from cloud._packing.module_source import (
     source_file,
 )
 from cloud._packing.source_files import (
+    MOST_DATA,
     SourceCache,
     SourceContent,
     SourceFile,
@@ -58,12 +60,15 @@ class Bundle(msgspec.Struct, frozen=True):
     """Modules that travel with a function.
 
     `manifest` is an encoded `wire.Manifest`, `digest` its SHA-256 in hex, `files` the content of
-    each file by its digest. Without modules all are empty.
+    each file by its digest. Without modules all are empty. `sizes` are the files by their paths,
+    `left_out` says which packages travel without their data, and why.
     """
 
     digest: str = ""
     manifest: bytes = b""
     files: Mapping[str, bytes] = MappingProxyType({})
+    sizes: Mapping[str, int] = MappingProxyType({})
+    left_out: tuple[str, ...] = ()
 
 
 NOTHING: Final = Bundle()
@@ -74,10 +79,12 @@ class Bundler:
 
     Args:
         now: The time in ns since the epoch, as files' times of change have it.
+        data_limit: Returns how many bytes of data files a package may have to travel with them.
     """
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], data_limit: Callable[[], int]) -> None:
         self._sources = SourceCache(now)
+        self._data_limit = data_limit
         self._kept: dict[tuple[object, ...], tuple[Bundle, dict[str, Stamp | None]]] = {}
         self._lock, self._pid = Lock(), os.getpid()
 
@@ -92,13 +99,14 @@ class Bundler:
         """
         if not roots:
             return NOTHING
-        key = (roots, allowed(), *sys.path)
+        limit = self._data_limit()
+        key = (roots, allowed(), limit, *sys.path)
         kept = self._kept.get(key)
         if kept is not None and unchanged(kept[1]):
             return kept[0]
         if self._pid != os.getpid():  # after a fork, a lock that was held is never released
             self._lock, self._pid = Lock(), os.getpid()
-        gathering = _Gathering(self._sources)
+        gathering = _Gathering(self._sources, limit)
         with self._lock:
             gathering.follow(sorted(roots))
             gathering.check(roots)
@@ -112,8 +120,10 @@ class Bundler:
 class _Gathering:
     """One search for the modules of a bundle."""
 
-    def __init__(self, sources: SourceCache) -> None:
+    def __init__(self, sources: SourceCache, data_limit: int) -> None:
         self._sources = sources
+        self._data_limit = data_limit
+        self._left_out: list[str] = []
         self._origins: dict[str, ModuleSource] = {}
         self._seen: set[str] = set()
         self._files: dict[str, SourceContent] = {}
@@ -155,8 +165,14 @@ class _Gathering:
         origins = dict(sorted(self._places.items()))
         manifest = wire.encode(wire.Manifest(modules=modules, origins=origins))
         files = MappingProxyType({source.digest: source.content for _, source in taken})
-        log.debug("packed %d local source files", len(taken))
-        return Bundle(sha256(manifest).hexdigest(), manifest, files)
+        log.debug("packed %d files of local modules", len(taken))
+        return Bundle(
+            digest=sha256(manifest).hexdigest(),
+            manifest=manifest,
+            files=files,
+            sizes={path: len(source.content) for path, source in taken},
+            left_out=tuple(self._left_out),
+        )
 
     def _brought(self, name: str) -> Iterable[SourceContent]:
         """The source files of the first package or module on the path to a name, if new."""
@@ -226,11 +242,29 @@ class _Gathering:
             if origin.archive:
                 files = in_archive(origin.archive, directory, target)
             else:
-                files, holding = in_directory(directory, target)
-                self.stamps.update((held, self._sources.stamp(held)) for held in holding)
+                found = in_directory(directory, target)
+                files = found.sources + self._data(target, found.data)
+                self.stamps.update((held, self._sources.stamp(held)) for held in found.directories)
             for entry in files:
                 listed.setdefault(entry.target, entry)  # as import does: the first wins
         return list(listed.values())
+
+    def _data(self, target: str, paths: Mapping[str, str]) -> list[SourceFile]:
+        """Return the data files of a package: all of them, or none where they are too many."""
+        if not (paths and self._data_limit):
+            return []
+        if len(paths) > MOST_DATA:
+            self._left_out.append(f"{target}: more than {MOST_DATA:,} data files")
+            return []
+        files = [SourceFile(at, path, Path(path).stat().st_size) for at, path in paths.items()]
+        size = sum(file.size for file in files)
+        if size > self._data_limit:
+            self._left_out.append(
+                f"{target}: {size:,} bytes of data, and cloud.config.package_data is "
+                f"{self._data_limit:,}"
+            )
+            return []
+        return files
 
     def _weigh(self, files: Iterable[SourceFile]) -> None:
         self._sizes.update((entry.path, entry.size) for entry in files)

@@ -41,6 +41,8 @@ _PLAIN: Final = frozenset((int, float, str, bytes, bool, type(None)))
 PLAIN_PICKLE: Final = 2
 """The value of `_fast_serialization` that selects plain pickle."""
 _NAME_LENGTH: Final = 300
+DEFAULT_PACKAGE_DATA_BYTES: Final = 10_000_000
+"""The data files that a package may have, in bytes in total, to travel with them."""
 _LARGE: Final = 1_000_000
 """A pickler that wrote more bytes than this is not reused: its memo keeps its size."""
 
@@ -65,6 +67,7 @@ class Packer:
     Args:
         read: Yields blobs of the account, for the modules of results.
         now: The time in ns since the epoch, as files' times of change have it.
+        data_limit: Returns how many bytes of data files a package may have to travel with them.
 
     >>> packer = Packer()
     >>> packed = packer.function(lambda x: x + 1)
@@ -77,9 +80,10 @@ class Packer:
         read: Callable[[Sequence[Content]], Iterator[bytes]] = lambda _: iter(()),
         *,
         now: Callable[[], int] = time.time_ns,
+        data_limit: Callable[[], int] = lambda: DEFAULT_PACKAGE_DATA_BYTES,
     ) -> None:
         self.envelope: Final = pack.Envelope.here(cloudpickle.__version__)
-        self._bundler = Bundler(now)
+        self._bundler = Bundler(now, data_limit)
         self._code = ShippedCode(read)
         self._idle: deque[ScanningPickler] = deque()
         self._warned: set[str] = set()

@@ -25,6 +25,7 @@ from cloud._packing.unpicklable import FAILURES, NAMELESS, parts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from cloud._packing.bundler import Bundle
     from cloud._packing.unpicklable import Part
 
 _DEEPEST: Final = 6
@@ -60,6 +61,20 @@ def write(
     lines = [f"{kind} of {name}", *tree([("function", func), *named])]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
+
+
+def add_files(file: Path, bundle: Bundle) -> None:
+    """Add the files that travel with the function, the largest first, and what is left out."""
+    if not bundle.sizes:
+        return
+    sizes = sorted(bundle.sizes.items(), key=lambda item: -item[1])
+    lines = [f"  files: {sum(bundle.sizes.values()):,} bytes, {len(sizes)} files"]
+    lines += [f"    {path}: {size:,} bytes" for path, size in sizes[:_WIDEST]]
+    if len(sizes) > _WIDEST:
+        lines.append(f"    ... and {len(sizes) - _WIDEST} more")
+    lines += [f"    left out: {what}" for what in bundle.left_out]
+    with file.open("a", encoding="utf-8") as log:
+        log.write("\n".join(lines) + "\n")
 
 
 def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import warnings
 from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES, SourceFileLoader
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +29,14 @@ _SETTLED_COARSE_NS: Final = 2_000_000_000
 """How old a change must be before the next one has another time: a kernel tick, or two seconds on
 file systems that store whole seconds."""
 _NO_CODE: Final = frozenset(("__pycache__", "node_modules"))
+_NO_DATA: Final = (".pyc", ".pyo", "~", ".log", ".tmp", ".lock", ".pid", ".db", ".sqlite3")
+"""Endings of files that are made anew or written to while a program runs."""
+MOST_DATA: Final = 1000
+"""Data files of a package; of one with more, none travels: each is looked at with every call."""
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """A source file: `path` is it, or its name in `archive`; `target` its path in a bundle."""
+    """A source or data file: `path`, or its name in `archive`; `target` is its path in a bundle."""
 
     target: str
     path: str
@@ -102,28 +107,39 @@ def unchanged(stamps: dict[str, Stamp | None]) -> bool:
     return True
 
 
-def in_directory(directory: str, target: str) -> tuple[list[SourceFile], list[str]]:
-    """Every source file of a package's directory, with the directories that hold them.
+class PackageFiles(msgspec.Struct, frozen=True):
+    """The files of a package: its sources, the paths of its data by target, their directories."""
 
-    Directories no import can reach are left out: hidden ones, caches, environments.
+    sources: list[SourceFile]
+    data: dict[str, str]
+    directories: list[str]
+
+
+def in_directory(directory: str, target: str) -> PackageFiles:
+    """Return every source file of a package's directory, and the first of its data files.
+
+    Hidden directories, caches and environments are left out. At most `MOST_DATA + 1` data files
+    are listed.
 
     Raises:
         OSError: When there is no such directory.
     """
-    files: list[SourceFile] = []
-    directories: list[str] = []
-    waiting = [(directory, target, frozenset((os.path.realpath(directory),)))]
+    found = PackageFiles([], {}, [])
+    # Below a directory whose name no import can have, Python files are data.
+    waiting = [(directory, target, frozenset((os.path.realpath(directory),)), True)]
     while waiting:
-        here, prefix, chain = waiting.pop()
-        sources, inside = _listed(here, prefix)
-        files.extend(sources)
-        if sources:
-            directories.append(here)
+        here, prefix, chain, code = waiting.pop()
+        sources, data, inside = _listed(here, prefix, code=code)
+        found.sources.extend(sources)
+        found.data.update(islice(data.items(), MOST_DATA + 1 - len(found.data)))
+        if sources or data:
+            found.directories.append(here)
         for path, below in inside:
             real = os.path.realpath(path)
             if real not in chain:  # a link back to where we came from has no end
-                waiting.append((path, below, chain | {real}))
-    return files, directories
+                name = os.path.basename(path)  # noqa: PTH119
+                waiting.append((path, below, chain | {real}, code and name.isidentifier()))
+    return found
 
 
 def in_archive(archive: str, path: str, target: str) -> list[SourceFile]:
@@ -146,23 +162,30 @@ def in_archive(archive: str, path: str, target: str) -> list[SourceFile]:
         ]
 
 
-def _listed(directory: str, target: str) -> tuple[list[SourceFile], list[tuple[str, str]]]:
-    sources, inside = [], []
+def _listed(
+    directory: str, target: str, *, code: bool
+) -> tuple[list[SourceFile], dict[str, str], list[tuple[str, str]]]:
+    sources, data, inside = [], {}, []
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             below = f"{target}/{entry.name}"
-            if entry.name.endswith(".py"):
+            if code and entry.name.endswith(".py"):
                 if entry.is_file():
                     sources.append(SourceFile(below, entry.path, entry.stat().st_size))
             elif entry.name.endswith(tuple(EXTENSION_SUFFIXES)):
                 log.debug("%s is compiled and is not sent", entry.path)
-            elif entry.is_dir() and _may_hold_code(entry.name, entry.path):
-                inside.append((entry.path, below))
-    return sources, inside
+            elif entry.name.startswith("."):
+                continue
+            elif entry.is_dir():
+                if _may_travel(entry.name, entry.path):
+                    inside.append((entry.path, below))
+            elif not entry.name.endswith(_NO_DATA) and entry.is_file():
+                data[below] = entry.path
+    return sources, data, inside
 
 
-def _may_hold_code(name: str, path: str) -> bool:
-    return name.isidentifier() and name not in _NO_CODE and not Path(path, "pyvenv.cfg").exists()
+def _may_travel(name: str, path: str) -> bool:
+    return name not in _NO_CODE and not Path(path, "pyvenv.cfg").exists()
 
 
 def _content(file: SourceFile) -> bytes:
@@ -175,6 +198,8 @@ def _content(file: SourceFile) -> bytes:
 
 
 def _imports(file: SourceFile, content: bytes) -> frozenset[str]:
+    if not file.target.endswith(".py"):
+        return frozenset()
     package = file.target.rpartition("/")[0].replace("/", ".")
     try:
         return frozenset(imported(_code(file, content), package))

@@ -92,6 +92,7 @@ from picloud_model.wire.limits import (
     MAX_ITEMS,
     MAX_JOBS,
     MAX_LABEL,
+    MAX_PATH,
     MAX_PRIORITY,
     MAX_RESULT_BYTES,
     MAX_RUNTIME_S,

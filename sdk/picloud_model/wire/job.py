@@ -17,6 +17,7 @@ from picloud_model.wire.limits import (
     MAX_ITEMS,
     MAX_JOBS,
     MAX_LABEL,
+    MAX_PATH,
     MAX_PRIORITY,
     MAX_RUNTIME_S,
     MAX_SEED,
@@ -34,6 +35,7 @@ class Options(
     `fast_serialization` is 0 for cloudpickle, 1 for cloudpickle without a search for the object
     that cannot be pickled, 2 for plain pickle; it does not apply to functions. With a `seed` each
     job draws random numbers from a stream that depends only on the seed and the job's index.
+    Each job begins in the directory `cwd`, where its slot shares the files of the server's machine.
     """
 
     core_type: str = DEFAULT_CORE_TYPE
@@ -49,6 +51,7 @@ class Options(
     os_env_vars: dict[str, str] = {}
     fast_serialization: Annotated[int, Meta(ge=0, le=2)] = 0
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
+    cwd: Annotated[str, Meta(max_length=MAX_PATH)] | None = None
 
 
 class PackPart(msgspec.Struct, frozen=True, array_like=True):

@@ -37,6 +37,8 @@ MAX_PRIORITY: Final = 1000
 """The lowest priority: jobs with this number run last."""
 MAX_RUNTIME_S: Final = 366 * 24 * 3600
 """Longest time limit of a job: a year."""
+MAX_PATH: Final = 4096
+"""Characters of the path of a job's directory."""
 MAX_SEED: Final = 2**63 - 1
 """Largest seed of a batch."""
 MAX_VARIABLES_BYTES: Final = 32 * 1024

@@ -104,8 +104,9 @@ class Runner:
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         job_variables.JID.set(lease.first + job.index)
         self._check(lease.envelope)
-        if lease.options.os_env_vars:
-            with variables(lease.options.os_env_vars):
+        options = lease.options
+        if options.os_env_vars or options.cwd is not None:
+            with variables(options.os_env_vars), working_directory(options.cwd):
                 return self._called(lease, job, files)
         return self._called(lease, job, files)
 
@@ -233,6 +234,28 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def working_directory(path: str | None) -> Iterator[None]:
+    """Work in a directory for a while; None for the one that this process is in.
+
+    Raises:
+        RefusedError: When the process cannot enter it.
+    """
+    if path is None:
+        yield
+        return
+    before = Path.cwd()
+    try:
+        os.chdir(path)
+    except OSError as error:
+        message = f"the job cannot run in {path}: {error.strerror}"
+        raise RefusedError(Cause.ENVIRONMENT, message) from None
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _unpickled(parcel: bytes | memoryview, what: str, *, checked: bool = False) -> Any:

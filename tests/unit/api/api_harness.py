@@ -43,6 +43,7 @@ class RecordingScheduler(SchedulerPort):
 
     adapter: ClassVar[str] = "recording"
     isolates: ClassVar[bool] = False
+    shares_files: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.bursts: list[Burst] = []

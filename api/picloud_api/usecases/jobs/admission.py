@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from picloud_api.store.view import View
 
 
-def check_options(options: Options) -> None:
+def check_options(options: Options, *, shares_files: bool) -> None:
     """Refuse options that no job can have.
+
+    Args:
+        options: Of a submit.
+        shares_files: Whether slots find the files of this machine.
 
     Raises:
         RequestRefused: Names the values that are allowed.
@@ -41,6 +45,12 @@ def check_options(options: Options) -> None:
         allowed = ", ".join(map(str, core.multiples))
         message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
         raise RequestRefused(message, field="options.cores")
+    if options.cwd is not None and not shares_files:
+        message = (
+            "Slots of this server do not share your files, so that jobs cannot run in a directory "
+            "of yours: leave out _cwd, and pass what a job reads as an argument."
+        )
+        raise RequestRefused(message, field="options.cwd")
     image_of(options.env)
     check_volumes(options.vols)
     for name, value in options.os_env_vars.items():

@@ -40,8 +40,11 @@ _RANGE_BYTES: Final = 20
 class SubmitJobs:
     """Accepts batches. All of a batch is stored before other processes can see it."""
 
-    def __init__(self, context: Context, leasing: LeasePlanner, blobs: BlobPort) -> None:
+    def __init__(
+        self, context: Context, leasing: LeasePlanner, blobs: BlobPort, *, shares_files: bool
+    ) -> None:
         self._commits = context.commits
+        self._shares_files = shares_files
         self._leasing = leasing
         self._known_blobs = KnownBlobs(blobs, context.clock)
         self._clock = context.clock
@@ -92,7 +95,7 @@ class SubmitJobs:
             BlobMissing: When it names blobs that are not stored; nothing was created.
             SubmitChanged: When another request had the same submit id.
         """
-        check_options(request.options)
+        check_options(request.options, shares_files=self._shares_files)
         check_packs(request.parts)
         await self._check_blobs(account, _contents(request))
         inline = self._fits_one_transaction(request)

@@ -72,6 +72,7 @@ class LocalScheduler(SchedulerPort):
 
     adapter: ClassVar[str] = "local"
     isolates = False
+    shares_files = True
 
     def __init__(
         self,

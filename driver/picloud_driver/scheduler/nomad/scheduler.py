@@ -78,6 +78,7 @@ class NomadScheduler(SchedulerPort):
     ) -> None:
         self._access = access
         self._site = site
+        self.shares_files = False
         self.isolates = site.driver is Driver.DOCKER
         self._gateway = NomadGateway(access, connections=threads + 3)
         self._threads = ThreadPoolExecutor(threads, "nomad")

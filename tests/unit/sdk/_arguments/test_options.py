@@ -13,7 +13,7 @@ from picloud_model.wire import Options
 NAMES = [
     "_type", "_cores", "_env", "_vol", "_label", "_priority", "_restartable", "_depends_on",
     "_depends_on_errors", "_max_runtime", "_profile", "_kill_process", "_os_env_vars", "_callback",
-    "_callback_on_error", "_fast_serialization", "_seed", "_high_cpu",
+    "_callback_on_error", "_fast_serialization", "_seed", "_cwd", "_high_cpu",
 ]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_without_options_there_are_the_original_defaults() -> None:
     assert options.options == Options(
         core_type="c1", cores=1, label=None, priority=5, restartable=True, profile=False, env=None,
         vols=[], max_runtime_s=None, kill_process=False, os_env_vars={}, fast_serialization=0,
-        seed=None,
+        seed=None, cwd=None,
     )  # fmt: skip
     assert (options.depends_on, options.depends_on_errors) == ((), "abort")
     assert (options.callback, options.callback_on_error) == ((), ())
@@ -45,7 +45,7 @@ def test_without_options_there_are_the_original_defaults() -> None:
         ("_depends_on_errors", "abort"), ("_max_runtime", None), ("_profile", False),
         ("_kill_process", False), ("_os_env_vars", []), ("_callback", None),
         ("_callback_on_error", None), ("_fast_serialization", 0), ("_seed", None),
-        ("_high_cpu", False),
+        ("_cwd", None), ("_high_cpu", False),
     ],
 )  # fmt: skip
 def test_a_default_said_is_the_default(name: str, default: Any) -> None:
@@ -98,6 +98,7 @@ WRONG: dict[str, list[Any]] = {
     "_callback_on_error": [7, [7], "print"],
     "_fast_serialization": [3, -1, True, "0", None, 1.0],
     "_seed": [-1, 2**63, True, 1.0, "7", [7]],
+    "_cwd": [7, "", True, ["."], "x" * 5000],
     "_high_cpu": [1, None, "yes"],
 }  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_imports_of_imports_travel(project: Project, elsewhere: Callable[..., An
 def test_a_package_travels_whole(
     project: Project, packer: Packer, paths: Callable[..., list[str]]
 ) -> None:
-    """Each source file of a package goes along, imported or not, and nothing else does."""
+    """Each source and data file of a package goes along, imported or not, and nothing else does."""
     project.write(
         pkg__init="", pkg__a="", pkg__sub__init="", pkg__sub__b="def f(): pass", other="", setup=""
     )
@@ -59,10 +59,49 @@ def test_a_package_travels_whole(
     assert paths(packed.bundle) == [
         "pkg/__init__.py",
         "pkg/a.py",
+        "pkg/data.csv",
         "pkg/plain/c.py",
         "pkg/sub/__init__.py",
         "pkg/sub/b.py",
     ]
+
+
+def test_data_of_a_package_travels_up_to_a_limit(
+    project: Project, paths: Callable[..., list[str]]
+) -> None:
+    """All of it or none; the bundle says what is left out. A changed file is sent again."""
+    limit = [10]
+    packer = Packer(data_limit=lambda: limit[0])
+    project.write(pkg__init="def f(): pass")
+    data = project.root / "pkg" / "word-lists" / "stop.txt"
+    data.parent.mkdir()
+    data.write_text("the a")
+    for name in ("debug.log", ".hidden", "old.pyc"):
+        (data.parent / name).write_text("")
+    func = project.load("pkg").f
+    packed = packer.function(func).bundle
+    assert paths(packed) == ["pkg/__init__.py", "pkg/word-lists/stop.txt"]
+    assert dict(packed.sizes) == {"pkg/__init__.py": 13, "pkg/word-lists/stop.txt": 5}
+
+    data.write_text("the a an of")
+
+    left = packer.function(func).bundle
+    assert paths(left) == ["pkg/__init__.py"]
+    assert left.left_out == ("pkg: 11 bytes of data, and cloud.config.package_data is 10",)
+    limit[0] = 11
+    assert b"the a an of" in packer.function(func).bundle.files.values()
+
+
+def test_data_of_many_files_stays(project: Project, packer: Packer) -> None:
+    """A package with more than 1,000 data files travels without them."""
+    project.write(pkg__init="def f(): pass")
+    for number in range(1001):
+        (project.root / "pkg" / f"{number}.txt").touch()
+
+    bundle = packer.function(project.load("pkg").f).bundle
+
+    assert bundle.left_out == ("pkg: more than 1,000 data files",)
+    assert len(bundle.files) == 1
 
 
 def test_relative_and_lazy_imports_work_there(

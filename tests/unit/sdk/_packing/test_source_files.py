@@ -107,10 +107,11 @@ def test_a_package_is_listed_without_what_no_import_reaches(tmp_path: Path) -> N
     (tmp_path / "env" / "pyvenv.cfg").write_text("")
     (tmp_path / "sub" / "back").symlink_to(tmp_path)
 
-    files, directories = in_directory(str(tmp_path), "pkg")
+    found = in_directory(str(tmp_path), "pkg")
 
-    assert sorted(file.target for file in files) == ["pkg/a.py", "pkg/sub/b.py"]
-    assert sorted(directories) == [str(tmp_path), str(tmp_path / "sub")]
+    assert sorted(file.target for file in found.sources) == ["pkg/a.py", "pkg/sub/b.py"]
+    assert found.data == {"pkg/sub/notes.txt": str(tmp_path / "sub" / "notes.txt")}
+    assert sorted(found.directories) == [str(tmp_path), str(tmp_path / "sub")]
 
 
 def test_a_package_in_an_archive_is_listed(tmp_path: Path) -> None:

@@ -37,12 +37,13 @@ def part(first: int, count: int) -> wire.PackPart:
         (wire.Options(vols=["data"]), "no volume 'data'"),
         (wire.Options(os_env_vars={"A=B": ""}), "'A=B' cannot be set"),
         (wire.Options(os_env_vars={"A": "\0"}), "'A' cannot be set"),
+        (wire.Options(cwd="/home/me"), "do not share your files"),
     ],
 )
 def test_options_that_no_job_can_have_are_refused(options: wire.Options, message: str) -> None:
     """The message names the option, and where there is a list, what it may be."""
     with pytest.raises(RequestRefused, match=message) as refused:
-        check_options(options)
+        check_options(options, shares_files=False)
 
     assert (refused.value.field or "").startswith("options.")
 
@@ -50,10 +51,10 @@ def test_options_that_no_job_can_have_are_refused(options: wire.Options, message
 def test_environment_variables_have_a_limit_in_all() -> None:
     """Names and values count together."""
     half = "x" * (wire.MAX_VARIABLES_BYTES // 2)
-    check_options(wire.Options(os_env_vars={"A": half[2:], "B": half}))
+    check_options(wire.Options(os_env_vars={"A": half[2:], "B": half}), shares_files=True)
 
     with pytest.raises(TooLarge):
-        check_options(wire.Options(os_env_vars={"A": half, "B": half}))
+        check_options(wire.Options(os_env_vars={"A": half, "B": half}), shares_files=True)
 
 
 def test_a_pack_stays_in_one_page() -> None:

@@ -1,0 +1,54 @@
+"""Advice on errors about a missing module or file: what travels with a job, and what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+_MOST_NAME: Final = 200
+
+
+def add_advice(error: BaseException) -> None:
+    """Add a note to the exception of a job if a module or a file is missing; never raises.
+
+    >>> error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    >>> add_advice(error)
+    >>> error.__notes__[0].splitlines()[0]
+    "picloud: the Python that ran the job has no module 'torch'."
+    """
+    # The class alone: code of a subclass of the user's must not run here.
+    try:
+        if type(error) is ModuleNotFoundError and isinstance(error.name, str):
+            error.add_note(_of_module(error.name[:_MOST_NAME]))
+        elif type(error) is FileNotFoundError and isinstance(error.filename, str):
+            error.add_note(_of_file(error.filename[:_MOST_NAME]))
+    except Exception:  # noqa: BLE001, S110 - the error itself is what counts
+        pass
+
+
+def _of_module(name: str) -> str:
+    top = name.partition(".")[0]
+    if "." in name and top in sys.modules:
+        return (
+            f"picloud: the job has {top!r}, but not {name!r}. Compiled modules do not travel, and "
+            f"an installed {top!r} of another version may lack it."
+        )
+    return (
+        f"picloud: the Python that ran the job has no module {top!r}.\n"
+        "Your own modules travel with a job; installed packages do not. Install it for\n"
+        f"{sys.executable}, or where jobs are isolated, into their image."
+    )
+
+
+def _of_file(name: str) -> str:
+    where = f"picloud: the job ran in {os.getcwd()}, a directory of its slot.\n"  # noqa: PTH109
+    if os.path.isabs(name):  # noqa: PTH117
+        what = "That path does not exist where the job ran."
+    else:
+        what = "A relative path begins there, and not where your script is."
+    return (
+        f"{where}{what} Files do not travel, except small ones\n"
+        "inside your own packages: pass the content as an argument, or the absolute path of a file "
+        "that\nis on a disk which all slots see."
+    )

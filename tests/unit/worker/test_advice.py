@@ -1,0 +1,47 @@
+"""Notes on errors that are about a missing module or file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from picloud_worker.advice import add_advice
+
+
+def advice(code: str) -> str:
+    """Return the note on the error of a statement."""
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - of any kind
+        exec(code)
+    add_advice(raised.value)
+    return "".join(getattr(raised.value, "__notes__", []))
+
+
+def test_a_missing_module_is_to_be_installed() -> None:
+    """The note names the package and the interpreter; of a part of a package it says another."""
+    assert "has no module 'torch_of_mine'" in advice("import torch_of_mine.nn")
+    assert "the job has 'email', but not 'email.nothing'" in advice("import email.nothing")
+
+
+def test_a_missing_file_does_not_travel() -> None:
+    """The note names the directory that relative paths begin in."""
+    relative = advice("open('data.csv')")
+
+    assert f"the job ran in {Path.cwd()}," in relative
+    assert "A relative path begins there" in relative
+    assert "does not exist where the job ran" in advice("open('/nowhere/data.csv')")
+
+
+class Custom(FileNotFoundError):
+    """A user's class, whose code must not run."""
+
+    @property
+    def filename(self) -> Any:
+        """Fail."""
+        raise SystemExit
+
+
+@pytest.mark.parametrize("code", ["raise FileNotFoundError", "1 / 0", "raise Custom(2, '', '')"])
+def test_other_errors_get_no_note(code: str) -> None:
+    """Neither those without a name, nor those of other classes."""
+    assert advice(code) == ""
