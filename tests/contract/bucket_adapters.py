@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import uuid
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from moto.server import ThreadedMotoServer
 from picloud_driver.buckets.directory import DirectoryBuckets
+from picloud_driver.buckets.s3 import S3Buckets
+from picloud_driver.s3.client import S3Access, s3_client
+from picloud_driver.s3.gateway import S3Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from picloud_driver.buckets import BucketPort, ObjectInfo, OpenObject
+
+    from tests.contract.blob_adapters import Bucket
 
 ACCOUNT = "a0000001"
 
@@ -48,9 +56,68 @@ def bucket_directory_site(tmp_path: Path) -> BucketSite:
     return BucketDirectory(tmp_path / "buckets")
 
 
-@pytest.fixture(params=["bucket_directory"])
+@dataclasses.dataclass(frozen=True)
+class S3Bucket:
+    """The adapter `s3` in a bucket of its own."""
+
+    access: S3Access
+    remove: Callable[[], object]
+
+    def open(self) -> BucketPort:
+        """A port with connections of its own."""
+        return S3Buckets(self.access)
+
+    def make_unavailable(self) -> None:
+        """Take the bucket away, as when somebody removes it."""
+        self.remove()
+
+
+@pytest.fixture
+def versitygw_site(bucket_site: Bucket) -> BucketSite:
+    """An empty bucket of a server that keeps objects as files."""
+    return S3Bucket(bucket_site.access, bucket_site.make_unavailable)
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The URL of a server that answers as AWS does."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto_site(moto_server: str) -> BucketSite:
+    """An empty bucket of a server that keeps keys as they are."""
+    access = S3Access(
+        bucket=f"test-{uuid.uuid4().hex}", endpoint=moto_server, access_key="a", secret_key="b"
+    )
+    gateway = S3Gateway(access, connections=1)
+    gateway.ensure_bucket()
+    gateway.close()
+    return S3Bucket(access, functools.partial(_remove, access))
+
+
+def _remove(access: S3Access) -> None:
+    client = s3_client(access, access.endpoint, 1)
+    for each in client.list_objects_v2(Bucket=access.bucket)["Contents"]:
+        client.delete_object(Bucket=access.bucket, Key=each["Key"])
+    client.delete_bucket(Bucket=access.bucket)
+    client.close()
+
+
+@pytest.fixture(params=["bucket_directory", "versitygw", "moto"])
 def object_site(request: pytest.FixtureRequest) -> BucketSite:
     """An empty store of each kind."""
+    site: BucketSite = request.getfixturevalue(f"{request.param}_site")
+    return site
+
+
+@pytest.fixture(params=["bucket_directory", "versitygw"])
+def durable_site(request: pytest.FixtureRequest) -> BucketSite:
+    """An empty store of each kind that is used; moto keeps keys as AWS does, and little else."""
     site: BucketSite = request.getfixturevalue(f"{request.param}_site")
     return site
 

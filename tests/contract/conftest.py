@@ -10,7 +10,11 @@ from tests.contract.blob_adapters import (  # noqa: F401 - fixtures
 from tests.contract.bucket_adapters import (  # noqa: F401 - fixtures
     bucket_directory_site,
     buckets,
+    durable_site,
+    moto_server,
+    moto_site,
     object_site,
+    versitygw_site,
 )
 from tests.contract.nomad_site import (  # noqa: F401 - fixtures
     nomad,

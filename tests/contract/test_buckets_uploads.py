@@ -16,6 +16,14 @@ from tests.contract.bucket_adapters import ACCOUNT, all_keys, get, put, stream
 if TYPE_CHECKING:
     from picloud_driver.buckets import BucketPort
 
+    from tests.contract.bucket_adapters import BucketSite
+
+
+@pytest.fixture
+def object_site(durable_site: BucketSite) -> BucketSite:
+    """The stores that promise this."""
+    return durable_site
+
 
 async def write_part(
     buckets: BucketPort, upload: str, number: int, data: bytes, key: str = "a/b"

@@ -88,6 +88,14 @@ def checked_md5(md5: str) -> str:
     return md5
 
 
+def stated_md5(md5: str, stated: str) -> str:
+    """Return the MD5 of some bytes, if their writer stated no other one."""
+    if stated and stated != md5:
+        message = f"These bytes have the MD5 {md5}, not {stated}: send them again."
+        raise RequestRefused(message, field="md5")
+    return md5
+
+
 def checked_range(start: int, end: int | None) -> None:
     """Refuse a range that begins or ends before the first byte."""
     if start < 0 or (end is not None and end < 0):

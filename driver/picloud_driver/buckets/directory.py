@@ -240,7 +240,7 @@ class DirectoryBuckets(BucketPort):
         properties: ObjectProperties,
         condition: WriteCondition,
     ) -> ObjectInfo:
-        md5 = new.digest(properties.md5)
+        md5 = check.stated_md5(new.md5, properties.md5)
         stated = ObjectProperties(properties.headers, properties.public, md5)
         record = FileRecord(etag=md5, modified=self._now(), properties=stated)
         info = new.finish(key, record, sync=self._files.sync)
@@ -280,10 +280,9 @@ class DirectoryBuckets(BucketPort):
             return self._join(account, target, [file], record, ALWAYS)
 
     def _store_part(self, account: str, upload: str, number: int, new: NewFile) -> ObjectPart:
-        md5 = new.digest()
-        new.finish("", FileRecord(etag=md5, modified=self._now()), sync=self._files.sync)
+        new.finish("", FileRecord(etag=new.md5, modified=self._now()), sync=self._files.sync)
         self._files.place_part(new, account, upload, number)
-        return ObjectPart(number, md5, new.size)
+        return ObjectPart(number, new.md5, new.size)
 
     def _finish_upload(
         self, account: str, key: str, upload: str, parts: Sequence[ObjectPart], absent: bool

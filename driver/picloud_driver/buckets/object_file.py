@@ -14,7 +14,6 @@ import threading
 from typing import Final
 
 import msgspec
-from picloud_model.errors import RequestRefused
 
 from picloud_driver import disk
 from picloud_driver.buckets.port import ObjectEntry, ObjectInfo, ObjectProperties
@@ -102,22 +101,15 @@ class NewFile:
             self.size += len(data)
 
     def add(self, file: ObjectFile) -> None:
-        """Add the bytes of an object, which `digest` leaves out."""
+        """Add the bytes of an object, which `md5` leaves out."""
         with self._lock:
             file.copy_to(self._file)
             self.size += file.size
 
-    def digest(self, stated: str = "") -> str:
-        """Return the MD5 of what was written, in hex.
-
-        Raises:
-            RequestRefused: When the writer stated another one.
-        """
-        digest = self._md5.hexdigest()
-        if stated and stated != digest:
-            message = f"These bytes have the MD5 {digest}, not {stated}: send them again."
-            raise RequestRefused(message, field="md5")
-        return digest
+    @property
+    def md5(self) -> str:
+        """Return the MD5 of what `write` added, in hex."""
+        return self._md5.hexdigest()
 
     def finish(self, key: str, record: FileRecord, *, sync: bool) -> ObjectInfo:
         """Add the record, write everything to disk if `sync`, and return what is then known."""

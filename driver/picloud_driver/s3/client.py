@@ -69,7 +69,7 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    client = _session().create_client(
+    return _session().create_client(
         "s3",
         region_name=access.region,
         endpoint_url=endpoint or None,
@@ -79,10 +79,6 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
         verify=access.ca_file or True,
         config=config,
     )
-    # s3transfer, which writes in parts, has no such option.
-    event = "provide-client-params.s3.CompleteMultipartUpload"
-    client.meta.events.register(event, _unless_taken)
-    return client
 
 
 def _session() -> Session:
@@ -98,7 +94,3 @@ def _session() -> Session:
 def _descriptions() -> Loader:
     """Botocore's description of S3, which takes 60 ms to read, so it is read once per process."""
     return create_loader()
-
-
-def _unless_taken(params: dict[str, Any], **_event: Any) -> dict[str, Any]:
-    return {**params, "IfNoneMatch": UNLESS_TAKEN}

@@ -1,4 +1,4 @@
-"""The gateway to S3: the only module that calls it. It blocks; call it from a thread."""
+"""The gateway to blobs in S3. It blocks; call it from a thread."""
 
 from __future__ import annotations
 
@@ -66,6 +66,9 @@ class S3Gateway:
         self.where = f"S3 at {access.endpoint or 'AWS'}, bucket {access.bucket}"
         try:
             self._client = s3_client(access, access.endpoint, connections)
+            # s3transfer, which writes in parts, has no such option.
+            event = "provide-client-params.s3.CompleteMultipartUpload"
+            self._client.meta.events.register(event, _unless_taken)
             self._signer = self._client
             if access.public_endpoint:
                 self._signer = s3_client(access, access.public_endpoint, 1)
@@ -222,3 +225,7 @@ class S3Gateway:
             yield
         except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
             raise faults.refusal(error, self.where) from error
+
+
+def _unless_taken(params: dict[str, Any], **_event: Any) -> dict[str, Any]:
+    return {**params, "IfNoneMatch": UNLESS_TAKEN}
