@@ -21,13 +21,26 @@ def reason(error: BaseException) -> str:
     for inner in reversed(chain):
         if isinstance(inner, ConnectionRefusedError):
             return "connection refused, is it running?"
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return f"its certificate does not hold ({inner.verify_message})"
+        if isinstance(inner, ssl.SSLError):
+            return _tls_reason(inner)
+        if isinstance(inner, FileNotFoundError):
+            return "a file is missing, check those of the certificates"
         if isinstance(inner, TimeoutError) or "timeout" in type(inner).__name__.lower():
             return "no answer in time"
         if isinstance(inner, OSError) and inner.strerror and inner.errno:
             return inner.strerror[0].lower() + inner.strerror[1:]
     return " ".join(str(chain[-1]).split())[:_LONGEST] or type(chain[-1]).__name__
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not hold ({error.verify_message})"
+    # A server that has no better alert just closes the connection.
+    if isinstance(error, ssl.SSLEOFError) or "CERTIFICATE_REQUIRED" in (error.reason or ""):
+        return "it refuses TLS, does it require a client's certificate?"
+    if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return "it does not speak TLS, use http://"
+    return f"TLS fails ({error.reason or error})"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

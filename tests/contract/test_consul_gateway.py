@@ -259,3 +259,25 @@ async def test_a_released_lock_leaves_no_key(
 
     assert direct.keys("tidy/") == []
     await state.close()
+
+
+def test_tls_to_a_server_without_it_is_explained() -> None:
+    """The message says what to change."""
+    with Listener() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        gateway = ConsulGateway(ConsulAccess(f"https://{server.address}"), connections=1)
+
+        with pytest.raises(Unavailable, match="does not speak TLS, use http://"):
+            gateway.keys("key")
+
+        server.shutdown()
+        thread.join()
+
+
+def test_a_socket_without_a_server_is_explained(tmp_path: Path) -> None:
+    """As a port without one is: a server that ends removes its socket."""
+    gateway = ConsulGateway(ConsulAccess(f"unix://{tmp_path}/gone"), connections=1)
+
+    with pytest.raises(Unavailable, match="connection refused, is it running"):
+        gateway.keys("key")

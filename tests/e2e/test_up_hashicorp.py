@@ -98,6 +98,21 @@ def test_a_second_up_finds_everything(home: UserHome) -> None:
     assert printed.count("ran already") == len(SERVERS)
 
 
+@pytest.mark.parametrize("scheme", ["as written", "http"])
+def test_its_own_addresses_name_no_other_servers(home: UserHome, scheme: str) -> None:
+    """A shell that has read `stack/environment`, of this version or one without TLS, is no reason
+    to take PiCloud's own servers for others.
+    """
+    user = UserHome(home.root, home.tokens())
+    if scheme == "http":
+        for name in ("nomad", "vault"):
+            record = json.loads((home.data / "stack" / f"{name}.json").read_text())
+            address = f"http://127.0.0.1:{record['ports']['http']}"
+            user.environment[f"{name.upper()}_ADDR"] = address
+
+    assert user.up().count("ran already") == len(SERVERS)
+
+
 @pytest.mark.parametrize("name", [*SERVERS, "api"])
 def test_a_second_up_starts_what_has_died(home: UserHome, name: str) -> None:
     """Only the dead server starts, on the same data and ports: earlier jobs are known, new ones
@@ -140,8 +155,13 @@ def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserH
         ({"VAULT_ADDR": "http://127.0.0.1:1"}, "does not answer: is it running"),
         ({"VAULT_TOKEN": "hvs.wrong"}, "our token is wrong, expired or revoked"),
         ({"VAULT_TOKEN": ""}, "VAULT_TOKEN is not set"),
+        ({"VAULT_CLIENT_CERT": ""}, "it requires a client's certificate: set VAULT_CLIENT_CERT"),
+        ({"VAULT_CACERT": ""}, "its certificate does not hold"),
         ({"NOMAD_ADDR": "http://127.0.0.1:1"}, "Nomad at http://127.0.0.1:1 cannot answer"),
         ({"NOMAD_TOKEN": "0" * 36}, "refuses the server's token"),
+        ({"NOMAD_CLIENT_CERT": ""}, "does it require a client's certificate?"),
+        ({"NOMAD_CACERT": ""}, "its certificate does not hold"),
+        ({"CONSUL_HTTP_ADDR": "unix:///nonexistent/socket"}, "connection refused, is it running?"),
         ({"PICLOUD_S3_ENDPOINT": "http://127.0.0.1:1"}, "nothing answers there"),
         ({"PICLOUD_S3_BUCKET": "somebody-elses"}, "there is no such bucket"),
         ({"PICLOUD_S3_BUCKET": ""}, "PICLOUD_S3_BUCKET is not set"),

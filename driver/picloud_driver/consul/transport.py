@@ -127,10 +127,16 @@ class _UnixConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(_CONNECT_S)
+        cause: OSError
         try:
-            made.settimeout(_CONNECT_S)
             made.connect(self._path)
+        except FileNotFoundError as error:
+            # A server removes its socket when it ends.
+            cause = ConnectionRefusedError(error.errno, error.strerror)
         except OSError as error:
-            made.close()
-            raise urllib3.exceptions.NewConnectionError(self, str(error)) from error
-        return made
+            cause = error
+        else:
+            return made
+        made.close()
+        raise urllib3.exceptions.NewConnectionError(self, str(cause)) from cause

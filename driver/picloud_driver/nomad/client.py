@@ -177,7 +177,7 @@ class NomadClient:
             if isinstance(error, BadRequestNomadException) or _INVALID in why:
                 raise ServerFault(f"Nomad at {self._address} refuses a request: {why}") from error
             raise self._unavailable(why) from error
-        except (TimeoutNomadException, requests.RequestException) as error:
+        except (TimeoutNomadException, requests.RequestException, OSError) as error:
             raise self._unavailable(reason(error)) from error
         except (msgspec.MsgspecError, LookupError, ValueError) as error:
             raise self._unavailable(f"its answer is none of Nomad 1.10's ({error})") from error
@@ -198,5 +198,7 @@ def _session(connections: int) -> requests.Session:
 
 def _text(error: BaseNomadException) -> str:
     answer = error.nomad_resp
+    if isinstance(answer, Exception):
+        return reason(answer)
     text = answer.text if isinstance(answer, requests.Response) else str(answer)
     return " ".join(text.split())

@@ -35,6 +35,7 @@ _MORTAL: Final = "our token cannot be renewed: give the server a periodic one"
 _RIGHTS: Final = "our token may not do that: give it the policy that bootstrap writes"
 _NO_NODE: Final = "none of its nodes is active now: try again"
 _SILENT: Final = "it does not answer: is it running and reachable?"
+_PAIR: Final = "it requires a client's certificate: set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY"
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"
 _BROKEN: Final = "it has a fault of its own: try again, and look at its log if this stays"
 
@@ -58,6 +59,7 @@ FAULTS: Final = (
     Fault(BadGateway, _BROKEN),
     Fault(UnexpectedError, "its answer is unknown: see its log"),
     Fault(VaultError, "its answer is unknown: see its log"),
+    Fault(http.SSLError, _PAIR, "CERTIFICATE_REQUIRED"),
     Fault(http.SSLError, "its certificate does not hold: name the file of who signed it"),
     Fault(http.ReadTimeout, _SLOW),
     Fault(http.ConnectionError, _SLOW, "timed out"),
