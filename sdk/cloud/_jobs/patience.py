@@ -62,7 +62,8 @@ class Patience:
         if now - self._said_at >= EVERY_S:
             self._said_at = now
             log.warning(
-                "%s Waiting on, for %.0f s now; jobs and results are kept. Ctrl-C stops the wait.",
+                "%s Waiting on, for %.0f s now; jobs and results are kept, and the server goes on "
+                "with them when it is up again (`picloud up`). Ctrl-C stops the wait.",
                 _sentence(error),
                 failing_s,
             )
