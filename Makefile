@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak faults hops servers images docs reference clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak neighbour faults hops servers images docs reference clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -54,6 +54,9 @@ processes: $(VENV)/.bench servers ## Measure what 1, 2 and 4 API processes cost 
 
 soak: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run a million jobs and see that memory stays flat; STACK=hashicorp, JOBS=1000000
 	@$(BIN)/python -m bench.soak --contender $(STACK) --jobs $(JOBS)
+
+neighbour: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Measure what one account can do to the calls of another; STACK=hashicorp
+	@$(BIN)/python -m bench.neighbour --contender $(STACK)
 
 faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times; STACK=hashicorp
 	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)

@@ -14,6 +14,7 @@ from picloud_model.errors import PiCloudError, Unavailable
 
 from picloud_api import errors, wiring
 from picloud_api.resources.health import HealthResource
+from picloud_api.resources.in_flight import RequestsInFlight
 from picloud_api.resources.openapi import SERVED
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ def add_routes(app: App, use_cases: UseCases) -> None:
     """Add every route of the table; one instance of a resource serves all of its addresses."""
     # Programs for the original PiCloud write its addresses with a slash at the end and without.
     app.req_options.strip_url_path_trailing_slash = True
+    most = use_cases.accounts.quota.quotas.requests
+    app.add_middleware(RequestsInFlight(most, use_cases.turns.of))
     resources: dict[type, Any] = {}
     for route in SERVED:
         if route.resource not in resources:

@@ -12,6 +12,8 @@ import msgspec
 from picloud_driver.stack.addresses import Addresses
 from picloud_model.errors import PiCloudError
 
+from picloud_api.usecases.accounts.quota import Quotas
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -51,6 +53,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     processes: int = 1
     servers: Addresses | None = None
+    quotas: Quotas = Quotas()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
 
 
@@ -83,6 +86,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
         processes=chosen.processes,
         servers=None if embedded else _servers(environment),
+        quotas=_quotas(environment),
         nomad=NomadSlots(
             environment.get("PICLOUD_SLOT_PYTHON") or sys.executable,
             environment.get("PICLOUD_SLOT_USER", "" if os.geteuid() else "root"),
@@ -125,6 +129,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
     parser.add_argument("--owner-fd", type=int, default=-1, help=argparse.SUPPRESS)
     return parser
+
+
+def _quotas(environment: Mapping[str, str]) -> Quotas:
+    """Read what one account may have at once: `PICLOUD_MAX_JOBS` and the like."""
+    chosen: dict[str, int] = {}
+    for field in Quotas.__struct_fields__:
+        name = f"PICLOUD_MAX_{field.upper()}"
+        value = environment.get(name, "")
+        if value:
+            if not (value.isascii() and value.isdigit()) or int(value) < 1:
+                sys.exit(f"{name} is {value!r}; give a whole number from 1 on.")
+            chosen[field] = int(value)
+    return Quotas(**chosen)
 
 
 def _servers(environment: Mapping[str, str]) -> Addresses:

@@ -185,6 +185,7 @@ async def build(
             scheduler=ports.scheduler,
             health=health_check(ports),
             idle_s=settings.idle_s,
+            quotas=settings.quotas,
         )
     )
     autoscaler = SlotAutoscaler(context, ports.scheduler)

@@ -156,6 +156,22 @@ class Page:
         self.state[index] = after
         self.cause[index] = cause
 
+    def fill(self, first: int, stop: int, state: State, **columns: float) -> None:
+        """Set the states, and values in other columns, of jobs `first .. stop-1` at once.
+
+        The caller has checked the moves.
+
+        >>> page = Page.fresh(3)
+        >>> page.fill(1, 3, State.KILLED, finished=7.0)
+        >>> page.open, list(page.finished)
+        (1, [0.0, 7.0, 7.0])
+        """
+        count = stop - first
+        self.state[first:stop] = bytes([state]) * count
+        for name, value in columns.items():
+            column = getattr(self, name)
+            column[first:stop] = array(column.typecode, [value]) * count
+
     def shown(self, index: int) -> Status:
         """Return the status that a user sees."""
         return State(self.state[index]).shown

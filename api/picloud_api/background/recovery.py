@@ -44,9 +44,11 @@ class Recovery:
 
     async def queue_free_pages(self, batch: BatchId, ready: Ready) -> None:
         """Queue the pages of a batch that have free jobs, and wake slots for them."""
-        for number in range(ready.pages):
-            page = await self._view.get(layout.page(PageId(*batch, number)))
-            if page is not None and has_free(page):
-                self._context.ready_queue.give_back(*batch, number, ready)
+        async with self._context.turns.of(batch.account) as turn:
+            for number in range(ready.pages):
+                page = await self._view.get(layout.page(PageId(*batch, number)))
+                if page is not None and has_free(page):
+                    self._context.ready_queue.give_back(*batch, number, ready)
+                await turn.pause()
         if self._context.ready_queue.knows(*batch):
             self._context.slot_sessions.wake(ready.pool, ready.count)

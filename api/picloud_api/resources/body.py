@@ -17,10 +17,12 @@ from picloud_model import wire
 from picloud_model.errors import KeyRefused, TooLarge
 
 from picloud_api.errors import media_of
-from picloud_api.resources.bytes_in_flight import COUNTED_BYTES, IN_FLIGHT, Hold
+from picloud_api.resources.in_flight import COUNTED_BYTES, IN_FLIGHT, Hold, sender_of
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
+
+    from picloud_api.resources.in_flight import RequestsInFlight
 
 Body = TypeVar("Body")
 Sender = TypeVar("Sender")
@@ -29,6 +31,9 @@ ACCOUNT: Final = "picloud.account"
 """The key of a request's scope that holds its account, once that is known."""
 KNOWN: Final = "picloud.known"
 """The key of a request's scope that is there once its credential was found valid."""
+_MEMORY: Final = 60
+"""Bytes of memory for each byte of a body that names things: a jid range of 3 bytes is a tuple of
+two numbers, and a part of a page while the request waits."""
 LASTING_S: Final = 2.0
 """From this age on, the credential of a request is checked again."""
 
@@ -57,10 +62,14 @@ async def authenticate(
 
     Raises:
         KeyRefused: When there is no credential; and what `recognise` raises.
+        AccountBusy: When too many requests of the sender are not answered yet.
     """
     credential = (read or bearer)(request)
     sender = await recognise(credential)
     request.context.sender = sender
+    in_flight: RequestsInFlight | None = getattr(request.context, "in_flight", None)
+    if in_flight is not None:
+        in_flight.begin(request)
     request.scope[KNOWN] = True
     request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
     return sender
@@ -105,25 +114,56 @@ async def _received(request: Request, limit: int) -> bytes:
     return bytes(data)
 
 
-async def hold_bytes(request: Request, size: int) -> None:
+async def hold_bytes(request: Request, size: int) -> Hold:
     """Count bytes that a request holds in memory until it is answered.
+
+    Returns:
+        What counts all bytes of the request.
 
     Raises:
         AccountBusy: When too many bytes of its sender are under way.
     """
     hold: Hold | None = getattr(request.context, "hold", None)
     if hold is None:
-        sender: Any = getattr(request.context, "sender", "")
-        pool = getattr(sender, "pool", None)
-        # Slots apart from clients: they must report, whatever the clients of the account send.
-        name = f"{pool.account} slots" if pool is not None else getattr(sender, "account", sender)
-        hold = request.context.hold = Hold(IN_FLIGHT, str(name))
+        name = sender_of(getattr(request.context, "sender", ""))
+        hold = request.context.hold = Hold(IN_FLIGHT, name)
     await IN_FLIGHT.add(hold, size)
+    return hold
+
+
+async def hold_apart(request: Request, size: int) -> Hold:
+    """Count bytes that more than this request may hold in memory.
+
+    Returns:
+        What counts them for as long as it is referred to.
+
+    Raises:
+        AccountBusy: When too many bytes of its sender are under way.
+    """
+    hold = Hold(IN_FLIGHT, sender_of(getattr(request.context, "sender", "")))
+    await IN_FLIGHT.add(hold, size)
+    return hold
 
 
 async def read_body(request: Request, kind: type[Body], limit: int = wire.NAMES_BYTES) -> Body:
-    """Read a request's body, msgpack or JSON, as a value of one kind."""
-    return wire.decode(await read_bytes(request, limit), kind, media_of(request))
+    """Read a request's body, msgpack or JSON, as a value of one kind.
+
+    The values of a body that names many things take more memory than the body: they are counted.
+    """
+    data = await read_bytes(request, limit)
+    if limit == wire.NAMES_BYTES and len(data) > COUNTED_BYTES:
+        await hold_bytes(request, _MEMORY * len(data))
+    return await decode_body(request, data, kind)
+
+
+async def decode_body(request: Request, data: bytes, kind: type[Body]) -> Body:
+    """Decode the body of a request; a large one takes a turn on the event loop."""
+    media = media_of(request)
+    in_flight: RequestsInFlight | None = getattr(request.context, "in_flight", None)
+    if len(data) <= COUNTED_BYTES or in_flight is None:
+        return wire.decode(data, kind, media)
+    async with in_flight.turn(request):
+        return wire.decode(data, kind, media)
 
 
 async def write_body(request: Request, response: Response, body: Any) -> None:
@@ -135,6 +175,19 @@ async def write_body(request: Request, response: Response, body: Any) -> None:
     await reauthenticate(request)
     response.content_type = media_of(request)
     response.data = wire.encode(body, response.content_type)
+
+
+async def write_encoded(
+    request: Request, response: Response, encode: Callable[[str], Awaitable[bytes]]
+) -> None:
+    """Reply with what is encoded in the format of the request, perhaps for other requests, too.
+
+    Raises:
+        NotAllowed: When the credential was revoked meanwhile.
+    """
+    response.content_type = media_of(request)
+    response.data = await encode(response.content_type)
+    await reauthenticate(request)
 
 
 def bearer(request: Request) -> str:

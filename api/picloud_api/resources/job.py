@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
 
-from picloud_api.errors import media_of
-from picloud_api.resources.body import authenticate, read_body, read_bytes, set_account, write_body
+from picloud_api.resources.body import (
+    authenticate,
+    decode_body,
+    hold_apart,
+    hold_bytes,
+    read_body,
+    read_bytes,
+    set_account,
+    write_body,
+    write_encoded,
+)
 from picloud_api.resources.route import post
 
 if TYPE_CHECKING:
@@ -32,7 +42,7 @@ class JobResource:
         caller = await authenticate(request, self._accounts.recognise)
         set_account(request, caller.account)
         data = await read_bytes(request)
-        body = wire.decode(data, wire.SubmitRequest, media_of(request))
+        body = await decode_body(request, data, wire.SubmitRequest)
         fingerprint = blake2b(data, digest_size=16).digest()
         submitted = await self._jobs.submit.submit(
             caller.account, body, fingerprint, parent=caller.jid
@@ -51,15 +61,17 @@ class JobResource:
         """Return statuses."""
         account = await self._account(request)
         body = await read_body(request, wire.JobsRequest)
-        await write_body(
-            request, response, await self._jobs.status.status(account, body.jids or [])
-        )
+        hold = partial(hold_bytes, request)
+        statuses = await self._jobs.status.status(account, body.jids or [], hold)
+        await write_body(request, response, statuses)
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
         """Wait for jobs and return their outcomes."""
         account = await self._account(request)
         body = await read_body(request, wire.WaitRequest)
-        await write_body(request, response, await self._jobs.wait.wait(account, body))
+        outcomes = await self._jobs.wait.wait(account, body, partial(hold_apart, request))
+        request.context.outcomes = outcomes  # they count their bytes until the reply is sent
+        await write_encoded(request, response, outcomes.encoded)
 
     async def on_post_kill(self, request: Request, response: Response) -> None:
         """Kill jobs."""

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
-from picloud_model.page import pages_for
+from picloud_model.page import PAGE_JOBS, pages_for
 from picloud_model.wire import AttemptRef, Content, JidRange, Options, PackPart
 
 
@@ -132,11 +132,18 @@ class Ready(BatchRecord, frozen=True, kw_only=True):
     waits: bool = False
     """Whether it was made with dependencies, and may have a `Waiting` record."""
     parent: int = 0
+    size: int = 0
+    """Bytes of the arguments."""
 
     @property
     def pages(self) -> int:
         """How many pages the states of its jobs fill."""
         return pages_for(self.count)
+
+    @property
+    def unfinished(self) -> int:
+        """How many of its jobs may not have ended, at most."""
+        return min(self.count, self.open_pages * PAGE_JOBS)
 
 
 class Waiting(BatchRecord, frozen=True):

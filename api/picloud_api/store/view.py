@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from picloud_model.page import Page
 
 from picloud_api.store import layout
-from picloud_api.store.records import BatchId
+from picloud_api.store.records import BatchId, Header, Staged, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -205,4 +205,10 @@ class View:
 def _weight(value: Any) -> int:
     if isinstance(value, Page):
         return 200 + 40 * len(value)
-    return 200 + len(value) if isinstance(value, bytes) else 600
+    if isinstance(value, bytes):
+        return 200 + len(value)
+    if isinstance(value, Header | Staged):
+        return 600 + 300 * len(value.parts)
+    if isinstance(value, Waiting):
+        return 600 + 150 * len(value.depends_on)
+    return 600 + 200 * len(value) if isinstance(value, list) else 600

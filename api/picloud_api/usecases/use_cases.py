@@ -12,6 +12,7 @@ from picloud_api.engine.scheduling.leasing import LeasePlanner
 from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
+from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.slot_token import SlotTokens
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
@@ -48,10 +49,11 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerPort
     health: HealthCheck
     idle_s: float
+    quotas: Quotas
 
 
 class AccountsRoom:
-    """Accounts, API keys, job tokens and slot tokens."""
+    """Accounts, their quotas, API keys, job tokens and slot tokens."""
 
     def __init__(self, base: Foundation) -> None:
         commits, clock = base.context.commits, base.context.clock
@@ -59,18 +61,21 @@ class AccountsRoom:
         self.slot_tokens = SlotTokens(base.keys.slot)
         self.accounts = Accounts(commits, base.keys.pepper, clock, self.job_tokens)
         self.keys = Keys(self.accounts, base.keys.pepper)
+        self.quota = AccountQuota(base.context, base.quotas)
 
 
 class JobsRoom:
     """What clients may do with jobs."""
 
-    def __init__(self, base: Foundation) -> None:
-        context = base.context
+    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+        context, quota = base.context, accounts.quota
         self.why = Why(context, base.scheduler)
         shares_files = base.scheduler.shares_files
-        self.submit = SubmitJobs(context, base.leasing, base.blobs, shares_files=shares_files)
+        self.submit = SubmitJobs(
+            context, base.leasing, base.blobs, quota, shares_files=shares_files
+        )
         self.status = JobStatuses(context)
-        self.wait = WaitForJobs(context)
+        self.wait = WaitForJobs(context, quota)
         self.plain_result = PlainResults(self.wait, Blobs(base.blobs))
         self.kill = KillJobs(context)
         self.info = JobInformation(context, base.blobs, base.live, self.why)
@@ -106,7 +111,8 @@ class UseCases:
 
     def __init__(self, base: Foundation) -> None:
         self.accounts = AccountsRoom(base)
-        self.jobs = JobsRoom(base)
+        self.jobs = JobsRoom(base, self.accounts)
         self.slots = SlotsRoom(base, self.accounts)
         self.storage = StorageRoom(base)
         self.health = base.health
+        self.turns = base.context.turns

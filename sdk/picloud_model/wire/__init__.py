@@ -31,7 +31,7 @@ from picloud_model.wire.body import (
     SubmitId,
     Timeout,
 )
-from picloud_model.wire.codec import JSON, MSGPACK, decode, encode
+from picloud_model.wire.codec import JSON, MSGPACK, decode, encode, join_lists
 from picloud_model.wire.health import Health, PortHealth
 from picloud_model.wire.info import (
     Arguments,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Body = TypeVar("Body")
 
@@ -19,6 +22,32 @@ def encode(body: Any, media: str = MSGPACK) -> bytes:
     b'{"count":2}'
     """
     return msgspec.json.encode(body) if media == JSON else msgspec.msgpack.encode(body)
+
+
+def join_lists(lists: Sequence[bytes], media: str = MSGPACK) -> bytes:
+    """Return encoded lists as one: a long list may be encoded in portions.
+
+    >>> decode(join_lists([encode([1, 2]), encode([]), encode(["c"])]), list)
+    [1, 2, 'c']
+    >>> join_lists([b"[1,2]", b"[]", b"[3]"], JSON)
+    b'[1,2,3]'
+    """
+    if media == JSON:
+        return b"[" + b",".join(part[1:-1] for part in lists if len(part) > len(b"[]")) + b"]"
+    count, items = 0, list[bytes]()
+    for part in lists:
+        length, header = _msgpack_list(part)
+        count += length
+        items.append(part[header:])
+    return b"\xdd" + count.to_bytes(4, "big") + b"".join(items)
+
+
+def _msgpack_list(data: bytes) -> tuple[int, int]:
+    """Return the length of a list in msgpack, and the size of what is before its first item."""
+    if data[0] in (0xDC, 0xDD):
+        size = 2 if data[0] == 0xDC else 4  # noqa: PLR2004 - `array 16` in the format
+        return int.from_bytes(data[1 : 1 + size], "big"), 1 + size
+    return data[0] & 0x0F, 1
 
 
 def decode(data: bytes | memoryview, kind: type[Body], media: str = MSGPACK) -> Body:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from picloud_api.settings import read
+from picloud_api.usecases.accounts.quota import Quotas
 from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
 
 SERVERS = Addresses(
@@ -36,6 +37,22 @@ def test_the_hashicorp_stack_is_named_by_the_environment() -> None:
 def test_slots_run_in_our_own_python_by_default() -> None:
     """They run in the interpreter of the server, which has the same packages."""
     assert read(HASHICORP, SERVERS.environment()).nomad.python == sys.executable
+
+
+def test_the_quotas_of_accounts_are_in_the_environment() -> None:
+    """Those that are not set have their defaults."""
+    quotas = read(["--data", "/tmp/d"], {"PICLOUD_MAX_JOBS": "5", "PICLOUD_MAX_WAITS": ""}).quotas
+
+    assert quotas == Quotas(jobs=5)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "٣"])
+def test_a_quota_is_a_whole_number(value: str) -> None:
+    """Nothing starts with a limit that was not meant."""
+    with pytest.raises(SystemExit) as ended:
+        read(["--data", "/tmp/d"], {"PICLOUD_MAX_STORED_BYTES": value})
+
+    assert str(ended.value).startswith("PICLOUD_MAX_STORED_BYTES is")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_driver.scheduler import Burst
 from picloud_model import wire
 
-from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.api_harness import ACCOUNT, hold, report_of
 
 if TYPE_CHECKING:
     from picloud_api.engine.process.slot_sessions import SlotSession
@@ -47,7 +47,7 @@ async def test_the_same_submit_id_makes_two_batches(api: ApiHarness) -> None:
             (lease,) = (await api.work(slot)).leases
             assert len(lease.jobs) >= 1
             await api.work(slot, reports=[report_of(lease)], lease=False)
-        statuses = await api.use_cases.jobs.status.status(account, [(1, 2)])
+        statuses = await api.use_cases.jobs.status.status(account, [(1, 2)], hold)
         assert [run.status for run in statuses.runs] == ["done"]
 
 

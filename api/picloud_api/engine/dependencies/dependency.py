@@ -52,6 +52,7 @@ class Dependencies:
         self._commits = context.commits
         self._view = context.commits.view
         self._clock = context.clock
+        self._turns = context.turns
         self._prerequisites: dict[tuple[str, tuple[Range, ...], bool], Prerequisite] = {}
         self._failing_fast: set[Prerequisite] = set()
         self._known: dict[BatchId, Prerequisite] = {}
@@ -154,7 +155,8 @@ class Dependencies:
 
     async def _apply_failures(self, batch: BatchId) -> None:
         """Decide the prerequisites that a failed job of a batch settles early."""
-        failed = await failed_jids(self._view, *batch)
+        async with self._turns.of(batch.account) as turn:
+            failed = await failed_jids(self._view, *batch, turn)
         for prerequisite in list(self._failing_fast):
             if prerequisite.account != batch.account or prerequisite.verdict is not None:
                 continue
@@ -206,4 +208,5 @@ class Dependencies:
                 now=self._clock(),
                 last=numbers.stop == pages,
             )
-            await self._commits.run(plan)
+            async with self._turns.of(batch.account):
+                await self._commits.run(plan)

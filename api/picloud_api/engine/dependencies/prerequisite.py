@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from picloud_model.page import Page
     from picloud_model.ranges import Range
 
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.layout import PageId
     from picloud_api.store.records import Header, Waiting
     from picloud_api.store.view import View
@@ -163,7 +164,7 @@ async def failure_among(view: View, account: str, jids: Sequence[Range]) -> Verd
     return None
 
 
-async def failed_jids(view: View, account: str, batch: str) -> list[int]:
+async def failed_jids(view: View, account: str, batch: str, turn: Turn) -> list[int]:
     """Return the jids of the failed jobs of a batch, ascending."""
     header: Header | None = await view.get(layout.header(account, batch))
     jids: list[int] = []
@@ -172,6 +173,7 @@ async def failed_jids(view: View, account: str, batch: str) -> list[int]:
         if header is not None and page is not None:
             first = header.first + number * PAGE_JOBS
             jids += [first + index for index in _failures(page, 0, len(page))]
+        await turn.pause()
     return jids
 
 

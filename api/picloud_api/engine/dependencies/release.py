@@ -9,7 +9,7 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import Pack
 from picloud_model.page import Flag
 
-from picloud_api.engine.jobs.finish import Ending, encode_failure, finish, read_failure
+from picloud_api.engine.jobs.finish import Ending, encode_failure, finish_alike, read_failure
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind
 
@@ -78,7 +78,7 @@ async def release_or_stall(
         if failure is None:
             await _queue(draft, page_id)
         else:
-            await finish(draft, page_id, _endings(page, failure, now))
+            await finish_alike(draft, page_id, _waiting(page), _stalled(failure, now))
     if last:
         draft.delete(name)
         if failure is None:
@@ -91,16 +91,16 @@ async def _queue(draft: Draft, page_id: layout.PageId) -> None:
         page.state = page.state.replace(_WAITING, _QUEUED)
 
 
-def _endings(page: Page, failure: bytes, now: float) -> list[Ending]:
-    return [
-        Ending(
-            index=index,
-            state=State.STALLED,
-            cause=Cause.DEPENDENCY,
-            payload=failure,
-            started_at=0.0,
-            finished_at=now,
-        )
-        for index, state in enumerate(page.state)
-        if state == State.WAITING
-    ]
+def _waiting(page: Page) -> list[int]:
+    return [index for index, state in enumerate(page.state) if state == State.WAITING]
+
+
+def _stalled(failure: bytes, now: float) -> Ending:
+    return Ending(
+        index=0,
+        state=State.STALLED,
+        cause=Cause.DEPENDENCY,
+        payload=failure,
+        started_at=0.0,
+        finished_at=now,
+    )

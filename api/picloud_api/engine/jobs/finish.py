@@ -10,6 +10,7 @@ from picloud_model.errors import RequestRefused
 from picloud_model.job import Cause, State
 from picloud_model.pack import Envelope, seal, unseal, write
 from picloud_model.page import Flag
+from picloud_model.ranges import collapse
 from picloud_model.wire import Content, Failure, decode
 
 from picloud_api.store import layout
@@ -81,7 +82,6 @@ async def finish(
     page = await draft.edit(layout.page(page_id)) if endings else None
     if page is None:
         return
-    was_open = page.open
     parcels = [msgspec.msgpack.encode(envelope)]
     infos: dict[int, Content] = {}
     previous = b""
@@ -96,13 +96,57 @@ async def finish(
             infos[item] = ending.info
     if infos:
         parcels.append(msgspec.msgpack.encode(infos))
+    await _publish(
+        draft,
+        page_id,
+        page,
+        parcels,
+        are_done=all(ending.state is State.DONE for ending in endings),
+        finished_at=max(ending.finished_at for ending in endings),
+    )
+
+
+async def finish_alike(
+    draft: Draft, page_id: layout.PageId, indexes: Sequence[int], ending: Ending
+) -> None:
+    """Make jobs of one page end in the same way; the index of the ending is not used.
+
+    Jobs in a row are changed together: a user may kill millions of jobs.
+    """
+    page = await draft.edit(layout.page(page_id)) if indexes else None
+    if page is None:
+        return
+    values = {
+        "cause": ending.cause,
+        "started": ending.started_at,
+        "finished": ending.finished_at,
+        "pack": page.packs,
+        "item": 1,
+        "slot": 0,
+    }
+    for first, last in collapse(indexes):
+        page.fill(first, last + 1, ending.state, **values)
+    parcels = [msgspec.msgpack.encode(SERVER_ENVELOPE), ending.payload]
+    await _publish(draft, page_id, page, parcels, are_done=False, finished_at=ending.finished_at)
+
+
+async def _publish(
+    draft: Draft,
+    page_id: layout.PageId,
+    page: Page,
+    parcels: Sequence[bytes],
+    *,
+    are_done: bool,
+    finished_at: float,
+) -> None:
+    """Write the result pack of jobs that have just ended in a page, and notify of them."""
     draft.create(layout.results(page_id, page.packs), write(parcels))
     page.packs += 1
     draft.emit(Event(EventKind.FINISHED, page_id.account, page_id.batch))
-    if any(ending.state is not State.DONE for ending in endings):
+    if not are_done:
         draft.emit(Event(EventKind.FAILED, page_id.account, page_id.batch))
-    if was_open and not page.open:
-        await _close_page(draft, page_id, max(ending.finished_at for ending in endings))
+    if not page.open:
+        await _close_page(draft, page_id, finished_at)
 
 
 def _end(page: Page, ending: Ending, item: int) -> None:

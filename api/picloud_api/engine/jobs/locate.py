@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
     from picloud_model.page import Page
     from picloud_model.ranges import Range
 
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.records import Span
     from picloud_api.store.view import View
 
 MAX_RANGES: Final = 100_000
+_RANGES_IN_A_ROW: Final = 50
+"""Ranges that are located before the event loop may go on."""
 PAGES_AT_ONCE: Final = 1000
 """Pages that are read together: 36 MB at most."""
 CHANGED_AT_ONCE: Final = 16
@@ -39,8 +44,16 @@ class PageSlice(msgspec.Struct, frozen=True):
     first: int
 
 
-async def locate(view: View, account: str, jids: Sequence[Range]) -> list[PageSlice]:
+async def locate(
+    view: View, account: str, jids: Sequence[Range], turn: Turn | None = None
+) -> list[PageSlice]:
     """Return the page slices that hold the jobs of some jid ranges, in this order.
+
+    Args:
+        view: Where the index is read.
+        account: The account that owns the jobs.
+        jids: The ranges.
+        turn: The turn that a request of a client runs in.
 
     Raises:
         JobNotFound: When the account has no such job; the first unknown jid is named. A job
@@ -61,7 +74,9 @@ async def locate(view: View, account: str, jids: Sequence[Range]) -> list[PageSl
         raise TooLarge(f"A request may name {MAX_JOBS} jobs at most.", field="jids")
     slices: list[PageSlice] = []
     index = _Index(view, account)
-    for first, last in jids:
+    for number, (first, last) in enumerate(jids, 1):
+        if turn is not None and number % _RANGES_IN_A_ROW == 0:
+            await turn.pause()
         jid = first
         while jid <= last:
             # The following batches are mostly in the same list: no search for each of them.
@@ -85,22 +100,36 @@ async def read_pages(
         at_once: How many pages are read together.
     """
     read = view.refresh if fresh else view.load
-    for start in range(0, len(wanted), at_once):
-        some = wanted[start : start + at_once]
-        await read(layout.page(piece.page_id) for piece in some)
-        for piece in some:
+    start = 0
+    while start < len(wanted):
+        stop, names = start, dict[str, None]()
+        while stop < len(wanted) and len(names) < at_once:
+            names[layout.page(wanted[stop].page_id)] = None
+            stop += 1
+        await read(names)
+        for piece in wanted[start:stop]:
             page: Page = await view.get(layout.page(piece.page_id))
             yield piece, page
+        start = stop
 
 
-def group_by_page(wanted: Sequence[PageSlice]) -> Iterator[list[tuple[PageId, list[int]]]]:
-    """Yield the same jobs as indexes by page, each job once, some pages at a time."""
-    by_id: dict[PageId, dict[int, None]] = {}
-    for piece in wanted:
-        by_id.setdefault(piece.page_id, {}).update(dict.fromkeys(range(piece.start, piece.stop)))
-    whole = [(page_id, list(indexes)) for page_id, indexes in by_id.items()]
-    for start in range(0, len(whole), CHANGED_AT_ONCE):
-        yield whole[start : start + CHANGED_AT_ONCE]
+def group_by_page(
+    wanted: Sequence[PageSlice], at_once: int = CHANGED_AT_ONCE
+) -> Iterator[list[tuple[PageId, list[int]]]]:
+    """Yield the same jobs as indexes by page, some pages at a time.
+
+    Args:
+        wanted: Page slices in the order of their jids, without repeats.
+        at_once: How many pages.
+    """
+    group: list[tuple[PageId, list[int]]] = []
+    for page_id, pieces in groupby(wanted, attrgetter("page_id")):
+        group.append((page_id, [i for piece in pieces for i in range(piece.start, piece.stop)]))
+        if len(group) == at_once:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def refuse_deleted(page: Page, piece: PageSlice) -> None:

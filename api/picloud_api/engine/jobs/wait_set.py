@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.batch_watch import Watch
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.view import View
 
 _FINAL_BYTES: Final = bytes(FINAL)
+_PAGES_IN_A_ROW: Final = 20
+"""Page slices that are read before the event loop may go on."""
 
 
 class _Unfinished(NamedTuple):
@@ -65,21 +68,24 @@ class WaitSet:
         """Return the page slices with a final job, in the order of the request."""
         return list(compress(self._wanted, self._some_final))
 
-    async def refresh(self) -> None:
+    async def refresh(self, turn: Turn) -> None:
         """Read what has changed since the last look; everything, the first time."""
-        for batch in self._watch.changed():
-            if batch in self._unfinished:
-                await self._read(batch)
+        async with turn:
+            for batch in self._watch.changed():
+                if batch in self._unfinished:
+                    await self._read(batch, turn)
 
     async def wait_for_change(self, timeout_s: float) -> bool:
         """Wait until something has changed; return whether it has within `timeout_s`."""
         return await self._watch.wait_for_change(timeout_s)
 
-    async def _read(self, batch: str) -> None:
+    async def _read(self, batch: str, turn: Turn) -> None:
         before = self._unfinished.pop(batch)
         open_positions: list[int] = []
         final, states = 0, set[int]()
-        for position in before.positions:
+        for number, position in enumerate(before.positions, 1):
+            if number % _PAGES_IN_A_ROW == 0:
+                await turn.pause()
             piece = self._wanted[position]
             page: Page = await self._view.get(layout.page(piece.page_id))
             part = page.state[piece.start : piece.stop]

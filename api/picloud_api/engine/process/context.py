@@ -10,6 +10,7 @@ from picloud_api.engine.process.batch_watch import BatchWatchers
 from picloud_api.engine.process.ready_queue import ReadyQueue
 from picloud_api.engine.process.run_times import RunTimes
 from picloud_api.engine.process.slot_sessions import SlotSessions
+from picloud_api.engine.process.turns import Turns
 from picloud_api.store.archive import Archive
 from picloud_api.store.commits import Commits
 
@@ -24,3 +25,4 @@ class Context(msgspec.Struct, frozen=True):
     slot_sessions: SlotSessions = msgspec.field(default_factory=SlotSessions)
     batch_watchers: BatchWatchers = msgspec.field(default_factory=BatchWatchers)
     run_times: RunTimes = msgspec.field(default_factory=RunTimes)
+    turns: Turns = msgspec.field(default_factory=Turns)

@@ -14,6 +14,7 @@ import msgspec
 from picloud_model.errors import RequestRefused
 from picloud_model.pack import Pack, write
 from picloud_model.page import PAGE_JOBS, Flag
+from picloud_model.ranges import merged
 from picloud_model.wire import Content, Deleted, decode
 
 from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, group_by_page, locate, read_pages
@@ -51,7 +52,7 @@ class DeleteJobs:
             JobNotFound: When one of the jobs does not exist in this account.
             RequestRefused: When one of them has not finished; then none is deleted.
         """
-        pieces = await locate(self._commits.view, account, jids)
+        pieces = await locate(self._commits.view, account, merged(jids))
         async for piece, page in read_pages(self._commits.view, pieces):
             _refuse_unfinished(page, piece)
         count = 0

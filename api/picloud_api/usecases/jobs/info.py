@@ -22,11 +22,11 @@ from picloud_model.wire import (
     unpack_info,
 )
 
+from picloud_api.engine.jobs.envelopes import EnvelopeTable
 from picloud_api.engine.jobs.finish import read_failure
 from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.store import layout
-from picloud_api.usecases.jobs.envelopes import EnvelopeTable
 from picloud_api.usecases.jobs.info_values import (
     OF_BATCH,
     OF_INFO,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.job import UNDER_LEASE, State
 from picloud_model.page import Flag
+from picloud_model.ranges import merged
 from picloud_model.wire import Killed
 
-from picloud_api.engine.jobs.finish import finish, killed_ending
+from picloud_api.engine.jobs.finish import finish_alike, killed_ending
 from picloud_api.engine.jobs.locate import (
+    CHANGED_AT_ONCE,
     PageSlice,
     group_by_page,
     locate,
@@ -24,12 +26,18 @@ from picloud_api.store.records import Event, EventKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picloud_model.page import Page
     from picloud_model.ranges import Range
 
     from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.draft import Draft
     from picloud_api.store.layout import PageId
 
+_KILLED_TOGETHER: Final = 4
+"""Pages that are changed in one transaction of SQLite."""
+_TOGETHER: Final = 20
+"""Pages that are read before the event loop may go on."""
 SILENT_S: Final = 2.0
 """How long a slot may take to report that it killed a job."""
 
@@ -40,6 +48,7 @@ class KillJobs:
     def __init__(self, context: Context) -> None:
         self._commits = context.commits
         self._clock = context.clock
+        self._turns = context.turns
         self._forced: set[asyncio.Task[None]] = set()
 
     async def kill(self, account: str, jids: Sequence[Range] | None) -> Killed:
@@ -57,14 +66,20 @@ class KillJobs:
             JobDeleted: When one of them was deleted; then none is killed.
         """
         view, count = self._commits.view, 0
-        if jids is None:
-            pieces = await self._unfinished(account)
-        else:
-            pieces = await locate(view, account, jids)
-            async for piece, page in read_pages(view, pieces, fresh=False):
-                refuse_deleted(page, piece)
-        for group in group_by_page(pieces):
-            count += sum(await asyncio.gather(*(self._kill_in(*chosen) for chosen in group)))
+        async with self._turns.of(account) as turn:
+            if jids is None:
+                pieces = await self._unfinished(account, turn)
+            else:
+                pieces = await locate(view, account, merged(jids), turn)
+                async for piece, page in read_pages(view, pieces, fresh=False, at_once=_TOGETHER):
+                    refuse_deleted(page, piece)
+                    await turn.pause()
+        # One transaction over the network takes longer than its plan, unlike one of SQLite.
+        at_once = CHANGED_AT_ONCE if view.state.shared else _KILLED_TOGETHER
+        for group in group_by_page(pieces, at_once):
+            async with self._turns.of(account):
+                killing = [self._kill_in(*chosen) for chosen in group]
+                count += sum(await asyncio.gather(*killing))
         return Killed(count=count)
 
     async def stop(self) -> None:
@@ -83,22 +98,27 @@ class KillJobs:
             task.add_done_callback(self._forced.discard)
         return ended + len(attempts)
 
-    async def _unfinished(self, account: str) -> list[PageSlice]:
+    async def _unfinished(self, account: str, turn: Turn) -> list[PageSlice]:
         markers = await self._commits.view.scan(layout.ready(account))
-        spans = [(marker.first, marker.first + marker.count - 1) for marker in markers.values()]
-        return [
-            piece for span in spans for piece in await locate(self._commits.view, account, [span])
-        ]
+        spans = sorted((each.first, each.first + each.count - 1) for each in markers.values())
+        pieces: list[PageSlice] = []
+        for span in spans:
+            pieces += await locate(self._commits.view, account, [span])
+            await turn.pause()
+        return pieces
 
     async def _kill(
         self, draft: Draft, page_id: PageId, indexes: Sequence[int]
     ) -> tuple[int, list[tuple[int, int]]]:
         """Return how many jobs ended, and (index, attempt) of those that their slot has to end."""
         name = layout.page(page_id)
-        page = await draft.get(name)
-        chosen = [index for index in indexes if page.state[index] < State.DONE]
-        held = [index for index in chosen if page.state[index] in UNDER_LEASE]
-        free = [index for index in chosen if page.state[index] not in UNDER_LEASE]
+        page: Page = await draft.get(name)
+        free, held = indexes, list[int]()
+        is_whole = len(indexes) == len(page) == page.open
+        if page.leased or not is_whole:
+            chosen = [index for index in indexes if page.state[index] < State.DONE]
+            held = [index for index in chosen if page.state[index] in UNDER_LEASE]
+            free = [index for index in chosen if page.state[index] not in UNDER_LEASE]
         await self._end_killed(draft, page_id, free)
         own = await draft.edit(name) if held else None
         if own is not None:
@@ -108,9 +128,7 @@ class KillJobs:
         return len(free), [(index, page.attempt[index]) for index in held]
 
     async def _end_killed(self, draft: Draft, page_id: PageId, indexes: Sequence[int]) -> None:
-        now = self._clock()
-        endings = [killed_ending(index, 0.0, now) for index in indexes]
-        await finish(draft, page_id, endings)
+        await finish_alike(draft, page_id, indexes, killed_ending(0, 0.0, self._clock()))
 
     async def _force(self, page_id: PageId, attempts: Sequence[tuple[int, int]]) -> None:
         """End jobs whose slot has not reported their end within `SILENT_S`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import Outcome
 
+    from picloud_api.engine.jobs.outcomes import Held
     from picloud_api.usecases.jobs.wait import WaitForJobs
     from picloud_api.usecases.storage.blob import Blobs
 
@@ -33,7 +34,7 @@ class PlainResults:
         self._wait = wait
         self._blobs = blobs
 
-    async def read(self, account: str, jid: int, hold: Callable[[int], Awaitable[None]]) -> bytes:
+    async def read(self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]]) -> bytes:
         """Return the result of a job as JSON, without waiting for the job.
 
         Args:
@@ -49,7 +50,7 @@ class PlainResults:
             RequestRefused: When JSON cannot hold the result, or not in 4 MiB.
         """
         request = WaitRequest(jids=[(jid, jid)], timeout_s=0.0)
-        outcomes = (await self._wait.wait(account, request)).outcomes
+        outcomes = (await self._wait.wait(account, request, hold)).outcomes
         if not outcomes:
             raise Unavailable(f"Job {jid} has not ended, so it has no result yet; ask again later.")
         parcel = await self._parcel(account, outcomes[0], hold)
@@ -59,7 +60,7 @@ class PlainResults:
         return await asyncio.to_thread(_as_json, jid, parcel)
 
     async def _parcel(
-        self, account: str, outcome: Outcome, hold: Callable[[int], Awaitable[None]]
+        self, account: str, outcome: Outcome, hold: Callable[[int], Awaitable[Held]]
     ) -> bytes:
         if outcome.blob is None:
             return outcome.payload or b""

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
+from picloud_model.job import State
 from picloud_model.wire import Statuses, StatusRun
 
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from picloud_model.page import Page
     from picloud_model.ranges import Range
 
+    from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.context import Context
+
+_PAGES_TOGETHER: Final = 20
+"""Pages that are read before the event loop may go on."""
+_HELD_TOGETHER: Final = 500
+_RUN_BYTES: Final = 200
+"""Memory that a run takes, encoded and not."""
+_SHOWN_ALIKE: Final = {state: min(s for s in State if s.shown is state.shown) for state in State}
+_ALIKE: Final = bytes.maketrans(bytes(_SHOWN_ALIKE), bytes(_SHOWN_ALIKE.values()))
+"""For each state the first one that is shown as the same status."""
 
 
 class JobStatuses:
@@ -21,22 +34,43 @@ class JobStatuses:
 
     def __init__(self, context: Context) -> None:
         self._view = context.commits.view
+        self._turns = context.turns
 
-    async def status(self, account: str, jids: Sequence[Range]) -> Statuses:
+    async def status(
+        self, account: str, jids: Sequence[Range], hold: Callable[[int], Awaitable[object]]
+    ) -> Statuses:
         """Return the status of each job, as runs in the order of the request.
+
+        Args:
+            account: The account that owns the jobs.
+            jids: The jobs.
+            hold: Counts bytes that the reply takes in memory.
 
         Raises:
             JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted.
         """
         runs: list[StatusRun] = []
-        async for piece, page in read_pages(self._view, await locate(self._view, account, jids)):
-            refuse_deleted(page, piece)
-            for index in range(piece.start, piece.stop):
-                shown, jid = page.shown(index).value, piece.first + index
-                last = runs[-1] if runs else None
-                if last and last.status == shown and last.last == jid - 1:
-                    runs[-1] = StatusRun(last.first, jid, shown)
-                else:
-                    runs.append(StatusRun(jid, jid, shown))
+        held = 0
+        async with self._turns.of(account) as turn:
+            pieces = await locate(self._view, account, jids, turn)
+            async for piece, page in read_pages(self._view, pieces, at_once=_PAGES_TOGETHER):
+                refuse_deleted(page, piece)
+                _add_runs(runs, piece, page)
+                if len(runs) - held > _HELD_TOGETHER:
+                    await hold((len(runs) - held) * _RUN_BYTES)
+                    held = len(runs)
+                await turn.pause()
         return Statuses(runs=runs)
+
+
+def _add_runs(runs: list[StatusRun], piece: PageSlice, page: Page) -> None:
+    jid = piece.first + piece.start
+    for state, alike in groupby(page.state[piece.start : piece.stop].translate(_ALIKE)):
+        shown, count = State(state).shown.value, sum(1 for _ in alike)
+        last = runs[-1] if runs else None
+        if last and last.status == shown and last.last == jid - 1:
+            runs[-1] = StatusRun(last.first, jid + count - 1, shown)
+        else:
+            runs.append(StatusRun(jid, jid + count - 1, shown))
+        jid += count

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 from picloud_model.crashpoints import crashpoint
-from picloud_model.errors import BlobMissing, RequestRefused, SubmitChanged
+from picloud_model.errors import AccountBusy, BlobMissing, RequestRefused, SubmitChanged
 from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
@@ -17,6 +18,7 @@ from picloud_api.engine.process.ready_queue import ReadyBatch
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Staged
+from picloud_api.usecases.accounts.quota import Amount, size_of
 from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
 from picloud_api.usecases.storage.blob import blob_name, digest_of
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from picloud_api.engine.scheduling.leasing import LeasePlanner
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Waiting
+    from picloud_api.usecases.accounts.quota import AccountQuota
 
+_PAGES_TOGETHER: Final = 16
+"""Pages that are stored in one transaction ahead of a large submit."""
 _RANGE_BYTES: Final = 20
 """The most bytes that a range of jids takes in the state store."""
 
@@ -41,8 +46,17 @@ class SubmitJobs:
     """Accepts batches. All of a batch is stored before other processes can see it."""
 
     def __init__(
-        self, context: Context, leasing: LeasePlanner, blobs: BlobPort, *, shares_files: bool
+        self,
+        context: Context,
+        leasing: LeasePlanner,
+        blobs: BlobPort,
+        quota: AccountQuota,
+        *,
+        shares_files: bool,
     ) -> None:
+        self._quota = quota
+        self._turns = context.turns
+        self._storing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._commits = context.commits
         self._shares_files = shares_files
         self._leasing = leasing
@@ -50,9 +64,19 @@ class SubmitJobs:
         self._clock = context.clock
 
     async def stage(self, account: str, request: StageRequest) -> None:
-        """Store packs of a large map ahead of its submit."""
+        """Store packs of a large map ahead of its submit.
+
+        Raises:
+            RequestRefused: When packs are not as declared.
+            BlobMissing: When it names blobs that are not stored.
+            AccountBusy: When the account has too many bytes of unfinished jobs.
+        """
         check_packs(request.parts)
         await self._check_blobs(account, [part.content for part in request.parts])
+        async with self._quota.admit(account, Amount(stored_bytes=size_of(request.parts))):
+            await self._stage(account, request)
+
+    async def _stage(self, account: str, request: StageRequest) -> None:
         await self._mark(account, request.submit_id)
         await self._write_packs(account, request.submit_id, request.parts)
         name = layout.staged(account, request.submit_id)
@@ -94,9 +118,11 @@ class SubmitJobs:
             RequestRefused: When options, counts or packs do not fit each other.
             BlobMissing: When it names blobs that are not stored; nothing was created.
             SubmitChanged: When another request had the same submit id.
+            AccountBusy: When the account would have too many unfinished jobs.
         """
         check_options(request.options, shares_files=self._shares_files)
-        check_packs(request.parts)
+        async with self._turns.of(account):
+            check_packs(request.parts)
         await self._check_blobs(account, _contents(request))
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
@@ -105,14 +131,34 @@ class SubmitJobs:
         earlier: Header | None = view.peek(name) if inline else await view.get(name)
         if earlier is not None:
             return _repeated(earlier, fingerprint)
-        parts = [_without_data(part) for part in request.parts]
+        size = size_of(request.parts)
+        amount = Amount(jobs=request.count, batches=1, stored_bytes=size)
+        try:
+            async with self._quota.admit(account, amount):
+                return await self._store(account, request, fingerprint, parent, inline=inline)
+        except AccountBusy:
+            # The first request of this id may have had the last room.
+            if (earlier := await view.fresh(name)) is not None:
+                return _repeated(earlier, fingerprint)
+            raise
+
+    async def _store(
+        self, account: str, request: SubmitRequest, fingerprint: bytes, parent: int, *, inline: bool
+    ) -> Submitted:
+        """Store a batch that is new, and make it visible."""
+        view = self._commits.view
+        async with self._turns.of(account):
+            parts = [_without_data(part) for part in request.parts]
         if not inline:
             parts = await self._with_staged(account, request.submit_id, parts)
         check_cover(parts, request.count)
         waiting = await waiting_of(view, account, request)
         crashpoint("submit.checked")
         if not inline:
-            await self.store_ahead(account, request)
+            # One after the other: each takes many transactions.
+            storing = self._storing.setdefault(account, asyncio.Lock())
+            async with storing:
+                await self.store_ahead(account, request)
         crashpoint("submit.stored")
         header = _header(request, parts, self._clock(), fingerprint, parent)
         plan = partial(
@@ -146,11 +192,10 @@ class SubmitJobs:
     async def store_ahead(self, account: str, request: SubmitRequest) -> None:
         """Store what does not fit into the transaction that makes the batch visible."""
         await self._mark(account, request.submit_id)
-        pages = pages_for(request.count)
-        most = self._commits.view.state.max_operations
+        pages = _fresh_pages(request)
         await self._write_packs(account, request.submit_id, request.parts)
-        for start in range(0, pages, most):
-            numbers = range(start, min(pages, start + most))
+        for start in range(0, len(pages), _PAGES_TOGETHER):
+            numbers = range(start, min(len(pages), start + _PAGES_TOGETHER))
 
             async def plan(draft: Draft, numbers: range = numbers) -> None:
                 for number in numbers:
@@ -158,9 +203,10 @@ class SubmitJobs:
                     # A repeated request may arrive while the first one is being stored, or after
                     # its jobs have started.
                     if draft.peek(name) is None:
-                        draft.create(name, _fresh_page(request, number))
+                        draft.create(name, pages[number])
 
-            await self._commits.run(plan)
+            async with self._turns.of(account):
+                await self._commits.run(plan)
 
     async def _announce(
         self,
@@ -253,9 +299,12 @@ def _without_data(part: PackPart) -> PackPart:
     return PackPart(part.first, part.count, content)
 
 
-def _fresh_page(request: SubmitRequest, number: int) -> Page:
+def _fresh_pages(request: SubmitRequest) -> list[Page]:
+    """Return the pages of a batch. All full ones are one object: a stored page is not modified."""
     state = State.WAITING if request.depends_on else State.QUEUED
-    return Page.fresh(min(PAGE_JOBS, request.count - number * PAGE_JOBS), state)
+    full, rest = divmod(request.count, PAGE_JOBS)
+    pages = [Page.fresh(PAGE_JOBS, state)] * full if full else []
+    return [*pages, Page.fresh(rest, state)] if rest else pages
 
 
 def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
@@ -263,10 +312,9 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
     for part in request.parts:
         if part.content.data is not None:
             draft.create(layout.arguments(account, batch, part.first), part.content.data)
-    for number in range(pages_for(request.count)):
-        draft.create(
-            layout.page(layout.PageId(account, batch, number)), _fresh_page(request, number)
-        )
+    for number, page in enumerate(_fresh_pages(request)):
+        # A copy: the same draft may lease jobs of it at once.
+        draft.create(layout.page(layout.PageId(account, batch, number)), page.copy())
 
 
 def _header(
@@ -298,6 +346,7 @@ def _ready(account: str, header: Header, *, waits: bool) -> Ready:
         open_pages=header.pages,
         waits=waits,
         parent=header.parent,
+        size=size_of(header.parts),
     )
 
 

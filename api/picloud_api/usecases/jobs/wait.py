@@ -1,155 +1,164 @@
-"""`wait`: a long poll for jobs that are final, with their outcomes."""
+"""`wait`: a long poll for jobs that are final, with their outcomes.
+
+Requests for the same jobs wait together: one of them leads, looks at the jobs when they change, and
+puts the reply together; the others follow it. So hundreds of clients that wait for the same map
+cost little more than one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.job import State
-from picloud_model.pack import Envelope, Pack
-from picloud_model.page import Flag
-from picloud_model.wire import Content, Outcome, Outcomes
+from picloud_model.errors import PiCloudError
+from picloud_model.ranges import merged
+from picloud_model.wire import WaitRequest, encode
 
-from picloud_api.engine.jobs.locate import PageSlice, locate, refuse_deleted
+from picloud_api.engine.jobs.locate import locate
+from picloud_api.engine.jobs.outcomes import FinalOutcomes, Held
+from picloud_api.engine.jobs.shared_wait import SharedWaits
 from picloud_api.engine.jobs.wait_set import WaitSet
-from picloud_api.store import layout
-from picloud_api.usecases.jobs.envelopes import EnvelopeTable
+from picloud_api.engine.process.turns import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picloud_model.job import Status
-    from picloud_model.page import Page
-    from picloud_model.wire import WaitRequest
-
+    from picloud_api.engine.jobs.shared_wait import SharedWait
     from picloud_api.engine.process.context import Context
+    from picloud_api.usecases.accounts.quota import AccountQuota
 
-ANSWER_BYTES: Final = 4 * 1024 * 1024
-"""Results in one reply, about; the client requests the rest."""
 GATHER_S: Final = 0.15
 """How long the first results wait for more, so that a big map takes few requests."""
 GATHER_PIECE_S: Final = 50e-6
 """How much longer for each page or small batch in the request: reading one takes that long."""
 
 
+class _Waiter(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that waits."""
+
+    account: str
+    request: WaitRequest
+    hold: Callable[[int], Awaitable[Held]]
+    deadline: float
+    turn: Turn
+
+
 class WaitForJobs:
     """Waits for jobs and returns their outcomes."""
 
-    def __init__(self, context: Context) -> None:
-        self._commits = context.commits
+    def __init__(self, context: Context, quota: AccountQuota) -> None:
+        self._view = context.commits.view
         self._watchers = context.batch_watchers
         self._clock = context.clock
+        self._turns = context.turns
+        self._quota = quota
+        self._shared: SharedWaits[FinalOutcomes] = SharedWaits()
 
-    async def wait(self, account: str, request: WaitRequest) -> Outcomes:
+    async def wait(
+        self, account: str, request: WaitRequest, hold: Callable[[int], Awaitable[Held]]
+    ) -> FinalOutcomes:
         """Return the outcomes of jobs that are final, once there are enough of them.
+
+        Args:
+            account: The account that owns the jobs.
+            request: The jobs, and how long to wait for them.
+            hold: Counts bytes that the reply takes in memory.
 
         Raises:
             JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted.
+            AccountBusy: When too many requests of the account wait, or too many of its bytes are
+                in flight.
         """
-        view = self._commits.view
-        pieces = await locate(view, account, request.jids)
-        with self._watchers.watch({piece.page_id.batch for piece in pieces}) as watch:
-            wait_set = WaitSet(view, pieces, watch)
-            if request.statuses:
-                await self._until_shown(wait_set, set(request.statuses), request.timeout_s)
-            else:
-                await self._until_worthwhile(wait_set, request.timeout_s)
-        return await self._outcomes(wait_set.with_final(), payloads=request.payloads)
+        waiter = _Waiter(
+            account=account,
+            request=request,
+            hold=hold,
+            deadline=self._clock() + request.timeout_s,
+            turn=self._turns.of(account),
+        )
+        if request.timeout_s <= 0:
+            return await self._look(waiter)
+        with self._quota.waiting(account):
+            key = encode((account, request.jids, request.payloads, request.statuses))
+            shared, is_new = self._shared.join(key)
+            if not is_new:
+                try:
+                    outcomes = await shared.follow(request.timeout_s)
+                except TimeoutError:
+                    return await self._look(waiter)
+                if outcomes is not None:
+                    return outcomes
+            return await self._lead(shared, waiter)
 
-    async def _until_worthwhile(self, wait_set: WaitSet, timeout_s: float) -> None:
+    async def _look(self, waiter: _Waiter) -> FinalOutcomes:
+        """Return the outcomes of the jobs that are final now, or by the waiter's deadline."""
+        wait_set, _ = await self._until_ready(waiter)
+        return await self._outcomes(waiter, wait_set)
+
+    async def _lead(self, shared: SharedWait[FinalOutcomes], waiter: _Waiter) -> FinalOutcomes:
+        """Wait, and answer the followers: all of them if it is worthwhile, else none."""
+        try:
+            wait_set, is_ready = await self._until_ready(waiter)
+            if not is_ready:
+                shared.pass_on()
+                return await self._outcomes(waiter, wait_set)
+            shared.close()
+            outcomes = await self._outcomes(waiter, wait_set)
+        except PiCloudError as error:
+            shared.answer(error)
+            raise
+        except BaseException:
+            shared.pass_on()
+            raise
+        shared.answer(outcomes)
+        return outcomes
+
+    async def _until_ready(self, waiter: _Waiter) -> tuple[WaitSet, bool]:
+        """Wait until an answer is worthwhile or the time is over; return which of the two."""
+        jids = merged(waiter.request.jids)
+        async with waiter.turn as turn:
+            pieces = await locate(self._view, waiter.account, jids, turn)
+        with self._watchers.watch({piece.page_id.batch for piece in pieces}) as watch:
+            wait_set = WaitSet(self._view, pieces, watch)
+            until = self._until_shown if waiter.request.statuses else self._until_worthwhile
+            return wait_set, await until(waiter, wait_set)
+
+    async def _until_worthwhile(self, waiter: _Waiter, wait_set: WaitSet) -> bool:
         """Wait until all jobs are final, or some are and no more came for a moment."""
-        now = self._clock()
-        deadline, gather_s = now + timeout_s, GATHER_S + GATHER_PIECE_S * wait_set.pieces
+        deadline = waiter.deadline
+        gather_s = GATHER_S + GATHER_PIECE_S * wait_set.pieces
         while True:
-            await wait_set.refresh()
+            await wait_set.refresh(waiter.turn)
             if wait_set.final == wait_set.total:
-                return
+                return True
             if wait_set.final:
                 deadline = min(deadline, self._clock() + gather_s)
             remaining_s = deadline - self._clock()
             if remaining_s <= 0 or self._watchers.closed:
-                return
+                return wait_set.final > 0 or self._watchers.closed
             if not await wait_set.wait_for_change(remaining_s):
-                return
+                return wait_set.final > 0
 
-    async def _until_shown(
-        self, wait_set: WaitSet, statuses: set[Status], timeout_s: float
-    ) -> None:
-        """Wait until all jobs have one of these statuses, or one of them never will."""
-        deadline = self._clock() + timeout_s
+    async def _until_shown(self, waiter: _Waiter, wait_set: WaitSet) -> bool:
+        """Wait until all jobs have one of the statuses, or one of them never will."""
+        statuses = set(waiter.request.statuses)
         while True:
-            await wait_set.refresh()
+            await wait_set.refresh(waiter.turn)
             others = [state for state in wait_set.states if state.shown not in statuses]
-            remaining_s = deadline - self._clock()
-            if not others or any(state.final for state in others) or remaining_s <= 0:
-                return
-            if self._watchers.closed or not await wait_set.wait_for_change(remaining_s):
-                return
+            remaining_s = waiter.deadline - self._clock()
+            if not others or any(state.final for state in others) or self._watchers.closed:
+                return True
+            if remaining_s <= 0 or not await wait_set.wait_for_change(remaining_s):
+                return False
 
-    async def _outcomes(self, pieces: Sequence[PageSlice], *, payloads: bool) -> Outcomes:
-        reply = _OutcomesReply()
-        for piece in pieces:
-            page = await self._page(piece)
-            refuse_deleted(page, piece)
-            packs: dict[int, Pack] = {}
-            for index in range(piece.start, piece.stop):
-                state = page.state[index]
-                if state < State.DONE:
-                    continue
-                number = page.pack[index]
-                if (payloads or state != State.DONE) and number not in packs:
-                    name = layout.results(piece.page_id, number)
-                    packs[number] = Pack(await self._commits.view.get(name))
-                reply.add(piece.first + index, page, index, packs.get(number))
-                if reply.size > ANSWER_BYTES:
-                    return reply.outcomes()
-        return reply.outcomes()
-
-    async def _page(self, piece: PageSlice) -> Page:
-        page: Page = await self._commits.view.get(layout.page(piece.page_id))
-        return page
-
-
-class _OutcomesReply:
-    """The outcomes of a reply, while it is put together."""
-
-    def __init__(self) -> None:
-        self._outcomes: list[Outcome] = []
-        self._envelopes = EnvelopeTable()
-        self._latest: Pack | None = None
-        self._position = 0
-        self.size = 0
-
-    def add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
-        payload, blob, envelope = None, None, 0
-        if pack is not None:
-            envelope = self._envelope_of(pack)
-            parcel = pack[page.item[index]]
-            if page.flags[index] & Flag.SPILLED:
-                blob = msgspec.msgpack.decode(parcel, type=Content)
-            else:
-                payload = parcel
-            self.size += len(parcel)
-        self.size += 24
-        status = page.shown(index).value
-        self._outcomes.append(
-            Outcome(
-                jid=jid,
-                status=status,
-                cause=page.cause[index],
-                payload=payload,
-                blob=blob,
-                envelope=envelope,
+    async def _outcomes(self, waiter: _Waiter, wait_set: WaitSet) -> FinalOutcomes:
+        outcomes = FinalOutcomes(waiter.turn)
+        if wait_set.final:
+            await outcomes.read(
+                self._view,
+                wait_set.with_final(),
+                wait_set.final,
+                waiter.hold,
+                payloads=waiter.request.payloads,
             )
-        )
-
-    def _envelope_of(self, pack: Pack) -> int:
-        """Return the position of a pack's envelope among those of the reply."""
-        if pack is not self._latest:
-            envelope = msgspec.msgpack.decode(pack[0], type=Envelope)
-            self._latest, self._position = pack, self._envelopes.position(envelope)
-        return self._position
-
-    def outcomes(self) -> Outcomes:
-        return Outcomes(outcomes=self._outcomes, envelopes=self._envelopes.envelopes)
+        return outcomes

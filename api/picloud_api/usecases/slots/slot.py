@@ -51,6 +51,7 @@ class Slots:
         self._commits = context.commits
         self.sessions = context.slot_sessions
         self._clock = context.clock
+        self._turns = context.turns
         self._scheduler = scheduler
         self._tokens = tokens
         self._job_tokens = job_tokens
@@ -199,12 +200,15 @@ class Slots:
         missing: set[tuple[str, int]] = set()
         for key, ready in unfinished.items():
             batch = Ready.parse(key)
-            for number in range(ready.pages):
-                page = await view.get(layout.page(layout.PageId(*batch, number)))
-                if page is not None and page.leased:
-                    missing.update(
-                        (batch.account, slot) for slot in slots_of_page(page) if slot not in living
-                    )
+            async with self._turns.of(batch.account) as turn:
+                for number in range(ready.pages):
+                    page = await view.get(layout.page(layout.PageId(*batch, number)))
+                    if page is not None and page.leased:
+                        slots = slots_of_page(page)
+                        missing.update(
+                            (batch.account, slot) for slot in slots if slot not in living
+                        )
+                    await turn.pause()
         for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
                 await self._return_leases(account, slot, Blame.NOBODY, "it no longer exists")

@@ -109,7 +109,7 @@ class Blobs:
         return StoredBlob(self._port, name, size, first)
 
     async def read(
-        self, account: str, digests: Sequence[str], hold: Callable[[int], Awaitable[None]]
+        self, account: str, digests: Sequence[str], hold: Callable[[int], Awaitable[object]]
     ) -> BlobsRead:
         """Return the first of several small blobs, as many as fit into a reply.
 

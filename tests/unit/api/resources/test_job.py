@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -70,3 +71,33 @@ async def test_a_job_submits_with_its_token(api: ApiHarness, http: HttpApi) -> N
 
     header = await api.server.context.commits.view.get(layout.header(ACCOUNT, request.submit_id))
     assert (submitted.first, header.parent) == (2, 1)
+
+
+async def test_a_quota_that_is_reached_says_when_to_come_again(
+    api: ApiHarness, http: HttpApi
+) -> None:
+    """The reply is 429 with Retry-After and a sentence that says of what there is too much."""
+    quota = api.use_cases.accounts.quota
+    quota.quotas = replace(quota.quotas, jobs=10)
+
+    result = await http.send("POST", "/v1/jobs", wire.encode(api.request(11)))
+
+    assert (result.status_code, result.headers["retry-after"]) == (429, "1")
+    problem = wire.decode(result.content, wire.Problem)
+    assert problem.code == "account.busy"
+    assert problem.message.startswith(
+        "An account may have 10 unfinished jobs at once: submit again"
+    )
+
+
+async def test_equal_waits_get_the_same_reply(api: ApiHarness, http: HttpApi) -> None:
+    """Requests that wait for the same jobs at the same time get all outcomes, in their formats."""
+    await api.submit(3)
+    body = wire.WaitRequest(jids=[(1, 3)], timeout_s=10.0)
+    waits = [asyncio.create_task(http.post("/v1/jobs/wait", body, wire.Outcomes)) for _ in range(9)]
+    await asyncio.sleep(0.05)
+
+    await api.use_cases.jobs.kill.kill(ACCOUNT, None)
+
+    for replied in await asyncio.gather(*waits):
+        assert [outcome.jid for outcome in replied.outcomes] == [1, 2, 3]

@@ -35,11 +35,13 @@ def test_a_record_is_an_array_of_its_fields(record: object, array: list[object])
 
 def test_fields_that_are_given_by_name_keep_their_order() -> None:
     """Building by keyword changes nothing of what is stored."""
-    ready = Ready(first=1, count=2, priority=3, pool=POOL, open_pages=4, waits=True, parent=5)
+    ready = Ready(
+        first=1, count=2, priority=3, pool=POOL, open_pages=4, waits=True, parent=5, size=6
+    )
     slot = Slot(number=1, pool=POOL, burst="b", place="p", started_at=2.0, seen_at=3.0)
 
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(ready))
-    assert [*stored[:3], *stored[4:]] == [1, 2, 3, 4, True, 5]
+    assert [*stored[:3], *stored[4:]] == [1, 2, 3, 4, True, 5, 6]
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(slot))
     assert [stored[0], *stored[2:]] == [1, "b", "p", 2.0, 3.0]
 
@@ -50,7 +52,7 @@ def test_what_an_earlier_version_stored_is_read() -> None:
 
     ready = msgspec.msgpack.decode(msgspec.msgpack.encode([1, 2, 3, pool, 4]), type=Ready)
 
-    assert (ready.waits, ready.parent) == (False, 0)
+    assert (ready.waits, ready.parent, ready.size) == (False, 0, 0)
 
 
 def test_each_kind_of_record_has_keys_of_its_own() -> None:

@@ -96,7 +96,8 @@ async def test_failures_are_found_wherever_they_are(api: ApiHarness) -> None:
 
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 2)])
 
-    assert await failed_jids(view, ACCOUNT, span.batch) == [2]
+    turn = api.server.context.turns.of(ACCOUNT)
+    assert await failed_jids(view, ACCOUNT, span.batch, turn) == [2]
     verdict = await failure_among(view, ACCOUNT, [(1, 3)])
     assert verdict is not None
     assert verdict.failure is not None

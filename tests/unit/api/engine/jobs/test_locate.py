@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from picloud_model.errors import JobDeleted, JobNotFound
 
-from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.api_harness import ACCOUNT, hold, report_of
 from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def test_each_page_is_read_once_for_many_jids(api: ApiHarness, reads: Coun
     jids = await api.submit(JOBS)
     reads.clear()
 
-    answer = await api.use_cases.jobs.status.status(ACCOUNT, every_second(jids))
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, every_second(jids), hold)
 
     assert [run.first for run in answer.runs] == list(jids[::2])
     assert reads["requests"] <= FEW
@@ -117,7 +117,7 @@ async def test_the_first_jid_that_is_unknown_is_named(api: ApiHarness, reads: Co
     asked = [*every_second(jids), (JOBS + 7, JOBS + 8)]
 
     with pytest.raises(JobNotFound, match=f"There is no job {JOBS + 7} in your account"):
-        await api.use_cases.jobs.status.status(ACCOUNT, asked)
+        await api.use_cases.jobs.status.status(ACCOUNT, asked, hold)
 
     assert reads["requests"] < 4 * FEW
 
@@ -128,6 +128,6 @@ async def test_small_and_large_batches_are_found_next_to_each_other(api: ApiHarn
     await api.submit(3000)
     last = await api.submit(1)
 
-    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(first[0], last[-1])])
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(first[0], last[-1])], hold)
 
     assert sum(run.last - run.first + 1 for run in answer.runs) == 3002

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from picloud_api.engine.jobs.locate import PageSlice
 from picloud_api.engine.jobs.wait_set import WaitSet
 from picloud_api.engine.process.batch_watch import BatchWatchers
+from picloud_api.engine.process.turns import Turns
 from picloud_api.store import layout
 from picloud_model.job import State
 from picloud_model.page import Page
@@ -41,6 +42,9 @@ class Pages:
             self.pages[layout.page(self.pieces[number].page_id)].state[job] = state
 
 
+TURN: Final = Turns().of("a1")
+
+
 @pytest.fixture
 def pages() -> Pages:
     """The pages in the store."""
@@ -64,12 +68,12 @@ async def test_only_what_changed_is_read_again(
     pages: Pages, watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
     """The first look reads each page once; each later one reads the pages of changed batches."""
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     assert (pages.reads, awaited.final, awaited.total) == (BATCHES, 0, 3 * BATCHES)
     for number in (7, 3):
         pages.end(number, 0, 2)
         watchers.wake(f"b{number}")
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     assert (pages.reads - BATCHES, awaited.final) == (2, 4)
     assert awaited.with_final() == [pages.pieces[3], pages.pieces[7]]
     assert awaited.states == {State.QUEUED, State.DONE}
@@ -82,15 +86,15 @@ async def test_what_has_ended_is_not_read_again(
     for number in range(BATCHES):
         pages.end(number, 0, 1, 2, state=State.KILLED)
     pages.end(5, 1, state=State.QUEUED)
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     assert awaited.final == 3 * BATCHES - 1
     pages.reads = 0
     watchers.wake_all()
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     assert pages.reads == 1
     pages.end(5, 1)
     watchers.wake("b5")
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     assert awaited.final == awaited.total
     assert awaited.states == {State.KILLED, State.DONE}
 
@@ -102,7 +106,7 @@ async def test_a_job_is_counted_once(
     for ended in range(3):
         pages.end(0, ended)
         watchers.wake("b0")
-        await awaited.refresh()
+        await awaited.refresh(TURN)
         assert awaited.final == ended + 1
 
 
@@ -110,10 +114,10 @@ async def test_a_change_before_the_wait_is_not_missed(
     watchers: BatchWatchers, awaited: WaitSet
 ) -> None:
     """A change between a look and the wait after it ends that wait at once."""
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     watchers.wake("b1")
     assert await awaited.wait_for_change(60)
-    await awaited.refresh()
+    await awaited.refresh(TURN)
     assert not await awaited.wait_for_change(0)
 
 

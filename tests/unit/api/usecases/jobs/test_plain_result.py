@@ -14,7 +14,7 @@ from picloud_model import pack, wire
 from picloud_model.errors import JobNotFound, NotFound, RequestRefused, Unavailable
 from picloud_model.plain_value import MAX_BYTES
 
-from tests.unit.api.api_harness import ACCOUNT, ENVELOPE, ApiHarness, report_of
+from tests.unit.api.api_harness import ACCOUNT, ENVELOPE, ApiHarness, hold, report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,11 +42,6 @@ class RecordingBlobs(DirectoryBlobs):
         assert end is not None
         self.reads.append(end - start)
         return b"x" * (end - start)
-
-
-async def hold(size: int) -> None:
-    """Count no bytes."""
-    assert size > 0
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_model.errors import JobNotFound
 
-from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.api_harness import ACCOUNT, hold
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -21,7 +21,7 @@ async def test_unknown_jobs_are_not_found_in_bounded_time(
     await api.submit(1)
 
     with pytest.raises(JobNotFound) as refused:
-        await api.use_cases.jobs.status.status(ACCOUNT, jids)
+        await api.use_cases.jobs.status.status(ACCOUNT, jids, hold)
 
     assert "There is no job" in refused.value.message
 
@@ -31,9 +31,9 @@ async def test_another_accounts_job_looks_like_none(api: ApiHarness) -> None:
     await api.submit(1)
 
     with pytest.raises(JobNotFound) as others:
-        await api.use_cases.jobs.status.status("a0000002", [(1, 1)])
+        await api.use_cases.jobs.status.status("a0000002", [(1, 1)], hold)
     with pytest.raises(JobNotFound) as unknown:
-        await api.use_cases.jobs.status.status(ACCOUNT, [(2, 2)])
+        await api.use_cases.jobs.status.status(ACCOUNT, [(2, 2)], hold)
 
     assert others.value.message.replace("1", "2") == unknown.value.message
 
@@ -43,7 +43,7 @@ async def test_equal_neighbours_share_a_run(api: ApiHarness) -> None:
     await api.submit(5)
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 3)])
 
-    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(4, 5), (1, 3)])
+    answer = await api.use_cases.jobs.status.status(ACCOUNT, [(4, 5), (1, 3)], hold)
 
     runs = [(run.first, run.last, run.status) for run in answer.runs]
     assert runs == [(4, 5, "queued"), (1, 1, "queued"), (2, 3, "killed")]

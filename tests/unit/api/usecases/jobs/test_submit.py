@@ -147,3 +147,18 @@ async def test_a_batch_that_a_job_submits_names_it_as_parent(api: ApiHarness) ->
     header = await api.server.context.commits.view.get(layout.header(ACCOUNT, request.submit_id))
     ready = await api.server.context.commits.view.get(layout.ready(ACCOUNT, request.submit_id))
     assert (header.parent, ready.parent) == (7, 7)
+
+
+async def test_a_lease_at_submit_changes_one_page(api: ApiHarness) -> None:
+    """A slot that waits gets jobs of the first page; those of the others stay queued."""
+    slot = await api.slot()
+    waiting = asyncio.create_task(api.work(slot, wait_s=10))
+    await asyncio.sleep(0)
+
+    jids = await api.submit(2000)
+
+    (lease,) = (await waiting).leases
+    view = api.server.context.commits.view
+    pages = [view.peek(layout.page(layout.PageId(ACCOUNT, lease.batch, n))) for n in (0, 1)]
+    assert [page.leased for page in pages] == [len(lease.jobs), 0]
+    assert len(jids) == 2000

@@ -10,7 +10,7 @@ from picloud_model import wire
 from picloud_model.errors import JobNotFound
 from picloud_model.job import State, Status
 
-from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.api_harness import ACCOUNT, hold, report_of
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -56,7 +56,7 @@ async def test_waiting_for_a_status(api: ApiHarness) -> None:
     request = wire.WaitRequest(
         jids=[(jids[0], jids[0])], statuses=[Status.PROCESSING], timeout_s=10.0
     )
-    waiting = asyncio.create_task(api.use_cases.jobs.wait.wait(ACCOUNT, request))
+    waiting = asyncio.create_task(api.use_cases.jobs.wait.wait(ACCOUNT, request, hold))
     await asyncio.sleep(0)
     lease = (await api.work(slot)).leases[0]
     assert not waiting.done()
@@ -70,7 +70,7 @@ async def test_waiting_for_a_status(api: ApiHarness) -> None:
         assert (await waiting).outcomes == []
     await api.work(slot, reports=[report_of(lease)], lease=False)
     async with asyncio.timeout(1):
-        (outcome,) = (await api.use_cases.jobs.wait.wait(ACCOUNT, request)).outcomes
+        (outcome,) = (await api.use_cases.jobs.wait.wait(ACCOUNT, request, hold)).outcomes
     assert outcome.status == "done"
 
 
@@ -83,7 +83,7 @@ async def test_a_wait_without_payloads_returns_no_results(api: ApiHarness) -> No
     await api.work(slot, reports=[report_of(failed, State.ERROR)], lease=False)
     request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=0.0, payloads=False)
 
-    outcomes = (await api.use_cases.jobs.wait.wait(ACCOUNT, request)).outcomes
+    outcomes = (await api.use_cases.jobs.wait.wait(ACCOUNT, request, hold)).outcomes
 
     payloads = {outcome.status: outcome.payload for outcome in outcomes}
     assert payloads == {"done": None, "error": failed.jobs[0].arguments}
@@ -95,4 +95,4 @@ async def test_jobs_of_another_account_cannot_be_waited_for(api: ApiHarness) -> 
     request = wire.WaitRequest(jids=[(1, 1)], timeout_s=0.0)
 
     with pytest.raises(JobNotFound):
-        await api.use_cases.jobs.wait.wait("a0000002", request)
+        await api.use_cases.jobs.wait.wait("a0000002", request, hold)

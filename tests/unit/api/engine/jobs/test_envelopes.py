@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picloud_api.usecases.jobs.envelopes import EnvelopeTable
+from picloud_api.engine.jobs.envelopes import EnvelopeTable
 from picloud_model.pack import Envelope
 
 

@@ -1,0 +1,192 @@
+"""What is in flight: the requests that are not answered, and the bytes that they hold, by sender.
+
+A request with a large body waits until there is room for it before the body is read, and the sender
+waits with it. So neither one account nor all of them fill the memory of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_model.errors import AccountBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from falcon.asgi import Request, Response
+
+COUNTED_BYTES: Final = 64 * 1024
+"""Less than this is not counted."""
+MOST_BYTES: Final = 320 * 1024 * 1024
+"""Most bytes in flight of all senders."""
+MOST_OF_ONE_BYTES: Final = 160 * 1024 * 1024
+"""Most bytes in flight of one sender: the largest blob, and room for other requests."""
+WAIT_S: Final = 10.0
+"""How long a request waits for room."""
+
+
+def sender_of(sender: Any) -> str:
+    """Return the name under which a sender's requests are counted.
+
+    Slots count apart from clients: they must report, whatever the clients of the account send.
+    """
+    pool = getattr(sender, "pool", None)
+    return f"{pool.account} slots" if pool is not None else str(getattr(sender, "account", sender))
+
+
+class Hold:
+    """Bytes that are in memory for as long as this is referred to."""
+
+    def __init__(self, counted: BytesInFlight, sender: str) -> None:
+        self._counted = counted
+        self.sender = sender
+        self.size = 0
+
+    def keep(self, size: int) -> None:
+        """Count so many bytes from now on, if they are fewer."""
+        if size < self.size:
+            self._counted.release(self, self.size - size)
+
+    def __del__(self) -> None:
+        self._counted.release(self, self.size)
+
+
+class BytesInFlight:
+    """Counts the bytes in flight.
+
+    Args:
+        most: The bytes of all senders.
+        most_of_one: The bytes of one sender.
+        wait_s: How long to wait for room.
+
+    >>> counted = BytesInFlight(100, 60)
+    >>> hold = Hold(counted, "a")
+    >>> asyncio.run(counted.add(hold, 50))
+    >>> counted.total, counted.has_room("a", 20), counted.has_room("b", 50)
+    (50, False, True)
+    >>> del hold
+    >>> counted.total
+    0
+    """
+
+    def __init__(self, most: int, most_of_one: int, wait_s: float = WAIT_S) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._wait_s = wait_s
+        self._by_sender: Counter[str] = Counter()
+        self._waiting: deque[tuple[str, int, asyncio.Future[None]]] = deque()
+        self.total = 0
+
+    def has_room(self, sender: str, size: int) -> bool:
+        """Whether a sender may have so many bytes more in flight."""
+        own = self._by_sender[sender] + size
+        return own <= self._most_of_one and self.total + size <= self._most
+
+    async def add(self, hold: Hold, size: int) -> None:
+        """Count bytes, once there is room for them.
+
+        Raises:
+            AccountBusy: When there was none for a while, or can never be.
+        """
+        if self.has_room(hold.sender, size):
+            self._count(hold.sender, size)
+        else:
+            await self._wait_for_room(hold.sender, size)
+        hold.size += size
+
+    def _count(self, sender: str, size: int) -> None:
+        self._by_sender[sender] += size
+        self.total += size
+
+    async def _wait_for_room(self, sender: str, size: int) -> None:
+        future = asyncio.get_running_loop().create_future()
+        waiting = (sender, size, future)
+        self._waiting.append(waiting)
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await future
+        except BaseException as error:
+            if not future.cancelled():
+                self._release(sender, size)  # there was room in the same moment
+            elif waiting in self._waiting:
+                self._waiting.remove(waiting)
+            if not isinstance(error, TimeoutError):
+                raise
+            raise AccountBusy(
+                "Too many bytes of this account, or of this server, are under way: "
+                "send large requests one after the other."
+            ) from None
+
+    def release(self, hold: Hold, size: int) -> None:
+        """Forget bytes that were held, and let others in that wait for room."""
+        if size:
+            hold.size -= size
+            self._release(hold.sender, size)
+
+    def _release(self, sender: str, size: int) -> None:
+        self.total -= size
+        self._by_sender[sender] -= size
+        if not self._by_sender[sender]:
+            del self._by_sender[sender]
+        for waiting in [*self._waiting]:
+            sender, size, future = waiting
+            if self.has_room(sender, size):
+                self._waiting.remove(waiting)
+                if not future.done():
+                    self._count(sender, size)
+                    future.set_result(None)
+
+
+IN_FLIGHT: Final = BytesInFlight(MOST_BYTES, MOST_OF_ONE_BYTES)
+"""The bytes in flight in this process."""
+
+
+class RequestsInFlight:
+    """Counts the requests of each account that are not answered; falcon calls it for each request.
+
+    Args:
+        most: The requests of one account.
+        turns: Returns the turn of a sender, in which large bodies are decoded.
+    """
+
+    def __init__(self, most: int, turns: Callable[[str], AbstractAsyncContextManager[Any]]) -> None:
+        self._most = most
+        self._turns = turns
+        self._by_sender: Counter[str] = Counter()
+
+    async def process_request(self, request: Request, _: Response) -> None:
+        """Let `begin` be called once the sender is known."""
+        request.context.in_flight = self
+
+    def begin(self, request: Request) -> None:
+        """Count a request.
+
+        Raises:
+            AccountBusy: When too many of its sender are not answered yet.
+        """
+        sender = sender_of(request.context.sender)
+        if self._by_sender[sender] >= self._most:
+            raise AccountBusy(
+                f"{self._most:,} requests of this account are not answered yet, which is the most: "
+                "send fewer at once."
+            )
+        self._by_sender[sender] += 1
+        request.context.counted_sender = sender
+
+    def turn(self, request: Request) -> AbstractAsyncContextManager[Any]:
+        """Return the turn of a request's sender."""
+        return self._turns(sender_of(request.context.sender))
+
+    async def process_response(
+        self, request: Request, response: Response, resource: object, succeeded: bool
+    ) -> None:
+        """Forget a request that is answered."""
+        del response, resource, succeeded
+        sender = getattr(request.context, "counted_sender", None)
+        if sender is not None:
+            self._by_sender[sender] -= 1
+            if not self._by_sender[sender]:
+                del self._by_sender[sender]
