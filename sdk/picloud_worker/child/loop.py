@@ -11,8 +11,9 @@ import sys
 import time
 import traceback
 import types
+from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import cloudpickle
 import msgspec
@@ -36,6 +37,7 @@ from picloud_worker.restore.leftovers import alone, leftovers
 from picloud_worker.restore.process_state import ProcessState
 
 if TYPE_CHECKING:
+    from contextvars import Context
     from io import TextIOWrapper
     from types import FrameType
     from typing import TextIO
@@ -98,8 +100,8 @@ class ChildLoop:
         self._state = ProcessState(
             kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams)
         )
-        state = self._state
-        ImportWatch(state.snapshot, state.keep_changes, self._runner.random.imported).install()
+        ImportWatch(self._import_begins, self._import_ended, self._runner.random.imported).install()
+        self._state.accept()
         while (assignment := self._receive()) is not None:
             self._enter(assignment.modules)
             if not self._carry_out(assignment):
@@ -110,6 +112,14 @@ class ChildLoop:
                 return
             self._runner.forget_seed()
             self._runner.release_main()
+
+    def _import_begins(self) -> tuple[list[Any], Context]:
+        return self._state.snapshot(), copy_context()
+
+    def _import_ended(self, before: tuple[list[Any], Context]) -> None:
+        snapshot, context = before
+        self._state.keep_changes(snapshot)
+        self._runner.imported_variables.note(context)
 
     def _carry_out(self, assignment: Assignment) -> bool:
         """Run what can be claimed of an assignment; False when this interpreter shall not go on."""

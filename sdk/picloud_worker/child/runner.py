@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import mmap
 import os
 import pickle
@@ -29,6 +30,7 @@ from picloud_worker.failure import (
     state_of,
 )
 from picloud_worker.restore import job_variables
+from picloud_worker.restore.job_context import ImportedVariables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +64,7 @@ class Runner:
         self._checked = ("", -1)
         self._warned: set[str] = set()
         self.random = RandomStreams()
+        self.imported_variables = ImportedVariables()
         self.inside = False
         self.profile: str | None = None
         """The profile of the last job, if it was profiled, until it is reported."""
@@ -83,6 +86,7 @@ class Runner:
                 payload = self._result(lease, job, files)
             finally:
                 self.inside = False
+                self.imported_variables.keep()
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is how its job ended
             failure = describe(error)
             return self._ended(job, state_of(failure), failure.cause, started_at, parcel(failure))
@@ -119,12 +123,13 @@ class Runner:
             self._main.hold(names)
         if options.seed is not None or self.random.seeded:
             self._seed(options.seed, job.index)
+        context = contextvars.copy_context()
         if options.profile:
-            value = self._profiled(function, args, kwargs)
+            value = context.run(self._profiled, function, args, kwargs)
         else:
-            value = function(*args, **kwargs)
+            value = context.run(function, *args, **kwargs)
             if type(value) in _ASYNCHRONOUS:
-                value = _awaited(value)
+                value = context.run(_awaited, value)
         return pickled(value, options.fast_serialization)
 
     def release_main(self) -> None:

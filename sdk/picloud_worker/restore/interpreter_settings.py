@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 _HOOKS: Final = ("excepthook", "displayhook", "unraisablehook", "breakpointhook")
 _TMPDIR: Final = frozenset((b"TMPDIR", b"TEMP", b"TMP"))
+_CSV_LIMIT: Final = 131_072
+_DECIMAL_DIGITS: Final = 28
+_DECIMAL_ROUNDING: Final = "ROUND_HALF_EVEN"
+_ATTRIBUTES: Final = (
+    ("urllib.request", "_opener"),
+    ("ssl", "_create_default_https_context"),
+)
 _NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
@@ -40,7 +47,8 @@ def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
         Setting("standard streams", _streams, lambda _: renew_streams()),
         Setting("os.environ", environment.read, environment.restore),
         Setting("sys.path", lambda: [*sys.path], _set_path),
-        Setting("sys.argv", lambda: [*sys.argv], partial(setattr, sys, "argv")),
+        Setting("sys.argv", lambda: [*sys.argv], partial(_set_list, sys, "argv")),
+        Setting("import system", _import_system, _set_import_system),
         Setting("builtins", names.are_intact, names.restore),
         Setting("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
         Setting("switch interval", sys.getswitchinterval, sys.setswitchinterval),
@@ -54,6 +62,7 @@ def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
             Setting(f"sys.{name}", partial(getattr, sys, name), partial(setattr, sys, name))
             for name in _HOOKS
         ),
+        Setting("display of exceptions", _display, _set_display),
         Setting("garbage collection", _collection, _set_collection),
         Setting("crash dump timer", faulthandler.cancel_dump_traceback_later, resets=True),
         Setting("fault handler", faulthandler.is_enabled, lambda _: faulthandler.enable(2)),
@@ -62,7 +71,8 @@ def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
         Setting("logging.disable", lambda: root.manager.disable, logging.disable),
         Setting("level of logging", lambda: root.level, root.setLevel),
         Setting("handlers of logging", lambda: [*root.handlers], partial(_set_handlers, root)),
-        Setting("filters of logging", lambda: [*root.filters], partial(setattr, root, "filters")),
+        Setting("filters of logging", lambda: [*root.filters], partial(_set_list, root, "filters")),
+        Setting("making of log records", _log_classes, _set_log_classes),
         Setting("socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
         Setting("locale", _locale, partial(locale.setlocale, locale.LC_ALL)),
         Setting("time zone", lambda: time.tzname, lambda _: time.tzset()),
@@ -71,6 +81,7 @@ def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
         Setting("start method of processes", _start_method, _set_start_method, silent=True),
         Setting("event loop", _event_loop, silent=True, resets=True),
         Setting("numpy.seterr", _numpy_errors, _set_numpy_errors),
+        Setting("defaults of modules", _module_defaults, _set_module_defaults),
     ]
 
 
@@ -144,6 +155,61 @@ class _Builtins:
         self._names.update(self._known)
 
 
+def _set_list(owner: Any, name: str, before: list[Any]) -> None:
+    setattr(owner, name, [*before])
+
+
+# Several things are one setting where few jobs change any: each setting costs half a microsecond.
+def _import_system() -> tuple[list[Any], list[Any], bool]:
+    return [*sys.meta_path], [*sys.path_hooks], sys.dont_write_bytecode
+
+
+def _set_import_system(before: tuple[list[Any], list[Any], bool]) -> None:
+    _set_list(sys, "meta_path", before[0])
+    _set_list(sys, "path_hooks", before[1])
+    sys.dont_write_bytecode = before[2]
+
+
+def _display() -> tuple[Callable[..., Any], int | None]:
+    return threading.excepthook, vars(sys).get("tracebacklimit")
+
+
+def _set_display(before: tuple[Callable[..., Any], int | None]) -> None:
+    threading.excepthook, limit = before
+    if limit is not None:
+        sys.tracebacklimit = limit
+    elif hasattr(sys, "tracebacklimit"):
+        del sys.tracebacklimit
+
+
+def _log_classes() -> tuple[Any, Any]:
+    return logging.getLoggerClass(), logging.getLogRecordFactory()
+
+
+def _set_log_classes(before: tuple[Any, Any]) -> None:
+    logging.setLoggerClass(before[0])
+    logging.setLogRecordFactory(before[1])
+
+
+def _module_defaults() -> tuple[object, ...]:
+    """What programs set by `csv.field_size_limit`, `install_opener`, or to trust any server."""
+    modules = sys.modules
+    csv: Any = modules.get("csv")
+    return (
+        _CSV_LIMIT if csv is None else csv.field_size_limit(),
+        *(getattr(modules.get(module), name, None) for module, name in _ATTRIBUTES),
+    )
+
+
+def _set_module_defaults(before: tuple[Any, ...]) -> None:
+    limit, *values = before
+    if "csv" in sys.modules:
+        sys.modules["csv"].field_size_limit(limit)
+    for (module, name), value in zip(_ATTRIBUTES, values, strict=True):
+        if module in sys.modules:
+            setattr(sys.modules[module], name, value)
+
+
 def _collection() -> tuple[object, ...]:
     return gc.isenabled(), gc.get_threshold(), gc.get_debug()
 
@@ -213,11 +279,15 @@ def _decimal() -> bool:
         and now.Emin == before.Emin
         and now.Emax == before.Emax
         and now.traps == before.traps
+        and before.prec == _DECIMAL_DIGITS
+        and before.rounding == _DECIMAL_ROUNDING
     )
 
 
 def _set_decimal(_: object) -> None:
     module: Any = sys.modules["decimal"]
+    module.DefaultContext.prec = _DECIMAL_DIGITS
+    module.DefaultContext.rounding = _DECIMAL_ROUNDING
     module.setcontext(module.DefaultContext.copy())
 
 

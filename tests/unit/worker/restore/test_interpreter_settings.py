@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import csv
 import decimal
 import gc
 import logging
 import os
 import socket
+import ssl
 import sys
 import tempfile
+import threading
+import urllib.request
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +48,16 @@ def replace_the_environment() -> None:
     os.environ = {}  # type: ignore[assignment]  # noqa: B003
 
 
+def install_an_opener() -> None:
+    """Have every `urlopen` send a header."""
+    urllib.request.install_opener(urllib.request.build_opener())
+
+
+def trust_any_server() -> None:
+    """As scripts do for a server whose certificate nobody has signed."""
+    ssl._create_default_https_context = ssl._create_unverified_context  # type: ignore[assignment]
+
+
 CHANGES: dict[str, list[Callable[[], Any]]] = {
     "os.environ": [lambda: os.environ.update(OF_A_JOB="1"), replace_the_environment],
     "sys.path": [lambda: sys.path.append("/of/a/job")],
@@ -57,7 +71,28 @@ CHANGES: dict[str, list[Callable[[], Any]]] = {
     "level of logging": [lambda: logging.getLogger().setLevel(17)],
     "handlers of logging": [lambda: logging.getLogger().addHandler(logging.NullHandler())],
     "socket timeout": [lambda: socket.setdefaulttimeout(12.5)],
-    "decimal context": [lambda: decimal.setcontext(decimal.Context(prec=3))],
+    "import system": [
+        lambda: sys.meta_path.append(None),  # type: ignore[arg-type]
+        lambda: sys.path_hooks.append(len),  # type: ignore[arg-type]
+        lambda: setattr(sys, "dont_write_bytecode", not sys.dont_write_bytecode),
+    ],
+    "display of exceptions": [
+        lambda: setattr(sys, "tracebacklimit", 0),
+        lambda: setattr(threading, "excepthook", print),
+    ],
+    "making of log records": [
+        lambda: logging.setLoggerClass(type("Own", (logging.Logger,), {})),
+        lambda: logging.setLogRecordFactory(logging.makeLogRecord),
+    ],
+    "defaults of modules": [
+        lambda: csv.field_size_limit(3),
+        install_an_opener,
+        trust_any_server,
+    ],
+    "decimal context": [
+        lambda: decimal.setcontext(decimal.Context(prec=3)),
+        lambda: setattr(decimal.DefaultContext, "prec", 3),
+    ],
 }
 
 
@@ -76,6 +111,19 @@ def test_a_change_is_seen_and_undone(name: str, change: Callable[[], Any]) -> No
     assert changed != before
     assert setting.read() == before
     assert len("ab") == 2
+
+
+def test_a_list_is_restored_each_time() -> None:
+    """A job that changes the restored list does not change what is restored after it."""
+    setting = setting_of("sys.argv")
+    before, argv = setting.read(), [*sys.argv]
+    for _ in range(2):
+        sys.argv.append("of a job")
+        setting.change(before)
+
+    restored, sys.argv = sys.argv, argv
+
+    assert restored == before == argv
 
 
 def test_names_that_libraries_add_to_builtins_stay() -> None:
