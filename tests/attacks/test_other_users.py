@@ -185,20 +185,41 @@ def test_no_machine_joins(home: UserHome, public: Path, forged: str, secured: bo
     assert home.python(CALL) == "1024"
 
 
+def test_no_server_joins(home: UserHome, public: Path) -> None:
+    """A Nomad server of another user is no member of the cluster: gossip needs a key."""
+    gossip = f"127.0.0.1:{ports(home, 'nomad')['serf']}"
+    join = {"retry_join": [gossip], "retry_max": 2, "retry_interval": "1s"}
+    config = agent_config() | {"server": {"enabled": True, "server_join": join}}
+    server = nomad_of(home.tokens())
+    assert server is not None
+
+    with started_by_stranger(public, config) as (process, log):
+        until(lambda: process.poll() is not None, "the server has given up", 60)
+        members = nomad_requests.get(server, "agent/members")["Members"]
+
+    assert "max join retry exhausted" in log.read_text()
+    assert [member["Name"] for member in members] == ["picloud.global"]
+
+
 def client_config(servers: int) -> dict[str, Any]:
     """Return the configuration of a Nomad client that offers slots to servers at this port."""
+    client = {
+        "enabled": True,
+        "servers": [f"127.0.0.1:{servers}"],
+        "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean"},
+        "meta": {"picloud_core_types": "c1,c2", "picloud_slots": "100"},
+    }
+    return agent_config() | {"client": client}
+
+
+def agent_config() -> dict[str, Any]:
+    """Return the configuration of a Nomad agent that is neither server nor client yet."""
     chosen = dict(zip(("http", "rpc", "serf"), free_ports(3), strict=True))
     return {
         "name": "intruder",
         "bind_addr": "127.0.0.1",
         "ports": chosen,
         "advertise": {name: f"127.0.0.1:{port}" for name, port in chosen.items()},
-        "client": {
-            "enabled": True,
-            "servers": [f"127.0.0.1:{servers}"],
-            "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean"},
-            "meta": {"picloud_core_types": "c1,c2", "picloud_slots": "100"},
-        },
         "disable_update_check": True,
     }
 
