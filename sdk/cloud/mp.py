@@ -67,7 +67,7 @@ def join(
     deadlock_check: bool = True,
 ) -> None:
     """Wait until jobs have ended; see `cloud.join`."""
-    client().join(jids, timeout, ignore_errors, deadlock_check)
+    client().join(jids, timeout, ignore_errors, deadlock_check, show=True)
 
 
 @of_users
@@ -78,7 +78,7 @@ def result(
     deadlock_check: bool = True,
 ) -> Any:
     """Wait for jobs to end and return their results; see `cloud.result`."""
-    return client().result(jids, timeout, ignore_errors, deadlock_check)
+    return client().result(jids, timeout, ignore_errors, deadlock_check, show=True)
 
 
 @of_users
@@ -89,13 +89,13 @@ def iresult(
     ignore_errors: bool = False,
 ) -> Iterator[Any]:
     """Iterate over results in the order of the jids; see `cloud.iresult`."""
-    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors))
+    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors, show=True))
 
 
 @of_users
 def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
-    return UsersIterator(client().iresult_unordered(jids))
+    return UsersIterator(client().iresult_unordered(jids, show=True))
 
 
 @of_users

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
 from picloud_model import ranges, wire
 from picloud_model.job import FINAL, Status
 
 from cloud._arguments.jids import read_jids
 from cloud._arguments.option_values import whole
 from cloud._arguments.options import split_options
+from cloud._display.show import shown
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
     from cloud._jobs.job_socket import SupervisorClient
+    from cloud._jobs.results import Watched
 
 
 class Client:
@@ -45,6 +49,7 @@ class Client:
         config: Limits and timeouts.
         transport: What carries requests; the network by default.
         supervisor: The supervisor of the slot, if this process runs a job.
+        simulated: Whether the server is the simulator of this script.
 
     Attributes:
         address: Where the server is, and the API key in use.
@@ -57,8 +62,13 @@ class Client:
         config: Config,
         transport: Transport | None = None,
         supervisor: SupervisorClient | None = None,
+        *,
+        simulated: bool = False,
     ) -> None:
         self.address = address
+        self._config = config
+        self._simulated = simulated
+        self._in_job = supervisor is not None
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
         blobs = BlobClient(self._transport)
@@ -150,10 +160,12 @@ class Client:
         deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
         *,
         on_progress: Callable[[int, int], None] | None = None,
+        show: bool = False,
     ) -> None:
         """Wait for jobs to end; see `cloud.join`.
 
-        `on_progress` is called with the number of jobs that have ended and the number of all.
+        `on_progress` is called with the number of jobs that have ended and the number of all; with
+        `show` the program shows that, as the settings say.
         """
         options = WaitOptions(
             timeout_s=_seconds(timeout),
@@ -161,7 +173,7 @@ class Client:
             ignore_errors=ignore_errors,
             on_progress=on_progress,
         )
-        self._wait(read_jids(jids).order, options)
+        self._wait(read_jids(jids).order, options, show=show)
 
     def result(
         self,
@@ -171,13 +183,14 @@ class Client:
         deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
         *,
         on_progress: Callable[[int, int], None] | None = None,
+        show: bool = False,
     ) -> Any:
         """Return the result of a job, or a list of results; see `cloud.result` and `join`."""
         jid_list = read_jids(jids)
         options = WaitOptions(
             timeout_s=_seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
         )
-        values = self._wait(jid_list.order, options)
+        values = self._wait(jid_list.order, options, show=show)
         return values[0] if jid_list.single else values
 
     def iresult(
@@ -186,8 +199,10 @@ class Client:
         timeout: float | None = None,
         num_in_parallel: int = IN_PARALLEL,
         ignore_errors: bool = False,
+        *,
+        show: bool = False,
     ) -> Iterator[Any]:
-        """Iterate over results in the order of the jids; see `cloud.iresult`."""
+        """Iterate over results in the order of the jids; see `cloud.iresult` and `join`."""
         in_parallel = whole(num_in_parallel)
         if in_parallel is None:
             raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
@@ -196,13 +211,25 @@ class Client:
         options = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
         order = read_jids(jids).order
         return OrderedResults(
-            order, self._waiter, options, in_parallel or MOST_IN_PARALLEL, time.monotonic
+            order,
+            self._waiter,
+            options,
+            in_parallel or MOST_IN_PARALLEL,
+            time.monotonic,
+            watch=self._watch(order, show=show),
         )
 
-    def iresult_unordered(self, jids: Any) -> Iterator[tuple[int, Any]]:
+    def iresult_unordered(self, jids: Any, *, show: bool = False) -> Iterator[tuple[int, Any]]:
         """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
         order = read_jids(jids).order
-        return UnorderedResults(order, self._waiter, WaitOptions(), IN_PARALLEL, time.monotonic)
+        return UnorderedResults(
+            order,
+            self._waiter,
+            WaitOptions(),
+            IN_PARALLEL,
+            time.monotonic,
+            watch=self._watch(order, show=show),
+        )
 
     def wait_for_status(
         self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
@@ -255,9 +282,13 @@ class Client:
         keys = RequestedKeys(info_requested)
         return self._infos.of(read_jids(jids).order, keys)
 
+    def streams(self, jids: Sequence[int], since: Mapping[str, int]) -> Iterator[wire.JobInfo]:
+        """Yield the status of jobs and what they wrote to streams after these byte offsets."""
+        return self._infos.streams(jids, since)
+
     def follow(self, jid: int, since: Mapping[str, int]) -> wire.JobInfo:
         """Return a job's status and what it wrote to its streams after these byte offsets."""
-        return self._infos.follow(jid, since)
+        return next(self._infos.streams([jid], since))
 
     def delete(self, jids: Any) -> int:
         """Delete the data of finished jobs; return how many had any; see `cloud.delete`."""
@@ -298,11 +329,21 @@ class Client:
         body = wire.JobsRequest(jids=portion)
         return self._transport.post("/v1/jobs/kill", body, wire.Killed).count
 
-    def _wait(self, order: Sequence[int], options: WaitOptions) -> list[Any]:
-        if isinstance(order, range):
-            return self._waiter.until_ended(order, options)
-        distinct = list(dict.fromkeys(order))
-        values = self._waiter.until_ended(distinct, options)
+    def _watch(self, order: Sequence[int], *, show: bool) -> Watched:
+        if not show or self._in_job:
+            return nullcontext()
+        return shown(self, order, self._config, stream=False)
+
+    def _wait(self, order: Sequence[int], options: WaitOptions, *, show: bool) -> list[Any]:
+        distinct = order if isinstance(order, range) else list(dict.fromkeys(order))
+        if show and distinct and not self._in_job:
+            setting = self._config.stream_output
+            stream = self._simulated if setting is None else setting
+            with shown(self, distinct, self._config, stream=stream) as on_progress:
+                options = replace(options, on_progress=on_progress)
+                values = self._waiter.until_ended(distinct, options)
+        else:
+            values = self._waiter.until_ended(distinct, options)
         if len(distinct) == len(order):
             return values
         by_jid = dict(zip(distinct, values, strict=True))

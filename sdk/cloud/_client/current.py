@@ -103,7 +103,7 @@ class CurrentClient:
                 return self.client
             self.close()
             self.simulator = Simulator(slots)
-            self.client = Client(self.simulator.address, config)
+            self.client = Client(self.simulator.address, config, simulated=True)
             return self.client
 
     def close(self) -> None:

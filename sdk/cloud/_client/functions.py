@@ -114,7 +114,7 @@ def join(
         CloudException: The error of the first failed job, in the order of the jids.
         CloudTimeoutError: When the timeout is reached; its `jid` names the unfinished jobs.
     """
-    client().join(jids, timeout, ignore_errors, deadlock_check)
+    client().join(jids, timeout, ignore_errors, deadlock_check, show=True)
 
 
 @of_users
@@ -142,7 +142,7 @@ def result(
             `__cause__` is the job's own exception, if that could be pickled.
         CloudTimeoutError: When the timeout is reached; its `jid` names the unfinished jobs.
     """
-    return client().result(jids, timeout, ignore_errors, deadlock_check)
+    return client().result(jids, timeout, ignore_errors, deadlock_check, show=True)
 
 
 @of_users
@@ -170,7 +170,7 @@ def iresult(
         CloudException: The error of a job, when it is its turn.
         CloudTimeoutError: When a result is not there in time; `next` waits for it again.
     """
-    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors))
+    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors, show=True))
 
 
 @of_users
@@ -188,7 +188,7 @@ def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     Raises:
         CloudException: When a job does not exist, or its result cannot be read.
     """
-    return UsersIterator(client().iresult_unordered(jids))
+    return UsersIterator(client().iresult_unordered(jids, show=True))
 
 
 @of_users

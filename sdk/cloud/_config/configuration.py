@@ -50,7 +50,10 @@ _WITHOUT_EFFECT: Final[dict[str, object]] = {
 They keep the value that a script sets. The first one that is set causes a warning.
 """
 
-_SWITCHES: Final = ("use_simulator", "full_tracebacks", "serialize_logging")
+_SWITCHES: Final = (
+    *("use_simulator", "progress", "stream_output", "full_tracebacks", "serialize_logging"),
+)
+_MAY_BE_NONE: Final = ("patience_s", "stream_output")
 _TEXTS: Final = ("api_key", "api_secretkey", "url")
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
@@ -76,6 +79,10 @@ class Config:
     function and arguments, part by part, to the directory `serialize_logging_path`.
     `package_data` is how many bytes of data files one of your own packages may have (0 to
     50,000,000, by default 10,000,000): they travel with its modules, or if there are more, none.
+    With `progress`, the default, `result`, `join` and `iresult` show a bar on terminals and in
+    notebooks when they wait for several jobs for more than a second. With `stream_output` `result`
+    and `join` print what the jobs print, while they run; None, the default, is True in the
+    simulator and False elsewhere.
     With `full_tracebacks` errors show the frames of this library, too.
     `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
@@ -91,6 +98,8 @@ class Config:
     patience_s: float | None
     use_simulator: bool
     num_procs: int
+    progress: bool
+    stream_output: bool | None
     full_tracebacks: bool
     serialize_logging: bool
     serialize_logging_path: str
@@ -107,6 +116,8 @@ class Config:
         self.patience_s = None
         self.use_simulator = False
         self.num_procs = min(os.cpu_count() or 1, 64)
+        self.progress = True
+        self.stream_output = None
         self.full_tracebacks = False
         self.serialize_logging = False
         self.serialize_logging_path = "datalogs/"
@@ -165,6 +176,8 @@ class Config:
 
 
 def _check(name: str, value: object) -> None:
+    if value is None and name in _MAY_BE_NONE:
+        return
     if name in _TEXTS:
         # A key's id was a number in the original.
         if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
@@ -177,8 +190,6 @@ def _check(name: str, value: object) -> None:
     if name in _SWITCHES:
         if not isinstance(value, bool):
             raise CloudException(f"cloud.config.{name} must be True or False, not {value!r}.")
-        return
-    if name == "patience_s" and value is None:
         return
     low, high = _BOUNDS[name]
     kinds = (int, float) if name in ("network_timeout", "patience_s") else (int,)

@@ -93,18 +93,20 @@ class InfoClient:
             infos[job.jid] = requested.select(values)
         return {jid: infos[jid] for jid in order}
 
-    def follow(self, jid: int, since: Mapping[str, int]) -> JobInfo:
-        """Return a job's status and what it wrote to its streams after these byte offsets."""
-        body = wire.InfoRequest(
-            jids=[(jid, jid)], keys=[InfoKey.STATUS.value, *since], since=dict(since)
-        )  # fmt: skip
-        return self._transport.post("/v1/jobs/info", body, wire.JobInfos).jobs[0]
+    def streams(self, order: Sequence[int], since: Mapping[str, int]) -> Iterator[JobInfo]:
+        """Yield the status of jobs and what they wrote to streams after these byte offsets."""
+        for job, _ in self._read(order, [InfoKey.STATUS.value, *since], since):
+            yield job
 
-    def _read(self, order: Sequence[int], keys: list[str]) -> Iterator[tuple[JobInfo, Envelope]]:
+    def _read(
+        self, order: Sequence[int], keys: list[str], since: Mapping[str, int] | None = None
+    ) -> Iterator[tuple[JobInfo, Envelope]]:
         for portion in portions(ranges.collapse(order)):
             remaining = portion
             while remaining:
-                body = wire.InfoRequest(jids=remaining, keys=keys)
+                body = wire.InfoRequest(
+                    jids=remaining, keys=keys, since=None if since is None else dict(since)
+                )
                 answer = self._transport.post("/v1/jobs/info", body, wire.JobInfos)
                 if not answer.jobs:
                     raise CloudException("The server sent info about none of the jobs requested.")

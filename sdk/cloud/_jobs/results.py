@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import ranges, wire
@@ -15,12 +16,16 @@ from cloud.errors import CloudConnectionError, CloudTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from picloud_model.pack import Envelope
     from picloud_model.ranges import Range
     from picloud_model.wire import Outcome
 
     from cloud._jobs.wait import Waiter, WaitOptions
+
+    OnProgress = Callable[[int, int], None]
+    Watched = AbstractContextManager[OnProgress | None]
 
 AHEAD: Final = 1000
 """Jobs in one request: the next one, and those after it."""
@@ -41,6 +46,7 @@ class _Results(Iterator[Any]):
         options: How long to wait for each result, and what to do about errors.
         in_parallel: How many large results are fetched ahead.
         clock: Monotonic seconds.
+        watch: Entered while results are waited for; receives how many have arrived.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class _Results(Iterator[Any]):
         options: WaitOptions,
         in_parallel: int,
         clock: Callable[[], float],
+        *,
+        watch: Watched | None = None,
     ) -> None:
         self._waiter = waiter
         self._patience = waiter.patience()
@@ -59,6 +67,8 @@ class _Results(Iterator[Any]):
         self._held: dict[int, tuple[Outcome, Envelope]] = {}
         self._fetched: dict[int, bytes] = {}
         self._held_bytes = 0
+        self._watch: Watched = watch or nullcontext()
+        self._arrived, self._total = 0, len(order)
         self._begin(order)
 
     @abstractmethod
@@ -80,12 +90,17 @@ class _Results(Iterator[Any]):
             CloudTimeoutError: When the timeout is reached first; the next call waits again.
             KeyboardInterrupt: When the user stops the wait; the next call waits again.
         """
+        if is_ready():
+            return
         try:
-            self._receive(is_ready, jid)
+            with self._watch as on_progress:
+                self._receive(is_ready, jid, on_progress)
         except KeyboardInterrupt:
             raise interrupted([jid], [(jid, jid)]) from None
 
-    def _receive(self, is_ready: Callable[[], bool], jid: int) -> None:
+    def _receive(
+        self, is_ready: Callable[[], bool], jid: int, on_progress: OnProgress | None
+    ) -> None:
         timeout_s = self._options.timeout_s
         deadline = None if timeout_s is None else self._clock() + timeout_s
         while not is_ready():
@@ -104,6 +119,9 @@ class _Results(Iterator[Any]):
             for outcome in answer.outcomes:
                 self._held[outcome.jid] = outcome, self._waiter.envelope(answer, outcome)
                 self._held_bytes += len(outcome.payload or b"")
+            self._arrived += len(answer.outcomes)
+            if on_progress is not None:
+                on_progress(self._arrived, self._total)
             if not remaining_s and not is_ready():
                 raise CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid)
 

@@ -34,7 +34,7 @@ class TravellingFrame(NamedTuple):
     """One entry of a traceback, and how often it is repeated.
 
     `positions` are the first and last line and the first and last column, of which all but the
-    first line may be None.
+    first line may be None. `begins` is the line that the function begins in.
     """
 
     filename: str
@@ -43,6 +43,7 @@ class TravellingFrame(NamedTuple):
     positions: tuple[int, int | None, int | None, int | None]
     source: str
     repeated: int
+    begins: int = 1
 
 
 def reduced(trace: TracebackType) -> tuple[Any, tuple[list[tuple[Any, ...]]]]:
@@ -85,6 +86,7 @@ def _travelling(trace: TracebackType) -> Iterator[TravellingFrame]:
             positions=(first, last, start, end),
             source=shown[:_MOST_CHARACTERS],
             repeated=1 + len(others),
+            begins=frame.f_code.co_firstlineno,
         )
 
 
@@ -117,8 +119,10 @@ def _frame(travelling: TravellingFrame) -> tuple[FrameType, int]:
         co_filename=travelling.filename,
         co_name=travelling.name,
         co_qualname=travelling.name,
-        co_firstlineno=travelling.positions[0],
-        co_linetable=_line_table(len(template.co_code) // 2, travelling.positions),
+        co_firstlineno=travelling.begins,
+        co_linetable=_line_table(
+            len(template.co_code) // 2, travelling.begins, travelling.positions
+        ),
     )
     try:
         FunctionType(made, {"_Stop": _Stop, "__name__": travelling.module})()
@@ -130,19 +134,22 @@ def _frame(travelling: TravellingFrame) -> tuple[FrameType, int]:
     raise AssertionError
 
 
-def _line_table(units: int, positions: tuple[int, int | None, int | None, int | None]) -> bytes:
+def _line_table(
+    units: int, begins: int, positions: tuple[int, int | None, int | None, int | None]
+) -> bytes:
     """Return a table that has one position for all of so many code units."""
     first, last, start, end = positions
-    # Lines count from the first of the code object, which is this one.
-    kind, numbers = _WITHOUT_COLUMNS, [0]
+    kind, numbers = _WITHOUT_COLUMNS, []
     if last is not None and start is not None and end is not None:
-        kind, numbers = _LONG, [0, max(0, last - first), start + 1, end + 1]
-    entry = b"".join(map(_number, numbers))
-    table = b""
+        kind, numbers = _LONG, [max(0, last - first), start + 1, end + 1]
+    rest = b"".join(map(_number, numbers))
+    table, moved = b"", first - begins  # lines count from the entry before
     while units:
         length = min(units, _UNITS)
-        table += bytes((0x80 | kind << 3 | length - 1,)) + entry
+        line = _number(-moved << 1 | 1 if moved < 0 else moved << 1)
+        table += bytes((0x80 | kind << 3 | length - 1,)) + line + rest
         units -= length
+        moved = 0
     return table
 
 
