@@ -36,7 +36,8 @@ class NomadSlots(msgspec.Struct, frozen=True):
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one server; a file descriptor is -1 if it was not given.
 
-    `servers` are those of the hashicorp stack, None for the embedded stack.
+    `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
+    deleted after `keep_days`, 0 for never.
     """
 
     data: Path
@@ -52,6 +53,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     crashpoint: str
     log_level: str
     processes: int = 1
+    keep_days: float = 0.0
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
@@ -85,6 +87,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
         log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
         processes=chosen.processes,
+        keep_days=chosen.keep_days,
         servers=None if embedded else _servers(environment),
         quotas=_quotas(environment),
         nomad=NomadSlots(
@@ -122,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--processes", type=int, default=1, help="number of API processes; embedded: 1"
+    )
+    parser.add_argument(
+        "--keep-days",
+        type=float,
+        default=0.0,
+        help="days after which finished jobs are deleted; 0: never",
     )
     parser.add_argument(
         "--discard", action="store_true", help="remove the data when the server stops"

@@ -194,7 +194,15 @@ async def build(
         context=context,
         use_cases=use_cases,
         live=live,
-        background=Background(context, use_cases.slots.slots, live, autoscaler, ports.scheduler),
+        background=Background(
+            context,
+            use_cases.slots.slots,
+            live,
+            autoscaler,
+            ports.scheduler,
+            delete=use_cases.jobs.delete,
+            keep_days=settings.keep_days,
+        ),
         key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )
 

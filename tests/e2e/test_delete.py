@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from cloud._client.client import Client
 
+    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
 
 WAIT_S = 60.0
@@ -118,3 +120,22 @@ def test_a_deleted_job_stays_so(begin: Callable[..., Stack]) -> None:
 
         with pytest.raises(CloudException, match=f"Job {jid} was deleted"):
             client.result(jid, WAIT_S)
+
+
+def test_all_finished_jobs_are_deleted_from_the_shell(
+    client: Client, stack: Stack, tmp_path: Path, picloud: Callable[..., Exited]
+) -> None:
+    """Unfinished jobs go on; jids and `--all` exclude each other."""
+    flag = stack.shared / f"flag-{tmp_path.name}"
+    done, unfinished = client.call(speak, 1), client.call(until_there, str(flag))
+    client.join(done, timeout=WAIT_S)
+
+    deleted = picloud("delete", "--all", "--json")
+
+    assert deleted.code == 0
+    assert json.loads(deleted.out)["deleted"] >= 1
+    with pytest.raises(CloudException, match=f"Job {done} was deleted"):
+        client.status(done)
+    assert picloud("delete", "--all", str(done)).code == 2
+    flag.touch()
+    assert client.result(unfinished, WAIT_S) is None

@@ -15,6 +15,7 @@ from picloud_api.background.leader import Leader
 from picloud_api.background.notifier import Notifier
 from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
 from picloud_api.background.recovery import Recovery
+from picloud_api.background.retention import Retention
 from picloud_api.background.sealer import Sealer
 from picloud_api.background.stage_sweeper import StageSweeper
 from picloud_api.engine.dependencies.dependency import Dependencies
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.usecases.jobs.delete import DeleteJobs
     from picloud_api.usecases.slots.slot import Slots
 
 TICK_S: Final = 1.0
@@ -34,6 +36,7 @@ RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
 SEAL_EVERY_S: Final = 10.0
 SWEEP_EVERY_S: Final = 60.0
+DELETE_EVERY_S: Final = 3600.0
 PUBLISH_EVERY_S: Final = 5.0
 """How often a process publishes though nothing changed, so that the others know it lives."""
 
@@ -62,6 +65,9 @@ class Background:
         live: LiveQueries,
         autoscaler: SlotAutoscaler,
         scheduler: SchedulerPort,
+        *,
+        delete: DeleteJobs,
+        keep_days: float,
     ) -> None:
         self._state = context.commits.view.state
         self.autoscaler = autoscaler
@@ -74,6 +80,7 @@ class Background:
         self.leader = Leader(self._state, autoscaler)
         self.sealer = Sealer(context, self.leader)
         self.stage_sweeper = StageSweeper(context, self.leader)
+        self.retention = Retention(context, self.leader, delete, keep_days)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -89,6 +96,11 @@ class Background:
             Loop(run=self.notifier.publish, every_s=PUBLISH_EVERY_S, needed=shared),
             Loop(run=self.leader.lead, needed=shared),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
+            Loop(
+                run=self.retention.delete_if_leader,
+                every_s=DELETE_EVERY_S,
+                needed=self.retention.days > 0,
+            ),
             Loop(run=self.sealer.seal_if_leader, every_s=SEAL_EVERY_S, needed=bounded),
         ]
 

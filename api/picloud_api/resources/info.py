@@ -10,7 +10,10 @@ from picloud_api.resources.body import authenticate, read_body, write_body
 from picloud_api.resources.route import post
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from falcon.asgi import Request, Response
+    from picloud_model.ranges import Range
 
     from picloud_api.usecases.use_cases import UseCases
 
@@ -40,11 +43,16 @@ class InfoResource:
         body = await read_body(request, wire.BatchesRequest)
         await write_body(request, response, await self._jobs.listing.batches(account, body))
 
+    async def _deleted(self, account: str, jids: Sequence[Range] | None) -> wire.Deleted:
+        if jids is None:
+            return await self._jobs.delete.delete_finished(account)
+        return await self._jobs.delete.delete(account, jids)
+
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Delete what is known of jobs."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.DeleteRequest)
-        await write_body(request, response, await self._jobs.delete.delete(account, body.jids))
+        await write_body(request, response, await self._deleted(account, body.jids))
 
 
 ROUTES: Final = (

@@ -31,6 +31,10 @@ def up(
     processes: Annotated[
         int, typer.Option(min=1, help="Processes that serve requests; more than 1 needs hashicorp.")
     ] = 1,
+    keep_days: Annotated[
+        float,
+        typer.Option(min=0, help="Delete finished jobs after this many days; 0: never."),
+    ] = 0.0,
     detach: Annotated[
         bool,
         typer.Option(
@@ -64,6 +68,7 @@ def up(
             port=port,
             workers=workers,
             processes=processes,
+            keep_days=keep_days,
             detach=detach,
         )
     )

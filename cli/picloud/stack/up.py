@@ -44,6 +44,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     workers: int | None
     processes: int
+    keep_days: float
     detach: bool
 
     @property
@@ -62,6 +63,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the command-line arguments of the server."""
         arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": self.port}
         arguments |= {"--stack": self.stack.value, "--processes": self.processes}
+        if self.keep_days:
+            arguments["--keep-days"] = self.keep_days
         if self.workers is not None:
             arguments["--slots"] = self.workers
         return [str(part) for pair in arguments.items() for part in pair]

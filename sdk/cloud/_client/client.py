@@ -298,6 +298,15 @@ class Client:
             count += self._transport.post("/v1/jobs/delete", body, wire.Deleted).count
         return count
 
+    def delete_finished(self) -> int:
+        """Delete the data of every finished job; return how many had any."""
+        count, more = 0, True
+        while more:
+            body = wire.DeleteRequest(jids=None)
+            deleted = self._transport.post("/v1/jobs/delete", body, wire.Deleted)
+            count, more = count + deleted.count, deleted.more
+        return count
+
     def restart_slots(self) -> int:
         """Have each slot end before its next job; return how many there are."""
         body = wire.RestartSlotsRequest()

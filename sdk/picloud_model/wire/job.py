@@ -184,12 +184,17 @@ class Killed(Answer, frozen=True):
 
 
 class DeleteRequest(Request, frozen=True):
-    """Remove all data of finished jobs: `POST /v1/jobs/delete`."""
+    """Remove all data of finished jobs: `POST /v1/jobs/delete`.
 
-    jids: JidRanges
+    Without `jids` those of every finished job, as many as one request may take; ask again while the
+    answer says that there are more.
+    """
+
+    jids: JidRanges | None
 
 
 class Deleted(Answer, frozen=True):
     """How many jobs this request deleted; those deleted before do not count."""
 
     count: int
+    more: bool = False

@@ -174,7 +174,7 @@ class FakeServer:
 
     def _jobs_delete(self, body: bytes) -> wire.Deleted:
         request = wire.decode(body, wire.DeleteRequest)
-        self.deleted += request.jids
+        self.deleted += ["every finished job"] if request.jids is None else request.jids
         return wire.Deleted(count=ranges.count(request.jids))
 
     def _jobs_list(self, body: bytes) -> wire.JobsListed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from picloud_model.wire import Content, Deleted, decode
 
 from picloud_api.engine.jobs.locate import CHANGED_AT_ONCE, group_by_page, locate, read_pages
 from picloud_api.store import layout
-from picloud_api.store.records import Event, EventKind, Finished
+from picloud_api.store.records import Event, EventKind, Finished, Header
 from picloud_api.store.view import SEALED
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
     from picloud_api.store.layout import PageId
-    from picloud_api.store.records import Header
 
+MOST_DELETED: Final = 20_000
+"""After how many jobs a request that deletes all of them is answered; the next one goes on."""
+_SCANNED: Final = 256
 _INFOS: Final = dict[int, Content]
 
 
@@ -63,6 +66,40 @@ class DeleteJobs:
             some = batches[start : start + CHANGED_AT_ONCE]
             await asyncio.gather(*(self._remove_function(account, batch) for batch in some))
         return Deleted(count=count)
+
+    async def delete_finished(self, account: str, before: float = inf) -> Deleted:
+        """Delete the jobs of an account that ended before a time, as many as a request may take.
+
+        Args:
+            account: Whose jobs.
+            before: Seconds since the epoch; every finished job by default.
+        """
+        count, after, prefix = 0, "", layout.header(account, "")
+        # Not by the view, which would keep every header in memory.
+        while entries := await self._commits.view.state.scan(prefix, after, limit=_SCANNED):
+            for entry in entries:
+                header: Header = layout.decode(entry.key, entry.value)
+                # The function of a batch goes with the last of its jobs.
+                if header.function != Content() and header.created_at < before:
+                    count += await self._delete_of(account, Header.parse(entry.key).batch, before)
+                if count >= MOST_DELETED:
+                    return Deleted(count=count, more=True)
+            after = entries[-1].key
+        return Deleted(count=count)
+
+    async def _delete_of(self, account: str, batch: str, before: float) -> int:
+        """Delete the jobs of a batch that ended before a time; return how many."""
+        header: Header | None = await self._commits.view.get(layout.header(account, batch))
+        count = 0
+        for number in range(header.pages if header else 0):
+            page_id = layout.PageId(account, batch, number)
+            page: Page | None = await self._commits.view.fresh(layout.page(page_id))
+            ended = [] if page is None else _ended_before(page, before)
+            if ended:
+                count += await self._delete_in(page_id, ended)
+        if count:
+            await self._remove_function(account, batch)
+        return count
 
     async def _delete_in(self, page_id: PageId, indexes: Sequence[int]) -> int:
         """Delete jobs of a page; return how many were not deleted before."""
@@ -136,6 +173,17 @@ class DeleteJobs:
             if not all(flags & Flag.DELETED for flags in page.flags):
                 return
         await self._commits.run(partial(_blank_function, name=name))
+
+
+def _ended_before(page: Page, before: float) -> list[int]:
+    """Return the indexes of the jobs that ended before a time and are not deleted."""
+    return [
+        index
+        for index in range(len(page))
+        if page.ended(index)
+        and page.finished[index] < before
+        and not page.flags[index] & Flag.DELETED
+    ]
 
 
 def _kept(page: Page) -> set[tuple[int, int]]:

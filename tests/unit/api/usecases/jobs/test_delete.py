@@ -164,3 +164,18 @@ async def test_a_shared_failure_stays_for_the_other_jobs(api: ApiHarness) -> Non
 
     assert await api.outcomes(jids[1:]) == before
     assert (await info_values(api, jids[1:], "exception"))[jids[1]]["exception"]
+
+
+async def test_all_finished_jobs_are_deleted(api: ApiHarness) -> None:
+    """Neither unfinished jobs nor those of other accounts are."""
+    done = await run_printing(api, 3)
+    unfinished = await api.submit(2)
+
+    deleted = await api.use_cases.jobs.delete.delete_finished(ACCOUNT)
+
+    assert (deleted.count, deleted.more) == (3, False)
+    assert await api.statuses(unfinished) == ["queued"] * 2
+    with pytest.raises(JobDeleted):
+        await api.statuses(done)
+    assert (await api.use_cases.jobs.delete.delete_finished(ACCOUNT)).count == 0
+    assert (await api.use_cases.jobs.delete.delete_finished("a0000002")).count == 0
