@@ -43,7 +43,7 @@ def test_fields_that_are_given_by_name_keep_their_order() -> None:
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(ready))
     assert [*stored[:3], *stored[4:]] == [1, 2, 3, 4, True, 5, 6]
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(slot))
-    assert [stored[0], *stored[2:]] == [1, "b", "p", 2.0, 3.0]
+    assert [stored[0], *stored[2:]] == [1, "b", "p", 2.0, 3.0, False]
 
 
 def test_what_an_earlier_version_stored_is_read() -> None:

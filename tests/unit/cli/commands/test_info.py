@@ -54,9 +54,9 @@ def test_info_as_json(run: Callable[..., Any]) -> None:
 
 
 def test_a_wrong_key_is_one_line(run: Callable[..., Any]) -> None:
-    """With those there are."""
+    """It names the key that was meant."""
     outcome = run("info", "1", "-o", "sdtout")
 
     assert outcome.exit_code == exits.OTHER
-    assert outcome.stderr.startswith("There is no info 'sdtout'; there are status, stdout")
+    assert outcome.stderr.startswith("There is no info 'sdtout'; did you mean stdout?")
     assert outcome.stdout == ""

@@ -142,11 +142,13 @@ async def test_the_default_keys(api: ApiHarness) -> None:
 
 
 async def test_an_unknown_key_is_refused(api: ApiHarness) -> None:
-    """The message lists the keys that exist."""
+    """The message names the key that was meant, or else lists those that exist."""
     jids = await api.submit(1)
 
-    with pytest.raises(RequestRefused, match=r"no info 'stout'; there are status, stdout, .* all"):
+    with pytest.raises(RequestRefused, match=r"no info 'stout'; did you mean stdout\?"):
         await info_values(api, jids, "stout")
+    with pytest.raises(RequestRefused, match=r"no info 'sizes'; there are status, stdout, .* all"):
+        await info_values(api, jids, "sizes")
 
 
 async def test_jobs_of_another_account_do_not_exist(api: ApiHarness) -> None:
