@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from cloud._client import functions
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import CurrentClient, config, running_on_cloud  # noqa: F401 - a twin
+from cloud._jobs.listing import JobFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloud._client.client import Client
+    from cloud._jobs.listing import SubmittedJobs
 
 _ELSEWHERE = ("config", "set_dependency_whitelist", "setkey", "start_simulator")
 """Functions of `cloud` without meaning for a server that always belongs to this script."""
@@ -102,6 +104,19 @@ def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
 def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
     """Return what is known about jobs besides their results; see `cloud.info`."""
     return client().info(jids, info_requested)
+
+
+@of_users
+def jobs(
+    label: str | None = None,
+    status: Any = None,
+    since: Any = None,
+    function: Any = None,
+    limit: int = 100,
+) -> list[SubmittedJobs]:
+    """List the jobs of this machine; see `cloud.jobs`."""
+    wanted = JobFilter(label=label, status=status, since=since, function=function)
+    return client().jobs(wanted, limit)
 
 
 @of_users

@@ -231,3 +231,21 @@ def _listed(value: Any) -> list[Any] | None:
     """An iterable's items; None where it is no iterable, or text or a mapping by mistake."""
     wrong = isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable)
     return None if wrong else list(value)
+
+
+def seconds(timeout: object) -> float | None:
+    """Return a timeout in seconds, or None for no limit.
+
+    Raises:
+        CloudTypeError: When it is neither a number from 0 nor None.
+
+    >>> seconds(2), seconds(None)
+    (2.0, None)
+    """
+    if timeout is None:
+        return None
+    number = isinstance(timeout, Real) and not isinstance(timeout, bool)
+    value = float(timeout) if number else -1.0  # type: ignore[arg-type]
+    if not value >= 0:
+        raise CloudTypeError(f"timeout must be seconds from 0, or None, not {timeout!r}.")
+    return value

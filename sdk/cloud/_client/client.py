@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -13,12 +12,13 @@ from picloud_model import ranges, wire
 from picloud_model.job import FINAL, Status
 
 from cloud._arguments.jids import read_jids
-from cloud._arguments.option_values import whole
+from cloud._arguments.option_values import seconds, whole
 from cloud._arguments.options import split_options
 from cloud._display.show import shown
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
+from cloud._jobs.listing import read_jobs
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
     from cloud._jobs.job_socket import SupervisorClient
+    from cloud._jobs.listing import JobFilter, SubmittedJobs
     from cloud._jobs.results import Watched
 
 
@@ -168,7 +169,7 @@ class Client:
         `show` the program shows that, as the settings say.
         """
         options = WaitOptions(
-            timeout_s=_seconds(timeout),
+            timeout_s=seconds(timeout),
             payloads=False,
             ignore_errors=ignore_errors,
             on_progress=on_progress,
@@ -188,7 +189,7 @@ class Client:
         """Return the result of a job, or a list of results; see `cloud.result` and `join`."""
         jid_list = read_jids(jids)
         options = WaitOptions(
-            timeout_s=_seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
+            timeout_s=seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
         )
         values = self._wait(jid_list.order, options, show=show)
         return values[0] if jid_list.single else values
@@ -208,7 +209,7 @@ class Client:
             raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
         if in_parallel < 0:
             raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
-        options = WaitOptions(timeout_s=_seconds(timeout), ignore_errors=ignore_errors)
+        options = WaitOptions(timeout_s=seconds(timeout), ignore_errors=ignore_errors)
         order = read_jids(jids).order
         return OrderedResults(
             order,
@@ -235,7 +236,7 @@ class Client:
         self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
     ) -> Any:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
-        statuses, timeout_s = _statuses(test_status), _seconds(timeout)
+        statuses, timeout_s = _statuses(test_status), seconds(timeout)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         patience = self._waiter.patience()
         for portion in read_jids(jids).portions():
@@ -320,6 +321,10 @@ class Client:
         """Return a page of this account's batches, newest first, with counts by status."""
         return self._transport.post("/v1/jobs/batches", request, wire.BatchesListed)
 
+    def jobs(self, wanted: JobFilter, limit: int) -> list[SubmittedJobs]:
+        """Return calls and maps of this account, newest first; see `cloud.jobs`."""
+        return read_jobs(self._transport, wanted, limit)
+
     def renew(self, address: ServerAddress) -> None:
         """Use another key for the same server; connections stay open.
 
@@ -383,13 +388,3 @@ def _or(names: Sequence[str]) -> str:
 
 
 _FINAL: Final = frozenset(state.shown.value for state in FINAL)
-
-
-def _seconds(timeout: object) -> float | None:
-    if timeout is None:
-        return None
-    number = isinstance(timeout, Real) and not isinstance(timeout, bool)
-    seconds = float(timeout) if number else -1.0  # type: ignore[arg-type]
-    if not seconds >= 0:
-        raise CloudTypeError(f"timeout must be seconds from 0, or None, not {timeout!r}.")
-    return seconds

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client, config, current, running_on_cloud
+from cloud._jobs.listing import JobFilter
 from cloud._packing import module_source
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from cloud._jobs.listing import SubmittedJobs
 
 __all__ = [
     "call",
@@ -23,6 +26,7 @@ __all__ = [
     "iresult",
     "iresult_unordered",
     "is_simulated",
+    "jobs",
     "join",
     "kill",
     "map",
@@ -215,6 +219,36 @@ def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
         CloudException: When a name is unknown, or a job does not exist or was deleted.
     """
     return client().info(jids, info_requested)
+
+
+@of_users
+def jobs(
+    label: str | None = None,
+    status: Any = None,
+    since: Any = None,
+    function: Any = None,
+    limit: int = 100,
+) -> list[SubmittedJobs]:
+    """List your jobs, newest first: one row for each call and each map.
+
+    Args:
+        label: Only jobs with this label.
+        status: Only calls and maps with a job of this status, or of one of several.
+        since: Only jobs created at or after this datetime, or within this timedelta or number of
+            seconds before now.
+        function: Only jobs of this function, or of the function with this name.
+        limit: Most rows.
+
+    Returns:
+        Rows with `jids` (a range that `result`, `status`, `kill` and the like take), `function`,
+        `label`, `statuses` (the number of jobs by status), `created`, `started` and `finished`
+        (times, or None).
+
+    Raises:
+        CloudException: When a value is invalid.
+    """
+    wanted = JobFilter(label=label, status=status, since=since, function=function)
+    return client().jobs(wanted, limit)
 
 
 @of_users

@@ -22,6 +22,7 @@ MEMBERS = [
     "iresult",
     "iresult_unordered",
     "is_simulated",
+    "jobs",
     "join",
     "kill",
     "map",

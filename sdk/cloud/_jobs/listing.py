@@ -1,0 +1,137 @@
+"""Listing the jobs of an account: a row for each call and map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from picloud_model import wire
+from picloud_model.job import Status
+
+from cloud._arguments.option_values import whole
+from cloud._packing.packer import name_of
+from cloud.errors import CloudException, CloudTypeError
+
+if TYPE_CHECKING:
+    from cloud._http.transport import Transport
+
+_PAGE: Final = 1000
+
+
+class SubmittedJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """The jobs that one call or map made.
+
+    `jids` is a range, which every function of `cloud` takes. `function` is the name of their
+    function, or a shell command. `statuses` counts the jobs by status. `started` is when the first
+    job began, `finished` when the last one ended; None if that has not happened.
+    """
+
+    jids: range
+    function: str
+    label: str | None
+    statuses: dict[str, int]
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+
+
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs a user wants to see, as `cloud.jobs` takes it; None for all."""
+
+    label: str | None = None
+    status: Any = None
+    since: Any = None
+    function: Any = None
+
+    def request(self, now: datetime) -> wire.BatchesRequest:
+        """Return the request for them.
+
+        Raises:
+            CloudException: When a value is invalid.
+        """
+        if self.label is not None and not isinstance(self.label, str):
+            raise CloudTypeError(f"label must be text, not {self.label!r:.80}.")
+        return wire.BatchesRequest(
+            statuses=_statuses(self.status),
+            label=self.label,
+            function=_function(self.function),
+            created_since=_since(self.since, now),
+        )
+
+
+def read_jobs(transport: Transport, wanted: JobFilter, limit: int) -> list[SubmittedJobs]:
+    """Return calls and maps, newest first, at most `limit` of them.
+
+    Raises:
+        CloudException: When the limit or a value of the filter is invalid.
+    """
+    most = whole(limit)
+    if most is None or most < 1:
+        raise CloudTypeError(f"limit must be a whole number from 1, not {limit!r:.80}.")
+    request = wanted.request(datetime.now(UTC))
+    rows: list[SubmittedJobs] = []
+    while len(rows) < most:
+        page = msgspec.structs.replace(request, limit=min(_PAGE, most - len(rows)))
+        answer = transport.post("/v1/jobs/batches", page, wire.BatchesListed)
+        rows += map(_row, answer.batches)
+        if answer.more is None:
+            break
+        request = msgspec.structs.replace(request, before=answer.more)
+    return rows
+
+
+def _row(batch: wire.ListedBatch) -> SubmittedJobs:
+    return SubmittedJobs(
+        jids=batch.jids,
+        function=batch.function_name,
+        label=batch.label,
+        statuses=batch.statuses,
+        created=datetime.fromtimestamp(batch.created_at, UTC),
+        started=_moment(batch.started_at),
+        finished=_moment(batch.finished_at),
+    )
+
+
+def _moment(at: float) -> datetime | None:
+    return datetime.fromtimestamp(at, UTC) if at else None
+
+
+def _statuses(status: object) -> list[str]:
+    if status is None:
+        return []
+    names = [status] if isinstance(status, str) else status
+    known = [each.value for each in Status]
+    listed: list[Any] = list(names) if isinstance(names, Iterable) else [names]
+    if wrong := [name for name in listed if name not in known]:
+        raise CloudException(f"status must be one of {', '.join(known)}, not {wrong[0]!r:.80}.")
+    return listed
+
+
+def _function(function: object) -> str | None:
+    if function is None or isinstance(function, str):
+        return function
+    if not callable(function):
+        raise CloudTypeError(f"function must be a function or its name, not {function!r:.80}.")
+    return name_of(function)
+
+
+def _since(since: object, now: datetime) -> float | None:
+    """Return a moment in seconds since the epoch.
+
+    >>> _since(60, datetime.fromtimestamp(100, UTC))
+    40.0
+    """
+    if since is None:
+        return None
+    if isinstance(since, datetime):
+        return since.timestamp()
+    if isinstance(since, timedelta):
+        return (now - since).timestamp()
+    if isinstance(since, Real) and not isinstance(since, bool) and float(since) >= 0:
+        return now.timestamp() - float(since)
+    raise CloudTypeError(
+        f"since must be a datetime, a timedelta or seconds from now, not {since!r:.80}."
+    )
