@@ -19,7 +19,7 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from picloud_model.crashpoints import arm
-from picloud_model.errors import PiCloudError
+from picloud_model.errors import PiCloudError, Unavailable
 from uvicorn_worker import UvicornWorker
 
 from picloud_api.app import Application
@@ -29,6 +29,8 @@ from picloud_api.wiring import check_free, end_slots
 
 if TYPE_CHECKING:
     from picloud_api.settings import ServerSettings
+
+_log = structlog.get_logger()
 
 STOP_S = 2
 """How long requests may take to end when the server stops."""
@@ -141,7 +143,11 @@ def serve(settings: ServerSettings) -> None:
         # In this process, as gunicorn prints its own message if a worker cannot start.
         asyncio.run(check_free(settings))
     except PiCloudError as error:
-        sys.exit(error.message)
+        # A service that nobody watches waits for what is away; whoever starts one by hand is told.
+        is_awaited = isinstance(error, Unavailable) and settings.servers and settings.ready_fd < 0
+        if not is_awaited:
+            sys.exit(error.message)
+        _log.warning("start.waits", reason=error.message)
     try:
         Served(settings, listeners, url).run()
     finally:

@@ -136,7 +136,7 @@ class S3Blobs(BlobPort):
                 return
 
     async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:
-        """See `BlobPort.presign_put`; valid for 15 minutes, and only while the name is free.
+        """See `BlobPort.presign_put`; valid for 5 minutes, and only while the name is free.
 
         S3 answers 412 once the name is taken: the blob then exists.
         """

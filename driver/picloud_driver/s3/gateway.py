@@ -28,8 +28,13 @@ LARGE_BYTES: Final = 64 * 1024 * 1024
 """A larger blob is written in parts."""
 PAGE_KEYS: Final = 1000
 """Most keys in one page of a listing."""
-PRESIGNED_S: Final = 15 * 60
-"""How long a presigned URL to write is valid, in seconds: many are sent at once."""
+PRESIGNED_S: Final = 5 * 60
+"""How long a presigned URL to write is valid, in seconds: until the upload begins.
+
+It outlives a key that is deactivated meanwhile, but is bound to the bytes: their number and digest
+are signed, and it writes nothing over. A client requests those for 64 MiB at a time, so that a slow
+link begins with the last of them in time.
+"""
 PRESIGNED_READ_S: Final = 60
 """How long a presigned URL to read is valid, in seconds.
 

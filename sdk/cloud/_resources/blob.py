@@ -23,6 +23,8 @@ REQUEST_BYTES: Final = 4 * 1024 * 1024
 """Most bytes of blobs or packs in one request."""
 _MOST_CONFIRMED: Final = 20_000
 _MOST_IN_REQUEST: Final = 1000
+_PORTION_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that are uploaded before the server is asked where to send more: its URLs expire."""
 
 
 def content_of(data: bytes) -> Content:
@@ -49,8 +51,7 @@ class BlobClient:
             anew: Ask about all of them, also those confirmed before; they may have been deleted.
         """
         unknown = [digest for digest in sources if anew or digest not in self._confirmed]
-        for start in range(0, len(unknown), _MOST_IN_REQUEST):
-            digests = unknown[start : start + _MOST_IN_REQUEST]
+        for digests in portions(unknown, sources):
             sizes = [len(sources[digest]) for digest in digests]
             needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes)
             answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
@@ -89,6 +90,23 @@ class BlobClient:
         if len(self._confirmed) > _MOST_CONFIRMED:
             self._confirmed = set()
         self._confirmed.update(digests)
+
+
+def portions(
+    digests: Sequence[str], sources: Mapping[str, bytes], most_bytes: int = _PORTION_BYTES
+) -> Iterator[list[str]]:
+    """Yield as many digests at a time as one request names, and as are soon uploaded."""
+    portion: list[str] = []
+    total = 0
+    for digest in digests:
+        size = len(sources[digest])
+        if portion and (len(portion) == _MOST_IN_REQUEST or total + size > most_bytes):
+            yield portion
+            portion, total = [], 0
+        portion.append(digest)
+        total += size
+    if portion:
+        yield portion
 
 
 def _grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:

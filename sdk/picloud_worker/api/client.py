@@ -27,7 +27,7 @@ from picloud_model.errors import (
     Unavailable,
 )
 
-from picloud_worker.api.response import Response
+from picloud_worker.api.response import LARGEST, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -280,7 +280,7 @@ def _upload_presigned(url: str, headers: Mapping[str, str], data: bytes) -> tupl
     with _presigned_connection(url) as connection:
         connection.request("PUT", _target(url), data, dict(headers))
         response = connection.getresponse()
-        return response.status, response.read()
+        return response.status, response.read(_CHUNK)  # an error is a short text
 
 
 @contextlib.contextmanager
@@ -304,7 +304,11 @@ def _target(url: str) -> str:
 
 def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
     try:
+        room = LARGEST
         while piece := response.read(_CHUNK):
+            room -= len(piece)
+            if room < 0:
+                raise Unavailable("the blob store sent more than any blob has")
             yield piece
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(f"a download broke off: {error!r}") from error

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.wire import MAX_RESULT_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
+LARGEST: Final = MAX_RESULT_BYTES + 1024 * 1024
+"""The longest body that the API sends: the largest blob, and room for the rest."""
 _LINE: Final = 64 * 1024
 _HEADERS: Final = 200
 _CHUNK: Final = 1024 * 1024
@@ -26,7 +30,8 @@ class BrokenResponseError(OSError):
 class Response:
     r"""A response whose head was read; its body has to be read before the next request.
 
-    `closing` means that the connection cannot be used again.
+    `closing` means that the connection cannot be used again. A body of more than `largest` bytes is
+    an error as soon as its length is known.
 
     >>> from io import BytesIO
     >>> response = Response(BytesIO(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
@@ -34,8 +39,9 @@ class Response:
     (200, {'content-length': '2'}, b'hi')
     """
 
-    def __init__(self, stream: BufferedReader) -> None:
+    def __init__(self, stream: BufferedReader, largest: int = LARGEST) -> None:
         self._stream = stream
+        self._room = largest
         status = _CONTINUE
         while status == _CONTINUE:
             status = _status(_line(stream))
@@ -53,9 +59,10 @@ class Response:
         """Return the whole body.
 
         Raises:
-            OSError: When it does not arrive completely.
+            OSError: When it does not arrive completely, or is too long.
         """
         if self._remaining is not None and not self._chunked:
+            self._use_room(self._remaining)
             data = self._stream.read(self._remaining)
             if len(data) < self._remaining:
                 raise BrokenResponseError("the peer closed the connection within a response")
@@ -70,14 +77,22 @@ class Response:
         """
         if self._chunked:
             while size := int(_line(self._stream).partition(b";")[0], 16):
+                self._use_room(size)
                 yield from self._exactly(size)
                 _line(self._stream)
             dict(_headers(self._stream))
         elif self._remaining is not None:
+            self._use_room(self._remaining)
             yield from self._exactly(self._remaining)
         else:
             while piece := self._stream.read(_CHUNK):
+                self._use_room(len(piece))
                 yield piece
+
+    def _use_room(self, size: int) -> None:
+        self._room -= size
+        if size < 0 or self._room < 0:
+            raise BrokenResponseError("the body is longer than any of the API")
 
     def _exactly(self, size: int) -> Iterator[bytes]:
         while size:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -15,6 +18,7 @@ from picloud_api.app import Application
 from picloud_api.server.gunicorn_server import Served, Worker
 from picloud_api.settings import read
 from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
+from picloud_model import wire
 
 from tests.polling import until
 from tests.unit.worker.worker import alive
@@ -118,3 +122,45 @@ def test_a_process_ends_with_its_parent() -> None:
     pid = int(done.stdout)
 
     until(lambda: not psutil.pid_exists(pid) or not alive(psutil.Process(pid)), "it has ended")
+
+
+def test_a_server_whose_services_are_away_waits_for_them(tmp_path: Path) -> None:
+    """It starts, and its log and `/v1/health` say what is missing."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as closed:
+        away = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    servers = Addresses(
+        consul=VendorServer(away),
+        vault=VendorServer(away, "token"),
+        nomad=VendorServer(away),
+        s3=Bucket(away, "box"),
+    )
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "picloud_api", "--stack", "hashicorp", "--port", str(port)]
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*command, "--data", str(tmp_path / "data")],
+            env=servers.environment() | {"PATH": os.environ["PATH"]},
+            stderr=stream,
+        )
+    try:
+        until(lambda: _health(port) is not None, "the server serves", 40)
+        health = _health(port)
+        assert health is not None
+        assert not health.healthy
+        assert "consul" in log.read_text().lower()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _health(port: int) -> wire.Health | None:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/v1/health", timeout=5) as reply:
+            data = reply.read()
+    except HTTPError as error:
+        data = error.read()
+    except OSError:
+        return None
+    return wire.decode(data, wire.Health, wire.JSON)

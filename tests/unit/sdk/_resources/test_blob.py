@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 from cloud._config.configuration import Config
 from cloud._http.transport import Transport
-from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, BlobClient
+from cloud._resources.blob import REQUEST_BYTES, SMALL_BYTES, BlobClient, portions
 
 from tests.unit.sdk.fake_server import ADDRESS, FakeServer
 
@@ -66,3 +66,12 @@ def test_known_blobs_can_be_doubted(server: FakeServer, blobs: BlobClient) -> No
     blobs.ensure(_named(b"a"), anew=True)
 
     assert server.blobs == _named(b"a")
+
+
+def test_the_server_is_asked_for_few_places_at_a_time() -> None:
+    """What it answers expires: as many bytes as are soon uploaded, and one blob at least."""
+    sources = {"a": bytes(2), "b": bytes(3), "c": bytes(9), "d": bytes(1)}
+
+    assert list(portions([*sources], sources, most_bytes=5)) == [["a", "b"], ["c"], ["d"]]
+    assert list(portions(["a"] * 1001, sources)) == [["a"] * 1000, ["a"]]
+    assert list(portions([], sources)) == []

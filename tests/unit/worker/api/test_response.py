@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from picloud_worker.api.response import Response
+from picloud_worker.api.response import BrokenResponseError, Response
 
 
 def response(text: bytes) -> Response:
@@ -71,3 +71,22 @@ def test_anything_else_is_an_error(text: bytes) -> None:
         OSError, match=r"closed the connection|not an HTTP response|a long line|too many"
     ):
         response(text).read()
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"content-length: 99999999999999\r\n\r\n",
+        b"content-length: 11\r\n\r\nhello world",
+        b"transfer-encoding: chunked\r\n\r\n8\r\nhello wo\r\n8\r\nhello wo\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked\r\n\r\n-5\r\nhello",
+        b"\r\nhello world",
+    ],
+)
+def test_a_body_that_is_too_long_is_not_read(framing: bytes) -> None:
+    """However it is framed: no server can fill the memory of a slot."""
+    stream: Any = BytesIO(b"HTTP/1.1 200 OK\r\n" + framing)
+
+    with pytest.raises(BrokenResponseError, match="longer than any"):
+        Response(stream, largest=10).read()
+    assert stream.tell() < 80
