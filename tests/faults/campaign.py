@@ -2,7 +2,8 @@
 
 In each run every process is killed at once twice; slots, children of slots and processes of the API
 are killed, terminated and stopped in between. No job may end as an error, be lost, or show a wrong
-or a second result.
+or a second result. Meanwhile another client kills one job after the other: it is printed how long
+that takes until nothing of the job runs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import psutil
 
 from tests.e2e.stack_hashicorp import HashiCorpStack
 from tests.e2e.stacks import EmbeddedStack, kill
+from tests.faults.kills import Kills
 from tests.faults.ledger import Ledger
 from tests.polling import until
 
@@ -57,13 +59,18 @@ def run(options: argparse.Namespace, number: int) -> bool:
         stack: Stack = STACKS[options.stack](Path(root))
         stack.start()
         began = time.monotonic()
+        kills = Kills(stack)
         try:
             totals = _among_faults(stack, options.jobs, chance)
+            killed = kills.stop()
         finally:
             stack.kill9()
         took_s = time.monotonic() - began
     verdict = "kept" if totals.kept else "BROKEN"
-    print(f"{options.stack} run {number + 1}: {verdict} in {took_s:.0f} s: {totals}", flush=True)
+    print(
+        f"{options.stack} run {number + 1}: {verdict} in {took_s:.0f} s: {totals}; {killed}",
+        flush=True,
+    )
     return totals.kept
 
 

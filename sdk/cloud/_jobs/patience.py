@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.errors import AccountBusy
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,6 +18,10 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
 """How often a wait says what cannot be reached."""
+_KEPT: Final = (
+    "; jobs and results are kept, and the server goes on with them when it is up again "
+    "(`picloud up`)"
+)
 PAUSE_S: Final = 0.5
 """Pause after a request that failed, in addition to those between its attempts."""
 
@@ -62,10 +68,10 @@ class Patience:
         if now - self._said_at >= EVERY_S:
             self._said_at = now
             log.warning(
-                "%s Waiting on, for %.0f s now; jobs and results are kept, and the server goes on "
-                "with them when it is up again (`picloud up`). Ctrl-C stops the wait.",
+                "%s Waiting on, for %.0f s now%s. Ctrl-C stops the wait.",
                 _sentence(error),
                 failing_s,
+                "" if error.code == AccountBusy.code else _KEPT,
             )
         self._sleep(PAUSE_S)
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import zip_longest
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from picloud_model import wire
+from picloud_model.errors import AccountBusy
 from picloud_model.wire import Content
 
 from cloud._arguments import signature_check
 from cloud._arguments.iterables import check_ends, most_items, too_many
 from cloud._jobs.pack_parts import pack_parts
+from cloud._jobs.patience import Patience
 from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
 from cloud._resources.blob import REQUEST_BYTES
-from cloud.errors import BlobsLacking, CloudException, CloudTypeError
+from cloud.errors import BlobsLacking, CloudConnectionError, CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from cloud._packing import Bundle, PackedFunction, Packer
     from cloud._packing.unpicklable import Part
     from cloud._resources.blob import BlobClient
+
+Body = TypeVar("Body")
 
 INLINE_FUNCTION_BYTES: Final = 16 * 1024
 """Functions up to this size are part of the request; larger ones are uploaded once as blobs."""
@@ -194,7 +199,7 @@ class Submitter:
             if batch.inline_bytes > REQUEST_BYTES:
                 self._upload(batch)
                 stage = wire.StageRequest(submit_id=batch.submit_id, parts=batch.parts)
-                self._transport.post("/v1/jobs/staged", stage, wire.Answer)
+                self._send("/v1/jobs/staged", wire.encode(stage), wire.Answer)
                 batch.drop_parts()
         if not batch.count:
             return range(0)
@@ -213,10 +218,21 @@ class Submitter:
         self._blobs.ensure(sources)
         data = wire.encode(request)
         try:
-            return self._transport.send("/v1/jobs", data, wire.Submitted)
+            return self._send("/v1/jobs", data, wire.Submitted)
         except BlobsLacking:
             self._blobs.ensure(sources, anew=True)
-            return self._transport.send("/v1/jobs", data, wire.Submitted)
+            return self._send("/v1/jobs", data, wire.Submitted)
+
+    def _send(self, path: str, data: bytes, kind: type[Body]) -> Body:
+        """Send a request; while the account has too much at once, send it again."""
+        patience = Patience(self._transport, self._config.patience_s, time.monotonic)
+        while True:
+            try:
+                return self._transport.send(path, data, kind)
+            except CloudConnectionError as error:
+                if error.code != AccountBusy.code:
+                    raise
+                patience.bear(error)
 
 
 class _BatchBuilder:

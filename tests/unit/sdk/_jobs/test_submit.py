@@ -14,7 +14,7 @@ from cloud._packing import Packer
 from cloud._resources.blob import REQUEST_BYTES, BlobClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picloud_model.errors import BlobMissing, SubmitChanged
+from picloud_model.errors import AccountBusy, BlobMissing, SubmitChanged
 
 from tests.unit.sdk.fake_server import FakeServer, client_for, problem, transport_for
 
@@ -226,3 +226,25 @@ def test_a_map_has_an_upper_limit(server: FakeServer) -> None:
         submitter.map(abs, [iter(int, 1)], {}, CallOptions())
 
     assert server.batches == {}
+
+
+def test_a_submit_waits_while_the_account_has_too_much(server: FakeServer, client: Client) -> None:
+    """It is sent again with the same bytes, as long as the patience of the configuration lasts."""
+    attempts = Config().retry_attempts + 1
+    client.call(pow, 2, 10)
+    server.faults = [problem(AccountBusy(), 429)] * (attempts + 1)
+
+    assert client.call(pow, 2, 11) == 2
+    assert len({sent.body for sent in server.sent}) == 2
+
+
+def test_a_submit_without_patience_says_of_what_there_is_too_much(server: FakeServer) -> None:
+    """The sentence of the server is the error."""
+    config = Config()
+    config.patience_s = 0
+    client = client_for(server, config)
+    client.call(pow, 2, 10)
+    server.faults = [problem(AccountBusy("An account may have 5 jobs."), 429)] * 50
+
+    with pytest.raises(CloudException, match="An account may have 5 jobs"):
+        client.call(pow, 2, 11)

@@ -1,0 +1,78 @@
+"""Kills among faults: how long it takes until a killed job has ended and nothing of it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psutil
+from cloud import CloudException
+
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from tests.e2e.stacks import Stack
+
+DEADLINE_S = 60.0
+
+
+def sleep_and_say(where: str) -> None:
+    """A job that writes its process id and does not end by itself."""
+    import os
+
+    Path(where).write_text(str(os.getpid()), encoding="ascii")
+    time.sleep(3600)
+
+
+class Kills:
+    """Starts an urgent job, kills it and waits for its end, again and again, until it is stopped.
+
+    Only a kill that was acknowledged is timed. A job that a fault ends first is left out.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.taken_s: list[float] = []
+        self._thread.start()
+
+    def _run(self) -> None:
+        client = self._stack.client(patient=True)
+        while not self._stopped.is_set():
+            with suppress(CloudException, TimeoutError, OSError):
+                self._kill_one(client)
+        client.close()
+
+    def _kill_one(self, client: object) -> None:
+        place = self._stack.shared / f"killed-{uuid4().hex}"
+        jid = client.call(sleep_and_say, str(place), _priority=0)  # type: ignore[attr-defined]
+        until(lambda: place.exists() and place.read_text(), "the job runs", DEADLINE_S)
+        client.kill(jid)  # type: ignore[attr-defined]
+        began = time.monotonic()
+        with suppress(CloudException):
+            client.join(jid, timeout=DEADLINE_S)  # type: ignore[attr-defined]
+        until(lambda: not _runs(place), "nothing of it runs", DEADLINE_S)
+        self.taken_s.append(time.monotonic() - began)
+
+    def stop(self) -> str:
+        """Stop, and return how long the kills took."""
+        self._stopped.set()
+        self._thread.join(2 * DEADLINE_S)
+        taken = sorted(self.taken_s)
+        if not taken:
+            return "no kill"
+        p99 = taken[min(len(taken) - 1, int(0.99 * len(taken)))]
+        return f"{len(taken)} kills, median {taken[len(taken) // 2]:.2f} s, p99 {p99:.2f} s"
+
+
+def _runs(place: Path) -> bool:
+    """Whether the process that a job last named is alive."""
+    pid = int(place.read_text(encoding="ascii"))
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
