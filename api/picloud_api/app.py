@@ -107,7 +107,7 @@ class Lifetime:
             await self._server.live.stop()
             if not ports.state.shared:
                 await wiring.stop_slots(ports.scheduler)
-        for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
+        for port in (ports.scheduler, ports.buckets, ports.blobs, ports.secrets, ports.state):
             await port.close()
 
 
@@ -167,7 +167,9 @@ def add_routes(app: App, use_cases: UseCases) -> None:
         if route.resource not in resources:
             resources[route.resource] = route.resource(use_cases)
     for address, route in {route.address: route for route in SERVED}.items():
-        app.add_route(address, resources[route.resource], suffix=route.suffix or None)
+        # The key of an object may have slashes.
+        template = address.replace("{key}", "{key:path}")
+        app.add_route(template, resources[route.resource], suffix=route.suffix or None)
 
 
 def _report_ready(settings: ServerSettings, url: str, key: str) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from picloud_driver.blobs import BlobPort
 from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.buckets import BucketPort
+from picloud_driver.buckets.directory import DirectoryBuckets
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_driver.secrets import SecretPort
@@ -42,11 +44,12 @@ if TYPE_CHECKING:
 _STATE = "state.sqlite"
 
 
-class Ports(msgspec.Struct, frozen=True):
-    """The four ports of a server, each with its adapter."""
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """The five ports of a server, each with its adapter."""
 
     state: StatePort
     blobs: BlobPort
+    buckets: BucketPort
     secrets: SecretPort
     scheduler: SchedulerPort
 
@@ -81,10 +84,11 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
     secrets = FileSecrets(settings.data / "secrets")
     signing_key = await secrets.get_or_create("signing/proof", _fresh)
     return Ports(
-        SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
-        DirectoryBlobs(settings.data / "blobs"),
-        secrets,
-        _local(settings, url, signing_key),
+        state=SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
+        blobs=DirectoryBlobs(settings.data / "blobs"),
+        buckets=DirectoryBuckets(settings.data / "buckets"),
+        secrets=secrets,
+        scheduler=_local(settings, url, signing_key),
     )
 
 
@@ -102,6 +106,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     """Return the adapters of the hashicorp stack; none connects before its first call."""
     # The embedded stack works without the vendors' packages.
     from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
+    from picloud_driver.buckets.s3 import S3Buckets  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secrets.vault import VaultSecrets  # noqa: PLC0415
     from picloud_driver.stack.servers import consul, nomad, s3, vault  # noqa: PLC0415
@@ -119,10 +124,11 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
         worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
         site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
     return Ports(
-        ConsulState(consul.access(servers.consul)),
-        S3Blobs(s3.access(servers.s3)),
-        VaultSecrets(vault.access(servers.vault)),
-        NomadScheduler(nomad.access(servers.nomad), site),
+        state=ConsulState(consul.access(servers.consul)),
+        blobs=S3Blobs(s3.access(servers.s3)),
+        buckets=S3Buckets(s3.access(servers.s3)),
+        secrets=VaultSecrets(vault.access(servers.vault)),
+        scheduler=NomadScheduler(nomad.access(servers.nomad), site),
     )
 
 
@@ -157,7 +163,9 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
 
 def health_check(ports: Ports) -> HealthCheck:
     """Return the health check of a server over its ports."""
-    pinged = {name: getattr(ports, name) for name in ports.__struct_fields__}
+    # Buckets are where blobs are.
+    names = (name for name in ports.__struct_fields__ if name != "buckets")
+    pinged = {name: getattr(ports, name) for name in names}
     return HealthCheck(pinged, version("picloud"))
 
 
@@ -182,6 +190,7 @@ async def build(
             live=live,
             keys=keys,
             blobs=ports.blobs,
+            buckets=ports.buckets,
             scheduler=ports.scheduler,
             health=health_check(ports),
             idle_s=settings.idle_s,

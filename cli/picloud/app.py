@@ -12,7 +12,7 @@ from cloud import CloudException
 from typer.core import TyperGroup
 
 from picloud import exits, output
-from picloud.commands import account, key, wait_for
+from picloud.commands import account, bucket, files, key, wait_for
 from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.exec import execute
@@ -65,6 +65,8 @@ COMMANDS: Final = (
     CommandRow("delete", delete),
     CommandRow("restart-slots", restart_slots),
     CommandRow("wait-for", wait_for.app),
+    CommandRow("bucket", bucket.app),
+    CommandRow("files", files.app),
     CommandRow("key", key.app),
     CommandRow("account", account.app),
 )

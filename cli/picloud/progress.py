@@ -1,4 +1,4 @@
-"""The progress bar for jobs that a command waits for."""
+"""The progress bars for what a command waits for: jobs, or bytes."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ def shown(total: int) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda ended, _: bar.update(task, completed=ended)
+
+
+@contextmanager
+def bytes_shown(total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar for so many bytes on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only terminals need rich
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn  # noqa: PLC0415
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda size: bar.update(task, advance=size)

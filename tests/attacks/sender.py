@@ -80,6 +80,11 @@ class Sender:
         )
         return Reply(answer.status, answer.data)
 
+    def headers(self, verb: str, path: str) -> dict[str, str]:
+        """Return the headers of the reply to a request without a credential, in lower case."""
+        answer = self._pool.request(verb, self.url + path, redirect=False)
+        return {name.lower(): value for name, value in answer.headers.items()}
+
     def close(self) -> None:
         """Close its connections."""
         self._pool.clear()

@@ -118,6 +118,6 @@ async def test_what_cannot_be_written_is_not_signed(buckets: BucketPort) -> None
         await buckets.presign_put(ACCOUNT, KEY, ONE_PUT_BYTES + 1, properties=properties)
     with pytest.raises(TooLarge):
         part = ObjectPart(1, MD5, ONE_PUT_BYTES + 1)
-        await buckets.presign_part(ACCOUNT, KEY, "upload", part)
+        await buckets.presign_part(ACCOUNT, KEY, "an-upload", part)
     with pytest.raises(RequestRefused):
         await buckets.presign_put(ACCOUNT, KEY, 1, properties=ObjectProperties())

@@ -12,6 +12,7 @@ from picloud_api import wiring
 from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store.records import Ready
 from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.buckets.directory import DirectoryBuckets
 from picloud_driver.consul.gateway import ConsulAccess
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.consul import ConsulState
@@ -40,8 +41,13 @@ class Shared(ApiHarness):
 
     def ports(self) -> wiring.Ports:
         state = ConsulState(ConsulAccess(self._consul.address), prefix=f"{self.root.name}/")
-        secrets = FileSecrets(self.root / "secrets")
-        return wiring.Ports(state, DirectoryBlobs(self.root / "blobs"), secrets, self.scheduler)
+        return wiring.Ports(
+            state=state,
+            blobs=DirectoryBlobs(self.root / "blobs"),
+            buckets=DirectoryBuckets(self.root / "buckets"),
+            secrets=FileSecrets(self.root / "secrets"),
+            scheduler=self.scheduler,
+        )
 
     def clock(self) -> float:
         return time.time()

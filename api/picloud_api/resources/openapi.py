@@ -102,6 +102,9 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = []
     if route.answer is bytes:
         operation["responses"]["307"] = {"description": "A redirect to the bytes."}
+    if route.has_ranges:
+        part = {"description": "A range of the bytes.", "content": _content(bytes)}
+        operation["responses"]["206"] = part
     if route.request is not None:
         operation["requestBody"] = {"required": True, "content": _content(route.request)}
     if parameters := [*_parameters(route)]:
@@ -134,5 +137,10 @@ def _is_struct(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-_PARAMETERS: Final[dict[str, Any]] = {"digest": wire.Digest, "account": str, "label": str}
+_PARAMETERS: Final[dict[str, Any]] = {
+    "digest": wire.Digest,
+    "account": str,
+    "key": str,
+    "label": str,
+}
 """The type of each parameter in an address."""

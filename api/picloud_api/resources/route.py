@@ -40,6 +40,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     query: type | None = None
     answer: type | None = None
     summary: str = ""
+    has_ranges: bool = False
+    """Whether a request may be for a range of the bytes of the answer."""
 
     @property
     def suffix(self) -> str:
@@ -58,7 +60,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     def description(self) -> str:
         """Return what the operation does, in words."""
-        described = self.request or self.query
+        described = self.query or self.request
         return self.summary or (described.__doc__ if described else "") or ""
 
 

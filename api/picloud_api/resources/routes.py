@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from picloud_api.resources import blob, health, info, job, key, original, slot
+from picloud_api.resources import blob, bucket, health, info, job, key, original, slot
 
 ROUTES: Final = (
     *health.ROUTES,
     *job.ROUTES,
     *info.ROUTES,
     *blob.ROUTES,
+    *bucket.ROUTES,
     *key.ROUTES,
     *slot.ROUTES,
     *original.ROUTES,

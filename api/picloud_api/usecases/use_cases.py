@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from picloud_driver.blobs import BlobPort
+from picloud_driver.buckets import BucketPort
 from picloud_driver.scheduler import SchedulerPort
 
 from picloud_api.engine.jobs.live_query import LiveQueries
@@ -28,6 +29,7 @@ from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
 from picloud_api.usecases.storage.blob import Blobs
+from picloud_api.usecases.storage.bucket import Buckets
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     live: LiveQueries
     keys: SigningKeys
     blobs: BlobPort
+    buckets: BucketPort
     scheduler: SchedulerPort
     health: HealthCheck
     idle_s: float
@@ -104,6 +107,7 @@ class StorageRoom:
 
     def __init__(self, base: Foundation) -> None:
         self.blobs = Blobs(base.blobs)
+        self.buckets = Buckets(base.buckets)
 
 
 class UseCases:

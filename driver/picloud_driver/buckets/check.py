@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestRefused, UploadNotFound
 
 from picloud_driver.buckets.key import checked_key, encoded, encoded_prefix
 from picloud_driver.buckets.port import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT: Final = re.compile(r"[a-z0-9]{1,40}")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
+_UPLOAD: Final = re.compile(r"[A-Za-z0-9._~=+-]{8,400}")
 _HEADER_BYTES: Final = 1024
 
 
@@ -156,3 +157,15 @@ def etag_of(parts: Sequence[ObjectPart]) -> str:
     """
     digests = b"".join(bytes.fromhex(part.md5) for part in parts)
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def upload_id(upload: str) -> None:
+    """Refuse what is certainly not the id of an upload.
+
+    It becomes part of a URL, and versitygw 1.8 takes it as a path: `..` leads out of the upload.
+
+    Raises:
+        UploadNotFound: When it is none.
+    """
+    if not _UPLOAD.fullmatch(upload):
+        raise UploadNotFound

@@ -175,7 +175,7 @@ class S3Buckets(BucketPort):
     ) -> ObjectPart:
         """See `BucketPort.put_part`."""
         path = self._path(account, key)
-        _check_upload(upload)
+        check.upload_id(upload)
         check.checked_number(number)
         async with self._spooled(chunks) as body:
             write = self._objects.write_part
@@ -184,7 +184,7 @@ class S3Buckets(BucketPort):
 
     async def parts(self, account: str, key: str, upload: str) -> list[ObjectPart]:
         """See `BucketPort.parts`."""
-        _check_upload(upload)
+        check.upload_id(upload)
         parts = await self._run(self._objects.parts, self._path(account, key), upload)
         return [ObjectPart(*part) for part in parts]
 
@@ -199,7 +199,7 @@ class S3Buckets(BucketPort):
     ) -> ObjectInfo:
         """See `BucketPort.finish_upload`."""
         path = self._path(account, key)
-        _check_upload(upload)
+        check.upload_id(upload)
         check.checked_parts(parts)
         named = [(part.number, part.md5) for part in parts]
         try:
@@ -218,7 +218,7 @@ class S3Buckets(BucketPort):
         """See `BucketPort.abort_upload`."""
         path = self._path(account, key)
         with contextlib.suppress(UploadNotFound):
-            _check_upload(upload)
+            check.upload_id(upload)
             await self._run(self._objects.abort_upload, path, upload)
 
     async def presign_put(
@@ -246,7 +246,7 @@ class S3Buckets(BucketPort):
     ) -> Presigned | None:
         """See `BucketPort.presign_part`."""
         path = self._path(account, key)
-        _check_upload(upload)
+        check.upload_id(upload)
         number, md5 = check.checked_number(part.number), check.checked_md5(part.md5)
         if not 0 <= part.size <= ONE_PUT_BYTES:
             raise TooLarge(_LARGE, field="size")
@@ -315,12 +315,6 @@ def _named(key: str) -> Iterator[None]:
         raise ObjectNotFound(message, field="key") from None
     except ObjectChanged:
         raise ObjectChanged(f"The object {key!r} was written or removed meanwhile.") from None
-
-
-def _check_upload(upload: str) -> None:
-    """Refuse what is certainly not the id of an upload, as it becomes a part of a URL."""
-    if not upload or not upload.isascii() or not upload.isprintable():
-        raise UploadNotFound
 
 
 def _etag_of(condition: WriteCondition) -> str | None:

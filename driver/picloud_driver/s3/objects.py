@@ -37,8 +37,8 @@ _CONFLICTS: Final = 5
 _CONFLICT_PAUSE_S: Final = 0.05
 _PUBLIC: Final = "public"
 _MD5: Final = "md5"
-_NO_TYPE: Final = "binary/octet-stream"
-"""What S3 sends for an object that was written without a type."""
+_NAMES: Final = "headers"
+"""Metadata of an object: whether it is public, its MD5, and the names of its headers."""
 _HEADERS: Final = {
     "cache-control": "CacheControl",
     "content-disposition": "ContentDisposition",
@@ -350,9 +350,8 @@ class S3Objects:
 def _object(path: str, answer: dict[str, Any]) -> S3Object:
     """Return the object of an answer to a GET or HEAD."""
     metadata = answer["Metadata"]
-    headers = {name: answer[field] for name, field in _HEADERS.items() if answer.get(field)}
-    if headers.get("content-type") == _NO_TYPE:
-        del headers["content-type"]
+    named = metadata.get(_NAMES, "").split(",")
+    headers = {name: answer[field] for name, field in _HEADERS.items() if name in named}
     etag = _etag(answer)
     md5 = metadata.get(_MD5, "") if "-" in etag else etag
     _, _, whole = answer.get("ContentRange", "").partition("/")
@@ -367,7 +366,10 @@ def _object(path: str, answer: dict[str, Any]) -> S3Object:
 
 def _described(properties: S3Properties) -> dict[str, Any]:
     """Return the parameters of a request that writes an object with these properties."""
-    metadata = {_PUBLIC: "1"} if properties.public else {}
+    # versitygw 1.8 keeps headers that the replacing copy of an object does not name.
+    metadata = {_NAMES: ",".join(properties.headers)} if properties.headers else {}
+    if properties.public:
+        metadata[_PUBLIC] = "1"
     if properties.md5:
         metadata[_MD5] = properties.md5
     return {_HEADERS[name]: value for name, value in properties.headers.items()} | {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import Final
+from typing import Any, Final
 
 import urllib3
 from picloud_model.wire import MAX_RESULT_BYTES
@@ -20,6 +20,8 @@ CONNECT_S: Final = 5.0
 """Longest time to wait for a connection."""
 _MOST: Final = 64
 """Most connections for threads that send requests at the same time; opened when needed."""
+_BLOCK_BYTES: Final = 256 * 1024
+"""How much of a long body is read and sent at a time."""
 LARGEST_REPLY: Final = MAX_RESULT_BYTES + 1024 * 1024
 """The longest body of a reply: the largest result, and room for the rest."""
 
@@ -50,24 +52,29 @@ class Connections:
         timeout = urllib3.Timeout(connect=min(CONNECT_S, request.timeout_s), read=request.timeout_s)
         absolute = not request.url.startswith("/")
         target = self._others if absolute else self._server
+        body: Any = request.body
+        headers = request.headers
+        if body is not None and not isinstance(body, bytes):
+            headers = {**headers, "Content-Length": str(body.size)}
+            body = body.open()
         try:
             response = target.urlopen(
                 request.method,
                 request.url if absolute else self._prefix + request.url,
-                body=request.body,
-                headers=request.headers,
+                body=body,
+                headers=headers,
                 timeout=timeout,
                 retries=False,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
             )
-            body = _bounded_body(response)
+            received = _bounded_body(response)
         except (SSLError, LocationValueError) as error:
             raise NoAnswer(_reason(error), lasting=True) from error
         except HTTPError as error:
             raise NoAnswer(_reason(error)) from error
-        return HttpReply(response.status, response.headers, body)
+        return HttpReply(response.status, response.headers, received)
 
     def close(self) -> None:
         """Close connections; the next exchange opens new ones."""
@@ -77,9 +84,9 @@ class Connections:
         self._pid = 0
 
     def _open(self) -> None:
-        options = _socket_options()
-        self._server = urllib3.connection_from_url(self._url, maxsize=_MOST, socket_options=options)
-        self._others = urllib3.PoolManager(maxsize=4, socket_options=options)
+        options: dict[str, Any] = {"socket_options": _socket_options(), "blocksize": _BLOCK_BYTES}
+        self._server = urllib3.connection_from_url(self._url, maxsize=_MOST, **options)
+        self._others = urllib3.PoolManager(maxsize=_MOST, **options)
         self._pid = os.getpid()
 
 

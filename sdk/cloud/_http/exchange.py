@@ -8,13 +8,31 @@ from typing import Protocol
 import msgspec
 
 
+class Readable(Protocol):
+    """Bytes that are read piece by piece."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+
+
+class LongBody(Protocol):
+    """A body that is never whole in memory; each attempt to send it reads it from its beginning."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    def open(self) -> Readable:
+        """Return its bytes, from the first one."""
+
+
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request. `url` is a path below the server's URL, or an absolute URL for another host."""
 
     method: str
     url: str
     headers: dict[str, str]
-    body: bytes | None = None
+    body: bytes | LongBody | None = None
     timeout_s: float
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from picloud_model import wire
 
-from cloud._http.exchange import Exchange, HttpReply, HttpRequest, NoAnswer
+from cloud._http.exchange import Exchange, HttpReply, HttpRequest, LongBody, NoAnswer
 from cloud.errors import CloudConnectionError, CloudException, from_problem
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Transport:
         )
         return _decode(self._send(request), kind)
 
-    def put(self, url: str, data: bytes, headers: Mapping[str, str]) -> None:
+    def put(self, url: str, data: bytes | LongBody, headers: Mapping[str, str]) -> None:
         """Write bytes to a path of the server, or to a presigned URL with the headers it requires.
 
         The store replies with status 412 if it holds the same bytes already.
@@ -159,7 +159,9 @@ class Transport:
             HttpRequest(
                 method="PUT",
                 url=url,
-                headers={**self._headers, "Content-Type": _BINARY} if own else dict(headers),
+                headers={**self._headers, "Content-Type": _BINARY, **headers}
+                if own
+                else {**headers},
                 body=data,
                 timeout_s=timeout_s,
             )
@@ -177,6 +179,21 @@ class Transport:
             reply = self._send(request)
         return reply.body
 
+    def read(self, url: str, headers: Mapping[str, str], accept: Collection[int]) -> HttpReply:
+        """Read bytes from a path of the server, or from a presigned URL.
+
+        Args:
+            url: Where the bytes are.
+            headers: What else to send: a range, a condition.
+            accept: The HTTP statuses of errors that are returned and not raised.
+        """
+        own = self._headers if url.startswith("/") else {}
+        timeout_s = self._config.network_timeout
+        request = HttpRequest(
+            method="GET", url=url, headers={**own, **headers}, timeout_s=timeout_s
+        )
+        return self._send(request, accept)
+
     def close(self) -> None:
         """Close connections; the next request opens new ones."""
         if self._exchange is not None:
@@ -187,8 +204,8 @@ class Transport:
         """Whether the server has answered any request yet."""
         return self._has_answered
 
-    def _send(self, request: HttpRequest) -> HttpReply:
-        """Send a request, again after failures."""
+    def _send(self, request: HttpRequest, accept: Collection[int] = ()) -> HttpReply:
+        """Send a request, again after failures; statuses to `accept` are no errors."""
         attempt = 0
         while True:
             last = attempt >= self._config.retry_attempts
@@ -205,7 +222,7 @@ class Transport:
             attempt += 1
         self._has_answered = True
         is_stored = request.method == "PUT" and reply.status == _ALREADY_THERE
-        if reply.status >= _FIRST_ERROR and not is_stored:
+        if reply.status >= _FIRST_ERROR and not is_stored and reply.status not in accept:
             raise _rejection(reply, request)
         return reply
 

@@ -18,6 +18,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
 from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.buckets.directory import DirectoryBuckets
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secrets.file import FileSecrets
 from picloud_model import pack, wire
@@ -135,10 +136,11 @@ class ApiHarness:
         """Return the adapters under the server."""
         self.state = self.state_type(self.root / "state.sqlite")
         return wiring.Ports(
-            self.state,
-            DirectoryBlobs(self.root / "blobs"),
-            FileSecrets(self.root / "secrets"),
-            self.scheduler,
+            state=self.state,
+            blobs=DirectoryBlobs(self.root / "blobs"),
+            buckets=DirectoryBuckets(self.root / "buckets"),
+            secrets=FileSecrets(self.root / "secrets"),
+            scheduler=self.scheduler,
         )
 
     @property

@@ -11,6 +11,7 @@ from picloud_api import wiring
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
 from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.buckets.directory import DirectoryBuckets
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import Conflict
 from picloud_model import wire
@@ -62,9 +63,13 @@ class Process(ApiHarness):
         self._state = state
 
     def ports(self) -> wiring.Ports:
-        secrets = FileSecrets(self.root / "secrets")
-        blobs = DirectoryBlobs(self.root / "blobs")
-        return wiring.Ports(self._state, blobs, secrets, self.scheduler)
+        return wiring.Ports(
+            state=self._state,
+            blobs=DirectoryBlobs(self.root / "blobs"),
+            buckets=DirectoryBuckets(self.root / "buckets"),
+            secrets=FileSecrets(self.root / "secrets"),
+            scheduler=self.scheduler,
+        )
 
     async def receive(self, *events: Event) -> None:
         """Receive events of the other process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import socket
 import threading
@@ -169,3 +170,39 @@ def test_a_compressed_reply_is_not_expanded() -> None:
 
     with _listening(answer) as url, closing(Connections(url)) as connections:
         assert connections.exchange(get()).body == body
+
+
+class _Long:
+    """A body of 1 MiB in blocks, which counts how often it was opened."""
+
+    size = 1024 * 1024
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def open(self) -> io.BytesIO:
+        self.opened += 1
+        return io.BytesIO(b"x" * self.size)
+
+
+def test_a_long_body_is_sent_from_its_beginning_each_time() -> None:
+    """Its length is announced, and each attempt reads it anew."""
+    received: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        data = b""
+        while len(data.partition(b"\r\n\r\n")[2]) < _Long.size:
+            data += connection.recv(65536)
+        received.append(data)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    body = _Long()
+    request = HttpRequest(method="PUT", url="/", headers={}, body=body, timeout_s=5.0)
+    with _listening(answer) as url, closing(Connections(url)) as connections:
+        for _ in range(2):
+            assert connections.exchange(request).status == 200
+
+    assert body.opened == 2
+    for data in received:
+        assert f"Content-Length: {_Long.size}".lower().encode() in data.lower()
+        assert data.endswith(b"x" * _Long.size)

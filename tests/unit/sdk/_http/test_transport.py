@@ -216,3 +216,28 @@ def test_a_key_cannot_smuggle_a_header(key: str) -> None:
         ServerAddress("http://x", key)
 
     assert key not in str(caught.value)
+
+
+def test_statuses_that_a_reader_expects_are_no_errors() -> None:
+    """Of a read the caller looks at some statuses itself; only the server receives the key."""
+    transport, scripted, _ = _transport(HttpReply(412, {}, b""))
+
+    reply = transport.read("http://store/x", {"Range": "bytes=0-1"}, (412,))
+
+    assert reply.status == 412
+    assert scripted.sent[0].headers == {"Range": "bytes=0-1"}
+    with pytest.raises(CloudException, match="answered with HTTP status 412"):
+        transport.read("/v1/x", {}, ())
+    assert scripted.sent[1].headers["Authorization"].startswith("Bearer ")
+
+
+def test_a_presigned_url_gets_its_own_headers_only() -> None:
+    """A path of the server gets the key, and the headers of what is stored there."""
+    transport, scripted, _ = _transport(HttpReply(200, {}, b""))
+
+    transport.put("http://store/x", b"bytes", {"Content-MD5": "x"})
+    transport.put("/v1/x", b"bytes", {"Content-Type": "text/css"})
+
+    assert scripted.sent[0].headers == {"Content-MD5": "x"}
+    assert scripted.sent[1].headers["Content-Type"] == "text/css"
+    assert scripted.sent[1].headers["Authorization"].startswith("Bearer ")

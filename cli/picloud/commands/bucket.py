@@ -1,0 +1,287 @@
+"""`picloud bucket`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from cloud import CloudException, bucket
+from cloud._arguments.object_path import file_of, key_of, named_key
+from cloud._client.current import client
+from cloud._resources.bucket import BucketClient
+
+from picloud import output, progress
+from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Key = Annotated[str, typer.Argument(metavar="OBJ_PATH", help="Key of an object.")]
+Keys = Annotated[list[str], typer.Argument(metavar="OBJ_PATH...", help="Keys of objects.")]
+OptionalKey = Annotated[
+    str | None, typer.Argument(metavar="[OBJ_PATH]", help="Key; by default the file's name.")
+]
+File = Annotated[str, typer.Argument(metavar="FILE_PATH", help="File on this machine.")]
+OptionalFile = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE_PATH]", help="File; by default the last part of the key."),
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option("--prefix", "-p", metavar="PREFIX", help="Beginning of the key, before a /."),
+]
+KeyPrefix = Annotated[
+    str | None, typer.Option("--prefix", "-p", metavar="PREFIX", help="How the keys begin.")
+]
+Folderize = Annotated[
+    bool, typer.Option("--folderize", "-f", help="Print keys with a / as one folder each.")
+]
+StartByte = Annotated[int, typer.Option("--start-byte", min=0, help="First byte.")]
+EndByte = Annotated[
+    int | None, typer.Option("--end-byte", min=0, help="Byte after the last one; default: all.")
+]
+
+
+@app.callback()
+def buckets() -> None:
+    """Store files and other data as objects under keys.
+
+    \b
+    Examples:
+      $ picloud bucket put results.csv
+      $ picloud bucket list
+      results.csv
+      $ picloud bucket get results.csv copy.csv
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@app.command()
+def put(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) -> None:
+    """Store a file as an object, in place of an earlier one.
+
+    \b
+    Examples:
+      $ picloud bucket put results.csv
+      $ picloud bucket put results.csv 2024/results.csv
+      $ picloud bucket put results.csv -p 2024
+    """  # noqa: D301 - \b keeps the lines apart
+    key = key_of(named_key(file_path, obj_path), prefix)
+    size = os.path.getsize(file_path) if os.path.isfile(file_path) else 0  # noqa: PTH113, PTH202
+    with progress.bytes_shown(size) as advance:
+        BucketClient(client().transport).put_file(file_path, key, advance)
+
+
+@app.command()
+def get(
+    obj_path: Key,
+    file_path: OptionalFile = None,
+    *,
+    prefix: Prefix = None,
+    start_byte: StartByte = 0,
+    end_byte: EndByte = None,
+) -> None:
+    """Write an object, or a range of its bytes, to a file; `-` is standard output.
+
+    \b
+    Examples:
+      $ picloud bucket get results.csv
+      $ picloud bucket get results.csv copy.csv --end-byte 1000
+      $ picloud bucket get results.csv - | sort
+    """  # noqa: D301 - \b keeps the lines apart
+    if file_path == "-":
+        with bucket.getf(obj_path, prefix, start_byte, end_byte) as opened:
+            while block := opened.read(1024 * 1024):
+                output.exactly(block)
+        return
+    bucket_client = BucketClient(client().transport)
+    key, path = key_of(obj_path, prefix), file_of(obj_path, file_path)
+    size = bucket_client.info(key).size if sys.stderr.isatty() else 0
+    with progress.bytes_shown(size) as advance:
+        bucket_client.get_file(key, path, start_byte, end_byte, progress=advance)
+
+
+@app.command("list")
+def list_keys(
+    *,
+    prefix: KeyPrefix = None,
+    folderize: Folderize = False,
+    marker: Annotated[
+        str | None, typer.Option("--marker", "-m", help="Key after which to begin.")
+    ] = None,
+    max_keys: Annotated[
+        int, typer.Option("--max-keys", "-k", min=1, help="Most keys to print.")
+    ] = 1000,
+    json: AsJson = False,
+) -> None:
+    """Print keys in the order of their bytes.
+
+    \b
+    Examples:
+      $ picloud bucket list
+      $ picloud bucket list -p 2024/ -f
+    """  # noqa: D301 - \b keeps the lines apart
+    keys = bucket.list(prefix, folderize, marker, max_keys)
+    if json:
+        output.as_json({"keys": [*keys], "truncated": keys.truncated})
+        return
+    _print(keys)
+    if keys.truncated:
+        output.hint("There are more: continue with --marker, or use `picloud bucket iterlist`.")
+
+
+@app.command()
+def iterlist(
+    *, prefix: KeyPrefix = None, folderize: Folderize = False, json: AsJson = False
+) -> None:
+    """Print all keys in the order of their bytes, however many there are."""
+    keys = bucket.iterlist(prefix, folderize)
+    if json:
+        output.as_json([*keys])
+    else:
+        _print(keys)
+
+
+@app.command()
+def info(obj_path: Key, *, prefix: Prefix = None, json: AsJson = False) -> None:
+    """Print what is known of an object.
+
+    \b
+    Examples:
+      $ picloud bucket info results.csv
+      $ picloud bucket info results.csv --json
+    """  # noqa: D301 - \b keeps the lines apart
+    known = bucket.info(obj_path, prefix)
+    known["last_modified"] = known["last_modified"].isoformat(timespec="seconds")
+    if json:
+        output.as_json(known)
+        return
+    headers = known.pop("headers")
+    rows = [(name, _shown(value)) for name, value in {**known, **headers}.items()]
+    output.table(("field", "value"), rows)
+
+
+@app.command("get-md5")
+def get_md5(obj_path: Key, *, prefix: Prefix = None) -> None:
+    """Print the MD5 of an object in hex."""
+    output.text(bucket.get_md5(obj_path, prefix))
+
+
+@app.command()
+def exists(obj_path: Key, *, prefix: Prefix = None) -> None:
+    """Print whether there is such an object."""
+    output.text(_shown(bucket.exists(obj_path, prefix)))
+
+
+@app.command()
+def remove(obj_paths: Keys, *, prefix: Prefix = None) -> None:
+    """Remove objects; missing ones are no error.
+
+    \b
+    Examples:
+      $ picloud bucket remove results.csv
+      $ picloud bucket remove a.csv b.csv -p 2024
+    """  # noqa: D301 - \b keeps the lines apart
+    bucket.remove(obj_paths, prefix)
+
+
+@app.command("remove-prefix")
+def remove_prefix(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="How the keys begin.")],
+) -> None:
+    """Remove all objects whose keys begin with a prefix; `folder/` removes a folder."""
+    bucket.remove_prefix(prefix)
+
+
+@app.command("sync-to-cloud")
+def sync_to_cloud(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) -> None:
+    """Store a file as an object, unless the object has the same bytes already."""
+    bucket.sync_to_cloud(file_path, obj_path, prefix)
+
+
+@app.command("sync-from-cloud")
+def sync_from_cloud(obj_path: Key, file_path: OptionalFile = None, prefix: Prefix = None) -> None:
+    """Write an object to a file, unless the file has the same bytes already."""
+    bucket.sync_from_cloud(obj_path, file_path, prefix)
+
+
+@app.command("mpsafe-get")
+def mpsafe_get(
+    obj_path: Key,
+    file_path: OptionalFile = None,
+    *,
+    prefix: Prefix = None,
+    start_byte: StartByte = 0,
+    end_byte: EndByte = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", "-t", min=0, help="Seconds to wait for another.")
+    ] = None,
+) -> None:
+    """Write an object to a file once, though several processes of this machine do this."""
+    bucket.mpsafe_get(obj_path, file_path, prefix, start_byte, end_byte, timeout)
+
+
+@app.command("make-public")
+def make_public(
+    obj_path: Key,
+    *,
+    prefix: Prefix = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-d", metavar="NAME=VALUE", help="Header to send (repeatable)."),
+    ] = None,
+    reset_headers: Annotated[
+        bool, typer.Option("--reset-headers", "-r", help="Drop the headers it had.")
+    ] = False,
+) -> None:
+    """Let everybody read an object, and print its URL.
+
+    \b
+    Examples:
+      $ picloud bucket make-public page.html
+      $ picloud bucket make-public page.html -d Cache-Control=no-cache
+    """  # noqa: D301 - \b keeps the lines apart
+    output.text(bucket.make_public(obj_path, prefix, _headers(header or ()), reset_headers))
+
+
+@app.command("make-private")
+def make_private(obj_path: Key, *, prefix: Prefix = None) -> None:
+    """Let only your account read an object."""
+    bucket.make_private(obj_path, prefix)
+
+
+@app.command("is-public")
+def is_public(obj_path: Key, *, prefix: Prefix = None) -> None:
+    """Print whether everybody may read an object."""
+    output.text(_shown(bucket.is_public(obj_path, prefix)))
+
+
+@app.command("public-url-folder")
+def public_url_folder() -> None:
+    """Print the URL below which your public objects are."""
+    output.text(bucket.public_url_folder())
+
+
+def _print(keys: Iterable[str]) -> None:
+    for key in keys:
+        output.text(key)
+
+
+def _headers(texts: Iterable[str]) -> dict[str, str]:
+    headers = {}
+    for text in texts:
+        # The original command took NAME=VALUE; a header is often copied as "Name: value".
+        name, found, value = text.partition("=" if "=" in text else ":")
+        if not found or not name.strip():
+            raise CloudException(f"{text!r:.80} is not a header: write NAME=VALUE.")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

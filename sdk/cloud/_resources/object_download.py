@@ -1,0 +1,271 @@
+"""Downloads of objects: ranges of one version, as a stream or as a file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from picloud_model.wire import bucket as wire
+
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from cloud._http.exchange import HttpReply
+    from cloud._http.transport import Transport
+    from cloud._resources.object_upload import Progress
+
+PIECE_BYTES: Final = 8 * 1024 * 1024
+"""How many bytes one request of a download is for."""
+IN_PARALLEL: Final = 4
+"""How many pieces are requested at the same time."""
+FIRST_BYTES: Final = 64 * 1024
+"""How many bytes a stream requests first; each time twice as many, up to `PIECE_BYTES`."""
+_FRESH_S: Final = 600.0
+"""How long an address of bytes is used: less than a presigned URL is valid."""
+_FORBIDDEN, _CHANGED, _PAST_THE_END = 403, 412, 416
+
+
+class OpenedVersion:
+    """One version of an object, any bytes of which can be read while it exists.
+
+    Threads may share it.
+    """
+
+    def __init__(self, transport: Transport, key: str) -> None:
+        self._transport = transport
+        self.key = key
+        opened = self._open()
+        self.object = opened.object
+        self._url = opened.url
+        self._opened_at = time.monotonic()
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return bytes `start .. end-1`.
+
+        Raises:
+            CloudException: When the object was replaced or removed meanwhile.
+        """
+        if start >= end:
+            return b""
+        if time.monotonic() - self._opened_at > _FRESH_S:
+            self._renew()
+        reply = self._request(start, end)
+        if reply.status == _FORBIDDEN:
+            self._renew()
+            reply = self._request(start, end)
+        if reply.status in (_FORBIDDEN, _CHANGED, _PAST_THE_END) or len(reply.body) != end - start:
+            self._changed()
+        return reply.body
+
+    def _request(self, start: int, end: int) -> HttpReply:
+        headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": f'"{self.object.etag}"'}
+        accept = (_FORBIDDEN, _CHANGED, _PAST_THE_END)
+        return self._transport.read(self._url, headers, accept)
+
+    def _open(self) -> wire.OpenedObject:
+        body = wire.OpenObjectRequest(key=self.key)
+        return self._transport.post("/v1/bucket/open", body, wire.OpenedObject)
+
+    def _renew(self) -> None:
+        opened = self._open()
+        if opened.object.etag != self.object.etag:
+            self._changed()
+        self._url, self._opened_at = opened.url, time.monotonic()
+
+    def _changed(self) -> NoReturn:
+        raise CloudException(
+            f"The object {self.key!r:.200} was replaced or removed while it was read; "
+            "read it again.",
+            retry=True,
+        )
+
+
+def pieces(version: OpenedVersion, start: int, end: int) -> Iterator[bytes]:
+    """Yield bytes `start .. end-1` in order; a few pieces are requested ahead."""
+    spans = [(at, min(end, at + PIECE_BYTES)) for at in range(start, end, PIECE_BYTES)]
+    if len(spans) == 1:
+        yield version.read(*spans[0])
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
+
+    with ThreadPoolExecutor(IN_PARALLEL, "picloud-download") as threads:
+        waiting: deque[Future[bytes]] = deque()
+        try:
+            for span in spans:
+                waiting.append(threads.submit(version.read, *span))
+                if len(waiting) > IN_PARALLEL:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def download(version: OpenedVersion, path: str, span: tuple[int, int], progress: Progress) -> None:
+    """Write bytes of an object to a file, which is replaced only once all of them have arrived.
+
+    Raises:
+        CloudException: When the bytes are damaged, or the file cannot be written.
+    """
+    part = f"{path}.{os.getpid()}-{time.monotonic_ns():x}.part"
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with open(part, "xb") as file:  # noqa: PTH123 - a path may also be bytes
+            for piece in pieces(version, *span):
+                file.write(piece)
+                digest.update(piece)
+                progress(len(piece))
+        whole = span == (0, version.object.size)
+        if whole and version.object.md5 and digest.hexdigest() != version.object.md5:
+            raise CloudException(f"The object {version.key!r:.200} arrived damaged; get it again.")
+        os.replace(part, path)  # noqa: PTH105
+    except OSError as error:
+        raise CloudException(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            os.unlink(part)  # noqa: PTH108
+
+
+class CloudBucketObject(io.RawIOBase):
+    """An object, or a range of its bytes, as a file that is open for reading.
+
+    It reads one version of the object, and requests bytes when they are read. Positions are those
+    in the object, also where a range was opened. `cloud.bucket.getf` returns it.
+
+    >>> import io
+    >>> issubclass(CloudBucketObject, io.IOBase)
+    True
+    """
+
+    def __init__(self, version: OpenedVersion, start: int, end: int) -> None:
+        super().__init__()
+        self._version = version
+        self._start = start
+        self._end = end
+        self._at = start
+        self._buffer = b""
+        self._buffer_at = start
+        self._next_bytes = FIRST_BYTES
+
+    @property
+    def name(self) -> str:
+        """The key of the object."""
+        return self._version.key
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next byte to read, in the object."""
+        return self._at
+
+    def end(self) -> int:
+        """Return the position after the last byte that can be read, in the object."""
+        return self._end
+
+    def filesize(self) -> int:
+        """Return the size of the object in bytes."""
+        return self._version.object.size
+
+    def sizeofchunk(self) -> int:
+        """Return how many bytes can be read in all: those of the range that was opened."""
+        return self._end - self._start
+
+    def md5(self) -> str:
+        """Return the MD5 of the object in hex, "" if it was not stored with one."""
+        return self._version.object.md5
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to a position; return it."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end}[whence]
+        if origin + offset < 0:
+            raise ValueError(f"There is no position {origin + offset}.")
+        self._at = max(self._start, origin + offset)
+        return self._at
+
+    def peek(self, size: int = 0, /) -> bytes:
+        """Return bytes at the position without moving: at least one, except at the end."""
+        offset = self._fill()
+        return self._buffer[offset : offset + max(size, io.DEFAULT_BUFFER_SIZE)]
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read bytes into a buffer; return how many."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next `size` bytes, fewer only at the end; all that are left by default."""
+        left = max(0, self._end - self._at)
+        wanted = left if size is None or size < 0 else min(size, left)
+        if wanted > PIECE_BYTES:
+            self._check_open()
+            data = b"".join(pieces(self._version, self._at, self._at + wanted))
+            self._at += wanted
+            return data
+        return b"".join(self._blocks(wanted))
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the bytes up to and including the next newline, at most `size`."""
+        left = max(0, self._end - self._at)
+        wanted = left if size is None or size < 0 else min(size, left)
+        blocks = []
+        while wanted > 0:
+            offset = self._fill()
+            newline = self._buffer.find(b"\n", offset, offset + wanted)
+            end = newline + 1 if newline >= 0 else min(len(self._buffer), offset + wanted)
+            blocks.append(self._buffer[offset:end])
+            self._at += end - offset
+            wanted = 0 if newline >= 0 else wanted - (end - offset)
+        return b"".join(blocks)
+
+    def _blocks(self, wanted: int) -> Iterator[bytes]:
+        while wanted > 0:
+            offset = self._fill()
+            block = self._buffer[offset : offset + wanted]
+            yield block
+            self._at += len(block)
+            wanted -= len(block)
+
+    def _fill(self) -> int:
+        """Request the bytes at the position unless they are there; return where they begin."""
+        self._check_open()
+        offset = self._at - self._buffer_at
+        if 0 <= offset < len(self._buffer):
+            return offset
+        follows = offset == len(self._buffer)
+        self._next_bytes = min(PIECE_BYTES, self._next_bytes * 2) if follows else FIRST_BYTES
+        end = min(self._end, self._at + self._next_bytes)
+        self._buffer = self._version.read(self._at, end)
+        self._buffer_at = self._at
+        return 0
+
+    def readall(self) -> bytes:
+        """Return all bytes that are left."""
+        return self.read()
+
+    def next(self) -> bytes:
+        """Return the next line.
+
+        Raises:
+            StopIteration: At the end.
+        """
+        return next(self)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("The object was closed.")

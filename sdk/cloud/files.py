@@ -1,0 +1,212 @@
+"""`cloud.files`: the older name of the store that `cloud.bucket` is.
+
+    cloud.files.put("names.txt")
+    cloud.files.get("names.txt", "names2.txt")
+
+A file that one of the two has stored is there for the other. Use `cloud.bucket` in new programs.
+"""
+
+from __future__ import annotations
+
+import builtins  # noqa: TC003 - `list` has another meaning here
+import logging
+from typing import TYPE_CHECKING, Any
+
+from cloud import bucket
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cloud.bucket import CloudBucketObject
+
+__all__ = [
+    "default_record_reader",
+    "delete",
+    "exists",
+    "get",
+    "get_md5",
+    "getf",
+    "list",
+    "map",
+    "put",
+    "putf",
+    "sync_from_cloud",
+    "sync_to_cloud",
+]
+
+_log = logging.getLogger(__name__)
+
+
+def put(source: Any, name: str | None = None) -> None:
+    """Store a file.
+
+    Args:
+        source: The file on this machine.
+        name: The name of the stored file; by default that of `source`.
+
+    Raises:
+        CloudException: When it cannot be read, or the server refuses it.
+    """
+    bucket.put(source, name)
+
+
+def putf(f: Any, name: str) -> None:
+    """Store text (as UTF-8), bytes, or what an open file has from its position on.
+
+    Args:
+        f: The text, the bytes, or the file.
+        name: The name of the stored file.
+
+    Raises:
+        CloudException: When the server refuses it.
+    """
+    bucket.putf(f, name)
+
+
+def sync_to_cloud(source: Any, name: str | None = None) -> None:
+    """Store a file, unless the stored file has the same bytes already.
+
+    Args:
+        source: The file on this machine.
+        name: The name of the stored file; by default that of `source`.
+
+    Raises:
+        CloudException: As `put`.
+    """
+    bucket.sync_to_cloud(source, name)
+
+
+def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.files.list
+    """Return the names of all stored files, in the order of their bytes."""
+    return [*bucket.iterlist()]
+
+
+def exists(name: str) -> bool:
+    """Whether there is such a stored file."""
+    return bucket.exists(name)
+
+
+def get_md5(name: str, log_missing_file_error: bool = True) -> str | None:
+    """Return the MD5 of a stored file in hex; None if there is none.
+
+    Args:
+        name: The name of the stored file.
+        log_missing_file_error: Whether to log an error if there is none.
+    """
+    if not bucket.exists(name):
+        if log_missing_file_error:
+            _log.error("There is no stored file %r.", name)
+        return None
+    return bucket.get_md5(name)
+
+
+def delete(name: str) -> None:
+    """Remove a stored file.
+
+    Raises:
+        CloudException: When there is no such file.
+    """
+    if not bucket.exists(name):
+        raise CloudException(f"There is no stored file {name!r:.80}.")
+    bucket.remove(name)
+
+
+def get(
+    name: str, destination: Any = None, start_byte: int = 0, end_byte: int | None = None
+) -> None:
+    """Write a stored file, or a range of its bytes, to a file of this machine.
+
+    Args:
+        name: The name of the stored file.
+        destination: The file on this machine; by default the last part of the name.
+        start_byte: The first byte.
+        end_byte: The byte after the last one; by default all are written.
+
+    Raises:
+        CloudException: When there is no such file, or it cannot be written.
+    """
+    bucket.get(name, destination, None, start_byte, end_byte)
+
+
+def sync_from_cloud(name: str, destination: Any = None) -> None:
+    """Write a stored file to a file of this machine, unless that has the same bytes already.
+
+    Args:
+        name: The name of the stored file.
+        destination: The file on this machine; by default the last part of the name.
+
+    Raises:
+        CloudException: As `get`.
+    """
+    bucket.sync_from_cloud(name, destination)
+
+
+def getf(name: str, start_byte: int = 0, end_byte: int | None = None) -> CloudBucketObject:
+    """Return a stored file, or a range of its bytes, as a file that is open for reading.
+
+    Args:
+        name: The name of the stored file.
+        start_byte: The first byte.
+        end_byte: The byte after the last one; by default all can be read.
+
+    Raises:
+        CloudException: When there is no such file.
+    """
+    return bucket.getf(name, None, start_byte, end_byte)
+
+
+def default_record_reader(
+    delimiter: str | bytes,
+) -> Callable[[CloudBucketObject, int], Iterator[bytes]]:
+    """Return a `record_reader` for `map`, of records that end with a delimiter.
+
+    Args:
+        delimiter: What ends each record but perhaps the last; it is not in the records, which are
+            bytes.
+
+    Raises:
+        CloudException: When it is empty.
+    """
+    from cloud._client.object_map import record_reader_for  # noqa: PLC0415 - few need it
+
+    if not isinstance(delimiter, (str, bytes)) or not delimiter:
+        raise CloudException(f"A delimiter is text or bytes, not {delimiter!r:.80}.")
+    return record_reader_for(delimiter.encode() if isinstance(delimiter, str) else delimiter)
+
+
+def map(  # noqa: A001, PLR0917 - the original interface
+    name: str,
+    mapper: Callable[[Any], Any],
+    chunk_size: int | None = None,
+    record_reader: Callable[[CloudBucketObject, int], Iterable[Any]] | None = None,
+    combiner: Callable[[Iterator[Any]], Any] | None = None,
+    reducer: Callable[[Iterator[Any]], Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Create a job for each chunk of a stored file; its bytes do not pass through this machine.
+
+    Each record is in one chunk: that in which its first byte is. Compressed files are one chunk.
+
+    Args:
+        name: The name of the stored file.
+        mapper: Is called with each record.
+        chunk_size: The size of a chunk in bytes; by default 64 MiB.
+        record_reader: Is called with the stored file, open at the first byte of a chunk, and the
+            position after its last byte; yields the records that begin there. By default records
+            are lines, as bytes without their ends.
+        combiner: Is called with an iterator of what `mapper` returned for the records of a chunk;
+            what it returns is the result of the job. By default that is a list of them.
+        reducer: Is called in one more job with an iterator of the results of all chunks.
+        **kwargs: Options of the jobs, as in `cloud.map`.
+
+    Returns:
+        The jid of the job that reduces; without `reducer` those of the chunks, in their order.
+
+    Raises:
+        CloudException: When there is no such file.
+    """
+    from cloud._client.object_map import map_records  # noqa: PLC0415 - few scripts need it
+
+    steps = {"record_reader": record_reader, "combiner": combiner, "reducer": reducer}
+    return map_records(name, mapper, chunk_size, steps, kwargs)
