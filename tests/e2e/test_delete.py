@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud import CloudException
 
+from tests.e2e import command_line
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from cloud._client.client import Client
 
-    from tests.e2e.command_line import Exited
     from tests.e2e.stacks import Stack
 
 WAIT_S = 60.0
@@ -123,19 +123,27 @@ def test_a_deleted_job_stays_so(begin: Callable[..., Stack]) -> None:
 
 
 def test_all_finished_jobs_are_deleted_from_the_shell(
-    client: Client, stack: Stack, tmp_path: Path, picloud: Callable[..., Exited]
+    client: Client, stack: Stack, tmp_path: Path
 ) -> None:
-    """Unfinished jobs go on; jids and `--all` exclude each other."""
+    """Unfinished jobs and those of other accounts stay; jids and `--all` exclude each other."""
     flag = stack.shared / f"flag-{tmp_path.name}"
-    done, unfinished = client.call(speak, 1), client.call(until_there, str(flag))
-    client.join(done, timeout=WAIT_S)
+    kept = client.call(speak, 2)
+    client.join(kept, timeout=WAIT_S)
+    key = client.keys.create_account("cleaner").key
+    environment = stack.environment() | {
+        "PICLOUD_API_KEY": key, "PICLOUD_CONFIG_DIR": str(tmp_path / "config"),
+    }  # fmt: skip
+    with contextlib.closing(stack.client(key)) as own:
+        done, unfinished = own.call(speak, 1), own.call(until_there, str(flag))
+        own.join(done, timeout=WAIT_S)
 
-    deleted = picloud("delete", "--all", "--json")
+        deleted = command_line.run(environment, "delete", "--all", "--json")
 
-    assert deleted.code == 0
-    assert json.loads(deleted.out)["deleted"] >= 1
-    with pytest.raises(CloudException, match=f"Job {done} was deleted"):
-        client.status(done)
-    assert picloud("delete", "--all", str(done)).code == 2
-    flag.touch()
-    assert client.result(unfinished, WAIT_S) is None
+        assert deleted.code == 0
+        assert json.loads(deleted.out)["deleted"] == 1
+        with pytest.raises(CloudException, match=f"Job {done} was deleted"):
+            own.status(done)
+        assert command_line.run(environment, "delete", "--all", str(done)).code == 2
+        flag.touch()
+        assert own.result(unfinished, WAIT_S) is None
+    assert client.result(kept, WAIT_S) == 2

@@ -150,7 +150,7 @@ def test_waiting_for_a_status_that_cannot_come(client: Client) -> None:
     """A final status never changes: waiting for another one is an error at once."""
     jid = client.call(inverse, 0)
 
-    with pytest.raises(CloudException, match=f"Job {jid}: ended as error and will never be done"):
+    with pytest.raises(CloudException, match=f"Job {jid} failed: ended as error and will never be"):
         client.wait_for_status(jid, "done", WAIT_S)
 
 
