@@ -133,6 +133,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.TooLarge.code: CloudException,
     model.SubmitChanged.code: CloudException,
     model.ObjectChanged.code: CloudException,
+    model.BucketFull.code: CloudException,
     model.NotAllowed.code: CloudException,
     model.AdministratorsOnly.code: CloudException,
     model.KeyRefused.code: CloudException,

@@ -4,7 +4,8 @@
     ├── RequestRefused            the request itself is wrong
     │   ├── TooLarge
     │   ├── SubmitChanged
-    │   └── ObjectChanged
+    │   ├── ObjectChanged
+    │   └── BucketFull
     ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
     │   ├── KeyRefused
@@ -65,6 +66,12 @@ class ObjectChanged(RequestRefused):
     """The object is not the one that the request is for: it was written or removed meanwhile."""
 
     code = "object.changed"
+
+
+class BucketFull(RequestRefused):
+    """Your bucket has no room for that; remove objects first."""
+
+    code = "bucket.full"
 
 
 class NotAllowed(PiCloudError):

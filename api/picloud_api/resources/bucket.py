@@ -129,14 +129,17 @@ class BucketResource:
         account = await self._account(request)
         query = _query(request, wire.WriteObjectQuery)
         headers = content_headers(request.headers_lower)
-        stored = await self._buckets.write(account, query, _received(request), headers)
+        size = _announced(request)
+        chunks = _received(request)
+        stored = await self._buckets.write(account, query, chunks, headers, size=size)
         await write_body(request, response, stored)
 
     async def on_put_part(self, request: Request, response: Response) -> None:
         """Store a part whose bytes are the body."""
         account = await self._account(request)
         query = _query(request, wire.WritePartQuery)
-        await self._buckets.write_part(account, query, _received(request))
+        size = _announced(request)
+        await self._buckets.write_part(account, query, _received(request), size=size)
         await write_body(request, response, Answer())
 
 
@@ -168,6 +171,13 @@ class PublicObjectResource:
     ) -> None:
         """Return the headers of a public object."""
         await self.on_get_one(request, response, account, key)
+
+
+def _announced(request: Request) -> int:
+    """Return the length of a body, which a quota has to know before it arrives."""
+    if request.content_length is None:
+        raise RequestRefused("Send the length of the bytes as Content-Length.")
+    return request.content_length
 
 
 async def _received(request: Request) -> AsyncIterator[bytes]:

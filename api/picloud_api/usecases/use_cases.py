@@ -30,6 +30,7 @@ from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
 from picloud_api.usecases.storage.blob import Blobs
 from picloud_api.usecases.storage.bucket import Buckets
+from picloud_api.usecases.storage.bucket_quota import BucketQuota
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +108,7 @@ class StorageRoom:
 
     def __init__(self, base: Foundation) -> None:
         self.blobs = Blobs(base.blobs)
-        self.buckets = Buckets(base.buckets)
+        self.buckets = Buckets(base.buckets, BucketQuota(base.buckets, base.quotas.object_bytes))
 
 
 class UseCases:

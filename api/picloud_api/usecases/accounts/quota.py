@@ -38,6 +38,8 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     """Calls and maps with such jobs."""
     stored_bytes: int = 16 * 2**30
     """Bytes of arguments of such jobs, and of what was sent ahead of a submit."""
+    object_bytes: int = 100 * 2**40
+    """Bytes of objects in its bucket."""
     waits: int = 4_000
     """Requests that wait for jobs, in each API process."""
     requests: int = 8_000

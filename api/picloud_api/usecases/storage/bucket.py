@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from picloud_driver.buckets import BucketPort, ObjectInfo, OpenObject
     from picloud_model.wire import bucket as wire
 
+    from picloud_api.usecases.storage.bucket_quota import BucketQuota
+
 WHOLE_BYTES: Final = 64 * 1024 * 1024
 """A larger object is sent in parts."""
 PART_BYTES: Final = 16 * 1024 * 1024
@@ -39,20 +41,23 @@ PART_BYTES: Final = 16 * 1024 * 1024
 class Buckets:
     """Stores, lists, reads and publishes the objects of accounts."""
 
-    def __init__(self, port: BucketPort) -> None:
+    def __init__(self, port: BucketPort, quota: BucketQuota) -> None:
         self._port = port
+        self._quota = quota
 
     async def put(self, account: str, request: wire.PutObjectRequest) -> ObjectPut:
         """Store a small object; for another one, return where to send its bytes.
 
         Raises:
             RequestRefused: When the key or a header is not allowed, or `data` is not as announced.
+            BucketFull: When the bucket has no room for it.
         """
         key = checked_key(request.key)
         properties = ObjectProperties(checked_headers(request.headers), md5=request.md5)
+        if request.data is not None and len(request.data) != request.size:
+            raise RequestRefused("The data is not as long as `size` says.", field="size")
+        await self._quota.admit(account, key, request.size)
         if request.data is not None:
-            if len(request.data) != request.size:
-                raise RequestRefused("The data is not as long as `size` says.", field="size")
             info = await self._port.put(account, key, _one(request.data), properties=properties)
             return ObjectPut(stored=_description(info))
         if request.size > WHOLE_BYTES:
@@ -71,9 +76,16 @@ class Buckets:
         query: WriteObjectQuery,
         chunks: AsyncIterable[bytes],
         headers: Mapping[str, str],
+        *,
+        size: int,
     ) -> ObjectDescription:
-        """Store an object whose bytes come through the API."""
+        """Store an object whose bytes come through the API, where they may not be announced.
+
+        Raises:
+            BucketFull: When the bucket has no room for it.
+        """
         key = checked_key(query.key)
+        await self._quota.admit(account, key, size)
         properties = ObjectProperties(dict(headers), md5=query.md5)
         return _description(await self._port.put(account, key, chunks, properties=properties))
 
@@ -83,6 +95,7 @@ class Buckets:
         part = ObjectPart(request.number, request.md5, request.size)
         presigned = await self._port.presign_part(account, key, request.upload, part)
         if presigned is not None:
+            await self._quota.admit(account, key, request.size)
             return WriteTarget(presigned.url, presigned.headers)
         query = WritePartQuery(
             key=key, upload=request.upload, number=request.number, md5=request.md5
@@ -90,7 +103,7 @@ class Buckets:
         return WriteTarget(part_url(query))
 
     async def write_part(
-        self, account: str, query: WritePartQuery, chunks: AsyncIterable[bytes]
+        self, account: str, query: WritePartQuery, chunks: AsyncIterable[bytes], *, size: int
     ) -> None:
         """Store a part whose bytes come through the API.
 
@@ -99,6 +112,8 @@ class Buckets:
             RequestRefused: When the bytes have another MD5.
         """
         key = checked_key(query.key)
+        # Parts may be more than was announced; what is counted twice is not in the next count.
+        await self._quota.admit(account, key, size)
         part = await self._port.put_part(account, key, query.upload, query.number, chunks)
         if part.md5 != query.md5:
             raise RequestRefused("The bytes of the part do not have this MD5.", field="md5")

@@ -85,7 +85,7 @@ async def test_other_objects_are_sent_to_a_target(buckets: Buckets) -> None:
     assert answer.target.url == f"/v1/bucket/object?key=a+b&md5={md5(b'x')}"
     assert answer.target.headers == {"content-type": "text/css"}
     query = WriteObjectQuery(key="a b", md5=md5(b"xy"))
-    written = await buckets.write(ACCOUNT, query, chunks(b"x", b"y"), answer.target.headers)
+    written = await buckets.write(ACCOUNT, query, chunks(b"x", b"y"), answer.target.headers, size=2)
     assert (written.size, written.headers) == (2, {"content-type": "text/css"})
 
 
@@ -99,7 +99,7 @@ async def test_a_large_object_is_sent_in_parts(buckets: Buckets) -> None:
         named = {"key": "a", "upload": answer.upload, "number": number, "md5": md5(part)}
         target = await buckets.part_target(ACCOUNT, PutPartRequest(size=len(part), **named))
         assert target.url.startswith("/v1/bucket/part?key=a&upload=")
-        await buckets.write_part(ACCOUNT, WritePartQuery(**named), chunks(part))
+        await buckets.write_part(ACCOUNT, WritePartQuery(**named), chunks(part), size=len(part))
     finish = FinishUploadRequest(key="a", upload=answer.upload, parts=[md5(part) for part in parts])
 
     stored = await buckets.finish(ACCOUNT, finish)
@@ -131,7 +131,7 @@ async def test_an_upload_that_was_given_up_is_gone(buckets: Buckets) -> None:
 
     query = WritePartQuery(key="a", upload=upload, number=1, md5=md5(b"x"))
     with pytest.raises(UploadNotFound):
-        await buckets.write_part(ACCOUNT, query, chunks(b"x"))
+        await buckets.write_part(ACCOUNT, query, chunks(b"x"), size=1)
     with pytest.raises(UploadNotFound):
         await buckets.finish(ACCOUNT, FinishUploadRequest(key="a", upload=upload, parts=["0" * 32]))
     with pytest.raises(ObjectNotFound, match="no object 'a'"):
@@ -145,13 +145,12 @@ async def test_bytes_with_another_md5_are_refused(buckets: Buckets) -> None:
         await buckets.put(ACCOUNT, PutObjectRequest(key="a", size=2**30, md5="0" * 32))
     ).upload
     wrong = PutObjectRequest(key="a", size=1, md5="0" * 32, data=b"x")
+    part = WritePartQuery(key="a", upload=upload, number=1, md5="0" * 32)
     for attempt in (
         buckets.put(ACCOUNT, wrong),
         buckets.put(ACCOUNT, PutObjectRequest(key="a", size=2, md5=md5(b"x"), data=b"x")),
-        buckets.write(ACCOUNT, WriteObjectQuery(key="a", md5="0" * 32), chunks(b"x"), {}),
-        buckets.write_part(
-            ACCOUNT, WritePartQuery(key="a", upload=upload, number=1, md5="0" * 32), chunks(b"x")
-        ),
+        buckets.write(ACCOUNT, WriteObjectQuery(key="a", md5="0" * 32), chunks(b"x"), {}, size=1),
+        buckets.write_part(ACCOUNT, part, chunks(b"x"), size=1),
     ):
         with pytest.raises(RequestRefused):
             await attempt

@@ -1,0 +1,81 @@
+"""The quota of a bucket: an upload that would exceed it is refused before it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from picloud_driver.buckets.port import PAGE_KEYS
+from picloud_model.errors import BucketFull, ObjectNotFound
+
+if TYPE_CHECKING:
+    from picloud_driver.buckets import BucketPort
+
+_UNCOUNTED: Final = 10
+"""What part of a quota may be used before the first count in this process: a tenth."""
+
+
+class _BucketUse:
+    """How many bytes a bucket has at most; `counted` is whether they were ever counted."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.counted = False
+        self.counting = asyncio.Lock()
+
+
+class BucketQuota:
+    """Adds what is stored to the last count of a bucket, which is only repeated when it is full.
+
+    So a put reads nothing else, and the count cannot drift: what was removed or replaced since, or
+    never arrived, is in no later one. Several API processes may together exceed a quota until each
+    of them has counted.
+
+    Args:
+        port: Where the objects are.
+        most: The bytes that a bucket may have.
+    """
+
+    def __init__(self, port: BucketPort, most: int) -> None:
+        self._port = port
+        self._most = most
+        self._uses: dict[str, _BucketUse] = {}
+
+    async def admit(self, account: str, key: str, size: int) -> None:
+        """Let an account store so many bytes under a key.
+
+        Raises:
+            BucketFull: When its bucket would have too many.
+        """
+        use = self._uses.setdefault(account, _BucketUse())
+        if not self._fits(use, size):
+            async with use.counting:
+                if not self._fits(use, size):
+                    use.size = await self.count(account)
+                    use.counted = True
+            if not self._fits(use, size - await self._replaced(account, key)):
+                raise BucketFull(
+                    f"Your bucket has {use.size:,} of {self._most:,} bytes, so {size:,} more do "
+                    "not fit: remove objects first."
+                )
+        use.size += size
+
+    async def count(self, account: str) -> int:
+        """Return how many bytes the objects of an account have."""
+        size, after, truncated = 0, "", True
+        while truncated:
+            page = await self._port.page(account, after=after, limit=PAGE_KEYS)
+            size += sum(each.size for each in page.objects)
+            truncated = page.truncated
+            after = page.objects[-1].key if page.objects else after
+        return size
+
+    async def _replaced(self, account: str, key: str) -> int:
+        """Return how many bytes a put under a key replaces."""
+        try:
+            return (await self._port.head(account, key)).size
+        except ObjectNotFound:
+            return 0
+
+    def _fits(self, use: _BucketUse, size: int) -> bool:
+        return use.size + size <= self._most // (1 if use.counted else _UNCOUNTED)
