@@ -28,10 +28,36 @@ def module_reduced(context: PicklingContext, module: ModuleType) -> Any:
         made = name, _get_or_create_tracker_id(module)
         return rebuild.make_module, made, scope, None, None, rebuild.fill_module
     reduction = wrappers.by_name(context, name)
+    if reduction is NotImplemented and name not in context.reached_modules:
+        submodules = _loaded_submodules(module)
+        if submodules:
+            context.modules.update(submodules)
+            return rebuild.package, (name, submodules)
     # cloudpickle knows modules by their exact type, which lazy ones do not have.
     if reduction is NotImplemented and type(module) is not ModuleType:
         return rebuild.module_attribute, (name, "")
     return reduction
+
+
+def _loaded_submodules(module: ModuleType) -> list[str]:
+    """The submodules that a package has as attributes here, and those below them.
+
+    Which of them a job uses is unknown where the package is part of a value.
+    """
+    # A lazy module would begin to load if it were read in the usual way.
+    if "__path__" not in object.__getattribute__(module, "__dict__"):
+        return []
+    start = f"{module.__name__}."
+    return sorted(
+        name
+        for name, submodule in list(sys.modules.items())
+        if name.startswith(start) and type(submodule) is ModuleType and _is_attribute(name)
+    )
+
+
+def _is_attribute(name: str) -> bool:
+    parent, _, child = name.rpartition(".")
+    return vars(sys.modules.get(parent, sys)).get(child) is sys.modules[name]
 
 
 _OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__", "__name__"))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import abc
+import collections.abc
+import copyreg
+import io
+import numbers
 import operator
+import os
 import sys
 from enum import Enum
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloudpickle.cloudpickle import (
     _BUILTIN_TYPE_NAMES,
@@ -20,13 +25,14 @@ from picloud_pickle import copies, wrappers
 from picloud_pickle.functions import (
     annotation_names,
     annotations_of,
-    code_names,
-    submodules,
     type_names,
 )
 from picloud_pickle.reference import by_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from weakref import ref
+
     from picloud_pickle.reference import PicklingContext
 
 _SINGULAR: Final = frozenset((type(None), type(Ellipsis), type(NotImplemented)))
@@ -40,6 +46,26 @@ _MADE_BY_PYTHON: Final = frozenset(
 _MEMBER: Final = frozenset(("_value_", "_name_", "__objclass__", "_sort_order_"))
 """What every member of an enumeration has."""
 _CTYPES: Final = "_ctypes"
+_OF_PYTHON: Final = (
+    *(getattr(collections.abc, name) for name in collections.abc.__all__),
+    *(getattr(numbers, name) for name in numbers.__all__),
+    *(os.PathLike, io.IOBase, io.RawIOBase, io.BufferedIOBase, io.TextIOBase),
+)
+_TBLIB: Final = "tblib"
+"""It has a reducer for each exception class, in every process that uses it."""
+
+
+class _Registries(NamedTuple):
+    """Which classes are registered with abstract classes, by the id of the class.
+
+    `token` is what `abc.get_cache_token` returned: it differs after each registration.
+    """
+
+    token: object
+    classes: dict[int, tuple[ref[type], list[type]]]
+
+
+_registries = _Registries(None, {})
 
 
 def reduced(context: PicklingContext, kind: type) -> Any:
@@ -60,6 +86,7 @@ def _by_value(context: PicklingContext, kind: type) -> Any:
         subclasses = [subclass for each in registry if (subclass := each()) is not None]
         if subclasses:
             others["subclasses"] = subclasses
+    others |= _registrations(kind)
     if context.extras:
         names = _annotated(kind)
         if names:
@@ -81,23 +108,54 @@ def _by_value(context: PicklingContext, kind: type) -> Any:
         namespace,
         _get_or_create_tracker_id(kind),
     )
-    attributes = attributes_of(kind)
-    packages = [value for value in attributes.values() if isinstance(value, ModuleType)]
-    if packages:
-        others["modules"] = submodules(_mentioned(attributes), packages)
-    state = attributes, others
+    state = attributes_of(kind), others
     return copies.make_class, made_class, state, None, None, copies.fill_class
 
 
-def _mentioned(attributes: dict[str, Any]) -> frozenset[str]:
-    """All names that the methods of a class mention."""
-    names: set[str] = set()
-    for value in attributes.values():
-        inner = (getattr(value, name, None) for name in ("fget", "__func__", "func"))
-        for function in (value, *inner):
-            if isinstance(function, FunctionType):
-                names |= code_names(function.__code__).attributes
-    return frozenset(names)
+def _registrations(kind: type) -> dict[str, Any]:
+    """What a class is registered with, as `copies.fill_class` takes it.
+
+    >>> class Odd:
+    ...     pass
+    >>> _ = numbers.Number.register(Odd)
+    >>> _registrations(Odd)
+    {'registered_with': [<class 'numbers.Number'>]}
+    """
+    found: dict[str, Any] = {}
+    abstract = _abstract_classes(kind)
+    if abstract:
+        found["registered_with"] = abstract
+    reducer = copyreg.dispatch_table.get(kind)
+    if reducer is not None and not str(reducer.__module__).startswith(_TBLIB):
+        found["reducer"] = reducer
+    return found
+
+
+def _abstract_classes(kind: type) -> list[type]:
+    """The abstract classes of modules that a class was registered with."""
+    global _registries  # noqa: PLW0603 -- it belongs to the process, as the registries do
+    token = abc.get_cache_token()
+    if token != _registries.token:
+        _registries = _Registries(token, _read())
+    reference, abstract = _registries.classes.get(id(kind), (None, []))
+    return abstract if reference is not None and reference() is kind else []
+
+
+def _read() -> dict[int, tuple[ref[type], list[type]]]:
+    classes: dict[int, tuple[ref[type], list[type]]] = {}
+    for abstract in {*_OF_PYTHON, *_derived(abc.ABC)}:
+        for reference in abc._get_dump(abstract)[0]:  # type: ignore[attr-defined]  # noqa: SLF001
+            kind = reference()
+            if kind is not None and by_reference(abstract):
+                classes.setdefault(id(kind), (reference, []))[1].append(abstract)
+    return classes
+
+
+def _derived(kind: type) -> Iterator[type]:
+    each: type
+    for each in type.__subclasses__(kind):
+        yield each
+        yield from _derived(each)
 
 
 def _enumeration(kind: type[Enum], others: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ sender has changed since the last load is set, and all else stays as the jobs ha
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import io
 import pickle
@@ -258,7 +259,8 @@ def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
     Args:
         kind: The class.
         state: Its attributes; and `names` that its annotations use, `modules` that its methods use,
-            `subclasses` registered with an ABC, `members` with the attributes of each member of an
+            `subclasses` registered with an ABC, abstract classes that it is `registered_with`, its
+            `reducer` of `copyreg`, `members` with the attributes of each member of an
             enumeration.
     """
     attributes, others = state
@@ -271,4 +273,9 @@ def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
         _unfilled.discard(kind)
     elif kind in _copies:
         _copies.update(kind, attributes)
+    if kind in _copies:
+        for abstract in others.get("registered_with", ()):
+            abstract.register(kind)
+        if "reducer" in others:
+            copyreg.pickle(kind, others["reducer"])
     note_loaded(kind.__name__, kind, others.get("names", {}))

@@ -128,8 +128,12 @@ def _state(
             attributes = attributes | hinted.union(
                 *(_parsed(text)[1] for text in _texts(annotations.values()))
             )
-    modules = submodules(attributes, (*variables.values(), *_contents(function)))
+    reachable = (*variables.values(), *_contents(function))
+    modules = submodules(attributes, reachable)
     modules.extend(sys.modules[name] for name in names.imports if is_dynamic(sys.modules.get(name)))
+    context.reached_modules.update(
+        value.__name__ for value in (*reachable, *modules) if type(value) is ModuleType
+    )
     state = {
         "__name__": function.__name__,
         "__qualname__": function.__qualname__,

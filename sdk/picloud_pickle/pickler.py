@@ -65,6 +65,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._sink = _Sink()
         self.modules: set[str] = set()
         self.checked_modules: set[str] = set()
+        self.reached_modules: set[str] = set()
         self.extras = extras
         self.has_extras = False
         self.source_room = source_lines.MOST_OF_PICKLE
@@ -79,6 +80,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.clear_memo()
         self.globals_ref.clear()
         self.checked_modules.clear()
+        self.reached_modules.clear()
         self.source_room = source_lines.MOST_OF_PICKLE
         return data
 

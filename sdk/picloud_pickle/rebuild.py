@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import types
@@ -236,6 +237,14 @@ def module_attribute(module: str, name: str) -> Any:
     for part in filter(None, name.split(".")):
         value = getattr(value, part)
     return value
+
+
+def package(name: str, submodules: list[str]) -> types.ModuleType:
+    """A package, with those of its submodules that its sender had and this process can import."""
+    for each in submodules:
+        with contextlib.suppress(ImportError):
+            import_module(each)
+    return import_module(name)
 
 
 def registered(value: Any, registrations: Any, _imported: Any) -> Any:

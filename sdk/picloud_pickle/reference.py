@@ -31,11 +31,14 @@ class PicklingContext(Protocol):
     a job can do without, such as the names that only annotations use; code that adds one sets
     `has_extras`, so that a pickle that fails is tried again without them. `globals_ref` holds the
     new globals of each namespace that functions share, `checked_modules` are those whose
-    dispatchers were looked at. `source_room` is how many characters of source lines may be added.
+    dispatchers were looked at, `reached_modules` those that code reaches by a name, so that it
+    says which of their submodules it uses. `source_room` is how many characters of source lines
+    may be added.
     """
 
     modules: set[str]
     checked_modules: set[str]
+    reached_modules: set[str]
     extras: bool
     has_extras: bool
     globals_ref: dict[int, Any]
