@@ -15,6 +15,7 @@ from picloud import exits, output
 from picloud.commands import account, bucket, files, key, wait_for
 from picloud.commands.delete import delete
 from picloud.commands.down import down
+from picloud.commands.du import du
 from picloud.commands.exec import execute
 from picloud.commands.info import info
 from picloud.commands.jobs import jobs
@@ -63,6 +64,7 @@ COMMANDS: Final = (
     CommandRow("logs", logs),
     CommandRow("kill", kill),
     CommandRow("delete", delete),
+    CommandRow("du", du),
     CommandRow("restart-slots", restart_slots),
     CommandRow("wait-for", wait_for.app),
     CommandRow("bucket", bucket.app),

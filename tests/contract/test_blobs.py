@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picloud_driver.blobs import BlobPort
 from picloud_driver.blobs.name import checked_name
+from picloud_driver.blobs.port import BlobTotals
 from picloud_model.errors import RequestRefused, Unavailable
 
 from tests.contract.blob_adapters import Site, collected
@@ -103,6 +104,17 @@ async def test_a_name_may_begin_another(blobs: BlobPort) -> None:
 
     assert [await blobs.get(name) for name in ("a/b", "a/b/c")] == [b"two", b"three"]
     assert await blobs.missing(["a"]) == ["a"]
+
+
+async def test_usage_counts_blobs_and_bytes(blobs: BlobPort) -> None:
+    """Of the names that begin with a prefix; of none there are none."""
+    await blobs.put("a/b", b"12345")
+    await blobs.put("a/bc/d", b"67")
+    await blobs.put("b", b"8")
+
+    assert await blobs.usage("a/") == BlobTotals(2, 7)
+    assert await blobs.usage("") == BlobTotals(3, 8)
+    assert await blobs.usage("c/") == BlobTotals()
 
 
 # --- missing, delete, names -----------------------------------------------------------------------

@@ -77,7 +77,7 @@ async def test_more_than_a_page(bucket: S3Blobs) -> None:
 
 def listed(keys: Sequence[str], *, rest: bool) -> ScriptedAnswer:
     """A page of a listing as S3 writes it."""
-    found = "".join(f"<Contents><Key>blobs/{key}!</Key></Contents>" for key in keys)
+    found = "".join(f"<Contents><Key>blobs/{key}!</Key><Size>1</Size></Contents>" for key in keys)
     more = "<NextContinuationToken>more</NextContinuationToken>" if rest else ""
     truncated = f"<IsTruncated>{str(rest).lower()}</IsTruncated>"
     return ScriptedAnswer(

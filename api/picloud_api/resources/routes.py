@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from picloud_api.resources import blob, bucket, health, info, job, key, original, slot
+from picloud_api.resources import blob, bucket, health, info, job, key, original, slot, usage
 
 ROUTES: Final = (
     *health.ROUTES,
@@ -18,6 +18,7 @@ ROUTES: Final = (
     *bucket.ROUTES,
     *key.ROUTES,
     *slot.ROUTES,
+    *usage.ROUTES,
     *original.ROUTES,
 )
 """Every operation on a noun, in the order of the OpenAPI document."""

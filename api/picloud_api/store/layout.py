@@ -172,6 +172,16 @@ def sealed(page_id: PageId) -> str:
     return f"{_SEALED}{page_id.account}/{page_id.batch}/{page_id.page:04d}"
 
 
+def of_jobs(account: str) -> list[str]:
+    """Return the prefixes of the keys that hold an account's jobs."""
+    return [f"{prefix}{account}/" for prefix in (Header.prefix, _PAGES, _PACKS, _JIDS)]
+
+
+def of_blobs(account: str) -> list[str]:
+    """Return the prefixes of the names of an account's blobs."""
+    return [f"{account}/", f"{_SEALED}{account}/"]
+
+
 def is_page(name: str) -> bool:
     """Whether a key is that of a page."""
     return name.startswith(_PAGES)

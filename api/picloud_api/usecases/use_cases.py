@@ -31,6 +31,7 @@ from picloud_api.usecases.slots.work import SlotWork
 from picloud_api.usecases.storage.blob import Blobs
 from picloud_api.usecases.storage.bucket import Buckets
 from picloud_api.usecases.storage.bucket_quota import BucketQuota
+from picloud_api.usecases.storage.usage import AccountUsages
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ class StorageRoom:
     def __init__(self, base: Foundation) -> None:
         self.blobs = Blobs(base.blobs)
         self.buckets = Buckets(base.buckets, BucketQuota(base.buckets, base.quotas.object_bytes))
+        self.usage = AccountUsages(base.context, base.blobs)
 
 
 class UseCases:

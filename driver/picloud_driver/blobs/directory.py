@@ -12,7 +12,7 @@ from picloud_model.errors import BlobMissing, RequestRefused, Unavailable
 
 from picloud_driver import disk
 from picloud_driver.blobs.name import checked_name, is_name
-from picloud_driver.blobs.port import BlobPort, Presigned
+from picloud_driver.blobs.port import BlobPort, BlobTotals, Presigned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -118,6 +118,13 @@ class DirectoryBlobs(BlobPort):
                 stack.append(iter(await asyncio.to_thread(self._list, name, "")))
             else:
                 yield name
+
+    async def usage(self, prefix: str) -> BlobTotals:
+        """See `BlobPort.usage`; looks at each file, in a thread."""
+        names = [name async for name in self.names(prefix)]
+        sizes = await asyncio.to_thread(lambda: [self._size(self._path(name)) for name in names])
+        present = [size for size in sizes if size is not None]
+        return BlobTotals(len(present), sum(present))
 
     async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:  # noqa: ARG002
         """Return None: clients write through the API."""

@@ -18,6 +18,13 @@ class Presigned(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class BlobTotals(msgspec.Struct, frozen=True):
+    """How many blobs there are, and how many bytes they have in all."""
+
+    blobs: int = 0
+    size: int = 0
+
+
 class BlobPort(ABC):
     """What a blob store promises. Each sentence here is a contract test.
 
@@ -66,6 +73,10 @@ class BlobPort(ABC):
     @abstractmethod
     def names(self, prefix: str) -> AsyncIterator[str]:
         """Yield every name that begins with `prefix`, ascending."""
+
+    @abstractmethod
+    async def usage(self, prefix: str) -> BlobTotals:
+        """Return how many blobs have names that begin with `prefix`, and their bytes in all."""
 
     @abstractmethod
     async def presign_put(self, name: str, size: int, digest: str) -> Presigned | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 
 from picloud_driver.blobs.name import checked_name, is_name
-from picloud_driver.blobs.port import BlobPort, Presigned
+from picloud_driver.blobs.port import BlobPort, BlobTotals, Presigned
 from picloud_driver.s3.gateway import S3Gateway
 
 if TYPE_CHECKING:
@@ -122,15 +122,27 @@ class S3Blobs(BlobPort):
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
         """See `BlobPort.names`; each page of the listing is read when it is reached."""
+        async for name, _ in self._listed(prefix):
+            yield name
+
+    async def usage(self, prefix: str) -> BlobTotals:
+        """See `BlobPort.usage`; the listing tells the sizes, too."""
+        blobs = size = 0
+        async for _, length in self._listed(prefix):
+            blobs += 1
+            size += length
+        return BlobTotals(blobs, size)
+
+    async def _listed(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
         if not _begins_a_name(prefix):
             return
         rest = ""
         while True:
             page = await self._ask(self._gateway.page, self._prefix + prefix, "", rest)
-            for key in page.keys:
+            for key, size in zip(page.keys, page.sizes, strict=True):
                 name = key[len(self._prefix) : -len(_END)]
                 if key.endswith(_END) and is_name(name):
-                    yield name
+                    yield name, size
             rest = page.rest
             if not rest:
                 return

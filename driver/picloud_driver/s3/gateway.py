@@ -48,9 +48,13 @@ _CONFLICT_PAUSE_S: Final = 0.05
 
 
 class KeyPage(msgspec.Struct, frozen=True):
-    """Some keys, ascending; `rest` is the token for the next page, "" on the last page."""
+    """Some keys, ascending, and the sizes of their objects.
+
+    `rest` is the token for the next page, "" on the last page.
+    """
 
     keys: list[str]
+    sizes: list[int]
     rest: str
 
 
@@ -152,8 +156,12 @@ class S3Gateway:
             answer = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **begin
             )
-        keys = [each["Key"] for each in answer.get("Contents", ())]
-        return KeyPage(keys, answer["NextContinuationToken"] if answer["IsTruncated"] else "")
+        listed = answer.get("Contents", ())
+        return KeyPage(
+            keys=[each["Key"] for each in listed],
+            sizes=[each["Size"] for each in listed],
+            rest=answer["NextContinuationToken"] if answer["IsTruncated"] else "",
+        )
 
     def look(self) -> None:
         """Return if the bucket exists and may be read."""

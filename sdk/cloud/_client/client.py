@@ -308,6 +308,10 @@ class Client:
             count, more = count + deleted.count, deleted.more
         return count
 
+    def usage(self) -> wire.AccountUsage:
+        """Return what this account has stored."""
+        return self._transport.post("/v1/usage", wire.UsageRequest(), wire.AccountUsage)
+
     def restart_slots(self) -> int:
         """Have each slot end before its next job; return how many there are."""
         body = wire.RestartSlotsRequest()

@@ -129,3 +129,4 @@ from picloud_model.wire.slot import (
     WorkAnswer,
     WorkRequest,
 )
+from picloud_model.wire.usage import AccountUsage, StoredBytes, UsageRequest

@@ -1,0 +1,31 @@
+"""`picloud du`, on every stack."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud._client.client import Client
+
+    from tests.e2e.command_line import Exited
+
+WAIT_S = 60.0
+
+
+def test_what_is_stored_is_shown(client: Client, picloud: Callable[..., Exited]) -> None:
+    """A large result is a blob, and counts as one."""
+    before = json.loads(picloud("du", "--json").out)
+    client.result(client.call(os.urandom, 1_000_000), WAIT_S)
+
+    after = json.loads(picloud("du", "--json").out)
+
+    assert after["blobs"]["bytes"] - before["blobs"]["bytes"] >= 1_000_000
+    assert after["jobs"]["count"] > before["jobs"]["count"]
+    kind, jobs, blobs, total = picloud("du").out.splitlines()
+    assert kind == "kind\tcount\tsize"
+    assert [line.split("\t")[0] for line in (jobs, blobs, total)] == ["jobs", "blobs", "total"]
+    assert total.endswith("MB")
