@@ -24,6 +24,7 @@ WAIT_S = 60.0
 
 def infinite_loop() -> None:
     """The job of the documentation: "start a job which will never end"."""
+    print("in the loop", flush=True)
     while True:
         time.sleep(0.01)
 
@@ -59,7 +60,10 @@ def test_a_killed_job_shows_where_it_was(client: Client) -> None:
     showing at what point the SIGTERM was received."
     """
     jid = client.call(infinite_loop)
-    runs(client, jid)
+    until(
+        lambda: "in the loop" in (client.info(jid, ["stdout"])[jid]["stdout"] or ""),
+        "the function itself runs, after what it imports",
+    )
 
     client.kill(jid)
 

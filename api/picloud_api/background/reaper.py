@@ -69,7 +69,7 @@ class Reaper:
             slot: Slot | None = await self._view.get(layout.slot(number))
             if slot is not None and not end.clean:
                 self._autoscaler.back_off(slot)
-            blame = Blame.NOBODY if end.clean or end.ended_from_outside else None
+            blame = Blame.OUTSIDE if end.clean or end.ended_from_outside else None
             self._context.slot_sessions.remove(number)
             if slot is not None:
                 self._remove_soon(number, end.detail, blame)
@@ -95,7 +95,7 @@ class Reaper:
             if blame is None:
                 await asyncio.sleep(TOGETHER_S)
                 slot: Slot | None = await self._view.fresh(layout.slot(number))
-                blame = Blame.NOBODY if slot is None else self._slots.deaths.blame(slot)
+                blame = Blame.OUTSIDE if slot is None else self._slots.deaths.blame(slot)
             await self._slots.remove(number, blame, detail)
             self._autoscaler.scale_up_all()
         except PiCloudError as error:

@@ -30,7 +30,7 @@ class Blame(IntEnum):
 
     JOB = 0
     """The slot died alone: the job that it ran may have ended it."""
-    NOBODY = 1
+    OUTSIDE = 1
     """The slot was stopped, or died with its machine or the server."""
     UNCLEAR = 20
     """Several slots died within seconds."""

@@ -40,7 +40,7 @@ class SlotDeaths:
         """Return what a slot died of, `TOGETHER_S` after its death was recorded."""
         died_at = next((at for number, at in self._deaths if number == slot.number), self._clock())
         if slot.seen_at < self._began_at:
-            return Blame.NOBODY  # the server was down as well
+            return Blame.OUTSIDE  # the server was down as well
         are_others_near = any(
             number != slot.number and abs(at - died_at) <= TOGETHER_S for number, at in self._deaths
         )

@@ -211,7 +211,7 @@ class Slots:
                     await turn.pause()
         for account, slot in missing:
             if await view.fresh(layout.slot(slot)) is None:
-                await self._return_leases(account, slot, Blame.NOBODY, "it no longer exists")
+                await self._return_leases(account, slot, Blame.OUTSIDE, "it no longer exists")
 
     async def _return_leases(self, account: str, number: int, blame: Blame, detail: str) -> None:
         """Charge the loss of a slot to the jobs it held, and queue them again."""

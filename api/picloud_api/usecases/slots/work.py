@@ -234,7 +234,7 @@ class SlotWork:
             return True
         page.flags[index] |= Flag.BEGUN
         restartable = header.options.restartable
-        cause = charge_loss(page, index, Blame.NOBODY, restartable=restartable)
+        cause = charge_loss(page, index, Blame.OUTSIDE, restartable=restartable)
         if cause is None:
             return False
         why = "its slots were stopped too often" if restartable else "the job is not restartable"

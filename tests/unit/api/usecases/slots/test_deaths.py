@@ -50,7 +50,7 @@ def test_slots_that_died_with_the_server() -> None:
     server = Deaths()
     slot = server.die(1, 1_300.0, seen_at=999.0)
 
-    assert server.deaths.blame(slot) is Blame.NOBODY
+    assert server.deaths.blame(slot) is Blame.OUTSIDE
 
 
 def test_the_history_of_a_job() -> None:

@@ -67,7 +67,7 @@ async def test_a_poison_job_charges_only_itself(api: ApiHarness) -> None:
     )
 
 
-@pytest.mark.parametrize(("blame", "times"), [(Blame.NOBODY, 20), (Blame.UNCLEAR, 4)])
+@pytest.mark.parametrize(("blame", "times"), [(Blame.OUTSIDE, 20), (Blame.UNCLEAR, 4)])
 async def test_losses_that_no_job_is_to_blame_for_are_free(
     api: ApiHarness, blame: Blame, times: int
 ) -> None:
@@ -122,7 +122,7 @@ async def test_an_unrestartable_job_is_started_once(api: ApiHarness) -> None:
     assert len(lease.jobs) == 1
     await begin(api, slot, lease)
 
-    await api.lose(slot, Blame.NOBODY)
+    await api.lose(slot, Blame.OUTSIDE)
 
     assert await api.statuses(jids) == ["error", "queued"]
 
