@@ -104,7 +104,8 @@ def fail(sizes: list[int]) -> None:
     try:
         cloud.result(jids)
     except cloud.CloudException as error:
-        for line in str(error).splitlines():
+        print(f"   {error}\n")
+        for line in str(error.value).splitlines():
             print(f"   {line}")
 
 
