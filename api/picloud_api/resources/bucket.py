@@ -104,6 +104,19 @@ class BucketResource:
         await self._buckets.remove(account, body.keys)
         await write_body(request, response, Answer())
 
+    async def on_post_copy(self, request: Request, response: Response) -> None:
+        """Copy an object."""
+        account = await self._account(request)
+        body = await read_body(request, wire.CopyObjectRequest)
+        copied = await self._buckets.copy(account, body.source, body.target)
+        await write_body(request, response, copied)
+
+    async def on_post_path(self, request: Request, response: Response) -> None:
+        """Return what a path is."""
+        account = await self._account(request)
+        body = await read_body(request, wire.PathRequest)
+        await write_body(request, response, await self._buckets.path(account, body.path))
+
     async def on_post_publish(self, request: Request, response: Response) -> None:
         """Make an object public or private."""
         account = await self._account(request)
@@ -210,6 +223,8 @@ ROUTES: Final = (
     post("/v1/bucket/open", BucketResource, wire.OpenObjectRequest, wire.OpenedObject, _ANY),
     post("/v1/bucket/list", BucketResource, wire.ListObjectsRequest, wire.ObjectsListed, _ANY),
     post("/v1/bucket/remove", BucketResource, wire.RemoveObjectsRequest, Answer, _ANY),
+    post("/v1/bucket/copy", BucketResource, wire.CopyObjectRequest, wire.ObjectDescription, _ANY),
+    post("/v1/bucket/path", BucketResource, wire.PathRequest, wire.PathFound, _ANY),
     post(
         "/v1/bucket/publish",
         BucketResource,

@@ -176,6 +176,29 @@ class RemoveObjectsRequest(Request, frozen=True):
     keys: Annotated[list[ObjectKey], Meta(max_length=MAX_LISTED)]
 
 
+class CopyObjectRequest(Request, frozen=True):
+    """Store the bytes and headers of an object under another key: `POST /v1/bucket/copy`.
+
+    The bytes do not leave the store.
+    """
+
+    source: ObjectKey
+    target: ObjectKey
+
+
+class PathRequest(Request, frozen=True):
+    """Return what a path is in a file system: `POST /v1/bucket/path`."""
+
+    path: ObjectKey
+
+
+class PathFound(Answer, frozen=True):
+    """The object with this key, and whether keys go on after it with a `/`."""
+
+    object: ObjectDescription | None
+    folder: bool
+
+
 class PublishObjectRequest(Request, frozen=True):
     """Make an object public, and change its headers: `POST /v1/bucket/publish`.
 

@@ -27,6 +27,7 @@ from picloud_model.errors import (
     Unavailable,
 )
 
+from picloud_worker.api.file_part import FilePart
 from picloud_worker.api.response import LARGEST, Response
 
 if TYPE_CHECKING:
@@ -108,7 +109,25 @@ class ApiClient:
         else:
             yield from self._pieces(response)
 
-    def upload(self, url: str, headers: Mapping[str, str], data: bytes) -> None:
+    def fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return the status and the body of a GET to a path of the API, or to a presigned URL.
+
+        Raises:
+            Unavailable: When there was no response, or a fault of the server.
+        """
+        if urlsplit(url).scheme:
+            with _presigned_connection(url) as connection:
+                connection.request("GET", _target(url), headers=dict(headers))
+                reply = connection.getresponse()
+                status, data = reply.status, reply.read()
+        else:
+            response = self._request("GET", url, None, 0.0, headers)
+            status, data = response.status, self._read(response)
+        if status >= _FAULTS:
+            raise Unavailable(f"the server answered {status}")
+        return status, data
+
+    def upload(self, url: str, headers: Mapping[str, str], data: bytes | FilePart) -> None:
         """Upload bytes by PUT to a path of the API, or to a presigned URL.
 
         Raises:
@@ -163,7 +182,7 @@ class ApiClient:
         self,
         verb: str,
         path: str,
-        body: bytes | None,
+        body: bytes | FilePart | None,
         wait_s: float,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
@@ -172,7 +191,7 @@ class ApiClient:
             "authorization": f"Bearer {self._token}" if self._token else "",
             "accept": wire.MSGPACK,
             "content-type": wire.MSGPACK,
-            "content-length": str(len(body or b"")),
+            "content-length": str(body.size if isinstance(body, FilePart) else len(body or b"")),
             **{name.lower(): value for name, value in (headers or {}).items()},
         }
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
@@ -183,7 +202,11 @@ class ApiClient:
             if self._interrupted:  # while it connected there was nothing to shut down
                 raise InterruptedError("the request was interrupted")
             connection.settimeout(wait_s + ANSWER_S)
-            if body is not None and len(body) > _CHUNK:
+            if isinstance(body, FilePart):
+                connection.sendall(head)
+                for piece in body.pieces():
+                    connection.sendall(piece)
+            elif body is not None and len(body) > _CHUNK:
                 connection.sendall(head)
                 connection.sendall(body)
             else:
@@ -276,9 +299,15 @@ def _download_presigned(url: str) -> Iterator[bytes]:
         yield from _pieces(response)
 
 
-def _upload_presigned(url: str, headers: Mapping[str, str], data: bytes) -> tuple[int, bytes]:
+def _upload_presigned(
+    url: str, headers: Mapping[str, str], data: bytes | FilePart
+) -> tuple[int, bytes]:
     with _presigned_connection(url) as connection:
-        connection.request("PUT", _target(url), data, dict(headers))
+        if isinstance(data, FilePart):
+            sent = {**headers, "content-length": str(data.size)}
+            connection.request("PUT", _target(url), data.pieces(), sent)
+        else:
+            connection.request("PUT", _target(url), data, dict(headers))
         response = connection.getresponse()
         return response.status, response.read(_CHUNK)  # an error is a short text
 

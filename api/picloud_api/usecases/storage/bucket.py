@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from picloud_model.wire.bucket import (
     ObjectPut,
     ObjectsListed,
     OpenedObject,
+    PathFound,
     WriteObjectQuery,
     WritePartQuery,
     WriteTarget,
@@ -205,6 +207,29 @@ class Buckets:
     async def remove(self, account: str, keys: Sequence[str]) -> None:
         """Remove objects; missing ones are no error."""
         await self._port.delete(account, [checked_key(key) for key in keys])
+
+    async def copy(self, account: str, source: str, target: str) -> ObjectDescription:
+        """Store the bytes and properties of an object under another key.
+
+        Raises:
+            ObjectNotFound: When there is no such object.
+        """
+        source, target = checked_key(source), checked_key(target)
+        return _description(await self._port.copy(account, source, target))
+
+    async def path(self, account: str, path: str) -> PathFound:
+        """Return what a path is in a file system: an object, a folder, both or nothing."""
+        found, page = await asyncio.gather(
+            self._found(account, checked_key(path)),
+            self._port.page(account, f"{path}/", limit=1),
+        )
+        return PathFound(object=found, folder=bool(page.objects))
+
+    async def _found(self, account: str, key: str) -> ObjectDescription | None:
+        try:
+            return _description(await self._port.head(account, key))
+        except ObjectNotFound:
+            return None
 
     async def publish(self, account: str, request: wire.PublishObjectRequest) -> ObjectDescription:
         """Make an object public or private, and change its headers.

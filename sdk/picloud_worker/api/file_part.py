@@ -1,0 +1,35 @@
+"""A part of a file that is uploaded without being read into memory."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PIECE: Final = 1024 * 1024
+
+
+class FilePart(msgspec.Struct, frozen=True):
+    """Bytes `start .. start+size-1` of an open file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryFile() as file:
+    ...     _ = file.write(b"abcde"), file.flush()
+    ...     b"".join(FilePart(file, 1, 3).pieces())
+    b'bcd'
+    """
+
+    file: IO[bytes]
+    start: int
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes."""
+        at, end = self.start, self.start + self.size
+        while at < end and (piece := os.pread(self.file.fileno(), min(_PIECE, end - at), at)):
+            yield piece
+            at += len(piece)

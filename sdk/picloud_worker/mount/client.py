@@ -1,0 +1,154 @@
+"""The objects of an account, as the file system reads and writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import IO, TYPE_CHECKING, Final
+
+from picloud_model.errors import ObjectChanged
+from picloud_model.wire import Answer, bucket
+
+from picloud_worker.api.file_part import FilePart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_worker.api.client import ApiClient
+
+_CHANGED: Final = (412, 416)
+_FORBIDDEN: Final = 403
+_FAILED: Final = 400
+
+
+class MountClient:
+    """Sends the requests of the file system; threads may share it.
+
+    Args:
+        api: A connection to the API, with the token of the slot; each thread has one of its own.
+    """
+
+    def __init__(self, api: ApiClient, token: str) -> None:
+        self._first = api
+        self._token = token
+        self._local = threading.local()
+
+    def find(self, path: str) -> bucket.PathFound:
+        """Return what a path is."""
+        return self._api.post("/v1/bucket/path", bucket.PathRequest(path=path), bucket.PathFound)
+
+    def open(self, key: str) -> bucket.OpenedObject:
+        """Return an object and where its bytes are."""
+        request = bucket.OpenObjectRequest(key=key)
+        return self._api.post("/v1/bucket/open", request, bucket.OpenedObject)
+
+    def read(self, opened: bucket.OpenedObject, start: int, end: int) -> bytes:
+        """Return bytes `start .. end-1` of the version that was opened.
+
+        Raises:
+            ObjectChanged: When it was replaced or removed meanwhile.
+        """
+        etag = opened.object.etag
+        headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'}
+        status, data = self._api.fetch(opened.url, headers)
+        if status == _FORBIDDEN:
+            # The URL has expired.
+            opened = self.open(opened.object.key)
+            status, data = self._api.fetch(opened.url, headers)
+        if status >= _FAILED or len(data) != end - start:
+            raise ObjectChanged
+        return data
+
+    def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
+        """Store the bytes of a file as an object."""
+        whole = FilePart(file, 0, size)
+        small = b"".join(whole.pieces()) if size <= bucket.INLINE_OBJECT_BYTES else None
+        request = bucket.PutObjectRequest(
+            key=key, size=size, md5=_md5(whole), headers=headers, data=small
+        )
+        put = self._api.post("/v1/bucket/put", request, bucket.ObjectPut)
+        if put.target:
+            self._api.upload(put.target.url, put.target.headers, whole)
+        elif put.upload:
+            self._write_parts(key, file, size, put)
+
+    def names(self, prefix: str) -> Iterator[bucket.ListedObject | str]:
+        """Yield the objects and folders whose names begin with a prefix."""
+        marker = ""
+        while True:
+            page = self._page(prefix, marker, bucket.MAX_LISTED, folderize=True)
+            yield from page.objects
+            yield from page.folders
+            if not page.truncated:
+                return
+            marker = max([each.key for each in page.objects] + page.folders, key=str.encode)
+
+    def keys(self, prefix: str) -> Iterator[list[str]]:
+        """Yield the keys that begin with a prefix, a page at a time."""
+        marker = ""
+        while True:
+            page = self._page(prefix, marker, bucket.MAX_LISTED, folderize=False)
+            keys = [each.key for each in page.objects]
+            if keys:
+                yield keys
+            if not page.truncated:
+                return
+            marker = keys[-1]
+
+    def first(self, prefix: str, count: int = 1) -> list[str]:
+        """Return the first keys that begin with a prefix."""
+        page = self._page(prefix, "", count, folderize=False)
+        return [each.key for each in page.objects]
+
+    def remove(self, keys: list[str]) -> None:
+        """Remove objects."""
+        self._api.post("/v1/bucket/remove", bucket.RemoveObjectsRequest(keys=keys), Answer)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object where it is stored."""
+        request = bucket.CopyObjectRequest(source=source, target=target)
+        self._api.post("/v1/bucket/copy", request, bucket.ObjectDescription)
+
+    @property
+    def _api(self) -> ApiClient:
+        api: ApiClient | None = getattr(self._local, "api", None)
+        if api is None:
+            api = self._local.api = self._first.with_token(self._token)
+        return api
+
+    def _page(
+        self, prefix: str, marker: str, limit: int, *, folderize: bool
+    ) -> bucket.ObjectsListed:
+        request = bucket.ListObjectsRequest(
+            prefix=prefix, marker=marker, folderize=folderize, max_keys=limit
+        )
+        return self._api.post("/v1/bucket/list", request, bucket.ObjectsListed)
+
+    def _write_parts(self, key: str, file: IO[bytes], size: int, put: bucket.ObjectPut) -> None:
+        digests = []
+        try:
+            for start in range(0, size, put.part_bytes):
+                part = FilePart(file, start, min(put.part_bytes, size - start))
+                digests.append(_md5(part))
+                ask = bucket.PutPartRequest(
+                    key=key,
+                    upload=put.upload,
+                    number=len(digests),
+                    size=part.size,
+                    md5=digests[-1],
+                )
+                target = self._api.post("/v1/bucket/parts", ask, bucket.PartTarget).target
+                self._api.upload(target.url, target.headers, part)
+            finish = bucket.FinishUploadRequest(key=key, upload=put.upload, parts=digests)
+            self._api.post("/v1/bucket/finish", finish, bucket.ObjectDescription)
+        except BaseException:
+            abort = bucket.AbortUploadRequest(key=key, upload=put.upload)
+            self._api.post("/v1/bucket/abort", abort, Answer)
+            raise
+
+
+def _md5(part: FilePart) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for piece in part.pieces():
+        digest.update(piece)
+    return digest.hexdigest()

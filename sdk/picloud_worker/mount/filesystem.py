@@ -1,0 +1,328 @@
+"""The file system: paths are keys, and what has a `/` after a path is below it.
+
+It shows keys that are valid paths. Where `a` and `a/b` both exist, `a` is the folder. Nothing is
+remembered longer than a listing and the look at its entries take, so that what others store is
+seen at the next open or listing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from mfusepy import FuseOSError, Operations
+
+from picloud_worker.mount.errors import system_errors
+from picloud_worker.mount.files import Reader, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from picloud_worker.mount.client import MountClient
+    from picloud_worker.mount.files import OpenFile
+
+_NAME_BYTES: Final = 255
+_LISTED_S: Final = 1.0
+"""How long the entries of a listing answer for a look at each of them, as `ls -l` takes."""
+_BLOCK: Final = 4096
+_FREE_BLOCKS: Final = 2**40
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+def _operation(function: _F) -> _F:
+    @wraps(function)
+    def run(*arguments: Any, **keywords: Any) -> Any:
+        with system_errors():
+            return function(*arguments, **keywords)
+
+    return run  # type: ignore[return-value]
+
+
+class BucketFileSystem(Operations):  # type: ignore[misc]
+    """The objects of an account as files.
+
+    Args:
+        client: Reads and writes them.
+        directory: Where to keep copies of files that are open for writing.
+        owner: The user and group whose the files are.
+        mode: The permissions that files have; folders may be searched in addition.
+    """
+
+    use_ns = True
+
+    def __init__(
+        self, client: MountClient, directory: str, owner: tuple[int, int], mode: int = 0o644
+    ) -> None:
+        self._client = client
+        self._directory = directory
+        self._owner = owner
+        self._mode = mode
+        self._lock = threading.Lock()
+        self._files: dict[int, OpenFile] = {}
+        self._next = 1
+        self._listed: dict[str, tuple[float, dict[str, int]]] = {}
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    @_operation
+    def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
+        """Return mode, size and time."""
+        key = _key(path)
+        if not key:
+            return self._folder()
+        if fh is not None and fh in self._files:
+            return self._file(self._files[fh].size, self._files[fh].modified)
+        with self._lock:
+            listed = self._listed.pop(key, None)
+        if listed and time.monotonic() - listed[0] < _LISTED_S:
+            return listed[1]
+        written = [file for file in self._open_files(key) if isinstance(file, Writer)]
+        if written:
+            return self._file(written[-1].size, written[-1].modified)
+        found = self._client.find(key)
+        if found.folder:
+            return self._folder()
+        if found.object is None:
+            raise FuseOSError(errno.ENOENT)
+        return self._file(found.object.size, found.object.modified_at)
+
+    @_operation
+    def readdir(self, path: str, fh: int) -> Iterator[str]:
+        """Yield the names in a folder."""
+        prefix = _folder_key(path)
+        names = {".": None, "..": None}
+        now = time.monotonic()
+        listed = {}
+        for each in self._client.names(prefix):
+            if isinstance(each, str):
+                key, attributes = each[:-1], self._folder()
+            else:
+                key, attributes = each.key, self._file(each.size, each.modified_at)
+            name = key[len(prefix) :]
+            if _is_name(name):
+                names[name] = None
+                # A folder comes after the object of its name, and stays.
+                listed[key] = (now, attributes)
+        for file in self._open_files():
+            name = file.key[len(prefix) :]
+            if file.key.startswith(prefix) and _is_name(name):
+                names[name] = None
+        with self._lock:
+            self._listed = listed
+        return iter(names)
+
+    @_operation
+    def statfs(self, path: str) -> dict[str, int]:
+        """Return that there is a lot of room."""
+        return {
+            "f_bsize": _BLOCK,
+            "f_frsize": _BLOCK,
+            "f_blocks": _FREE_BLOCKS,
+            "f_bfree": _FREE_BLOCKS,
+            "f_bavail": _FREE_BLOCKS,
+            "f_namemax": _NAME_BYTES,
+        }
+
+    # --- files ------------------------------------------------------------------------------------
+
+    @_operation
+    def open(self, path: str, flags: int) -> int:
+        """Open a file: ranges are fetched when they are read, and a copy is made to write."""
+        key = _key(path)
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            return self._add(Reader(self._client, key))
+        return self._add(self._writer(key, flags))
+
+    @_operation
+    def create(self, path: str, mode: int, fi: Any = None) -> int:
+        """Make a file, which is stored when it is closed."""
+        key = _key(path)
+        if len(key.rpartition("/")[2].encode()) > _NAME_BYTES:
+            raise FuseOSError(errno.ENAMETOOLONG)
+        return self._add(self._writer(key, os.O_TRUNC))
+
+    @_operation
+    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+        """Return bytes of an open file."""
+        return self._files[fh].read(size, offset)
+
+    @_operation
+    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+        """Write to an open file."""
+        return self._files[fh].write(data, offset)
+
+    @_operation
+    def truncate(self, path: str, length: int, fh: int | None = None) -> int:
+        """Change the length of a file, and store it unless it is open."""
+        if fh is not None and fh in self._files:
+            self._files[fh].truncate(length)
+            return 0
+        file = self._writer(_key(path), 0 if length else os.O_TRUNC)
+        try:
+            file.truncate(length)
+            file.upload()
+        finally:
+            file.close()
+        return 0
+
+    @_operation
+    def flush(self, path: str, fh: int) -> int:
+        """Store a file when it is closed: an error is the error of `close`."""
+        self._files[fh].upload()
+        return 0
+
+    @_operation
+    def fsync(self, path: str, datasync: int, fh: int) -> int:
+        """Store a file."""
+        self._files[fh].upload()
+        return 0
+
+    @_operation
+    def release(self, path: str, fh: int) -> int:
+        """Forget a file, after `flush`."""
+        with self._lock:
+            file = self._files.pop(fh, None)
+        if file:
+            file.close()
+        return 0
+
+    @_operation
+    def unlink(self, path: str) -> int:
+        """Remove an object."""
+        self._client.remove([_key(path)])
+        return 0
+
+    # --- folders and names ------------------------------------------------------------------------
+
+    @_operation
+    def mkdir(self, path: str, mode: int) -> int:
+        """Make a folder: an empty object whose key ends with a `/`."""
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            self._client.write(f"{_key(path)}/", nothing, 0, {})
+        return 0
+
+    @_operation
+    def rmdir(self, path: str) -> int:
+        """Remove an empty folder."""
+        folder = _folder_key(path)
+        if any(key != folder for key in self._client.first(folder, 2)):
+            raise FuseOSError(errno.ENOTEMPTY)
+        self._client.remove([folder])
+        return 0
+
+    @_operation
+    def rename(self, old: str, new: str) -> int:
+        """Copy an object, or all in a folder, and then remove what was copied."""
+        source, target = _key(old), _key(new)
+        found = self._client.find(source)
+        if found.folder:
+            if target.startswith(f"{source}/"):
+                raise FuseOSError(errno.EINVAL)
+            if any(key != f"{target}/" for key in self._client.first(f"{target}/", 2)):
+                raise FuseOSError(errno.ENOTEMPTY)
+            self._rename_all(f"{source}/", f"{target}/")
+        else:
+            moved = self._moved(source, target)
+            if found.object is not None:
+                self._client.copy(source, target)
+                self._client.remove([source])
+            elif not moved:
+                raise FuseOSError(errno.ENOENT)
+        return 0
+
+    @_operation
+    def chmod(self, path: str, mode: int) -> int:
+        """Accept it: objects have no permissions of their own."""
+        return 0
+
+    @_operation
+    def chown(self, path: str, uid: int, gid: int) -> int:
+        """Accept it: objects have no owner of their own."""
+        return 0
+
+    @_operation
+    def utimens(self, path: str, times: Any = None) -> int:
+        """Accept it: the time of an object is that of its writing."""
+        return 0
+
+    def _rename_all(self, source: str, target: str) -> None:
+        for keys in self._client.keys(source):
+            for key in keys:
+                self._moved(key, target + key[len(source) :])
+                self._client.copy(key, target + key[len(source) :])
+        # Only now: a copy that fails leaves the folder as it was.
+        for keys in self._client.keys(source):
+            self._client.remove(keys)
+
+    def _moved(self, source: str, target: str) -> bool:
+        """Whether files are open that will now be stored under the new key."""
+        files = self._open_files(source)
+        for file in files:
+            file.key = target
+        return bool(files)
+
+    def _writer(self, key: str, flags: int) -> Writer:
+        return Writer(
+            self._client,
+            key,
+            empty=bool(flags & os.O_TRUNC),
+            appends=bool(flags & os.O_APPEND),
+            directory=self._directory,
+        )
+
+    def _add(self, file: OpenFile) -> int:
+        with self._lock:
+            number = self._next
+            self._next += 1
+            self._files[number] = file
+        return number
+
+    def _open_files(self, key: str | None = None) -> list[OpenFile]:
+        with self._lock:
+            return [file for file in self._files.values() if key in (None, file.key)]
+
+    def _folder(self) -> dict[str, int]:
+        searchable = self._mode | (self._mode & 0o444) >> 2
+        return self._attributes(stat.S_IFDIR | searchable, 0, time.time(), links=2)
+
+    def _file(self, size: int, modified: float) -> dict[str, int]:
+        return self._attributes(stat.S_IFREG | self._mode, size, modified, links=1)
+
+    def _attributes(self, mode: int, size: int, modified: float, *, links: int) -> dict[str, int]:
+        at = int(modified * 1e9)
+        user, group = self._owner
+        return {
+            "st_mode": mode,
+            "st_size": size,
+            "st_nlink": links,
+            "st_mtime": at,
+            "st_ctime": at,
+            "st_atime": at,
+            "st_uid": user,
+            "st_gid": group,
+            "st_blocks": (size + 511) // 512,
+        }
+
+
+def _key(path: str) -> str:
+    return path[1:]
+
+
+def _folder_key(path: str) -> str:
+    return f"{path[1:]}/" if len(path) > 1 else ""
+
+
+def _is_name(name: str) -> bool:
+    """Whether a name can be in a folder."""
+    return (
+        name not in {"", ".", ".."}
+        and "/" not in name
+        and "\0" not in name
+        and len(name.encode()) <= _NAME_BYTES
+    )

@@ -1,0 +1,144 @@
+"""The bucket as files: any program reads, writes, appends, renames and removes objects."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from cloud import bucket
+
+from tests.current_client import current_client
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cloud._client.client import Client
+
+    from tests.e2e.stacks import Stack
+
+
+@pytest.fixture
+def mounted(client: Client, stack: Stack, tmp_path: Path) -> Iterator[Path]:
+    """A folder of this test's objects in a mounted bucket."""
+    at = tmp_path / "bucket"
+    at.mkdir()
+    command = [sys.executable, "-m", "picloud_worker.mount", "--url", stack.url, "--at", str(at)]
+    process = subprocess.Popen(
+        [*command, "--copies", str(tmp_path)], stdin=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    process.stdin.write(f"{client.transport.address.key}\n")
+    process.stdin.close()
+    until(lambda: at.is_mount() or process.poll() is not None, "the bucket is mounted")
+    with current_client(client):
+        name = uuid4().hex
+        yield at / name
+        bucket.remove_prefix(name)
+    process.terminate()
+    assert process.wait(10) == 0
+    assert not at.is_mount()
+
+
+def sh(command: str, cwd: Path) -> str:
+    """The output of a shell command."""
+    return subprocess.run(
+        ["sh", "-ec", command], cwd=cwd, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+def names(folder: Path) -> list[str]:
+    """The names in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_are_objects(mounted: Path) -> None:
+    """What a program writes is an object once it is closed, and the other way round."""
+    mounted.mkdir()
+    name = mounted.name
+
+    sh("echo one > a.txt; echo two >> a.txt; (echo x; echo y) > b.txt", mounted)
+    sh("mkdir sub; echo z > sub/c", mounted)
+
+    assert bucket.getf("a.txt", prefix=name).read() == b"one\ntwo\n"
+    assert bucket.getf("b.txt", prefix=name).read() == b"x\ny\n"
+    bucket.putf(io.BytesIO(b"three, longer\n"), "a.txt", prefix=name)
+    bucket.putf(io.BytesIO(b"new"), "d", prefix=name)
+    assert sh("cat a.txt; ls", mounted) == "three, longer\na.txt\nb.txt\nd\nsub\n"
+    assert sh("ls -R sub; wc -c < d", mounted) == "sub:\nc\n3\n"
+    sh("rm d; mv sub moved; mv a.txt b.txt", mounted)
+    keys = [f"{name}/{key}" for key in ("", "b.txt", "moved/", "moved/c")]
+    assert sorted(bucket.list(name)) == keys
+    assert sh("cat moved/c b.txt; rm -r moved; ls", mounted) == "z\nthree, longer\nb.txt\n"
+
+
+def test_any_program_works(mounted: Path) -> None:
+    """Seeks, truncation, several writers and large files."""
+    mounted.mkdir()
+    data = os.urandom(20_000_000)
+    (mounted / "large").write_bytes(data)
+
+    with (mounted / "large").open("r+b") as file:
+        file.seek(10_000_000)
+        assert file.read(3) == data[10_000_000:10_000_003]
+        file.write(b"changed")
+    os.truncate(mounted / "large", 15_000_000)
+
+    expected = data[:10_000_003] + b"changed" + data[10_000_010:15_000_000]
+    assert (mounted / "large").read_bytes() == expected
+    assert bucket.getf("large", prefix=mounted.name).read() == expected
+    assert sh("tar cf t.tar large; tar tf t.tar", mounted) == "large\n"
+    assert sh("cp t.tar u.tar; cmp t.tar u.tar; stat -c %s large", mounted) == "15000000\n"
+
+
+def test_errors_are_those_of_a_file_system(mounted: Path) -> None:
+    """A missing file, a folder that is not empty, a name that is too long."""
+    mounted.mkdir()
+    (mounted / "a").write_bytes(b"")
+    with pytest.raises(FileNotFoundError):
+        (mounted / "missing").read_bytes()
+    with pytest.raises(FileNotFoundError):
+        (mounted / "missing").rename(mounted / "b")
+    with pytest.raises(OSError, match="not empty"):
+        mounted.rmdir()
+    with pytest.raises(OSError, match="too long"):
+        (mounted / ("x" * 300)).write_bytes(b"")
+
+
+def test_keys_that_are_no_paths_are_left_out(mounted: Path) -> None:
+    """Where a key is also a folder, the folder is shown."""
+    for key in ("a", "a/b", "c//d", "e/", "f/../g", "h"):
+        bucket.putf(io.BytesIO(key.encode()), f"{mounted.name}/{key}")
+
+    assert names(mounted) == ["a", "c", "e", "f", "h"]
+    assert (mounted / "a" / "b").read_bytes() == b"a/b"
+    assert names(mounted / "c") == names(mounted / "f") == []
+
+
+def test_a_version_that_is_replaced_is_not_mixed_with_another(mounted: Path) -> None:
+    """A reader of a replaced object gets an error rather than bytes of both versions."""
+    name = mounted.name
+    bucket.putf(io.BytesIO(b"a" * 20_000_000), "x", prefix=name)
+
+    with (mounted / "x").open("rb", buffering=0) as file:
+        file.read(1000)
+        bucket.putf(io.BytesIO(b"b" * 20_000_000), "x", prefix=name)
+        file.seek(15_000_000)
+        with pytest.raises(OSError, match="Stale"):
+            file.read(1000)
+    assert (mounted / "x").read_bytes() == b"b" * 20_000_000
+
+
+def test_a_path_is_at_most_1024_bytes(mounted: Path) -> None:
+    """A longer one is refused before anything is written."""
+    folder = mounted / "/".join(["d" * 200] * 4)
+    folder.mkdir(parents=True)
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        (folder / ("f" * 200)).write_bytes(b"x")
