@@ -3,8 +3,7 @@
     cloud.bucket.put("results.csv")
     cloud.bucket.get("results.csv", "copy.csv")
 
-A key is any text of up to 1,024 bytes in UTF-8. It is not a path, though `/` is usual in it. Where
-a function takes a `prefix`, the key is `prefix/obj_path`.
+A key is any text of up to 1,024 bytes in UTF-8; with a `prefix`, it is `prefix/obj_path`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model.wire.bucket import MAX_LISTED, quoted_key
 
 from cloud._arguments.object_path import file_of, key_of, named_key
+from cloud._client.bucket_mount import mount_path
 from cloud._client.current import client
 from cloud._resources.bucket import BucketClient, TruncatableList
 from cloud._resources.object_download import CloudBucketObject
@@ -38,6 +38,7 @@ __all__ = [
     "make_private",
     "make_public",
     "map",
+    "mount_path",
     "mpsafe_get",
     "public_url_folder",
     "put",
@@ -236,10 +237,8 @@ def remove_prefix(prefix: str) -> None:
             "remove_prefix needs a prefix; to remove all objects, list their keys."
         )
     bucket = _client()
-    while keys := [
-        each.key for each in bucket.page(prefix, "", MAX_LISTED, folderize=False).objects
-    ]:
-        bucket.remove(keys)
+    while page := bucket.page(prefix, "", MAX_LISTED, folderize=False).objects:
+        bucket.remove([each.key for each in page])
 
 
 def sync_to_cloud(file_path: Any, obj_path: str | None = None, prefix: str | None = None) -> None:

@@ -18,6 +18,7 @@ from picloud_model.wire import SlotGranted, SlotRequest
 from picloud_worker import settings
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
+from picloud_worker.mount.bucket_mount import BucketMount
 from picloud_worker.supervisor.blob_cache import BlobCache
 from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.supervisor import Clocks, Exit, GrantedSlot, Supervisor
@@ -89,10 +90,14 @@ def work(options: WorkerSettings, zygote: ZygoteClient, packages: InstalledPacka
         packages=packages,
         directory=options.workdir,
         envelope=Envelope.here(cloudpickle.__version__),
+        mount=BucketMount(options.url, granted.token, options.workdir),
     )
     supervisor = Supervisor(slot, zygote, Clocks(time.time, time.monotonic))
     on_end(lambda *_: supervisor.stop())
-    return supervisor.run()
+    try:
+        return supervisor.run()
+    finally:
+        slot.mount.close()
 
 
 def register(api: ApiClient, proof: str, outage: Outage) -> SlotGranted | None:

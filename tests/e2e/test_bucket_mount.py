@@ -9,14 +9,15 @@ import sys
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import cloud
 import pytest
-from cloud import bucket
+from cloud import CloudException, bucket
 
 from tests.current_client import current_client
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cloud._client.client import Client
@@ -142,3 +143,41 @@ def test_a_path_is_at_most_1024_bytes(mounted: Path) -> None:
 
     with pytest.raises(OSError, match="Invalid argument"):
         (folder / ("f" * 200)).write_bytes(b"x")
+
+
+def count_lines(name: str) -> str:
+    """Sort objects as files, and store the result next to them."""
+    at = f"{cloud.bucket.mount_path()}/{name}"
+    command = f"cd {at} && sort in/* > sorted.txt && wc -l < sorted.txt"
+    return subprocess.run(
+        command, shell=True, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_a_job_has_the_bucket_as_files(client: Client) -> None:
+    """It is mounted when a job first asks, for all jobs of the slot; not outside of jobs."""
+    with current_client(client):
+        name = uuid4().hex
+        for at in range(3):
+            bucket.putf(io.BytesIO(b"b\na\n"), f"{name}/in/{at}")
+
+        results = [cloud.result(cloud.call(count_lines, name)) for _ in range(2)]
+
+        assert results == ["6", "6"]
+        assert bucket.getf("sorted.txt", prefix=name).read() == b"a\n" * 3 + b"b\n" * 3
+        bucket.remove_prefix(name)
+        with pytest.raises(CloudException, match="in jobs only"):
+            bucket.mount_path()
+
+
+def test_nothing_is_left_of_the_mount_of_a_slot(begin: Callable[..., Stack]) -> None:
+    """It is unmounted when the slot ends; killed processes leave no mounted bucket either."""
+    stack = begin()
+    client = stack.client()
+    with current_client(client):
+        at = cloud.result(cloud.call(bucket.mount_path))
+        assert os.path.ismount(at)
+
+        stack.stop()
+
+    until(lambda: not os.path.ismount(at), "it is unmounted")

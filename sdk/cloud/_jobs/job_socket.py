@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from picloud_model import wire
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 30.0
 """Longest time to wait for the supervisor, which may be waiting for the server."""
+_MOUNT_PAUSE_S: Final = 0.02
+_Answer = TypeVar("_Answer", bound=msgspec.Struct)
 MOST_RANGES: Final = 200
 """Most ranges of jids reported; the server knows which jobs this one has created."""
 
@@ -43,12 +46,28 @@ class SupervisorClient:
         Raises:
             CloudConnectionError: When the supervisor does not answer.
         """
+        return self._ask(wire.JobSocketRequest(), wire.JobGrant)
+
+    def mount(self) -> str:
+        """Return where the bucket is mounted, once it is.
+
+        Raises:
+            CloudConnectionError: When the supervisor does not answer, or cannot mount it.
+        """
+        deadline = time.monotonic() + ANSWER_S
+        while time.monotonic() < deadline:
+            mounted = self._ask(wire.JobSocketRequest(mount=True), wire.BucketMounted)
+            if mounted.reason:
+                raise CloudConnectionError(mounted.reason)
+            if mounted.ready:
+                return mounted.path
+            time.sleep(_MOUNT_PAUSE_S)
+        raise CloudConnectionError("The bucket is not mounted in time; try again.")
+
+    def _ask(self, body: wire.JobSocketRequest, kind: type[_Answer]) -> _Answer:
         try:
-            with (
-                self._send(wire.JobSocketRequest()) as connected,
-                connected.makefile("rb") as answer,
-            ):
-                return wire.decode(answer.readline(), wire.JobGrant, wire.JSON)
+            with self._send(body) as connected, connected.makefile("rb") as answer:
+                return wire.decode(answer.readline(), kind, wire.JSON)
         except (OSError, msgspec.MsgspecError) as error:
             raise CloudConnectionError(f"The slot of this job does not answer: {error}.") from error
 

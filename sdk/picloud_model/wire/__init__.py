@@ -67,7 +67,7 @@ from picloud_model.wire.job import (
     Submitted,
     WaitRequest,
 )
-from picloud_model.wire.job_socket import JobGrant, JobSocketRequest
+from picloud_model.wire.job_socket import BucketMounted, JobGrant, JobSocketRequest
 from picloud_model.wire.key import (
     AccountRequest,
     AccountsListed,

@@ -8,12 +8,13 @@ from picloud_model.wire.body import Answer, JidRange, Request
 class JobSocketRequest(Request, frozen=True):
     """A message of a job's process to its supervisor, through the socket in `PICLOUD_LINE`.
 
-    Without `awaiting` it asks for a `JobGrant`. With it the job is blocked until these jobs have
-    ended, for as long as the connection stays open.
+    Without `awaiting` it asks for a `JobGrant`, with `mount` for a `BucketMounted`. With `awaiting`
+    the job is blocked until these jobs have ended, for as long as the connection stays open.
     """
 
     awaiting: list[JidRange] | None = None
     timed: bool = False
+    mount: bool = False
 
 
 class JobGrant(Answer, frozen=True):
@@ -22,3 +23,11 @@ class JobGrant(Answer, frozen=True):
     url: str
     token: str
     jid: int
+
+
+class BucketMounted(Answer, frozen=True):
+    """Where the bucket is mounted, and whether it is already; or `reason`, why it cannot be."""
+
+    path: str = ""
+    ready: bool = False
+    reason: str = ""

@@ -119,7 +119,7 @@ class ApiClient:
             with _presigned_connection(url) as connection:
                 connection.request("GET", _target(url), headers=dict(headers))
                 reply = connection.getresponse()
-                status, data = reply.status, reply.read()
+                status, data = reply.status, reply.read(LARGEST)
         else:
             response = self._request("GET", url, None, 0.0, headers)
             status, data = response.status, self._read(response)

@@ -18,7 +18,7 @@ from picloud_model import wire
 from picloud_model.job_socket import MOST_BYTES, address
 
 if TYPE_CHECKING:
-    from picloud_model.wire import JobGrant, JobSocketRequest
+    from picloud_model.wire import BucketMounted, JobGrant, JobSocketRequest
 
 MOST_CONNECTIONS: Final = 64
 """The connections of one child at once; more are closed."""
@@ -30,6 +30,9 @@ class JobSocketListener(Protocol):
 
     def grant(self, job_socket: JobSocket) -> JobGrant | None:
         """Return the token of the job that runs; None if none does."""
+
+    def mount(self) -> BucketMounted:
+        """Return where the bucket is mounted, and mount it if it is not."""
 
     def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
         """Note that the job waits for others; with None, that it no longer does."""
@@ -103,10 +106,10 @@ class JobSocket:
             self._waiting[connection] = request
             self._listener.await_others(self, request)
             return
-        grant = self._listener.grant(self)
-        if grant is not None:
+        answer = self._listener.mount() if request.mount else self._listener.grant(self)
+        if answer is not None:
             with contextlib.suppress(OSError):
-                connection.send(wire.encode(grant, wire.JSON) + b"\n")
+                connection.send(wire.encode(answer, wire.JSON) + b"\n")
         self._hang_up(connection)
 
     def _hang_up(self, connection: socket.socket) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from mfusepy import FUSE
 from picloud_worker.api.client import ApiClient
 from picloud_worker.mount.client import MountClient
 from picloud_worker.mount.filesystem import BucketFileSystem
+from picloud_worker.system import process_lifetime
 
 _SIGNALLED: Final = 8
 """What libfuse returns when a signal ended it, after it has unmounted."""
@@ -29,6 +31,8 @@ def main() -> None:
     parser.add_argument("--at", required=True, type=Path, help="an empty directory")
     parser.add_argument("--copies", required=True, help="where to keep files that are written")
     options = parser.parse_args()
+    process_lifetime.set_parent_death_signal(os.getppid(), signal.SIGTERM)
+    process_lifetime.hide_memory()
     token = sys.stdin.readline().strip()
     client = MountClient(ApiClient(options.url), token)
     owner = (os.getuid(), os.getgid())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mfusepy import FuseOSError
 from picloud_model.errors import (
+    BucketFull,
     NotAllowed,
     NotFound,
     ObjectChanged,
@@ -27,6 +28,7 @@ ERRNO: Final[dict[type[PiCloudError], int]] = {
     NotAllowed: errno.EACCES,
     RequestRefused: errno.EINVAL,
     TooLarge: errno.EFBIG,
+    BucketFull: errno.EDQUOT,
     ObjectChanged: errno.ESTALE,
 }
 """The error of the system for each error; a class that is not listed has that of its parent."""

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from picloud_model.wire import AttemptRef, Info, JobGrant, JobSocketRequest, LiveQuery
+    from picloud_model.wire import (
+        AttemptRef,
+        BucketMounted,
+        Info,
+        JobGrant,
+        JobSocketRequest,
+        LiveQuery,
+    )
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.ipc.job_socket import JobSocket
@@ -59,6 +66,7 @@ class Executor:
         directory: For the output of children.
         clock: Monotonic seconds.
         sign: Makes the token of a job that asks for it.
+        mount: Mounts the bucket for a job that asks for it.
     """
 
     def __init__(
@@ -68,12 +76,15 @@ class Executor:
         directory: Path,
         clock: Callable[[], float],
         sign: Callable[[Entry], JobGrant],
+        *,
+        mount: Callable[[], BucketMounted],
     ) -> None:
         self._held_jobs = held_jobs
         self._zygote = zygote
         self._directory = directory
         self._clock = clock
         self._sign = sign
+        self._mount = mount
         self.blocked_jobs = BlockedJobs(held_jobs, clock)
         self._failed_children = 0
         self._head_since = 0.0
@@ -164,6 +175,10 @@ class Executor:
             self._collect()
             job = self.running()
         return None if job is None else self._sign(job.entry)
+
+    def mount(self) -> BucketMounted:
+        """Return where the bucket is mounted, and mount it if it is not."""
+        return self._mount()
 
     def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
         """Block the job of a child until other jobs end, so that the slot can run these."""

@@ -38,6 +38,7 @@ from picloud_model.wire import (
 from picloud_worker.api.client import ApiClient
 from picloud_worker.api.outage import Outage
 from picloud_worker.failure import bounded
+from picloud_worker.mount.bucket_mount import BucketMount
 from picloud_worker.supervisor.blob_cache import BlobCache, offload
 from picloud_worker.supervisor.blocked_jobs import is_full, most_blocked
 from picloud_worker.supervisor.bundle import Bundles
@@ -98,6 +99,7 @@ class GrantedSlot(msgspec.Struct, frozen=True, kw_only=True):
     packages: InstalledPackages
     directory: Path
     envelope: Envelope
+    mount: BucketMount
 
 
 class Clocks(msgspec.Struct, frozen=True):
@@ -114,7 +116,9 @@ class Supervisor:
         self._slot = slot
         self._clock = clocks.monotonic
         self._held_jobs = HeldJobs(slot.envelope, clocks.wall)
-        self._executor = Executor(self._held_jobs, zygote, slot.directory, self._clock, self._sign)
+        self._executor = Executor(
+            self._held_jobs, zygote, slot.directory, self._clock, self._sign, mount=slot.mount.reply
+        )
         self._blocked_jobs = self._executor.blocked_jobs
         slot.api.on_wait = self._executor.watch_idle
         self._most_blocked = most_blocked(memory.limit_bytes())
@@ -123,8 +127,7 @@ class Supervisor:
         self._executor.selector.register(self._heartbeat, selectors.EVENT_READ)
         self._worked_at = self._reported_at = self._retry_at = self._clock()
         self._pause_s = _FIRST_PAUSE_S
-        self._resync = False
-        self._stopping = False
+        self._resync = self._stopping = False
         self._changes_at_request = -1
         self._ask_again_at = 0.0
 
@@ -217,8 +220,7 @@ class Supervisor:
         """Fetch what a lease needs; heartbeats report meanwhile that the slot is alive."""
         blobs, bundles = self._slot.blobs, self._slot.bundles
         digests = [content.digest for content in _blobs_of(lease)]
-        is_here = all(map(blobs.has, digests)) and (not lease.bundle or bundles.has(lease.bundle))
-        if not is_here:
+        if not (all(map(blobs.has, digests)) and (not lease.bundle or bundles.has(lease.bundle))):
             self._heartbeat.report(SlotJobs(holding=tuple(self._held_jobs.refs())))
         files = {digest: str(path) for digest, path in blobs.paths(digests).items()}
         modules = str(bundles.tree(lease.bundle)) if lease.bundle else ""

@@ -213,8 +213,10 @@ class Buckets:
 
         Raises:
             ObjectNotFound: When there is no such object.
+            BucketFull: When the bucket has no room for it.
         """
         source, target = checked_key(source), checked_key(target)
+        await self._quota.admit(account, target, (await self._head(account, source)).size)
         return _description(await self._port.copy(account, source, target))
 
     async def path(self, account: str, path: str) -> PathFound:

@@ -1,0 +1,88 @@
+"""A bucket in memory, in place of the server's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+from picloud_model.errors import ObjectChanged, ObjectNotFound, Unavailable
+from picloud_model.wire.bucket import (
+    ListedObject,
+    ObjectDescription,
+    OpenedObject,
+    PathFound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class MemoryBucket:
+    """Does what `MountClient` does, and counts the bytes that are read and the writes."""
+
+    def __init__(self, **objects: bytes) -> None:
+        self.objects = dict(objects)
+        self.read_bytes = self.writes = 0
+        self.is_away = False
+
+    def find(self, path: str) -> PathFound:
+        """See `MountClient.find`."""
+        found = self._described(path) if path in self.objects else None
+        return PathFound(object=found, folder=bool(self.first(f"{path}/")))
+
+    def open(self, key: str) -> OpenedObject:
+        """See `MountClient.open`."""
+        if key not in self.objects:
+            raise ObjectNotFound
+        return OpenedObject(object=self._described(key), url="")
+
+    def read(self, opened: OpenedObject, start: int, end: int) -> bytes:
+        """See `MountClient.read`."""
+        now = self.objects.get(opened.object.key, b"")
+        if hashlib.md5(now).hexdigest() != opened.object.etag:
+            raise ObjectChanged
+        self.read_bytes += end - start
+        return now[start:end]
+
+    def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
+        """See `MountClient.write`."""
+        if self.is_away:
+            raise Unavailable
+        self.writes += 1
+        self.objects[key] = os.pread(file.fileno(), size, 0) if size else b""
+
+    def names(self, prefix: str) -> Iterator[ListedObject | str]:
+        """See `MountClient.names`."""
+        folders = set()
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                name, slash, _ = key[len(prefix) :].partition("/")
+                if slash:
+                    folders.add(f"{prefix}{name}/")
+                else:
+                    yield ListedObject(key, len(self.objects[key]), "", 0.0)
+        yield from sorted(folders)
+
+    def keys(self, prefix: str) -> Iterator[list[str]]:
+        """See `MountClient.keys`."""
+        if keys := self.first(prefix, len(self.objects)):
+            yield keys
+
+    def first(self, prefix: str, count: int = 1) -> list[str]:
+        """See `MountClient.first`."""
+        return [key for key in sorted(self.objects) if key.startswith(prefix)][:count]
+
+    def remove(self, keys: list[str]) -> None:
+        """See `MountClient.remove`."""
+        for key in keys:
+            self.objects.pop(key, None)
+
+    def copy(self, source: str, target: str) -> None:
+        """See `MountClient.copy`."""
+        self.objects[target] = self.objects[source]
+
+    def _described(self, key: str) -> ObjectDescription:
+        data: Any = self.objects[key]
+        etag = hashlib.md5(data).hexdigest()
+        return ObjectDescription(key=key, size=len(data), etag=etag, modified_at=1.0)

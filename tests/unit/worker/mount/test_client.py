@@ -1,0 +1,99 @@
+"""The requests of the file system."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from typing import Any
+
+import pytest
+from picloud_model.errors import ObjectChanged
+from picloud_model.wire import bucket
+from picloud_worker.mount.client import MountClient
+
+
+class FakeApi:
+    """Answers as the API does, from a queue, and keeps the requests."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.requests: list[Any] = []
+
+    def with_token(self, token: str) -> FakeApi:
+        """See `ApiClient.with_token`."""
+        assert token == "token"
+        return self
+
+    def post(self, path: str, body: Any, kind: Any) -> Any:
+        """See `ApiClient.post`."""
+        self.requests.append((path, body))
+        answer = self.answers.pop(0)
+        assert isinstance(answer, kind)
+        return answer
+
+    def fetch(self, url: str, headers: dict[str, str]) -> Any:
+        """See `ApiClient.fetch`."""
+        self.requests.append((url, headers))
+        return self.answers.pop(0)
+
+    def upload(self, url: str, headers: dict[str, str], data: Any) -> None:
+        """See `ApiClient.upload`."""
+        self.requests.append((url, headers, b"".join(data.pieces())))
+
+
+def client(api: FakeApi) -> MountClient:
+    """A client of this API."""
+    fake: Any = api
+    return MountClient(fake, "token")
+
+
+OBJECT = bucket.ObjectDescription(key="a", size=5, etag="e", modified_at=0.0)
+OPENED = bucket.OpenedObject(object=OBJECT, url="/1")
+
+
+def test_a_range_is_of_the_version_that_was_opened() -> None:
+    """The request says which; a shorter answer and a refusal are another version."""
+    api = FakeApi((206, b"yte"), (206, b"y"), (412, b""))
+
+    assert client(api).read(OPENED, 1, 4) == b"yte"
+    assert api.requests == [("/1", {"range": "bytes=1-3", "if-match": '"e"'})]
+    for _ in range(2):
+        with pytest.raises(ObjectChanged):
+            client(api).read(OPENED, 1, 4)
+
+
+def test_an_address_that_expired_is_renewed() -> None:
+    """The object is opened again, and the same version is read."""
+    api = FakeApi((403, b""), bucket.OpenedObject(object=OBJECT, url="/2"), (206, b"b"))
+
+    assert client(api).read(OPENED, 0, 1) == b"b"
+    assert api.requests[-1] == ("/2", {"range": "bytes=0-0", "if-match": '"e"'})
+
+
+def test_a_file_is_sent_in_parts() -> None:
+    """Each with its MD5; the server says how long they are."""
+    data = b"0123456789"
+    digests = [hashlib.md5(data[at : at + 4]).hexdigest() for at in (0, 4, 8)]
+    target = bucket.PartTarget(target=bucket.WriteTarget("/part"))
+    api = FakeApi(bucket.ObjectPut(upload="12345678", part_bytes=4), *[target] * 3, OBJECT)
+
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(data)
+        client(api).write("a", file, len(data), {})
+
+    sent = [request[2] for request in api.requests if request[0] == "/part"]
+    assert sent == [b"0123", b"4567", b"89"]
+    assert api.requests[-1][1].parts == digests
+
+
+def test_a_listing_goes_on_after_its_last_name() -> None:
+    """Objects and folders of all pages are yielded."""
+    one = bucket.ListedObject("a", 0, "", 0.0)
+    pages = [
+        bucket.ObjectsListed(objects=[one], folders=["b/"], truncated=True),
+        bucket.ObjectsListed(objects=[], folders=["c/"]),
+    ]
+    api = FakeApi(*pages)
+
+    assert [*client(api).names("")] == [one, "b/", "c/"]
+    assert api.requests[1][1].marker == "b/"

@@ -1,0 +1,119 @@
+"""Open files: what is fetched, and what is stored when."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from picloud_model.errors import ObjectChanged, Unavailable
+from picloud_worker.mount.files import FIRST_BYTES, Reader, Writer
+
+from tests.unit.worker.mount.memory_bucket import MemoryBucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def opened(
+    bucket: MemoryBucket, tmp_path: Path, *, empty: bool = False, appends: bool = False
+) -> Iterator[Writer]:
+    """A file `a` that is open for writing."""
+    client: Any = bucket
+    file = Writer(client, "a", empty=empty, appends=appends, directory=str(tmp_path))
+    yield file
+    file.close()
+
+
+def reader(bucket: MemoryBucket) -> Reader:
+    """A file `a` that is open for reading."""
+    client: Any = bucket
+    return Reader(client, "a")
+
+
+def test_a_reader_that_seeks_fetches_little() -> None:
+    """Ten bytes of a large object are not the whole of it."""
+    bucket = MemoryBucket(a=os.urandom(5_000_000))
+
+    assert reader(bucket).read(10, 3_000_000) == bucket.objects["a"][3_000_000:3_000_010]
+
+    assert bucket.read_bytes <= FIRST_BYTES
+
+
+@pytest.mark.parametrize("step", [4096, 100_000, 3_000_000])
+def test_a_reader_in_sequence_gets_every_byte_once(step: int) -> None:
+    """Whatever the length of its reads."""
+    data = os.urandom(9_000_001)
+    bucket = MemoryBucket(a=data)
+    file = reader(bucket)
+
+    read = b"".join(file.read(step, at) for at in range(0, len(data) + step, step))
+
+    assert read == data
+    assert bucket.read_bytes == len(data)
+
+
+def test_a_reader_has_one_version() -> None:
+    """An object that was replaced is an error, not a mixture."""
+    bucket = MemoryBucket(a=bytes(1_000_000))
+    file = reader(bucket)
+    file.read(10, 0)
+
+    bucket.objects["a"] = b"new" * 400_000
+
+    with pytest.raises(ObjectChanged):
+        file.read(10, 900_000)
+
+
+def test_a_writer_stores_what_was_changed_only(tmp_path: Path) -> None:
+    """Closing a file that was not changed stores nothing, and twice stores once."""
+    bucket = MemoryBucket(a=b"0123456789")
+    with opened(bucket, tmp_path) as file:
+        file.upload()
+        assert bucket.writes == 0
+
+        file.write(b"xy", 3)
+        file.truncate(7)
+        file.upload()
+        file.upload()
+
+    assert (bucket.writes, bucket.objects["a"]) == (1, b"012xy56")
+
+
+def test_a_new_file_is_stored_even_if_it_is_empty(tmp_path: Path) -> None:
+    """As `touch` makes one."""
+    bucket = MemoryBucket()
+
+    with opened(bucket, tmp_path, empty=True) as file:
+        file.upload()
+
+    assert bucket.objects == {"a": b""}
+
+
+def test_appending_ignores_the_offset(tmp_path: Path) -> None:
+    """The kernel's idea of the end may be old."""
+    bucket = MemoryBucket(a=b"one\n")
+
+    with opened(bucket, tmp_path, appends=True) as file:
+        file.write(b"two\n", 0)
+        file.write(b"three\n", 2)
+        file.upload()
+
+    assert bucket.objects["a"] == b"one\ntwo\nthree\n"
+
+
+def test_what_was_not_stored_is_stored_later(tmp_path: Path) -> None:
+    """After an error the file is still to be stored."""
+    bucket = MemoryBucket()
+    bucket.is_away = True
+    with opened(bucket, tmp_path, empty=True) as file:
+        with pytest.raises(Unavailable):
+            file.upload()
+
+        bucket.is_away = False
+        file.upload()
+
+    assert bucket.objects == {"a": b""}
