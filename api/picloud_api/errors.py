@@ -64,6 +64,33 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
 """The HTTP status of each error; a class that is not listed has that of its parent."""
 
 _FIELD: Final = re.compile(r"(?P<message>.*?)(?: - at `(?P<field>[^`]*)`)?", re.DOTALL)
+_KINDS: Final = {
+    "array": "a list",
+    "bool": "true or false",
+    "bytes": "bytes",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "null",
+    "object": "an object",
+    "str": "text",
+}
+"""The types of JSON and msgpack, in words."""
+_PLAIN: Final = tuple(
+    (re.compile(pattern, re.DOTALL), sentence)
+    for pattern, sentence in (
+        (r"Expected `array` of length <= (.+)", "must have at most {} items"),
+        (r"Expected `str` of length <= (.+)", "must have at most {} characters"),
+        (r"Expected `str` matching regex '(.+)'", "must be text of the form {}"),
+        (r"Expected `\w+` >= (.+)", "must be {} or more"),
+        (r"Expected `\w+` <= (.+)", "must be {} or less"),
+        (r"Expected `\w+` > (.+)", "must be more than {}"),
+        (r"Expected `(.+)`, got `(.+)`", "must be {}, not {}"),
+        (r"Invalid enum value (.+)", "must not be {}"),
+        (r"Object missing required field `(.+)`", "must be an object with the field `{}`"),
+        (r"Object contains unknown field `(.+)`", "must have no field `{}`"),
+    )
+)
+"""What msgspec says of a value, and the end of a sentence about that value."""
 _log = structlog.get_logger()
 
 
@@ -91,14 +118,31 @@ async def _ours(request: Request, response: Response, error: PiCloudError, _: ob
     answer(request, response, error)
 
 
+def plain(message: str) -> str:
+    """Return what msgspec found wrong with a value, as the end of a sentence about it.
+
+    >>> plain("Expected `int`, got `str`"), plain("Expected `array` of length <= 100")
+    ('must be a whole number, not text', 'must have at most 100 items')
+    >>> plain("Object missing required field `jids`")
+    'must be an object with the field `jids`'
+    """
+    for pattern, sentence in _PLAIN:
+        if matched := pattern.fullmatch(message):
+            return sentence.format(*map(_in_words, matched.groups()))
+    return f"is not valid: {message}"
+
+
+def _in_words(kinds: str) -> str:
+    return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
+
+
 async def _invalid(
     request: Request, response: Response, error: msgspec.ValidationError, _: object
 ) -> None:
     matched = _FIELD.fullmatch(str(error))
     message, field = (matched["message"], matched["field"]) if matched else (str(error), None)
     name = (field or "").removeprefix("$").removeprefix(".") or None
-    where = f"{name}: " if name else ""
-    answer(request, response, RequestRefused(f"{where}{message}.", field=name))
+    answer(request, response, RequestRefused(f"{name or 'The body'} {plain(message)}.", field=name))
 
 
 async def _malformed(

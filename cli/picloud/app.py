@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Final, NoReturn, cast
@@ -9,7 +10,6 @@ from typing import Annotated, Any, Final, NoReturn, cast
 import msgspec
 import typer
 from cloud import CloudException
-from typer.core import TyperGroup
 
 from picloud import exits, output
 from picloud.commands import account, bucket, files, key, wait_for
@@ -29,11 +29,30 @@ from picloud.commands.setup import setup
 from picloud.commands.status import status
 from picloud.commands.top import top
 from picloud.commands.up import up
+from picloud.help_pages import HelpfulGroup
 from picloud.options import server  # noqa: TC001 - typer reads annotations when it runs
 from picloud.server_choice import ServerChoice
 
 _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """The base class of typer's usage errors, of which typer itself exports only one kind."""
+
+
+_PLAIN: Final = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (r"Input should be a valid integer\b.*", "it must be a whole number"),
+        (r"Input should be a valid number\b.*", "it must be a number"),
+        (r"Input should be greater than or equal to ([\d.]+)", r"it must be \1 or more"),
+        (r"Input should be less than or equal to ([\d.]+)", r"it must be \1 or less"),
+        (r"Input should be\b", "it must be"),
+        (r"Value error, (.*) is not one of (.*)", r"\1 is not one of \2"),
+        (
+            r"No such option: (\S+) \(Possible options?: (.*)\)",
+            r"No such option: \1. Did you mean \2?",
+        ),
+    )
+)
+"""What typer says of values, and how we say it."""
 
 
 class CommandRow(msgspec.Struct, frozen=True):
@@ -75,7 +94,7 @@ COMMANDS: Final = (
 """Every command, in the order in which `picloud --help` lists them."""
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(HelpfulGroup):
     """The group of all commands; prints an error to standard error and sets the exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -83,7 +102,7 @@ class CommandGroup(TyperGroup):
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except _UsageError as error:
-            output.hint(_usage(error))
+            output.error(_usage(error))
             sys.exit(exits.USAGE)
         except typer.Abort:
             sys.exit(exits.INTERRUPTED)
@@ -99,7 +118,7 @@ class CommandGroup(TyperGroup):
             if ctx.params.get("debug"):
                 sys.excepthook(type(error), error, error.__traceback__)
             else:
-                output.hint(message_of(error))
+                output.error(message_of(error))
             raise typer.Exit(exits.code_of(error)) from None
 
 
@@ -125,9 +144,20 @@ def message_of(error: Exception) -> str:
     return f"Job {error.jid}: {text}"
 
 
+def plain(text: str) -> str:
+    """Return a usage error without the phrases of the library that checks values.
+
+    >>> plain("Invalid value for '--workers': Input should be greater than or equal to 1")
+    "Invalid value for '--workers': it must be 1 or more"
+    """
+    for pattern, sentence in _PLAIN:
+        text = pattern.sub(sentence, text)
+    return text
+
+
 def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx else "picloud"
-    text = " ".join(error.format_message().split())
+    text = plain(" ".join(error.format_message().split()))
     return f"{text if text.endswith('?') else text.rstrip('.') + '.'} Try '{where} --help'."
 
 
@@ -161,7 +191,7 @@ def options(
     simulate: server.Simulate = False,
     output_: server.Format = "text",
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log requests to standard error.")
+        bool, typer.Option("--verbose", "-v", help="Log every request to standard error.")
     ] = False,
     debug: Annotated[  # noqa: ARG001 - see CommandGroup.invoke
         bool, typer.Option("--debug", help="Print tracebacks of errors.")

@@ -90,7 +90,7 @@ def _filed(path: str) -> MapRows:
     names = tuple(name.strip() for name in header)
     for name in names:
         if not is_name(name) or names.count(name) > 1:
-            raise _error(path, at, f"{name!r} names no variable, or one that is named before")
+            raise _error(path, at, f"{name!r} is not a valid variable name, or is repeated")
     rows: list[tuple[str, ...]] = []
     for at, row in lines:
         if len(row) != len(names):

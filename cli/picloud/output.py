@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
-from cloud import CloudException
-from picloud_model.job import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from rich.table import Table
+from cloud._config.settings import environment
 
 _HARMFUL: Final = ("Cc", "Cf", "Cs")
 """Control, direction and surrogate characters."""
-_STYLES: Final[dict[object, str]] = {
-    Status.PROCESSING.value: "cyan",
-    Status.DONE: "green",
-    Status.ERROR: "red",
-    Status.KILLED: "yellow",
-    Status.STALLED: "yellow",
-}
 
 
 def clean(text: str) -> str:
@@ -46,6 +35,27 @@ def _visible(char: str) -> str:
 def hint(text: str) -> None:
     """Print a message for people to standard error."""
     _write(sys.stderr, clean(text) + "\n")
+
+
+def error(text: str) -> None:
+    """Print an error to standard error; on a terminal in colour, and broken between words."""
+    text = clean(text)
+    if not sys.stderr.isatty():
+        _write(sys.stderr, f"error: {text}\n")
+        return
+    first, newline, rest = f"error: {text}".partition("\n")
+    first = wrapped(first, shutil.get_terminal_size().columns).removeprefix("error:")
+    prefix = "error:" if environment().get("NO_COLOR") else "\x1b[31merror:\x1b[0m"
+    _write(sys.stderr, f"{prefix}{first}{newline}{rest}\n")
+
+
+def wrapped(text: str, width: int) -> str:
+    r"""Return a line broken between words, where possible, to lines of at most `width` characters.
+
+    >>> wrapped("start it with cloud.start_simulator()", 28)
+    'start it with\ncloud.start_simulator()'
+    """
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def text(value: str, *, raw: bool = False) -> None:
@@ -73,56 +83,27 @@ def as_json(value: Any) -> None:
     _write(sys.stdout, json.dumps(value) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table on a terminal, and separated by tabs into a pipe."""
-    if not sys.stdout.isatty():
-        for row in (columns, *rows):
-            _write(sys.stdout, "\t".join(map(_field, row)) + "\n")
-        return
-    from rich.console import Console  # noqa: PLC0415 - only terminals need rich
+def printable(value: Any) -> str:
+    """Return a value as text: a string unchanged, as JSON if it has any, else as Python shows it.
 
-    Console().print(rich_table(columns, rows))
-
-
-def rich_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table for a terminal, with visible escapes and coloured statuses."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only terminals need rich
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    shown = Table(*columns, box=SIMPLE_HEAD, show_edge=False)
-    for row in rows:
-        shown.add_row(*(Text(clean(str(cell)), style=_style(cell)) for cell in row))
-    return shown
-
-
-def printable(jid: int, value: Any) -> str:
-    """Return a result as text: a string unchanged, any other value as JSON.
-
-    Raises:
-        CloudException: When the value has no JSON representation.
-
-    >>> printable(1, {"a": [1, None]})
-    '{"a": [1, null]}'
+    >>> printable({"a": [1, None]}), printable({1, 2}), printable(float("nan"))
+    ('{"a": [1, null]}', '{1, 2}', 'nan')
     """
     if isinstance(value, str):
         return value
+    return to_json(value) or repr(value)
+
+
+def to_json(value: Any) -> str | None:
+    """Return a value as JSON, or None if it has no such form.
+
+    >>> to_json([1.5, "ä"]), to_json({1, 2})
+    ('[1.5, "ä"]', None)
+    """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        kind = type(value).__name__
-        raise CloudException(
-            f"the result is a {kind}, which is no JSON; read it in Python: cloud.result({jid})", jid
-        ) from None
-
-
-def _field(cell: object) -> str:
-    """Return a cell without newlines and tabs."""
-    return " ".join(str(cell).split()) if isinstance(cell, str) else str(cell)
-
-
-def _style(cell: object) -> str:
-    return _STYLES.get(cell, "")
+        return None
 
 
 def _write(stream: TextIO, text: str) -> None:

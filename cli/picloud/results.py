@@ -1,9 +1,9 @@
-"""Printing results: text unchanged, other values as JSON."""
+"""Printing results: text unchanged, other values as JSON or as Python shows them."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloud._client.current import client
 from cloud.errors import CloudException
@@ -13,6 +13,8 @@ from picloud import output, progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+_NO_JSON: Final = "has no JSON representation"
 
 
 def show(
@@ -26,35 +28,50 @@ def show(
     """Wait for jobs and print their results.
 
     Raises:
-        CloudException: When a job failed, or a result has no JSON representation; nothing is
-            printed then.
+        CloudException: When a job failed: nothing is printed then. With `json` when a result has no
+            JSON representation: the other results are printed before.
     """
     with progress.shown(len(jids)) as on_progress:
         values = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
+    results = list(zip(jids, values, strict=True))
+    if json:
+        _show_json(results)
+        return
     only = values[0] if len(values) == 1 else None
-    if isinstance(only, str | bytes) and not json and not sys.stdout.isatty():
+    if isinstance(only, str | bytes) and not sys.stdout.isatty():
         output.exactly(only)
         return
-    texts = [_text(jid, value) for jid, value in zip(jids, values, strict=True)]
-    if json:
-        output.as_json([_row(jid, value) for jid, value in zip(jids, values, strict=True)])
-        return
-    for jid, text in zip(jids, texts, strict=True):
+    for jid, value in results:
         if len(jids) > 1:
             output.text(f"Result for jid {jid}:")
-        output.text(text, raw=raw)
+        output.text(_text(jid, value), raw=raw)
+
+
+def _show_json(results: Sequence[tuple[int, Any]]) -> None:
+    rows = [_row(jid, value) for jid, value in results]
+    output.as_json(rows)
+    without = [row["jid"] for row in rows if _NO_JSON in row.get("error", "")]
+    if without:
+        more = f" (and {len(without) - 1:,} more)" if len(without) > 1 else ""
+        raise CloudException(
+            f"Job {without[0]}{more}: the result {_NO_JSON}; `picloud result` without --json shows "
+            f"it, and cloud.result({without[0]}) returns it."
+        )
 
 
 def _text(jid: int, value: Any) -> str:
     """Return a result as text, or the error of a failed job, which replaces its result."""
     if _failed(jid, value):
         return f"{value.status}: {' '.join(value.summary.split())}"
-    return output.printable(jid, value)
+    return output.printable(value)
 
 
 def _row(jid: int, value: Any) -> dict[str, Any]:
     if _failed(jid, value):
         return {"jid": jid, "result": None, "error": value.summary}
+    if output.to_json(value) is None:
+        kind = type(value).__name__
+        return {"jid": jid, "result": None, "error": f"a {kind} {_NO_JSON}"}
     return {"jid": jid, "result": value}
 
 

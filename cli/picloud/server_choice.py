@@ -30,7 +30,9 @@ class ServerChoice(msgspec.Struct, frozen=True, kw_only=True):
             CloudException: When the profile does not exist, or the simulator cannot start.
         """
         if self.verbose:
-            logging.basicConfig(format="%(name)s: %(message)s", level=logging.DEBUG)
+            logging.basicConfig(format="%(message)s", level=logging.DEBUG)
+            # It only reports how it reads its own arguments.
+            logging.getLogger("urllib3.util.retry").setLevel(logging.WARNING)
         if self.simulate:
             cloud.start_simulator()
             return

@@ -112,7 +112,7 @@ class Pack:
         view = memoryview(data)
         head = len(_MAGIC) + _COUNT.size
         if bytes(view[: len(_MAGIC)]) != _MAGIC or len(view) < head:
-            message = "This is no pack: it begins with other bytes."
+            message = "This is not a pack: it begins with other bytes."
             raise RequestRefused(message, field="packs")
         (items,) = _COUNT.unpack(view[len(_MAGIC) : head])
         start = head + 4 * items

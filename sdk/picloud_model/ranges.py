@@ -85,7 +85,7 @@ def parse(text: str) -> list[Range]:
         The ranges in the order written.
 
     Raises:
-        RequestRefused: When a part is no jid and no ascending range; the message names the part.
+        RequestRefused: When a part is neither a jid nor an ascending range; it is named.
 
     >>> parse("1,2-5")
     [(1, 1), (2, 5)]
@@ -98,7 +98,7 @@ def _part(part: str) -> Range:
     if not (first.isascii() and first.isdigit()) or (
         dash and not (last.isascii() and last.isdigit())
     ):
-        message = f"{part!r} is no job id: write jids like 7 or 7,9-12."
+        message = f"{part!r} is not a valid job id: write jids like 7 or 7,9-12."
         raise RequestRefused(message, field="jids")
     low, high = int(first), int(last if dash else first)
     check(low, high)

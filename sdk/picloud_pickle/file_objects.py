@@ -62,7 +62,7 @@ def _check(stream: Any) -> None:
     try:
         number = stream.fileno()
     except OSError:
-        raise Unsendable("is no file on disk; send its content instead") from None
+        raise Unsendable("is not a file on disk; send its content instead") from None
     status = os.fstat(number)
     if number == 0 or not stat.S_ISREG(status.st_mode):
         raise Unsendable("is standard input, a pipe or a device; send what you read from it")

@@ -99,8 +99,8 @@ async def test_a_full_disk_loses_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"x" * 5000, "is no state file; move it away"),
-        (b"SQLite format 3\0" + b"\xff" * 8000, r"is no state file|is damaged"),
+        (b"x" * 5000, "is not a state file; move it away"),
+        (b"SQLite format 3\0" + b"\xff" * 8000, r"is not a state file|is damaged"),
     ],
 )
 def test_a_file_of_something_else_is_refused(path: Path, content: bytes, message: str) -> None:

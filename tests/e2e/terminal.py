@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -34,6 +35,8 @@ class Terminal:
         self, environment: Mapping[str, str], home: Path, *command: str, columns: int = 80
     ) -> None:
         self.shown = ""
+        # One read may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._terminal, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
@@ -55,7 +58,7 @@ class Terminal:
                 self.shown
             )
             try:
-                self.shown += os.read(self._terminal, 65536).decode()
+                self.shown += self._decoder.decode(os.read(self._terminal, 65536))
             except OSError:
                 break  # the other side is gone
         assert text in self.shown, self.shown
@@ -68,7 +71,7 @@ class Terminal:
         deadline = time.monotonic() + START_S
         while select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
             try:
-                self.shown += os.read(self._terminal, 65536).decode()
+                self.shown += self._decoder.decode(os.read(self._terminal, 65536))
             except OSError:
                 break  # the other side is gone
         self.shown = self.shown.replace("\r\n", "\n")

@@ -319,7 +319,7 @@ def test_the_commands(prefix: str, tmp_path: Path, picloud: Callable[..., Exited
     assert picloud("bucket", "remove", "a.txt", "none", "-p", prefix).code == 0
     missing = picloud("bucket", "get", f"{prefix}/a.txt")
     assert (missing.code, missing.out) == (1, "")
-    assert missing.err == f"There is no object '{prefix}/a.txt' in your bucket.\n"
+    assert missing.err == f"error: There is no object '{prefix}/a.txt' in your bucket.\n"
     assert picloud("files", "get-md5", f"{prefix}/b.txt").out == f"{digest}\n"
     assert picloud("bucket", "remove-prefix", prefix).code == 0
     assert picloud("bucket", "list", "-p", prefix).out == ""

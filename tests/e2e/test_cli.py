@@ -119,7 +119,7 @@ def test_a_status_that_does_not_exist_is_named(picloud: Callable[..., Exited], w
     done = picloud("wait-for", "status", "1", wrong)
 
     assert (done.code, done.out) == (2, "")
-    assert "there are waiting, queued, processing, done" in done.err
+    assert "write waiting, queued, processing, done" in done.err
     assert len(done.err.splitlines()) == 1
 
 
@@ -176,25 +176,25 @@ def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Exited], client
     done = picloud("result", f"{good},{bad}")
 
     assert (done.code, done.out) == (3, "")
-    assert done.err.startswith(f"Job {bad}: ZeroDivisionError: ")
+    assert done.err.startswith(f"error: Job {bad}: ZeroDivisionError: ")
     assert "Traceback (most recent call last):" in done.err
     shown = picloud("result", "-i", f"{good},{bad}").out
     assert shown.endswith("error: ZeroDivisionError: integer division or modulo by zero\n")
 
 
-def test_what_is_no_json_is_said(picloud: Callable[..., Exited], client: Client) -> None:
-    """The promise: picloud result returns a Python result only "if the result is JSON
-    serializable".
-    """
-    jid = client.call(lambda: {1, 2})
+def test_a_result_without_json_is_shown_as_python_shows_it(
+    picloud: Callable[..., Exited], client: Client
+) -> None:
+    """With --json only that result is missing, and the exit code says so."""
+    jids = client.map(lambda x: {x} if x else x, [0, 1, 0])
+    named = f"{jids[0]}-{jids[-1]}"
 
-    done = picloud("result", str(jid))
+    shown, strict = picloud("result", named), picloud("result", named, "--json")
 
-    assert (done.code, done.out) == (1, "")
-    assert done.err == (
-        f"Job {jid}: the result is a set, which is no JSON; read it in Python: "
-        f"cloud.result({jid})\n"
-    )
+    assert (shown.code, shown.out.splitlines()[1::2]) == (0, ["0", "{1}", "0"])
+    assert [row["result"] for row in json.loads(strict.out)] == [0, None, 0]
+    assert strict.code == 1
+    assert strict.err.startswith(f"error: Job {jids[1]}: the result has no JSON representation;")
 
 
 def test_a_kill_names_how_many(picloud: Callable[..., Exited]) -> None:
@@ -245,7 +245,9 @@ def test_an_unknown_key_is_one_line(stack: Stack, tmp_path: Path) -> None:
         done = run(environment | {"PICLOUD_API_KEY": wrong}, *arguments)
 
         assert (done.code, done.out) == (1, "")
-        assert done.err.startswith("The server does not know this API key; set one with `picloud")
+        assert done.err.startswith(
+            "error: The server does not know this API key; set one with `picloud"
+        )
         assert len(done.err.splitlines()) == 1
         assert "s" * 43 not in done.err
     assert not (tmp_path / "profiles.toml").exists()

@@ -142,7 +142,7 @@ def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> Non
     """
     jid = client.call(lambda: __import__("time").sleep(600))
     with begun(stack, tmp_path, "--verbose", "join", str(jid)) as terminal:
-        terminal.until_shown("urllib3")  # the request is under way
+        terminal.until_shown("HTTP connection")  # the request is under way
         terminal.press_ctrl_c()
         code = terminal.until_ended()
 
@@ -178,6 +178,6 @@ def test_top_in_a_pipe_is_a_table(stack: Stack, client: Client) -> None:
     )
 
     header, *rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert header == ["jid", "status", "since", "label", "function"]
-    assert [row[3:] for row in rows if row[0] == str(jid)] == [["for top", "lambda"]]
+    assert header == ["jid", "status", "function", "label", "since", "cpu", "memory"]
+    assert [row[2:4] for row in rows if row[0] == str(jid)] == [["lambda", "for top"]]
     client.kill(jid)

@@ -148,7 +148,7 @@ def test_the_command_line_exits_with_3_for_a_failed_job(
     assert done.returncode == 3
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    assert lines[0] == f"Job {jid}: ZeroDivisionError: division by zero"
+    assert lines[0] == f"error: Job {jid}: ZeroDivisionError: division by zero"
     assert lines[1] == "Traceback (most recent call last):"
     assert lines[-1] == "ZeroDivisionError: division by zero"
     assert "picloud_worker" not in done.stderr
@@ -181,4 +181,4 @@ def test_the_command_line_says_what_it_does_not_find(stack: Stack) -> None:
     done = picloud(stack, "status", "999999999")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "There is no job 999999999 in your account.\n"
+    assert done.stderr == "error: There is no job 999999999 in your account.\n"

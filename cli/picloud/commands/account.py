@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from cloud._client.current import client
 
-from picloud import output
+from picloud import output, tables, units
+from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 
 @app.callback()
@@ -49,7 +50,13 @@ def create(
 
 @app.command("list")
 def list_accounts(*, json: AsJson = False) -> None:
-    """List all accounts, oldest first."""
+    """List all accounts, oldest first.
+
+    \b
+    Examples:
+      $ picloud account list
+      $ picloud account list --json
+    """  # noqa: D301 - \b keeps the lines apart
     accounts_ = client().keys.accounts().accounts
     if json:
         output.as_json(
@@ -57,7 +64,7 @@ def list_accounts(*, json: AsJson = False) -> None:
                 {
                     "id": each.id,
                     "name": each.name,
-                    "created": each.created_at,
+                    "created": units.iso(each.created_at),
                     "active_keys": each.active_keys,
                 }
                 for each in accounts_
@@ -65,7 +72,8 @@ def list_accounts(*, json: AsJson = False) -> None:
         )
         return
     rows = [(each.id, each.name, _day(each.created_at), each.active_keys) for each in accounts_]
-    output.table(("id", "name", "created", "active keys"), rows)
+    columns = tables.Columns(("id", "name", "created", "active keys"), flexible=("name",))
+    tables.show(columns, rows)
 
 
 def _day(seconds: float) -> str:

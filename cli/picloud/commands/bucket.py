@@ -12,13 +12,14 @@ from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
 from cloud._resources.bucket import BucketClient
 
-from picloud import output, progress
+from picloud import output, progress, tables
+from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 Key = Annotated[str, typer.Argument(metavar="OBJ_PATH", help="Key of an object.")]
 Keys = Annotated[list[str], typer.Argument(metavar="OBJ_PATH...", help="Keys of objects.")]
@@ -161,7 +162,7 @@ def info(obj_path: Key, *, prefix: Prefix = None, json: AsJson = False) -> None:
         return
     headers = known.pop("headers")
     rows = [(name, _shown(value)) for name, value in {**known, **headers}.items()]
-    output.table(("field", "value"), rows)
+    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
 
 
 @app.command("get-md5")

@@ -8,8 +8,9 @@ import typer
 from cloud import CloudException, files
 
 from picloud import output
+from picloud.help_pages import HelpfulGroup
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stored file.")]
 OptionalName = Annotated[

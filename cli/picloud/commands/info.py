@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import cloud
 import typer
+from picloud_model.errors import RequestRefused
+from picloud_model.info import ALL, DEFAULT_KEYS, InfoKey, read_keys
 
-from picloud import output
+from picloud import output, tables, units
 from picloud.options.arguments import AsJson, Jids
 from picloud.options.arguments import jids as read_jids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_DEFAULT: Final = (InfoKey.STATUS.value, InfoKey.FUNCTION.value, *map(str, DEFAULT_KEYS[1:]))
+_TIMES: Final = (InfoKey.RUNTIME, InfoKey.CPU_USER, InfoKey.CPU_SYSTEM)
+_SIZES: Final = (
+    InfoKey.MEMORY_USAGE,
+    InfoKey.MEMORY_PEAK,
+    InfoKey.SWAP_USAGE,
+    InfoKey.SWAP_PEAK,
+    InfoKey.DISK_USAGE,
+)
+_FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
+    **dict.fromkeys(_TIMES, units.duration),
+    **dict.fromkeys(_SIZES, units.size),
+    InfoKey.CPU_PERCENTAGE: lambda percentage: f"{percentage:.0f} %",
+}
+"""How the text of numbers is made, by their keys."""
 
 
 def info(
@@ -32,37 +50,56 @@ def info(
     """Print information about jobs, also while they run.
 
     \b
-    The default is status, stdout, stderr and runtime.
+    The default is status, function, stdout, stderr and runtime, without those that are empty.
+    With --json, times are in seconds and sizes in bytes.
     \b
     Examples:
       $ picloud info 7
       $ picloud info 7 -o stdout,memory.max_usage,cputime.user
       $ picloud info 1-1000 -o status,runtime --json
     """  # noqa: D301 - \b keeps the lines apart
-    requested = None if keys is None else [key.strip() for key in keys.split(",")]
-    infos = cloud.info(read_jids(jids), requested)
+    requested = None if keys is None else _keys(keys)
+    infos = cloud.info(read_jids(*jids), requested or list(_DEFAULT))
     if json:
         output.as_json([{"jid": jid, **_plain(info_)} for jid, info_ in infos.items()])
         return
     texts = {
-        jid: {key: _text(jid, value) for key, value in info_.items()}
+        jid: {key: _text(key, value) for key, value in info_.items()}
         for jid, info_ in infos.items()
     }
     fits = not any("\n" in text for row in texts.values() for text in row.values())
     if len(texts) > 1 and fits:
         columns = list(next(iter(texts.values())))
-        output.table(["jid", *columns], [(jid, *row.values()) for jid, row in texts.items()])
+        layout = tables.Columns(("jid", *columns), flexible=tuple(columns))
+        tables.show(layout, [(jid, *row.values()) for jid, row in texts.items()])
         return
+    leaves_out = requested is None or ALL in requested
     for jid, row in texts.items():
         if len(texts) > 1:
             output.text(f"Info for jid {jid}:")
         for key, text in row.items():
-            output.text(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}".rstrip())
+            if text or not leaves_out:
+                output.text(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}".rstrip())
 
 
-def _text(jid: int, value: Any) -> str:
-    """Return a value as text: unchanged text, nothing for None, else JSON."""
-    return "" if value is None else output.printable(jid, _json(value))
+def _keys(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    try:
+        read_keys(names)
+    except RequestRefused as error:
+        raise typer.BadParameter(error.message, param_hint="--output / -o") from None
+    return names
+
+
+def _text(key: str, value: Any) -> str:
+    """Return a value as text: unchanged text, nothing for None, a number with its unit."""
+    if value is None:
+        return ""
+    if isinstance(value, dict) and value and f"{key}.{next(iter(value))}" in _FORMATS:
+        return ", ".join(f"{name} {_text(f'{key}.{name}', each)}" for name, each in value.items())
+    if key in _FORMATS:
+        return _FORMATS[key](value)
+    return "" if value in ([], {}) else output.printable(_json(value))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

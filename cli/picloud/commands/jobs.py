@@ -3,90 +3,162 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
+import msgspec
 import typer
 from cloud._client.current import client
-from picloud_model.wire import ListRequest
+from picloud_model.wire import BatchesRequest, ListRequest
 
-from picloud import output
+from picloud import batches, output, tables, units
+from picloud.completion import jobs as completion
+from picloud.completion import values
+from picloud.options import arguments
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from picloud_model.wire import ListedJob
+    from picloud_model.wire import ListedBatch, ListedJob
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PORTION: Final = 1000
+_COLUMNS: Final = tables.Columns(
+    ("jid", "status", "function", "label", "created", "runtime"),
+    flexible=("function", "label"),
+    optional=("created", "label"),
+)
+
+
+_Statuses = Annotated[
+    str | None,
+    typer.Option(
+        "--status",
+        metavar="STATUSES",
+        help="Only jobs with these statuses: queued,processing.",
+        autocompletion=values.statuses,
+    ),
+]
+_Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        "-l",
+        metavar="TEXT",
+        help="Only jobs with this label.",
+        autocompletion=completion.labels,
+    ),
+]
+_Function = Annotated[
+    str | None,
+    typer.Option(
+        "--function",
+        metavar="NAME",
+        help="Only jobs of this function, as the list shows it; not with --each.",
+    ),
+]
+_Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="AGE", help="Only jobs created within: 30m, 12h or 7d."),
+]
 
 
 def jobs(
     *,
-    status: Annotated[
-        str | None,
-        typer.Option(
-            "--status",
-            "-s",
-            metavar="STATUSES",
-            help="Only jobs with these statuses: queued,processing.",
-        ),
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", "-l", metavar="TEXT", help="Only jobs with this label.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="AGE", help="Only jobs created within this time: 30m, 12h or 7d."
-        ),
-    ] = None,
+    status: _Statuses = None,
+    label: _Label = None,
+    function: _Function = None,
+    since: _Since = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, metavar="JOBS", help="Most jobs to list.")
+        int, typer.Option("--limit", "-n", min=1, metavar="ROWS", help="Maximum number of rows.")
     ] = 20,
     before: Annotated[
         int | None,
         typer.Option("--before", min=1, metavar="JID", help="Only jobs older than this one."),
     ] = None,
+    each: Annotated[bool, typer.Option("--each", help="Show a row for each job of a map.")] = False,
     json: AsJson = False,
 ) -> None:
-    """List your jobs, newest first.
+    """List your calls and maps, newest first, a row for each.
+
+    The row of a map has the jids of its jobs and how many of them have which status.
 
     \b
     Examples:
       $ picloud jobs
       $ picloud jobs --status queued,processing -n 100
       $ picloud jobs --label "first job" --since 12h --json
+      $ picloud jobs --each --status error
     """  # noqa: D301 - \b keeps the lines apart
-    request = ListRequest(
-        statuses=[each.strip() for each in status.split(",")] if status else [],
+    request = BatchesRequest(
+        statuses=arguments.statuses(status, "--status") if status else [],
         label=label,
+        function=function,
         created_since=None if since is None else time.time() - _seconds(since),
         before=before,
     )
-    listed = list(_listed(request, limit))
+    if each and function is not None:
+        raise typer.BadParameter("cannot be combined with --each.", param_hint="--function")
+    listed = _read_jobs(request, limit) if each else _read_batches(request, limit)
     if json:
-        output.as_json([_fields(job) for job in listed])
-        return
-    columns = ("jid", "status", "function", "label", "created", "runtime")
-    output.table(columns, [_row(job) for job in listed])
+        output.as_json(listed.fields)
+    else:
+        _print(listed)
 
 
-def _listed(request: ListRequest, limit: int) -> Iterator[ListedJob]:
-    """Yield up to `limit` jobs; each request returns a portion."""
-    before = request.before
-    while limit:
-        answer = client().listed(
+class _Listed(msgspec.Struct, frozen=True):
+    """What a list shows: as JSON, as rows, and the newest jid that it leaves out; 0 for none."""
+
+    fields: list[dict[str, object]]
+    rows: list[tuple[object, ...]]
+    older: int
+
+
+def _read_batches(request: BatchesRequest, limit: int) -> _Listed:
+    found = list(batches.read(request, limit + 1))
+    shown, left = found[:limit], found[limit:]
+    return _Listed(
+        list(map(batches.fields, shown)), list(map(_row, shown)), left[0].jids[-1] if left else 0
+    )
+
+
+def _read_jobs(request: BatchesRequest, limit: int) -> _Listed:
+    found = list(
+        _jobs(
             ListRequest(
                 statuses=request.statuses,
                 label=request.label,
                 created_since=request.created_since,
-                before=before,
-                limit=min(limit, _PORTION),
-            )
+                before=request.before,
+            ),
+            limit + 1,
         )
+    )
+    shown, left = found[:limit], found[limit:]
+    return _Listed(
+        list(map(_fields, shown)), list(map(_row_of_job, shown)), left[0].jid if left else 0
+    )
+
+
+def _print(listed: _Listed) -> None:
+    if listed.rows or not sys.stdout.isatty():
+        tables.show(_COLUMNS, listed.rows)
+    if not listed.rows:
+        output.hint("No jobs.")
+    if listed.older:
+        output.hint(
+            f"There are older jobs: picloud jobs --before {listed.older + 1}, or more rows by -n."
+        )
+
+
+def _jobs(request: ListRequest, limit: int) -> Iterator[ListedJob]:
+    """Yield up to `limit` jobs; each request returns a portion."""
+    before = request.before
+    while limit:
+        portion = msgspec.structs.replace(request, before=before, limit=min(limit, _PORTION))
+        answer = client().listed(portion)
         yield from answer.jobs
         limit -= len(answer.jobs)
         before = answer.more
@@ -100,34 +172,37 @@ def _fields(job: ListedJob) -> dict[str, object]:
         "status": job.status,
         "function": job.function_name,
         "label": job.label,
-        "created": job.created_at,
-        "runtime": _runtime(job),
+        "created": units.iso(job.created_at),
+        "runtime": batches.runtime(job.started_at, job.finished_at),
     }
 
 
-def _row(job: ListedJob) -> tuple[object, ...]:
-    created = datetime.fromtimestamp(job.created_at).astimezone()
-    runtime = _runtime(job)
+def _row_of_job(job: ListedJob) -> tuple[object, ...]:
     return (
         job.jid,
         job.status,
         job.function_name,
         job.label or "",
-        created.strftime("%Y-%m-%d %H:%M:%S"),
-        "" if runtime is None else f"{runtime:.3f} s",
+        units.moment(job.created_at, time.time()),
+        batches.shown_runtime(batches.runtime(job.started_at, job.finished_at)),
     )
 
 
-def _runtime(job: ListedJob) -> float | None:
-    if not job.started_at:
-        return None
-    return max(0.0, (job.finished_at or time.time()) - job.started_at)
+def _row(batch: ListedBatch) -> tuple[object, ...]:
+    return (
+        batches.shown_jids(batch),
+        batches.shown_status(batch),
+        batch.function_name,
+        batch.label or "",
+        units.moment(batch.created_at, time.time()),
+        batches.shown_runtime(batches.runtime(batch.started_at, batch.finished_at)),
+    )
 
 
 def _seconds(age: str) -> float:
     matched = re.fullmatch(r"(\d+)([smhd])", age.strip())
     if matched is None:
         raise typer.BadParameter(
-            f"{age!r} is not a time: write 30s, 30m, 12h or 7d.", param_hint="--since"
+            f"{age!r} is not a valid age: write 30s, 30m, 12h or 7d.", param_hint="--since"
         )
     return int(matched[1]) * _UNITS[matched[2]]

@@ -19,6 +19,6 @@ def join(jids: Jids, timeout: Timeout = None) -> None:
       $ picloud join 7
       $ picloud join 7,9-12 --timeout 60
     """  # noqa: D301 - \b keeps the lines apart
-    order = read_jids(jids)
+    order = read_jids(*jids)
     with progress.shown(len(order)) as on_progress:
         client().join(order, timeout, on_progress=on_progress)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from cloud._client.current import client
 from cloud._resources.key import id_of
 
-from picloud import output
+from picloud import output, tables, units
+from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
     from picloud_model.wire import ListedKey
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+_ID: Final = re.compile(r"[0-9a-f]{12}")
 
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="Id of a key: the ID in pk_ID_...")]
+
+def _key_id(text: str) -> str:
+    key_id = id_of(text)
+    if not _ID.fullmatch(key_id):
+        raise typer.BadParameter(
+            f"{key_id[:80]!r} is not a valid key id: give a key, or its part ID in pk_ID_..."
+        )
+    return key_id
+
+
+KeyId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Id of a key: the ID in pk_ID_...", callback=_key_id),
+]
 
 
 @app.callback()
@@ -53,7 +69,7 @@ def list_keys(
         (key.id, "active" if key.active else "inactive", _time(key), "this one" if key.own else "")
         for key in listed
     ]
-    output.table(("id", "status", "created", "in use"), rows)
+    tables.show(tables.Columns(("id", "status", "created", "in use")), rows)
 
 
 @app.command()
@@ -74,17 +90,26 @@ def create(*, json: AsJson = False) -> None:
 
 @app.command()
 def activate(key_id: KeyId, *, json: AsJson = False) -> None:
-    """Activate an API key, so that the server accepts it again."""
-    _print_state(client().keys.set_active(id_of(key_id), active=True), json=json)
+    """Activate an API key, so that the server accepts it again.
+
+    \b
+    Examples:
+      $ picloud key activate 0123456789ab
+    """  # noqa: D301 - \b keeps the lines apart
+    _print_state(client().keys.set_active(key_id, active=True), json=json)
 
 
 @app.command()
 def deactivate(key_id: KeyId, *, json: AsJson = False) -> None:
-    """Deactivate an API key: within 5 seconds the server rejects it.
+    """Deactivate an API key; takes effect within 5 seconds.
 
     The key in use cannot be deactivated; use another key of your account to do that.
-    """
-    _print_state(client().keys.set_active(id_of(key_id), active=False), json=json)
+
+    \b
+    Examples:
+      $ picloud key deactivate 0123456789ab
+    """  # noqa: D301 - \b keeps the lines apart
+    _print_state(client().keys.set_active(key_id, active=False), json=json)
 
 
 def _print_state(key: ListedKey, *, json: bool) -> None:
@@ -95,7 +120,12 @@ def _print_state(key: ListedKey, *, json: bool) -> None:
 
 
 def _fields(key: ListedKey) -> dict[str, object]:
-    return {"id": key.id, "active": key.active, "created": key.created_at, "own": key.own}
+    return {
+        "id": key.id,
+        "active": key.active,
+        "created": units.iso(key.created_at),
+        "own": key.own,
+    }
 
 
 def _time(key: ListedKey) -> str:

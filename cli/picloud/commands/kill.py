@@ -8,16 +8,12 @@ import typer
 from cloud._client.current import client
 
 from picloud import output
-from picloud.completion import jobs
-from picloud.options.arguments import AsJson
+from picloud.options.arguments import AsJson, MaybeJids
 from picloud.options.arguments import jids as read_jids
 
 
 def kill(
-    jids: Annotated[
-        str | None,
-        typer.Argument(metavar="JIDS", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
-    ] = None,
+    jids: MaybeJids = None,
     every: Annotated[bool, typer.Option("--all", help="Kill all your unfinished jobs.")] = False,
     json: AsJson = False,
 ) -> None:
@@ -26,12 +22,13 @@ def kill(
     \b
     Examples:
       $ picloud kill 7
+      $ picloud kill 7 8 9
       $ picloud kill 7,9-12
       $ picloud kill --all
     """  # noqa: D301 - \b keeps the lines apart
-    if every == (jids is not None):
+    if every == bool(jids):
         raise typer.BadParameter("give either jids or --all.", param_hint="JIDS")
-    count = client().kill(None if jids is None else read_jids(jids))
+    count = client().kill(read_jids(*jids) if jids else None)
     if json:
         output.as_json({"killed": count})
     else:

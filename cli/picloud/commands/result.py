@@ -24,7 +24,10 @@ def result(
     json: AsJson = False,
     raw: Raw = False,
 ) -> None:
-    """Wait for jobs and print their results: text unchanged, other values as JSON.
+    """Wait for jobs and print their results.
+
+    Text is printed unchanged, other values as JSON, or as Python shows them if they have no JSON
+    representation. With --json such a result is null, and the command exits with 1.
 
     Into a pipe or file the text or bytes of a single result are written without a newline.
 
@@ -37,4 +40,4 @@ def result(
       $ picloud result 8 > plot.svg
       $ picloud result 1-1000 --json --ignore-errors
     """  # noqa: D301 - \b keeps the lines apart
-    results.show(read_jids(jids), timeout, ignore_errors=ignore_errors, json=json, raw=raw)
+    results.show(read_jids(*jids), timeout, ignore_errors=ignore_errors, json=json, raw=raw)

@@ -7,30 +7,37 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from cloud import CloudException
 from cloud._client.current import client
-from picloud_model.job import State
-from picloud_model.wire import ListRequest
+from picloud_model.info import InfoKey
+from picloud_model.job import State, Status
+from picloud_model.wire import BatchesRequest, ListRequest
 
-from picloud import output
+from picloud import batches, tables, units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from picloud_model.wire import ListedJob
+    from picloud_model.wire import ListedBatch, ListedJob
 
-_COLUMNS: Final = ("jid", "status", "since", "label", "function")
+_COLUMNS: Final = tables.Columns(
+    ("jid", "status", "function", "label", "since", "cpu", "memory"),
+    flexible=("function", "label"),
+    optional=("label",),
+)
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
-_HEAD_LINES: Final = 4
-"""Lines of the terminal that show no job: headers and the rule below them."""
+_OTHER_LINES: Final = 6
+"""Lines of the terminal that are no rows: the summary, headers, a rule and what follows them."""
 _PIPED: Final = 100
+_MOST_BATCHES: Final = 1000
 
 
 def top(
     every: Annotated[
-        float, typer.Option("--every", "-n", min=0.2, metavar="SECONDS", help="Refresh interval.")
+        float, typer.Option("--every", min=0.2, metavar="SECONDS", help="Refresh interval.")
     ] = 2.0,
 ) -> None:
-    """Show your unfinished jobs, newest first, until Ctrl-C.
+    """Show what runs and what waits until Ctrl-C: running jobs first, then a row for each map.
 
     The column since is the time for which a job has been running, or waiting if it has not started.
     In a pipe the table is printed once.
@@ -41,7 +48,7 @@ def top(
       $ picloud top --every 10
     """  # noqa: D301 - \b keeps the lines apart
     if not sys.stdout.isatty():
-        output.table(_COLUMNS, rows(_PIPED, time.time()))
+        tables.show(_COLUMNS, read(_PIPED, time.time())[1])
         return
     from rich.console import Console  # noqa: PLC0415 - only terminals need rich
     from rich.live import Live  # noqa: PLC0415
@@ -54,32 +61,87 @@ def top(
             return
 
 
-def rows(most: int, now: float) -> list[tuple[object, ...]]:
-    """Return a row for each of the newest unfinished jobs."""
-    listed = client().listed(ListRequest(statuses=_UNFINISHED, limit=most))
-    return [_row(job, now) for job in listed.jobs]
+def read(most: int, now: float) -> tuple[str, list[Sequence[object]], str]:
+    """Return a line that sums up, at most so many rows, and a line about those that are cut.
 
-
-def since(seconds: float) -> str:
-    """Return a short text for a time span.
-
-    >>> since(7.2), since(125), since(7300), since(200_000)
-    ('7s', '2m 5s', '2h 1m', '2d 7h')
+    The running jobs that began first come first, at most half of the rows; then calls and maps with
+    unfinished jobs, the oldest first, as slots take them in this order.
     """
-    whole = max(0, int(seconds))
-    for unit, size, small, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60)):
-        if whole >= size:
-            return f"{whole // size}{unit} {whole % size // smaller}{small}"
-    return f"{whole // 60}m {whole % 60}s" if whole >= 60 else f"{whole}s"  # noqa: PLR2004
+    answer = client().batches(BatchesRequest(statuses=_UNFINISHED, limit=_MOST_BATCHES))
+    running = client().listed(ListRequest(statuses=[Status.PROCESSING.value], limit=_MOST_BATCHES))
+    jobs = sorted(running.jobs, key=lambda job: (job.started_at, job.jid))
+    single = {job.jid for job in jobs}
+    waiting = [
+        batch for batch in reversed(answer.batches) if batch.count > 1 or batch.first not in single
+    ]
+    jobs_shown = jobs[: max(most - len(waiting), most // 2)]
+    waiting_shown = waiting[: most - len(jobs_shown)]
+    use = _use([job.jid for job in jobs_shown])
+    rows: list[Sequence[object]] = [
+        _row_of_job(job, use.get(job.jid, {}), now) for job in jobs_shown
+    ]
+    rows += [_row(batch, now) for batch in waiting_shown]
+    parts = []
+    if left := len(jobs) - len(jobs_shown):
+        parts.append(f"{left:,} more running {'job' if left == 1 else 'jobs'}")
+    if left := len(waiting) - len(waiting_shown):
+        parts.append(f"{left:,} more {'call or map' if left == 1 else 'calls and maps'}")
+    older = ", and older ones" if answer.more else ""
+    cut = f"and {' and '.join(parts)}{older}" if parts else ""
+    return _summary(answer.batches, answer.slots), rows, cut
 
 
-def _row(job: ListedJob, now: float) -> tuple[object, ...]:
-    began = job.started_at or job.created_at
-    return job.jid, job.status, since(now - began), job.label or "", job.function_name
+def _summary(unfinished: Sequence[ListedBatch], slots: int) -> str:
+    counts = {
+        name: sum(batch.statuses.get(name, 0) for batch in unfinished)
+        for name in (Status.PROCESSING.value, Status.QUEUED.value, Status.WAITING.value)
+    }
+    shown = [f"{count:,} {name}" for name, count in counts.items() if count]
+    return ", ".join([*shown, f"{slots:,} {'slot' if slots == 1 else 'slots'}"])
+
+
+def _use(jids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the CPU and memory of running jobs; a job that ended meanwhile has none."""
+    if not jids:
+        return {}
+    try:
+        return client().info(jids, [InfoKey.CPU_PERCENTAGE.value, InfoKey.MEMORY_USAGE.value])
+    except CloudException:  # one of them was deleted since it was listed
+        return {}
+
+
+def _row_of_job(job: ListedJob, use: dict[str, Any], now: float) -> tuple[object, ...]:
+    cpu, memory = use.get(InfoKey.CPU_PERCENTAGE.value), use.get(InfoKey.MEMORY_USAGE.value)
+    return (
+        job.jid,
+        job.status,
+        job.function_name,
+        job.label or "",
+        units.since(now - (job.started_at or job.created_at)),
+        "" if cpu is None else f"{cpu:.0f} %",
+        "" if memory is None else units.size(memory),
+    )
+
+
+def _row(batch: ListedBatch, now: float) -> tuple[object, ...]:
+    return (
+        batches.shown_jids(batch),
+        batches.shown_status(batch),
+        batch.function_name,
+        batch.label or "",
+        units.since(now - (batch.started_at or batch.created_at)),
+        "",
+        "",
+    )
 
 
 def _follow(show: Callable[[Any], None], console: Any, every: float) -> None:
+    from rich.console import Group  # noqa: PLC0415 - only terminals need rich
+
     while True:
-        shown = rows(max(1, console.size.height - _HEAD_LINES), time.time())
-        show(output.rich_table(_COLUMNS, shown) if shown else "No unfinished jobs.")
+        summary, rows, cut = read(max(1, console.size.height - _OTHER_LINES), time.time())
+        if rows:
+            show(Group(summary, "", tables.fitted(_COLUMNS, rows, console.width), cut))
+        else:
+            show("No unfinished jobs.")
         time.sleep(every)

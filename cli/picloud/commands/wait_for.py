@@ -6,15 +6,16 @@ from typing import Annotated
 
 import cloud
 import typer
-from picloud_model.job import Status
 
 from picloud import output
-from picloud.completion import values
-from picloud.options.arguments import AsJson, Jids, Timeout
-from picloud.options.arguments import jids as read_jids
+from picloud.completion import jobs, values
+from picloud.help_pages import HelpfulGroup
+from picloud.options import arguments
+from picloud.options.arguments import AsJson, Timeout  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(
     rich_markup_mode=None,
+    cls=HelpfulGroup,
     help="""Wait until jobs have a status, or a job listens on a port.
 
     \b
@@ -27,7 +28,10 @@ app = typer.Typer(
 
 @app.command()
 def status(
-    jids: Jids,
+    jids: Annotated[
+        str,
+        typer.Argument(metavar="JIDS", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
+    ],
     test_status: Annotated[
         str,
         typer.Argument(
@@ -50,8 +54,8 @@ def status(
       $ picloud wait-for status 7 processing
       $ picloud wait-for status 7,9-12 done,error --timeout 60
     """  # noqa: D301 - \b keeps the lines apart
-    order = read_jids(jids)
-    statuses = cloud.wait_for.status(order, _statuses(test_status), timeout)
+    order = arguments.jids(jids)
+    statuses = cloud.wait_for.status(order, arguments.statuses(test_status, "STATUS"), timeout)
     if json:
         output.as_json(
             [{"jid": jid, "status": each} for jid, each in zip(order, statuses, strict=True)]
@@ -81,14 +85,3 @@ def port(
         output.as_json(address)
     else:
         output.text(f"{address['address']}:{address['port']}")
-
-
-def _statuses(text: str) -> list[str]:
-    known = [status.value for status in Status]
-    names = text.split(",")
-    for name in names:
-        if name not in known:
-            raise typer.BadParameter(
-                f"{name!r} is not a status; there are {', '.join(known)}.", param_hint="STATUS"
-            )
-    return names

@@ -9,6 +9,7 @@ import typer
 from cloud._arguments.command_template import is_name
 from picloud_model import ranges
 from picloud_model.errors import RequestRefused
+from picloud_model.job import Status
 from picloud_model.wire import MAX_JOBS
 
 from picloud.completion import jobs
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Jids = Annotated[
-    str,
-    typer.Argument(metavar="JIDS", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
+    list[str],
+    typer.Argument(metavar="JIDS...", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
+]
+MaybeJids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="JIDS...", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
 ]
 Timeout = Annotated[
     float | None,
@@ -35,15 +40,16 @@ Words = Annotated[
 ]
 
 
-def jids(text: str, param_hint: str = "JIDS") -> Sequence[int]:
-    """Return the jids in a text, in its order.
+def jids(*texts: str, param_hint: str = "JIDS") -> Sequence[int]:
+    """Return the jids in some texts, in their order.
 
     Raises:
-        typer.BadParameter: When the text is malformed, or names too many jobs.
+        typer.BadParameter: When a text is malformed, or they name too many jobs.
 
-    >>> list(jids("1,4-6"))
-    [1, 4, 5, 6]
+    >>> list(jids("1,4-6", "9"))
+    [1, 4, 5, 6, 9]
     """
+    text = ",".join(texts)
     try:
         spans = ranges.parse(text)
     except RequestRefused as error:
@@ -55,6 +61,29 @@ def jids(text: str, param_hint: str = "JIDS") -> Sequence[int]:
     if len(spans) == 1:
         return range(spans[0][0], spans[0][1] + 1)
     return list(ranges.expand(spans))
+
+
+def statuses(text: str, param_hint: str) -> list[str]:
+    """Return the statuses in a comma-separated list.
+
+    Raises:
+        typer.BadParameter: When one does not exist.
+
+    >>> statuses("done, error", "--status")
+    ['done', 'error']
+    """
+    known = [status.value for status in Status]
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise typer.BadParameter(
+                f"{name!r} is not a valid status: write {_or(known)}.", param_hint=param_hint
+            )
+    return names
+
+
+def _or(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def assignments(texts: Iterable[str] | None, option: str) -> dict[str, str]:
@@ -71,7 +100,8 @@ def assignments(texts: Iterable[str] | None, option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not is_name(name):
             raise typer.BadParameter(
-                f"{text!r} is no assignment: write NAME=VALUE, the name of letters, digits and _.",
+                f"{text!r} is not a valid assignment: write NAME=VALUE, with letters, digits "
+                "and _ in the name.",
                 param_hint=option,
             )
         if name in by_name:

@@ -28,20 +28,24 @@ _DEFAULTS = Options()
 
 def _core_type(name: str) -> str:
     if name not in CORE_TYPES:
-        raise typer.BadParameter(f"{name!r} is no core type; there are {', '.join(CORE_TYPES)}.")
+        raise typer.BadParameter(
+            f"{name!r} is not a valid core type: write {', '.join(CORE_TYPES)}."
+        )
     return name
 
 
 def _policy(name: str) -> str:
     known = values.error_policies("")
     if name not in known:
-        raise typer.BadParameter(f"{name!r} is neither {' nor '.join(known)}.")
+        raise typer.BadParameter(f"{name!r} is not valid: write {' or '.join(known)}.")
     return name
 
 
 def _minutes(minutes: float | None) -> float | None:
     if minutes is not None and not minutes > 0:
-        raise typer.BadParameter(f"{minutes:g} is no time to run: give minutes, more than 0.")
+        raise typer.BadParameter(
+            f"{minutes:g} is not a valid time limit: give minutes, more than 0."
+        )
     return minutes
 
 
@@ -178,7 +182,9 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             seed=option_values.seed("--seed", self.seed),
         )
         check_cores(options)
-        depends_on = arguments.jids(self.depends_on, "--depends-on") if self.depends_on else None
+        depends_on = (
+            arguments.jids(self.depends_on, param_hint="--depends-on") if self.depends_on else None
+        )
         return CallOptions(
             options=options,
             depends_on=option_values.dependencies("--depends-on", depends_on),

@@ -11,7 +11,7 @@ from picloud.completion import values
 
 def _format(name: str) -> str:
     if name not in values.output_formats(""):
-        raise typer.BadParameter(f"{name!r} is not one of text and json.")
+        raise typer.BadParameter(f"{name!r} is not a valid format: write text or json.")
     return name
 
 

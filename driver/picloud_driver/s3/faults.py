@@ -46,7 +46,7 @@ _RIGHTS: Final = (
     " the bucket is another account's: choose another name"
 )
 _ACCESS_KEY: Final = "it does not know our access key: correct it"
-_EXPIRED: Final = "our credentials have expired or are no credentials: give the server fresh ones"
+_EXPIRED: Final = "our credentials have expired or are not valid: give the server fresh ones"
 _REGION: Final = "the bucket is in another region: set the server's region to that one"
 _BUSY: Final = "it is too busy now: try again"
 _BROKEN: Final = "it has a fault of its own: try again, and look at its log if this stays"

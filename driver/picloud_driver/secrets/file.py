@@ -161,7 +161,7 @@ class FileSecrets(SecretPort):
             return Fernet(key)
         except ValueError:
             message = (
-                f"The master key of {self._root} is no key: it must be 32 bytes in URL-safe "
+                f"The master key of {self._root} is not valid: it must be 32 bytes in URL-safe "
                 "base64, as cryptography.fernet.Fernet.generate_key() makes them."
             )
             raise Unavailable(message) from None

@@ -62,7 +62,7 @@ class ConsulState(StatePort):
 
     def __init__(self, access: ConsulAccess, *, prefix: str = "picloud/", threads: int = 8) -> None:
         if not _PREFIX.fullmatch(prefix) or len(prefix) > _PREFIX_CHARACTERS:
-            raise RequestRefused(f"{prefix!r} is no prefix; use a name with a / behind")
+            raise RequestRefused(f"{prefix!r} is not a valid prefix; use a name with a / behind")
         self._state = f"{prefix}state/"
         self._lock = f"{prefix}lock/"
         self._consul = ConsulThreads(access, threads)

@@ -76,7 +76,7 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_CORRUPT: "is damaged; restore a copy of it or move it away to begin anew",
     sqlite3.SQLITE_FULL: "cannot grow, its disk is full; free some space",
     sqlite3.SQLITE_IOERR: "cannot be read or written, its disk reports an error",
-    sqlite3.SQLITE_NOTADB: "is no state file; move it away or choose another directory",
+    sqlite3.SQLITE_NOTADB: "is not a state file; move it away or choose another directory",
     sqlite3.SQLITE_PERM: "may not be opened by this user",
     sqlite3.SQLITE_READONLY: "may not be written by this user",
 }

@@ -106,7 +106,7 @@ def check_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise CloudException(
-            f"{name!r} is no profile name: use letters, digits, - and _, 40 at most."
+            f"{name!r} is not a valid profile name: use letters, digits, - and _, 40 at most."
         )
 
 

@@ -49,7 +49,7 @@ class ServerAddress(msgspec.Struct, frozen=True):
         scheme, _, host = self.url.partition("://")
         if scheme not in ("http", "https") or not host:
             raise CloudException(
-                f"{self.url!r} is no server URL; it looks like http://127.0.0.1:8787."
+                f"{self.url!r} is not a valid server URL; it looks like http://127.0.0.1:8787."
             )
         if not self.key.isprintable() or not self.key.isascii() or " " in self.key:
             raise CloudException("This is no API key: it has characters no key has.")

@@ -99,7 +99,9 @@ class Packer:
         """
         name = name_of(func)
         if not callable(func):
-            raise PackingError(f"Cannot send {func!r:.80}: it is no function and cannot be called.")
+            raise PackingError(
+                f"Cannot send {func!r:.80}: it is not a function and cannot be called."
+            )
         try:
             data, modules = self._pickled(func)
         except FAILURES as error:

@@ -113,7 +113,7 @@ class Bundles:
         try:
             return decode(data, Manifest)
         except msgspec.MsgspecError as error:
-            raise RequestRefused(f"Bundle {digest} is no manifest: {error}") from error
+            raise RequestRefused(f"Bundle {digest} is not a manifest: {error}") from error
 
     def _fetch(self, digests: Sequence[str]) -> None:
         missing = [digest for digest in digests if not (self._files / digest).exists()]

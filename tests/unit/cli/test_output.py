@@ -6,7 +6,6 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud import CloudException
 from picloud import output
 
 if TYPE_CHECKING:
@@ -36,18 +35,17 @@ def test_bytes_that_are_not_text_are_written_as_those_bytes(tmp_path: Path) -> N
     assert stream.buffer.getvalue() == b"\xff\xfe!"  # type: ignore[attr-defined]
 
 
-def test_a_table_in_a_pipe_is_separated_by_tabs(capsys: pytest.CaptureFixture[str]) -> None:
-    """No cell breaks its line or its column."""
-    output.table(("jid", "label"), [(1, "two\nlines\tand a tab")])
-
-    assert capsys.readouterr().out == "jid\tlabel\n1\ttwo lines and a tab\n"
-
-
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), b"x"])
-def test_a_value_without_json_is_an_error(value: object) -> None:
-    """It says how to read the value in Python."""
-    with pytest.raises(CloudException, match=r"cloud.result\(3\)"):
-        output.printable(3, value)
+def test_a_value_without_json_is_shown_as_python_shows_it(value: object) -> None:
+    """For people; `to_json` says that it has none."""
+    assert (output.printable(value), output.to_json(value)) == (repr(value), None)
+
+
+def test_errors_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe they are one line, however long."""
+    output.error("It broke. " * 30)
+
+    assert capsys.readouterr() == ("", f"error: {'It broke. ' * 30}\n")
 
 
 def test_hints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

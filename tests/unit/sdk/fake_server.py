@@ -48,6 +48,8 @@ class FakeServer:
         self.on_info: Callable[[int], None] = lambda _: None
         self.asked_infos: list[wire.InfoRequest] = []
         self.asked_lists: list[wire.ListRequest] = []
+        self.asked_batches: list[wire.BatchesRequest] = []
+        self.listed_batches: list[wire.ListedBatch] = []
         self.deleted: list[Any] = []
         self.accounts = ["first"]
         self.keys = {"12ab": wire.ListedKey(id="12ab", active=True, created_at=100.0, own=True)}
@@ -197,6 +199,15 @@ class FakeServer:
         ]
         return wire.JobsListed(jobs=jobs, more=more)
 
+    def _jobs_batches(self, body: bytes) -> wire.BatchesListed:
+        request = wire.decode(body, wire.BatchesRequest)
+        self.asked_batches.append(request)
+        before = request.before or self.next_jid
+        older = [batch for batch in reversed(self.listed_batches) if batch.jids[-1] < before]
+        chosen = older[: request.limit]
+        more = chosen[-1].first if len(chosen) < len(older) else None
+        return wire.BatchesListed(batches=chosen, more=more, slots=2)
+
     def _blobs_missing(self, body: bytes) -> wire.BlobsMissing:
         digests = wire.decode(body, wire.MissingBlobsRequest).digests
         lacking = [digest for digest in digests if digest not in self.blobs]
@@ -254,6 +265,22 @@ class FakeServer:
                 for number, name in enumerate(self.accounts, 1)
             ]
         )
+
+    def list_batch(self, count: int = 1, **statuses: int) -> wire.ListedBatch:
+        """Let the server list a batch of further jobs; without statuses they are done."""
+        batch = wire.ListedBatch(
+            first=self.next_jid,
+            count=count,
+            function_name="f",
+            label=None,
+            created_at=100.0,
+            statuses=statuses or {"done": count},
+            started_at=101.0,
+            finished_at=102.5,
+        )
+        self.next_jid += count
+        self.listed_batches.append(batch)
+        return batch
 
     def done(self, jid: int, value: Any) -> None:
         """Let a job end with a result."""

@@ -23,5 +23,5 @@ def test_accounts_are_listed(run: Callable[..., Any], server: FakeServer) -> Non
     """With the number of their active keys."""
     assert run("account", "list").stdout.splitlines()[1].startswith("a1\tfirst\t")
     assert json.loads(run("account", "list", "--json").stdout) == [
-        {"id": "a1", "name": "first", "created": 100.0, "active_keys": 1}
+        {"id": "a1", "name": "first", "created": "1970-01-01T00:01:40+00:00", "active_keys": 1}
     ]

@@ -30,7 +30,7 @@ def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) 
 
     assert outcome.exit_code == exits.JOB_FAILED == 3
     assert outcome.stdout == ""
-    assert outcome.stderr == "Job 8: ValueError: no\n"
+    assert outcome.stderr == "error: Job 8: ValueError: no\n"
 
 
 def test_a_killed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) -> None:

@@ -58,18 +58,33 @@ def test_results_as_json(run: Callable[..., Any], server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("value", [object, {1, 2}, float("nan"), {(1, 2): 3}])
-def test_a_result_that_is_no_json_is_told(
+def test_a_result_without_json_is_shown_as_python_shows_it(
     run: Callable[..., Any], server: FakeServer, value: Any
 ) -> None:
-    """The message says what it is and how to read it; nothing half-true is printed."""
+    """A person reads it."""
     server.done(7, value)
 
     outcome = run("result", "7")
 
+    assert (outcome.exit_code, outcome.stdout) == (exits.OK, f"{value!r}\n")
+
+
+def test_only_a_result_without_json_is_missing_in_json(
+    run: Callable[..., Any], server: FakeServer
+) -> None:
+    """The others are printed; the exit code and a message name the job."""
+    for jid, value in enumerate((1, {1, 2}, "text"), 1):
+        server.done(jid, value)
+
+    outcome = run("result", "1-3", "--json")
+
     assert outcome.exit_code == exits.OTHER
-    assert outcome.stdout == ""
-    assert "no JSON" in outcome.stderr
-    assert "cloud.result(7)" in outcome.stderr
+    assert json.loads(outcome.stdout) == [
+        {"jid": 1, "result": 1},
+        {"jid": 2, "result": None, "error": "a set has no JSON representation"},
+        {"jid": 3, "result": "text"},
+    ]
+    assert outcome.stderr.startswith("error: Job 2: the result has no JSON representation;")
 
 
 def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) -> None:
@@ -80,7 +95,7 @@ def test_a_failed_job_exits_with_3(run: Callable[..., Any], server: FakeServer) 
 
     assert outcome.exit_code == exits.JOB_FAILED == 3
     assert outcome.stdout == ""
-    assert outcome.stderr == "Job 8: ValueError: no\n"
+    assert outcome.stderr == "error: Job 8: ValueError: no\n"
 
 
 def test_debug_shows_the_traceback(
@@ -136,7 +151,7 @@ def test_errors_cannot_take_over_the_terminal(run: Callable[..., Any], server: F
     server.failed(1, ValueError("\x1b]0;title\x07red\x1b[31m\u202e"))
 
     assert run("result", "1").stderr == (
-        "Job 1: ValueError: \\x1b]0;title\\x07red\\x1b[31m\\u202e\n"
+        "error: Job 1: ValueError: \\x1b]0;title\\x07red\\x1b[31m\\u202e\n"
     )
 
 

@@ -105,7 +105,7 @@ def test_a_key_the_server_does_not_know_is_not_kept(
     outcome = run("setup", "--url", f"{url}/one", "--api-key", KEY)
 
     assert outcome.exit_code == exits.OTHER
-    assert outcome.stderr.startswith("The server does not know this API key; set one with")
+    assert outcome.stderr.startswith("error: The server does not know this API key; set one with")
     assert not (home / "profiles.toml").exists()
 
 
@@ -114,16 +114,20 @@ def test_a_key_the_server_does_not_know_is_not_kept(
     [
         (("setup",), exits.USAGE, "give --url"),
         (("setup", "--url", "http://one.test"), exits.USAGE, "give --api-key"),
-        (("setup", "--url", "nonsense", "-a", KEY), exits.OTHER, "is no server URL"),
+        (("setup", "--url", "nonsense", "-a", KEY), exits.OTHER, "is not a valid server URL"),
         (("setup", "--url", "http://a.test", "-a", "a b"), exits.OTHER, "no API key"),
         (
             ("setup", "--url", "http://a.test", "-a", KEY, "--profile", "a b"),
             exits.OTHER,
-            "is no profile name",
+            "is not a valid profile name",
         ),
         (("--profile", "nowhere", "status", "1"), exits.OTHER, "no profile 'nowhere'"),
         (("--api-secretkey", "s", "status", "1"), exits.OTHER, "needs --api-key"),
-        (("-o", "yaml", "status", "1"), exits.USAGE, "'yaml' is not one of text and json"),
+        (
+            ("-o", "yaml", "status", "1"),
+            exits.USAGE,
+            "'yaml' is not a valid format",
+        ),
     ],
 )
 def test_a_usage_error_is_one_line(
@@ -158,6 +162,6 @@ def test_an_internal_error_is_one_line(run: Callable[..., Any]) -> None:
         quiet, debugged = run("status", "1"), run("--debug", "status", "1")
 
     assert quiet.exit_code == debugged.exit_code == exits.OTHER
-    assert quiet.stderr.startswith("picloud failed with an internal error (AttributeError")
+    assert quiet.stderr.startswith("error: picloud failed with an internal error (AttributeError")
     assert len(quiet.stderr.splitlines()) == 1
     assert "Traceback" in debugged.stderr

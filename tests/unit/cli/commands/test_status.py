@@ -26,6 +26,19 @@ def test_status_is_a_row_a_job(run: Callable[..., Any], server: FakeServer) -> N
     assert outcome.stderr == ""
 
 
+def test_the_jobs_of_a_map_are_counted(run: Callable[..., Any], server: FakeServer) -> None:
+    """A row for each status, with the jids that have it; jids may be words of their own."""
+    client_for(server).map(abs, range(25))
+    server.done(2, None)
+    server.done(5, None)
+
+    for words in (("1-25",), ("1", "2", "3-25")):
+        rows = run("status", *words).stdout.splitlines()
+        assert rows == ["status\tjobs\tjids", "queued\t23\t1,3-4,6-25", "done\t2\t2,5"]
+    assert len(run("status", "1-25", "--each").stdout.splitlines()) == 26
+    assert len(run("status", "1-20").stdout.splitlines()) == 21
+
+
 def test_status_as_json(run: Callable[..., Any], server: FakeServer) -> None:
     """One line of JSON, for programs."""
     client_for(server).call(abs, 1)
@@ -38,7 +51,7 @@ def test_an_unknown_job_exits_with_1(run: Callable[..., Any], server: FakeServer
     outcome = run("status", "9")
 
     assert outcome.exit_code == exits.OTHER
-    assert outcome.stderr == "There is no job 9 in your account.\n"
+    assert outcome.stderr == "error: There is no job 9 in your account.\n"
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ def test_jids_keep_their_order() -> None:
     """A single range stays a range, which takes no memory."""
     assert arguments.jids("1-1000000") == range(1, 1_000_001)
     assert list(arguments.jids("9,2-4")) == [9, 2, 3, 4]
+    assert list(arguments.jids("9", "2-4")) == [9, 2, 3, 4]
 
 
 @pytest.mark.parametrize("text", ["", "x", "2-1", "0", "1-9999999999"])
 def test_malformed_jids_are_a_usage_error(text: str) -> None:
     """The message names the option."""
     with pytest.raises(typer.BadParameter) as refused:
-        arguments.jids(text, "--depends-on")
+        arguments.jids(text, param_hint="--depends-on")
 
     assert refused.value.param_hint == "--depends-on"
 

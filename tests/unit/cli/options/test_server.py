@@ -28,4 +28,4 @@ def test_an_unknown_format_is_a_usage_error(run: Callable[..., Any]) -> None:
     outcome = run("-o", "xml", "status", "1")
 
     assert outcome.exit_code == exits.USAGE
-    assert "text and json" in outcome.stderr
+    assert "text or json" in outcome.stderr

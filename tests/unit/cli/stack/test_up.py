@@ -105,4 +105,4 @@ def test_a_place_that_cannot_be_used_is_named(home: Path) -> None:
     outcome = _run("up", "--data", str(home / "data" / "below"))
 
     assert outcome.returncode == 1
-    assert outcome.stderr.startswith(f"Cannot use {home / 'data' / 'below'} for data")
+    assert outcome.stderr.startswith(f"error: Cannot use {home / 'data' / 'below'} for data")

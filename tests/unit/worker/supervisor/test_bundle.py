@@ -94,7 +94,7 @@ def test_paths_that_cannot_be_together_are_refused(
 @pytest.mark.parametrize("digest", ["", "../trees", "/etc/hostname", "A" * 64])
 def test_a_module_is_named_by_its_digest_only(api: FakeApi, bundles: Bundles, digest: str) -> None:
     """No file of the machine can be linked into a bundle."""
-    with pytest.raises(RequestRefused, match="is no manifest"):
+    with pytest.raises(RequestRefused, match="is not a manifest"):
         bundles.tree(api.store(encode(Manifest([Module("a.py", digest)]))))
 
 
@@ -109,7 +109,7 @@ def test_modules_arrive_in_several_replies(api: FakeApi, bundles: Bundles) -> No
 
 def test_an_invalid_manifest_is_refused(api: FakeApi, bundles: Bundles) -> None:
     """The message says that the bytes are no manifest."""
-    with pytest.raises(RequestRefused, match="is no manifest"):
+    with pytest.raises(RequestRefused, match="is not a manifest"):
         bundles.tree(api.store(b"\xc1"))
 
 
