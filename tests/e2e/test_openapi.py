@@ -93,7 +93,7 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         answer = operation["responses"].get(str(reply.status), operation["responses"]["default"])
         if wire.MSGPACK in answer.get("content", {}):
             check(described, answer["content"], reply.body)
-    of_slots = {"/v1/slots", "/v1/work", "/v1/heartbeat"}
+    of_slots = {"/v1/slots", "/v1/work", "/v1/heartbeat", "/v1/bucket/copy", "/v1/bucket/path"}
     of_nobody = {"/v1/health", "/v1/openapi.json", "/v1/blobs/{digest}", "/v1/blobs/read"}
     of_others = {"/job", "/job/result", "/r/{account}/{label}", "/public/{account}/{key}"}
     of_others |= {"/v1/bucket/object", "/v1/bucket/part"}  # where no URL can be presigned
@@ -121,6 +121,7 @@ def use(client: Client) -> None:
     client.kill()
     client.delete(jids)
     client.restart_slots()
+    client.usage()
     made = client.keys.create()
     name = made.key.split("_")[1]
     client.keys.set_active(name, active=False)
