@@ -28,12 +28,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def sender(stack: Stack) -> Iterator[Sender]:
     """Sends requests to the shared stack, with every kind of credential; a slot of it is alive."""
     begun = stack.client()
-    begun.join(begun.call(abs, 1), 60)
-    made = Sender(stack.url, stack.key, keys[stack], stack.slot_token())
+
+    def live_slot() -> str:
+        begun.join(begun.call(abs, 1), 60)
+        return stack.slot_token()
+
+    made = Sender(stack.url, stack.key, keys[stack], live_slot)
     spare = begun.keys.create().key
     begun.keys.set_active(spare.split("_")[1], active=False)
     made.revoked = spare
-    begun.close()
     yield made
     made.close()
+    begun.close()
     assert "request.failed" not in stack.faults(), stack.faults()

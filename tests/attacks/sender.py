@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import urllib3
 from picloud_model.wire import JSON, MSGPACK
 
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BOUND_S: Final = 20.0
 """Every answer begins within this time; on an idle machine it takes milliseconds."""
+
+OK: Final = 200
+RESTART: Final = "/v1/slots/restart"
 
 REFUSALS: Final = {"key.refused", "slot.refused", "token.refused"}
 """Codes of the replies that refuse a credential."""
@@ -54,12 +62,14 @@ class Sender:
     Attributes:
         key: Of the attacking account.
         other: A key of the attacked account.
-        slot: The token of a slot of the attacking account.
+        slot: The token of a live slot of the attacking account.
         revoked: A key that was valid once.
     """
 
-    def __init__(self, url: str, key: str, other: str, slot: str) -> None:
-        self.url, self.key, self.other, self.slot = url, key, other, slot
+    def __init__(self, url: str, key: str, other: str, live_slot: Callable[[], str]) -> None:
+        self.url, self.key, self.other = url, key, other
+        self._live_slot = live_slot
+        self.slot = live_slot()
         self.revoked = ""
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
 
@@ -78,7 +88,15 @@ class Sender:
         answer = self._pool.request(
             verb, self.url + path, body=data, headers=headers, redirect=False
         )
+        if path == RESTART and answer.status == OK:
+            self.slot = until(self._found, "a slot lives after the others have restarted")
         return Reply(answer.status, answer.data)
+
+    def _found(self) -> str:
+        """Return the token of a slot that the server knows; "" if the one found has ended."""
+        slot = self._live_slot()
+        beat = {"running": [], "wait_s": 0.0}
+        return slot if self.send("POST", "/v1/heartbeat", beat, slot).status == OK else ""
 
     def headers(self, verb: str, path: str) -> dict[str, str]:
         """Return the headers of the reply to a request without a credential, in lower case."""

@@ -31,6 +31,7 @@ NEEDED = {
     "packer": "packer",
     "debootstrap": "debootstrap",
     "iptables": "iptables",
+    "fusermount3": "fuse3",  # not for the image: jobs have their bucket as files
 }
 BASE = "picloud/rootfs:bookworm"
 SUITE = "bookworm"
