@@ -19,7 +19,6 @@ BOUND_S: Final = 20.0
 """Every answer begins within this time; on an idle machine it takes milliseconds."""
 
 OK: Final = 200
-RESTART: Final = "/v1/slots/restart"
 
 REFUSALS: Final = {"key.refused", "slot.refused", "token.refused"}
 """Codes of the replies that refuse a credential."""
@@ -62,16 +61,35 @@ class Sender:
     Attributes:
         key: Of the attacking account.
         other: A key of the attacked account.
-        slot: The token of a live slot of the attacking account.
         revoked: A key that was valid once.
     """
 
     def __init__(self, url: str, key: str, other: str, live_slot: Callable[[], str]) -> None:
         self.url, self.key, self.other = url, key, other
         self._live_slot = live_slot
-        self.slot = live_slot()
+        self._slot = ""
         self.revoked = ""
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(BOUND_S), retries=False)
+
+    @property
+    def slot(self) -> str:
+        """Return the token of a live slot of the attacking account.
+
+        Slots end where others need their room, or were told to restart.
+        """
+        if not self._lives():
+            until(self._found, "a slot lives")
+        return self._slot
+
+    def _found(self) -> bool:
+        self._slot = self._live_slot()
+        return self._lives()
+
+    def _lives(self) -> bool:
+        """Whether the server knows the slot."""
+        beat = {"running": [], "wait_s": 0.0}
+        answer = self.send("POST", "/v1/heartbeat", beat, self._slot or "none")
+        return answer.status == OK
 
     def send(self, verb: str, path: str, body: Any = None, credential: str | None = None) -> Reply:
         """Send JSON, or bytes unchanged, with a credential; by default with the attacker's key."""
@@ -88,15 +106,7 @@ class Sender:
         answer = self._pool.request(
             verb, self.url + path, body=data, headers=headers, redirect=False
         )
-        if path == RESTART and answer.status == OK:
-            self.slot = until(self._found, "a slot lives after the others have restarted")
         return Reply(answer.status, answer.data)
-
-    def _found(self) -> str:
-        """Return the token of a slot that the server knows; "" if the one found has ended."""
-        slot = self._live_slot()
-        beat = {"running": [], "wait_s": 0.0}
-        return slot if self.send("POST", "/v1/heartbeat", beat, slot).status == OK else ""
 
     def headers(self, verb: str, path: str) -> dict[str, str]:
         """Return the headers of the reply to a request without a credential, in lower case."""
