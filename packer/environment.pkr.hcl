@@ -56,6 +56,7 @@ build {
     inline = [
       "python3 $(echo /opt/wheels/pip-*.whl)/pip install --quiet --no-index --find-links=/opt/wheels --break-system-packages --root-user-action=ignore --no-cache-dir 'picloud[cli,base]'",
       "rm -rf /opt/wheels",
+      "test -e /usr/bin/python || ln -s python3 /usr/bin/python",
       "for n in $(seq 1 64); do useradd --uid $((20000 + n)) --user-group --no-create-home --home-dir /work/home --shell /bin/sh emp$n; done",
       "mkdir -p /work /local /alloc /secrets",
       "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
