@@ -198,7 +198,7 @@ def test_a_port_that_is_taken_is_told(home: UserHome, other: UserHome) -> None:
 
         printed = other.up("--detach", "--port", port, status=1)
 
-    assert printed.startswith(f"Cannot listen on 127.0.0.1:{port}")
+    assert printed.startswith(f"error: Cannot listen on 127.0.0.1:{port}")
     processes.assert_none(other.data)
 
 
@@ -224,7 +224,7 @@ def test_a_damaged_record_is_told(other: UserHome, file: str, reason: str) -> No
 
     message = other.refused()
 
-    assert message.startswith(f"{path} is damaged: {reason}")
+    assert message.startswith(f"error: {path} is damaged: {reason}")
 
 
 def test_a_record_of_another_process_is_no_server(other: UserHome) -> None:
@@ -325,4 +325,5 @@ def test_several_processes_serve(other: UserHome) -> None:
     assert other.python(CALL) == "1024"
     refused = [PICLOUD, "up", "--data", str(other.root / "more"), "--port", "0", "--processes", "2"]
     printed = other.run(*refused, status=1)
-    assert printed == "The embedded stack is served by one process; leave out --processes.\n"
+    sentence = "The embedded stack is served by one process; leave out --processes."
+    assert printed == f"error: {sentence}\n"
