@@ -32,9 +32,9 @@ def test_a_changed_parcel_is_refused(pickled: bytes, position: int, change: int)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no pack"),
-        (b"pcp0\0\0\0\0", "no pack"),
-        (b"pcp1\0\0", "no pack"),
+        (b"", "not a pack"),
+        (b"pcp0\0\0\0\0", "not a pack"),
+        (b"pcp1\0\0", "not a pack"),
         (b"pcp1\2\0\0\0\0\0\0\0", "is damaged or holds more"),
         (b"pcp1\xff\xff\xff\xff", "is damaged or holds more"),
         (write([b"a", b"b"])[:-1], "its offsets do not fit"),

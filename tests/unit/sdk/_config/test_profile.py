@@ -56,7 +56,7 @@ def test_only_its_owner_may_read_it(file: Path) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "../x", 'a"]', "x" * 41])
 def test_names_are_simple(file: Path, name: str) -> None:
     """A name cannot break the file's form."""
-    with pytest.raises(CloudException, match="no profile name"):
+    with pytest.raises(CloudException, match="not a valid profile name"):
         profile.write(file, name, Profile("http://x", "k"))
 
 

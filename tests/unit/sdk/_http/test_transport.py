@@ -205,7 +205,7 @@ def test_the_key_never_shows() -> None:
 @pytest.mark.parametrize("url", ["", "localhost:8787", "ftp://x", "http://", "file:///etc"])
 def test_a_url_is_checked(url: str) -> None:
     """A server is reached over HTTP."""
-    with pytest.raises(CloudException, match="no server URL"):
+    with pytest.raises(CloudException, match="not a valid server URL"):
         ServerAddress(url, "k")
 
 

@@ -17,7 +17,7 @@ def test_it_is_raised_by_the_room() -> None:
     """Callers catch it by the name that the room exports."""
     assert PackingError is Raised
 
-    with pytest.raises(PackingError, match=r"^Cannot send 7: it is no function"):
+    with pytest.raises(PackingError, match=r"^Cannot send 7: it is not a function"):
         Packer().function(7)  # type: ignore[arg-type]
 
 

@@ -109,7 +109,7 @@ def test_streams_that_are_no_file_are_refused(data: Path) -> None:
         arrived([stream, standard_input])
     with pytest.raises(PackingError, match="a closed file"):
         arrived(stream)
-    with pytest.raises(PackingError, match="no file on disk"):
+    with pytest.raises(PackingError, match="not a file on disk"):
         arrived(io.BufferedReader(io.BytesIO(b"")))
 
 

@@ -185,5 +185,5 @@ def test_too_deep_nesting_is_told() -> None:
 
 def test_what_is_no_function_is_refused() -> None:
     """Only what can be called is a function."""
-    with pytest.raises(PackingError, match="Cannot send 5: it is no function"):
+    with pytest.raises(PackingError, match="Cannot send 5: it is not a function"):
         Packer().function(5)  # type: ignore[arg-type]
