@@ -75,7 +75,7 @@ class Sender:
     def slot(self) -> str:
         """Return the token of a live slot of the attacking account.
 
-        Slots end where others need their room, or were told to restart.
+        Slots end where others need their room, or when they are restarted.
         """
         if not self._lives():
             until(self._found, "a slot lives")
