@@ -54,6 +54,8 @@ for function in (left_by_with, raised_again, raised_by_name):
         names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
         print(function.__name__, *names)
 PY
+python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+    || { echo "seen with CPython 3.11 to 3.13 only, not with $(python3 --version)"; exit 1; }
 python3 --version
 seen=$(python3 "$work/program.py")
 echo "$seen"

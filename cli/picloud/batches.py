@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from cloud._client.current import client
+from cloud._jobs.listing import paged
 
 from picloud import submitted, units
 from picloud.tables import StatusCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from picloud_model.wire import BatchesRequest, ListedBatch
 
-_PORTION: Final = 1000
-
 
 def read(request: BatchesRequest, limit: int) -> Iterator[ListedBatch]:
-    """Yield up to `limit` batches, newest first; each request returns a portion."""
-    before = request.before
-    while limit:
-        portion = msgspec.structs.replace(request, before=before, limit=min(limit, _PORTION))
-        answer = client().batches(portion)
-        yield from answer.batches
-        limit -= len(answer.batches)
-        before = answer.more
-        if before is None:
-            return
+    """Yield up to `limit` batches, newest first; each request returns a page."""
+
+    def fetch(page: BatchesRequest) -> tuple[Sequence[ListedBatch], int | None]:
+        answer = client().batches(page)
+        return answer.batches, answer.more
+
+    return paged(fetch, request, limit)
 
 
 def shown_jids(batch: ListedBatch) -> str:

@@ -72,7 +72,7 @@ class Bucket:
         return any(path.startswith(new) for path in open_files(self.server))
 
     def make_unavailable(self) -> None:
-        """Take the bucket away, as when somebody removes it."""
+        """Remove the bucket, as its owner may."""
         self.root.rename(self.root.parent.with_name(f"removed-{self.root.name}"))
 
 

@@ -68,7 +68,7 @@ class S3Bucket:
         return S3Buckets(self.access)
 
     def make_unavailable(self) -> None:
-        """Take the bucket away, as when somebody removes it."""
+        """Remove the bucket, as its owner may."""
         self.remove()
 
 

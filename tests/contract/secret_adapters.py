@@ -55,7 +55,7 @@ class Mount:
         return VaultSecrets(self.access)
 
     def make_unavailable(self) -> None:
-        """Take the mount away, as when somebody removes it."""
+        """Remove the mount, as its owner may."""
         client = vault_client(dataclasses.replace(self.access, token=self.root_token), 1)
         client.sys.disable_secrets_engine(self.access.mount)
         client.adapter.close()

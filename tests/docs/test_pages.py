@@ -93,7 +93,7 @@ def test_the_index_links_every_page() -> None:
     docs = ROOT / "docs"
     index = (docs / "README.md").read_text(encoding="utf-8")
     pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - {"README.md"}
-    pages.discard("how-to/notes.md")  # of the example in "Add a noun", where somebody followed it
+    pages.discard("how-to/notes.md")  # the page that the example in "Add a noun" adds
 
     assert pages - set(re.findall(r"\]\(([^)#]+)", index)) == set()
 

@@ -143,7 +143,7 @@ def serve(settings: ServerSettings) -> None:
         # In this process, as gunicorn prints its own message if a worker cannot start.
         asyncio.run(check_free(settings))
     except PiCloudError as error:
-        # A service that nobody watches waits for what is away; whoever starts one by hand is told.
+        # A service waits for what is away; a server started by hand ends with the error.
         is_awaited = isinstance(error, Unavailable) and settings.servers and settings.ready_fd < 0
         if not is_awaited:
             sys.exit(error.message)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 from cloud._client.current import client
+from cloud._jobs.listing import paged
 from picloud_model.wire import BatchesRequest, ListRequest
 
 from picloud import batches, output, tables, units
@@ -19,12 +20,11 @@ from picloud.options import arguments
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from picloud_model.wire import ListedBatch, ListedJob
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_PORTION: Final = 1000
 _COLUMNS: Final = tables.Columns(
     ("jid", "status", "function", "label", "created", "runtime"),
     flexible=("function", "label"),
@@ -154,16 +154,13 @@ def _print(listed: _Listed) -> None:
 
 
 def _jobs(request: ListRequest, limit: int) -> Iterator[ListedJob]:
-    """Yield up to `limit` jobs; each request returns a portion."""
-    before = request.before
-    while limit:
-        portion = msgspec.structs.replace(request, before=before, limit=min(limit, _PORTION))
-        answer = client().listed(portion)
-        yield from answer.jobs
-        limit -= len(answer.jobs)
-        before = answer.more
-        if before is None:
-            return
+    """Yield up to `limit` jobs, newest first; each request returns a page."""
+
+    def fetch(page: ListRequest) -> tuple[Sequence[ListedJob], int | None]:
+        answer = client().listed(page)
+        return answer.jobs, answer.more
+
+    return paged(fetch, request, limit)
 
 
 def _fields(job: ListedJob) -> dict[str, object]:

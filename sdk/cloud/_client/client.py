@@ -19,6 +19,7 @@ from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
 from cloud._jobs.listing import read_jobs
+from cloud._jobs.patience import remaining
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
@@ -237,18 +238,14 @@ class Client:
     ) -> Any:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
         statuses, timeout_s = _statuses(test_status), seconds(timeout)
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        started, timed = time.monotonic(), timeout_s is not None
         patience = self._waiter.patience()
         for portion in read_jids(jids).portions():
             while True:
-                remaining_s = (
-                    wire.LONGEST_POLL_S
-                    if deadline is None
-                    else max(0.0, deadline - time.monotonic())
-                )
+                remaining_s = remaining(timeout_s, started, time.monotonic())
                 hold_s = min(remaining_s, wire.LONGEST_POLL_S)
                 try:
-                    self._waiter.until_status(portion, statuses, hold_s, timed=deadline is not None)
+                    self._waiter.until_status(portion, statuses, hold_s, timed=timed)
                     others = self._other_statuses(portion, statuses)
                 except CloudConnectionError as error:
                     if not remaining_s:

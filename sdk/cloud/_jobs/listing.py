@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from picloud_model import wire
@@ -16,9 +16,13 @@ from cloud._packing.packer import name_of
 from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from cloud._http.transport import Transport
 
 _PAGE: Final = 1000
+_Page = TypeVar("_Page", wire.BatchesRequest, wire.ListRequest)
+_Listed = TypeVar("_Listed")
 
 
 class SubmittedJobs(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,16 +75,34 @@ def read_jobs(transport: Transport, wanted: JobFilter, limit: int) -> list[Submi
     most = whole(limit)
     if most is None or most < 1:
         raise CloudTypeError(f"limit must be a whole number from 1, not {limit!r:.80}.")
-    request = wanted.request(datetime.now(UTC))
-    rows: list[SubmittedJobs] = []
-    while len(rows) < most:
-        page = msgspec.structs.replace(request, limit=min(_PAGE, most - len(rows)))
+
+    def fetch(page: wire.BatchesRequest) -> tuple[Sequence[wire.ListedBatch], int | None]:
         answer = transport.post("/v1/jobs/batches", page, wire.BatchesListed)
-        rows += map(_row, answer.batches)
-        if answer.more is None:
-            break
-        request = msgspec.structs.replace(request, before=answer.more)
-    return rows
+        return answer.batches, answer.more
+
+    return list(map(_row, paged(fetch, wanted.request(datetime.now(UTC)), most)))
+
+
+def paged(
+    fetch: Callable[[_Page], tuple[Sequence[_Listed], int | None]], request: _Page, limit: int
+) -> Iterator[_Listed]:
+    """Yield up to `limit` rows of a list, newest first.
+
+    Args:
+        fetch: Returns the rows of a page, and the jid before which the next page begins; None at
+            the end of the list.
+        request: The request for the list; each page has its own `before` and `limit`.
+        limit: Most rows.
+    """
+    before = request.before
+    while limit:
+        rows, before = fetch(
+            msgspec.structs.replace(request, before=before, limit=min(_PAGE, limit))
+        )
+        yield from rows
+        limit -= len(rows)
+        if before is None:
+            return
 
 
 def _row(batch: wire.ListedBatch) -> SubmittedJobs:

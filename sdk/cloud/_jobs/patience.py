@@ -1,4 +1,4 @@
-"""Waiting on while the server, or a service that it needs, cannot be reached."""
+"""How long to wait: for jobs, and while the server, or a service that it needs, is away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from picloud_model import wire
 from picloud_model.errors import AccountBusy
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ _KEPT: Final = (
 )
 PAUSE_S: Final = 0.5
 """Pause after a request that failed, in addition to those between its attempts."""
+
+
+def remaining(timeout_s: float | None, started: float, now: float) -> float:
+    """Return the seconds left of a wait; without a timeout, as long as one request may wait.
+
+    >>> remaining(5.0, started=100.0, now=103.0), remaining(5.0, started=100.0, now=106.0)
+    (2.0, 0.0)
+    """
+    if timeout_s is None:
+        return wire.LONGEST_POLL_S
+    return max(0.0, timeout_s - (now - started))
 
 
 class Patience:

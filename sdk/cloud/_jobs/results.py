@@ -12,6 +12,7 @@ from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
 from cloud._jobs.interrupt import interrupted
+from cloud._jobs.patience import remaining
 from cloud.errors import CloudConnectionError, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -102,11 +103,9 @@ class _Results(Iterator[Any]):
         self, is_ready: Callable[[], bool], jid: int, on_progress: OnProgress | None
     ) -> None:
         timeout_s = self._options.timeout_s
-        deadline = None if timeout_s is None else self._clock() + timeout_s
+        started = self._clock()
         while not is_ready():
-            remaining_s = (
-                wire.LONGEST_POLL_S if deadline is None else max(0.0, deadline - self._clock())
-            )
+            remaining_s = remaining(timeout_s, started, self._clock())
             hold_s = min(remaining_s, wire.LONGEST_POLL_S)
             try:
                 answer = self._waiter.outcomes(self._requested(), hold_s, self._options)

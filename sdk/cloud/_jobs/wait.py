@@ -16,7 +16,7 @@ from picloud_model.pack import unseal
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._jobs.interrupt import interrupted
 from cloud._jobs.outcome_table import OutcomeTable
-from cloud._jobs.patience import Patience
+from cloud._jobs.patience import Patience, remaining
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
@@ -126,7 +126,7 @@ class Waiter:
         longest_s = wire.LONGEST_POLL_S if self._supervisor is None else 0.0
         with ExitStack() as blocked:
             while table.open:
-                remaining_s = _remaining(options.timeout_s, started, self._clock())
+                remaining_s = remaining(options.timeout_s, started, self._clock())
                 try:
                     answer = self._poll(table.open, min(remaining_s, longest_s), options)
                     self._read(answer, table, options)
@@ -325,12 +325,6 @@ def _envelope(answer: Outcomes, outcome: Outcome, packer: Packer) -> Envelope:
     if outcome.envelope < len(answer.envelopes):
         return answer.envelopes[outcome.envelope]
     return packer.envelope
-
-
-def _remaining(timeout_s: float | None, started: float, now: float) -> float:
-    if timeout_s is None:
-        return wire.LONGEST_POLL_S
-    return max(0.0, timeout_s - (now - started))
 
 
 def _timeout_error(table: OutcomeTable, count: int, timeout_s: float) -> CloudTimeoutError:
