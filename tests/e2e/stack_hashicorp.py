@@ -16,7 +16,7 @@ from picloud_api.usecases.accounts.slot_token import AUDIENCE
 from picloud_api.wiring import Ports, hashicorp
 from picloud_driver.stack.hashicorp import Stack as Servers
 
-from tests.e2e.stacks import EmbeddedStack, kill, line_of
+from tests.e2e.stacks import FIRST_ACCOUNT, EmbeddedStack, kill, line_of
 from tests.polling import until
 from tests.servers import running
 
@@ -88,7 +88,7 @@ class HashiCorpStack(EmbeddedStack):
     async def _slot_token(self) -> str:
         ports = self._ports()
         slots = await View(ports.state).scan(Slot.prefix)
-        slot: Slot = next(iter(slots.values()))
+        slot: Slot = next(it for it in slots.values() if it.pool.account == FIRST_ACCOUNT)
         secret = await ports.secrets.get("signing/token")
         await _close(ports)
         assert secret is not None

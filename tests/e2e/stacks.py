@@ -27,6 +27,7 @@ from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, new_key
 from picloud_api.usecases.accounts.slot_token import AUDIENCE, slot_number
+from picloud_driver.scheduler.local.records import SlotRecord
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 
@@ -36,6 +37,8 @@ from tests.polling import until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+FIRST_ACCOUNT: Final = "a0000001"
+"""The account of `Stack.key`."""
 START_S: Final = 60.0
 STOP_S: Final = 30.0
 CRASHING_SLOT_SERVER: Final = Path(__file__).parents[1] / "faults" / "crashing_slot_server.py"
@@ -94,7 +97,7 @@ class Stack(ABC):
 
     @abstractmethod
     def slot_token(self) -> str:
-        """Return the token of one of its live slots."""
+        """Return the token of a live slot of its first account."""
 
     @abstractmethod
     def faults(self) -> str:
@@ -222,7 +225,7 @@ class EmbeddedStack(Stack):
         return key
 
     def slot_token(self) -> str:
-        records = until(lambda: list((self.data / "slots").glob("*.json")), "a slot lives")
+        records = until(self._slot_records, "a slot of the first account lives")
         oldest = min(
             records, key=lambda record: record.stat().st_mtime
         )  # the others may just begin
@@ -230,6 +233,16 @@ class EmbeddedStack(Stack):
         secret = asyncio.run(FileSecrets(self.data / "secrets").get("signing/token"))
         assert secret is not None
         return jwt.encode(claims, secret, algorithm="HS256")
+
+    def _slot_records(self) -> list[Path]:
+        """Return the records of the first account's slots."""
+        records = []
+        for path in (self.data / "slots").glob("*.json"):
+            with suppress(FileNotFoundError):  # a slot that has just ended
+                record = msgspec.json.decode(path.read_bytes(), type=SlotRecord)
+                if record.placement.pool.account == FIRST_ACCOUNT:
+                    records.append(path)
+        return records
 
     def faults(self) -> str:
         return self._log.read_text(errors="replace")

@@ -155,7 +155,7 @@ def test_servers_that_run_are_used_by_their_address(home: UserHome, other: UserH
         ({"VAULT_ADDR": "http://127.0.0.1:1"}, "does not answer: is it running"),
         ({"VAULT_TOKEN": "hvs.wrong"}, "our token is wrong, expired or revoked"),
         ({"VAULT_TOKEN": ""}, "VAULT_TOKEN is not set"),
-        ({"VAULT_CLIENT_CERT": ""}, "it requires a client's certificate: set VAULT_CLIENT_CERT"),
+        ({"VAULT_CLIENT_CERT": ""}, "set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY"),
         ({"VAULT_CACERT": ""}, "its certificate does not hold"),
         ({"NOMAD_ADDR": "http://127.0.0.1:1"}, "Nomad at http://127.0.0.1:1 cannot answer"),
         ({"NOMAD_TOKEN": "0" * 36}, "refuses the server's token"),

@@ -36,6 +36,12 @@ _RIGHTS: Final = "our token may not do that: give it the policy that bootstrap w
 _NO_NODE: Final = "none of its nodes is active now: try again"
 _SILENT: Final = "it does not answer: is it running and reachable?"
 _PAIR: Final = "it requires a client's certificate: set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY"
+_UNSIGNED: Final = "its certificate does not hold: name the file of who signed it"
+_ENDED: Final = (
+    "it ended the connection: if it requires a client's certificate, set VAULT_CLIENT_CERT and "
+    "VAULT_CLIENT_KEY"
+)
+"""A refused client may learn no more: under TLS 1.3 the alert can be lost behind its request."""
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"
 _BROKEN: Final = "it has a fault of its own: try again, and look at its log if this stays"
 
@@ -60,9 +66,12 @@ FAULTS: Final = (
     Fault(UnexpectedError, "its answer is unknown: see its log"),
     Fault(VaultError, "its answer is unknown: see its log"),
     Fault(http.SSLError, _PAIR, "CERTIFICATE_REQUIRED"),
-    Fault(http.SSLError, "its certificate does not hold: name the file of who signed it"),
+    Fault(http.SSLError, _UNSIGNED, "CERTIFICATE_VERIFY_FAILED"),
+    Fault(http.SSLError, _ENDED),
     Fault(http.ReadTimeout, _SLOW),
     Fault(http.ConnectionError, _SLOW, "timed out"),
+    Fault(http.ConnectionError, _ENDED, "Connection reset"),
+    Fault(http.ConnectionError, _ENDED, "Broken pipe"),
     Fault(http.ConnectionError, _SILENT),
     Fault(http.RequestException, "it cannot be asked: check its address and certificate file"),
     Fault(OSError, "it cannot be asked: check its address and certificate file"),

@@ -62,6 +62,8 @@ class RecordingScheduler(SchedulerPort):
     def __init__(self) -> None:
         self.bursts: list[Burst] = []
         self.places: dict[str, Burst] = {}
+        self.taken: set[str] = set()
+        """The places at which a test acts as the slot, at whichever server."""
         self.ends: asyncio.Queue[SlotEnd] = asyncio.Queue()
         self.full = ""
         """Why requested slots do not run, if they do not."""
@@ -69,6 +71,10 @@ class RecordingScheduler(SchedulerPort):
         """Why no slot can be requested, if none can."""
         self.failure: PiCloudError | None = None
         """What a ping raises, if the scheduler does not work."""
+
+    def free_place(self) -> str | None:
+        """Return a place that no test has taken, if there is one."""
+        return next((place for place in self.places if place not in self.taken), None)
 
     async def start(self, burst: Burst) -> None:
         if self.refusal:
@@ -209,13 +215,13 @@ class ApiHarness:
 
     async def slot(self) -> SlotSession:
         """Register a slot at a place that the scheduler was to start, or else at a new one."""
-        taken = {session.slot.place for session in self.server.use_cases.slots.slots.sessions.all()}
-        free = [place for place in self.scheduler.places if place not in taken]
-        if not free:
+        place = self.scheduler.free_place()
+        if place is None:
             pool = pool_of(ACCOUNT, wire.Options())
             await self.scheduler.start(Burst(f"pc-{uuid.uuid4().hex}", pool, 1))
-            free = [list(self.scheduler.places)[-1]]
-        granted = await self.server.use_cases.slots.slots.register(free[0])
+            place = list(self.scheduler.places)[-1]
+        self.scheduler.taken.add(place)
+        granted = await self.server.use_cases.slots.slots.register(place)
         return await self.server.use_cases.slots.slots.recognise(granted.token)
 
     async def reconnect(self, session: SlotSession) -> SlotSession:
