@@ -63,7 +63,7 @@ class RecordingScheduler(SchedulerPort):
         self.bursts: list[Burst] = []
         self.places: dict[str, Burst] = {}
         self.taken: set[str] = set()
-        """The places at which a test acts as the slot, at whichever server."""
+        """The places at which a test acts as the slot, through any of the servers."""
         self.ends: asyncio.Queue[SlotEnd] = asyncio.Queue()
         self.full = ""
         """Why requested slots do not run, if they do not."""
