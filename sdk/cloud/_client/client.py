@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -19,7 +20,6 @@ from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
 from cloud._jobs.listing import read_jobs
-from cloud._jobs.patience import remaining
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
@@ -27,7 +27,6 @@ from cloud._packing import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
 from cloud.errors import (
-    CloudConnectionError,
     CloudException,
     CloudTimeoutError,
     CloudTypeError,
@@ -217,7 +216,6 @@ class Client:
             self._waiter,
             options,
             in_parallel or MOST_IN_PARALLEL,
-            time.monotonic,
             watch=self._watch(order, show=show),
         )
 
@@ -229,7 +227,6 @@ class Client:
             self._waiter,
             WaitOptions(),
             IN_PARALLEL,
-            time.monotonic,
             watch=self._watch(order, show=show),
         )
 
@@ -238,27 +235,23 @@ class Client:
     ) -> Any:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
         statuses, timeout_s = _statuses(test_status), seconds(timeout)
-        started, timed = time.monotonic(), timeout_s is not None
-        patience = self._waiter.patience()
+        patience, others = self._waiter.patience(), dict[int, str]()
+        deadline = patience.deadline(timeout_s)
+
+        def attempt(portion: list[ranges.Range], hold_s: float) -> bool:
+            others.clear()
+            self._waiter.until_status(portion, statuses, hold_s, timed=timeout_s is not None)
+            others.update(self._other_statuses(portion, statuses))
+            _check_reachable(others, statuses)
+            return not others
+
+        def expired() -> CloudTimeoutError:
+            for jid, status in others.items():
+                return CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
+            return CloudTimeoutError(f"unknown after {timeout_s:g} s")
+
         for portion in read_jids(jids).portions():
-            while True:
-                remaining_s = remaining(timeout_s, started, time.monotonic())
-                hold_s = min(remaining_s, wire.LONGEST_POLL_S)
-                try:
-                    self._waiter.until_status(portion, statuses, hold_s, timed=timed)
-                    others = self._other_statuses(portion, statuses)
-                except CloudConnectionError as error:
-                    if not remaining_s:
-                        raise CloudTimeoutError(f"unknown after {timeout_s:g} s") from error
-                    patience.bear(error)
-                    continue
-                patience.recovered()
-                if not others:
-                    break
-                _check_reachable(others, statuses)
-                if not remaining_s:
-                    jid, status = next(iter(others.items()))
-                    raise CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
+            patience.until(partial(attempt, portion), deadline, expired)
         return self.status(jids)
 
     def _other_statuses(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 from picloud_model import wire
 from picloud_model.errors import AccountBusy
 
+from cloud.errors import CloudConnectionError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloud._http.transport import Transport
-    from cloud.errors import CloudConnectionError
+    from cloud.errors import CloudTimeoutError
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +27,6 @@ _KEPT: Final = (
 )
 PAUSE_S: Final = 0.5
 """Pause after a request that failed, in addition to those between its attempts."""
-
-
-def remaining(timeout_s: float | None, started: float, now: float) -> float:
-    """Return the seconds left of a wait; without a timeout, as long as one request may wait.
-
-    >>> remaining(5.0, started=100.0, now=103.0), remaining(5.0, started=100.0, now=106.0)
-    (2.0, 0.0)
-    """
-    if timeout_s is None:
-        return wire.LONGEST_POLL_S
-    return max(0.0, timeout_s - (now - started))
 
 
 class Patience:
@@ -61,6 +52,44 @@ class Patience:
         self._sleep = sleep
         self._since: float | None = None
         self._said_at = 0.0
+
+    def deadline(self, timeout_s: float | None) -> float | None:
+        """Return the time at which a timeout that begins now is reached; None without one."""
+        return None if timeout_s is None else self._clock() + timeout_s
+
+    def until(
+        self,
+        attempt: Callable[[float], bool],
+        deadline: float | None,
+        expired: Callable[[], CloudTimeoutError],
+    ) -> None:
+        """Repeat requests until one of them brings what is waited for.
+
+        Args:
+            attempt: Sends a request, which the server may hold for as many seconds as it is given,
+                and returns whether that was enough. At the deadline it is given 0.
+            deadline: When the wait has to be over; None for no limit.
+            expired: Returns the error for a wait that is over too early.
+
+        Raises:
+            CloudTimeoutError: What `expired` returns.
+            CloudConnectionError: When requests have failed for too long.
+        """
+        is_last = False
+        while not is_last:
+            left_s = wire.LONGEST_POLL_S if deadline is None else deadline - self._clock()
+            is_last = left_s <= 0
+            try:
+                is_enough = attempt(min(max(left_s, 0.0), wire.LONGEST_POLL_S))
+            except CloudConnectionError as error:
+                if is_last:
+                    raise expired() from error
+                self.bear(error)
+                continue
+            self.recovered()
+            if is_enough:
+                return
+        raise expired()
 
     def bear(self, error: CloudConnectionError) -> None:
         """Bear with a request that failed; pause, and every few seconds say what is missing.

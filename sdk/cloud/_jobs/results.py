@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
-from picloud_model import ranges, wire
+from picloud_model import ranges
 from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
 from cloud._jobs.interrupt import interrupted
-from cloud._jobs.patience import remaining
 from cloud.errors import CloudConnectionError, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ class _Results(Iterator[Any]):
         waiter: Asks the server.
         options: How long to wait for each result, and what to do about errors.
         in_parallel: How many large results are fetched ahead.
-        clock: Monotonic seconds.
         watch: Entered while results are waited for; receives how many have arrived.
     """
 
@@ -56,7 +54,6 @@ class _Results(Iterator[Any]):
         waiter: Waiter,
         options: WaitOptions,
         in_parallel: int,
-        clock: Callable[[], float],
         *,
         watch: Watched | None = None,
     ) -> None:
@@ -64,7 +61,6 @@ class _Results(Iterator[Any]):
         self._patience = waiter.patience()
         self._options = options
         self._in_parallel = in_parallel
-        self._clock = clock
         self._held: dict[int, tuple[Outcome, Envelope]] = {}
         self._fetched: dict[int, bytes] = {}
         self._held_bytes = 0
@@ -103,26 +99,21 @@ class _Results(Iterator[Any]):
         self, is_ready: Callable[[], bool], jid: int, on_progress: OnProgress | None
     ) -> None:
         timeout_s = self._options.timeout_s
-        started = self._clock()
-        while not is_ready():
-            remaining_s = remaining(timeout_s, started, self._clock())
-            hold_s = min(remaining_s, wire.LONGEST_POLL_S)
-            try:
-                answer = self._waiter.outcomes(self._requested(), hold_s, self._options)
-            except CloudConnectionError as error:
-                if not remaining_s:
-                    raise CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid) from error
-                self._patience.bear(error)
-                continue
-            self._patience.recovered()
+
+        def attempt(hold_s: float) -> bool:
+            answer = self._waiter.outcomes(self._requested(), hold_s, self._options)
             for outcome in answer.outcomes:
                 self._held[outcome.jid] = outcome, self._waiter.envelope(answer, outcome)
                 self._held_bytes += len(outcome.payload or b"")
             self._arrived += len(answer.outcomes)
             if on_progress is not None:
                 on_progress(self._arrived, self._total)
-            if not remaining_s and not is_ready():
-                raise CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid)
+            return is_ready()
+
+        def expired() -> CloudTimeoutError:
+            return CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid)
+
+        self._patience.until(attempt, self._patience.deadline(timeout_s), expired)
 
     def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
         """Remove the outcome of a job from those held, and return it."""

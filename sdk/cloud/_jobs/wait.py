@@ -16,7 +16,7 @@ from picloud_model.pack import unseal
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._jobs.interrupt import interrupted
 from cloud._jobs.outcome_table import OutcomeTable
-from cloud._jobs.patience import Patience, remaining
+from cloud._jobs.patience import Patience
 from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
@@ -121,32 +121,31 @@ class Waiter:
     def _wait_until_ended(
         self, table: OutcomeTable, order: Sequence[int], options: WaitOptions
     ) -> None:
-        started, patience = self._clock(), self.patience()
-        # A job asks without waiting first: being set aside costs more than one more request.
-        longest_s = wire.LONGEST_POLL_S if self._supervisor is None else 0.0
+        patience = self.patience()
+        supervisor = self._supervisor
         with ExitStack() as blocked:
-            while table.open:
-                remaining_s = remaining(options.timeout_s, started, self._clock())
-                try:
-                    answer = self._poll(table.open, min(remaining_s, longest_s), options)
-                    self._read(answer, table, options)
-                except CloudConnectionError as error:
-                    if not remaining_s:
-                        raise _timeout_error(table, len(order), options.timeout_s or 0.0) from error
-                    patience.bear(error)
-                    continue
-                patience.recovered()
+
+            def attempt(hold_s: float) -> bool:
+                nonlocal supervisor
+                # A job asks without waiting first: being set aside costs more than another request.
+                answer = self._poll(table.open, 0.0 if supervisor else hold_s, options)
+                self._read(answer, table, options)
                 if options.on_progress is not None:
                     options.on_progress(table.ended, len(order))
                 if (failure := table.failure()) is not None:
                     failure.among = self._among(failure, order) if len(order) > 1 else ""
                     raise failure
-                if table.open and not remaining_s:
-                    raise _timeout_error(table, len(order), options.timeout_s or 0.0)
-                if table.open and self._supervisor is not None and not longest_s:
+                if table.open and supervisor and hold_s:
                     timed = options.timeout_s is not None
-                    blocked.enter_context(self._supervisor.blocked(table.open, timed=timed))
-                    longest_s = wire.LONGEST_POLL_S
+                    blocked.enter_context(supervisor.blocked(table.open, timed=timed))
+                    supervisor = None
+                return not table.open
+
+            def expired() -> CloudTimeoutError:
+                return _timeout_error(table, len(order), options.timeout_s or 0.0)
+
+            if table.open:
+                patience.until(attempt, patience.deadline(options.timeout_s), expired)
 
     def _among(self, failure: CloudException, order: Sequence[int]) -> str:
         """Say how many of some jobs have failed, and which one an error is about."""

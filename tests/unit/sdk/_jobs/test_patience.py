@@ -80,6 +80,41 @@ def test_a_server_that_never_answered_is_not_waited_for() -> None:
         patience(Time(), None, Answered(has_answered=False)).bear(AWAY)
 
 
+def test_requests_are_repeated_until_one_is_enough() -> None:
+    """Each may be held as long as the deadline allows; one that fails is repeated."""
+    time, holds, replies = Time(), list[float](), iter([False, AWAY, True])
+    waiting = patience(time, None)
+
+    def attempt(hold_s: float) -> bool:
+        holds.append(hold_s)
+        time.now += 1.0
+        reply = next(replies)
+        if isinstance(reply, CloudConnectionError):
+            raise reply
+        return reply
+
+    waiting.until(attempt, waiting.deadline(5.0), CloudTimeoutError)
+
+    assert holds == [5.0, 4.0, 2.5]
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, 3.0])
+def test_after_the_deadline_one_request_is_made_and_not_held(timeout_s: float) -> None:
+    """What has happened until then still counts; then the wait is over."""
+    time, holds = Time(), list[float]()
+    waiting = patience(time, None)
+
+    def attempt(hold_s: float) -> bool:
+        holds.append(hold_s)
+        time.now += hold_s
+        return False
+
+    with pytest.raises(CloudTimeoutError, match="late"):
+        waiting.until(attempt, waiting.deadline(timeout_s), lambda: CloudTimeoutError("late"))
+
+    assert holds == [*filter(None, [timeout_s]), 0.0]
+
+
 @pytest.mark.parametrize("call", ["result", "join", "iresult", "wait_for"])
 def test_a_wait_goes_on_when_the_server_is_back(
     server: FakeServer, client: Client, call: str
