@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cloud._client.current import client
 from cloud.errors import CloudException
 
-from picloud import output, progress
+from picloud import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,7 @@ def show(
         CloudException: When a job failed: nothing is printed then. With `json` when a result has no
             JSON representation: the other results are printed before.
     """
-    with progress.shown(len(jids)) as on_progress:
-        values = client().result(jids, timeout, ignore_errors, on_progress=on_progress)
+    values = client().result(jids, timeout, ignore_errors, show=True)
     results = list(zip(jids, values, strict=True))
     if json:
         _show_json(results)

@@ -29,6 +29,7 @@ class ServerChoice(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CloudException: When the profile does not exist, or the simulator cannot start.
         """
+        cloud.config.stream_output = False  # standard output is for results
         if self.verbose:
             logging.basicConfig(format="%(message)s", level=logging.DEBUG)
             # It only reports how it reads its own arguments.

@@ -94,7 +94,7 @@ def test_a_bar_shows_how_far_a_map_is(stack: Stack, client: Client, tmp_path: Pa
     """The bar is on standard error if that is a terminal, and disappears when the jobs
     have ended.
     """
-    jids = client.map(lambda x: __import__("time").sleep(0.3) or x, range(6))
+    jids = client.map(lambda x: __import__("time").sleep(0.8) or x, range(6))
 
     with begun(stack, tmp_path, "join", f"{jids[0]}-{jids[-1]}") as terminal:
         assert terminal.until_ended() == 0

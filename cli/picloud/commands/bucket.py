@@ -10,9 +10,10 @@ import typer
 from cloud import CloudException, bucket
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
+from cloud._display.transfer import transfer_shown
 from cloud._resources.bucket import BucketClient
 
-from picloud import output, progress, tables
+from picloud import output, tables
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -72,7 +73,7 @@ def put(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) ->
     """  # noqa: D301 - \b keeps the lines apart
     key = key_of(named_key(file_path, obj_path), prefix)
     size = os.path.getsize(file_path) if os.path.isfile(file_path) else 0  # noqa: PTH113, PTH202
-    with progress.bytes_shown(size) as advance:
+    with transfer_shown(size) as advance:
         BucketClient(client().transport).put_file(file_path, key, advance)
 
 
@@ -101,7 +102,7 @@ def get(
     bucket_client = BucketClient(client().transport)
     key, path = key_of(obj_path, prefix), file_of(obj_path, file_path)
     size = bucket_client.info(key).size if sys.stderr.isatty() else 0
-    with progress.bytes_shown(size) as advance:
+    with transfer_shown(size) as advance:
         bucket_client.get_file(key, path, start_byte, end_byte, progress=advance)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cloud._client.current import client
 
-from picloud import progress
 from picloud.options.arguments import Jids, Timeout
 from picloud.options.arguments import jids as read_jids
 
@@ -20,5 +19,4 @@ def join(jids: Jids, timeout: Timeout = None) -> None:
       $ picloud join 7,9-12 --timeout 60
     """  # noqa: D301 - \b keeps the lines apart
     order = read_jids(*jids)
-    with progress.shown(len(order)) as on_progress:
-        client().join(order, timeout, on_progress=on_progress)
+    client().join(order, timeout, show=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from picloud_model.job import FINAL, Status
 from cloud._arguments.jids import read_jids
 from cloud._arguments.option_values import seconds, whole
 from cloud._arguments.options import split_options
-from cloud._display.show import shown
+from cloud._display.show import Unwatched, watch
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
+    from cloud._display.show import WaitWatch
     from cloud._jobs.job_socket import SupervisorClient
     from cloud._jobs.listing import JobFilter, SubmittedJobs
-    from cloud._jobs.results import Watched
 
 
 class Client:
@@ -160,19 +160,14 @@ class Client:
         ignore_errors: bool = False,
         deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
         *,
-        on_progress: Callable[[int, int], None] | None = None,
         show: bool = False,
     ) -> None:
         """Wait for jobs to end; see `cloud.join`.
 
-        `on_progress` is called with the number of jobs that have ended and the number of all; with
-        `show` the program shows that, as the settings say.
+        With `show` the program shows how many have ended, as the settings say.
         """
         options = WaitOptions(
-            timeout_s=seconds(timeout),
-            payloads=False,
-            ignore_errors=ignore_errors,
-            on_progress=on_progress,
+            timeout_s=seconds(timeout), payloads=False, ignore_errors=ignore_errors
         )
         self._wait(read_jids(jids).order, options, show=show)
 
@@ -183,14 +178,11 @@ class Client:
         ignore_errors: bool = False,
         deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
         *,
-        on_progress: Callable[[int, int], None] | None = None,
         show: bool = False,
     ) -> Any:
         """Return the result of a job, or a list of results; see `cloud.result` and `join`."""
         jid_list = read_jids(jids)
-        options = WaitOptions(
-            timeout_s=seconds(timeout), ignore_errors=ignore_errors, on_progress=on_progress
-        )
+        options = WaitOptions(timeout_s=seconds(timeout), ignore_errors=ignore_errors)
         values = self._wait(jid_list.order, options, show=show)
         return values[0] if jid_list.single else values
 
@@ -337,20 +329,20 @@ class Client:
         body = wire.JobsRequest(jids=portion)
         return self._transport.post("/v1/jobs/kill", body, wire.Killed).count
 
-    def _watch(self, order: Sequence[int], *, show: bool) -> Watched:
+    def _watch(self, order: Sequence[int], *, show: bool, stream: bool | None = False) -> WaitWatch:
         if not show or self._in_job:
-            return nullcontext()
-        return shown(self, order, self._config, stream=False)
+            return Unwatched()
+        stream = self._simulated if stream is None else stream
+        return watch(self, order, self._config, stream=stream)
 
     def _wait(self, order: Sequence[int], options: WaitOptions, *, show: bool) -> list[Any]:
         distinct = order if isinstance(order, range) else list(dict.fromkeys(order))
-        if show and distinct and not self._in_job:
-            setting = self._config.stream_output
-            stream = self._simulated if setting is None else setting
-            with shown(self, distinct, self._config, stream=stream) as on_progress:
-                options = replace(options, on_progress=on_progress)
-                values = self._waiter.until_ended(distinct, options)
-        else:
+        stream = self._config.stream_output
+        with (
+            closing(self._watch(distinct, show=show, stream=stream)) as watched,
+            watched as on_progress,
+        ):
+            options = replace(options, on_progress=on_progress)
             values = self._waiter.until_ended(distinct, options)
         if len(distinct) == len(order):
             return values

@@ -27,7 +27,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     `PICLOUD_URL` and `PICLOUD_API_KEY` name a server and the key for it, `PICLOUD_PROFILE` names
     one of the profiles, `PICLOUD_CONFIG_DIR` the directory of their file. In a job
     `PICLOUD_RUNNING` is set, `PICLOUD_JID` is its jid and `PICLOUD_LINE` the name of its
-    supervisor's socket.
+    supervisor's socket. `TERM=dumb` says that the terminal has no control sequences.
     """
 
     url: str | None = None
@@ -37,6 +37,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     running: bool = False
     jid: int | None = None
     job_socket: str | None = None
+    dumb_terminal: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> ClientSettings:
@@ -55,4 +56,5 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
             running=variables.get("PICLOUD_RUNNING", "") not in ("", "0"),
             jid=int(jid) if jid.isascii() and jid.isdigit() else None,
             job_socket=variables.get("PICLOUD_LINE") or None,
+            dumb_terminal=variables.get("TERM") == "dumb",
         )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from picloud_model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from typing import Protocol
+    from types import TracebackType
 
     from cloud._config.configuration import Config
     from cloud._display.output import OutputSource
@@ -29,10 +27,36 @@ _MOST_LISTED: Final = 10_000
 """Jobs whose statuses are requested one by one if they are not a whole map."""
 
 
-def shown(
-    client: JobSource, order: Sequence[int], config: Config, *, stream: bool
-) -> AbstractContextManager[OnProgress | None]:
-    """Return what shows a wait, as far as settings and standard error allow it.
+class WaitWatch(Protocol):
+    """Entered during each wait for some jobs, and closed after the last one."""
+
+    def __enter__(self) -> OnProgress | None:
+        """Return what is to be called with the numbers of ended jobs and of all, if anything."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """End a wait."""
+
+    def close(self) -> None:
+        """Leave no trace."""
+
+
+class Unwatched:
+    """A watch that shows nothing."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def watch(client: JobSource, order: Sequence[int], config: Config, *, stream: bool) -> WaitWatch:
+    """Return what shows waits, as far as settings and standard error allow it.
 
     Args:
         client: What the statuses and the output are requested from.
@@ -47,7 +71,7 @@ def shown(
         bar = make_bar()
     streaming = stream and 0 < len(order) <= _MOST_LISTED
     if bar is None and not streaming:
-        return nullcontext()
+        return Unwatched()
     from cloud._display.output import JobOutput  # noqa: PLC0415 - pipes do not need it
     from cloud._display.wait_display import WaitDisplay  # noqa: PLC0415
 

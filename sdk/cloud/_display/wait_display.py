@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -19,21 +20,34 @@ if TYPE_CHECKING:
 
 QUIET_S: Final = 1.0
 """A wait that is over sooner shows no bar."""
-TICK_S: Final = 0.5
+TICK_S: Final = 0.25
+"""How often the bar is drawn, if it looks different."""
+OUTPUT_S: Final = 0.5
 COUNT_S: Final = 2.0
-"""How often the bar moves, and how often counts are requested."""
-_SHARE: Final = 0.02
+"""How often output and counts are requested."""
+SHARE: Final = 0.01
 """Most of the time that is spent in requests for counts and output."""
+_IDLE_S: Final = 2.0
+"""How long the thread of an iteration lives on while the program does something else."""
+
+
+def _in_thread(function: Callable[[], None]) -> None:
+    Thread(target=function, name="picloud-watch", daemon=True).start()
 
 
 class WaitDisplay:
-    """Shows a progress bar and the output of jobs until the wait for them is over.
+    """Shows a progress bar and the output of jobs during one wait for them, or several.
+
+    The time before the bar is shown counts from the first wait on, so that an iteration of many
+    short waits has one, too. Between waits the bar makes way for what the program prints.
 
     Args:
         total: How many jobs there are.
         count: Returns the jobs by status, as far as that is known.
         bar: Shows how far the wait is, if it is to be shown.
         output: Prints what jobs write, if it is to be printed.
+        clock: Monotonic seconds.
+        start: Calls a function in a thread.
     """
 
     def __init__(
@@ -43,63 +57,100 @@ class WaitDisplay:
         *,
         bar: Bar | None,
         output: JobOutput | None,
+        clock: Callable[[], float] = time.monotonic,
+        start: Callable[[Callable[[], None]], None] = _in_thread,
     ) -> None:
         self._total = total
         self._count = count
         self._bar = bar
         self._output = output
+        self._clock = clock
+        self._start = start
         self._ended = 0
+        self._statuses: Mapping[str, int] = {}
+        self._started = 0.0
         self._first: tuple[float, int] | None = None
-        self._stop = Event()
+        self._request_at = 0.0
+        self._waiting = False
+        self._idle_since = 0.0
+        self._over: Event | None = None
         self._lock = Lock()
-        self._started = time.monotonic()
 
     def __enter__(self) -> Callable[[int, int], None]:
-        """Begin, or begin again; return what is to be called with the number of ended jobs."""
-        self._stop = Event()
-        Thread(target=self._run, args=(self._stop,), name="picloud-watch", daemon=True).start()
+        """Begin a wait; return what is to be called with the number of ended jobs."""
+        with self._lock:
+            self._waiting = True
+            if not self._started:
+                self._started = self._clock()
+                first_s = OUTPUT_S if self._output is not None else QUIET_S
+                self._request_at = self._started + first_s
+            if self._over is None:
+                self._over = Event()
+                self._start(partial(self._run, self._over))
         return self._moved
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
         with self._lock:  # the thread may wait for the server; afterwards it shows nothing
-            self._stop.set()
+            self._waiting = False
+            self._idle_since = self._clock()
             if self._bar is not None:
-                self._bar.hide()
+                self._bar.pause()
         if self._output is not None and not isinstance(error, KeyboardInterrupt):
             with suppress(CloudException):
                 self._output.finish()
 
+    def close(self) -> None:
+        """Leave no trace of the bar, and end the thread."""
+        with self._lock:
+            self._end()
+            if self._bar is not None:
+                self._bar.hide()
+
     def _moved(self, ended: int, _: int) -> None:
         self._ended = ended
         if self._first is None:  # what had ended before the wait says nothing about the speed
-            self._first = time.monotonic(), ended
+            self._first = self._clock(), ended
 
-    def _run(self, stop: Event) -> None:
-        statuses: Mapping[str, int] = {}
-        ask_at = self._started + (TICK_S if self._output is not None else QUIET_S)
-        while not stop.wait(TICK_S):
-            now = time.monotonic()
-            if now >= ask_at:
-                with suppress(CloudException):  # the wait itself says what is missing
-                    self._print_new()
-                    statuses = self._count() if self._bar is not None else statuses
-                took_s = time.monotonic() - now
-                every_s = COUNT_S if self._output is None else TICK_S
-                ask_at = now + max(every_s, took_s / _SHARE)
-            with self._lock:
-                late = now - self._started >= QUIET_S and not stop.is_set()
-                if self._bar is not None and late:
-                    self._bar.show(self._progress(statuses))
+    def _end(self) -> None:
+        if self._over is not None:
+            self._over.set()
+            self._over = None
+
+    def _run(self, over: Event) -> None:
+        while not over.wait(TICK_S):
+            self.look()
+
+    def look(self) -> None:
+        """Request and draw what is due by now."""
+        now = self._clock()
+        if self._waiting and now >= self._request_at:
+            self._request(now)
+        with self._lock:
+            if not self._waiting:
+                if now - self._idle_since >= _IDLE_S:
+                    self._end()
+            elif self._bar is not None and now - self._started >= QUIET_S:
+                self._bar.show(self._progress())
+
+    def _request(self, now: float) -> None:
+        """Request output and counts, and decide when to request them again."""
+        with suppress(CloudException):  # the wait itself says what is missing
+            self._print_new()
+            if self._bar is not None:
+                self._statuses = self._count()
+        took_s = self._clock() - now
+        every_s = COUNT_S if self._output is None else OUTPUT_S
+        self._request_at = now + max(every_s, took_s / SHARE)
 
     def _print_new(self) -> None:
         if self._output is not None:
             with self._lock:
                 if self._bar is not None:
-                    self._bar.hide()
+                    self._bar.pause()
             self._output.print_new()
 
-    def _progress(self, statuses: Mapping[str, int]) -> Progress:
-        now, left_s = time.monotonic(), None
+    def _progress(self) -> Progress:
+        now, left_s = self._clock(), None
         if self._first is not None:
             began, before = self._first
             moved = self._ended - before
@@ -108,7 +159,7 @@ class WaitDisplay:
         return Progress(
             ended=self._ended,
             total=self._total,
-            statuses=statuses,
+            statuses=self._statuses,
             elapsed_s=now - self._started,
             left_s=left_s,
         )

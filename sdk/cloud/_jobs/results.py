@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import ranges
@@ -16,16 +15,13 @@ from cloud.errors import CloudConnectionError, CloudTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from contextlib import AbstractContextManager
 
     from picloud_model.pack import Envelope
     from picloud_model.ranges import Range
     from picloud_model.wire import Outcome
 
+    from cloud._display.show import OnProgress, WaitWatch
     from cloud._jobs.wait import Waiter, WaitOptions
-
-    OnProgress = Callable[[int, int], None]
-    Watched = AbstractContextManager[OnProgress | None]
 
 AHEAD: Final = 1000
 """Jobs in one request: the next one, and those after it."""
@@ -45,7 +41,7 @@ class _Results(Iterator[Any]):
         waiter: Asks the server.
         options: How long to wait for each result, and what to do about errors.
         in_parallel: How many large results are fetched ahead.
-        watch: Entered while results are waited for; receives how many have arrived.
+        watch: Receives how many results have arrived while they are waited for.
     """
 
     def __init__(
@@ -55,7 +51,7 @@ class _Results(Iterator[Any]):
         options: WaitOptions,
         in_parallel: int,
         *,
-        watch: Watched | None = None,
+        watch: WaitWatch,
     ) -> None:
         self._waiter = waiter
         self._patience = waiter.patience()
@@ -64,7 +60,7 @@ class _Results(Iterator[Any]):
         self._held: dict[int, tuple[Outcome, Envelope]] = {}
         self._fetched: dict[int, bytes] = {}
         self._held_bytes = 0
-        self._watch: Watched = watch or nullcontext()
+        self._watch = watch
         self._arrived, self._total = 0, len(order)
         self._begin(order)
 
@@ -157,6 +153,7 @@ class OrderedResults(_Results):
 
     def __next__(self) -> Any:
         if self._next == len(self._order):
+            self._watch.close()
             raise StopIteration
         jid = self._order[self._next]
         self._wait(lambda: jid in self._held, jid)
@@ -183,6 +180,7 @@ class UnorderedResults(_Results):
         while True:
             if not self._held:
                 if not self._open:
+                    self._watch.close()
                     raise StopIteration
                 self._wait(lambda: bool(self._held), self._open[0][0])
                 self._open = without(self._open, self._held)

@@ -16,11 +16,18 @@ def test_the_environment_is_read_when_asked() -> None:
             "PICLOUD_CONFIG_DIR": "/c",
             "PICLOUD_RUNNING": "1",
             "PICLOUD_JID": "7",
+            "TERM": "dumb",
         }
     )
 
     assert found == ClientSettings(
-        url="http://x", api_key="k", profile="p", config_dir="/c", running=True, jid=7
+        url="http://x",
+        api_key="k",
+        profile="p",
+        config_dir="/c",
+        running=True,
+        jid=7,
+        dumb_terminal=True,
     )
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import redirect_stderr
+import os
+from contextlib import redirect_stderr, suppress
 from io import StringIO
 
 import pytest
-from cloud._display.bar import Progress, bar
+from cloud._display.bar import Progress, TerminalBar, bar
+
+
+def all_of(terminal: int) -> str:
+    """Return what was written to a terminal whose other side is closed."""
+    written = b""
+    with suppress(OSError):
+        while piece := os.read(terminal, 1000):
+            written += piece
+    os.close(terminal)
+    return written.decode()
 
 
 @pytest.mark.parametrize(
@@ -14,6 +25,7 @@ from cloud._display.bar import Progress, bar
     [
         ({}, None, "1,500/3,000  1:05"),
         ({"done": 1500, "queued": 1500}, 59.9, "1,500/3,000  1,500 queued  1:05, 0:59 left"),
+        ({"processing": 2, "queued": 1900}, None, "1,500/3,000  2 processing, 1,498 queued  1:05"),
         (
             {"processing": 2, "waiting": 1, "error": 3, "killed": 1, "stalled": 1},
             3600,
@@ -25,7 +37,7 @@ def test_a_progress_is_one_line(statuses: dict[str, int], left_s: float | None, 
     """Ended and all, the others by status, failed ones as one number, times."""
     progress = Progress(ended=1500, total=3000, statuses=statuses, elapsed_s=65, left_s=left_s)
 
-    assert progress.counts() == text
+    assert progress.text() == text
 
 
 def test_pipes_get_no_bar() -> None:
@@ -34,3 +46,32 @@ def test_pipes_get_no_bar() -> None:
         assert bar() is None
     with redirect_stderr(None):
         assert bar() is None
+
+
+def test_a_bar_is_one_line_of_a_terminal() -> None:
+    """It is written only when it looks different, never wraps, and leaves nothing."""
+    reading, writing = os.openpty()
+    progress = Progress(ended=5, total=10, statuses={}, elapsed_s=4, left_s=None)
+
+    with os.fdopen(writing, "w", encoding="utf-8") as stream:
+        shown = TerminalBar(stream)
+        shown.show(progress)
+        shown.show(progress)
+        shown.hide()
+        shown.hide()
+    text = all_of(reading)
+
+    erase = "\r\x1b[2K"
+    assert text == f"{erase}{'█' * 15}{'░' * 15}  5/10  0:04{erase}"
+    assert len(progress.line(20)) == 19
+
+
+def test_an_ascii_terminal_shows_ascii() -> None:
+    """Characters that it cannot show are replaced."""
+    reading, writing = os.openpty()
+
+    with os.fdopen(writing, "w", encoding="ascii") as stream:
+        TerminalBar(stream).show(Progress(ended=5, total=10, statuses={}, elapsed_s=4, left_s=None))
+    text = all_of(reading)
+
+    assert f"{'#' * 15}{'.' * 15}  5/10" in text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud._config.configuration import Config
-from cloud._display.show import Counts, shown
+from cloud._display.show import Counts, watch
 from cloud._display.wait_display import WaitDisplay
 from picloud_model import wire
 
@@ -46,7 +46,7 @@ class Server(PrintingJobs):
 )
 def test_a_pipe_shows_output_only(order: range, stream: bool, watched: bool) -> None:
     """And only if there are jobs and it is wanted."""
-    made = shown(Server(), order, Config(), stream=stream)
+    made = watch(Server(), order, Config(), stream=stream)
 
     assert isinstance(made, WaitDisplay) is watched
 

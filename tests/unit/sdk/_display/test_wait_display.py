@@ -2,72 +2,173 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._display.wait_display import WaitDisplay
+from cloud._display.wait_display import COUNT_S, QUIET_S, SHARE, TICK_S, WaitDisplay
 from cloud.errors import CloudException
 
 from tests.polling import until
 
 if TYPE_CHECKING:
-    from cloud._display.bar import Progress
+    from collections.abc import Callable, Mapping
 
 
 class ShownBar:
     """A bar that remembers what it showed."""
 
     def __init__(self) -> None:
-        self.shown: list[Progress] = []
+        self.shown: list[Any] = []
         self.visible = False
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Any) -> None:
         """Show a progress."""
         self.shown.append(progress)
         self.visible = True
+
+    def pause(self) -> None:
+        """Make way."""
+        self.visible = False
 
     def hide(self) -> None:
         """Leave no trace of it."""
         self.visible = False
 
 
+class Watched:
+    """A display whose thread is the test: time passes when the test says so."""
+
+    def __init__(self, count: Callable[[], Mapping[str, int]], count_s: float = 0.0) -> None:
+        self.now = 100.0
+        self.requests = 0
+        self.threads = 0
+        self.bar = ShownBar()
+        self._count = count
+        self._count_s = count_s
+        self.display = WaitDisplay(
+            10, self._read, bar=self.bar, output=None, clock=lambda: self.now, start=self._start
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        """Look as often as the thread does."""
+        for _ in range(round(seconds / TICK_S)):
+            self.now += TICK_S
+            self.display.look()
+
+    def _read(self) -> Mapping[str, int]:
+        self.requests += 1
+        self.now += self._count_s
+        return self._count()
+
+    def _start(self, _: Callable[[], None]) -> None:
+        self.threads += 1
+
+
 def test_a_long_wait_shows_a_bar() -> None:
     """With counts by status, and the time that is left; afterwards it is gone."""
-    bar = ShownBar()
+    watched = Watched(lambda: {"processing": 2})
 
-    with WaitDisplay(10, lambda: {"processing": 2}, bar=bar, output=None) as on_progress:
+    with watched.display as on_progress:
         on_progress(2, 10)
+        watched.pass_time(QUIET_S)
         on_progress(4, 10)
-        until(lambda: len(bar.shown) >= 2, "the bar moves")
-        visible = bar.visible
+        watched.pass_time(1.0)
+        visible = watched.bar.visible
 
-    last = bar.shown[-1]
+    last = watched.bar.shown[-1]
     assert visible
-    assert not bar.visible
+    assert not watched.bar.visible
     assert (last.ended, last.total, last.statuses) == (4, 10, {"processing": 2})
-    assert last.left_s is not None
-    assert last.left_s == pytest.approx(3 * last.elapsed_s, rel=0.1)
+    assert last.left_s == pytest.approx(3 * last.elapsed_s)
 
 
 def test_a_short_wait_shows_nothing() -> None:
     """A bar that flashes up disturbs."""
-    bar = ShownBar()
+    watched = Watched(dict)
 
-    with WaitDisplay(10, dict, bar=bar, output=None) as on_progress:
+    with watched.display as on_progress:
         on_progress(10, 10)
+        watched.pass_time(QUIET_S - TICK_S)
 
-    assert not bar.shown
+    assert (watched.bar.shown, watched.requests) == ([], 0)
+
+
+def test_many_short_waits_show_a_bar_once_they_took_long() -> None:
+    """An iteration has one thread; between its waits there is no bar."""
+    watched = Watched(dict)
+
+    for _ in range(5):
+        with watched.display:
+            watched.pass_time(2 * TICK_S)
+        assert not watched.bar.visible
+        watched.pass_time(TICK_S)
+    with watched.display:
+        watched.pass_time(TICK_S)
+        assert watched.bar.visible
+    watched.display.close()
+
+    assert watched.threads == 1
+    assert len(watched.bar.shown) == 9
+
+
+def test_the_thread_ends_when_an_iteration_was_left() -> None:
+    """It begins again with the next wait."""
+    watched = Watched(dict)
+
+    with watched.display:
+        watched.pass_time(TICK_S)
+    watched.pass_time(10.0)
+    with watched.display:
+        watched.pass_time(TICK_S)
+
+    assert watched.threads == 2
+
+
+def test_work_does_not_grow_with_the_jobs_that_end() -> None:
+    """However many end: one redraw in 250 ms, one request in 2 s, and none per result."""
+    watched = Watched(dict)
+
+    with watched.display as on_progress:
+        for _ in range(100):
+            for ended in range(1000):
+                on_progress(ended, 10_000)
+            watched.pass_time(TICK_S)
+
+    assert len(watched.bar.shown) == 97
+    assert watched.requests == 13
+
+
+def test_slow_counts_are_requested_less_often() -> None:
+    """They take at most a hundredth of the time."""
+    watched = Watched(dict, count_s=8 * SHARE * COUNT_S)
+
+    with watched.display:
+        watched.pass_time(100.0)
+
+    assert watched.requests == 7
 
 
 def test_a_count_that_fails_is_left_out() -> None:
     """The wait itself says what is missing."""
-    bar = ShownBar()
 
     def count() -> dict[str, int]:
         raise CloudException("no")
 
-    with WaitDisplay(10, count, bar=bar, output=None):
-        until(lambda: bar.shown, "the bar is shown")
+    watched = Watched(count)
+    with watched.display:
+        watched.pass_time(QUIET_S)
 
-    assert bar.shown[0].statuses == {}
-    assert bar.shown[0].left_s is None
+    assert watched.bar.shown[0].statuses == {}
+    assert watched.bar.shown[0].left_s is None
+
+
+def test_a_thread_draws() -> None:
+    """By the clock of this machine, until the display is closed."""
+    bar = ShownBar()
+    display = WaitDisplay(10, dict, bar=bar, output=None)
+
+    with display:
+        until(lambda: bar.visible, "the bar is shown")
+    display.close()
+
+    assert not bar.visible

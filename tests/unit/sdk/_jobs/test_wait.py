@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud import CloudException, CloudTimeoutError
-from cloud._resources.blob import content_of
+from cloud._config.configuration import Config
+from cloud._jobs.wait import Waiter, WaitOptions
+from cloud._packing import Packer
+from cloud._resources.blob import BlobClient, content_of
 from picloud_model import pack, wire
 from picloud_model.job import Cause
 
@@ -267,7 +271,14 @@ def test_progress_is_reported(server: FakeServer, client: Client) -> None:
         server.done(jid, None)
     server.most_outcomes = 2
 
-    client.join(range(1, 5), on_progress=lambda ended, total: progress.append((ended, total)))
+    blobs = BlobClient(client.transport)
+    waiter = Waiter(
+        client.transport, blobs, Packer(blobs.fetch), config=Config(), clock=time.monotonic
+    )
+    waiter.until_ended(
+        range(1, 5),
+        WaitOptions(on_progress=lambda ended, total: progress.append((ended, total))),
+    )
 
     assert progress == [(2, 4), (4, 4)]
 
