@@ -81,19 +81,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin with the head of a request."""
-        _ = self.is_stranger  # the scope of the last request, which says so, is replaced
+        if not self._is_known:
+            _ = self.is_stranger  # the scope of the last request, which says so, is replaced
         super().on_message_begin()
         self._phase, self._begun_at, self._sent_bytes = _Phase.HEAD, self.loop.time(), 0
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header of the head; what follows a body is ignored."""
-        if self._phase is _Phase.HEAD:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """Begin with the body of a request."""
+        """Begin with the body of a request; headers that follow it are ignored."""
         self._phase = _Phase.BODY
         super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []  # for trailers; the request has the list that was here
 
     def on_message_complete(self) -> None:
         """End a request; the connection may rest until the next one."""

@@ -48,6 +48,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "http": "httptools",
         "lifespan": "on",
         "access_log": False,
+        "proxy_headers": False,  # nothing depends on a client's address or scheme
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": STOP_S,
         "server_header": False,

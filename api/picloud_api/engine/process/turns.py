@@ -52,7 +52,10 @@ class Turns:
     def end(self, used_s: float) -> None:
         """Count the time that a slice took."""
         self._left_s -= used_s
-        self._renew_soon()
+        # Not for each: a callback costs more than most slices, and rounds that are not counted only
+        # make a pause come earlier.
+        if self._left_s <= 0:
+            self._renew_soon()
 
     def _renew_soon(self) -> None:
         if not self._is_renewed_soon:
