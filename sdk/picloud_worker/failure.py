@@ -30,7 +30,7 @@ MOST_TRACEBACK: Final = 64_000
 
 
 _MINUTE_S: Final = 60
-_OURS: Final = ("picloud_worker", "picloud_pickle", "cloudpickle", "cloud")
+_OURS: Final = ("picloud_worker", "picloud_http", "picloud_pickle", "cloudpickle", "cloud")
 _KILLED: Final = "Killed by its user"
 _BEFORE: Final = (*_OURS, "asyncio")
 """Packages between the loop of a child and user code."""

@@ -10,6 +10,7 @@ import pytest
 
 ROOMS = (
     "picloud_model",
+    "picloud_http",
     "picloud_pickle",
     "cloud",
     "picloud_worker",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = (
     "sdk/picloud_model",
+    "sdk/picloud_http",
     "sdk/picloud_pickle",
     "sdk/cloud",
     "sdk/picloud_worker",

@@ -11,7 +11,10 @@ from typing import Final
 REPOSITORY: Final = "picloud/base"
 PYTHON: Final = (3, 11)
 """The Python of the image; it cannot unpickle functions of another minor version."""
-_IN_IMAGE: Final = ("picloud_model", "picloud_pickle", "cloud", "picloud_worker", "picloud")
+_IN_IMAGE: Final = (
+    *("picloud_model", "picloud_http", "picloud_pickle"),
+    *("cloud", "picloud_worker", "picloud"),
+)
 """Packages that run in a slot. They are only read as files: the server imports no SDK."""
 
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OURS: Final = ("cloud", "picloud_pickle", "picloud_model", "cloudpickle", "urllib3")
+_OURS: Final = (
+    *("cloud", "picloud_http", "picloud_pickle", "picloud_model"),
+    *("cloudpickle", "urllib3"),
+)
 """Packages between a program and what it asked for."""
 _CAREFUL: Final = (3, 13)
 """From this Python on, the traceback of a program that ends shows lines that `linecache` has."""

@@ -1,29 +1,35 @@
-"""Connections to the server: one pool of urllib3 for each process.
+"""Connections to the server, kept open for threads that send requests at the same time.
 
-Imported at the first request only: importing urllib3 takes longer than the rest of `import cloud`.
+Imported at the first request only: `import cloud` needs no sockets.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import socket
-from typing import Any, Final
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
 
-import urllib3
-from picloud_model.wire import MAX_RESULT_BYTES
-from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
+from picloud_http.connection import CONNECT_S, CertificateRefusedError, Connection, head_of
+from picloud_http.response import TooLongError
 
 from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
 
-CONNECT_S: Final = 5.0
-"""Longest time to wait for a connection."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_http.response import Response
+
+    from cloud._http.exchange import LongBody
+    from cloud._http.presigned import PresignedRequests
+
 _MOST: Final = 64
-"""Most connections for threads that send requests at the same time; opened when needed."""
+"""Most connections that are kept open while no request uses them."""
 _BLOCK_BYTES: Final = 256 * 1024
 """How much of a long body is read and sent at a time."""
-LARGEST_REPLY: Final = MAX_RESULT_BYTES + 1024 * 1024
-"""The longest body of a reply: the largest result, and room for the rest."""
+_UNQUOTED: Final = "!#$%&'()*+,/:;=?@[]~"
+"""What a path of ours has quoted already, or need not quote."""
 
 
 class Connections:
@@ -34,12 +40,12 @@ class Connections:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = urllib3.util.parse_url(url)
         self._url = url
-        self._prefix = (parsed.path or "").rstrip("/")
-        self._pid = 0
-        self._server: urllib3.HTTPConnectionPool
-        self._others: urllib3.PoolManager
+        self._prefix = urlsplit(url).path.rstrip("/")
+        self._idle: deque[Connection]
+        self._presigned: PresignedRequests | None
+        self._pid: int
+        self._forget()
 
     def exchange(self, request: HttpRequest) -> HttpReply:
         """Send a request and wait for the whole reply.
@@ -48,85 +54,122 @@ class Connections:
             NoAnswer: When no reply arrives.
         """
         if self._pid != os.getpid():
-            self._open()
-        timeout = urllib3.Timeout(connect=min(CONNECT_S, request.timeout_s), read=request.timeout_s)
-        absolute = not request.url.startswith("/")
-        target = self._others if absolute else self._server
-        body: Any = request.body
-        headers = request.headers
-        if body is not None and not isinstance(body, bytes):
-            headers = {**headers, "Content-Length": str(body.size)}
-            body = body.open()
+            self._forget()
+        if not request.url.startswith("/"):
+            return self._elsewhere().exchange(request)
+        connection = self._idle.pop() if self._idle else self._new()
         try:
-            response = target.urlopen(
-                request.method,
-                request.url if absolute else self._prefix + request.url,
-                body=body,
-                headers=headers,
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            received = _bounded_body(response)
-        except (SSLError, LocationValueError) as error:
-            raise NoAnswer(_reason(error), lasting=True) from error
-        except HTTPError as error:
-            raise NoAnswer(_reason(error)) from error
-        return HttpReply(response.status, response.headers, received)
+            reply = self._exchanged(connection, request)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.is_open and len(self._idle) < _MOST:
+            self._idle.append(connection)
+        return reply
 
     def close(self) -> None:
         """Close connections; the next exchange opens new ones."""
         if self._pid == os.getpid():
-            self._server.close()
-            self._others.clear()
-        self._pid = 0
+            _close_all(self._idle)
+            if self._presigned is not None:
+                self._presigned.close()
+        self._forget()
 
-    def _open(self) -> None:
-        options: dict[str, Any] = {"socket_options": _socket_options(), "blocksize": _BLOCK_BYTES}
-        self._server = urllib3.connection_from_url(self._url, maxsize=_MOST, **options)
-        self._others = urllib3.PoolManager(maxsize=_MOST, **options)
-        self._pid = os.getpid()
+    def _forget(self) -> None:
+        self._idle, self._presigned, self._pid = deque(), None, os.getpid()
+        weakref.finalize(self, _close_all, self._idle)
+
+    def _elsewhere(self) -> PresignedRequests:
+        if self._presigned is None:
+            from cloud._http.presigned import PresignedRequests  # noqa: PLC0415 - see its docstring
+
+            self._presigned = PresignedRequests()
+        return self._presigned
+
+    def _new(self) -> Connection:
+        try:
+            return Connection(self._url)
+        except ValueError as error:
+            raise NoAnswer(f"{self._url} is not a valid URL: {error}", lasting=True) from error
+
+    def _exchanged(self, connection: Connection, request: HttpRequest) -> HttpReply:
+        head, body = self._request(connection, request)
+        try:
+            _connect(connection, request.timeout_s)
+            response = _answered(connection, head, body, is_head=request.method == "HEAD")
+            received = response.read()
+        except TooLongError as error:
+            raise NoAnswer("its answer is too large", lasting=True) from error
+        except TimeoutError as error:
+            raise NoAnswer("timed out") from error
+        except (OSError, ValueError) as error:
+            raise NoAnswer(_reason(error)) from error
+        if response.closing:
+            connection.close()
+        return HttpReply(response.status, response.headers, received)
+
+    def _request(
+        self, connection: Connection, request: HttpRequest
+    ) -> tuple[bytes, bytes | Iterator[bytes] | None]:
+        """Return the head and the body to send."""
+        body = request.body
+        headers = {"Host": connection.host_header, **request.headers}
+        if body is not None or request.method in ("POST", "PUT"):
+            size = len(body or b"") if isinstance(body, bytes | None) else body.size
+            headers["Content-Length"] = str(size)
+        target = quote(f"{self._prefix}{request.url}", safe=_UNQUOTED)
+        pieces = body if isinstance(body, bytes | None) else _pieces(body)
+        return head_of(request.method, target, headers), pieces
 
 
-def _bounded_body(response: urllib3.BaseHTTPResponse) -> bytes:
-    """Read a body, unless it is longer than any that a server of ours sends.
+def _close_all(idle: deque[Connection]) -> None:
+    while idle:
+        idle.pop().close()
+
+
+def _connect(connection: Connection, timeout_s: float) -> None:
+    """Connect, unless the connection is open.
 
     Raises:
-        NoAnswer: When it is.
+        NoAnswer: When no attempt could succeed.
+        OSError: When this one did not.
     """
-    length = response.headers.get("Content-Length", "")
-    is_declared = length.isascii() and length.isdigit()
-    if is_declared and int(length) <= LARGEST_REPLY:
-        body = response.data
-    else:
-        body = b"" if is_declared else response.read(LARGEST_REPLY + 1)
-        if is_declared or len(body) > LARGEST_REPLY:
-            response.close()
-            raise NoAnswer("its answer is too large", lasting=True)
-    response.release_conn()
-    return bytes(body)
+    try:
+        connection.open(min(CONNECT_S, timeout_s)).settimeout(timeout_s)
+    except CertificateRefusedError as error:
+        raise NoAnswer(_reason(error), lasting=True) from error
+    except UnicodeError as error:
+        raise NoAnswer("its host name is not valid", lasting=True) from error
 
 
-def _socket_options() -> list[tuple[int, int, int]]:
-    """Detect a peer that has vanished within 10 s, where the system supports it."""
-    options = [
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    ]
-    for name, value in (
-        ("TCP_KEEPIDLE", 4),
-        ("TCP_KEEPINTVL", 2),
-        ("TCP_KEEPCNT", 2),
-        ("TCP_USER_TIMEOUT", 8000),
-    ):
-        if hasattr(socket, name):
-            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
-    return options
+def _answered(
+    connection: Connection, head: bytes, body: bytes | Iterator[bytes] | None, *, is_head: bool
+) -> Response:
+    """Send a request and read the head of its response."""
+    try:
+        connection.send(head, body)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        # A server that refuses a body answers before it has read all of it, and closes.
+        try:
+            response = connection.response(bodiless=is_head)
+        except (OSError, ValueError):
+            raise error from None
+        response.closing = True
+        return response
+    return connection.response(bodiless=is_head)
 
 
-def _reason(error: HTTPError) -> str:
-    cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    text = re.sub(r"\[Errno -?\d+\] ", "", str(cause))
-    return text.rpartition(": ")[2] or type(cause).__name__
+def _pieces(body: LongBody) -> Iterator[bytes]:
+    left, stream = body.size, body.open()
+    while left:
+        piece = stream.read(min(_BLOCK_BYTES, left))
+        if not piece:
+            raise NoAnswer("what is sent has become shorter meanwhile", lasting=True)
+        left -= len(piece)
+        yield piece
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong, for a person."""
+    strerror = getattr(error, "strerror", None)
+    return str(strerror or error or type(error).__name__)

@@ -37,7 +37,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True):
-    """One reply; names of headers are case-insensitive."""
+    """One reply; names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]

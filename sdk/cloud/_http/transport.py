@@ -174,7 +174,7 @@ class Transport:
             HttpRequest(method="GET", url=path, headers=self._headers, timeout_s=timeout_s)
         )
         if reply.status in _REDIRECTS:
-            target = reply.headers.get("Location", "")
+            target = reply.headers.get("location", "")
             request = HttpRequest(method="GET", url=target, headers={}, timeout_s=timeout_s)
             reply = self._send(request)
         return reply.body
@@ -256,12 +256,12 @@ def _decode(reply: HttpReply, kind: type[Body]) -> Body:
 
 
 def _retry_after_s(reply: HttpReply) -> float:
-    seconds = reply.headers.get("Retry-After", "")
+    seconds = reply.headers.get("retry-after", "")
     return min(float(seconds), 60.0) if seconds.isascii() and seconds.isdigit() else 0.0
 
 
 def _rejection(reply: HttpReply, request: HttpRequest) -> CloudException:
-    media = wire.JSON if wire.JSON in reply.headers.get("Content-Type", "") else wire.MSGPACK
+    media = wire.JSON if wire.JSON in reply.headers.get("content-type", "") else wire.MSGPACK
     try:
         return from_problem(wire.decode(reply.body, wire.Problem, media))
     except msgspec.MsgspecError:

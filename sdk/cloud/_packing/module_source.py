@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _OWN: Final = frozenset(
     (
         *("cloud", "picloud", "picloud_api", "picloud_driver", "picloud_jobspecs"),
-        *("picloud_model", "picloud_pickle", "picloud_worker", "cloudpickle"),
+        *("picloud_model", "picloud_http", "picloud_pickle", "picloud_worker", "cloudpickle"),
     )
 )
 """Packages that every slot has, in its own version."""

@@ -1,10 +1,8 @@
 """The HTTP client of a slot: sends requests to the API, and raises every failure as an error.
 
 `Unavailable` means to ask again, `NotAllowed` that the server does not know this slot, any other
-error that the request was wrong. A request is written in one piece, since two would take a second
-packet and wake the server a second time. This is not urllib3, whose import takes 70 ms, and which
-needs ten times as long for a request. Presigned URLs, which are rare and lead to other servers, are
-left to http.client.
+error that the request was wrong. Presigned URLs, which are rare and lead to other servers, are left
+to http.client.
 """
 
 from __future__ import annotations
@@ -13,11 +11,12 @@ import contextlib
 import http.client
 import select
 import socket
-import ssl
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from picloud_http.connection import Connection, head_of
+from picloud_http.response import LARGEST
 from picloud_model import wire
 from picloud_model.errors import (
     BlobMissing,
@@ -28,21 +27,18 @@ from picloud_model.errors import (
 )
 
 from picloud_worker.api.file_part import FilePart
-from picloud_worker.api.response import LARGEST, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from io import BufferedReader
-    from urllib.parse import SplitResult
+
+    from picloud_http.response import Response
 
 Body = TypeVar("Body")
 
-CONNECT_S: Final = 5.0
 ANSWER_S: Final = 15.0
 """How long a response may take, beyond the time that the request asks the server to wait."""
 _FIRST_LOOKS_S: Final = 0.25
 _LATER_LOOKS_S: Final = 1.0
-_UNACKNOWLEDGED_MS: Final = 5000
 _CHUNK: Final = 1024 * 1024
 _FAULTS: Final = 500
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -54,8 +50,7 @@ class ApiClient:
     def __init__(self, url: str, token: str = "") -> None:
         self._url = urlsplit(url)
         self._token = token
-        self._socket: socket.socket | None = None
-        self._stream: BufferedReader | None = None
+        self._connection = Connection(url)
         self._interrupted = False
         self.on_wait: Callable[[], None] | None = None
         """Called now and then while the server holds a request, in the thread of the request."""
@@ -147,9 +142,9 @@ class ApiClient:
     @property
     def address(self) -> str:
         """The address of this machine as the API sees it, or "" while there is no connection."""
-        connection = self._socket
+        connected = self._connection.socket
         try:
-            return str(connection.getsockname()[0]) if connection is not None else ""
+            return str(connected.getsockname()[0]) if connected is not None else ""
         except OSError:
             return ""
 
@@ -161,10 +156,10 @@ class ApiClient:
         handlers.
         """
         self._interrupted = True
-        connection = self._socket
-        if connection is not None:
+        connected = self._connection.socket
+        if connected is not None:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                connected.shutdown(socket.SHUT_RDWR)
 
     def resume(self) -> None:
         """Allow requests again after `interrupt`."""
@@ -172,11 +167,7 @@ class ApiClient:
 
     def close(self) -> None:
         """Close the connection."""
-        connection, stream = self._socket, self._stream
-        self._socket = self._stream = None
-        if connection is not None and stream is not None:
-            stream.close()
-            connection.close()
+        self._connection.close()
 
     def _request(
         self,
@@ -187,33 +178,25 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         lines = {
-            "host": self._url.netloc,
+            "host": self._connection.host_header,
             "authorization": f"Bearer {self._token}" if self._token else "",
             "accept": wire.MSGPACK,
             "content-type": wire.MSGPACK,
             "content-length": str(body.size if isinstance(body, FilePart) else len(body or b"")),
             **{name.lower(): value for name, value in (headers or {}).items()},
         }
-        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
         target = f"{self._url.path.rstrip('/')}{path}"
-        head = f"{verb} {target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
+        head = head_of(verb, target, {name: value for name, value in lines.items() if value})
         try:
-            connection, stream = self._connect()
+            connection = self._connection.open()
             if self._interrupted:  # while it connected there was nothing to shut down
                 raise InterruptedError("the request was interrupted")
             connection.settimeout(wait_s + ANSWER_S)
-            if isinstance(body, FilePart):
-                connection.sendall(head)
-                for piece in body.pieces():
-                    connection.sendall(piece)
-            elif body is not None and len(body) > _CHUNK:
-                connection.sendall(head)
-                connection.sendall(body)
-            else:
-                connection.sendall(head + (body or b""))
+            pieces = body.pieces() if isinstance(body, FilePart) else body
+            self._connection.send(head, pieces)
             if wait_s and self.on_wait is not None:
                 self._look_around(connection, self.on_wait, wait_s + ANSWER_S)
-            return Response(stream)
+            return self._connection.response()
         except (OSError, ValueError) as error:
             self.close()
             raise Unavailable(f"no response from {self._url.netloc}: {error!r}") from error
@@ -256,35 +239,6 @@ class ApiClient:
         if response.closing:
             self.close()
         return data
-
-    def _connect(self) -> tuple[socket.socket, BufferedReader]:
-        connection, stream = self._socket, self._stream
-        if connection is not None and stream is not None:
-            if not select.select([connection], [], [], 0)[0]:
-                return connection, stream
-            self.close()  # the server has closed it meanwhile
-        self._socket = connection = _open(self._url)
-        self._stream = stream = connection.makefile("rb")
-        return connection, stream
-
-
-def _open(url: SplitResult) -> socket.socket:
-    secure = url.scheme == "https"
-    host = url.hostname or ""
-    connection = socket.create_connection((host, url.port or (443 if secure else 80)), CONNECT_S)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_USER_TIMEOUT", _UNACKNOWLEDGED_MS),
-        ("TCP_KEEPIDLE", 5),
-        ("TCP_KEEPINTVL", 2),
-    ):
-        option = getattr(socket, name, None)  # missing on some systems
-        if option is not None:
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)
-    if secure:
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
-    return connection
 
 
 def _download_presigned(url: str) -> Iterator[bytes]:

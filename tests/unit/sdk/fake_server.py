@@ -311,7 +311,7 @@ def problem(error: errors.PiCloudError, status: int = 422) -> HttpReply:
     """The reply with an error."""
     digests = list(getattr(error, "digests", ()))
     body = wire.Problem(code=error.code, message=error.message, digests=digests)
-    return HttpReply(status, {"Content-Type": wire.MSGPACK}, wire.encode(body))
+    return HttpReply(status, {"content-type": wire.MSGPACK}, wire.encode(body))
 
 
 def transport_for(server: FakeServer, config: Config | None = None) -> Transport:

@@ -125,16 +125,16 @@ def test_another_process_opens_connections_of_its_own() -> None:
 
     with _listening(answer) as url, closing(Connections(url)) as connections:
         connections.exchange(get())
-        pool = connections._server
+        pool = connections._idle
         child = os.fork()
         if child == 0:
             status = 0
             with suppress(BaseException):
                 status = connections.exchange(get()).status
-            os._exit(0 if status == 200 and connections._server is not pool else 1)
+            os._exit(0 if status == 200 and connections._idle is not pool else 1)
 
         assert os.waitpid(child, 0)[1] == 0
-        assert connections._server is pool
+        assert connections._idle is pool
 
     assert len(opened) == 2
 

@@ -76,7 +76,7 @@ def test_attempts_are_limited() -> None:
 
 def test_the_server_says_when_to_come_back() -> None:
     """Retry-After is heeded where it is longer than our own pause."""
-    busy = HttpReply(503, {"Retry-After": "3"}, b"")
+    busy = HttpReply(503, {"retry-after": "3"}, b"")
     transport, _, slept = _transport(busy, OK)
 
     _post(transport)
@@ -87,7 +87,7 @@ def test_the_server_says_when_to_come_back() -> None:
 @pytest.mark.parametrize("retry_after", ["-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "\u0661"])
 def test_a_malformed_retry_after_is_ignored(retry_after: Any) -> None:
     """Only whole seconds count."""
-    transport, _, slept = _transport(HttpReply(503, {"Retry-After": retry_after}, b""), OK)
+    transport, _, slept = _transport(HttpReply(503, {"retry-after": retry_after}, b""), OK)
 
     _post(transport)
 
@@ -157,7 +157,7 @@ def test_a_lasting_fault_is_told_at_once() -> None:
         (HttpReply(404, {}, b"<html>"), "POST /v1/jobs/kill was answered with HTTP status 404"),
         (HttpReply(200, {}, b"<html>"), "cannot be read"),
         (
-            HttpReply(422, {"Content-Type": wire.JSON}, b'{"code":"error","message":"No."}'),
+            HttpReply(422, {"content-type": wire.JSON}, b'{"code":"error","message":"No."}'),
             r"No\.",
         ),
     ],
@@ -172,7 +172,7 @@ def test_replies_of_another_server_are_reported(reply: HttpReply, message: str) 
 
 def test_the_key_goes_to_the_server_and_nowhere_else() -> None:
     """A redirect to the blob store is followed without it, and a presigned upload has none."""
-    away = HttpReply(307, {"Location": "http://store/blob?signed"}, b"")
+    away = HttpReply(307, {"location": "http://store/blob?signed"}, b"")
     transport, scripted, _ = _transport(away, HttpReply(200, {}, b"data"))
 
     assert transport.get("/v1/blobs/d") == b"data"

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_http.connection import CONNECT_S, Connection
 from picloud_model.errors import SlotRefused
 from picloud_model.wire import AttemptRef
 from picloud_worker.api.client import ApiClient
@@ -16,23 +17,22 @@ from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-    from io import BufferedReader
 
     from tests.unit.worker.fake_api import FakeApi
 
 A, B = AttemptRef("a" * 32, 0, 1), AttemptRef("b" * 32, 1, 1)
 
 
-class MeanwhileClient(ApiClient):
+class MeanwhileConnection(Connection):
     """Calls a function while it connects for the first time."""
 
     meanwhile: Callable[[], None] | None = None
 
-    def _connect(self) -> tuple[socket.socket, BufferedReader]:
+    def open(self, timeout_s: float = CONNECT_S) -> socket.socket:
         call, self.meanwhile = self.meanwhile, None
         if call is not None:
             call()
-        return super()._connect()
+        return super().open(timeout_s)
 
 
 @pytest.fixture
@@ -105,9 +105,10 @@ def test_an_unavailable_server_is_noticed(api: FakeApi) -> None:
 
 def test_a_change_while_it_connects_is_reported_at_once(api: FakeApi) -> None:
     """Another job is reported although there was no connection yet when it started."""
-    client = MeanwhileClient(f"http://127.0.0.1:{api.port}", "t")
+    client = ApiClient(f"http://127.0.0.1:{api.port}", "t")
+    client._connection = connection = MeanwhileConnection(client.url)
     heartbeat = Heartbeat(client, Outage(30.0, time.monotonic))
-    client.meanwhile = lambda: heartbeat.report(SlotJobs(running=(B,)))
+    connection.meanwhile = lambda: heartbeat.report(SlotJobs(running=(B,)))
 
     heartbeat.report(SlotJobs(running=(A,)))
 

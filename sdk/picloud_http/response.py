@@ -27,6 +27,10 @@ class BrokenResponseError(OSError):
     """The peer sent something other than an HTTP response, or closed the connection within one."""
 
 
+class TooLongError(BrokenResponseError):
+    """The body is longer than is accepted."""
+
+
 class Response:
     r"""A response whose head was read; its body has to be read before the next request.
 
@@ -39,7 +43,9 @@ class Response:
     (200, {'content-length': '2'}, b'hi')
     """
 
-    def __init__(self, stream: BufferedReader, largest: int = LARGEST) -> None:
+    def __init__(
+        self, stream: BufferedReader, largest: int = LARGEST, *, bodiless: bool = False
+    ) -> None:
         self._stream = stream
         self._room = largest
         status = _CONTINUE
@@ -50,7 +56,7 @@ class Response:
         length = self.headers.get("content-length", "")
         self._remaining = int(length) if length.isascii() and length.isdigit() else None
         self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
-        if status in _WITHOUT_BODY:
+        if bodiless or status in _WITHOUT_BODY:
             self._remaining, self._chunked = 0, False
         is_endless = self._remaining is None and not self._chunked
         self.closing = is_endless or self.headers.get("connection", "").lower() == "close"
@@ -92,7 +98,7 @@ class Response:
     def _use_room(self, size: int) -> None:
         self._room -= size
         if size < 0 or self._room < 0:
-            raise BrokenResponseError("the body is longer than any of the API")
+            raise TooLongError("the body is longer than any of the API")
 
     def _exactly(self, size: int) -> Iterator[bytes]:
         while size:

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from picloud_worker.api.response import BrokenResponseError, Response
+from picloud_http.response import BrokenResponseError, Response
 
 
 def response(text: bytes) -> Response:
