@@ -93,6 +93,20 @@ async def test_parts_can_be_written(buckets: BucketPort) -> None:
     assert info.size == PART_BYTES + len(DATA)
 
 
+async def test_a_part_may_be_written_before_its_md5_is_known(buckets: BucketPort) -> None:
+    """As many bytes as stated; what they are is checked at the end."""
+    upload = await buckets.start_upload(ACCOUNT, KEY)
+    presigned = await buckets.presign_part(ACCOUNT, KEY, upload, ObjectPart(1, "", len(DATA)))
+
+    assert send("PUT", presigned, b"longer than stated").status == 403
+    assert send("PUT", presigned, DATA).status == 200
+
+    with pytest.raises(RequestRefused):
+        await buckets.finish_upload(ACCOUNT, KEY, upload, [ObjectPart(1, "0" * 32)])
+    await buckets.finish_upload(ACCOUNT, KEY, upload, [ObjectPart(1, MD5)])
+    assert await get(buckets, KEY) == DATA
+
+
 async def test_an_object_can_be_read_in_ranges(buckets: BucketPort) -> None:
     """A range and a condition may be added; neither writing nor another key is permitted."""
     info = await put(buckets, KEY, DATA)

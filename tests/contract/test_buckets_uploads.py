@@ -64,6 +64,26 @@ async def test_the_stated_md5_stays(buckets: BucketPort) -> None:
     assert info.etag.endswith("-1")
 
 
+async def test_the_md5_may_be_stated_at_the_end(buckets: BucketPort) -> None:
+    """It stays with a copy of the object, and is not that of what replaces it."""
+    parts, md5 = [], hashlib.md5(b"x").hexdigest()
+    for _ in range(2):
+        upload = await buckets.start_upload(ACCOUNT, "a/b", ObjectProperties(public=True))
+        parts = [await write_part(buckets, upload, 1, b"x")]
+        info = await buckets.finish_upload(ACCOUNT, "a/b", upload, parts, md5=md5)
+
+    assert info.properties == ObjectProperties(public=True, md5=md5)
+    assert info == await buckets.head(ACCOUNT, "a/b")
+    assert info == await buckets.finish_upload(ACCOUNT, "a/b", upload, parts, md5=md5)
+    assert (await buckets.get(ACCOUNT, "a/b")).info == info
+    copied = await buckets.copy(ACCOUNT, "a/b", "copy")
+    assert copied.properties == info.properties
+    upload = await buckets.start_upload(ACCOUNT, "a/b")
+    other = [await write_part(buckets, upload, 1, b"other")]
+    replaced = await buckets.finish_upload(ACCOUNT, "a/b", upload, other)
+    assert replaced.properties == ObjectProperties()
+
+
 async def test_the_latest_part_of_a_number_counts(buckets: BucketPort) -> None:
     """A part may be written again, and one that is not named is left out."""
     upload = await buckets.start_upload(ACCOUNT, "a/b")

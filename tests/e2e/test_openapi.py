@@ -17,9 +17,15 @@ from cloud._config.configuration import Config
 from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._resources.bucket import BucketClient
-from picloud_api.usecases.storage.bucket import WHOLE_BYTES
 from picloud_model import pack, wire
-from picloud_model.wire.bucket import AbortUploadRequest, ObjectPut, PutObjectRequest
+from picloud_model.wire.bucket import (
+    WHOLE_OBJECT_BYTES,
+    AbortUploadRequest,
+    ListPartsRequest,
+    ObjectPut,
+    PartsListed,
+    PutObjectRequest,
+)
 
 if TYPE_CHECKING:
     from cloud._http.exchange import HttpReply, HttpRequest
@@ -134,14 +140,16 @@ def use(client: Client) -> None:
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:
     """Use everything that a client can request of its bucket."""
-    for key, size in (("small", 1), ("whole", 100_000), ("parts", WHOLE_BYTES + 1)):
+    for key, size in (("small", 1), ("whole", 100_000), ("parts", WHOLE_OBJECT_BYTES + 1)):
         bucket.put_object(bytes(size), key)
     bucket.publish("whole", public=True, headers={"Content-Type": "text/plain"})
     bucket.info("whole")
     bucket.public_folder()
     assert bucket.reader("whole").read(10) == bytes(10)
     assert [each.key for each in bucket.objects("")] == ["parts", "small", "whole"]
-    begun = PutObjectRequest(key="begun", size=WHOLE_BYTES + 1, md5="0" * 32)
+    begun = PutObjectRequest(key="begun", size=WHOLE_OBJECT_BYTES + 1, md5="0" * 32)
     upload = transport.post("/v1/bucket/put", begun, ObjectPut).upload
+    listed = ListPartsRequest(key="begun", upload=upload)
+    assert transport.post("/v1/bucket/uploaded", listed, PartsListed).parts == []
     transport.post("/v1/bucket/abort", AbortUploadRequest(key="begun", upload=upload), wire.Answer)
     bucket.remove(["small", "whole", "parts"])

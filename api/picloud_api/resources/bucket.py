@@ -67,6 +67,12 @@ class BucketResource:
         target = await self._buckets.part_target(account, body)
         await write_body(request, response, wire.PartTarget(target=target))
 
+    async def on_post_uploaded(self, request: Request, response: Response) -> None:
+        """List the parts of an upload that were sent."""
+        account = await self._account(request)
+        body = await read_body(request, wire.ListPartsRequest)
+        await write_body(request, response, await self._buckets.parts(account, body))
+
     async def on_post_finish(self, request: Request, response: Response) -> None:
         """Store the object whose parts were sent."""
         account = await self._account(request)
@@ -215,6 +221,7 @@ _ANY: Final = Credential.ANY
 ROUTES: Final = (
     post("/v1/bucket/put", BucketResource, wire.PutObjectRequest, wire.ObjectPut, _ANY),
     post("/v1/bucket/parts", BucketResource, wire.PutPartRequest, wire.PartTarget, _ANY),
+    post("/v1/bucket/uploaded", BucketResource, wire.ListPartsRequest, wire.PartsListed, _ANY),
     post(
         "/v1/bucket/finish", BucketResource, wire.FinishUploadRequest, wire.ObjectDescription, _ANY
     ),

@@ -8,7 +8,8 @@ from picloud_driver.buckets.key import decoded, decoded_folder
 from picloud_driver.buckets.port import ObjectEntry, ObjectPage
 
 if TYPE_CHECKING:
-    from picloud_driver.s3.objects import S3Object, S3Objects
+    from picloud_driver.s3.object_values import S3Object
+    from picloud_driver.s3.objects import S3Objects
 
 AFTER_SLASH: Final = "0"
 """Follows `/`, so that what comes after `a0` is what comes after all in `a/`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
+from msgspec.structs import replace
 from picloud_model.errors import ObjectChanged, ObjectNotFound, TooLarge, UploadNotFound
 
 from picloud_driver import disk
@@ -172,11 +174,14 @@ class DirectoryBuckets(BucketPort):
         parts: Sequence[ObjectPart],
         *,
         absent: bool = False,
+        md5: str = "",
     ) -> ObjectInfo:
         """See `BucketPort.finish_upload`."""
         check.checked_names(account, key)
         check.checked_parts(parts)
-        return await self._run(self._finish_upload, account, key, upload, parts, absent)
+        condition = WriteCondition(absent=absent)
+        finish = functools.partial(self._finish_upload, condition=condition, md5=md5)
+        return await self._run(finish, account, key, upload, parts)
 
     async def abort_upload(self, account: str, key: str, upload: str) -> None:
         """See `BucketPort.abort_upload`."""
@@ -285,7 +290,14 @@ class DirectoryBuckets(BucketPort):
         return ObjectPart(number, new.md5, new.size)
 
     def _finish_upload(
-        self, account: str, key: str, upload: str, parts: Sequence[ObjectPart], absent: bool
+        self,
+        account: str,
+        key: str,
+        upload: str,
+        parts: Sequence[ObjectPart],
+        *,
+        condition: WriteCondition,
+        md5: str,
     ) -> ObjectInfo:
         etag = check.etag_of(parts)
         try:
@@ -297,8 +309,8 @@ class DirectoryBuckets(BucketPort):
                 if info.etag == etag:
                     return info
             raise
-        record = FileRecord(etag=etag, modified=self._now(), properties=started.properties)
-        condition = WriteCondition(absent=absent)
+        properties = replace(started.properties, md5=md5 or started.properties.md5)
+        record = FileRecord(etag=etag, modified=self._now(), properties=properties)
         files = self._files.open_parts(account, upload, matched)
         info = self._join(account, key, files, record, condition)
         self._files.remove_upload(account, upload)

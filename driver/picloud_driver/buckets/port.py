@@ -239,6 +239,7 @@ class BucketPort(ABC):
         parts: Sequence[ObjectPart],
         *,
         absent: bool = False,
+        md5: str = "",
     ) -> ObjectInfo:
         """Write the object that consists of these parts, and end the upload.
 
@@ -250,6 +251,7 @@ class BucketPort(ABC):
             upload: The id of the upload.
             parts: The number and MD5 of each.
             absent: Whether to write the object only if there is none.
+            md5: MD5 of the whole in hex, if it was not known at the start.
 
         Raises:
             UploadNotFound: When the upload does not exist.
@@ -287,7 +289,8 @@ class BucketPort(ABC):
     ) -> Presigned | None:
         """Return a URL to write this part to, or None if clients must use the API.
 
-        The store refuses other bytes than those of `part.md5` with 400.
+        The store refuses other bytes than those of `part.md5` with 400. If that is "", the bytes
+        have to be as long as stated, and are checked when the upload is finished.
         """
 
     @abstractmethod

@@ -14,6 +14,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, ClassVar, Final, TypeVar
 
+from msgspec.structs import replace
 from picloud_model.errors import (
     ObjectChanged,
     ObjectNotFound,
@@ -40,7 +41,8 @@ from picloud_driver.buckets.port import (
     OpenObject,
     WriteCondition,
 )
-from picloud_driver.s3.objects import S3Object, S3Objects, S3Properties
+from picloud_driver.s3.object_values import S3Object, S3Properties
+from picloud_driver.s3.objects import S3Objects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
@@ -196,6 +198,7 @@ class S3Buckets(BucketPort):
         parts: Sequence[ObjectPart],
         *,
         absent: bool = False,
+        md5: str = "",
     ) -> ObjectInfo:
         """See `BucketPort.finish_upload`."""
         path = self._path(account, key)
@@ -210,9 +213,16 @@ class S3Buckets(BucketPort):
         with contextlib.suppress(ObjectNotFound):
             info = await self.head(account, key)
             if info.etag == etag:
-                return info
+                return await self._with_md5(path, info, md5)
         # A server may know an upload for a while after its end.
         raise UploadNotFound
+
+    async def _with_md5(self, path: str, info: ObjectInfo, md5: str) -> ObjectInfo:
+        """Store the MD5 of an object, unless it is known."""
+        if not md5 or info.properties.md5:
+            return info
+        await self._run(self._objects.tag, path, info.etag, check.checked_md5(md5))
+        return replace(info, properties=replace(info.properties, md5=md5))
 
     async def abort_upload(self, account: str, key: str, upload: str) -> None:
         """See `BucketPort.abort_upload`."""
@@ -247,7 +257,8 @@ class S3Buckets(BucketPort):
         """See `BucketPort.presign_part`."""
         path = self._path(account, key)
         check.upload_id(upload)
-        number, md5 = check.checked_number(part.number), check.checked_md5(part.md5)
+        number = check.checked_number(part.number)
+        md5 = check.checked_md5(part.md5) if part.md5 else ""
         if not 0 <= part.size <= ONE_PUT_BYTES:
             raise TooLarge(_LARGE, field="size")
         presign = self._objects.presign_part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import time
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,18 @@ from urllib3.exceptions import HTTPError
 
 from picloud_driver.s3 import faults
 from picloud_driver.s3.client import UNLESS_TAKEN, s3_client
+from picloud_driver.s3.object_values import (
+    S3Object,
+    S3Properties,
+    base64_of,
+    conditions,
+    described,
+    etag_of,
+    md5_tags,
+    object_of,
+    sent,
+    with_md5,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,17 +46,6 @@ COPY_BYTES: Final = 5 * 1024**3
 _COPY_PART: Final = 1024**3
 _CONFLICTS: Final = 5
 _CONFLICT_PAUSE_S: Final = 0.05
-_PUBLIC: Final = "public"
-_MD5: Final = "md5"
-_NAMES: Final = "headers"
-"""Metadata of an object: whether it is public, its MD5, and the names of its headers."""
-_HEADERS: Final = {
-    "cache-control": "CacheControl",
-    "content-disposition": "ContentDisposition",
-    "content-encoding": "ContentEncoding",
-    "content-language": "ContentLanguage",
-    "content-type": "ContentType",
-}
 _REFUSALS: Final[dict[str, tuple[type[PiCloudError], str]]] = {
     faults.NO_KEY: (ObjectNotFound, "There is no such object in your bucket."),
     "NoSuchUpload": (UploadNotFound, ""),
@@ -57,24 +57,6 @@ _REFUSALS: Final[dict[str, tuple[type[PiCloudError], str]]] = {
     "KeyTooLongError": (RequestRefused, "The key is too long for this S3: choose a shorter one."),
 }
 """What a code of S3 means here; of the others, `faults` knows."""
-
-
-class S3Properties(msgspec.Struct, frozen=True):
-    """The headers of an object, whether it is public, and its MD5 if that was stated."""
-
-    headers: dict[str, str]
-    public: bool
-    md5: str
-
-
-class S3Object(msgspec.Struct, frozen=True, kw_only=True):
-    """An object in S3; `etag` is without quotes, `modified` in seconds since 1970."""
-
-    path: str
-    size: int
-    etag: str
-    modified: float
-    properties: S3Properties | None = None
 
 
 class S3Listing(msgspec.Struct, frozen=True):
@@ -107,7 +89,7 @@ class S3Objects:
         self, path: str, body: IO[bytes], size: int, properties: S3Properties, condition: str | None
     ) -> S3Object:
         """Write an object; a condition is the ETag to replace, "" for none, None for any."""
-        params = {**_sent(properties, size), **_conditions(condition)}
+        params = {**sent(properties, size), **conditions(condition)}
         with self._explained():
             for conflict in range(_CONFLICTS):
                 body.seek(0)
@@ -127,7 +109,7 @@ class S3Objects:
         return S3Object(
             path=path,
             size=size,
-            etag=_etag(answer),
+            etag=etag_of(answer),
             modified=date.timestamp(),
             properties=properties,
         )
@@ -146,7 +128,7 @@ class S3Objects:
                 if faults.code_of(error) == faults.PAST_THE_END:
                     return None
                 raise
-        return _object(path, answer), answer["Body"]
+        return self._known(path, answer), answer["Body"]
 
     def receive(self, body: Any, size: int) -> bytes:
         """Return the next bytes of a stream."""
@@ -157,7 +139,7 @@ class S3Objects:
         """Return what is known of an object."""
         with self._explained():
             try:
-                return _object(path, self._client.head_object(Bucket=self._bucket, Key=path))
+                return self._known(path, self._client.head_object(Bucket=self._bucket, Key=path))
             except ClientError as error:
                 if faults.code_of(error) != faults.NOTHING_THERE:
                     raise
@@ -182,7 +164,7 @@ class S3Objects:
             S3Object(
                 path=each["Key"],
                 size=each["Size"],
-                etag=_etag(each),
+                etag=etag_of(each),
                 modified=each["LastModified"].timestamp(),
             )
             for each in answer.get("Contents", ())
@@ -212,14 +194,14 @@ class S3Objects:
                     CopySource=place,
                     CopySourceIfMatch=f'"{source.etag}"',
                     MetadataDirective="REPLACE",
-                    **_described(properties),
+                    **described(properties),
                 )
 
     def start_upload(self, path: str, properties: S3Properties) -> str:
         """Begin an object that is written in parts."""
         with self._explained():
             answer = self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=path, **_described(properties)
+                Bucket=self._bucket, Key=path, **described(properties)
             )
             return str(answer["UploadId"])
 
@@ -233,7 +215,7 @@ class S3Objects:
                 UploadId=upload,
                 PartNumber=number,
                 Body=body,
-                ContentMD5=_base64(md5),
+                ContentMD5=base64_of(md5),
             )
 
     def parts(self, path: str, upload: str) -> list[tuple[int, str, int]]:
@@ -246,7 +228,7 @@ class S3Objects:
                     Bucket=self._bucket, Key=path, UploadId=upload, PartNumberMarker=begin
                 )
                 parts += [
-                    (each["PartNumber"], _etag(each), each["Size"])
+                    (each["PartNumber"], etag_of(each), each["Size"])
                     for each in answer.get("Parts", ())
                 ]
                 if not answer.get("IsTruncated"):
@@ -264,9 +246,27 @@ class S3Objects:
                 Key=path,
                 UploadId=upload,
                 MultipartUpload={"Parts": named},
-                **_conditions(condition),
+                **conditions(condition),
             )
-        return _etag(answer)
+        return etag_of(answer)
+
+    def tag(self, path: str, etag: str, md5: str) -> None:
+        """Store the MD5 of an object that was written in parts, for the version with this ETag.
+
+        Metadata would have to be known before the first part. Where tags are not permitted, the MD5
+        is not stored.
+        """
+        tags = md5_tags(md5, etag)
+        with self._explained(), contextlib.suppress(ClientError):
+            self._client.put_object_tagging(Bucket=self._bucket, Key=path, Tagging={"TagSet": tags})
+
+    def _known(self, path: str, answer: dict[str, Any]) -> S3Object:
+        """Return the object of an answer to a GET or HEAD, with an MD5 that is stored as a tag."""
+        found = object_of(path, answer)
+        if not answer.get("TagCount") or found.properties is None or found.properties.md5:
+            return found
+        tags = self._client.get_object_tagging(Bucket=self._bucket, Key=path)["TagSet"]
+        return with_md5(found, tags)
 
     def abort_upload(self, path: str, upload: str) -> None:
         """Remove an upload and its parts."""
@@ -277,7 +277,7 @@ class S3Objects:
         self, path: str, size: int, properties: S3Properties, condition: str | None
     ) -> tuple[str, dict[str, str]]:
         """Return a URL to PUT exactly these bytes to, and the headers to send."""
-        params = {**_sent(properties, size), **_conditions(condition)}
+        params = {**sent(properties, size), **conditions(condition)}
         headers = {"content-md5": params["ContentMD5"], **properties.headers}
         headers |= {f"x-amz-meta-{name}": value for name, value in params["Metadata"].items()}
         if condition is not None:
@@ -290,8 +290,10 @@ class S3Objects:
         self, path: str, upload: str, number: int, size: int, md5: str
     ) -> tuple[str, dict[str, str]]:
         """Return a URL to PUT a part to, and the headers to send."""
-        checksum = _base64(md5)
         params = {"UploadId": upload, "PartNumber": number, "ContentLength": size}
+        if not md5:
+            return self._presigned("upload_part", path, params), {}
+        checksum = base64_of(md5)
         url = self._presigned("upload_part", path, {**params, "ContentMD5": checksum})
         return url, {"content-md5": checksum}
 
@@ -319,7 +321,7 @@ class S3Objects:
                     CopySourceRange=f"bytes={start}-{last}",
                     CopySourceIfMatch=f'"{source.etag}"',
                 )
-                parts.append((number, _etag(answer["CopyPartResult"])))
+                parts.append((number, etag_of(answer["CopyPartResult"])))
             self.finish_upload(target, upload, parts, None)
         except BaseException:
             self.abort_upload(target, upload)
@@ -345,55 +347,6 @@ class S3Objects:
             if kind:
                 raise kind(message or None) from error
             raise faults.refusal(error, self.where) from error
-
-
-def _object(path: str, answer: dict[str, Any]) -> S3Object:
-    """Return the object of an answer to a GET or HEAD."""
-    metadata = answer["Metadata"]
-    named = metadata.get(_NAMES, "").split(",")
-    headers = {name: answer[field] for name, field in _HEADERS.items() if name in named}
-    etag = _etag(answer)
-    md5 = metadata.get(_MD5, "") if "-" in etag else etag
-    _, _, whole = answer.get("ContentRange", "").partition("/")
-    return S3Object(
-        path=path,
-        size=int(whole or answer["ContentLength"]),
-        etag=etag,
-        modified=answer["LastModified"].timestamp(),
-        properties=S3Properties(headers, metadata.get(_PUBLIC) == "1", md5),
-    )
-
-
-def _described(properties: S3Properties) -> dict[str, Any]:
-    """Return the parameters of a request that writes an object with these properties."""
-    # versitygw 1.8 keeps headers that the replacing copy of an object does not name.
-    metadata = {_NAMES: ",".join(properties.headers)} if properties.headers else {}
-    if properties.public:
-        metadata[_PUBLIC] = "1"
-    if properties.md5:
-        metadata[_MD5] = properties.md5
-    return {_HEADERS[name]: value for name, value in properties.headers.items()} | {
-        "Metadata": metadata
-    }
-
-
-def _sent(properties: S3Properties, size: int) -> dict[str, Any]:
-    checksum = _base64(properties.md5)
-    return {**_described(properties), "ContentLength": size, "ContentMD5": checksum}
-
-
-def _conditions(condition: str | None) -> dict[str, str]:
-    if condition is None:
-        return {}
-    return {"IfMatch": f'"{condition}"'} if condition else {"IfNoneMatch": UNLESS_TAKEN}
-
-
-def _etag(answer: dict[str, Any]) -> str:
-    return str(answer.get("ETag", "")).strip('"')
-
-
-def _base64(md5: str) -> str:
-    return base64.b64encode(bytes.fromhex(md5)).decode()
 
 
 def _path(name: S3Object | str) -> str:

@@ -14,14 +14,14 @@ from urllib.parse import quote, urlsplit
 from picloud_http.connection import CONNECT_S, CertificateRefusedError, Connection, head_of
 from picloud_http.response import TooLongError
 
-from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
+from cloud._http.exchange import FIRST_ERROR, HttpReply, HttpRequest, NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from picloud_http.response import Response
 
-    from cloud._http.exchange import LongBody
+    from cloud._http.exchange import LongBody, LongReply
     from cloud._http.presigned import PresignedRequests
 
 _MOST: Final = 64
@@ -97,7 +97,7 @@ class Connections:
         try:
             _connect(connection, request.timeout_s)
             response = _answered(connection, head, body, is_head=request.method == "HEAD")
-            received = response.read()
+            received = _received(response, request.target)
         except TooLongError as error:
             raise NoAnswer("its answer is too large", lasting=True) from error
         except TimeoutError as error:
@@ -157,6 +157,16 @@ def _answered(
         response.closing = True
         return response
     return connection.response(bodiless=is_head)
+
+
+def _received(response: Response, target: LongReply | None) -> bytes:
+    """Return the body of a response; a successful one is written to the target, if there is one."""
+    if target is None or response.status >= FIRST_ERROR:
+        return response.read()
+    writable = target.open()
+    for piece in response.pieces():
+        writable.write(piece)
+    return b""
 
 
 def _pieces(body: LongBody) -> Iterator[bytes]:

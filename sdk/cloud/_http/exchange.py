@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+FIRST_ERROR: Final = 300
+"""The first status of a reply whose body is not what was requested."""
 
 
 class Readable(Protocol):
@@ -26,13 +29,31 @@ class LongBody(Protocol):
         """Return its bytes, from the first one."""
 
 
+class Writable(Protocol):
+    """Takes bytes piece by piece."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add bytes."""
+
+
+class LongReply(Protocol):
+    """Where a reply goes that is never whole in memory; each attempt writes it from its start."""
+
+    def open(self) -> Writable:
+        """Return where to write the body, from its first byte on."""
+
+
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. `url` is a path below the server's URL, or an absolute URL for another host."""
+    """One request. `url` is a path below the server's URL, or an absolute URL for another host.
+
+    With `target` the body of a successful reply is written there, and is empty in the reply.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes | LongBody | None = None
+    target: LongReply | None = None
     timeout_s: float
 
 

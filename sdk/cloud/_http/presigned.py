@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 from picloud_http.connection import CONNECT_S
 from picloud_http.response import LARGEST
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
-from cloud._http.exchange import HttpReply, HttpRequest, NoAnswer
+from cloud._http.exchange import FIRST_ERROR, HttpReply, HttpRequest, NoAnswer
+
+if TYPE_CHECKING:
+    from cloud._http.exchange import LongReply
 
 _MOST: Final = 64
 """Most connections for threads that send requests at the same time; opened when needed."""
@@ -53,7 +56,7 @@ class PresignedRequests:
                 preload_content=False,
                 decode_content=False,
             )
-            received = _bounded_body(response)
+            received = _received(response, request.target)
         except (SSLError, LocationValueError) as error:
             raise NoAnswer(_reason(error), lasting=True) from error
         except HTTPError as error:
@@ -64,6 +67,21 @@ class PresignedRequests:
     def close(self) -> None:
         """Close connections; the next exchange opens new ones."""
         self._pools.clear()
+
+
+def _received(response: urllib3.BaseHTTPResponse, target: LongReply | None) -> bytes:
+    """Return the body of a reply; a successful one is written to the target, if there is one."""
+    if target is None or response.status >= FIRST_ERROR:
+        return _bounded_body(response)
+    writable = target.open()
+    try:
+        for block in response.stream(_BLOCK_BYTES):
+            writable.write(block)
+    except BaseException:
+        response.close()
+        raise
+    response.release_conn()
+    return b""
 
 
 def _bounded_body(response: urllib3.BaseHTTPResponse) -> bytes:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from picloud_model import wire
 
-from cloud._http.exchange import Exchange, HttpReply, HttpRequest, LongBody, NoAnswer
+from cloud._http.exchange import (
+    Exchange,
+    HttpReply,
+    HttpRequest,
+    LongBody,
+    LongReply,
+    NoAnswer,
+)
 from cloud.errors import CloudConnectionError, CloudException, from_problem
 
 if TYPE_CHECKING:
@@ -179,18 +186,29 @@ class Transport:
             reply = self._send(request)
         return reply.body
 
-    def read(self, url: str, headers: Mapping[str, str], accept: Collection[int]) -> HttpReply:
+    def read(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        accept: Collection[int],
+        target: LongReply | None = None,
+    ) -> HttpReply:
         """Read bytes from a path of the server, or from a presigned URL.
 
         Args:
             url: Where the bytes are.
             headers: What else to send: a range, a condition.
             accept: The HTTP statuses of errors that are returned and not raised.
+            target: Where to write the bytes; by default they are in the reply.
         """
         own = self._headers if url.startswith("/") else {}
         timeout_s = self._config.network_timeout
         request = HttpRequest(
-            method="GET", url=url, headers={**own, **headers}, timeout_s=timeout_s
+            method="GET",
+            url=url,
+            headers={**own, **headers},
+            timeout_s=timeout_s,
+            target=target,
         )
         return self._send(request, accept)
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+import os
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from picloud_model.wire import Answer
 from picloud_model.wire import bucket as wire
 
 from cloud._resources.object_download import CloudBucketObject, OpenedVersion, download, pieces
-from cloud._resources.object_upload import BytesSource, FileSource, Source, Uploader, spooled
+from cloud._resources.object_upload import (
+    BytesSource,
+    FileSource,
+    Source,
+    Uploader,
+    md5_of,
+    spooled,
+)
+from cloud._resources.upload_record import upload_record
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -56,7 +65,7 @@ class BucketClient:
         """
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - a path may be of any kind
-                self._put(key, FileSource(file), progress)
+                self._put_open_file(key, file, os.path.abspath(path), progress)  # noqa: PTH100
         except OSError as error:
             raise CloudException(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -78,12 +87,20 @@ class BucketClient:
             with spooled(data) as file:
                 self._put(key, FileSource(file), progress)
 
-    def _put(self, key: str, source: Source, progress: Progress) -> None:
-        import mimetypes  # noqa: PLC0415 - 8 ms of `import cloud`
+    def _put_open_file(
+        self, key: str, file: IO[bytes], path: str | bytes, progress: Progress
+    ) -> None:
+        source = FileSource(file)
+        if source.size <= wire.WHOLE_OBJECT_BYTES:
+            self._put(key, source, progress)
+        else:
+            address = self._transport.address
+            names = (address.url, address.key_id, key, os.fsdecode(path))
+            with upload_record(*names) as record:
+                self._uploader.put(key, source, _headers(key), progress, record=record)
 
-        kind, encoding = mimetypes.guess_type(key, strict=False)
-        headers = {"content-type": kind} if kind and not encoding else {}
-        self._uploader.put(key, source, headers, progress)
+    def _put(self, key: str, source: Source, progress: Progress) -> None:
+        self._uploader.put(key, source, _headers(key), progress)
 
     def open(self, key: str) -> OpenedVersion:
         """Return the current version of an object, to be read.
@@ -147,7 +164,7 @@ class BucketClient:
                 source = FileSource(file)
                 if known is None or known.size != source.size:
                     return False
-                return (known.md5 or self.md5(key)) == source.md5(0, source.size)
+                return (known.md5 or self.md5(key)) == md5_of(source)
         except OSError as error:
             raise CloudException(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -216,6 +233,14 @@ def span_of(version: OpenedVersion, start: int, end: int | None) -> tuple[int, i
             "first byte or later."
         )
     return min(start, size), size if end is None else min(end, size)
+
+
+def _headers(key: str) -> dict[str, str]:
+    """Return the headers of an object with this key."""
+    import mimetypes  # noqa: PLC0415 - 8 ms of `import cloud`
+
+    kind, encoding = mimetypes.guess_type(key, strict=False)
+    return {"content-type": kind} if kind and not encoding else {}
 
 
 def _is_binary_file(stream: Any) -> bool:

@@ -32,7 +32,7 @@ def file_lock(path: str, timeout: float | None) -> Iterator[None]:
     os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103
     with open(os.path.join(directory, name), "wb") as file:  # noqa: PTH118, PTH123
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not _locked(file):
+        while not locked(file):
             if deadline is not None and time.monotonic() >= deadline:
                 raise CloudTimeoutError(
                     f"Another process has been writing {path} for {timeout:g} s."
@@ -41,7 +41,8 @@ def file_lock(path: str, timeout: float | None) -> Iterator[None]:
         yield
 
 
-def _locked(file: IO[bytes]) -> bool:
+def locked(file: IO[bytes]) -> bool:
+    """Lock an open file, unless another process has; return whether it did."""
     try:
         import fcntl  # noqa: PLC0415 - only Unix has it
     except ModuleNotFoundError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from picloud_model.wire import bucket as wire
@@ -15,7 +17,7 @@ from picloud_model.wire import bucket as wire
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from cloud._http.exchange import HttpReply
@@ -24,13 +26,48 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 8 * 1024 * 1024
 """How many bytes one request of a download is for."""
-IN_PARALLEL: Final = 4
-"""How many pieces are requested at the same time."""
+AHEAD: Final = 4
+"""How many pieces of a stream are requested ahead; they are kept in memory."""
+IN_PARALLEL: Final = 8
+"""How many parts of a file are received at the same time; they are written as they arrive."""
 FIRST_BYTES: Final = 64 * 1024
 """How many bytes a stream requests first; each time twice as many, up to `PIECE_BYTES`."""
 _FRESH_S: Final = 600.0
 """How long an address of bytes is used: less than a presigned URL is valid."""
 _FORBIDDEN, _CHANGED, _PAST_THE_END = 403, 412, 416
+
+
+class FileRange:
+    """Where a part of a reply is written: a range of a file. It computes the MD5 of the part."""
+
+    def __init__(self, descriptor: int, path: str, start: int) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._start = start
+        self.open()
+
+    def open(self) -> FileRange:
+        """Begin at the first byte of the range."""
+        self.size = 0
+        self.digest = hashlib.md5(usedforsecurity=False)
+        return self
+
+    def write(self, data: bytes, /) -> None:
+        """Add bytes.
+
+        Raises:
+            CloudException: When the file cannot be written; an `OSError` would seem to be of the
+                connection.
+        """
+        self.digest.update(data)
+        rest = memoryview(data)
+        try:
+            while rest:
+                written = os.pwrite(self._descriptor, rest, self._start + self.size)
+                rest = rest[written:]
+                self.size += written
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
 
 
 class OpenedVersion:
@@ -55,20 +92,37 @@ class OpenedVersion:
         """
         if start >= end:
             return b""
-        if time.monotonic() - self._opened_at > _FRESH_S:
-            self._renew()
-        reply = self._request(start, end)
-        if reply.status == _FORBIDDEN:
-            self._renew()
-            reply = self._request(start, end)
-        if reply.status in (_FORBIDDEN, _CHANGED, _PAST_THE_END) or len(reply.body) != end - start:
+        reply = self._get(start, end)
+        if len(reply.body) != end - start:
             self._changed()
         return reply.body
 
-    def _request(self, start: int, end: int) -> HttpReply:
+    def read_to(self, start: int, end: int, target: FileRange) -> None:
+        """Write bytes `start .. end-1` to a range of a file.
+
+        Raises:
+            CloudException: When the object was replaced or removed meanwhile.
+        """
+        if start < end:
+            self._get(start, end, target)
+        if target.size != end - start:
+            self._changed()
+
+    def _get(self, start: int, end: int, target: FileRange | None = None) -> HttpReply:
+        if time.monotonic() - self._opened_at > _FRESH_S:
+            self._renew()
+        reply = self._request(start, end, target)
+        if reply.status == _FORBIDDEN:
+            self._renew()
+            reply = self._request(start, end, target)
+        if reply.status in (_FORBIDDEN, _CHANGED, _PAST_THE_END):
+            self._changed()
+        return reply
+
+    def _request(self, start: int, end: int, target: FileRange | None) -> HttpReply:
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Match": f'"{self.object.etag}"'}
         accept = (_FORBIDDEN, _CHANGED, _PAST_THE_END)
-        return self._transport.read(self._url, headers, accept)
+        return self._transport.read(self._url, headers, accept, target)
 
     def _open(self) -> wire.OpenedObject:
         body = wire.OpenObjectRequest(key=self.key)
@@ -96,12 +150,12 @@ def pieces(version: OpenedVersion, start: int, end: int) -> Iterator[bytes]:
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
 
-    with ThreadPoolExecutor(IN_PARALLEL, "picloud-download") as threads:
+    with ThreadPoolExecutor(AHEAD, "picloud-download") as threads:
         waiting: deque[Future[bytes]] = deque()
         try:
             for span in spans:
                 waiting.append(threads.submit(version.read, *span))
-                if len(waiting) > IN_PARALLEL:
+                if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -115,23 +169,77 @@ def download(version: OpenedVersion, path: str, span: tuple[int, int], progress:
     Raises:
         CloudException: When the bytes are damaged, or the file cannot be written.
     """
-    part = f"{path}.{os.getpid()}-{time.monotonic_ns():x}.part"
-    digest = hashlib.md5(usedforsecurity=False)
+    new = f"{path}.{os.getpid()}-{time.monotonic_ns():x}.part"
     try:
-        with open(part, "xb") as file:  # noqa: PTH123 - a path may also be bytes
-            for piece in pieces(version, *span):
-                file.write(piece)
-                digest.update(piece)
-                progress(len(piece))
-        whole = span == (0, version.object.size)
-        if whole and version.object.md5 and digest.hexdigest() != version.object.md5:
-            raise CloudException(f"The object {version.key!r:.200} arrived damaged; get it again.")
-        os.replace(part, path)  # noqa: PTH105
+        with open(new, "x+b") as file:  # noqa: PTH123 - a path may also be bytes
+            _reserve(file.fileno(), span[1] - span[0])
+            range_at = partial(FileRange, file.fileno(), path)
+            md5s = _receive(version, range_at, span, progress)
+            if span == (0, version.object.size) and _is_damaged(version, md5s, file):
+                raise CloudException(
+                    f"The object {version.key!r:.200} arrived damaged; get it again."
+                )
+        os.replace(new, path)  # noqa: PTH105
     except OSError as error:
-        raise CloudException(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
-            os.unlink(part)  # noqa: PTH108
+            os.unlink(new)  # noqa: PTH108
+
+
+def _unwritable(path: str, error: OSError) -> CloudException:
+    return CloudException(f"{path} cannot be written: {error.strerror or error}.")
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Reserve room on the disk, so that a full one is noticed before anything is sent."""
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise
+
+
+def _receive(
+    version: OpenedVersion,
+    range_at: Callable[[int], FileRange],
+    span: tuple[int, int],
+    progress: Progress,
+) -> list[str]:
+    """Write a span of an object to a file, a few parts at a time; return the MD5s of the parts."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
+
+    first, end = span
+    length = wire.PART_BYTES
+
+    def receive(start: int) -> str:
+        target = range_at(start - first)
+        version.read_to(start, min(end, start + length), target)
+        progress(target.size)
+        return target.digest.hexdigest()
+
+    starts = range(first, end, length)
+    if len(starts) == 1:
+        return [receive(first)]
+    with ThreadPoolExecutor(IN_PARALLEL, "picloud-download") as threads:
+        try:
+            return list(threads.map(receive, starts))
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _is_damaged(version: OpenedVersion, md5s: Sequence[str], file: io.BufferedRandom) -> bool:
+    """Whether a whole object that was written to a file does not have its MD5, as far as known."""
+    known = version.object
+    if known.md5 in md5s[:1] and len(md5s) == 1:
+        return False
+    # An object that was written in parts has the parts it was read in, unless it was copied.
+    if wire.etag_of_parts(md5s) == known.etag or not known.md5:
+        return False
+    file.seek(0)
+    return hashlib.file_digest(file, "md5").hexdigest() != known.md5
 
 
 class CloudBucketObject(io.RawIOBase):

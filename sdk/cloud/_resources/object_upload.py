@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,14 +13,19 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from picloud_model.wire import Answer
 from picloud_model.wire import bucket as wire
 
+from cloud._resources.upload_record import SendingUpload
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from cloud._http.exchange import LongBody
+    from collections.abc import Mapping
+
     from cloud._http.transport import Transport
+    from cloud._resources.upload_record import UploadRecord
 
 IN_PARALLEL: Final = 4
 """How many parts are sent at the same time."""
+UPLOAD_NOT_FOUND: Final = "upload.not_found"
+"""The code of the error that there is no such upload."""
 _BLOCK_BYTES: Final = 1024 * 1024
 _SPOOLED_BYTES: Final = 8 * 1024 * 1024
 """Most bytes of a stream without a length that are kept in memory before they are sent."""
@@ -35,49 +41,65 @@ class Source(Protocol):
     def size(self) -> int:
         """Their number."""
 
-    def range(self, start: int, size: int) -> bytes | LongBody:
-        """Return `size` bytes from `start` on."""
+    @property
+    def modified_ns(self) -> int:
+        """When they were changed last; 0 if that is not known."""
 
-    def md5(self, start: int, size: int) -> str:
-        """Return the MD5 of such a range, in hex."""
+    def check_unchanged(self) -> None:
+        """Raise `CloudException` if they were changed since the beginning."""
+
+    def read_at(self, start: int, size: int) -> bytes:
+        """Return up to `size` bytes from `start` on, at least one.
+
+        Raises:
+            CloudException: When there are none.
+        """
 
 
 class BytesSource:
     """Bytes in memory."""
 
+    modified_ns = 0
+
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
         self.size = len(data)
 
-    def range(self, start: int, size: int) -> bytes:
+    def check_unchanged(self) -> None:
+        """Return: bytes do not change."""
+
+    def read_at(self, start: int, size: int) -> bytes:
         """Return some of them."""
         return bytes(self._data[start : start + size])
 
-    def md5(self, start: int, size: int) -> str:
-        """Return the MD5 of some of them."""
-        return hashlib.md5(self._data[start : start + size], usedforsecurity=False).hexdigest()
-
 
 class FileSource:
-    """The bytes of an open file from its position on; threads take turns to read it."""
+    """The bytes of an open file from its position on; threads may share it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._first = file.tell()
         self.size = max(0, file.seek(0, io.SEEK_END) - self._first)
+        # Other files that have a descriptor, as one of gzip's, may have other bytes.
+        plain = type(file) in {io.FileIO, io.BufferedReader} and hasattr(os, "pread")
+        self._descriptor = file.fileno() if plain else -1
+        self.modified_ns = self._modified_ns()
 
-    def range(self, start: int, size: int) -> FileRange:
-        """Return a range that is read when it is sent."""
-        return FileRange(self, start, size)
+    def check_unchanged(self) -> None:
+        """Raise an error if the file has another time or size than at first.
 
-    def md5(self, start: int, size: int) -> str:
-        """Return the MD5 of a range."""
-        digest = hashlib.md5(usedforsecurity=False)
-        readable = FileRange(self, start, size).open()
-        while block := readable.read(_BLOCK_BYTES):
-            digest.update(block)
-        return digest.hexdigest()
+        Raises:
+            CloudException: Says so.
+        """
+        if self._modified_ns() != self.modified_ns:
+            raise CloudException(
+                "The file was changed while it was sent, so nothing was stored; send it again.",
+                retry=True,
+            )
+
+    def _modified_ns(self) -> int:
+        return os.fstat(self._descriptor).st_mtime_ns if self._descriptor >= 0 else 0
 
     def read_at(self, start: int, size: int) -> bytes:
         """Return bytes at a position.
@@ -85,41 +107,62 @@ class FileSource:
         Raises:
             CloudException: When the file ends before it.
         """
-        with self._lock:
-            self._file.seek(self._first + start)
-            data = self._file.read(size)
+        if self._descriptor >= 0:
+            data = os.pread(self._descriptor, size, self._first + start)
+        else:
+            with self._lock:
+                self._file.seek(self._first + start)
+                data = self._file.read(size)
         if size and not data:
             raise CloudException("The file became shorter while it was sent; send it again.")
         return data
 
 
-class FileRange:
-    """A range of a file, as the body of a request."""
+class SentRange:
+    """A range of a source, as the body of a request; its MD5 is computed while it is sent."""
 
-    def __init__(self, source: FileSource, start: int, size: int) -> None:
+    def __init__(self, source: Source, start: int, size: int) -> None:
         self._source = source
         self._start = start
         self.size = size
+        self._reader = _RangeReader(source, start, start + size)
 
-    def open(self) -> _FileRangeReader:
+    def open(self) -> _RangeReader:
         """Return a reader at its first byte."""
-        return _FileRangeReader(self._source, self._start, self._start + self.size)
+        self._reader = _RangeReader(self._source, self._start, self._start + self.size)
+        return self._reader
+
+    def md5(self) -> str:
+        """Return the MD5 of the bytes that were last sent, in hex."""
+        return self._reader.digest.hexdigest()
 
 
-class _FileRangeReader:
+class _RangeReader:
     """Reads a range once."""
 
-    def __init__(self, source: FileSource, at: int, end: int) -> None:
+    def __init__(self, source: Source, at: int, end: int) -> None:
         self._source = source
         self._at = at
         self._end = end
+        self.digest = hashlib.md5(usedforsecurity=False)
 
     def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes."""
         left = self._end - self._at
-        data = self._source.read_at(self._at, left if size < 0 else min(size, left))
+        wanted = left if size < 0 else min(size, left)
+        data = self._source.read_at(self._at, wanted) if wanted else b""
         self._at += len(data)
+        self.digest.update(data)
         return data
+
+
+def md5_of(source: Source, start: int = 0, size: int | None = None) -> str:
+    """Return the MD5 of a range of a source in hex, by default of all of it."""
+    sent = SentRange(source, start, source.size - start if size is None else size)
+    readable = sent.open()
+    while readable.read(_BLOCK_BYTES):
+        pass
+    return sent.md5()
 
 
 def spooled(stream: Any) -> IO[bytes]:
@@ -144,59 +187,93 @@ class Uploader:
         self._transport = transport
 
     def put(
-        self, key: str, source: Source, headers: dict[str, str], progress: Progress
+        self,
+        key: str,
+        source: Source,
+        headers: dict[str, str],
+        progress: Progress,
+        *,
+        record: UploadRecord | None = None,
     ) -> wire.ObjectDescription | None:
         """Store an object; return its description if the server has sent it.
+
+        Args:
+            key: Its key.
+            source: Its bytes.
+            headers: The headers of its content.
+            progress: Is called with numbers of bytes.
+            record: Where to record an upload in parts, so that it can be continued; without one it
+                is given up when it fails.
 
         Raises:
             CloudException: When the server refuses it, or the bytes change while they are sent.
         """
-        is_small = source.size <= wire.INLINE_OBJECT_BYTES
-        data = _bytes(source.range(0, source.size)) if is_small else None
-        md5 = source.md5(0, source.size)
-        if data is not None:
-            # Of what is sent, not of what the file has become since.
-            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        body = wire.PutObjectRequest(key=key, size=source.size, md5=md5, headers=headers, data=data)
+        size = source.size
+        if size > wire.WHOLE_OBJECT_BYTES:
+            return self._put_parts(key, source, headers, progress, record)
+        data = source.read_at(0, size) if size <= wire.INLINE_OBJECT_BYTES else None
+        # Of what is sent, not of what the file has become since.
+        md5 = md5_of(source) if data is None else md5_of(BytesSource(data))
+        source.check_unchanged()
+        body = wire.PutObjectRequest(
+            key=key, size=size if data is None else len(data), md5=md5, headers=headers, data=data
+        )
         answer = self._transport.post("/v1/bucket/put", body, wire.ObjectPut)
-        if answer.upload:
-            return self._put_parts(key, source, answer, progress)
         if answer.target is not None:
             target = answer.target
-            self._transport.put(target.url, source.range(0, source.size), target.headers)
-        progress(source.size)
+            try:
+                self._transport.put(target.url, SentRange(source, 0, size), target.headers)
+            except CloudException:
+                # The server refuses other bytes than those whose MD5 was announced.
+                source.check_unchanged()
+                raise
+        progress(size)
         return answer.stored
 
     def _put_parts(
-        self, key: str, source: Source, put: wire.ObjectPut, progress: Progress
+        self,
+        key: str,
+        source: Source,
+        headers: dict[str, str],
+        progress: Progress,
+        record: UploadRecord | None,
     ) -> wire.ObjectDescription:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
-
-        def send(start: int) -> str:
-            size = min(put.part_bytes, source.size - start)
-            md5 = source.md5(start, size)
-            number = start // put.part_bytes + 1
-            part = wire.PutPartRequest(
-                key=key, upload=put.upload, number=number, size=size, md5=md5
+        started = record.read(source.size, source.modified_ns) if record else None
+        parts = self._sent_parts(key, started)
+        if started is None or parts is None:
+            body = wire.PutObjectRequest(key=key, size=source.size, md5="", headers=headers)
+            answer = self._transport.post("/v1/bucket/put", body, wire.ObjectPut)
+            started = SendingUpload(
+                answer.upload, answer.part_bytes, source.size, source.modified_ns
             )
-            target = self._transport.post("/v1/bucket/parts", part, wire.PartTarget).target
-            self._transport.put(target.url, source.range(start, size), target.headers)
-            progress(size)
-            return md5
-
-        starts = range(0, source.size, put.part_bytes)
+            parts = {}
+            if record:
+                record.write(started)
         try:
-            with ThreadPoolExecutor(IN_PARALLEL, "picloud-upload") as threads:
-                try:
-                    md5s = list(threads.map(send, starts))
-                except BaseException:
-                    threads.shutdown(wait=False, cancel_futures=True)
-                    raise
-            finish = wire.FinishUploadRequest(key=key, upload=put.upload, parts=md5s)
-            return self._transport.post("/v1/bucket/finish", finish, wire.ObjectDescription)
+            parts_upload = _PartsUpload(self._transport, key, source, started, parts)
+            stored = parts_upload.send(progress)
         except BaseException:
-            self._abort(key, put.upload)
+            if record is None:
+                self._abort(key, started.upload)
             raise
+        if record:
+            record.remove()
+        return stored
+
+    def _sent_parts(
+        self, key: str, started: SendingUpload | None
+    ) -> dict[int, wire.SentPart] | None:
+        """Return the parts of an earlier upload by number; None if it no longer exists."""
+        if started is None:
+            return None
+        body = wire.ListPartsRequest(key=key, upload=started.upload)
+        try:
+            listed = self._transport.post("/v1/bucket/uploaded", body, wire.PartsListed)
+        except CloudException as error:
+            if error.code != UPLOAD_NOT_FOUND:
+                raise
+            return None
+        return {part.number: part for part in listed.parts}
 
     def _abort(self, key: str, upload: str) -> None:
         abort = wire.AbortUploadRequest(key=key, upload=upload)
@@ -204,5 +281,74 @@ class Uploader:
             self._transport.post("/v1/bucket/abort", abort, Answer)
 
 
-def _bytes(body: bytes | LongBody) -> bytes:
-    return body if isinstance(body, bytes) else body.open().read()
+class _PartsUpload:
+    """Sends the parts of one upload in threads; those sent before are only checked."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        key: str,
+        source: Source,
+        started: SendingUpload,
+        sent: Mapping[int, wire.SentPart],
+    ) -> None:
+        self._transport = transport
+        self._key = key
+        self._source = source
+        self._started = started
+        self._sent = sent
+        self._stopped = False
+
+    def send(self, progress: Progress) -> wire.ObjectDescription:
+        """Send the parts, and store the object."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
+
+        def send_part(number: int) -> str:
+            md5, size = self._send_part(number)
+            progress(size)
+            return md5
+
+        count = -(-self._source.size // self._started.part_bytes)
+        with ThreadPoolExecutor(IN_PARALLEL + 1, "picloud-upload") as threads:
+            try:
+                whole = threads.submit(self._md5)
+                parts = list(threads.map(send_part, range(1, count + 1)))
+                md5 = whole.result()
+            except BaseException:
+                self._stopped = True
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+        self._source.check_unchanged()
+        finish = wire.FinishUploadRequest(
+            key=self._key, upload=self._started.upload, parts=parts, md5=md5
+        )
+        return self._transport.post("/v1/bucket/finish", finish, wire.ObjectDescription)
+
+    def _send_part(self, number: int) -> tuple[str, int]:
+        """Send a part, unless it was sent before with the same bytes; return its MD5 and size."""
+        start = (number - 1) * self._started.part_bytes
+        size = min(self._started.part_bytes, self._source.size - start)
+        before = self._sent.get(number)
+        if (
+            before is not None
+            and before.size == size
+            and before.md5 == md5_of(self._source, start, size)
+        ):
+            return before.md5, size
+        part = wire.PutPartRequest(
+            key=self._key, upload=self._started.upload, number=number, size=size
+        )
+        target = self._transport.post("/v1/bucket/parts", part, wire.PartTarget).target
+        sent = SentRange(self._source, start, size)
+        self._transport.put(target.url, sent, target.headers)
+        return sent.md5(), size
+
+    def _md5(self) -> str:
+        """Return the MD5 of the whole; another thread computes it while the parts are sent."""
+        digest = hashlib.md5(usedforsecurity=False)
+        at = 0
+        while at < self._source.size and not self._stopped:
+            block = self._source.read_at(at, min(_BLOCK_BYTES, self._source.size - at))
+            digest.update(block)
+            at += len(block)
+        return digest.hexdigest()

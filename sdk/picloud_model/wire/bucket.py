@@ -6,7 +6,8 @@ of this API, or a presigned URL of the store that keeps the objects.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import hashlib
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote, unquote, urlencode
 
 import msgspec
@@ -14,12 +15,19 @@ from msgspec import Meta
 
 from picloud_model.wire.body import Answer, Request
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_KEY_BYTES: Final = 1024
 """Longest key of an object, in bytes of UTF-8."""
 INLINE_OBJECT_BYTES: Final = 64 * 1024
 """The largest object that travels in the request that stores it."""
 MAX_OBJECT_BYTES: Final = 5 * 1024**4
 """The largest object."""
+WHOLE_OBJECT_BYTES: Final = 64 * 1024 * 1024
+"""A larger object is sent in parts."""
+PART_BYTES: Final = 16 * 1024 * 1024
+"""The length of parts, unless there would be too many of them."""
 MAX_LISTED: Final = 1000
 """Most keys that one request lists or removes."""
 MAX_PARTS: Final = 10_000
@@ -30,6 +38,8 @@ MAX_HEADER: Final = 1000
 ObjectKey = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_BYTES)]
 Md5 = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]
 """MD5 of some bytes, in hex."""
+OptionalMd5 = Annotated[str, Meta(pattern="^([0-9a-f]{32})?$", max_length=32)]
+"""MD5 of some bytes, in hex; empty if it is not known yet."""
 UploadId = Annotated[str, Meta(pattern="^[A-Za-z0-9._~=+-]{8,400}$", max_length=400)]
 """The id of an upload. Its store makes it; one that has a slash or is `..` could lead elsewhere."""
 PartNumber = Annotated[int, Meta(ge=1, le=MAX_PARTS)]
@@ -44,12 +54,13 @@ ObjectHeaders = Annotated[
 class PutObjectRequest(Request, frozen=True):
     """Store an object, or begin to: `POST /v1/bucket/put`.
 
-    With `data` the object is stored at once, in place of an earlier one under its key.
+    With `data` the object is stored at once, in place of an earlier one under its key. The MD5 of
+    an object of more than 64 MiB may follow when it is finished.
     """
 
     key: ObjectKey
     size: ObjectSize
-    md5: Md5
+    md5: OptionalMd5
     headers: ObjectHeaders = {}
     data: Annotated[bytes, Meta(max_length=INLINE_OBJECT_BYTES)] | None = None
 
@@ -86,13 +97,17 @@ class ObjectPut(Answer, frozen=True):
 
 
 class PutPartRequest(Request, frozen=True):
-    """Ask where to send a part of an upload: `POST /v1/bucket/parts`."""
+    """Ask where to send a part of an upload: `POST /v1/bucket/parts`.
+
+    With an MD5 no other bytes can be sent there. Without one, they are checked when the upload is
+    finished, so that a sender may compute it while it sends them.
+    """
 
     key: ObjectKey
     upload: UploadId
     number: PartNumber
     size: ObjectSize
-    md5: Md5
+    md5: OptionalMd5 = ""
 
 
 class PartTarget(Answer, frozen=True):
@@ -104,12 +119,34 @@ class PartTarget(Answer, frozen=True):
 class FinishUploadRequest(Request, frozen=True):
     """Store the object whose parts were sent: `POST /v1/bucket/finish`.
 
-    `parts` are the MD5s of all parts, in order.
+    `parts` are the MD5s of all parts, in order; `md5` is that of the whole, unless announced.
     """
 
     key: ObjectKey
     upload: UploadId
     parts: Annotated[list[Md5], Meta(min_length=1, max_length=MAX_PARTS)]
+    md5: OptionalMd5 = ""
+
+
+class ListPartsRequest(Request, frozen=True):
+    """List the parts of an upload that were sent: `POST /v1/bucket/uploaded`."""
+
+    key: ObjectKey
+    upload: UploadId
+
+
+class SentPart(msgspec.Struct, frozen=True, array_like=True):
+    """A part that was sent: its number from 1, the MD5 of its bytes, and its length."""
+
+    number: int
+    md5: str
+    size: int
+
+
+class PartsListed(Answer, frozen=True):
+    """The parts of an upload that were sent, ascending."""
+
+    parts: list[SentPart]
 
 
 class AbortUploadRequest(Request, frozen=True):
@@ -244,7 +281,26 @@ class WritePartQuery(Request, frozen=True):
     key: ObjectKey
     upload: UploadId
     number: PartNumber
-    md5: Md5
+    md5: OptionalMd5 = ""
+
+
+def part_bytes(size: int) -> int:
+    """Return the length of all parts but the last of an object of so many bytes.
+
+    >>> part_bytes(1), part_bytes(10**12)
+    (16777216, 100000000)
+    """
+    return max(PART_BYTES, -(-size // MAX_PARTS))
+
+
+def etag_of_parts(md5s: Sequence[str]) -> str:
+    """Return the ETag of an object that was written in parts with these MD5s.
+
+    >>> etag_of_parts(["d41d8cd98f00b204e9800998ecf8427e"])
+    '59adb24ef3cdbe0297f05b395827453f-1'
+    """
+    joined = b"".join(map(bytes.fromhex, md5s))
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(md5s)}"
 
 
 def bytes_url(query: ObjectBytesQuery | WriteObjectQuery) -> str:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from picloud_driver.buckets import ObjectPart, ObjectProperties
 from picloud_driver.buckets.port import CONTENT_HEADERS
 from picloud_model.errors import ObjectNotFound, RequestRefused, UploadNotFound
 from picloud_model.wire.bucket import (
     MAX_KEY_BYTES,
-    MAX_PARTS,
+    WHOLE_OBJECT_BYTES,
     ListedObject,
     ObjectBytesQuery,
     ObjectDescription,
     ObjectPut,
     ObjectsListed,
     OpenedObject,
+    PartsListed,
     PathFound,
+    SentPart,
     WriteObjectQuery,
     WritePartQuery,
     WriteTarget,
     bytes_url,
+    etag_of_parts,
+    part_bytes,
     part_url,
 )
 
@@ -33,11 +36,6 @@ if TYPE_CHECKING:
     from picloud_model.wire import bucket as wire
 
     from picloud_api.usecases.storage.bucket_quota import BucketQuota
-
-WHOLE_BYTES: Final = 64 * 1024 * 1024
-"""A larger object is sent in parts."""
-PART_BYTES: Final = 16 * 1024 * 1024
-"""The length of parts, unless there would be too many of them."""
 
 
 class Buckets:
@@ -58,14 +56,15 @@ class Buckets:
         properties = ObjectProperties(checked_headers(request.headers), md5=request.md5)
         if request.data is not None and len(request.data) != request.size:
             raise RequestRefused("The data is not as long as `size` says.", field="size")
+        if not request.md5 and request.size <= WHOLE_OBJECT_BYTES:
+            raise RequestRefused("State the MD5 of an object of up to 64 MiB.", field="md5")
         await self._quota.admit(account, key, request.size)
         if request.data is not None:
             info = await self._port.put(account, key, _one(request.data), properties=properties)
             return ObjectPut(stored=_description(info))
-        if request.size > WHOLE_BYTES:
+        if request.size > WHOLE_OBJECT_BYTES:
             upload = await self._port.start_upload(account, key, properties)
-            fewest = -(-request.size // MAX_PARTS)
-            return ObjectPut(upload=upload, part_bytes=max(PART_BYTES, fewest))
+            return ObjectPut(upload=upload, part_bytes=part_bytes(request.size))
         presigned = await self._port.presign_put(account, key, request.size, properties=properties)
         if presigned is not None:
             return ObjectPut(target=WriteTarget(presigned.url, presigned.headers))
@@ -117,8 +116,17 @@ class Buckets:
         # Parts may be more than was announced; what is counted twice is not in the next count.
         await self._quota.admit(account, key, size)
         part = await self._port.put_part(account, key, query.upload, query.number, chunks)
-        if part.md5 != query.md5:
+        if query.md5 and part.md5 != query.md5:
             raise RequestRefused("The bytes of the part do not have this MD5.", field="md5")
+
+    async def parts(self, account: str, request: wire.ListPartsRequest) -> PartsListed:
+        """Return the parts of an upload that were sent.
+
+        Raises:
+            UploadNotFound: When the upload does not exist.
+        """
+        parts = await self._port.parts(account, checked_key(request.key), request.upload)
+        return PartsListed(parts=[SentPart(each.number, each.md5, each.size) for each in parts])
 
     async def finish(self, account: str, request: wire.FinishUploadRequest) -> ObjectDescription:
         """Store the object whose parts were sent; a repetition returns the same.
@@ -130,7 +138,9 @@ class Buckets:
         key = checked_key(request.key)
         parts = [ObjectPart(number, md5) for number, md5 in enumerate(request.parts, 1)]
         try:
-            info = await self._port.finish_upload(account, key, request.upload, parts)
+            info = await self._port.finish_upload(
+                account, key, request.upload, parts, md5=request.md5
+            )
         except UploadNotFound:
             # The answer to an earlier request may have been lost.
             info = await self._finished(account, key, request.parts)
@@ -306,16 +316,6 @@ def content_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """
     named = {name: value for name, value in headers.items() if name in CONTENT_HEADERS}
     return checked_headers(named)
-
-
-def etag_of_parts(md5s: Sequence[str]) -> str:
-    """Return the ETag of an object that was written in parts with these MD5s.
-
-    >>> etag_of_parts(["d41d8cd98f00b204e9800998ecf8427e"])
-    '59adb24ef3cdbe0297f05b395827453f-1'
-    """
-    joined = b"".join(map(bytes.fromhex, md5s))
-    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(md5s)}"
 
 
 def _description(info: ObjectInfo) -> ObjectDescription:

@@ -6,18 +6,22 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.usecases.storage.bucket import PART_BYTES, WHOLE_BYTES, etag_of_parts
 from picloud_model.errors import ObjectNotFound, RequestRefused, UploadNotFound
 from picloud_model.wire.bucket import (
     MAX_OBJECT_BYTES,
+    PART_BYTES,
+    WHOLE_OBJECT_BYTES,
     AbortUploadRequest,
     FinishUploadRequest,
     ListObjectsRequest,
+    ListPartsRequest,
     PublishObjectRequest,
     PutObjectRequest,
     PutPartRequest,
+    SentPart,
     WriteObjectQuery,
     WritePartQuery,
+    etag_of_parts,
 )
 
 from tests.unit.api.api_harness import ACCOUNT
@@ -77,7 +81,7 @@ async def test_a_small_object_is_stored_at_once(buckets: Buckets) -> None:
 async def test_other_objects_are_sent_to_a_target(buckets: Buckets) -> None:
     """Where nothing can be presigned the target is a path of the API, with the headers to send."""
     request = PutObjectRequest(
-        key="a b", size=WHOLE_BYTES, md5=md5(b"x"), headers={"Content-Type": "text/css"}
+        key="a b", size=WHOLE_OBJECT_BYTES, md5=md5(b"x"), headers={"Content-Type": "text/css"}
     )
 
     answer = await buckets.put(ACCOUNT, request)
@@ -92,7 +96,7 @@ async def test_other_objects_are_sent_to_a_target(buckets: Buckets) -> None:
 async def test_a_large_object_is_sent_in_parts(buckets: Buckets) -> None:
     """Its ETag is made of those of its parts; a repeated finish returns the same object."""
     parts = [b"a" * PART_BYTES, b"b"]
-    request = PutObjectRequest(key="a", size=WHOLE_BYTES + 1, md5=md5(b"".join(parts)))
+    request = PutObjectRequest(key="a", size=WHOLE_OBJECT_BYTES + 1, md5=md5(b"".join(parts)))
     answer = await buckets.put(ACCOUNT, request)
     assert answer.part_bytes == PART_BYTES
     for number, part in enumerate(parts, 1):
@@ -110,6 +114,23 @@ async def test_a_large_object_is_sent_in_parts(buckets: Buckets) -> None:
     await buckets.put(ACCOUNT, put_request("a", b"other"))
     with pytest.raises(UploadNotFound):
         await buckets.finish(ACCOUNT, finish)
+
+
+async def test_the_parts_of_an_upload_are_listed(buckets: Buckets) -> None:
+    """So that a client that was interrupted sends the others; their MD5s may come at the end."""
+    request = PutObjectRequest(key="a", size=WHOLE_OBJECT_BYTES + 1, md5="")
+    upload = (await buckets.put(ACCOUNT, request)).upload
+    query = WritePartQuery(key="a", upload=upload, number=2)
+    await buckets.write_part(ACCOUNT, query, chunks(b"xy"), size=2)
+
+    listed = await buckets.parts(ACCOUNT, ListPartsRequest(key="a", upload=upload))
+
+    assert listed.parts == [SentPart(2, md5(b"xy"), 2)]
+    for account, key in ((OTHER, "a"), (ACCOUNT, "b")):
+        with pytest.raises(UploadNotFound):
+            await buckets.parts(account, ListPartsRequest(key=key, upload=upload))
+    with pytest.raises(RequestRefused, match="MD5"):
+        await buckets.put(ACCOUNT, PutObjectRequest(key="a", size=1, md5=""))
 
 
 async def test_no_object_has_too_many_parts(buckets: Buckets) -> None:
