@@ -85,3 +85,29 @@ def test_a_page_of_an_earlier_version_has_fewer_columns() -> None:
 
     assert list(again.attempt) == [0, 3]
     assert list(again.spared) == [0, 0]
+
+
+def test_pages_whose_jobs_are_alike_take_almost_no_room() -> None:
+    """A killed map of millions of jobs is written in less than a megabyte."""
+    page = Page.fresh(PAGE_JOBS)
+    page.fill(0, PAGE_JOBS, State.KILLED, finished=1.5, cause=3, pack=1)
+
+    again = Page.decode(page.encode())
+
+    assert len(page.encode()) < 100
+    assert (again.state, again.finished, again.cause) == (page.state, page.finished, page.cause)
+    assert again.slot == page.slot
+
+
+@pytest.mark.parametrize("jobs", [1, 2, PAGE_JOBS])
+@pytest.mark.parametrize("different", [0, -1, None])
+def test_a_page_is_read_as_it_was_written(jobs: int, different: int | None) -> None:
+    """Whether the jobs are alike, or one of them differs."""
+    page = Page.fresh(jobs, State.WAITING)
+    page.fill(0, jobs, State.DONE, started=1.0, slot=2**60, attempt=258)
+    if different is not None:
+        page.state[different], page.slot[different] = State.ERROR, 3
+
+    again = Page.decode(page.encode())
+
+    assert all(getattr(again, name) == getattr(page, name) for name in Page.__slots__)
