@@ -110,6 +110,8 @@ class HashiCorp(PiCloud):
 
     def _serve(self) -> None:
         os.environ["PICLOUD_CONFIG_DIR"] = str(self.home / "config")
+        for name in ("PICLOUD_URL", "PICLOUD_API_KEY"):  # of an earlier server in this process
+            os.environ.pop(name, None)
         chosen = {"--stack": self.stack, "--port": 0, "--workers": self.slots}
         self._picloud("up", "--detach", *(str(part) for pair in chosen.items() for part in pair))
 
