@@ -109,7 +109,7 @@ class Executor:
         first = held_jobs.waiting[0]
         bundle = first.bundle
         self._choose_child(bundle, unused=first.options.kill_process)
-        self.handle_exits()
+        self._handle_exits()
         child = self._child
         child.bundle = bundle
         child.generation += 1
@@ -145,8 +145,7 @@ class Executor:
                 key.data()
         self._child.push()
         self._collect()
-        self.handle_exits()
-        self._retire_terminated()
+        self.settle()
         self._check_child()
         self.blocked_jobs.poll()
         if not self._held_jobs.given:
@@ -197,13 +196,21 @@ class Executor:
             self.blocked_jobs.add(job, request)
             self._use(self.blocked_jobs.spare(None) or self._new_child())
 
-    def handle_exits(self) -> None:
-        """Replace the child if it has exited, and end the blocked jobs of others that have.
+    def settle(self) -> None:
+        """Replace the child if it has exited, or if its job was terminated and has ended.
+
+        Before a slot waits for jobs, too: a kill that arrives twice may collect the end of the job.
+        Then no poll would follow, and what the job left running would live until the next job.
 
         Raises:
             ZygoteLostError: When there is no zygote any longer.
             ChildrenFailError: When children exit without ever starting a job.
         """
+        self._handle_exits()
+        self._retire_terminated()
+
+    def _handle_exits(self) -> None:
+        """Replace the child if it has exited, and end the blocked jobs of others that have."""
         for child_index, status in self._zygote.exits():
             if child_index == self._child.index:
                 self._child_exited(status)

@@ -317,7 +317,7 @@ class Supervisor:
             if is_idle and idle_left_s <= 0 and not pending.reports:
                 raise Dismissed(farewell=True)
             if wants_lease:
-                self._executor.handle_exits()
+                self._executor.settle()
                 self._changes_at_request = self._blocked_jobs.changes
                 self._ask_again_at = self._clock() + ASK_AGAIN_S
             # Blocked jobs may continue at any time, and nothing polls them during a request.

@@ -115,10 +115,10 @@ class FakeApi:
         self.blobs[digest] = data
         return digest
 
-    def kill(self, batch: str, index: int) -> None:
-        """Kill a job that the slot holds."""
+    def kill(self, batch: str, index: int, times: int = 1) -> None:
+        """Kill a job that the slot holds; the server may name it several times."""
         with self.changed:
-            self.kills.append(wire.AttemptRef(batch, index, self.held[batch, index]))
+            self.kills += [wire.AttemptRef(batch, index, self.held[batch, index])] * times
             self.changed.notify_all()
 
     def lose(self, batch: str, index: int) -> None:

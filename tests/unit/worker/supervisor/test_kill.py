@@ -14,6 +14,7 @@ from picloud_model import wire
 from picloud_model.job import Cause, State
 
 from tests.unit.worker.jobs import appears, block_sigterm, echo, pid, run_forever, wait_for
+from tests.unit.worker.worker import alive
 
 if TYPE_CHECKING:
     from tests.unit.worker.fake_api import FakeApi
@@ -53,6 +54,19 @@ def test_a_running_job_is_killed(api: FakeApi, worker: Worker) -> None:
     assert "in run_forever" in failure.traceback
     assert "picloud_worker" not in failure.traceback
     assert api.result(api.submit(pid)) != before
+
+
+def test_nothing_survives_a_kill_that_arrives_again(api: FakeApi, worker: Worker) -> None:
+    """The server repeats a kill until it has a report: nothing of the job runs in an idle slot."""
+    path = worker.workdir / "started"
+    child = psutil.Process(api.result(api.submit(pid)))
+    batch = api.submit(run_forever, [(str(path),)])
+    appears(path)
+
+    api.kill(batch, 0, times=20_000)  # the job ends while these are handled
+    api.failure(batch)
+
+    api.until(lambda: not alive(child))
 
 
 def test_a_job_that_ignores_sigterm_is_killed(api: FakeApi, worker: Worker) -> None:
