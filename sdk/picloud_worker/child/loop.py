@@ -22,7 +22,7 @@ from picloud_model.pack import Envelope
 from picloud_pickle import source_lines
 from picloud_pickle.results import code
 
-from picloud_worker.child import notebook_names
+from picloud_worker.child import notebook_names, spawning
 from picloud_worker.child.import_watch import ImportWatch
 from picloud_worker.child.job_stats import WORTH_S, StatsRecorder
 from picloud_worker.child.runner import Runner
@@ -100,7 +100,8 @@ class ChildLoop:
         self._state = ProcessState(
             kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams)
         )
-        ImportWatch(self._import_begins, self._import_ended, self._runner.random.imported).install()
+        imported = self._runner.random.imported | {spawning.MODULE: spawning.watch}
+        ImportWatch(self._import_begins, self._import_ended, imported).install()
         self._state.accept()
         while (assignment := self._receive()) is not None:
             self._enter(assignment.modules)

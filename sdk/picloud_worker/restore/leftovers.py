@@ -1,13 +1,14 @@
 """Finds threads and processes that a job leaves running, which end with its interpreter.
 
 What libraries run for the interpreter itself is none of them: tqdm's monitor thread is ended, the
-workers that joblib keeps for its next call as well, and the processes that track what others use
-stay, as they end with the interpreter by themselves.
+workers that joblib keeps for its next call and the fork server of multiprocessing as well, and the
+processes that track what others use stay, as they end with the interpreter by themselves.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -77,8 +78,6 @@ def _processes() -> set[int]:
         getattr(getattr(sys.modules.get(name), "_resource_tracker", None), "_pid", None)
         for name in _TRACKERS
     }
-    server = getattr(sys.modules.get(_FORK_SERVER), "_forkserver", None)
-    own.add(getattr(server, "_forkserver_pid", None))
     return process_lifetime.children() - own
 
 
@@ -94,6 +93,12 @@ def _end_helpers() -> None:
             executor: Any = getattr(sys.modules.get(f"{name}.reusable_executor"), "_executor", None)
             if executor is not None:
                 executor.shutdown(wait=True, kill_workers=True)
+        # Whatever it forks has the environment of the job that it was started by.
+        server: Any = getattr(sys.modules.get(_FORK_SERVER), "_forkserver", None)
+        pid = getattr(server, "_forkserver_pid", None)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)  # by itself it would wait for processes that it forked
+            server._stop()  # noqa: SLF001 - there is no public way
 
 
 def _command(pid: int) -> str:
