@@ -17,7 +17,7 @@ from mfusepy import FUSE
 
 from picloud_worker.api.client import ApiClient
 from picloud_worker.mount.client import MountClient
-from picloud_worker.mount.filesystem import BucketFileSystem
+from picloud_worker.mount.filesystem import REQUEST_BYTES, BucketFileSystem
 from picloud_worker.system import process_lifetime
 
 _SIGNALLED: Final = 8
@@ -44,6 +44,7 @@ def main() -> None:
             nothreads=False,
             fsname="picloud",
             subtype="bucket",
+            max_read=REQUEST_BYTES,
             nosuid=True,
             nodev=True,
             attr_timeout=0,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEVICE: Final = "/dev/fuse"
+_LIBRARIES: Final = ("libfuse3.so.3", "libfuse3.so.4", "libfuse.so.2")
 _END_S: Final = 5.0
 _ROOT: Final = 0
 
@@ -75,9 +76,11 @@ class BucketMount:
         import tempfile  # noqa: PLC0415
 
         self._at = tempfile.mkdtemp(prefix="picloud-bucket-")
-        module = [sys.executable, "-P", "-m", "picloud_worker.mount", "--url", self._url]
+        # Two arenas: the memory that its threads free is used again by others.
+        variables = ["env", f"FUSE_LIBRARY_PATH={_library()}", "MALLOC_ARENA_MAX=2"]
+        python = [*variables, sys.executable, "-P", "-m", "picloud_worker.mount"]
         process = subprocess.Popen(  # noqa: S603
-            [*module, "--at", self._at, "--copies", str(self._copies)],
+            [*python, "--url", self._url, "--at", self._at, "--copies", str(self._copies)],
             stdin=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -90,18 +93,32 @@ class BucketMount:
 
 def _obstacle() -> str:
     """Return why no file system can be mounted here, "" if one can."""
-    import ctypes.util  # noqa: PLC0415 - few slots mount the bucket
-    import importlib.util  # noqa: PLC0415
+    import importlib.util  # noqa: PLC0415 - few slots mount the bucket
     import shutil  # noqa: PLC0415
 
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return f"{_DEVICE} is missing, or this user may not use it"
     if importlib.util.find_spec("mfusepy") is None:
         return "the package mfusepy is not installed"
-    if not (ctypes.util.find_library("fuse3") or ctypes.util.find_library("fuse")):
+    if not _library():
         return "libfuse is not installed; install the package fuse3"
     if os.geteuid() != _ROOT and shutil.which("fusermount3") is None:
         return "fusermount3 is not installed; install the package fuse3"
+    return ""
+
+
+def _library() -> str:
+    """Return the name of the library that mounts file systems, "" if there is none.
+
+    `ctypes.util.find_library` and mfusepy start `ldconfig`, `gcc` and `ld` to find it, which takes
+    longer than mounting.
+    """
+    import ctypes  # noqa: PLC0415 - few slots mount the bucket
+
+    for name in _LIBRARIES:
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(name)
+            return name
     return ""
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from typing import IO, TYPE_CHECKING, Final
 
-from picloud_model.errors import ObjectChanged
+from picloud_model.errors import ObjectChanged, PiCloudError
 from picloud_model.wire import Answer, bucket
 
 from picloud_worker.api.file_part import FilePart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from picloud_worker.api.client import ApiClient
 
 _CHANGED: Final = (412, 416)
 _FORBIDDEN: Final = 403
 _FAILED: Final = 400
+_THREADS: Final = 4
+"""How many parts are sent, and how many readers read ahead, at the same time."""
 
 
 class MountClient:
@@ -32,6 +36,8 @@ class MountClient:
         self._first = api
         self._token = token
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
 
     def find(self, path: str) -> bucket.PathFound:
         """Return what a path is."""
@@ -59,18 +65,22 @@ class MountClient:
             raise ObjectChanged
         return data
 
+    def read_ahead(self, opened: bucket.OpenedObject, start: int, end: int) -> Future[bytes]:
+        """Begin to read bytes `start .. end-1`, as `read` does."""
+        return self._threads().submit(self.read, opened, start, end)
+
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """Store the bytes of a file as an object."""
         whole = FilePart(file, 0, size)
         small = b"".join(whole.pieces()) if size <= bucket.INLINE_OBJECT_BYTES else None
-        request = bucket.PutObjectRequest(
-            key=key, size=size, md5=_md5(whole), headers=headers, data=small
-        )
+        # The digest of an upload in parts is computed while they are sent.
+        md5 = _md5(whole) if size <= bucket.WHOLE_OBJECT_BYTES else ""
+        request = bucket.PutObjectRequest(key=key, size=size, md5=md5, headers=headers, data=small)
         put = self._api.post("/v1/bucket/put", request, bucket.ObjectPut)
         if put.target:
             self._api.upload(put.target.url, put.target.headers, whole)
         elif put.upload:
-            self._write_parts(key, file, size, put)
+            self._write_parts(key, whole, put)
 
     def names(self, prefix: str) -> Iterator[bucket.ListedObject | str]:
         """Yield the objects and folders whose names begin with a prefix."""
@@ -124,27 +134,49 @@ class MountClient:
         )
         return self._api.post("/v1/bucket/list", request, bucket.ObjectsListed)
 
-    def _write_parts(self, key: str, file: IO[bytes], size: int, put: bucket.ObjectPut) -> None:
-        digests = []
+    def _write_parts(self, key: str, whole: FilePart, put: bucket.ObjectPut) -> None:
+        starts = range(0, whole.size, put.part_bytes)
+        sizes = [min(put.part_bytes, whole.size - start) for start in starts]
+        parts = [FilePart(whole.file, *span) for span in zip(starts, sizes, strict=True)]
+        threads = self._threads()
+        sent: list[Future[str]] = []
         try:
-            for start in range(0, size, put.part_bytes):
-                part = FilePart(file, start, min(put.part_bytes, size - start))
-                digests.append(_md5(part))
-                ask = bucket.PutPartRequest(
-                    key=key,
-                    upload=put.upload,
-                    number=len(digests),
-                    size=part.size,
-                    md5=digests[-1],
-                )
-                target = self._api.post("/v1/bucket/parts", ask, bucket.PartTarget).target
-                self._api.upload(target.url, target.headers, part)
-            finish = bucket.FinishUploadRequest(key=key, upload=put.upload, parts=digests)
+            md5 = threads.submit(_md5, whole)
+            sent = [
+                threads.submit(self._write_part, key, put.upload, number, part)
+                for number, part in enumerate(parts, 1)
+            ]
+            finish = bucket.FinishUploadRequest(
+                key=key,
+                upload=put.upload,
+                parts=[part.result() for part in sent],
+                md5=md5.result(),
+            )
             self._api.post("/v1/bucket/finish", finish, bucket.ObjectDescription)
         except BaseException:
+            for part_sent in sent:
+                part_sent.cancel()
             abort = bucket.AbortUploadRequest(key=key, upload=put.upload)
-            self._api.post("/v1/bucket/abort", abort, Answer)
+            with contextlib.suppress(PiCloudError):  # the first error says more
+                self._api.post("/v1/bucket/abort", abort, Answer)
             raise
+
+    def _write_part(self, key: str, upload: str, number: int, part: FilePart) -> str:
+        md5 = _md5(part)
+        request = bucket.PutPartRequest(
+            key=key, upload=upload, number=number, size=part.size, md5=md5
+        )
+        target = self._api.post("/v1/bucket/parts", request, bucket.PartTarget).target
+        self._api.upload(target.url, target.headers, part)
+        return md5
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
+
+                self._pool = ThreadPoolExecutor(_THREADS, "picloud-mount")
+            return self._pool
 
 
 def _md5(part: FilePart) -> str:

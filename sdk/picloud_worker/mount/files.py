@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -9,14 +10,17 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from picloud_model.wire.bucket import OpenedObject
 
     from picloud_worker.mount.client import MountClient
 
 FIRST_BYTES: Final = 128 * 1024
 """How many bytes are fetched at least; for a reader in sequence twice as many each time."""
-MOST_BYTES: Final = 4 * 1024 * 1024
-_COPY: Final = 8 * 1024 * 1024
+MOST_BYTES: Final = 2 * 1024 * 1024
+"""How many bytes are fetched at most; as many are requested ahead."""
+_COPY: Final = 4 * 1024 * 1024
 
 
 class OpenFile(Protocol):
@@ -50,7 +54,7 @@ class Reader:
     """A file that is open for reading: one version of its object.
 
     What was fetched last is kept, as programs read small pieces in sequence. A reader that seeks
-    fetches little, one in sequence more and more.
+    fetches little. One in sequence fetches more and more, the next bytes while it uses these.
     """
 
     def __init__(self, client: MountClient, key: str) -> None:
@@ -60,6 +64,7 @@ class Reader:
         self.modified = self._opened.object.modified_at
         self._start = 0
         self._data = b""
+        self._following: Future[bytes] | None = None
         self._ahead = FIRST_BYTES
         self._lock = threading.Lock()
 
@@ -71,35 +76,54 @@ class Reader:
     def read(self, length: int, offset: int) -> bytes:
         """Return bytes of the version."""
         end = min(offset + length, self.size)
-        if offset >= end:
-            return b""
+        pieces = []
         with self._lock:
-            known = self._start + len(self._data)
-            if not (self._start <= offset and end <= known):
-                in_sequence = self._start <= offset <= known and bool(self._data)
-                self._ahead = min(self._ahead * 2, MOST_BYTES) if in_sequence else FIRST_BYTES
-                kept = self._data[offset - self._start :] if in_sequence else b""
-                begin = offset + len(kept)
-                stop = min(max(end, begin + self._ahead), self.size)
-                self._data = kept + self._client.read(self._opened, begin, stop)
-                self._start = offset
-            at = offset - self._start
-            return self._data[at : at + end - offset]
+            while offset < end:
+                if not self._start <= offset < self._start + len(self._data):
+                    self._fetch(offset, end)
+                piece = self._data[offset - self._start : end - self._start]
+                pieces.append(piece)
+                offset += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def write(self, data: bytes, offset: int) -> int:
         """Refuse to write: the file is open for reading."""
-        raise NotImplementedError
+        del data, offset
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def truncate(self, length: int) -> None:
         """Refuse to write: the file is open for reading."""
-        raise NotImplementedError
+        del length
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def upload(self) -> None:
         """Store nothing: nothing was written."""
 
     def close(self) -> None:
         """Forget what was fetched."""
-        self._data = b""
+        self._forget()
+
+    def _fetch(self, start: int, end: int) -> None:
+        """Replace what is kept by the bytes from `start` on."""
+        in_sequence = bool(self._data) and start == self._start + len(self._data)
+        following = self._following if in_sequence else None
+        self._forget()
+        self._ahead = min(self._ahead * 2, MOST_BYTES) if in_sequence else FIRST_BYTES
+        if following:
+            data = following.result()
+        else:
+            stop = min(max(end, start + self._ahead), self.size)
+            data = self._client.read(self._opened, start, stop)
+        self._start, self._data = start, data
+        begin = start + len(data)
+        stop = min(begin + self._ahead, self.size)
+        if in_sequence and begin < stop:
+            self._following = self._client.read_ahead(self._opened, begin, stop)
+
+    def _forget(self) -> None:
+        if self._following:
+            self._following.cancel()
+        self._data, self._following = b"", None
 
 
 class Writer:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from picloud_worker.mount.client import MountClient
     from picloud_worker.mount.files import OpenFile
 
+REQUEST_BYTES: Final = 1024 * 1024
+"""How many bytes the kernel reads or writes in one request at most."""
+_ASYNC_READ: Final = 1  # FUSE_CAP_ASYNC_READ
 _NAME_BYTES: Final = 255
 _LISTED_S: Final = 1.0
 """How long the entries of a listing answer for a look at each of them, as `ls -l` takes."""
@@ -67,6 +70,17 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         self._files: dict[int, OpenFile] = {}
         self._next = 1
         self._listed: dict[str, tuple[float, dict[str, int]]] = {}
+
+    def init_with_config(self, conn_info: Any, config_3: Any) -> None:
+        """Choose large requests, which cost fewer calls, one after the other for each file.
+
+        The kernel would send those of a file in any order, which looks like a reader that seeks.
+        """
+        if conn_info is not None:
+            conn_info.want &= ~_ASYNC_READ
+            conn_info.max_write = conn_info.max_readahead = REQUEST_BYTES
+            if hasattr(conn_info, "max_read"):
+                conn_info.max_read = REQUEST_BYTES
 
     # --- looking ----------------------------------------------------------------------------------
 

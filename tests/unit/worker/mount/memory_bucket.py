@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
 from picloud_model.errors import ObjectChanged, ObjectNotFound, Unavailable
@@ -44,6 +45,15 @@ class MemoryBucket:
             raise ObjectChanged
         self.read_bytes += end - start
         return now[start:end]
+
+    def read_ahead(self, opened: OpenedObject, start: int, end: int) -> Future[bytes]:
+        """See `MountClient.read_ahead`."""
+        future: Future[bytes] = Future()
+        try:
+            future.set_result(self.read(opened, start, end))
+        except ObjectChanged as error:
+            future.set_exception(error)
+        return future
 
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """See `MountClient.write`."""

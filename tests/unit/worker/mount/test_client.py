@@ -41,6 +41,33 @@ class FakeApi:
         self.requests.append((url, headers, b"".join(data.pieces())))
 
 
+class PartsApi(FakeApi):
+    """Accepts the parts of an upload, in any order and from any thread."""
+
+    def __init__(self, part_bytes: int) -> None:
+        super().__init__()
+        self.part_bytes = part_bytes
+        self.sizes: dict[int, int] = {}
+        self.sent: dict[int, str] = {}
+        self.finished: list[bucket.FinishUploadRequest] = []
+
+    def post(self, path: str, body: Any, kind: Any) -> Any:
+        """See `ApiClient.post`."""
+        if isinstance(body, bucket.PutObjectRequest):
+            assert body.md5 == ""
+            return bucket.ObjectPut(upload="12345678", part_bytes=self.part_bytes)
+        if isinstance(body, bucket.PutPartRequest):
+            self.sizes[body.number] = body.size
+            return bucket.PartTarget(target=bucket.WriteTarget(f"/{body.number}"))
+        assert isinstance(body, bucket.FinishUploadRequest)
+        self.finished.append(body)
+        return OBJECT
+
+    def upload(self, url: str, headers: dict[str, str], data: Any) -> None:
+        """See `ApiClient.upload`."""
+        self.sent[int(url[1:])] = hashlib.md5(b"".join(data.pieces())).hexdigest()
+
+
 def client(api: FakeApi) -> MountClient:
     """A client of this API."""
     fake: Any = api
@@ -70,20 +97,20 @@ def test_an_address_that_expired_is_renewed() -> None:
     assert api.requests[-1] == ("/2", {"range": "bytes=0-0", "if-match": '"e"'})
 
 
-def test_a_file_is_sent_in_parts() -> None:
-    """Each with its MD5; the server says how long they are."""
-    data = b"0123456789"
-    digests = [hashlib.md5(data[at : at + 4]).hexdigest() for at in (0, 4, 8)]
-    target = bucket.PartTarget(target=bucket.WriteTarget("/part"))
-    api = FakeApi(bucket.ObjectPut(upload="12345678", part_bytes=4), *[target] * 3, OBJECT)
+def test_a_large_file_is_sent_in_parts() -> None:
+    """Each with its MD5; the server says how long they are. The MD5 of the whole comes last."""
+    size, part = bucket.WHOLE_OBJECT_BYTES + 10, bucket.WHOLE_OBJECT_BYTES // 2
+    api = PartsApi(part)
 
     with tempfile.TemporaryFile(buffering=0) as file:
-        file.write(data)
-        client(api).write("a", file, len(data), {})
+        file.write(b"begin")
+        file.truncate(size)
+        client(api).write("a", file, size, {})
 
-    sent = [request[2] for request in api.requests if request[0] == "/part"]
-    assert sent == [b"0123", b"4567", b"89"]
-    assert api.requests[-1][1].parts == digests
+    (finish,) = api.finished
+    assert finish.parts == [api.sent[number] for number in (1, 2, 3)]
+    whole = hashlib.md5(b"begin" + bytes(size - 5)).hexdigest()
+    assert (finish.md5, api.sizes) == (whole, {1: part, 2: part, 3: 10})
 
 
 def test_a_listing_goes_on_after_its_last_name() -> None:

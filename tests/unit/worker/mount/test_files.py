@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,27 @@ def test_a_reader_has_one_version() -> None:
 
     with pytest.raises(ObjectChanged):
         file.read(10, 900_000)
+
+
+def test_an_object_that_is_replaced_while_it_is_read_ahead_is_an_error_of_the_read() -> None:
+    """What was requested ahead is of the version that was opened as well."""
+    bucket = MemoryBucket(a=bytes(9_000_000))
+    file = reader(bucket)
+    file.read(FIRST_BYTES, 0)
+
+    bucket.objects["a"] = b"new"
+
+    with pytest.raises(ObjectChanged):
+        file.read(FIRST_BYTES, FIRST_BYTES)
+
+
+def test_a_reader_refuses_to_write() -> None:
+    """As a file that is open for reading does."""
+    file = reader(MemoryBucket(a=b"abc"))
+
+    for refused in (lambda: file.write(b"x", 0), lambda: file.truncate(1)):
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            refused()
 
 
 def test_a_writer_stores_what_was_changed_only(tmp_path: Path) -> None:
