@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -151,6 +150,8 @@ def head_of(verb: str, target: str, headers: Mapping[str, str]) -> bytes:
 
 
 def _secured(connected: socket.socket, host: str) -> socket.socket:
+    import ssl  # noqa: PLC0415 - it takes milliseconds and megabytes, which http needs not spend
+
     try:
         return ssl.create_default_context().wrap_socket(connected, server_hostname=host)
     except ssl.SSLError as error:

@@ -1,14 +1,13 @@
 """The HTTP client of a slot: sends requests to the API, and raises every failure as an error.
 
 `Unavailable` means to ask again, `NotAllowed` that the server does not know this slot, any other
-error that the request was wrong. Presigned URLs, which are rare and lead to other servers, are left
-to http.client.
+error that the request was wrong. Presigned URLs lead to other servers, over connections of their
+own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import select
 import socket
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 from picloud_http.connection import Connection, head_of
-from picloud_http.response import LARGEST
 from picloud_model import wire
 from picloud_model.errors import (
     BlobMissing,
@@ -40,6 +38,11 @@ ANSWER_S: Final = 15.0
 _FIRST_LOOKS_S: Final = 0.25
 _LATER_LOOKS_S: Final = 1.0
 _CHUNK: Final = 1024 * 1024
+_FIRST_ERROR: Final = 400
+_REFUSED: Final = (401, 403)
+_NOT_FOUND: Final = 404
+_ALREADY_THERE: Final = 412
+_TOO_MANY: Final = 429
 _FAULTS: Final = 500
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
@@ -80,7 +83,7 @@ class ApiClient:
         """
         response = self._request("POST", path, wire.encode(body), wait_s)
         data = self._read(response)
-        if response.status >= http.client.BAD_REQUEST:
+        if response.status >= _FIRST_ERROR:
             raise _error(response.status, data)
         try:
             return wire.decode(data, kind)
@@ -99,7 +102,7 @@ class ApiClient:
         if response.status in _REDIRECTS and location:
             self._read(response)
             yield from _download_presigned(location)
-        elif response.status >= http.client.BAD_REQUEST:
+        elif response.status >= _FIRST_ERROR:
             raise _error(response.status, self._read(response))
         else:
             yield from self._pieces(response)
@@ -111,10 +114,8 @@ class ApiClient:
             Unavailable: When there was no response, or a fault of the server.
         """
         if urlsplit(url).scheme:
-            with _presigned_connection(url) as connection:
-                connection.request("GET", _target(url), headers=dict(headers))
-                reply = connection.getresponse()
-                status, data = reply.status, reply.read(LARGEST)
+            with _presigned("GET", url, headers) as reply:
+                status, data = reply.status, reply.read()
         else:
             response = self._request("GET", url, None, 0.0, headers)
             status, data = response.status, self._read(response)
@@ -131,12 +132,12 @@ class ApiClient:
         """
         if urlsplit(url).scheme:
             status, answer = _upload_presigned(url, headers, data)
-            if status == http.client.PRECONDITION_FAILED:
+            if status == _ALREADY_THERE:
                 return  # another upload of the same bytes was first
         else:
             response = self._request("PUT", url, data, 0.0, headers)
             status, answer = response.status, self._read(response)
-        if status >= http.client.BAD_REQUEST:
+        if status >= _FIRST_ERROR:
             raise _error(status, answer)
 
     @property
@@ -243,38 +244,35 @@ class ApiClient:
 
 def _download_presigned(url: str) -> Iterator[bytes]:
     """Download from a presigned URL, without the token."""
-    with _presigned_connection(url) as connection:
-        connection.request("GET", _target(url))
-        response = connection.getresponse()
-        if response.status == http.client.NOT_FOUND:
+    with _presigned("GET", url, {}) as response:
+        if response.status == _NOT_FOUND:
             raise BlobMissing
-        if response.status >= http.client.BAD_REQUEST:
+        if response.status >= _FIRST_ERROR:
             raise Unavailable(f"the blob store answered {response.status}")
-        yield from _pieces(response)
+        yield from response.pieces()
 
 
 def _upload_presigned(
     url: str, headers: Mapping[str, str], data: bytes | FilePart
 ) -> tuple[int, bytes]:
-    with _presigned_connection(url) as connection:
-        if isinstance(data, FilePart):
-            sent = {**headers, "content-length": str(data.size)}
-            connection.request("PUT", _target(url), data.pieces(), sent)
-        else:
-            connection.request("PUT", _target(url), data, dict(headers))
-        response = connection.getresponse()
-        return response.status, response.read(_CHUNK)  # an error is a short text
+    with _presigned("PUT", url, headers, data) as response:
+        return response.status, response.read()  # an error is a short text
 
 
 @contextlib.contextmanager
-def _presigned_connection(url: str) -> Iterator[http.client.HTTPConnection]:
-    """Connect to another server; its failures inside of the block are raised as `Unavailable`."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=ANSWER_S)
+def _presigned(
+    verb: str, url: str, headers: Mapping[str, str], data: bytes | FilePart | None = None
+) -> Iterator[Response]:
+    """Ask another server; its failures, and those inside of the block, raise `Unavailable`."""
+    connection = Connection(url)
+    size = data.size if isinstance(data, FilePart) else len(data or b"")
+    lines = {"host": connection.host_header, "content-length": str(size)} | dict(headers)
     try:
-        yield connection
-    except (OSError, http.client.HTTPException) as error:
+        connection.open().settimeout(ANSWER_S)
+        pieces = data.pieces() if isinstance(data, FilePart) else data
+        connection.send(head_of(verb, _target(url), lines), pieces)
+        yield connection.response()
+    except (OSError, ValueError) as error:
         raise Unavailable(f"the blob store does not answer: {error!r}") from error
     finally:
         connection.close()
@@ -285,25 +283,13 @@ def _target(url: str) -> str:
     return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
-def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    try:
-        room = LARGEST
-        while piece := response.read(_CHUNK):
-            room -= len(piece)
-            if room < 0:
-                raise Unavailable("the blob store sent more than any blob has")
-            yield piece
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"a download broke off: {error!r}") from error
-
-
 def _error(status: int, data: bytes) -> PiCloudError:
     try:
         error = wire.decode(data, wire.Problem).error()
     except msgspec.MsgspecError:
         error = PiCloudError(f"the server answered {status}")
-    if status >= _FAULTS or status == http.client.TOO_MANY_REQUESTS:
+    if status >= _FAULTS or status == _TOO_MANY:
         return Unavailable(error.message)
-    if status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+    if status in _REFUSED:
         return error if isinstance(error, NotAllowed) else NotAllowed(error.message)
     return error
