@@ -15,6 +15,9 @@ LARGEST: Final = MAX_RESULT_BYTES + 1024 * 1024
 """The longest frame that a supervisor accepts: the largest result, and room for the rest."""
 
 
+_SHORT: Final = 16 * 1024
+
+
 class Assignment(msgspec.Struct, frozen=True, array_like=True):
     """Jobs for a child, all of one bundle.
 
@@ -76,6 +79,7 @@ class Frames(Generic[Body]):
         self._decoder = msgspec.msgpack.Decoder(kind)
         self._limit = limit
         self._buffer = bytearray()
+        self._needed = 0
 
     @property
     def partial(self) -> bool:
@@ -88,25 +92,36 @@ class Frames(Generic[Body]):
         Raises:
             BrokenFrameError: When a length is over the limit, or a frame is no such value.
         """
-        self._buffer += data
-        values: list[Body] = []
-        start, size = 0, len(self._buffer)
-        with memoryview(self._buffer) as view:
-            while size - start >= LENGTH.size:
-                (length,) = LENGTH.unpack_from(view, start)
-                if length > self._limit:
-                    raise BrokenFrameError(f"a frame of {length} bytes")
-                end = start + LENGTH.size + length
-                if end > size:
-                    break
-                with view[start + LENGTH.size : end] as body:
-                    values.append(self._decoded(body))
-                start = end
-        del self._buffer[:start]
-        return values
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return []
+            return self._split(self._buffer)
+        return self._split(data)
 
-    def _decoded(self, body: memoryview) -> Body:
-        try:
-            return self._decoder.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise BrokenFrameError(str(error)) from error
+    def _split(self, data: bytes | bytearray) -> list[Body]:
+        values: list[Body] = []
+        start, size = 0, len(data)
+        head, decode = LENGTH.size, self._decoder.decode
+        self._needed = 0
+        while size - start >= head:
+            (length,) = LENGTH.unpack_from(data, start)
+            if length > self._limit:
+                raise BrokenFrameError(f"a frame of {length} bytes")
+            end = start + head + length
+            if end > size:
+                self._needed = end - start
+                break
+            # To copy a short frame takes less time than to make a view of it.
+            body = (
+                data[start + head : end]
+                if length < _SHORT
+                else memoryview(data)[start + head : end]
+            )
+            try:
+                values.append(decode(body))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise BrokenFrameError(str(error)) from error
+            start = end
+        self._buffer = bytearray(data[start:])
+        return values

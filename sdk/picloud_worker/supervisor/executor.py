@@ -16,7 +16,7 @@ from picloud_worker.ipc.frames import Assignment, BrokenFrameError
 from picloud_worker.supervisor.blocked_jobs import BlockedJobs, report_running_on
 from picloud_worker.supervisor.child_process import ChildProcess
 from picloud_worker.supervisor.lease import OutOfTurnError
-from picloud_worker.supervisor.running_job import RunningJob
+from picloud_worker.supervisor.running_job import RunningJob, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -336,10 +336,15 @@ class Executor:
         entry = self._held_jobs.head
         if entry is None:
             raise OutOfTurnError
-        job = self._job_of(entry)
+        job = self._running
+        if job is not None and job.entry is entry:
+            report = job.report(done)
+        else:  # a quick job that was not seen to run
+            crashpoint("worker.begun")
+            report = reported(self._child, done)
         crashpoint("worker.ran")
-        self._held_jobs.done(entry, done.generation, done.position, job.report(done))
-        self._child.reported_at = self._clock()
+        self._held_jobs.done(entry, done.generation, done.position, report)
+        self._child.reported_at = self._head_since = self._clock()
 
     def _retire_terminated(self) -> None:
         """Replace a child whose job was terminated, once that job has ended."""

@@ -30,6 +30,19 @@ TOGETHER_S: Final = 0.1
 """How much later than its child the supervisor may learn that the system ends both."""
 
 
+def reported(child: ChildProcess, done: JobDone) -> JobReport:
+    """Return the report of a job whose child says that it ended.
+
+    Raises:
+        OutOfTurnError: When the child sends an info, which only the supervisor makes.
+    """
+    report = done.report
+    if report.info is not None:
+        raise OutOfTurnError
+    info = child.monitor.ended(done.generation, done.position, done.stats)
+    return report if info is None else replace(report, info=info)
+
+
 class RunningJob:
     """A job in its child.
 
@@ -75,17 +88,8 @@ class RunningJob:
             self.child.signal(signal.SIGKILL)
 
     def report(self, done: JobDone) -> JobReport:
-        """Return the report of a job whose child says that it ended.
-
-        Raises:
-            OutOfTurnError: When the child sends an info, which only the supervisor makes.
-        """
-        report = done.report
-        if report.info is not None:
-            raise OutOfTurnError
-        info = self.child.monitor.ended(done.generation, done.position, done.stats)
-        if info is not None:
-            report = replace(report, info=info)
+        """Return the report of the job, whose child says that it ended; raises as `reported`."""
+        report = reported(self.child, done)
         if self.terminating is not None and report.state != State.DONE:
             report = self.terminating.apply_to(report)
         return report
