@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import stat
 import struct
 import subprocess
@@ -58,7 +59,7 @@ def test_a_forged_frame_is_the_error_of_the_job(client: Client, forged: bytes) -
 
     def forge() -> None:
         write(forged)
-        time.sleep(20)
+        signal.pause()
 
     jid = client.call(forge, _kill_process=True, _label="forge")
 
@@ -124,10 +125,12 @@ def test_a_job_that_reports_its_end_is_ended(client: Client, stack: Stack, *, sp
     def run_on() -> None:
         sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
         report_done(parcel)
+        part = mark.with_suffix(".part")
+        part.write_text(f"{os.getpid()} {sleeper.pid}")
+        part.rename(mark)
         while True:
-            mark.write_text(f"{os.getpid()} {sleeper.pid}")
             if not spins:
-                time.sleep(0.05)
+                signal.pause()
 
     assert client.result(client.call(run_on), WAIT_S) == 7
     reported = time.monotonic()

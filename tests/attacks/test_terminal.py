@@ -6,7 +6,6 @@ import re
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 import msgspec
 import pytest
@@ -16,6 +15,7 @@ from cloud._http.transport import ServerAddress, Transport
 from picloud.output import clean
 
 from tests.attacks.corpus import ESCAPES
+from tests.attacks.held_job import closed_gate, wait_at
 from tests.e2e.terminal import Terminal
 from tests.polling import until
 
@@ -101,36 +101,33 @@ class HostileTransport(Transport):
 @pytest.fixture
 def show_commands(stack: Stack) -> Iterator[str]:
     """Jobs that output the corpus in every way, and the commands that show them."""
-    gate = stack.shared / f"gate-{uuid4().hex}"
-    gate.touch()
     labels = pieces()
     address = ServerAddress(stack.url, stack.key)
     client = Client(address, Config(), HostileTransport(address, labels))
 
-    def write(text: str, how: str) -> str:
+    def write(text: str, gate: Path | None, *, fails: bool = False) -> str:
         import logging
         import sys
-        import time
 
         sys.stdout.write(text + "\n")
         sys.stderr.write(text + "\n")
         logging.getLogger(text).warning("%s", text)
-        if how == "raise":
+        if fails:
             raise ValueError(text)
-        while how == "wait" and gate.exists():
-            time.sleep(0.02)
+        if gate is not None:
+            wait_at(gate)
         return text
 
     whole = "|".join(ESCAPES)
     made: list[int] = []
     for at, label in enumerate(labels):
         write.__name__ = label
-        made.append(client.call(write, whole, "raise" if at else "return", _label=str(at)))
+        made.append(client.call(write, whole, None, fails=at > 0, _label=str(at)))
     client.join(made, 60, ignore_errors=True)
-    waiting = client.call(write, whole, "wait", _label="0")
-    until(lambda: client.status(waiting) == "processing", "it runs")
-    yield COMMANDS.format(done=made[0], failed=made[1]).strip()
-    gate.unlink()
+    with closed_gate(stack.shared) as gate:
+        waiting = client.call(write, whole, gate, _label="0")
+        until(lambda: client.status(waiting) == "processing", "it runs")
+        yield COMMANDS.format(done=made[0], failed=made[1]).strip()
     client.join(waiting, 60)
     client.close()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from picloud_model.token import JobToken
 
+from tests.attacks.held_job import closed_gate, wait_at
 from tests.attacks.openapi_targets import GUARDED, Target
 from tests.attacks.sender import REFUSALS
 from tests.polling import until
@@ -26,10 +26,9 @@ GONE_S = 5.0
 @pytest.fixture(scope="module")
 def token(sender: Sender, stack: Stack) -> Iterator[str]:
     """The token of a running job, as an attacker would use it; the fixture ends the job."""
-    token_file, gate = stack.shared / "token", stack.shared / "gate"
-    gate.touch()
+    token_file = stack.shared / "token"
 
-    def hold() -> None:
+    def hold(gate: Path) -> None:
         import cloud
         from cloud._client.current_job import CurrentJob
 
@@ -38,15 +37,14 @@ def token(sender: Sender, stack: Stack) -> Iterator[str]:
         assert job is not None
         Path(str(token_file) + ".part").write_text(job.address().key)
         Path(str(token_file) + ".part").rename(token_file)
-        while gate.exists():
-            time.sleep(0.05)
+        wait_at(gate)
 
     with contextlib.closing(stack.client()) as client:
-        jid = client.call(hold)
-        until(token_file.exists, "the job has written its token")
-        secret = token_file.read_text()
-        yield secret
-        gate.unlink(missing_ok=True)
+        with closed_gate(stack.shared) as gate:
+            jid = client.call(hold, gate)
+            until(token_file.exists, "the job has written its token")
+            secret = token_file.read_text()
+            yield secret
         client.join(jid, 60)
         until(lambda: ask(sender, secret, "/v1/jobs/status").status == 401, "it is refused", GONE_S)
 

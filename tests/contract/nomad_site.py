@@ -18,7 +18,7 @@ from picloud_model.core import CORE_TYPES
 
 from tests.contract.scheduler_adapters import COMMAND, POOL, URL
 from tests.contract.started_slot import Slot, is_running
-from tests.polling import eventually
+from tests.polling import eventually, until
 from tests.servers import running
 from tests.servers.process import wait_until
 
@@ -102,9 +102,7 @@ class NomadSite:
     def make_unavailable(self) -> None:
         """Kill Nomad's agent; its tasks go on."""
         os.kill(self.agent, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while is_running(self.agent) and time.monotonic() < deadline:
-            time.sleep(0.002)
+        until(lambda: not is_running(self.agent), "Nomad's agent has ended", 10)
 
     def make_namespace(self, name: str) -> None:
         """Add a namespace; it stays."""
