@@ -251,6 +251,16 @@ def shut() -> list[str]:
     return [attempt(os.listdir, place) for place in ("/secrets", "/alloc", "/local")]
 
 
+def looked_up(address: str, names: list[str]) -> tuple[str, list[str]]:
+    """Return the name of an address, and which of some names have an address."""
+    resolved = []
+    for name in names:
+        with contextlib.suppress(OSError):
+            socket.gethostbyname(name)
+            resolved.append(name)
+    return socket.gethostbyaddr(address)[0], resolved
+
+
 def reachable(places: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Return the addresses that accept a connection."""
     open_ports = []

@@ -7,6 +7,7 @@ whose table names these tests, has to change as well.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from cloud._http.transport import ServerAddress
 
 from tests.e2e import nomad_requests
 from tests.e2e import sandbox_probe as probe
-from tests.e2e.stack_docker import DockerStack
+from tests.e2e.stack_docker import PRISTINE, DockerStack
 from tests.e2e.system_calls import ANSWERS, ASKED
 from tests.e2e.user_home import CALL, UserHome
 from tests.polling import until
@@ -289,6 +290,21 @@ def test_slots_do_not_reach_each_other(jail: Client, neighbour: Client) -> None:
 
     assert run(neighbour, probe.reachable, [place]) == []
     jail.kill(listening)
+
+
+def test_the_names_of_slots_tell_nothing(jail: Client, neighbour: Client) -> None:
+    """Docker's DNS calls a slot by random numbers, not by its account, its jobs or their number."""
+    listening = neighbour.call(probe.listen, WAIT_S)
+    address, _ = until(lambda: ports_of(neighbour, listening), "the job listens")
+    account = PRISTINE["neighbour"]
+
+    name, resolved = run(jail, probe.looked_up, address, ["slot", account, f"slot-{account}"])
+
+    assert re.fullmatch(
+        r"slot-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.picloud-[0-9a-f]{12}", name
+    )
+    assert resolved == []
+    neighbour.kill(listening)
 
 
 def ports_of(client: Client, jid: int) -> tuple[str, int] | None:
