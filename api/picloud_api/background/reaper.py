@@ -93,6 +93,7 @@ class Reaper:
     async def _remove(self, number: int, detail: str, blame: Blame | None) -> None:
         try:
             if blame is None:
+                await self._slots.end_killed(number)
                 await asyncio.sleep(TOGETHER_S)
                 slot: Slot | None = await self._view.fresh(layout.slot(number))
                 blame = Blame.OUTSIDE if slot is None else self._slots.deaths.blame(slot)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 from picloud_model.errors import SlotRefused
 from picloud_model.job import MAX_LOSSES, Cause, State
-from picloud_model.page import PAGE_JOBS
+from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import SlotGranted, SlotsRestarted
 
 from picloud_api.engine.jobs.fence import Blame, charge_loss, holds_attempt, slots_of_page
@@ -187,6 +187,28 @@ class Slots:
         await self._commits.run(plan)
         return slot
 
+    async def end_killed(self, number: int) -> None:
+        """End the jobs that a slot held when it ended, and that their user has killed.
+
+        Nothing of them runs, and none of them is charged, whatever the slot died of.
+        """
+        slot: Slot | None = await self._commits.view.get(layout.slot(number))
+        if slot is not None:
+            for page_id, jobs in (await self._held(slot.pool.account, number)).items():
+                plan = partial(self._end_killed, page_id=page_id, jobs=jobs, slot=number)
+                await self._commits.run(plan)
+
+    async def _end_killed(
+        self, draft: Draft, *, page_id: layout.PageId, jobs: list[tuple[int, int]], slot: int
+    ) -> None:
+        page: Page = await draft.get(layout.page(page_id))
+        endings = [
+            killed_ending(index, page.started[index], self._clock())
+            for index, attempt in jobs
+            if holds_attempt(page, index, attempt, slot) and page.flags[index] & Flag.KILL_REQUESTED
+        ]
+        await finish(draft, page_id, endings)
+
     async def reclaim(self, living: Collection[int], unfinished: Mapping[str, Ready]) -> None:
         """Take back the leases of slots that no longer exist, so that no job waits for ever.
 
@@ -215,10 +237,7 @@ class Slots:
 
     async def _return_leases(self, account: str, number: int, blame: Blame, detail: str) -> None:
         """Charge the loss of a slot to the jobs it held, and queue them again."""
-        pages: dict[layout.PageId, list[tuple[int, int]]] = {}
-        for batch, at, attempt in await leases_of(self._commits.view, account, number):
-            page, index = divmod(at, PAGE_JOBS)
-            pages.setdefault(layout.PageId(account, batch, page), []).append((index, attempt))
+        pages = await self._held(account, number)
         for page_id, jobs in pages.items():
             await self._commits.run(
                 partial(
@@ -233,6 +252,14 @@ class Slots:
             for index, attempt in jobs:
                 self._lost_attempts.record(page_id, index, attempt, detail)
         await requeue(self._context, account, [(page_id.batch, page_id.page) for page_id in pages])
+
+    async def _held(self, account: str, number: int) -> dict[layout.PageId, list[tuple[int, int]]]:
+        """Return (index, attempt) of the jobs that a slot holds, by page."""
+        pages: dict[layout.PageId, list[tuple[int, int]]] = {}
+        for batch, at, attempt in await leases_of(self._commits.view, account, number):
+            page, index = divmod(at, PAGE_JOBS)
+            pages.setdefault(layout.PageId(account, batch, page), []).append((index, attempt))
+        return pages
 
     async def _lose(
         self,

@@ -65,6 +65,22 @@ async def test_slots_that_die_together_are_not_charged(api: ApiHarness) -> None:
     assert list(page.spared) == [Blame.UNCLEAR, Blame.UNCLEAR]
 
 
+async def test_killed_jobs_of_a_dead_slot_end_at_once(api: ApiHarness) -> None:
+    """Only the other jobs wait until it is known whether the slot died alone."""
+    slot, jids = await busy(api)
+    other, others = await busy(api)
+    await api.use_cases.jobs.kill.kill(ACCOUNT, [(jids[0], jids[-1])])
+    for dead in (slot, other):
+        await api.scheduler.ends.put(slot_end(dead))
+        await api.server.background.reaper.remove_ended()
+
+    outcomes = await api.outcomes(jids, timeout_s=1.0)
+
+    assert [outcome.status for outcome in outcomes.values()] == ["killed"]
+    assert await api.statuses(others) == ["queued"]
+    await removals(api)
+
+
 async def test_a_reported_end_returns_the_leases(api: ApiHarness) -> None:
     """The scheduler knows first when a machine is gone."""
     slot, _ = await busy(api)
