@@ -115,6 +115,8 @@ def _markdown(value: Any) -> str:
             lines.append(f"- `{item[1]}`: {item[2]}")
         elif within in {"Args", "Raises", "Attributes"} and text:
             lines.append(f"  {text}")
+        elif not within and line.startswith("    "):
+            lines.append(line)
         else:
             lines.append(text)
     return "\n".join(lines) + "\n"

@@ -64,6 +64,10 @@ def list_keys(active_only: bool = False) -> list[str]:
 
     Args:
         active_only: Leave out deactivated keys.
+
+    >>> key = cloud.account.create_key()
+    >>> key["api_key"] in cloud.account.list_keys()
+    True
     """
     return [key.id for key in client().keys.list(active_only=active_only)]
 
@@ -77,6 +81,10 @@ def get_key(api_key: Any) -> dict[str, Any]:
 
     Raises:
         CloudException: When your account has no such key.
+
+    >>> key = cloud.account.create_key()
+    >>> cloud.account.get_key(key["api_key"])["active"]
+    True
     """
     key_id = id_of(api_key)
     for key in client().keys.list():
@@ -94,6 +102,10 @@ def activate_key(api_key: Any) -> None:
 
     Raises:
         CloudException: When your account has no such key.
+
+    >>> key = cloud.account.create_key()
+    >>> cloud.account.deactivate_key(key["api_key"])
+    >>> cloud.account.activate_key(key["api_key"])
     """
     client().keys.set_active(id_of(api_key), active=True)
 
@@ -107,6 +119,11 @@ def deactivate_key(api_key: Any) -> None:
 
     Raises:
         CloudException: When your account has no such key, or the key is in use.
+
+    >>> key = cloud.account.create_key()
+    >>> cloud.account.deactivate_key(key["api_key"])
+    >>> key["api_key"] in cloud.account.list_keys(active_only=True)
+    False
     """
     client().keys.set_active(id_of(api_key), active=False)
 
@@ -118,12 +135,16 @@ def create_key() -> dict[str, Any]:
     Returns:
         `api_key` (its id), `api_secretkey` (its secret), `key` (both, as `setkey` takes it) and
         `active`.
+
+    >>> sorted(cloud.account.create_key())
+    ['active', 'api_key', 'api_secretkey', 'key']
     """
     key = client().keys.create().key
     key_id, _, secret = key.removeprefix("pk_").partition("_")
     return {"api_key": key_id, "api_secretkey": secret, "key": key, "active": True}
 
 
+@of_users
 def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
     """Return what `get_key` returns for the key with this id and secret, whatever key is in use.
 
@@ -133,6 +154,10 @@ def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
 
     Raises:
         CloudException: When the server rejects the key.
+
+    >>> key = cloud.account.create_key()
+    >>> cloud.account.get_key_by_key(key["api_key"], key["api_secretkey"])["active"]
+    True
     """
     address = ServerAddress(client().address.url, f"pk_{id_of(api_key)}_{api_secretkey}")
     key_client = Client(address, config)
@@ -148,3 +173,8 @@ def get_key_by_key(api_key: Any, api_secretkey: str) -> dict[str, Any]:
 def _described(key: ListedKey) -> dict[str, Any]:
     created = datetime.fromtimestamp(key.created_at).astimezone()
     return {"api_key": key.id, "active": key.active, "created": created}
+
+
+def __dir__() -> list[str]:
+    """List what users call."""
+    return __all__

@@ -8,21 +8,32 @@ A key is any text of up to 1,024 bytes in UTF-8; with a `prefix`, it is `prefix/
 
 from __future__ import annotations
 
-import os
+import builtins  # noqa: TC003 - `list` has another meaning here
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from picloud_model.wire.bucket import MAX_LISTED, quoted_key
+from picloud_model.wire.bucket import MAX_LISTED
 
 from cloud._arguments.object_path import file_of, key_of, named_key
-from cloud._client.bucket_mount import mount_path
-from cloud._client.current import client
-from cloud._resources.bucket import BucketClient, TruncatableList
+from cloud._client.border import UsersIterator, of_users
+from cloud._client.bucket_functions import (
+    is_public,
+    make_private,
+    make_public,
+    mount_path,
+    mpsafe_get,
+    public_url_folder,
+    sync_from_cloud,
+    sync_to_cloud,
+    url_of,
+)
+from cloud._client.current import bucket
+from cloud._resources.bucket import TruncatableList
 from cloud._resources.object_download import CloudBucketObject
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "CloudBucketObject",
@@ -49,9 +60,8 @@ __all__ = [
     "sync_to_cloud",
 ]
 
-_NO_HEADERS: Final[Mapping[str, str]] = {}
 
-
+@of_users
 def put(file_path: Any, obj_path: str | None = None, prefix: str | None = None) -> None:
     """Store a file as an object, in place of an earlier one, which may have been public.
 
@@ -62,10 +72,17 @@ def put(file_path: Any, obj_path: str | None = None, prefix: str | None = None) 
 
     Raises:
         CloudException: When the file cannot be read, or the server refuses the key or the size.
+
+    >>> from pathlib import Path
+    >>> size = Path("results.csv").write_text("1,2")
+    >>> cloud.bucket.put("results.csv", prefix="2026")
+    >>> cloud.bucket.exists("2026/results.csv")
+    True
     """
-    _client().put_file(file_path, key_of(named_key(file_path, obj_path), prefix))
+    bucket().put_file(file_path, key_of(named_key(file_path, obj_path), prefix))
 
 
+@of_users
 def putf(f: Any, obj_path: str, prefix: str | None = None) -> None:
     """Store text (as UTF-8), bytes, or what an open file has from its position on.
 
@@ -76,10 +93,15 @@ def putf(f: Any, obj_path: str, prefix: str | None = None) -> None:
 
     Raises:
         CloudException: When the server refuses the key or the size.
+
+    >>> cloud.bucket.putf("1,2", "results.csv")
+    >>> cloud.bucket.getf("results.csv").read()
+    b'1,2'
     """
-    _client().put_object(f, key_of(obj_path, prefix))
+    bucket().put_object(f, key_of(obj_path, prefix))
 
 
+@of_users
 def get(
     obj_path: str,
     file_path: Any = None,
@@ -101,11 +123,18 @@ def get(
 
     Raises:
         CloudException: When there is no such object, or the file cannot be written.
+
+    >>> from pathlib import Path
+    >>> cloud.bucket.putf("1,2", "results.csv")
+    >>> cloud.bucket.get("results.csv", "copy.csv")
+    >>> Path("copy.csv").read_text()
+    '1,2'
     """
     key, path = key_of(obj_path, prefix), file_of(obj_path, file_path)
-    _client().get_file(key, path, start_byte, end_byte)
+    bucket().get_file(key, path, start_byte, end_byte)
 
 
+@of_users
 def getf(
     obj_path: str, prefix: str | None = None, start_byte: int = 0, end_byte: int | None = None
 ) -> CloudBucketObject:
@@ -121,47 +150,79 @@ def getf(
 
     Raises:
         CloudException: When there is no such object.
+
+    >>> cloud.bucket.putf("one two three", "words.txt")
+    >>> cloud.bucket.getf("words.txt", start_byte=4, end_byte=7).read()
+    b'two'
     """
-    return _client().reader(key_of(obj_path, prefix), start_byte, end_byte)
+    return bucket().reader(key_of(obj_path, prefix), start_byte, end_byte)
 
 
+@of_users
 def exists(obj_path: str, prefix: str | None = None) -> bool:
-    """Whether there is such an object."""
-    return _client().find(key_of(obj_path, prefix)) is not None
+    """Return whether there is such an object.
+
+    Args:
+        obj_path: The key.
+        prefix: What the key begins with, before a `/`.
+
+    >>> cloud.bucket.exists("no such object")
+    False
+    """
+    return bucket().find(key_of(obj_path, prefix)) is not None
 
 
+@of_users
 def info(obj_path: str, prefix: str | None = None) -> dict[str, Any]:
     """Return what is known of an object.
 
+    Args:
+        obj_path: The key.
+        prefix: What the key begins with, before a `/`.
+
     Returns:
-        Its `name` and `size`, its MD5 in hex as `md5sum`, `last_modified` (a time), whether it is
-        `public`, its `url` if it is, and its `headers`.
+        Its `name`, its `size` in bytes, its MD5 in hex as `md5sum`, `last_modified` (a time),
+        whether it is `public`, its `url` if it is, and its `headers`.
 
     Raises:
         CloudException: When there is no such object.
+
+    >>> cloud.bucket.putf("1,2", "results.csv")
+    >>> cloud.bucket.info("results.csv")["size"]
+    3
     """
-    known = _client().info(key_of(obj_path, prefix))
+    known = bucket().info(key_of(obj_path, prefix))
     return {
         "name": known.key,
         "size": known.size,
         "md5sum": known.md5,
         "last_modified": datetime.fromtimestamp(known.modified_at).astimezone(),
         "public": known.public,
-        "url": _url(known.key) if known.public else None,
+        "url": url_of(known.key) if known.public else None,
         "headers": known.headers,
     }
 
 
+@of_users
 def get_md5(obj_path: str, prefix: str | None = None) -> str:
     """Return the MD5 of an object in hex.
 
+    Args:
+        obj_path: The key.
+        prefix: What the key begins with, before a `/`.
+
     Raises:
         CloudException: When there is no such object.
+
+    >>> cloud.bucket.putf("1,2", "results.csv")
+    >>> cloud.bucket.get_md5("results.csv")
+    '05cf281c050be3da4eecf3bc6e8aac1b'
     """
     key = key_of(obj_path, prefix)
-    return _client().md5(key)
+    return bucket().md5(key)
 
 
+@of_users
 def list(  # noqa: A001 - users write cloud.bucket.list
     prefix: str | None = None,
     folderize: bool = False,
@@ -174,19 +235,24 @@ def list(  # noqa: A001 - users write cloud.bucket.list
         prefix: How the keys begin; "" and None are for all.
         folderize: Return keys that have a `/` after the prefix as one folder each, with that `/`.
         marker: The key or folder after which to begin.
-        max_keys: How many to return at most.
+        max_keys: Maximum number of keys, from 1.
 
     Returns:
         The keys; `truncated` is whether more follow.
 
     Raises:
         CloudException: When `max_keys` is not a positive number.
+
+    >>> for key in ("list/a", "list/b", "list/more/c"):
+    ...     cloud.bucket.putf("", key)
+    >>> cloud.bucket.list("list/", folderize=True)
+    ['list/a', 'list/b', 'list/more/']
     """
     if isinstance(max_keys, bool) or not isinstance(max_keys, int) or max_keys < 1:
         raise CloudException(f"max_keys must be a number from 1 on, not {max_keys!r:.80}.")
     keys = TruncatableList(truncated=True)
     while keys.truncated and len(keys) < max_keys:
-        following, keys.truncated = _client().keys(
+        following, keys.truncated = bucket().keys(
             prefix or "",
             keys[-1] if keys else marker or "",
             max_keys - len(keys),
@@ -196,119 +262,78 @@ def list(  # noqa: A001 - users write cloud.bucket.list
     return keys
 
 
+@of_users
 def iterlist(
     prefix: str | None = None, folderize: bool = False, num_readahead_keys: int = 1000
 ) -> Iterator[str]:
-    """Yield all keys in the order of their bytes, however many there are.
+    """Iterate over all keys in the order of their bytes, however many there are.
 
     Args:
         prefix: How the keys begin; "" and None are for all.
         folderize: As in `list`.
         num_readahead_keys: How many to request at a time, 1 to 1,000.
+
+    Returns:
+        An iterator of keys; with `folderize` of keys and folders.
+
+    >>> cloud.bucket.putf("", "iterlist/a")
+    >>> for key in cloud.bucket.iterlist("iterlist/"):
+    ...     print(key)
+    iterlist/a
     """
+    return UsersIterator(_keys(prefix or "", num_readahead_keys, folderize=folderize))
+
+
+def _keys(prefix: str, at_a_time: int, *, folderize: bool) -> Iterator[str]:
     marker, truncated = "", True
     while truncated:
-        keys, truncated = _client().keys(
-            prefix or "", marker, num_readahead_keys, folderize=folderize
-        )
+        keys, truncated = bucket().keys(prefix, marker, at_a_time, folderize=folderize)
         yield from keys
         marker = keys[-1] if keys else marker
 
 
+@of_users
 def remove(obj_paths: str | Iterable[str], prefix: str | None = None) -> None:
-    """Remove an object or several ones; a missing one is no error.
+    """Remove one object or several; a missing one is not an error.
 
     Args:
         obj_paths: The key, or the keys.
         prefix: What each key begins with, before a `/`.
+
+    >>> cloud.bucket.putf("1,2", "results.csv")
+    >>> cloud.bucket.remove(["results.csv", "no such object"])
+    >>> cloud.bucket.exists("results.csv")
+    False
     """
     paths = [obj_paths] if isinstance(obj_paths, str) else obj_paths
-    _client().remove([key_of(path, prefix) for path in paths])
+    bucket().remove([key_of(path, prefix) for path in paths])
 
 
+@of_users
 def remove_prefix(prefix: str) -> None:
     """Remove all objects whose keys begin with a prefix; `folder/` removes a folder.
 
+    Args:
+        prefix: How the keys begin.
+
     Raises:
         CloudException: When the prefix is empty: remove all objects by their keys.
+
+    >>> cloud.bucket.putf("1,2", "old/results.csv")
+    >>> cloud.bucket.remove_prefix("old/")
+    >>> cloud.bucket.list("old/")
+    []
     """
     if not isinstance(prefix, str) or not prefix:
         raise CloudException(
             "remove_prefix needs a prefix; to remove all objects, list their keys."
         )
-    bucket = _client()
-    while page := bucket.page(prefix, "", MAX_LISTED, folderize=False).objects:
-        bucket.remove([each.key for each in page])
+    store = bucket()
+    while page := store.page(prefix, "", MAX_LISTED, folderize=False).objects:
+        store.remove([each.key for each in page])
 
 
-def sync_to_cloud(file_path: Any, obj_path: str | None = None, prefix: str | None = None) -> None:
-    """Store a file as an object, unless the object has the same bytes already.
-
-    Args:
-        file_path: The file.
-        obj_path: The key; by default the name of the file.
-        prefix: What the key begins with, before a `/`.
-
-    Raises:
-        CloudException: As `put`.
-    """
-    key = key_of(named_key(file_path, obj_path), prefix)
-    if not _client().is_equal(key, file_path):
-        _client().put_file(file_path, key)
-
-
-def sync_from_cloud(obj_path: str, file_path: Any = None, prefix: str | None = None) -> None:
-    """Write an object to a file, unless the file has the same bytes already.
-
-    Args:
-        obj_path: The key.
-        file_path: The file; by default the last part of `obj_path`, in the current directory.
-        prefix: What the key begins with, before a `/`.
-
-    Raises:
-        CloudException: As `get`.
-    """
-    key, path = key_of(obj_path, prefix), file_of(obj_path, file_path)
-    if not os.path.exists(path) or not _client().is_equal(key, path):  # noqa: PTH110
-        _client().get_file(key, path)
-
-
-def mpsafe_get(  # noqa: PLR0917 - the original interface
-    obj_path: str,
-    file_path: Any = None,
-    prefix: str | None = None,
-    start_byte: int = 0,
-    end_byte: int | None = None,
-    timeout: float | None = None,
-    do_sync: bool = False,
-) -> None:
-    """Write an object to a file once, though several processes of this machine call this.
-
-    The first one writes it and the others wait for it. A file that exists is not written.
-
-    Args:
-        obj_path: The key.
-        file_path: The file; by default the last part of `obj_path`, in the current directory.
-        prefix: What the key begins with, before a `/`.
-        start_byte: The first byte.
-        end_byte: The byte after the last one; by default all are written.
-        timeout: For how many seconds to wait for another process; by default for ever.
-        do_sync: Whether to write a file that exists if the object has other bytes.
-
-    Raises:
-        CloudException: As `get`.
-        CloudTimeoutError: When another process still writes the file.
-    """
-    from cloud._resources.file_lock import file_lock  # noqa: PLC0415 - few scripts need it
-
-    path = file_of(obj_path, file_path)
-    with file_lock(path, timeout):
-        if not os.path.exists(path):  # noqa: PTH110
-            get(obj_path, path, prefix, start_byte, end_byte)
-        elif do_sync and start_byte == 0 and end_byte is None:
-            sync_from_cloud(obj_path, path, prefix)
-
-
+@of_users
 def map(  # noqa: A001 - users write cloud.bucket.map
     func: Callable[[CloudBucketObject], Any],
     prefix: str = "",
@@ -334,66 +359,18 @@ def map(  # noqa: A001 - users write cloud.bucket.map
 
     Raises:
         CloudException: When no object with content has the prefix.
+
+    >>> import operator
+    >>> cloud.bucket.putf("one line", "logs/monday.txt")
+    >>> jids = cloud.bucket.map(operator.methodcaller("read"), "logs/")
+    >>> cloud.result(jids)
+    [b'one line']
     """
     from cloud._client.object_map import map_lines  # noqa: PLC0415 - few scripts need it
 
     return map_lines(func, prefix, chunk_size, split, kwargs)
 
 
-def make_public(
-    obj_path: str,
-    prefix: str | None = None,
-    headers: Mapping[str, str] = _NO_HEADERS,
-    reset_headers: bool = False,
-) -> str:
-    """Let everybody read an object at a URL that does not change, without a key.
-
-    Storing the object anew makes it private again.
-
-    Args:
-        obj_path: The key.
-        prefix: What the key begins with, before a `/`.
-        headers: What a web server sends with it: `Content-Type`, `Cache-Control`,
-            `Content-Disposition`, `Content-Encoding` or `Content-Language`.
-        reset_headers: Whether these replace all headers of the object.
-
-    Returns:
-        The URL.
-
-    Raises:
-        CloudException: When there is no such object, or a header is not allowed.
-    """
-    key = key_of(obj_path, prefix)
-    _client().publish(key, public=True, headers=headers, reset_headers=reset_headers)
-    return _url(key)
-
-
-def make_private(obj_path: str, prefix: str | None = None) -> None:
-    """Let only your account read an object.
-
-    Raises:
-        CloudException: When there is no such object.
-    """
-    _client().publish(key_of(obj_path, prefix), public=False, headers=_NO_HEADERS)
-
-
-def is_public(obj_path: str, prefix: str | None = None) -> bool:
-    """Whether everybody may read an object.
-
-    Raises:
-        CloudException: When there is no such object.
-    """
-    return _client().info(key_of(obj_path, prefix)).public
-
-
-def public_url_folder() -> str:
-    """Return the URL below which your public objects are, each under its key."""
-    return _client().public_folder()
-
-
-def _client() -> BucketClient:
-    return BucketClient(client().transport)
-
-
-def _url(key: str) -> str:
-    return public_url_folder() + quoted_key(key)
+def __dir__() -> builtins.list[str]:
+    """List what users call."""
+    return __all__

@@ -37,7 +37,7 @@ class CloudException(Exception):
     Attributes:
         among: If it was raised for one of several jobs, how many failed, and which item this was.
 
-    >>> str(CloudException("it broke", jid=8))
+    >>> str(cloud.CloudException("it broke", jid=8))
     'Job 8: it broke'
     """
 
@@ -74,7 +74,10 @@ class CloudException(Exception):
 
 
 class CloudTimeoutError(CloudException):
-    """Jobs were unfinished when the timeout was reached."""
+    """Jobs were unfinished when the timeout was reached; they continue.
+
+    `jid` is the unfinished job, or a sequence of the unfinished jobs.
+    """
 
     def __init__(
         self,

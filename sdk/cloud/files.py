@@ -13,6 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from cloud import bucket
+from cloud._client.border import of_users
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
+@of_users
 def put(source: Any, name: str | None = None) -> None:
     """Store a file.
 
@@ -47,10 +49,17 @@ def put(source: Any, name: str | None = None) -> None:
 
     Raises:
         CloudException: When it cannot be read, or the server refuses it.
+
+    >>> from pathlib import Path
+    >>> size = Path("names.txt").write_text("Ada")
+    >>> cloud.files.put("names.txt")
+    >>> cloud.files.exists("names.txt")
+    True
     """
     bucket.put(source, name)
 
 
+@of_users
 def putf(f: Any, name: str) -> None:
     """Store text (as UTF-8), bytes, or what an open file has from its position on.
 
@@ -60,10 +69,15 @@ def putf(f: Any, name: str) -> None:
 
     Raises:
         CloudException: When the server refuses it.
+
+    >>> cloud.files.putf("Ada", "names.txt")
+    >>> cloud.files.getf("names.txt").read()
+    b'Ada'
     """
     bucket.putf(f, name)
 
 
+@of_users
 def sync_to_cloud(source: Any, name: str | None = None) -> None:
     """Store a file, unless the stored file has the same bytes already.
 
@@ -73,26 +87,48 @@ def sync_to_cloud(source: Any, name: str | None = None) -> None:
 
     Raises:
         CloudException: As `put`.
+
+    >>> from pathlib import Path
+    >>> size = Path("names.txt").write_text("Ada")
+    >>> cloud.files.sync_to_cloud("names.txt")
     """
     bucket.sync_to_cloud(source, name)
 
 
+@of_users
 def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.files.list
-    """Return the names of all stored files, in the order of their bytes."""
+    """Return the names of all stored files, in the order of their bytes.
+
+    >>> cloud.files.putf("Ada", "names.txt")
+    >>> "names.txt" in cloud.files.list()
+    True
+    """
     return [*bucket.iterlist()]
 
 
+@of_users
 def exists(name: str) -> bool:
-    """Whether there is such a stored file."""
+    """Return whether there is such a stored file.
+
+    Args:
+        name: The name of the stored file.
+
+    >>> cloud.files.exists("no such file")
+    False
+    """
     return bucket.exists(name)
 
 
+@of_users
 def get_md5(name: str, log_missing_file_error: bool = True) -> str | None:
     """Return the MD5 of a stored file in hex; None if there is none.
 
     Args:
         name: The name of the stored file.
         log_missing_file_error: Whether to log an error if there is none.
+
+    >>> cloud.files.get_md5("no such file", log_missing_file_error=False) is None
+    True
     """
     if not bucket.exists(name):
         if log_missing_file_error:
@@ -101,17 +137,25 @@ def get_md5(name: str, log_missing_file_error: bool = True) -> str | None:
     return bucket.get_md5(name)
 
 
+@of_users
 def delete(name: str) -> None:
     """Remove a stored file.
 
+    Args:
+        name: The name of the stored file.
+
     Raises:
         CloudException: When there is no such file.
+
+    >>> cloud.files.putf("Ada", "names.txt")
+    >>> cloud.files.delete("names.txt")
     """
     if not bucket.exists(name):
         raise CloudException(f"There is no stored file {name!r:.80}.")
     bucket.remove(name)
 
 
+@of_users
 def get(
     name: str, destination: Any = None, start_byte: int = 0, end_byte: int | None = None
 ) -> None:
@@ -119,29 +163,42 @@ def get(
 
     Args:
         name: The name of the stored file.
-        destination: The file on this machine; by default the last part of the name.
+        destination: The file on this machine; by default the last part of the name, in the
+            current directory.
         start_byte: The first byte.
         end_byte: The byte after the last one; by default all are written.
 
     Raises:
         CloudException: When there is no such file, or it cannot be written.
+
+    >>> from pathlib import Path
+    >>> cloud.files.putf("Ada", "names.txt")
+    >>> cloud.files.get("names.txt", "copy.txt")
+    >>> Path("copy.txt").read_text()
+    'Ada'
     """
     bucket.get(name, destination, None, start_byte, end_byte)
 
 
+@of_users
 def sync_from_cloud(name: str, destination: Any = None) -> None:
     """Write a stored file to a file of this machine, unless that has the same bytes already.
 
     Args:
         name: The name of the stored file.
-        destination: The file on this machine; by default the last part of the name.
+        destination: The file on this machine; by default the last part of the name, in the
+            current directory.
 
     Raises:
         CloudException: As `get`.
+
+    >>> cloud.files.putf("Ada", "names.txt")
+    >>> cloud.files.sync_from_cloud("names.txt", "copy.txt")
     """
     bucket.sync_from_cloud(name, destination)
 
 
+@of_users
 def getf(name: str, start_byte: int = 0, end_byte: int | None = None) -> CloudBucketObject:
     """Return a stored file, or a range of its bytes, as a file that is open for reading.
 
@@ -152,10 +209,15 @@ def getf(name: str, start_byte: int = 0, end_byte: int | None = None) -> CloudBu
 
     Raises:
         CloudException: When there is no such file.
+
+    >>> cloud.files.putf("Ada", "names.txt")
+    >>> cloud.files.getf("names.txt", start_byte=1).read()
+    b'da'
     """
     return bucket.getf(name, None, start_byte, end_byte)
 
 
+@of_users
 def default_record_reader(
     delimiter: str | bytes,
 ) -> Callable[[CloudBucketObject, int], Iterator[bytes]]:
@@ -167,6 +229,11 @@ def default_record_reader(
 
     Raises:
         CloudException: When it is empty.
+
+    >>> cloud.files.putf("1,2,3", "numbers.txt")
+    >>> reader = cloud.files.default_record_reader(",")
+    >>> [*reader(cloud.files.getf("numbers.txt"), 5)]
+    [b'1', b'2', b'3']
     """
     from cloud._client.object_map import record_reader_for  # noqa: PLC0415 - few need it
 
@@ -175,6 +242,7 @@ def default_record_reader(
     return record_reader_for(delimiter.encode() if isinstance(delimiter, str) else delimiter)
 
 
+@of_users
 def map(  # noqa: A001, PLR0917 - the original interface
     name: str,
     mapper: Callable[[Any], Any],
@@ -205,8 +273,19 @@ def map(  # noqa: A001, PLR0917 - the original interface
 
     Raises:
         CloudException: When there is no such file.
+
+    >>> cloud.files.putf("1 2 3", "numbers.txt")
+    >>> reader = cloud.files.default_record_reader(" ")
+    >>> jid = cloud.files.map("numbers.txt", int, None, reader, combiner=sum, reducer=sum)
+    >>> cloud.result(jid)
+    6
     """
     from cloud._client.object_map import map_records  # noqa: PLC0415 - few scripts need it
 
     steps = {"record_reader": record_reader, "combiner": combiner, "reducer": reducer}
     return map_records(name, mapper, chunk_size, steps, kwargs)
+
+
+def __dir__() -> builtins.list[str]:
+    """List what users call."""
+    return __all__

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from cloud._client import functions
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import CurrentClient, config, running_on_cloud  # noqa: F401 - a twin
-from cloud._jobs.listing import JobFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,6 +114,8 @@ def jobs(
     limit: int = 100,
 ) -> list[SubmittedJobs]:
     """List the jobs of this machine; see `cloud.jobs`."""
+    from cloud._jobs.listing import JobFilter  # noqa: PLC0415 - as in `cloud.jobs`
+
     wanted = JobFilter(label=label, status=status, since=since, function=function)
     return client().jobs(wanted, limit)
 
@@ -145,3 +146,8 @@ def connection_info() -> dict[str, Any]:
 def close() -> None:
     """Stop the server and all its jobs; the next call starts another one."""
     _current.close()
+
+
+def __dir__() -> list[str]:
+    """List what users call."""
+    return __all__

@@ -63,6 +63,10 @@ def execute(
 
     Raises:
         CloudException: When the job cannot be sent, or values and template variables do not match.
+
+    >>> jid = cloud.shell.execute("echo {w1}, {w2}", {"w1": "hello", "w2": "world"})
+    >>> print(cloud.result(jid), end="")
+    hello, world
     """
     options = _options(kwargs)
     checked = checked_command(
@@ -104,6 +108,11 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
     Raises:
         CloudException: When the jobs cannot be sent, values and template variables do not match, or
             one variable has more values than another.
+
+    >>> names = {"name": ["a", "b"]}
+    >>> jids = cloud.shell.execute_map("echo {greeting} {name}", {"greeting": "hi"}, names)
+    >>> [line.strip() for line in cloud.result(jids)]
+    ['hi a', 'hi b']
     """
     options = _options(kwargs)
     mapped = _dictionary(map_argdict)
@@ -263,3 +272,8 @@ def _options(kwargs: Mapping[str, Any]) -> CallOptions:
                 "options begin with an underscore."
             )
     return split_options(kwargs)[0]
+
+
+def __dir__() -> list[str]:
+    """List what users call."""
+    return __all__

@@ -14,6 +14,8 @@ from cloud.errors import CloudException, CloudTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["port", "status"]
+
 _POLL_S: Final = 0.5
 """Time between two requests for a job's ports; opening a port causes no notification."""
 _PROTOCOLS: Final = ("tcp", "udp")
@@ -26,9 +28,9 @@ def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = N
     """Wait until a job has a status.
 
     Args:
-        jid: One jid, or any iterable of them to wait for all.
+        jid: One jid, or an iterable of jids, ranges or both to wait for all.
         test_status: The status, or a list of statuses any of which is enough.
-        timeout: Most seconds to wait; None for no limit.
+        timeout: How many seconds to wait; None for no limit.
 
     Returns:
         The status of the job, or a list of statuses.
@@ -36,6 +38,9 @@ def status(jid: Any, test_status: str | Sequence[str], timeout: float | None = N
     Raises:
         CloudException: When a job has ended with another status, which never changes.
         CloudTimeoutError: When the timeout is reached.
+
+    >>> cloud.wait_for.status(cloud.call(abs, -1), "done", timeout=60)
+    'done'
     """
     return client().wait_for_status(jid, test_status, timeout)
 
@@ -46,11 +51,15 @@ def port(
 ) -> dict[str, Any]:
     """Wait until a job listens on a port.
 
+        jid = cloud.shell.execute("python -m http.server 8000")
+        reached = cloud.wait_for.port(jid, 8000, timeout=60)
+        urllib.request.urlopen(f"http://{reached['address']}:{reached['port']}/")
+
     Args:
-        jid: The job.
-        port: The port that the job opens.
+        jid: The jid of the job.
+        port: The port that the job opens, 1 to 65535.
         protocol: "tcp" or "udp".
-        timeout: Most seconds to wait; None for no limit.
+        timeout: How many seconds to wait; None for no limit.
 
     Returns:
         The `address` and `port` at which the job can be reached.
@@ -83,3 +92,8 @@ def _check(port: object, protocol: object) -> None:
         raise CloudException(
             f"port must be a whole number from 1 to {_LARGEST_PORT}, not {port!r:.80}."
         )
+
+
+def __dir__() -> list[str]:
+    """List what users call."""
+    return __all__

@@ -10,7 +10,6 @@ import typer
 from cloud import CloudException, bucket
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
-from cloud._display.transfer import transfer_shown
 from cloud._resources.bucket import BucketClient
 
 from picloud import output, tables
@@ -18,7 +17,8 @@ from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
@@ -73,7 +73,7 @@ def put(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) ->
     """  # noqa: D301 - \b keeps the lines apart
     key = key_of(named_key(file_path, obj_path), prefix)
     size = os.path.getsize(file_path) if os.path.isfile(file_path) else 0  # noqa: PTH113, PTH202
-    with transfer_shown(size) as advance:
+    with _progress(size) as advance:
         BucketClient(client().transport).put_file(file_path, key, advance)
 
 
@@ -102,7 +102,7 @@ def get(
     bucket_client = BucketClient(client().transport)
     key, path = key_of(obj_path, prefix), file_of(obj_path, file_path)
     size = bucket_client.info(key).size if sys.stderr.isatty() else 0
-    with transfer_shown(size) as advance:
+    with _progress(size) as advance:
         bucket_client.get_file(key, path, start_byte, end_byte, progress=advance)
 
 
@@ -265,6 +265,12 @@ def is_public(obj_path: Key, *, prefix: Prefix = None) -> None:
 def public_url_folder() -> None:
     """Print the URL below which your public objects are."""
     output.text(bucket.public_url_folder())
+
+
+def _progress(size: int) -> AbstractContextManager[Callable[[int], None]]:
+    from cloud._display.transfer import transfer_shown  # noqa: PLC0415 - other commands need none
+
+    return transfer_shown(size)
 
 
 def _print(keys: Iterable[str]) -> None:

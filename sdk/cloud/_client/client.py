@@ -19,7 +19,6 @@ from cloud._display.show import Unwatched, watch
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
-from cloud._jobs.listing import read_jobs
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
@@ -309,6 +308,8 @@ class Client:
 
     def jobs(self, wanted: JobFilter, limit: int) -> list[SubmittedJobs]:
         """Return calls and maps of this account, newest first; see `cloud.jobs`."""
+        from cloud._jobs.listing import read_jobs  # noqa: PLC0415 - few scripts list jobs
+
         return read_jobs(self._transport, wanted, limit)
 
     def renew(self, address: ServerAddress) -> None:

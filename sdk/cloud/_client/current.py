@@ -15,6 +15,7 @@ from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from cloud._client.simulator import Simulator
+    from cloud._resources.bucket import BucketClient
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +135,19 @@ def client() -> Client:
     return current.get()
 
 
+def bucket() -> BucketClient:
+    """Return the bucket that the functions of `cloud.bucket` use."""
+    from cloud._resources.bucket import BucketClient  # noqa: PLC0415 - few scripts need it
+
+    return BucketClient(client().transport)
+
+
 def running_on_cloud() -> bool:
-    """Whether this is the process of a job."""
+    """Return whether this is the process of a job.
+
+    >>> cloud.running_on_cloud(), cloud.result(cloud.call(cloud.running_on_cloud))
+    (False, True)
+    """
     return ClientSettings.read().running
 
 

@@ -1,15 +1,22 @@
-"""The functions of `import cloud`; each delegates to the current client."""
+"""The functions of `import cloud`; each delegates to the current client.
+
+Names, arguments and defaults are those of the original client (version 2.8.5), except for `jobs`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cloud._client.border import UsersIterator, of_users
-from cloud._client.current import client, config, current, running_on_cloud
-from cloud._jobs.listing import JobFilter
-from cloud._packing import module_source
-from cloud.errors import CloudException
+from cloud._client.connection import (
+    close,
+    connection_info,
+    is_simulated,
+    set_dependency_whitelist,
+    setkey,
+    start_simulator,
+)
+from cloud._client.current import client, config, running_on_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +51,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
     """Run a function as a job on the cloud; return immediately.
 
     Args:
-        func: The function to run.
+        func: The function to run. It travels with your own modules that it needs.
         args: Its positional arguments.
         kwargs: Its keyword arguments. Names that begin with an underscore are options: `_type`
             (core type), `_cores`, `_env`, `_vol`, `_label`, `_priority` (lower runs first),
@@ -55,10 +62,17 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
             of its own), `_cwd` (the directory that it runs in, on the embedded stack).
 
     Returns:
-        The jid (job id) of the new job.
+        The jid (job id) of the new job: a whole number from 1, serial in your account.
 
     Raises:
-        CloudException: When the job cannot be sent.
+        CloudException: When the job cannot be sent: no server can be reached, an option is
+            invalid, or the function or an argument cannot be pickled or has more than
+            `cloud.config.max_transmit_data` bytes; the message says which part.
+        CloudTypeError: When the function does not take these arguments.
+
+    >>> jid = cloud.call(pow, 2, 10, _label="powers")
+    >>> cloud.result(jid)
+    1024
     """
     return client().call(func, *args, **kwargs)
 
@@ -77,10 +91,16 @@ def map(  # noqa: A001 - it is the cloud's map
             as for `call`.
 
     Returns:
-        The jids, in the order of the items.
+        The jids, in the order of the items: a range of consecutive numbers.
 
     Raises:
-        CloudException: When the jobs cannot be sent.
+        CloudException: When the jobs cannot be sent, as for `call`; the message names the item. No
+            job is created then.
+        CloudTypeError: When the function does not take these arguments.
+
+    >>> jids = cloud.map(pow, [1, 2, 3], [2, 2, 2])
+    >>> cloud.result(jids)
+    [1, 4, 9]
     """
     return client().map(func, *iterables, **kwargs)
 
@@ -90,10 +110,18 @@ def status(jids: Any) -> Any:
     """Return the status of a job: waiting, queued, processing, done, error, killed or stalled.
 
     Args:
-        jids: One jid, or any iterable of them.
+        jids: One jid, or an iterable of jids, ranges or both.
 
     Returns:
-        The status, or a list of statuses in the order of the jids.
+        The status of one jid; of an iterable a list of statuses, in the order of the jids.
+
+    Raises:
+        CloudException: When a job does not exist.
+
+    >>> jids = cloud.map(abs, [-1, 2])
+    >>> cloud.join(jids)
+    >>> cloud.status(jids)
+    ['done', 'done']
     """
     return client().status(jids)
 
@@ -108,15 +136,18 @@ def join(
     """Wait until jobs have ended.
 
     Args:
-        jids: One jid, or any iterable of them.
-        timeout: Most seconds to wait; None for no limit.
-        ignore_errors: Do not raise if a job fails.
+        jids: One jid, or an iterable of jids, ranges or both.
+        timeout: How many seconds to wait; None for no limit.
+        ignore_errors: Do not raise if a job fails; `status` says which ones did.
         deadlock_check: Accepted for old scripts, without effect: the platform always detects
             deadlocks.
 
     Raises:
         CloudException: The error of the first failed job, in the order of the jids.
         CloudTimeoutError: When the timeout is reached; its `jid` names the unfinished jobs.
+
+    >>> jids = cloud.map(abs, [-1, 2])
+    >>> cloud.join(jids, timeout=60)
     """
     client().join(jids, timeout, ignore_errors, deadlock_check, show=True)
 
@@ -131,20 +162,26 @@ def result(
     """Wait for jobs to end and return what their functions returned.
 
     Args:
-        jids: One jid, or any iterable of them.
-        timeout: Most seconds to wait; None for no limit.
+        jids: One jid, or an iterable of jids, ranges or both.
+        timeout: How many seconds to wait; None for no limit.
         ignore_errors: Do not raise if a job fails: its CloudException takes the place of its
             result.
         deadlock_check: Accepted for old scripts, without effect: the platform always detects
             deadlocks.
 
     Returns:
-        The result, or a list of results in the order of the jids.
+        The result of one jid; of an iterable a list of results, in the order of the jids.
 
     Raises:
         CloudException: The error of the first failed job, in the order of the jids. Its
             `__cause__` is the job's own exception, if that could be pickled.
         CloudTimeoutError: When the timeout is reached; its `jid` names the unfinished jobs.
+
+    >>> cloud.result(cloud.call(abs, -1), timeout=60)
+    1
+    >>> quotient, error = cloud.result(cloud.map(divmod, [7, 7], [2, 0]), ignore_errors=True)
+    >>> quotient, type(error.__cause__)
+    ((3, 1), <class 'ZeroDivisionError'>)
     """
     return client().result(jids, timeout, ignore_errors, deadlock_check, show=True)
 
@@ -161,9 +198,9 @@ def iresult(
     However many jobs there are, only a few megabytes of results are in memory at a time.
 
     Args:
-        jids: One jid, or any iterable of them.
-        timeout: Most seconds to wait for each result; None for no limit.
-        num_in_parallel: How many large results are fetched at once; 0 means the most, 64.
+        jids: One jid, or an iterable of jids, ranges or both.
+        timeout: How many seconds to wait for each result; None for no limit.
+        num_in_parallel: How many large results are fetched at once, up to 64; 0 for 64.
         ignore_errors: Do not raise if a job fails: its CloudException takes the place of its
             result.
 
@@ -172,7 +209,12 @@ def iresult(
 
     Raises:
         CloudException: The error of a job, when it is its turn.
-        CloudTimeoutError: When a result is not there in time; `next` waits for it again.
+        CloudTimeoutError: When a job has not ended in time; `next` waits for it again.
+
+    >>> for value in cloud.iresult(cloud.map(abs, [-1, 2])):
+    ...     print(value)
+    1
+    2
     """
     return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors, show=True))
 
@@ -184,13 +226,18 @@ def iresult_unordered(jids: Any) -> Iterator[tuple[int, Any]]:
     Jobs that fail are left out; `status` names them.
 
     Args:
-        jids: One jid, or any iterable of them; a jid that occurs twice has one result.
+        jids: One jid, or an iterable of jids, ranges or both; a jid that occurs twice has one
+            result.
 
     Returns:
         An iterator of `(jid, result)`.
 
     Raises:
         CloudException: When a job does not exist, or its result cannot be read.
+
+    >>> jids = cloud.map(abs, [-1, 2])
+    >>> dict(cloud.iresult_unordered(jids)) == {jids[0]: 1, jids[1]: 2}
+    True
     """
     return UsersIterator(client().iresult_unordered(jids, show=True))
 
@@ -200,7 +247,7 @@ def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
     """Return what is known about jobs besides their results, also while they run.
 
     Args:
-        jids: One jid, or any iterable of them.
+        jids: One jid, or an iterable of jids, ranges or both.
         info_requested: The values to return: one name, a sequence of names, or "all". By default
             `status`, `stdout`, `stderr` and `runtime`. The names are: `status`; `stdout`, `stderr`,
             `logging` (the last 64k characters); `pilog` (the platform's own events), `why` (what
@@ -217,6 +264,11 @@ def info(jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
 
     Raises:
         CloudException: When a name is unknown, or a job does not exist or was deleted.
+
+    >>> jid = cloud.call(print, "hello")
+    >>> cloud.join(jid)
+    >>> cloud.info(jid, ["status", "stderr"])[jid]
+    {'status': 'done', 'stderr': ''}
     """
     return client().info(jids, info_requested)
 
@@ -237,7 +289,7 @@ def jobs(
         since: Only jobs created at or after this datetime, or within this timedelta or number of
             seconds before now.
         function: Only jobs of this function, or of the function with this name.
-        limit: Most rows.
+        limit: Maximum number of rows.
 
     Returns:
         Rows with `jids` (a range that `result`, `status`, `kill` and the like take), `function`,
@@ -246,7 +298,13 @@ def jobs(
 
     Raises:
         CloudException: When a value is invalid.
+
+    >>> jids = cloud.map(abs, range(3), _label="sizes")
+    >>> cloud.jobs(label="sizes", limit=1)[0].jids == jids
+    True
     """
+    from cloud._jobs.listing import JobFilter  # noqa: PLC0415 - few scripts list jobs
+
     wanted = JobFilter(label=label, status=status, since=since, function=function)
     return client().jobs(wanted, limit)
 
@@ -259,10 +317,14 @@ def delete(jids: Any) -> None:
     it again is not.
 
     Args:
-        jids: One jid, or any iterable of them.
+        jids: One jid, or an iterable of jids, ranges or both.
 
     Raises:
         CloudException: When a job has not finished; then no job is deleted.
+
+    >>> jid = cloud.call(abs, -1)
+    >>> cloud.join(jid)
+    >>> cloud.delete(jid)
     """
     client().delete(jids)
 
@@ -272,89 +334,15 @@ def kill(jids: Any = None) -> None:
     """Abort jobs; jobs that have ended do not change.
 
     Args:
-        jids: One jid, or any iterable of them; None for all your unfinished jobs.
+        jids: One jid, or an iterable of jids, ranges or both; None for all your unfinished jobs.
+
+    Raises:
+        CloudException: When a job does not exist.
+
+    >>> import time
+    >>> jid = cloud.call(time.sleep, 600)
+    >>> cloud.kill(jid)
+    >>> cloud.wait_for.status(jid, "killed", timeout=60)
+    'killed'
     """
     client().kill(jids)
-
-
-@of_users
-def setkey(
-    api_key: Any = None,
-    api_secretkey: str | None = None,
-    server_url: str | None = None,
-    restart: bool = False,
-    immutable: bool = False,
-) -> None:
-    """Choose the API key, and the server, for the calls that follow.
-
-    Args:
-        api_key: The whole key `pk_<id>_<secret>`, or only its id; None for the key of the
-            environment or the profile.
-        api_secretkey: The secret, if `api_key` is only the id.
-        server_url: The server; by default the one chosen before, else that of the environment or
-            the profile.
-        restart: Accepted for old scripts, without effect: connections are always opened again.
-        immutable: Ignore later calls of `setkey` in this process.
-    """
-    del restart
-    key = api_key if api_secretkey is None else f"pk_{api_key}_{api_secretkey}"
-    current.choose(server_url, None if key is None else str(key), immutable=immutable)
-
-
-@of_users
-def set_dependency_whitelist(whitelist: Iterable[str] | None) -> None:
-    """Restrict which of your own modules are sent along with functions.
-
-    A job that needs another one fails with an ImportError that names it.
-
-    Args:
-        whitelist: Names of modules and packages; what is inside a package may travel, too. None
-            lifts the restriction.
-
-    Raises:
-        CloudException: When it is not an iterable of names.
-
-    >>> set_dependency_whitelist(["mypackage", "settings"])
-    >>> set_dependency_whitelist(None)
-    """
-    names = None if whitelist is None else _names(whitelist)
-    module_source.allow_only(names)
-
-
-def _names(whitelist: object) -> list[str]:
-    if isinstance(whitelist, Iterable) and not isinstance(whitelist, str):
-        names = list(whitelist)
-        if all(isinstance(name, str) for name in names):
-            return names
-    raise CloudException(f"whitelist must be a list of module names, not {whitelist!r:.80}.")
-
-
-@of_users
-def start_simulator(force_restart: bool = False) -> None:
-    """Run the jobs of the calls that follow on this machine, until this script ends.
-
-    Args:
-        force_restart: Replace a simulator that is running already, and lose its jobs.
-
-    Raises:
-        CloudException: When the simulator cannot start; the message says what is missing.
-    """
-    current.start_simulator(force_restart=force_restart)
-
-
-def is_simulated() -> bool:
-    """Whether jobs run in the simulator."""
-    return current.simulator is not None
-
-
-@of_users
-def connection_info() -> dict[str, Any]:
-    """Return `server_url`, `api_key` (its id, never the secret) and `connection_type`."""
-    address = client().address
-    kind = "simulator" if is_simulated() else address.url.partition(":")[0]
-    return address.connection_info(kind)
-
-
-def close() -> None:
-    """Close connections and stop the simulator; the next call opens what it needs again."""
-    current.close()

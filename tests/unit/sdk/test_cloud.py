@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import re
 from importlib.metadata import version
 
 import cloud
@@ -37,6 +40,8 @@ MEMBERS = [
     "status",
     "wait_for",
 ]
+NOUNS = ("account", "bucket", "files", "shell", "wait_for")
+"""Modules of `cloud` with functions of their own."""
 
 
 def test_what_is_exported_is_what_is_documented() -> None:
@@ -65,6 +70,50 @@ def test_completion_shows_what_users_call() -> None:
     assert not [name for name in shown if name.startswith("_") and name != "__version__"]
 
 
+@pytest.mark.parametrize("noun", [*NOUNS, "mp"])
+def test_completion_of_a_module_shows_its_functions(noun: str) -> None:
+    """And not what it imports."""
+    module = importlib.import_module(f"cloud.{noun}")
+
+    assert dir(module) == sorted(module.__all__)
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     """As `pip` shows it."""
     assert cloud.__version__ == version("picloud")
+
+
+FUNCTIONS = {
+    f"{prefix}{name}": getattr(module, name)
+    for prefix, module in {
+        "": cloud,
+        **{f"{each}.": importlib.import_module(f"cloud.{each}") for each in NOUNS},
+    }.items()
+    for name in module.__all__
+    if inspect.isfunction(getattr(module, name))
+}
+"""The functions that users call; those of `cloud.mp` refer to those of `cloud`."""
+WITHOUT_EXAMPLE = {"close", "setkey", "wait_for.port", "bucket.mount_path"}
+"""They need another server, a network, or a job; their text shows how."""
+
+CANNOT_FAIL = {"close", "is_simulated", "running_on_cloud"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_docstring_says_what_a_user_needs(name: str) -> None:
+    """Every argument, the result, the errors, and an example that is run."""
+    function = FUNCTIONS[name]
+    text = inspect.getdoc(function) or ""
+    parameters = [each for each in inspect.signature(function).parameters if each[0] != "_"]
+    explained = re.findall(r"^ +\**(\w+): ", text, re.MULTILINE)
+
+    assert set(parameters) <= set(explained)
+    assert ">>> " in text or name in WITHOUT_EXAMPLE
+    if function.__annotations__["return"] != "None":
+        assert re.search(r"(^Returns:$|^(Return|List|Iterate|Whether) )", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_tracebacks_begin_with_the_users_frames(name: str) -> None:
+    """Whatever fails: the frames of the SDK are in none of them."""
+    assert hasattr(FUNCTIONS[name], "__wrapped__") or name in CANNOT_FAIL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cloud
 
 from tests.current_client import current_client
-from tests.unit.sdk.fake_server import ADDRESS, FakeServer, client_for
+from tests.unit.sdk.fake_server import FakeServer, client_for
 
 
 def test_the_functions_use_the_current_client() -> None:
@@ -24,15 +24,3 @@ def test_the_functions_use_the_current_client() -> None:
         assert cloud.status(jid) == "done"
         assert cloud.result(jids) == [1, 2]
         assert server.killed == [[(1, 1)]]
-
-
-def test_connection_info_has_no_secret() -> None:
-    """It says where jobs go, and which key is used without revealing it."""
-    with current_client(client_for(FakeServer())):
-        info = cloud.connection_info()
-
-    assert info["server_url"] == ADDRESS.url
-
-    assert info["api_key"] == "12ab"
-    assert "secret" not in str(info)
-    assert not cloud.is_simulated()
