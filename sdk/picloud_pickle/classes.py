@@ -28,6 +28,7 @@ from picloud_pickle.functions import (
     type_names,
 )
 from picloud_pickle.reference import by_reference
+from picloud_pickle.source_lines import lines_of_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +88,9 @@ def _by_value(context: PicklingContext, kind: type) -> Any:
         if subclasses:
             others["subclasses"] = subclasses
     others |= _registrations(kind)
+    source = lines_of_class(context, kind)
+    if source is not None:
+        others["source"] = source
     if context.extras:
         names = _annotated(kind)
         if names:

@@ -22,6 +22,7 @@ from cloudpickle.cloudpickle import (
     _make_skeleton_enum,
 )
 
+from picloud_pickle import source_lines
 from picloud_pickle.reference import note_loaded
 
 _PLAIN: Final = frozenset((int, float, str, bytes, bool, complex, type(None)))
@@ -260,8 +261,8 @@ def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
         kind: The class.
         state: Its attributes; and `names` that its annotations use, `modules` that its methods use,
             `subclasses` registered with an ABC, abstract classes that it is `registered_with`, its
-            `reducer` of `copyreg`, `members` with the attributes of each member of an
-            enumeration.
+            `reducer` of `copyreg`, its `source`, `members` with the attributes of each member of
+            an enumeration.
     """
     attributes, others = state
     if kind in _unfilled:
@@ -278,4 +279,7 @@ def fill_class(kind: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
             abstract.register(kind)
         if "reducer" in others:
             copyreg.pickle(kind, others["reducer"])
+        if "source" in others:
+            source_lines.remember_class(kind, others["source"])
+            note_loaded(kind.__name__, kind, {"__file__": others["source"][0]})
     note_loaded(kind.__name__, kind, others.get("names", {}))

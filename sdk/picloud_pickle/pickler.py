@@ -69,6 +69,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.extras = extras
         self.has_extras = False
         self.source_room = source_lines.MOST_OF_PICKLE
+        self.sent_lines: dict[str, list[tuple[int, int]]] = {}
         super().__init__(self._sink, protocol=PROTOCOL)
 
     def pickled(self, value: object) -> bytes:
@@ -82,6 +83,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.checked_modules.clear()
         self.reached_modules.clear()
         self.source_room = source_lines.MOST_OF_PICKLE
+        self.sent_lines.clear()
         return data
 
     def note_function(self, function: FunctionType) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cloudpickle.cloudpickle import _is_registered_pickle_by_value, _lookup_module_and_qualname
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FunctionType
 
 MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """Names of the main program, which no other process can import."""
@@ -33,7 +32,7 @@ class PicklingContext(Protocol):
     new globals of each namespace that functions share, `checked_modules` are those whose
     dispatchers were looked at, `reached_modules` those that code reaches by a name, so that it
     says which of their submodules it uses. `source_room` is how many characters of source lines
-    may be added.
+    may be added, `sent_lines` the first and last lines of what classes have added, by file.
     """
 
     modules: set[str]
@@ -43,6 +42,7 @@ class PicklingContext(Protocol):
     has_extras: bool
     globals_ref: dict[int, Any]
     source_room: int
+    sent_lines: dict[str, list[tuple[int, int]]]
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of a function that travels by value."""
@@ -107,6 +107,8 @@ def note_loaded(name: str, value: Any, used: Mapping[str, Any]) -> None:
         used: What its annotations use, by name.
     """
     if _main is not None and value.__module__ == "__main__":
+        if type(value) is FunctionType and "__file__" in value.__globals__:
+            _main.setdefault("__file__", value.__globals__["__file__"])
         for each, type_ in used.items():
             _main.setdefault(each, type_)
         if getattr(value, "__qualname__", name) == name and name.isidentifier():

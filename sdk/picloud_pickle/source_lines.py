@@ -1,7 +1,7 @@
-"""Source lines of functions that travel by value: tracebacks show them in a job as at home.
+"""Source lines of functions and classes that travel by value: tracebacks show them in a job.
 
-Code keeps the name of its file, and `linecache` is given the lines that a function was made of.
-Warnings, profiles and `inspect.getsource` find them there, too.
+Code keeps the name of its file, and `linecache` is given the lines that a function or class was
+made of. Warnings, profiles and `inspect.getsource` find them there, too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from cloudpickle.cloudpickle import _code_reduce
+
+from picloud_pickle.reference import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +33,15 @@ _KEPT_FILES: Final = 64
 _NO_FILE: Final = "<dynamic-code>"
 _UNKNOWN: Final = "...\n"
 """A line that was not sent: no comment, so that `inspect.getsource` ends a block there."""
+_HEAD: Final = "if 1:\n"
+"""Such a line before one that is indented: some versions of Python parse the file as a whole."""
 _COMMAND: Final = "<string>"
 
+Source = tuple[str, int, str]
+"""The name of a file, the number of a first line in it, and the text from there on."""
+
+_class_sources: WeakKeyDictionary[type, Source] = WeakKeyDictionary()
+"""Those of classes that have travelled: empty where none is known."""
 _received: OrderedDict[str, list[str]] = OrderedDict()
 _in_a_job = False
 
@@ -44,10 +54,8 @@ def code_reduced(context: PicklingContext, code: CodeType) -> Any:
     return kind, (*arguments[:at], code.co_filename, *arguments[at + 1 :])
 
 
-def lines_of(
-    context: PicklingContext, function: FunctionType, last: int
-) -> tuple[str, int, str] | None:
-    """The file of a function, the number of its first line, and the text of its lines.
+def lines_of(context: PicklingContext, function: FunctionType, last: int) -> Source | None:
+    """The source of a function, unless its class has brought it.
 
     Args:
         context: The pickler, which counts what was sent so far.
@@ -55,6 +63,11 @@ def lines_of(
         last: The number of its last line.
     """
     code = function.__code__
+    if context.sent_lines and any(
+        begin <= code.co_firstlineno and last <= end
+        for begin, end in context.sent_lines.get(code.co_filename, ())
+    ):
+        return None
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines and code.co_filename == _COMMAND and code in _command()[1]:
         lines = _command()[0]
@@ -64,6 +77,62 @@ def lines_of(
         return None
     context.source_room -= len(text)
     return code.co_filename, first, text
+
+
+def lines_of_class(context: PicklingContext, kind: type) -> Source | None:
+    """The source of a class of the script, with all that is around a class inside a function.
+
+    Args:
+        context: The pickler, which counts what was sent so far.
+        kind: The class.
+    """
+    source = _class_sources.get(kind)
+    if source is None:
+        source = _class_sources[kind] = _own_source(kind)
+    filename, first, text = source
+    if not text or len(text) > min(_MOST_CHARACTERS, context.source_room):
+        return None
+    span = first, first + text.count("\n") - 1
+    sent = context.sent_lines.setdefault(filename, [])
+    if span in sent:
+        return None
+    sent.append(span)
+    context.source_room -= len(text)
+    return source
+
+
+def _own_source(kind: type) -> Source:
+    filename = getattr(sys.modules["__main__"], "__file__", None)
+    if _in_a_job or filename is None or kind.__module__ not in MAIN:
+        return "", 0, ""
+    first, last = _definitions(filename).get(kind.__qualname__.partition(".")[0], (1, 0))
+    return filename, first, "".join(linecache.getlines(filename)[first - 1 : last])
+
+
+def remember_class(kind: type, source: Source) -> None:
+    """Have `inspect.getsource` find the source of a class that was loaded."""
+    remember(*source)
+    _class_sources[kind] = source
+
+
+@cache
+def _definitions(filename: str) -> dict[str, tuple[int, int]]:
+    """The first and the last line of each function and class of a file, by name."""
+    import ast  # noqa: PLC0415 -- only for scripts whose own classes travel
+
+    try:
+        waiting: list[ast.AST] = [ast.parse("".join(linecache.getlines(filename)))]
+    except (SyntaxError, ValueError):
+        return {}
+    lines: dict[str, tuple[int, int]] = {}
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                first = min(node.lineno, *(each.lineno for each in node.decorator_list), 1 << 30)
+                lines[node.name] = first, node.end_lineno or first
+            elif isinstance(node, ast.stmt):
+                waiting.append(node)
+    return lines
 
 
 @cache
@@ -115,5 +184,7 @@ def remember(filename: str, first: int, text: str, gap: str = _UNKNOWN) -> None:
     end = first - 1 + len(fresh)
     lines += [gap] * (end + 1 - len(lines))
     lines[first - 1 : end] = fresh
+    if first > 1 and text[:1].isspace() and lines[first - 2] == _UNKNOWN:
+        lines[first - 2] = _HEAD
     # Without a time of change it is never compared with a file.
     linecache.cache[filename] = (len(lines), None, lines, filename)

@@ -25,6 +25,10 @@ MODULE: Final = "multiprocessing.spawn"
 _KEY: Final = "picloud"
 """The name of ours among the preparation data, where Python passes over those it does not know."""
 
+_OF_A_SCRIPT: Final = frozenset(("init_main_from_name", "init_main_from_path"))
+"""What has a spawned process run the file of `__main__`, where that is the script itself."""
+_FILE: Final = "__file__"
+
 
 class SpawnedProgram:
     """Stands among the preparation data of a process; there it becomes what `__main__` holds.
@@ -52,6 +56,8 @@ def watch() -> None:
 
     def get_preparation_data(name: str) -> dict[str, Any]:
         data = prepared(name)
+        for key in _OF_A_SCRIPT & data.keys():
+            del data[key]
         return data | {_KEY: current_program(data["sys_path"])}
 
     spawn.get_preparation_data = get_preparation_data
@@ -60,7 +66,9 @@ def watch() -> None:
 def current_program(sys_path: list[str]) -> SpawnedProgram:
     """Return what `__main__` holds now, as a spawned process receives it."""
     scope = vars(sys.modules["__main__"])
-    values = {name: value for name, value in scope.items() if not name.startswith("__")}
+    values = {
+        name: value for name, value in scope.items() if name == _FILE or not name.startswith("__")
+    }
     failed: dict[str, str] = {}
     try:
         content = dumps(values)
