@@ -91,6 +91,7 @@ class Lifetime:
         if self._server is not None:
             self._server.context.batch_watchers.close()
             self._server.context.slot_sessions.close()
+            self._server.use_cases.queues.stop_waiting()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Stop the slots, if no other process serves this stack, and close the ports."""
@@ -107,7 +108,14 @@ class Lifetime:
             await self._server.live.stop()
             if not ports.state.shared:
                 await wiring.stop_slots(ports.scheduler)
-        for port in (ports.scheduler, ports.buckets, ports.blobs, ports.secrets, ports.state):
+        for port in (
+            ports.scheduler,
+            ports.queues,
+            ports.buckets,
+            ports.blobs,
+            ports.secrets,
+            ports.state,
+        ):
             await port.close()
 
 

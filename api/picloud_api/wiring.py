@@ -13,6 +13,8 @@ from picloud_driver.blobs import BlobPort
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.buckets import BucketPort
 from picloud_driver.buckets.directory import DirectoryBuckets
+from picloud_driver.queues import QueuePort
+from picloud_driver.queues.sqlite import SqliteQueues
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_driver.secrets import SecretPort
@@ -45,11 +47,12 @@ _STATE = "state.sqlite"
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """The five ports of a server, each with its adapter."""
+    """The ports of a server, each with its adapter."""
 
     state: StatePort
     blobs: BlobPort
     buckets: BucketPort
+    queues: QueuePort
     secrets: SecretPort
     scheduler: SchedulerPort
 
@@ -87,6 +90,7 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         state=SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
         blobs=DirectoryBlobs(settings.data / "blobs"),
         buckets=DirectoryBuckets(settings.data / "buckets"),
+        queues=SqliteQueues(settings.data / "queues.sqlite"),
         secrets=secrets,
         scheduler=_local(settings, url, signing_key),
     )
@@ -107,9 +111,10 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     # The embedded stack works without the vendors' packages.
     from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
     from picloud_driver.buckets.s3 import S3Buckets  # noqa: PLC0415
+    from picloud_driver.queues.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secrets.vault import VaultSecrets  # noqa: PLC0415
-    from picloud_driver.stack.servers import consul, nomad, s3, vault  # noqa: PLC0415
+    from picloud_driver.stack.servers import consul, nats, nomad, s3, vault  # noqa: PLC0415
     from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
 
     slots = servers.slots
@@ -127,6 +132,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
         state=ConsulState(consul.access(servers.consul)),
         blobs=S3Blobs(s3.access(servers.s3)),
         buckets=S3Buckets(s3.access(servers.s3)),
+        queues=NatsQueues(nats.access(servers.nats)),
         secrets=VaultSecrets(vault.access(servers.vault)),
         scheduler=NomadScheduler(nomad.access(servers.nomad), site),
     )
@@ -181,7 +187,10 @@ async def build(
     context = Context(Commits(View(ports.state, archive), entropy.token_hex(4)), archive, clock)
     live = LiveQueries(context)
     keys = SigningKeys(
-        pepper=await secret("pepper"), job=await secret("job"), slot=await secret("token")
+        pepper=await secret("pepper"),
+        job=await secret("job"),
+        slot=await secret("token"),
+        ticket=await secret("ticket"),
     )
     use_cases = UseCases(
         Foundation(
@@ -191,6 +200,7 @@ async def build(
             keys=keys,
             blobs=ports.blobs,
             buckets=ports.buckets,
+            queues=ports.queues,
             scheduler=ports.scheduler,
             health=health_check(ports),
             idle_s=settings.idle_s,

@@ -40,6 +40,7 @@ def page() -> str:
     sections = [HEAD, *_functions("cloud", cloud, cloud.__all__), *_errors()]
     for name, module in PARTS.items():
         sections += [f"## `{name}`\n\n{_about(module)}", *_functions(name, module, _own(module))]
+        sections += _classes(name, module)
     sections.append(f"## `cloud.mp`\n\n{_about(mp)}")
     listed = ", ".join(f"`{name}`" for name in sorted(mp.__all__))
     sections.append(f"It has {listed}, each as above.\n")
@@ -58,6 +59,18 @@ def _functions(prefix: str, module: ModuleType, names: list[str]) -> Iterator[st
         if inspect.isfunction(value):
             parameters = ", ".join(_parameters(value))
             yield f"### `{prefix}.{name}({parameters})`\n\n{_markdown(value)}"
+
+
+def _classes(prefix: str, module: ModuleType) -> Iterator[str]:
+    """Yield the sections of the classes that a module defines, each with its methods."""
+    for name in getattr(module, "__all__", ()):
+        value = getattr(module, name)
+        if inspect.isclass(value) and value.__module__ == module.__name__:
+            yield f"### `{prefix}.{name}`\n\n{_markdown(value)}"
+            for method, function in vars(value).items():
+                if inspect.isfunction(function) and not method.startswith("_"):
+                    parameters = ", ".join([*_parameters(function)][1:])
+                    yield f"#### `{name}.{method}({parameters})`\n\n{_markdown(function)}"
 
 
 def _parameters(function: Any) -> Iterator[str]:
@@ -96,7 +109,7 @@ def _with_code(text: str) -> str:
 
 
 def _is_code(line: str) -> bool:
-    return re.match(r"(jids? = |print\()", line) is not None
+    return re.match(r"(jids? = |print\(|numbers[. ])", line) is not None
 
 
 def _markdown(value: Any) -> str:

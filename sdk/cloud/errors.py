@@ -149,6 +149,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.BlobMissing.code: BlobsLacking,
     model.ObjectNotFound.code: CloudException,
     model.UploadNotFound.code: CloudException,
+    model.QueueNotFound.code: CloudException,
     model.PathNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,
     model.AccountBusy.code: CloudConnectionError,

@@ -18,6 +18,7 @@
     │   ├── BlobMissing
     │   ├── ObjectNotFound
     │   ├── UploadNotFound
+    │   ├── QueueNotFound
     │   └── PathNotFound
     ├── Unavailable               try again later; nothing was lost
     │   └── AccountBusy
@@ -150,6 +151,12 @@ class UploadNotFound(NotFound):
     """There is no such upload; it was completed or given up."""
 
     code = "upload.not_found"
+
+
+class QueueNotFound(NotFound):
+    """There is no such queue in your account; `cloud.queue.get(name)` makes one."""
+
+    code = "queue.not_found"
 
 
 class PathNotFound(NotFound):

@@ -22,6 +22,14 @@ from tests.contract.nomad_site import (  # noqa: F401 - fixtures
     nomad_server,
     nomad_site,
 )
+from tests.contract.queue_adapters import (  # noqa: F401 - fixtures
+    nats_queue_site,
+    nats_server,
+    queue,
+    queue_site,
+    queues,
+    sqlite_queue_site,
+)
 from tests.contract.scheduler_adapters import (  # noqa: F401 - fixtures
     local,
     local_site,

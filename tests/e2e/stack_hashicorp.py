@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Options
 
 NO_DOCKER = "unix:///nonexistent/docker.sock"
-SERVERS = ("consul", "vault", "versitygw", "nomad")
+SERVERS = ("consul", "vault", "versitygw", "nomad", "nats-server")
 
 
 class HashiCorpStack(EmbeddedStack):
@@ -62,11 +62,13 @@ class HashiCorpStack(EmbeddedStack):
         self._servers.start()
 
     def kill_server(self, name: str) -> None:
-        """Send SIGKILL to one of the four servers alone; what it started goes on."""
+        """Send SIGKILL to one of the five servers alone; what it started goes on."""
         for process in self.processes():
             if name in line_of(process)[:1][0] and "executor" not in line_of(process):
                 kill(process)
-        until(lambda: name not in self._servers.running(), f"{name} is dead")
+        until(
+            lambda: name.removesuffix("-server") not in self._servers.running(), f"{name} is dead"
+        )
 
     def other_key(self) -> str:
         self.data.mkdir(mode=0o700, exist_ok=True)
@@ -124,5 +126,5 @@ class TwoProcesses(HashiCorpStack):
 
 
 async def _close(ports: Ports) -> None:
-    for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
+    for port in (ports.scheduler, ports.queues, ports.blobs, ports.secrets, ports.state):
         await port.close()

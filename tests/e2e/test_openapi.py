@@ -13,10 +13,12 @@ import msgspec
 import pytest
 import urllib3
 from cloud._client.client import Client
+from cloud._client.queue_messages import packed
 from cloud._config.configuration import Config
 from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._resources.bucket import BucketClient
+from cloud._resources.queue import QueueClient
 from picloud_model import pack, wire
 from picloud_model.wire.bucket import (
     WHOLE_OBJECT_BYTES,
@@ -136,6 +138,7 @@ def use(client: Client) -> None:
     client.keys.create_account("third")
     client.keys.accounts()
     use_bucket(BucketClient(transport), transport)
+    use_queue(QueueClient(transport), client)
 
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:
@@ -153,3 +156,17 @@ def use_bucket(bucket: BucketClient, transport: Transport) -> None:
     assert transport.post("/v1/bucket/uploaded", listed, PartsListed).parts == []
     transport.post("/v1/bucket/abort", AbortUploadRequest(key="begun", upload=upload), wire.Answer)
     bucket.remove(["small", "whole", "parts"])
+
+
+def use_queue(queue: QueueClient, client: Client) -> None:
+    """Use everything that a client can request of a queue."""
+    queue.create("q")
+    for encoding in ("pickle", "json"):
+        queue.push("q", packed(client, [1, "x" * 100_000], encoding), 0.0)
+    assert queue.exists("q")
+    assert not queue.exists("another")
+    assert queue.names() == ["q"]
+    tickets = [each.ticket for each in queue.take("q", 10, 20.0, 60.0).messages]
+    assert queue.extend("q", tickets, 90.0) == queue.acknowledge("q", tickets) == set()
+    queue.purge("q")
+    queue.delete("q")

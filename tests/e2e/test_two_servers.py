@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ from picloud_api.store.records import Ready
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.buckets.directory import DirectoryBuckets
 from picloud_driver.consul.gateway import ConsulAccess
+from picloud_driver.queues.sqlite import SqliteQueues
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.consul import ConsulState
 from picloud_model import wire
@@ -45,6 +47,7 @@ class Shared(ApiHarness):
             state=state,
             blobs=DirectoryBlobs(self.root / "blobs"),
             buckets=DirectoryBuckets(self.root / "buckets"),
+            queues=SqliteQueues(self.root / f"{uuid.uuid4().hex}.sqlite", self.clock),
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
         )

@@ -66,7 +66,7 @@ def test_everything_stays_private(home: UserHome) -> None:
         for name, value in home.tokens().items()
         if name.endswith(("_TOKEN", "_ACCESS_KEY", "_ACCESS_KEY_ID"))
     ]
-    assert len(secrets) == 5
+    assert len(secrets) == 6
     assert not [secret for secret in secrets if secret in printed]
 
 

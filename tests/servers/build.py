@@ -99,6 +99,13 @@ RECIPES = {
             package="github.com/hashicorp/vault",
             tags="minimal",
         ),
+        Recipe(
+            name="nats-server",
+            version=(2, 15, 2),
+            oldest=(2, 15, 0),
+            package="github.com/nats-io/nats-server/v2",
+            version_argument="--version",
+        ),
     )
 }
 
@@ -193,7 +200,7 @@ def _build(recipe: Recipe) -> Path:
     if shutil.which("go") is None:
         raise BuildError(
             f"{recipe.name} is built from source, and `go` is not on PATH: "
-            "install Go 1.25.1 or newer (https://go.dev/dl), "
+            "install Go 1.26 or newer (https://go.dev/dl), "
             f"or put {recipe.name} {'.'.join(map(str, recipe.oldest[:2]))} or newer on PATH."
         )
     target = _cache() / recipe.label

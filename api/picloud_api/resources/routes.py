@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from picloud_api.resources import blob, bucket, health, info, job, key, original, slot, usage
+from picloud_api.resources import blob, bucket, health, info, job, key, original, queue, slot, usage
 
 ROUTES: Final = (
     *health.ROUTES,
@@ -16,6 +16,7 @@ ROUTES: Final = (
     *info.ROUTES,
     *blob.ROUTES,
     *bucket.ROUTES,
+    *queue.ROUTES,
     *key.ROUTES,
     *slot.ROUTES,
     *usage.ROUTES,

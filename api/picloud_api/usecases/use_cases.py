@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from picloud_driver.blobs import BlobPort
 from picloud_driver.buckets import BucketPort
+from picloud_driver.queues import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 
 from picloud_api.engine.jobs.live_query import LiveQueries
@@ -25,6 +26,7 @@ from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
+from picloud_api.usecases.queue import Queues
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
@@ -40,6 +42,7 @@ class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
     pepper: bytes
     job: bytes
     slot: bytes
+    ticket: bytes
 
 
 class Foundation(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +54,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     keys: SigningKeys
     blobs: BlobPort
     buckets: BucketPort
+    queues: QueuePort
     scheduler: SchedulerPort
     health: HealthCheck
     idle_s: float
@@ -121,5 +125,6 @@ class UseCases:
         self.jobs = JobsRoom(base, self.accounts)
         self.slots = SlotsRoom(base, self.accounts)
         self.storage = StorageRoom(base)
+        self.queues = Queues(base.context, base.queues, base.blobs, base.keys.ticket)
         self.health = base.health
         self.turns = base.context.turns

@@ -47,8 +47,8 @@ def up(
     This writes the profile "local", which `import cloud` and `picloud` use from then on. Jobs and
     results stay in the data directory for the next time.
 
-    With --stack hashicorp this starts Consul, Vault, versitygw (S3) and Nomad, or uses those that
-    CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET and NOMAD_ADDR name.
+    With --stack hashicorp this starts Consul, Vault, versitygw (S3), Nomad and NATS, or uses those
+    that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and NATS_URL name.
 
     \b
     Examples:

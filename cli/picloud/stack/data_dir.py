@@ -14,7 +14,7 @@ class StackName(StrEnum):
     EMBEDDED = "embedded"
     """This machine only: SQLite, files and processes."""
     HASHICORP = "hashicorp"
-    """Nomad, Consul, Vault and S3."""
+    """Nomad, Consul, Vault, S3 and NATS."""
 
 
 def default(stack: StackName) -> Path:

@@ -1,4 +1,4 @@
-"""The servers below PiCloud's own: Consul, Vault, S3 and Nomad with the HashiCorp stack."""
+"""The servers below PiCloud's own: Consul, Vault, S3, Nomad and NATS with the HashiCorp stack."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class StackServers:
         """Start the servers that are not running; return the addresses of all."""
         if self._stack is None:
             return None
-        output.text("Starting Consul, Vault, S3 and Nomad:")
+        output.text("Starting Consul, Vault, S3, Nomad and NATS:")
         return self._stack.start()
 
     @contextlib.contextmanager

@@ -14,11 +14,11 @@ DEFAULT_REGION: Final = "us-east-1"
 
 
 class VendorServer(msgspec.Struct, frozen=True):
-    """Address and credentials of Consul, Vault or Nomad; the token is in no `repr`.
+    """Address and credentials of Consul, Vault, Nomad or NATS; the token is in no `repr`.
 
     The files are PEM: the authority that signed its certificate, and the client's certificate with
-    its key. Only Nomad has a namespace; "" is its default. `browser` is the URL for browsers, if
-    that is not the address.
+    its key. Only Nomad has a namespace; "" is its default. Only NATS has a file of credentials.
+    `browser` is the URL for browsers, if that is not the address.
     """
 
     address: str
@@ -28,6 +28,7 @@ class VendorServer(msgspec.Struct, frozen=True):
     key_file: str = ""
     namespace: str = ""
     browser: str = ""
+    creds_file: str = ""
 
     @property
     def page(self) -> str:
@@ -78,6 +79,14 @@ _NOMAD: Final = {
     "key_file": "NOMAD_CLIENT_KEY",
     "namespace": "NOMAD_NAMESPACE",
 }
+_NATS: Final = {
+    "address": "NATS_URL",
+    "token": "NATS_TOKEN",
+    "creds_file": "NATS_CREDS",
+    "ca_file": "NATS_CA",
+    "cert_file": "NATS_CERT",
+    "key_file": "NATS_KEY",
+}
 _S3: Final = {
     "endpoint": "PICLOUD_S3_ENDPOINT",
     "name": "PICLOUD_S3_BUCKET",
@@ -90,7 +99,7 @@ _SLOTS: Final = {
     "network": "PICLOUD_SLOT_NETWORK",
     "host": "PICLOUD_SLOT_HOST",
 }
-_VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD}
+_VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD, "nats": _NATS}
 PARTS: Final = tuple(_VARIABLES)
 """Names of the servers of the stack."""
 
@@ -110,6 +119,7 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     vault: VendorServer
     s3: Bucket
     nomad: VendorServer
+    nats: VendorServer
     slots: Containers | None = None
 
     @classmethod
@@ -120,12 +130,12 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
             RequestRefused: Naming the variables that are missing.
         """
         consul, vault = consul_of(environment), vault_of(environment)
-        nomad, s3 = nomad_of(environment), s3_of(environment)
-        if consul and vault and s3 and nomad:
+        nomad, s3, nats = nomad_of(environment), s3_of(environment), nats_of(environment)
+        if consul and vault and s3 and nomad and nats:
             slots = slots_of(environment)
-            return cls(consul=consul, vault=vault, s3=s3, nomad=nomad, slots=slots)
-        found = (consul, vault, nomad, s3)
-        names = ("CONSUL_HTTP_ADDR", "VAULT_ADDR", "NOMAD_ADDR", "PICLOUD_S3_BUCKET")
+            return cls(consul=consul, vault=vault, s3=s3, nomad=nomad, nats=nats, slots=slots)
+        found = (consul, vault, nomad, s3, nats)
+        names = ("CONSUL_HTTP_ADDR", "VAULT_ADDR", "NOMAD_ADDR", "PICLOUD_S3_BUCKET", "NATS_URL")
         missing = ", ".join(name for name, one in zip(names, found, strict=True) if not one)
         raise RequestRefused(f"The hashicorp stack needs {missing} in the environment.")
 
@@ -135,7 +145,7 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         Args:
             names: The servers to name in it.
 
-        >>> names = ("consul", "vault", "nomad")
+        >>> names = ("consul", "vault", "nomad", "nats")
         >>> servers = {name: VendorServer(f"http://{name}") for name in names}
         >>> addresses = Addresses(**servers, s3=Bucket("http://s3", "box"))
         >>> Addresses.read(addresses.environment() | {"VAULT_TOKEN": "t"}).s3
@@ -174,6 +184,23 @@ def vault_of(environment: Mapping[str, str]) -> VendorServer | None:
 def nomad_of(environment: Mapping[str, str]) -> VendorServer | None:
     """Return the Nomad that an environment names, or None."""
     return _server(environment, _NOMAD)
+
+
+def nats_of(environment: Mapping[str, str]) -> VendorServer | None:
+    """Return the NATS that an environment names, or None.
+
+    Raises:
+        RequestRefused: When its URL has credentials, which messages would show.
+    """
+    values = _values(environment, _NATS)
+    if "address" not in values:
+        return None
+    if "@" in values["address"]:
+        raise RequestRefused(
+            "NATS_URL has credentials in it; set NATS_TOKEN, or NATS_CREDS to a file, instead."
+        )
+    scheme = "" if "://" in values["address"] else "nats://"
+    return VendorServer(**{**values, "address": scheme + values["address"].rstrip("/")})
 
 
 def s3_of(environment: Mapping[str, str]) -> Bucket | None:

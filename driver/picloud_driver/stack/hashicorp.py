@@ -1,4 +1,4 @@
-"""The HashiCorp stack on one machine: Consul, Vault, S3 and Nomad, all together."""
+"""The HashiCorp stack on one machine: Consul, Vault, S3, Nomad and NATS, all together."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from picloud_driver.stack.faults import Interrupted, StackFault
 from picloud_driver.stack.isolation import NotIsolated, SlotIsolation
 from picloud_driver.stack.servers import nomad
 from picloud_driver.stack.servers.consul import Consul
+from picloud_driver.stack.servers.nats import Nats
 from picloud_driver.stack.servers.nomad import Nomad
 from picloud_driver.stack.servers.s3 import S3
 from picloud_driver.stack.servers.startup import READY_S, StartupDeadline
@@ -86,7 +87,13 @@ class Stack:
         self._progress = progress
         self._nomad = Nomad(data, slots)
         self._s3 = S3(data)
-        self._servers: Sequence[AnyServer] = (Consul(data), Vault(data), self._s3, self._nomad)
+        self._servers: Sequence[AnyServer] = (
+            Consul(data),
+            Vault(data),
+            self._s3,
+            self._nomad,
+            Nats(data),
+        )
         self._isolation: SlotIsolation | NotIsolated = NotIsolated("the stack was not started")
         self._given_up = threading.Event()
         self._ours: set[str] = set()
@@ -383,4 +390,5 @@ def check(addresses: Addresses) -> None:
     Consul.check(addresses.consul)
     Vault.check(addresses.vault)
     S3.check(addresses.s3)
+    Nats.check(addresses.nats)
     Nomad.check(addresses.nomad, Driver.DOCKER if addresses.slots else Driver.RAW_EXEC)

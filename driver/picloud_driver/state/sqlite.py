@@ -7,20 +7,18 @@ The exception is a checkpoint, which takes some milliseconds every 16 MB written
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from picloud_model.errors import Unavailable
-
-from picloud_driver import disk
+from picloud_driver import sqlite_file
 from picloud_driver.state.changes import Changes
 from picloud_driver.state.port import ANY, Conflict, Delete, Lock, Put, StateEntry, StatePort
 from picloud_driver.state.size import refuse_too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from picloud_driver.state.port import Operation
@@ -28,29 +26,16 @@ if TYPE_CHECKING:
 _MARK: Final = 0x70694364
 """Marks the file as PiCloud's in its header."""
 _LAYOUT: Final = 1
-_OPEN_TIMEOUT_S: Final = 1.0
-"""Time for a process that is just ending to close the file."""
 _NEXT: Final = "\0"
 """Appended to a key, it makes the next possible key."""
 _AFTER_ASCII: Final = "\x80"
 
-_SETTINGS: Final = (
-    # The kernel holds this lock as long as the process lives. It keeps a second server away;
-    # otherwise watches and locks would have to be in the file.
-    "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA journal_mode = WAL",
-    # Fewer and larger than the default of 1,000 pages: pages written often are copied back once.
-    "PRAGMA wal_autocheckpoint = 4000",
-    "PRAGMA cache_size = -16000",
-)
 # In a table WITHOUT ROWID a large value would cost two to four times as much to read or write: its
 # first kilobyte would be in the tree, where every change of a neighbour moves it.
 _SCHEMA: Final = (
     "CREATE TABLE entries (key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, version INT NOT NULL)",
     "CREATE TABLE clock (version INTEGER NOT NULL)",
     "INSERT INTO clock VALUES (1)",
-    f"PRAGMA application_id = {_MARK}",
-    f"PRAGMA user_version = {_LAYOUT}",
 )
 # Kept in the file, so that no version is used twice after a deletion, a crash or a restart.
 _TICK: Final = "UPDATE clock SET version = version + 1 RETURNING version"
@@ -69,17 +54,6 @@ _PUT_NEW: Final = (
 _PUT_OVER: Final = "UPDATE entries SET value = ?, version = ? WHERE key = ? AND version = ?"
 _DELETE: Final = "DELETE FROM entries WHERE key = ?"
 _DELETE_AT: Final = "DELETE FROM entries WHERE key = ? AND version = ?"
-
-_SENTENCES: Final = {
-    sqlite3.SQLITE_BUSY: "is in use by another process; stop that one or choose another directory",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; its directory must exist and belong to this user",
-    sqlite3.SQLITE_CORRUPT: "is damaged; restore a copy of it or move it away to begin anew",
-    sqlite3.SQLITE_FULL: "cannot grow, its disk is full; free some space",
-    sqlite3.SQLITE_IOERR: "cannot be read or written, its disk reports an error",
-    sqlite3.SQLITE_NOTADB: "is not a state file; move it away or choose another directory",
-    sqlite3.SQLITE_PERM: "may not be opened by this user",
-    sqlite3.SQLITE_READONLY: "may not be written by this user",
-}
 
 
 class Synchronous(StrEnum):
@@ -109,9 +83,9 @@ class SqliteState(StatePort):
 
     def __init__(self, path: Path, *, synchronous: str = Synchronous.NORMAL) -> None:
         self._path = path
-        _make_private(path)
+        sqlite_file.make_private(path)
         with self._explained():
-            self._database = sqlite3.connect(path, _OPEN_TIMEOUT_S, isolation_level=None)
+            self._database = sqlite3.connect(path, sqlite_file.OPEN_TIMEOUT_S, isolation_level=None)
             try:
                 moment = self._prepare(Synchronous(synchronous))
             except BaseException:
@@ -167,18 +141,9 @@ class SqliteState(StatePort):
     def _prepare(self, synchronous: Synchronous) -> int:
         """Lock the file, make its tables if it is new, and return its latest version."""
         execute = self._database.execute
-        for setting in (*_SETTINGS, f"PRAGMA synchronous = {synchronous}"):
+        for setting in (*sqlite_file.SETTINGS, f"PRAGMA synchronous = {synchronous}"):
             execute(setting).fetchone()
-        execute("BEGIN IMMEDIATE")
-        (mark,) = execute("PRAGMA application_id").fetchone()
-        (layout,) = execute("PRAGMA user_version").fetchone()
-        (tables,) = execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if not tables:
-            for statement in _SCHEMA:
-                execute(statement)
-        elif (mark, layout) != (_MARK, _LAYOUT):
-            raise Unavailable(f"{self._path} was not written by this version; choose another file")
-        execute("COMMIT")
+        sqlite_file.prepare(self._database, self._path, mark=_MARK, layout=_LAYOUT, schema=_SCHEMA)
         version: int = execute("SELECT version FROM clock").fetchone()[0]
         return version
 
@@ -219,16 +184,8 @@ class SqliteState(StatePort):
             raise Conflict([key])
         return True
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn errors of SQLite into one sentence that names the file and says what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            # Errors of the Python module itself, as after `close`, have no SQLite error code.
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            sentence = _SENTENCES.get(code, f"cannot answer: {error}")
-            raise Unavailable(f"the state file {self._path} {sentence}") from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return sqlite_file.explained("state", self._path)
 
 
 class _ProcessLock(Lock):
@@ -244,14 +201,3 @@ class _ProcessLock(Lock):
     async def release(self) -> None:
         if await self.held():
             del self._table[self._name]
-
-
-def _make_private(path: Path) -> None:
-    """Make the file private before SQLite makes it; its journal gets the same mode."""
-    with disk.faults(path):
-        disk.private_directory(path.parent)
-        try:
-            disk.write_new(path, b"", sync=False)
-        except FileExistsError:
-            # Not opened: closing it would end the lock that another handle of this process holds.
-            path.chmod(disk.PRIVATE_FILE)

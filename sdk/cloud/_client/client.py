@@ -54,6 +54,8 @@ class Client:
     Attributes:
         address: Where the server is, and the API key in use.
         keys: The API keys of the account.
+        blobs: Uploads and fetches blobs.
+        packer: Pickles what is sent, and unpickles what is received.
     """
 
     def __init__(
@@ -71,8 +73,8 @@ class Client:
         self._in_job = supervisor is not None
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
-        blobs = BlobClient(self._transport)
-        packer = Packer(blobs.fetch, data_limit=lambda: config.package_data)
+        self.blobs = blobs = BlobClient(self._transport)
+        self.packer = packer = Packer(blobs.fetch, data_limit=lambda: config.package_data)
         self._submitter = Submitter(self._transport, blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
         self._infos = InfoClient(self._transport, blobs, packer)

@@ -158,6 +158,20 @@ class Packer:
             seen |= modules
         return pack.seal(data)
 
+    def value(self, value: object, what: str) -> bytes:
+        """Pack one value: a parcel. Errors call it `what`.
+
+        Raises:
+            PackingError: When it cannot be pickled; the part that cannot is named.
+        """
+        if type(value) in _PLAIN:
+            return pack.seal(pickle.dumps(value, PROTOCOL))
+        try:
+            data, _ = self._pickled(value)
+        except FAILURES as error:
+            raise explain(what, value, parts_of(value), error) from error
+        return pack.seal(data)
+
     def bundle(self, function: PackedFunction, seen: set[str]) -> Bundle:
         """Return the modules that a function and its arguments need together.
 

@@ -19,6 +19,7 @@ from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.buckets.directory import DirectoryBuckets
+from picloud_driver.queues.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secrets.file import FileSecrets
 from picloud_model import pack, wire
@@ -145,6 +146,7 @@ class ApiHarness:
             state=self.state,
             blobs=DirectoryBlobs(self.root / "blobs"),
             buckets=DirectoryBuckets(self.root / "buckets"),
+            queues=SqliteQueues(self.root / "queues.sqlite", self.clock),
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
         )
@@ -181,6 +183,7 @@ class ApiHarness:
         """Forget everything that is not stored, as kill -9 would."""
         await self.server.background.stop()
         await self.server.use_cases.jobs.kill.stop()
+        await self.server.ports.queues.close()
         await self.server.ports.state.close()
 
     async def submit(self, count: int, *, function: str = "f", **options: object) -> range:

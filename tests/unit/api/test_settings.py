@@ -13,6 +13,7 @@ SERVERS = Addresses(
     consul=VendorServer("http://consul"),
     vault=VendorServer("http://vault", "token"),
     nomad=VendorServer("http://nomad"),
+    nats=VendorServer("nats://nats"),
     s3=Bucket("http://s3", "box"),
 )
 HASHICORP = ["--data", "/tmp/d", "--stack", "hashicorp"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_driver.buckets.directory import DirectoryBuckets
+from picloud_driver.queues.sqlite import SqliteQueues
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state import Conflict
 from picloud_model import wire
@@ -67,6 +69,7 @@ class Process(ApiHarness):
             state=self._state,
             blobs=DirectoryBlobs(self.root / "blobs"),
             buckets=DirectoryBuckets(self.root / "buckets"),
+            queues=SqliteQueues(self.root / f"{uuid.uuid4().hex}.sqlite", self.clock),
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
         )

@@ -20,6 +20,7 @@ SERVERS = Addresses(
     consul=VendorServer("http://127.0.0.1:1"),
     vault=VendorServer("http://127.0.0.1:1", "token"),
     nomad=VendorServer("http://127.0.0.1:1"),
+    nats=VendorServer("nats://127.0.0.1:1"),
     s3=Bucket("http://127.0.0.1:1", "box"),
 )
 
@@ -39,7 +40,7 @@ async def test_the_embedded_stack_is_the_data_directory(tmp_path: Path) -> None:
     """All of its adapters work without a server of another vendor."""
     ports = await wiring.open_ports(read(["--data", str(tmp_path)], {}), URL)
 
-    assert adapters(ports) == ["sqlite", "directory", "directory", "file", "local"]
+    assert adapters(ports) == ["sqlite", "directory", "directory", "sqlite", "file", "local"]
     await close(ports)
 
 
@@ -49,7 +50,7 @@ async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: P
 
     ports = await wiring.open_ports(read(arguments, SERVERS.environment()), URL)
 
-    assert adapters(ports) == ["consul", "s3", "s3", "vault", "nomad"]
+    assert adapters(ports) == ["consul", "s3", "s3", "nats", "vault", "nomad"]
     await close(ports)
 
 

@@ -8,6 +8,7 @@ from picloud_driver.stack.addresses import (
     Bucket,
     VendorServer,
     consul_of,
+    nats_of,
     nomad_of,
     s3_of,
     vault_of,
@@ -30,6 +31,14 @@ EVERYTHING = Addresses(
         cert_file="/cert",
         key_file="/key",
         namespace="jobs",
+    ),
+    nats=VendorServer(
+        address="tls://nats:4222",
+        token="nats-token",
+        ca_file="/ca",
+        cert_file="/cert",
+        key_file="/key",
+        creds_file="/creds",
     ),
     s3=Bucket(
         endpoint="http://s3:7070",
@@ -60,7 +69,7 @@ def test_an_environment_can_name_some_servers_only() -> None:
 
 def test_what_is_missing_is_named() -> None:
     """All of it, in one sentence."""
-    with pytest.raises(RequestRefused, match="needs VAULT_ADDR, PICLOUD_S3_BUCKET in"):
+    with pytest.raises(RequestRefused, match="needs VAULT_ADDR, PICLOUD_S3_BUCKET, NATS_URL in"):
         Addresses.read(EVERYTHING.environment(["consul", "nomad"]))
 
 
@@ -68,9 +77,9 @@ def test_an_empty_environment_names_nothing() -> None:
     """An empty variable is one that is not set; keys of AWS alone name no bucket."""
     nothing = {"CONSUL_HTTP_ADDR": "", "NOMAD_TOKEN": "t", "AWS_ACCESS_KEY_ID": "k"}
 
-    found = [given(nothing) for given in (consul_of, vault_of, nomad_of, s3_of)]
+    found = [given(nothing) for given in (consul_of, vault_of, nomad_of, s3_of, nats_of)]
 
-    assert found == [None] * 4
+    assert found == [None] * 5
 
 
 def test_a_bucket_without_an_endpoint_is_of_aws() -> None:
@@ -85,6 +94,13 @@ def test_a_bucket_without_an_endpoint_is_of_aws() -> None:
 def test_addresses_become_urls(told: str) -> None:
     """As Consul's own command takes them."""
     assert consul_of({"CONSUL_HTTP_ADDR": told}) == VendorServer("http://10.0.0.1:8500")
+
+
+def test_a_nats_url_has_a_scheme_and_no_credentials() -> None:
+    """Messages show the URL."""
+    assert nats_of({"NATS_URL": "nats.example:4222/"}) == VendorServer("nats://nats.example:4222")
+    with pytest.raises(RequestRefused, match="set NATS_TOKEN"):
+        nats_of({"NATS_URL": "nats://user:password@nats.example:4222"})
 
 
 def test_half_a_server_is_refused() -> None:

@@ -54,7 +54,9 @@ def test_up_says_whether_jobs_are_isolated() -> None:
 
 def test_containers_are_named_in_the_environment_of_the_api() -> None:
     """All of the variables or none; a part of them is an error that names the missing ones."""
-    servers = {name: VendorServer(f"http://{name}") for name in ("consul", "vault", "nomad")}
+    servers = {
+        name: VendorServer(f"http://{name}") for name in ("consul", "vault", "nomad", "nats")
+    }
     vault = {"vault": VendorServer("http://vault", "token")}
     slots = Containers("picloud/base:x", "picloud-1", "172.18.0.1")
     addresses = Addresses(**(servers | vault), s3=Bucket("http://s3", "box"), slots=slots)

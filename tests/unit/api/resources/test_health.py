@@ -18,7 +18,8 @@ async def test_a_healthy_server_is_200(http: HttpApi) -> None:
 
     health = wire.decode(result.content, wire.Health)
     assert (result.status_code, health.healthy) == (200, True)
-    assert [port.port for port in health.ports] == ["state", "blobs", "secrets", "scheduler"]
+    names = [port.port for port in health.ports]
+    assert names == ["state", "blobs", "queues", "secrets", "scheduler"]
 
 
 async def test_a_server_with_a_failing_port_is_503(api: ApiHarness, http: HttpApi) -> None:

@@ -31,6 +31,7 @@ SERVERS = Addresses(
     consul=VendorServer("http://consul"),
     vault=VendorServer("http://vault", "token"),
     nomad=VendorServer("http://nomad"),
+    nats=VendorServer("nats://nats"),
     s3=Bucket("http://s3", "box"),
 )
 ORPHAN = """
@@ -132,6 +133,7 @@ def test_a_server_whose_services_are_away_waits_for_them(tmp_path: Path) -> None
         consul=VendorServer(away),
         vault=VendorServer(away, "token"),
         nomad=VendorServer(away),
+        nats=VendorServer(away.replace("http", "nats")),
         s3=Bucket(away, "box"),
     )
     with closing(socket.create_server(("127.0.0.1", 0))) as free:

@@ -1,0 +1,340 @@
+"""Queues: messages that an account pushes and takes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+import msgspec
+from picloud_model.errors import BlobMissing, QueueNotFound, RequestRefused
+from picloud_model.wire.queue import (
+    MAX_QUEUES,
+    MessagesTaken,
+    QueueInfo,
+    QueueMessage,
+    QueuesListed,
+    TakenMessage,
+    TicketsChecked,
+)
+
+from picloud_api.store.records import NamedRecord
+from picloud_api.usecases.queue_ticket import TicketContent, TicketSigner
+from picloud_api.usecases.storage.blob import blob_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from picloud_driver.blobs import BlobPort
+    from picloud_driver.queues import Delivery, QueuePort
+    from picloud_model.wire.queue import (
+        AcknowledgeRequest,
+        ExtendRequest,
+        PushRequest,
+        TakeRequest,
+    )
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+
+Result = TypeVar("Result")
+
+_LOOK_S: Final = 1.0
+"""How long a take waits in the queue port before it looks whether the server stops."""
+_DRAIN_S: Final = 60.0
+_DECODER: Final = msgspec.msgpack.Decoder(QueueMessage)
+
+
+class QueueRecord(NamedRecord, frozen=True):
+    """A queue of an account, under the key `queues/<account>/<name>`.
+
+    `id` is its name in the queue port, which no later queue of the same name has. `spills` is
+    whether it ever had a message in a blob.
+    """
+
+    prefix: ClassVar[str] = "queues/"
+
+    id: str
+    created_at: float
+    spills: bool = False
+
+
+class Queues:
+    """Creates the queues of accounts; pushes, takes and removes their messages."""
+
+    def __init__(
+        self, context: Context, port: QueuePort, blobs: BlobPort, ticket_key: bytes
+    ) -> None:
+        self._commits = context.commits
+        self._clock = context.clock
+        self._port = port
+        self._blobs = blobs
+        self._tickets = TicketSigner(ticket_key)
+        self._stopping = False
+
+    async def create(self, account: str, name: str) -> QueueInfo:
+        """Make a queue, unless there is one; return it.
+
+        Raises:
+            RequestRefused: When the account has as many queues as it may have.
+        """
+        key = _key(account, name)
+        if await self._commits.view.fresh(key) is None:
+            present = await self._commits.view.scan(_key(account, ""))
+            if len(present) >= MAX_QUEUES:
+                raise RequestRefused(
+                    f"Your account has {MAX_QUEUES} queues, as many as it may have; delete one."
+                )
+
+        async def plan(draft: Draft) -> QueueRecord:
+            found: QueueRecord | None = await draft.fresh(key)
+            if found is not None:
+                return found
+            record = QueueRecord(f"{account}-{secrets.token_hex(8)}", self._clock())
+            draft.put(key, record)
+            return record
+
+        record = await self._commits.run(plan)
+        await self._port.create(record.id)
+        return await self.info(account, name)
+
+    async def list(self, account: str) -> QueuesListed:
+        """Return the names of an account's queues."""
+        prefix = _key(account, "")
+        keys = await self._commits.view.scan(prefix)
+        return QueuesListed(names=sorted(key.removeprefix(prefix) for key in keys))
+
+    async def info(self, account: str, name: str) -> QueueInfo:
+        """Return how many messages a queue has.
+
+        Raises:
+            QueueNotFound: When the account has no such queue; all methods below raise it, too.
+        """
+        record, counts = await self._at(
+            account, name, lambda record: _with(record, self._port.counts(record.id))
+        )
+        return QueueInfo(
+            name=name,
+            created_at=record.created_at,
+            ready=counts.ready,
+            delayed=counts.delayed,
+            in_flight=counts.in_flight,
+        )
+
+    async def delete(self, account: str, name: str) -> None:
+        """Remove a queue with its messages; a missing one is no error."""
+        key = _key(account, name)
+        record: QueueRecord | None = await self._commits.view.fresh(key)
+        if record is None:
+            return
+        await self._sweep(account, record)
+        # First the messages: if this is interrupted, the name is still there to be deleted.
+        await self._port.delete(record.id)
+
+        async def plan(draft: Draft) -> None:
+            if await draft.fresh(key) is not None:
+                draft.delete(key)
+
+        await self._commits.run(plan)
+
+    async def purge(self, account: str, name: str) -> None:
+        """Remove all messages of a queue."""
+
+        async def purge(record: QueueRecord) -> None:
+            await self._sweep(account, record)
+            await self._port.purge(record.id)
+
+        await self._at(account, name, purge)
+
+    async def push(self, account: str, request: PushRequest) -> None:
+        """Add messages to a queue, all or none; once this returns, they are durable.
+
+        Raises:
+            RequestRefused: When a message has not exactly one content.
+            BlobMissing: When the blob of a message was not stored.
+        """
+        digests = _checked(request.messages)
+        await self._require_blobs(account, digests)
+        bodies = [msgspec.msgpack.encode(message) for message in request.messages]
+
+        async def push(record: QueueRecord) -> None:
+            if digests and not record.spills:
+                await self._note_spill(account, request.name)
+            await self._port.push(record.id, request.push_id, bodies, request.delay_s)
+
+        await self._at(account, request.name, push)
+
+    async def take(self, account: str, request: TakeRequest) -> MessagesTaken:
+        """Take messages; wait for the first if there is none."""
+        end = time.monotonic() + request.timeout_s
+        while True:
+            remaining_s = max(0.0, end - time.monotonic())
+            wait_s = 0.0 if self._stopping else min(_LOOK_S, remaining_s)
+
+            def take(
+                record: QueueRecord, wait_s: float = wait_s
+            ) -> Awaitable[tuple[QueueRecord, Sequence[Delivery]]]:
+                taken = self._port.take(
+                    record.id,
+                    request.max_count,
+                    deadline_s=request.deadline_s,
+                    timeout_s=wait_s,
+                )
+                return _with(record, taken)
+
+            record, taken = await self._at(account, request.name, take)
+            if taken or self._stopping or remaining_s <= _LOOK_S:
+                messages = [self._ticketed(record, each) for each in taken]
+                deadline_at = self._clock() + request.deadline_s
+                return MessagesTaken(messages=messages, deadline_at=deadline_at)
+
+    async def acknowledge(self, account: str, request: AcknowledgeRequest) -> TicketsChecked:
+        """Remove messages that were taken.
+
+        Raises:
+            RequestRefused: When a ticket was not given out for this queue; nothing is removed.
+        """
+
+        async def acknowledge(record: QueueRecord) -> TicketsChecked:
+            contents = self._read(record, request.tickets)
+            gone = await self._port.remove(record.id, [each.delivery for each in contents])
+            for content, is_gone in zip(contents, gone, strict=True):
+                if is_gone and content.blob:
+                    await self._blobs.delete(blob_name(account, content.blob))
+            return _expired(gone)
+
+        return await self._at(account, request.name, acknowledge)
+
+    async def extend(self, account: str, request: ExtendRequest) -> TicketsChecked:
+        """Set new deadlines of messages that were taken.
+
+        Raises:
+            RequestRefused: When a ticket was not given out for this queue; nothing is changed.
+        """
+
+        async def extend(record: QueueRecord) -> TicketsChecked:
+            deliveries = [each.delivery for each in self._read(record, request.tickets)]
+            return _expired(await self._port.postpone(record.id, deliveries, request.deadline_s))
+
+        return await self._at(account, request.name, extend)
+
+    def stop_waiting(self) -> None:
+        """Let every take that waits return, because the server is about to stop."""
+        self._stopping = True
+
+    async def _at(
+        self, account: str, name: str, act: Callable[[QueueRecord], Awaitable[Result]]
+    ) -> Result:
+        """Do something with a queue.
+
+        The record in memory may be older than what another process did: it is read again when the
+        port does not know the queue. A crash may have prevented that the port made it.
+        """
+        view, key = self._commits.view, _key(account, name)
+        record: QueueRecord | None = await view.get(key)
+        if record is not None:
+            try:
+                return await act(record)
+            except QueueNotFound:
+                pass
+        record = await view.fresh(key)
+        if record is None:
+            raise QueueNotFound(
+                f"There is no queue {name!r} in your account; cloud.queue.get({name!r}) makes it.",
+                field="name",
+            )
+        await self._port.create(record.id)
+        return await act(record)
+
+    def _ticketed(self, record: QueueRecord, delivery: Delivery) -> TakenMessage:
+        message = _DECODER.decode(delivery.body)
+        blob = message.blob.digest if message.blob else ""
+        ticket = self._tickets.sign(record.id, TicketContent(delivery.id, blob))
+        return TakenMessage(ticket, message, delivery.pushed_at)
+
+    def _read(self, record: QueueRecord, tickets: Sequence[str]) -> Sequence[TicketContent]:
+        return [
+            self._tickets.read(record.id, ticket, position)
+            for position, ticket in enumerate(tickets)
+        ]
+
+    # --- messages in blobs ---
+
+    async def _require_blobs(self, account: str, digests: Sequence[str]) -> None:
+        names = [blob_name(account, digest) for digest in digests]
+        if names and await self._blobs.missing(names):
+            raise BlobMissing(digests=tuple(digests), field="messages")
+
+    async def _note_spill(self, account: str, name: str) -> None:
+        key = _key(account, name)
+
+        async def plan(draft: Draft) -> None:
+            record: QueueRecord | None = await draft.get(key)
+            if record is not None and not record.spills:
+                draft.put(key, msgspec.structs.replace(record, spills=True))
+
+        await self._commits.run(plan)
+
+    async def _sweep(self, account: str, record: QueueRecord) -> None:
+        """Delete the blobs of messages that can be taken, before the messages are removed."""
+        while record.spills:
+            try:
+                taken = await self._port.take(
+                    record.id, self._port.max_messages, deadline_s=_DRAIN_S, timeout_s=0.0
+                )
+            except QueueNotFound:
+                return
+            if not taken:
+                return
+            for each in taken:
+                message = _DECODER.decode(each.body)
+                if message.blob:
+                    await self._blobs.delete(blob_name(account, message.blob.digest))
+            await self._port.remove(record.id, [each.id for each in taken])
+            await asyncio.sleep(0)
+
+
+def _key(account: str, name: str) -> str:
+    return f"{QueueRecord.prefix}{account}/{name}"
+
+
+async def _with(record: QueueRecord, result: Awaitable[Result]) -> tuple[QueueRecord, Result]:
+    return record, await result
+
+
+def _expired(valid: Sequence[bool]) -> TicketsChecked:
+    return TicketsChecked(expired=[index for index, each in enumerate(valid) if not each])
+
+
+def _checked(messages: Sequence[QueueMessage]) -> list[str]:
+    """Return the digests of the blobs among some messages.
+
+    Raises:
+        RequestRefused: When a message has not exactly one content, or no valid JSON.
+    """
+    digests = []
+    for index, message in enumerate(messages):
+        contents = (message.json, message.pickled, message.blob)
+        if sum(content is not None for content in contents) != 1:
+            raise RequestRefused(
+                f"Message {index} must have one of `json`, `pickled` and `blob`.", field="messages"
+            )
+        if message.pickled is not None and message.envelope is None:
+            raise RequestRefused(
+                f"Message {index} is a pickle and needs an `envelope`.", field="messages"
+            )
+        if message.json is not None:
+            _require_json(index, message.json)
+        if message.blob is not None:
+            digests.append(message.blob.digest)
+    return digests
+
+
+def _require_json(index: int, text: str) -> None:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RequestRefused(
+            f"The `json` of message {index} is not valid JSON: {error}", field="messages"
+        ) from error

@@ -1,0 +1,151 @@
+"""`picloud queue`."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from typing import Annotated, Any
+
+import typer
+from cloud import CloudException, queue
+
+from picloud import output, tables, units
+from picloud.help_pages import HelpfulGroup
+from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
+
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a queue.")]
+
+
+@app.callback()
+def queues() -> None:
+    """Pass messages between programs and jobs.
+
+    \b
+    Examples:
+      $ picloud queue create numbers
+      $ picloud queue push numbers 1 2 3
+      $ picloud queue count numbers
+      3
+      $ picloud queue pop numbers
+      1
+      2
+      3
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@app.command()
+def create(name: Name) -> None:
+    """Make a queue, unless there is one of that name."""
+    queue.get(name)
+
+
+@app.command("list")
+def list_queues(*, json: AsJson = False) -> None:
+    """Print the names of your queues."""
+    names = [each.name for each in queue.list()]
+    if json:
+        output.as_json(names)
+        return
+    for name in names:
+        output.text(name)
+
+
+@app.command()
+def info(name: Name, *, json: AsJson = False) -> None:
+    """Print what is known of a queue.
+
+    \b
+    Examples:
+      $ picloud queue info numbers
+      $ picloud queue info numbers --json
+    """  # noqa: D301 - \b keeps the lines apart
+    known = queue.CloudQueue(name).info()
+    if json:
+        output.as_json(known)
+        return
+    known["created"] = units.iso(known["created"])
+    rows = [(field, str(value)) for field, value in known.items()]
+    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
+
+
+@app.command()
+def count(name: Name) -> None:
+    """Print how many messages can be taken now."""
+    output.text(str(queue.CloudQueue(name).count()))
+
+
+@app.command()
+def push(
+    name: Name,
+    messages: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MESSAGE...]", help="Messages; default: lines of standard input."),
+    ] = None,
+    *,
+    parse: Annotated[
+        bool, typer.Option("--parse", help="Read each message as JSON, not as text.")
+    ] = False,
+    delay: Annotated[
+        float, typer.Option("--delay", min=0, help="Seconds until they can be taken.")
+    ] = 0,
+) -> None:
+    """Add messages to a queue: texts, or with --parse any values that JSON can hold.
+
+    \b
+    Examples:
+      $ picloud queue push urls http://a.example http://b.example
+      $ picloud queue push points '{"x": 1, "y": 2}' --parse
+      $ ls | picloud queue push names
+    """  # noqa: D301 - \b keeps the lines apart
+    texts = messages or sys.stdin.read().splitlines()
+    values = [_parsed(text) for text in texts] if parse else texts
+    queue.CloudQueue(name, encoding="json").push(values, delay)
+
+
+@app.command()
+def pop(
+    name: Name,
+    *,
+    max_count: Annotated[
+        int, typer.Option("--max-count", "-n", min=1, max=1000, help="Most messages to take.")
+    ] = 10,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0, help="Seconds to wait for the first message.")
+    ] = 0,
+    json: AsJson = False,
+) -> None:
+    """Take messages, print each in a line, and remove them from the queue.
+
+    \b
+    Examples:
+      $ picloud queue pop numbers
+      $ picloud queue pop numbers -n 100 --timeout 60
+    """  # noqa: D301 - \b keeps the lines apart
+    popped = queue.CloudQueue(name).pop(max_count, timeout)
+    if json:
+        texts = (output.to_json(each) for each in popped)
+        output.as_json([json_text.loads(text) if text else None for text in texts])
+        return
+    for each in popped:
+        output.text(output.printable(each))
+
+
+@app.command()
+def purge(name: Name) -> None:
+    """Remove all messages of a queue."""
+    queue.CloudQueue(name).purge()
+
+
+@app.command()
+def delete(name: Name) -> None:
+    """Delete a queue with its messages; if it does not exist, nothing happens."""
+    queue.CloudQueue(name).delete()
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json_text.loads(text)
+    except ValueError as error:
+        raise CloudException(f"{text!r:.80} is not JSON: {error}.") from error

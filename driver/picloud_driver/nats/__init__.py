@@ -1,0 +1,1 @@
+"""NATS: its connection, its errors, and what the queues need of JetStream."""

@@ -1,0 +1,294 @@
+"""The connection to NATS: requests of JetStream's interface, batches and acknowledgements.
+
+JetStream's interface is used as it is on the wire, JSON over request and reply: nats-py has no call
+for atomic batches, nor for schedules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+from picloud_model.errors import TooLarge, Unavailable
+
+from picloud_driver.nats import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from nats.aio.msg import Msg
+
+_CONNECT_S: Final = 5.0
+_RECONNECT_S: Final = 0.2
+_REQUEST_S: Final = 10.0
+_HEADER_BYTES: Final = 4096
+"""Room for headers: the server counts them as part of a message, the client does not."""
+_ACK: Final = b"+ACK"
+_NAK: Final = b"-NAK"
+
+
+class NatsAccess(msgspec.Struct, frozen=True):
+    """Address and credentials of a NATS server; the token is in no `repr`.
+
+    The files are PEM, except for `creds_file`, which NATS's own tools write.
+    """
+
+    address: str
+    token: str = ""
+    creds_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    def __repr__(self) -> str:
+        return f"NatsAccess({self.address!r})"
+
+
+class ApiRefusal(Exception):
+    """JetStream refused a request."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NatsGateway:
+    """One connection, opened by its first use and again whenever it is lost."""
+
+    def __init__(self, access: NatsAccess) -> None:
+        self._access = access
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+        self._last_error: Exception | None = None
+        self.on_reconnect: Callable[[], None] = lambda: None
+
+    @property
+    def where(self) -> str:
+        """The server, for messages."""
+        return f"NATS at {self._access.address}"
+
+    async def api(self, operation: str, body: Any = None) -> dict[str, Any]:
+        """Send a request of JetStream's interface and return its answer.
+
+        Raises:
+            ApiRefusal: When JetStream refuses it.
+            Unavailable: When it does not answer.
+        """
+        payload = b"" if body is None else msgspec.json.encode(body)
+        reply = await self.request(f"$JS.API.{operation}", payload)
+        return self._checked(reply.data)
+
+    async def request(self, subject: str, payload: bytes, timeout_s: float = _REQUEST_S) -> Msg:
+        """Send a request and return the reply.
+
+        Raises:
+            Unavailable: When there is none.
+        """
+        client = await self._connected()
+        try:
+            return await client.request(subject, payload, timeout=timeout_s)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise self.refusal(error) from error
+
+    async def forward(self, subject: str, payload: bytes, timeout_s: float) -> bytes | None:
+        """Send a request to another process and return its reply; None if none listens."""
+        client = await self._connected()
+        try:
+            return (await client.request(subject, payload, timeout=timeout_s)).data
+        except NoRespondersError:
+            return None
+        except (NatsError, OSError, TimeoutError) as error:
+            raise self.refusal(error) from error
+
+    async def publish_batch(
+        self,
+        messages: Sequence[tuple[str, bytes]],
+        message_id: str,
+        headers: Mapping[str, str],
+    ) -> bool:
+        """Store messages of one stream, all or none; return whether a stream takes them.
+
+        A batch costs as few syncs of the disk as a single message. Its first message has the id,
+        by which the server refuses the whole batch when it is repeated.
+
+        Args:
+            messages: The subject and the body of each, up to 1,000.
+            message_id: Identifies the batch.
+            headers: Headers of each message.
+
+        Raises:
+            TooLarge: When a message is larger than the server takes.
+            ApiRefusal: When JetStream refuses them.
+            Unavailable: When it does not answer; a repetition stores nothing twice.
+        """
+        client = await self._connected()
+        self._refuse_too_large(client, messages)
+        batch = uuid.uuid4().hex
+        try:
+            for number, (subject, body) in enumerate(messages, 1):
+                own = {**headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+                if number == 1:
+                    own["Nats-Msg-Id"] = message_id
+                if number < len(messages):
+                    await client.publish(subject, body, headers=own)
+                    continue
+                own["Nats-Batch-Commit"] = "1"
+                reply = await client.request(subject, body, timeout=_REQUEST_S, headers=own)
+                self._checked(reply.data)
+        except NoRespondersError:
+            return False
+        except (NatsError, OSError, TimeoutError) as error:
+            raise self.refusal(error) from error
+        return True
+
+    async def acknowledge(self, replies: Sequence[str]) -> bool:
+        """Remove messages that were delivered; return whether their consumer still exists.
+
+        A consumer handles acknowledgements in order, so the last one confirms those before it.
+
+        Args:
+            replies: The reply subjects of the deliveries, all of one consumer.
+        """
+        if not replies:
+            return True
+        client = await self._connected()
+        try:
+            for reply in replies[:-1]:
+                await client.publish(reply, _ACK)
+            await client.request(replies[-1], _ACK, timeout=_REQUEST_S)
+        except NoRespondersError:
+            return False
+        except (NatsError, OSError, TimeoutError) as error:
+            raise self.refusal(error) from error
+        return True
+
+    async def give_back(self, replies: Sequence[str]) -> None:
+        """Let messages that were delivered be delivered again."""
+        client = await self._connected()
+        try:
+            for reply in replies:
+                await client.publish(reply, _NAK)
+        except (NatsError, OSError) as error:
+            raise self.refusal(error) from error
+
+    async def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+        """Send a message without waiting for anything."""
+        client = await self._connected()
+        try:
+            await client.publish(subject, payload, reply=reply)
+        except (NatsError, OSError) as error:
+            raise self.refusal(error) from error
+
+    async def subscribe(
+        self, subject: str, receive: Callable[[Msg], Awaitable[None]]
+    ) -> Callable[[], Awaitable[None]]:
+        """Receive the messages of a subject from now on; return what ends that."""
+        client = await self._connected()
+        subscription = await client.subscribe(subject, cb=receive)
+
+        async def end() -> None:
+            with contextlib.suppress(NatsError, OSError):
+                await subscription.unsubscribe()
+
+        return end
+
+    def inbox(self) -> str:
+        """Return a subject that no other process uses."""
+        return f"_INBOX.{uuid.uuid4().hex}"
+
+    async def close(self) -> None:
+        """Close the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                await client.close()
+
+    def refusal(self, error: Exception, code: str = "") -> Exception:
+        """Return the error of the platform for one of NATS."""
+        return faults.refusal(error, self.where, code)
+
+    def _checked(self, data: bytes) -> dict[str, Any]:
+        answer: dict[str, Any] = msgspec.json.decode(data)
+        if error := answer.get("error"):
+            raise ApiRefusal(str(error.get("err_code", "")), error.get("description", ""))
+        return answer
+
+    @staticmethod
+    def _refuse_too_large(client: Client, messages: Sequence[tuple[str, bytes]]) -> None:
+        most = client.max_payload - _HEADER_BYTES
+        largest = max((len(body) for _, body in messages), default=0)
+        if largest > most:
+            raise TooLarge(f"A message of {largest:,} bytes is larger than NATS takes ({most:,}).")
+
+    async def _connected(self) -> Client:
+        """Return the connection.
+
+        Raises:
+            Unavailable: When there is none now; it is not waited for.
+        """
+        client = self._client
+        if client is not None and client.is_connected:
+            return client
+        if client is not None and not client.is_closed:
+            error = self._last_error or OSError("disconnected")
+            raise faults.refusal(error, self.where)
+        async with self._connecting:
+            if self._client is None or self._client.is_closed:
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> Client:
+        access, client = self._access, Client()
+        options: dict[str, Any] = {
+            "token": access.token or None,
+            "user_credentials": access.creds_file or None,
+            "tls": self._tls(),
+            "reconnect_time_wait": _RECONNECT_S,
+        }
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await client.connect(
+                    access.address,
+                    name="picloud",
+                    error_cb=self._note,
+                    reconnected_cb=self._reconnected,
+                    max_reconnect_attempts=1,
+                    connect_timeout=2,
+                    ping_interval=10,
+                    **{name: value for name, value in options.items() if value is not None},
+                )
+        except Exception as error:
+            last = self._last_error if isinstance(error, TimeoutError) else None
+            with contextlib.suppress(Exception):
+                await client.close()
+            raise faults.refusal(last or error, self.where) from error
+        # From now on for ever: `_connected` says meanwhile that the server is away.
+        client.options["max_reconnect_attempts"] = -1
+        return client
+
+    def _tls(self) -> ssl.SSLContext | None:
+        access = self._access
+        if not access.ca_file and not access.address.startswith("tls://"):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=access.ca_file or None)
+            if access.cert_file:
+                context.load_cert_chain(access.cert_file, access.key_file or None)
+        except OSError as error:
+            message = f"{self.where}: its certificate files cannot be read: {error}"
+            raise Unavailable(message) from error
+        return context
+
+    async def _note(self, error: Exception) -> None:
+        self._last_error = error
+
+    async def _reconnected(self) -> None:
+        self._last_error = None
+        self.on_reconnect()

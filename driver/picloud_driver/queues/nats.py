@@ -1,0 +1,358 @@
+"""Queues as streams of NATS JetStream, one each.
+
+Any process pushes. All else about a queue is done by the one process that owns its consumer: a
+stream of this kind has one consumer at most, so the server decides which process that is. Other
+processes send their requests to it, through NATS. Its consumer is replaced when it does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import msgspec
+from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every_error
+
+from picloud_driver.nats import faults
+from picloud_driver.nats.gateway import ApiRefusal, NatsAccess, NatsGateway
+from picloud_driver.queues.nats_consumer import ConsumerLost, QueueConsumer
+from picloud_driver.queues.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from nats.aio.msg import Msg
+
+_ATTEMPTS: Final = 20
+"""How often the owner of a queue is looked for."""
+_FORWARD_S: Final = 15.0
+_NS: Final = 1_000_000_000
+_ACK_WAIT_NS: Final = 366 * 24 * 3600 * _NS
+"""Longer than any deadline: those are the owner's business."""
+_NOT_OWNER: Final = b"?"
+_RESULT: Final = b"+"
+
+
+class _Take(msgspec.Struct, frozen=True, array_like=True, tag="take"):
+    most: int
+    deadline_s: float
+    timeout_s: float
+
+
+class _Remove(msgspec.Struct, frozen=True, array_like=True, tag="remove"):
+    deliveries: list[DeliveryId]
+
+
+class _Postpone(msgspec.Struct, frozen=True, array_like=True, tag="postpone"):
+    deliveries: list[DeliveryId]
+    deadline_s: float
+
+
+class _Count(msgspec.Struct, frozen=True, array_like=True, tag="count"):
+    pass
+
+
+class _Purge(msgspec.Struct, frozen=True, array_like=True, tag="purge"):
+    pass
+
+
+_Operation = _Take | _Remove | _Postpone | _Count | _Purge
+_DECODER: Final = msgspec.msgpack.Decoder(_Operation)
+
+
+class NatsQueues(QueuePort):
+    """Queues on a NATS server with JetStream; it connects with its first call."""
+
+    adapter: ClassVar[str] = "nats"
+
+    def __init__(self, access: NatsAccess) -> None:
+        self._gateway = NatsGateway(access)
+        self._gateway.on_reconnect = self._reconnected
+        self._owned: dict[str, QueueConsumer] = {}
+        self._listening: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def create(self, queue: str) -> None:
+        """See `QueuePort.create`."""
+        config = {
+            "name": queue,
+            "subjects": [f"picloud.queue.{queue}.>"],
+            "retention": "workqueue",
+            "storage": "file",
+            "num_replicas": 1,
+            "allow_atomic": True,
+            "allow_msg_schedules": True,
+            "duplicate_window": int(REMEMBERED_S * _NS),
+        }
+        await self._api(f"STREAM.CREATE.{queue}", config)
+
+    async def delete(self, queue: str) -> None:
+        """See `QueuePort.delete`."""
+        with contextlib.suppress(QueueNotFound):
+            await self._api(f"STREAM.DELETE.{queue}")
+        await self._disown(queue)
+
+    async def push(
+        self, queue: str, push_id: str, bodies: Sequence[bytes], delay_s: float = 0.0
+    ) -> None:
+        """See `QueuePort.push`; messages with a delay are schedules, each with its own subject."""
+        target, headers = _subject(queue), {}
+        subjects = [target] * len(bodies)
+        if delay_s > 0:
+            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=delay_s)
+            headers = {"Nats-Schedule": f"@at {at:%Y-%m-%dT%H:%M:%S.%fZ}"}
+            headers["Nats-Schedule-Target"] = target
+            batch = uuid.uuid4().hex
+            subjects = [f"picloud.queue.{queue}.d.{batch}.{index}" for index in range(len(bodies))]
+        messages = list(zip(subjects, bodies, strict=True))
+        if not messages:
+            await self._info(queue)
+            return
+        try:
+            stored = await self._gateway.publish_batch(messages, push_id, headers)
+        except ApiRefusal as refusal:
+            if refusal.code == faults.REPEATED:
+                return
+            raise self._gateway.refusal(refusal, refusal.code) from refusal
+        if not stored:
+            await self._info(queue)
+            raise Unavailable(f"{self._gateway.where} did not take the messages; push them again.")
+
+    async def take(
+        self, queue: str, most: int, *, deadline_s: float, timeout_s: float
+    ) -> list[Delivery]:
+        """See `QueuePort.take`."""
+        operation = _Take(min(most, self.max_messages), deadline_s, timeout_s)
+        reply = await self._at_owner(queue, operation, timeout_s)
+        return msgspec.msgpack.decode(reply, type=list[Delivery])
+
+    async def remove(self, queue: str, deliveries: Sequence[DeliveryId]) -> list[bool]:
+        """See `QueuePort.remove`."""
+        reply = await self._at_owner(queue, _Remove(list(deliveries)))
+        return msgspec.msgpack.decode(reply, type=list[bool])
+
+    async def postpone(
+        self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
+    ) -> list[bool]:
+        """See `QueuePort.postpone`."""
+        reply = await self._at_owner(queue, _Postpone(list(deliveries), deadline_s))
+        return msgspec.msgpack.decode(reply, type=list[bool])
+
+    async def counts(self, queue: str) -> QueueCounts:
+        """See `QueuePort.counts`."""
+        reply = await self._at_owner(queue, _Count())
+        return msgspec.msgpack.decode(reply, type=QueueCounts)
+
+    async def purge(self, queue: str) -> None:
+        """See `QueuePort.purge`."""
+        await self._at_owner(queue, _Purge())
+
+    async def ping(self) -> None:
+        """See `QueuePort.ping`."""
+        await self._api("INFO")
+
+    async def close(self) -> None:
+        """See `QueuePort.close`; other processes can own the queues at once."""
+        for queue in [*self._owned]:
+            await self._disown(queue)
+        for task in self._serving:
+            task.cancel()
+        await self._gateway.close()
+
+    # --- owning ---
+
+    async def _at_owner(self, queue: str, operation: _Operation, timeout_s: float = 0.0) -> bytes:
+        """Let the owner of a queue do something; own it if no other process does."""
+        for _ in range(_ATTEMPTS):
+            result = await self._as_owner(queue, operation)
+            if result is None:
+                result = await self._forward(queue, operation, timeout_s)
+            if result is not None:
+                return result
+            await self._own(queue)
+        raise Unavailable(f"{self._gateway.where}: no process could own the queue; try again.")
+
+    async def _as_owner(self, queue: str, operation: _Operation) -> bytes | None:
+        """Do something if this process owns the queue, else return None."""
+        consumer = self._owned.get(queue)
+        if consumer is None:
+            return None
+        try:
+            result = await self._do(queue, consumer, operation)
+        except ConsumerLost:
+            await self._disown(queue, consumer)
+            return None
+        return msgspec.msgpack.encode(result)
+
+    async def _do(self, queue: str, consumer: QueueConsumer, operation: _Operation) -> Any:
+        if isinstance(operation, _Take):
+            return await consumer.take(
+                operation.most,
+                most_bytes=self.max_taken_bytes,
+                deadline_s=operation.deadline_s,
+                timeout_s=operation.timeout_s,
+            )
+        if isinstance(operation, _Remove):
+            return await self._remove(queue, consumer, operation.deliveries)
+        if isinstance(operation, _Postpone):
+            # A consumer of a queue that was deleted would not know.
+            await self._info(queue)
+            return consumer.postpone(operation.deliveries, operation.deadline_s)
+        if isinstance(operation, _Purge):
+            await self._api(f"STREAM.PURGE.{queue}")
+            consumer.forget()
+            return None
+        state = await self._info(queue)
+        present = state.get("subjects", {}).get(_subject(queue), 0)
+        in_flight = min(present, consumer.in_flight)
+        return QueueCounts(present - in_flight, state["messages"] - present, in_flight)
+
+    async def _remove(
+        self, queue: str, consumer: QueueConsumer, deliveries: Sequence[DeliveryId]
+    ) -> list[bool]:
+        """Remove messages, of which an earlier owner may have given out some."""
+        gone = await consumer.remove(deliveries)
+        for index, each in enumerate(deliveries):
+            if each.owner != consumer.name:
+                gone[index] = not await self._exists(queue, each.number)
+        return gone
+
+    async def _exists(self, queue: str, number: int) -> bool:
+        try:
+            await self._gateway.api(f"STREAM.MSG.GET.{queue}", {"seq": number})
+        except ApiRefusal as refusal:
+            if refusal.code == faults.NO_MESSAGE:
+                return False
+            raise self._error(refusal) from refusal
+        return True
+
+    async def _own(self, queue: str) -> None:
+        """Replace the consumer of a process that is gone, unless another one is faster."""
+        async with self._locks.setdefault(queue, asyncio.Lock()):
+            if queue in self._owned:
+                return
+            before = await self._api(f"CONSUMER.NAMES.{queue}")
+            if queue not in self._listening:
+                # First, so that no process finds a consumer whose owner does not answer.
+                self._listening[queue] = await self._gateway.subscribe(
+                    f"picloud.owner.{queue}", partial(self._serve, queue)
+                )
+            for name in before.get("consumers") or ():
+                await self._delete_consumer(queue, name)
+            consumer = QueueConsumer(self._gateway, queue, f"c{uuid.uuid4().hex}")
+            await consumer.open()
+            try:
+                await self._api(
+                    f"CONSUMER.CREATE.{queue}.{consumer.name}", _config(queue, consumer)
+                )
+            except BaseException as error:
+                await consumer.close()
+                await self._stop_listening(queue)
+                if isinstance(error, ApiRefusal) and error.code == faults.IN_USE:
+                    return
+                raise
+            self._owned[queue] = consumer
+
+    async def _delete_consumer(self, queue: str, name: str) -> None:
+        try:
+            await self._gateway.api(f"CONSUMER.DELETE.{queue}.{name}")
+        except ApiRefusal as refusal:
+            if refusal.code != faults.NO_CONSUMER:
+                raise self._error(refusal) from refusal
+
+    async def _disown(self, queue: str, consumer: QueueConsumer | None = None) -> None:
+        owned = self._owned.get(queue)
+        if owned is None or consumer not in (None, owned):
+            return
+        del self._owned[queue]
+        await self._stop_listening(queue)
+        await owned.close()
+
+    async def _stop_listening(self, queue: str) -> None:
+        end = self._listening.pop(queue, None)
+        if end is not None:
+            await end()
+
+    def _reconnected(self) -> None:
+        for consumer in self._owned.values():
+            consumer.reconnected()
+
+    # --- requests of other processes ---
+
+    async def _forward(self, queue: str, operation: _Operation, timeout_s: float) -> bytes | None:
+        """Send something to the owner of a queue; None if no process owns it."""
+        if queue in self._listening:
+            return None
+        payload = msgspec.msgpack.encode(operation)
+        wait_s = timeout_s + _FORWARD_S
+        reply = await self._gateway.forward(f"picloud.owner.{queue}", payload, wait_s)
+        if reply is None or reply == _NOT_OWNER:
+            return None
+        if reply[:1] == _RESULT:
+            return reply[1:]
+        code, message = msgspec.msgpack.decode(reply[1:], type=tuple[str, str])
+        raise every_error().get(code, PiCloudError)(message)
+
+    async def _serve(self, queue: str, message: Msg) -> None:
+        # A take may wait: the next request is not to wait for it.
+        task = asyncio.create_task(self._reply(queue, message))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _reply(self, queue: str, message: Msg) -> None:
+        try:
+            async with self._locks.setdefault(queue, asyncio.Lock()):
+                pass  # This process may be about to own it.
+            result = await self._as_owner(queue, _DECODER.decode(message.data))
+            reply = _NOT_OWNER if result is None else _RESULT + result
+        except PiCloudError as error:
+            reply = b"-" + msgspec.msgpack.encode((error.code, error.message))
+        await self._gateway.publish(message.reply, reply)
+
+    # --- JetStream ---
+
+    async def _info(self, queue: str) -> dict[str, Any]:
+        info = await self._api(f"STREAM.INFO.{queue}", {"subjects_filter": _subject(queue)})
+        state: dict[str, Any] = info["state"]
+        return state
+
+    async def _api(self, operation: str, body: Any = None) -> dict[str, Any]:
+        try:
+            return await self._gateway.api(operation, body)
+        except ApiRefusal as refusal:
+            if refusal.code == faults.IN_USE:
+                raise
+            raise self._error(refusal) from refusal
+
+    def _error(self, refusal: ApiRefusal) -> Exception:
+        if refusal.code == faults.NO_STREAM:
+            return QueueNotFound()
+        return self._gateway.refusal(refusal, refusal.code)
+
+
+def _subject(queue: str) -> str:
+    """Return the subject of the messages of a queue that are not delayed."""
+    return f"picloud.queue.{queue}.m"
+
+
+def _config(queue: str, consumer: QueueConsumer) -> dict[str, Any]:
+    return {
+        "stream_name": queue,
+        "action": "create",
+        "config": {
+            "durable_name": consumer.name,
+            "name": consumer.name,
+            "filter_subject": _subject(queue),
+            "ack_policy": "explicit",
+            "ack_wait": _ACK_WAIT_NS,
+            "max_ack_pending": -1,
+            "deliver_policy": "all",
+            "max_deliver": -1,
+            "replay_policy": "instant",
+        },
+    }

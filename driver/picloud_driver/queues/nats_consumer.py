@@ -1,0 +1,305 @@
+"""The consumer of one queue on NATS, which one process owns: it knows who holds which message.
+
+JetStream accepts the acknowledgement of a delivery that has expired, also when the message was
+delivered to another caller since. So deadlines and holders are kept here. The server itself takes a
+message back only when its consumer is removed, which is what another process does to own the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from picloud_model.errors import PiCloudError
+
+from picloud_driver.queues.port import Delivery, DeliveryId
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from nats.aio.msg import Msg
+
+    from picloud_driver.nats.gateway import NatsGateway
+
+_GRACE_S: Final = 0.05
+"""The shortest wait for messages: the server has to be asked for them."""
+_FILL_S: Final = 0.25
+"""How long a take waits for more messages, once it has some and the server has announced more."""
+_PULL_S: Final = 30.0
+_PULL_MARGIN_S: Final = 2.0
+_PULL_BYTES: Final = 4_000_000
+_CHECK_S: Final = 0.05
+"""The shortest pause between two looks for deadlines."""
+_PARTS: Final = 9
+"""Parts of the subject of an acknowledgement; two more come before them in some set-ups."""
+
+
+class ConsumerLost(Exception):
+    """This process no longer owns the queue."""
+
+
+class _Arrived(msgspec.Struct, frozen=True):
+    """A message that the server has delivered and no caller has taken yet."""
+
+    number: int
+    reply: str
+    body: bytes
+    pushed_at: float
+
+
+class _Held(msgspec.Struct):
+    """A message that was taken."""
+
+    attempt: int
+    reply: str
+    until: float
+
+
+class _Pull(msgspec.Struct):
+    """A request to the server for messages."""
+
+    number: int
+    missing: int
+    ends_at: float
+
+
+class QueueConsumer:
+    """Takes, removes and postpones messages of one queue."""
+
+    def __init__(self, gateway: NatsGateway, queue: str, name: str) -> None:
+        self.name = name
+        self._gateway = gateway
+        self._queue = queue
+        self._inbox = gateway.inbox()
+        self._arrived: deque[_Arrived] = deque()
+        self._held: dict[int, _Held] = {}
+        self._lapsed: set[int] = set()
+        """Numbers of messages that were given back and not taken since."""
+        self._attempts = self._pulls = self._announced = 0
+        self._pull: _Pull | None = None
+        self._changed = asyncio.Event()
+        self._lost = False
+        self._check: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._end: Callable[[], Awaitable[None]] | None = None
+
+    async def open(self) -> None:
+        """Begin to receive."""
+        self._end = await self._gateway.subscribe(f"{self._inbox}.*", self._receive)
+
+    async def close(self) -> None:
+        """Stop; a take that waits here raises `ConsumerLost`."""
+        self._lose()
+        if self._check is not None:
+            self._check.cancel()
+        for task in self._tasks:
+            task.cancel()
+        if self._end is not None:
+            await self._end()
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are taken and not removed."""
+        return len(self._held)
+
+    async def take(
+        self, most: int, *, most_bytes: int, deadline_s: float, timeout_s: float
+    ) -> list[Delivery]:
+        """Take messages; see `QueuePort.take`.
+
+        Raises:
+            ConsumerLost: When another process owns the queue by now.
+        """
+        end = time.monotonic() + max(timeout_s, _GRACE_S)
+        while not self._arrived:
+            self._require()
+            remaining_s = end - time.monotonic()
+            if remaining_s <= 0:
+                return []
+            await self._ensure_pull(most, remaining_s)
+            await self._wait(remaining_s)
+        await self._fill(most)
+        return self._hold(most, most_bytes, deadline_s)
+
+    async def remove(self, deliveries: Sequence[DeliveryId]) -> list[bool]:
+        """Remove messages; see `QueuePort.remove`."""
+        removed = [each for each in deliveries if self._holds(each)]
+        if not await self._gateway.acknowledge([self._held[each.number].reply for each in removed]):
+            self._lose()
+            self._require()
+        for each in removed:
+            self._held.pop(each.number, None)
+        gone = {each.number for each in removed}
+        return [
+            each.number in gone
+            or (each.number not in self._held and each.number not in self._lapsed)
+            for each in deliveries
+        ]
+
+    def postpone(self, deliveries: Sequence[DeliveryId], deadline_s: float) -> list[bool]:
+        """Set new deadlines; see `QueuePort.postpone`."""
+        self._require()
+        until = time.monotonic() + deadline_s
+        postponed = [self._holds(each) for each in deliveries]
+        for each, holds in zip(deliveries, postponed, strict=True):
+            if holds:
+                self._held[each.number].until = until
+        if deadline_s <= 0:
+            self._expire()
+        else:
+            self._check_at(until)
+        return postponed
+
+    def forget(self) -> None:
+        """Forget all messages, which were purged."""
+        self._arrived.clear()
+        self._held.clear()
+        self._lapsed.clear()
+
+    def reconnected(self) -> None:
+        """Ask again for messages: the server may have lost the last request."""
+        self._pull = None
+        self._wake()
+
+    # --- pulling ---
+
+    async def _ensure_pull(self, most: int, wait_s: float) -> None:
+        pull = self._pull
+        if pull is not None and time.monotonic() < pull.ends_at:
+            return
+        wait_s = min(wait_s, _PULL_S)
+        self._pulls += 1
+        self._pull = _Pull(self._pulls, most, time.monotonic() + wait_s + _PULL_MARGIN_S)
+        request = {"batch": most, "expires": int(wait_s * 1e9), "max_bytes": _PULL_BYTES}
+        await self._gateway.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self._queue}.{self.name}",
+            msgspec.json.encode(request),
+            reply=f"{self._inbox}.{self._pulls}",
+        )
+
+    async def _fill(self, most: int) -> None:
+        """Wait for messages that the server has announced."""
+        end = time.monotonic() + _FILL_S
+        while self._pull is not None and self._announced and len(self._arrived) < most:
+            remaining_s = end - time.monotonic()
+            if remaining_s <= 0:
+                return
+            await self._wait(remaining_s)
+
+    async def _receive(self, message: Msg) -> None:
+        status = message.headers.get("Status") if message.headers else None
+        if status is not None and message.subject.startswith(self._inbox):
+            self._pull_ended(message, status)
+        else:
+            self._add(message)
+        self._wake()
+
+    def _pull_ended(self, message: Msg, status: str) -> None:
+        assert message.headers is not None
+        if status == "503" or "Deleted" in message.headers.get("Description", ""):
+            self._lose()
+        elif self._pull is not None and message.subject.endswith(f".{self._pull.number}"):
+            self._pull = None
+
+    def _add(self, message: Msg) -> None:
+        number, stored_at, self._announced = _numbers(message.reply)
+        if self._pull is not None:
+            self._pull.missing -= 1
+            if self._pull.missing <= 0:
+                self._pull = None
+        held = self._held.get(number)
+        if held is not None:
+            # A restarted server delivers again; the message stays with its holder.
+            held.reply = message.reply
+        else:
+            self._arrived.append(_Arrived(number, message.reply, message.data, stored_at))
+
+    # --- holding ---
+
+    def _hold(self, most: int, most_bytes: int, deadline_s: float) -> list[Delivery]:
+        until, size = time.monotonic() + deadline_s, 0
+        taken: list[Delivery] = []
+        while self._arrived and len(taken) < most and size < most_bytes:
+            arrived = self._arrived.popleft()
+            self._attempts += 1
+            self._held[arrived.number] = _Held(self._attempts, arrived.reply, until)
+            self._lapsed.discard(arrived.number)
+            delivery = DeliveryId(arrived.number, self._attempts, self.name)
+            taken.append(Delivery(delivery, arrived.body, arrived.pushed_at))
+            size += len(arrived.body)
+        self._check_at(until)
+        return taken
+
+    def _holds(self, delivery: DeliveryId) -> bool:
+        held = self._held.get(delivery.number)
+        return held is not None and (held.attempt, self.name) == (delivery.attempt, delivery.owner)
+
+    def _check_at(self, until: float) -> None:
+        """Look for deadlines at a time, unless there is an earlier look."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(_CHECK_S, until - time.monotonic())
+        if self._check is not None and not self._check.cancelled():
+            if self._check.when() <= when:
+                return
+            self._check.cancel()
+        self._check = loop.call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        """Give back all messages whose deadline has passed."""
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
+        now = time.monotonic()
+        late = [number for number, held in self._held.items() if held.until <= now]
+        replies = [self._held.pop(number).reply for number in late]
+        self._lapsed.update(late)
+        if replies and not self._lost:
+            task = asyncio.create_task(self._give_back(replies))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._held:
+            self._check_at(min(held.until for held in self._held.values()))
+
+    async def _give_back(self, replies: list[str]) -> None:
+        while not self._lost:
+            try:
+                await self._gateway.give_back(replies)
+            except PiCloudError:
+                await asyncio.sleep(_FILL_S)
+            else:
+                return
+
+    # --- waiting ---
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._wake()
+
+    def _require(self) -> None:
+        if self._lost:
+            raise ConsumerLost
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _wait(self, timeout_s: float) -> None:
+        changed: Any = self._changed.wait()
+        try:
+            await asyncio.wait_for(changed, timeout_s)
+        except TimeoutError:
+            return
+
+
+def _numbers(reply: str) -> tuple[int, float, int]:
+    """Return a message's number, when it was stored, and how many come after it.
+
+    >>> _numbers("$JS.ACK.queue.consumer.1.7.9.1700000000500000000.3")
+    (7, 1700000000.5, 3)
+    """
+    parts = reply.split(".")
+    first = 0 if len(parts) == _PARTS else 2
+    return int(parts[first + 5]), int(parts[first + 7]) / 1e9, int(parts[first + 8])

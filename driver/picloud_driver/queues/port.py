@@ -1,0 +1,135 @@
+"""The queue port: durable queues of messages that are delivered until they are removed.
+
+Its level is chosen so that a table in SQLite and a stream of NATS are both simple adapters. Names,
+accounts, tickets and what a message means are above it, written once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REMEMBERED_S: Final = 300.0
+"""How long an adapter remembers the id of a push."""
+
+
+class DeliveryId(msgspec.Struct, frozen=True, array_like=True):
+    """One delivery of a message; a later delivery of the same message has another attempt.
+
+    `owner` names the process that gave it out, where that matters; it is "" otherwise.
+    """
+
+    number: int
+    attempt: int
+    owner: str = ""
+
+
+class Delivery(msgspec.Struct, frozen=True, array_like=True):
+    """A message that was taken, and when it was pushed, in seconds since the epoch."""
+
+    id: DeliveryId
+    body: bytes
+    pushed_at: float
+
+
+class QueueCounts(msgspec.Struct, frozen=True, array_like=True):
+    """How many messages a queue has: to be taken, delayed, and taken but not removed."""
+
+    ready: int = 0
+    delayed: int = 0
+    in_flight: int = 0
+
+
+class QueuePort(ABC):
+    """What a queue store promises. Each sentence here is a contract test.
+
+    A queue is named by 1 to 60 letters, digits, `-` and `_`; a name is never used for a second
+    queue. Messages are bytes, up to 1,000,000 each. Their order is roughly that of their pushes.
+    Every method raises `Unavailable` when the store cannot answer, and `QueueNotFound` for a queue
+    that does not exist.
+    """
+
+    adapter: ClassVar[str]
+    """Name of the adapter, for health and messages."""
+    max_messages: ClassVar[int] = 1000
+    """Most messages of one push, and of one take."""
+    max_taken_bytes: ClassVar[int] = 4_000_000
+    """A take returns no further message once it has that many bytes."""
+
+    @abstractmethod
+    async def create(self, queue: str) -> None:
+        """Make a queue; one that exists is left as it is."""
+
+    @abstractmethod
+    async def delete(self, queue: str) -> None:
+        """Remove a queue with its messages; a missing one is no error."""
+
+    @abstractmethod
+    async def push(
+        self, queue: str, push_id: str, bodies: Sequence[bytes], delay_s: float = 0.0
+    ) -> None:
+        """Add messages, all or none; once this returns, they survive a power failure.
+
+        Args:
+            queue: The queue.
+            push_id: Letters and digits that identify the push: a repetition within five minutes
+                adds nothing.
+            bodies: The messages.
+            delay_s: How long they cannot be taken yet, in seconds.
+        """
+
+    @abstractmethod
+    async def take(
+        self, queue: str, most: int, *, deadline_s: float, timeout_s: float
+    ) -> list[Delivery]:
+        """Take messages, which no other caller can take until their deadline.
+
+        A message that was not removed by then can be taken again. So can one whose store or whose
+        server process was restarted, even before its deadline.
+
+        Args:
+            queue: The queue.
+            most: How many to take at most; fewer are returned if fewer are ready.
+            deadline_s: Seconds until the deadline.
+            timeout_s: How long to wait for the first message; 0 returns what is ready.
+        """
+
+    @abstractmethod
+    async def remove(self, queue: str, deliveries: Sequence[DeliveryId]) -> list[bool]:
+        """Remove messages that were taken.
+
+        Returns:
+            For each whether the message is gone: also if it was removed before. It is False, and
+            the message stays, if another caller took it since.
+        """
+
+    @abstractmethod
+    async def postpone(
+        self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
+    ) -> list[bool]:
+        """Set new deadlines of messages that were taken, counted from now.
+
+        Returns:
+            For each whether it was set; False if the message is gone or was taken again.
+        """
+
+    @abstractmethod
+    async def counts(self, queue: str) -> QueueCounts:
+        """Return how many messages a queue has."""
+
+    @abstractmethod
+    async def purge(self, queue: str) -> None:
+        """Remove all messages of a queue: ready, delayed and taken."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return if queues can be used, else raise `Unavailable`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close connections and files; afterwards no method may be called."""

@@ -1,0 +1,125 @@
+"""NATS for one machine: a single server with JetStream on disk, where queues are."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+
+from picloud_driver import disk
+from picloud_driver.nats.gateway import NatsAccess
+from picloud_driver.queues.nats import NatsQueues
+from picloud_driver.stack import records
+from picloud_driver.stack.addresses import VendorServer, nats_of
+from picloud_driver.stack.servers.ports import HOST
+from picloud_driver.stack.servers.program import Program
+from picloud_driver.stack.servers.stack_server import Launch, StackServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from picloud_driver.stack.servers.startup import StartupDeadline
+
+_MAX_PAYLOAD: Final = 8 * 1024 * 1024
+"""Replies between API processes hold several messages."""
+
+
+class NatsKeys(msgspec.Struct, frozen=True):
+    """The token that clients send."""
+
+    token: str
+
+
+class Nats(StackServer[VendorServer]):
+    """A NATS server."""
+
+    name: ClassVar[str] = "nats"
+    port_names: ClassVar[tuple[str, ...]] = ("client",)
+    roles: ClassVar[tuple[str, ...] | None] = ()
+    program: ClassVar[Program] = Program(
+        name="nats-server",
+        # The oldest with atomic batches and schedules.
+        oldest=(2, 12, 0),
+        get="https://github.com/nats-io/nats-server/releases",
+        ask="--version",
+    )
+
+    def launch(self, ports: Mapping[str, int]) -> Launch:
+        """See `StackServer.launch`."""
+        data = self.directory / "data"
+        disk.private_directory(data)
+        files = self._authority.files(self.name)
+        config = {
+            "listen": f"{HOST}:{ports['client']}",
+            "server_name": "picloud",
+            "max_payload": _MAX_PAYLOAD,
+            "authorization": {"token": self._keys_of_clients().token},
+            "tls": {
+                "cert_file": files.cert_file,
+                "key_file": files.key_file,
+                "ca_file": files.ca_file,
+                "verify": True,
+            },
+            # Otherwise it acknowledges what it writes to disk two minutes later.
+            "jetstream": {"store_dir": str(data), "sync_interval": "always"},
+        }
+        return Launch(["--config", str(self.write_config(config))])
+
+    def address(self, ports: Mapping[str, int]) -> VendorServer:
+        """See `StackServer.address`."""
+        server = self.tls_address(ports["client"], self._keys_of_clients().token)
+        return msgspec.structs.replace(server, address=f"tls://{HOST}:{ports['client']}")
+
+    def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
+        """See `StackServer.make_ready`."""
+        deadline.until_listening(int(server.address.rpartition(":")[2]))
+        deadline.until(lambda: self.check(server))
+        return server
+
+    @staticmethod
+    def check(server: VendorServer) -> None:
+        """See `StackServer.check`; JetStream must answer."""
+        # In a thread, as it is also called where an event loop runs.
+        with ThreadPoolExecutor(1, "nats") as thread:
+            thread.submit(_ping, access(server)).result()
+
+    def configured(self, environment: Mapping[str, str]) -> VendorServer | None:
+        """See `StackServer.configured`."""
+        return nats_of(environment)
+
+    def is_own(self, address: str) -> bool:
+        """See `StackServer.is_own`."""
+        return address == f"tls://{HOST}:{self.record().ports.get('client')}"
+
+    def _keys_of_clients(self) -> NatsKeys:
+        keys = records.read(self._keys, NatsKeys, "remove it to get a new token")
+        if keys is None:
+            keys = NatsKeys(secrets.token_hex(20))
+            records.write(self._keys, keys)
+        return keys
+
+
+def access(server: VendorServer) -> NatsAccess:
+    """Return the address in the form that the gateway takes."""
+    return NatsAccess(
+        address=server.address,
+        token=server.token,
+        creds_file=server.creds_file,
+        ca_file=server.ca_file,
+        cert_file=server.cert_file,
+        key_file=server.key_file,
+    )
+
+
+def _ping(server: NatsAccess) -> None:
+    async def ping() -> None:
+        queues = NatsQueues(server)
+        try:
+            await queues.ping()
+        finally:
+            await queues.close()
+
+    asyncio.run(ping())

@@ -1,0 +1,261 @@
+"""The contract of the queue port: each sentence of it, over every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_driver.queues import DeliveryId, QueueCounts
+from picloud_model.errors import QueueNotFound, Unavailable
+
+from tests.contract.queue_adapters import new_name, push
+from tests.polling import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_driver.queues import Delivery, QueuePort
+
+    from tests.contract.queue_adapters import QueueSite
+
+LONG_S = 600.0
+
+
+async def take(
+    queues: QueuePort, queue: str, most: int = 1000, *, timeout_s: float = 0.0
+) -> list[Delivery]:
+    """Take messages for a long time."""
+    return await queues.take(queue, most, deadline_s=LONG_S, timeout_s=timeout_s)
+
+
+def bodies(taken: Sequence[Delivery]) -> list[bytes]:
+    """Return the messages, in order."""
+    return sorted(each.body for each in taken)
+
+
+async def test_messages_are_taken_and_removed(queues: QueuePort, queue: str) -> None:
+    """A message that was taken is in flight until it is removed, and then gone."""
+    before = time.time()
+    await push(queues, queue, b"one", b"two", b"three")
+    assert await queues.counts(queue) == QueueCounts(ready=3)
+
+    taken = await take(queues, queue, 2)
+    assert await queues.counts(queue) == QueueCounts(ready=1, in_flight=2)
+    assert before - 1 <= taken[0].pushed_at <= time.time() + 1
+    assert await queues.remove(queue, [each.id for each in taken]) == [True, True]
+    rest = await take(queues, queue)
+
+    assert bodies([*taken, *rest]) == [b"one", b"three", b"two"]
+    assert await queues.counts(queue) == QueueCounts(in_flight=1)
+
+
+async def test_an_empty_queue_is_waited_for(queues: QueuePort, queue: str) -> None:
+    """A take returns when the first message arrives, or with nothing when the time is over."""
+    assert await take(queues, queue) == []
+    assert await take(queues, queue, timeout_s=0.2) == []
+
+    waiting = asyncio.create_task(take(queues, queue, timeout_s=30.0))
+    await asyncio.sleep(0)
+    await push(queues, queue, b"late")
+
+    assert bodies(await waiting) == [b"late"]
+
+
+async def test_several_takes_share_the_messages(queues: QueuePort, queue: str) -> None:
+    """No two takes that wait at the same time get the same message, and each message is taken."""
+    waiting = [asyncio.create_task(take(queues, queue, 10, timeout_s=30.0)) for _ in range(4)]
+    for number in range(4):
+        await push(queues, queue, *(b"%d-%d" % (number, index) for index in range(10)))
+    taken = [each for one in await asyncio.gather(*waiting) for each in one]
+    taken += await take(queues, queue)
+
+    assert len({each.id.number for each in taken}) == len(taken) == 40
+
+
+async def test_a_push_that_is_repeated_adds_nothing(queues: QueuePort, queue: str) -> None:
+    """The id decides, also when the messages were taken and removed since."""
+    await queues.push(queue, "same", [b"one", b"two"])
+    await queues.push(queue, "same", [b"one", b"two"])
+    taken = await take(queues, queue)
+    await queues.remove(queue, [each.id for each in taken])
+    await queues.push(queue, "same", [b"one", b"two"])
+
+    assert bodies(taken) == [b"one", b"two"]
+    assert await queues.counts(queue) == QueueCounts()
+
+
+async def test_the_same_id_in_another_queue_is_another_push(queues: QueuePort, queue: str) -> None:
+    """Ids belong to their queue."""
+    other = new_name()
+    await queues.create(other)
+    await queues.push(queue, "same", [b"here"])
+    await queues.push(other, "same", [b"there"])
+
+    assert bodies(await take(queues, queue)) == [b"here"]
+    assert bodies(await take(queues, other)) == [b"there"]
+    await queues.delete(other)
+
+
+async def test_delayed_messages_come_later(queues: QueuePort, queue: str) -> None:
+    """They are counted apart, not taken before their time, and then taken by who waits."""
+    await push(queues, queue, b"later", b"later too", delay_s=1.0)
+    assert await queues.counts(queue) == QueueCounts(delayed=2)
+    assert await take(queues, queue) == []
+
+    taken: list[Delivery] = []
+    while len(taken) < 2:
+        taken += await take(queues, queue, timeout_s=30.0)
+
+    assert bodies(taken) == [b"later", b"later too"]
+
+
+async def test_a_message_comes_back_after_its_deadline(queues: QueuePort, queue: str) -> None:
+    """The late holder can no longer remove it once somebody else has it."""
+    await push(queues, queue, b"slow")
+    (late,) = await queues.take(queue, 1, deadline_s=0.5, timeout_s=30.0)
+
+    (now,) = await take(queues, queue, timeout_s=30.0)
+
+    assert (now.body, now.id.number) == (b"slow", late.id.number)
+    assert await queues.remove(queue, [late.id]) == [False]
+    assert await queues.postpone(queue, [late.id], LONG_S) == [False]
+    assert await queues.counts(queue) == QueueCounts(in_flight=1)
+    assert await queues.remove(queue, [now.id]) == [True]
+    assert await queues.counts(queue) == QueueCounts()
+
+
+async def test_a_deadline_can_be_moved(queues: QueuePort, queue: str) -> None:
+    """Later, and the message stays with its holder; to now, and it is given back."""
+    await push(queues, queue, b"kept")
+    (kept,) = await queues.take(queue, 1, deadline_s=1.0, timeout_s=30.0)
+    assert await queues.postpone(queue, [kept.id], LONG_S) == [True]
+    assert await take(queues, queue, timeout_s=1.5) == []
+
+    assert await queues.postpone(queue, [kept.id], 0.0) == [True]
+
+    assert bodies(await take(queues, queue, timeout_s=30.0)) == [b"kept"]
+
+
+async def test_removing_twice_is_no_error(queues: QueuePort, queue: str) -> None:
+    """The message is gone, which is what was requested."""
+    await push(queues, queue, b"once", b"other")
+    taken = await take(queues, queue, timeout_s=5.0)
+    ids = [each.id for each in taken]
+
+    assert await queues.remove(queue, ids) == [True, True]
+    assert await queues.remove(queue, ids) == [True, True]
+    assert await queues.postpone(queue, ids, LONG_S) == [False, False]
+
+
+async def test_a_delivery_of_another_attempt_removes_nothing(queues: QueuePort, queue: str) -> None:
+    """The number of the message alone is not enough."""
+    await push(queues, queue, b"mine")
+    (mine,) = await take(queues, queue, timeout_s=5.0)
+    foreign = DeliveryId(mine.id.number, mine.id.attempt + 1, mine.id.owner)
+
+    assert await queues.remove(queue, [foreign]) == [False]
+    assert await queues.remove(queue, [mine.id]) == [True]
+
+
+async def test_purge_removes_everything(queues: QueuePort, queue: str) -> None:
+    """Ready, delayed and taken messages are gone; later pushes are not affected."""
+    await push(queues, queue, *(b"%d" % number for number in range(20)))
+    taken = await take(queues, queue, 5)
+    await push(queues, queue, b"delayed", delay_s=LONG_S)
+
+    await queues.purge(queue)
+
+    assert await queues.counts(queue) == QueueCounts()
+    assert await queues.remove(queue, [each.id for each in taken]) == [True] * 5
+    assert await take(queues, queue) == []
+    await push(queues, queue, b"new")
+    assert bodies(await take(queues, queue, timeout_s=5.0)) == [b"new"]
+
+
+async def test_a_deleted_queue_does_not_exist(queues: QueuePort) -> None:
+    """Nor one that never existed; both are created and deleted more than once without error."""
+    queue = new_name()
+    with pytest.raises(QueueNotFound):
+        await push(queues, queue, b"lost")
+    for _ in range(2):
+        await queues.create(queue)
+    await push(queues, queue, b"one")
+    (taken,) = await take(queues, queue, timeout_s=5.0)
+    for _ in range(2):
+        await queues.delete(queue)
+
+    for failing in (
+        push(queues, queue, b"lost"),
+        take(queues, queue),
+        queues.remove(queue, [taken.id]),
+        queues.postpone(queue, [taken.id], 1.0),
+        queues.counts(queue),
+        queues.purge(queue),
+    ):
+        with pytest.raises(QueueNotFound):
+            await failing
+
+
+async def test_what_is_large_is_taken_in_parts(queues: QueuePort, queue: str) -> None:
+    """A take stops at its limit of bytes, and the rest is taken next."""
+    large = [bytes([number]) * 900_000 for number in range(8)]
+    await push(queues, queue, *large)
+
+    first = await take(queues, queue, timeout_s=5.0)
+    taken = list(first)
+    while len(taken) < len(large):
+        more = await take(queues, queue, timeout_s=5.0)
+        assert more
+        taken += more
+
+    assert 1 <= len(first) < len(large)
+    assert bodies(taken) == large
+
+
+async def test_messages_outlive_the_process(queue_site: QueueSite) -> None:
+    """Another process finds those that were pushed and not removed, delayed ones included."""
+    queue, first = new_name(), queue_site.open()
+    await first.create(queue)
+    await push(first, queue, b"gone", b"kept")
+    taken = await take(first, queue, 1)
+    await first.remove(queue, [taken[0].id])
+    await push(first, queue, b"delayed", delay_s=0.5)
+    await first.close()
+
+    second = queue_site.open()
+    found: list[Delivery] = []
+    while len(found) < 2:
+        found += await take(second, queue, timeout_s=30.0)
+
+    assert bodies([*taken, *found]) == [b"delayed", b"gone", b"kept"]
+    await second.delete(queue)
+    await second.close()
+
+
+async def test_a_store_that_cannot_answer_is_unavailable(queue_site: QueueSite) -> None:
+    """Each method says so in one sentence."""
+    port = queue_site.broken()
+    for failing in (
+        port.create("a"),
+        port.push("a", "b", [b""]),
+        take(port, "a"),
+        port.counts("a"),
+        port.ping(),
+    ):
+        with pytest.raises(Unavailable, match=r"file|NATS"):
+            await failing
+    await port.close()
+
+
+async def test_a_large_push_is_whole(queues: QueuePort, queue: str) -> None:
+    """As many messages as one push may have arrive, and the queue is healthy."""
+    await push(queues, queue, *(b"%d" % number for number in range(queues.max_messages)))
+    await queues.ping()
+
+    async def counted() -> bool:
+        return (await queues.counts(queue)).ready == queues.max_messages
+
+    await eventually(counted, "all messages are ready")
+    assert len(await take(queues, queue, timeout_s=5.0)) == queues.max_messages
