@@ -82,6 +82,10 @@ _PLAIN: Final = tuple(
     for pattern, sentence in (
         (r"Expected `array` of length <= (.+)", "must have at most {} items"),
         (r"Expected `str` of length <= (.+)", "must have at most {} characters"),
+        (
+            r"Expected `str` matching regex '\^\[0-9a-f\]\{(\d+)\}\$'",
+            "must be {} hexadecimal digits",
+        ),
         (r"Expected `str` matching regex '(.+)'", "must be text of the form {}"),
         (r"Expected `\w+` >= (.+)", "must be {} or more"),
         (r"Expected `\w+` <= (.+)", "must be {} or less"),
@@ -127,6 +131,8 @@ def plain(message: str) -> str:
     ('must be a whole number, not text', 'must have at most 100 items')
     >>> plain("Object missing required field `jids`")
     'must be an object with the field `jids`'
+    >>> plain("Expected `str` matching regex '^[0-9a-f]{12}$'")
+    'must be 12 hexadecimal digits'
     """
     for pattern, sentence in _PLAIN:
         if matched := pattern.fullmatch(message):

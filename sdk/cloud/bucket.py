@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from picloud_model.wire.bucket import MAX_LISTED
 
 from cloud._arguments.object_path import file_of, key_of, named_key
+from cloud._arguments.option_values import whole
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.bucket_functions import (
     is_public,
@@ -30,7 +31,7 @@ from cloud._client.bucket_functions import (
 from cloud._client.current import bucket
 from cloud._resources.bucket import TruncatableList
 from cloud._resources.object_download import CloudBucketObject
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -248,14 +249,13 @@ def list(  # noqa: A001 - users write cloud.bucket.list
     >>> cloud.bucket.list("list/", folderize=True)
     ['list/a', 'list/b', 'list/more/']
     """
-    if isinstance(max_keys, bool) or not isinstance(max_keys, int) or max_keys < 1:
-        raise CloudException(f"max_keys must be a number from 1 on, not {max_keys!r:.80}.")
+    most = _count("max_keys", max_keys)
     keys = TruncatableList(truncated=True)
-    while keys.truncated and len(keys) < max_keys:
+    while keys.truncated and len(keys) < most:
         following, keys.truncated = bucket().keys(
             prefix or "",
             keys[-1] if keys else marker or "",
-            max_keys - len(keys),
+            most - len(keys),
             folderize=folderize,
         )
         keys += following
@@ -281,7 +281,8 @@ def iterlist(
     ...     print(key)
     iterlist/a
     """
-    return UsersIterator(_keys(prefix or "", num_readahead_keys, folderize=folderize))
+    at_a_time = _count("num_readahead_keys", num_readahead_keys)
+    return UsersIterator(_keys(prefix or "", at_a_time, folderize=folderize))
 
 
 def _keys(prefix: str, at_a_time: int, *, folderize: bool) -> Iterator[str]:
@@ -306,6 +307,8 @@ def remove(obj_paths: str | Iterable[str], prefix: str | None = None) -> None:
     False
     """
     paths = [obj_paths] if isinstance(obj_paths, str) else obj_paths
+    if not hasattr(paths, "__iter__"):
+        raise CloudTypeError(f"obj_paths must be a key, or an iterable of keys, not {paths!r:.80}.")
     bucket().remove([key_of(path, prefix) for path in paths])
 
 
@@ -369,6 +372,13 @@ def map(  # noqa: A001 - users write cloud.bucket.map
     from cloud._client.object_map import map_lines  # noqa: PLC0415 - few scripts need it
 
     return map_lines(func, prefix, chunk_size, split, kwargs)
+
+
+def _count(name: str, value: object) -> int:
+    number = whole(value)
+    if number is None or number < 1:
+        raise CloudTypeError(f"{name} must be a whole number from 1, not {value!r:.80}.")
+    return number
 
 
 def __dir__() -> builtins.list[str]:

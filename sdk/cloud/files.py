@@ -238,7 +238,9 @@ def default_record_reader(
     from cloud._client.object_map import record_reader_for  # noqa: PLC0415 - few need it
 
     if not isinstance(delimiter, (str, bytes)) or not delimiter:
-        raise CloudException(f"A delimiter is text or bytes, not {delimiter!r:.80}.")
+        raise CloudException(
+            f"delimiter must be text or bytes, and not empty, not {delimiter!r:.80}."
+        )
     return record_reader_for(delimiter.encode() if isinstance(delimiter, str) else delimiter)
 
 

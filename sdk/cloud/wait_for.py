@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cloud._arguments.option_values import whole
 from cloud._client.border import of_users
 from cloud._client.current import client
+from cloud._jobs.interrupt import interrupted
 from cloud.errors import CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def port(
         CloudTimeoutError: When the timeout is reached.
     """
     _check(port, protocol)
+    try:
+        return _reached(jid, port, protocol, timeout)
+    except KeyboardInterrupt:
+        raise interrupted([jid], [(jid, jid)]) from None
+
+
+def _reached(jid: int, port: int, protocol: str, timeout: float | None) -> dict[str, Any]:
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     client().wait_for_status(jid, ["processing", *_FINAL], timeout)
     while True:

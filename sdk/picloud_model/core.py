@@ -20,6 +20,15 @@ class CoreType(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int
     multiples: tuple[int, ...]
 
+    @property
+    def allowed(self) -> str:
+        """How many cores one job may have, in words.
+
+        >>> CORE_TYPES["c1"].allowed, CORE_TYPES["c2"].allowed
+        ('1 core', '1, 2, 4, 8 cores')
+        """
+        return f"{', '.join(map(str, self.multiples))} core{'s' * (self.multiples != (1,))}"
+
 
 CORE_TYPES: Final[dict[str, CoreType]] = {
     core.name: core

@@ -200,8 +200,11 @@ def test_what_is_missing_is_said(prefix: str, tmp_path: Path) -> None:
         (lambda: bucket.putf("", "a\0"), "A key has no NUL character"),
         (lambda: bucket.putf("", "k" * 1025), "at most 1,024 bytes"),
         (lambda: bucket.putf(3, "k"), "takes text, bytes or a file, not 3"),
-        (lambda: bucket.getf("x", prefix, 5, 2), "Bytes 5 to 2 are not a range"),
-        (lambda: bucket.list(max_keys=0), "max_keys must be a number from 1 on"),
+        (
+            lambda: bucket.getf("x", prefix, 5, 2),
+            "end_byte one from start_byte or None, not 5 and 2",
+        ),
+        (lambda: bucket.list(max_keys=0), "max_keys must be a whole number from 1"),
         (lambda: bucket.remove_prefix(""), "needs a prefix"),
         (lambda: files.delete(f"{prefix}/none"), "There is no stored file"),
     ):

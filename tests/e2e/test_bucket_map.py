@@ -84,7 +84,7 @@ def test_a_map_needs_data(prefix: str) -> None:
     for wrong in (0, -1, "1", True):
         with pytest.raises(CloudException, match="chunk_size is a number of bytes"):
             bucket.map(list, prefix, wrong)
-    with pytest.raises(CloudException, match="split is 'lines' or None"):
+    with pytest.raises(CloudException, match="split must be 'lines' or None"):
         bucket.map(list, prefix, split="words")
-    with pytest.raises(CloudException, match="A delimiter is text or bytes"):
+    with pytest.raises(CloudException, match="delimiter must be text or bytes"):
         files.default_record_reader("")

@@ -223,7 +223,7 @@ def test_what_is_no_function_is_refused(client: Client) -> None:
     ("options", "sentence"),
     [
         ({"_type": "c9"}, "_type must be one of the core types c1, c2, f2, m1, s1"),
-        ({"_type": "c1", "_cores": 2}, "A job on c1 may have 1 cores"),
+        ({"_type": "c1", "_cores": 2}, "A job on c1 may have 1 core"),
         ({"_typ": "c1"}, "did you mean _type"),
         ({"_priority": -1}, "_priority must be a whole number from 0"),
         ({"_label": "x" * 201}, "_label must be ASCII text of at most 200"),

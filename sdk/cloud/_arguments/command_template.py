@@ -74,7 +74,7 @@ def check(command: str, names: Collection[str]) -> None:
         if name not in names:
             raise CloudException(
                 f"The command's template variable {{{name}}} has no value; write {{{{{name}}}}} "
-                f"where the command shall read {{{name}}} itself."
+                f"for a literal {{{name}}}."
             )
     for name in names:
         if name not in used:

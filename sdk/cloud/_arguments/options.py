@@ -107,9 +107,8 @@ def check_cores(options: Options) -> None:
     """
     core = CORE_TYPES[options.core_type]
     if options.cores not in core.multiples:
-        allowed = ", ".join(map(str, core.multiples))
         raise CloudException(
-            f"A job on {core.name} may have {allowed} cores (_cores), not {options.cores}; "
+            f"A job on {core.name} may have {core.allowed} (_cores), not {options.cores}; "
             + "; ".join(
                 f"{other.name}: {', '.join(map(str, other.multiples))}"
                 for other in CORE_TYPES.values()

@@ -45,7 +45,12 @@ class _Border:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, (CloudException, KeyboardInterrupt)) and not config.full_tracebacks:
+        if error is None or config.full_tracebacks:
+            return
+        # A call that does not fit the function's parameters fails in the frame of the border.
+        trace = error.__traceback__
+        misfit = isinstance(error, TypeError) and trace is not None and trace.tb_next is None
+        if misfit or isinstance(error, (CloudException, KeyboardInterrupt)):
             error.__traceback__ = None
             _clean(error)
 

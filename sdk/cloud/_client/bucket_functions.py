@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from picloud_model.wire.bucket import quoted_key
 
 from cloud._arguments.object_path import file_of, key_of, named_key
+from cloud._arguments.option_values import seconds
 from cloud._client.border import of_users
 from cloud._client.current import bucket
 from cloud._client.current_job import CurrentJob
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +101,7 @@ def mpsafe_get(  # noqa: PLR0917 - the original interface
     from cloud._resources.file_lock import file_lock  # noqa: PLC0415 - few scripts need it
 
     path = file_of(obj_path, file_path)
-    with file_lock(path, timeout):
+    with file_lock(path, seconds(timeout)):
         if not os.path.exists(path):  # noqa: PTH110
             bucket().get_file(key_of(obj_path, prefix), path, start_byte, end_byte)
         elif do_sync and start_byte == 0 and end_byte is None:
@@ -138,6 +139,8 @@ def make_public(
     b'<h1>Hello</h1>'
     """
     key = key_of(obj_path, prefix)
+    if not hasattr(headers, "items"):
+        raise CloudTypeError(f"headers must be a dict of names and values, not {headers!r:.80}.")
     bucket().publish(key, public=True, headers=headers, reset_headers=reset_headers)
     return url_of(key)
 

@@ -19,6 +19,7 @@ from cloud._display.show import Unwatched, watch
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
+from cloud._jobs.interrupt import interrupted
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
@@ -243,8 +244,12 @@ class Client:
                 return CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
             return CloudTimeoutError(f"unknown after {timeout_s:g} s")
 
-        for portion in read_jids(jids).portions():
-            patience.until(partial(attempt, portion), deadline, expired)
+        jid_list = read_jids(jids)
+        try:
+            for portion in jid_list.portions():
+                patience.until(partial(attempt, portion), deadline, expired)
+        except KeyboardInterrupt:
+            raise interrupted(jid_list.order, ranges.collapse(jid_list.order)) from None
         return self.status(jids)
 
     def _other_statuses(

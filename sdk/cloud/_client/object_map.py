@@ -10,7 +10,7 @@ import msgspec
 from cloud._client.current import client
 from cloud._resources.bucket import BucketClient
 from cloud._resources.object_download import CloudBucketObject, OpenedVersion
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,8 @@ def map_lines(
 ) -> range:
     """Create a job for each chunk of the objects with a prefix; see `cloud.bucket.map`."""
     if split not in (LINES, None):
-        raise CloudException(f"split is 'lines' or None, not {split!r:.80}.")
+        raise CloudException(f"split must be 'lines' or None, not {split!r:.80}.")
+    _check_functions(func=func)
     size = _checked_size(chunk_size)
     bucket = BucketClient(client().transport)
     chunks = [
@@ -64,6 +65,7 @@ def map_records(
     options: dict[str, Any],
 ) -> Any:
     """Create a job for each chunk of an object, and one that reduces; see `cloud.files.map`."""
+    _check_functions(mapper=mapper, **{name: step for name, step in steps.items() if step})
     reducer = steps.pop("reducer")
     known = BucketClient(client().transport).info(name)
     chunks = [*chunks_of(name, known.etag, known.size, _checked_size(chunk_size))]
@@ -73,6 +75,12 @@ def map_records(
     if reducer is None:
         return jids
     return client().call(partial(run_reducer, reducer), jids, **{**options, "_depends_on": jids})
+
+
+def _check_functions(**functions: object) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            raise CloudTypeError(f"{name} must be a function, not {function!r:.80}.")
 
 
 def chunks_of(key: str, etag: str, size: int, chunk_size: int | None) -> Iterator[ObjectChunk]:

@@ -73,6 +73,10 @@ class _Results(Iterator[Any]):
         """Return the jobs to ask the server about."""
 
     @abstractmethod
+    def _unfinished(self) -> list[Range]:
+        """Return the jobs that are not known to have ended; never none during a wait."""
+
+    @abstractmethod
     def _upcoming(self) -> Iterable[int]:
         """Return the jobs whose results are returned next, as far ahead as results are fetched."""
 
@@ -89,7 +93,10 @@ class _Results(Iterator[Any]):
             with self._watch as on_progress:
                 self._receive(is_ready, jid, on_progress)
         except KeyboardInterrupt:
-            raise interrupted([jid], [(jid, jid)]) from None
+            open_ = self._unfinished()
+            (first, last), *others = open_
+            order = list(ranges.expand(open_)) if others else range(first, last + 1)
+            raise interrupted(order, open_) from None
 
     def _receive(
         self, is_ready: Callable[[], bool], jid: int, on_progress: OnProgress | None
@@ -166,6 +173,9 @@ class OrderedResults(_Results):
         window = self._order[self._next : stop]
         return ranges.collapse(jid for jid in window if jid not in self._held)
 
+    def _unfinished(self) -> list[Range]:
+        return ranges.collapse(jid for jid in self._order[self._next :] if jid not in self._held)
+
     def _upcoming(self) -> Iterable[int]:
         return self._order[self._next : self._next + self._in_parallel]
 
@@ -191,6 +201,9 @@ class UnorderedResults(_Results):
 
     def _requested(self) -> list[Range]:
         return next(portions(self._open))
+
+    def _unfinished(self) -> list[Range]:
+        return self._open
 
     def _upcoming(self) -> Iterable[int]:
         return self._held

@@ -295,8 +295,8 @@ def _text(failure: wire.Failure, summary: str) -> str:
     if failure.cause == Cause.EXCEPTION:
         return details or summary
     frames, _, last = details.rpartition("\n")
-    if last in _ENDS:  # the summary says so
-        details = frames
+    if last in _ENDS or (not frames and last.partition(": ")[2] in summary):
+        details = frames  # the summary says so
     return f"{summary}\n{details}".rstrip()
 
 

@@ -227,10 +227,11 @@ def span_of(version: OpenedVersion, start: int, end: int | None) -> tuple[int, i
         CloudException: When it is not a range.
     """
     size = version.object.size
-    if start < 0 or (end is not None and end < start):
+    numbers = isinstance(start, int) and (end is None or isinstance(end, int))
+    if not numbers or start < 0 or (end is not None and end < start):
         raise CloudException(
-            f"Bytes {start} to {end} are not a range: it begins at 0 or later and ends at its "
-            "first byte or later."
+            "start_byte must be a whole number from 0, and end_byte one from start_byte or None, "
+            f"not {start!r:.80} and {end!r:.80}."
         )
     return min(start, size), size if end is None else min(end, size)
 

@@ -272,6 +272,12 @@ class CloudBucketObject(io.RawIOBase):
         """Return True."""
         return True
 
+    def write(self, _: Any, /) -> int:
+        """Refuse: an object is stored as a whole."""
+        raise io.UnsupportedOperation(
+            f"The object {self.name!r:.80} is open for reading; cloud.bucket.putf stores it anew."
+        )
+
     def seekable(self) -> bool:
         """Return True."""
         return True

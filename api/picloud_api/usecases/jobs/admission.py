@@ -42,8 +42,7 @@ def check_options(options: Options, *, shares_files: bool) -> None:
         message = f"There is no core type {options.core_type[:40]!r}; there are {names}."
         raise RequestRefused(message, field="options.core_type")
     if options.cores not in core.multiples:
-        allowed = ", ".join(map(str, core.multiples))
-        message = f"A job on {core.name} may have {allowed} cores, not {options.cores}."
+        message = f"A job on {core.name} may have {core.allowed}, not {options.cores}."
         raise RequestRefused(message, field="options.cores")
     if options.cwd is not None and not shares_files:
         message = (

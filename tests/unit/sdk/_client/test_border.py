@@ -138,3 +138,21 @@ def test_an_iterator_goes_on_after_an_error() -> None:
         next(items)
     assert functions_of(caught.value) == ["test_an_iterator_goes_on_after_an_error"]
     assert next(items) == 3
+
+
+def test_a_call_that_does_not_fit_is_an_error_of_the_caller() -> None:
+    """A missing argument is missing in the caller's line; other TypeErrors keep their frames."""
+
+    @of_users
+    def takes_one(value: int) -> int:
+        return len(value)  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="missing 1 required") as misfit:
+        takes_one()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="no len") as inner:
+        takes_one(5)
+
+    assert [frame.name for frame in traceback.extract_tb(misfit.tb)] == [
+        "test_a_call_that_does_not_fit_is_an_error_of_the_caller"
+    ]
+    assert traceback.extract_tb(inner.tb)[-1].name == "takes_one"

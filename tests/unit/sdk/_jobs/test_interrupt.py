@@ -63,3 +63,20 @@ def test_ctrl_c_between_results_says_what_goes_on(server: FakeServer, client: Cl
     server.done(7, "done")
 
     assert next(results) == "done"
+
+
+@pytest.mark.parametrize("call", ["iresult", "iresult_unordered", "wait_for_status"])
+def test_ctrl_c_names_all_jobs_that_go_on(server: FakeServer, client: Client, call: str) -> None:
+    """However they are waited for."""
+    jids = client.map(abs, range(3))
+
+    def on_wait(_: wire.WaitRequest) -> None:
+        raise KeyboardInterrupt
+
+    server.on_wait = on_wait
+
+    with pytest.raises(KeyboardInterrupt, match=r"^Jobs 1-3 go on; cloud.result\(range\(1, 4\)\)"):
+        if call == "wait_for_status":
+            client.wait_for_status(jids, "done")
+        else:
+            next(getattr(client, call)(jids))
