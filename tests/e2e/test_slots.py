@@ -134,7 +134,6 @@ def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, sta
     """If another program kills the process of a job, that job is tried again once; when that is
     killed, too, it fails. The slot goes on.
     """
-    slots = {slot.pid for slot in stack.slots()}
     marker = stack.shared / "child"
 
     def tell(path: str) -> None:
@@ -144,6 +143,8 @@ def test_a_child_that_is_killed_is_an_error_of_its_job_alone(client: Client, sta
 
     jid = client.call(tell, str(marker))
     pid_file = marker.with_suffix(".pid")
+    until(pid_file.exists, "the job runs")
+    slots = {slot.pid for slot in stack.slots()}
     for _ in range(2):
         until(pid_file.exists, "the job runs")
         pid, namespace = pid_file.read_text().split()

@@ -30,6 +30,7 @@ Part = tuple[str, object]
 
 FAILURES: Final = (Exception, SystemExit, GeneratorExit)
 """What pickling hooks of a program may raise; KeyboardInterrupt is the user's."""
+_TBLIB: Final = "tblib"
 NAMELESS: Final = "a part of it"
 _ATTRIBUTE: Final = "attribute "
 _OF_USERS: Final = frozenset(("argparse", "functools", "types"))
@@ -198,6 +199,8 @@ def _used(code: CodeType) -> Iterator[str]:
 def _reduced(value: Any) -> Iterator[Part]:
     """Yield the parts of any other object, as its reduction names them."""
     reduce = cloudpickle.Pickler.dispatch_table.get(type(value))
+    if isinstance(value, BaseException) and str(reduce and reduce.__module__).startswith(_TBLIB):
+        reduce = None  # it adds a traceback to what every exception is made of
     try:
         reduction: Any = reduce(value) if reduce else value.__reduce_ex__(5)
     except FAILURES:  # then the object itself is to blame
