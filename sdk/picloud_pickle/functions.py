@@ -34,6 +34,7 @@ _GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 """A class body looks into its own names first and then into the globals."""
 _FUTURE_ANNOTATIONS: Final = 0x1000000
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
+_LAMBDA: Final = "<lambda>"
 _LONGEST_ANNOTATION: Final = 200
 _SCALARS: Final = (int, float, type(None))
 _TYPE_MODULES: Final = frozenset(("typing", "typing_extensions", "types"))
@@ -117,6 +118,9 @@ def _state(
     scope = function.__globals__
     variables = {name: scope[name] for name in names.variables if name in scope}
     attributes = names.attributes
+    for name, value in variables.items():
+        if type(value) is FunctionType and value.__name__ == _LAMBDA and value.__module__ in MAIN:
+            rebuild.function_token(value, name)  # so that it is the same as an argument
     annotations = annotations_of(function)
     extras: dict[str, Any] = {}
     if context.extras and (annotations or names.annotations):

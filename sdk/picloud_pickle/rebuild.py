@@ -22,7 +22,7 @@ from cloudpickle.cloudpickle import (
 )
 
 from picloud_pickle import source_lines
-from picloud_pickle.reference import note_loaded
+from picloud_pickle.reference import brought, note_brought, note_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ _KEPT_OBJECTS: Final = 10_000
 HEAP_TYPE: Final = 1 << 9
 """Python's own flag of classes that a `class` statement made."""
 _FILLED_BY_INIT: Final = (list, dict, set, bytearray)
-_function_tokens: WeakKeyDictionary[types.FunctionType, str] = WeakKeyDictionary()
-_home_functions: WeakValueDictionary[str, types.FunctionType] = WeakValueDictionary()
+_function_tokens: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_home_functions: WeakValueDictionary[str, Any] = WeakValueDictionary()
 """Functions of the main program of this process, by their tokens."""
 _objects: OrderedDict[str, object] = OrderedDict()
 _tokens: dict[int, str] = {}
@@ -43,8 +43,8 @@ _module_copies: Final[WeakSet[types.ModuleType]] = WeakSet()
 """Modules that loads have made."""
 
 
-def function_token(function: types.FunctionType, name: str) -> str | None:
-    """The token of a function that the main program has by a name, else None."""
+def function_token(function: Any, name: str) -> str | None:
+    """The token of a function, cached or not, that the main program has by a name, else None."""
     token = _function_tokens.get(function)
     if token is None and vars(sys.modules[function.__module__]).get(name) is function:
         token = _function_tokens[function] = uuid4().hex
@@ -56,23 +56,39 @@ def make_function(
     token: str, code: types.CodeType, scope: dict[str, Any], closure: tuple[Any, ...] | None
 ) -> types.FunctionType:
     """Make a function of a main program, or return it where it is at home."""
-    function = _home_functions.get(token)
+    function: types.FunctionType | None = _known_function(token)
     if function is None:
         function = _make_function(code, scope, None, None, closure)
         _function_tokens[function] = token
     return function
 
 
+def _known_function(token: str) -> Any:
+    """The function with a token, if it is at home here or was loaded for this job before."""
+    return _home_functions.get(token) or brought(token)
+
+
+def _begin_to_fill(function: Any) -> bool:
+    """Whether a function is to be filled, as it is new here; later loads of the job take it."""
+    token = _function_tokens.get(function)
+    if token is None:
+        return True
+    if _known_function(token) is function:
+        return False
+    note_brought(token, function)
+    return True
+
+
 def fill_function(function: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Give a function its globals, closure and attributes, unless it is at home here."""
-    if _home_functions.get(_function_tokens.get(function, "")) is function:
+    """Give a function its globals, closure and attributes, unless it has them."""
+    if not _begin_to_fill(function):
         return
     used = state[1].pop("_annotation_names")
     source = state[1].pop("_source", None)
     if source is not None:
         source_lines.remember(*source)
     _function_setstate(function, state)
-    note_loaded(function.__name__, function, used)
+    note_loaded(function.__name__, function, used, certain=function in _function_tokens)
 
 
 def make_module(name: str, token: str) -> types.ModuleType:
@@ -198,9 +214,27 @@ def builtin_base(kind: type) -> Any:
     return next(base for base in kind.__mro__ if not base.__flags__ & HEAP_TYPE)
 
 
-def make_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    """A function under `functools.lru_cache`, with an empty cache."""
-    return functools.lru_cache(maxsize, typed)(function)
+def make_cache(
+    function: Callable[..., Any], maxsize: int | None, typed: bool, token: str | None = None
+) -> Any:
+    """A function under `functools.lru_cache`, with an empty cache, or the one with a token."""
+    return _wrapper(functools.lru_cache(maxsize, typed), function, token)
+
+
+def _wrapper(wrap: Callable[..., Any], function: Callable[..., Any], token: str | None) -> Any:
+    made: Any = token and _known_function(token)
+    if not made:
+        made = wrap(function)
+        if token:
+            _function_tokens[made] = token
+    return made
+
+
+def fill_cache(cache: Any, attributes: dict[str, Any]) -> None:
+    """Give a cached function its attributes, unless it has them."""
+    if _begin_to_fill(cache):
+        cache.__dict__.update(attributes)
+        note_loaded(cache.__name__, cache, {}, certain=cache in _function_tokens)
 
 
 def make_cached_property(kind: Any, function: Callable[..., Any]) -> Any:
@@ -217,18 +251,22 @@ def make_descriptor(kind: Any, base: Any, arguments: tuple[Any, ...]) -> Any:
     return made
 
 
-def make_dispatcher(function: Callable[..., Any]) -> Any:
-    """A `functools.singledispatch` function with its default implementation."""
-    return functools.singledispatch(function)
+def make_dispatcher(function: Callable[..., Any], token: str | None = None) -> Any:
+    """A `functools.singledispatch` function with its default implementation, or that of a token."""
+    return _wrapper(functools.singledispatch, function, token)
 
 
 def fill_dispatcher(dispatcher: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> None:
-    """Register the implementations of a dispatcher."""
+    """Register the implementations of a dispatcher, unless it has them."""
+    if not _begin_to_fill(dispatcher):
+        return
     implementations, attributes = state
     for kind, implementation in implementations.items():
         if dispatcher.registry.get(kind) is not implementation:
             dispatcher.register(kind, implementation)
     dispatcher.__dict__.update(attributes)
+    if dispatcher in _function_tokens:
+        note_loaded(dispatcher.__name__, dispatcher, {})
 
 
 def module_attribute(module: str, name: str) -> Any:

@@ -15,6 +15,7 @@ MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """Names of the main program, which no other process can import."""
 
 _main: dict[str, Any] | None = None
+_brought: dict[str, Any] = {}
 _OF_CYTHON: Final = "_cython_"
 """What the modules begin with in which extension modules share types."""
 
@@ -88,23 +89,37 @@ def is_dynamic(module: object) -> bool:
     return not dot or top not in sys.modules or is_dynamic(sys.modules[top])
 
 
-def collect(names: dict[str, Any]) -> None:
+def collect(names: dict[str, Any], brought: dict[str, Any]) -> None:
     """Collect from now on what loads bring of a main program, by its name there.
 
     Args:
         names: Is given functions, classes, markers, and the names that annotations use.
+        brought: Is given functions by their tokens; a load that meets such a token again takes the
+            function that is here.
     """
-    global _main  # noqa: PLW0603 -- it belongs to the process, as `__main__` does
-    _main = names
+    global _main, _brought
+    _main, _brought = names, brought
 
 
-def note_loaded(name: str, value: Any, used: Mapping[str, Any]) -> None:
+def brought(token: str) -> Any:
+    """The function with a token that an earlier load for the same job has brought, or None."""
+    return _brought.get(token)
+
+
+def note_brought(token: str, function: Any) -> None:
+    """Have later loads for the same job take this function for its token."""
+    if _main is not None:
+        _brought[token] = function
+
+
+def note_loaded(name: str, value: Any, used: Mapping[str, Any], *, certain: bool = True) -> None:
     """Take note of what a load has brought.
 
     Args:
         name: Its own name.
         value: A function, class or marker.
         used: What its annotations use, by name.
+        certain: Whether the main program is known to have it by that name.
     """
     if _main is not None and value.__module__ == "__main__":
         if type(value) is FunctionType and "__file__" in value.__globals__:
@@ -112,4 +127,7 @@ def note_loaded(name: str, value: Any, used: Mapping[str, Any]) -> None:
         for each, type_ in used.items():
             _main.setdefault(each, type_)
         if getattr(value, "__qualname__", name) == name and name.isidentifier():
-            _main[name] = value
+            if certain:
+                _main[name] = value
+            else:
+                _main.setdefault(name, value)

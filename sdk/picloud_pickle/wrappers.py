@@ -34,8 +34,15 @@ def cache_reduced(context: PicklingContext, cache: Any) -> Any:
     if by_reference(cache, getattr(cache, "__qualname__", None)):
         return NotImplemented
     parameters = cache.cache_parameters()
-    arguments = cache.__wrapped__, parameters["maxsize"], parameters["typed"]
-    return rebuild.make_cache, arguments, dict(cache.__dict__)
+    arguments = cache.__wrapped__, parameters["maxsize"], parameters["typed"], _token(cache)
+    return rebuild.make_cache, arguments, dict(cache.__dict__), None, None, rebuild.fill_cache
+
+
+def _token(wrapper: Any) -> str | None:
+    """The token of a wrapped function that the main program has by its name."""
+    name = wrapper.__name__
+    at_top = name == wrapper.__qualname__ and wrapper.__module__ in MAIN
+    return rebuild.function_token(wrapper, name) if at_top else None
 
 
 def cached_property_reduced(context: PicklingContext, value: Any) -> Any:
@@ -86,7 +93,7 @@ def dispatcher_reduced(function: Any) -> Any:
     names = ("__name__", "__qualname__", "__module__", "__doc__")
     own |= {name: getattr(function, name) for name in names}
     state = dict(function.registry), own
-    made = (function.__wrapped__,)
+    made = function.__wrapped__, _token(function)
     return rebuild.make_dispatcher, made, state, None, None, rebuild.fill_dispatcher
 
 

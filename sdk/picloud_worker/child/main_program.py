@@ -21,10 +21,17 @@ class MainProgram:
         self._held: dict[str, Any] = {}
         self._names: dict[str, Any] | None = None
 
-    def collect(self) -> dict[str, Any]:
-        """Begin to collect what is unpickled of a program, in the dictionary returned."""
+    def collect(self, brought: dict[str, Any]) -> dict[str, Any]:
+        """Begin to collect what is unpickled of a program.
+
+        Args:
+            brought: The functions of the job so far, by their tokens; others are added.
+
+        Returns:
+            A dictionary that is given what is unpickled, by name.
+        """
         names: dict[str, Any] = {}
-        collect(names)
+        collect(names, brought)
         return names
 
     def begin(self, names: dict[str, Any]) -> None:

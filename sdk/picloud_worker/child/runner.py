@@ -43,10 +43,14 @@ _ASYNCHRONOUS: Final = frozenset((CoroutineType, AsyncGeneratorType))
 
 
 class KeptFunction(NamedTuple):
-    """A function that was unpickled, and what came with it of the main program."""
+    """A function that was unpickled, and what came with it of the main program.
+
+    `names` is that by name, `brought` its functions by their tokens.
+    """
 
     function: Callable[..., Any]
     names: dict[str, Any]
+    brought: dict[str, Any]
 
 
 class Runner:
@@ -116,8 +120,8 @@ class Runner:
 
     def _called(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         options = lease.options
-        function = self._function(lease, files)
-        names = self._main.collect()
+        function, _, brought = self._function(lease, files)
+        names = self._main.collect(brought.copy())
         args, kwargs = self._arguments(lease, job, files)
         if names:
             self._main.hold(names)
@@ -172,18 +176,20 @@ class Runner:
                 f"unpickled by {self._here.cloudpickle}\n"
             )
 
-    def _function(self, lease: Lease, files: Mapping[str, str]) -> Callable[..., Any]:
+    def _function(self, lease: Lease, files: Mapping[str, str]) -> KeptFunction:
         digest = lease.function.digest
         kept = self._functions.get(digest) if digest else None
         if kept is None:
             data = lease.function.data
             body = Path(files[digest]).read_bytes() if data is None else data
-            names = self._main.collect()
-            kept = self._functions[digest] = KeptFunction(_unpickled(body, "function"), names)
+            brought: dict[str, Any] = {}
+            names = self._main.collect(brought)
+            function = _unpickled(body, "function")
+            kept = self._functions[digest] = KeptFunction(function, names, brought)
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
         self._main.begin(kept.names)
-        return kept.function
+        return kept
 
     def _arguments(
         self, lease: Lease, job: LeasedJob, files: Mapping[str, str]

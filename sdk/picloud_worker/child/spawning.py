@@ -93,7 +93,7 @@ def receive(names: list[str], content: bytes, failed: dict[str, str], sys_path: 
     notebook_names.install()
     watch()
     main = MainProgram()
-    collected = main.collect()
+    collected = main.collect({})
     try:
         values = collected | pickle.loads(content)
     except Exception as error:  # noqa: BLE001 - whatever the code of the program raises

@@ -3,12 +3,15 @@
 import concurrent.futures
 import copy
 import dataclasses
+import functools
 import multiprocessing
 import pickle
 import shelve
 import tempfile
 
-from tests.corpus.script import check, finish
+import cloud
+
+from tests.corpus.script import check, finish, that
 
 
 class Order:
@@ -37,6 +40,29 @@ def double(x):
 
 def fails(x):
     raise Failed(x)
+
+
+@functools.lru_cache
+def cached(x):
+    return x * 2
+
+
+@functools.cache
+def factorial(x):
+    return x * factorial(x - 1) if x else 1
+
+
+@functools.singledispatch
+def kind(_):
+    return "other"
+
+
+@kind.register
+def _(_: int):
+    return "int"
+
+
+square = lambda x: x * x  # noqa: E731
 
 
 def pool(function, values):
@@ -114,6 +140,26 @@ check("Pool of an argument", pool, double, [5], want=[10])
 check("Pool of own classes", own_class, want=[1, 2])
 check("Pool and own errors", own_error, want=(1,))
 check("ProcessPoolExecutor", executor, want=[6, 8])
+check("Pool of a cached function", lambda: pool(cached, [1]), want=[2])
+check("Pool of a cached function that calls itself", lambda: pool(factorial, [3]), want=[6])
+check("Pool of a cached argument", pool, cached, [1], want=[2])
+check("Pool of a dispatcher", lambda: pool(kind, [1, ""]), want=["int", "other"])
+check("pickle of a cached one", lambda: pickle.loads(pickle.dumps(cached)) is cached, want=True)
+check("a function is the argument", lambda given: given is double, double, want=True)
+check("a cached one is the argument", lambda given: given is cached, cached, want=True)
+check("a dispatcher is the argument", lambda given: given is kind, kind, want=True)
+check("a lambda is the argument", lambda given: given is square, square, want=True)
+check(
+    "an argument fills the cache",
+    lambda given: (given(3), cached.cache_info().currsize)[1],
+    cached,
+    want=1,
+)
+check("a table of functions", lambda given: {double: 1, cached: 2}[given], cached, want=2)
+for each in (double, cached, factorial, kind):
+    before = vars(each).copy()
+    that(f"{each.__name__} comes home", cloud.result(cloud.call(lambda each=each: each)) is each)
+    that(f"{each.__name__} is as before", vars(each) == before)
 check("shelve", on_disk, want=True)
 check("queue of processes", queue, want=Point(7))
 check("deepcopy", lambda: copy.deepcopy(Order(3)) == Order(3), want=True)

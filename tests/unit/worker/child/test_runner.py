@@ -299,7 +299,7 @@ def test_a_kill_is_told(runner: Runner) -> None:
         raise KillSignalError
 
     lease = leased(abs)
-    runner._functions[lease.function.digest] = KeptFunction(told, {})
+    runner._functions[lease.function.digest] = KeptFunction(told, {}, {})
     ended = runner.run(lease, LeasedJob(0, 1, seal(pickle.dumps(((), {})))), {}, 0.0)
 
     failure = decode(bytes(unseal(ended.payload)), Failure)
