@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take Ctrl-C, however this process was started.
 
     A shell starts background processes with SIGINT ignored, and every process that we start would
-    inherit that: tests of Ctrl-C would then wait for ever.
+    inherit that: tests of Ctrl-C would then wait forever.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

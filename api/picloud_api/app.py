@@ -83,7 +83,7 @@ class Lifetime:
                 await self._start(ports)
             except PiCloudError as error:
                 waiting.reason = error.message
-            except Exception:  # noqa: BLE001 - without a server every request would wait for ever
+            except Exception:  # noqa: BLE001 - without a server every request would wait forever
                 _log.exception("start.failed")
 
     def answer_waiting(self) -> None:

@@ -81,12 +81,24 @@ _PLAIN: Final = tuple(
     (re.compile(pattern, re.DOTALL), sentence)
     for pattern, sentence in (
         (r"Expected `array` of length <= (.+)", "must have at most {} items"),
+        (r"Expected `(?:array|str)` of length >= 1", "must not be empty"),
+        (r"Expected `array` of length >= (.+)", "must have at least {} items"),
+        (
+            r"Expected `array` of at least length (\d+), got (\d+)",
+            "must have at least {} items, not {}",
+        ),
+        (r"Expected `array` of length (\d+)(?:, got \d+)?", "must have {} items"),
+        (r"Expected `str` of length >= (.+)", "must have at least {} characters"),
+        (r"Invalid base64 encoded string", "must be bytes in base64"),
         (r"Expected `str` of length <= (.+)", "must have at most {} characters"),
         (
             r"Expected `str` matching regex '\^\[0-9a-f\]\{(\d+)\}\$'",
             "must be {} hexadecimal digits",
         ),
-        (r"Expected `str` matching regex '(.+)'", "must be text of the form {}"),
+        (
+            r"Expected `str` matching regex '(.+)'",
+            "has a length or characters that are not allowed",
+        ),
         (r"Expected `\w+` >= (.+)", "must be {} or more"),
         (r"Expected `\w+` <= (.+)", "must be {} or less"),
         (r"Expected `\w+` > (.+)", "must be more than {}"),

@@ -27,7 +27,7 @@ def clean(text: str) -> str:
 def _visible(char: str) -> str:
     if char in "\n\t" or unicodedata.category(char) not in _HARMFUL:
         return char
-    if 0xDC80 <= ord(char) <= 0xDCFF:  # noqa: PLR2004 - how Python keeps a byte that is no text
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # noqa: PLR2004 - how Python keeps a byte that is not text
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode()
 

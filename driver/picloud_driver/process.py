@@ -104,7 +104,7 @@ class Process:
         check()
 
     def status(self) -> int | None:
-        """Return its exit status once it has ended, negative for a signal; None if it is no child.
+        """Return its exit status once it has ended, negative for a signal; None for no child.
 
         This reaps a child, which is a zombie until then.
         """

@@ -195,7 +195,7 @@ class CloudQueue:
         ]
 
     def ack(self, message_tickets: Sequence[MessageTicket]) -> None:
-        """Remove messages that were taken with `pop_tickets`; doing it twice is no error.
+        """Remove messages that were taken with `pop_tickets`; doing it twice is not an error.
 
         Args:
             message_tickets: The tickets, all of this queue.

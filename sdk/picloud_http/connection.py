@@ -159,7 +159,7 @@ def _secured(connected: socket.socket, host: str) -> socket.socket:
 
 
 def _has_input(connected: socket.socket) -> bool:
-    """Whether something has arrived without a request: the end, or what nobody asked for."""
+    """Return whether something has arrived without a request: the end, or other bytes."""
     if _HAS_POLL:
         poll = select.poll()
         poll.register(connected, select.POLLIN)

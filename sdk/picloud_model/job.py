@@ -174,4 +174,4 @@ them."""
 
 MAX_SPARED: Final = 100
 """The sum of the weights of all other losses, after which a job is an error, so that none is run
-for ever."""
+forever."""

@@ -14,7 +14,7 @@ import msgspec
 from picloud_model.job import FINAL, UNDER_LEASE, Cause, State, Status, may_move
 
 PAGE_JOBS: Final = 1000
-"""Most jobs in a page."""
+"""Maximum number of jobs in a page."""
 
 _COLUMNS: Final = {
     "attempt": "H",

@@ -52,7 +52,7 @@ def plain_value(pickled: bytes) -> Any:
     try:
         value = _Reader().read(pickled)
     except (ValueError, LookupError, TypeError, AssertionError, Warning) as error:
-        # These are the errors of genops and of the reader if the bytes are no pickle.
+        # These are the errors of genops and of the reader if the bytes are not a pickle.
         raise NotPlain from error
     _remaining(value, MAX_DEPTH, MAX_BYTES)
     return value

@@ -48,7 +48,7 @@ class JobToken(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> tuple[Self, str] | None:
-        """Return the content of a token and its unchecked signature, or None if it is no token."""
+        """Return the content of a token and its unchecked signature, or None for another text."""
         match = _TOKEN.fullmatch(text)
         if match is None:
             return None

@@ -47,7 +47,7 @@ class Copies:
         return kind in self._given
 
     def define(self, kind: type, name: str) -> bool:
-        """Whether a class has an attribute from a copy, be it itself or one of its bases."""
+        """Whether a class has an attribute from a copy, itself or through one of its bases."""
         definer = next((base for base in kind.__mro__ if name in vars(base)), None)
         return definer in self._given
 

@@ -93,7 +93,7 @@ def _text(stream: io.TextIOWrapper) -> tuple[str, int]:
     except OSError:
         raise Unsendable("is a file that a for loop is reading; finish the loop first") from None
     try:
-        # tell() of a text file is no count of characters, so count the characters after it.
+        # tell() of a text file is not a count of characters, so count the characters after it.
         rest = len(stream.read())
         stream.seek(0)
         content = stream.read()

@@ -118,7 +118,7 @@ def signalled(number: int, output: str) -> Failure:
         name = "unknown"
     message = f"signal {number} ({name})"
     if number == signal.SIGTERM:
-        message += ", sent by the job itself or by the system: nobody killed the job"
+        message += ", sent by the job itself or by the system: it was not killed by its user"
     return bounded(Failure(cause=Cause.SIGNAL, message=message, traceback=output))
 
 
@@ -143,7 +143,7 @@ def interfered() -> Failure:
     """
     message = (
         "the job interfered with its slot: its process wrote something into a pipe of the "
-        "platform that is no result, and was ended"
+        "platform that is not a result, and was ended"
     )
     return bounded(Failure(cause=Cause.EXIT, message=message))
 

@@ -113,7 +113,7 @@ def test_a_head_without_an_end_is_refused(stack: Stack) -> None:
 
 
 def test_a_credential_in_a_trailer_is_none(stack: Stack, sender: Sender) -> None:
-    """What follows a body is no header: a proxy may have let it pass unseen."""
+    """What follows a body is not a header: a proxy may have let it pass unseen."""
     where = urlsplit(stack.url)
     with socket.create_connection((where.hostname, where.port), 5) as connection:
         connection.settimeout(5)

@@ -202,7 +202,7 @@ def test_what_is_ones_own_is_there(
 
 @pytest.mark.parametrize(("target", "field"), NAMING, ids=str)
 def test_malformed_names_are_refused(sender: Sender, target: Target, field: str) -> None:
-    """A malformed name is refused as such: it is no server error and gets no data."""
+    """A malformed name is refused as such: it is not a server error and gets no data."""
     loose = LOOSE_JIDS if field in ("jid", "jids", "depends_on") else LOOSE_NAMES
     for wrong in loose:
         if wrong is None and target.path in ("/v1/jobs/kill", "/v1/jobs/delete"):

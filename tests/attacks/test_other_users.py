@@ -186,7 +186,7 @@ def test_no_machine_joins(home: UserHome, public: Path, forged: str, secured: bo
 
 
 def test_no_server_joins(home: UserHome, public: Path) -> None:
-    """A Nomad server of another user is no member of the cluster: gossip needs a key."""
+    """A Nomad server of another user is not a member of the cluster: gossip needs a key."""
     gossip = f"127.0.0.1:{ports(home, 'nomad')['serf']}"
     join = {"retry_join": [gossip], "retry_max": 2, "retry_interval": "1s"}
     config = agent_config() | {"server": {"enabled": True, "server_join": join}}

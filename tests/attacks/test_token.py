@@ -58,7 +58,7 @@ def ask(sender: Sender, credential: str, path: str) -> Reply:
 def test_a_job_may_do_what_its_account_may_but_no_more(
     sender: Sender, token: str, target: Target
 ) -> None:
-    """A job may use jobs and blobs; it can make no key and no account, and is no slot."""
+    """A job may use jobs and blobs; it can make no key and no account, and is not a slot."""
     if target.path in ("/v1/jobs/kill", "/v1/jobs/delete"):
         body: Any = {"jids": []}
     else:

@@ -43,7 +43,7 @@ class NomadSite:
         self.late_s = 0.0
 
     def clock(self) -> float:
-        """The time, as the port is told."""
+        """The time that the port receives."""
         return time.time() + self.late_s
 
     def open(self) -> NomadScheduler:

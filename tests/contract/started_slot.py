@@ -11,7 +11,7 @@ from tests.polling import eventually, until
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process exists and is no zombie, which only its parent can remove."""
+    """Whether a process exists and is not a zombie, which only its parent can remove."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

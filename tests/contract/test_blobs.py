@@ -138,7 +138,7 @@ async def test_missing_takes_thousands(blobs: BlobPort) -> None:
 
 
 async def test_a_deleted_name_is_free(blobs: BlobPort) -> None:
-    """After `delete` the blob is missing, deleting it again is no error, and it can be put."""
+    """After `delete` the blob is missing, deleting it again is not an error, and it can be put."""
     await blobs.put("a/b", b"old")
 
     await blobs.delete("a/b")

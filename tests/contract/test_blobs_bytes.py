@@ -1,4 +1,4 @@
-"""What every blob store promises of the bytes it keeps: whole, once, for ever, and by ranges."""
+"""What every blob store promises of the bytes it keeps: whole, once, forever, and by ranges."""
 
 import asyncio
 import itertools

@@ -96,7 +96,7 @@ async def test_other_bytes_than_stated_are_refused(buckets: BucketPort) -> None:
 
 
 async def test_a_writer_that_breaks_off_leaves_the_earlier_version(buckets: BucketPort) -> None:
-    """A stream that fails in its middle is no object."""
+    """A stream that fails in its middle is not an object."""
     await put(buckets, "a", b"first")
 
     async def breaking() -> AsyncIterator[bytes]:

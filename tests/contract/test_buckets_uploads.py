@@ -160,7 +160,7 @@ async def test_parts_are_numbered_from_1_to_10000(buckets: BucketPort, number: i
 
 
 async def test_an_upload_is_given_up(buckets: BucketPort) -> None:
-    """Its parts are gone; giving it up again is no error."""
+    """Its parts are gone; giving it up again is not an error."""
     upload = await buckets.start_upload(ACCOUNT, "a/b")
     part = await write_part(buckets, upload, 1, b"x")
 

@@ -146,7 +146,7 @@ async def test_capacity_is_what_machines_say_and_have(
 
 
 async def test_a_slot_larger_than_any_machine_is_refused(nomad: NomadScheduler) -> None:
-    """Rather than wait for ever: the sentence says what it takes."""
+    """Rather than wait forever: the sentence says what it takes."""
     burst = Burst("pc-1", Pool("a0000001", "m1", 1000), 1)
 
     with pytest.raises(RequestRefused, match="1300000 MHz and 8000000 MB"):

@@ -40,7 +40,7 @@ async def test_ends_are_told_after_nomad_was_killed(
     slots[0].kill()
     await asyncio.to_thread(revive, nomad_server)
     heard: list[SlotEnd] = []
-    await eventually(partial(_hears, nomad, heard), "ends are told again", AGAIN_S)
+    await eventually(partial(_hears, nomad, heard), "ends are reported again", AGAIN_S)
     during = heard.pop() if heard else await _next_end(nomad)
     await eventually(partial(_hears, nomad, heard), "ends are waited for again", AGAIN_S)
     os.kill(slots[1].pid, signal.SIGKILL)
@@ -87,7 +87,7 @@ async def test_ends_are_found_without_events(nomad_site: NomadSite) -> None:
         await nomad._ends.resync()
         return [end.place for end in await nomad.ended(0.05)] == [place]
 
-    await eventually(told, "the end is told")
+    await eventually(told, "the end is reported")
     await nomad.close()
 
 

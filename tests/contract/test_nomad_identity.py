@@ -68,7 +68,7 @@ async def test_other_identities_of_nomads_are_refused(
     nomad_gateway: NomadGateway,
     change: Callable[[dict[str, Any]], None],
 ) -> None:
-    """An identity for another audience, or of a task that is no slot, proves nothing."""
+    """An identity for another audience, or of a task that is not a slot, proves nothing."""
     job = copy.deepcopy(nomad_gateway.parse(jobspec(), variables(SITE, JOB)))
     change(job)
 

@@ -112,7 +112,7 @@ async def test_delayed_messages_come_later(queues: QueuePort, queue: str) -> Non
 
 
 async def test_a_message_comes_back_after_its_deadline(queues: QueuePort, queue: str) -> None:
-    """The late holder can no longer remove it once somebody else has it."""
+    """The late holder can no longer remove it once another consumer has it."""
     await push(queues, queue, b"slow")
     (late,) = await queues.take(queue, 1, deadline_s=0.5, timeout_s=30.0)
 

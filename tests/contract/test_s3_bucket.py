@@ -1,4 +1,4 @@
-"""Making a bucket with the adapter `s3`: once, where it belongs, and nobody else's."""
+"""Making a bucket with the adapter `s3`: once, where it belongs, and no other files."""
 
 import asyncio
 import subprocess

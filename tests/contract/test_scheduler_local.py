@@ -152,7 +152,7 @@ async def test_a_slot_that_dies_at_once_is_reported(local_site: Local) -> None:
 async def test_a_killed_slot_takes_its_children_along(
     local_site: Local, local: LocalScheduler
 ) -> None:
-    """What a slot has started ends with it, in whichever process group it is."""
+    """What a slot has started ends with it, in any process group."""
     await local.start(ONE)
     [presence] = await local.slots()
     slot = await local_site.slot(presence.place)

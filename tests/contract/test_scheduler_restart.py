@@ -27,7 +27,7 @@ TWO = Burst("pc-1", POOL, 2)
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is no slot and leads a session, as slots do."""
+    """A process that is not a slot and leads a session, as slots do."""
     process = subprocess.Popen(["sleep", "600"], start_new_session=True, cwd=tmp_path)
     yield process
     process.kill()

@@ -97,7 +97,7 @@ async def test_a_failure_to_make_stores_nothing(secrets: SecretPort) -> None:
 
 
 async def test_deleted_secrets_are_gone(secrets: SecretPort) -> None:
-    """A deleted secret is None; deleting a missing one is no error; it can be made anew."""
+    """A deleted secret is None; deleting a missing one is not an error; it can be made anew."""
     await secrets.put("a", b"old")
 
     await secrets.delete("a")

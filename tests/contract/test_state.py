@@ -65,7 +65,7 @@ async def test_a_value_comes_back_as_it_was_put(state: StatePort, size: int) -> 
 
 
 async def test_keys_that_do_not_exist_are_left_out(state: StatePort) -> None:
-    """A read of some missing keys, of missing keys only, or of none is no error."""
+    """A read of some missing keys, of missing keys only, or of none is not an error."""
     await fill(state, ["a", "c"])
 
     assert list(await state.get(["a", "b", "c", "d"])) == ["a", "c"]
@@ -85,7 +85,7 @@ async def test_many_keys_are_read_at_once(state: StatePort) -> None:
 
 
 async def test_a_read_sees_what_was_committed_before(state: StatePort, other: StatePort) -> None:
-    """Each commit is seen by the next read, by whichever process."""
+    """Each commit is seen by the next read, by every process."""
     for number in range(30):
         value = str(number).encode()
         await state.commit([Put("key", value)])

@@ -139,7 +139,7 @@ async def test_a_check_changes_nothing(state: StatePort) -> None:
 
 
 async def test_a_commit_of_nothing_is_done(state: StatePort) -> None:
-    """No operations are no error."""
+    """An empty list of operations is not an error."""
     assert await state.commit([]) == {}
 
 

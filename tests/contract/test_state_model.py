@@ -1,4 +1,4 @@
-"""Every state store beside a dictionary, two writers beside each other, and a writer killed."""
+"""Every state store compared with a dictionary, two writers at once, and a writer killed."""
 
 import asyncio
 import dataclasses
@@ -92,7 +92,7 @@ class Beside(RuleBasedStateMachine):
 
     @rule(keys=st.lists(st.sampled_from(KEYS), max_size=5))
     def get(self, keys: list[str]) -> None:
-        """It answers what the model holds."""
+        """It returns what the model holds."""
         found = self.runner.run(self.state.get(keys))
 
         assert found == {key: self.model[key] for key in keys if key in self.model}

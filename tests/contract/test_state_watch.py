@@ -39,7 +39,7 @@ async def test_a_first_watch_answers_at_once(state: StatePort) -> None:
 
 
 async def test_a_put_wakes_a_watch(state: StatePort, other: StatePort) -> None:
-    """A new key and a new value of a key, put by whichever process."""
+    """A new key and a new value of a key, put by any process."""
     moment = await state.watch("bell/", 0, 0.0)
 
     for value in (b"one", b"two", b"two"):

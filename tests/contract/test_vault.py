@@ -60,7 +60,7 @@ async def test_delete_removes_all_versions(
 async def test_a_secret_deleted_by_hand_is_made_anew(
     vault: VaultSecrets, mount_site: Mount, administrator: Any, how: str
 ) -> None:
-    """A version that an operator deleted or destroyed is no secret; of several makers one wins."""
+    """A version that an operator deleted or destroyed does not count; of many makers one wins."""
     await vault.put("a", VALUE)
     versions = {"versions": [1]} if how.startswith("destroy") else {}
     remove = getattr(administrator.secrets.kv.v2, how)
@@ -137,7 +137,7 @@ async def test_a_token_is_renewed(mount_site: Mount, administrator: Any) -> None
     await secrets.close()
     thread = secrets._renewal._thread
     assert thread is not None
-    await eventually(lambda: not thread.is_alive(), "nothing is renewed any more")
+    await eventually(lambda: not thread.is_alive(), "nothing is renewed any longer")
 
 
 async def test_a_token_for_ever_needs_nothing(mount_site: Mount) -> None:

@@ -45,7 +45,7 @@ def check(
     holds: Callable[[Any], object] | None = None,
     **keywords: Any,
 ) -> None:
-    """Run a function in a job; its result shall equal `want`, or `holds` shall be true of it."""
+    """Run a function in a job; its result must equal `want`, or `holds` must be true of it."""
     assert name not in _waiting, name
     assert name not in _failures, name
     try:
@@ -64,7 +64,7 @@ def travels(name: str, value: Any, holds: Callable[[Any], object]) -> None:
 
 
 def refused(name: str, function: Callable[..., Any], *args: Any, message: str) -> None:
-    """A call shall be refused by a CloudException whose text matches a pattern."""
+    """A call must be refused by a CloudException whose text matches a pattern."""
     try:
         cloud.call(function, *args)
     except CloudException as error:
@@ -81,7 +81,7 @@ def refused(name: str, function: Callable[..., Any], *args: Any, message: str) -
 def fails(
     name: str, function: Callable[..., Any], *args: Any, message: str, **keywords: Any
 ) -> None:
-    """A job shall fail, with an error whose text matches a pattern."""
+    """A job must fail, with an error whose text matches a pattern."""
 
     def holds(outcome: Any) -> object:
         return isinstance(outcome, CloudException) and re.search(message, str(outcome))
@@ -90,7 +90,7 @@ def fails(
 
 
 def that(name: str, condition: object) -> None:
-    """A condition shall hold in the program itself."""
+    """A condition must hold in the program itself."""
     if condition:
         _passed.append(name)
     else:

@@ -28,7 +28,7 @@ def of_stack(data: Path, *urls: str) -> list[psutil.Process]:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Return whether a process runs and is no zombie; a later process of its pid is another one."""
+    """Return whether a process runs and is not a zombie; a later one of its pid does not count."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -301,7 +301,7 @@ def test_a_job_that_waits_for_itself_says_deadlock(begin: Callable[..., Stack]) 
 
 
 def test_a_timeout_inside_a_job(begin: Callable[..., Stack]) -> None:
-    """A wait with a timeout ends by itself, and is no deadlock."""
+    """A wait with a timeout ends by itself, and is not a deadlock."""
     client = begin(slots=1).client()
 
     def patient() -> str:

@@ -56,7 +56,7 @@ def test_the_session_of_the_documentation(q: CloudQueue) -> None:
 
 
 def test_queues_are_made_found_and_deleted(client: Client) -> None:
-    """A queue exists from `get` on until `delete`; doing either twice is no error."""
+    """A queue exists from `get` on until `delete`; doing either twice is not an error."""
     name = f"made-{uuid.uuid4().hex[:20]}"
     with current_client(client):
         assert not queue.exists(name)
@@ -113,7 +113,7 @@ def test_many_messages_in_one_push(q: CloudQueue) -> None:
 
 
 def test_tickets_keep_messages_until_they_are_acknowledged(q: CloudQueue) -> None:
-    """A message with a ticket is in flight; afterwards it is gone, and a second ack is no error."""
+    """A message with a ticket is in flight; then it is gone, and a second ack is not an error."""
     q.push(["one", "two"])
     tickets = q.pop_tickets(deadline=60)
     assert q.count() == 0

@@ -3,7 +3,7 @@
 python tests/servers/build.py [NAME ...]      obtain these (all of them when none is named)
 python tests/servers/build.py --where NAME    print the path of one, or fail
 
-Each server has a Go module beside this file that pins its version and every dependency.
+Each server has a Go module next to this file that pins its version and every dependency.
 """
 
 import argparse

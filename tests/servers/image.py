@@ -2,7 +2,7 @@
 
 python -m tests.servers.image       build or find it; give it to a dockerd that runs
 
-The cache lies beside that of the servers; an image is named there by a digest of all it is made of.
+The cache is next to that of the servers; an image is named there by a digest of all it is made of.
 """
 
 import contextlib

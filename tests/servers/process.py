@@ -105,7 +105,7 @@ def server(
         directory: Where it runs and logs; its HOME as well.
         url: What it answers when it has started.
         status: Pattern of the HTTP status of that answer.
-        environment: What it sees beside PATH, HOME and TMPDIR.
+        environment: What it sees besides PATH, HOME and TMPDIR.
     """
     with (directory / "server.log").open("ab") as log:
         process = ServerProcess(

@@ -29,7 +29,7 @@ PACKAGES: Final = (
     "jobspecs/picloud_jobspecs",
 )
 ROOM_MODULES: Final = 12
-"""A folder with more modules is no room: a reader has to look at each of them."""
+"""A folder with more modules is not a room: a reader has to look at each of them."""
 ONE_FILE_A_NOUN: Final = ("commands", "resources", "_resources", "wire")
 """Rooms that grow by a file with each command or noun."""
 
@@ -91,7 +91,7 @@ def rooms(package: str, graph: Graph) -> dict[str, str]:
     """Return the room of each module of a package, as a reader sees it at first sight.
 
     A room is a folder of the package, or a module that is in none. A folder of too many modules
-    counts as that many rooms. An `__init__` that imports nothing is no room.
+    counts as that many rooms. An `__init__` that imports nothing is not a room.
     """
     inside = {name for name in graph if f"{name}.".startswith(f"{package}.")}
     result = {}

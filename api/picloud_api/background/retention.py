@@ -28,7 +28,7 @@ class Retention:
         context: The store and the clock.
         leader: Says whether this process leads.
         jobs: Deletes jobs.
-        days: How long finished jobs are kept; 0 for ever.
+        days: How long finished jobs are kept; 0 for no limit.
     """
 
     def __init__(self, context: Context, leader: Leader, jobs: DeleteJobs, days: float) -> None:

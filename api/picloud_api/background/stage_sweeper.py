@@ -1,7 +1,7 @@
 """The stage sweeper: deletes what was sent ahead of submits that never came.
 
 Only the leader sweeps. A client that was killed in a large submit would otherwise leave its packs
-for ever.
+forever.
 """
 
 from __future__ import annotations

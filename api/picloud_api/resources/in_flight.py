@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 COUNTED_BYTES: Final = 64 * 1024
 """Less than this is not counted."""
 MOST_BYTES: Final = 320 * 1024 * 1024
-"""Most bytes in flight of all senders."""
+"""Maximum number of bytes in flight of all senders."""
 MOST_OF_ONE_BYTES: Final = 160 * 1024 * 1024
-"""Most bytes in flight of one sender: the largest blob, and room for other requests."""
+"""Maximum number of bytes in flight of one sender: the largest blob and some other requests."""
 WAIT_S: Final = 10.0
 """How long a request waits for room."""
 

@@ -27,7 +27,7 @@ class Credential(Enum):
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One verb of one address.
 
-    A `request` or `answer` that is `bytes` is plain bytes; None is no body. The fields of `query`
+    A `request` or `answer` that is `bytes` is plain bytes; None means no body. Fields of `query`
     are parameters in the address. The docstrings of these structs describe the operation where
     there is no `summary`.
     """

@@ -17,7 +17,7 @@ slots/<slot>                         Slot
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
 
-A record declares the prefix of its keys; those of values that are no records are declared here.
+A record declares the prefix of its keys; those of values that are not records are declared here.
 """
 
 from __future__ import annotations
@@ -255,4 +255,4 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     _NEXT: _decoder(int),
     _JIDS: _decoder(list[Span]),
 }
-"""Decoders of values that are no records; those of records are found by their prefixes."""
+"""Decoders of values that are not records; those of records are found by their prefixes."""

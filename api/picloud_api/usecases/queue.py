@@ -123,7 +123,7 @@ class Queues:
         )
 
     async def delete(self, account: str, name: str) -> None:
-        """Remove a queue with its messages; a missing one is no error."""
+        """Remove a queue with its messages; a missing one is not an error."""
         key = _key(account, name)
         record: QueueRecord | None = await self._commits.view.fresh(key)
         if record is None:

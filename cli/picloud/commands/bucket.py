@@ -115,7 +115,7 @@ def list_keys(
         str | None, typer.Option("--marker", "-m", help="Key after which to begin.")
     ] = None,
     max_keys: Annotated[
-        int, typer.Option("--max-keys", "-k", min=1, help="Most keys to print.")
+        int, typer.Option("--max-keys", "-k", min=1, help="Maximum number of keys to print.")
     ] = 1000,
     json: AsJson = False,
 ) -> None:
@@ -180,7 +180,7 @@ def exists(obj_path: Key, *, prefix: Prefix = None) -> None:
 
 @app.command()
 def remove(obj_paths: Keys, *, prefix: Prefix = None) -> None:
-    """Remove objects; missing ones are no error.
+    """Remove objects; missing ones are not an error.
 
     \b
     Examples:

@@ -27,7 +27,7 @@ _COLUMNS: Final = tables.Columns(
 )
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
 _OTHER_LINES: Final = 6
-"""Lines of the terminal that are no rows: the summary, headers, a rule and what follows them."""
+"""Lines of the terminal that are not rows: the summary, headers, a rule and what follows them."""
 _PIPED: Final = 100
 _MOST_BATCHES: Final = 1000
 

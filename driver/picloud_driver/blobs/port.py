@@ -68,7 +68,7 @@ class BlobPort(ABC):
 
     @abstractmethod
     async def delete(self, name: str) -> None:
-        """Remove a blob; a missing one is no error."""
+        """Remove a blob; a missing one is not an error."""
 
     @abstractmethod
     def names(self, prefix: str) -> AsyncIterator[str]:

@@ -51,7 +51,7 @@ class S3Blobs(BlobPort):
         threads: How many requests may run at once.
 
     Raises:
-        RequestRefused: When the prefix is no path of plain names that ends with `/`.
+        RequestRefused: When the prefix is not a path of plain names that ends with `/`.
     """
 
     adapter: ClassVar[str] = "s3"
@@ -107,7 +107,7 @@ class S3Blobs(BlobPort):
         existing: set[str] = set()
         begin, worth_listing = 0, True
         while worth_listing and len(wanted) - begin > _FEW:
-            prefix = commonprefix([wanted[begin], wanted[-1]])  # noqa: RUF071 - keys are no paths
+            prefix = commonprefix([wanted[begin], wanted[-1]])  # noqa: RUF071 - keys are not paths
             page = await self._ask(self._gateway.page, prefix, wanted[begin].removesuffix(_END))
             existing.update(page.keys)
             end = _decided(wanted, page)

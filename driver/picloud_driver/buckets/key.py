@@ -2,7 +2,8 @@ r"""Keys of objects: checked, and written so that a server that keeps files can 
 
 Such a server takes a key for a path: it cannot hold `a` and `a/b`, takes `x//y` for `x/y`, and
 refuses long parts. `encoded` makes a path of any key. No two keys have the same path, paths sort
-as keys do, and if a key begins with a prefix that is no path, its path begins with `encoded` of it.
+as keys do, and if a key begins with a prefix that is not a path, its path begins with `encoded` of
+that prefix.
 
 | in a key | in its path |
 |---|---|
@@ -22,7 +23,7 @@ from typing import Final
 from picloud_model.errors import RequestRefused
 
 KEY_BYTES: Final = 1024
-"""Most bytes of a key in UTF-8."""
+"""Maximum number of bytes of a key in UTF-8."""
 
 _END: Final = "%"
 _LOW: Final = "-"

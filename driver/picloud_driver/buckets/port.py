@@ -25,7 +25,7 @@ CONTENT_HEADERS: Final = frozenset(
 )
 """The headers that an object may have."""
 PAGE_KEYS: Final = 1000
-"""Most keys that one call lists or deletes."""
+"""Maximum number of keys that one call lists or deletes."""
 PART_BYTES: Final = 5 * 1024**2
 """Fewest bytes of a part that is not the last."""
 PARTS: Final = 10_000
@@ -187,7 +187,7 @@ class BucketPort(ABC):
 
     @abstractmethod
     async def delete(self, account: str, keys: Sequence[str]) -> None:
-        """Remove up to `PAGE_KEYS` objects; a missing one is no error."""
+        """Remove up to `PAGE_KEYS` objects; a missing one is not an error."""
 
     @abstractmethod
     async def copy(
@@ -262,7 +262,7 @@ class BucketPort(ABC):
 
     @abstractmethod
     async def abort_upload(self, account: str, key: str, upload: str) -> None:
-        """Remove an upload and its parts; a missing one is no error."""
+        """Remove an upload and its parts; a missing one is not an error."""
 
     @abstractmethod
     async def presign_put(

@@ -220,7 +220,7 @@ class ConsulGateway:
         return True
 
     def end(self, session: str) -> None:
-        """End a session and its lock; an ended session is no error."""
+        """End a session and its lock; an ended session is not an error."""
         with self._explained():
             self._client.session.destroy(session)
 

@@ -269,7 +269,7 @@ class NatsGateway:
             with contextlib.suppress(Exception):
                 await client.close()
             raise faults.refusal(last or error, self.where) from error
-        # From now on for ever: `_connected` says meanwhile that the server is away.
+        # From now on forever: `_connected` says meanwhile that the server is away.
         client.options["max_reconnect_attempts"] = -1
         return client
 

@@ -102,7 +102,7 @@ class NomadGateway:
         return found.status != "pending"
 
     def deregister(self, job: str, *, purge: bool = False) -> str | None:
-        """Stop a job; an unknown one is no error.
+        """Stop a job; an unknown one is not an error.
 
         Args:
             job: Its name.

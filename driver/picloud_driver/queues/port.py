@@ -67,7 +67,7 @@ class QueuePort(ABC):
 
     @abstractmethod
     async def delete(self, queue: str) -> None:
-        """Remove a queue with its messages; a missing one is no error."""
+        """Remove a queue with its messages; a missing one is not an error."""
 
     @abstractmethod
     async def push(

@@ -104,7 +104,7 @@ FAULTS: Final = (
     ),
     Fault("EntityTooLarge", "the blob is too large: divide it", kind=RequestRefused),
     Fault("EntityTooSmall", "a part of the blob is too small", kind=RequestRefused),
-    Fault("MethodNotAllowed", "it cannot do that: it is no S3, or lets itself be read only"),
+    Fault("MethodNotAllowed", "it cannot do that: it is not S3, or lets itself be read only"),
     Fault("NotImplemented", "it cannot do that: use an S3 with conditional writes"),
     Fault(EndpointConnectionError, "nothing answers there: is it running?"),
     Fault(ConnectTimeoutError, "nothing answers there: is it running and reachable?"),

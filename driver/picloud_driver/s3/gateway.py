@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LARGE_BYTES: Final = 64 * 1024 * 1024
 """A larger blob is written in parts."""
 PAGE_KEYS: Final = 1000
-"""Most keys in one page of a listing."""
+"""Maximum number of keys in one page of a listing."""
 PRESIGNED_S: Final = 5 * 60
 """How long a presigned URL to write is valid, in seconds: until the upload begins.
 

@@ -87,7 +87,7 @@ class SchedulerPort(ABC):
 
     @abstractmethod
     async def stop(self, burst: str) -> None:
-        """End every slot of a burst; an unknown or ended burst is no error."""
+        """End every slot of a burst; an unknown or ended burst is not an error."""
 
     @abstractmethod
     async def verify(self, proof: str) -> Placement:

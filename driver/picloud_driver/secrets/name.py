@@ -8,7 +8,7 @@ from typing import Final
 from picloud_model.errors import RequestRefused, TooLarge
 
 VALUE_BYTES: Final = 64 * 1024
-"""Most bytes of a secret."""
+"""Maximum number of bytes of a secret."""
 
 _NAME: Final = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 

@@ -37,7 +37,7 @@ class SecretPort(ABC):
 
     @abstractmethod
     async def delete(self, name: str) -> None:
-        """Remove a secret; a missing one is no error."""
+        """Remove a secret; a missing one is not an error."""
 
     @abstractmethod
     async def ping(self) -> None:

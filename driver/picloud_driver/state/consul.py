@@ -49,7 +49,7 @@ class ConsulState(StatePort):
         threads: How many requests may run at once.
 
     Raises:
-        RequestRefused: When the prefix is no path of plain names that ends with `/`.
+        RequestRefused: When the prefix is not a path of plain names that ends with `/`.
     """
 
     adapter: ClassVar[str] = "consul"

@@ -35,7 +35,7 @@ class Put(msgspec.Struct, frozen=True):
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """Remove a key if it has the expected version; with ANY a missing key is no error."""
+    """Remove a key if it has the expected version; with ANY a missing key is not an error."""
 
     key: str
     expect: int = ANY
@@ -88,7 +88,7 @@ class StatePort(ABC):
     max_operations: ClassVar[int] = 64
     """Most operations in a transaction."""
     max_bytes: ClassVar[int] = 360_000
-    """Most bytes of values in a transaction."""
+    """Maximum number of bytes of values in a transaction."""
 
     @abstractmethod
     async def get(self, keys: Sequence[str]) -> dict[str, StateEntry]:

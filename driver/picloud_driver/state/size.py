@@ -20,7 +20,7 @@ def refuse_too_large(operations: Sequence[Operation], most: int, most_bytes: int
     Args:
         operations: The transaction.
         most: Most operations in it.
-        most_bytes: Most bytes of values in it.
+        most_bytes: Maximum number of bytes of values in it.
 
     Raises:
         TooLarge: When it is larger.

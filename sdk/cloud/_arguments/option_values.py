@@ -228,7 +228,7 @@ def real(value: Any) -> float | None:
 
 
 def _listed(value: Any) -> list[Any] | None:
-    """An iterable's items; None where it is no iterable, or text or a mapping by mistake."""
+    """Return an iterable's items; None for what is not one, and for text and mappings."""
     wrong = isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable)
     return None if wrong else list(value)
 

@@ -206,7 +206,7 @@ def mount_path() -> str:
     Any program of the job can use what is in it: a file is an object, and a folder is what keys
     have in common up to a `/`. A file is stored when it is closed, as a whole; an error of the
     upload is the error of closing it. What others put is seen at the next open or listing. Keys
-    that are no paths are left out, and where `a` and `a/b` both exist, `a` is the folder.
+    that are not paths are left out, and where `a` and `a/b` both exist, `a` is the folder.
 
     Raises:
         CloudException: When this is not a job, or the bucket cannot be mounted where it runs; the

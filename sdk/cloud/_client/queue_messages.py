@@ -26,7 +26,7 @@ _SALT_BYTES: Final = 16
 """Random bytes before the content: the blob is deleted with its message, so no other use of equal
 bytes may have the same blob."""
 _PUSH_BYTES: Final = 12_000_000
-"""Most bytes of messages in one request; above that the larger ones become blobs."""
+"""Maximum number of bytes of messages in one request; above that the larger ones become blobs."""
 
 
 def packed(client: Client, values: Iterable[Any], encoding: str) -> list[QueueMessage]:

@@ -59,7 +59,7 @@ class ServerAddress(msgspec.Struct, frozen=True):
                 f"{self.url!r} is not a valid server URL; it looks like http://127.0.0.1:8787."
             )
         if not self.key.isprintable() or not self.key.isascii() or " " in self.key:
-            raise CloudException("This is no API key: it has characters no key has.")
+            raise CloudException("This is not a valid API key: it has characters that no key has.")
 
     def __repr__(self) -> str:
         return f"ServerAddress(url={self.url!r})"
@@ -223,7 +223,7 @@ class Transport:
         return self._has_answered
 
     def _send(self, request: HttpRequest, accept: Collection[int] = ()) -> HttpReply:
-        """Send a request, again after failures; statuses to `accept` are no errors."""
+        """Send a request, again after failures; statuses to `accept` are not errors."""
         attempt = 0
         while True:
             last = attempt >= self._config.retry_attempts

@@ -62,7 +62,7 @@ class Submitter:
         packer: Pickles functions and arguments.
         config: The limits.
         make_id: Returns a new submit id.
-        max_jobs: Most jobs of a map.
+        max_jobs: Maximum number of jobs of a map.
     """
 
     def __init__(

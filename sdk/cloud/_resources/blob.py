@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 SMALL_BYTES: Final = 256 * 1024
 """Blobs up to this size share a request with others."""
 REQUEST_BYTES: Final = 4 * 1024 * 1024
-"""Most bytes of blobs or packs in one request."""
+"""Maximum number of bytes of blobs or packs in one request."""
 _MOST_CONFIRMED: Final = 20_000
 _MOST_IN_REQUEST: Final = 1000
 _PORTION_BYTES: Final = 64 * 1024 * 1024

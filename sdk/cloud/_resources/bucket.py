@@ -198,7 +198,7 @@ class BucketClient:
             marker = page.objects[-1].key if page.objects else marker
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Remove objects, 1,000 in a request; missing ones are no error."""
+        """Remove objects, 1,000 in a request; missing ones are not an error."""
         for start in range(0, len(keys), wire.MAX_LISTED):
             body = wire.RemoveObjectsRequest(keys=list(keys[start : start + wire.MAX_LISTED]))
             self._transport.post("/v1/bucket/remove", body, Answer)

@@ -28,7 +28,7 @@ UPLOAD_NOT_FOUND: Final = "upload.not_found"
 """The code of the error that there is no such upload."""
 _BLOCK_BYTES: Final = 1024 * 1024
 _SPOOLED_BYTES: Final = 8 * 1024 * 1024
-"""Most bytes of a stream without a length that are kept in memory before they are sent."""
+"""Maximum number of bytes of a stream without a length that are in memory before they are sent."""
 
 Progress = Callable[[int], None]
 """Is called with the number of bytes that were sent or received since the last call."""

@@ -56,7 +56,7 @@ class QueueClient:
         return True
 
     def delete(self, name: str) -> None:
-        """Remove a queue with its messages; a missing one is no error."""
+        """Remove a queue with its messages; a missing one is not an error."""
         self._transport.post("/v1/queues/delete", wire.QueueRequest(name=name), Answer)
 
     def purge(self, name: str) -> None:

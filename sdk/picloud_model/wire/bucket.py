@@ -29,7 +29,7 @@ WHOLE_OBJECT_BYTES: Final = 64 * 1024 * 1024
 PART_BYTES: Final = 16 * 1024 * 1024
 """The length of parts, unless there would be too many of them."""
 MAX_LISTED: Final = 1000
-"""Most keys that one request lists or removes."""
+"""Maximum number of keys that one request lists or removes."""
 MAX_PARTS: Final = 10_000
 """Most parts of an object."""
 MAX_HEADER: Final = 1000
@@ -208,7 +208,7 @@ class ObjectsListed(Answer, frozen=True):
 
 
 class RemoveObjectsRequest(Request, frozen=True):
-    """Remove objects: `POST /v1/bucket/remove`. Missing ones are no error."""
+    """Remove objects: `POST /v1/bucket/remove`. Missing ones are not an error."""
 
     keys: Annotated[list[ObjectKey], Meta(max_length=MAX_LISTED)]
 

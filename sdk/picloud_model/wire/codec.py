@@ -65,7 +65,7 @@ def decode(data: bytes | memoryview, kind: type[Body], media: str = MSGPACK) -> 
             return msgspec.json.decode(data, type=kind)
         return msgspec.msgpack.decode(data, type=kind)
     except UnicodeDecodeError as error:
-        # msgspec raises this one as it is, although it is no MsgspecError.
+        # msgspec raises this one as it is, although it is not a MsgspecError.
         raise msgspec.DecodeError(f"a text is not UTF-8: {error}") from error
     except RecursionError as error:
         # msgspec stops at the interpreter's limit, far above the few levels of our bodies.

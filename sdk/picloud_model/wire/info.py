@@ -70,7 +70,7 @@ class ListRequest(Request, frozen=True):
         label: Only jobs with this label.
         created_since: Only jobs made at or after this time.
         before: Only jids below this one: the smallest of the last answer, to read on.
-        limit: Most jobs in the answer.
+        limit: Maximum number of jobs in the answer.
     """
 
     statuses: Annotated[list[str], Meta(max_length=100)] = []
@@ -202,7 +202,7 @@ def unpack_info(data: bytes) -> Info:
     """Decode what `pack_info` wrote.
 
     Raises:
-        RequestRefused: When the bytes are no info.
+        RequestRefused: When the bytes are not info.
     """
     try:
         if data[:1] == _ZLIB:

@@ -11,7 +11,7 @@ NAMES_BYTES: Final = 4 * 1024 * 1024
 STRANGER_BYTES: Final = 64 * 1024
 """Largest body of a request without a credential."""
 READ_BYTES: Final = 16 * 1024 * 1024
-"""Most bytes of blobs in one reply; a larger blob is read alone, as a stream."""
+"""Maximum number of bytes of blobs in one reply; a larger blob is read alone, as a stream."""
 MAX_BLOBS: Final = 10_000
 """Most blobs that a request names or sends."""
 MAX_ITEMS: Final = 200_000
@@ -28,7 +28,7 @@ MAX_INFO_BYTES: Final = 2 * 1024 * 1024
 """Largest info of a job, uncompressed: three streams and a profile."""
 
 MAX_JOBS: Final = 1_000_000
-"""Most jobs in a batch, and most jids in a request."""
+"""Maximum number of jobs in a batch, and of jids in a request."""
 MAX_DEPENDENCIES: Final = 10_000
 """Most jid ranges a batch may depend on."""
 MAX_LABEL: Final = 200

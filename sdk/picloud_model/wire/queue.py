@@ -125,7 +125,7 @@ class MessagesTaken(Answer, frozen=True):
 
 
 class AcknowledgeRequest(Request, frozen=True):
-    """Remove messages that were taken: `POST /v1/queues/ack`. Repeating it is no error."""
+    """Remove messages that were taken: `POST /v1/queues/ack`. Repeating it is not an error."""
 
     name: QueueName
     tickets: Tickets

@@ -20,7 +20,7 @@ class ImportWatch:
     """A finder for `sys.meta_path`, which watches what the other finders there find.
 
     Args:
-        begin: Called before a module is executed, but for one that another imports.
+        begin: Called before a module is executed, except for one that another imports.
         end: Called after it with what `begin` returned.
         imported: By name of a module, what is called when it was executed.
     """

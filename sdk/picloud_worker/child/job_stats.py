@@ -53,7 +53,7 @@ class StatsRecorder:
     """Takes notes in one child.
 
     Args:
-        log: Descriptor of the file that takes what `logging` is told.
+        log: Descriptor of the file that takes what `logging` receives.
     """
 
     def __init__(self, log: int) -> None:

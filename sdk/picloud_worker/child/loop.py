@@ -123,7 +123,7 @@ class ChildLoop:
         self._runner.imported_variables.note(context)
 
     def _carry_out(self, assignment: Assignment) -> bool:
-        """Run what can be claimed of an assignment; False when this interpreter shall not go on."""
+        """Run what can be claimed of an assignment; False when this interpreter must not go on."""
         position, jobs = 0, sum(len(lease.jobs) for lease in assignment.leases)
         scoreboard, child_index = self._channels.scoreboard, self._channels.child_index
         for lease in assignment.leases:
@@ -196,7 +196,7 @@ class ChildLoop:
         return not (running or lost)
 
     def _is_as_before(self) -> bool:
-        """Compare after a job that was reported first; False when this interpreter shall not go on.
+        """Compare after a job that was reported first; False when this interpreter must not go on.
 
         The jobs of its function have left nothing so far, so its client need not wait for this.
         """
@@ -351,7 +351,7 @@ def _take_standard_streams(outputs: tuple[int, int]) -> None:
 
 
 def _open_standard_streams() -> None:
-    sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115 - for ever
+    sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # type: ignore[misc]  # noqa: SIM115 - forever
     sys.stdout = sys.__stdout__ = _writer(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _writer(2)  # type: ignore[misc]
 

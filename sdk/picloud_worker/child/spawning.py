@@ -86,7 +86,7 @@ def receive(names: list[str], content: bytes, failed: dict[str, str], sys_path: 
     """Fill `__main__` of a process that was just spawned.
 
     A task that names what is missing there would end the process, and its pool would wait for that
-    task for ever. So every name has a value; one that could not come raises an error when called.
+    task forever. So every name has a value; one that could not come raises an error when called.
     """
     sys.path[:] = sys_path
     source_lines.in_a_job()

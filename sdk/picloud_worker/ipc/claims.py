@@ -38,7 +38,7 @@ class Claims:
     def take_back(self) -> int:
         """Withdraw the jobs that are not started, the last ones, and return their number."""
         taken = 0
-        # More tokens than were offered are user code's; reading them must not go on for ever.
+        # More tokens than were offered are user code's; reading them must not go on forever.
         while taken < MOST and (tokens := _read(self.reader, MOST)) is not None:
             taken += len(tokens)
         return taken

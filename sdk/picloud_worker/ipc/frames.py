@@ -57,7 +57,7 @@ class JobDone(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BrokenFrameError(Exception):
-    """A child sent bytes that are no frame: user code wrote to its pipe."""
+    """A child sent bytes that are not a frame: user code wrote to its pipe."""
 
 
 def frame(body: Any) -> bytes:

@@ -96,7 +96,7 @@ def _streams() -> tuple[object, ...]:
 
 
 class _Environment:
-    """`os.environ`, but for the variables that each job has a value of its own of."""
+    """`os.environ`, except for the variables that each job has a value of its own of."""
 
     def __init__(self) -> None:
         self._environ = os.environ
@@ -137,7 +137,7 @@ def _set_path(before: list[str]) -> None:
 
 
 class _Builtins:
-    """The names every module has; names that libraries add are no harm."""
+    """The names every module has; names that libraries add do no harm."""
 
     def __init__(self) -> None:
         self._names = vars(builtins)

@@ -1,7 +1,7 @@
 """Sets PICLOUD_JID and PICLOUD_SEED, for user code and the programs that it starts.
 
 Not by `os.environ[...] = `: the C library keeps every value it was ever given that way, which took
-65 bytes a job for ever. It is given one piece of memory instead, which is overwritten.
+65 bytes a job forever. It is given one piece of memory instead, which is overwritten.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _runs_processes() -> bool:
 
 
 def _processes() -> set[int]:
-    """The child processes but for those that belong to the interpreter."""
+    """The child processes except for those that belong to the interpreter."""
     own: set[Any] = {
         getattr(getattr(sys.modules.get(name), "_resource_tracker", None), "_pid", None)
         for name in _TRACKERS

@@ -21,7 +21,7 @@ class Setting(NamedTuple):
 
     Values are compared; `change` is given the one before the first job, and raises what it likes
     where that cannot be had again. A `silent` one is restored without a word, as it is changed by
-    much that nobody would call a change. One that `resets` is reset when it is read.
+    much that does not count as a change. One that `resets` is reset when it is read.
     """
 
     name: str

@@ -32,7 +32,7 @@ BLOCKED_BYTES: Final = 16 * 1024 * 1024
 _SHARE: Final = 0.7
 """The part of a slot's memory for its blocked children; the rest is for the one that runs."""
 NEXT_BYTES: Final = 32 * 1024 * 1024
-"""The memory that a slot must have left before another child may start beside blocked ones."""
+"""The memory that a slot must have left before another child may start next to blocked ones."""
 
 
 def most_blocked(limit: int | None) -> int:

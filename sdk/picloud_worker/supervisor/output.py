@@ -114,7 +114,7 @@ class Output:
 
 
 def last_characters(data: bytes, most: int = MOST_CHARACTERS) -> bytes:
-    """Return the bytes of the last `most` characters; a byte that is no text counts as one.
+    """Return the bytes of the last `most` characters; a byte that is not text counts as one.
 
     >>> last_characters("aäb".encode(), 2).decode()
     'äb'

@@ -51,7 +51,7 @@ check("function of the module", total, [Circle(1), "ab", 7], want=[3, 2, 7], **a
 check("partial", functools.partial(total, [Circle(1)]), want=[3], **always)
 check("dispatcher as an argument", lambda given: given(Circle(1)), area, want=3, **always)
 check("what another module registered", lambda shape: area(shape), Triangle(), want=3, **always)
-check("class that nobody registered", area, 1.5, want="no area of float", **always)
+check("class that was not registered", area, 1.5, want="no area of float", **always)
 check("dispatcher comes back", lambda: area, holds=lambda given: given is area)
 that("dispatcher here", area(Circle(1)) == 3 and len(area.registry) == 6)
 

@@ -91,7 +91,7 @@ check("warning", warned, holds=shows(__file__, 'warnings.warn("careful", stackle
 
 
 def message_of(function, *args, **options):
-    """What the user is told of a job that fails."""
+    """What the user sees of a job that fails."""
     try:
         cloud.result(cloud.call(function, *args, **options), timeout=60)
     except CloudException:

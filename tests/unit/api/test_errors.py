@@ -56,7 +56,7 @@ async def test_a_body_that_cannot_be_read_is_400(
     path: str,
     media: str,
 ) -> None:
-    """Bytes that are no JSON, or no msgpack, are a bad request."""
+    """Bytes that are neither JSON nor msgpack are a bad request."""
     status, problem = await post(http, path, b"\xc1{", api.server.key, media)
 
     assert status == 400
@@ -94,3 +94,30 @@ async def test_an_unknown_address_is_an_error_of_the_usual_form(
     status, problem = await post(http, "/v2/jobs", b"")
 
     assert (status, problem.code) == (404, "path.not_found")
+
+
+BAD: tuple[object, ...] = ({}, [], [[]], [{}], "?", "?" * 5000, -1, 10**15, 10**30, 1.5, None, True)
+"""Values most fields refuse, each for a reason of its own."""
+
+
+def bodies() -> list[type[wire.Request]]:
+    """Return the structs of all request bodies."""
+    found = [wire.Request]
+    for kind in found:
+        found += kind.__subclasses__()
+    return found[1:]
+
+
+@pytest.mark.parametrize("body", bodies(), ids=lambda body: body.__name__)
+def test_what_is_wrong_with_a_value_is_said_in_words(body: type[wire.Request]) -> None:
+    """No user reads a type or a regular expression of the library that checks values."""
+    for field in body.__struct_encode_fields__:
+        for value in BAD:
+            try:
+                msgspec.json.decode(msgspec.json.encode({field: value}), type=body)
+            except msgspec.ValidationError as error:
+                message = str(error).partition(" - at `")[0]
+                sentence = errors.plain(message)
+
+                assert not sentence.startswith("is not valid"), message
+                assert "^" not in sentence, message

@@ -51,7 +51,7 @@ def test_a_real_process_answers_help() -> None:
 
 
 def test_without_arguments_there_is_help() -> None:
-    """On standard output, as it is no mistake."""
+    """On standard output, as it is not a mistake."""
     outcome = CliRunner().invoke(app, [])
 
     assert outcome.exit_code == 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_a_pipe_gets_text_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
-    """But for a newline at its end."""
+    """Except for a newline at its end."""
     output.text("\x1b[31mred")
 
     assert capsys.readouterr().out == "\x1b[31mred\n"

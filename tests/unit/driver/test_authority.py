@@ -116,7 +116,7 @@ def test_other_names_are_refused(authority: Authority) -> None:
 
 
 def test_files_are_private(authority: Authority, tmp_path: Path) -> None:
-    """Nobody else can read them."""
+    """No other user can read them."""
     everything = [tmp_path / "tls", *(tmp_path / "tls").iterdir()]
 
     assert {path.name for path in everything[1:]} == {

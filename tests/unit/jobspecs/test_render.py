@@ -263,7 +263,7 @@ def test_no_text_but_a_plain_one_gets_in(name: str, attack: str) -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("attack", [0, -1, 1.5, True, 10**9, "1", None, "${x}"])
 def test_no_number_but_a_count_gets_in(name: str, attack: object) -> None:
-    """What is no whole number from 1 to 100,000 is refused."""
+    """What is not a whole number from 1 to 100,000 is refused."""
     site, job = altered(name, attack)
 
     with pytest.raises(RequestRefused) as refused:
@@ -297,7 +297,7 @@ def test_a_slot_has_a_program() -> None:
     ],
 )
 def test_urls_get_in(url: str) -> None:
-    """What a URL of an API looks like is no attack."""
+    """What a URL of an API looks like is not an attack."""
     assert f'url = "{url}"' in variables(SlotSite(url=url), JOB).splitlines()
 
 

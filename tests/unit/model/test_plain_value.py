@@ -104,7 +104,7 @@ def test_what_is_shared_is_read_each_time() -> None:
 
 
 def test_numbers_that_are_not_finite_are_read() -> None:
-    """They are floats of Python; whoever writes JSON decides about them."""
+    """They are floats of Python; code that writes JSON decides about them."""
     first, second = plain_value(pickle.dumps([math.nan, -math.inf], 5))
 
     assert math.isnan(first)

@@ -10,7 +10,7 @@ from tests.unit.sdk.fake_server import FakeServer, client_for
 
 
 def test_it_has_the_functions_of_cloud() -> None:
-    """But for those that choose another server."""
+    """Except for those that choose another server."""
     missing = set(cloud._functions.__all__) - set(mp.__all__)
 
     assert missing == {"config", "set_dependency_whitelist", "setkey", "start_simulator"}

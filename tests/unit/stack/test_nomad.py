@@ -63,7 +63,7 @@ def test_processors_are_counted_by_nomad(tmp_path: Path, slots: int) -> None:
 def test_why_slots_are_fewer_is_reported(
     tmp_path: Path, asked: int, told: int, memory_mb: int, found: tuple[int, str]
 ) -> None:
-    """A Nomad that runs already has the slots it was started with; that is no lack of memory."""
+    """A Nomad that runs already has the slots it was started with; that is not a lack of memory."""
     nodes = Nodes(cast("NomadGateway", None), "raw_exec", clock=lambda: 0.0)
     offer = Offer(core_types=frozenset(CORE_TYPES), slots=told, mhz=10**6, memory_mb=memory_mb)
     nodes.__dict__.update(_offers=[offer], _listed_at=0.0)

@@ -29,7 +29,7 @@ def wait_for(path: str) -> str:
 
 
 def run_forever(path: str) -> None:
-    """Touch a file and then run for ever."""
+    """Touch a file and then run forever."""
     Path(path).touch()
     while True:
         time.sleep(0.01)

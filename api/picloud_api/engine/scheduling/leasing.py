@@ -33,7 +33,7 @@ _first: Final = attrgetter("first")
 LEASE_S: Final = 0.1
 """Expected work in a lease, in seconds."""
 LEASE_BYTES: Final = 1024 * 1024
-"""Most bytes of arguments in a lease, unless one job has more."""
+"""Maximum number of bytes of arguments in a lease, unless one job has more."""
 LEASE_BATCHES: Final = 100
 """Most batches in one answer, if a transaction has room for them."""
 BATCH_OPERATIONS: Final = 6

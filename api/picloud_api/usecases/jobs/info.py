@@ -75,7 +75,7 @@ class JobInformation:
         """Return what is known of the first jobs of a request, as many as fit into a reply.
 
         Raises:
-            RequestRefused: When a key does not exist, or a name in `since` is no stream.
+            RequestRefused: When a key does not exist, or a name in `since` is not a stream.
             JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted.
         """

@@ -210,7 +210,7 @@ class Slots:
         await finish(draft, page_id, endings)
 
     async def reclaim(self, living: Collection[int], unfinished: Mapping[str, Ready]) -> None:
-        """Take back the leases of slots that no longer exist, so that no job waits for ever.
+        """Take back the leases of slots that no longer exist, so that no job waits forever.
 
         An API process that did not know of a slot's end may have leased to it after its removal.
 

@@ -165,7 +165,7 @@ def blob_name(account: str, digest: str) -> str:
     """Return the name of an account's blob in the blob port.
 
     Raises:
-        RequestRefused: When it is no digest.
+        RequestRefused: When it is not a digest.
     """
     if not _DIGEST.fullmatch(digest):
         raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")

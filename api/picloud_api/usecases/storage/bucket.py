@@ -215,7 +215,7 @@ class Buckets:
         return ObjectsListed(objects=objects, folders=page.folders, truncated=page.truncated)
 
     async def remove(self, account: str, keys: Sequence[str]) -> None:
-        """Remove objects; missing ones are no error."""
+        """Remove objects; missing ones are not an error."""
         await self._port.delete(account, [checked_key(key) for key in keys])
 
     async def copy(self, account: str, source: str, target: str) -> ObjectDescription:

@@ -86,7 +86,7 @@ def pool_of(job: Job | None) -> Pool:
     """Return the pool of a burst, from the meta values of its job.
 
     Raises:
-        SlotRefused: When the job is no burst.
+        SlotRefused: When the job is not a burst.
     """
     try:
         return msgspec.convert((job.meta if job else None) or {}, Pool, strict=False)

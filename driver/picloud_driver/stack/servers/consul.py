@@ -56,7 +56,7 @@ class Consul(StackServer[VendorServer]):
                 **others,
                 **dict.fromkeys(_UNUSED, -1),
                 "https": ports["http"],
-                # With a socket this is no port, but has to be positive.
+                # With a socket this is not a port, but has to be positive.
                 "http": ports["http"] if has_socket else -1,
             },
             "encrypt": tokens.gossip,

@@ -35,7 +35,7 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHORT: Final = 60
 """Longest directory that leaves room for the name of a socket, whose path has at most 108 bytes."""
 
-# A server is recorded before it runs: without a record it would keep its ports for ever. It waits
+# A server is recorded before it runs: without a record it would keep its ports forever. It waits
 # for a line, which never comes if this process is killed before the record is written.
 _GATE: Final = 'read -r go && [ "$go" = go ] && exec "$0" "$@" </dev/null'
 

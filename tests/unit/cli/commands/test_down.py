@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def test_where_nothing_runs_there_is_nothing_to_stop(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """That is no error."""
+    """That is not an error."""
     outcome = run("down", "--data", str(tmp_path / "none"))
 
     assert outcome.exit_code == exits.OK

@@ -35,7 +35,7 @@ def test_logs_of_several_jobs_say_whose_they_are(
 
 
 def test_a_job_that_waits_says_why(run: Callable[..., Any], server: FakeServer) -> None:
-    """On standard error, as it is no output of the job."""
+    """On standard error, as it is not output of the job."""
     server.infos[1] = {"stdout": "", "stderr": "", "status": "queued", "why": "2 jobs are ahead."}
 
     outcome = run("logs", "1")

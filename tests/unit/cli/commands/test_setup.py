@@ -115,7 +115,7 @@ def test_a_key_the_server_does_not_know_is_not_kept(
         (("setup",), exits.USAGE, "give --url"),
         (("setup", "--url", "http://one.test"), exits.USAGE, "give --api-key"),
         (("setup", "--url", "nonsense", "-a", KEY), exits.OTHER, "is not a valid server URL"),
-        (("setup", "--url", "http://a.test", "-a", "a b"), exits.OTHER, "no API key"),
+        (("setup", "--url", "http://a.test", "-a", "a b"), exits.OTHER, "not a valid API key"),
         (
             ("setup", "--url", "http://a.test", "-a", KEY, "--profile", "a b"),
             exits.OTHER,

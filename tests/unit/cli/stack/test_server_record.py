@@ -32,7 +32,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_removed_record_is_none(tmp_path: Path) -> None:
-    """Removing it twice is no error."""
+    """Removing it twice is not an error."""
     _written(tmp_path)
 
     server_record.remove(tmp_path)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_keyword_arguments_travel_and_options_do_not(server: FakeServer, client: Client) -> None:
-    """Keyword arguments are the function's, but for those that begin with an underscore."""
+    """Keyword arguments are the function's, except for those that begin with an underscore."""
     client.call(dict, a=1, _label="first job", _type="f2", _cores=4, _priority=1)
 
     assert server.arguments() == [((), {"a": 1})]

@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_no_file_is_no_profiles(file: Path) -> None:
-    """Before the first `picloud up` there is nothing, and that is no error."""
+    """Before the first `picloud up` there is nothing, and that is not an error."""
     assert profile.read(file) == Profiles()
     assert profile.read(file).chosen(None) is None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Store(BaseHTTPRequestHandler):
-    """Answers with what it was sent, and redirects nobody."""
+    """Answers with what it was sent, and redirects no request."""
 
     protocol_version = "HTTP/1.1"
 

@@ -19,7 +19,7 @@ OK = HttpReply(200, {}, KILLED)
 
 
 class Scripted:
-    """Answers what it was given, in order: a reply, or an error to raise."""
+    """Returns what it was given, in order: a reply, or an error to raise."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -121,7 +121,7 @@ def test_a_wrong_key_is_a_sentence() -> None:
 
 
 def test_no_server_is_a_sentence() -> None:
-    """Nobody there: where, why, and what to do."""
+    """No server there: where, why, and what to do."""
     transport, _, _ = _transport(NoAnswer("Connection refused"))
 
     with pytest.raises(
@@ -212,7 +212,7 @@ def test_a_url_is_checked(url: str) -> None:
 @pytest.mark.parametrize("key", ["a b", "a\nb", "é", "a\r\nX: y"])
 def test_a_key_cannot_smuggle_a_header(key: str) -> None:
     """A key has no blanks, line ends or letters beyond ASCII, and is not repeated in the error."""
-    with pytest.raises(CloudException, match="no API key") as caught:
+    with pytest.raises(CloudException, match="not a valid API key") as caught:
         ServerAddress("http://x", key)
 
     assert key not in str(caught.value)

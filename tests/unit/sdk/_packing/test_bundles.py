@@ -121,7 +121,7 @@ def test_a_bundle_has_a_limit(project: Project, packer: Packer) -> None:
 
 
 def test_no_code_of_the_user_runs(project: Project, packer: Packer) -> None:
-    """Finding modules imports none and writes nothing beside them."""
+    """Finding modules imports none and writes nothing next to them."""
     project.write(
         solo="def f():\n  import grim", grim="raise SystemExit", pkg__init="raise SystemExit"
     )

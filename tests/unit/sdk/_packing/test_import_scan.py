@@ -46,5 +46,5 @@ def test_long_code_keeps_its_imports() -> None:
 
 
 def test_relative_imports_outside_a_package_lead_nowhere() -> None:
-    """A program that is no package has nothing relative to it."""
+    """A program that is not a package has nothing relative to it."""
     assert imported(compile("from . import x", "<test>", "exec"), "") == set()

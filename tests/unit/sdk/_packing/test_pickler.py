@@ -43,5 +43,5 @@ def test_relative_imports_start_in_the_package_of_the_function() -> None:
 
 
 def test_a_function_without_imports_needs_nothing() -> None:
-    """What is in its constants as text is no import."""
+    """What is in its constants as text is not an import."""
     assert modules_of("def f():\n    return 'far.away'") == set()

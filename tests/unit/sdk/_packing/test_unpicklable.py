@@ -140,7 +140,7 @@ def test_the_way_through_arguments_is_told(value: Any, message: str) -> None:
 
 
 def test_keywords_are_named() -> None:
-    """A keyword argument is told by its keyword."""
+    """A keyword argument is named by its keyword."""
     with (
         socket.socket() as connection,
         pytest.raises(PackingError, match=r"arguments: argument 'to' is a socket\.socket, which"),

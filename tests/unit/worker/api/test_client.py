@@ -61,7 +61,7 @@ def test_a_fault_means_ask_again(api: FakeApi, client: ApiClient) -> None:
 
 
 def test_a_closed_connection_is_reopened(api: FakeApi, client: ApiClient) -> None:
-    """A server that closes the connection between two requests is no failure."""
+    """A server that closes the connection between two requests is not a failure."""
     client.post("/v1/slots", PROOF, wire.SlotGranted)
     api.stop()
     api.start()

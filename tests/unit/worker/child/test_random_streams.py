@@ -41,7 +41,7 @@ def manual_seed(number):
 
 @pytest.fixture
 def libraries(tmp_path: Path) -> Iterator[None]:
-    """Stand-ins for NumPy and PyTorch that can be imported and are loaded by nobody yet."""
+    """Stand-ins for NumPy and PyTorch that can be imported and are not loaded yet."""
     saved = {name: sys.modules.pop(name, None) for name in ("numpy", "numpy.random", "torch")}
     (tmp_path / "numpy").mkdir()
     (tmp_path / "numpy" / "__init__.py").touch()

@@ -87,7 +87,7 @@ def test_what_cannot_be_pickled_is_named(value: Any, message: str) -> None:
 
 
 def test_a_deep_result_is_refused() -> None:
-    """One that exhausts the stack is no harm to the child."""
+    """One that exhausts the stack does no harm to the child."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]

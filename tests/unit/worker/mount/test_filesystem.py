@@ -52,7 +52,7 @@ def test_a_path_is_a_file_or_a_folder(bucket: MemoryBucket, files: BucketFileSys
 
 
 def test_a_listing_has_names_only(bucket: MemoryBucket, files: BucketFileSystem) -> None:
-    """Each once, with files that are open; keys that are no paths are left out."""
+    """Each once, with files that are open; keys that are not paths are left out."""
     keys = ["d/", "d/a", "d/a/b", "d//x", "d/..", "e"]
     bucket.objects |= dict.fromkeys(keys, b"")
     files.create("/d/new", 0o644)

@@ -54,7 +54,7 @@ def install_an_opener() -> None:
 
 
 def trust_any_server() -> None:
-    """As scripts do for a server whose certificate nobody has signed."""
+    """As scripts do for a server with a self-signed certificate."""
     ssl._create_default_https_context = ssl._create_unverified_context  # type: ignore[assignment]
 
 

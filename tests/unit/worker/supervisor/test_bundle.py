@@ -108,7 +108,7 @@ def test_modules_arrive_in_several_replies(api: FakeApi, bundles: Bundles) -> No
 
 
 def test_an_invalid_manifest_is_refused(api: FakeApi, bundles: Bundles) -> None:
-    """The message says that the bytes are no manifest."""
+    """The message says that the bytes are not a manifest."""
     with pytest.raises(RequestRefused, match="is not a manifest"):
         bundles.tree(api.store(b"\xc1"))
 

@@ -150,7 +150,7 @@ def test_a_lost_job_ends_without_a_report(api: FakeApi, worker: Worker) -> None:
 
 
 def test_a_job_that_terminates_itself_was_not_killed(api: FakeApi, worker: Worker) -> None:
-    """It is an error `signal 15`, as in any program: nobody killed it."""
+    """It is an error `signal 15`, as in any program: it was not killed from outside."""
 
     def terminate(how: str) -> None:
         if how == "process":

@@ -118,7 +118,7 @@ async def test_failures_have_an_event_of_their_own(api: ApiHarness) -> None:
 
 
 def test_a_failure_is_read_as_it_was_written() -> None:
-    """What is no failure is None: a child may write anything."""
+    """What is not a failure is None: a child may write anything."""
     failure = read_failure(encode_failure(Cause.KILLED, "why"))
 
     assert failure is not None

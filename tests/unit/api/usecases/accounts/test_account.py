@@ -33,7 +33,7 @@ def with_wrong_secret(key: str) -> str:
 
 @pytest.mark.parametrize("key", ["", "pk_", "pk_12_34", "sk_" + "0" * 12 + "_" + "A" * 43])
 async def test_a_malformed_key_is_refused_unread(api: ApiHarness, key: str) -> None:
-    """Text that is no key costs no read of the store."""
+    """Text that is not a key costs no read of the store."""
     api.state.reads.clear()
 
     with pytest.raises(KeyRefused):

@@ -91,7 +91,7 @@ async def test_only_finished_jobs_can_be_deleted(api: ApiHarness) -> None:
 
 
 async def test_deletion_is_idempotent(api: ApiHarness) -> None:
-    """A second deletion of the same jobs deletes nothing and is no error."""
+    """A second deletion of the same jobs deletes nothing and is not an error."""
     jids = await run_printing(api, 2)
 
     assert await delete_jobs(api, *jids) == 2

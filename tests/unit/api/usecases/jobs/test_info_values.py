@@ -46,7 +46,7 @@ def test_a_stream_begins_where_the_client_is(since: int, text: str, end: int) ->
 
 
 def test_a_stream_is_text_of_bounded_length() -> None:
-    """Bytes that are no UTF-8 are replaced; of a long stream the end is shown."""
+    """Bytes that are not UTF-8 are replaced; of a long stream the end is shown."""
     data = b"\xff" + b"a" * MOST_CHARACTERS
 
     texts, _ = stream_texts(Info(streams={"stderr": Stream(0, data)}), {})

@@ -143,7 +143,7 @@ async def test_no_object_has_too_many_parts(buckets: Buckets) -> None:
 
 
 async def test_an_upload_that_was_given_up_is_gone(buckets: Buckets) -> None:
-    """Giving up twice is no error; nothing is stored."""
+    """Giving up twice is not an error; nothing is stored."""
     upload = (
         await buckets.put(ACCOUNT, PutObjectRequest(key="a", size=2**30, md5="0" * 32))
     ).upload
@@ -220,7 +220,7 @@ async def test_an_object_is_published_and_hidden(buckets: Buckets) -> None:
 
 
 async def test_keys_are_listed_and_removed(buckets: Buckets) -> None:
-    """A listing says whether more follow; removing a missing object is no error."""
+    """A listing says whether more follow; removing a missing object is not an error."""
     for key in ("a", "b/1", "b/2"):
         await buckets.put(ACCOUNT, put_request(key, b"xy"))
 
