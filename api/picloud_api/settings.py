@@ -37,7 +37,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one server; a file descriptor is -1 if it was not given.
 
     `servers` are those of the hashicorp stack, None for the embedded stack. Finished jobs are
-    deleted after `keep_days`, 0 for never.
+    deleted after `keep_days`, and what nothing refers to after `sweep_hours`; 0 for never.
     """
 
     data: Path
@@ -54,6 +54,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     processes: int = 1
     keep_days: float = 0.0
+    sweep_hours: float = 24.0
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
@@ -67,6 +68,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
     """
     chosen = _parser().parse_args(arguments)
     embedded = chosen.stack == "embedded"
+    if 0 < chosen.sweep_hours < 1:
+        sys.exit("--sweep-hours takes 0 for never, or 1 or more.")
     if not 1 <= chosen.processes <= (1 if embedded else _MAX_PROCESSES):
         sys.exit(
             "The embedded stack is served by one process; leave out --processes."
@@ -88,6 +91,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
         processes=chosen.processes,
         keep_days=chosen.keep_days,
+        sweep_hours=chosen.sweep_hours,
         servers=None if embedded else _servers(environment),
         quotas=_quotas(environment),
         nomad=NomadSlots(
@@ -131,6 +135,12 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         help="days after which finished jobs are deleted; 0: never",
+    )
+    parser.add_argument(
+        "--sweep-hours",
+        type=float,
+        default=24.0,
+        help="hours after which stored bytes that nothing refers to are deleted; 0: never",
     )
     parser.add_argument(
         "--discard", action="store_true", help="remove the data when the server stops"

@@ -220,7 +220,10 @@ async def build(
             autoscaler,
             ports.scheduler,
             delete=use_cases.jobs.delete,
+            sweep=use_cases.storage.sweep,
+            buckets=ports.buckets,
             keep_days=settings.keep_days,
+            sweep_hours=settings.sweep_hours,
         ),
         key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )

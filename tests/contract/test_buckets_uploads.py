@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -194,3 +196,27 @@ async def test_an_upload_belongs_to_its_key(buckets: BucketPort) -> None:
         await buckets.parts("a0000002", "a/b", upload)
     await buckets.abort_upload("a0000002", "a/b", upload)
     assert await buckets.parts(ACCOUNT, "a/b", upload) == []
+
+
+async def test_uploads_that_were_given_up_are_removed(buckets: BucketPort) -> None:
+    """Of all accounts; not one that something was written to since, however old it is."""
+    finished = await buckets.start_upload(ACCOUNT, "done")
+    part = await buckets.put_part(ACCOUNT, "done", finished, 1, stream(b"x"))
+    await buckets.finish_upload(ACCOUNT, "done", finished, [part])
+    old = [await buckets.start_upload(account, "a/b") for account in (ACCOUNT, "a0000002")]
+    used = await buckets.start_upload(ACCOUNT, "a/b")
+    # S3 has times in seconds.
+    await asyncio.sleep(1.1)
+    before = time.time()
+    await asyncio.sleep(1.1)
+    await write_part(buckets, used, 1, b"x")
+
+    assert await buckets.abort_old_uploads(before - 60) == 0
+    assert await buckets.abort_old_uploads(before) == 2
+
+    assert [each.number for each in await buckets.parts(ACCOUNT, "a/b", used)] == [1]
+    for account, upload in zip((ACCOUNT, "a0000002"), old, strict=True):
+        with pytest.raises(UploadNotFound):
+            await buckets.parts(account, "a/b", upload)
+    assert await buckets.abort_old_uploads(time.time() + 60) == 1
+    assert await all_keys(buckets) == ["done"]

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from picloud_model.errors import PiCloudError
 
+from picloud_api.background.blob_sweeper import BlobSweeper
 from picloud_api.background.events import EventDispatcher
 from picloud_api.background.leader import Leader
 from picloud_api.background.notifier import Notifier
@@ -22,6 +23,7 @@ from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.deadlock import Deadlock
 
 if TYPE_CHECKING:
+    from picloud_driver.buckets import BucketPort
     from picloud_driver.scheduler import SchedulerPort
 
     from picloud_api.engine.jobs.live_query import LiveQueries
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
     from picloud_api.usecases.jobs.delete import DeleteJobs
     from picloud_api.usecases.slots.slot import Slots
+    from picloud_api.usecases.storage.blob_sweep import BlobSweep
 
 TICK_S: Final = 1.0
 """How often deadlocks and missing slots are looked for; also the pause after a failure."""
@@ -36,6 +39,8 @@ RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
 SEAL_EVERY_S: Final = 10.0
 SWEEP_EVERY_S: Final = 60.0
+SWEEP_BLOBS_EVERY_S: Final = 900.0
+"""How often a sweep may be due."""
 DELETE_EVERY_S: Final = 3600.0
 PUBLISH_EVERY_S: Final = 5.0
 """How often a process publishes though nothing changed, so that the others know it lives."""
@@ -67,7 +72,10 @@ class Background:
         scheduler: SchedulerPort,
         *,
         delete: DeleteJobs,
+        sweep: BlobSweep,
+        buckets: BucketPort,
         keep_days: float,
+        sweep_hours: float,
     ) -> None:
         self._state = context.commits.view.state
         self.autoscaler = autoscaler
@@ -81,6 +89,7 @@ class Background:
         self.sealer = Sealer(context, self.leader)
         self.stage_sweeper = StageSweeper(context, self.leader)
         self.retention = Retention(context, self.leader, delete, keep_days)
+        self.blob_sweeper = BlobSweeper(context, self.leader, sweep, buckets, sweep_hours)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -100,6 +109,11 @@ class Background:
                 run=self.retention.delete_if_leader,
                 every_s=DELETE_EVERY_S,
                 needed=self.retention.days > 0,
+            ),
+            Loop(
+                run=self.blob_sweeper.sweep_if_leader,
+                every_s=SWEEP_BLOBS_EVERY_S,
+                needed=self.blob_sweeper.hours > 0,
             ),
             Loop(run=self.sealer.seal_if_leader, every_s=SEAL_EVERY_S, needed=bounded),
         ]

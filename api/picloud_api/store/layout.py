@@ -14,6 +14,7 @@ waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
+unreferenced/<account>/<digit>       Unreferenced
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
 
@@ -172,6 +173,31 @@ def sealed(page_id: PageId) -> str:
     return f"{_SEALED}{page_id.account}/{page_id.batch}/{page_id.page:04d}"
 
 
+def sealed_prefix(of: str) -> str:
+    """Return the prefix of the names of the blobs that an account's pages are sealed in."""
+    return f"{_SEALED}{of}/"
+
+
+def sealed_page(name: str) -> PageId:
+    """Return the page that is sealed in a blob.
+
+    >>> sealed_page("sealed/a1/b1/0002")
+    PageId(account='a1', batch='b1', page=2)
+    """
+    of, batch, number = name.removeprefix(_SEALED).split("/")
+    return PageId(of, batch, int(number))
+
+
+def packs(of: str) -> str:
+    """Return the prefix of the keys of an account's packs."""
+    return f"{_PACKS}{of}/"
+
+
+def is_results(name: str) -> bool:
+    """Whether a key is that of a result pack."""
+    return name.startswith(_PACKS) and name.rpartition("/")[2].startswith("r")
+
+
 def of_jobs(account: str) -> list[str]:
     """Return the prefixes of the keys that hold an account's jobs."""
     return [f"{prefix}{account}/" for prefix in (Header.prefix, _PAGES, _PACKS, _JIDS)]
@@ -179,7 +205,7 @@ def of_jobs(account: str) -> list[str]:
 
 def of_blobs(account: str) -> list[str]:
     """Return the prefixes of the names of an account's blobs."""
-    return [f"{account}/", f"{_SEALED}{account}/"]
+    return [f"{account}/", sealed_prefix(account)]
 
 
 def is_page(name: str) -> bool:

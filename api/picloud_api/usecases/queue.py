@@ -147,6 +147,19 @@ class Queues:
 
         await self._at(account, name, purge)
 
+    async def may_refer_to_blobs(self, account: str) -> bool:
+        """Whether messages of an account may be in blobs; which these are cannot be listed."""
+        records = (await self._commits.view.scan(_key(account, ""))).values()
+        for record in records:
+            if record.spills:
+                try:
+                    counts = await self._port.counts(record.id)
+                except QueueNotFound:
+                    continue
+                if counts.ready or counts.delayed or counts.in_flight:
+                    return True
+        return False
+
     async def push(self, account: str, request: PushRequest) -> None:
         """Add messages to a queue, all or none; once this returns, they are durable.
 

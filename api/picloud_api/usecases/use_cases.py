@@ -31,8 +31,12 @@ from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
 from picloud_api.usecases.storage.blob import Blobs
+from picloud_api.usecases.storage.blob_references import BlobReferences
+from picloud_api.usecases.storage.blob_sweep import BlobSweep
+from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.bucket import Buckets
 from picloud_api.usecases.storage.bucket_quota import BucketQuota
+from picloud_api.usecases.storage.known_blobs import KnownBlobs
 from picloud_api.usecases.storage.usage import AccountUsages
 
 
@@ -76,16 +80,16 @@ class AccountsRoom:
 class JobsRoom:
     """What clients may do with jobs."""
 
-    def __init__(self, base: Foundation, accounts: AccountsRoom) -> None:
+    def __init__(self, base: Foundation, accounts: AccountsRoom, storage: StorageRoom) -> None:
         context, quota = base.context, accounts.quota
         self.why = Why(context, base.scheduler)
         shares_files = base.scheduler.shares_files
         self.submit = SubmitJobs(
-            context, base.leasing, base.blobs, quota, shares_files=shares_files
+            context, base.leasing, storage.known_blobs, quota, shares_files=shares_files
         )
         self.status = JobStatuses(context)
         self.wait = WaitForJobs(context, quota)
-        self.plain_result = PlainResults(self.wait, Blobs(base.blobs))
+        self.plain_result = PlainResults(self.wait, storage.blobs)
         self.kill = KillJobs(context)
         self.info = JobInformation(context, base.blobs, base.live, self.why)
         self.listing = ListJobs(context)
@@ -111,8 +115,12 @@ class SlotsRoom:
 class StorageRoom:
     """Bytes that clients and slots keep on the server."""
 
-    def __init__(self, base: Foundation) -> None:
-        self.blobs = Blobs(base.blobs)
+    def __init__(self, base: Foundation, queues: Queues) -> None:
+        use = BlobUse(base.context)
+        self.blobs = Blobs(base.blobs, use)
+        self.known_blobs = KnownBlobs(base.blobs, use, base.context.clock)
+        references = BlobReferences(base.context, base.blobs, queues.may_refer_to_blobs)
+        self.sweep = BlobSweep(base.context, base.blobs, references)
         self.buckets = Buckets(base.buckets, BucketQuota(base.buckets, base.quotas.object_bytes))
         self.usage = AccountUsages(base.context, base.blobs)
 
@@ -122,9 +130,9 @@ class UseCases:
 
     def __init__(self, base: Foundation) -> None:
         self.accounts = AccountsRoom(base)
-        self.jobs = JobsRoom(base, self.accounts)
-        self.slots = SlotsRoom(base, self.accounts)
-        self.storage = StorageRoom(base)
         self.queues = Queues(base.context, base.queues, base.blobs, base.keys.ticket)
+        self.storage = StorageRoom(base, self.queues)
+        self.jobs = JobsRoom(base, self.accounts, self.storage)
+        self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

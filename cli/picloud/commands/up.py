@@ -11,6 +11,16 @@ from cloud import CloudException
 
 from picloud.stack.data_dir import StackName, default
 
+KeepDays = Annotated[
+    float, typer.Option(min=0, help="Delete finished jobs after this many days; 0: never.")
+]
+SweepHours = Annotated[
+    float,
+    typer.Option(
+        min=0, help="Delete stored bytes that nothing refers to after this many hours; 0: never."
+    ),
+]
+
 
 def up(
     *,
@@ -31,10 +41,8 @@ def up(
     processes: Annotated[
         int, typer.Option(min=1, help="Processes that serve requests; more than 1 needs hashicorp.")
     ] = 1,
-    keep_days: Annotated[
-        float,
-        typer.Option(min=0, help="Delete finished jobs after this many days; 0: never."),
-    ] = 0.0,
+    keep_days: KeepDays = 0.0,
+    sweep_hours: SweepHours = 24.0,
     detach: Annotated[
         bool,
         typer.Option(
@@ -69,6 +77,7 @@ def up(
             workers=workers,
             processes=processes,
             keep_days=keep_days,
+            sweep_hours=sweep_hours,
             detach=detach,
         )
     )

@@ -45,6 +45,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int | None
     processes: int
     keep_days: float
+    sweep_hours: float
     detach: bool
 
     @property
@@ -63,6 +64,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the command-line arguments of the server."""
         arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": self.port}
         arguments |= {"--stack": self.stack.value, "--processes": self.processes}
+        arguments["--sweep-hours"] = self.sweep_hours
         if self.keep_days:
             arguments["--keep-days"] = self.keep_days
         if self.workers is not None:

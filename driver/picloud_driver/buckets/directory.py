@@ -190,6 +190,10 @@ class DirectoryBuckets(BucketPort):
             await self._run(self._files.upload, account, key, upload)
             await self._run(self._files.remove_upload, account, upload)
 
+    async def abort_old_uploads(self, before: float) -> int:
+        """See `BucketPort.abort_old_uploads`."""
+        return await self._run(self._files.remove_old_uploads, before)
+
     async def presign_put(
         self,
         account: str,  # noqa: ARG002

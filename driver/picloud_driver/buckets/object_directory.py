@@ -170,6 +170,18 @@ class ObjectDirectory:
             os.unlink(f"{directory}{os.sep}{_START}")  # noqa: PTH108
             shutil.rmtree(directory)
 
+    def remove_old_uploads(self, before: float) -> int:
+        """Remove uploads whose last part was written before a time; return how many."""
+        top, count = f"{self._root}uploads", 0
+        for account in os.listdir(top):  # noqa: PTH208
+            for upload in os.listdir(f"{top}{os.sep}{account}"):  # noqa: PTH208
+                with contextlib.suppress(FileNotFoundError):
+                    # Each new part changes its directory.
+                    if os.stat(self._uploads(account, upload)).st_mtime < before:  # noqa: PTH116
+                        self.remove_upload(account, upload)
+                        count += 1
+        return count
+
     def _object(self, account: str, key: str) -> str:
         return f"{self._root}objects{os.sep}{account}{os.sep}{encoded(key)}"
 

@@ -265,6 +265,17 @@ class BucketPort(ABC):
         """Remove an upload and its parts; a missing one is not an error."""
 
     @abstractmethod
+    async def abort_old_uploads(self, before: float) -> int:
+        """Remove the uploads of all accounts to which nothing was written since a time.
+
+        Args:
+            before: The time, in seconds since 1970.
+
+        Returns:
+            How many were removed.
+        """
+
+    @abstractmethod
     async def presign_put(
         self,
         account: str,

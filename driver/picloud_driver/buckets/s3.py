@@ -231,6 +231,10 @@ class S3Buckets(BucketPort):
             check.upload_id(upload)
             await self._run(self._objects.abort_upload, path, upload)
 
+    async def abort_old_uploads(self, before: float) -> int:
+        """See `BucketPort.abort_old_uploads`."""
+        return await self._run(self._objects.abort_old_uploads, self._prefix, before)
+
     async def presign_put(
         self,
         account: str,

@@ -273,6 +273,36 @@ class S3Objects:
         with self._explained():
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=path, UploadId=upload)
 
+    def abort_old_uploads(self, prefix: str, before: float) -> int:
+        """Remove uploads to which nothing was written since a time; return how many."""
+        place: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        count = 0
+        with self._explained():
+            while True:
+                answer = self._client.list_multipart_uploads(**place)
+                for each in answer.get("Uploads", ()):
+                    if each["Initiated"].timestamp() < before:
+                        count += self._abort_if_old(each["Key"], each["UploadId"], before)
+                if not answer.get("IsTruncated"):
+                    return count
+                place["KeyMarker"] = answer["NextKeyMarker"]
+                place["UploadIdMarker"] = answer["NextUploadIdMarker"]
+
+    def _abort_if_old(self, path: str, upload: str, before: float) -> bool:
+        try:
+            for page in self._client.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=path, UploadId=upload
+            ):
+                parts = page.get("Parts", ())
+                if any(part["LastModified"].timestamp() >= before for part in parts):
+                    return False
+            self.abort_upload(path, upload)
+        except (ClientError, UploadNotFound) as error:
+            if isinstance(error, ClientError) and faults.code_of(error) != "NoSuchUpload":
+                raise
+            return False
+        return True
+
     def presign_write(
         self, path: str, size: int, properties: S3Properties, condition: str | None
     ) -> tuple[str, dict[str, str]]:

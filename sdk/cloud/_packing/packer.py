@@ -18,8 +18,8 @@ import cloudpickle
 import msgspec
 from picloud_model import pack
 from picloud_model.errors import RequestRefused
+from picloud_model.wire import bundles_of
 from picloud_pickle import PROTOCOL, pickled
-from picloud_pickle.results.code import bundles_of
 
 from cloud._packing.bundler import Bundle, Bundler
 from cloud._packing.errors import PackingError

@@ -7,7 +7,9 @@ Times are seconds: `_s` a duration, `_at` since the epoch.
 """
 
 from picloud_model.wire.blob import (
+    MOST_BUNDLES,
     ORIGINS_FILE,
+    TRAILER_BYTES,
     BlobsMissing,
     BlobsRead,
     BlobsStored,
@@ -18,6 +20,8 @@ from picloud_model.wire.blob import (
     ReadBlobsRequest,
     StoreBlobsRequest,
     Upload,
+    bundles_of,
+    with_bundles,
 )
 from picloud_model.wire.body import (
     Answer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -12,8 +12,19 @@ from picloud_model.errors import RequestRefused
 from picloud_model.wire.body import Answer, Digest, Request
 from picloud_model.wire.limits import MAX_BLOBS
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ORIGINS_FILE: Final = ".origins.json"
 """The file in a directory of shipped modules that holds the origins of its manifest."""
+
+MOST_BUNDLES: Final = 100
+"""Most bundles that the trailer of a pickle names."""
+TRAILER_BYTES: Final = 4096
+"""More bytes than any trailer has."""
+_DIGEST_BYTES: Final = 32
+_END: Final = b"bundles\n"
+"""What a trailer ends with; a pickle itself ends with a full stop."""
 
 _Digests = Annotated[list[Digest], Meta(max_length=MAX_BLOBS)]
 
@@ -112,3 +123,36 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
 
     modules: list[Module]
     origins: dict[str, str] = {}
+
+
+def with_bundles(pickled: bytes, digests: Sequence[str]) -> bytes:
+    """Return a pickle with a trailer: the digests of the bundles of modules that it needs.
+
+    Unpickling ignores bytes after a pickle. A process that lacks these modules can fetch them, and
+    the server keeps them as long as the pickle. A trailer names at most `MOST_BUNDLES`.
+
+    >>> bundles_of(with_bundles(b"N.", ["ab" * 32])) == ["ab" * 32]
+    True
+    """
+    if not digests:
+        return pickled
+    return b"".join((pickled, *map(bytes.fromhex, digests), bytes((len(digests),)), _END))
+
+
+def bundles_of(pickled: bytes | memoryview) -> list[str]:
+    r"""Return the digests in the trailer of a pickle; its last `TRAILER_BYTES` are enough.
+
+    >>> bundles_of(b"." + bytes(32) + b"\x01" + b"bundles\n") == ["00" * 32]
+    True
+    >>> bundles_of(b"N.")
+    []
+    """
+    end = len(pickled) - len(_END)
+    if end < 1 or bytes(pickled[end:]) != _END:
+        return []
+    count = pickled[end - 1]
+    start = end - 1 - count * _DIGEST_BYTES
+    return [
+        bytes(pickled[at : at + _DIGEST_BYTES]).hex()
+        for at in range(max(0, start), end - 1, _DIGEST_BYTES)
+    ]

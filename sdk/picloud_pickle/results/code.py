@@ -11,17 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.wire import ORIGINS_FILE
+from picloud_model.wire import MOST_BUNDLES, ORIGINS_FILE, with_bundles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIGEST_BYTES: Final = 32
-_END: Final = b"bundles\n"
-"""What the trailer ends with; a pickle itself ends with a full stop."""
 _SEARCHED_BYTES: Final = 64 * 1024
 """Larger pickles get the trailer without a search for the names of modules."""
-_MOST: Final = 100
 
 
 class CodeTrees:
@@ -80,29 +76,8 @@ class CodeTrees:
             digest
             for digest, pattern in self._patterns.items()
             if len(pickled) > _SEARCHED_BYTES or pattern.search(pickled)
-        ][:_MOST]
-        if not digests:
-            return pickled
-        return b"".join((pickled, *map(bytes.fromhex, digests), bytes((len(digests),)), _END))
-
-
-def bundles_of(pickled: bytes | memoryview) -> list[str]:
-    r"""Return the digests of the bundles that a pickle was given by `CodeTrees.attach`.
-
-    >>> bundles_of(b"." + bytes(32) + b"\x01" + b"bundles\n") == ["00" * 32]
-    True
-    >>> bundles_of(b"N.")
-    []
-    """
-    end = len(pickled) - len(_END)
-    if end < 1 or bytes(pickled[end:]) != _END:
-        return []
-    count = pickled[end - 1]
-    start = end - 1 - count * DIGEST_BYTES
-    return [
-        bytes(pickled[at : at + DIGEST_BYTES]).hex()
-        for at in range(max(0, start), end - 1, DIGEST_BYTES)
-    ]
+        ]
+        return with_bundles(pickled, digests[:MOST_BUNDLES])
 
 
 TREES: Final = CodeTrees()

@@ -21,13 +21,10 @@ from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Sta
 from picloud_api.usecases.accounts.quota import Amount, size_of
 from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
-from picloud_api.usecases.storage.blob import blob_name, digest_of
-from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from picloud_driver.blobs import BlobPort
     from picloud_model.wire import StageRequest, SubmitRequest
 
     from picloud_api.engine.process.context import Context
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Waiting
     from picloud_api.usecases.accounts.quota import AccountQuota
+    from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 _PAGES_TOGETHER: Final = 16
 """Pages that are stored in one transaction ahead of a large submit."""
@@ -49,7 +47,7 @@ class SubmitJobs:
         self,
         context: Context,
         leasing: LeasePlanner,
-        blobs: BlobPort,
+        known_blobs: KnownBlobs,
         quota: AccountQuota,
         *,
         shares_files: bool,
@@ -60,7 +58,7 @@ class SubmitJobs:
         self._commits = context.commits
         self._shares_files = shares_files
         self._leasing = leasing
-        self._known_blobs = KnownBlobs(blobs, context.clock)
+        self._known_blobs = known_blobs
         self._clock = context.clock
 
     async def stage(self, account: str, request: StageRequest) -> None:
@@ -123,7 +121,7 @@ class SubmitJobs:
         check_options(request.options, shares_files=self._shares_files)
         async with self._turns.of(account):
             check_packs(request.parts)
-        await self._check_blobs(account, _contents(request))
+        await self._check_blobs(account, _contents(request), request.bundle)
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
         view = self._commits.view
@@ -159,6 +157,8 @@ class SubmitJobs:
             storing = self._storing.setdefault(account, asyncio.Lock())
             async with storing:
                 await self.store_ahead(account, request)
+            # That may have taken long: what it refers to must not have been deleted meanwhile.
+            await self._check_blobs(account, _contents(request), request.bundle)
         crashpoint("submit.stored")
         header = _header(request, parts, self._clock(), fingerprint, parent)
         plan = partial(
@@ -259,13 +259,12 @@ class SubmitJobs:
 
             await self._commits.run(plan)
 
-    async def _check_blobs(self, account: str, contents: Sequence[Content]) -> None:
+    async def _check_blobs(
+        self, account: str, contents: Sequence[Content], bundle: str = ""
+    ) -> None:
         digests = sorted({content.digest for content in contents if content.data is None})
-        if not digests:
-            return
-        names = [blob_name(account, digest) for digest in digests]
-        if missing := await self._known_blobs.missing(names):
-            raise BlobMissing(digests=tuple(map(digest_of, missing)))
+        if digests and (missing := await self._known_blobs.missing(account, digests, bundle)):
+            raise BlobMissing(digests=tuple(missing))
 
 
 async def _use_staged(draft: Draft, account: str, request: SubmitRequest, header: Header) -> None:

@@ -6,9 +6,10 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Upload
+from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Manifest, Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort, Presigned
     from picloud_model.wire import Content, MissingBlobsRequest
 
+    from picloud_api.usecases.storage.blob_use import BlobUse
+
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_MANIFEST: Final = msgspec.msgpack.Decoder(Manifest)
 
 
 PIECE_BYTES: Final = 1024 * 1024
@@ -47,8 +51,9 @@ class StoredBlob:
 class Blobs:
     """Stores and reads bytes by their SHA-256, separately for each account."""
 
-    def __init__(self, port: BlobPort) -> None:
+    def __init__(self, port: BlobPort, use: BlobUse) -> None:
         self._port = port
+        self._use = use
 
     async def missing(self, account: str, request: MissingBlobsRequest) -> BlobsMissing:
         """Return the blobs that the account has not stored yet, and where to send each.
@@ -58,6 +63,7 @@ class Blobs:
         """
         if request.sizes and len(request.sizes) != len(request.digests):
             raise RequestRefused("There is not one size for each digest.", field="sizes")
+        await self._use.keep(account, request.digests)
         sizes = dict(zip(request.digests, request.sizes, strict=False))
         names = await self._port.missing([blob_name(account, digest) for digest in request.digests])
         uploads = [await self._upload(name, sizes.get(digest_of(name))) for name in names]
@@ -79,7 +85,7 @@ class Blobs:
         """Store some blobs and return their digests."""
         digests = [sha256(blob).hexdigest() for blob in blobs]
         for digest, blob in zip(digests, blobs, strict=True):
-            await self._port.put(blob_name(account, digest), blob)
+            await self._put(account, digest, blob)
         return BlobsStored(digests=digests)
 
     async def put(self, account: str, digest: str, data: bytes) -> None:
@@ -90,7 +96,14 @@ class Blobs:
         """
         if sha256(data).hexdigest() != digest:
             raise RequestRefused("The bytes sent do not have this digest.", field="digest")
-        await self._port.put(blob_name(account, digest), data)
+        await self._put(account, digest, data)
+
+    async def _put(self, account: str, digest: str, data: bytes) -> None:
+        name = blob_name(account, digest)
+        if not await self._port.put(name, data):
+            # It may be about to be deleted, as nothing refers to it.
+            await self._use.keep(account, [digest])
+            await self._port.put(name, data)
 
     async def get(self, account: str, digest: str) -> StoredBlob | Presigned:
         """Return the blob, or the address to read them from.
@@ -170,6 +183,15 @@ def blob_name(account: str, digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")
     return f"{account}/{digest}"
+
+
+async def modules_of(port: BlobPort, account: str, bundle: str) -> list[str]:
+    """Return the digests of the modules of a bundle; none if there is no such bundle."""
+    try:
+        manifest = _MANIFEST.decode(await port.get(blob_name(account, bundle)))
+    except (BlobMissing, msgspec.MsgspecError):
+        return []
+    return [module.digest for module in manifest.modules]
 
 
 def digest_of(name: str) -> str:

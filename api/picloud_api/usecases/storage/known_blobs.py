@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from picloud_api.usecases.storage.blob import blob_name, digest_of, modules_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from picloud_driver.blobs import BlobPort
+
+    from picloud_api.usecases.storage.blob_use import BlobUse
 
 KNOWN_S: Final = 60.0
 """How long a blob counts as present: far less than the time for which a used blob is kept."""
@@ -22,21 +26,31 @@ class KnownBlobs:
     call of 6 ms. Missing blobs are not cached, because the client sends them at once.
     """
 
-    def __init__(self, blobs: BlobPort, clock: Callable[[], float]) -> None:
+    def __init__(self, blobs: BlobPort, use: BlobUse, clock: Callable[[], float]) -> None:
         self._blobs = blobs
+        self._use = use
         self._clock = clock
         self._seen: OrderedDict[str, float] = OrderedDict()
 
-    async def missing(self, names: Sequence[str]) -> list[str]:
-        """Return the names under which nothing is stored, in the order given."""
+    async def missing(self, account: str, digests: Sequence[str], bundle: str = "") -> list[str]:
+        """Return the digests under which an account has stored nothing, in the order given.
+
+        The others are kept for a day, and so are the modules of the bundle: a client that sent them
+        long ago may only name the bundle.
+        """
         now = self._clock()
+        names = [blob_name(account, digest) for digest in digests]
         unknown = [name for name in names if now - self._seen.get(name, -KNOWN_S) >= KNOWN_S]
         if not unknown:
             return []
-        missing = await self._blobs.missing(unknown)
+        if bundle and blob_name(account, bundle) in unknown:
+            modules = await modules_of(self._blobs, account, bundle)
+            unknown += [blob_name(account, digest) for digest in modules]
+        await self._use.keep(account, [digest_of(name) for name in unknown])
+        missing = await self._blobs.missing(list(dict.fromkeys(unknown)))
         for name in set(unknown).difference(missing):
             self._seen[name] = now
             self._seen.move_to_end(name)
         while len(self._seen) > KNOWN_BLOBS:
             self._seen.popitem(last=False)
-        return missing
+        return [digest_of(name) for name in missing]

@@ -89,6 +89,30 @@ async def test_bad_messages_are_refused(
     assert (await api.use_cases.queues.info(ACCOUNT, "q")).ready == 0
 
 
+async def test_the_blob_of_a_message_is_not_swept(api: ApiHarness) -> None:
+    """However long the message waits; once the queue is empty, others are swept again."""
+    data = [b"message", b"left"]
+    digest = sha256(data[0]).hexdigest()
+    await api.use_cases.storage.blobs.store(ACCOUNT, data)
+    await api.use_cases.queues.create(ACCOUNT, "q")
+    await push(api, QueueMessage(blob=Content(digest, len(data[0]))))
+
+    async def sweep() -> int:
+        count = 0
+        for _ in range(3):
+            api.now += 86_400
+            sweep = api.use_cases.storage.sweep
+            count += await sweep.sweep(ACCOUNT, 86_400, lambda: True)
+        return count
+
+    assert await sweep() == 0
+    (taken,) = (await take(api)).messages
+    assert taken.message.blob == Content(digest, len(data[0]))
+    assert await sweep() == 0
+    await api.use_cases.queues.purge(ACCOUNT, "q")
+    assert await sweep() == 1
+
+
 async def test_the_blob_of_a_message_is_deleted_with_it(api: ApiHarness) -> None:
     """Whether it was acknowledged or purged; a push without its blob is refused."""
     queues, blobs = api.use_cases.queues, api.use_cases.storage.blobs

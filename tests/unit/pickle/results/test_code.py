@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING
 
-from picloud_pickle.results.code import CodeTrees, bundles_of
+from picloud_model.wire import bundles_of
+from picloud_pickle.results.code import CodeTrees
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.usecases.storage.blob import PIECE_BYTES, Blobs, StoredBlob, blob_name
+from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_driver.blobs import Presigned
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
@@ -15,6 +16,8 @@ from picloud_model.wire import READ_BYTES, Content, MissingBlobsRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.unit.api.api_harness import ApiHarness
 
 ACCOUNT, OTHER = "a0000001", "a0000002"
 
@@ -48,15 +51,15 @@ def digest_of(data: bytes) -> str:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
+def blobs(api: ApiHarness, tmp_path: Path) -> Blobs:
     """Blobs in a directory."""
-    return Blobs(DirectoryBlobs(tmp_path))
+    return Blobs(DirectoryBlobs(tmp_path / "store"), BlobUse(api.server.context))
 
 
 @pytest.fixture
-def presigned(tmp_path: Path) -> Blobs:
+def presigned(api: ApiHarness, tmp_path: Path) -> Blobs:
     """Blobs in a store that clients reach themselves."""
-    return Blobs(PresigningBlobs(tmp_path))
+    return Blobs(PresigningBlobs(tmp_path / "store"), BlobUse(api.server.context))
 
 
 async def test_stored_blobs_are_read_in_the_order_of_the_digests(blobs: Blobs) -> None:

@@ -2,63 +2,93 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+from picloud_api.usecases.storage.blob import blob_name, digest_of
 from picloud_api.usecases.storage.known_blobs import KNOWN_S, KnownBlobs
+from picloud_model.wire import Manifest, Module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+A, B, C = (letter * 64 for letter in "abc")
+ACCOUNT = "a0000001"
+
+
 class RecordingBlobs:
-    """A blob store that records which names it is asked about."""
+    """A blob store that records which digests it is asked about, and which are kept."""
 
     def __init__(self, *stored: str) -> None:
-        self.stored = set(stored)
+        self.stored = dict.fromkeys(stored, b"")
         self.queried: list[str] = []
+        self.kept: list[str] = []
         self.now = 1000.0
 
     async def missing(self, names: Sequence[str]) -> list[str]:
-        self.queried += names
-        return [name for name in names if name not in self.stored]
+        digests = [digest_of(name) for name in names]
+        self.queried += digests
+        return [blob_name(ACCOUNT, digest) for digest in digests if digest not in self.stored]
 
-    def known_blobs(self) -> KnownBlobs:
-        """Return a cache over this store."""
-        return KnownBlobs(cast("Any", self), lambda: self.now)
+    async def get(self, name: str) -> bytes:
+        return self.stored[digest_of(name)]
+
+    async def keep(self, account: str, digests: Sequence[str]) -> None:
+        assert account == ACCOUNT
+        self.kept += digests
+
+    async def query(self, digests: Sequence[str], bundle: str = "") -> list[str]:
+        """Ask the cache about digests."""
+        return await self.known.missing(ACCOUNT, digests, bundle)
+
+    @functools.cached_property
+    def known(self) -> KnownBlobs:
+        """The cache over this store."""
+        return KnownBlobs(cast("Any", self), cast("Any", self), lambda: self.now)
 
 
 async def test_the_store_is_not_asked_again_about_a_blob_within_a_minute() -> None:
     """Each call of a function names its modules; the blob store is asked at the first."""
-    store = RecordingBlobs("a", "b")
-    known_blobs = store.known_blobs()
+    store = RecordingBlobs(A, B)
 
-    assert await known_blobs.missing(["a", "b"]) == []
-    assert await known_blobs.missing(["b", "a"]) == []
+    assert await store.query([A, B]) == []
+    assert await store.query([B, A]) == []
     store.now += KNOWN_S - 1
-    assert await known_blobs.missing(["a"]) == []
+    assert await store.query([A]) == []
 
-    assert store.queried == ["a", "b"]
+    assert store.queried == store.kept == [A, B]
 
 
 async def test_the_store_is_asked_about_a_missing_blob_each_time() -> None:
     """A blob that was sent after it was reported missing is found at once."""
-    store = RecordingBlobs("a")
-    known_blobs = store.known_blobs()
-    assert await known_blobs.missing(["c", "a"]) == ["c"]
+    store = RecordingBlobs(A)
+    assert await store.query([C, A]) == [C]
 
-    store.stored.add("c")
+    store.stored[C] = b""
 
-    assert await known_blobs.missing(["c", "a"]) == []
-    assert store.queried == ["c", "a", "c"]
+    assert await store.query([C, A]) == []
+    assert store.queried == [C, A, C]
 
 
 async def test_after_a_minute_the_store_is_asked_again() -> None:
-    """The removal of a blob is noticed."""
-    store = RecordingBlobs("a")
-    known_blobs = store.known_blobs()
-    await known_blobs.missing(["a"])
-    store.stored.clear()
+    """The removal of a blob is noticed, and one that is there is kept again."""
+    store = RecordingBlobs(A, B)
+    await store.query([A, B])
+    del store.stored[A]
 
     store.now += KNOWN_S
 
-    assert await known_blobs.missing(["a"]) == ["a"]
+    assert await store.query([A, B]) == [A]
+    assert store.kept == [A, B, A, B]
+
+
+async def test_the_modules_of_a_bundle_are_asked_about() -> None:
+    """A client that has sent them long ago only names the bundle."""
+    store = RecordingBlobs(A, B)
+    store.stored[B] = msgspec.msgpack.encode(Manifest([Module("m.py", A), Module("n.py", C)]))
+
+    assert await store.query([B], B) == [C]
+
+    assert store.kept == [B, A, C]
