@@ -32,7 +32,7 @@ class BlobSweeper:
         leader: Says whether this process leads.
         sweep: Sweeps the blobs of an account.
         buckets: Where objects and their uploads are.
-        hours: For how long what nothing refers to is kept, at least; 0 for ever.
+        hours: The time after which what nothing refers to is deleted; 0: never.
     """
 
     def __init__(
