@@ -105,6 +105,9 @@ class HashiCorpStack(EmbeddedStack):
         # Whether a dockerd runs on this machine decides nothing: these slots are not isolated.
         return inherited | {"DOCKER_HOST": NO_DOCKER}
 
+    async def open_ports(self) -> Ports:
+        return self._ports()
+
     def _ports(self) -> Ports:
         assert self._addresses is not None
         settings = read(["--data", str(self.data)], {})

@@ -23,10 +23,12 @@ import psutil
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
+from picloud_api.settings import read
 from picloud_api.store.commits import Commits
 from picloud_api.store.view import View
 from picloud_api.usecases.accounts.account import Accounts, new_key
 from picloud_api.usecases.accounts.slot_token import AUDIENCE, slot_number
+from picloud_api.wiring import Ports, embedded
 from picloud_driver.scheduler.local.records import SlotRecord
 from picloud_driver.secrets.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
@@ -98,6 +100,10 @@ class Stack(ABC):
     @abstractmethod
     def slot_token(self) -> str:
         """Return the token of a live slot of its first account."""
+
+    @abstractmethod
+    async def open_ports(self) -> Ports:
+        """Open what its API works with; on the embedded stack the API must not run meanwhile."""
 
     @abstractmethod
     def faults(self) -> str:
@@ -223,6 +229,9 @@ class EmbeddedStack(Stack):
         await accounts.store_key("a0000002", key)
         await state.close()
         return key
+
+    async def open_ports(self) -> Ports:
+        return await embedded(read(["--data", str(self.data)], {}), self.url)
 
     def slot_token(self) -> str:
         records = until(self._slot_records, "a slot of the first account lives")

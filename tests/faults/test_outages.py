@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from tests.e2e.stacks import kill
+from cloud._config.configuration import Config
+from cloud._http.transport import ServerAddress, Transport
+from picloud_api.background.stage_sweeper import KEPT_S
+from picloud_api.settings import read
+from picloud_api.store import layout
+from picloud_api.wiring import build
+from picloud_model import pack, wire
+
+from tests.e2e.stacks import FIRST_ACCOUNT, kill
 from tests.faults.ledger import Ledger
 from tests.polling import until
 
@@ -77,9 +87,9 @@ def test_a_server_that_was_stopped_loses_no_slot(begin: Callable[..., Stack]) ->
     assert totals.executions_total == 40
 
 
-def test_a_kill_survives_the_death_of_the_server(begin: Callable[..., Stack]) -> None:
+def test_a_kill_survives_the_death_of_the_server(begin_each: Callable[..., Stack]) -> None:
     """A killed job ends as killed, even if the server died before its slot was informed."""
-    stack = begin()
+    stack = begin_each()
     client = stack.client(patient=True)
     jids = client.map(time.sleep, [600] * 2)
     until(lambda: set(client.status(jids)) == {"processing"}, "the jobs run")
@@ -95,6 +105,40 @@ def test_a_kill_survives_the_death_of_the_server(begin: Callable[..., Stack]) ->
     client.join(jids[1], 20, ignore_errors=True)
     assert client.status(jids) == ["killed", "killed"]
     client.close()
+
+
+def test_what_a_killed_client_sent_ahead_is_deleted(begin_each: Callable[..., Stack]) -> None:
+    """An hour after a client was killed in a large submit, nothing of it is stored."""
+    stack = begin_each()
+    transport = Transport(ServerAddress(stack.url, stack.key), Config())
+    parcels = [pack.seal(b"an argument")] * 1000
+    content = wire.Content("", data=pack.write(parcels))
+    parts = [wire.PackPart(first, 1000, content) for first in range(0, 5000, 1000)]
+    staged = wire.StageRequest(submit_id=uuid4().hex, parts=parts)
+    transport.post("/v1/jobs/staged", staged, wire.Answer)
+    transport.close()
+    stack.kill9_api()
+
+    before, after = asyncio.run(swept(stack, staged.submit_id))
+
+    assert (before, after) == (6, 0)
+
+
+async def swept(stack: Stack, batch: str) -> tuple[int, int]:
+    """Sweep as an API process does an hour later; return the keys of a batch before and after."""
+    ports = await stack.open_ports()
+    server = await build(ports, read(["--data", str(stack.shared)], {}), lambda: time.time() + KEPT_S + 1)
+    prefixes = *layout.stored_ahead(FIRST_ACCOUNT, batch), layout.staged(FIRST_ACCOUNT, batch)
+
+    async def count() -> int:
+        return sum([len(await ports.state.scan(prefix)) for prefix in prefixes])
+
+    before = await count()
+    await server.background.stage_sweeper.sweep()
+    after = await count()
+    for port in (ports.scheduler, ports.blobs, ports.secrets, ports.state):
+        await port.close()
+    return before, after
 
 
 def test_who_waits_does_not_notice_a_restart(begin: Callable[..., Stack]) -> None:
