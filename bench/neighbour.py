@@ -8,6 +8,7 @@ maps       122 maps of a million jobs each, submitted as fast as the server take
 kill       a kill of five million jobs
 status     the statuses of a million jobs, 8 requests at a time
 lists      waits that name 100,000 single jobs, 32 at a time
+listings   listings of a million jobs, and infos of 20,000, 24 at a time
 
 For each it prints the 95th percentile of the neighbour's calls, as a ratio to that of the quiet
 time right before, and the most memory of the API's processes.
@@ -195,6 +196,19 @@ async def lists(attacker: Attacker, begun: Callable[[], None]) -> None:
     await asyncio.gather(*[post(attacker.place, "/v1/jobs/wait", body) for _ in range(32)])
 
 
+async def listings(attacker: Attacker, begun: Callable[[], None]) -> None:
+    """Listings of a million jobs, and infos of 20,000."""
+    first, _ = await attacker.map(_JOBS)
+    requests: list[tuple[str, Any]] = [
+        ("/v1/jobs/batches", {}),
+        ("/v1/jobs/list", {"statuses": ["done"]}),
+        ("/v1/jobs/info", {"jids": [[first, first + 19_999]]}),
+    ]
+    begun()
+    for _ in range(3):
+        await asyncio.gather(*[post(attacker.place, *each) for each in requests for _ in range(8)])
+
+
 ATTACKS: Final[dict[str, Callable[[Attacker, Callable[[], None]], Awaitable[None]]]] = {
     "waits": waits,
     "scattered": scattered,
@@ -202,6 +216,7 @@ ATTACKS: Final[dict[str, Callable[[Attacker, Callable[[], None]], Awaitable[None
     "kill": kill,
     "status": status,
     "lists": lists,
+    "listings": listings,
 }
 
 

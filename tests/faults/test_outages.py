@@ -127,7 +127,9 @@ def test_what_a_killed_client_sent_ahead_is_deleted(begin_each: Callable[..., St
 async def swept(stack: Stack, batch: str) -> tuple[int, int]:
     """Sweep as an API process does an hour later; return the keys of a batch before and after."""
     ports = await stack.open_ports()
-    server = await build(ports, read(["--data", str(stack.shared)], {}), lambda: time.time() + KEPT_S + 1)
+    server = await build(
+        ports, read(["--data", str(stack.shared)], {}), lambda: time.time() + KEPT_S + 1
+    )
     prefixes = *layout.stored_ahead(FIRST_ACCOUNT, batch), layout.staged(FIRST_ACCOUNT, batch)
 
     async def count() -> int:

@@ -177,6 +177,19 @@ async def write_body(request: Request, response: Response, body: Any) -> None:
     response.data = wire.encode(body, response.content_type)
 
 
+async def write_list(
+    request: Request, response: Response, body: msgspec.Struct, field: str
+) -> None:
+    """Reply as `write_body` does with a value one of whose fields is a list, which may be long.
+
+    Raises:
+        NotAllowed: When the credential was revoked meanwhile.
+    """
+    in_flight: RequestsInFlight = request.context.in_flight
+    encode = partial(in_flight.turn(request).encode, body, field)
+    await write_encoded(request, response, encode)
+
+
 async def write_encoded(
     request: Request, response: Response, encode: Callable[[str], Awaitable[bytes]]
 ) -> None:

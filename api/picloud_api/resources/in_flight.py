@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from picloud_model.errors import AccountBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
 
+    import msgspec
     from falcon.asgi import Request, Response
 
 COUNTED_BYTES: Final = 64 * 1024
@@ -144,15 +145,32 @@ IN_FLIGHT: Final = BytesInFlight(MOST_BYTES, MOST_OF_ONE_BYTES)
 """The bytes in flight in this process."""
 
 
+class SenderTurn(Protocol):
+    """The turn of a sender's work, as an `async with` block or for a long list."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+    async def encode(self, value: msgspec.Struct, field: str, media: str) -> bytes:
+        """Encode a value one of whose fields is a list, which may be long."""
+
+
 class RequestsInFlight:
     """Counts the requests of each account that are not answered; falcon calls it for each request.
 
     Args:
         most: The requests of one account.
-        turns: Returns the turn of a sender, in which large bodies are decoded.
+        turns: Returns the turn of a sender, for large bodies and long replies.
     """
 
-    def __init__(self, most: int, turns: Callable[[str], AbstractAsyncContextManager[Any]]) -> None:
+    def __init__(self, most: int, turns: Callable[[str], SenderTurn]) -> None:
         self._most = most
         self._turns = turns
         self._by_sender: Counter[str] = Counter()
@@ -176,7 +194,7 @@ class RequestsInFlight:
         self._by_sender[sender] += 1
         request.context.counted_sender = sender
 
-    def turn(self, request: Request) -> AbstractAsyncContextManager[Any]:
+    def turn(self, request: Request) -> SenderTurn:
         """Return the turn of a request's sender."""
         return self._turns(sender_of(request.context.sender))
 

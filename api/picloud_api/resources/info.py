@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model import wire
 
-from picloud_api.resources.body import authenticate, read_body, write_body
+from picloud_api.resources.body import authenticate, read_body, write_body, write_list
 from picloud_api.resources.route import post
 
 if TYPE_CHECKING:
@@ -29,19 +29,22 @@ class InfoResource:
         """Return what is known of jobs."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.InfoRequest)
-        await write_body(request, response, await self._jobs.info.info(account, body))
+        infos = await self._jobs.info.info(account, body)
+        await write_list(request, response, infos, "jobs")
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List jobs."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.ListRequest)
-        await write_body(request, response, await self._jobs.listing.list(account, body))
+        listed = await self._jobs.listing.list(account, body)
+        await write_list(request, response, listed, "jobs")
 
     async def on_post_batches(self, request: Request, response: Response) -> None:
         """List batches."""
         account = await authenticate(request, self._accounts.authenticate)
         body = await read_body(request, wire.BatchesRequest)
-        await write_body(request, response, await self._jobs.listing.batches(account, body))
+        listed = await self._jobs.listing.batches(account, body)
+        await write_list(request, response, listed, "batches")
 
     async def _deleted(self, account: str, jids: Sequence[Range] | None) -> wire.Deleted:
         if jids is None:

@@ -18,6 +18,7 @@ from picloud_api.resources.body import (
     set_account,
     write_body,
     write_encoded,
+    write_list,
 )
 from picloud_api.resources.route import post
 
@@ -63,7 +64,7 @@ class JobResource:
         body = await read_body(request, wire.JobsRequest)
         hold = partial(hold_bytes, request)
         statuses = await self._jobs.status.status(account, body.jids or [], hold)
-        await write_body(request, response, statuses)
+        await write_list(request, response, statuses, "runs")
 
     async def on_post_wait(self, request: Request, response: Response) -> None:
         """Wait for jobs and return their outcomes."""

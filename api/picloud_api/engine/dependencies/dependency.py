@@ -148,7 +148,10 @@ class Dependencies:
             prerequisite = self._prerequisites[key] = Prerequisite(account, waiting)
             if prerequisite.fails_fast:
                 self._failing_fast.add(prerequisite)
-                prerequisite.verdict = await failure_among(self._view, account, prerequisite.jids)
+                async with self._turns.of(account) as turn:
+                    prerequisite.verdict = await failure_among(
+                        self._view, account, prerequisite.jids, turn
+                    )
         prerequisite.batches.add(batch.batch)
         self._known[batch] = prerequisite
         self._due.add(prerequisite)
@@ -162,12 +165,16 @@ class Dependencies:
                 continue
             jid = prerequisite.first_of(failed)
             if jid is not None:
-                prerequisite.verdict = await failure_among(self._view, batch.account, [(jid, jid)])
+                async with self._turns.of(batch.account) as turn:
+                    prerequisite.verdict = await failure_among(
+                        self._view, batch.account, [(jid, jid)], turn
+                    )
                 self._due.add(prerequisite)
 
     async def _decided(self, prerequisite: Prerequisite) -> bool:
         if prerequisite.verdict is None:
-            prerequisite.verdict = await evaluate(self._view, self._watches, prerequisite)
+            async with self._turns.of(prerequisite.account) as turn:
+                prerequisite.verdict = await evaluate(self._view, self._watches, prerequisite, turn)
         return prerequisite.verdict is not None
 
     async def _end_decided(self, prerequisites: Iterable[Prerequisite]) -> None:

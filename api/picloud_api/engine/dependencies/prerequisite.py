@@ -111,7 +111,9 @@ class Watches:
         return ended
 
 
-async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> Verdict | None:
+async def evaluate(
+    view: View, watches: Watches, prerequisite: Prerequisite, turn: Turn
+) -> Verdict | None:
     """Go on from the first job not known to have ended well; return None if one is unfinished."""
     for portion in _portions(prerequisite.jids, prerequisite.at):
         for piece in await locate(view, prerequisite.account, portion):
@@ -124,6 +126,7 @@ async def evaluate(view: View, watches: Watches, prerequisite: Prerequisite) -> 
                 watches.watch(prerequisite, piece.page_id, at)
                 failed = State(page.state[at]).final
                 return await stalled_by(view, piece, page, at) if failed else None
+        await turn.pause()
     return RELEASED
 
 
@@ -155,12 +158,15 @@ def _first_other(page: Page, piece: PageSlice, good: bytes) -> int:
     return piece.start + len(part) - len(part.lstrip(good))
 
 
-async def failure_among(view: View, account: str, jids: Sequence[Range]) -> Verdict | None:
+async def failure_among(
+    view: View, account: str, jids: Sequence[Range], turn: Turn
+) -> Verdict | None:
     """Return the verdict of the first failed job of some ranges, or None if none failed."""
-    for piece in await locate(view, account, jids):
+    for piece in await locate(view, account, jids, turn):
         page: Page = await view.get(layout.page(piece.page_id))
         for index in _failures(page, piece.start, piece.stop):
             return await stalled_by(view, piece, page, index)
+        await turn.pause()
     return None
 
 

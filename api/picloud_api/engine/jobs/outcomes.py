@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 from picloud_model.job import State
 from picloud_model.pack import INLINE_BYTES, Envelope, Pack
 from picloud_model.page import Flag
-from picloud_model.wire import Content, Outcome, Outcomes, encode, join_lists
+from picloud_model.wire import Content, Outcome, Outcomes
 
 from picloud_api.engine.jobs.envelopes import EnvelopeTable
 from picloud_api.engine.jobs.locate import PageSlice, refuse_deleted
+from picloud_api.engine.process.turns import TOGETHER
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ OUTCOME_BYTES: Final = 200
 """Memory that an outcome takes besides its result, encoded and not."""
 _SIZE: Final = 24
 """Bytes of an outcome in a reply, besides its result."""
-_TOGETHER: Final = 250
-"""Outcomes that are encoded together."""
 
 
 def _memory(size: int, count: int) -> int:
@@ -105,7 +104,7 @@ class FinalOutcomes:
             self._add(piece.first + index, page, index, packs.get(number))
             if self.size > ANSWER_BYTES:
                 return
-            if len(self.outcomes) % _TOGETHER == 0:
+            if len(self.outcomes) % TOGETHER == 0:
                 await self._turn.pause()
 
     def _add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
@@ -147,13 +146,5 @@ class FinalOutcomes:
             return body
 
     async def _encode(self, media: str) -> bytes:
-        envelopes = self._table.envelopes
-        if len(self.outcomes) <= _TOGETHER:
-            return encode(Outcomes(outcomes=self.outcomes, envelopes=envelopes), media)
-        parts: list[bytes] = []
-        async with self._turn as turn:
-            for start in range(0, len(self.outcomes), _TOGETHER):
-                parts.append(encode(self.outcomes[start : start + _TOGETHER], media))
-                await turn.pause()
-        whole: Any = msgspec.Raw(join_lists(parts, media))
-        return encode(Outcomes(outcomes=whole, envelopes=envelopes), media)
+        outcomes = Outcomes(outcomes=self.outcomes, envelopes=self._table.envelopes)
+        return await self._turn.encode(outcomes, "outcomes", media)

@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+from picloud_model.wire import encode, join_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+TOGETHER: Final = 250
+"""Items of a long list that are encoded together."""
 SLICE_S: Final = 0.00025
 """How long work may run before the event loop goes on: a few slices take as long as a request."""
 
@@ -109,3 +114,22 @@ class Turn:
             self._turns.end(used_s)
             await self._turns.begin(self._account)
             self._begun_at = self._turns.clock()
+
+    async def encode(self, value: msgspec.Struct, field: str, media: str) -> bytes:
+        """Encode a value one of whose fields is a list, which may be long.
+
+        Args:
+            value: What to encode.
+            field: The name of that field.
+            media: The media type of the format.
+        """
+        items: list[Any] = getattr(value, field)
+        if len(items) <= TOGETHER:
+            return encode(value, media)
+        parts: list[bytes] = []
+        async with self:
+            for start in range(0, len(items), TOGETHER):
+                parts.append(encode(items[start : start + TOGETHER], media))
+                await self.pause()
+        whole = msgspec.Raw(join_lists(parts, media))
+        return encode(msgspec.structs.replace(value, **{field: whole}), media)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from picloud_model.wire import Options, PackPart, SubmitRequest
 
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.view import View
 
 
@@ -98,7 +99,9 @@ def check_cover(parts: Sequence[PackPart], count: int) -> None:
     raise RequestRefused(message, field="parts")
 
 
-async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waiting | None:
+async def waiting_of(
+    view: View, account: str, request: SubmitRequest, turn: Turn
+) -> Waiting | None:
     """Return what a batch depends on, or None; this does not look whether it has ended.
 
     Raises:
@@ -116,9 +119,11 @@ async def waiting_of(view: View, account: str, request: SubmitRequest) -> Waitin
         )
         raise TooLarge(message, field="depends_on")
     try:
-        pieces = await locate(view, account, jids)
-        async for piece, page in read_pages(view, pieces, fresh=False):
-            refuse_deleted(page, piece)
+        async with turn:
+            pieces = await locate(view, account, jids, turn)
+            async for piece, page in read_pages(view, pieces, fresh=False):
+                refuse_deleted(page, piece)
+                await turn.pause()
     except (JobNotFound, JobDeleted) as error:
         raise type(error)(error.message, field="depends_on") from None
     return Waiting(jids, request.depends_on_errors == "ignore")

@@ -46,6 +46,7 @@ class DeleteJobs:
     def __init__(self, context: Context) -> None:
         self._commits = context.commits
         self._archive = context.archive
+        self._turns = context.turns
         self._clock = context.clock
 
     async def delete(self, account: str, jids: Sequence[Range]) -> Deleted:
@@ -55,12 +56,15 @@ class DeleteJobs:
             JobNotFound: When one of the jobs does not exist in this account.
             RequestRefused: When one of them has not finished; then none is deleted.
         """
-        pieces = await locate(self._commits.view, account, merged(jids))
-        async for piece, page in read_pages(self._commits.view, pieces):
-            _refuse_unfinished(page, piece)
+        async with self._turns.of(account) as turn:
+            pieces = await locate(self._commits.view, account, merged(jids), turn)
+            async for piece, page in read_pages(self._commits.view, pieces):
+                _refuse_unfinished(page, piece)
+                await turn.pause()
         count = 0
         for group in group_by_page(pieces):
-            count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in group)))
+            async with self._turns.of(account):
+                count += sum(await asyncio.gather(*(self._delete_in(*chosen) for chosen in group)))
         batches = list({piece.page_id.batch for piece in pieces})
         for start in range(0, len(batches), CHANGED_AT_ONCE):
             some = batches[start : start + CHANGED_AT_ONCE]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.records import Header
     from picloud_api.usecases.jobs.why import Why
 
@@ -54,6 +55,8 @@ ANSWER_JOBS: Final = 20_000
 """The most jobs in one reply."""
 AT_ONCE: Final = 64
 """Jobs read together: the slots of those that run are queried at the same time."""
+_IN_A_ROW: Final = 8
+"""Infos that are put together before the event loop may go on."""
 _NOTHING: Final = Info()
 _OF_SLOTS: Final = LIVE | OF_INFO.keys()
 _ARGUMENTS: Final = frozenset((InfoKey.ARGS, InfoKey.KWARGS))
@@ -65,6 +68,7 @@ class JobInformation:
     def __init__(self, context: Context, blobs: BlobPort, live: LiveQueries, why: Why) -> None:
         self._why = why
         self._view = context.commits.view
+        self._turns = context.turns
         self._clock = context.clock
         self._blobs = blobs
         self._live = live
@@ -79,14 +83,14 @@ class JobInformation:
             JobNotFound: When one of the jobs does not exist in this account.
             JobDeleted: When one of them was deleted.
         """
-        keys = read_keys(request.keys) or DEFAULT_KEYS
         for name in request.since or ():
             if name not in STREAMS:
                 message = f"Only {', '.join(STREAMS)} can be followed, not {name[:80]!r}."
                 raise RequestRefused(message, field="since")
-        reply, now = _InfoReply(), self._clock()
+        reply, now = _InfoReply(request, self._turns.of(account)), self._clock()
         jobs: list[JobView] = []
-        pieces = await locate(self._view, account, request.jids)
+        async with reply.turn as turn:
+            pieces = await locate(self._view, account, request.jids, turn)
         async for piece, page in read_pages(self._view, pieces, at_once=AT_ONCE):
             refuse_deleted(page, piece)
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
@@ -95,40 +99,39 @@ class JobInformation:
                 for index in range(piece.start, piece.stop)
             ]
             while len(jobs) >= AT_ONCE:
-                await self._add(reply, jobs[:AT_ONCE], keys, request)
+                await self._add(reply, jobs[:AT_ONCE])
                 del jobs[:AT_ONCE]
                 if reply.full:
                     return reply.infos()
-        await self._add(reply, jobs, keys, request)
+        await self._add(reply, jobs)
         return reply.infos()
 
-    async def _add(
-        self,
-        reply: _InfoReply,
-        jobs: Sequence[JobView],
-        keys: Sequence[InfoKey],
-        request: InfoRequest,
-    ) -> None:
-        since = request.since or {}
-        infos = await asyncio.gather(*(self._info_of(job, keys, since) for job in jobs))
-        for job, info in zip(jobs, infos, strict=True):
-            if reply.full:
-                return
-            texts, ends = stream_texts(info, since)
-            reply.add(
-                JobInfo(
-                    jid=job.jid,
-                    values={
-                        key.value: await self._value(job, key, info, texts)
-                        for key in keys
-                        if key not in UNPICKLED
-                    },
-                    arguments=await self._arguments(job) if _ARGUMENTS.intersection(keys) else None,
-                    function=job.header.function if InfoKey.FUNC_BODY in keys else None,
-                    envelope=reply.position(job.header.envelope),
-                    ends=ends if request.since is not None else {},
+    async def _add(self, reply: _InfoReply, jobs: Sequence[JobView]) -> None:
+        keys, since = reply.keys, reply.request.since
+        infos = await asyncio.gather(*(self._info_of(job, keys, since or {}) for job in jobs))
+        async with reply.turn as turn:
+            for number, (job, info) in enumerate(zip(jobs, infos, strict=True), 1):
+                if reply.full:
+                    return
+                texts, ends = stream_texts(info, since or {})
+                reply.add(
+                    JobInfo(
+                        jid=job.jid,
+                        values={
+                            key.value: await self._value(job, key, info, texts)
+                            for key in keys
+                            if key not in UNPICKLED
+                        },
+                        arguments=await self._arguments(job)
+                        if _ARGUMENTS.intersection(keys)
+                        else None,
+                        function=job.header.function if InfoKey.FUNC_BODY in keys else None,
+                        envelope=reply.position(job.header.envelope),
+                        ends=ends if since is not None else {},
+                    )
                 )
-            )
+                if number % _IN_A_ROW == 0:
+                    await turn.pause()
 
     async def _info_of(
         self, job: JobView, keys: Sequence[InfoKey], since: Mapping[str, int]
@@ -250,7 +253,10 @@ class JobInformation:
 class _InfoReply:
     """The infos of a reply, while it is put together."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: InfoRequest, turn: Turn) -> None:
+        self.request = request
+        self.keys = read_keys(request.keys) or DEFAULT_KEYS
+        self.turn = turn
         self._jobs: list[JobInfo] = []
         self._envelopes = EnvelopeTable()
         self._size = 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from picloud_model.wire import BatchesRequest, ListRequest
 
     from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.turns import Turn
     from picloud_api.store.records import Header, Span
     from picloud_api.store.view import View
 
@@ -34,6 +35,7 @@ class ListJobs:
     def __init__(self, context: Context) -> None:
         self._view: View = context.commits.view
         self._sessions = context.slot_sessions
+        self._turns = context.turns
 
     async def list(self, account: str, request: ListRequest) -> JobsListed:
         """Return some jobs, newest first.
@@ -41,6 +43,10 @@ class ListJobs:
         Raises:
             RequestRefused: When a status does not exist.
         """
+        async with self._turns.of(account) as turn:
+            return await self._list(account, request, turn)
+
+    async def _list(self, account: str, request: ListRequest, turn: Turn) -> JobsListed:
         states = _states(request.statuses)
         next_jid = await self._view.fresh(layout.next_jid(account)) or 1
         top = min(request.before or next_jid, next_jid) - 1
@@ -61,6 +67,7 @@ class ListJobs:
                 read += len(page)
                 if read > READ_JOBS:
                     return JobsListed(jobs=jobs, more=_more(base))
+                await turn.pause()
         return JobsListed(jobs=jobs)
 
     async def batches(self, account: str, request: BatchesRequest) -> BatchesListed:
@@ -69,6 +76,10 @@ class ListJobs:
         Raises:
             RequestRefused: When a status does not exist.
         """
+        async with self._turns.of(account) as turn:
+            return await self._batches(account, request, turn)
+
+    async def _batches(self, account: str, request: BatchesRequest, turn: Turn) -> BatchesListed:
         states = _states(request.statuses)
         next_jid = await self._view.fresh(layout.next_jid(account)) or 1
         before = min(request.before or next_jid, next_jid)
@@ -83,15 +94,16 @@ class ListJobs:
                 break
             read += 1
             if _is_requested(header, request):
-                tally = await self._tally(account, span)
+                tally = await self._tally(account, span, turn)
                 read += span.count
                 if tally.has_any(states):
                     batches.append(tally.listed(span, header))
+            await turn.pause()
             if len(batches) == request.limit or read > READ_JOBS:
                 return BatchesListed(batches=batches, more=_more(span.first), slots=slots)
         return BatchesListed(batches=batches, slots=slots)
 
-    async def _tally(self, account: str, span: Span) -> _Tally:
+    async def _tally(self, account: str, span: Span, turn: Turn) -> _Tally:
         """Count the jobs of a batch by state; its pages are read many at once."""
         pages = -(-span.count // PAGE_JOBS)
         names = [layout.page(layout.PageId(account, span.batch, each)) for each in range(pages)]
@@ -101,6 +113,7 @@ class ListJobs:
             await self._view.refresh(portion)
             for name in portion:
                 tally.add(await self._view.get(name))
+                await turn.pause()
         return tally
 
     async def _pages(self, account: str, span: Span, top: int) -> AsyncIterator[tuple[int, Page]]:

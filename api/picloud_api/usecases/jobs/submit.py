@@ -150,7 +150,7 @@ class SubmitJobs:
         if not inline:
             parts = await self._with_staged(account, request.submit_id, parts)
         check_cover(parts, request.count)
-        waiting = await waiting_of(view, account, request)
+        waiting = await waiting_of(view, account, request, self._turns.of(account))
         crashpoint("submit.checked")
         if not inline:
             # One after the other: each takes many transactions.

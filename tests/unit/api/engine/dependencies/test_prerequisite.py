@@ -13,6 +13,7 @@ from picloud_api.engine.dependencies.prerequisite import (
     failure_among,
 )
 from picloud_api.engine.dependencies.release import RELEASED
+from picloud_api.engine.process.turns import Turns
 from picloud_api.store import layout
 from picloud_api.store.records import Waiting
 
@@ -52,11 +53,11 @@ async def test_the_first_unfinished_job_is_watched(api: ApiHarness) -> None:
     view, watches = api.server.context.commits.view, Watches()
     both = prerequisite((1, 2))
 
-    assert await evaluate(view, watches, both) is None
+    assert await evaluate(view, watches, both, Turns().of(ACCOUNT)) is None
     assert both.watched == (first, 0)
     await run_one(api)
     assert await watches.ended(view, first.batch) == {both}
-    assert await evaluate(view, watches, both) is None
+    assert await evaluate(view, watches, both, Turns().of(ACCOUNT)) is None
 
     assert both.watched == (second, 0)
     assert first.batch not in watches
@@ -68,7 +69,9 @@ async def test_jobs_that_are_done_release(api: ApiHarness) -> None:
     await page_ids(api, 1)
     await run_one(api)
 
-    verdict = await evaluate(api.server.context.commits.view, Watches(), prerequisite((1, 1)))
+    view = api.server.context.commits.view
+    turn = Turns().of(ACCOUNT)
+    verdict = await evaluate(view, Watches(), prerequisite((1, 1)), turn)
 
     assert verdict is RELEASED
 
@@ -82,7 +85,9 @@ async def test_a_failed_job_stalls_unless_failures_are_ignored(
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(1, 1)])
     view = api.server.context.commits.view
 
-    verdict = await evaluate(view, Watches(), prerequisite((1, 2), ignore=ignore))
+    verdict = await evaluate(
+        view, Watches(), prerequisite((1, 2), ignore=ignore), Turns().of(ACCOUNT)
+    )
 
     assert (verdict is None) if ignore else (verdict is not None and verdict.failure is not None)
 
@@ -92,13 +97,13 @@ async def test_failures_are_found_wherever_they_are(api: ApiHarness) -> None:
     jids = await api.submit(3)
     view = api.server.context.commits.view
     (span,) = await view.get(layout.block(ACCOUNT, jids[0]))
-    assert await failure_among(view, ACCOUNT, [(1, 3)]) is None
+    assert await failure_among(view, ACCOUNT, [(1, 3)], Turns().of(ACCOUNT)) is None
 
     await api.use_cases.jobs.kill.kill(ACCOUNT, [(2, 2)])
 
     turn = api.server.context.turns.of(ACCOUNT)
     assert await failed_jids(view, ACCOUNT, span.batch, turn) == [2]
-    verdict = await failure_among(view, ACCOUNT, [(1, 3)])
+    verdict = await failure_among(view, ACCOUNT, [(1, 3)], Turns().of(ACCOUNT))
     assert verdict is not None
     assert verdict.failure is not None
 

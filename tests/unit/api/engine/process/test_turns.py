@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from picloud_api.engine.process.turns import Turns
+import pytest
+from picloud_api.engine.process.turns import TOGETHER, Turns
+from picloud_model.wire import JSON, MSGPACK, Statuses, StatusRun, decode, encode
 
 
 class Clock:
@@ -77,3 +79,19 @@ async def test_a_short_piece_of_work_does_not_wait() -> None:
     except StopIteration:
         return
     raise AssertionError("it waited")
+
+
+@pytest.mark.parametrize("media", [MSGPACK, JSON])
+@pytest.mark.parametrize("count", [0, TOGETHER, TOGETHER + 1, 10 * TOGETHER])
+async def test_a_long_list_is_encoded_in_slices(media: str, count: int) -> None:
+    """The reply is that which an encoding in one go makes, and other work goes on meanwhile."""
+    turns, done = Turns(slice_s=1, clock=Clock()), list[str]()
+    statuses = Statuses(runs=[StatusRun(jid, jid, "done") for jid in range(count)])
+    other = asyncio.create_task(work(turns, "other", done, 5))
+    await asyncio.sleep(0)
+
+    encoded = await turns.of("long").encode(statuses, "runs", media)
+
+    assert decode(encoded, Statuses, media) == decode(encode(statuses, media), Statuses, media)
+    assert len(done) == 5 or count < 5 * TOGETHER
+    await other

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
+from picloud_api.engine.process.turns import Turns
 from picloud_api.usecases.jobs.admission import (
     check_cover,
     check_options,
@@ -99,11 +100,11 @@ async def test_dependencies_are_merged_ranges(api: ApiHarness) -> None:
     view = api.server.context.commits.view
     request = replace(api.request(1), depends_on=[(7, 8), (1, 2), (2, 3)])
 
-    waiting = await waiting_of(view, ACCOUNT, request)
+    waiting = await waiting_of(view, ACCOUNT, request, Turns().of(ACCOUNT))
 
     assert waiting is not None
     assert (waiting.depends_on, waiting.ignore) == ([(1, 3), (7, 8)], False)
-    assert await waiting_of(view, ACCOUNT, api.request(1)) is None
+    assert await waiting_of(view, ACCOUNT, api.request(1), Turns().of(ACCOUNT)) is None
 
 
 async def test_a_dependency_must_exist(api: ApiHarness) -> None:
@@ -115,7 +116,8 @@ async def test_a_dependency_must_exist(api: ApiHarness) -> None:
 
     for jids, error in (((3, 3), JobNotFound), ((1, 2), JobDeleted)):
         with pytest.raises(error) as refused:
-            await waiting_of(view, ACCOUNT, replace(api.request(1), depends_on=[jids]))
+            request = replace(api.request(1), depends_on=[jids])
+            await waiting_of(view, ACCOUNT, request, Turns().of(ACCOUNT))
         assert refused.value.field == "depends_on"
 
 
@@ -125,4 +127,5 @@ async def test_dependencies_have_a_limit(api: ApiHarness) -> None:
     request = replace(api.request(1), depends_on=ranges)
 
     with pytest.raises(TooLarge, match="let one job depend on them"):
-        await waiting_of(api.server.context.commits.view, ACCOUNT, request)
+        view = api.server.context.commits.view
+        await waiting_of(view, ACCOUNT, request, Turns().of(ACCOUNT))
