@@ -134,7 +134,8 @@ class TerminalBar:
         line = progress.line(self._columns())
         if line != self._line:
             self._line = line
-            self._write(f"{_ERASE}{line}")
+            # What another thread prints, or a warning, begins in the first column.
+            self._write(f"{_ERASE}{line}\r")
 
     def pause(self) -> None:
         """Erase the line: what the program prints must not follow it."""

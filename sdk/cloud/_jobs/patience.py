@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 5.0
 """How often a wait says what cannot be reached."""
 _KEPT: Final = (
-    "; jobs and results are kept, and the server goes on with them when it is up again "
+    ": jobs and results are kept, and the server continues with them once it is up again "
     "(`picloud up`)"
 )
 PAUSE_S: Final = 0.5
@@ -109,7 +109,7 @@ class Patience:
         if now - self._said_at >= EVERY_S:
             self._said_at = now
             log.warning(
-                "%s Waiting on, for %.0f s now%s. Ctrl-C stops the wait.",
+                "%s Still waiting after %.0f s%s. Ctrl-C stops the wait.",
                 _sentence(error),
                 failing_s,
                 "" if error.code == AccountBusy.code else _KEPT,

@@ -62,7 +62,7 @@ def test_a_bar_is_one_line_of_a_terminal() -> None:
     text = all_of(reading)
 
     erase = "\r\x1b[2K"
-    assert text == f"{erase}{'█' * 15}{'░' * 15}  5/10  0:04{erase}"
+    assert text == f"{erase}{'█' * 15}{'░' * 15}  5/10  0:04\r{erase}"
     assert len(progress.line(20)) == 19
 
 

@@ -1,4 +1,4 @@
-"""Waiting on while the server, or a service behind it, cannot be reached."""
+"""Waiting while the server, or a service behind it, cannot be reached."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_without_a_limit_it_never_ends(caplog: pytest.LogCaptureFixture) -> None
 
     assert time.now == 150.0
     assert len(caplog.messages) == 9
-    assert caplog.messages[0].startswith("consul does not answer. Waiting on, for 5 s now;")
+    assert caplog.messages[0].startswith("consul does not answer. Still waiting after 5 s:")
 
 
 def test_a_limit_ends_it_with_the_error() -> None:
