@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud import CloudException, bucket
 from cloud._config.configuration import Config
-from cloud._http.connections import Connections
 from cloud._http.exchange import NoAnswer
 from cloud._http.transport import Backoff, ServerAddress, Transport
 from cloud._resources.bucket import BucketClient
 from picloud_model.wire.bucket import PART_BYTES, WHOLE_OBJECT_BYTES
 
 from tests.current_client import current_client
+from tests.object_link import ObjectLink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cloud._client.client import Client
-    from cloud._http.exchange import HttpReply, HttpRequest
+    from cloud._http.exchange import HttpRequest
 
     from tests.e2e.stacks import Stack
 
@@ -32,34 +32,16 @@ SIZE = WHOLE_OBJECT_BYTES + 1
 PARTS = WHOLE_OBJECT_BYTES // PART_BYTES + 1
 
 
-class Link:
-    """Carries requests, and calls a function before each that has bytes of an object."""
-
-    def __init__(self, url: str) -> None:
-        self._connections = Connections(url)
-        self.before: Callable[[HttpRequest], object] = lambda _: None
-        self.transfers = 0
-
-    def exchange(self, request: HttpRequest) -> HttpReply:
-        if request.method in {"GET", "PUT"}:
-            self.transfers += 1
-            self.before(request)
-        return self._connections.exchange(request)
-
-    def close(self) -> None:
-        self._connections.close()
-
-
 @pytest.fixture
-def link(stack: Stack) -> Iterator[Link]:
+def link(stack: Stack) -> Iterator[ObjectLink]:
     """A link to the stack that a test can cut."""
-    with contextlib.closing(Link(stack.url)) as opened:
+    with contextlib.closing(ObjectLink(stack.url)) as opened:
         yield opened
 
 
 @pytest.fixture
 def objects(
-    stack: Stack, link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, link: ObjectLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> BucketClient:
     """The bucket, by this link; records of uploads are in the directory of the test."""
     monkeypatch.setenv("PICLOUD_CONFIG_DIR", str(tmp_path / "config"))
@@ -84,24 +66,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def cut_after(link: Link, transfers: int) -> None:
-    """Let the link carry some more transfers, and then none."""
-    left = [None] * transfers
-
-    def before(_: HttpRequest) -> None:
-        try:
-            left.pop()
-        except IndexError:
-            raise NoAnswer("it was cut", lasting=True) from None
-
-    link.before = before
-
-
 def test_an_upload_goes_on_with_the_parts_that_were_sent(
-    objects: BucketClient, link: Link, key: str, file: Path, tmp_path: Path
+    objects: BucketClient, link: ObjectLink, key: str, file: Path, tmp_path: Path
 ) -> None:
     """When the same file is put again; the progress counts all of its bytes."""
-    cut_after(link, 3)
+    link.cut_after(3)
     with pytest.raises(CloudException, match="was cut"):
         objects.put_file(file, key)
     assert not bucket.exists(key)
@@ -115,10 +84,10 @@ def test_an_upload_goes_on_with_the_parts_that_were_sent(
 
 
 def test_another_file_is_another_upload(
-    objects: BucketClient, link: Link, key: str, file: Path
+    objects: BucketClient, link: ObjectLink, key: str, file: Path
 ) -> None:
     """Nothing of the earlier content is in the object."""
-    cut_after(link, 3)
+    link.cut_after(3)
     with pytest.raises(CloudException, match="was cut"):
         objects.put_file(file, key)
     data = os.urandom(SIZE)
@@ -133,7 +102,7 @@ def test_another_file_is_another_upload(
 
 @pytest.mark.parametrize("size", [100_000, SIZE])
 def test_a_file_that_changes_while_it_is_sent_is_not_stored(
-    objects: BucketClient, link: Link, key: str, file: Path, size: int
+    objects: BucketClient, link: ObjectLink, key: str, file: Path, size: int
 ) -> None:
     """The error says so, and the earlier object stays."""
     bucket.putf("earlier", key)
@@ -152,7 +121,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_stored(
 
 
 def test_a_download_goes_on_after_a_cut_link(
-    objects: BucketClient, link: Link, key: str, file: Path, tmp_path: Path
+    objects: BucketClient, link: ObjectLink, key: str, file: Path, tmp_path: Path
 ) -> None:
     """Only the parts that were cut are received again."""
     bucket.put(file, key)
@@ -171,7 +140,7 @@ def test_a_download_goes_on_after_a_cut_link(
 
 
 def test_a_download_that_fails_leaves_the_file(
-    objects: BucketClient, link: Link, key: str, file: Path, tmp_path: Path
+    objects: BucketClient, link: ObjectLink, key: str, file: Path, tmp_path: Path
 ) -> None:
     """A lasting cut, a replaced object and a full disk are one sentence; nothing else is left."""
     bucket.put(file, key)
@@ -185,7 +154,7 @@ def test_a_download_that_fails_leaves_the_file(
         assert copy.read_text(encoding="utf-8") == "earlier"
         assert sorted(tmp_path.iterdir()) == left
 
-    cut_after(link, 3)
+    link.cut_after(3)
     get("was cut")
     link.before = lambda _: bucket.putf("replaced", key)
     get("was replaced or removed while it was read")
