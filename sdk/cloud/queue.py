@@ -26,6 +26,7 @@ from picloud_model.wire.queue import (
 )
 
 from cloud._arguments.option_values import whole
+from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._client.queue_messages import ENCODINGS, PICKLE, packed, unpacked
 from cloud._resources.queue import QueueClient
@@ -44,6 +45,7 @@ _AT_ONCE: Final = 800
 _POP_DEADLINE_S: Final = 30.0
 
 
+@of_users
 def get(name: str, encoding: str = PICKLE) -> CloudQueue:
     """Return the queue of that name; it is made if it does not exist.
 
@@ -54,19 +56,40 @@ def get(name: str, encoding: str = PICKLE) -> CloudQueue:
 
     Raises:
         CloudException: When the name or the encoding is not allowed.
+
+    >>> numbers = cloud.queue.get("numbers")
+    >>> numbers.push([1, 2])
+    >>> sorted(numbers.pop())
+    [1, 2]
     """
     queue = CloudQueue(name, encoding)
     _client().create(queue.name)
     return queue
 
 
+@of_users
 def exists(name: str) -> bool:
-    """Whether there is a queue of that name."""
+    """Return whether there is a queue of that name.
+
+    Args:
+        name: Up to 40 letters, digits, hyphens and underscores.
+
+    Raises:
+        CloudException: When the name is not allowed.
+
+    >>> cloud.queue.exists("no-such-queue")
+    False
+    """
     return _client().exists(_checked_name(name))
 
 
+@of_users
 def list() -> builtins.list[CloudQueue]:  # noqa: A001 - users write cloud.queue.list
-    """Return your queues, in the order of their names."""
+    """Return your queues, in the order of their names.
+
+    >>> cloud.queue.get("numbers") in cloud.queue.list()
+    True
+    """
     return [CloudQueue(name) for name in _client().names()]
 
 
@@ -76,6 +99,15 @@ class CloudQueue:
     Attributes:
         name: Its name.
         encoding: How its messages are pushed, "pickle" or "json".
+
+    >>> words = cloud.queue.get("words", encoding="json")
+    >>> words.push(["one"])
+    >>> for ticket in words.pop_tickets(deadline=60):
+    ...     print(ticket.message)
+    ...     ticket.ack()
+    one
+    >>> words.count()
+    0
     """
 
     def __init__(self, name: str, encoding: str = PICKLE) -> None:
@@ -93,6 +125,7 @@ class CloudQueue:
     def __hash__(self) -> int:
         return hash(self.name)
 
+    @of_users
     def count(self) -> int:
         """Return how many messages can be taken now.
 
@@ -101,6 +134,7 @@ class CloudQueue:
         """
         return _client().info(self.name).ready
 
+    @of_users
     def info(self) -> dict[str, Any]:
         """Return what is known of the queue.
 
@@ -118,14 +152,17 @@ class CloudQueue:
             "in_flight": info.in_flight,
         }
 
+    @of_users
     def delete(self) -> None:
         """Delete the queue with its messages; if it does not exist, nothing happens."""
         _client().delete(self.name)
 
+    @of_users
     def purge(self) -> None:
         """Remove all messages of the queue."""
         _client().purge(self.name)
 
+    @of_users
     def push(self, messages: Iterable[Any], delay: float = 0) -> None:
         """Add messages; once this returns, they survive a power failure.
 
@@ -148,6 +185,7 @@ class CloudQueue:
         for start in range(0, len(prepared), _AT_ONCE):
             _client().push(self.name, prepared[start : start + _AT_ONCE], delay_s)
 
+    @of_users
     def pop(self, max_count: int = 10, timeout: float = 20) -> builtins.list[Any]:
         """Take messages and remove them from the queue.
 
@@ -169,6 +207,7 @@ class CloudQueue:
         expired = _client().acknowledge(self.name, [each.ticket for each in taken.messages])
         return [value for position, value in enumerate(values) if position not in expired]
 
+    @of_users
     def pop_tickets(
         self, max_count: int = 10, timeout: float = 20, deadline: float = 30
     ) -> builtins.list[MessageTicket]:
@@ -194,6 +233,7 @@ class CloudQueue:
             for value, each in zip(values, taken.messages, strict=True)
         ]
 
+    @of_users
     def ack(self, message_tickets: Sequence[MessageTicket]) -> None:
         """Remove messages that were taken with `pop_tickets`; doing it twice is not an error.
 
@@ -207,6 +247,7 @@ class CloudQueue:
         tickets = _tickets(message_tickets)
         _refuse_expired(_client().acknowledge(self.name, tickets), len(tickets))
 
+    @of_users
     def update_deadline(
         self, message_tickets: Sequence[MessageTicket], new_deadline: float
     ) -> None:
@@ -263,6 +304,7 @@ class MessageTicket:
     def __repr__(self) -> str:
         return f"MessageTicket({self.queue.name!r}, {self.message!r:.80})"
 
+    @of_users
     def ack(self) -> None:
         """Remove the message; see `CloudQueue.ack`."""
         self.queue.ack([self])
@@ -271,6 +313,7 @@ class MessageTicket:
         """Return how many seconds are left; negative once the deadline has passed."""
         return self.deadline - time.time()
 
+    @of_users
     def update_deadline(self, new_deadline: float) -> None:
         """Set a new deadline, in seconds from now; see `CloudQueue.update_deadline`."""
         self.queue.update_deadline([self], new_deadline)
@@ -316,3 +359,8 @@ def _refuse_expired(expired: set[int], count: int) -> None:
             "and their messages can be taken again, or were.",
             code="ticket.expired",
         )
+
+
+def __dir__() -> builtins.list[str]:
+    """List what users call."""
+    return __all__

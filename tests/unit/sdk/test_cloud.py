@@ -40,7 +40,7 @@ MEMBERS = [
     "status",
     "wait_for",
 ]
-NOUNS = ("account", "bucket", "files", "shell", "wait_for")
+NOUNS = ("account", "bucket", "files", "queue", "shell", "wait_for")
 """Modules of `cloud` with functions of their own."""
 
 
