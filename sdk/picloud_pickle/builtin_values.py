@@ -79,6 +79,12 @@ def method_reduced(context: PicklingContext, method: Any) -> Any:
     return rebuild.make_method, (owner, name, function)
 
 
+def no_token_value_reduced(context: PicklingContext, value: Any) -> Any:
+    """The reduction of the marker `contextvars.Token.MISSING`."""
+    del context, value
+    return getattr, (contextvars.Token, "MISSING")
+
+
 def exception_reduced(context: PicklingContext, error: Any) -> Any:
     """The reduction of an exception, with its cause and context.
 

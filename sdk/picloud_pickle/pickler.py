@@ -12,7 +12,7 @@ import operator
 import pickle
 import sys
 import threading
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from types import ClassMethodDescriptorType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -166,6 +166,7 @@ _reducers: dict[type, Reducer] = {
     type: classes.reduced,
     object: singletons.plain_object_reduced,
     ModuleType: builtin_values.module_reduced,
+    type(Token.MISSING): builtin_values.no_token_value_reduced,
     ContextVar: builtin_values.context_variable_reduced,
     MethodType: builtin_values.method_reduced,
     memoryview: builtin_values.memoryview_reduced,

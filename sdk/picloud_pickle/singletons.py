@@ -164,12 +164,32 @@ def _own_reduction(value: Any) -> Any:
     kind = type(value)
     reduction = value.__reduce_ex__(5)
     if not isinstance(reduction, str):
-        return reduction
+        name = _sought_name(value, reduction[0])
+        return reduction if name is None else _singleton(value, name)
     if isinstance(value, Enum):
         return getattr, (kind, reduction)
     # Of any other module it is a name that the other side can import.
     of_program = kind.__module__ in MAIN or is_dynamic(sys.modules.get(kind.__module__))
     return _singleton(value, reduction) if of_program else reduction
+
+
+def _sought_name(value: Any, function: Any) -> str | None:
+    """Where a function of the program finds an object, if it does so: in a global, or a dict there.
+
+    Such a function brings the object: it cannot be called to make it.
+    """
+    if type(function) is not FunctionType or function.__module__ not in MAIN:
+        return None
+    scope = function.__globals__
+    for name in function.__code__.co_names:
+        held = scope.get(name)
+        if held is value:
+            return name
+        if type(held) is dict:
+            for key, each in held.items():
+                if each is value:
+                    return f"{name}[{key!r}]"
+    return None
 
 
 def _without_setstate(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Objects that code compares by identity, and objects of the process itself."""
 
 import argparse
+import contextvars
 import dataclasses
 import enum
 import inspect
@@ -11,7 +12,9 @@ import sys
 import typing
 from os import environ
 
-from tests.corpus.script import check, finish, travels
+import cloud
+
+from tests.corpus.script import check, finish, that, travels
 
 MISSING = object()
 
@@ -239,5 +242,48 @@ check(
     lambda given: (given.size, given),
     parser.parse_args(["--size", "4"]),
     want=(4, parser.parse_args(["--size", "4"])),
+)
+
+
+class OfFunction:
+    def __reduce__(self):
+        return the_one, ()
+
+
+ONE = OfFunction()
+
+
+def the_one():
+    return ONE
+
+
+class Unit:
+    def __init__(self, name):
+        self.name = name
+
+    def __reduce__(self):
+        return unit, (self.name,)
+
+
+UNITS = {"m": Unit("m"), "s": Unit("s")}
+
+
+def unit(name):
+    return UNITS[name]
+
+
+check("found by a function", lambda given: given is ONE, ONE, want=True)
+check(
+    "found in a table",
+    lambda given: given is UNITS["m"] and unit("s").name == "s",
+    UNITS["m"],
+    want=True,
+)
+that("comes home to the table", cloud.result(cloud.call(lambda: UNITS["s"])) is UNITS["s"])
+check(
+    "Token.MISSING",
+    lambda given: given is contextvars.Token.MISSING,
+    contextvars.Token.MISSING,
+    want=True,
 )
 finish()
