@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from picloud_driver.buckets.port import PAGE_KEYS
-from picloud_model.errors import BucketFull, ObjectNotFound
+from picloud_model.errors import BucketFull, ObjectNotFound, UploadNotFound
 
 if TYPE_CHECKING:
     from picloud_driver.buckets import BucketPort
@@ -16,10 +16,14 @@ _UNCOUNTED: Final = 10
 
 
 class _BucketUse:
-    """How many bytes a bucket has at most; `counted` is whether they were ever counted."""
+    """How many bytes a bucket has at most; `counted` is whether they were ever counted.
+
+    `uploads` are the keys and ids of those that were begun here and may not have ended.
+    """
 
     def __init__(self) -> None:
         self.size = 0
+        self.uploads: set[tuple[str, str]] = set()
         self.counted = False
         self.counting = asyncio.Lock()
 
@@ -51,7 +55,7 @@ class BucketQuota:
         if not self._fits(use, size):
             async with use.counting:
                 if not self._fits(use, size):
-                    use.size = await self.count(account)
+                    use.size = await self.count(account) + await self._unfinished(account, use)
                     use.counted = True
             if not self._fits(use, size - await self._replaced(account, key)):
                 raise BucketFull(
@@ -59,6 +63,20 @@ class BucketQuota:
                     "not fit: remove objects first."
                 )
         use.size += size
+
+    def begin_upload(self, account: str, key: str, upload: str) -> None:
+        """Count the parts of an upload until it has ended: it may never be finished."""
+        self._uses.setdefault(account, _BucketUse()).uploads.add((key, upload))
+
+    async def _unfinished(self, account: str, use: _BucketUse) -> int:
+        """Return how many bytes the parts of unfinished uploads have."""
+        size = 0
+        for key, upload in list(use.uploads):
+            try:
+                size += sum(part.size for part in await self._port.parts(account, key, upload))
+            except UploadNotFound:
+                use.uploads.discard((key, upload))
+        return size
 
     async def count(self, account: str) -> int:
         """Return how many bytes the objects of an account have."""

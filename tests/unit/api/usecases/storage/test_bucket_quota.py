@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api.usecases.storage.bucket import Buckets
 from picloud_api.usecases.storage.bucket_quota import BucketQuota
 from picloud_driver.buckets.directory import DirectoryBuckets
 from picloud_model.errors import BucketFull, ObjectNotFound
-from picloud_model.wire.bucket import PutObjectRequest, WriteObjectQuery
+from picloud_model.wire.bucket import (
+    WHOLE_OBJECT_BYTES,
+    AbortUploadRequest,
+    PutObjectRequest,
+    WriteObjectQuery,
+    WritePartQuery,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,3 +92,25 @@ async def test_all_objects_are_counted(tmp_path: Path) -> None:
         await buckets.put(ACCOUNT, request(f"{number}", 2))
 
     assert await quota.count(ACCOUNT) == 2006
+
+
+async def test_parts_of_an_upload_that_is_never_finished_count(tmp_path: Path) -> None:
+    """They take room as objects do, until the upload is given up."""
+    port = DirectoryBuckets(tmp_path)
+    quota = WHOLE_OBJECT_BYTES + 500
+    buckets = Buckets(port, BucketQuota(port, quota))
+    begun = PutObjectRequest(key="large", size=WHOLE_OBJECT_BYTES + 1, md5="")
+    upload = (await buckets.put(ACCOUNT, begun)).upload
+    query = WritePartQuery(key="large", upload=upload, number=1, md5="")
+    await buckets.write_part(ACCOUNT, query, chunks(700), size=700)
+    await buckets.put(ACCOUNT, request("a", 200))
+
+    with pytest.raises(BucketFull, match="has 900 of"):
+        await buckets.put(ACCOUNT, msgspec.structs.replace(begun, key="b"))
+    await buckets.abort(ACCOUNT, AbortUploadRequest(key="large", upload=upload))
+    await buckets.put(ACCOUNT, msgspec.structs.replace(begun, key="b"))
+
+
+async def chunks(size: int) -> AsyncIterator[bytes]:
+    """Yield so many bytes."""
+    yield bytes(size)
