@@ -1,13 +1,16 @@
-"""Nomad, Consul, Vault and S3 are killed, one at a time: nothing acknowledged is lost."""
+"""Nomad, Consul, Vault, S3 and NATS are killed, one at a time: nothing acknowledged is lost."""
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
+from cloud import queue
 
+from tests.current_client import current_client
 from tests.e2e.stacks import kill
 from tests.faults.ledger import Ledger
 from tests.polling import until
@@ -31,6 +34,29 @@ def test_a_server_is_killed_in_the_middle_of_a_map(servers: HashiCorpStack, name
     assert ledger.client.result(ledger.client.call(abs, -1), 60) == 1
     totals = ledger.settle()
     assert totals.kept, totals
+
+
+def test_nats_is_killed_among_pushes_and_pops(servers: HashiCorpStack) -> None:
+    """Each message whose push has returned is popped, and none is pushed twice; jobs go on."""
+    client = servers.client(patient=True)
+    with current_client(client):
+        q = queue.get("killed")
+        for number in range(20):
+            q.push([number])
+        servers.kill_server("nats-server")
+        assert client.result(client.call(abs, -1), 60) == 1
+        reviving = threading.Timer(1.0, servers.revive)
+        reviving.start()
+        q.push(range(20, 40))
+        reviving.join()
+        popped: list[int] = []
+        while len(popped) < 40:
+            popped += q.pop(40, timeout=30)
+
+        assert sorted(popped) == list(range(40))
+        assert q.info()["count"] == 0
+        q.delete()
+    client.close()
 
 
 @pytest.mark.parametrize("name", ["consul", "vault"])

@@ -11,6 +11,8 @@ from picloud_driver.fault_table import Fault, error_for
 if TYPE_CHECKING:
     from picloud_model.errors import PiCloudError
 
+VIOLATION: Final = "Authorization Violation"
+"""What the server says when it refuses credentials."""
 NO_STREAM: Final = "10059"
 """There is no such stream."""
 REPEATED: Final = "10201"
@@ -21,6 +23,8 @@ NO_CONSUMER: Final = "10014"
 """There is no such consumer."""
 NO_MESSAGE: Final = "10037"
 """There is no message of that number."""
+NO_MESSAGE_TO_DELETE: Final = frozenset(("10037", "10043", "10057"))
+"""The same when one is deleted."""
 
 _SILENT: Final = "it does not answer: is it running and reachable?"
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"
@@ -34,7 +38,7 @@ FAULTS: Final = (
     Fault("10039", "JetStream is not enabled for our account: enable it"),
     Fault("10076", "JetStream is not enabled: start it with a store directory"),
     Fault(client.AuthorizationError, _REFUSED),
-    Fault(client.Error, _REFUSED, "authorization violation"),
+    Fault(client.Error, _REFUSED, VIOLATION),
     Fault(client.NoServersError, _SILENT),
     Fault(client.NoRespondersError, "JetStream does not answer: enable it, or see its log"),
     Fault(client.ConnectionClosedError, _SILENT),

@@ -51,11 +51,12 @@ class _Arrived(msgspec.Struct, frozen=True):
 
 
 class _Held(msgspec.Struct):
-    """A message that was taken."""
+    """A message that was taken; `known` is whether the server surely knows of its delivery."""
 
     attempt: int
     reply: str
     until: float
+    known: bool = True
 
 
 class _Pull(msgspec.Struct):
@@ -127,9 +128,15 @@ class QueueConsumer:
     async def remove(self, deliveries: Sequence[DeliveryId]) -> list[bool]:
         """Remove messages; see `QueuePort.remove`."""
         removed = [each for each in deliveries if self._holds(each)]
-        if not await self._gateway.acknowledge([self._held[each.number].reply for each in removed]):
+        held = [(each.number, self._held[each.number]) for each in removed]
+        if not await self._gateway.acknowledge(
+            [message.reply for _, message in held if message.known]
+        ):
             self._lose()
             self._require()
+        for number, message in held:
+            if not message.known:
+                await self._gateway.delete_message(self._queue, number)
         for each in removed:
             self._held.pop(each.number, None)
         gone = {each.number for each in removed}
@@ -160,8 +167,14 @@ class QueueConsumer:
         self._lapsed.clear()
 
     def reconnected(self) -> None:
-        """Ask again for messages: the server may have lost the last request."""
+        """Ask again for messages: the server may have lost the last request.
+
+        One that was killed has forgotten its latest deliveries. It makes them again, and does not
+        answer acknowledgements of the earlier ones.
+        """
         self._pull = None
+        for held in self._held.values():
+            held.known = False
         self._wake()
 
     # --- pulling ---
@@ -213,7 +226,7 @@ class QueueConsumer:
         held = self._held.get(number)
         if held is not None:
             # A restarted server delivers again; the message stays with its holder.
-            held.reply = message.reply
+            held.reply, held.known = message.reply, True
         else:
             self._arrived.append(_Arrived(number, message.reply, message.data, stored_at))
 

@@ -1,0 +1,171 @@
+"""Queues on NATS: one process owns a queue, others use it through that one, and it can be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_driver.nats.gateway import NatsAccess
+from picloud_driver.queues import DeliveryId, QueueCounts
+from picloud_driver.queues.nats import NatsQueues
+from picloud_model.errors import Unavailable
+
+from tests.contract.queue_adapters import new_name, push
+from tests.polling import eventually
+from tests.servers import running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from picloud_driver.queues import Delivery, QueuePort
+
+LONG_S = 600.0
+
+
+@pytest.fixture
+async def pair(nats_server: running.Nats) -> AsyncIterator[tuple[QueuePort, QueuePort]]:
+    """The ports of two processes on the same server."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    one, two = NatsQueues(access), NatsQueues(access)
+    yield one, two
+    await two.close()
+    await one.close()
+
+
+async def take(
+    queues: QueuePort, queue: str, most: int = 1000, timeout_s: float = 20.0
+) -> list[Delivery]:
+    """Take messages for a long time; wait for the first."""
+    return await queues.take(queue, most, deadline_s=LONG_S, timeout_s=timeout_s)
+
+
+async def test_any_process_does_everything_with_a_queue(pair: tuple[QueuePort, QueuePort]) -> None:
+    """What one takes, the other one can remove or postpone; both count the same."""
+    one, two = pair
+    queue = new_name()
+    await one.create(queue)
+    await push(two, queue, b"1", b"2", b"3")
+    (first,) = await take(one, queue, 1)
+    rest = await take(two, queue)
+    while len(rest) < 2:
+        rest += await take(two, queue)
+
+    assert await two.remove(queue, [first.id]) == [True]
+    assert await one.postpone(queue, [rest[0].id], 0.0) == [True]
+    assert await one.remove(queue, [rest[1].id]) == [True]
+    (again,) = await take(two, queue)
+
+    assert again.id.number == rest[0].id.number
+    assert await one.counts(queue) == await two.counts(queue) == QueueCounts(in_flight=1)
+    await two.purge(queue)
+    assert await one.counts(queue) == QueueCounts()
+    await one.delete(queue)
+
+
+async def test_a_take_waits_in_another_process(pair: tuple[QueuePort, QueuePort]) -> None:
+    """The owner of the queue wakes it."""
+    one, two = pair
+    queue = new_name()
+    await one.create(queue)
+    assert await one.counts(queue) == QueueCounts()
+    waiting = asyncio.create_task(take(two, queue))
+    await push(two, queue, b"late")
+
+    assert [each.body for each in await waiting] == [b"late"]
+    await one.delete(queue)
+
+
+async def test_a_queue_whose_owner_is_gone_is_taken_over(nats_server: running.Nats) -> None:
+    """Messages in flight are delivered again, and those of the earlier owner remove nothing."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    one, two = NatsQueues(access), NatsQueues(access)
+    queue = new_name()
+    await one.create(queue)
+    await push(one, queue, b"gone", b"kept")
+    held = await take(one, queue)
+    while len(held) < 2:
+        held += await take(one, queue)
+    gone, kept = sorted(held, key=lambda each: each.body)
+    await one.remove(queue, [gone.id])
+    await one._gateway.close()  # without a word to the others, as a kill would
+    (again,) = await take(two, queue)
+
+    assert again.body == b"kept"
+    # The first is gone, whoever owns the queue; the second is held by another caller by now.
+    assert await two.remove(queue, [gone.id, kept.id]) == [True, False]
+    assert await two.remove(queue, [again.id]) == [True]
+    await two.delete(queue)
+    await two.close()
+    await one.close()
+
+
+async def test_processes_that_start_at_once_agree_on_an_owner(nats_server: running.Nats) -> None:
+    """No message is taken twice, and none is lost."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    ports = [NatsQueues(access) for _ in range(4)]
+    queue = new_name()
+    await ports[0].create(queue)
+    await push(ports[0], queue, *(b"%d" % number for number in range(400)))
+
+    taken: list[DeliveryId] = []
+    bodies: set[bytes] = set()
+    while len(bodies) < 400:
+        for each in await asyncio.gather(*(take(port, queue, 50, 0.5) for port in ports)):
+            taken += [delivery.id for delivery in each]
+            bodies |= {delivery.body for delivery in each}
+            if each:
+                await ports[1].remove(queue, [delivery.id for delivery in each])
+
+    assert (await ports[2].counts(queue)).in_flight == 0
+    assert len({each.owner for each in taken[-100:]}) == 1
+    await ports[3].delete(queue)
+    for port in ports:
+        await port.close()
+
+
+async def test_a_killed_server_comes_back_with_all_messages() -> None:
+    """Meanwhile the queue is unavailable; a ticket from before is valid, and nothing is lost."""
+    with running.nats() as server:
+        queues = NatsQueues(NatsAccess(server.address, token=server.token))
+        queue = new_name()
+        await queues.create(queue)
+        await push(queues, queue, *(b"%d" % number for number in range(100)))
+        await push(queues, queue, b"delayed", delay_s=LONG_S)
+        (held,) = await take(queues, queue, 1)
+        server.process.kill()
+
+        async def is_disconnected() -> bool:
+            client = queues._gateway._client
+            return client is not None and not client.is_connected
+
+        await eventually(is_disconnected, "the connection is lost")
+        with pytest.raises(Unavailable, match="NATS"):
+            await push(queues, queue, b"refused")
+        server.process.start()
+
+        async def works() -> bool:
+            try:
+                await queues.ping()
+            except Unavailable:
+                return False
+            return True
+
+        await eventually(works, "NATS is back", timeout_s=30.0)
+        assert await queues.remove(queue, [held.id]) == [True]
+        found: set[bytes] = set()
+        while len(found) < 99:
+            found |= {each.body for each in await take(queues, queue)}
+
+        assert found == {b"%d" % number for number in range(100)} - {held.body}
+        assert (await queues.counts(queue)).delayed == 1
+        await queues.close()
+
+
+async def test_wrong_credentials_are_named(nats_server: running.Nats) -> None:
+    """With what to do about them."""
+    queues = NatsQueues(NatsAccess(nats_server.address, token="wrong"))
+
+    with pytest.raises(Unavailable, match=r"refuses our credentials: check NATS_TOKEN"):
+        await queues.ping()
+    await queues.close()
