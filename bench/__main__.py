@@ -11,8 +11,8 @@ the table. A peer whose run takes longer than a minute runs once.
     python -m bench --only map1m                  # a million jobs in one map: not in the usual run
     python -m bench --json results.json
 
-`python -m bench.scale`, `python -m bench.soak` and `python -m bench.hops` measure more; each has
-a --help of its own.
+`python -m bench.transfers`, `python -m bench.scale`, `python -m bench.soak` and `python -m
+bench.hops` measure more; each has a --help of its own.
 """
 
 from __future__ import annotations
