@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client
 from cloud.errors import CloudException
 
@@ -41,6 +42,7 @@ class AsyncResult:
     def __init__(self, jids: int | range) -> None:
         self._jids = jids
 
+    @of_users
     def get(self, timeout: float | None = None) -> Any:
         """Wait for the result, or the list of results.
 
@@ -48,22 +50,25 @@ class AsyncResult:
             CloudException: What the first failed job failed with.
             CloudTimeoutError: When they have not ended after `timeout` seconds.
         """
-        return client().result(self._jids, timeout)
+        return client().result(self._jids, timeout, show=True)
 
+    @of_users
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the jobs have ended, well or not.
 
         Raises:
             CloudTimeoutError: When they have not ended after `timeout` seconds.
         """
-        client().join(self._jids, timeout, ignore_errors=True)
+        client().join(self._jids, timeout, ignore_errors=True, show=True)
 
+    @of_users
     def ready(self) -> bool:
-        """Whether the jobs have ended."""
+        """Return whether the jobs have ended."""
         return all(status in _FINAL for status in self._statuses())
 
+    @of_users
     def successful(self) -> bool:
-        """Whether all jobs are done.
+        """Return whether all jobs are done.
 
         Raises:
             AssertionError: When one has not ended, as `multiprocessing` of that time.
@@ -81,6 +86,7 @@ class AsyncResult:
 _FINAL = ("done", "error", "killed", "stalled")
 
 
+@of_users
 def apply(
     func: Callable[..., Any], args: Iterable[Any] = (), kwds: Mapping[str, Any] | None = None
 ) -> Any:
@@ -88,6 +94,7 @@ def apply(
     return apply_async(func, args, kwds).get()
 
 
+@of_users
 def apply_async(
     func: Callable[..., Any],
     args: Iterable[Any] = (),
@@ -101,6 +108,7 @@ def apply_async(
     return AsyncResult(client().call(func, *args, **keywords))
 
 
+@of_users
 def map(  # noqa: A001 - it is the pool's map
     func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
 ) -> list[Any]:
@@ -109,6 +117,7 @@ def map(  # noqa: A001 - it is the pool's map
     return results
 
 
+@of_users
 def map_async(
     func: Callable[[Any], Any],
     iterable: Iterable[Any],
@@ -126,6 +135,7 @@ def map_async(
     return AsyncResult(client().map(func, iterable))
 
 
+@of_users
 def imap(
     func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = _DEFAULT_AHEAD
 ) -> Iterator[Any]:
@@ -136,9 +146,11 @@ def imap(
         iterable: Its arguments.
         chunksize: How many large results are fetched at once.
     """
-    return client().iresult(client().map(func, iterable), num_in_parallel=chunksize)
+    jids = client().map(func, iterable)
+    return UsersIterator(client().iresult(jids, num_in_parallel=chunksize, show=True))
 
 
+@of_users
 def imap_unordered(
     func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int = _DEFAULT_AHEAD
 ) -> Iterator[Any]:

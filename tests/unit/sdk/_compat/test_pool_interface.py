@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,3 +100,15 @@ def test_a_map_takes_no_callback() -> None:
     """The error names what to use instead."""
     with pytest.raises(CloudException, match=r"_callback to cloud\.map"):
         pool_interface.map_async(abs, [1], callback=print)  # type: ignore[arg-type]
+
+
+def test_errors_begin_with_the_callers_frame() -> None:
+    """As those of `cloud` do."""
+    unpicklable = (each for each in ())
+
+    with pytest.raises(CloudException) as caught:
+        pool_interface.map(abs, [unpicklable])
+
+    assert [frame.name for frame in traceback.extract_tb(caught.tb)] == [
+        "test_errors_begin_with_the_callers_frame"
+    ]
