@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from picloud_pickle import source_lines
 from picloud_pickle.pickler import dumps
+from picloud_pickle.reference import is_dynamic
 
 from picloud_worker.child import notebook_names
 from picloud_worker.child.main_program import MainProgram
@@ -35,7 +36,8 @@ class SpawnedProgram:
 
     Args:
         names: What `__main__` of the job holds.
-        content: The pickle of these, without those that cannot be pickled.
+        content: The pickle of these and of the modules that the program made, without those that
+            cannot be pickled.
         failed: Why these cannot, by name.
         sys_path: `sys.path`, which unpickling needs.
     """
@@ -69,17 +71,25 @@ def current_program(sys_path: list[str]) -> SpawnedProgram:
     values = {
         name: value for name, value in scope.items() if name == _FILE or not name.startswith("__")
     }
+    modules = [module for module in [*sys.modules.values()] if is_dynamic(module)]
     failed: dict[str, str] = {}
     try:
-        content = dumps(values)
+        content = dumps((values, modules))
     except Exception:  # noqa: BLE001 - of one of them: the others go without it
-        for name, value in values.items():
-            try:
-                dumps(value)
-            except Exception as error:  # noqa: BLE001 - whatever its own reduction raises
-                failed[name] = _text(error)
-        content = dumps({name: value for name, value in values.items() if name not in failed})
+        failed = {name: reason for name, value in values.items() if (reason := _refusal(value))}
+        modules = [module for module in modules if not _refusal(module)]
+        sent = {name: value for name, value in values.items() if name not in failed}
+        content = dumps((sent, modules))
     return SpawnedProgram([*values], content, failed, sys_path)
+
+
+def _refusal(value: object) -> str:
+    """Why a value cannot be pickled; empty if it can."""
+    try:
+        dumps(value)
+    except Exception as error:  # noqa: BLE001 - whatever its own reduction raises
+        return _text(error)
+    return ""
 
 
 def receive(names: list[str], content: bytes, failed: dict[str, str], sys_path: list[str]) -> None:
@@ -95,7 +105,8 @@ def receive(names: list[str], content: bytes, failed: dict[str, str], sys_path: 
     main = MainProgram()
     collected = main.collect({})
     try:
-        values = collected | pickle.loads(content)
+        values, _ = pickle.loads(content)
+        values = collected | values
     except Exception as error:  # noqa: BLE001 - whatever the code of the program raises
         values, failed = {}, dict.fromkeys(names, _text(error))
     main.hold(values | {name: _missing(name, reason) for name, reason in failed.items()})

@@ -6,11 +6,16 @@ import enum
 import functools
 import multiprocessing
 import os
+import sys
 import threading
+import types
 from multiprocessing.managers import BaseManager
 
 from tests.corpus.script import check, fails, finish
 
+made = types.ModuleType("made_by_the_program")
+exec("def triple(x):\n    return x * 3", vars(made))
+sys.modules[made.__name__] = made
 WEIGHT = 2
 counter = None
 lock = None
@@ -184,6 +189,7 @@ def nested(x):
 for method in ("spawn", "forkserver"):
     check(f"{method}: Pool", spawned_pool, method, double, [1, 2], want=[2, 4])
     check(f"{method}: own class", spawned_pool, method, Point, [1], want=[Point(1)])
+    check(f"{method}: own module", spawned_pool, method, made.triple, [1], want=[3])
     check(f"{method}: own error", own_error, method, want=(1,))
     check(f"{method}: partial", spawned_pool, method, functools.partial(max, 3), [1], want=[3])
     check(f"{method}: executor", executor, method, double, [3, 4], want=[6, 8])
