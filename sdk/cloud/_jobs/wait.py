@@ -295,7 +295,8 @@ def _text(failure: wire.Failure, summary: str) -> str:
     if failure.cause == Cause.EXCEPTION:
         return details or summary
     frames, _, last = details.rpartition("\n")
-    if last in _ENDS or (not frames and last.partition(": ")[2] in summary):
+    message = last.partition(": ")[2]
+    if last in _ENDS or (message and not frames and message in summary):
         details = frames  # the summary says so
     return f"{summary}\n{details}".rstrip()
 
