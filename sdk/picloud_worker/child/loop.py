@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 import types
@@ -80,6 +81,7 @@ class ChildLoop:
         self._unseen = 0
         self._modules = ""
         self._main_process = True
+        self._masks: dict[int, set[int]] = {}
         self._state = ProcessState(())
         self._checks = CheckSchedule()
         self._unchecked = ""
@@ -90,7 +92,9 @@ class ChildLoop:
     def serve(self) -> None:
         """Work until the supervisor hangs up."""
         signal.signal(signal.SIGTERM, self._terminated)
-        os.register_at_fork(after_in_child=self._forked)
+        os.register_at_fork(
+            before=self._fork_begins, after_in_parent=self._unblock, after_in_child=self._forked
+        )
         faulthandler.enable(2)
         if sys.platform != "win32":
             _dump_on_sigterm()
@@ -276,10 +280,19 @@ class ChildLoop:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def _fork_begins(self) -> None:
+        """Hold SIGTERM back: sent to a new process that still has our handler, it would be lost."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        self._masks[threading.get_ident()] = mask
+
+    def _unblock(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(threading.get_ident()))
+
     def _forked(self) -> None:
         """In a process forked by user code: let go of what belongs to the child alone."""
         self._main_process = False
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._unblock()
         self._control.close()
         for descriptor in (self._channels.claims, self._channels.results):
             with contextlib.suppress(OSError):
