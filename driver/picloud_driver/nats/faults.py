@@ -23,8 +23,6 @@ NO_CONSUMER: Final = "10014"
 """There is no such consumer."""
 NO_MESSAGE: Final = "10037"
 """There is no message of that number."""
-NO_MESSAGE_TO_DELETE: Final = frozenset(("10037", "10043", "10057"))
-"""The same when one is deleted."""
 
 _SILENT: Final = "it does not answer: is it running and reachable?"
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 import uuid
 from typing import TYPE_CHECKING, Any, Final
@@ -169,20 +170,6 @@ class NatsGateway:
             raise self.refusal(error) from error
         return True
 
-    async def delete_message(self, stream: str, number: int) -> None:
-        """Remove a message of a stream, whether or not it was delivered.
-
-        Raises:
-            ApiRefusal: When the stream is gone. A missing message is ignored.
-            Unavailable: When JetStream does not answer.
-        """
-        try:
-            # Its bytes are not overwritten, which would cost a second sync.
-            await self.api(f"STREAM.MSG.DELETE.{stream}", {"seq": number, "no_erase": True})
-        except ApiRefusal as refusal:
-            if refusal.code not in faults.NO_MESSAGE_TO_DELETE:
-                raise
-
     async def give_back(self, replies: Sequence[str]) -> None:
         """Let messages that were delivered be delivered again."""
         client = await self._connected()
@@ -300,6 +287,7 @@ class NatsGateway:
         except OSError as error:
             message = f"{self.where}: its certificate files cannot be read: {error}"
             raise Unavailable(message) from error
+        logging.getLogger("asyncio").addFilter(_is_worth_logging)
         return context
 
     async def _note(self, error: Exception) -> None:
@@ -310,3 +298,8 @@ class NatsGateway:
     async def _reconnected(self) -> None:
         self._last_error = None
         self.on_reconnect()
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Whether a record is not asyncio's remark on how nats-py ends a connection with TLS."""
+    return "eof_received() has no effect when using ssl" not in str(record.msg)

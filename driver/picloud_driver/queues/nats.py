@@ -183,6 +183,7 @@ class NatsQueues(QueuePort):
         if consumer is None:
             return None
         try:
+            consumer.require()
             result = await self._do(queue, consumer, operation)
         except ConsumerLost:
             await self._disown(queue, consumer)

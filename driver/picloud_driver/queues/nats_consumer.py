@@ -51,12 +51,11 @@ class _Arrived(msgspec.Struct, frozen=True):
 
 
 class _Held(msgspec.Struct):
-    """A message that was taken; `known` is whether the server surely knows of its delivery."""
+    """A message that was taken."""
 
     attempt: int
     reply: str
     until: float
-    known: bool = True
 
 
 class _Pull(msgspec.Struct):
@@ -106,6 +105,11 @@ class QueueConsumer:
         """How many messages are taken and not removed."""
         return len(self._held)
 
+    def require(self) -> None:
+        """Raise `ConsumerLost` unless this process owns the queue, as far as is known here."""
+        if self._lost:
+            raise ConsumerLost
+
     async def take(
         self, most: int, *, most_bytes: int, deadline_s: float, timeout_s: float
     ) -> list[Delivery]:
@@ -116,7 +120,7 @@ class QueueConsumer:
         """
         end = time.monotonic() + max(timeout_s, _GRACE_S)
         while not self._arrived:
-            self._require()
+            self.require()
             remaining_s = end - time.monotonic()
             if remaining_s <= 0:
                 return []
@@ -128,15 +132,9 @@ class QueueConsumer:
     async def remove(self, deliveries: Sequence[DeliveryId]) -> list[bool]:
         """Remove messages; see `QueuePort.remove`."""
         removed = [each for each in deliveries if self._holds(each)]
-        held = [(each.number, self._held[each.number]) for each in removed]
-        if not await self._gateway.acknowledge(
-            [message.reply for _, message in held if message.known]
-        ):
+        if not await self._gateway.acknowledge([self._held[each.number].reply for each in removed]):
             self._lose()
-            self._require()
-        for number, message in held:
-            if not message.known:
-                await self._gateway.delete_message(self._queue, number)
+            self.require()
         for each in removed:
             self._held.pop(each.number, None)
         gone = {each.number for each in removed}
@@ -148,7 +146,7 @@ class QueueConsumer:
 
     def postpone(self, deliveries: Sequence[DeliveryId], deadline_s: float) -> list[bool]:
         """Set new deadlines; see `QueuePort.postpone`."""
-        self._require()
+        self.require()
         until = time.monotonic() + deadline_s
         postponed = [self._holds(each) for each in deliveries]
         for each, holds in zip(deliveries, postponed, strict=True):
@@ -167,15 +165,12 @@ class QueueConsumer:
         self._lapsed.clear()
 
     def reconnected(self) -> None:
-        """Ask again for messages: the server may have lost the last request.
+        """Give up the queue, which is owned anew with the next request.
 
-        One that was killed has forgotten its latest deliveries. It makes them again, and does not
-        answer acknowledgements of the earlier ones.
+        A connection that was lost may have lost deliveries with it, and a server that was killed
+        has forgotten some. Only a new consumer gets all of these messages again.
         """
-        self._pull = None
-        for held in self._held.values():
-            held.known = False
-        self._wake()
+        self._lose()
 
     # --- pulling ---
 
@@ -223,12 +218,7 @@ class QueueConsumer:
             self._pull.missing -= 1
             if self._pull.missing <= 0:
                 self._pull = None
-        held = self._held.get(number)
-        if held is not None:
-            # A restarted server delivers again; the message stays with its holder.
-            held.reply, held.known = message.reply, True
-        else:
-            self._arrived.append(_Arrived(number, message.reply, message.data, stored_at))
+        self._arrived.append(_Arrived(number, message.reply, message.data, stored_at))
 
     # --- holding ---
 
@@ -290,10 +280,6 @@ class QueueConsumer:
     def _lose(self) -> None:
         self._lost = True
         self._wake()
-
-    def _require(self) -> None:
-        if self._lost:
-            raise ConsumerLost
 
     def _wake(self) -> None:
         self._changed.set()
