@@ -33,6 +33,8 @@ from picloud_model.errors import (
     TooLarge,
     Unavailable,
     UploadNotFound,
+    VolumeChanged,
+    VolumeNotFound,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     TooLarge: 413,
     SubmitChanged: 422,
     ObjectChanged: 412,
+    VolumeChanged: 412,
     BucketFull: 422,
     NotAllowed: 403,
     AdministratorsOnly: 403,
@@ -59,6 +62,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     UploadNotFound: 404,
     QueueNotFound: 404,
     PathNotFound: 404,
+    VolumeNotFound: 404,
     Unavailable: 503,
     AccountBusy: 429,
     ServerFault: 500,

@@ -5,6 +5,7 @@
     │   ├── TooLarge
     │   ├── SubmitChanged
     │   ├── ObjectChanged
+    │   ├── VolumeChanged
     │   └── BucketFull
     ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
@@ -19,7 +20,8 @@
     │   ├── ObjectNotFound
     │   ├── UploadNotFound
     │   ├── QueueNotFound
-    │   └── PathNotFound
+    │   ├── PathNotFound
+    │   └── VolumeNotFound
     ├── Unavailable               try again later; nothing was lost
     │   └── AccountBusy
     └── ServerFault               an internal error of the platform
@@ -67,6 +69,12 @@ class ObjectChanged(RequestRefused):
     """The object is not the one that the request is for: it was written or removed meanwhile."""
 
     code = "object.changed"
+
+
+class VolumeChanged(RequestRefused):
+    """Another snapshot of the volume was made in the meantime; try again."""
+
+    code = "volume.changed"
 
 
 class BucketFull(RequestRefused):
@@ -163,6 +171,12 @@ class PathNotFound(NotFound):
     """There is nothing at this address; the interface lives under /v1."""
 
     code = "path.not_found"
+
+
+class VolumeNotFound(NotFound):
+    """There is no such volume in your account."""
+
+    code = "volume.not_found"
 
 
 class Unavailable(PiCloudError):

@@ -10,6 +10,7 @@ KNOWN = {
     "usecases/storage/blob.py": "names blobs for others",
     "usecases/storage/blob_references.py": "finds the references",
     "usecases/storage/blob_sweep.py": "deletes blobs",
+    "usecases/storage/snapshot.py": "records of volumes name their snapshots",
     "usecases/storage/known_blobs.py": "headers and what was staged name what is submitted",
 }
 """The modules that name blobs, and where the sweep finds what they refer to."""

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from picloud_api.resources import blob, bucket, health, info, job, key, original, queue, slot, usage
+from picloud_api.resources import (
+    blob,
+    bucket,
+    health,
+    info,
+    job,
+    key,
+    original,
+    queue,
+    slot,
+    usage,
+    volume,
+)
 
 ROUTES: Final = (
     *health.ROUTES,
@@ -17,6 +29,7 @@ ROUTES: Final = (
     *blob.ROUTES,
     *bucket.ROUTES,
     *queue.ROUTES,
+    *volume.ROUTES,
     *key.ROUTES,
     *slot.ROUTES,
     *usage.ROUTES,

@@ -15,6 +15,7 @@ finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
+volumes/<account>/<name>             VolumeRecord
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
 

@@ -37,7 +37,10 @@ from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.bucket import Buckets
 from picloud_api.usecases.storage.bucket_quota import BucketQuota
 from picloud_api.usecases.storage.known_blobs import KnownBlobs
+from picloud_api.usecases.storage.snapshot import Snapshots
 from picloud_api.usecases.storage.usage import AccountUsages
+from picloud_api.usecases.storage.volume import Volumes
+from picloud_api.usecases.storage.volume_record import VolumeSizes
 
 
 class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +124,9 @@ class StorageRoom:
         self.known_blobs = KnownBlobs(base.blobs, use, base.context.clock)
         references = BlobReferences(base.context, base.blobs, queues.may_refer_to_blobs)
         self.sweep = BlobSweep(base.context, base.blobs, references)
-        self.buckets = Buckets(base.buckets, BucketQuota(base.buckets, base.quotas.object_bytes))
+        quota = BucketQuota(base.buckets, base.quotas.object_bytes, VolumeSizes(base.context).of)
+        self.buckets = Buckets(base.buckets, quota)
+        self.volumes = Volumes(base.context, Snapshots(base.blobs, use), quota)
         self.usage = AccountUsages(base.context, base.blobs)
 
 

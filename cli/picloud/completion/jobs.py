@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
-from cloud._client.client import Client
-from cloud._client.current import current
-from cloud._config.configuration import Config
 from picloud_model.wire import ListRequest
 
-from picloud.server_choice import ServerChoice
+from picloud.completion.server import quick_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from picloud_model.wire import ListedJob
 
 _MOST: Final = 50
-_WAIT_S: Final = 0.5
 _PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
 """Text without special meaning in any shell; some shells evaluate completions."""
 
@@ -49,16 +45,7 @@ def _plain(text: str) -> str:
 
 
 def _jobs(context: typer.Context) -> Iterator[ListedJob]:
-    config = Config()
-    config.network_timeout, config.retry_attempts = _WAIT_S, 0
-    params: dict[str, Any] = context.find_root().params
     try:
-        ServerChoice(
-            profile=params.get("profile"),
-            api_key=params.get("api_key"),
-            api_secretkey=params.get("api_secretkey"),
-        ).apply()
-        client = Client(current.address(), config)
-        yield from client.listed(ListRequest(limit=_MOST)).jobs
+        yield from quick_client(context).listed(ListRequest(limit=_MOST)).jobs
     except Exception:  # noqa: BLE001 - completion prints no messages
         return

@@ -15,7 +15,7 @@ from cloud.shell import checked_command
 from picloud_model.core import CORE_TYPES
 from picloud_model.wire import Options
 
-from picloud.completion import jobs, values
+from picloud.completion import jobs, values, volumes
 from picloud.options import arguments, standard_input
 
 if TYPE_CHECKING:
@@ -71,7 +71,13 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     vol: Annotated[
         list[str] | None,
-        typer.Option("--vol", "-v", metavar="NAME", help="Volume to mount (repeatable)."),
+        typer.Option(
+            "--vol",
+            "-v",
+            metavar="NAME",
+            help="Volume to mount (repeatable).",
+            autocompletion=volumes.volumes,
+        ),
     ] = None
     label: Annotated[
         str | None,

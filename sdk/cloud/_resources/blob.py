@@ -64,7 +64,7 @@ class BlobClient:
         Raises:
             CloudException: When a blob's bytes do not match its digest.
         """
-        for group in _grouped([(content.size, content) for content in contents]):
+        for group in grouped([(content.size, content) for content in contents]):
             if len(group) == 1:
                 blobs = [self._transport.get(f"/v1/blobs/{group[0].digest}")]
             else:
@@ -77,7 +77,7 @@ class BlobClient:
 
     def _upload(self, uploads: Sequence[wire.Upload], sources: Mapping[str, bytes]) -> None:
         sized = [(len(sources[upload.digest]), upload) for upload in uploads]
-        for group in _grouped(sized):
+        for group in grouped(sized):
             blobs = [sources[upload.digest] for upload in group]
             if len(group) == 1:
                 self._transport.put(group[0].url, blobs[0], group[0].headers)
@@ -109,7 +109,7 @@ def portions(
         yield portion
 
 
-def _grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:
+def grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:
     """Group small neighbours up to the size of a request; a large item is a group of its own."""
     group: list[Item] = []
     total = 0

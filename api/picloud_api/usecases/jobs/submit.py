@@ -21,6 +21,7 @@ from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Sta
 from picloud_api.usecases.accounts.quota import Amount, size_of
 from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
+from picloud_api.usecases.storage.volume_record import check_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +120,10 @@ class SubmitJobs:
             AccountBusy: When the account would have too many unfinished jobs.
         """
         check_options(request.options, shares_files=self._shares_files)
+        if request.options.vols:
+            await check_volumes(self._commits.view, account, request.options.vols)
+            message = "Jobs cannot mount volumes yet; leave out _vol."
+            raise RequestRefused(message, field="options.vols")
         async with self._turns.of(account):
             check_packs(request.parts)
         await self._check_blobs(account, _contents(request), request.bundle)

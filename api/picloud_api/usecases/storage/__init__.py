@@ -1,1 +1,1 @@
-"""Blobs and volumes."""
+"""Blobs, buckets and volumes."""

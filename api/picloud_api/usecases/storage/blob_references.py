@@ -15,6 +15,8 @@ from picloud_model.wire import TRAILER_BYTES, Content, bundles_of
 
 from picloud_api.store import layout
 from picloud_api.usecases.storage.blob import blob_name, modules_of
+from picloud_api.usecases.storage.snapshot import blobs_of
+from picloud_api.usecases.storage.volume_record import volume_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.records import Header
+    from picloud_api.usecases.storage.volume_record import VolumeRecord
 
 _HEADERS: Final = 256
 """Headers in memory at once."""
@@ -61,12 +64,18 @@ class BlobReferences:
 
         Raises:
             ServerFault: When a sealed page is damaged, so that what it names is not known.
+            BlobMissing: When a snapshot of a volume cannot be read, likewise.
             Unavailable: When something cannot be read now.
         """
         if await self._may_refer(account):
             return set()
         left, bundles = set(digests), set[str]()
-        for names in (self._named_by_batches, self._named_by_packs, self._named_by_sealed):
+        for names in (
+            self._named_by_batches,
+            self._named_by_volumes,
+            self._named_by_packs,
+            self._named_by_sealed,
+        ):
             if not left:
                 break
             async for digest, is_bundle in names(account):
@@ -89,6 +98,14 @@ class BlobReferences:
         async for key, value in self._stored(layout.staged(account, ""), _HEADERS):
             for part in layout.decode(key, value).parts:
                 yield part.content.digest, False
+
+    async def _named_by_volumes(self, account: str) -> AsyncIterator[tuple[str, bool]]:
+        """Yield all blobs of the snapshots that volumes keep."""
+        async for key, value in self._stored(volume_key(account), _HEADERS):
+            record: VolumeRecord = layout.decode(key, value)
+            snapshots = [kept.digest for kept in record.history]
+            async for digest in blobs_of(self._blobs, account, snapshots):
+                yield digest, False
 
     async def _named_by_packs(self, account: str) -> AsyncIterator[tuple[str, bool]]:
         """Yield results, infos and bundles that result packs in the state store name."""

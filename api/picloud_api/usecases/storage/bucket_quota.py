@@ -1,4 +1,4 @@
-"""The quota of a bucket: an upload that would exceed it is refused before it begins."""
+"""The quota of objects and volumes: what would exceed it is refused before it is sent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from picloud_driver.buckets.port import PAGE_KEYS
 from picloud_model.errors import BucketFull, ObjectNotFound, UploadNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from picloud_driver.buckets import BucketPort
 
 _UNCOUNTED: Final = 10
@@ -37,12 +39,16 @@ class BucketQuota:
 
     Args:
         port: Where the objects are.
-        most: The bytes that a bucket may have.
+        most: The bytes that the objects and volumes of an account may have.
+        volumes: Returns how many bytes the volumes of an account have.
     """
 
-    def __init__(self, port: BucketPort, most: int) -> None:
+    def __init__(
+        self, port: BucketPort, most: int, volumes: Callable[[str], Awaitable[int]]
+    ) -> None:
         self._port = port
         self._most = most
+        self._volumes = volumes
         self._uses: dict[str, _BucketUse] = {}
 
     async def admit(self, account: str, key: str, size: int) -> None:
@@ -58,10 +64,7 @@ class BucketQuota:
                     use.size = await self.count(account) + await self._unfinished(account, use)
                     use.counted = True
             if not self._fits(use, size - await self._replaced(account, key)):
-                raise BucketFull(
-                    f"Your bucket has {use.size:,} of {self._most:,} bytes, so {size:,} more do "
-                    "not fit: remove objects first."
-                )
+                raise self._full(use, size)
         use.size += size
 
     def begin_upload(self, account: str, key: str, upload: str) -> None:
@@ -78,9 +81,30 @@ class BucketQuota:
                 use.uploads.discard((key, upload))
         return size
 
+    async def admit_volume(self, account: str, size: int) -> None:
+        """Let the volumes of an account grow by so many bytes.
+
+        Raises:
+            BucketFull: When the account would store too many.
+        """
+        use = self._uses.setdefault(account, _BucketUse())
+        if not self._fits(use, size):
+            async with use.counting:
+                use.size = await self.count(account) + await self._unfinished(account, use)
+                use.counted = True
+            if not self._fits(use, size):
+                raise self._full(use, size)
+        use.size += size
+
+    def _full(self, use: _BucketUse, size: int) -> BucketFull:
+        return BucketFull(
+            f"Your bucket and volumes have {use.size:,} of {self._most:,} bytes, so {size:,} more "
+            "do not fit: remove objects or files first."
+        )
+
     async def count(self, account: str) -> int:
-        """Return how many bytes the objects of an account have."""
-        size, after, truncated = 0, "", True
+        """Return how many bytes the objects and volumes of an account have."""
+        size, after, truncated = await self._volumes(account), "", True
         while truncated:
             page = await self._port.page(account, after=after, limit=PAGE_KEYS)
             size += sum(each.size for each in page.objects)

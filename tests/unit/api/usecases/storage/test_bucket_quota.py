@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 ACCOUNT = "a0000001"
 
 
+async def no_volumes(account: str) -> int:
+    """Return how many bytes the volumes of an account have: it has none."""
+    del account
+    return 0
+
+
 @pytest.fixture
 def buckets(tmp_path: Path) -> Buckets:
     """Buckets of at most 100 bytes."""
     port = DirectoryBuckets(tmp_path)
-    return Buckets(port, BucketQuota(port, 100))
+    return Buckets(port, BucketQuota(port, 100, no_volumes))
 
 
 def request(key: str, size: int, *, whole: bool = True) -> PutObjectRequest:
@@ -45,7 +51,7 @@ async def test_an_upload_is_refused_before_it_begins(buckets: Buckets) -> None:
     await buckets.put(ACCOUNT, request("a", 60))
 
     for whole in (True, False):
-        with pytest.raises(BucketFull, match="has 60 of 100 bytes, so 41 more do not fit"):
+        with pytest.raises(BucketFull, match="have 60 of 100 bytes, so 41 more do not fit"):
             await buckets.put(ACCOUNT, request("b", 41, whole=whole))
     await buckets.put(ACCOUNT, request("c", 40))
 
@@ -86,7 +92,7 @@ async def test_each_account_has_its_own(buckets: Buckets) -> None:
 async def test_all_objects_are_counted(tmp_path: Path) -> None:
     """Page after page."""
     port = DirectoryBuckets(tmp_path)
-    quota = BucketQuota(port, 10**6)
+    quota = BucketQuota(port, 10**6, no_volumes)
     buckets = Buckets(port, quota)
     for number in range(1003):
         await buckets.put(ACCOUNT, request(f"{number}", 2))
@@ -98,14 +104,14 @@ async def test_parts_of_an_upload_that_is_never_finished_count(tmp_path: Path) -
     """They take room as objects do, until the upload is given up."""
     port = DirectoryBuckets(tmp_path)
     quota = WHOLE_OBJECT_BYTES + 500
-    buckets = Buckets(port, BucketQuota(port, quota))
+    buckets = Buckets(port, BucketQuota(port, quota, no_volumes))
     begun = PutObjectRequest(key="large", size=WHOLE_OBJECT_BYTES + 1, md5="")
     upload = (await buckets.put(ACCOUNT, begun)).upload
     query = WritePartQuery(key="large", upload=upload, number=1, md5="")
     await buckets.write_part(ACCOUNT, query, chunks(700), size=700)
     await buckets.put(ACCOUNT, request("a", 200))
 
-    with pytest.raises(BucketFull, match="has 900 of"):
+    with pytest.raises(BucketFull, match="have 900 of"):
         await buckets.put(ACCOUNT, msgspec.structs.replace(begun, key="b"))
     await buckets.abort(ACCOUNT, AbortUploadRequest(key="large", upload=upload))
     await buckets.put(ACCOUNT, msgspec.structs.replace(begun, key="b"))

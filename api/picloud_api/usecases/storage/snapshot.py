@@ -1,0 +1,111 @@
+"""Snapshots of volumes: read and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
+from picloud_model.wire.snapshot import (
+    MAX_CHUNK_BYTES,
+    ChunkRef,
+    Snapshot,
+    SnapshotChunk,
+    check_entries,
+    referred,
+)
+
+from picloud_api.usecases.storage.blob import blob_name, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from picloud_driver.blobs import BlobPort
+
+    from picloud_api.usecases.storage.blob_use import BlobUse
+
+Decoded = TypeVar("Decoded")
+
+
+class Snapshots:
+    """Reads snapshots and checks new chunks.
+
+    Args:
+        blobs: Where they are.
+        use: Keeps blobs that are referred to from now on.
+    """
+
+    def __init__(self, blobs: BlobPort, use: BlobUse) -> None:
+        self._blobs = blobs
+        self._use = use
+
+    async def read(self, account: str, digest: str) -> Snapshot:
+        """Return a snapshot.
+
+        Raises:
+            BlobMissing: When there is no such blob.
+            RequestRefused: When the blob is something else.
+        """
+        await self._use.keep(account, [digest])
+        return await _snapshot(self._blobs, account, digest)
+
+    async def check(self, account: str, ref: ChunkRef) -> None:
+        """Check that a chunk and the parts of its files are stored, and are as stated.
+
+        Raises:
+            RequestRefused: When sizes or paths are wrong.
+            BlobMissing: When something is not stored.
+        """
+        await self._use.keep(account, [ref.digest])
+        chunk = await _chunk(self._blobs, account, ref.digest)
+        if referred(chunk, ref.digest, ref.length) != ref:
+            raise RequestRefused("A chunk of the snapshot is not as the snapshot says.")
+        check_entries(chunk)
+        parts = list(dict.fromkeys(part for entry in chunk.entries for part in entry.parts))
+        await self._use.keep(account, parts)
+        missing = await self._blobs.missing([blob_name(account, part) for part in parts])
+        if missing:
+            raise BlobMissing(digests=tuple(digest_of(name) for name in missing[:100]))
+
+
+async def blobs_of(blobs: BlobPort, account: str, digests: Sequence[str]) -> AsyncIterator[str]:
+    """Yield the digests of all blobs of some snapshots; what several share comes once.
+
+    Raises:
+        BlobMissing: When a snapshot cannot be read, so that what it names is not known.
+    """
+    seen: set[str] = set()
+    for digest in digests:
+        yield digest
+        for ref in (await _snapshot(blobs, account, digest)).chunks:
+            if ref.digest not in seen:
+                seen.add(ref.digest)
+                yield ref.digest
+                for entry in (await _chunk(blobs, account, ref.digest)).entries:
+                    for part in entry.parts:
+                        yield part
+
+
+async def _snapshot(blobs: BlobPort, account: str, digest: str) -> Snapshot:
+    return _decoded(await _read(blobs, account, digest), Snapshot)
+
+
+async def _chunk(blobs: BlobPort, account: str, digest: str) -> SnapshotChunk:
+    return _decoded(await _read(blobs, account, digest), SnapshotChunk)
+
+
+async def _read(blobs: BlobPort, account: str, digest: str) -> bytes:
+    try:
+        data = await blobs.get(blob_name(account, digest), 0, MAX_CHUNK_BYTES + 1)
+    except BlobMissing:
+        raise BlobMissing(digests=(digest,)) from None
+    if len(data) > MAX_CHUNK_BYTES:
+        raise TooLarge(f"A blob of a snapshot has up to {MAX_CHUNK_BYTES:,} bytes.")
+    return data
+
+
+def _decoded(data: bytes, kind: type[Decoded]) -> Decoded:
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise RequestRefused(f"The blob is not a part of a snapshot: {error}.") from error

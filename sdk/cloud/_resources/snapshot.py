@@ -1,0 +1,154 @@
+"""Snapshots of volumes: read from blobs and stored as blobs."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model import wire
+from picloud_model.errors import RequestRefused
+from picloud_model.wire.snapshot import (
+    FOLDER,
+    Snapshot,
+    SnapshotChunk,
+    SnapshotEntry,
+    check_entries,
+    chunks_of,
+    referred,
+)
+
+from cloud._resources.blob import BlobClient, grouped
+from cloud._resources.local_tree import part_length
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from cloud._http.transport import Transport
+    from cloud._resources.local_tree import LocalTree
+
+_AT_ONCE: Final = 8
+"""Requests that are sent at the same time."""
+_ASKED: Final = 5000
+"""Parts of which the server is asked in one request which it lacks."""
+_PORTION_BYTES: Final = 64 * 1024 * 1024
+"""Bytes that are sent before the server is asked where to send more: its URLs expire."""
+
+Entries = dict[str, SnapshotEntry]
+PartSource = tuple[SnapshotEntry, int]
+"""A file, and the number of one of its parts."""
+
+
+class SnapshotStore:
+    """Loads and saves the entries of snapshots, and the bytes of files."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._blobs = BlobClient(transport)
+
+    def load(self, digest: str) -> Entries:
+        """Return the entries of a snapshot by path; none for an empty digest.
+
+        Raises:
+            CloudException: When the snapshot is damaged.
+        """
+        if not digest:
+            return {}
+        try:
+            root = self._transport.get(f"/v1/blobs/{digest}")
+            if sha256(root).hexdigest() != digest:
+                raise CloudException(f"Snapshot {digest[:12]} arrived damaged.")
+            snapshot = msgspec.msgpack.decode(root, type=Snapshot)
+            contents = [wire.Content(ref.digest, ref.length) for ref in snapshot.chunks]
+            entries: Entries = {}
+            decoder = msgspec.msgpack.Decoder(SnapshotChunk)
+            for data in self._blobs.fetch(contents):
+                chunk = decoder.decode(data)
+                check_entries(chunk)
+                entries.update((entry.path, entry) for entry in chunk.entries)
+        except (msgspec.MsgspecError, RequestRefused) as error:
+            raise CloudException(f"Snapshot {digest[:12]} is damaged: {error}") from error
+        _check_parents(entries)
+        return entries
+
+    def save(self, entries: Mapping[str, SnapshotEntry]) -> str:
+        """Store a snapshot of entries and return its digest."""
+        refs = []
+        blobs: dict[str, bytes] = {}
+        encoder = msgspec.msgpack.Encoder()
+        for chunk in chunks_of(entries[path] for path in sorted(entries)):
+            data = encoder.encode(chunk)
+            digest = sha256(data).hexdigest()
+            blobs[digest] = data
+            refs.append(referred(chunk, digest, len(data)))
+        root = encoder.encode(Snapshot(refs))
+        digest = sha256(root).hexdigest()
+        self._blobs.ensure({**blobs, digest: root}, anew=True)
+        return digest
+
+    def fetch(
+        self, parts: Sequence[tuple[str, int]], progress: Callable[[int], None]
+    ) -> Iterator[bytes]:
+        """Yield the bytes of parts, given by digest and length."""
+        for data in self._blobs.fetch([wire.Content(*part) for part in parts]):
+            progress(len(data))
+            yield data
+
+    def send(
+        self, files: Sequence[SnapshotEntry], tree: LocalTree, progress: Callable[[int], None]
+    ) -> None:
+        """Send the parts of files that the server lacks."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few scripts need it
+
+        sources: dict[str, PartSource] = {}
+        for entry in files:
+            for number, part in enumerate(entry.parts):
+                sources.setdefault(part, (entry, number))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for portion in _portions(sources):
+                sizes = [part_length(*sources[part]) for part in portion]
+                needed = wire.MissingBlobsRequest(digests=portion, sizes=sizes)
+                answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
+                sized = [(part_length(*sources[each.digest]), each) for each in answer.uploads]
+                progress(sum(sizes) - sum(size for size, _ in sized))
+
+                def sent(group: list[wire.Upload]) -> int:
+                    return self._send(group, [tree.part(*sources[each.digest]) for each in group])
+
+                for size in pool.map(sent, grouped(sized)):
+                    progress(size)
+
+    def _send(self, group: Sequence[wire.Upload], blobs: list[bytes]) -> int:
+        if len(group) == 1:
+            self._transport.put(group[0].url, blobs[0], group[0].headers)
+        else:
+            request = wire.StoreBlobsRequest(blobs=blobs)
+            self._transport.post("/v1/blobs", request, wire.BlobsStored)
+        return sum(map(len, blobs))
+
+
+def _portions(sources: Mapping[str, PartSource]) -> Iterator[list[str]]:
+    portion: list[str] = []
+    size = 0
+    for part, source in sources.items():
+        length = part_length(*source)
+        if portion and (len(portion) == _ASKED or size + length > _PORTION_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(part)
+        size += length
+    if portion:
+        yield portion
+
+
+def _check_parents(entries: Mapping[str, SnapshotEntry]) -> None:
+    """Check that everything is in directories: a path through a link could lead anywhere.
+
+    Raises:
+        CloudException: When something is not.
+    """
+    for path in entries:
+        parent = path.rpartition("/")[0]
+        if parent and (parent not in entries or entries[parent].kind != FOLDER):
+            raise CloudException(f"The snapshot is damaged: {parent:.200} is not a directory.")

@@ -1,0 +1,267 @@
+"""`cloud.volume`: directories that are kept on the server.
+
+    cloud.volume.create("data", "/data")
+    cloud.volume.sync("sets/", "data:")
+    cloud.volume.sync("data:", "copy/")
+
+A path in a volume is written `volume:path`.
+"""
+
+from __future__ import annotations
+
+import builtins  # noqa: TC003 - `list` has another meaning here
+import os
+import time
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_model.wire.snapshot import FILE, FOLDER, LINK, SnapshotEntry
+
+from cloud._arguments.volume_path import parsed, volume_path
+from cloud._client.border import of_users
+from cloud._client.current import client
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cloud._arguments.volume_path import VolumePath
+    from cloud._resources.volume import Changes, VolumeClient
+
+__all__ = ["create", "delete", "get_list", "ls", "mkdir", "rm", "sync"]
+
+_KINDS: Final = {FILE: "file", FOLDER: "directory", LINK: "link"}
+_NEW_MODE: Final = 0o755
+
+
+@of_users
+def create(name: str, mount_path: str, desc: str | None = None) -> None:
+    """Create an empty volume; if it exists with the same values, nothing changes.
+
+    Args:
+        name: Up to 64 letters, digits, hyphens and underscores.
+        mount_path: Where jobs find it: an absolute path, such as `/data`.
+        desc: A description for yourself.
+
+    Raises:
+        CloudException: When the name is taken, or a volume at the path would hide what programs
+            need.
+    """
+    _client().create(name, mount_path, desc or "")
+
+
+@of_users
+def get_list(
+    name: str | builtins.list[str] | None = None, desc: bool = False
+) -> builtins.list[dict[str, Any]]:
+    """Return what is known of your volumes, by name.
+
+    Args:
+        name: The names of the volumes to list; all by default.
+        desc: Whether to add the descriptions.
+
+    Returns:
+        For each volume a dict with its `name`, `mount_path`, when it was `created`, the number of
+        its `entries` (files, directories and links) and the bytes of its files as `size`.
+
+    Raises:
+        CloudException: When there is no volume of one of the names.
+    """
+    volumes = {each.name: each for each in _client().list()}
+    names = [*volumes] if name is None else [name] if isinstance(name, str) else [*name]
+    for each in names:
+        if each not in volumes:
+            raise CloudException(f"There is no volume {each!r:.80} in your account.")
+    return [
+        {
+            "name": each,
+            "mount_path": volumes[each].mount_path,
+            "created": datetime.fromtimestamp(volumes[each].created_at).astimezone(),
+            "entries": volumes[each].entries,
+            "size": volumes[each].size,
+            **({"desc": volumes[each].desc} if desc else {}),
+        }
+        for each in names
+    ]
+
+
+@of_users
+def sync(
+    source: Any,
+    dest: Any,
+    delete: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Make a directory of a volume equal to one of this machine, or the other way round.
+
+    As with rsync, `folder/` stands for what is in the folder, and `folder` for the folder itself.
+    Only parts of files that differ are sent. Modes, times and symbolic links are kept.
+
+    Args:
+        source: A path of this machine, or one in a volume, written `volume:path`.
+        dest: The other kind of path.
+        delete: Whether to remove from `dest` what is not in `source`.
+        progress: Called with the number of bytes of each piece that has been transferred.
+
+    Raises:
+        CloudException: When there is no such file or volume, a file changes while it is read, or
+            the account may not store so much.
+    """
+
+    @contextmanager
+    def shown(size: int) -> Iterator[Callable[[int], None]]:
+        del size
+        yield progress or (lambda _: None)
+
+    synchronize(source, dest, shown, delete=delete)
+
+
+def synchronize(source: Any, dest: Any, shown: Any, *, delete: bool) -> None:
+    """Do what `sync` does, and show how far it is."""
+    from cloud._client.volume_sync import sync_from_volume, sync_to_volume  # noqa: PLC0415
+
+    from_volume, to_volume = parsed(source), parsed(dest)
+    if (from_volume is None) == (to_volume is None):
+        raise CloudException(
+            "Name one path of this machine and one in a volume, like `sets/` and `data:sets`."
+        )
+    if to_volume is not None:
+        sync_to_volume(_client(), os.fspath(source), to_volume, shown, delete=delete)
+    elif from_volume is not None:
+        sync_from_volume(_client(), from_volume, os.fspath(dest), shown, delete=delete)
+
+
+@of_users
+def mkdir(volume_path: str, parents: bool = False) -> None:
+    """Make a directory in a volume.
+
+    Args:
+        volume_path: Its path, `volume:path`.
+        parents: Whether to make missing directories above it; then it may exist already.
+
+    Raises:
+        CloudException: When it exists, or the directory that it would be in does not.
+    """
+    path = _file_path(volume_path)
+    volumes = _client()
+
+    def plan(entries: Mapping[str, SnapshotEntry]) -> Changes:
+        existing = entries.get(path.path)
+        if existing is not None and not (parents and existing.kind == FOLDER):
+            raise CloudException(f"{path} exists already.")
+        above = path.path.rpartition("/")[0]
+        if above and not parents and (above not in entries or entries[above].kind != FOLDER):
+            raise CloudException(
+                f"{path.name}:{above} is not a directory; `parents` makes those that are missing."
+            )
+        if existing is not None:
+            return {}
+        return {
+            path.path: SnapshotEntry(
+                path=path.path, kind=FOLDER, mode=_NEW_MODE, modified_ns=time.time_ns()
+            )
+        }
+
+    volumes.update(volumes.load(path.name), plan)
+
+
+@of_users
+def ls(volume_path: str, extended_info: bool = False) -> builtins.list[Any]:
+    """Return the names of what is in a directory of a volume, in order.
+
+    Args:
+        volume_path: The path of a directory, or of a file, which is then listed alone.
+        extended_info: Whether to return a dict for each, with its `name`, `type` ("file",
+            "directory" or "link"), `size` in bytes, `mode`, time of its last `modified`, and the
+            `target` of a link.
+
+    Raises:
+        CloudException: When there is nothing at the path.
+    """
+    path = _path(volume_path)
+    entries = _client().load(path.name).entries
+    top = entries.get(path.path)
+    if path.path and top is None:
+        raise CloudException(_missing(path))
+    prefix = f"{path.path}/" if path.path else ""
+    if top is not None and top.kind != FOLDER:
+        found = [top]
+    else:
+        found = [
+            entries[each]
+            for each in sorted(entries)
+            if each.startswith(prefix) and "/" not in each[len(prefix) :]
+        ]
+    if not extended_info:
+        return [_name(entry) for entry in found]
+    return [
+        {
+            "name": _name(entry),
+            "type": _KINDS[entry.kind],
+            "size": entry.size,
+            "mode": entry.mode,
+            "modified": datetime.fromtimestamp(entry.modified_ns / 1e9).astimezone(),
+            "target": entry.target or None,
+        }
+        for entry in found
+    ]
+
+
+@of_users
+def rm(volume_path: str, recursive: bool = False) -> None:
+    """Remove a file of a volume, or with `recursive` a directory with all that is in it.
+
+    Raises:
+        CloudException: When there is nothing at the path, or it is a directory.
+    """
+    path = _file_path(volume_path)
+    volumes = _client()
+
+    def plan(entries: Mapping[str, SnapshotEntry]) -> Changes:
+        entry = entries.get(path.path)
+        if entry is None:
+            raise CloudException(_missing(path))
+        if entry.kind == FOLDER and not recursive:
+            raise CloudException(f"{path} is a directory: remove it with `recursive`.")
+        below = f"{path.path}/"
+        return dict.fromkeys(
+            each for each in entries if each == path.path or each.startswith(below)
+        )
+
+    volumes.update(volumes.load(path.name), plan)
+
+
+@of_users
+def delete(name: str) -> None:
+    """Delete a volume with all its files.
+
+    Raises:
+        CloudException: When there is no such volume.
+    """
+    _client().delete(name)
+
+
+def _client() -> VolumeClient:
+    from cloud._resources.volume import VolumeClient  # noqa: PLC0415 - `picloud --help` needs none
+
+    return VolumeClient(client().transport)
+
+
+def _path(text: str) -> VolumePath:
+    return volume_path(text)
+
+
+def _file_path(text: str) -> VolumePath:
+    path = volume_path(text)
+    if not path.path:
+        raise CloudException(f"{text!r:.80} is a whole volume: name a path in it, like data:sets.")
+    return path
+
+
+def _name(entry: SnapshotEntry) -> str:
+    return entry.path.rpartition("/")[2]
+
+
+def _missing(path: VolumePath) -> str:
+    return f"There is no {path.path!r:.200} in the volume {path.name!r}."

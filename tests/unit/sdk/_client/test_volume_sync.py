@@ -1,0 +1,89 @@
+"""Synchronizing: what is read again, and what a damaged snapshot cannot do."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud._client.volume_sync import unseen
+from cloud._resources.digest_cache import DigestCache
+from cloud._resources.local_tree import LocalTree
+from cloud._resources.volume import applied
+from cloud.errors import CloudException
+from picloud_model.wire.snapshot import SnapshotEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+OLD_NS = 10**18
+
+
+def entry(path: str, kind: str) -> SnapshotEntry:
+    """Return an entry without content."""
+    return SnapshotEntry(path=path, kind=kind, mode=0o755)
+
+
+def nothing(parts: Sequence[tuple[str, int]]) -> Iterator[bytes]:
+    """Fetch no parts."""
+    assert not parts
+    return iter(())
+
+
+def test_a_directory_is_written_in_place_of_a_link(tmp_path: Path) -> None:
+    """What is written stays inside of the directory, whatever links are there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a").symlink_to(outside)
+
+    tree = LocalTree(str(root), DigestCache())
+    tree.write({"a": entry("a", "d"), "a/b": entry("a/b", "f")}, nothing, delete=False)
+
+    assert (root / "a" / "b").is_file()
+    assert not [*outside.iterdir()]
+
+
+def test_files_are_read_again_if_they_may_have_changed(tmp_path: Path) -> None:
+    """A file that was written while it was read is not remembered; the size tells others apart."""
+    (tmp_path / "a").write_bytes(b"one")
+    cache = DigestCache()
+    status = (tmp_path / "a").stat()
+    cache.keep("a", status, ["x"], status.st_ctime_ns)
+    assert cache.find("a", status) is None
+
+    path = tmp_path / "cache"
+    cache = DigestCache(path)
+    cache.keep("a", status, ["x"], status.st_ctime_ns + 3 * 10**9)
+    cache.save()
+    assert DigestCache(path).find("a", status) == ["x"]
+
+    (tmp_path / "a").write_bytes(b"other")
+    os.utime(tmp_path / "a", ns=(OLD_NS, status.st_mtime_ns))
+    assert DigestCache(path).find("a", (tmp_path / "a").stat()) is None
+
+
+def test_a_file_that_changes_while_it_is_sent_is_an_error(tmp_path: Path) -> None:
+    """Its bytes would not be those that were announced."""
+    (tmp_path / "a").write_bytes(b"one")
+    tree = LocalTree(str(tmp_path), DigestCache())
+    (scanned,) = tree.scan().values()
+    (tmp_path / "a").write_bytes(b"two")
+
+    with pytest.raises(CloudException, match="changed while it was read"):
+        tree.part(scanned, 0)
+
+
+def test_a_new_file_keeps_its_directory(tmp_path: Path) -> None:
+    """If one removes a directory while another writes into it, the new file is kept."""
+    entries = {path: entry(path, kind) for path, kind in (("a", "d"), ("a/new", "f"))}
+
+    assert sorted(applied(entries, {"a": None})) == ["a", "a/new"]
+
+
+def test_nothing_may_be_shown() -> None:
+    """Progress can be ignored."""
+    with unseen(7) as progress:
+        progress(7)
