@@ -23,6 +23,7 @@ from picloud.commands.join import join
 from picloud.commands.kill import kill
 from picloud.commands.logs import logs
 from picloud.commands.mapexec import mapexec
+from picloud.commands.profile import app as profile_app
 from picloud.commands.restart_slots import restart_slots
 from picloud.commands.result import result
 from picloud.commands.setup import setup
@@ -53,6 +54,8 @@ _PLAIN: Final = tuple(
     )
 )
 """What typer says of values, and how we say it."""
+_WITH_JOBS: Final = frozenset({"exec", "mapexec", "result", "join", "logs", "wait-for"})
+"""Commands that submit jobs or wait for them."""
 
 
 class CommandRow(msgspec.Struct, frozen=True):
@@ -72,6 +75,7 @@ COMMANDS: Final = (
     CommandRow("up", up, needs_server=False),
     CommandRow("down", down, needs_server=False),
     CommandRow("setup", setup, needs_server=False),
+    CommandRow("profile", profile_app, needs_server=False),
     CommandRow("exec", execute, options_first=True),
     CommandRow("mapexec", mapexec, options_first=True),
     CommandRow("jobs", jobs),
@@ -114,14 +118,31 @@ class CommandGroup(HelpfulGroup):
         """Run the command that the command line names."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, _UsageError, BrokenPipeError):
+        except (typer.Exit, _UsageError, BrokenPipeError):
             raise
+        except (typer.Abort, KeyboardInterrupt):
+            output.hint(interruption(ctx.invoked_subcommand or ""))
+            raise typer.Exit(exits.INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - users of commands see no traceback
             if ctx.params.get("debug"):
                 sys.excepthook(type(error), error, error.__traceback__)
             else:
                 output.error(message_of(error))
             raise typer.Exit(exits.code_of(error)) from None
+
+
+def interruption(command: str) -> str:
+    """Return what Ctrl-C means for a command.
+
+    >>> interruption("setup")
+    'Interrupted.'
+    """
+    if command not in _WITH_JOBS:
+        return "Interrupted."
+    return (
+        "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
+        "`picloud kill JIDS` ends them."
+    )
 
 
 def message_of(error: Exception) -> str:

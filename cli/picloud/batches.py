@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloud._client.current import client
 from cloud._jobs.listing import paged
 
-from picloud import submitted, units
+from picloud import units
 from picloud.tables import StatusCounts
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read(request: BatchesRequest, limit: int) -> Iterator[ListedBatch]:
 
 def shown_jids(batch: ListedBatch) -> str:
     """Return the jids of a batch in the form that every command reads."""
-    return submitted.format_jids(batch.jids)
+    return units.format_jids(batch.jids)
 
 
 def shown_status(batch: ListedBatch) -> object:

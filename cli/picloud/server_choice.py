@@ -32,8 +32,6 @@ class ServerChoice(msgspec.Struct, frozen=True, kw_only=True):
         cloud.config.stream_output = False  # standard output is for results
         if self.verbose:
             logging.basicConfig(format="%(message)s", level=logging.DEBUG)
-            # It only reports how it reads its own arguments.
-            logging.getLogger("urllib3.util.retry").setLevel(logging.WARNING)
         if self.simulate:
             cloud.start_simulator()
             return

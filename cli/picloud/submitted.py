@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cloud
 
-from picloud import output, results
+from picloud import output, results, units
 
 
 def show(jids: range, *, json: bool) -> None:
@@ -21,13 +21,4 @@ def show(jids: range, *, json: bool) -> None:
     elif json:
         output.as_json({"jids": list(jids)})
     else:
-        output.text(format_jids(jids))
-
-
-def format_jids(jids: range) -> str:
-    """Return jids in the form that every command reads.
-
-    >>> format_jids(range(7, 8)), format_jids(range(7, 10))
-    ('7', '7-9')
-    """
-    return str(jids[0]) if len(jids) == 1 else f"{jids[0]}-{jids[-1]}"
+        output.text(units.format_jids(jids))

@@ -28,9 +28,9 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def up(home: Path, *more: str) -> Iterator[Terminal]:
-    """Run `picloud up`; it serves inside of the `with` block."""
-    data = home / "data"
+def up(home: Path, *more: str, data_name: str = "data") -> Iterator[Terminal]:
+    """Run `picloud up` on a directory of a home; it serves inside of the `with` block."""
+    data = home / data_name
     command = (PICLOUD, "up", "--data", str(data), "--port", "0", "--workers", "2", *more)
     terminal = Terminal(environment(home), home, *command)
     try:

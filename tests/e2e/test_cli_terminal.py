@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -118,11 +117,17 @@ def test_a_pipe_gets_data_and_nothing_else(stack: Stack, client: Client, tmp_pat
 
 
 def test_setup_asks_and_hides_the_key(stack: Stack, tmp_path: Path) -> None:
-    """The server is echoed as it is typed, the key is not."""
+    """The address is echoed and the key is not; wrong input leads to another prompt."""
+    address = stack.url.removeprefix("http://")
     with begun(stack, tmp_path, "setup", PICLOUD_URL="", PICLOUD_API_KEY="") as terminal:
         terminal.until_shown("Server [http://127.0.0.1:8787]:")
+        terminal.type(f"{address}\n")
+        terminal.until_shown("is not a valid server URL")
         terminal.type(f"{stack.url}\n")
         terminal.until_shown("API key:")
+        terminal.until_hidden()
+        terminal.type("pk_000000000000_wrong\n")
+        terminal.until_shown("does not know this API key")
         terminal.until_hidden()
         terminal.type(f"{stack.key}\n")
         assert terminal.until_ended() == 0, terminal.shown
@@ -137,16 +142,15 @@ def test_setup_asks_and_hides_the_key(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_a_wait(stack: Stack, client: Client, tmp_path: Path) -> None:
-    """The wait ends at once, without a message, with the exit code that shells expect; the job goes
-    on.
-    """
+    """The wait ends at once, in one line, with the exit code that shells expect."""
     jid = client.call(lambda: __import__("time").sleep(600))
     with begun(stack, tmp_path, "--verbose", "join", str(jid)) as terminal:
-        terminal.until_shown("HTTP connection")  # the request is under way
+        terminal.until_shown("/v1/jobs/wait: sent")  # the request is under way
         terminal.press_ctrl_c()
         code = terminal.until_ended()
 
-    assert code in {130, -signal.SIGINT}
+    assert code == 130
+    assert "Interrupted. Submitted jobs go on" in terminal.shown
     assert "Traceback" not in terminal.shown
     assert client.status(jid) in ("queued", "processing")
     client.kill(jid)

@@ -85,8 +85,71 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
         assert again.returncode == 1
         assert again.stdout == ""
         assert again.stderr.count("\n") == 1
-        assert "PiCloud is running already on" in again.stderr
+        assert "error: PiCloud is already running at" in again.stderr
         assert python(tmp_path, "print(cloud.result(cloud.call(abs, -1), timeout=60))") == "1"
+
+
+def test_a_second_server_gives_the_profile_back(tmp_path: Path) -> None:
+    """While it runs, the profile names it; afterwards the first server again."""
+    with up(tmp_path) as first:
+        address = _address(first.shown)
+        jid = python(tmp_path, "print(cloud.call(abs, -5))")
+        with up(tmp_path, data_name="other") as second:
+            assert "and will again when this server ends" in second.shown
+            assert python(tmp_path, "print(cloud.connection_info()['server_url'])") == _address(
+                second.shown
+            )
+            second.press_ctrl_c()
+            second.until_shown(f"Profile local names {address} again.")
+            assert second.process.wait(15) == 0
+        assert python(tmp_path, f"print(cloud.result({jid}, timeout=60))") == "5"
+    wait_until_gone(tmp_path / "other")
+
+
+def test_up_mends_the_profile_of_a_running_server(tmp_path: Path) -> None:
+    """After the command, Python uses the running server."""
+    with up(tmp_path):
+        url = python(tmp_path, "print(cloud.connection_info()['server_url'])")
+        run(tmp_path, PICLOUD, "profile", "remove", "local")
+
+        again = run(
+            tmp_path, PICLOUD, "up", "--data", str(tmp_path / "data"), "--workers", "7", "--detach"
+        )
+
+        assert f"PiCloud is already running at {url}" in again
+        assert "slots    2, not 7: a running server keeps its slots" in again
+        assert python(tmp_path, "print(cloud.result(cloud.call(abs, -1), timeout=60))") == "1"
+
+
+def test_another_profile_leaves_the_default_alone(tmp_path: Path) -> None:
+    """A server with a profile of its own is used only where that is named."""
+    with (
+        up(tmp_path) as first,
+        up(tmp_path, "--profile", "second", data_name="other") as second,
+    ):
+        ask = "print(cloud.connection_info()['server_url'])"
+        assert python(tmp_path, ask) == _address(first.shown)
+        assert _address(second.shown) in run(tmp_path, PICLOUD, "profile", "show", "second")
+    wait_until_gone(tmp_path / "other")
+
+
+def test_unfinished_jobs_are_named_at_the_next_start(tmp_path: Path) -> None:
+    """Their number and their jids, as they go on."""
+    with up(tmp_path) as terminal:
+        jids = python(tmp_path, "import time\nprint(cloud.map(time.sleep, [600] * 3))")
+        terminal.press_ctrl_c()
+        terminal.process.wait(15)
+
+    with up(tmp_path) as terminal:
+        assert jids == "range(1, 4)"
+        assert "jobs     3 unfinished jobs go on: 1-3" in terminal.shown
+    wait_until_gone(tmp_path / "data")
+
+
+def _address(shown: str) -> str:
+    found = re.search(r"running at (http://127\.0\.0\.1:\d+)", shown)
+    assert found is not None, shown
+    return found[1]
 
 
 def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:

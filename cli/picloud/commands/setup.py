@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 from cloud import CloudException
@@ -11,12 +11,15 @@ from cloud._client.client import Client
 from cloud._config import profile as profiles
 from cloud._config.configuration import Config
 from cloud._config.settings import ClientSettings
-from cloud._http.transport import ServerAddress
+from cloud._http.health import check_server
+from cloud._http.transport import ServerAddress, Transport
 
 from picloud import output
 from picloud.completion import values
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from picloud.server_choice import ServerChoice
 
 _UNUSED = "Accepted for old scripts, without effect: the API key identifies the account."
@@ -26,6 +29,7 @@ _Unused: TypeAlias = Annotated[
 _UnusedSecret: TypeAlias = Annotated[
     str | None, typer.Option("--password", "-p", metavar="PASSWORD", help=_UNUSED)
 ]
+_T = TypeVar("_T")
 _USUAL_NAME = "default"
 _USUAL_URL = "http://127.0.0.1:8787"
 
@@ -65,8 +69,8 @@ def setup(
 ) -> None:
     """Choose the server to use from now on, and the API key for it.
 
-    On a terminal, asks for what is not given. Verifies both with the server and stores them in a
-    profile, in a file that only you can read.
+    On a terminal, asks for what is not given, and again for what is wrong. Verifies both with the
+    server and stores them in a profile, in a file that only you can read.
 
     \b
     Examples:
@@ -79,30 +83,76 @@ def setup(
     settings = ClientSettings.read()
     name = profile or choice.profile or settings.profile or _USUAL_NAME
     profiles.check_name(name)
-    server_url = url or settings.url or _ask("Server", "--url", shown=_USUAL_URL)
     text = api_key or choice.api_key or settings.api_key
     key = sys.stdin.readline().strip() if text == "-" else text
-    store(ServerAddress(server_url, key or _ask("API key", "--api-key")), name, default=default)
+    store(_verified(url or settings.url, key), name, default=default)
+
+
+def _verified(url: str | None, key: str | None) -> ServerAddress:
+    """Return an address and a key that a server accepts; on a terminal, ask for missing ones."""
+    if url is None:
+        url = _retried(lambda: _reached(_ask("Server", "--url", shown=_USUAL_URL)))
+    elif key is None:
+        _need_terminal("--api-key")
+        _reached(url)
+    if key is None:
+        return _retried(lambda: _asked_key(url))
+    address = ServerAddress(url, key)
+    _verify(address)
+    return address
 
 
 def store(address: ServerAddress, name: str, *, default: bool) -> None:
-    """Verify an API key with its server, and store both in a profile.
+    """Store a server and an API key in a profile.
 
     Raises:
-        CloudException: When the server does not answer or does not know the key, or the profile
-            cannot be written.
+        CloudException: When the profile cannot be written.
+    """
+    file = profiles.path(ClientSettings.read())
+    profiles.write(file, name, profiles.Profile(address.url, address.key), default=default)
+    output.hint(f"{address.url} knows this key; profile {name!r} is stored in {file}.")
+
+
+def _reached(url: str) -> str:
+    """Return a URL at which a server answers.
+
+    Raises:
+        CloudException: When none does.
+    """
+    transport = Transport(ServerAddress(url, ""), Config())
+    try:
+        check_server(transport)
+    finally:
+        transport.close()
+    return url
+
+
+def _asked_key(url: str) -> ServerAddress:
+    address = ServerAddress(url, _ask("API key", "--api-key"))
+    _verify(address)
+    return address
+
+
+def _verify(address: ServerAddress) -> None:
+    """Verify an API key with its server.
+
+    Raises:
+        CloudException: When the server does not answer or does not know the key.
     """
     client = Client(address, Config())
     try:
         client.check_key()
     finally:
         client.close()
-    file = profiles.path(ClientSettings.read())
-    try:
-        profiles.write(file, name, profiles.Profile(address.url, address.key), default=default)
-    except OSError as error:
-        raise CloudException(f"Cannot write {file}: {error.strerror}.") from error
-    output.hint(f"{address.url} knows this key; profile {name!r} is stored in {file}.")
+
+
+def _retried(step: Callable[[], _T]) -> _T:
+    """Return what a step returns; show its errors and repeat it, as a person can correct them."""
+    while True:
+        try:
+            return step()
+        except CloudException as error:
+            output.error(str(error))
 
 
 def _ask(what: str, option: str, shown: str | None = None) -> str:
@@ -111,9 +161,18 @@ def _ask(what: str, option: str, shown: str | None = None) -> str:
     Raises:
         typer.BadParameter: When there is no terminal.
     """
+    _need_terminal(option)
+    text: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
+    return text.strip()
+
+
+def _need_terminal(option: str) -> None:
+    """Check that there is a terminal on which to ask for a value.
+
+    Raises:
+        typer.BadParameter: When there is no terminal.
+    """
     if not sys.stdin.isatty():
         raise typer.BadParameter(
             f"there is no terminal to ask for it on; give {option}.", param_hint=option
         )
-    text: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
-    return text.strip()

@@ -9,10 +9,23 @@ from typing import Annotated
 import typer
 from cloud import CloudException
 
+from picloud.completion import values
 from picloud.stack.data_dir import StackName, default
 
 KeepDays = Annotated[
     float, typer.Option(min=0, help="Delete finished jobs after this many days; 0: never.")
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Return once the server is ready; stop it with `picloud down`."),
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Profile that names the server; by default 'local', which commands then use.",
+        autocompletion=values.profiles,
+    ),
 ]
 SweepHours = Annotated[
     float,
@@ -23,6 +36,7 @@ SweepHours = Annotated[
 
 
 def up(
+    context: typer.Context,
     *,
     stack: Annotated[
         StackName, typer.Option(help="Where jobs run: in processes of this machine, or on Nomad.")
@@ -43,17 +57,14 @@ def up(
     ] = 1,
     keep_days: KeepDays = 0.0,
     sweep_hours: SweepHours = 24.0,
-    detach: Annotated[
-        bool,
-        typer.Option(
-            "--detach", help="Return once the server is ready; stop it with `picloud down`."
-        ),
-    ] = False,
+    profile: ProfileName = None,
+    detach: Detach = False,
 ) -> None:
     """Run PiCloud on this machine until Ctrl-C.
 
-    This writes the profile "local", which `import cloud` and `picloud` use from then on. Jobs and
-    results stay in the data directory for the next time.
+    This writes the profile "local", which `import cloud` and `picloud` use from then on. If the
+    profile named another server, it does so again when this one ends. Jobs and results stay in the
+    data directory for the next time.
 
     With --stack hashicorp this starts Consul, Vault, versitygw (S3), Nomad and NATS, or uses those
     that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and NATS_URL name.
@@ -61,7 +72,7 @@ def up(
     \b
     Examples:
       $ picloud up
-      $ picloud up --port 0 --data /tmp/cloud --workers 4
+      $ picloud up --port 0 --data /tmp/other --profile second --workers 4
       $ picloud up --stack hashicorp --detach
     """  # noqa: D301 - \b keeps the lines apart
     if sys.platform == "win32":
@@ -78,6 +89,7 @@ def up(
             processes=processes,
             keep_days=keep_days,
             sweep_hours=sweep_hours,
+            profile=profile or context.obj.profile,
             detach=detach,
         )
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from picloud_driver.stack import embedded, records
 
 from picloud import output
-from picloud.stack import server_record
+from picloud.stack import profile, server_record
 from picloud.stack.servers import hashicorp, stack_errors
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def run(data: Path) -> bool:
 def stop(data: Path, record: ServerRecord | None, report: Callable[[str], object]) -> bool:
     """Stop a server, its slots and the servers below it; return whether anything was running.
 
+    The profile that names the server names again what it named before.
+
     Args:
         data: The data directory, whose lock the caller holds.
         record: The server, if one was started.
@@ -53,5 +55,7 @@ def stop(data: Path, record: ServerRecord | None, report: Callable[[str], object
             was_running = True
             report(f"Stopping slots and {', '.join(names)}:")
         servers.stop(record.url if record else "")
+    if record:
+        profile.give_back(record.before, record.profile, report)
     server_record.remove(data)
     return was_running

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import urllib3
 from cloud import CloudException
+from cloud._config.profile import Profile
 from picloud_driver.process import birth_of
 from picloud_driver.stack import records, termination
 from picloud_model.wire import Health
 
 from picloud.stack.data_dir import StackName
+from picloud.stack.profile import PreviousProfile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,16 +26,27 @@ _POLL_S: Final = 0.1
 
 
 class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that was started: its process, its URL and a key. The key is not in the `repr`."""
+    """A server that was started: its process, its URL and a key. The key is not in the `repr`.
+
+    `slots` is how many it was started with, or 0 if an earlier version started it. `before` is what
+    the profile named that names the server.
+    """
 
     stack: StackName
     pid: int
-    birth: str
+    birth: str = ""
     url: str
     key: str
+    slots: int = 0
+    before: PreviousProfile = PreviousProfile()
 
     def __repr__(self) -> str:
         return f"ServerRecord({self.stack.value!r}, {self.pid}, {self.url!r})"
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the server."""
+        return Profile(self.url, self.key)
 
     @property
     def process(self) -> records.ProcessRecord:
@@ -51,9 +64,9 @@ def read(data: Path) -> ServerRecord | None:
     return records.read(data / _FILE, ServerRecord, advice)
 
 
-def write(data: Path, *, stack: StackName, pid: int, url: str, key: str) -> ServerRecord:
-    """Record that a server was started."""
-    record = ServerRecord(stack=stack, pid=pid, birth=birth_of(pid) or "", url=url, key=key)
+def write(data: Path, record: ServerRecord) -> ServerRecord:
+    """Record that a server was started; return the record with the birth of its process."""
+    record = msgspec.structs.replace(record, birth=birth_of(record.pid) or "")
     records.write(data / _FILE, record)
     return record
 

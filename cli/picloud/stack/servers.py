@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from picloud_driver.stack.addresses import Addresses
     from picloud_driver.stack.hashicorp import Stack, StackEvent
 
+_KEPT: Final = "a running server keeps its slots until it is stopped"
 _RESTART_S: Final = 60.0
 """A server that ends again within this time has a problem that a restart does not solve."""
 
@@ -32,10 +33,13 @@ class StackServers:
         stack: Which stack it is.
         data: The data directory.
         slots: How many jobs are to run at the same time.
+        running_slots: How many slots a server that is running was started with; 0 if that is
+            not known, or none is running.
     """
 
-    def __init__(self, stack: StackName, data: Path, slots: int) -> None:
+    def __init__(self, stack: StackName, data: Path, slots: int, running_slots: int = 0) -> None:
         self._slots = slots
+        self._running_slots = running_slots
         self._stack = hashicorp(data, slots) if stack is StackName.HASHICORP else None
         self._restarted_at: dict[str, float] = {}
         self._url = ""
@@ -77,7 +81,8 @@ class StackServers:
     def summary(self) -> list[str]:
         """Describe how many jobs run at the same time and how they are isolated."""
         if self._stack is None:
-            return []
+            count = self._running_slots or self._slots
+            return slot_lines(self._slots, count, _KEPT if count != self._slots else "")
         return [
             *slot_lines(self._slots, self._stack.capacity, self._stack.shortage),
             "",

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 from cloud import CloudException
 from cloud._client.local_server import LocalServer
-from cloud._config import profile
-from cloud._config.settings import ClientSettings, environment
+from cloud._config.settings import environment
 from picloud_driver.stack import records
 from picloud_driver.stack.servers.ports import is_free
 
 from picloud import output
-from picloud.stack import server_record
+from picloud.stack import announcement, profile, server_record
 from picloud.stack.data_dir import StackName, default
 from picloud.stack.down import stop
+from picloud.stack.server_record import ServerRecord
 from picloud.stack.servers import StackServers, stack_errors
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from picloud_driver.stack.addresses import Addresses
 
-    from picloud.stack.server_record import ServerRecord
+    from picloud.stack.profile import PreviousProfile
 
-_PROFILE: Final = "local"
 _STOP_S: Final = 5.0
 _CHECK_S: Final = 1.0
 """Time between two checks of the running servers."""
@@ -46,6 +45,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     keep_days: float
     sweep_hours: float
+    profile: str | None
     detach: bool
 
     @property
@@ -85,7 +85,8 @@ def run(options: UpOptions) -> None:
             if running:
                 _check_shareable(options, running)
             slots = options.workers or os.cpu_count() or 1
-            servers = StackServers(options.stack, options.data, slots)
+            running_slots = running.slots if running else 0
+            servers = StackServers(options.stack, options.data, slots, running_slots)
             if servers.must_restart():
                 # Everything: the API has their addresses of before.
                 stop(options.data, previous, output.text)
@@ -96,9 +97,11 @@ def run(options: UpOptions) -> None:
             if running:
                 server_record.await_health(running)
                 servers.restrict_slots(running.url)
-                _announce(options, running, addresses, servers.summary())
+                lines = announcement.server_lines(running, options.data, was_running=True)
+                _announce(options, running, lines, _more_lines(options, addresses, servers))
                 return
             with servers.undone_on_error():
+                before = _before(options, previous)
                 server = LocalServer.start(
                     options.arguments(),
                     options.log,
@@ -107,10 +110,14 @@ def run(options: UpOptions) -> None:
                 )
             record = server_record.write(
                 options.data,
-                stack=options.stack,
-                pid=server.pid,
-                url=server.ready.url,
-                key=server.ready.key,
+                ServerRecord(
+                    stack=options.stack,
+                    pid=server.pid,
+                    url=server.ready.url,
+                    key=server.ready.key,
+                    slots=slots,
+                    before=before,
+                ),
             )
             servers.restrict_slots(record.url)
         _UpSession(options, record, servers, server).run(addresses)
@@ -137,7 +144,9 @@ class _UpSession:
     def run(self, addresses: Addresses | None) -> None:
         """Announce the server; unless it is detached wait for its end, and stop what is left."""
         try:
-            _announce(self._options, self._record, addresses, self._servers.summary())
+            lines = announcement.server_lines(self._record, self._options.data, was_running=False)
+            more = _more_lines(self._options, addresses, self._servers)
+            _announce(self._options, self._record, lines, more)
             if self._options.detach:
                 return
             while self._server.wait(_CHECK_S) is None:
@@ -175,11 +184,26 @@ class _UpSession:
 
 
 def _check_shareable(options: UpOptions, running: ServerRecord) -> None:
-    if not options.detach or running.stack is not options.stack:
-        raise CloudException(
-            f"PiCloud is running already on {options.data}, at {running.url} on the "
-            f"{running.stack.value} stack; stop it with: {options.down}"
-        )
+    """Refuse to go on in the foreground, or on another stack, with a server that is running.
+
+    The profile names that server from now on: it is the one that `picloud` has to find.
+    """
+    if options.detach and running.stack is options.stack:
+        return
+    name = options.profile or running.before.name
+    profile.take(name, running.profile)
+    raise CloudException(
+        f"PiCloud is already running at {running.url} ({running.stack.value} stack, data in "
+        f"{options.data}), and profile {name} names it; stop it with: {options.down}"
+    )
+
+
+def _before(options: UpOptions, previous: ServerRecord | None) -> PreviousProfile:
+    """Return what the end of the server puts back."""
+    before = profile.previous(options.profile or profile.USUAL)
+    if previous and before.profile == previous.profile and before.name == previous.before.name:
+        return previous.before  # that server was killed, and has put nothing back
+    return before
 
 
 def _previous_port(record: ServerRecord) -> int:
@@ -209,37 +233,24 @@ def _hint(text: str) -> None:
         output.hint(text)
 
 
-def _announce(
-    options: UpOptions, record: ServerRecord, addresses: Addresses | None, summary: list[str]
-) -> None:
-    file = profile.path(ClientSettings.read())
-    profile.write(file, _PROFILE, profile.Profile(record.url, record.key))
-    lines = [
-        f"PiCloud runs at {record.url}",
-        f"  profile  {_PROFILE} in {file}",
-        f"  data     {options.data}",
-    ]
-    if addresses:
-        lines += [*_address_lines(options, addresses), *summary]
-    lines += [
-        "",
-        "Try it in Python:",
-        "",
-        "    import cloud",
-        "    jid = cloud.call(pow, 2, 10)",
-        "    print(cloud.result(jid))",
-        "",
-        f"Stop it with: {options.down}" if options.detach else "Ctrl-C stops it.",
-    ]
-    output.text("\n".join(lines))
+def _announce(options: UpOptions, record: ServerRecord, lines: list[str], more: list[str]) -> None:
+    name = options.profile or record.before.name
+    stop_line = f"Stop it with: {options.down}" if options.detach else "Ctrl-C stops it."
+    output.text(
+        "\n".join(
+            [
+                *lines,
+                *profile.take(name, record.profile),
+                *announcement.job_lines(record),
+                *more,
+                *announcement.advice_lines(stop_line),
+            ]
+        )
+    )
 
 
-def _address_lines(options: UpOptions, addresses: Addresses) -> list[str]:
-    file = options.data / "stack" / "environment"
-    # The file is empty if all servers are external.
-    tokens = [f"  tokens   . {shlex.quote(str(file))}"] if file.stat().st_size else []
-    return [
-        f"  Nomad    {addresses.nomad.page}",
-        f"  Consul   {addresses.consul.page}",
-        *tokens,
-    ]
+def _more_lines(
+    options: UpOptions, addresses: Addresses | None, servers: StackServers
+) -> list[str]:
+    pages = announcement.address_lines(options.data, addresses) if addresses else []
+    return [*pages, *servers.summary()]

@@ -54,12 +54,18 @@ class Profiles(msgspec.Struct, frozen=True):
             CloudException: When there is no profile with this name.
         """
         chosen = name or self.default
-        if chosen is None:
-            return None
-        if chosen not in self.profiles:
+        return None if chosen is None else self.named(chosen)
+
+    def named(self, name: str) -> Profile:
+        """Return the profile with this name.
+
+        Raises:
+            CloudException: When there is none.
+        """
+        if name not in self.profiles:
             known = ", ".join(sorted(self.profiles)) or "none"
-            raise CloudException(f"There is no profile {chosen!r}; there are: {known}.")
-        return self.profiles[chosen]
+            raise CloudException(f"There is no profile {name!r}; there are: {known}.")
+        return self.profiles[name]
 
 
 def path(settings: ClientSettings) -> Path:
@@ -116,21 +122,54 @@ def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> N
     Only the owner of the file may read it, as it contains keys.
 
     Raises:
-        CloudException: When the name or a value has characters that the file cannot contain.
+        CloudException: When the name or a value has characters that the file cannot contain, or
+            the file cannot be written.
     """
     check_name(name)
     current = read(file)
     profiles = {**current.profiles, name: profile}
-    text = _toml(Profiles(profiles, name if default else current.default))
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".profiles-")  # mode 0600
+    _replace(file, Profiles(profiles, name if default else current.default))
+
+
+def use(file: Path, name: str) -> Profile:
+    """Make a profile the default one, and return it.
+
+    Raises:
+        CloudException: When there is no profile with this name, or the file cannot be written.
+    """
+    current = read(file)
+    profile = current.named(name)
+    _replace(file, Profiles(current.profiles, name))
+    return profile
+
+
+def remove(file: Path, name: str) -> Profile:
+    """Remove a profile, and return it. If it was the default one, there is no default then.
+
+    Raises:
+        CloudException: When there is no profile with this name, or the file cannot be written.
+    """
+    current = read(file)
+    profile = current.named(name)
+    profiles = {other: each for other, each in current.profiles.items() if other != name}
+    _replace(file, Profiles(profiles, None if current.default == name else current.default))
+    return profile
+
+
+def _replace(file: Path, profiles: Profiles) -> None:
+    text = _toml(profiles)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".profiles-")  # mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            Path(temporary).replace(file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CloudException(f"Cannot write {file}: {error.strerror}.") from error
 
 
 def _toml(profiles: Profiles) -> str:

@@ -6,6 +6,7 @@ read or set a state. So each request that may have been lost is sent again.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Collection
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from cloud._config.configuration import Config
 
+log = logging.getLogger(__name__)
 Body = TypeVar("Body")
 
 _RETRIED: Final = frozenset({429, 502, 503, 504})
@@ -55,11 +57,16 @@ class ServerAddress(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "url", self.url.rstrip("/"))
         scheme, _, host = self.url.partition("://")
         if scheme not in ("http", "https") or not host:
+            # "localhost:8787" is what people type.
+            is_host = ":" in self.url and "/" not in self.url
+            example = f"http://{self.url}" if is_host else "http://127.0.0.1:8787"
             raise CloudException(
-                f"{self.url!r} is not a valid server URL; it looks like http://127.0.0.1:8787."
+                f"{self.url!r} is not a valid server URL; it looks like {example}."
             )
         if not self.key.isprintable() or not self.key.isascii() or " " in self.key:
-            raise CloudException("This is not a valid API key: it has characters that no key has.")
+            raise CloudException(
+                "This is not a valid API key: it has spaces, or characters that no key has."
+            )
 
     def __repr__(self) -> str:
         return f"ServerAddress(url={self.url!r})"
@@ -227,9 +234,11 @@ class Transport:
         attempt = 0
         while True:
             last = attempt >= self._config.retry_attempts
+            _trace(request, "sent")
             try:
                 reply = self._connected().exchange(request)
             except NoAnswer as error:
+                _trace(request, error)
                 if error.lasting or last:
                     raise self._unreachable(error) from error
                 self._backoff.pause(attempt, 0.0)
@@ -239,6 +248,7 @@ class Transport:
                 self._backoff.pause(attempt, _retry_after_s(reply))
             attempt += 1
         self._has_answered = True
+        _trace(request, reply.status)
         is_stored = request.method == "PUT" and reply.status == _ALREADY_THERE
         if reply.status >= _FIRST_ERROR and not is_stored and reply.status not in accept:
             raise _rejection(reply, request)
@@ -264,6 +274,17 @@ class Transport:
         )
 
 
+def _shown(request: HttpRequest) -> str:
+    """Return the URL of a request without its query, which may contain a signature."""
+    return request.url.partition("?")[0]
+
+
+def _trace(request: HttpRequest, outcome: object) -> None:
+    """Log a request or its outcome, for `picloud --verbose`."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("%s %s: %s", request.method, _shown(request), outcome)
+
+
 def _decode(reply: HttpReply, kind: type[Body]) -> Body:
     try:
         return wire.decode(reply.body, kind)
@@ -283,8 +304,7 @@ def _rejection(reply: HttpReply, request: HttpRequest) -> CloudException:
     try:
         return from_problem(wire.decode(reply.body, wire.Problem, media))
     except msgspec.MsgspecError:
-        where = request.url.partition("?")[0]
         return CloudException(
-            f"{request.method} {where} was answered with HTTP status {reply.status}.",
+            f"{request.method} {_shown(request)} was answered with HTTP status {reply.status}.",
             retry=reply.status in _RETRIED,
         )

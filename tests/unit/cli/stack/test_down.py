@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from picloud.stack import down, server_record
 from picloud.stack.data_dir import StackName
+from picloud.stack.server_record import ServerRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +21,8 @@ def test_a_recorded_server_is_terminated(
 ) -> None:
     """And its record is removed."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        server_record.write(
-            tmp_path, stack=StackName.EMBEDDED, pid=process.pid, url="http://x", key="k"
-        )
+        record = ServerRecord(stack=StackName.EMBEDDED, pid=process.pid, url="http://x", key="k")
+        server_record.write(tmp_path, record)
 
         assert down.run(tmp_path)
         assert process.wait(10) != 0

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 from picloud.stack import server_record
 from picloud.stack.data_dir import StackName
+from picloud.stack.profile import PreviousProfile
+from picloud.stack.server_record import ServerRecord
 from picloud_driver.stack.faults import StackFault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from picloud.stack.server_record import ServerRecord
-
 
 def _written(data: Path) -> ServerRecord:
     return server_record.write(
-        data, stack=StackName.EMBEDDED, pid=os.getpid(), url="http://x", key="pk_1_hidden"
+        data,
+        ServerRecord(
+            stack=StackName.EMBEDDED, pid=os.getpid(), url="http://x", key="pk_1_hidden", slots=2
+        ),
     )
 
 
@@ -29,6 +33,17 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert server_record.read(tmp_path) == record
     assert record.process.is_running()
     assert "hidden" not in repr(record)
+
+
+def test_a_record_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It knows neither slots nor what the profile named before."""
+    old = {"stack": "embedded", "pid": 1, "birth": "2", "url": "http://x", "key": "k"}
+    (tmp_path / "up.json").write_text(json.dumps(old))
+
+    record = server_record.read(tmp_path)
+
+    assert record is not None
+    assert (record.slots, record.before) == (0, PreviousProfile())
 
 
 def test_a_removed_record_is_none(tmp_path: Path) -> None:

@@ -16,13 +16,22 @@ if TYPE_CHECKING:
 
 
 def test_the_embedded_stack_has_none(tmp_path: Path) -> None:
-    """Nothing is started, restarted or described."""
+    """Nothing is started or restarted; only the slots are described."""
     servers = StackServers(StackName.EMBEDDED, tmp_path, 4)
 
     assert servers.start() is None
-    assert servers.summary() == []
+    assert servers.summary() == ["  slots    4"]
     servers.restrict_slots("http://127.0.0.1:1")
     servers.restart_ended()
+
+
+def test_a_running_server_keeps_its_slots(tmp_path: Path) -> None:
+    """A request for another number is answered with the reason."""
+    servers = StackServers(StackName.EMBEDDED, tmp_path, 4, running_slots=2)
+
+    assert servers.summary() == [
+        "  slots    2, not 4: a running server keeps its slots until it is stopped"
+    ]
 
 
 def test_errors_of_a_stack_are_errors_of_the_command_line(

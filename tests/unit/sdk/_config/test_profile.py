@@ -109,3 +109,14 @@ def test_a_deeply_nested_file_is_malformed(file: Path) -> None:
 
     with pytest.raises(CloudException, match="cannot be read"):
         profile.read(file)
+
+
+def test_the_default_can_be_changed_and_removed(file: Path) -> None:
+    """Without the default one there is no default."""
+    profile.write(file, "local", Profile("http://x", "k"))
+    profile.write(file, "work", Profile("http://y", "k2"))
+
+    assert profile.use(file, "local") == Profile("http://x", "k")
+    assert profile.read(file).default == "local"
+    assert profile.remove(file, "local") == Profile("http://x", "k")
+    assert profile.read(file) == Profiles({"work": Profile("http://y", "k2")}, None)

@@ -1,0 +1,96 @@
+"""What `picloud up` prints about a server that is running."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from cloud import CloudException
+from cloud._client.client import Client
+from cloud._config.configuration import Config
+from cloud._http.transport import ServerAddress
+from picloud_model.job import State
+from picloud_model.wire import BatchesRequest
+
+from picloud.units import format_jids
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from picloud_driver.stack.addresses import Addresses
+    from picloud_model.wire import BatchesListed
+
+    from picloud.stack.server_record import ServerRecord
+
+_UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
+_SHOWN_BATCHES: Final = 5
+
+
+def server_lines(record: ServerRecord, data: Path, *, was_running: bool) -> list[str]:
+    """Describe a server and the directory of its data."""
+    already = "already " if was_running else ""
+    return [
+        f"PiCloud is {already}running at {record.url}",
+        f"  stack    {record.stack.value}",
+        f"  data     {data}",
+    ]
+
+
+def address_lines(data: Path, addresses: Addresses) -> list[str]:
+    """Describe where the servers below PiCloud's own have pages, and how to get their tokens."""
+    file = data / "stack" / "environment"
+    # The file is empty if all servers are external.
+    tokens = [f"  tokens   . {shlex.quote(str(file))}"] if file.stat().st_size else []
+    return [
+        f"  Nomad    {addresses.nomad.page}",
+        f"  Consul   {addresses.consul.page}",
+        *tokens,
+    ]
+
+
+def job_lines(record: ServerRecord) -> list[str]:
+    """Describe which jobs of an earlier time go on; nothing if there are none."""
+    client = Client(ServerAddress(record.url, record.key), Config())
+    try:
+        listed = client.batches(BatchesRequest(statuses=_UNFINISHED))
+    except CloudException:
+        return []  # the server runs: that it cannot list jobs yet is not a failure of `up`
+    finally:
+        client.close()
+    return unfinished_lines(listed)
+
+
+def unfinished_lines(listed: BatchesListed) -> list[str]:
+    """Describe unfinished jobs.
+
+    Args:
+        listed: The newest batches that have such jobs.
+    """
+    if not listed.batches:
+        return []
+    count = sum(
+        count
+        for batch in listed.batches
+        for status, count in batch.statuses.items()
+        if status in _UNFINISHED
+    )
+    number = f"More than {count:,}" if listed.more else f"{count:,}"
+    jobs = "job goes on" if (count, listed.more) == (1, None) else "jobs go on"
+    oldest = list(reversed(listed.batches))[:_SHOWN_BATCHES]
+    jids = ", ".join(format_jids(batch.jids) for batch in oldest)
+    rest = ", ..." if len(listed.batches) > len(oldest) or listed.more else ""
+    return [f"  jobs     {number} unfinished {jobs}: {jids}{rest}"]
+
+
+def advice_lines(stop: str) -> list[str]:
+    """Describe how to use the server, and how to stop it."""
+    return [
+        "",
+        "Try it in Python:",
+        "",
+        "    import cloud",
+        "    jid = cloud.call(pow, 2, 10)",
+        "    print(cloud.result(jid))",
+        "",
+        stop,
+    ]

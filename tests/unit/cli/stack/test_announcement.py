@@ -1,0 +1,50 @@
+"""What `picloud up` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from picloud.stack.announcement import unfinished_lines
+from picloud_model.wire import BatchesListed, ListedBatch
+
+
+def _batch(first: int, count: int, **statuses: int) -> ListedBatch:
+    return ListedBatch(
+        first=first,
+        count=count,
+        function_name="f",
+        label=None,
+        created_at=0.0,
+        statuses=statuses,
+        started_at=0.0,
+        finished_at=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("batches", "more", "line"),
+    [
+        ([_batch(7, 1, queued=1)], None, "1 unfinished job goes on: 7"),
+        (
+            [_batch(10, 5, done=2, processing=1, queued=2), _batch(7, 1, queued=1)],
+            None,
+            "4 unfinished jobs go on: 7, 10-14",
+        ),
+        (
+            [_batch(jid, 1, queued=1) for jid in range(9, 2, -1)],
+            3,
+            "More than 7 unfinished jobs go on: 3, 4, 5, 6, 7, ...",
+        ),
+    ],
+)
+def test_unfinished_jobs_are_counted(batches: Any, more: int | None, line: str) -> None:
+    """The oldest ones are named, as they run first."""
+    listed = BatchesListed(batches=batches, more=more, slots=0)
+
+    assert unfinished_lines(listed) == [f"  jobs     {line}"]
+
+
+def test_without_jobs_nothing_is_said() -> None:
+    """The first start says nothing of jobs."""
+    assert unfinished_lines(BatchesListed(batches=[], slots=0)) == []
