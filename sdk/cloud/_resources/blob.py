@@ -110,11 +110,16 @@ def portions(
 
 
 def grouped(sized: Sequence[tuple[int, Item]]) -> Iterator[list[Item]]:
-    """Group small neighbours up to the size of a request; a large item is a group of its own."""
+    """Group small neighbours up to the size of a request; a large item is a group of its own.
+
+    >>> [len(group) for group in grouped([(1, "a")] * 1500)]
+    [1000, 500]
+    """
     group: list[Item] = []
     total = 0
     for size, item in sized:
-        if group and (size > SMALL_BYTES or total + size > REQUEST_BYTES):
+        full = total + size > REQUEST_BYTES or len(group) == _MOST_IN_REQUEST
+        if group and (size > SMALL_BYTES or full):
             yield group
             group, total = [], 0
         group.append(item)
