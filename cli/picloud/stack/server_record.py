@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import urllib3
 from cloud import CloudException
 from cloud._config.profile import Profile
+from cloud._http.connections import Connections
+from cloud._http.exchange import HttpRequest, NoAnswer
 from picloud_driver.process import birth_of
 from picloud_driver.stack import records, termination
 from picloud_model.wire import Health
@@ -93,14 +94,16 @@ def await_health(record: ServerRecord) -> None:
         CloudException: When that takes too long; the message names what is not healthy.
     """
     deadline = time.monotonic() + _HEALTHY_S
+    request = HttpRequest(method="GET", url="/v1/health", headers={}, timeout_s=10.0)
+    connections = Connections(record.url)
     while True:
         try:
-            reply = urllib3.request("GET", f"{record.url}/v1/health", timeout=10.0, retries=False)
-            health = msgspec.json.decode(reply.data, type=Health)
-        except (urllib3.exceptions.HTTPError, msgspec.DecodeError) as error:
+            health = msgspec.json.decode(connections.exchange(request).body, type=Health)
+        except (NoAnswer, msgspec.DecodeError) as error:
             problem = f"it does not answer: {error}"
         else:
             if health.healthy:
+                connections.close()
                 return
             ports = (f"{port.adapter}: {port.detail}" for port in health.ports if not port.healthy)
             problem = "; ".join(ports)

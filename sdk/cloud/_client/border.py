@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _OURS: Final = (
     *("cloud", "picloud_http", "picloud_pickle", "picloud_model"),
-    *("cloudpickle", "urllib3"),
+    "cloudpickle",
 )
 """Packages between a program and what it asked for."""
 _CAREFUL: Final = (3, 13)

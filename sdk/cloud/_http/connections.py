@@ -1,4 +1,4 @@
-"""Connections to the server, kept open for threads that send requests at the same time.
+"""Connections to the server and to its blob store, kept open for threads that use them.
 
 Imported at the first request only: `import cloud` needs no sockets.
 """
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from picloud_http.response import Response
 
     from cloud._http.exchange import LongBody, LongReply
-    from cloud._http.presigned import PresignedRequests
 
 _MOST: Final = 64
-"""Most connections that are kept open while no request uses them."""
+"""Most connections to one address that are kept open while no request uses them."""
 _BLOCK_BYTES: Final = 256 * 1024
 """How much of a long body is read and sent at a time."""
 _UNQUOTED: Final = "!#$%&'()*+,/:;=?@[]~"
@@ -41,9 +40,7 @@ class Connections:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._prefix = urlsplit(url).path.rstrip("/")
-        self._idle: deque[Connection]
-        self._presigned: PresignedRequests | None
+        self._idle: dict[str, deque[Connection]]
         self._pid: int
         self._forget()
 
@@ -55,76 +52,77 @@ class Connections:
         """
         if self._pid != os.getpid():
             self._forget()
-        if not request.url.startswith("/"):
-            return self._elsewhere().exchange(request)
-        connection = self._idle.pop() if self._idle else self._new()
+        address, target = self._place(request.url)
+        idle = self._idle.setdefault(address, deque())
+        connection = idle.pop() if idle else _new(address)
         try:
-            reply = self._exchanged(connection, request)
+            reply = _exchanged(connection, target, request)
         except BaseException:
             connection.close()
             raise
-        if connection.is_open and len(self._idle) < _MOST:
-            self._idle.append(connection)
+        if connection.is_open and len(idle) < _MOST:
+            idle.append(connection)
         return reply
 
     def close(self) -> None:
         """Close connections; the next exchange opens new ones."""
         if self._pid == os.getpid():
             _close_all(self._idle)
-            if self._presigned is not None:
-                self._presigned.close()
         self._forget()
 
     def _forget(self) -> None:
-        self._idle, self._presigned, self._pid = deque(), None, os.getpid()
+        self._idle, self._pid = {}, os.getpid()
         weakref.finalize(self, _close_all, self._idle)
 
-    def _elsewhere(self) -> PresignedRequests:
-        if self._presigned is None:
-            from cloud._http.presigned import PresignedRequests  # noqa: PLC0415 - see its docstring
-
-            self._presigned = PresignedRequests()
-        return self._presigned
-
-    def _new(self) -> Connection:
-        try:
-            return Connection(self._url)
-        except ValueError as error:
-            raise NoAnswer(f"{self._url} is not a valid URL: {error}", lasting=True) from error
-
-    def _exchanged(self, connection: Connection, request: HttpRequest) -> HttpReply:
-        head, body = self._request(connection, request)
-        try:
-            _connect(connection, request.timeout_s)
-            response = _answered(connection, head, body, is_head=request.method == "HEAD")
-            received = _received(response, request.target)
-        except TooLongError as error:
-            raise NoAnswer("its answer is too large", lasting=True) from error
-        except TimeoutError as error:
-            raise NoAnswer("timed out") from error
-        except (OSError, ValueError) as error:
-            raise NoAnswer(_reason(error)) from error
-        if response.closing:
-            connection.close()
-        return HttpReply(response.status, response.headers, received)
-
-    def _request(
-        self, connection: Connection, request: HttpRequest
-    ) -> tuple[bytes, bytes | Iterator[bytes] | None]:
-        """Return the head and the body to send."""
-        body = request.body
-        headers = {"Host": connection.host_header, **request.headers}
-        if body is not None or request.method in ("POST", "PUT"):
-            size = len(body or b"") if isinstance(body, bytes | None) else body.size
-            headers["Content-Length"] = str(size)
-        target = quote(f"{self._prefix}{request.url}", safe=_UNQUOTED)
-        pieces = body if isinstance(body, bytes | None) else _pieces(body)
-        return head_of(request.method, target, headers), pieces
+    def _place(self, url: str) -> tuple[str, str]:
+        """Return the address that a request goes to, and its target there."""
+        parts = urlsplit(f"{self._url}{url}" if url.startswith("/") else url)
+        query = f"?{parts.query}" if parts.query else ""
+        target = quote(f"{parts.path or '/'}{query}", safe=_UNQUOTED)
+        return f"{parts.scheme}://{parts.netloc}", target
 
 
-def _close_all(idle: deque[Connection]) -> None:
-    while idle:
-        idle.pop().close()
+def _new(address: str) -> Connection:
+    try:
+        return Connection(address)
+    except ValueError as error:
+        raise NoAnswer(f"{address} is not a valid URL: {error}", lasting=True) from error
+
+
+def _close_all(idle: dict[str, deque[Connection]]) -> None:
+    for connections in idle.values():
+        while connections:
+            connections.pop().close()
+
+
+def _exchanged(connection: Connection, target: str, request: HttpRequest) -> HttpReply:
+    head, body = _sent(connection, target, request)
+    try:
+        _connect(connection, request.timeout_s)
+        response = _answered(connection, head, body, is_head=request.method == "HEAD")
+        received = _received(response, request.target)
+    except TooLongError as error:
+        raise NoAnswer("its answer is too large", lasting=True) from error
+    except TimeoutError as error:
+        raise NoAnswer("timed out") from error
+    except (OSError, ValueError) as error:
+        raise NoAnswer(_reason(error)) from error
+    if response.closing:
+        connection.close()
+    return HttpReply(response.status, response.headers, received)
+
+
+def _sent(
+    connection: Connection, target: str, request: HttpRequest
+) -> tuple[bytes, bytes | Iterator[bytes] | None]:
+    """Return the head and the body to send."""
+    body = request.body
+    headers = {"Host": connection.host_header, **request.headers}
+    if body is not None or request.method in ("POST", "PUT"):
+        size = len(body or b"") if isinstance(body, bytes | None) else body.size
+        headers["Content-Length"] = str(size)
+    pieces = body if isinstance(body, bytes | None) else _pieces(body)
+    return head_of(request.method, target, headers), pieces
 
 
 def _connect(connection: Connection, timeout_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Requests to other servers, over a real socket."""
+"""Requests to other servers than the API, over real sockets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud._http.connections import Connections
 from cloud._http.exchange import HttpRequest, NoAnswer
-from cloud._http.presigned import PresignedRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+NOBODY = "http://127.0.0.1:1"
 
 
 class _Store(BaseHTTPRequestHandler):
@@ -70,17 +72,17 @@ def _request(method: str, url: str, **named: object) -> HttpRequest:
 
 def test_an_absolute_url_leads_to_its_own_server() -> None:
     """The server's own address, which listens nowhere, is not asked."""
-    with store() as url, closing(Connections("http://127.0.0.1:1")) as connections:
+    with store() as url, closing(Connections(NOBODY)) as connections:
         reply = connections.exchange(_request("GET", f"{url}/bucket/key?signed=1"))
 
     assert (reply.status, reply.body) == (200, b"/bucket/key?signed=1")
 
 
 def test_a_body_is_sent_whole_or_in_pieces() -> None:
-    """Names of headers come back in lower case."""
-    with store() as url, closing(PresignedRequests()) as presigned:
-        short = presigned.exchange(_request("PUT", url, body=b"abc", headers={"X-Tag": "t"}))
-        long = presigned.exchange(_request("PUT", url, body=_Long()))
+    """Names of headers come back in lower case, as they do from the API."""
+    with store() as url, closing(Connections(NOBODY)) as connections:
+        short = connections.exchange(_request("PUT", url, body=b"abc", headers={"X-Tag": "t"}))
+        long = connections.exchange(_request("PUT", url, body=_Long()))
 
     assert (short.body, short.headers["etag"]) == (b"abc", "t")
     assert long.body == b"x" * _Long.size
@@ -88,13 +90,13 @@ def test_a_body_is_sent_whole_or_in_pieces() -> None:
 
 def test_a_redirect_is_not_followed() -> None:
     """The caller decides whom to send what."""
-    with store() as url, closing(PresignedRequests()) as presigned:
-        reply = presigned.exchange(_request("GET", f"{url}/away"))
+    with store() as url, closing(Connections(NOBODY)) as connections:
+        reply = connections.exchange(_request("GET", f"{url}/away"))
 
     assert (reply.status, reply.headers["location"]) == (302, "/elsewhere")
 
 
 def test_nobody_at_the_address_is_no_answer() -> None:
     """The reason is for a person."""
-    with closing(PresignedRequests()) as presigned, pytest.raises(NoAnswer, match="refused"):
-        presigned.exchange(_request("GET", "http://127.0.0.1:1/x"))
+    with closing(Connections(NOBODY)) as connections, pytest.raises(NoAnswer, match="refused"):
+        connections.exchange(_request("GET", "http://127.0.0.1:1/x"))
