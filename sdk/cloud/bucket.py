@@ -80,7 +80,8 @@ def put(file_path: Any, obj_path: str | None = None, prefix: str | None = None) 
     >>> cloud.bucket.exists("2026/results.csv")
     True
     """
-    bucket().put_file(file_path, key_of(named_key(file_path, obj_path), prefix))
+    key = key_of(named_key(file_path, obj_path), prefix)
+    bucket().put_file(file_path, key)
 
 
 @of_users
@@ -99,7 +100,8 @@ def putf(f: Any, obj_path: str, prefix: str | None = None) -> None:
     >>> cloud.bucket.getf("results.csv").read()
     b'1,2'
     """
-    bucket().put_object(f, key_of(obj_path, prefix))
+    key = key_of(obj_path, prefix)
+    bucket().put_object(f, key)
 
 
 @of_users
@@ -156,7 +158,8 @@ def getf(
     >>> cloud.bucket.getf("words.txt", start_byte=4, end_byte=7).read()
     b'two'
     """
-    return bucket().reader(key_of(obj_path, prefix), start_byte, end_byte)
+    key = key_of(obj_path, prefix)
+    return bucket().reader(key, start_byte, end_byte)
 
 
 @of_users
@@ -170,7 +173,8 @@ def exists(obj_path: str, prefix: str | None = None) -> bool:
     >>> cloud.bucket.exists("no such object")
     False
     """
-    return bucket().find(key_of(obj_path, prefix)) is not None
+    key = key_of(obj_path, prefix)
+    return bucket().find(key) is not None
 
 
 @of_users
@@ -192,7 +196,8 @@ def info(obj_path: str, prefix: str | None = None) -> dict[str, Any]:
     >>> cloud.bucket.info("results.csv")["size"]
     3
     """
-    known = bucket().info(key_of(obj_path, prefix))
+    key = key_of(obj_path, prefix)
+    known = bucket().info(key)
     return {
         "name": known.key,
         "size": known.size,
@@ -309,7 +314,8 @@ def remove(obj_paths: str | Iterable[str], prefix: str | None = None) -> None:
     paths = [obj_paths] if isinstance(obj_paths, str) else obj_paths
     if not hasattr(paths, "__iter__"):
         raise CloudTypeError(f"obj_paths must be a key, or an iterable of keys, not {paths!r:.80}.")
-    bucket().remove([key_of(path, prefix) for path in paths])
+    keys = [key_of(path, prefix) for path in paths]
+    bucket().remove(keys)
 
 
 @of_users

@@ -103,7 +103,8 @@ def mpsafe_get(  # noqa: PLR0917 - the original interface
     path = file_of(obj_path, file_path)
     with file_lock(path, seconds(timeout)):
         if not os.path.exists(path):  # noqa: PTH110
-            bucket().get_file(key_of(obj_path, prefix), path, start_byte, end_byte)
+            key = key_of(obj_path, prefix)
+            bucket().get_file(key, path, start_byte, end_byte)
         elif do_sync and start_byte == 0 and end_byte is None:
             sync_from_cloud(obj_path, path, prefix)
 
@@ -162,7 +163,8 @@ def make_private(obj_path: str, prefix: str | None = None) -> None:
     >>> cloud.bucket.is_public("results.csv")
     False
     """
-    bucket().publish(key_of(obj_path, prefix), public=False, headers=_NO_HEADERS)
+    key = key_of(obj_path, prefix)
+    bucket().publish(key, public=False, headers=_NO_HEADERS)
 
 
 @of_users
@@ -180,7 +182,8 @@ def is_public(obj_path: str, prefix: str | None = None) -> bool:
     >>> cloud.bucket.is_public("results.csv")
     False
     """
-    return bucket().info(key_of(obj_path, prefix)).public
+    key = key_of(obj_path, prefix)
+    return bucket().info(key).public
 
 
 @of_users
