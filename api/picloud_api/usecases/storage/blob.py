@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from picloud_api.usecases.storage.blob_use import BlobUse
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+MANIFEST_BYTES: Final = 16 * 1024 * 1024
+"""The longest list of a bundle's modules: some 150,000 of them."""
 _MANIFEST: Final = msgspec.msgpack.Decoder(Manifest)
 
 
@@ -188,7 +190,8 @@ def blob_name(account: str, digest: str) -> str:
 async def modules_of(port: BlobPort, account: str, bundle: str) -> list[str]:
     """Return the digests of the modules of a bundle; none if there is no such bundle."""
     try:
-        manifest = _MANIFEST.decode(await port.get(blob_name(account, bundle)))
+        data = await port.get(blob_name(account, bundle), 0, MANIFEST_BYTES)
+        manifest = _MANIFEST.decode(data)
     except (BlobMissing, msgspec.MsgspecError):
         return []
     return [module.digest for module in manifest.modules]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KNOWN_S: Final = 60.0
 """How long a blob counts as present: far less than the time for which a used blob is kept."""
 KNOWN_BLOBS: Final = 10_000
+KNOWN_BUNDLES: Final = 500
 
 
 class KnownBlobs:
@@ -31,6 +32,7 @@ class KnownBlobs:
         self._use = use
         self._clock = clock
         self._seen: OrderedDict[str, float] = OrderedDict()
+        self._modules: OrderedDict[str, list[str]] = OrderedDict()
 
     async def missing(self, account: str, digests: Sequence[str], bundle: str = "") -> list[str]:
         """Return the digests under which an account has stored nothing, in the order given.
@@ -44,7 +46,7 @@ class KnownBlobs:
         if not unknown:
             return []
         if bundle and blob_name(account, bundle) in unknown:
-            modules = await modules_of(self._blobs, account, bundle)
+            modules = await self._modules_of(account, bundle)
             unknown += [blob_name(account, digest) for digest in modules]
         await self._use.keep(account, [digest_of(name) for name in unknown])
         missing = await self._blobs.missing(list(dict.fromkeys(unknown)))
@@ -54,3 +56,15 @@ class KnownBlobs:
         while len(self._seen) > KNOWN_BLOBS:
             self._seen.popitem(last=False)
         return [digest_of(name) for name in missing]
+
+    async def _modules_of(self, account: str, bundle: str) -> list[str]:
+        """Return the modules of a bundle, which its digest determines: it is read once."""
+        name = blob_name(account, bundle)
+        modules = self._modules.pop(name, None)
+        if modules is None:
+            modules = await modules_of(self._blobs, account, bundle)
+        if modules:
+            self._modules[name] = modules
+            if len(self._modules) > KNOWN_BUNDLES:
+                self._modules.popitem(last=False)
+        return modules

@@ -25,6 +25,7 @@ class RecordingBlobs:
         self.stored = dict.fromkeys(stored, b"")
         self.queried: list[str] = []
         self.kept: list[str] = []
+        self.read: list[str] = []
         self.now = 1000.0
 
     async def missing(self, names: Sequence[str]) -> list[str]:
@@ -32,8 +33,9 @@ class RecordingBlobs:
         self.queried += digests
         return [blob_name(ACCOUNT, digest) for digest in digests if digest not in self.stored]
 
-    async def get(self, name: str) -> bytes:
-        return self.stored[digest_of(name)]
+    async def get(self, name: str, start: int, end: int) -> bytes:
+        self.read.append(digest_of(name))
+        return self.stored[digest_of(name)][start:end]
 
     async def keep(self, account: str, digests: Sequence[str]) -> None:
         assert account == ACCOUNT
@@ -92,3 +94,16 @@ async def test_the_modules_of_a_bundle_are_asked_about() -> None:
     assert await store.query([B], B) == [C]
 
     assert store.kept == [B, A, C]
+
+
+async def test_a_bundle_is_read_once() -> None:
+    """Its digest determines its modules, which are asked about again after a minute."""
+    store = RecordingBlobs(A, B)
+    store.stored[B] = msgspec.msgpack.encode(Manifest([Module("m.py", A)]))
+
+    for _ in range(3):
+        assert await store.query([B], B) == []
+        store.now += KNOWN_S
+
+    assert store.read == [B]
+    assert store.queried == [B, A] * 3
