@@ -88,17 +88,28 @@ class JobOutput:
 
     def _new(self) -> Iterator[JobInfo]:
         """Yield what jobs have written; at the end only of those that have ended."""
+        if self._finished and len(self._open) <= MOST_AT_ONCE:
+            # What tells the output of few jobs tells their statuses, too.
+            infos = self._following([*self._open])
+            yield from (info for info in infos if info.values[InfoKey.STATUS.value] in _FINAL)
+            return
         statuses = self._statuses()
         ended = [jid for jid, status in statuses.items() if status in _FINAL]
         running = [jid for jid, status in statuses.items() if status == Status.PROCESSING]
         wanted = ended if self._finished else ended + running
-        if fresh := [jid for jid in wanted if jid not in self._begun]:
+        begun = [jid for jid in wanted if jid in self._begun]
+        if not self._finished:
+            turn = self._turn % max(1, len(begun))
+            self._turn = turn + MOST_AT_ONCE
+            begun = (begun[turn:] + begun[:turn])[:MOST_AT_ONCE]
+        yield from self._following([jid for jid in wanted if jid not in self._begun] + begun)
+
+    def _following(self, jids: Sequence[int]) -> Iterator[JobInfo]:
+        """Yield what jobs have written since it was printed last."""
+        begun = [jid for jid in jids if jid in self._begun]
+        if fresh := [jid for jid in jids if jid not in self._begun]:
             yield from self._source.streams(fresh, _START)
-        begun = [jid for jid in wanted if jid in self._begun and jid not in fresh]
-        turn = self._turn % max(1, len(begun))
-        self._turn = turn + MOST_AT_ONCE
-        following = begun[turn:] + begun[:turn]
-        for jid in following if self._finished else following[:MOST_AT_ONCE]:
+        for jid in begun:
             yield from self._source.streams([jid], self._begun[jid].ends)
 
     def _statuses(self) -> dict[int, str]:
