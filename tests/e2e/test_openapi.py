@@ -19,6 +19,7 @@ from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._resources.bucket import BucketClient
 from cloud._resources.queue import QueueClient
+from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
 from picloud_model.wire.bucket import (
     WHOLE_OBJECT_BYTES,
@@ -28,6 +29,7 @@ from picloud_model.wire.bucket import (
     PartsListed,
     PutObjectRequest,
 )
+from picloud_model.wire.snapshot import FOLDER, SnapshotEntry
 
 if TYPE_CHECKING:
     from cloud._http.exchange import HttpReply, HttpRequest
@@ -139,6 +141,7 @@ def use(client: Client) -> None:
     client.keys.accounts()
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)
+    use_volume(VolumeClient(transport))
 
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:
@@ -170,3 +173,13 @@ def use_queue(queue: QueueClient, client: Client) -> None:
     assert queue.extend("q", tickets, 90.0) == queue.acknowledge("q", tickets) == set()
     queue.purge("q")
     queue.delete("q")
+
+
+def use_volume(volume: VolumeClient) -> None:
+    """Use everything that a client can request of its volumes."""
+    volume.create("v", "/home/v", "what it holds")
+    volume.check_room("v", 1000)
+    made = volume.change(volume.load("v"), {"a": SnapshotEntry(path="a", kind=FOLDER)})
+    assert [each.name for each in volume.list()] == ["v"]
+    assert volume.load("v").entries == made.entries
+    volume.delete("v")
