@@ -20,12 +20,16 @@ class ObjectLink:
         self._connections = Connections(url)
         self.before: Callable[[HttpRequest], object] = lambda _: None
         self.transfers = 0
+        self.answered = 0
 
     def exchange(self, request: HttpRequest) -> HttpReply:
-        if request.method in {"GET", "PUT"}:
-            self.transfers += 1
-            self.before(request)
-        return self._connections.exchange(request)
+        if request.method not in {"GET", "PUT"}:
+            return self._connections.exchange(request)
+        self.transfers += 1
+        self.before(request)
+        reply = self._connections.exchange(request)
+        self.answered += 1
+        return reply
 
     def close(self) -> None:
         self._connections.close()

@@ -16,6 +16,7 @@ from cloud._resources.bucket import BucketClient
 from picloud_model.wire.bucket import PART_BYTES, WHOLE_OBJECT_BYTES
 
 from tests.object_link import ObjectLink
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,14 +43,16 @@ class Victim:
         self.objects = BucketClient(Transport(address, config, link, Backoff(sleep=lambda _: None)))
 
     def fail(self, verb: Callable[[], object], transfers: int | None = None) -> None:
-        """Kill the store before a verb, or after some transfers of it; start the store again."""
+        """Kill the store before a verb, or once some transfers of it are done; start it again."""
         left = [None] * (transfers or 0)
+        wanted = self.link.answered + len(left)
 
         def before(_: HttpRequest) -> None:
             with self._killing:
                 if left:
                     left.pop()
                 else:
+                    until(lambda: self.link.answered >= wanted, "the transfers before are done")
                     self._stack.kill_server("versitygw")
 
         if transfers is None:
