@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from picloud_driver.stack.addresses import VendorServer
 from picloud_driver.stack.hashicorp import Stack
 from picloud_driver.stack.servers.consul import Consul
+from picloud_driver.stack.servers.nats import Nats
 from picloud_driver.stack.servers.nomad import Nomad
 from picloud_driver.stack.servers.stack_server import StackServer
 from picloud_driver.stack.servers.vault import Vault
@@ -14,6 +16,8 @@ from picloud_driver.stack.servers.vault import Vault
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from picloud_driver.stack.addresses import Addresses
 
 
 class _WithoutTls(StackServer[VendorServer]):
@@ -53,9 +57,19 @@ class _Nomad(_WithoutTls, Nomad):
 
 
 class EarlierServers(Stack):
-    """Consul, Vault and Nomad without TLS; their records name no authority."""
+    """Consul, Vault and Nomad without TLS and S3; their records name no authority."""
 
     def __init__(self, data: Path, environment: Mapping[str, str]) -> None:
         super().__init__(data, environment, slots=2)
         self._nomad = _Nomad(data, 2)
-        self._servers = (_Consul(data), _Vault(data), self._s3, self._nomad)
+        self._nats = Nats(data)
+        self._servers = (_Consul(data), _Vault(data), self._s3, self._nomad, self._nats)
+
+    def start(self) -> Addresses:
+        """Start them. NATS and certificates came later: they leave nothing."""
+        addresses = super().start()
+        self._stop([self._nats])
+        shutil.rmtree(self._nats.directory)
+        shutil.rmtree(self._nats.directory.parent / "tls")
+        self._nats.directory.with_suffix(".json").unlink(missing_ok=True)
+        return addresses

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-SERVERS: Final = ("consul", "vault", "s3", "nomad")
-VENDORS: Final = ("AWS_", "CONSUL_", "NOMAD_", "PICLOUD", "VAULT_")
+SERVERS: Final = ("consul", "vault", "s3", "nomad", "nats")
+VENDORS: Final = ("AWS_", "CONSUL_", "NATS_", "NOMAD_", "PICLOUD", "VAULT_")
 TIMEOUT_S: Final = 120
 CALL: Final = "print(cloud.result(cloud.call(pow, 2, 10), timeout=90))"
 
