@@ -94,19 +94,21 @@ def await_health(record: ServerRecord) -> None:
         CloudException: When that takes too long; the message names what is not healthy.
     """
     deadline = time.monotonic() + _HEALTHY_S
+    with contextlib.closing(Connections(record.url)) as connections:
+        while problem := _problem(connections):
+            if time.monotonic() > deadline:
+                raise CloudException(f"PiCloud at {record.url} is not healthy: {problem}")
+            time.sleep(_POLL_S)
+
+
+def _problem(connections: Connections) -> str:
+    """Return what is not healthy; "" if all is."""
     request = HttpRequest(method="GET", url="/v1/health", headers={}, timeout_s=10.0)
-    connections = Connections(record.url)
-    while True:
-        try:
-            health = msgspec.json.decode(connections.exchange(request).body, type=Health)
-        except (NoAnswer, msgspec.DecodeError) as error:
-            problem = f"it does not answer: {error}"
-        else:
-            if health.healthy:
-                connections.close()
-                return
-            ports = (f"{port.adapter}: {port.detail}" for port in health.ports if not port.healthy)
-            problem = "; ".join(ports)
-        if time.monotonic() > deadline:
-            raise CloudException(f"PiCloud at {record.url} is not healthy: {problem}")
-        time.sleep(_POLL_S)
+    try:
+        health = msgspec.json.decode(connections.exchange(request).body, type=Health)
+    except (NoAnswer, msgspec.DecodeError) as error:
+        return f"it does not answer: {error}"
+    if health.healthy:
+        return ""
+    ports = (f"{port.adapter}: {port.detail}" for port in health.ports if not port.healthy)
+    return "; ".join(ports) or "it does not say what is missing"

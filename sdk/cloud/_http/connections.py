@@ -39,7 +39,9 @@ class Connections:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        parts = urlsplit(url)
+        self._address = f"{parts.scheme}://{parts.netloc}"
+        self._prefix = parts.path.rstrip("/")
         self._idle: dict[str, deque[Connection]]
         self._pid: int
         self._forget()
@@ -53,7 +55,9 @@ class Connections:
         if self._pid != os.getpid():
             self._forget()
         address, target = self._place(request.url)
-        idle = self._idle.setdefault(address, deque())
+        idle = self._idle.get(address)
+        if idle is None:
+            idle = self._idle.setdefault(address, deque())
         connection = idle.pop() if idle else _new(address)
         try:
             reply = _exchanged(connection, target, request)
@@ -76,7 +80,9 @@ class Connections:
 
     def _place(self, url: str) -> tuple[str, str]:
         """Return the address that a request goes to, and its target there."""
-        parts = urlsplit(f"{self._url}{url}" if url.startswith("/") else url)
+        if url.startswith("/"):
+            return self._address, quote(f"{self._prefix}{url}", safe=_UNQUOTED)
+        parts = urlsplit(url)
         query = f"?{parts.query}" if parts.query else ""
         target = quote(f"{parts.path or '/'}{query}", safe=_UNQUOTED)
         return f"{parts.scheme}://{parts.netloc}", target

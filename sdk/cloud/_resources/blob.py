@@ -51,11 +51,13 @@ class BlobClient:
             anew: Ask about all of them, also those confirmed before; they may have been deleted.
         """
         unknown = [digest for digest in sources if anew or digest not in self._confirmed]
-        for digests in portions(unknown, sources):
+        for digests in portions((len(sources[digest]), digest) for digest in unknown):
             sizes = [len(sources[digest]) for digest in digests]
             needed = wire.MissingBlobsRequest(digests=digests, sizes=sizes)
             answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
-            self._upload(answer.uploads, sources)
+            sized = [(len(sources[upload.digest]), upload) for upload in answer.uploads]
+            for group in grouped(sized):
+                self.send(group, [sources[upload.digest] for upload in group])
             self._confirm(digests)
 
     def fetch(self, contents: Sequence[Content]) -> Iterator[bytes]:
@@ -75,16 +77,13 @@ class BlobClient:
                     raise CloudException(f"Blob {content.digest[:12]} arrived damaged.")
                 yield data
 
-    def _upload(self, uploads: Sequence[wire.Upload], sources: Mapping[str, bytes]) -> None:
-        sized = [(len(sources[upload.digest]), upload) for upload in uploads]
-        for group in grouped(sized):
-            blobs = [sources[upload.digest] for upload in group]
-            if len(group) == 1:
-                self._transport.put(group[0].url, blobs[0], group[0].headers)
-            else:
-                self._transport.post(
-                    "/v1/blobs", wire.StoreBlobsRequest(blobs=blobs), wire.BlobsStored
-                )
+    def send(self, group: Sequence[wire.Upload], blobs: list[bytes]) -> None:
+        """Send a group of blobs: one alone to its URL, several small ones in one request."""
+        if len(group) == 1:
+            self._transport.put(group[0].url, blobs[0], group[0].headers)
+        else:
+            request = wire.StoreBlobsRequest(blobs=blobs)
+            self._transport.post("/v1/blobs", request, wire.BlobsStored)
 
     def _confirm(self, digests: Iterable[str]) -> None:
         if len(self._confirmed) > _MOST_CONFIRMED:
@@ -93,14 +92,24 @@ class BlobClient:
 
 
 def portions(
-    digests: Sequence[str], sources: Mapping[str, bytes], most_bytes: int = _PORTION_BYTES
+    sized: Iterable[tuple[int, str]],
+    most: int = _MOST_IN_REQUEST,
+    most_bytes: int = _PORTION_BYTES,
 ) -> Iterator[list[str]]:
-    """Yield as many digests at a time as one request names, and as are soon uploaded."""
+    """Yield as many digests at a time as one request names, and as are soon uploaded.
+
+    Args:
+        sized: The size of each blob in bytes, and its digest.
+        most: Maximum number of digests at a time.
+        most_bytes: Maximum size of the blobs at a time, unless one alone is larger.
+
+    >>> list(portions([(1, "a"), (1, "b"), (1, "c")], most=2))
+    [['a', 'b'], ['c']]
+    """
     portion: list[str] = []
     total = 0
-    for digest in digests:
-        size = len(sources[digest])
-        if portion and (len(portion) == _MOST_IN_REQUEST or total + size > most_bytes):
+    for size, digest in sized:
+        if portion and (len(portion) == most or total + size > most_bytes):
             yield portion
             portion, total = [], 0
         portion.append(digest)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+from cloud._resources.old_files import remove_old_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,9 +75,7 @@ class DigestCache:
         partial = self._path.with_suffix(f".{os.getpid()}")
         with suppress(OSError, UnicodeEncodeError):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for old in directory.iterdir():
-                if time.time() - old.stat().st_mtime > _KEPT_S:
-                    old.unlink()
+            remove_old_files(directory, _KEPT_S)
             partial.write_bytes(msgspec.msgpack.encode(self._used))
             partial.replace(self._path)
 

@@ -118,51 +118,54 @@ class FileSource:
         return data
 
 
-class SentRange:
-    """A range of a source, as the body of a request; its MD5 is computed while it is sent."""
+class SourceRange:
+    """A range of a source, as the body of a request."""
 
     def __init__(self, source: Source, start: int, size: int) -> None:
         self._source = source
-        self._start = start
+        self._start = self._at = start
         self.size = size
-        self._reader = _RangeReader(source, start, start + size)
 
-    def open(self) -> _RangeReader:
-        """Return a reader at its first byte."""
-        self._reader = _RangeReader(self._source, self._start, self._start + self.size)
-        return self._reader
-
-    def md5(self) -> str:
-        """Return the MD5 of the bytes that were last sent, in hex."""
-        return self._reader.digest.hexdigest()
-
-
-class _RangeReader:
-    """Reads a range once."""
-
-    def __init__(self, source: Source, at: int, end: int) -> None:
-        self._source = source
-        self._at = at
-        self._end = end
-        self.digest = hashlib.md5(usedforsecurity=False)
+    def open(self) -> SourceRange:
+        """Begin at the first byte."""
+        self._at = self._start
+        return self
 
     def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes."""
-        left = self._end - self._at
+        left = self._start + self.size - self._at
         wanted = left if size < 0 else min(size, left)
         data = self._source.read_at(self._at, wanted) if wanted else b""
         self._at += len(data)
-        self.digest.update(data)
         return data
+
+
+class HashedRange(SourceRange):
+    """A range of a source whose MD5 is computed while it is read."""
+
+    def open(self) -> HashedRange:
+        """Begin at the first byte."""
+        super().open()
+        self._digest = hashlib.md5(usedforsecurity=False)
+        return self
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes."""
+        data = super().read(size)
+        self._digest.update(data)
+        return data
+
+    def md5(self) -> str:
+        """Return the MD5 of the bytes read since it was opened, in hex."""
+        return self._digest.hexdigest()
 
 
 def md5_of(source: Source, start: int = 0, size: int | None = None) -> str:
     """Return the MD5 of a range of a source in hex, by default of all of it."""
-    sent = SentRange(source, start, source.size - start if size is None else size)
-    readable = sent.open()
-    while readable.read(_BLOCK_BYTES):
+    hashed = HashedRange(source, start, source.size - start if size is None else size).open()
+    while hashed.read(_BLOCK_BYTES):
         pass
-    return sent.md5()
+    return hashed.md5()
 
 
 def spooled(stream: Any) -> IO[bytes]:
@@ -222,7 +225,7 @@ class Uploader:
         if answer.target is not None:
             target = answer.target
             try:
-                self._transport.put(target.url, SentRange(source, 0, size), target.headers)
+                self._transport.put(target.url, SourceRange(source, 0, size), target.headers)
             except CloudException:
                 # The server refuses other bytes than those whose MD5 was announced.
                 source.check_unchanged()
@@ -339,7 +342,7 @@ class _PartsUpload:
             key=self._key, upload=self._started.upload, number=number, size=size
         )
         target = self._transport.post("/v1/bucket/parts", part, wire.PartTarget).target
-        sent = SentRange(self._source, start, size)
+        sent = HashedRange(self._source, start, size)
         self._transport.put(target.url, sent, target.headers)
         return sent.md5(), size
 

@@ -18,7 +18,7 @@ from picloud_model.wire.snapshot import (
     referred,
 )
 
-from cloud._resources.blob import BlobClient, grouped
+from cloud._resources.blob import BlobClient, grouped, portions
 from cloud._resources.local_tree import part_length
 from cloud.errors import CloudException
 
@@ -32,8 +32,6 @@ _AT_ONCE: Final = 8
 """Requests that are sent at the same time."""
 _ASKED: Final = 5000
 """Parts of which the server is asked in one request which it lacks."""
-_PORTION_BYTES: Final = 64 * 1024 * 1024
-"""Bytes that are sent before the server is asked where to send more: its URLs expire."""
 
 Entries = dict[str, SnapshotEntry]
 PartSource = tuple[SnapshotEntry, int]
@@ -106,7 +104,8 @@ class SnapshotStore:
             for number, part in enumerate(entry.parts):
                 sources.setdefault(part, (entry, number))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for portion in _portions(sources):
+            sized_parts = ((part_length(*source), part) for part, source in sources.items())
+            for portion in portions(sized_parts, _ASKED):
                 sizes = [part_length(*sources[part]) for part in portion]
                 needed = wire.MissingBlobsRequest(digests=portion, sizes=sizes)
                 answer = self._transport.post("/v1/blobs/missing", needed, wire.BlobsMissing)
@@ -114,32 +113,12 @@ class SnapshotStore:
                 progress(sum(sizes) - sum(size for size, _ in sized))
 
                 def sent(group: list[wire.Upload]) -> int:
-                    return self._send(group, [tree.part(*sources[each.digest]) for each in group])
+                    blobs = [tree.part(*sources[each.digest]) for each in group]
+                    self._blobs.send(group, blobs)
+                    return sum(map(len, blobs))
 
                 for size in pool.map(sent, grouped(sized)):
                     progress(size)
-
-    def _send(self, group: Sequence[wire.Upload], blobs: list[bytes]) -> int:
-        if len(group) == 1:
-            self._transport.put(group[0].url, blobs[0], group[0].headers)
-        else:
-            request = wire.StoreBlobsRequest(blobs=blobs)
-            self._transport.post("/v1/blobs", request, wire.BlobsStored)
-        return sum(map(len, blobs))
-
-
-def _portions(sources: Mapping[str, PartSource]) -> Iterator[list[str]]:
-    portion: list[str] = []
-    size = 0
-    for part, source in sources.items():
-        length = part_length(*source)
-        if portion and (len(portion) == _ASKED or size + length > _PORTION_BYTES):
-            yield portion
-            portion, size = [], 0
-        portion.append(part)
-        size += length
-    if portion:
-        yield portion
 
 
 def _check_parents(entries: Mapping[str, SnapshotEntry]) -> None:

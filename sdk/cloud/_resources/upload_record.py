@@ -6,7 +6,6 @@ Each is a file next to the profiles, which is locked while its upload is under w
 from __future__ import annotations
 
 import os
-import time
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ import msgspec
 from cloud._config import profile
 from cloud._config.settings import ClientSettings
 from cloud._resources.file_lock import locked
+from cloud._resources.old_files import remove_old_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def upload_record(*names: str) -> Iterator[UploadRecord | None]:
     path = _directory() / f"{sha256(chr(0).join(names).encode()).hexdigest()[:32]}.json"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_old(path.parent)
+        remove_old_files(path.parent, _KEPT_S)
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
         yield None
@@ -85,11 +85,3 @@ def upload_record(*names: str) -> Iterator[UploadRecord | None]:
 
 def _directory() -> Path:
     return profile.path(ClientSettings.read()).parent / "uploads"
-
-
-def _remove_old(directory: Path) -> None:
-    now = time.time()
-    for path in directory.iterdir():
-        with suppress(OSError):
-            if now - path.stat().st_mtime > _KEPT_S:
-                path.unlink()

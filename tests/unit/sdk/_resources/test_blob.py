@@ -70,8 +70,8 @@ def test_known_blobs_can_be_doubted(server: FakeServer, blobs: BlobClient) -> No
 
 def test_the_server_is_asked_for_few_places_at_a_time() -> None:
     """What it answers expires: as many bytes as are soon uploaded, and one blob at least."""
-    sources = {"a": bytes(2), "b": bytes(3), "c": bytes(9), "d": bytes(1)}
+    sized = [(2, "a"), (3, "b"), (9, "c"), (1, "d")]
 
-    assert list(portions([*sources], sources, most_bytes=5)) == [["a", "b"], ["c"], ["d"]]
-    assert list(portions(["a"] * 1001, sources)) == [["a"] * 1000, ["a"]]
-    assert list(portions([], sources)) == []
+    assert list(portions(sized, most_bytes=5)) == [["a", "b"], ["c"], ["d"]]
+    assert list(portions([(2, "a")] * 1001)) == [["a"] * 1000, ["a"]]
+    assert list(portions([])) == []
