@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.shape.graph import ROOT
 
 KNOWN = {
+    "store/blob_name.py": "makes the names",
     "usecases/jobs/info.py": "result packs name the infos of jobs",
     "usecases/queue.py": "nothing is swept while messages may be in blobs",
     "usecases/storage/blob.py": "names blobs for others",

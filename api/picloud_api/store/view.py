@@ -101,24 +101,31 @@ class View:
         cached = self._cells.get(key)
         return self.state.shared and (cached is None or cached.version != SEALED)
 
-    async def reload(self, keys: Sequence[str]) -> None:
+    async def reload(self, keys: Sequence[str]) -> dict[str, Any]:
         """Read keys again, cached or not.
 
         A cached value stays until the read returns, and a value that was committed during the read
         is newer than what it returns.
+
+        Returns:
+            The values by key, without the keys under which there is nothing.
         """
+        values: dict[str, Any] = {}
         if not keys:
-            return
+            return values
         before = [self._cells.get(key) for key in keys]
         entries = await self.state.get(keys)
         for key, cached in zip(keys, before, strict=True):
             entry = entries.get(key)
             if entry is not None and cached is not None and entry.version == cached.version:
+                values[key] = cached.value
                 continue
             if self._cells.get(key) is cached:
                 self.forget([key])
             if entry is not None:
-                self.install(key, layout.decode(key, entry.value), entry.version)
+                value = layout.decode(key, entry.value)
+                values[key] = self.install(key, value, entry.version).value
+        return values
 
     async def load(self, keys: Iterable[str]) -> None:
         """Read the keys that are not cached in one request, so that each `get` finds them."""

@@ -19,9 +19,9 @@ from picloud_model.wire.queue import (
     TicketsChecked,
 )
 
+from picloud_api.store.blob_name import blob_name
 from picloud_api.store.records import NamedRecord
 from picloud_api.usecases.queue_ticket import TicketContent, TicketSigner
-from picloud_api.usecases.storage.blob import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -120,8 +120,8 @@ class StorageRoom:
 
     def __init__(self, base: Foundation, queues: Queues) -> None:
         use = BlobUse(base.context)
-        self.blobs = Blobs(base.blobs, use)
         self.known_blobs = KnownBlobs(base.blobs, use, base.context.clock)
+        self.blobs = Blobs(base.blobs, self.known_blobs)
         references = BlobReferences(base.context, base.blobs, queues.may_refer_to_blobs)
         self.sweep = BlobSweep(base.context, base.blobs, references)
         quota = BucketQuota(base.buckets, base.quotas.object_bytes, VolumeSizes(base.context).of)

@@ -27,6 +27,7 @@ from picloud_api.engine.jobs.finish import read_failure
 from picloud_api.engine.jobs.live_query import held_at
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.store import layout
+from picloud_api.store.blob_name import blob_name
 from picloud_api.usecases.jobs.info_values import (
     OF_BATCH,
     OF_INFO,
@@ -34,7 +35,6 @@ from picloud_api.usecases.jobs.info_values import (
     pilog,
     stream_texts,
 )
-from picloud_api.usecases.storage.blob import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
-from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Manifest, Upload
+from picloud_model.wire import READ_BYTES, BlobsMissing, BlobsRead, BlobsStored, Upload
+
+from picloud_api.store.blob_name import blob_name, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -17,14 +19,12 @@ if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort, Presigned
     from picloud_model.wire import Content, MissingBlobsRequest
 
-    from picloud_api.usecases.storage.blob_use import BlobUse
+    from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-MANIFEST_BYTES: Final = 16 * 1024 * 1024
-"""The longest list of a bundle's modules: some 150,000 of them."""
-_MANIFEST: Final = msgspec.msgpack.Decoder(Manifest)
-
-
+SMALL_BYTES: Final = 256 * 1024
+"""What is read of several blobs at once, before it is known how large they are."""
+_AT_ONCE: Final = 8
+"""Small blobs that are stored or read at the same time for one request."""
 PIECE_BYTES: Final = 1024 * 1024
 """How much of a large blob is in memory at once while it is sent."""
 
@@ -53,9 +53,9 @@ class StoredBlob:
 class Blobs:
     """Stores and reads bytes by their SHA-256, separately for each account."""
 
-    def __init__(self, port: BlobPort, use: BlobUse) -> None:
+    def __init__(self, port: BlobPort, known: KnownBlobs) -> None:
         self._port = port
-        self._use = use
+        self._known = known
 
     async def missing(self, account: str, request: MissingBlobsRequest) -> BlobsMissing:
         """Return the blobs that the account has not stored yet, and where to send each.
@@ -65,7 +65,7 @@ class Blobs:
         """
         if request.sizes and len(request.sizes) != len(request.digests):
             raise RequestRefused("There is not one size for each digest.", field="sizes")
-        await self._use.keep(account, request.digests)
+        await self._known.keep(account, request.digests)
         sizes = dict(zip(request.digests, request.sizes, strict=False))
         names = await self._port.missing([blob_name(account, digest) for digest in request.digests])
         uploads = [await self._upload(name, sizes.get(digest_of(name))) for name in names]
@@ -86,8 +86,10 @@ class Blobs:
     async def store(self, account: str, blobs: Sequence[bytes]) -> BlobsStored:
         """Store some blobs and return their digests."""
         digests = [sha256(blob).hexdigest() for blob in blobs]
-        for digest, blob in zip(digests, blobs, strict=True):
-            await self._put(account, digest, blob)
+        for start in range(0, len(blobs), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            puts = map(partial(self._put, account), digests[some], blobs[some])
+            await asyncio.gather(*puts)
         return BlobsStored(digests=digests)
 
     async def put(self, account: str, digest: str, data: bytes) -> None:
@@ -104,8 +106,9 @@ class Blobs:
         name = blob_name(account, digest)
         if not await self._port.put(name, data):
             # It may be about to be deleted, as nothing refers to it.
-            await self._use.keep(account, [digest])
+            await self._known.keep(account, [digest])
             await self._port.put(name, data)
+        self._known.stored(account, digest)
 
     async def get(self, account: str, digest: str) -> StoredBlob | Presigned:
         """Return the blob, or the address to read them from.
@@ -139,19 +142,28 @@ class Blobs:
         blobs: list[bytes] = []
         read: dict[str, bytes] = {}
         size = 0
-        for digest in digests:
-            data = read.get(digest)
-            if data is None:
-                data = await self._read(blob_name(account, digest), READ_BYTES + 1)
-                read[digest] = data
-            size += len(data)
-            if size > READ_BYTES:
-                if not blobs:
-                    raise TooLarge(f"Blob {digest} is too large for this; read it by GET.")
-                break
-            await hold(len(data))
-            blobs.append(data)
+        for start in range(0, len(digests), _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+            read |= await self._beginnings(account, [each for each in some if each not in read])
+            for digest in some:
+                data = read[digest]
+                if len(data) == SMALL_BYTES + 1:
+                    data = await self._read(blob_name(account, digest), READ_BYTES + 1)
+                    read[digest] = data
+                size += len(data)
+                if size > READ_BYTES:
+                    if not blobs:
+                        raise TooLarge(f"Blob {digest} is too large for this; read it by GET.")
+                    return BlobsRead(blobs=blobs)
+                await hold(len(data))
+                blobs.append(data)
         return BlobsRead(blobs=blobs)
+
+    async def _beginnings(self, account: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return the bytes of small blobs by digest, and a little too much of large ones."""
+        unique = list(dict.fromkeys(digests))
+        reads = (self._read(blob_name(account, digest), SMALL_BYTES + 1) for digest in unique)
+        return dict(zip(unique, await asyncio.gather(*reads), strict=True))
 
     async def read_checked(self, account: str, content: Content, limit: int) -> bytes:
         """Return the bytes of a blob whose size and digest a slot or a client reported.
@@ -174,33 +186,3 @@ class Blobs:
             return await self._port.get(name, 0, most)
         except BlobMissing:
             raise BlobMissing(digests=(digest_of(name),)) from None
-
-
-def blob_name(account: str, digest: str) -> str:
-    """Return the name of an account's blob in the blob port.
-
-    Raises:
-        RequestRefused: When it is not a digest.
-    """
-    if not _DIGEST.fullmatch(digest):
-        raise RequestRefused("A digest is the SHA-256 of the bytes in hex.", field="digest")
-    return f"{account}/{digest}"
-
-
-async def modules_of(port: BlobPort, account: str, bundle: str) -> list[str]:
-    """Return the digests of the modules of a bundle; none if there is no such bundle."""
-    try:
-        data = await port.get(blob_name(account, bundle), 0, MANIFEST_BYTES)
-        manifest = _MANIFEST.decode(data)
-    except (BlobMissing, msgspec.MsgspecError):
-        return []
-    return [module.digest for module in manifest.modules]
-
-
-def digest_of(name: str) -> str:
-    """Return the digest in the name of a blob.
-
-    >>> digest_of(blob_name("a0000001", "0" * 64)) == "0" * 64
-    True
-    """
-    return name.partition("/")[2]

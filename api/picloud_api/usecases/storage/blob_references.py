@@ -14,7 +14,7 @@ from picloud_model.pack import Pack
 from picloud_model.wire import TRAILER_BYTES, Content, bundles_of
 
 from picloud_api.store import layout
-from picloud_api.usecases.storage.blob import blob_name, modules_of
+from picloud_api.store.blob_name import blob_name, modules_of
 from picloud_api.usecases.storage.snapshot import blobs_of
 from picloud_api.usecases.storage.volume_record import volume_key
 

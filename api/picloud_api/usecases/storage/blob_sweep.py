@@ -15,7 +15,7 @@ import structlog
 from msgspec.structs import replace
 
 from picloud_api.store import layout
-from picloud_api.usecases.storage.blob import blob_name
+from picloud_api.store.blob_name import blob_name
 from picloud_api.usecases.storage.blob_use import STALLED_S, Unreferenced, record_key
 
 if TYPE_CHECKING:

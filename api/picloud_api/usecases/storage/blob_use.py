@@ -62,12 +62,10 @@ class BlobUse:
         used: defaultdict[str, set[bytes]] = defaultdict(set)
         for digest in digests:
             used[record_key(account, digest[0])].add(bytes.fromhex(digest))
-        view = self._commits.view
-        await view.refresh(used)
-        for key, some in used.items():
-            record: Unreferenced | None = await view.get(key)
-            if record is not None and not some.isdisjoint([*record.digests, *record.deleting]):
-                await self._keep(key, some)
+        records: dict[str, Unreferenced] = await self._commits.view.reload(list(used))
+        for key, record in records.items():
+            if not used[key].isdisjoint([*record.digests, *record.deleting]):
+                await self._keep(key, used[key])
 
     async def _keep(self, key: str, digests: set[bytes]) -> None:
         for _ in range(int(_LONGEST_WAIT_S / _LOOK_S)):

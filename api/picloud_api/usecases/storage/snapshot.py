@@ -15,7 +15,7 @@ from picloud_model.wire.snapshot import (
     referred,
 )
 
-from picloud_api.usecases.storage.blob import blob_name, digest_of
+from picloud_api.store.blob_name import blob_name, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

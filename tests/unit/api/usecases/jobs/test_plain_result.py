@@ -10,6 +10,7 @@ import pytest
 from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.storage.blob import Blobs
 from picloud_api.usecases.storage.blob_use import BlobUse
+from picloud_api.usecases.storage.known_blobs import KnownBlobs
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_model import pack, wire
 from picloud_model.errors import JobNotFound, NotFound, RequestRefused, Unavailable
@@ -78,7 +79,9 @@ async def test_a_job_of_another_account_does_not_exist(
 async def test_a_blob_that_is_too_large_is_not_read(api: ApiHarness, tmp_path: Path) -> None:
     """Its size is stored with the job; a slot that reports a smaller one gets no more read."""
     blobs = RecordingBlobs(tmp_path)
-    results = PlainResults(api.use_cases.jobs.wait, Blobs(blobs, BlobUse(api.server.context)))
+    context = api.server.context
+    known = KnownBlobs(blobs, BlobUse(context), context.clock)
+    results = PlainResults(api.use_cases.jobs.wait, Blobs(blobs, known))
     large = await done(api, payload=b"", blob=wire.Content("0" * 64, MAX_BYTES + 9))
     lie = await done(api, payload=b"", blob=wire.Content("0" * 64, 5))
 

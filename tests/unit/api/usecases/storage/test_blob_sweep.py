@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_api.store import layout
+from picloud_api.store.blob_name import blob_name
 from picloud_api.usecases.storage import blob_sweep
-from picloud_api.usecases.storage.blob import blob_name
 from picloud_api.usecases.storage.blob_sweep import BlobSweep
 from picloud_driver.blobs.directory import DirectoryBlobs
 

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from picloud_api.usecases.storage.blob import blob_name, digest_of
+from picloud_api.store.blob_name import blob_name, digest_of
 from picloud_api.usecases.storage.known_blobs import KNOWN_S, KnownBlobs
 from picloud_model.wire import Manifest, Module
 
@@ -107,3 +107,44 @@ async def test_a_bundle_is_read_once() -> None:
 
     assert store.read == [B]
     assert store.queried == [B, A] * 3
+
+
+async def test_a_blob_that_was_kept_and_then_stored_is_not_asked_about() -> None:
+    """The first call of a program stores its modules, and names them right after."""
+    store = RecordingBlobs(A, B)
+    await store.known.keep(ACCOUNT, [A, B])
+
+    store.known.stored(ACCOUNT, A)
+    store.known.stored(ACCOUNT, C)
+
+    assert await store.query([A, B, C]) == [C]
+    assert store.queried == store.kept[2:] == [B, C]
+
+
+async def test_the_modules_of_a_bundle_that_was_stored_are_asked_about() -> None:
+    """A new bundle may name modules that its client sent days ago."""
+    store = RecordingBlobs(A, B)
+    store.stored[B] = msgspec.msgpack.encode(Manifest([Module("m.py", A), Module("n.py", C)]))
+    await store.known.keep(ACCOUNT, [B, A])
+    store.known.stored(ACCOUNT, B)
+    store.known.stored(ACCOUNT, A)
+
+    assert await store.query([B], B) == [C]
+    assert await store.query([B], B) == [C]
+    store.stored[C] = b""
+    assert await store.query([B], B) == []
+
+    assert store.queried == [C, C, C]
+    assert store.read == [B]
+
+
+async def test_what_was_kept_long_ago_is_kept_again() -> None:
+    """Whatever was stored since may be about to be deleted."""
+    store = RecordingBlobs(A)
+    await store.known.keep(ACCOUNT, [A])
+    store.now += KNOWN_S
+
+    store.known.stored(ACCOUNT, A)
+
+    assert await store.query([A]) == []
+    assert store.queried == [A]
