@@ -120,6 +120,33 @@ async def test_a_listing_that_pays_is_read_on() -> None:
     assert set(names) - set(absent) == {"a/0149", "a/0299"}
 
 
+async def test_a_folder_that_holds_little_is_listed_for_several_names() -> None:
+    """The first call of an account names forty modules, and nothing is stored yet."""
+    names = [f"a/{number:04d}" for number in range(40)]
+    with ScriptedServer(listed(["a/0007"], rest=False), ScriptedAnswer(200)) as server:
+        blobs = S3Blobs(S3Access("jobs", server.url, access_key="a", secret_key="b"))
+
+        absent = await blobs.missing(names)
+        await blobs.missing(names[:3])
+        await blobs.close()
+
+    assert server.requests == ["GET", *["HEAD"] * 3]
+    assert set(names) - set(absent) == {"a/0007"}
+
+
+async def test_a_folder_that_holds_much_is_not_listed_again() -> None:
+    """Some servers read a whole folder to list a few of its keys."""
+    names = [f"a/{number:04d}" for number in range(40)]
+    with ScriptedServer(listed(["a/0009"], rest=True), ScriptedAnswer(200)) as server:
+        blobs = S3Blobs(S3Access("jobs", server.url, access_key="a", secret_key="b"))
+
+        await blobs.missing(names)
+        await blobs.missing(names)
+        await blobs.close()
+
+    assert server.requests == ["GET", *["HEAD"] * 30, *["HEAD"] * 40]
+
+
 async def test_a_prefix_of_a_key_is_none_of_a_name(bucket: S3Blobs) -> None:
     """What ends a key is in no name."""
     await bucket.put("a", b"bytes")

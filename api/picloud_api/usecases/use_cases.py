@@ -11,6 +11,7 @@ from picloud_driver.scheduler import SchedulerPort
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
 from picloud_api.engine.scheduling.leasing import LeasePlanner
+from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.accounts.account import Accounts
 from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
@@ -121,7 +122,7 @@ class StorageRoom:
     def __init__(self, base: Foundation, queues: Queues) -> None:
         use = BlobUse(base.context)
         self.known_blobs = KnownBlobs(base.blobs, use, base.context.clock)
-        self.blobs = Blobs(base.blobs, self.known_blobs)
+        self.blobs = Blobs(base.blobs, self.known_blobs, SmallBlobs(base.context.clock))
         references = BlobReferences(base.context, base.blobs, queues.may_refer_to_blobs)
         self.sweep = BlobSweep(base.context, base.blobs, references)
         quota = BucketQuota(base.buckets, base.quotas.object_bytes, VolumeSizes(base.context).of)

@@ -10,6 +10,7 @@ import base64
 import re
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import compress
 from os.path import commonprefix
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
@@ -18,7 +19,7 @@ from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 
 from picloud_driver.blobs.name import checked_name, is_name
 from picloud_driver.blobs.port import BlobPort, BlobTotals, Presigned
-from picloud_driver.s3.gateway import S3Gateway
+from picloud_driver.s3.gateway import PAGE_KEYS, S3Gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,6 +41,8 @@ _ONE_REQUEST_BYTES: Final = 5 * 1024**3
 """The largest body of a PUT to S3."""
 _FEW: Final = 100
 """As many single requests take about as long as a page of a listing."""
+_SEVERAL: Final = 8
+"""As many single requests take about as long as a listing of a folder that holds little."""
 
 
 class S3Blobs(BlobPort):
@@ -62,6 +65,8 @@ class S3Blobs(BlobPort):
         self._prefix = prefix
         self._gateway = S3Gateway(access, connections=threads)
         self._threads = ThreadPoolExecutor(threads, "s3")
+        self._full: set[str] = set()
+        """Folders, one an account, that held more than a listing for a few keys returns."""
 
     def __repr__(self) -> str:
         return f"S3Blobs({self._gateway.where!r}, {self._prefix!r})"
@@ -105,14 +110,19 @@ class S3Blobs(BlobPort):
         keys = [self._key(name) for name in names]
         wanted = sorted(set(keys))
         existing: set[str] = set()
-        begin, worth_listing = 0, True
-        while worth_listing and len(wanted) - begin > _FEW:
+        begin = 0
+        while most := self._worth_listing(wanted[begin:]):
             prefix = commonprefix([wanted[begin], wanted[-1]])  # noqa: RUF071 - keys are not paths
-            page = await self._ask(self._gateway.page, prefix, wanted[begin].removesuffix(_END))
+            after = wanted[begin].removesuffix(_END)
+            page = await self._ask(partial(self._gateway.page, prefix, after, most=most))
             existing.update(page.keys)
+            if page.rest:
+                self._full.add(_folder(prefix))
             end = _decided(wanted, page)
-            worth_listing = end - begin > _FEW
-            begin = max(begin, end)
+            if end - begin <= _FEW:
+                begin = max(begin, end)
+                break
+            begin = end
         existing.update(await self._existing(wanted[begin:]))
         return [name for name, key in zip(names, keys, strict=True) if key not in existing]
 
@@ -175,6 +185,14 @@ class S3Blobs(BlobPort):
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._gateway.close()
 
+    def _worth_listing(self, keys: Sequence[str]) -> int:
+        """How many keys to list to find out which of these exist; 0 if it is not worth it."""
+        if len(keys) > _FEW:
+            return PAGE_KEYS
+        if len(keys) < _SEVERAL or _folder(keys[0]) in self._full:
+            return 0
+        return 2 * len(keys)
+
     def _key(self, name: str) -> str:
         return f"{self._prefix}{checked_name(name)}{_END}"
 
@@ -189,6 +207,15 @@ class S3Blobs(BlobPort):
     async def _ask(self, question: Callable[..., _T], *arguments: object) -> _T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, question, *arguments)
+
+
+def _folder(key: str) -> str:
+    """Return a key up to its last `/`.
+
+    >>> _folder("blobs/a0000001/00")
+    'blobs/a0000001/'
+    """
+    return key[: key.rfind("/") + 1]
 
 
 def _decided(wanted: Sequence[str], page: KeyPage) -> int:

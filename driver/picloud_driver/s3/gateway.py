@@ -149,12 +149,12 @@ class S3Gateway:
         with self._explained():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    def page(self, prefix: str, after: str = "", rest: str = "") -> KeyPage:
+    def page(self, prefix: str, after: str = "", rest: str = "", most: int = PAGE_KEYS) -> KeyPage:
         """Return keys that begin with `prefix`, after the key `after` or an earlier page."""
         begin = {"ContinuationToken": rest} if rest else {"StartAfter": after}
         with self._explained():
             answer = self._client.list_objects_v2(
-                Bucket=self._bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **begin
+                Bucket=self._bucket, Prefix=prefix, MaxKeys=most, **begin
             )
         listed = answer.get("Contents", ())
         return KeyPage(

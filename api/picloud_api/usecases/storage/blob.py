@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort, Presigned
     from picloud_model.wire import Content, MissingBlobsRequest
 
+    from picloud_api.store.small_blobs import SmallBlobs
     from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 SMALL_BYTES: Final = 256 * 1024
@@ -53,9 +54,10 @@ class StoredBlob:
 class Blobs:
     """Stores and reads bytes by their SHA-256, separately for each account."""
 
-    def __init__(self, port: BlobPort, known: KnownBlobs) -> None:
+    def __init__(self, port: BlobPort, known: KnownBlobs, cache: SmallBlobs) -> None:
         self._port = port
         self._known = known
+        self._cache = cache
 
     async def missing(self, account: str, request: MissingBlobsRequest) -> BlobsMissing:
         """Return the blobs that the account has not stored yet, and where to send each.
@@ -109,6 +111,8 @@ class Blobs:
             await self._known.keep(account, [digest])
             await self._port.put(name, data)
         self._known.stored(account, digest)
+        if len(data) <= SMALL_BYTES:
+            self._cache.put(name, data)
 
     async def get(self, account: str, digest: str) -> StoredBlob | Presigned:
         """Return the blob, or the address to read them from.
@@ -162,8 +166,15 @@ class Blobs:
     async def _beginnings(self, account: str, digests: Sequence[str]) -> dict[str, bytes]:
         """Return the bytes of small blobs by digest, and a little too much of large ones."""
         unique = list(dict.fromkeys(digests))
-        reads = (self._read(blob_name(account, digest), SMALL_BYTES + 1) for digest in unique)
+        reads = (self._beginning(blob_name(account, digest)) for digest in unique)
         return dict(zip(unique, await asyncio.gather(*reads), strict=True))
+
+    async def _beginning(self, name: str) -> bytes:
+        if (data := self._cache.get(name)) is None:
+            data = await self._read(name, SMALL_BYTES + 1)
+            if len(data) <= SMALL_BYTES:
+                self._cache.put(name, data)
+        return data
 
     async def read_checked(self, account: str, content: Content, limit: int) -> bytes:
         """Return the bytes of a blob whose size and digest a slot or a client reported.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.storage.blob import Blobs
 from picloud_api.usecases.storage.blob_use import BlobUse
@@ -81,7 +82,7 @@ async def test_a_blob_that_is_too_large_is_not_read(api: ApiHarness, tmp_path: P
     blobs = RecordingBlobs(tmp_path)
     context = api.server.context
     known = KnownBlobs(blobs, BlobUse(context), context.clock)
-    results = PlainResults(api.use_cases.jobs.wait, Blobs(blobs, known))
+    results = PlainResults(api.use_cases.jobs.wait, Blobs(blobs, known, SmallBlobs(context.clock)))
     large = await done(api, payload=b"", blob=wire.Content("0" * 64, MAX_BYTES + 9))
     lie = await done(api, payload=b"", blob=wire.Content("0" * 64, 5))
 

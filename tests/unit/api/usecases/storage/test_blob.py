@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.storage.blob import PIECE_BYTES, SMALL_BYTES, Blobs, StoredBlob
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.known_blobs import KnownBlobs
@@ -59,7 +60,7 @@ def digest_of(data: bytes) -> str:
 def blobs_over(port: BlobPort, api: ApiHarness) -> Blobs:
     """Return the blobs in a store."""
     context = api.server.context
-    return Blobs(port, KnownBlobs(port, BlobUse(context), context.clock))
+    return Blobs(port, KnownBlobs(port, BlobUse(context), context.clock), SmallBlobs(context.clock))
 
 
 @pytest.fixture
@@ -157,15 +158,20 @@ async def test_several_small_blobs_are_stored_and_read_at_once(
     """One after the other, the modules of a first call would cost a request of the store each."""
     store = SlowBlobs(tmp_path / "store")
     blobs = blobs_over(store, api)
-    sent = [bytes([number]) * SMALL_BYTES for number in range(20)] + [b"x" * (SMALL_BYTES + 1)]
+    sent = [bytes([number]) * 1000 for number in range(20)] + [b"x" * (SMALL_BYTES + 1)]
 
     digests = (await blobs.store(ACCOUNT, sent)).digests
     stored_at_once, store.most = store.most, 0
-    reply = await blobs.read(ACCOUNT, digests, no_hold)
+    others = blobs_over(store, api)
+    reply = await others.read(ACCOUNT, digests, no_hold)
 
     assert (stored_at_once, store.most) == (8, 8)
     assert reply.blobs == sent
     assert store.reads == len(sent) + 1  # the one that is not small, whole
+    # What was read or stored a moment ago is read by each slot of a map.
+    for each in (blobs, others):
+        assert (await each.read(ACCOUNT, digests[:-1], no_hold)).blobs == sent[:-1]
+    assert store.reads == len(sent) + 1
 
 
 async def test_bytes_must_have_the_digest_they_are_sent_under(blobs: Blobs) -> None:
