@@ -3,8 +3,11 @@
 import os
 import sys
 
-from picloud_api.server.gunicorn_server import serve
-from picloud_api.settings import read
+# structlog imports rich and pygments wherever they are installed: 3 MB in each process.
+sys.modules["rich"] = None  # type: ignore[assignment]
+
+from picloud_api.server.gunicorn_server import serve  # noqa: E402
+from picloud_api.settings import read  # noqa: E402
 
 if __name__ == "__main__":
     serve(read(sys.argv[1:], os.environ))
