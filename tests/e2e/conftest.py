@@ -53,8 +53,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def over_stacks(metafunc: pytest.Metafunc, *fixtures: str) -> None:
-    """Run a test that uses one of these fixtures once for each of its stacks."""
-    for fixture in {*fixtures} & {*metafunc.fixturenames}:
+    """Run a test that uses one of these fixtures once for each stack, unless it names its own."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    own = {name for mark in marks for name in mark.args[:1]}
+    for fixture in {*fixtures} & {*metafunc.fixturenames} - own:
         metafunc.parametrize(fixture, stacks_of(metafunc), indirect=True)
 
 

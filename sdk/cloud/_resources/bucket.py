@@ -146,6 +146,11 @@ class BucketClient:
                 raise
             return None
 
+    def path(self, path: str) -> wire.PathFound:
+        """Return the object of this key, if any, and whether keys go on after it with a `/`."""
+        body = wire.PathRequest(path=path)
+        return self._transport.post("/v1/bucket/path", body, wire.PathFound)
+
     def md5(self, key: str) -> str:
         """Return the MD5 of an object in hex; it is read if it was stored without one."""
         version = self.open(key)
@@ -202,6 +207,15 @@ class BucketClient:
         for start in range(0, len(keys), wire.MAX_LISTED):
             body = wire.RemoveObjectsRequest(keys=list(keys[start : start + wire.MAX_LISTED]))
             self._transport.post("/v1/bucket/remove", body, Answer)
+
+    def copy(self, source: str, target: str) -> wire.ObjectDescription:
+        """Copy an object where it is stored.
+
+        Raises:
+            CloudException: When there is no such object.
+        """
+        body = wire.CopyObjectRequest(source=source, target=target)
+        return self._transport.post("/v1/bucket/copy", body, wire.ObjectDescription)
 
     def publish(
         self, key: str, *, public: bool, headers: Mapping[str, str], reset_headers: bool = False
