@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak neighbour faults hops servers images docs reference clean
+.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak neighbour faults hops servers images docs reference pages clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -77,6 +77,9 @@ docs: $(VENV)/.developers ## Run every example in the documentation
 reference: $(VENV)/.developers ## Write docs/reference anew from commands and docstrings
 	@$(BIN)/python docs/reference/make_cli.py
 	@$(BIN)/python docs/reference/make_cloud.py
+
+pages: $(VENV)/.developers ## Write the terminal pages that tests compare, anew from commands
+	@$(BIN)/python -m tests.unit.cli.terminal_pages
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

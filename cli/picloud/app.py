@@ -232,6 +232,9 @@ def options(
       $ python -c "import cloud; print(cloud.call(pow, 2, 10))"
       2
 
+    Options of picloud precede the command, and options of a command follow its name. A letter can
+    mean one thing before the command and another after it: see `picloud COMMAND --help`.
+
     \b
     Exit codes:
       0  success

@@ -33,8 +33,12 @@ def _visible(char: str) -> str:
 
 
 def hint(text: str) -> None:
-    """Print a message for people to standard error."""
-    _write(sys.stderr, clean(text) + "\n")
+    """Print a message for people to standard error; on a terminal broken between words."""
+    lines = clean(text).split("\n")
+    if sys.stderr.isatty():
+        columns = shutil.get_terminal_size().columns
+        lines = [wrapped(line, columns) for line in lines]
+    _write(sys.stderr, "\n".join(lines) + "\n")
 
 
 def error(text: str) -> None:

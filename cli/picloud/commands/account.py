@@ -17,7 +17,9 @@ app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 @app.callback()
 def accounts() -> None:
-    """Create and list accounts; for administrators, who use a key of the first account.
+    """Create and list accounts, as an administrator.
+
+    An administrator has a key of the first account.
 
     \b
     Examples:

@@ -25,26 +25,31 @@ app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 Key = Annotated[str, typer.Argument(metavar="OBJ_PATH", help="Key of an object.")]
 Keys = Annotated[list[str], typer.Argument(metavar="OBJ_PATH...", help="Keys of objects.")]
 OptionalKey = Annotated[
-    str | None, typer.Argument(metavar="[OBJ_PATH]", help="Key; by default the file's name.")
+    str | None, typer.Argument(metavar="OBJ_PATH", help="Key; by default the file's name.")
 ]
 File = Annotated[str, typer.Argument(metavar="FILE_PATH", help="File on this machine.")]
 OptionalFile = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE_PATH]", help="File; by default the last part of the key."),
+    typer.Argument(metavar="FILE_PATH", help="File; by default the last part of the key."),
 ]
 Prefix = Annotated[
     str | None,
-    typer.Option("--prefix", "-p", metavar="PREFIX", help="Beginning of the key, before a /."),
+    typer.Option(
+        "--prefix", "-p", metavar="PREFIX", help="Folder of the key: the part before a /."
+    ),
 ]
 KeyPrefix = Annotated[
     str | None, typer.Option("--prefix", "-p", metavar="PREFIX", help="How the keys begin.")
 ]
 Folderize = Annotated[
-    bool, typer.Option("--folderize", "-f", help="Print keys with a / as one folder each.")
+    bool, typer.Option("--folderize", "-f", help="Print a folder once instead of the keys in it.")
 ]
-StartByte = Annotated[int, typer.Option("--start-byte", min=0, help="First byte.")]
+StartByte = Annotated[int, typer.Option("--start-byte", min=0, metavar="BYTE", help="First byte.")]
 EndByte = Annotated[
-    int | None, typer.Option("--end-byte", min=0, help="Byte after the last one; default: all.")
+    int | None,
+    typer.Option(
+        "--end-byte", min=0, metavar="BYTE", help="Byte after the last one; by default the size."
+    ),
 ]
 
 
@@ -86,7 +91,9 @@ def get(
     start_byte: StartByte = 0,
     end_byte: EndByte = None,
 ) -> None:
-    """Write an object, or a range of its bytes, to a file; `-` is standard output.
+    """Write an object, or a range of its bytes, to a file.
+
+    The file `-` is standard output.
 
     \b
     Examples:
@@ -112,14 +119,17 @@ def list_keys(
     prefix: KeyPrefix = None,
     folderize: Folderize = False,
     marker: Annotated[
-        str | None, typer.Option("--marker", "-m", help="Key after which to begin.")
+        str | None, typer.Option("--marker", "-m", metavar="KEY", help="Key after which to begin.")
     ] = None,
     max_keys: Annotated[
-        int, typer.Option("--max-keys", "-k", min=1, help="Maximum number of keys to print.")
+        int,
+        typer.Option(
+            "--max-keys", "-k", min=1, metavar="N", help="Maximum number of keys to print."
+        ),
     ] = 1000,
     json: AsJson = False,
 ) -> None:
-    """Print keys in the order of their bytes.
+    """Print keys in the order of their bytes, up to a number.
 
     \b
     Examples:
@@ -139,7 +149,13 @@ def list_keys(
 def iterlist(
     *, prefix: KeyPrefix = None, folderize: Folderize = False, json: AsJson = False
 ) -> None:
-    """Print all keys in the order of their bytes, however many there are."""
+    """Print all keys in the order of their bytes.
+
+    \b
+    Examples:
+      $ picloud bucket iterlist -p 2024/
+      $ picloud bucket iterlist | wc -l
+    """  # noqa: D301 - \b keeps the lines apart
     keys = bucket.iterlist(prefix, folderize)
     if json:
         output.as_json([*keys])
@@ -149,7 +165,7 @@ def iterlist(
 
 @app.command()
 def info(obj_path: Key, *, prefix: Prefix = None, json: AsJson = False) -> None:
-    """Print what is known of an object.
+    """Print the size, checksum, headers and other facts of an object.
 
     \b
     Examples:
@@ -168,13 +184,24 @@ def info(obj_path: Key, *, prefix: Prefix = None, json: AsJson = False) -> None:
 
 @app.command("get-md5")
 def get_md5(obj_path: Key, *, prefix: Prefix = None) -> None:
-    """Print the MD5 of an object in hex."""
+    """Print the MD5 of an object in hex.
+
+    \b
+    Examples:
+      $ picloud bucket get-md5 results.csv
+    """  # noqa: D301 - \b keeps the lines apart
     output.text(bucket.get_md5(obj_path, prefix))
 
 
 @app.command()
 def exists(obj_path: Key, *, prefix: Prefix = None) -> None:
-    """Print whether there is such an object."""
+    """Print whether an object exists: yes or no.
+
+    \b
+    Examples:
+      $ picloud bucket exists results.csv
+      yes
+    """  # noqa: D301 - \b keeps the lines apart
     output.text(_shown(bucket.exists(obj_path, prefix)))
 
 
@@ -194,19 +221,37 @@ def remove(obj_paths: Keys, *, prefix: Prefix = None) -> None:
 def remove_prefix(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="How the keys begin.")],
 ) -> None:
-    """Remove all objects whose keys begin with a prefix; `folder/` removes a folder."""
+    """Remove all objects whose keys begin with a prefix.
+
+    The prefix `folder/` removes a folder.
+
+    \b
+    Examples:
+      $ picloud bucket remove-prefix 2024/
+    """  # noqa: D301 - \b keeps the lines apart
     bucket.remove_prefix(prefix)
 
 
 @app.command("sync-to-cloud")
 def sync_to_cloud(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) -> None:
-    """Store a file as an object, unless the object has the same bytes already."""
+    """Store a file as an object, unless the object has the same bytes already.
+
+    \b
+    Examples:
+      $ picloud bucket sync-to-cloud results.csv
+      $ picloud bucket sync-to-cloud results.csv -p 2024
+    """  # noqa: D301 - \b keeps the lines apart
     bucket.sync_to_cloud(file_path, obj_path, prefix)
 
 
 @app.command("sync-from-cloud")
 def sync_from_cloud(obj_path: Key, file_path: OptionalFile = None, prefix: Prefix = None) -> None:
-    """Write an object to a file, unless the file has the same bytes already."""
+    """Write an object to a file, unless the file has the same bytes already.
+
+    \b
+    Examples:
+      $ picloud bucket sync-from-cloud results.csv copy.csv
+    """  # noqa: D301 - \b keeps the lines apart
     bucket.sync_from_cloud(obj_path, file_path, prefix)
 
 
@@ -219,10 +264,22 @@ def mpsafe_get(
     start_byte: StartByte = 0,
     end_byte: EndByte = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", "-t", min=0, help="Seconds to wait for another.")
+        float | None,
+        typer.Option(
+            "--timeout",
+            "-t",
+            min=0,
+            metavar="SECONDS",
+            help="Stop waiting for another process after this time.",
+        ),
     ] = None,
 ) -> None:
-    """Write an object to a file once, though several processes of this machine do this."""
+    """Write an object to a file once for several processes of this machine.
+
+    \b
+    Examples:
+      $ picloud bucket mpsafe-get model.bin /tmp/model.bin --timeout 60
+    """  # noqa: D301 - \b keeps the lines apart
     bucket.mpsafe_get(obj_path, file_path, prefix, start_byte, end_byte, timeout)
 
 
@@ -236,10 +293,10 @@ def make_public(
         typer.Option("--header", "-d", metavar="NAME=VALUE", help="Header to send (repeatable)."),
     ] = None,
     reset_headers: Annotated[
-        bool, typer.Option("--reset-headers", "-r", help="Drop the headers it had.")
+        bool, typer.Option("--reset-headers", "-r", help="Remove the headers that were set before.")
     ] = False,
 ) -> None:
-    """Let everybody read an object, and print its URL.
+    """Allow everybody to read an object, and print its URL.
 
     \b
     Examples:
@@ -251,19 +308,35 @@ def make_public(
 
 @app.command("make-private")
 def make_private(obj_path: Key, *, prefix: Prefix = None) -> None:
-    """Let only your account read an object."""
+    """Allow only your account to read an object.
+
+    \b
+    Examples:
+      $ picloud bucket make-private page.html
+    """  # noqa: D301 - \b keeps the lines apart
     bucket.make_private(obj_path, prefix)
 
 
 @app.command("is-public")
 def is_public(obj_path: Key, *, prefix: Prefix = None) -> None:
-    """Print whether everybody may read an object."""
+    """Print whether everybody may read an object: yes or no.
+
+    \b
+    Examples:
+      $ picloud bucket is-public page.html
+      no
+    """  # noqa: D301 - \b keeps the lines apart
     output.text(_shown(bucket.is_public(obj_path, prefix)))
 
 
 @app.command("public-url-folder")
 def public_url_folder() -> None:
-    """Print the URL below which your public objects are."""
+    """Print the URL below which your public objects are.
+
+    \b
+    Examples:
+      $ picloud bucket public-url-folder
+    """  # noqa: D301 - \b keeps the lines apart
     output.text(bucket.public_url_folder())
 
 

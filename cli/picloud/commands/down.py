@@ -16,16 +16,18 @@ def down(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Data directory; by default that of every stack.",
+            metavar="DIR",
+            help="Data directory; by default those of both stacks.",
             file_okay=False,
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Stop PiCloud on this machine: the server, its slots, and the servers that it started.
+    """Stop PiCloud on this machine.
 
-    Jobs and results stay in the data directory for the next `picloud up`. Servers that were running
-    before `picloud up` keep running.
+    This ends the server, its slots, and the servers that `picloud up` started. Jobs and results
+    stay in the data directory for the next `picloud up`. Servers that were running before `picloud
+    up` keep running.
 
     \b
     Examples:

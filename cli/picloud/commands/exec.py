@@ -18,7 +18,7 @@ def execute(
     json: AsJson = False,
     options: JobOptions,
 ) -> None:
-    """Run a shell command as a job, and print its jid immediately.
+    """Run a shell command as a job, and print its jid.
 
     The result of the job is what the command prints. {NAME} in the command is replaced by a value
     of -d, which is always a single word and never a command; {{NAME}} stands for {NAME}.

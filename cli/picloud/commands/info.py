@@ -49,9 +49,9 @@ def info(
 ) -> None:
     """Print information about jobs, also while they run.
 
-    \b
-    The default is status, function, stdout, stderr and runtime, without those that are empty.
-    With --json, times are in seconds and sizes in bytes.
+    The default is status, function, stdout, stderr and runtime, without those that are empty. With
+    --json, times are in seconds and sizes in bytes.
+
     \b
     Examples:
       $ picloud info 7

@@ -36,10 +36,10 @@ def logs(
         bool, typer.Option("--logging", help="Print the messages of Python's logging instead.")
     ] = False,
 ) -> None:
-    """Print the output of jobs, one after the other: stdout to stdout, stderr to stderr.
+    """Print the output of jobs, one after the other.
 
-    Says on standard error why a job has not begun. With --follow it exits with 3 when a job failed;
-    the traceback is on standard error.
+    What a job wrote to standard error goes to standard error. Says on standard error why a job has
+    not begun. With --follow it exits with 3 when a job failed; the traceback is on standard error.
 
     \b
     Examples:

@@ -43,10 +43,10 @@ def mapexec(
     json: AsJson = False,
     options: JobOptions,
 ) -> None:
-    """Run a shell command once for each tuple of values, and print the jids immediately.
+    """Run a shell command as a job for each tuple of values.
 
-    The nth job receives the nth value of each -n, or the nth line of the argument file. Values of
-    -d are the same in every job. For the command see `picloud exec`.
+    Prints the jids immediately. The nth job receives the nth value of each -n, or the nth line of
+    the argument file. Values of -d are the same in every job. For the command see `picloud exec`.
 
     \b
     Examples:

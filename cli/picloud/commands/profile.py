@@ -29,10 +29,11 @@ Name = Annotated[
 
 @app.callback()
 def profile() -> None:
-    """List, choose and remove profiles: names for a server and your API key for it.
+    """List, choose and remove profiles of servers.
 
-    `picloud up` and `picloud setup` write them. `picloud --profile NAME` and the variable
-    PICLOUD_PROFILE choose one for a single command.
+    A profile is a name for the address of a server and your API key for it. `picloud up` and
+    `picloud setup` write them. `picloud --profile NAME` and the variable PICLOUD_PROFILE choose one
+    for a single command.
 
     \b
     Examples:
@@ -71,7 +72,7 @@ def show(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="Name of the profile; by default the one in use.",
             autocompletion=values.profiles,
             show_default=False,

@@ -37,13 +37,24 @@ def queues() -> None:
 
 @app.command()
 def create(name: Name) -> None:
-    """Make a queue, unless there is one of that name."""
+    """Create a queue, unless it exists already.
+
+    \b
+    Examples:
+      $ picloud queue create numbers
+    """  # noqa: D301 - \b keeps the lines apart
     queue.get(name)
 
 
 @app.command("list")
 def list_queues(*, json: AsJson = False) -> None:
-    """Print the names of your queues."""
+    """Print the names of your queues.
+
+    \b
+    Examples:
+      $ picloud queue list
+      $ picloud queue list --json
+    """  # noqa: D301 - \b keeps the lines apart
     names = [each.name for each in queue.list()]
     if json:
         output.as_json(names)
@@ -54,7 +65,7 @@ def list_queues(*, json: AsJson = False) -> None:
 
 @app.command()
 def info(name: Name, *, json: AsJson = False) -> None:
-    """Print what is known of a queue.
+    """Print the settings of a queue and the number of its messages.
 
     \b
     Examples:
@@ -72,7 +83,12 @@ def info(name: Name, *, json: AsJson = False) -> None:
 
 @app.command()
 def count(name: Name) -> None:
-    """Print how many messages can be taken now."""
+    """Print the number of messages that can be taken now.
+
+    \b
+    Examples:
+      $ picloud queue count numbers
+    """  # noqa: D301 - \b keeps the lines apart
     output.text(str(queue.CloudQueue(name).count()))
 
 
@@ -81,17 +97,22 @@ def push(
     name: Name,
     messages: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MESSAGE...]", help="Messages; default: lines of standard input."),
+        typer.Argument(
+            metavar="MESSAGE...", help="Messages; by default the lines of standard input."
+        ),
     ] = None,
     *,
     parse: Annotated[
         bool, typer.Option("--parse", help="Read each message as JSON, not as text.")
     ] = False,
     delay: Annotated[
-        float, typer.Option("--delay", min=0, help="Seconds until they can be taken.")
+        float,
+        typer.Option("--delay", min=0, metavar="SECONDS", help="Time until they can be taken."),
     ] = 0,
 ) -> None:
-    """Add messages to a queue: texts, or with --parse any values that JSON can hold.
+    """Add messages to a queue.
+
+    They are texts, or with --parse any values that JSON can hold.
 
     \b
     Examples:
@@ -109,14 +130,25 @@ def pop(
     name: Name,
     *,
     max_count: Annotated[
-        int, typer.Option("--max-count", "-n", min=1, max=1000, help="Most messages to take.")
+        int,
+        typer.Option(
+            "--max-count",
+            "-n",
+            min=1,
+            max=1000,
+            metavar="N",
+            help="Maximum number of messages to take.",
+        ),
     ] = 10,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0, help="Seconds to wait for the first message.")
+        float,
+        typer.Option(
+            "--timeout", min=0, metavar="SECONDS", help="Time to wait for the first message."
+        ),
     ] = 0,
     json: AsJson = False,
 ) -> None:
-    """Take messages, print each in a line, and remove them from the queue.
+    """Print messages, one in a line, and remove them from the queue.
 
     \b
     Examples:
@@ -134,13 +166,23 @@ def pop(
 
 @app.command()
 def purge(name: Name) -> None:
-    """Remove all messages of a queue."""
+    """Remove all messages of a queue.
+
+    \b
+    Examples:
+      $ picloud queue purge numbers
+    """  # noqa: D301 - \b keeps the lines apart
     queue.CloudQueue(name).purge()
 
 
 @app.command()
 def delete(name: Name) -> None:
-    """Delete a queue with its messages; if it does not exist, nothing happens."""
+    """Delete a queue with its messages, if it exists.
+
+    \b
+    Examples:
+      $ picloud queue delete numbers
+    """  # noqa: D301 - \b keeps the lines apart
     queue.CloudQueue(name).delete()
 
 

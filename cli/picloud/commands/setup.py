@@ -67,7 +67,7 @@ def setup(
         bool, typer.Option("--default/--no-default", help="Use this profile if none is named.")
     ] = True,
 ) -> None:
-    """Choose the server to use from now on, and the API key for it.
+    """Choose the server to use, and the API key for it.
 
     On a terminal, asks for what is not given, and again for what is wrong. Verifies both with the
     server and stores them in a profile, in a file that only you can read.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _COLUMNS: Final = tables.Columns(
     ("jid", "status", "function", "label", "since", "cpu", "memory"),
     flexible=("function", "label"),
-    optional=("label",),
+    optional=("label", "memory", "cpu"),
 )
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
 _OTHER_LINES: Final = 6
@@ -37,10 +37,11 @@ def top(
         float, typer.Option("--every", min=0.2, metavar="SECONDS", help="Refresh interval.")
     ] = 2.0,
 ) -> None:
-    """Show what runs and what waits until Ctrl-C: running jobs first, then a row for each map.
+    """Show what runs and what waits, until Ctrl-C.
 
-    The column since is the time for which a job has been running, or waiting if it has not started.
-    In a pipe the table is printed once.
+    Running jobs come first, then there is a row for each map. The column since is the time for
+    which a job has been running, or waiting if it has not started. In a pipe the table is printed
+    once.
 
     \b
     Examples:
@@ -59,6 +60,16 @@ def top(
             _follow(lambda shown: live.update(shown, refresh=True), console, every)
         except KeyboardInterrupt:
             return
+
+
+def page(width: int, height: int, now: float) -> Any:
+    """Return what a terminal of this size shows, for rich to print."""
+    from rich.console import Group  # noqa: PLC0415 - only terminals need rich
+
+    summary, rows, cut = read(max(1, height - _OTHER_LINES), now)
+    if not rows:
+        return "No unfinished jobs."
+    return Group(summary, "", tables.fitted(_COLUMNS, rows, width), cut)
 
 
 def read(most: int, now: float) -> tuple[str, list[Sequence[object]], str]:
@@ -136,12 +147,6 @@ def _row(batch: ListedBatch, now: float) -> tuple[object, ...]:
 
 
 def _follow(show: Callable[[Any], None], console: Any, every: float) -> None:
-    from rich.console import Group  # noqa: PLC0415 - only terminals need rich
-
     while True:
-        summary, rows, cut = read(max(1, console.size.height - _OTHER_LINES), time.time())
-        if rows:
-            show(Group(summary, "", tables.fitted(_COLUMNS, rows, console.width), cut))
-        else:
-            show("No unfinished jobs.")
+        show(page(console.width, console.size.height, time.time()))
         time.sleep(every)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,8 +12,38 @@ from cloud import CloudException
 from picloud.completion import values
 from picloud.stack.data_dir import StackName, default
 
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Directory for all data; by default in ~/.local/share/picloud.",
+        file_okay=False,
+        show_default=False,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(min=0, max=65535, metavar="PORT", help="Port of the server; 0: any free port."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of slots, each for a job at a time; by default that of the CPUs.",
+    ),
+]
+Processes = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Processes that serve requests; more than 1 requires --stack hashicorp.",
+    ),
+]
 KeepDays = Annotated[
-    float, typer.Option(min=0, help="Delete finished jobs after this many days; 0: never.")
+    float,
+    typer.Option(min=0, metavar="DAYS", help="Delete finished jobs after this time; 0: never."),
 ]
 Detach = Annotated[
     bool,
@@ -30,7 +60,9 @@ ProfileName = Annotated[
 SweepHours = Annotated[
     float,
     typer.Option(
-        min=0, help="Delete stored bytes that nothing refers to after this many hours; 0: never."
+        min=0,
+        metavar="HOURS",
+        help="Delete stored bytes that nothing refers to after this time; 0: never.",
     ),
 ]
 
@@ -39,22 +71,16 @@ def up(
     context: typer.Context,
     *,
     stack: Annotated[
-        StackName, typer.Option(help="Where jobs run: in processes of this machine, or on Nomad.")
+        StackName,
+        typer.Option(
+            metavar="embedded|hashicorp",
+            help="Where jobs run: in processes of this machine, or on Nomad.",
+        ),
     ] = StackName.EMBEDDED,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Directory for all data.", file_okay=False, show_default=False),
-    ] = None,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the server; 0 for any free port.")
-    ] = 8787,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Jobs that run at the same time; by default the number of CPUs."),
-    ] = None,
-    processes: Annotated[
-        int, typer.Option(min=1, help="Processes that serve requests; more than 1 needs hashicorp.")
-    ] = 1,
+    data: DataDir = None,
+    port: Port = 8787,
+    workers: Workers = None,
+    processes: Processes = 1,
     keep_days: KeepDays = 0.0,
     sweep_hours: SweepHours = 24.0,
     profile: ProfileName = None,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import stat
+import time
 from typing import Annotated, Any, Final
 
 import typer
 from cloud import volume
 from cloud._display.transfer import transfer_shown
 
-from picloud import output, tables
+from picloud import output, tables, units
 from picloud.completion.volumes import paths, volumes
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
@@ -60,14 +61,25 @@ def list_volumes(
       $ picloud volume list -n data --desc
     """  # noqa: D301 - \b keeps the lines apart
     found = volume.get_list(name, desc)
-    for each in found:
-        each["created"] = each["created"].isoformat(timespec="seconds")
     if json:
+        for each in found:
+            each["created"] = each["created"].isoformat(timespec="seconds")
         output.as_json(found)
         return
+    rows = [
+        (
+            each["name"],
+            each["mount_path"],
+            units.moment(each["created"].timestamp(), time.time()),
+            f"{each['entries']:,}",
+            units.size(each["size"]),
+            *([each["desc"]] if desc else []),
+        )
+        for each in found
+    ]
     columns = ("name", "mount_path", "created", "entries", "size", *(("desc",) if desc else ()))
-    rows = [tuple(str(each[column]) for column in columns) for each in found]
-    tables.show(tables.Columns(columns, flexible=columns[-1:]), rows)
+    flexible = ("name", "mount_path", "desc")
+    tables.show(tables.Columns(columns, flexible=flexible, optional=("created",)), rows)
 
 
 @app.command()
@@ -124,9 +136,10 @@ def sync(
         bool, typer.Option("--delete", "-d", help="Remove what is not in SOURCE.")
     ] = False,
 ) -> None:
-    """Make a directory of a volume equal to one of this machine, or the other way round.
+    """Copy a directory to or from a volume, as rsync does.
 
-    As with rsync, `sets/` stands for what is in the directory, and `sets` for the directory itself.
+    Afterwards the directory at DEST has the files of SOURCE. As with rsync, `sets/` stands for what
+    is in the directory, and `sets` for the directory itself.
 
     \b
     Examples:

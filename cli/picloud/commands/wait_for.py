@@ -66,7 +66,7 @@ def status(
 def port(
     jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
     port: Annotated[int, typer.Argument(metavar="PORT", help="Port that the job opens.", min=1)],
-    protocol: Annotated[str, typer.Option(help="tcp or udp.")] = "tcp",
+    protocol: Annotated[str, typer.Option(metavar="tcp|udp", help="Protocol of the port.")] = "tcp",
     timeout: Timeout = None,
     *,
     json: AsJson = False,

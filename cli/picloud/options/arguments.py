@@ -36,7 +36,7 @@ Data = Annotated[
     typer.Option("--data", "-d", metavar="NAME=VALUE", help="Value for {NAME} (repeatable)."),
 ]
 Words = Annotated[
-    list[str], typer.Argument(metavar="COMMAND", help="Command line, or program and arguments.")
+    list[str], typer.Argument(metavar="COMMAND...", help="Command line, or program and arguments.")
 ]
 
 
