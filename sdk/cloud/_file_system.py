@@ -19,8 +19,8 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import isfilelike
 
 from cloud._arguments.object_path import key_of
-from cloud._client.current import client
-from cloud._resources.bucket import NOT_FOUND, BucketClient
+from cloud._client.current import bucket
+from cloud._resources.bucket import NOT_FOUND
 from cloud._resources.object_download import pieces
 from cloud.errors import CloudException
 
@@ -63,7 +63,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         path = self._strip_protocol(path)
         if not path:
             return _folder(path)
-        known = _bucket().path(key_of(path, None))
+        known = bucket().path(key_of(path, None))
         if known.object is not None:
             headers, md5 = known.object.headers, known.object.md5
             return {**_file(known.object), "headers": headers, "md5": md5}
@@ -99,7 +99,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         if maxdepth is not None or withdirs:
             return super().find(path, maxdepth, withdirs, detail, **kwargs)
         path = self._strip_protocol(path)
-        objects = _bucket().objects(f"{path}/" if path else "")
+        objects = bucket().objects(f"{path}/" if path else "")
         found = {each.key: _file(each) for each in objects if not each.key.endswith("/")}
         if not found and path:
             with contextlib.suppress(FileNotFoundError):
@@ -135,7 +135,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Store bytes as an object; with `mode="create"` only if there is none."""
         del kwargs
         self._check_mode(path, mode)
-        _bucket().put_object(value, key_of(self._strip_protocol(path), None))
+        bucket().put_object(value, key_of(self._strip_protocol(path), None))
 
     def get_file(
         self,
@@ -159,7 +159,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return
         os.makedirs(os.path.dirname(lpath) or ".", exist_ok=True)  # noqa: PTH103, PTH120
         with _file_errors(rpath):
-            _bucket().get_file(key_of(rpath, None), lpath, progress=callback.relative_update)
+            bucket().get_file(key_of(rpath, None), lpath, progress=callback.relative_update)
 
     def put_file(
         self,
@@ -174,7 +174,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self._check_mode(rpath, mode)
         if not os.path.isdir(lpath):  # noqa: PTH112 - a path may be of any kind
             key = key_of(self._strip_protocol(rpath), None)
-            _bucket().put_file(lpath, key, callback.relative_update)
+            bucket().put_file(lpath, key, callback.relative_update)
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy an object where it is stored; a folder copies nothing."""
@@ -182,7 +182,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         source, target = self._strip_protocol(path1), self._strip_protocol(path2)
         try:
             with _file_errors(source):
-                _bucket().copy(key_of(source, None), key_of(target, None))
+                bucket().copy(key_of(source, None), key_of(target, None))
         except FileNotFoundError:
             if not self.isdir(source):
                 raise
@@ -198,10 +198,10 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         missing = [] if recursive else [name for name in names if not self.exists(name)]
         if missing:
             raise _missing(missing[0])
-        _bucket().remove([key for name in names for key in (name, f"{name}/")])
+        bucket().remove([key for name in names for key in (name, f"{name}/")])
 
     def _rm(self, path: str) -> None:
-        _bucket().remove([key_of(self._strip_protocol(path), None)])
+        bucket().remove([key_of(self._strip_protocol(path), None)])
 
     def rm_file(self, path: str) -> None:
         """Remove an object."""
@@ -223,7 +223,7 @@ class PiCloudFileSystem(AbstractFileSystem):  # type: ignore[misc]
         if path and self.ls(path):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         if path:
-            _bucket().remove([f"{path}/"])
+            bucket().remove([f"{path}/"])
 
     def _open(
         self,
@@ -268,7 +268,7 @@ class BucketFile(AbstractBufferedFile):  # type: ignore[misc]
         """Store what was written."""
         if self._copy is not None:
             self._copy.seek(0)
-            _bucket().put_object(self._copy, key_of(self.path, None))
+            bucket().put_object(self._copy, key_of(self.path, None))
         self.discard()
 
     def discard(self) -> None:
@@ -307,7 +307,7 @@ def _listed(prefix: str) -> Iterator[dict[str, Any]]:
     """Yield what is in a folder, with the object that stands for the folder itself, if any."""
     marker, truncated = "", True
     while truncated:
-        page = _bucket().page(prefix, marker, 1000, folderize=True)
+        page = bucket().page(prefix, marker, 1000, folderize=True)
         yield from (_file(each) for each in page.objects)
         yield from (_folder(name[:-1]) for name in page.folders)
         truncated = page.truncated
@@ -317,7 +317,7 @@ def _listed(prefix: str) -> Iterator[dict[str, Any]]:
 
 def _open(path: str) -> OpenedVersion:
     with _file_errors(path):
-        return _bucket().open(key_of(path, None))
+        return bucket().open(key_of(path, None))
 
 
 def _file(found: ObjectDescription | ListedObject) -> dict[str, Any]:
@@ -348,7 +348,3 @@ def _file_errors(path: str) -> Iterator[None]:
 
 def _missing(path: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-
-
-def _bucket() -> BucketClient:
-    return BucketClient(client().transport)

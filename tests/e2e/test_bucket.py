@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -70,6 +71,24 @@ def test_bytes_of_any_size_come_back(prefix: str, tmp_path: Path, size: int) -> 
         assert opened.read() == data
         opened.seek(-min(size, 5), io.SEEK_END)
         assert opened.read() == data[-5:]
+
+
+def test_small_objects_of_many_threads_come_back(prefix: str) -> None:
+    """On the HashiCorp stack they go straight to S3; their headers and digests are the same."""
+
+    def put(number: int) -> None:
+        bucket.putf(f"text {number}", f"{number}.txt", prefix)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(put, range(40)))
+
+    assert len(bucket.list(prefix)) == 40
+    for number in (0, 39):
+        data = f"text {number}".encode()
+        known = bucket.info(f"{number}.txt", prefix)
+        assert bucket.getf(f"{number}.txt", prefix).read() == data
+        assert known["md5sum"] == hashlib.md5(data).hexdigest()
+        assert known["headers"] == {"content-type": "text/plain"}
 
 
 def test_putf_takes_text_bytes_and_files(prefix: str, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _CHUNK: Final = 1024 * 1024
+_SMALL: Final = 64 * 1024
+"""A shorter piece of a body is stored in less time than another thread takes to begin."""
 _IN_MEMORY: Final = 1024 * 1024
 """A body that is longer waits in a file for its MD5, which S3 requires first."""
 _LARGE: Final = "At most 5 GiB are written at once; write a larger object in parts."
@@ -291,7 +293,10 @@ class S3Buckets(BucketPort):
         body = _Body()
         try:
             async for piece in pieces(chunks, _CHUNK):
-                await self._run(body.write, piece)
+                if len(piece) <= _SMALL:
+                    body.write(piece)
+                else:
+                    await self._run(body.write, piece)
                 if body.size > ONE_PUT_BYTES:
                     raise TooLarge(_LARGE)
             yield body

@@ -44,6 +44,8 @@ VALID_S: Final = 15 * 60
 COPY_BYTES: Final = 5 * 1024**3
 """The largest object that one request copies."""
 _COPY_PART: Final = 1024**3
+_AT_ONCE_BYTES: Final = 1024 * 1024
+"""Up to this size a body is sent at once; botocore asks S3 first whether it may send a file."""
 _CONFLICTS: Final = 5
 _CONFLICT_PAUSE_S: Final = 0.05
 _REFUSALS: Final[dict[str, tuple[type[PiCloudError], str]]] = {
@@ -90,12 +92,14 @@ class S3Objects:
     ) -> S3Object:
         """Write an object; a condition is the ETag to replace, "" for none, None for any."""
         params = {**sent(properties, size), **conditions(condition)}
+        body.seek(0)
+        content = body.read() if size <= _AT_ONCE_BYTES else body
         with self._explained():
             for conflict in range(_CONFLICTS):
                 body.seek(0)
                 try:
                     answer = self._client.put_object(
-                        Bucket=self._bucket, Key=path, Body=body, **params
+                        Bucket=self._bucket, Key=path, Body=content, **params
                     )
                     break
                 except ClientError as error:

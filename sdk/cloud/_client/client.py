@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cloud._display.show import WaitWatch
     from cloud._jobs.job_socket import SupervisorClient
     from cloud._jobs.listing import JobFilter, SubmittedJobs
+    from cloud._resources.bucket import BucketClient
 
 
 class Client:
@@ -92,6 +93,13 @@ class Client:
     def transport(self) -> Transport:
         """What carries the requests of this client."""
         return self._transport
+
+    @cached_property
+    def bucket(self) -> BucketClient:
+        """The objects of the account; see `cloud.bucket`."""
+        from cloud._resources.bucket import BucketClient  # noqa: PLC0415 - few scripts need it
+
+        return BucketClient(self._transport)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
         """Create a job that runs `func(*args, **kwargs)`; see `cloud.call`."""

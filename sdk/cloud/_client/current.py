@@ -137,9 +137,7 @@ def client() -> Client:
 
 def bucket() -> BucketClient:
     """Return the bucket that the functions of `cloud.bucket` use."""
-    from cloud._resources.bucket import BucketClient  # noqa: PLC0415 - few scripts need it
-
-    return BucketClient(client().transport)
+    return client().bucket
 
 
 def running_on_cloud() -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from cloud._client.current import client
-from cloud._resources.bucket import BucketClient
 from cloud._resources.object_download import CloudBucketObject, OpenedVersion
 from cloud.errors import CloudException, CloudTypeError
 
@@ -45,10 +44,9 @@ def map_lines(
         raise CloudException(f"split must be 'lines' or None, not {split!r:.80}.")
     _check_functions(func=func)
     size = _checked_size(chunk_size)
-    bucket = BucketClient(client().transport)
     chunks = [
         chunk
-        for found in bucket.objects(prefix)
+        for found in client().bucket.objects(prefix)
         for chunk in chunks_of(found.key, found.etag, found.size, size if split else None)
     ]
     if not chunks:
@@ -67,7 +65,7 @@ def map_records(
     """Create a job for each chunk of an object, and one that reduces; see `cloud.files.map`."""
     _check_functions(mapper=mapper, **{name: step for name, step in steps.items() if step})
     reducer = steps.pop("reducer")
-    known = BucketClient(client().transport).info(name)
+    known = client().bucket.info(name)
     chunks = [*chunks_of(name, known.etag, known.size, _checked_size(chunk_size))]
     if not chunks:
         chunks = [ObjectChunk(name, known.etag, 0, 0)]
@@ -206,7 +204,7 @@ def line_start(version: OpenedVersion, position: int) -> int:
 
 
 def _open(chunk: ObjectChunk) -> OpenedVersion:
-    version = BucketClient(client().transport).open(chunk.key)
+    version = client().bucket.open(chunk.key)
     if version.object.etag != chunk.etag:
         raise CloudException(f"The object {chunk.key!r:.200} was replaced since the map was made.")
     return version

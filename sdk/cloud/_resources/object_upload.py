@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from picloud_model.wire import Answer
 from picloud_model.wire import bucket as wire
 
+from cloud._resources.small_object import SmallUploader
 from cloud._resources.upload_record import SendingUpload
 from cloud.errors import CloudException
 
@@ -188,6 +189,7 @@ class Uploader:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._small = SmallUploader(transport)
 
     def put(
         self,
@@ -214,23 +216,30 @@ class Uploader:
         size = source.size
         if size > wire.WHOLE_OBJECT_BYTES:
             return self._put_parts(key, source, headers, progress, record)
-        data = source.read_at(0, size) if size <= wire.INLINE_OBJECT_BYTES else None
-        # Of what is sent, not of what the file has become since.
-        md5 = md5_of(source) if data is None else md5_of(BytesSource(data))
+        if size <= wire.INLINE_OBJECT_BYTES:
+            data = source.read_at(0, size)
+            source.check_unchanged()
+            stored = self._small.put(key, data, headers)
+        else:
+            stored = self._put_whole(key, source, headers)
+        progress(size)
+        return stored
+
+    def _put_whole(
+        self, key: str, source: Source, headers: dict[str, str]
+    ) -> wire.ObjectDescription | None:
+        md5 = md5_of(source)
         source.check_unchanged()
-        body = wire.PutObjectRequest(
-            key=key, size=size if data is None else len(data), md5=md5, headers=headers, data=data
-        )
+        body = wire.PutObjectRequest(key=key, size=source.size, md5=md5, headers=headers)
         answer = self._transport.post("/v1/bucket/put", body, wire.ObjectPut)
         if answer.target is not None:
-            target = answer.target
+            target, whole = answer.target, SourceRange(source, 0, source.size)
             try:
-                self._transport.put(target.url, SourceRange(source, 0, size), target.headers)
+                self._transport.put(target.url, whole, target.headers)
             except CloudException:
                 # The server refuses other bytes than those whose MD5 was announced.
                 source.check_unchanged()
                 raise
-        progress(size)
         return answer.stored
 
     def _put_parts(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import pytest
 from cloud._file_system import PiCloudFileSystem
+from cloud._resources.bucket import BucketClient
 from picloud_model.wire import bucket
 
 from tests.current_client import current_client
@@ -36,7 +37,7 @@ def requests() -> Iterator[list[Any]]:
         assert (path, type(answer)) == ("/v1/bucket/list", kind)
         return answer
 
-    with current_client(SimpleNamespace(transport=SimpleNamespace(post=post))):
+    with current_client(SimpleNamespace(bucket=BucketClient(SimpleNamespace(post=post)))):
         yield sent
 
 
