@@ -73,6 +73,14 @@ class Lifetime:
         self._server = server
         add_routes(self._app, server.use_cases)
         self.waiting = None
+        _log.info(
+            "server.ready",
+            url=self._url,
+            data=str(self._settings.data),
+            slots=self._settings.slots,
+            processes=self._settings.processes,
+            pid=os.getpid(),
+        )
         _report_ready(self._settings, self._url, server.key)
 
     async def _retry(self, ports: wiring.Ports, waiting: WaitingServer) -> None:
@@ -108,6 +116,7 @@ class Lifetime:
             await self._server.live.stop()
             if not ports.state.shared:
                 await wiring.stop_slots(ports.scheduler)
+            _log.info("server.stopped", url=self._url, pid=os.getpid())
         for port in (
             ports.scheduler,
             ports.queues,

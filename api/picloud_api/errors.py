@@ -69,6 +69,9 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
 }
 """The HTTP status of each error; a class that is not listed has that of its parent."""
 
+_USUAL: Final = (BlobMissing, ObjectNotFound, ObjectChanged, VolumeChanged, AccountBusy)
+"""Errors that clients handle in the course of their work; the log has them at level debug."""
+
 _FIELD: Final = re.compile(r"(?P<message>.*?)(?: - at `(?P<field>[^`]*)`)?", re.DOTALL)
 _KINDS: Final = {
     "array": "a list",
@@ -128,7 +131,16 @@ def media_of(request: Request) -> str:
 
 
 def answer(request: Request, response: Response, error: PiCloudError) -> None:
-    """Reply with an error."""
+    """Reply with an error, and log it."""
+    log = _log.debug if isinstance(error, _USUAL) else _log.info
+    log(
+        "request.refused",
+        method=request.method,
+        path=request.path,
+        status=status_of(error),
+        code=error.code,
+        reason=error.message,
+    )
     response.status = status_of(error)
     if isinstance(error, Unavailable):
         response.set_header("Retry-After", "1")
@@ -186,7 +198,7 @@ async def _http(request: Request, response: Response, error: falcon.HTTPError, _
 
 
 async def _unexpected(request: Request, response: Response, error: Exception, _: object) -> None:
-    _log.error("request.failed", path=request.path, exc_info=error)
+    _log.error("request.failed", method=request.method, path=request.path, exc_info=error)
     answer(request, response, ServerFault())
 
 

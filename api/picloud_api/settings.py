@@ -88,7 +88,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         discard=chosen.discard,
         slot_environment={name: environment[name] for name in _PASSED_ON if name in environment},
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
-        log_level=environment.get("PICLOUD_LOG_LEVEL", "warning"),
+        log_level=environment.get("PICLOUD_LOG_LEVEL", "info"),
         processes=chosen.processes,
         keep_days=chosen.keep_days,
         sweep_hours=chosen.sweep_hours,

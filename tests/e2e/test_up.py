@@ -113,10 +113,14 @@ def test_up_mends_the_profile_of_a_running_server(tmp_path: Path) -> None:
         run(tmp_path, PICLOUD, "profile", "remove", "local")
 
         again = run(
-            tmp_path, PICLOUD, "up", "--data", str(tmp_path / "data"), "--workers", "7", "--detach"
+            tmp_path,
+            *(PICLOUD, "up", "--data", str(tmp_path / "data"), "--detach"),
+            *("--workers", "7", "--port", "9"),
         )
 
         assert f"PiCloud is already running at {url}" in again
+        port = url.rpartition(":")[2]
+        assert f"port     {port}, not 9: a running server keeps its port" in again
         assert "slots    2, not 7: a running server keeps its slots" in again
         assert python(tmp_path, "print(cloud.result(cloud.call(abs, -1), timeout=60))") == "1"
 

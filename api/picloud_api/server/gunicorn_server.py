@@ -83,7 +83,7 @@ class Served(BaseApplication):  # type: ignore[misc]
             "timeout": 60,
             # Requests get STOP_S to end, then slots the same: gunicorn must wait for both.
             "graceful_timeout": 4 * STOP_S,
-            "loglevel": self._settings.log_level,
+            "loglevel": "warning",  # what is less we log ourselves
             "control_socket_disable": True,
             "worker_tmp_dir": None,
             "pre_fork": self._number,

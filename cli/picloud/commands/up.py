@@ -22,8 +22,13 @@ DataDir = Annotated[
     ),
 ]
 Port = Annotated[
-    int,
-    typer.Option(min=0, max=65535, metavar="PORT", help="Port of the server; 0: any free port."),
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help="Port of the server; 0: any free port; by default 8787.",
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -78,7 +83,7 @@ def up(
         ),
     ] = StackName.EMBEDDED,
     data: DataDir = None,
-    port: Port = 8787,
+    port: Port = None,
     workers: Workers = None,
     processes: Processes = 1,
     keep_days: KeepDays = 0.0,

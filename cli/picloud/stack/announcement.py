@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from cloud import CloudException
 from cloud._client.client import Client
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from picloud.stack.server_record import ServerRecord
 
 _UNFINISHED: Final = sorted({state.shown.value for state in State if not state.final})
+_KEPT: Final = "a running server keeps its port until it is stopped"
 _SHOWN_BATCHES: Final = 5
 
 
@@ -34,6 +36,14 @@ def server_lines(record: ServerRecord, data: Path, *, was_running: bool) -> list
         f"  stack    {record.stack.value}",
         f"  data     {data}",
     ]
+
+
+def port_lines(running: ServerRecord, requested: int | None) -> list[str]:
+    """Describe that a running server does not move to the port that was requested, if any was."""
+    port = urlsplit(running.url).port
+    if not requested or requested == port:
+        return []
+    return [f"  port     {port}, not {requested}: {_KEPT}"]
 
 
 def address_lines(data: Path, addresses: Addresses) -> list[str]:

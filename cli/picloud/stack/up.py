@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from picloud.stack.profile import PreviousProfile
 
+_PORT: Final = 8787
 _STOP_S: Final = 5.0
 _CHECK_S: Final = 1.0
 """Time between two checks of the running servers."""
@@ -40,13 +41,18 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     stack: StackName
     data: Path
-    port: int
+    port: int | None
     workers: int | None
     processes: int
     keep_days: float
     sweep_hours: float
     profile: str | None
     detach: bool
+
+    @property
+    def chosen_port(self) -> int:
+        """The port of a new server; 0 for any free one."""
+        return _PORT if self.port is None else self.port
 
     @property
     def log(self) -> Path:
@@ -62,7 +68,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def arguments(self) -> list[str]:
         """Return the command-line arguments of the server."""
-        arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": self.port}
+        arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": self.chosen_port}
         arguments |= {"--stack": self.stack.value, "--processes": self.processes}
         arguments["--sweep-hours"] = self.sweep_hours
         if self.keep_days:
@@ -91,13 +97,14 @@ def run(options: UpOptions) -> None:
                 # Everything: the API has their addresses of before.
                 stop(options.data, previous, output.text)
                 running = None
-            if previous and not running and not options.port:
+            if previous and not running and not options.chosen_port:
                 options = msgspec.structs.replace(options, port=_previous_port(previous))
             addresses = servers.start()
             if running:
                 server_record.await_health(running)
                 servers.restrict_slots(running.url)
                 lines = announcement.server_lines(running, options.data, was_running=True)
+                lines += announcement.port_lines(running, options.port)
                 _announce(options, running, lines, _more_lines(options, addresses, servers))
                 return
             with servers.undone_on_error():

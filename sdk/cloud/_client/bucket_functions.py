@@ -98,7 +98,7 @@ def mpsafe_get(  # noqa: PLR0917 - the original interface
     >>> Path("shared.csv").read_text()
     '1,2'
     """
-    from cloud._resources.file_lock import file_lock  # noqa: PLC0415 - few scripts need it
+    from cloud._config.file_lock import file_lock  # noqa: PLC0415 - few scripts need it
 
     path = file_of(obj_path, file_path)
     with file_lock(path, seconds(timeout)):

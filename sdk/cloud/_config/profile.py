@@ -26,8 +26,12 @@ import platformdirs
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from cloud._config.settings import ClientSettings
 
+_LOCK_S: Final = 10.0
+"""How long a process waits for another one that writes profiles; that takes milliseconds."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -126,9 +130,10 @@ def write(file: Path, name: str, profile: Profile, *, default: bool = True) -> N
             the file cannot be written.
     """
     check_name(name)
-    current = read(file)
-    profiles = {**current.profiles, name: profile}
-    _replace(file, Profiles(profiles, name if default else current.default))
+    with _exclusive(file):
+        current = read(file)
+        profiles = {**current.profiles, name: profile}
+        _replace(file, Profiles(profiles, name if default else current.default))
 
 
 def use(file: Path, name: str) -> Profile:
@@ -137,9 +142,10 @@ def use(file: Path, name: str) -> Profile:
     Raises:
         CloudException: When there is no profile with this name, or the file cannot be written.
     """
-    current = read(file)
-    profile = current.named(name)
-    _replace(file, Profiles(current.profiles, name))
+    with _exclusive(file):
+        current = read(file)
+        profile = current.named(name)
+        _replace(file, Profiles(current.profiles, name))
     return profile
 
 
@@ -149,11 +155,19 @@ def remove(file: Path, name: str) -> Profile:
     Raises:
         CloudException: When there is no profile with this name, or the file cannot be written.
     """
-    current = read(file)
-    profile = current.named(name)
-    profiles = {other: each for other, each in current.profiles.items() if other != name}
-    _replace(file, Profiles(profiles, None if current.default == name else current.default))
+    with _exclusive(file):
+        current = read(file)
+        profile = current.named(name)
+        profiles = {other: each for other, each in current.profiles.items() if other != name}
+        _replace(file, Profiles(profiles, None if current.default == name else current.default))
     return profile
+
+
+def _exclusive(file: Path) -> AbstractContextManager[None]:
+    """Let one process at a time read and write the file, so that no profile is lost."""
+    from cloud._config.file_lock import file_lock  # noqa: PLC0415 - scripts only read profiles
+
+    return file_lock(str(file), _LOCK_S)
 
 
 def _replace(file: Path, profiles: Profiles) -> None:

@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 
 from cloud._config import profile
+from cloud._config.file_lock import locked
 from cloud._config.settings import ClientSettings
-from cloud._resources.file_lock import locked
 from cloud._resources.old_files import remove_old_files
 
 if TYPE_CHECKING:

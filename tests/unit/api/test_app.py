@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from picloud_api.app import Application
 from picloud_api.settings import read
 from picloud_model import wire
+from structlog.testing import capture_logs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,19 +53,32 @@ class AsgiServer:
 
 
 async def test_a_server_starts_serves_and_stops(tmp_path: Path) -> None:
-    """When it is ready, it writes its URL, key and data directory to the ready descriptor."""
+    """When it is ready, it writes its URL, key and data directory to the ready descriptor.
+
+    The log has its start, its end and each request that failed, but none that succeeded.
+    """
     reader, writer = os.pipe()
     arguments = ["--data", str(tmp_path), "--slots", "1", "--ready-fd", str(writer)]
     server = AsgiServer(Application(read(arguments, {}), "http://127.0.0.1:8787"))
 
-    assert await server.tell("startup") == "lifespan.startup.complete"
-    ready = json.loads(os.read(reader, 65536))
-    status, body = await server.get("/v1/health")
-    old = await server.get("/v1/health", http_version="0.9")
-    assert await server.tell("shutdown") == "lifespan.shutdown.complete"
+    with capture_logs() as logged:
+        assert await server.tell("startup") == "lifespan.startup.complete"
+        ready = json.loads(os.read(reader, 65536))
+        status, body = await server.get("/v1/health")
+        old = await server.get("/v1/health", http_version="0.9")
+        missing, _ = await server.get("/v1/missing")
+        assert await server.tell("shutdown") == "lifespan.shutdown.complete"
 
     os.close(reader)
     assert (ready["url"], ready["data"]) == ("http://127.0.0.1:8787", str(tmp_path))
     assert ready["key"].startswith("pk_")
     assert (status, wire.decode(body, wire.Health, wire.JSON).healthy) == (200, True)
     assert old == (505, b"")
+    assert missing == 404
+    assert [each["event"] for each in logged] == [
+        "server.ready",
+        "request.refused",
+        "server.stopped",
+    ]
+    assert (logged[0]["url"], logged[0]["slots"]) == (ready["url"], 1)
+    assert (logged[1]["path"], logged[1]["status"]) == ("/v1/missing", 404)

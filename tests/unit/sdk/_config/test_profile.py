@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,3 +121,13 @@ def test_the_default_can_be_changed_and_removed(file: Path) -> None:
     assert profile.read(file).default == "local"
     assert profile.remove(file, "local") == Profile("http://x", "k")
     assert profile.read(file) == Profiles({"work": Profile("http://y", "k2")}, None)
+
+
+def test_writers_at_the_same_time_lose_nothing(file: Path) -> None:
+    """Each reads what the one before has written."""
+    names = [f"server-{number}" for number in range(40)]
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: profile.write(file, name, Profile("http://x", "k")), names))
+
+    assert sorted(profile.read(file).profiles) == sorted(names)
