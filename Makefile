@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp test check bench scale processes soak neighbour faults hops servers images docs reference pages clean
+.PHONY: help demo demo-embedded demo-hashicorp words test check bench scale processes soak neighbour faults hops servers images docs reference pages clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +31,9 @@ demo-embedded: $(VENV)/.users
 # Real Consul, Vault, versitygw and Nomad.
 demo-hashicorp: $(VENV)/.developers servers
 	@$(BIN)/python examples/demo.py --stack hashicorp
+
+words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a stack of its own
+	@$(BIN)/python examples/words.py
 
 test: $(VENV)/.developers servers images ## Install what the tests need and run them all
 	@$(BIN)/python -m pytest

@@ -1,22 +1,27 @@
-"""`make demo`: the program that a newcomer runs first."""
+"""The examples: `make demo`, which a newcomer runs first, and `make words`."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
+if TYPE_CHECKING:
+    from tests.e2e.stacks import Stack
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.parametrize("name", ["embedded", "hashicorp"])
 def test_the_demo_survives_its_own_kill(name: str) -> None:
     """It compares, fails, kills everything and ends with the same answer."""
     demo = subprocess.run(
-        [sys.executable, DEMO, "--stack", name, "--jobs", "16"],
+        [sys.executable, EXAMPLES / "demo.py", "--stack", name, "--jobs", "16"],
         capture_output=True,
         text=True,
         timeout=240,
@@ -31,3 +36,21 @@ def test_the_demo_survives_its_own_kill(name: str) -> None:
     assert killed is not None
     programs = {"embedded": ["picloud_api", "picloud_worker"], "hashicorp": ["consul", "nomad"]}
     assert all(f" {program}" in killed[1] for program in programs[name])
+
+
+def test_shell_jobs_sort_what_maps_over_files_found(stack: Stack) -> None:
+    """The program finds the same names in its own process, and leaves nothing in the bucket."""
+    words = subprocess.run(
+        [sys.executable, EXAMPLES / "words.py", "--stack", "yours", "--modules", "12"],
+        env=stack.environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert (words.returncode, words.stderr) == (0, "")
+    assert words.stdout.count("$ ") == 3
+    assert words.stdout.endswith("The same answer here.\n")
+    with contextlib.closing(stack.client()) as client:
+        assert not client.bucket.page("words/", "", 1, folderize=False).objects
