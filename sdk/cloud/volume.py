@@ -20,16 +20,20 @@ from picloud_model.wire.snapshot import FILE, FOLDER, LINK, SnapshotEntry
 
 from cloud._arguments.volume_path import parsed, volume_path
 from cloud._client.border import of_users
-from cloud._client.current import client
+from cloud._client.current import client, config
+from cloud._client.current_job import CurrentJob
+from cloud._config.settings import ClientSettings
+from cloud._http.transport import Transport
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from cloud._arguments.volume_path import VolumePath
+    from cloud._resources.job_volume import JobVolumes
     from cloud._resources.volume import Changes, VolumeClient
 
-__all__ = ["create", "delete", "get_list", "ls", "mkdir", "rm", "sync"]
+__all__ = ["commit", "create", "delete", "get_list", "ls", "mkdir", "path", "rm", "sync"]
 
 _KINDS: Final = {FILE: "file", FOLDER: "directory", LINK: "link"}
 _NEW_MODE: Final = 0o755
@@ -237,9 +241,52 @@ def delete(name: str) -> None:
     """Delete a volume with all its files.
 
     Raises:
-        CloudException: When there is no such volume.
+        CloudException: When there is no such volume, or jobs that mount it have not ended.
     """
     _client().delete(name)
+
+
+@of_users
+def path(name: str) -> str:
+    """Return the directory where this job sees a volume.
+
+    It is the mount path of the volume, if the slot may mount something; else another directory.
+
+    Raises:
+        CloudException: When this is not a job, or the volume is not in its `_vol`.
+    """
+    return _of_job().path(name)
+
+
+@of_users
+def commit(name: str | builtins.list[str] | None = None) -> None:
+    """Store what this job has changed in its volumes so far, as their next snapshot.
+
+    A job does that when it ends, too, unless it is killed. Of a file that others have changed
+    meanwhile, this version is kept.
+
+    Args:
+        name: The names of the volumes; all of the job by default.
+
+    Raises:
+        CloudException: When this is not a job, a volume is not in its `_vol`, a file changes while
+            it is read, or the account may not store so much.
+    """
+    volumes = _of_job()
+    names = volumes.names() if name is None else [name] if isinstance(name, str) else [*name]
+    for each in names:
+        volumes.commit(each)
+
+
+def _of_job() -> JobVolumes:
+    """Return the volumes of this job, also if other calls of the process use another account."""
+    folder, job = ClientSettings.read().volumes, CurrentJob.here()
+    if folder is None or job is None:
+        raise CloudException("This is not a job with volumes: name some in its _vol.")
+    from cloud._resources.job_volume import JobVolumes  # noqa: PLC0415 - few processes need it
+    from cloud._resources.volume import VolumeClient  # noqa: PLC0415
+
+    return JobVolumes(folder, VolumeClient(Transport(job.address(), config)))
 
 
 def _client() -> VolumeClient:

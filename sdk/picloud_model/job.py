@@ -142,6 +142,8 @@ class Cause(IntEnum):
     """The job's environment or its modules could not be provided."""
     PAYLOAD = 11
     """The pickled function, arguments or result was refused."""
+    VOLUME = 12
+    """The files of a volume could not be provided, or what the job wrote not be stored."""
 
     @property
     def phrase(self) -> str:
@@ -166,6 +168,7 @@ _PHRASES: Final = {
     Cause.DEADLOCK: "deadlock",
     Cause.ENVIRONMENT: "environment failed",
     Cause.PAYLOAD: "payload refused",
+    Cause.VOLUME: "volume failed",
 }
 
 MAX_LOSSES: Final = 3

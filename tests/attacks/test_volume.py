@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import pytest
+
+from tests.attacks.openapi_targets import Target
 
 if TYPE_CHECKING:
     from tests.attacks.sender import Sender
@@ -37,6 +39,12 @@ PATHS: Final = (
 )  # fmt: skip
 
 
+def submit(volume: str) -> dict[str, Any]:
+    """Return a submit whose job would mount a volume."""
+    body = Target("POST", "/v1/jobs").body()
+    return {**body, "options": body["options"] | {"vols": [volume]}}
+
+
 def test_a_volume_of_another_account_is_not_there(sender: Sender) -> None:
     """Each operation replies as for a volume that does not exist, and changes nothing."""
     name = uuid4().hex
@@ -51,6 +59,24 @@ def test_a_volume_of_another_account_is_not_there(sender: Sender) -> None:
         assert foreign.data.replace(name.encode(), b"0" * 32) == missing.data
     listed = sender.send("POST", "/v1/volumes/list", {}).body()["volumes"]
     assert name not in [volume["name"] for volume in listed]
+    gone = sender.send("POST", "/v1/volumes/delete", {"name": name}, sender.other)
+    assert gone.status == 200
+
+
+def test_a_job_cannot_mount_a_volume_of_another_account(sender: Sender) -> None:
+    """A submit that names it is refused like one that names none, and makes no job."""
+    name = uuid4().hex
+    made = {"name": name, "mount_path": "/data"}
+    assert sender.send("POST", "/v1/volumes", made, sender.other).status == 200
+
+    foreign, missing, elsewhere = (
+        sender.send("POST", "/v1/jobs", submit(each))
+        for each in (name, "0" * 32, f"../{name}"[:40])
+    )
+
+    assert (foreign.status, foreign.code) == (422, "request.refused")
+    assert foreign.data.replace(name.encode(), b"0" * 32) == missing.data
+    assert elsewhere.status == 422
     gone = sender.send("POST", "/v1/volumes/delete", {"name": name}, sender.other)
     assert gone.status == 200
 

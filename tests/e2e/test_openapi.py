@@ -29,7 +29,7 @@ from picloud_model.wire.bucket import (
     PartsListed,
     PutObjectRequest,
 )
-from picloud_model.wire.snapshot import FOLDER, SnapshotEntry
+from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 
 if TYPE_CHECKING:
     from cloud._http.exchange import HttpReply, HttpRequest
@@ -178,8 +178,9 @@ def use_queue(queue: QueueClient, client: Client) -> None:
 def use_volume(volume: VolumeClient) -> None:
     """Use everything that a client can request of its volumes."""
     volume.create("v", "/home/v", "what it holds")
-    volume.check_room("v", 1000)
-    made = volume.change(volume.load("v"), {"a": SnapshotEntry(path="a", kind=FOLDER)})
+    loaded = volume.load("v")
+    volume.check_room(loaded, {"b": SnapshotEntry(path="b", kind=FILE, size=1000)})
+    made = volume.change(loaded, {"a": SnapshotEntry(path="a", kind=FOLDER)})
     assert [each.name for each in volume.list()] == ["v"]
     assert volume.load("v").entries == made.entries
     volume.delete("v")

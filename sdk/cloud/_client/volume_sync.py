@@ -65,11 +65,7 @@ def sync_to_volume(
         changes.update((path, None) for path in _below(loaded.entries, into) if path not in wanted)
     changed = {path for path, entry in changes.items() if entry is not None}
     files = [entry for path, entry in wanted.items() if path in changed and entry.kind == FILE]
-    growth = sum(entry.size for entry in files) - sum(
-        old.size for path in changes if (old := loaded.entries.get(path)) is not None
-    )
-    if growth > 0:
-        volumes.check_room(dest.name, growth)
+    volumes.check_room(loaded, changes)
     with shown(sum(entry.size for entry in files)) as progress:
         volumes.snapshots.send(files, tree, progress)
     volumes.change(loaded, changes)

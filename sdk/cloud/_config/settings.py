@@ -27,7 +27,8 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     `PICLOUD_URL` and `PICLOUD_API_KEY` name a server and the key for it, `PICLOUD_PROFILE` names
     one of the profiles, `PICLOUD_CONFIG_DIR` the directory of their file. In a job
     `PICLOUD_RUNNING` is set, `PICLOUD_JID` is its jid and `PICLOUD_LINE` the name of its
-    supervisor's socket. `TERM=dumb` says that the terminal has no control sequences.
+    supervisor's socket, `PICLOUD_VOLUMES` the directory of its volumes. `TERM=dumb` says that the
+    terminal has no control sequences.
     """
 
     url: str | None = None
@@ -37,6 +38,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     running: bool = False
     jid: int | None = None
     job_socket: str | None = None
+    volumes: str | None = None
     dumb_terminal: bool = False
 
     @classmethod
@@ -56,5 +58,6 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
             running=variables.get("PICLOUD_RUNNING", "") not in ("", "0"),
             jid=int(jid) if jid.isascii() and jid.isdigit() else None,
             job_socket=variables.get("PICLOUD_LINE") or None,
+            volumes=variables.get("PICLOUD_VOLUMES") or None,
             dumb_terminal=variables.get("TERM") == "dumb",
         )

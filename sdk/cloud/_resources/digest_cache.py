@@ -65,7 +65,11 @@ class DigestCache:
     def keep(self, name: str, status: os.stat_result, parts: list[str], read_ns: int) -> None:
         """Remember the digests of a file that was read from `read_ns` on."""
         if max(status.st_mtime_ns, status.st_ctime_ns) < read_ns - _RACY_NS:
-            self._used[name] = _seen(status, parts)
+            self.trust(name, status, parts)
+
+    def trust(self, name: str, status: os.stat_result, parts: list[str]) -> None:
+        """Remember the digests of a file that nothing changes now."""
+        self._used[name] = _seen(status, parts)
 
     def save(self) -> None:
         """Write what was found or kept since. An error only means that files are read again."""

@@ -182,6 +182,13 @@ class LocalTree:
                 f"{where} cannot be written: {error.strerror or error}."
             ) from error
 
+    def remember(self, written: Mapping[str, SnapshotEntry]) -> None:
+        """Keep the digests of files that were written, in a directory that nothing else changes."""
+        for name, entry in written.items():
+            if entry.kind == FILE:
+                self._digests.trust(name, os.lstat(self.path(name)), entry.parts)
+        self._digests.save()
+
     def _make(
         self, wanted: Mapping[str, SnapshotEntry], existing: Mapping[str, SnapshotEntry]
     ) -> None:

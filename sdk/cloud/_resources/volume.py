@@ -67,14 +67,20 @@ class VolumeClient:
         volume = self.get(name)
         return LoadedVolume(volume, self.snapshots.load(volume.snapshot))
 
-    def check_room(self, name: str, size: int) -> None:
-        """Check that so many more bytes fit into a volume.
+    def check_room(self, loaded: LoadedVolume, changes: Changes) -> None:
+        """Check that a volume with these changes fits into what the account may store.
 
         Raises:
-            CloudException: When they do not.
+            CloudException: When it does not.
         """
-        body = wire.GrowVolumeRequest(name=name, size=size)
-        self._transport.post("/v1/volumes/grow", body, wire.Volume)
+        growth = sum(
+            (entry.size if entry else 0) - (old.size if old else 0)
+            for path, entry in changes.items()
+            for old in (loaded.entries.get(path),)
+        )
+        if growth > 0:
+            body = wire.GrowVolumeRequest(name=loaded.volume.name, size=growth)
+            self._transport.post("/v1/volumes/grow", body, wire.Volume)
 
     def change(self, loaded: LoadedVolume, changes: Changes) -> LoadedVolume:
         """Make a snapshot with changes the latest of a volume.

@@ -53,6 +53,11 @@ class Options(
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
     cwd: Annotated[str, Meta(max_length=MAX_PATH)] | None = None
 
+    @property
+    def needs_own_process(self) -> bool:
+        """Whether a job has an interpreter in which no other job runs; one with volumes does."""
+        return self.kill_process or bool(self.vols)
+
 
 class PackPart(msgspec.Struct, frozen=True, array_like=True):
     """The arguments of jobs `first .. first+count-1` of a batch: a pack, inline or a blob.

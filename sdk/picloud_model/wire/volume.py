@@ -88,6 +88,15 @@ class VolumesListed(Answer, frozen=True):
     volumes: list[Volume]
 
 
+def volume_variable(name: str) -> str:
+    """Return the environment variable that tells a job where a volume is.
+
+    >>> volume_variable("my-data")
+    'PICLOUD_VOLUME_MY_DATA'
+    """
+    return f"PICLOUD_VOLUME_{name.upper().replace('-', '_')}"
+
+
 class StoredSnapshot(msgspec.Struct, frozen=True, array_like=True):
     """A snapshot in the history of a volume."""
 

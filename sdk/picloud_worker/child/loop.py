@@ -55,7 +55,8 @@ UNSEEN: Final = 32 * 1024
 class ChildChannels(msgspec.Struct, frozen=True, kw_only=True):
     """What connects a child with its supervisor.
 
-    Descriptors, the child's row of the scoreboard, the name of the job socket.
+    Descriptors, the child's row of the scoreboard, the name of the job socket, and the directory
+    for volumes, which is removed once the child has exited.
     """
 
     control: int
@@ -65,6 +66,7 @@ class ChildChannels(msgspec.Struct, frozen=True, kw_only=True):
     scoreboard: Scoreboard
     child_index: int
     socket_name: str
+    volumes: str
 
 
 class ChildLoop:
@@ -74,7 +76,7 @@ class ChildLoop:
         self._channels = channels
         self._control = socket.socket(fileno=channels.control)
         self._claimant = Claimant(channels.claims)
-        self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time)
+        self._runner = Runner(Envelope.here(cloudpickle.__version__), time.time, channels.volumes)
         self._assignments = msgspec.msgpack.Decoder(Assignment)
         self._encoder = msgspec.msgpack.Encoder()
         self._recorder = StatsRecorder(channels.log)
@@ -140,7 +142,7 @@ class ChildLoop:
                 )
                 ended = self._runner.run(lease, job, assignment.files, started_at)
                 # What else in the process ran out of memory is unknown.
-                used_up = lease.options.kill_process or ended.cause == Cause.MEMORY
+                used_up = lease.options.needs_own_process or ended.cause == Cause.MEMORY
                 # The list of what it left running belongs to its own output.
                 remarks: list[str] = []
                 last = position + 1 == jobs or ended.state != State.DONE

@@ -56,12 +56,18 @@ class KeptFunction(NamedTuple):
 class Runner:
     """Runs jobs one after the other and keeps the functions they share.
 
+    Args:
+        here: The envelope of this process.
+        clock: Seconds since the epoch.
+        volumes: The directory for the files of a job's volumes.
+
     `inside` is true while user code may run: only then a signal to end the job is passed on to it.
     """
 
-    def __init__(self, here: Envelope, clock: Callable[[], float]) -> None:
+    def __init__(self, here: Envelope, clock: Callable[[], float], volumes: str) -> None:
         self._here = here
         self._clock = clock
+        self._volumes = volumes
         self._functions: OrderedDict[str, KeptFunction] = OrderedDict()
         self._main = MainProgram()
         self._pack: tuple[str, Pack | None] = ("", None)
@@ -112,6 +118,14 @@ class Runner:
     def _result(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         job_variables.JID.set(lease.first + job.index)
         self._check(lease.envelope)
+        if lease.options.vols:
+            from picloud_worker.child.volumes import mounted  # noqa: PLC0415 - few jobs have some
+
+            with mounted(lease.options.vols, self._volumes) as where, variables(where):
+                return self._prepared(lease, job, files)
+        return self._prepared(lease, job, files)
+
+    def _prepared(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         options = lease.options
         if options.os_env_vars or options.cwd is not None:
             with variables(options.os_env_vars), working_directory(options.cwd):

@@ -96,7 +96,7 @@ class Executor:
     def assign(self, provide: Callable[[], Provision]) -> None:
         """Give waiting jobs to the child if it is idle.
 
-        Another bundle gets another child, and a job with `kill_process` one without earlier jobs.
+        Another bundle gets another child, and so does a job that needs a process of its own.
 
         Raises:
             PiCloudError: From `provide`, which fetches what the first waiting lease needs.
@@ -108,7 +108,7 @@ class Executor:
         provision = provide()
         first = held_jobs.waiting[0]
         bundle = first.bundle
-        self._choose_child(bundle, unused=first.options.kill_process)
+        self._choose_child(bundle, unused=first.options.needs_own_process)
         self._handle_exits()
         child = self._child
         child.bundle = bundle

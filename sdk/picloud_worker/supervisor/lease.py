@@ -332,7 +332,7 @@ def _may_follow(leases: Sequence[Lease], lease: Lease) -> bool:
     if not leases:
         return True
     first = leases[0]
-    if lease.options.kill_process != first.options.kill_process:
+    if lease.options.needs_own_process != first.options.needs_own_process:
         return False
     return lease.bundle == first.bundle and not (lease.announced or first.announced)
 

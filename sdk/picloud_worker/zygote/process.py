@@ -14,6 +14,7 @@ import selectors
 import signal
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from picloud_worker.child.loop import ChildChannels, become
@@ -32,6 +33,9 @@ SIGNAL: Final = b"s"
 PRELOAD: Final = b"p"
 DESCRIPTORS: Final = 6
 """Sent with FORK: control, claims, results, stdout, stderr, log."""
+_REMOVALS: Final = 20
+_REMOVAL_PAUSE_S: Final = 0.05
+_OWN_MODE: Final = 0o700
 NOT_FORKED: Final = 127 << 8
 """The wait status that stands for a failed fork."""
 
@@ -59,6 +63,9 @@ class Zygote:
         self._scoreboard = scoreboard
         self._setup = setup
         self._child_indexes: dict[int, int] = {}
+        self._volumes: dict[int, str] = {}
+        """The directory for the volumes of each child, by its process id."""
+        self._removers: set[int] = set()
         self._open = True
         self._wakeup = os.pipe()
         self._selector = selectors.DefaultSelector()
@@ -112,20 +119,22 @@ class Zygote:
 
     def _fork(self, child_index: int, socket_number: int, descriptors: list[int]) -> None:
         zygote = os.getpid()
+        name = socket_name(self._setup.socket_prefix, socket_number)
         try:
             pid = os.fork()
         except OSError:
             self._report_exit(child_index, NOT_FORKED)
             pid = -1
         if pid == 0:
-            self._become_child(zygote, child_index, socket_number, descriptors)
+            self._become_child(zygote, child_index, name, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
             self._child_indexes[pid] = child_index
+            self._volumes[pid] = volumes_folder(self._setup.home, name)
 
     def _become_child(
-        self, zygote: int, child_index: int, socket_number: int, descriptors: list[int]
+        self, zygote: int, child_index: int, name: str, descriptors: list[int]
     ) -> NoReturn:
         try:
             os.setsid()
@@ -151,7 +160,8 @@ class Zygote:
                 log=log,
                 scoreboard=self._scoreboard,
                 child_index=child_index,
-                socket_name=socket_name(self._setup.socket_prefix, socket_number),
+                socket_name=name,
+                volumes=volumes_folder(self._setup.home, name),
             )
             self._scoreboard.register(child_index, os.getpid())
             become(channels, (stdout, stderr), self._setup.home)
@@ -161,6 +171,7 @@ class Zygote:
     def _reap(self) -> bool:
         """Reap the processes that have exited; return whether others are left."""
         exits: list[tuple[int, int]] = []
+        left: list[str] = []
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -170,16 +181,33 @@ class Zygote:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(pid, signal.SIGKILL)
                     exits.append((self._child_indexes.pop(pid), status))
+                    left.append(self._volumes.pop(pid))
+                self._removers.discard(pid)
         except ChildProcessError:
             pass
         # The zygote has adopted the orphans of such a child: they must not outlive its jobs.
         remaining = process_lifetime.children()
-        for pid in remaining - self._child_indexes.keys():
+        for pid in remaining - self._child_indexes.keys() - self._removers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        removers = {self._remove(folder) for folder in left if os.path.lexists(folder)}
+        self._removers |= removers
         for child_index, status in exits:
             self._report_exit(child_index, status)
-        return bool(remaining)
+        return bool(remaining | removers)
+
+    def _remove(self, folder: str) -> int:
+        """Start a process that removes a directory as the user of the children; return its id."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.set_wakeup_fd(-1)
+                if self._setup.user:
+                    self._setup.user.become()
+                remove_tree(folder)
+            finally:
+                os._exit(0)
+        return pid
 
     def _report_exit(self, child_index: int, status: int) -> None:
         with contextlib.suppress(OSError):
@@ -212,6 +240,33 @@ def socket_name(prefix: str, number: int) -> str:
     'ab-3'
     """
     return f"{prefix}-{number}"
+
+
+def volumes_folder(home: str, name: str) -> str:
+    """Return the directory for the volumes of the child that has a job socket of this name.
+
+    >>> volumes_folder("/work/home", "ab-3")
+    '/work/home/.picloud-volumes-ab-3'
+    """
+    return f"{home}/.picloud-volumes-{name}"
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a directory with all that is in it, also where its modes forbid that."""
+    import shutil  # noqa: PLC0415 - few slots have volumes
+
+    for _ in range(_REMOVALS):
+        for above, names, _ in os.walk(folder):
+            for each in (".", *names):
+                path = os.path.join(above, each)  # noqa: PTH118
+                if not os.path.islink(path):  # noqa: PTH114
+                    with contextlib.suppress(OSError):
+                        os.chmod(path, _OWN_MODE)  # noqa: PTH101
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            return
+        # A process of the job may not have ended yet.
+        time.sleep(_REMOVAL_PAUSE_S)
 
 
 def become_zygote(

@@ -35,7 +35,7 @@ def test_states_and_causes_are_stored_as_bytes() -> None:
     ]  # fmt: skip
     assert [cause.name for cause in Cause] == [
         "NONE", "EXCEPTION", "EXIT", "SIGNAL", "MEMORY", "TIME_LIMIT", "KILLED", "NODE_LOST",
-        "DEPENDENCY", "DEADLOCK", "ENVIRONMENT", "PAYLOAD",
+        "DEPENDENCY", "DEADLOCK", "ENVIRONMENT", "PAYLOAD", "VOLUME",
     ]  # fmt: skip
     assert [*State] == list(range(len(State)))
     assert [*Cause] == list(range(len(Cause)))

@@ -122,8 +122,6 @@ class SubmitJobs:
         check_options(request.options, shares_files=self._shares_files)
         if request.options.vols:
             await check_volumes(self._commits.view, account, request.options.vols)
-            message = "Jobs cannot mount volumes yet; leave out _vol."
-            raise RequestRefused(message, field="options.vols")
         async with self._turns.of(account):
             check_packs(request.parts)
         await self._check_blobs(account, _contents(request), request.bundle)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def runner() -> Runner:
     """A child's runner."""
-    return Runner(HERE, lambda: 9.0)
+    return Runner(HERE, lambda: 9.0, "")
 
 
 def run(runner: Runner, lease: Lease) -> JobReport:

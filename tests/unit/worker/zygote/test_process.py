@@ -57,6 +57,28 @@ def exits(zygote: ZygoteClient) -> list[tuple[int, int]]:
     return until(lambda: list(zygote.exits()), "a child exits", 10)
 
 
+def test_the_volumes_of_a_child_are_removed_with_it(
+    zygote: ZygoteClient, stack: ExitStack, tmp_path: Path
+) -> None:
+    """Also what its modes protect; the volumes of other children stay."""
+    folders = []
+    for _ in range(2):
+        name = zygote.next_socket_name()
+        index, child = fork(zygote, stack)
+        folder = Path(process.volumes_folder(str(tmp_path), name))
+        (folder / "data" / "closed").mkdir(parents=True)
+        (folder / "data" / "closed" / "file").touch()
+        (folder / "data" / "closed").chmod(0)
+        folders.append(folder)
+
+    zygote.signal(index, signal.SIGKILL)
+    exits(zygote)
+
+    until(lambda: not folders[1].exists(), "the directory is removed", 10)
+    assert not child.is_running()
+    assert folders[0].exists()
+
+
 def test_the_exit_of_a_child_is_reported(zygote: ZygoteClient, stack: ExitStack) -> None:
     """Its index and its wait status; the index is then used again."""
     first, child = fork(zygote, stack)

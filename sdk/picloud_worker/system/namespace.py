@@ -1,0 +1,162 @@
+"""Mount namespaces: what a process mounts in its own ends with it, and is seen by no other."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NEW_NAMESPACE: Final = 0x00020000
+_NEW_USER: Final = 0x10000000
+_READ_ONLY: Final = 0x1
+_REMOUNT: Final = 0x20
+_BIND: Final = 0x1000
+_RECURSIVE: Final = 0x4000
+_SLAVE: Final = 0x80000
+_DETACH: Final = 0x2
+_ROOT: Final = 0
+
+
+def enter() -> bool:
+    """Give this process, which has one thread, a mount namespace; return whether it has one.
+
+    Root needs nothing else. Another user becomes the owner of a user namespace, where systems allow
+    that; containers do not. What is mounted outside later is seen, if it is shared there.
+    """
+    if sys.platform != "linux":
+        return False
+    uid, gid = os.geteuid(), os.getegid()
+    own = 0 if uid == _ROOT else _NEW_USER
+    try:
+        _call("unshare", _NEW_NAMESPACE | own)
+        if own:
+            process = Path("/proc/self")
+            (process / "setgroups").write_text("deny", encoding="ascii")
+            (process / "uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
+            (process / "gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+        _call("mount", None, b"/", None, _RECURSIVE | _SLAVE, None)
+    except OSError:
+        return False
+    return True
+
+
+def bind(directories: Mapping[str, str], work: Path) -> None:
+    """Mount directories at the paths that they are given for, in the namespace of this process.
+
+    A missing mount point is made. Where this user may not, or in the root directory, the directory
+    above it is replaced, for this process, by a read-only one with the same content.
+
+    Args:
+        directories: The directories by mount path.
+        work: An empty directory.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    where = Path.cwd()
+    for path in directories:
+        if not Path(path).is_dir():
+            _make(Path(path), work)
+    # Opened first, as the mount of one may hide the next.
+    held = [os.open(each, os.O_PATH | os.O_DIRECTORY) for each in directories.values()]
+    try:
+        for path, descriptor in zip(directories, held, strict=True):
+            _mount_on(f"/proc/self/fd/{descriptor}", path, _BIND)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.chdir(where)
+
+
+def _make(path: Path, work: Path) -> None:
+    """Make a mount point."""
+    above = path.parent
+    while not above.is_dir():
+        above = above.parent
+    if above != above.parent and os.access(above, os.W_OK):
+        path.mkdir(parents=True)
+    elif above == above.parent:
+        _replace_root(path, work)
+    else:
+        _replace(above, path)
+
+
+def _replace(above: Path, path: Path) -> None:
+    """Make a mount point in a new directory, with all that is in the old one."""
+    hidden = os.open(above, os.O_PATH | os.O_DIRECTORY)
+    try:
+        _call("mount", b"tmpfs", bytes(above), b"tmpfs", 0, b"mode=0755")
+        _copy_mounts(Path(f"/proc/self/fd/{hidden}"), above)
+    finally:
+        os.close(hidden)
+    path.mkdir(parents=True)
+    _protect(above)
+
+
+def _replace_root(path: Path, work: Path) -> None:
+    """Make a mount point in a new root directory, with all that is in the old one."""
+    _call("mount", b"tmpfs", bytes(work), b"tmpfs", 0, b"mode=0755")
+    old, new = work / "old", work / "new"
+    old.mkdir()
+    new.mkdir()
+    _call("mount", b"tmpfs", bytes(new), b"tmpfs", 0, b"mode=0755")
+    _pivot(work, old)
+    old, new = Path("/old"), Path("/new")
+    _copy_mounts(old, new)
+    Path(f"{new}{path}").mkdir(parents=True)
+    _protect(new)
+    os.chdir(new)
+    _pivot(Path(), Path())
+    _call("umount2", b".", _DETACH)
+    os.chdir("/")
+
+
+def _copy_mounts(old: Path, new: Path) -> None:
+    """Bind everything in a directory to the same name in another one."""
+    for source in old.iterdir():
+        target = new / source.name
+        if source.is_symlink():
+            target.symlink_to(source.readlink())
+        elif source.is_dir():
+            target.mkdir()
+            _mount_on(str(source), str(target), _BIND | _RECURSIVE)
+        else:
+            target.touch()
+            _mount_on(str(source), str(target), _BIND)
+
+
+def _protect(path: Path) -> None:
+    """Make a directory read-only, lest a job writes files that end with it."""
+    _call("mount", None, bytes(path), None, _REMOUNT | _BIND | _READ_ONLY, None)
+
+
+def _pivot(new: Path, old: Path) -> None:
+    number = {"x86_64": 155, "aarch64": 41, "riscv64": 41}.get(os.uname().machine)
+    if number is None:
+        raise OSError(f"pivot_root is not known on {os.uname().machine}")
+    _call("syscall", ctypes.c_long(number), bytes(new), bytes(old))
+    if new != Path():
+        os.chdir("/")
+
+
+def _mount_on(source: str, target: str, flags: int) -> None:
+    _call("mount", os.fsencode(source), os.fsencode(target), None, flags, None)
+
+
+def _call(name: str, *arguments: object) -> None:
+    """Call a function of the C library.
+
+    Raises:
+        OSError: When it fails.
+    """
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    words = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
+    if function(*words) == -1:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
