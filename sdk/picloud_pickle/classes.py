@@ -37,16 +37,20 @@ if TYPE_CHECKING:
     from picloud_pickle.reference import PicklingContext
 
 _SINGULAR: Final = frozenset((type(None), type(Ellipsis), type(NotImplemented)))
+_DEFERRED: Final = "__annotate_func__"
+"""What a class has, from Python 3.14 on, whose annotations are evaluated when they are read."""
 _MADE_BY_PYTHON: Final = frozenset(
     (
         *("__weakref__", "__slots__", "__slotnames__", "_abc_impl"),
-        *("__annotate_func__", "__annotations_cache__"),
+        *(_DEFERRED, "__annotations_cache__"),
     )
 )
 """What a class gets anew where it is made; `__slotnames__` is a cache of `copyreg`."""
 _MEMBER: Final = frozenset(("_value_", "_name_", "__objclass__", "_sort_order_"))
 """What every member of an enumeration has."""
 _CTYPES: Final = "_ctypes"
+_FIELD: Final = "CField"
+"""The class of a field of a structure, which is of another module from Python 3.14 on."""
 _OF_PYTHON: Final = (
     *(getattr(collections.abc, name) for name in collections.abc.__all__),
     *(getattr(numbers, name) for name in numbers.__all__),
@@ -191,12 +195,12 @@ def attributes_of(kind: type) -> dict[str, Any]:
         of_slots = type(value) in (MemberDescriptorType, GetSetDescriptorType) and (
             value.__objclass__ is kind
         )
-        of_fields = native and type(value).__module__ == _CTYPES
+        of_fields = native and type(value).__name__ == _FIELD
         if not (of_slots or of_fields or name in _MADE_BY_PYTHON):
             attributes[name] = value
     if isinstance(attributes.get("__dict__"), property):
         del attributes["__dict__"]
-    if "__annotate_func__" in vars(kind):  # from Python 3.14 on they wait until they are read
+    if _DEFERRED in vars(kind):
         attributes["__annotations__"] = annotations_of(kind)
     return attributes
 
@@ -207,7 +211,8 @@ def _without(scope: dict[str, Any], names: frozenset[str] | set[str]) -> dict[st
 
 def _annotated(kind: type) -> dict[str, Any]:
     """The names that the annotations of a class use, from the module that defines it."""
-    annotations = vars(kind).get("__annotations__")
+    scope = vars(kind)
+    annotations = annotations_of(kind) if _DEFERRED in scope else scope.get("__annotations__")
     if not isinstance(annotations, dict):
         return {}
     names = annotation_names(annotations.values())

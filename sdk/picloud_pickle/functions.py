@@ -35,6 +35,8 @@ _GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _FUTURE_ANNOTATIONS: Final = 0x1000000
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
 _LAMBDA: Final = "<lambda>"
+_ANNOTATE: Final = "__annotate__"
+"""What the code is called that evaluates the annotations of a function, from Python 3.14 on."""
 _LONGEST_ANNOTATION: Final = 200
 _SCALARS: Final = (int, float, type(None))
 _TYPE_MODULES: Final = frozenset(("typing", "typing_extensions", "types"))
@@ -183,7 +185,8 @@ def _read(code: CodeType) -> CodeNames:
         elif step.opname == "IMPORT_NAME":
             imports[step.argval] = None
     inner = [const for const in code.co_consts if isinstance(const, CodeType)]
-    if code.co_flags & _FUTURE_ANNOTATIONS and (inner or not code.co_flags & CO_NEWLOCALS):
+    holds_annotations = inner or not code.co_flags & CO_NEWLOCALS or code.co_name == _ANNOTATE
+    if code.co_flags & _FUTURE_ANNOTATIONS and holds_annotations:
         for text in _constants(code.co_consts):
             annotations.update(dict.fromkeys(_parsed(text)[0]))
     for each in inner:
@@ -248,7 +251,7 @@ def annotations_of(value: Any) -> dict[str, Any]:
     """The annotations of a function or class, as text where they cannot be evaluated."""
     try:
         annotations: dict[str, Any] = value.__annotations__
-    except NameError:  # from Python 3.14 on they are evaluated when they are read
+    except Exception:  # noqa: BLE001 -- from Python 3.14 on they are evaluated when they are read
         from annotationlib import (  # type: ignore[import-not-found]  # noqa: PLC0415
             Format,
             get_annotations,

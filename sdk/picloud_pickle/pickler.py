@@ -189,6 +189,7 @@ _INHERITED: Final[tuple[tuple[type, Reducer], ...]] = (
     (WeakKeyDictionary, builtin_values.weak_dict_reduced),
     (WeakValueDictionary, builtin_values.weak_dict_reduced),
     (functools.cached_property, wrappers.cached_property_reduced),
+    (functools.partialmethod, wrappers.partial_method_reduced),
     (property, wrappers.property_reduced),
     (classmethod, wrappers.method_reduced),
     (staticmethod, wrappers.method_reduced),

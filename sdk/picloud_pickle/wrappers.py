@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import sys
 from types import CodeType, FunctionType
@@ -55,6 +56,13 @@ def method_dispatcher_reduced(context: PicklingContext, value: Any) -> Any:
     """The reduction of a `functools.singledispatchmethod`."""
     context.modules.add(type(value).__module__)
     return type(value), (value.func,), _carried(value)
+
+
+def partial_method_reduced(context: PicklingContext, value: Any) -> Any:
+    """The reduction of a `functools.partialmethod`, which Python 3.14 cannot load from its own."""
+    context.modules.add(type(value).__module__)
+    arguments = type(value), (value.func, *value.args), value.keywords
+    return copyreg.__newobj_ex__, arguments, _carried(value)  # type: ignore[attr-defined]
 
 
 def property_reduced(context: PicklingContext, value: Any) -> Any:

@@ -119,6 +119,8 @@ def _reason(culprit: object, error: BaseException) -> str:
 def _advice(culprit: object) -> str:
     if isinstance(culprit, GeneratorType):
         return "send a list of its items"
+    if type(culprit).__module__ == "itertools":  # refused from Python 3.14 on
+        return "create it inside the function, or send a list of its items"
     if isinstance(culprit, re.Match):
         return "send its groups"
     if isinstance(culprit, (FunctionType, type)):

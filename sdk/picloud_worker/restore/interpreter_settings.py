@@ -81,6 +81,7 @@ def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
         Setting("start method of processes", _start_method, _set_start_method, silent=True),
         Setting("event loop", _event_loop, silent=True, resets=True),
         Setting("numpy.seterr", _numpy_errors, _set_numpy_errors),
+        Setting("modes of torch", _torch_modes, _set_torch_modes),
         Setting("defaults of modules", _module_defaults, _set_module_defaults),
     ]
 
@@ -319,3 +320,19 @@ def _numpy_errors() -> bool:
 
 def _set_numpy_errors(_: object) -> None:
     sys.modules["numpy"].seterr(**_NUMPY_ERRORS)
+
+
+def _torch_modes() -> bool:
+    module: Any = sys.modules.get("torch")
+    return module is None or bool(
+        module.is_grad_enabled()
+        and module.get_default_dtype() is module.float32
+        and not module.are_deterministic_algorithms_enabled()
+    )
+
+
+def _set_torch_modes(_: object) -> None:
+    module: Any = sys.modules["torch"]
+    module.set_grad_enabled(True)
+    module.set_default_dtype(module.float32)
+    module.use_deterministic_algorithms(False)  # noqa: FBT003 - as the library has it

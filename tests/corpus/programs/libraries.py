@@ -1,7 +1,7 @@
 """Objects that libraries make for a program, and parsers."""
 
 import configparser, dataclasses, inspect, optparse, random, sys, typing, weakref, xml.etree.ElementTree, http.cookiejar, email.message, collections
-import typing_extensions
+import cloud, typing_extensions
 from tests.corpus.script import check, fails, finish, refused, that, travels
 
 always = {"_kill_process": True}
@@ -175,4 +175,93 @@ class Rand(random.Random):
 
 
 check("random subclass", lambda g: g.random(), Rand(4), want=Rand(4).random())
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    pass
+else:
+    from torch import rand
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def forward(self, x):
+            return self.layer(x) * SCALE
+
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            return x * SCALE
+
+        @staticmethod
+        def backward(context, gradient):
+            return gradient * SCALE
+
+    class Numbers(torch.utils.data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return torch.tensor([float(index)])
+
+    def gradient():
+        x = torch.ones(1, requires_grad=True)
+        Doubled.apply(x).backward()
+        return x.grad.item()
+
+    def loaded(workers):
+        loader = torch.utils.data.DataLoader(Numbers(), batch_size=2, num_workers=workers)
+        return sum(batch.sum().item() for batch in loader)
+
+    def train(steps):
+        model = Net()
+        optimizer = torch.optim.Adam(model.parameters())
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model(X).sum().backward()
+            optimizer.step()
+        return model
+
+    def random_numbers(function, **options):
+        return cloud.result(cloud.map(lambda _: function(1).item(), range(4), **options))
+
+    def modes():
+        return torch.is_grad_enabled(), torch.get_default_dtype() is torch.float32
+
+    SCALE = 2
+    X = torch.ones(3, 2)
+    net = Net()
+    wanted = net(X).detach()
+    travels("model", net, lambda given: torch.allclose(given(X), wanted))
+    travels("tensor", torch.arange(4).reshape(2, 2), lambda given: given.sum().item() == 6)
+    travels("parameter", nn.Parameter(torch.ones(2)), lambda given: given.requires_grad)
+    travels("dtype", torch.float32, lambda given: given is torch.float32)
+    travels("device", torch.device("cpu"), lambda given: given.type == "cpu")
+    travels("size", torch.Size([1, 2]), lambda given: given == torch.Size([1, 2]))
+    check("optimizer", train, 3, holds=lambda given: type(given) is Net)
+    check("autograd function", gradient, want=2.0)
+    check("data loader", loaded, 0, want=6.0)
+    check("data loader with processes", loaded, 2, want=6.0)
+    check(
+        "state", lambda given: sorted(given), net.state_dict(), want=["layer.bias", "layer.weight"]
+    )
+    check(
+        "default generator",
+        lambda given: given is torch.default_generator,
+        torch.default_generator,
+        want=True,
+    )
+    that("random numbers differ", len(set(random_numbers(torch.rand, _kill_process=True))) == 4)
+    that("random numbers by a name differ", len(set(random_numbers(rand, _kill_process=True))) == 4)
+    seeded = random_numbers(torch.rand, _seed=3)
+    that("a seed gives streams", len(set(seeded)) == 4 and seeded == random_numbers(rand, _seed=3))
+    for change in (
+        lambda: torch.set_grad_enabled(False),
+        lambda: torch.set_default_dtype(torch.float64),
+    ):
+        cloud.join(cloud.map(lambda _, change=change: change() and None, range(4)))
+    that("modes", set(cloud.result(cloud.map(lambda _: modes(), range(8)))) == {(True, True)})
 finish()
