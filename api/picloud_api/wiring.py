@@ -219,6 +219,7 @@ async def build(
             live,
             autoscaler,
             ports.scheduler,
+            crons=use_cases.crons,
             delete=use_cases.jobs.delete,
             sweep=use_cases.storage.sweep,
             buckets=ports.buckets,

@@ -151,6 +151,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.ObjectNotFound.code: CloudException,
     model.UploadNotFound.code: CloudException,
     model.QueueNotFound.code: CloudException,
+    model.CronNotFound.code: CloudException,
     model.PathNotFound.code: CloudException,
     model.VolumeNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,

@@ -22,9 +22,11 @@ from cloud.errors import CloudException, CommandFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from picloud_model.wire.cron import CronSchedule
+
     from cloud._arguments.options import CallOptions
 
-__all__ = ["CommandFailed", "execute", "execute_map"]
+__all__ = ["CommandFailed", "cron_register", "execute", "execute_map"]
 
 CommandFailed.__module__ = __name__  # users see cloud.shell.CommandFailed
 Command.__module__ = __name__  # stored batches name it so
@@ -139,6 +141,51 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
     return execute_rows(checked, list(zip(*columns.values(), strict=True)), options)
 
 
+@of_users
+def cron_register(  # noqa: PLR0917 - the original client's interface
+    command: str,
+    label: str,
+    schedule: str,
+    return_file: str | None = None,
+    ignore_exit_status: bool = False,
+    cwd: str | None = None,
+    *,
+    timezone: str = "UTC",
+    missed: str = "skip",
+    overlap: str = "allow",
+    **kwargs: Any,
+) -> None:
+    """Run a shell command as a job on a schedule; see `cloud.cron.register`.
+
+    Args:
+        command: A command line for `/bin/sh`, without template variables.
+        label: As for `cloud.cron.register`.
+        schedule: As for `cloud.cron.register`.
+        return_file: As for `execute`.
+        ignore_exit_status: As for `execute`.
+        cwd: As for `execute`.
+        timezone: As for `cloud.cron.register`.
+        missed: As for `cloud.cron.register`.
+        overlap: As for `cloud.cron.register`.
+        kwargs: Options, as for `cloud.call`.
+
+    Raises:
+        CloudException: When the schedule, the command or an option is not valid.
+
+    >>> cloud.shell.cron_register("date", "clock", "0 * * * *")
+    >>> "clock" in cloud.cron.list()
+    True
+    """
+    from cloud.cron import checked_schedule  # noqa: PLC0415 - few scripts have cron jobs
+
+    options = _options(kwargs)
+    checked = checked_command(
+        command, {}, return_file=return_file, ignore_exit_status=ignore_exit_status, cwd=cwd
+    )
+    command_template.check(checked.command, [])
+    register_cron(checked, label, checked_schedule(schedule, timezone, missed, overlap), options)
+
+
 def checked_command(
     command: str,
     values: Mapping[str, Any],
@@ -168,6 +215,15 @@ def checked_command(
 def execute_command(command: Command, options: CallOptions) -> int:
     """Run a command that was checked already; return the jid of the job."""
     return client().submit_call(_job(command), (), {}, _named(options, command))
+
+
+def register_cron(
+    command: Command, label: str, schedule: CronSchedule, options: CallOptions
+) -> None:
+    """Run a command that was checked already on a schedule."""
+    from cloud.cron import register_job  # noqa: PLC0415 - few scripts have cron jobs
+
+    register_job(_job(command), label, schedule, _named(options, command))
 
 
 def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> range:

@@ -20,6 +20,7 @@
     │   ├── ObjectNotFound
     │   ├── UploadNotFound
     │   ├── QueueNotFound
+    │   ├── CronNotFound
     │   ├── PathNotFound
     │   └── VolumeNotFound
     ├── Unavailable               try again later; nothing was lost
@@ -165,6 +166,12 @@ class QueueNotFound(NotFound):
     """There is no such queue in your account; `cloud.queue.get(name)` makes one."""
 
     code = "queue.not_found"
+
+
+class CronNotFound(NotFound):
+    """There is no such cron job in your account; `cloud.cron.list()` shows them."""
+
+    code = "cron.not_found"
 
 
 class PathNotFound(NotFound):

@@ -12,12 +12,14 @@ import jsonschema_rs
 import msgspec
 import pytest
 import urllib3
+from cloud._arguments.options import CallOptions
 from cloud._client.client import Client
 from cloud._client.queue_messages import packed
 from cloud._config.configuration import Config
 from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
 from cloud._resources.bucket import BucketClient
+from cloud._resources.cron import CronClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
@@ -29,6 +31,7 @@ from picloud_model.wire.bucket import (
     PartsListed,
     PutObjectRequest,
 )
+from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 
 if TYPE_CHECKING:
@@ -142,6 +145,7 @@ def use(client: Client) -> None:
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)
     use_volume(VolumeClient(transport))
+    use_cron(CronClient(transport), client)
 
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:
@@ -159,6 +163,16 @@ def use_bucket(bucket: BucketClient, transport: Transport) -> None:
     assert transport.post("/v1/bucket/uploaded", listed, PartsListed).parts == []
     transport.post("/v1/bucket/abort", AbortUploadRequest(key="begun", upload=upload), wire.Answer)
     bucket.remove(["small", "whole", "parts"])
+
+
+def use_cron(cron: CronClient, client: Client) -> None:
+    """Use everything that a client can request of cron jobs."""
+    job = client.prepare_call(dict, CallOptions())
+    cron.register("c", CronSchedule(schedule="@daily", timezone="Europe/Berlin"), job)
+    client.join(cron.run("c"), 60)
+    assert [each.last_status for each in cron.list()] == ["done"]
+    assert cron.info("c").schedule.timezone == "Europe/Berlin"
+    cron.deregister("c")
 
 
 def use_queue(queue: QueueClient, client: Client) -> None:

@@ -59,6 +59,8 @@ class EventDispatcher:
             task = asyncio.create_task(self._offer_if_ready(event.batch_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        elif event.kind is EventKind.CRON:
+            self._context.crons_changed.set()
         elif event.kind is EventKind.KILL:
             for session in self._context.slot_sessions.all():
                 if session.pool.account == event.account:
@@ -81,6 +83,7 @@ class EventDispatcher:
         self._dependencies.forget()
         await self._recovery.recover()
         self._context.batch_watchers.wake_all()
+        self._context.crons_changed.set()
 
     async def on_remote_events(self, events: Sequence[Event]) -> bool:
         """Act on changes of other processes; return whether anything here waited for one of them.

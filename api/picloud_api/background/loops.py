@@ -11,6 +11,7 @@ import structlog
 from picloud_model.errors import PiCloudError
 
 from picloud_api.background.blob_sweeper import BlobSweeper
+from picloud_api.background.cron_starter import CronStarter
 from picloud_api.background.events import EventDispatcher
 from picloud_api.background.leader import Leader
 from picloud_api.background.notifier import Notifier
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.jobs.live_query import LiveQueries
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
+    from picloud_api.usecases.crons.cron import Crons
     from picloud_api.usecases.jobs.delete import DeleteJobs
     from picloud_api.usecases.slots.slot import Slots
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
@@ -37,6 +39,8 @@ TICK_S: Final = 1.0
 """How often deadlocks and missing slots are looked for; also the pause after a failure."""
 RESYNC_EVERY_S: Final = 10.0
 """How often everything is read and compared, whatever the events were."""
+CRON_EVERY_S: Final = 0.25
+"""How late the job of a cron job may be submitted, at most."""
 SEAL_EVERY_S: Final = 10.0
 SWEEP_EVERY_S: Final = 60.0
 SWEEP_BLOBS_EVERY_S: Final = 900.0
@@ -71,6 +75,7 @@ class Background:
         autoscaler: SlotAutoscaler,
         scheduler: SchedulerPort,
         *,
+        crons: Crons,
         delete: DeleteJobs,
         sweep: BlobSweep,
         buckets: BucketPort,
@@ -86,6 +91,7 @@ class Background:
         self.notifier = Notifier(context, self.events)
         self.reaper = Reaper(context, self.recovery, slots, autoscaler, scheduler)
         self.leader = Leader(self._state, autoscaler)
+        self.cron_starter = CronStarter(context, self.leader, crons)
         self.sealer = Sealer(context, self.leader)
         self.stage_sweeper = StageSweeper(context, self.leader)
         self.retention = Retention(context, self.leader, delete, keep_days)
@@ -104,6 +110,7 @@ class Background:
             Loop(run=self.notifier.listen, needed=shared),
             Loop(run=self.notifier.publish, every_s=PUBLISH_EVERY_S, needed=shared),
             Loop(run=self.leader.lead, needed=shared),
+            Loop(run=self.cron_starter.start_if_leader, every_s=CRON_EVERY_S),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
             Loop(
                 run=self.retention.delete_if_leader,

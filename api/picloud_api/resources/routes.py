@@ -11,6 +11,7 @@ from typing import Final
 from picloud_api.resources import (
     blob,
     bucket,
+    cron,
     health,
     info,
     job,
@@ -30,6 +31,7 @@ ROUTES: Final = (
     *bucket.ROUTES,
     *queue.ROUTES,
     *volume.ROUTES,
+    *cron.ROUTES,
     *key.ROUTES,
     *slot.ROUTES,
     *usage.ROUTES,

@@ -33,6 +33,7 @@ from picloud_api.store.records import (
     Account,
     BatchId,
     ChangeLog,
+    CronRecord,
     Finished,
     Header,
     Key,
@@ -151,6 +152,11 @@ def finished(of: str, batch: str) -> str:
 def staged(of: str, batch: str) -> str:
     """Return the key of what was sent ahead of a submit."""
     return f"{Staged.prefix}{of}/{batch}"
+
+
+def cron(of: str, label: str = "") -> str:
+    """Return the key of a cron job; without a label, the prefix of all of an account."""
+    return f"{CronRecord.prefix}{of}/{label}"
 
 
 def slot(number: int) -> str:

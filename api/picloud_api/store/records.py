@@ -13,7 +13,8 @@ import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
 from picloud_model.page import PAGE_JOBS, pages_for
-from picloud_model.wire import AttemptRef, Content, JidRange, Options, PackPart
+from picloud_model.wire import AttemptRef, Content, JidRange, Options, PackPart, SubmitRequest
+from picloud_model.wire.cron import CronSchedule
 
 
 class BatchId(NamedTuple):
@@ -196,6 +197,26 @@ class Slot(NamedRecord, frozen=True, kw_only=True):
     retiring: bool = False
 
 
+class CronRecord(NamedRecord, frozen=True, kw_only=True):
+    """A cron job, under the key `crons/<account>/<label>`: what to submit, and when.
+
+    `next_at` is when it is due next. Its last job is `last_jid`, due at `last_due_at`. `missed` and
+    `skipped` count runs that did not come, and `problem` says why the last one failed to.
+    """
+
+    prefix: ClassVar[str] = "crons/"
+
+    schedule: CronSchedule
+    job: SubmitRequest
+    created_at: float
+    next_at: float
+    last_jid: int = 0
+    last_due_at: float = 0.0
+    missed: int = 0
+    skipped: int = 0
+    problem: str = ""
+
+
 class EventKind(IntEnum):
     """What has changed."""
 
@@ -215,6 +236,8 @@ class EventKind(IntEnum):
     """A client wants to know about jobs of a batch that run."""
     ANSWERED = 8
     """Such a query was answered."""
+    CRON = 9
+    """A cron job was registered; `batch` is its label."""
 
 
 class Event(Record, frozen=True):

@@ -17,6 +17,7 @@ from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.slot_token import SlotTokens
+from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
@@ -139,6 +140,7 @@ class UseCases:
         self.queues = Queues(base.context, base.queues, base.blobs, base.keys.ticket)
         self.storage = StorageRoom(base, self.queues)
         self.jobs = JobsRoom(base, self.accounts, self.storage)
+        self.crons = Crons(base.context, self.jobs.submit, self.jobs.status, self.jobs.kill)
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

@@ -131,6 +131,10 @@ class Client:
         self._callbacks.add(range(jid, jid + 1), options)
         return jid
 
+    def prepare_call(self, func: Callable[..., Any], options: CallOptions) -> wire.SubmitRequest:
+        """Return a request that creates a job of `func()`, which something else will send."""
+        return self._submitter.prepare(func, (), {}, options)
+
     def submit_map(
         self,
         func: Callable[..., Any],

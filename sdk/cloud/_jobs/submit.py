@@ -96,6 +96,24 @@ class Submitter:
         parcel = self._arguments(batch, args, kwargs)
         return self._batch(batch, [parcel]).start
 
+    def prepare(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> wire.SubmitRequest:
+        """Return a request that creates one job; what it names has been uploaded."""
+        self._log("call", func, args, kwargs)
+        self._check(func, args, kwargs)
+        batch = _BatchBuilder("call", self._function(func), options, self._make_id())
+        for packed in pack_parts([self._arguments(batch, args, kwargs)]):
+            batch.add(packed)
+        self._upload(batch)
+        bundle = self._bundle(batch)
+        self._blobs.ensure(batch.sources(bundle), anew=True)
+        return batch.request(self._packer.envelope, bundle)
+
     def map(
         self,
         func: Callable[..., Any],

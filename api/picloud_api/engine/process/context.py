@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -26,3 +27,5 @@ class Context(msgspec.Struct, frozen=True):
     batch_watchers: BatchWatchers = msgspec.field(default_factory=BatchWatchers)
     run_times: RunTimes = msgspec.field(default_factory=RunTimes)
     turns: Turns = msgspec.field(default_factory=Turns)
+    crons_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    """Set when a cron job was registered, here or by another process."""

@@ -119,12 +119,7 @@ class SubmitJobs:
             SubmitChanged: When another request had the same submit id.
             AccountBusy: When the account would have too many unfinished jobs.
         """
-        check_options(request.options, shares_files=self._shares_files)
-        if request.options.vols:
-            await check_volumes(self._commits.view, account, request.options.vols)
-        async with self._turns.of(account):
-            check_packs(request.parts)
-        await self._check_blobs(account, _contents(request), request.bundle)
+        await self.check(account, request)
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
         view = self._commits.view
@@ -142,6 +137,20 @@ class SubmitJobs:
             if (earlier := await view.fresh(name)) is not None:
                 return _repeated(earlier, fingerprint)
             raise
+
+    async def check(self, account: str, request: SubmitRequest) -> None:
+        """Check a batch, and that the blobs that it names are stored.
+
+        Raises:
+            RequestRefused: When options or packs do not fit each other.
+            BlobMissing: When it names blobs that are not stored.
+        """
+        check_options(request.options, shares_files=self._shares_files)
+        if request.options.vols:
+            await check_volumes(self._commits.view, account, request.options.vols)
+        async with self._turns.of(account):
+            check_packs(request.parts)
+        await self._check_blobs(account, _contents(request), request.bundle)
 
     async def _store(
         self, account: str, request: SubmitRequest, fingerprint: bytes, parent: int, *, inline: bool

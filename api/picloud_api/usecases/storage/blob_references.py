@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort
 
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Header
+    from picloud_api.store.records import CronRecord, Header
     from picloud_api.usecases.storage.volume_record import VolumeRecord
 
 _HEADERS: Final = 256
@@ -72,6 +72,7 @@ class BlobReferences:
         left, bundles = set(digests), set[str]()
         for names in (
             self._named_by_batches,
+            self._named_by_crons,
             self._named_by_volumes,
             self._named_by_packs,
             self._named_by_sealed,
@@ -97,6 +98,15 @@ class BlobReferences:
                     yield part.content.digest, False
         async for key, value in self._stored(layout.staged(account, ""), _HEADERS):
             for part in layout.decode(key, value).parts:
+                yield part.content.digest, False
+
+    async def _named_by_crons(self, account: str) -> AsyncIterator[tuple[str, bool]]:
+        """Yield functions, arguments and bundles of the jobs that cron jobs submit."""
+        async for key, value in self._stored(layout.cron(account), _HEADERS):
+            record: CronRecord = layout.decode(key, value)
+            yield record.job.function.digest, False
+            yield record.job.bundle, bool(record.job.bundle)
+            for part in record.job.parts:
                 yield part.content.digest, False
 
     async def _named_by_volumes(self, account: str) -> AsyncIterator[tuple[str, bool]]:

@@ -1,0 +1,74 @@
+"""The cron starter: submits the jobs of cron jobs when they are due. Only the leader does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from picloud_model.errors import PiCloudError
+
+from picloud_api.store.records import CronRecord
+
+if TYPE_CHECKING:
+    from picloud_api.background.leader import Leader
+    from picloud_api.engine.process.context import Context
+    from picloud_api.usecases.crons.cron import Crons
+
+READ_EVERY_S: Final = 30.0
+"""How often all cron jobs are read, whatever the events were."""
+_AT_ONCE: Final = 16
+"""Jobs that are submitted at the same time."""
+
+_log = structlog.get_logger()
+
+
+class CronStarter:
+    """Knows when each cron job is due next.
+
+    Args:
+        context: The store and the clock.
+        leader: Says whether this process leads.
+        crons: Submits jobs.
+    """
+
+    def __init__(self, context: Context, leader: Leader, crons: Crons) -> None:
+        self._view = context.commits.view
+        self._clock = context.clock
+        self._changed = context.crons_changed
+        self._leader = leader
+        self._crons = crons
+        self._next: dict[str, float] = {}
+        self._since: float | None = None
+        self._read_at = 0.0
+
+    async def start_if_leader(self) -> None:
+        """Submit what is due, unless another process leads."""
+        if not self._leader.is_leader:
+            self._since = None
+            return
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+            self._changed.set()
+        if self._changed.is_set() or abs(now - self._read_at) >= READ_EVERY_S:
+            self._changed.clear()
+            self._read_at = now
+            records = await self._view.scan(CronRecord.prefix)
+            self._next = {key: record.next_at for key, record in records.items()}
+        due = [key for key, at in self._next.items() if at <= now]
+        for start in range(0, len(due), _AT_ONCE):
+            some = due[start : start + _AT_ONCE]
+            await asyncio.gather(*(self._start(key, now, self._since) for key in some))
+
+    async def _start(self, key: str, now: float, since: float) -> None:
+        """Submit the job of one cron job; one that fails does not stop the others."""
+        try:
+            following = await self._crons.start_due(key, now, since)
+        except PiCloudError as error:
+            _log.warning("cron.not_started", cron=key, reason=error.message)
+            return
+        if following is None:
+            self._next.pop(key, None)
+        else:
+            self._next[key] = following

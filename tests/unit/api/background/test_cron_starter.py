@@ -1,0 +1,92 @@
+"""The cron starter: the leader submits what is due, and learns of what is registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from picloud_api.background.cron_starter import READ_EVERY_S
+from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
+
+from tests.unit.api.api_harness import ACCOUNT
+
+if TYPE_CHECKING:
+    from picloud_api.background.cron_starter import CronStarter
+
+    from tests.unit.api.api_harness import ApiHarness
+
+MINUTE = 60.0
+
+
+async def register(api: ApiHarness, label: str) -> None:
+    """Register a job that runs every minute."""
+    job = replace(api.request(1), kind="call")
+    request = RegisterCronRequest(label=label, schedule=CronSchedule(schedule="* * * * *"), job=job)
+    await api.use_cases.crons.register(ACCOUNT, request)
+
+
+async def started(api: ApiHarness) -> dict[str, int]:
+    """Return the latest jid of each cron job."""
+    return {each.label: each.last_jid for each in (await api.use_cases.crons.list(ACCOUNT)).crons}
+
+
+def starter(api: ApiHarness) -> CronStarter:
+    """Return the cron starter of a server that leads."""
+    api.server.background.autoscaler.is_leader = True
+    return api.server.background.cron_starter
+
+
+async def test_all_that_is_due_is_submitted(api: ApiHarness) -> None:
+    """Those that were registered meanwhile, too; in between, the store is not read."""
+    cron = starter(api)
+    for number in range(20):
+        await register(api, f"job-{number}")
+    await cron.start_if_leader()
+    assert set((await started(api)).values()) == {0}
+
+    before = len(api.state.reads)
+    await cron.start_if_leader()
+    assert len(api.state.reads) == before
+
+    await register(api, "late")
+    api.now += MINUTE
+    await cron.start_if_leader()
+    assert sorted((await started(api)).values()) == list(range(1, 22))
+    await cron.start_if_leader()
+    assert sorted((await started(api)).values()) == list(range(1, 22))
+
+
+async def test_a_process_that_does_not_lead_submits_nothing(api: ApiHarness) -> None:
+    """Once it leads, what was due a moment ago is not lost."""
+    cron = starter(api)
+    await register(api, "a")
+    await cron.start_if_leader()
+    api.server.background.autoscaler.is_leader = False
+    api.now += MINUTE
+    await cron.start_if_leader()
+    assert await started(api) == {"a": 0}
+
+    api.server.background.autoscaler.is_leader = True
+    await cron.start_if_leader()
+
+    assert await started(api) == {"a": 1}
+
+
+async def test_an_event_that_was_missed_does_no_harm(api: ApiHarness) -> None:
+    """All cron jobs are read twice a minute; those that were removed are forgotten."""
+    cron = starter(api)
+    await cron.start_if_leader()
+    with api.missed_events():
+        await register(api, "a")
+    await register_and_remove(api)
+    api.now += READ_EVERY_S + MINUTE
+
+    await cron.start_if_leader()
+
+    assert await started(api) == {"a": 1}
+
+
+async def register_and_remove(api: ApiHarness) -> None:
+    """Register another cron job, which is removed at once."""
+    await register(api, "gone")
+    await api.use_cases.crons.deregister(ACCOUNT, "gone")
