@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import urllib.request
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import cloud
 import pytest
 import urllib3
 from cloud import CloudException, bucket
@@ -52,6 +54,21 @@ def test_a_public_object_is_read_without_a_key(prefix: str, http: urllib3.PoolMa
     assert head.headers["ETag"] == reply.headers["ETag"]
     known = bucket.info("a b/\u00fc.html", prefix)
     assert (known["public"], known["url"]) == (True, url)
+
+
+def test_jobs_publish_objects_and_read_them(prefix: str, http: urllib3.PoolManager) -> None:
+    """A job gets the URL that everybody else gets, and reads it without a key."""
+    bucket.putf("one", "a.txt", prefix)
+
+    def publish(key: str) -> tuple[str, str, bytes]:
+        url = cloud.bucket.make_public(key)
+        with urllib.request.urlopen(url) as reply:
+            return url, cloud.bucket.info(key)["url"], reply.read()
+
+    made, known, data = cloud.result(cloud.call(publish, f"{prefix}/a.txt"), timeout=60)
+
+    assert made == known == bucket.info("a.txt", prefix)["url"]
+    assert (data, http.request("GET", made).data) == (b"one", b"one")
 
 
 def test_ranges_and_conditions(prefix: str, http: urllib3.PoolManager) -> None:

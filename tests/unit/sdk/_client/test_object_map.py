@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cloud._client.object_map import chunks_of, delimited, line_start, record_reader_for
 from cloud._resources.object_download import CloudBucketObject
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from picloud_model.wire.bucket import ObjectDescription
 
@@ -96,6 +100,51 @@ def test_a_long_line_is_searched_for_its_end_block_by_block() -> None:
     data = b"x" * 200_000 + b"\n" + b"y"
 
     assert lines_by_chunk(data, 50_000) == [b"x" * 200_000 + b"\n", b"y"]
+
+
+_ENDS = (b"\n", b"\r\n", b"\r", b"\n\r", b"\0", b"\xe2\x80\xa8", b"\x0b\x0c\x1c\x85", b"")
+_LENGTHS = st.sampled_from((0, 0, 1, 2, 3, 65_534, 65_535, 65_536, 65_537, 131_073))
+
+
+@given(
+    lines=st.lists(st.tuples(_LENGTHS, st.sampled_from(_ENDS)), max_size=12),
+    size=st.sampled_from((1, 2, 3, 7, 65_535, 65_536, 65_537, 200_000)),
+    shift=st.integers(-2, 2),
+)
+@settings(deadline=None, max_examples=60)
+def test_any_lines_come_once_whatever_ends_them(
+    lines: list[tuple[int, bytes]], size: int, shift: int
+) -> None:
+    """Only a newline ends a line, as in a file that is read as bytes.
+
+    Lines are longer than a chunk, and as long as what is read ahead; a chunk begins between CR and
+    LF, the last line has no end, and an object may be empty.
+    """
+    data = b"".join(b"x" * length + end for length, end in lines)
+    # At most 50 chunks, so that those of a few bytes are tried on short objects only.
+    size = max(1, size + shift, len(data) // 50)
+
+    assert lines_by_chunk(data, size) == list(io.BytesIO(data))
+    assert records_by_chunk(data, b"\r\n", size) == _split(data, b"\r\n")
+
+
+def _split(data: bytes, delimiter: bytes) -> list[bytes]:
+    """Return what is before and between delimiters, and the rest, if there is any."""
+    *ended, rest = data.split(delimiter)
+    return [*ended, rest] if rest else ended
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_a_compressed_object_is_one_chunk_that_is_read_as_a_file(module: Any) -> None:
+    """By the module that compressed it."""
+    lines = [b"%d\r\n" % number for number in range(20_000)]
+    data = module.compress(b"".join(lines))
+    suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[module]
+
+    (chunk,) = chunks_of(f"a.{suffix}", "", len(data), 10)
+
+    with CloudBucketObject(version_of(data), chunk.start, chunk.end) as opened:
+        assert list(module.open(opened)) == lines
 
 
 def test_compressed_objects_are_not_split() -> None:
