@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from datetime import datetime
 from typing import Any, Final
 
 from botocore.config import Config
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
+from botocore.utils import parse_timestamp
 
 DEFAULT_REGION: Final = "us-east-1"
 """The one region that a request to create a bucket must not name."""
@@ -87,7 +89,26 @@ def _session() -> Session:
     quiet = {name: (None, None, default, kind) for name, (_, _, default, kind) in variables}
     session = Session(session_vars=quiet)
     session.register_component("data_loader", _descriptions())
+    parsers = session.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=time_of)
     return session
+
+
+def time_of(text: str) -> datetime:
+    """Return the time in an answer of S3.
+
+    botocore has dateutil read it, which takes half the time of a listing.
+
+    >>> time_of("2026-11-29T02:44:54.000Z").timestamp()
+    1795920294.0
+    >>> time_of("Sun, 29 Nov 2026 02:44:54 GMT").timestamp()
+    1795920294.0
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        parsed: datetime = parse_timestamp(text)
+        return parsed
 
 
 @functools.cache
