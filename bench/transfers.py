@@ -4,6 +4,7 @@ put, get   a file of 1 GiB: `cloud.bucket.put` and `get`, boto3's `upload_file` 
 small      2,000 objects of 4 KiB, put by 8 threads
 list       100,000 keys listed
 memory     the peak memory of a client process that puts and gets the file
+/bucket    files in the bucket as a job has it mounted, compared with s3fs, if it is installed
 
 Both take turns within a run, so that a machine that slows down slows both. Each ratio is the median
 of the ratios of all runs.
@@ -19,6 +20,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import statistics
 import subprocess
@@ -28,6 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bench import mount
 from bench.contenders.picloud import HashiCorp
 from bench.progress import Progress
 
@@ -71,7 +74,7 @@ class Sides:
         from botocore.config import Config
         from cloud import bucket
 
-        named = _environment(home / "data" / "stack" / "environment")
+        named = _environment(_stack_file(home))
         self._bucket = bucket
         self._name = named["PICLOUD_S3_BUCKET"]
         self._s3: Any = boto3.client(
@@ -146,11 +149,15 @@ def main() -> None:
     contender.start()
     try:
         measured = _measure(Sides(contender.home, chosen.mib), chosen)
+        mounted = _mounted(contender.home, chosen.runs)
     finally:
         contender.stop()
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps(measured, indent=1), encoding="utf-8")
-    print(f"{_table(measured)}\n\nEvery run: {chosen.json}")
+    rows = {**measured, "mount": mounted._asdict() if mounted else None}
+    chosen.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    print(f"{_table(measured)}\n")
+    print(mount.table(mounted) if mounted else "s3fs is not installed: /bucket was not measured.")
+    print(f"\nEvery run: {chosen.json}")
 
 
 def _measure(sides: Sides, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -178,6 +185,21 @@ def _measure(sides: Sides, chosen: argparse.Namespace) -> dict[str, Any]:
     memory_mb = _memory_mb(sides.file)
     progress.end()
     return {"runs": runs, "memory_mb": memory_mb}
+
+
+def _mounted(home: Path, runs: int) -> mount.Measured | None:
+    """Measure the mount, if there is an s3fs."""
+    if shutil.which("s3fs") is None:
+        return None
+    progress = Progress()
+    try:
+        return mount.measure(home, _environment(_stack_file(home)), runs, progress.tell)
+    finally:
+        progress.end()
+
+
+def _stack_file(home: Path) -> Path:
+    return home / "data" / "stack" / "environment"
 
 
 def _memory_mb(file: Path) -> float:
