@@ -223,6 +223,8 @@ async def build(
             delete=use_cases.jobs.delete,
             sweep=use_cases.storage.sweep,
             buckets=ports.buckets,
+            attachments=use_cases.attachments,
+            pushed=use_cases.queues.pushed,
             keep_days=settings.keep_days,
             sweep_hours=settings.sweep_hours,
         ),

@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import builtins  # noqa: TC003 - `list` has another meaning here
 import math
-import re
 import time
 from collections.abc import Iterable
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model.wire.queue import (
     MAX_DEADLINE_S,
     MAX_DELAY_S,
     MAX_MESSAGES,
-    MAX_QUEUE_NAME,
     MIN_DEADLINE_S,
 )
 
-from cloud._arguments.option_values import whole
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._client.queue_messages import ENCODINGS, PICKLE, packed, unpacked
+from cloud._queues import arguments
+from cloud._queues.retry import MaxRetryException, Retry
+from cloud._queues.ticket import MessageTicket, refuse_expired, tickets_of
 from cloud._resources.queue import QueueClient
 from cloud.errors import CloudException
 
@@ -37,9 +36,19 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.queue import MessagesTaken
 
-__all__ = ["CloudQueue", "MessageTicket", "exists", "get", "list"]
+    from cloud._resources.attachment import AttachmentClient
 
-_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME}}}")
+__all__ = [
+    "CloudQueue",
+    "MaxRetryException",
+    "MessageTicket",
+    "Retry",
+    "exists",
+    "get",
+    "list",
+    "pipeline",
+]
+
 _AT_ONCE: Final = 800
 """Messages of one request of a push, which are added all or none."""
 _POP_DEADLINE_S: Final = 30.0
@@ -80,7 +89,7 @@ def exists(name: str) -> bool:
     >>> cloud.queue.exists("no-such-queue")
     False
     """
-    return _client().exists(_checked_name(name))
+    return _client().exists(arguments.queue_name(name))
 
 
 @of_users
@@ -91,6 +100,25 @@ def list() -> builtins.list[CloudQueue]:  # noqa: A001 - users write cloud.queue
     True
     """
     return [CloudQueue(name) for name in _client().names()]
+
+
+@of_users
+def pipeline() -> builtins.list[dict[str, Any]]:
+    """Return what `CloudQueue.info` returns for each of your queues, in the order of their names.
+
+    The `attachment` of each says which queues its handler pushes into.
+
+    >>> [each["name"] for each in cloud.queue.pipeline()] == [q.name for q in cloud.queue.list()]
+    True
+    """
+    from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
+
+    attached = {each.queue: shown(each) for each in _attachments().list()}
+    queues = []
+    for name in _client().names():
+        info = counted(_client().info(name))
+        queues.append(info | ({"attachment": attached[name]} if name in attached else {}))
+    return queues
 
 
 class CloudQueue:
@@ -113,7 +141,7 @@ class CloudQueue:
     def __init__(self, name: str, encoding: str = PICKLE) -> None:
         if encoding not in ENCODINGS:
             raise CloudException(f"encoding is 'pickle' or 'json', not {encoding!r:.80}.")
-        self.name = _checked_name(name)
+        self.name = arguments.queue_name(name)
         self.encoding = encoding
 
     def __repr__(self) -> str:
@@ -141,20 +169,102 @@ class CloudQueue:
         Returns:
             Its `name`, the time when it was made in seconds since the epoch as `created`, and how
             many messages can be taken (`count`), come later (`delayed`), and were taken, but
-            neither acknowledged nor given back (`in_flight`).
+            neither acknowledged nor given back (`in_flight`). With a handler also `attachment`: its
+            `function`, the names of its queues (`output_queues`, `error_queues`),
+            `max_parallel_jobs`, `readers_per_job`, and the `jids` of its unfinished jobs.
         """
-        info = _client().info(self.name)
-        return {
-            "name": info.name,
-            "created": info.created_at,
-            "count": info.ready,
-            "delayed": info.delayed,
-            "in_flight": info.in_flight,
-        }
+        from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
+
+        known = counted(_client().info(self.name))
+        attached = _attachments().find(self.name)
+        return known | ({"attachment": shown(attached)} if attached else {})
+
+    @of_users
+    def attach(
+        self,
+        message_handler: Any,
+        output_queues: Any = (),
+        iter_output: bool = False,
+        readers_per_job: int = 1,
+        *,
+        max_parallel_jobs: int = 1,
+        retry_on: Any = (),
+        max_retries: int | None = None,
+        retry_delay: float | None = None,
+        on_error: Any = None,
+        allow_cycle: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Attach a handler: jobs call it with each message, and push what it returns.
+
+        They start when messages wait, and end when none has come for 20 seconds. A message is
+        removed once its outputs were pushed; if its job is killed before that, it is handled again.
+        A handler that is attached already is replaced.
+
+        Args:
+            message_handler: A function of one message, or an object with a method of that name.
+                Each job calls its `pre_handling` and `post_handling`, if it has them, once.
+            output_queues: A queue or up to 50 that get each returned value, unless it is None.
+            iter_output: Push each item of a returned iterable.
+            readers_per_job: How many messages a job handles at the same time, in threads; 1 to 128.
+            max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
+            retry_on: A class of exceptions or several: a message that raised one is handled again,
+            max_retries: so many times,
+            retry_delay: each time so many seconds later.
+            on_error: The queue for failures of each class: `{OSError: {"queue": q, "delay": 60}}`.
+                It gets dicts with `message`, `exception`, `traceback` and the name of the `queue`.
+                Without it a failure is printed, and the message is handled again 30 s later.
+            allow_cycle: Allow the handler to push into its own queue.
+            kwargs: Options of the jobs, as for `cloud.call`.
+
+        >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
+        >>> numbers.attach(lambda x: x + 1, bigger)
+        >>> numbers.push([1])
+        >>> bigger.pop(timeout=60)
+        [2]
+        >>> numbers.detach()
+        """
+        from cloud._queues.attach import AttachOptions, attach  # noqa: PLC0415 - few scripts
+
+        options = AttachOptions(
+            output_queues=output_queues,
+            iter_output=iter_output,
+            readers_per_job=readers_per_job,
+            max_parallel_jobs=max_parallel_jobs,
+            retry_on=retry_on,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            on_error=on_error,
+            allow_cycle=allow_cycle,
+        )
+        attach(client(), self.name, message_handler, options, kwargs)
+
+    @of_users
+    def detach(self) -> None:
+        """Detach the handler, if there is one; its jobs finish the messages that they have."""
+        _attachments().detach(self.name)
+
+    @of_users
+    def retry(self) -> int:
+        """Put each message of a queue of errors back into the queue in which it failed.
+
+        Returns:
+            How many these were.
+
+        Raises:
+            CloudException: When a message is not one that a handler pushed after a failure.
+        """
+        from cloud._queues.failed_messages import retry  # noqa: PLC0415 - few scripts
+
+        return retry(client(), self.name, self.encoding)
 
     @of_users
     def delete(self) -> None:
-        """Delete the queue with its messages; if it does not exist, nothing happens."""
+        """Delete the queue with its messages; if it does not exist, nothing happens.
+
+        Raises:
+            CloudException: When a handler is attached to it.
+        """
         _client().delete(self.name)
 
     @of_users
@@ -180,7 +290,7 @@ class CloudQueue:
             raise CloudException(
                 f"push takes a list of messages, not {messages!r:.80}; for one, push([message])."
             )
-        delay_s = _seconds("delay", delay, 0, MAX_DELAY_S)
+        delay_s = arguments.seconds("delay", delay, 0, MAX_DELAY_S)
         prepared = packed(client(), messages, self.encoding)
         for start in range(0, len(prepared), _AT_ONCE):
             _client().push(self.name, prepared[start : start + _AT_ONCE], delay_s)
@@ -223,7 +333,7 @@ class CloudQueue:
         Returns:
             A ticket for each message.
         """
-        deadline_s = _seconds("deadline", deadline, MIN_DEADLINE_S, MAX_DEADLINE_S)
+        deadline_s = arguments.seconds("deadline", deadline, MIN_DEADLINE_S, MAX_DEADLINE_S)
         taken = self._take(max_count, timeout, deadline_s)
         # By this machine's clock, which may differ from the server's.
         until = time.time() + deadline_s
@@ -244,8 +354,8 @@ class CloudQueue:
             CloudException: When the deadline of some has passed, and they were given back; the
                 others are removed. Also for tickets of another queue; then none is removed.
         """
-        tickets = _tickets(message_tickets)
-        _refuse_expired(_client().acknowledge(self.name, tickets), len(tickets))
+        tickets = tickets_of(message_tickets)
+        refuse_expired(_client().acknowledge(self.name, tickets), len(tickets))
 
     @of_users
     def update_deadline(
@@ -260,105 +370,28 @@ class CloudQueue:
         Raises:
             CloudException: When the deadline of some has passed, and they were given back.
         """
-        deadline_s = _seconds("new_deadline", new_deadline, 0, MAX_DEADLINE_S)
+        deadline_s = arguments.seconds("new_deadline", new_deadline, 0, MAX_DEADLINE_S)
         now = time.time()
-        expired = _client().extend(self.name, _tickets(message_tickets), deadline_s)
+        expired = _client().extend(self.name, tickets_of(message_tickets), deadline_s)
         for position, each in enumerate(message_tickets):
             if position not in expired:
                 each.deadline = now + deadline_s
-        _refuse_expired(expired, len(message_tickets))
+        refuse_expired(expired, len(message_tickets))
 
     def _take(self, max_count: int, timeout: float, deadline_s: float) -> MessagesTaken:
-        count = whole(max_count)
-        if count is None or not 1 <= count <= MAX_MESSAGES:
-            raise CloudException(f"max_count is 1 to {MAX_MESSAGES:,}, not {max_count!r:.80}.")
-        timeout_s = _seconds("timeout", timeout, 0, math.inf)
+        count = arguments.count("max_count", max_count, 1, MAX_MESSAGES)
+        timeout_s = arguments.seconds("timeout", timeout, 0, math.inf)
         return _client().take(self.name, count, timeout_s, deadline_s)
-
-
-class MessageTicket:
-    """A message that was taken and stays in its queue until it is acknowledged.
-
-    Attributes:
-        queue: The queue.
-        message: The message.
-        ticket: The text that identifies this delivery to the server.
-        deadline: When the message can be taken again, in seconds since the epoch.
-        creation_time: When it was pushed, in seconds since the epoch.
-    """
-
-    def __init__(
-        self,
-        queue: CloudQueue,
-        message: Any,
-        ticket: str,
-        deadline: float,
-        creation_time: float | None = None,
-    ) -> None:
-        self.queue = queue
-        self.message = message
-        self.ticket = ticket
-        self.deadline = deadline
-        self.creation_time = creation_time
-
-    def __repr__(self) -> str:
-        return f"MessageTicket({self.queue.name!r}, {self.message!r:.80})"
-
-    @of_users
-    def ack(self) -> None:
-        """Remove the message; see `CloudQueue.ack`."""
-        self.queue.ack([self])
-
-    def time_until_deadline(self) -> float:
-        """Return how many seconds are left; negative once the deadline has passed."""
-        return self.deadline - time.time()
-
-    @of_users
-    def update_deadline(self, new_deadline: float) -> None:
-        """Set a new deadline, in seconds from now; see `CloudQueue.update_deadline`."""
-        self.queue.update_deadline([self], new_deadline)
 
 
 def _client() -> QueueClient:
     return QueueClient(client().transport)
 
 
-def _checked_name(name: Any) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise CloudException(
-            f"{name!r:.80} cannot name a queue: a name has 1 to {MAX_QUEUE_NAME} letters, digits, "
-            "hyphens and underscores."
-        )
-    return name
+def _attachments() -> AttachmentClient:
+    from cloud._resources.attachment import AttachmentClient  # noqa: PLC0415 - few scripts
 
-
-def _seconds(name: str, value: Any, least: float, most: float) -> float:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    seconds = float(value) if is_number else math.nan
-    if not least <= seconds <= most:
-        limit = f"{least:,.0f} or more" if math.isinf(most) else f"{least:,.0f} to {most:,.0f}"
-        raise CloudException(f"{name} is a number of seconds, {limit}, not {value!r:.80}.")
-    return seconds
-
-
-def _tickets(message_tickets: Any) -> builtins.list[str]:
-    if isinstance(message_tickets, MessageTicket):
-        return [message_tickets.ticket]
-    try:
-        return [each.ticket for each in message_tickets]
-    except (TypeError, AttributeError) as error:
-        raise CloudException(
-            f"This takes a list of tickets from pop_tickets, not {message_tickets!r:.80}."
-        ) from error
-
-
-def _refuse_expired(expired: set[int], count: int) -> None:
-    if expired:
-        raise CloudException(
-            f"{len(expired)} of {count} tickets are no longer valid: their deadline has passed, "
-            "and their messages can be taken again, or were.",
-            code="ticket.expired",
-        )
+    return AttachmentClient(client().transport)
 
 
 def __dir__() -> builtins.list[str]:

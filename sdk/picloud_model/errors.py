@@ -84,6 +84,12 @@ class BucketFull(RequestRefused):
     code = "bucket.full"
 
 
+class HandlerReplaced(RequestRefused):
+    """This handler is no longer attached to the queue."""
+
+    code = "attachment.replaced"
+
+
 class NotAllowed(PiCloudError):
     """You may not do that."""
 
@@ -172,6 +178,12 @@ class CronNotFound(NotFound):
     """There is no such cron job in your account; `cloud.cron.list()` shows them."""
 
     code = "cron.not_found"
+
+
+class AttachmentNotFound(NotFound):
+    """No handler is attached to the queue."""
+
+    code = "attachment.not_found"
 
 
 class PathNotFound(NotFound):

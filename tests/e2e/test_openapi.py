@@ -18,11 +18,14 @@ from cloud._client.queue_messages import packed
 from cloud._config.configuration import Config
 from cloud._http.connections import Connections
 from cloud._http.transport import ServerAddress, Transport
+from cloud._queues.attach import AttachOptions, attach
+from cloud._resources.attachment import AttachmentClient
 from cloud._resources.bucket import BucketClient
 from cloud._resources.cron import CronClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
+from picloud_model.wire.attachment import HandledRequest, HandlerOutput
 from picloud_model.wire.bucket import (
     WHOLE_OBJECT_BYTES,
     AbortUploadRequest,
@@ -185,8 +188,24 @@ def use_queue(queue: QueueClient, client: Client) -> None:
     assert queue.names() == ["q"]
     tickets = [each.ticket for each in queue.take("q", 10, 20.0, 60.0).messages]
     assert queue.extend("q", tickets, 90.0) == queue.acknowledge("q", tickets) == set()
+    use_attachment(AttachmentClient(client.transport), queue, client)
     queue.purge("q")
     queue.delete("q")
+
+
+def use_attachment(attachment: AttachmentClient, queue: QueueClient, client: Client) -> None:
+    """Use everything that a client can request of a handler."""
+    attach(client, "q", str, AttachOptions(on_error={OSError: "q"}), {})
+    known = attachment.find("q")
+    assert known is not None
+    assert [each.id for each in attachment.list()] == [known.id]
+    attachment.detach("q")
+    assert attachment.find("q") is None
+    output = HandlerOutput(queue="q", messages=packed(client, [1], "json"))
+    queue.push("q", output.messages, 0.0)
+    tickets = [each.ticket for each in queue.take("q", 10, 20.0, 60.0).messages]
+    request = HandledRequest(queue="q", attachment=known.id, tickets=tickets, outputs=[output])
+    assert attachment.handled(request) == set()
 
 
 def use_volume(volume: VolumeClient) -> None:

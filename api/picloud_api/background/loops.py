@@ -13,6 +13,7 @@ from picloud_model.errors import PiCloudError
 from picloud_api.background.blob_sweeper import BlobSweeper
 from picloud_api.background.cron_starter import CronStarter
 from picloud_api.background.events import EventDispatcher
+from picloud_api.background.handler_starter import HandlerStarter
 from picloud_api.background.leader import Leader
 from picloud_api.background.notifier import Notifier
 from picloud_api.background.reaper import CHECK_EVERY_S, Reaper
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
     from picloud_api.usecases.crons.cron import Crons
     from picloud_api.usecases.jobs.delete import DeleteJobs
+    from picloud_api.usecases.queues.attachment import Attachments
+    from picloud_api.usecases.queues.pushed_queues import PushedQueues
     from picloud_api.usecases.slots.slot import Slots
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
 
@@ -79,6 +82,8 @@ class Background:
         delete: DeleteJobs,
         sweep: BlobSweep,
         buckets: BucketPort,
+        attachments: Attachments,
+        pushed: PushedQueues,
         keep_days: float,
         sweep_hours: float,
     ) -> None:
@@ -96,6 +101,7 @@ class Background:
         self.stage_sweeper = StageSweeper(context, self.leader)
         self.retention = Retention(context, self.leader, delete, keep_days)
         self.blob_sweeper = BlobSweeper(context, self.leader, sweep, buckets, sweep_hours)
+        self.handler_starter = HandlerStarter(attachments, pushed, self.leader)
         self._tasks: list[asyncio.Task[None]] = []
 
     def loops(self) -> list[Loop]:
@@ -111,6 +117,8 @@ class Background:
             Loop(run=self.notifier.publish, every_s=PUBLISH_EVERY_S, needed=shared),
             Loop(run=self.leader.lead, needed=shared),
             Loop(run=self.cron_starter.start_if_leader, every_s=CRON_EVERY_S),
+            Loop(run=self.handler_starter.start_for_pushed),
+            Loop(run=self.handler_starter.start_if_leader, every_s=TICK_S),
             Loop(run=self.stage_sweeper.sweep_if_leader, every_s=SWEEP_EVERY_S),
             Loop(
                 run=self.retention.delete_if_leader,

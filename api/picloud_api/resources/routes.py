@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from picloud_api.resources import (
+    attachment,
     blob,
     bucket,
     cron,
@@ -30,6 +31,7 @@ ROUTES: Final = (
     *blob.ROUTES,
     *bucket.ROUTES,
     *queue.ROUTES,
+    *attachment.ROUTES,
     *volume.ROUTES,
     *cron.ROUTES,
     *key.ROUTES,

@@ -16,6 +16,8 @@ staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord
+queues/<account>/<name>              QueueRecord
+attachments/<account>/<queue>        AttachmentRecord
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
 

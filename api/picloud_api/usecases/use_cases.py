@@ -28,7 +28,8 @@ from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
-from picloud_api.usecases.queue import Queues
+from picloud_api.usecases.queues.attachment import Attachments
+from picloud_api.usecases.queues.queue import Queues
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
@@ -141,6 +142,9 @@ class UseCases:
         self.storage = StorageRoom(base, self.queues)
         self.jobs = JobsRoom(base, self.accounts, self.storage)
         self.crons = Crons(base.context, self.jobs.submit, self.jobs.status, self.jobs.kill)
+        self.attachments = Attachments(
+            base.context, self.queues, self.jobs.submit, self.jobs.status
+        )
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from cloud import CloudException, queue
 
 from picloud import output, tables, units
 from picloud.help_pages import HelpfulGroup
-from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson, Words  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
@@ -162,6 +163,78 @@ def pop(
         return
     for each in popped:
         output.text(output.printable(each))
+
+
+@app.command()
+def attach(
+    name: Name,
+    command: Words,
+    *,
+    output_queue: Annotated[
+        list[str] | None,
+        typer.Option("--output", "-o", metavar="NAME", help="Output queue (repeatable)."),
+    ] = None,
+    error_queue: Annotated[
+        str | None, typer.Option("--errors", metavar="NAME", help="Queue for failures.")
+    ] = None,
+    max_parallel_jobs: Annotated[
+        int,
+        typer.Option("--max-parallel-jobs", "-j", metavar="N", help="Maximum number of jobs."),
+    ] = 1,
+    readers_per_job: Annotated[
+        int,
+        typer.Option("--readers-per-job", metavar="N", help="Messages handled at once by a job."),
+    ] = 1,
+) -> None:
+    """Run a command for each message.
+
+    It reads the message, and what it prints is pushed into the output queues. A single word is a
+    command line for /bin/sh; several words are a program and its arguments. A command that is
+    attached already is replaced.
+
+    \b
+    Examples:
+      $ picloud queue attach urls --output pages -j 5 'xargs curl -sf'
+      $ picloud queue attach names --output sorted --errors failed sort
+    """  # noqa: D301 - \b keeps the lines apart
+    from cloud._queues.shell_handler import ShellHandler  # noqa: PLC0415 - as in `attach`
+
+    line = command[0] if len(command) == 1 else shlex.join(command)
+    outputs = [queue.CloudQueue(each, encoding="json") for each in output_queue or []]
+    on_error = {Exception: queue.CloudQueue(error_queue, encoding="json")} if error_queue else {}
+    queue.CloudQueue(name).attach(
+        ShellHandler(line),
+        outputs,
+        readers_per_job=readers_per_job,
+        max_parallel_jobs=max_parallel_jobs,
+        on_error=on_error,
+    )
+
+
+@app.command()
+def detach(name: Name) -> None:
+    """Detach the handler of a queue.
+
+    Its jobs finish the messages that they have.
+
+    \b
+    Examples:
+      $ picloud queue detach urls
+    """  # noqa: D301 - \b keeps the lines apart
+    queue.CloudQueue(name).detach()
+
+
+@app.command()
+def retry(name: Name) -> None:
+    """Put failed messages back into their queue.
+
+    Prints how many these were.
+
+    \b
+    Examples:
+      $ picloud queue retry failed
+    """  # noqa: D301 - \b keeps the lines apart
+    output.text(str(queue.CloudQueue(name, encoding="json").retry()))
 
 
 @app.command()

@@ -35,13 +35,32 @@ def packed(client: Client, values: Iterable[Any], encoding: str) -> list[QueueMe
     Raises:
         CloudException: When a value cannot be encoded; says which, and which part of it.
     """
-    encode = _as_json if encoding == JSON else client.packer.value
-    envelope = None if encoding == JSON else client.packer.envelope
+    contents = [
+        encoded(client, value, encoding, f"message {index}") for index, value in enumerate(values)
+    ]
+    return messages_of(client, contents, encoding, len(contents))
+
+
+def encoded(client: Client, value: Any, encoding: str, what: str) -> bytes:
+    """Return the content of a message.
+
+    Raises:
+        CloudException: When the value, which is called `what`, cannot be encoded.
+    """
+    if encoding == JSON:
+        return _as_json(value, what)
     try:
-        contents = [encode(value, f"message {index}") for index, value in enumerate(values)]
+        return client.packer.value(value, what)
     except PackingError as error:
         raise CloudException(str(error)) from error
-    most = min(MESSAGE_BYTES, max(1, _PUSH_BYTES // max(1, len(contents))))
+
+
+def messages_of(
+    client: Client, contents: Sequence[bytes], encoding: str, count: int
+) -> list[QueueMessage]:
+    """Return messages to push, `count` of them in one request; blobs of large ones are uploaded."""
+    envelope = None if encoding == JSON else client.packer.envelope
+    most = min(MESSAGE_BYTES, max(1, _PUSH_BYTES // max(1, count)))
     blobs: dict[str, bytes] = {}
     messages = [_message(content, envelope, most, blobs) for content in contents]
     if blobs:

@@ -71,14 +71,28 @@ class QueueClient:
         self._transport.post("/v1/queues/push", body, Answer)
 
     def take(
-        self, name: str, max_count: int, timeout_s: float, deadline_s: float
+        self,
+        name: str,
+        max_count: int,
+        timeout_s: float,
+        deadline_s: float,
+        *,
+        attachment: str = "",
     ) -> wire.MessagesTaken:
-        """Take messages; wait for the first, in as many requests as that takes."""
+        """Take messages; wait for the first, in as many requests as that takes.
+
+        Raises:
+            CloudException: When another handler than this `attachment` is attached.
+        """
         end = time.monotonic() + timeout_s
         while True:
             hold_s = max(0.0, min(LONGEST_POLL_S, end - time.monotonic()))
             body = wire.TakeRequest(
-                name=name, max_count=max_count, timeout_s=hold_s, deadline_s=deadline_s
+                name=name,
+                max_count=max_count,
+                timeout_s=hold_s,
+                deadline_s=deadline_s,
+                attachment=attachment,
             )
             taken = self._transport.poll("/v1/queues/take", body, wire.MessagesTaken, hold_s)
             if taken.messages or time.monotonic() >= end:

@@ -43,13 +43,15 @@ class QueueMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """A message: one of JSON text, a pickle, or a blob that has one of these.
 
     `envelope` says which Python pickled it; without one, the blob is JSON text after 16 bytes that
-    make it unique, as they do in the blob of a pickle.
+    make it unique, as they do in the blob of a pickle. `retries` is how often a handler has pushed
+    it again.
     """
 
     json: Annotated[str, Meta(max_length=MESSAGE_BYTES)] | None = None
     pickled: Annotated[bytes, Meta(max_length=MESSAGE_BYTES)] | None = None
     blob: Content | None = None
     envelope: Envelope | None = None
+    retries: Annotated[int, Meta(ge=0)] = 0
 
 
 class CreateQueueRequest(Request, frozen=True):
@@ -100,13 +102,15 @@ class TakeRequest(Request, frozen=True):
     """Take messages: `POST /v1/queues/take`.
 
     If there are none, the reply is delayed for up to `timeout_s` until there are. No other request
-    takes these messages for `deadline_s`; acknowledge each by then, or it can be taken again.
+    takes these messages for `deadline_s`; acknowledge each by then, or it can be taken again. A
+    handler names its `attachment`; it receives nothing once another handler is attached.
     """
 
     name: QueueName
     max_count: MessageCount = 10
     timeout_s: Timeout = 0.0
     deadline_s: Deadline = 30.0
+    attachment: Annotated[str, Meta(pattern="^(?:[0-9a-f]{32})?$", max_length=32)] = ""
 
 
 class TakenMessage(msgspec.Struct, frozen=True):

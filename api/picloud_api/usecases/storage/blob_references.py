@@ -15,6 +15,7 @@ from picloud_model.wire import TRAILER_BYTES, Content, bundles_of
 
 from picloud_api.store import layout
 from picloud_api.store.blob_name import blob_name, modules_of
+from picloud_api.store.queue_record import attachment_key
 from picloud_api.usecases.storage.snapshot import blobs_of
 from picloud_api.usecases.storage.volume_record import volume_key
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from picloud_driver.blobs import BlobPort
 
     from picloud_api.engine.process.context import Context
+    from picloud_api.store.queue_record import AttachmentRecord
     from picloud_api.store.records import CronRecord, Header
     from picloud_api.usecases.storage.volume_record import VolumeRecord
 
@@ -72,7 +74,7 @@ class BlobReferences:
         left, bundles = set(digests), set[str]()
         for names in (
             self._named_by_batches,
-            self._named_by_crons,
+            self._named_by_templates,
             self._named_by_volumes,
             self._named_by_packs,
             self._named_by_sealed,
@@ -100,14 +102,15 @@ class BlobReferences:
             for part in layout.decode(key, value).parts:
                 yield part.content.digest, False
 
-    async def _named_by_crons(self, account: str) -> AsyncIterator[tuple[str, bool]]:
-        """Yield functions, arguments and bundles of the jobs that cron jobs submit."""
-        async for key, value in self._stored(layout.cron(account), _HEADERS):
-            record: CronRecord = layout.decode(key, value)
-            yield record.job.function.digest, False
-            yield record.job.bundle, bool(record.job.bundle)
-            for part in record.job.parts:
-                yield part.content.digest, False
+    async def _named_by_templates(self, account: str) -> AsyncIterator[tuple[str, bool]]:
+        """Yield what the jobs of cron jobs and of handlers of queues name."""
+        for prefix in (layout.cron(account), attachment_key(account, "")):
+            async for key, value in self._stored(prefix, _HEADERS):
+                record: CronRecord | AttachmentRecord = layout.decode(key, value)
+                yield record.job.function.digest, False
+                yield record.job.bundle, bool(record.job.bundle)
+                for part in record.job.parts:
+                    yield part.content.digest, False
 
     async def _named_by_volumes(self, account: str) -> AsyncIterator[tuple[str, bool]]:
         """Yield all blobs of the snapshots that volumes keep."""

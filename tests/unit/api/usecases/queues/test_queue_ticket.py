@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from picloud_api.usecases.queue_ticket import TicketContent, TicketSigner
+from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
 from picloud_driver.queues import DeliveryId
 from picloud_model.errors import RequestRefused
 

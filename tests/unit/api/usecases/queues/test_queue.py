@@ -25,7 +25,7 @@ from tests.unit.api.api_harness import ACCOUNT, ENVELOPE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from picloud_api.usecases.queue import Queues
+    from picloud_api.usecases.queues.queue import Queues
 
     from tests.unit.api.api_harness import ApiHarness
 
@@ -192,7 +192,7 @@ async def test_an_account_has_a_limited_number_of_queues(api: ApiHarness) -> Non
 
 async def _record(queues: Queues, api: ApiHarness, name: str) -> None:
     """Record a queue without making it, which would take a sync of the disk."""
-    from picloud_api.usecases.queue import QueueRecord
+    from picloud_api.store.queue_record import QueueRecord
 
     async def plan(draft: Any) -> None:
         draft.put(f"queues/{ACCOUNT}/{name}", QueueRecord(f"{ACCOUNT}-{name}", 0.0))

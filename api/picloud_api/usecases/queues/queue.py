@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
-from picloud_model.errors import BlobMissing, QueueNotFound, RequestRefused
+from picloud_model.errors import BlobMissing, HandlerReplaced, QueueNotFound, RequestRefused
 from picloud_model.wire.queue import (
     MAX_QUEUES,
     MessagesTaken,
+    PushRequest,
     QueueInfo,
     QueueMessage,
     QueuesListed,
@@ -20,18 +22,20 @@ from picloud_model.wire.queue import (
 )
 
 from picloud_api.store.blob_name import blob_name
-from picloud_api.store.records import NamedRecord
-from picloud_api.usecases.queue_ticket import TicketContent, TicketSigner
+from picloud_api.store.queue_record import QueueRecord, queue_key
+from picloud_api.usecases.queues.pushed_queues import PushedQueues
+from picloud_api.usecases.queues.queue_message import blobs_of
+from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from picloud_driver.blobs import BlobPort
-    from picloud_driver.queues import Delivery, QueuePort
+    from picloud_driver.queues import Delivery, QueueCounts, QueuePort
+    from picloud_model.wire.attachment import HandledRequest, HandlerOutput
     from picloud_model.wire.queue import (
         AcknowledgeRequest,
         ExtendRequest,
-        PushRequest,
         TakeRequest,
     )
 
@@ -46,20 +50,6 @@ _DRAIN_S: Final = 60.0
 _DECODER: Final = msgspec.msgpack.Decoder(QueueMessage)
 
 
-class QueueRecord(NamedRecord, frozen=True):
-    """A queue of an account, under the key `queues/<account>/<name>`.
-
-    `id` is its name in the queue port, which no later queue of the same name has. `spills` is
-    whether it ever had a message in a blob.
-    """
-
-    prefix: ClassVar[str] = "queues/"
-
-    id: str
-    created_at: float
-    spills: bool = False
-
-
 class Queues:
     """Creates the queues of accounts; pushes, takes and removes their messages."""
 
@@ -72,6 +62,7 @@ class Queues:
         self._blobs = blobs
         self._tickets = TicketSigner(ticket_key)
         self._stopping = False
+        self.pushed = PushedQueues()
 
     async def create(self, account: str, name: str) -> QueueInfo:
         """Make a queue, unless there is one; return it.
@@ -79,9 +70,9 @@ class Queues:
         Raises:
             RequestRefused: When the account has as many queues as it may have.
         """
-        key = _key(account, name)
+        key = queue_key(account, name)
         if await self._commits.view.fresh(key) is None:
-            present = await self._commits.view.scan(_key(account, ""))
+            present = await self._commits.view.scan(queue_key(account, ""))
             if len(present) >= MAX_QUEUES:
                 raise RequestRefused(
                     f"Your account has {MAX_QUEUES} queues, as many as it may have; delete one."
@@ -101,7 +92,7 @@ class Queues:
 
     async def list(self, account: str) -> QueuesListed:
         """Return the names of an account's queues."""
-        prefix = _key(account, "")
+        prefix = queue_key(account, "")
         keys = await self._commits.view.scan(prefix)
         return QueuesListed(names=sorted(key.removeprefix(prefix) for key in keys))
 
@@ -111,9 +102,7 @@ class Queues:
         Raises:
             QueueNotFound: When the account has no such queue; all methods below raise it, too.
         """
-        record, counts = await self._at(
-            account, name, lambda record: _with(record, self._port.counts(record.id))
-        )
+        record, counts = await self.counts(account, name)
         return QueueInfo(
             name=name,
             created_at=record.created_at,
@@ -122,12 +111,25 @@ class Queues:
             in_flight=counts.in_flight,
         )
 
+    async def counts(self, account: str, name: str) -> tuple[QueueRecord, QueueCounts]:
+        """Return the record of a queue, and how many messages the queue has."""
+        return await self._at(
+            account, name, lambda record: _with(record, self._port.counts(record.id))
+        )
+
     async def delete(self, account: str, name: str) -> None:
-        """Remove a queue with its messages; a missing one is not an error."""
-        key = _key(account, name)
+        """Remove a queue with its messages; a missing one is not an error.
+
+        Raises:
+            RequestRefused: When a handler is attached to it.
+        """
+        key = queue_key(account, name)
         record: QueueRecord | None = await self._commits.view.fresh(key)
         if record is None:
             return
+        if record.attachment:
+            message = f"A handler is attached to the queue {name!r}; detach it first."
+            raise RequestRefused(message, field="name")
         await self._sweep(account, record)
         # First the messages: if this is interrupted, the name is still there to be deleted.
         await self._port.delete(record.id)
@@ -149,7 +151,7 @@ class Queues:
 
     async def may_refer_to_blobs(self, account: str) -> bool:
         """Whether messages of an account may be in blobs; which these are cannot be listed."""
-        records = (await self._commits.view.scan(_key(account, ""))).values()
+        records = (await self._commits.view.scan(queue_key(account, ""))).values()
         for record in records:
             if record.spills:
                 try:
@@ -167,7 +169,7 @@ class Queues:
             RequestRefused: When a message has not exactly one content.
             BlobMissing: When the blob of a message was not stored.
         """
-        digests = _checked(request.messages)
+        digests = blobs_of(request.messages)
         await self._require_blobs(account, digests)
         bodies = [msgspec.msgpack.encode(message) for message in request.messages]
 
@@ -175,11 +177,17 @@ class Queues:
             if digests and not record.spills:
                 await self._note_spill(account, request.name)
             await self._port.push(record.id, request.push_id, bodies, request.delay_s)
+            if record.attachment:
+                self.pushed.add(account, request.name)
 
         await self._at(account, request.name, push)
 
     async def take(self, account: str, request: TakeRequest) -> MessagesTaken:
-        """Take messages; wait for the first if there is none."""
+        """Take messages; wait for the first if there is none.
+
+        Raises:
+            HandlerReplaced: When the request is of a handler that is no longer attached.
+        """
         end = time.monotonic() + request.timeout_s
         while True:
             remaining_s = max(0.0, end - time.monotonic())
@@ -197,6 +205,8 @@ class Queues:
                 return _with(record, taken)
 
             record, taken = await self._at(account, request.name, take)
+            if request.attachment:
+                await self._require_attachment(account, request, taken)
             if taken or self._stopping or remaining_s <= _LOOK_S:
                 messages = [self._ticketed(record, each) for each in taken]
                 deadline_at = self._clock() + request.deadline_s
@@ -210,14 +220,65 @@ class Queues:
         """
 
         async def acknowledge(record: QueueRecord) -> TicketsChecked:
-            contents = self._read(record, request.tickets)
-            gone = await self._port.remove(record.id, [each.delivery for each in contents])
-            for content, is_gone in zip(contents, gone, strict=True):
-                if is_gone and content.blob:
-                    await self._blobs.delete(blob_name(account, content.blob))
-            return _expired(gone)
+            return await self._remove(account, record, self._read(record, request.tickets))
 
         return await self._at(account, request.name, acknowledge)
+
+    async def handled(
+        self, account: str, request: HandledRequest, *, keep_s: float
+    ) -> TicketsChecked:
+        """Push what a handler made of messages, then remove these messages.
+
+        Args:
+            account: The account.
+            request: The tickets of the messages, and what to push.
+            keep_s: For how long no other handler takes the messages meanwhile.
+
+        Raises:
+            RequestRefused: As `acknowledge` and `push`; nothing is pushed or removed.
+            BlobMissing: When the blob of a message to push was not stored.
+        """
+        digests = [digest for output in request.outputs for digest in blobs_of(output.messages)]
+        await self._require_blobs(account, digests)
+
+        async def handled(record: QueueRecord) -> TicketsChecked:
+            contents = self._read(record, request.tickets)
+            if request.outputs:
+                # What another handler has by now is pushed by that one.
+                deliveries = [each.delivery for each in contents]
+                checked = _expired(await self._port.postpone(record.id, deliveries, keep_s))
+                if checked.expired:
+                    return checked
+                source = f"{request.attachment}/{[each.delivery.number for each in contents]}"
+                for position, output in enumerate(request.outputs):
+                    push_id = blake2b(f"{source}/{position}".encode(), digest_size=16).hexdigest()
+                    await self._push_output(account, output, push_id)
+            return await self._remove(account, record, contents, kept=digests)
+
+        return await self._at(account, request.queue, handled)
+
+    async def _push_output(self, account: str, output: HandlerOutput, push_id: str) -> None:
+        request = PushRequest(
+            name=output.queue,
+            push_id=push_id,
+            messages=output.messages,
+            delay_s=output.delay_s,
+        )
+        await self.push(account, request)
+
+    async def _remove(
+        self,
+        account: str,
+        record: QueueRecord,
+        contents: Sequence[TicketContent],
+        kept: Sequence[str] = (),
+    ) -> TicketsChecked:
+        """Remove messages, and their blobs unless these are to be kept."""
+        gone = await self._port.remove(record.id, [each.delivery for each in contents])
+        for content, is_gone in zip(contents, gone, strict=True):
+            if is_gone and content.blob and content.blob not in kept:
+                await self._blobs.delete(blob_name(account, content.blob))
+        return _expired(gone)
 
     async def extend(self, account: str, request: ExtendRequest) -> TicketsChecked:
         """Set new deadlines of messages that were taken.
@@ -244,7 +305,7 @@ class Queues:
         The record in memory may be older than what another process did: it is read again when the
         port does not know the queue. A crash may have prevented that the port made it.
         """
-        view, key = self._commits.view, _key(account, name)
+        view, key = self._commits.view, queue_key(account, name)
         record: QueueRecord | None = await view.get(key)
         if record is not None:
             try:
@@ -259,6 +320,18 @@ class Queues:
             )
         await self._port.create(record.id)
         return await act(record)
+
+    async def _require_attachment(
+        self, account: str, request: TakeRequest, taken: Sequence[Delivery]
+    ) -> None:
+        """Give messages back if their handler was replaced, which may be while it waited."""
+        key = queue_key(account, request.name)
+        record: QueueRecord | None = await self._commits.view.fresh(key)
+        if record is None or record.attachment == request.attachment:
+            return
+        if taken:
+            await self._port.postpone(record.id, [each.id for each in taken], 0.0)
+        raise HandlerReplaced(field="attachment")
 
     def _ticketed(self, record: QueueRecord, delivery: Delivery) -> TakenMessage:
         message = _DECODER.decode(delivery.body)
@@ -280,7 +353,7 @@ class Queues:
             raise BlobMissing(digests=tuple(digests), field="messages")
 
     async def _note_spill(self, account: str, name: str) -> None:
-        key = _key(account, name)
+        key = queue_key(account, name)
 
         async def plan(draft: Draft) -> None:
             record: QueueRecord | None = await draft.get(key)
@@ -308,46 +381,9 @@ class Queues:
             await asyncio.sleep(0)
 
 
-def _key(account: str, name: str) -> str:
-    return f"{QueueRecord.prefix}{account}/{name}"
-
-
 async def _with(record: QueueRecord, result: Awaitable[Result]) -> tuple[QueueRecord, Result]:
     return record, await result
 
 
 def _expired(valid: Sequence[bool]) -> TicketsChecked:
     return TicketsChecked(expired=[index for index, each in enumerate(valid) if not each])
-
-
-def _checked(messages: Sequence[QueueMessage]) -> list[str]:
-    """Return the digests of the blobs among some messages.
-
-    Raises:
-        RequestRefused: When a message has not exactly one content, or no valid JSON.
-    """
-    digests = []
-    for index, message in enumerate(messages):
-        contents = (message.json, message.pickled, message.blob)
-        if sum(content is not None for content in contents) != 1:
-            raise RequestRefused(
-                f"Message {index} must have one of `json`, `pickled` and `blob`.", field="messages"
-            )
-        if message.pickled is not None and message.envelope is None:
-            raise RequestRefused(
-                f"Message {index} is a pickle and needs an `envelope`.", field="messages"
-            )
-        if message.json is not None:
-            _require_json(index, message.json)
-        if message.blob is not None:
-            digests.append(message.blob.digest)
-    return digests
-
-
-def _require_json(index: int, text: str) -> None:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RequestRefused(
-            f"The `json` of message {index} is not valid JSON: {error}", field="messages"
-        ) from error

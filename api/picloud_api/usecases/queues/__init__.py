@@ -1,0 +1,1 @@
+"""Queues: their messages, and the handlers that are attached to them."""

@@ -1,0 +1,1 @@
+"""Handlers of queues: how they are attached, and what runs in their jobs."""

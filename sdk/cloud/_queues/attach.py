@@ -1,0 +1,158 @@
+"""Attaching: from a handler and its options to the request that attaches it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from picloud_model.wire.attachment import (
+    MAX_OUTPUTS,
+    MAX_PARALLEL_JOBS,
+    MAX_READERS,
+    AttachmentInfo,
+    AttachRequest,
+)
+from picloud_model.wire.queue import MAX_DELAY_S
+
+from cloud._arguments import signature_check
+from cloud._arguments.options import split_options
+from cloud._packing.packer import name_of
+from cloud._queues import arguments
+from cloud._queues.handler import HandlerRules
+from cloud._queues.handler_loop import HandlerLoop
+from cloud._resources.attachment import AttachmentClient
+from cloud.errors import CloudException, CloudTypeError
+
+if TYPE_CHECKING:
+    from cloud._client.client import Client
+    from cloud._queues.arguments import Target
+
+_MAX_RETRIES: Final = 1_000_000
+_OWN: Final = (
+    "output_queues",
+    "iter_output",
+    "readers_per_job",
+    "max_parallel_jobs",
+    "retry_on",
+    "max_retries",
+    "retry_delay",
+    "on_error",
+    "allow_cycle",
+)
+
+
+class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `CloudQueue.attach` takes besides the handler and the options of its jobs."""
+
+    output_queues: Any = ()
+    iter_output: bool = False
+    readers_per_job: int = 1
+    max_parallel_jobs: int = 1
+    retry_on: Any = ()
+    max_retries: int | None = None
+    retry_delay: float | None = None
+    on_error: Any = None
+    allow_cycle: bool = False
+
+
+def attach(
+    client: Client, queue: str, handler: Any, options: AttachOptions, kwargs: Mapping[str, Any]
+) -> AttachmentInfo:
+    """Attach a handler to a queue; see `CloudQueue.attach`."""
+    # Old scripts write _max_parallel_jobs.
+    own = {name[1:]: kwargs[name] for name in kwargs if name[1:] in _OWN and name[0] == "_"}
+    options = msgspec.structs.replace(options, **own)
+    rest = {name: value for name, value in kwargs.items() if name[1:] not in own}
+    job_options, unknown = split_options(rest)
+    for name in unknown:
+        raise CloudTypeError(f"attach has no argument {name}.")
+    if job_options.depends_on or job_options.callback or job_options.callback_on_error:
+        raise CloudException(
+            "The jobs of a handler start by themselves: leave out _depends_on and _callback."
+        )
+    rules = _rules(queue, handler, options)
+    readers = arguments.count("readers_per_job", options.readers_per_job, 1, MAX_READERS)
+    parallel = arguments.count("max_parallel_jobs", options.max_parallel_jobs, 1, MAX_PARALLEL_JOBS)
+    attachment = uuid.uuid4().hex
+    method = getattr(handler, "message_handler", handler)
+    name = getattr(handler, "handler_name", None) or name_of(method)
+    loop = HandlerLoop(attachment, rules, readers)
+    job = client.prepare_call(loop, msgspec.structs.replace(job_options, name=name))
+    request = AttachRequest(
+        queue=queue,
+        job=msgspec.structs.replace(job, submit_id=attachment),
+        outputs=_names(rules.outputs),
+        errors=_names(rules.on_error.values()),
+        max_parallel_jobs=parallel,
+        readers_per_job=readers,
+    )
+    return AttachmentClient(client.transport).attach(request)
+
+
+def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:
+    method = getattr(handler, "message_handler", handler)
+    # Of a class with that method, an instance is meant.
+    if not callable(method) or (isinstance(handler, type) and method is not handler):
+        raise CloudTypeError(
+            f"A handler is a function of a message, or an object with a method message_handler, "
+            f"not {handler!r:.80}."
+        )
+    signature_check.check(method, (None,), {})
+    outputs = _outputs(options.output_queues)
+    if not options.allow_cycle and queue in _names(outputs):
+        raise CloudException(
+            f"The handler of {queue!r} would push into its own queue; pass allow_cycle=True if it "
+            "is to."
+        )
+    retry_on = arguments.exceptions("retry_on", options.retry_on)
+    if retry_on and (options.max_retries is None or options.retry_delay is None):
+        raise CloudException("retry_on needs max_retries and retry_delay, too.")
+    return HandlerRules(
+        queue=queue,
+        message_handler=handler,
+        outputs=outputs,
+        iter_output=options.iter_output,
+        retry_on=retry_on,
+        max_retries=arguments.count("max_retries", options.max_retries or 0, 0, _MAX_RETRIES),
+        retry_delay_s=arguments.seconds("retry_delay", options.retry_delay or 0, 0, MAX_DELAY_S),
+        on_error=_on_error(options.on_error or {}),
+    )
+
+
+def _outputs(output_queues: Any) -> tuple[Target, ...]:
+    single = isinstance(output_queues, str) or hasattr(output_queues, "encoding")
+    try:
+        outputs = tuple(map(arguments.target, [output_queues] if single else output_queues))
+    except TypeError as error:
+        raise CloudTypeError(
+            f"output_queues takes a queue or a list of queues, not {output_queues!r:.80}."
+        ) from error
+    if len(outputs) > MAX_OUTPUTS:
+        raise CloudException(f"A handler has at most {MAX_OUTPUTS} output queues.")
+    return outputs
+
+
+def _on_error(on_error: Any) -> dict[type[BaseException], Target]:
+    if not isinstance(on_error, Mapping):
+        raise CloudTypeError(
+            f"on_error takes a dict of classes of exceptions and queues, not {on_error!r:.80}."
+        )
+    targets = {}
+    for kind, chosen in on_error.items():
+        (checked,) = arguments.exceptions("on_error", kind)
+        if isinstance(chosen, Mapping):
+            if not {"queue"} <= chosen.keys() <= {"queue", "delay"}:
+                raise CloudException(
+                    "on_error takes {'queue': ...} or {'queue': ..., 'delay': ...} for each class, "
+                    f"not {chosen!r:.80}."
+                )
+            targets[checked] = arguments.target(chosen["queue"], chosen.get("delay", 0))
+        else:
+            targets[checked] = arguments.target(chosen)
+    return targets
+
+
+def _names(targets: Any) -> list[str]:
+    return list(dict.fromkeys(each.queue for each in targets))

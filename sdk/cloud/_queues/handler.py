@@ -1,0 +1,124 @@
+"""Calling a handler with a message: what it makes of it, and what happens when it fails."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from picloud_model.wire.queue import QueueMessage
+
+from cloud._client.current import client
+from cloud._client.queue_messages import JSON, encoded, unpacked
+from cloud._queues.arguments import Target
+from cloud._queues.retry import MaxRetryException, Retry
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from picloud_model.wire.queue import TakenMessage
+
+
+class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
+    """A handler, and what is done with what it returns or raises.
+
+    A message that raised one of `retry_on` is handled again up to `max_retries` times, each time
+    after `retry_delay_s`. A message that failed goes to the queue that `on_error` has for the
+    nearest class of the exception.
+    """
+
+    queue: str
+    message_handler: Any
+    outputs: tuple[Target, ...] = ()
+    iter_output: bool = False
+    retry_on: tuple[type[BaseException], ...] = ()
+    max_retries: int = 0
+    retry_delay_s: float = 0.0
+    on_error: dict[type[BaseException], Target] = {}
+
+
+class HandledMessage(msgspec.Struct, frozen=True):
+    """A message that was handled: its ticket, and what to push where; a message again as it is."""
+
+    ticket: str
+    outputs: list[tuple[Target, bytes | QueueMessage]]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its outputs have."""
+        return sum(len(each) if isinstance(each, bytes) else 0 for _, each in self.outputs)
+
+
+def handle(rules: HandlerRules, taken: TakenMessage) -> HandledMessage | None:
+    """Call the handler with a message; return None if that failed and there is no rule for it."""
+    value: Any = None
+    try:
+        (value,) = unpacked(client(), [taken.message])
+        return HandledMessage(taken.ticket, _outputs(rules, rules.message_handler(value)))
+    except Retry as retry:
+        if taken.message.retries < retry.max_retries:
+            return _again(rules, taken, retry.delay)
+        error: Exception = MaxRetryException(
+            f"handled {taken.message.retries + 1} times: {retry}", rules.queue
+        )
+        error.__cause__ = retry.inner_excp_value or retry
+    except Exception as raised:  # noqa: BLE001 - the rules say what happens
+        if isinstance(raised, rules.retry_on) and taken.message.retries < rules.max_retries:
+            return _again(rules, taken, rules.retry_delay_s)
+        error = raised
+    target = next(
+        (rules.on_error[kind] for kind in type(error).__mro__ if kind in rules.on_error), None
+    )
+    if target is None:
+        traceback.print_exception(error)
+        return None
+    return HandledMessage(taken.ticket, [(target, _failure(rules, value, error, target))])
+
+
+def _outputs(rules: HandlerRules, returned: Any) -> list[tuple[Target, bytes | QueueMessage]]:
+    if returned is None:
+        return []
+    values = returned if rules.iter_output else [returned]
+    targets = rules.outputs
+    what = "what the handler returned"
+    if not targets:
+        # A generator is to run.
+        for _ in values:
+            pass
+        return []
+    outputs: list[tuple[Target, bytes | QueueMessage]] = []
+    for value in values:
+        contents: dict[str, bytes] = {}
+        for target in targets:
+            if target.encoding not in contents:
+                contents[target.encoding] = encoded(client(), value, target.encoding, what)
+            outputs.append((target, contents[target.encoding]))
+    return outputs
+
+
+def _again(rules: HandlerRules, taken: TakenMessage, delay_s: float) -> HandledMessage:
+    message = msgspec.structs.replace(taken.message, retries=taken.message.retries + 1)
+    target = Target(rules.queue, "", delay_s)
+    return HandledMessage(taken.ticket, [(target, message)])
+
+
+def _failure(rules: HandlerRules, value: Any, error: Exception, target: Target) -> bytes:
+    """Return the message for a queue of errors."""
+    described = {
+        "message": value,
+        "exception": error,
+        "traceback": "".join(traceback.format_exception(error)),
+        "queue": rules.queue,
+    }
+    text = f"{type(error).__name__}: {error}"
+    if target.encoding == JSON:
+        described["exception"] = text
+    try:
+        return encoded(client(), described, target.encoding, "a failed message")
+    except CloudException:
+        # What cannot be sent as it is, the exception or the message, is described.
+        described["exception"] = text
+    try:
+        return encoded(client(), described, target.encoding, "a failed message")
+    except CloudException:
+        described["message"] = repr(value)
+        return encoded(client(), described, target.encoding, "a failed message")

@@ -1,0 +1,219 @@
+"""What a job of a handler runs: it takes messages of a queue until none has come for a while."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.wire.attachment import HandledRequest, HandlerOutput
+from picloud_model.wire.queue import MAX_MESSAGES
+
+from cloud._client.current import client
+from cloud._client.queue_messages import messages_of
+from cloud._queues.handler import HandlerRules, handle
+from cloud._resources.attachment import REPLACED, AttachmentClient
+from cloud._resources.queue import NOT_FOUND, QueueClient
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from picloud_model.wire.queue import QueueMessage
+
+    from cloud._queues.arguments import Target
+    from cloud._queues.handler import HandledMessage
+
+IDLE_S: Final = 20.0
+"""How long a job waits for a message before it ends."""
+_DEADLINE_S: Final = 15.0
+"""For how long a message is held; if the job is killed, it is handled again after that."""
+_KEEP_EVERY_S: Final = 4.0
+_FAILED_S: Final = 30.0
+"""After how long a message is handled again that failed without a rule for it."""
+_SEND_EVERY_S: Final = 0.25
+"""How much work is taken at once, and how long what is done waits for more, in seconds."""
+_MOST: Final = 400
+"""Most messages that are taken at once."""
+_SEND_BYTES: Final = 4_000_000
+
+
+class HandlerLoop(msgspec.Struct, frozen=True):
+    """The function of a handler's jobs; `attachment` is the id under which it was attached."""
+
+    attachment: str
+    rules: HandlerRules
+    readers: int
+
+    def __call__(self) -> int:
+        """Handle messages until none has come for 20 s; return how many were handled."""
+        handler = self.rules.message_handler
+        before = getattr(handler, "pre_handling", None)
+        after = getattr(handler, "post_handling", None)
+        method = getattr(handler, "message_handler", handler)
+        run = _Run(self.attachment, msgspec.structs.replace(self.rules, message_handler=method))
+        if before is not None:
+            before()
+        try:
+            run.read_with(self.readers)
+        finally:
+            run.end()
+        if after is not None:
+            after()
+        return run.count
+
+
+class _Run:
+    """One run of the loop, with its readers, and a thread that prolongs what they hold."""
+
+    def __init__(self, attachment: str, rules: HandlerRules) -> None:
+        self.count = 0
+        self._attachment = attachment
+        self._rules = rules
+        self._held: set[str] = set()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._keeper = threading.Thread(target=_in_context(self._keep), daemon=True)
+        self._keeper.start()
+
+    def read_with(self, readers: int) -> None:
+        """Let so many readers handle messages, each one at a time."""
+        if readers == 1:
+            self._read()
+            return
+        threads = [
+            threading.Thread(target=_in_context(self._read_apart), daemon=True)
+            for _ in range(readers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                # Not forever: a signal that ends the job is handled between two calls.
+                thread.join(1.0)
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        """Stop, and give back what was not handled."""
+        self._ended.set()
+        with self._lock:
+            held, self._held = list(self._held), set()
+        if held:
+            with suppress(CloudException):
+                _queues().extend(self._rules.queue, held, 0)
+
+    def _read_apart(self) -> None:
+        try:
+            self._read()
+        except BaseException as error:  # noqa: BLE001 - the job ends with it
+            self._failure = error
+            self._ended.set()
+
+    def _read(self) -> None:
+        most = 1
+        while not self._ended.is_set():
+            try:
+                taken = _queues().take(
+                    self._rules.queue, most, IDLE_S, _DEADLINE_S, attachment=self._attachment
+                )
+            except CloudException as error:
+                if error.code in (REPLACED, NOT_FOUND):
+                    return
+                raise
+            if not taken.messages:
+                return
+            with self._lock:
+                self._held.update(each.ticket for each in taken.messages)
+            if self._ended.is_set():
+                self.end()
+                return
+            began = time.monotonic()
+            done: list[HandledMessage] = []
+            failed: list[str] = []
+            sent_at, size = began, 0
+            for each in taken.messages:
+                handled = handle(self._rules, each)
+                if handled is None:
+                    failed.append(each.ticket)
+                else:
+                    done.append(handled)
+                    size += handled.size
+                if size >= _SEND_BYTES or time.monotonic() - sent_at >= _SEND_EVERY_S:
+                    self._send(done, failed)
+                    done, failed, size, sent_at = [], [], 0, time.monotonic()
+            mean_s = (time.monotonic() - began) / len(taken.messages)
+            self._send(done, failed)
+            most = max(1, min(_MOST, 4 * most, int(_SEND_EVERY_S / max(mean_s, 1e-6))))
+
+    def _send(self, done: list[HandledMessage], failed: Sequence[str]) -> None:
+        """Push the outputs of messages and remove these; give back those that failed, for later."""
+        tickets = [each.ticket for each in done]
+        while done:
+            request = HandledRequest(
+                queue=self._rules.queue,
+                attachment=self._attachment,
+                tickets=[each.ticket for each in done],
+                outputs=_outputs(done),
+            )
+            expired = AttachmentClient(client().transport).handled(request)
+            if not request.outputs or not expired:
+                self.count += len(done) - len(expired)
+                break
+            # Another handler has these by now: what it makes of them counts.
+            done = [each for position, each in enumerate(done) if position not in expired]
+        if failed:
+            _queues().extend(self._rules.queue, failed, _FAILED_S)
+        with self._lock:
+            self._held.difference_update(tickets, failed)
+
+    def _keep(self) -> None:
+        """Prolong the deadline of what is being handled."""
+        while not self._ended.wait(_KEEP_EVERY_S):
+            with self._lock:
+                held = list(self._held)
+            if held:
+                # The next attempt may succeed; if not, another handler gets the messages.
+                with suppress(CloudException):
+                    _queues().extend(self._rules.queue, held, _DEADLINE_S)
+
+
+def _outputs(done: Sequence[HandledMessage]) -> list[HandlerOutput]:
+    contents: dict[Target, list[bytes | QueueMessage]] = {}
+    for each in done:
+        for target, content in each.outputs:
+            contents.setdefault(target, []).append(content)
+    count = sum(map(len, contents.values()))
+    outputs = []
+    for target, listed in contents.items():
+        messages = _messages(target, listed, count)
+        for start in range(0, len(messages), MAX_MESSAGES):
+            output = HandlerOutput(
+                queue=target.queue,
+                messages=messages[start : start + MAX_MESSAGES],
+                delay_s=target.delay_s,
+            )
+            outputs.append(output)
+    return outputs
+
+
+def _messages(
+    target: Target, contents: Sequence[bytes | QueueMessage], count: int
+) -> list[QueueMessage]:
+    again = [each for each in contents if not isinstance(each, bytes)]
+    made = [each for each in contents if isinstance(each, bytes)]
+    return [*again, *messages_of(client(), made, target.encoding, count)]
+
+
+def _queues() -> QueueClient:
+    return QueueClient(client().transport)
+
+
+def _in_context(function: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that runs in a copy of the present context, in which the job is known."""
+    context = contextvars.copy_context()
+    return lambda: context.run(function)

@@ -1,0 +1,90 @@
+"""Attachments: the handlers of queues, which jobs call with each message."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from picloud_model.wire.body import Answer, Request, SubmitId
+from picloud_model.wire.job import SubmitRequest
+from picloud_model.wire.limits import MAX_ITEMS
+from picloud_model.wire.queue import MAX_MESSAGES, Delay, QueueMessage, QueueName, Tickets
+
+MAX_OUTPUTS: Final = 50
+"""Maximum number of output queues of an attachment."""
+MAX_READERS: Final = 128
+"""Maximum number of messages that one job handles at the same time."""
+MAX_PARALLEL_JOBS: Final = 1000
+"""Maximum number of jobs of an attachment that run at the same time."""
+
+_Names = Annotated[list[QueueName], Meta(max_length=MAX_OUTPUTS)]
+_Parallel = Annotated[int, Meta(ge=1, le=MAX_PARALLEL_JOBS)]
+_Readers = Annotated[int, Meta(ge=1, le=MAX_READERS)]
+
+
+class AttachRequest(Request, frozen=True):
+    """Attach a handler to a queue, in place of an earlier one: `POST /v1/attachments`.
+
+    `job` is what each job of the handler runs: a call without dependencies. Its `submit_id` becomes
+    the id of the attachment. `outputs` and `errors` name the queues into which the handler pushes.
+    """
+
+    queue: QueueName
+    job: SubmitRequest
+    outputs: _Names = []
+    errors: _Names = []
+    max_parallel_jobs: _Parallel = 1
+    readers_per_job: _Readers = 1
+
+
+class AttachmentRequest(Request, frozen=True):
+    """Name the queue of an attachment: `POST /v1/attachments/info`, `.../delete`."""
+
+    queue: QueueName
+
+
+class AttachmentsRequest(Request, frozen=True):
+    """List all attachments: `POST /v1/attachments/list`."""
+
+
+class AttachmentInfo(Answer, frozen=True):
+    """An attachment: its handler, the queues that it pushes into, and its unfinished jobs."""
+
+    queue: str
+    id: str
+    function_name: str
+    created_at: float
+    outputs: list[str]
+    errors: list[str]
+    max_parallel_jobs: int
+    readers_per_job: int
+    jids: list[int]
+
+
+class AttachmentsListed(Answer, frozen=True):
+    """All attachments, in the order of the names of their queues."""
+
+    attachments: list[AttachmentInfo]
+
+
+class HandlerOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Messages that a handler pushes into one queue."""
+
+    queue: QueueName
+    messages: Annotated[list[QueueMessage], Meta(min_length=1, max_length=MAX_MESSAGES)]
+    delay_s: Delay = 0.0
+
+
+class HandledRequest(Request, frozen=True):
+    """Push what a handler made of messages, then remove these: `POST /v1/attachments/handled`.
+
+    If a ticket is no longer valid, nothing is done, and the reply has its position. What was pushed
+    for the same messages of the same attachment is not pushed again within five minutes.
+    """
+
+    queue: QueueName
+    attachment: SubmitId
+    tickets: Tickets
+    outputs: Annotated[list[HandlerOutput], Meta(max_length=MAX_ITEMS)] = []

@@ -1,0 +1,220 @@
+"""Handlers of queues, on every stack."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud import CloudException, queue
+
+from tests.current_client import current_client
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloud._client.client import Client
+    from cloud.queue import CloudQueue
+
+    from tests.e2e.command_line import Exited
+    from tests.e2e.stacks import Stack
+
+
+@pytest.fixture
+def make(client: Client) -> Iterator[Callable[[str], CloudQueue]]:
+    """A function that makes queues; their handlers end with the test."""
+    made: list[CloudQueue] = []
+
+    def make(name: str, encoding: str = "pickle") -> CloudQueue:
+        made.append(queue.get(f"{name}-{uuid.uuid4().hex[:20]}", encoding))
+        return made[-1]
+
+    with current_client(client):
+        yield make
+    with current_client(client):
+        jids = [jid for q in made for jid in q.info().get("attachment", {}).get("jids", ())]
+        for q in made:
+            q.detach()
+            q.delete()
+        client.kill(jids)
+
+
+def pop_all(q: CloudQueue, count: int) -> list[Any]:
+    """Pop until that many messages have come."""
+    popped: list[Any] = []
+    while len(popped) < count:
+        more = q.pop(1000, timeout=60)
+        assert more, f"{len(popped)} of {count} messages have come"
+        popped += more
+    return popped
+
+
+def increment(x: int) -> int:
+    """Add one."""
+    return x + 1
+
+
+def test_the_session_of_the_first_post(make: Callable[[str], CloudQueue], client: Client) -> None:
+    """A thousand numbers become bigger numbers, in jobs that are listed and end by themselves."""
+    numbers, bigger = make("numbers"), make("bigger-numbers")
+    numbers.attach(increment, bigger)
+    numbers.push(range(1000))
+
+    assert sorted(pop_all(bigger, 1000)) == list(range(1, 1001))
+    assert numbers.count() == bigger.count() == 0
+    attached = numbers.info()["attachment"]
+    assert attached["function"].endswith("increment")
+    assert attached["output_queues"] == [bigger.name]
+    (jid,) = attached["jids"]
+    assert client.info(jid, "function")[jid]["function"] == attached["function"]
+    numbers.detach()
+    assert client.result(jid, timeout=60) == 1000
+
+
+def test_more_jobs_and_another_handler(make: Callable[[str], CloudQueue]) -> None:
+    """Attaching again replaces the handler; no number is lost or handled twice."""
+    numbers, bigger = make("numbers"), make("bigger-numbers")
+    numbers.attach(increment, bigger)
+    numbers.push(range(200))
+    numbers.attach(lambda x: -x, bigger, _max_parallel_jobs=5, readers_per_job=4, _label="minus")
+    numbers.push(range(200, 400))
+
+    results = pop_all(bigger, 400)
+
+    assert numbers.info()["attachment"]["max_parallel_jobs"] == 5
+    assert sorted(x - 1 if x > 0 else -x for x in results) == list(range(400))
+    assert set(range(-399, -199)) <= set(results)
+
+
+def test_retries_and_errors(make: Callable[[str], CloudQueue]) -> None:
+    """A message is tried as often as the rules say, then it is sent to the queue of errors."""
+    urls, pages, bad = make("urls"), make("pages"), make("bad-urls")
+
+    class Download:
+        """Fails for some messages, always or at first."""
+
+        def __init__(self) -> None:
+            self.tried: dict[str, int] = {}
+
+        def pre_handling(self) -> None:
+            self.prefix = "page of "
+
+        def message_handler(self, url: str) -> str | None:
+            self.tried[url] = self.tried.get(url, 0) + 1
+            if url == "flaky" and self.tried[url] < 3:
+                raise queue.Retry(0.1, 5)
+            if url == "down":
+                raise ConnectionError(f"{url} {self.tried[url]}")
+            if url == "wrong":
+                raise ValueError(url)
+            return None if url == "empty" else self.prefix + url
+
+    urls.attach(
+        Download(),
+        [pages],
+        retry_on=[ConnectionError],
+        max_retries=2,
+        retry_delay=0.1,
+        on_error={Exception: {"queue": bad}},
+    )
+    urls.push(["good", "flaky", "down", "wrong", "empty"])
+
+    assert sorted(pop_all(pages, 2)) == ["page of flaky", "page of good"]
+    failed = {each["message"]: each for each in pop_all(bad, 2)}
+    assert str(failed["down"]["exception"]) == "down 3"
+    assert isinstance(failed["wrong"]["exception"], ValueError)
+    assert "in message_handler" in failed["wrong"]["traceback"]
+    assert failed["wrong"]["queue"] == urls.name
+    assert pages.pop(timeout=0) == []
+
+
+def test_outputs_may_be_many_and_in_many_queues(make: Callable[..., CloudQueue]) -> None:
+    """Large ones have a blob for each queue; JSON is written where it is wanted."""
+    words, first, second = make("words"), make("first"), make("second", "json")
+    words.attach(lambda text: text.split(), [first, second], iter_output=True)
+    large = "x" * 100_000
+    words.push([f"{large} y"])
+
+    assert sorted(pop_all(first, 2)) == sorted(pop_all(second, 2)) == [large, "y"]
+
+
+def test_a_message_whose_job_is_killed_is_handled_again(
+    make: Callable[[str], CloudQueue], stack: Stack, client: Client
+) -> None:
+    """By the next job, at once; what the first one had finished is not repeated."""
+    jobs, done = make("jobs"), make("done")
+    mark = stack.shared / uuid.uuid4().hex
+
+    def endless(number: int) -> int:
+        import time
+        from pathlib import Path
+
+        if number == 3 and not Path(mark).exists():
+            Path(mark).touch()
+            time.sleep(600)
+        return number
+
+    jobs.attach(endless, done)
+    jobs.push(range(6))
+    until(mark.exists, "the third message is being handled", 60.0)
+    (jid,) = jobs.info()["attachment"]["jids"]
+    client.kill(jid)
+
+    assert sorted(pop_all(done, 6)) == list(range(6))
+    assert client.wait_for_status(jid, "killed", 60) == "killed"
+
+
+def test_cycles_and_a_queue_in_use(make: Callable[[str], CloudQueue]) -> None:
+    """A handler may push into its own queue if that is meant; its queue cannot be deleted."""
+    down, zero = make("down"), make("zero")
+    with pytest.raises(CloudException, match="allow_cycle=True"):
+        down.attach(lambda x: x - 1 or None, down)
+    down.attach(lambda x: x - 1 or None, down, allow_cycle=True)
+    with pytest.raises(CloudException, match="detach it first"):
+        down.delete()
+    down.push([3])
+    until(lambda: not sum(down.info()[key] for key in ("count", "in_flight")), "it is empty", 60.0)
+    with pytest.raises(CloudException, match="no queue 'missing'"):
+        down.attach(increment, "missing")
+
+    names = {each["name"]: each for each in queue.pipeline()}
+    assert names[down.name]["attachment"]["output_queues"] == [down.name]
+    assert "attachment" not in names[zero.name]
+
+
+def test_a_handler_of_another_account_is_out_of_reach(
+    make: Callable[[str], CloudQueue], other: Client
+) -> None:
+    """Neither seen nor detached."""
+    mine = make("mine")
+    mine.attach(increment)
+    with current_client(other):
+        assert mine.name not in [each["name"] for each in queue.pipeline()]
+        for act in (mine.info, mine.detach, lambda: mine.attach(increment)):
+            with pytest.raises(CloudException, match="no queue"):
+                act()
+
+
+def test_handlers_from_the_shell(
+    picloud: Callable[..., Exited], make: Callable[..., CloudQueue]
+) -> None:
+    """A command reads each message; what failed can be tried again with another command."""
+    names, upper, failed = make("names"), make("upper", "json"), make("failed", "json")
+    picloud("queue", "attach", names.name, "-o", upper.name, "--errors", failed.name, "exit 3")
+    picloud("queue", "push", names.name, "ada", "grace")
+    until(lambda: failed.count() == 2, "both have failed", 60.0)
+    (shown,) = (each for each in queue.pipeline() if each["name"] == names.name)
+    assert shown["attachment"]["function"] == "exit 3"
+    picloud("queue", "attach", names.name, "-o", upper.name, "tr", "a-z", "A-Z")
+
+    assert picloud("queue", "retry", failed.name).out == "2\n"
+
+    assert sorted(pop_all(upper, 2)) == ["ADA", "GRACE"]
+    picloud("queue", "detach", names.name)
+    assert "attachment" not in json.loads(picloud("queue", "info", names.name, "--json").out)
+    upper.push(["mine"])
+    refused = picloud("queue", "retry", upper.name)
+    assert (refused.code, upper.count()) == (1, 1)
+    assert "no handler has pushed after a failure: 'mine'" in refused.err

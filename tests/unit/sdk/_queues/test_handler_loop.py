@@ -1,0 +1,155 @@
+"""The loop of a handler's jobs: what it takes, sends and gives back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud._queues.arguments import Target
+from cloud._queues.handler import HandlerRules
+from cloud._queues.handler_loop import HandlerLoop
+from cloud.errors import CloudException
+from picloud_model import errors, wire
+from picloud_model.wire.attachment import HandledRequest
+from picloud_model.wire.queue import (
+    ExtendRequest,
+    MessagesTaken,
+    QueueMessage,
+    TakenMessage,
+    TakeRequest,
+    TicketsChecked,
+)
+
+from tests.current_client import current_client
+from tests.unit.sdk.fake_server import FakeServer, client_for, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ATTACHMENT = "a" * 32
+
+
+class QueueServer(FakeServer):
+    """A server with a queue of numbers whose tickets are their texts; then the handler is gone."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.waiting = list(range(count))
+        self.handled: list[HandledRequest] = []
+        self.extended: list[ExtendRequest] = []
+        self.expired: set[str] = set()
+
+    def _queues_take(self, body: bytes) -> MessagesTaken:
+        request = wire.decode(body, TakeRequest)
+        assert request.attachment == ATTACHMENT
+        taken, self.waiting = (
+            self.waiting[: request.max_count],
+            self.waiting[request.max_count :],
+        )
+        if not taken:
+            raise errors.HandlerReplaced
+        messages = [TakenMessage(str(each), QueueMessage(json=str(each)), 0.0) for each in taken]
+        return MessagesTaken(messages=messages, deadline_at=0.0)
+
+    def _attachments_handled(self, body: bytes) -> TicketsChecked:
+        request = wire.decode(body, HandledRequest)
+        expired = [at for at, each in enumerate(request.tickets) if each in self.expired]
+        if not expired:
+            self.handled.append(request)
+        return TicketsChecked(expired=expired)
+
+    def _queues_extend(self, body: bytes) -> TicketsChecked:
+        self.extended.append(wire.decode(body, ExtendRequest))
+        return TicketsChecked()
+
+    def pushed(self) -> list[str | None]:
+        """Return the messages that were pushed."""
+        outputs = (output for request in self.handled for output in request.outputs)
+        return [message.json for output in outputs for message in output.messages]
+
+
+@pytest.fixture
+def server() -> Iterator[QueueServer]:
+    """A queue of ten numbers."""
+    made = QueueServer(10)
+    with current_client(client_for(made)):
+        yield made
+
+
+def loop(handler: Any, readers: int = 1) -> HandlerLoop:
+    """Return the loop of a handler that pushes JSON."""
+    rules = HandlerRules(queue="in", message_handler=handler, outputs=(Target("out", "json"),))
+    return HandlerLoop(ATTACHMENT, rules, readers)
+
+
+@pytest.mark.parametrize("readers", [1, 3])
+def test_each_message_is_handled_and_acknowledged(server: QueueServer, readers: int) -> None:
+    """The outputs travel with the tickets of what they were made from."""
+    count = loop(lambda x: x * 2, readers)()
+
+    tickets = [ticket for request in server.handled for ticket in request.tickets]
+    assert count == 10
+    assert sorted(map(int, tickets)) == list(range(10))
+    assert sorted(int(each or "") for each in server.pushed()) == list(range(0, 20, 2))
+
+
+def test_an_object_is_prepared_once_a_job(server: QueueServer) -> None:
+    """`pre_handling` comes first and `post_handling` last."""
+    calls: list[Any] = []
+
+    class Handler:
+        def pre_handling(self) -> None:
+            calls.append("pre")
+
+        def message_handler(self, message: int) -> None:
+            calls.append(message)
+
+        def post_handling(self) -> None:
+            calls.append("post")
+
+    loop(Handler())()
+
+    assert calls == ["pre", *range(10), "post"]
+    assert server.pushed() == []
+
+
+def test_messages_that_another_handler_has_are_left_to_it(server: QueueServer) -> None:
+    """Their outputs are not pushed; those of the others are."""
+    server.expired = {"3", "4"}
+
+    assert loop(lambda x: x)() == 8
+    assert sorted(each or "" for each in server.pushed()) == list("01256789")
+
+
+def test_a_failed_message_comes_again_later(
+    server: QueueServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not acknowledged, and held back for a while."""
+    assert loop(lambda x: 1 // (x - 5))() == 9
+
+    assert [(each.tickets, each.deadline_s) for each in server.extended] == [(["5"], 30.0)]
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("readers", [1, 3])
+def test_what_ends_the_job_gives_messages_back(server: QueueServer, readers: int) -> None:
+    """So that another job can take them at once."""
+
+    def killed(message: int) -> None:
+        if message == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop(killed, readers)()
+
+    acknowledged = {ticket for request in server.handled for ticket in request.tickets}
+    given_back = {t for each in server.extended if each.deadline_s == 0 for t in each.tickets}
+    assert "5" in given_back - acknowledged
+
+
+def test_an_error_of_the_server_ends_the_job(server: QueueServer) -> None:
+    """The starter sees that it failed, and starts another one."""
+    server.faults.append(problem(errors.RequestRefused("no")))
+
+    with pytest.raises(CloudException, match="no"):
+        loop(lambda x: x)()
