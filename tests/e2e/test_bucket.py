@@ -117,6 +117,18 @@ def test_putf_takes_text_bytes_and_files(prefix: str, tmp_path: Path) -> None:
             assert bucket.getf(name, prefix).read() == expected, name
 
 
+def test_a_pipe_is_stored_as_a_file(prefix: str, tmp_path: Path) -> None:
+    """As with `put <(...)` in a shell; it can be read once, and its length is not known before."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit((tmp_path / "pipe").write_bytes, b"ab" * 50_000)
+        bucket.put(tmp_path / "pipe", prefix=prefix)
+        written.result()
+
+    assert bucket.getf("pipe", prefix).read() == b"ab" * 50_000
+
+
 def test_an_object_is_read_as_a_file(prefix: str) -> None:
     """Lines, positions and ranges are as in any file; a closed one is not read."""
     lines = [b"%d %s\n" % (number, b"x" * (number % 90)) for number in range(5000)] + [b"end"]
@@ -132,6 +144,8 @@ def test_an_object_is_read_as_a_file(prefix: str) -> None:
             io.TextIOWrapper(opened, "utf-8").readline().encode()
             == data[10:].partition(b"\n")[0] + b"\n"
         )
+        with pytest.raises(ValueError, match="whence must be 0, 1 or 2, not 9"):
+            opened.seek(0, 9)
     with pytest.raises(ValueError, match="closed"):
         opened.read(1)
     part = bucket.getf("lines", prefix, start_byte=100, end_byte=200)
@@ -343,5 +357,9 @@ def test_the_commands(prefix: str, tmp_path: Path, picloud: Callable[..., Exited
     assert (missing.code, missing.out) == (1, "")
     assert missing.err == f"error: There is no object '{prefix}/a.txt' in your bucket.\n"
     assert picloud("files", "get-md5", f"{prefix}/b.txt").out == f"{digest}\n"
+    assert picloud("bucket", "put", "-", "e", "-p", prefix, given=b"piped").code == 0
+    assert picloud("bucket", "get", f"{prefix}/e", "-").out == "piped"
+    unnamed = picloud("bucket", "put", "-", given=b"piped")
+    assert unnamed.err == "error: Name the key that standard input is stored under.\n"
     assert picloud("bucket", "remove-prefix", prefix).code == 0
     assert picloud("bucket", "list", "-p", prefix).out == ""

@@ -10,7 +10,6 @@ import typer
 from cloud import CloudException, bucket
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
-from cloud._resources.bucket import BucketClient
 
 from picloud import output, tables
 from picloud.help_pages import HelpfulGroup
@@ -70,16 +69,24 @@ def buckets() -> None:
 def put(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) -> None:
     """Store a file as an object, in place of an earlier one.
 
+    The file `-` is standard input; name the key then.
+
     \b
     Examples:
       $ picloud bucket put results.csv
       $ picloud bucket put results.csv 2024/results.csv
       $ picloud bucket put results.csv -p 2024
+      $ sort results.csv | picloud bucket put - sorted.csv
     """  # noqa: D301 - \b keeps the lines apart
+    if file_path == "-":
+        if obj_path is None:
+            raise CloudException("Name the key that standard input is stored under.")
+        bucket.putf(sys.stdin.buffer, obj_path, prefix)
+        return
     key = key_of(named_key(file_path, obj_path), prefix)
     size = os.path.getsize(file_path) if os.path.isfile(file_path) else 0  # noqa: PTH113, PTH202
     with _progress(size) as advance:
-        BucketClient(client().transport).put_file(file_path, key, advance)
+        client().bucket.put_file(file_path, key, advance)
 
 
 @app.command()
@@ -106,7 +113,7 @@ def get(
             while block := opened.read(1024 * 1024):
                 output.exactly(block)
         return
-    bucket_client = BucketClient(client().transport)
+    bucket_client = client().bucket
     key, path = key_of(obj_path, prefix), file_of(obj_path, file_path)
     size = bucket_client.info(key).size if sys.stderr.isatty() else 0
     with _progress(size) as advance:

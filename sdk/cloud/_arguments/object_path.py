@@ -16,9 +16,10 @@ def key_of(obj_path: str, prefix: str | None) -> str:
     >>> key_of("a", None), key_of("a", "folder"), key_of("a", "folder/")
     ('a', 'folder/a', 'folder/a')
     """
-    if not isinstance(obj_path, str) or not isinstance(prefix, (str, type(None))):
-        wrong = obj_path if not isinstance(obj_path, str) else prefix
-        raise CloudException(f"The key of an object is text, not {wrong!r:.80}.")
+    if not isinstance(obj_path, str):
+        raise CloudException(f"The key of an object is text, not {obj_path!r:.80}.")
+    if not isinstance(prefix, (str, type(None))):
+        raise CloudException(f"The prefix of a key is text or None, not {prefix!r:.80}.")
     if not obj_path:
         raise CloudException("The key of an object must not be empty.")
     key = obj_path
@@ -30,7 +31,8 @@ def key_of(obj_path: str, prefix: str | None) -> str:
         raise CloudException(f"The key of an object is Unicode text, not {key!r:.80}.") from None
     if size > MAX_KEY_BYTES:
         raise CloudException(
-            f"A key has at most {MAX_KEY_BYTES:,} bytes in UTF-8; {key!r:.40}... has {size:,}."
+            f"A key has at most {MAX_KEY_BYTES:,} bytes in UTF-8, and not {size:,} as the one that "
+            f"begins with {key[:40]!r}."
         )
     return key
 
@@ -60,6 +62,8 @@ def file_of(obj_path: str, file_path: Any) -> str:
         path = os.fsdecode(path)
     except TypeError:
         raise CloudException(f"The path of a file is text, not {path!r:.80}.") from None
-    if not path or path in (".", ".."):
+    if path in ("", ".", ".."):
+        if file_path is not None:
+            raise CloudException(f"{path!r} is not the path of a file: name the file to write.")
         raise CloudException(f"Name a file for {obj_path!r:.80}: its key ends with no name of one.")
     return path

@@ -65,7 +65,10 @@ class BucketClient:
         """
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - a path may be of any kind
-                self._put_open_file(key, file, os.path.abspath(path), progress)  # noqa: PTH100
+                if file.seekable():
+                    self._put_open_file(key, file, os.path.abspath(path), progress)  # noqa: PTH100
+                else:
+                    self.put_object(file, key, progress)  # a pipe, as of `<(...)` in a shell
         except OSError as error:
             raise CloudException(f"{path} cannot be read: {error.strerror or error}.") from error
 

@@ -304,7 +304,9 @@ class CloudBucketObject(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move to a position; return it."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end}[whence]
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end}.get(whence)
+        if origin is None:
+            raise ValueError(f"whence must be 0, 1 or 2, not {whence!r:.80}.")
         if origin + offset < 0:
             raise ValueError(f"There is no position {origin + offset}.")
         self._at = max(self._start, origin + offset)
