@@ -49,6 +49,7 @@ bench: $(VENV)/.bench servers ## Measure the project beside its peers, in one ru
 	@$(BIN)/python -m bench.environments
 	@$(BIN)/python -m bench --runs $(RUNS)
 	@$(BIN)/python -m bench.transfers --runs $(RUNS)
+	@$(BIN)/python -m bench.syncs --runs 1
 
 scale: $(VENV)/.bench servers ## Measure many slots, clients, batches and jobs
 	@$(BIN)/python -m bench.scale

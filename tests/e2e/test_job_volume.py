@@ -182,6 +182,35 @@ def test_jobs_of_a_map_and_of_the_shell_write_to_one_volume(
     assert volume.ls(f"{data}:") == [*(f"{each}.txt" for each in range(7) if each != 4), "sets"]
 
 
+def test_what_cannot_be_stored_is_an_error_of_the_job(data: str) -> None:
+    """It names the volume and the reason, and tells the error of the function as well."""
+
+    def work(name: str) -> None:
+        (Path(volume.path(name)) / "\udcff").write_text("not UTF-8", encoding="utf-8")
+        raise ValueError("of the function")
+
+    with pytest.raises(CloudException, match="ValueError: of the function") as failed:
+        cloud.result(cloud.call(work, data, _vol=data), WAIT_S)
+    assert f"what the job wrote to the volume '{data}' cannot be stored" in str(failed.value)
+    assert "is not UTF-8: rename it" in str(failed.value)
+
+
+def test_a_job_with_volumes_sees_the_mounted_bucket_where_mounts_are_shared(data: str) -> None:
+    """Where they are private, the error says what to do."""
+
+    def look() -> tuple[bool, str]:
+        mounts = Path("/proc/1/mountinfo").read_text(encoding="utf-8").splitlines()
+        shared = any(line.split()[4] == "/" and "shared:" in line for line in mounts)
+        try:
+            return shared, str(os.path.ismount(cloud.bucket.mount_path()))
+        except CloudException as error:
+            return shared, str(error)
+
+    shared, seen = cloud.result(cloud.call(look, _vol=data), WAIT_S)
+
+    assert seen == "True" if shared else "mounts are private" in seen
+
+
 def test_what_cannot_be_is_refused_in_one_sentence(data: str, other: Client) -> None:
     """At submit, or by the function of the SDK that needs a job."""
     inside = f"inside-{data}"

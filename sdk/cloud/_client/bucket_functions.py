@@ -12,6 +12,7 @@ from cloud._arguments.option_values import seconds
 from cloud._client.border import of_users
 from cloud._client.current import bucket
 from cloud._client.current_job import CurrentJob
+from cloud._config.settings import ClientSettings
 from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
@@ -222,4 +223,11 @@ def mount_path() -> str:
     job = CurrentJob.here()
     if job is None:
         raise CloudException("Your bucket is mounted in jobs only; use cloud.bucket.get here.")
-    return job.supervisor.mount()
+    path = job.supervisor.mount()
+    # Mounted outside, it is seen in the namespace of a job with volumes only if mounts are shared.
+    if ClientSettings.read().volumes is not None and not os.path.ismount(path):
+        raise CloudException(
+            "A job with volumes does not see the mounted bucket on this machine, where mounts are "
+            "private: use cloud.bucket.get, or run `mount --make-rshared /` there."
+        )
+    return path

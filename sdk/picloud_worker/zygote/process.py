@@ -190,15 +190,21 @@ class Zygote:
         for pid in remaining - self._child_indexes.keys() - self._removers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        removers = {self._remove(folder) for folder in left if os.path.lexists(folder)}
-        self._removers |= removers
+        removers = [self._remove(folder) for folder in left if os.path.lexists(folder)]
+        self._removers.update(removers)
         for child_index, status in exits:
             self._report_exit(child_index, status)
-        return bool(remaining | removers)
+        return bool(remaining or removers)
 
     def _remove(self, folder: str) -> int:
-        """Start a process that removes a directory as the user of the children; return its id."""
-        pid = os.fork()
+        """Start a process that removes a directory as the user of the children; return its id.
+
+        If the system has no room for one, the directory is removed with that of the slot.
+        """
+        try:
+            pid = os.fork()
+        except OSError:
+            return 0
         if pid == 0:
             try:
                 signal.set_wakeup_fd(-1)

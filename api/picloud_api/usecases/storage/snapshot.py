@@ -18,7 +18,7 @@ from picloud_model.wire.snapshot import (
 from picloud_api.store.blob_name import blob_name, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from picloud_driver.blobs import BlobPort
 
@@ -49,8 +49,25 @@ class Snapshots:
         await self._use.keep(account, [digest])
         return await _snapshot(self._blobs, account, digest)
 
-    async def check(self, account: str, ref: ChunkRef) -> None:
+    async def parts(self, account: str, refs: Iterable[ChunkRef]) -> set[str]:
+        """Return the digests of the parts of all files in some chunks.
+
+        Raises:
+            BlobMissing: When a chunk is not stored.
+        """
+        found: set[str] = set()
+        for ref in refs:
+            for entry in (await _chunk(self._blobs, account, ref.digest)).entries:
+                found.update(entry.parts)
+        return found
+
+    async def check(self, account: str, ref: ChunkRef, stored: set[str]) -> None:
         """Check that a chunk and the parts of its files are stored, and are as stated.
+
+        Args:
+            account: Whose they are.
+            ref: What is stated of the chunk.
+            stored: Parts that something refers to, so that they are stored.
 
         Raises:
             RequestRefused: When sizes or paths are wrong.
@@ -61,7 +78,8 @@ class Snapshots:
         if referred(chunk, ref.digest, ref.length) != ref:
             raise RequestRefused("A chunk of the snapshot is not as the snapshot says.")
         check_entries(chunk)
-        parts = list(dict.fromkeys(part for entry in chunk.entries for part in entry.parts))
+        named = dict.fromkeys(part for entry in chunk.entries for part in entry.parts)
+        parts = [part for part in named if part not in stored]
         await self._use.keep(account, parts)
         missing = await self._blobs.missing([blob_name(account, part) for part in parts])
         if missing:

@@ -173,13 +173,15 @@ class Volumes:
         known: set[ChunkRef] = set()
         if record.history:
             known = set((await self._snapshots.read(account, record.history[-1].digest)).chunks)
+        # What a chunk has in common with the one that it replaces is not looked for again.
+        stored = await self._snapshots.parts(account, known.difference(snapshot.chunks))
         before = ""
         for ref in snapshot.chunks:
             if ref.first <= before:
                 raise RequestRefused("The chunks of the snapshot are not in order.")
             before = ref.first
             if ref not in known:
-                await self._snapshots.check(account, ref)
+                await self._snapshots.check(account, ref, stored)
         return snapshot.size, snapshot.entries
 
 

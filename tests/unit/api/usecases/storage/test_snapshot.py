@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.snapshot import Snapshots
 from picloud_driver.blobs.directory import DirectoryBlobs
 from picloud_model.errors import BlobMissing, RequestRefused
+from picloud_model.wire.snapshot import ChunkRef, SnapshotChunk, SnapshotEntry, referred
 
 from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.unit.api.api_harness import ApiHarness
 
 
@@ -27,3 +32,39 @@ async def test_other_blobs_are_refused(api: ApiHarness) -> None:
     with pytest.raises(BlobMissing) as missing:
         await snapshots.read(ACCOUNT, "0" * 64)
     assert missing.value.digests == ("0" * 64,)
+
+
+class CountingBlobs(DirectoryBlobs):
+    """Counts the blobs that are looked for."""
+
+    looked_for = 0
+
+    async def missing(self, names: Sequence[str]) -> list[str]:
+        """See `BlobPort.missing`."""
+        self.looked_for += len(names)
+        return await super().missing(names)
+
+
+async def chunk_of(api: ApiHarness, **files: bytes) -> ChunkRef:
+    """Store files and a chunk of them, and return its reference."""
+    await api.use_cases.storage.blobs.store(ACCOUNT, [*files.values()])
+    entries = [
+        SnapshotEntry(path=path, kind="f", size=len(data), parts=[sha256(data).hexdigest()])
+        for path, data in sorted(files.items())
+    ]
+    data = msgspec.msgpack.encode(SnapshotChunk(entries))
+    (digest,) = (await api.use_cases.storage.blobs.store(ACCOUNT, [data])).digests
+    return referred(SnapshotChunk(entries), digest, len(data))
+
+
+async def test_only_new_parts_are_looked_for(api: ApiHarness) -> None:
+    """One file of a thousand may change: what the chunk had before is stored."""
+    blobs = CountingBlobs(api.root / "blobs")
+    snapshots = Snapshots(blobs, BlobUse(api.server.context))
+    old = await chunk_of(api, a=b"one", b=b"two", c=b"three")
+    new = await chunk_of(api, a=b"one", b=b"changed", c=b"three")
+
+    await snapshots.check(ACCOUNT, old, set())
+    assert blobs.looked_for == 3
+    await snapshots.check(ACCOUNT, new, await snapshots.parts(ACCOUNT, [old]))
+    assert blobs.looked_for == 4
