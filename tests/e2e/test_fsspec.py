@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import cloud
 import fsspec
-import pandas as pd
 import pytest
 from cloud import bucket
 from fsspec.tests.abstract import (
@@ -94,6 +93,8 @@ class TestOpen(AbstractOpenTests, BucketFixtures):
 
 def test_pandas_reads_and_writes_tables(folder: str) -> None:
     """A Parquet and a CSV file, by their URLs only."""
+    import pandas as pd  # takes a second, which each collection of tests would wait for
+
     table = pd.DataFrame({"name": ["a", "b"], "size": [1, 2]})
     table.to_parquet(f"picloud://{folder}/x.parquet")
     table.to_csv(f"picloud://{folder}/x.csv", index=False)
