@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from cloud import bucket
 from cloud._client.border import of_users
+from cloud.bucket import CloudBucketObject as CloudFile
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cloud.bucket import CloudBucketObject
-
 __all__ = [
+    "CloudFile",
     "default_record_reader",
     "delete",
     "exists",
@@ -199,7 +199,7 @@ def sync_from_cloud(name: str, destination: Any = None) -> None:
 
 
 @of_users
-def getf(name: str, start_byte: int = 0, end_byte: int | None = None) -> CloudBucketObject:
+def getf(name: str, start_byte: int = 0, end_byte: int | None = None) -> CloudFile:
     """Return a stored file, or a range of its bytes, as a file that is open for reading.
 
     Args:
@@ -220,7 +220,7 @@ def getf(name: str, start_byte: int = 0, end_byte: int | None = None) -> CloudBu
 @of_users
 def default_record_reader(
     delimiter: str | bytes,
-) -> Callable[[CloudBucketObject, int], Iterator[bytes]]:
+) -> Callable[[CloudFile, int], Iterator[bytes]]:
     """Return a `record_reader` for `map`, of records that end with a delimiter.
 
     Args:
@@ -249,7 +249,7 @@ def map(  # noqa: A001, PLR0917 - the original interface
     name: str,
     mapper: Callable[[Any], Any],
     chunk_size: int | None = None,
-    record_reader: Callable[[CloudBucketObject, int], Iterable[Any]] | None = None,
+    record_reader: Callable[[CloudFile, int], Iterable[Any]] | None = None,
     combiner: Callable[[Iterator[Any]], Any] | None = None,
     reducer: Callable[[Iterator[Any]], Any] | None = None,
     **kwargs: Any,

@@ -150,6 +150,8 @@ def test_an_object_is_read_as_a_file(prefix: str) -> None:
         opened.read(1)
     part = bucket.getf("lines", prefix, start_byte=100, end_byte=200)
     assert (part.tell(), part.end(), part.sizeofchunk()) == (100, 200, 100)
+    assert part.byte_range() == (100, 200)
+    assert isinstance(files.getf(f"{prefix}/lines"), files.CloudFile)
     assert part.read() == data[100:200]
     assert part.md5() == hashlib.md5(data).hexdigest()
 

@@ -294,6 +294,10 @@ class CloudBucketObject(io.RawIOBase):
         """Return the size of the object in bytes."""
         return self._version.object.size
 
+    def byte_range(self) -> tuple[int, int]:
+        """Return the positions of the first byte that can be read, and after the last one."""
+        return self._start, self._end
+
     def sizeofchunk(self) -> int:
         """Return how many bytes can be read in all: those of the range that was opened."""
         return self._end - self._start
