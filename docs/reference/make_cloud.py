@@ -37,7 +37,8 @@ _ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$")
 
 def page() -> str:
     """Return the whole page."""
-    sections = [HEAD, *_functions("cloud", cloud, cloud.__all__), *_errors()]
+    sections = [HEAD, *_functions("cloud", cloud, cloud.__all__), *_classes("cloud", cloud)]
+    sections += _errors()
     for name, module in PARTS.items():
         sections += [f"## `{name}`\n\n{_about(module)}", *_functions(name, module, _own(module))]
         sections += _classes(name, module)
@@ -65,10 +66,14 @@ def _classes(prefix: str, module: ModuleType) -> Iterator[str]:
     """Yield the sections of the classes that a module defines, each with its methods."""
     for name in getattr(module, "__all__", ()):
         value = getattr(module, name)
-        if inspect.isclass(value) and value.__module__ == module.__name__:
+        if not inspect.isclass(value) or issubclass(value, Exception):
+            continue
+        if value.__module__ == module.__name__:
             yield f"### `{prefix}.{name}`\n\n{_markdown(value)}"
             for method, function in vars(value).items():
-                if inspect.isfunction(function) and not method.startswith("_"):
+                if isinstance(function, property) and function.__doc__:
+                    yield f"#### `{name}.{method}`\n\n{_markdown(function)}"
+                elif inspect.isfunction(function) and not method.startswith("_"):
                     parameters = ", ".join([*_parameters(function)][1:])
                     yield f"#### `{name}.{method}({parameters})`\n\n{_markdown(function)}"
 

@@ -58,6 +58,6 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in nouns if name[0] != "_"), "__version__"})
 
 
-for _name in ("CloudConnectionError", "CloudException", "CloudTimeoutError", "CloudTypeError"):
+for _name in (name for name in __all__ if name[0].isupper()):
     globals()[_name].__module__ = __name__  # users see cloud.CloudException
 del _name

@@ -36,6 +36,8 @@ from cloud.errors import CloudException, CloudTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from cloud._jobs.job import Jobs
+
 __all__ = [
     "CloudBucketObject",
     "TruncatableList",
@@ -349,7 +351,7 @@ def map(  # noqa: A001 - users write cloud.bucket.map
     chunk_size: int | None = None,
     split: str | None = "lines",
     **kwargs: Any,
-) -> range:
+) -> Jobs:
     """Create a job for each chunk of some objects; the data does not pass through this machine.
 
     Each line is in one chunk: that in which its first byte is. A chunk in which no line begins is

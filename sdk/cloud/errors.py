@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model import errors as model
 from picloud_model.job import Status
@@ -73,7 +73,7 @@ class CloudException(Exception):
         return f"{among}Job {self.jid}{failed}: {text}"
 
 
-class CloudTimeoutError(CloudException):
+class CloudTimeoutError(CloudException, TimeoutError):
     """Jobs were unfinished when the timeout was reached; they continue.
 
     `jid` is the unfinished job, or a sequence of the unfinished jobs.
@@ -161,6 +161,39 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.ServerFault.code: CloudException,
 }
 """The exception class for each error code of the platform."""
+
+
+def raised_for(error: CloudException, *, original: bool) -> Exception:
+    """Return the exception to raise for a failed job.
+
+    Args:
+        error: The error of the job.
+        original: Whether it is the exception of the job's function, if that is known. A note then
+            names the job.
+
+    >>> error = CloudException("division by zero", 7, "error")
+    >>> error.__cause__ = ZeroDivisionError("division by zero")
+    >>> raised_for(error, original=True)
+    ZeroDivisionError('division by zero')
+    """
+    cause = error.__cause__
+    # An exit or an interrupt of the job's must not end this process.
+    if not original or error.status != Status.ERROR or not isinstance(cause, Exception):
+        return error
+    note = f"picloud: raised in job {error.jid}"
+    if note not in getattr(cause, "__notes__", ()):
+        cause.add_note(note)
+    return cause
+
+
+def in_results(jids: Sequence[int], values: Sequence[Any], *, original: bool) -> list[Any]:
+    """Return results in which the errors of failed jobs are what would have been raised."""
+    return [
+        raised_for(value, original=original)
+        if isinstance(value, CloudException) and value.jid == jid
+        else value
+        for jid, value in zip(jids, values, strict=True)
+    ]
 
 
 def from_problem(problem: Problem) -> CloudException:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloud._client.client import Client
+    from cloud._jobs.job import Job, Jobs
     from cloud._jobs.listing import SubmittedJobs
 
-_ELSEWHERE = ("config", "set_dependency_whitelist", "setkey", "start_simulator")
-"""Functions of `cloud` without meaning for a server that always belongs to this script."""
+_ELSEWHERE = ("Job", "Jobs", "config", "set_dependency_whitelist", "setkey", "start_simulator")
+"""Members of `cloud` without meaning for a server that always belongs to this script."""
 __all__ = [name for name in functions.__all__ if name not in _ELSEWHERE]
 
 _current = CurrentClient()
@@ -41,7 +42,7 @@ def client() -> Client:
 
 
 @of_users
-def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
+def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
     """Run a function as a job on this machine; see `cloud.call`."""
     return client().call(func, *args, **kwargs)
 
@@ -49,7 +50,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
 @of_users
 def map(  # noqa: A001 - it is the cloud's map
     func: Callable[..., Any], /, *iterables: Any, **kwargs: Any
-) -> range:
+) -> Jobs:
     """Run a function once for each item, on this machine; see `cloud.map`."""
     return client().map(func, *iterables, **kwargs)
 
@@ -77,9 +78,18 @@ def result(
     timeout: float | None = None,
     ignore_errors: bool = False,
     deadlock_check: bool = True,
+    *,
+    return_exceptions: bool = False,
 ) -> Any:
     """Wait for jobs to end and return their results; see `cloud.result`."""
-    return client().result(jids, timeout, ignore_errors, deadlock_check, show=True)
+    return client().result(
+        jids,
+        timeout,
+        ignore_errors,
+        deadlock_check,
+        return_exceptions=return_exceptions,
+        show=True,
+    )
 
 
 @of_users
@@ -88,9 +98,19 @@ def iresult(
     timeout: float | None = None,
     num_in_parallel: int = 10,
     ignore_errors: bool = False,
+    *,
+    return_exceptions: bool = False,
 ) -> Iterator[Any]:
     """Iterate over results in the order of the jids; see `cloud.iresult`."""
-    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors, show=True))
+    results = client().iresult(
+        jids,
+        timeout,
+        num_in_parallel,
+        ignore_errors,
+        return_exceptions=return_exceptions,
+        show=True,
+    )
+    return UsersIterator(results)
 
 
 @of_users

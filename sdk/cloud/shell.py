@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from picloud_model.wire.cron import CronSchedule
 
     from cloud._arguments.options import CallOptions
+    from cloud._jobs.job import Job, Jobs
 
 __all__ = ["CommandFailed", "cron_register", "execute", "execute_map"]
 
@@ -45,7 +46,7 @@ def execute(
     ignore_exit_status: bool = False,
     cwd: str | None = None,
     **kwargs: Any,
-) -> int:
+) -> Job:
     """Run a shell command as a job on the cloud; return immediately.
 
     The job's result is what the command writes to stdout, as a string.
@@ -91,7 +92,7 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
     ignore_exit_status: bool = False,
     cwd: str | None = None,
     **kwargs: Any,
-) -> range:
+) -> Jobs:
     """Run a shell command once for each tuple of values, each time as a job of its own.
 
     Args:
@@ -212,8 +213,8 @@ def checked_command(
     )
 
 
-def execute_command(command: Command, options: CallOptions) -> int:
-    """Run a command that was checked already; return the jid of the job."""
+def execute_command(command: Command, options: CallOptions) -> Job:
+    """Run a command that was checked already; return the job."""
     return client().submit_call(_job(command), (), {}, _named(options, command))
 
 
@@ -226,8 +227,8 @@ def register_cron(
     register_job(_job(command), label, schedule, _named(options, command))
 
 
-def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> range:
-    """Run a command that was checked already once for each row; return the jids.
+def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> Jobs:
+    """Run a command that was checked already once for each row; return the jobs.
 
     Args:
         command: What to run.

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cloud._arguments.option_values import whole
+from cloud._arguments.statuses import ENDED
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._jobs.interrupt import interrupted
@@ -21,7 +22,6 @@ _POLL_S: Final = 0.5
 """Time between two requests for a job's ports; opening a port causes no notification."""
 _PROTOCOLS: Final = ("tcp", "udp")
 _LARGEST_PORT: Final = 65535
-_FINAL: Final = ("done", "error", "killed", "stalled")
 
 
 @of_users
@@ -78,13 +78,13 @@ def port(
 
 def _reached(jid: int, port: int, protocol: str, timeout: float | None) -> dict[str, Any]:
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    client().wait_for_status(jid, ["processing", *_FINAL], timeout)
+    client().wait_for_status(jid, ["processing", *ENDED], timeout)
     while True:
         info = client().info(jid, ["status", "ports"])[jid]
         address = (info["ports"] or {}).get(protocol, {}).get(port)
         if address is not None:
             return dict(address)
-        if info["status"] in _FINAL:
+        if info["status"] in ENDED:
             raise CloudException(f"ended without listening on {protocol} port {port}.", jid)
         remaining_s = deadline - time.monotonic()
         if remaining_s <= 0:

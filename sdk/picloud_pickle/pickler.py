@@ -61,6 +61,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             annotations use.
     """
 
+    for_jobs = False
+
     def __init__(self, *, extras: bool = True) -> None:
         self._sink = _Sink()
         self.modules: set[str] = set()
@@ -157,6 +159,11 @@ def _by_default(context: PicklingContext, value: Any) -> Any:
     return NotImplemented
 
 
+def _argument(context: PicklingContext, value: Any) -> Any:
+    context.modules.add(type(value).__module__)
+    return value.__picloud_argument__() if context.for_jobs else NotImplemented
+
+
 def _stream(context: PicklingContext, value: Any) -> Any:
     del context
     return file_objects.reduced(value)
@@ -216,6 +223,8 @@ def _reducer(kind: type) -> Reducer:
 
 
 def _sought(kind: type, *, named: bool) -> Reducer:
+    if hasattr(kind, "__picloud_argument__"):
+        return _argument
     for base, reducer in _INHERITED:
         if issubclass(kind, base):
             return reducer

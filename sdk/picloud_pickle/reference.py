@@ -34,6 +34,8 @@ class PicklingContext(Protocol):
     dispatchers were looked at, `reached_modules` those that code reaches by a name, so that it
     says which of their submodules it uses. `source_room` is how many characters of source lines
     may be added, `sent_lines` the first and last lines of what classes have added, by file.
+    `for_jobs` says that a job receives the pickle: an object whose class has
+    `__picloud_argument__` is then reduced by that.
     """
 
     modules: set[str]
@@ -44,6 +46,7 @@ class PicklingContext(Protocol):
     globals_ref: dict[int, Any]
     source_room: int
     sent_lines: dict[str, list[tuple[int, int]]]
+    for_jobs: bool
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of a function that travels by value."""

@@ -103,7 +103,7 @@ def test_jobs_of_others_stay(client: Client, other: Client) -> None:
     client.join(jid, WAIT_S)
 
     with pytest.raises(CloudException, match=r"There is no job \d+ in your account"):
-        other.delete(jid)
+        other.delete(int(jid))
 
     assert client.result(jid, WAIT_S) == 3
 

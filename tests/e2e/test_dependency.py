@@ -104,7 +104,7 @@ def test_jobs_of_others_and_missing_ones_are_refused(client: Client, other: Clie
     own = client.map(abs, range(2000))
     other.join(other.call(abs, -1), WAIT_S)
 
-    for asker, jid in ((other, own[-1]), (client, 10**12), (other, 10**12)):
+    for asker, jid in ((other, int(own[-1])), (client, 10**12), (other, 10**12)):
         with pytest.raises(CloudException, match=f"There is no job {jid} in your account"):
             asker.call(abs, -1, _depends_on=[1, jid])
 

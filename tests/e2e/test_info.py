@@ -410,7 +410,7 @@ def test_jobs_of_others_are_not_there(client: Client, other: Client) -> None:
     client.join(jid, WAIT_S)
 
     with pytest.raises(CloudException, match=r"There is no job \d+ in your account"):
-        other.info(jid)
+        other.info(int(jid))
 
 
 def test_infos_outlive_the_stack(begin: Callable[..., Stack]) -> None:

@@ -145,7 +145,7 @@ def test_no_job_is_the_same_for_everybody(stack: Stack, client: Client, other: C
     theirs = other.map(abs, range(mine + 1000))
     messages = set()
 
-    for jid in (theirs[-1], 2**53 - 1):
+    for jid in (int(theirs[-1]), 2**53 - 1):
         for ask in (client.status, client.result, client.join, client.kill):
             with pytest.raises(CloudException) as refused:
                 ask(jid)

@@ -62,4 +62,5 @@ def mapexec(
     if twice is not None:
         raise typer.BadParameter(f"{twice} is mapped, too.", param_hint="-d")
     checked = options.command(command, common, mapped.names)
-    submitted.show(shell.execute_rows(checked, mapped.rows, options.call_options()), json=json)
+    jobs = shell.execute_rows(checked, mapped.rows, options.call_options())
+    submitted.show(jobs.range, json=json)

@@ -32,7 +32,7 @@ class TaskState(_NomadObject, frozen=True):
     events: list[TaskEvent] | None = None
 
 
-class Job(_NomadObject, frozen=True):
+class NomadJob(_NomadObject, frozen=True):
     """A job; only lists have `job_summary`."""
 
     id: str = msgspec.field(name="ID")
@@ -61,7 +61,7 @@ class Allocation(_NomadObject, frozen=True):
     create_index: int
     client_description: str = ""
     task_states: dict[str, TaskState] | None = None
-    job: Job | None = None
+    job: NomadJob | None = None
 
     @property
     def ended(self) -> bool:

@@ -12,9 +12,9 @@ from picloud_model.errors import PiCloudError
 from picloud_driver.nomad.answers import (
     Allocation,
     Evaluation,
-    Job,
     Node,
     NodeMeta,
+    NomadJob,
     Registered,
     Shortage,
 )
@@ -115,10 +115,10 @@ class NomadGateway:
         found = self._client.ask(self._job, job, answer=Registered, method="delete", params=params)
         return found.eval_id or None
 
-    def jobs(self, prefix: str) -> list[Job]:
+    def jobs(self, prefix: str) -> list[NomadJob]:
         """Return every job whose name has this prefix."""
         params = {"prefix": prefix, "meta": "true"}
-        return self._client.ask(self._jobs, answer=list[Job], params=params)
+        return self._client.ask(self._jobs, answer=list[NomadJob], params=params)
 
     def shortage(self, job: str) -> Shortage | None:
         """Return why Nomad could not place the last slots of a job; None if it placed them all."""

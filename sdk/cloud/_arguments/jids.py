@@ -9,12 +9,15 @@ from picloud_model import ranges
 from picloud_model.ranges import MAX_JID
 from picloud_model.wire import MAX_JOBS
 
+from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from picloud_model.ranges import Range
+
+    from cloud._arguments.handles import Owner
 
 MOST_RANGES: Final = 2000
 """Most ranges in one request; a map with many gaps needs several requests."""
@@ -31,11 +34,16 @@ class JidList(msgspec.Struct, frozen=True):
         return portions(ranges.collapse(self.order))
 
 
-def read_jids(jids: object) -> JidList:
+def read_jids(jids: object, owner: Owner | None = None) -> JidList:
     """Read what a user passed as `jids`.
 
+    Args:
+        jids: One jid, or an iterable of jids, ranges or both.
+        owner: The client that is to be asked about them; None if the jids of any are accepted.
+
     Raises:
-        CloudException: When it is neither a jid nor an iterable of jids.
+        CloudException: When it is neither a jid nor an iterable of jids, or they are those of jobs
+            that the client of another server or key made.
 
     >>> read_jids(7)
     JidList(order=range(7, 8), single=True)
@@ -48,27 +56,29 @@ def read_jids(jids: object) -> JidList:
         ...
     cloud.CloudTypeError: jids must be whole numbers from 1, or an iterable of them, not '7'.
     """
-    if isinstance(jids, range):
-        return JidList(_range(jids), single=False)
+    if isinstance(jids, (range, OwnedJids)):
+        return JidList(_range(jids, owner), single=False)
     if isinstance(jids, (str, bytes, bytearray, bool, float)) or jids is None:
         raise _refusal(jids)
     try:
         items = iter(jids)  # type: ignore[call-overload]
     except TypeError:
-        return JidList(range(jid := _one(jids), jid + 1), single=True)
+        return JidList(range(jid := _one(jids, owner), jid + 1), single=True)
     order: list[int] = []
     for item in items:
-        if isinstance(item, range):  # one map among others
-            order.extend(_range(item))
+        if isinstance(item, (range, OwnedJids)):  # one map among others
+            order.extend(_range(item, owner))
         elif isinstance(item, (list, tuple)):
-            order.extend(_one(each) for each in item)
+            order.extend(_one(each, owner) for each in item)
         else:
-            order.append(_one(item))
+            order.append(_one(item, owner))
     return JidList(_dense(order), single=False)
 
 
-def _one(jid: object) -> int:
+def _one(jid: object, owner: Owner | None = None) -> int:
     if type(jid) is not int:
+        if isinstance(jid, OwnedJid):
+            check_owner(jid, owner)
         index = None if isinstance(jid, (bool, str)) else getattr(jid, "__index__", None)
         if index is None:
             raise _refusal(jid)
@@ -78,7 +88,37 @@ def _one(jid: object) -> int:
     return jid
 
 
-def _range(jids: range) -> range | list[int]:
+def check_owner(jids: object, owner: Owner | None) -> None:
+    """Refuse jobs of another account, also in a list: their numbers would name other jobs.
+
+    Raises:
+        CloudException: When the client of another server or key made them.
+    """
+    if isinstance(jids, (list, tuple)):
+        for each in jids:
+            check_owner(each, owner)
+    if not isinstance(jids, (OwnedJid, OwnedJids)):
+        return
+    made_by = jids.owner
+    if owner is None or made_by is None or made_by is owner or made_by.address == owner.address:
+        return
+    theirs, ours = made_by.address, owner.address
+    if theirs.url != ours.url:
+        where, now = theirs.url, f"calls now go to {ours.url}"
+    else:
+        where, now = f"the API key {theirs.key_id}", f"calls now use the key {ours.key_id}"
+    if isinstance(jids, OwnedJid):
+        which, methods = f"Job {jids} was", "its own methods, such as result(), still reach it"
+    else:
+        which = f"Jobs {jids.start}-{jids.stop - 1} were"
+        methods = "their own methods, such as result(), still reach them"
+    raise CloudException(f"{which} made with {where}, and {now}; {methods}.")
+
+
+def _range(jids: range | OwnedJids, owner: Owner | None) -> range | list[int]:
+    if isinstance(jids, OwnedJids):
+        check_owner(jids, owner)
+        jids = jids.range
     if not jids:
         return range(0)
     _one(min(jids[0], jids[-1]))

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from contextlib import closing
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from picloud_model import ranges, wire
-from picloud_model.job import FINAL, Status
 
-from cloud._arguments.jids import read_jids
+from cloud._arguments.jids import check_owner, read_jids
 from cloud._arguments.option_values import seconds, whole
 from cloud._arguments.options import split_options
+from cloud._arguments.statuses import read_statuses
 from cloud._display.show import Unwatched, watch
 from cloud._http.transport import ServerAddress, Transport
 from cloud._jobs.callback import Callbacks
 from cloud._jobs.info import InfoClient, RequestedKeys
-from cloud._jobs.interrupt import interrupted
+from cloud._jobs.job import Jobs, kind_of
 from cloud._jobs.results import IN_PARALLEL, MOST_IN_PARALLEL, OrderedResults, UnorderedResults
 from cloud._jobs.submit import Submitter
 from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
-from cloud.errors import (
-    CloudException,
-    CloudTimeoutError,
-    CloudTypeError,
-)
+from cloud.errors import CloudException, CloudTypeError, in_results, raised_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
     from cloud._display.show import WaitWatch
-    from cloud._jobs.job_socket import SupervisorClient
+    from cloud._http.job_socket import SupervisorClient
+    from cloud._jobs.awaited import Awaited, Settle
+    from cloud._jobs.job import Job
     from cloud._jobs.listing import JobFilter, SubmittedJobs
     from cloud._resources.bucket import BucketClient
 
@@ -51,6 +48,7 @@ class Client:
         config: Limits and timeouts.
         transport: What carries requests; the network by default.
         supervisor: The supervisor of the slot, if this process runs a job.
+        renewed: Returns the address with the token of the job that runs now, in such a process.
         simulated: Whether the server is the simulator of this script.
 
     Attributes:
@@ -67,9 +65,12 @@ class Client:
         transport: Transport | None = None,
         supervisor: SupervisorClient | None = None,
         *,
+        renewed: Callable[[], ServerAddress] | None = None,
         simulated: bool = False,
     ) -> None:
         self.address = address
+        self._renewed = renewed
+        self._job_kind = kind_of(self)
         self._config = config
         self._simulated = simulated
         self._in_job = supervisor is not None
@@ -89,10 +90,27 @@ class Client:
             supervisor=supervisor,
         )
 
+    def ready(self) -> Client:
+        """Return this client; in a job, with the token of the job that runs now."""
+        if self._renewed is not None:
+            self.renew(self._renewed())
+        return self
+
+    @property
+    def raises_original(self) -> bool:
+        """Whether methods of jobs raise what the job's function raised."""
+        return self._config.raise_original is not False
+
     @property
     def transport(self) -> Transport:
         """What carries the requests of this client."""
         return self._transport
+
+    @cached_property
+    def _awaited(self) -> Awaited:
+        from cloud._jobs.awaited import Awaited  # noqa: PLC0415 - few scripts need it
+
+        return Awaited(self._waiter)
 
     @cached_property
     def bucket(self) -> BucketClient:
@@ -101,14 +119,14 @@ class Client:
 
         return BucketClient(self._transport)
 
-    def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
+    def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
         """Create a job that runs `func(*args, **kwargs)`; see `cloud.call`."""
-        options, kwargs = split_options(kwargs)
+        options, kwargs = self._split(kwargs)
         return self.submit_call(func, args, kwargs, options)
 
-    def map(self, func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> range:
+    def map(self, func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> Jobs:
         """Create a job for each item of the iterables; see `cloud.map`."""
-        options, kwargs = split_options(kwargs)
+        options, kwargs = self._split(kwargs)
         if not iterables:
             raise CloudTypeError("map needs a function and at least one iterable of arguments.")
         for number, items in enumerate(iterables, 1):
@@ -125,11 +143,11 @@ class Client:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: CallOptions,
-    ) -> int:
-        """Create a job that runs `func(*args, **kwargs)` with these options; return its jid."""
+    ) -> Job:
+        """Create a job that runs `func(*args, **kwargs)` with these options; return it."""
         jid = self._submitter.call(func, args, kwargs, options)
         self._callbacks.add(range(jid, jid + 1), options)
-        return jid
+        return self._job_kind(jid)
 
     def prepare_call(self, func: Callable[..., Any], options: CallOptions) -> wire.SubmitRequest:
         """Return a request that creates a job of `func()`, which something else will send."""
@@ -141,11 +159,11 @@ class Client:
         iterables: Sequence[Iterable[Any]],
         kwargs: dict[str, Any],
         options: CallOptions,
-    ) -> range:
-        """Create a job for each item of the iterables with these options; return the jids."""
+    ) -> Jobs:
+        """Create a job for each item of the iterables with these options; return them."""
         jids = self._submitter.map(func, iterables, kwargs, options)
         self._callbacks.add(jids, options)
-        return jids
+        return Jobs(jids, self._job_kind)
 
     def check_key(self) -> None:
         """Ask the server whether it knows the API key.
@@ -157,7 +175,7 @@ class Client:
 
     def status(self, jids: Any) -> Any:
         """Return the status of a job, or a list of statuses; see `cloud.status`."""
-        jid_list = read_jids(jids)
+        jid_list = read_jids(jids, self)
         statuses: dict[int, str] = {}
         for portion in jid_list.portions():
             body = wire.JobsRequest(jids=portion)
@@ -183,7 +201,7 @@ class Client:
         options = WaitOptions(
             timeout_s=seconds(timeout), payloads=False, ignore_errors=ignore_errors
         )
-        self._wait(read_jids(jids).order, options, show=show)
+        self._wait(read_jids(jids, self).order, options, show=show)
 
     def result(
         self,
@@ -192,12 +210,29 @@ class Client:
         ignore_errors: bool = False,
         deadlock_check: bool = True,  # noqa: ARG002 - see cloud.join
         *,
+        return_exceptions: bool = False,
+        original: bool | None = None,
         show: bool = False,
     ) -> Any:
-        """Return the result of a job, or a list of results; see `cloud.result` and `join`."""
-        jid_list = read_jids(jids)
-        options = WaitOptions(timeout_s=seconds(timeout), ignore_errors=ignore_errors)
-        values = self._wait(jid_list.order, options, show=show)
+        """Return the result of a job, or a list of results; see `cloud.result` and `join`.
+
+        With `original` errors are those of the jobs' functions, by default if the setting
+        `raise_original` is True.
+        """
+        if original is None:
+            original = self._config.raise_original is True and not ignore_errors
+        jid_list = read_jids(jids, self)
+        options = WaitOptions(
+            timeout_s=seconds(timeout), ignore_errors=ignore_errors or return_exceptions
+        )
+        try:
+            values, failure = self._wait(jid_list.order, options, show=show), None
+        except CloudException as error:
+            failure = raised_for(error, original=original)
+        if failure is not None:
+            raise failure
+        if return_exceptions:
+            values = in_results(jid_list.order, values, original=original)
         return values[0] if jid_list.single else values
 
     def iresult(
@@ -207,6 +242,7 @@ class Client:
         num_in_parallel: int = IN_PARALLEL,
         ignore_errors: bool = False,
         *,
+        return_exceptions: bool = False,
         show: bool = False,
     ) -> Iterator[Any]:
         """Iterate over results in the order of the jids; see `cloud.iresult` and `join`."""
@@ -215,8 +251,12 @@ class Client:
             raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
         if in_parallel < 0:
             raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
-        options = WaitOptions(timeout_s=seconds(timeout), ignore_errors=ignore_errors)
-        order = read_jids(jids).order
+        options = WaitOptions(
+            timeout_s=seconds(timeout),
+            ignore_errors=ignore_errors or return_exceptions,
+            original=self._config.raise_original is True and not ignore_errors,
+        )
+        order = read_jids(jids, self).order
         return OrderedResults(
             order,
             self._waiter,
@@ -227,7 +267,7 @@ class Client:
 
     def iresult_unordered(self, jids: Any, *, show: bool = False) -> Iterator[tuple[int, Any]]:
         """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
-        order = read_jids(jids).order
+        order = read_jids(jids, self).order
         return UnorderedResults(
             order,
             self._waiter,
@@ -240,48 +280,24 @@ class Client:
         self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
     ) -> Any:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
-        statuses, timeout_s = _statuses(test_status), seconds(timeout)
-        patience, others = self._waiter.patience(), dict[int, str]()
-        deadline = patience.deadline(timeout_s)
-
-        def attempt(portion: list[ranges.Range], hold_s: float) -> bool:
-            others.clear()
-            self._waiter.until_status(portion, statuses, hold_s, timed=timeout_s is not None)
-            others.update(self._other_statuses(portion, statuses))
-            _check_reachable(others, statuses)
-            return not others
-
-        def expired() -> CloudTimeoutError:
-            for jid, status in others.items():
-                return CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
-            return CloudTimeoutError(f"unknown after {timeout_s:g} s")
-
-        jid_list = read_jids(jids)
-        try:
-            for portion in jid_list.portions():
-                patience.until(partial(attempt, portion), deadline, expired)
-        except KeyboardInterrupt:
-            raise interrupted(jid_list.order, ranges.collapse(jid_list.order)) from None
+        jid_list, statuses = read_jids(jids, self), read_statuses(test_status)
+        self._waiter.until_all_have(jid_list.order, statuses, seconds(timeout), self.status)
         return self.status(jids)
-
-    def _other_statuses(
-        self, portion: Sequence[ranges.Range], statuses: Sequence[str]
-    ) -> dict[int, str]:
-        """Return the jobs that have none of these statuses, with the status that they have."""
-        jids = list(ranges.expand(portion))
-        shown = zip(jids, self.status(jids), strict=True)
-        return {jid: status for jid, status in shown if status not in statuses}
 
     def kill(self, jids: Any = None) -> int:
         """Abort jobs, by default all unfinished ones; return how many; see `cloud.kill`."""
         if jids is None:
             return self._kill(None)
-        return sum(self._kill(portion) for portion in read_jids(jids).portions())
+        return sum(self._kill(portion) for portion in read_jids(jids, self).portions())
 
     def info(self, jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
         """Return what is known about jobs, by jid; see `cloud.info`."""
         keys = RequestedKeys(info_requested)
-        return self._infos.of(read_jids(jids).order, keys)
+        return self._infos.of(read_jids(jids, self).order, keys)
+
+    def when_ended(self, jid: int, settle: Settle) -> None:
+        """Call `settle` with the result or the error of a job when it ends, in another thread."""
+        self._awaited.add(jid, settle)
 
     def streams(self, jids: Sequence[int], since: Mapping[str, int]) -> Iterator[wire.JobInfo]:
         """Yield the status of jobs and what they wrote to streams after these byte offsets."""
@@ -294,7 +310,7 @@ class Client:
     def delete(self, jids: Any) -> int:
         """Delete the data of finished jobs; return how many had any; see `cloud.delete`."""
         count = 0
-        for portion in read_jids(jids).portions():
+        for portion in read_jids(jids, self).portions():
             body = wire.DeleteRequest(jids=portion)
             count += self._transport.post("/v1/jobs/delete", body, wire.Deleted).count
         return count
@@ -345,6 +361,11 @@ class Client:
         self._callbacks.close()
         self._transport.close()
 
+    def _split(self, kwargs: dict[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
+        if "_depends_on" in kwargs:
+            check_owner(kwargs["_depends_on"], self)
+        return split_options(kwargs)
+
     def _kill(self, portion: list[ranges.Range] | None) -> int:
         body = wire.JobsRequest(jids=portion)
         return self._transport.post("/v1/jobs/kill", body, wire.Killed).count
@@ -368,29 +389,3 @@ class Client:
             return values
         by_jid = dict(zip(distinct, values, strict=True))
         return [by_jid[jid] for jid in order]
-
-
-def _statuses(test_status: object) -> list[str]:
-    names = [test_status] if isinstance(test_status, str) else test_status
-    known = [status.value for status in Status]
-    if not isinstance(names, Iterable) or not (listed := list(names)) or set(listed) - set(known):
-        raise CloudException(
-            f"test_status must be one of {', '.join(known)}, or a list of them, "
-            f"not {test_status!r:.80}."
-        )
-    return listed
-
-
-def _check_reachable(others: Mapping[int, str], statuses: Sequence[str]) -> None:
-    """Refuse to wait for a status that a job can never have: a final status does not change."""
-    for jid, status in others.items():
-        if status in _FINAL:
-            names = _or(statuses)
-            raise CloudException(f"ended as {status} and will never be {names}.", jid, status)
-
-
-def _or(names: Sequence[str]) -> str:
-    return " or ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
-
-
-_FINAL: Final = frozenset(state.shown.value for state in FINAL)

@@ -11,6 +11,7 @@ from cloud._client.current_job import CurrentJob
 from cloud._config.configuration import Config
 from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
+from cloud._jobs.job import Current
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class CurrentClient:
                     return self.start_simulator()
                 self.client = self._open()
             elif self.job is not None:
-                self.client.renew(self.job.address())
+                self.client.ready()
             return self.client
 
     def address(self) -> ServerAddress:
@@ -122,7 +123,7 @@ class CurrentClient:
         url, key = self.url or settings.url, self.key or settings.api_key
         if not url and not key and (job := CurrentJob.here()) is not None:
             self.job = job
-            return Client(job.address(), config, supervisor=job.supervisor)
+            return Client(job.address(), config, supervisor=job.supervisor, renewed=job.address)
         return Client(_address(settings, url, key), config)
 
 
@@ -133,6 +134,9 @@ config.on_commit(current.choose)
 def client() -> Client:
     """Return the client that `cloud`'s functions use; see `CurrentClient.get`."""
     return current.get()
+
+
+Current.client = client
 
 
 def bucket() -> BucketClient:

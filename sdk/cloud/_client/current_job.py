@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloud._config.settings import ClientSettings
+from cloud._http.job_socket import SupervisorClient
 from cloud._http.transport import ServerAddress
-from cloud._jobs.job_socket import SupervisorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,7 @@ from cloud._client.connection import (
     start_simulator,
 )
 from cloud._client.current import client, config, running_on_cloud
+from cloud._jobs.job import Job, Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from cloud._jobs.listing import SubmittedJobs
 
 __all__ = [
+    "Job",
+    "Jobs",
     "call",
     "close",
     "config",
@@ -47,7 +50,7 @@ __all__ = [
 
 
 @of_users
-def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
+def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
     """Run a function as a job on the cloud; return immediately.
 
     Args:
@@ -62,7 +65,8 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
             of its own), `_cwd` (the directory that it runs in, on the embedded stack).
 
     Returns:
-        The jid (job id) of the new job: a whole number from 1, serial in your account.
+        The new job: a `Job`, which is its jid (job id), a whole number from 1, serial in your
+        account.
 
     Raises:
         CloudException: When the job cannot be sent: no server can be reached, an option is
@@ -80,7 +84,7 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> int:
 @of_users
 def map(  # noqa: A001 - it is the cloud's map
     func: Callable[..., Any], /, *iterables: Any, **kwargs: Any
-) -> range:
+) -> Jobs:
     """Run a function once for each item of the iterables, each time as a job of its own.
 
     Args:
@@ -91,7 +95,8 @@ def map(  # noqa: A001 - it is the cloud's map
             as for `call`.
 
     Returns:
-        The jids, in the order of the items: a range of consecutive numbers.
+        The new jobs, in the order of the items: a sequence of `Job`, equal to the range of their
+        jids.
 
     Raises:
         CloudException: When the jobs cannot be sent, as for `call`; the message names the item. No
@@ -158,6 +163,8 @@ def result(
     timeout: float | None = None,
     ignore_errors: bool = False,
     deadlock_check: bool = True,
+    *,
+    return_exceptions: bool = False,
 ) -> Any:
     """Wait for jobs to end and return what their functions returned.
 
@@ -168,6 +175,8 @@ def result(
             result.
         deadlock_check: Accepted for old scripts, without effect: the platform always detects
             deadlocks.
+        return_exceptions: As `ignore_errors`; with `cloud.config.raise_original` what the job's
+            function raised takes the place of its result.
 
     Returns:
         The result of one jid; of an iterable a list of results, in the order of the jids.
@@ -183,7 +192,14 @@ def result(
     >>> quotient, type(error.__cause__)
     ((3, 1), <class 'ZeroDivisionError'>)
     """
-    return client().result(jids, timeout, ignore_errors, deadlock_check, show=True)
+    return client().result(
+        jids,
+        timeout,
+        ignore_errors,
+        deadlock_check,
+        return_exceptions=return_exceptions,
+        show=True,
+    )
 
 
 @of_users
@@ -192,6 +208,8 @@ def iresult(
     timeout: float | None = None,
     num_in_parallel: int = 10,
     ignore_errors: bool = False,
+    *,
+    return_exceptions: bool = False,
 ) -> Iterator[Any]:
     """Iterate over results in the order of the jids, while later jobs still run.
 
@@ -203,6 +221,8 @@ def iresult(
         num_in_parallel: How many large results are fetched at once, up to 64; 0 for 64.
         ignore_errors: Do not raise if a job fails: its CloudException takes the place of its
             result.
+        return_exceptions: As `ignore_errors`; with `cloud.config.raise_original` what the job's
+            function raised takes the place of its result.
 
     Returns:
         An iterator. For a failed job `next` raises; the call after that goes on with the next job.
@@ -216,7 +236,15 @@ def iresult(
     1
     2
     """
-    return UsersIterator(client().iresult(jids, timeout, num_in_parallel, ignore_errors, show=True))
+    results = client().iresult(
+        jids,
+        timeout,
+        num_in_parallel,
+        ignore_errors,
+        return_exceptions=return_exceptions,
+        show=True,
+    )
+    return UsersIterator(results)
 
 
 @of_users

@@ -14,6 +14,8 @@ from cloud.errors import CloudException, CloudTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from cloud._jobs.job import Jobs
+
 CHUNK_BYTES: Final = 64 * 1024 * 1024
 """The size of a chunk, unless another one is given."""
 LINES: Final = "lines"
@@ -38,7 +40,7 @@ def map_lines(
     chunk_size: Any,
     split: str | None,
     options: dict[str, Any],
-) -> range:
+) -> Jobs:
     """Create a job for each chunk of the objects with a prefix; see `cloud.bucket.map`."""
     if split not in (LINES, None):
         raise CloudException(f"split must be 'lines' or None, not {split!r:.80}.")

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloud._arguments.statuses import ENDED
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from cloud._jobs.job import Jobs
 
 __all__ = [
     "AsyncResult",
@@ -39,7 +42,7 @@ class AsyncResult:
         jids: The jid of one job, or the jids of a map.
     """
 
-    def __init__(self, jids: int | range) -> None:
+    def __init__(self, jids: int | Jobs) -> None:
         self._jids = jids
 
     @of_users
@@ -64,7 +67,7 @@ class AsyncResult:
     @of_users
     def ready(self) -> bool:
         """Return whether the jobs have ended."""
-        return all(status in _FINAL for status in self._statuses())
+        return all(status in ENDED for status in self._statuses())
 
     @of_users
     def successful(self) -> bool:
@@ -74,16 +77,13 @@ class AsyncResult:
             AssertionError: When one has not ended, as `multiprocessing` of that time.
         """
         statuses = self._statuses()
-        if not all(status in _FINAL for status in statuses):
+        if not all(status in ENDED for status in statuses):
             raise AssertionError("the jobs have not ended")
         return all(status == "done" for status in statuses)
 
     def _statuses(self) -> list[str]:
         found = client().status(self._jids)
         return [found] if isinstance(found, str) else found
-
-
-_FINAL = ("done", "error", "killed", "stalled")
 
 
 @of_users

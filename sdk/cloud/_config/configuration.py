@@ -52,8 +52,9 @@ They keep the value that a script sets. The first one that is set causes a warni
 
 _SWITCHES: Final = (
     *("use_simulator", "progress", "stream_output", "full_tracebacks", "serialize_logging"),
+    "raise_original",
 )
-_MAY_BE_NONE: Final = ("patience_s", "stream_output")
+_MAY_BE_NONE: Final = ("patience_s", "stream_output", "raise_original")
 _TEXTS: Final = ("api_key", "api_secretkey", "url")
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
@@ -83,6 +84,9 @@ class Config:
     notebooks when they wait for several jobs for more than a second. With `stream_output` `result`
     and `join` print what the jobs print, while they run; None, the default, is True in the
     simulator and False elsewhere.
+    With `raise_original` a failed job raises what its function raised, in place of a CloudException
+    whose cause that is; None, the default, is True for the methods of `Job`, `await` and
+    `cloud.Executor`, and False for `result`, `join` and `iresult`.
     With `full_tracebacks` errors show the frames of this library, too.
     `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
@@ -101,6 +105,7 @@ class Config:
     progress: bool
     stream_output: bool | None
     full_tracebacks: bool
+    raise_original: bool | None
     serialize_logging: bool
     serialize_logging_path: str
     api_key: str | None
@@ -119,6 +124,7 @@ class Config:
         self.progress = True
         self.stream_output = None
         self.full_tracebacks = False
+        self.raise_original = None
         self.serialize_logging = False
         self.serialize_logging_path = "datalogs/"
         self.api_key = None

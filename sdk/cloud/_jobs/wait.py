@@ -14,11 +14,12 @@ from picloud_model.job import Cause, Status
 from picloud_model.pack import unseal
 
 from cloud._arguments.jids import portions, unfinished_jids
+from cloud._arguments.statuses import check_reachable
 from cloud._jobs.interrupt import interrupted
 from cloud._jobs.outcome_table import OutcomeTable
 from cloud._jobs.patience import Patience
 from cloud._packing import PackingError
-from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
+from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from picloud_model.wire import Content, Outcome, Outcomes
 
     from cloud._config.configuration import Config
+    from cloud._http.job_socket import SupervisorClient
     from cloud._http.transport import Transport
-    from cloud._jobs.job_socket import SupervisorClient
     from cloud._packing import Packer
     from cloud._resources.blob import BlobClient
 
@@ -38,13 +39,15 @@ class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to wait for jobs.
 
     `timeout_s` is None for no limit. With `payloads` results are read. With `ignore_errors` a
-    failed job does not raise: its error takes the place of its result. `on_progress` is called with
-    the number of jobs that have ended and the number of all.
+    failed job does not raise: its error takes the place of its result. With `original` the errors
+    of results that are read one by one are what the jobs' functions raised. `on_progress` is called
+    with the number of jobs that have ended and the number of all.
     """
 
     timeout_s: float | None = None
     payloads: bool = True
     ignore_errors: bool = False
+    original: bool = False
     on_progress: Callable[[int, int], None] | None = None
 
     def needs(self, outcome: Outcome) -> bool:
@@ -212,11 +215,49 @@ class Waiter:
             failure = self._failure(outcome, payload, envelope)
         except Unreadable as unreadable:
             failure = _error(unreadable)
+        chosen = raised_for(failure, original=options.original)
         if options.ignore_errors:
-            return failure
-        raise failure
+            return chosen
+        raise chosen
 
-    def until_status(
+    def until_all_have(
+        self,
+        order: Sequence[int],
+        statuses: Sequence[str],
+        timeout_s: float | None,
+        read: Callable[[Any], Any],
+    ) -> None:
+        """Wait until each job has one of these statuses; `read` returns the statuses of jobs.
+
+        Raises:
+            CloudException: When a job has ended with another status.
+            CloudTimeoutError: When the timeout is reached first.
+        """
+        patience, others = self.patience(), dict[int, str]()
+        deadline = patience.deadline(timeout_s)
+
+        def attempt(portion: list[Range], hold_s: float) -> bool:
+            others.clear()
+            self._until_status(portion, statuses, hold_s, timed=timeout_s is not None)
+            jids = list(ranges.expand(portion))
+            shown = zip(jids, read(jids), strict=True)
+            others.update((jid, status) for jid, status in shown if status not in statuses)
+            check_reachable(others, statuses)
+            return not others
+
+        def expired() -> CloudTimeoutError:
+            for jid, status in others.items():
+                return CloudTimeoutError(f"still {status} after {timeout_s:g} s", jid, status)
+            return CloudTimeoutError(f"unknown after {timeout_s:g} s")
+
+        spans = ranges.collapse(order)
+        try:
+            for portion in portions(spans):
+                patience.until(partial(attempt, portion), deadline, expired)
+        except KeyboardInterrupt:
+            raise interrupted(order, spans) from None
+
+    def _until_status(
         self, jids: Sequence[Range], statuses: Sequence[str], hold_s: float, *, timed: bool
     ) -> None:
         """Wait up to `hold_s` seconds until each job has one of these statuses or never will.

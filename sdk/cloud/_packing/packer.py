@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
 import msgspec
+import picloud_pickle
 from picloud_model import pack
 from picloud_model.errors import RequestRefused
 from picloud_model.wire import bundles_of
@@ -167,7 +168,7 @@ class Packer:
         if type(value) in _PLAIN:
             return pack.seal(pickle.dumps(value, PROTOCOL))
         try:
-            data, _ = self._pickled(value)
+            data = picloud_pickle.dumps(value)
         except FAILURES as error:
             raise explain(what, value, parts_of(value), error) from error
         return pack.seal(data)

@@ -20,6 +20,8 @@ _imports: WeakKeyDictionary[CodeType, tuple[str, set[str]]] = WeakKeyDictionary(
 class ScanningPickler(picloud_pickle.Pickler):
     """Adds to `modules` what functions that travel by value import when they run."""
 
+    for_jobs = True
+
     def note_function(self, function: FunctionType) -> None:
         """Add the imports of a function."""
         code, package = function.__code__, _package(function.__globals__)

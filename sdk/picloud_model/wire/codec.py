@@ -16,12 +16,19 @@ JSON: Final = "application/json"
 
 
 def encode(body: Any, media: str = MSGPACK) -> bytes:
-    """Write a body.
+    """Write a body; a number of a derived class, such as a job, is written as the number.
 
     >>> encode({"count": 2}, JSON)
     b'{"count":2}'
     """
-    return msgspec.json.encode(body) if media == JSON else msgspec.msgpack.encode(body)
+    write = msgspec.json.encode if media == JSON else msgspec.msgpack.encode
+    return write(body, enc_hook=_number)
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, int):
+        return int(value)
+    raise NotImplementedError(f"Bodies hold no {type(value).__name__}.")
 
 
 def join_lists(lists: Sequence[bytes], media: str = MSGPACK) -> bytes:

@@ -48,8 +48,8 @@ def _provide(
 ) -> tuple[JobVolumes, dict[str, str]]:
     from cloud._config.configuration import Config  # noqa: PLC0415 - few jobs have volumes
     from cloud._config.settings import ClientSettings  # noqa: PLC0415
+    from cloud._http.job_socket import SupervisorClient  # noqa: PLC0415
     from cloud._http.transport import ServerAddress, Transport  # noqa: PLC0415
-    from cloud._jobs.job_socket import SupervisorClient  # noqa: PLC0415
     from cloud._resources.job_volume import JobVolumes  # noqa: PLC0415
     from cloud._resources.part_cache import PartCache  # noqa: PLC0415
     from cloud._resources.volume import VolumeClient  # noqa: PLC0415

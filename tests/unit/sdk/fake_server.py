@@ -285,7 +285,7 @@ class FakeServer:
     def done(self, jid: int, value: Any) -> None:
         """Let a job end with a result."""
         self.ended[jid] = wire.Outcome(
-            jid=jid, status="done", cause=0, payload=result_parcel(value)
+            jid=int(jid), status="done", cause=0, payload=result_parcel(value)
         )
 
     def failed(self, jid: int, error: Exception) -> None:
@@ -298,7 +298,7 @@ class FakeServer:
         )
         parcel = pack.seal(wire.encode(failure))
         self.ended[jid] = wire.Outcome(
-            jid=jid, status="error", cause=Cause.EXCEPTION, payload=parcel
+            jid=int(jid), status="error", cause=Cause.EXCEPTION, payload=parcel
         )
 
 

@@ -15,6 +15,8 @@ MEMBERS = [
     "CloudException",
     "CloudTimeoutError",
     "CloudTypeError",
+    "Job",
+    "Jobs",
     "account",
     "call",
     "close",

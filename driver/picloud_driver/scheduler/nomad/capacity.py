@@ -12,7 +12,7 @@ from picloud_driver.scheduler.nomad.nodes import CORE_TYPES_KEY
 from picloud_driver.scheduler.port import Pool
 
 if TYPE_CHECKING:
-    from picloud_driver.nomad.answers import Job, Shortage
+    from picloud_driver.nomad.answers import NomadJob, Shortage
     from picloud_driver.nomad.gateway import NomadGateway
     from picloud_driver.scheduler.nomad.nodes import Nodes
 
@@ -82,7 +82,7 @@ def describe_shortage(shortage: Shortage, pool: Pool) -> str:
     return f"Nomad has no room for {wanted} now: of {machines} machines {', '.join(reasons)}."
 
 
-def pool_of(job: Job | None) -> Pool:
+def pool_of(job: NomadJob | None) -> Pool:
     """Return the pool of a burst, from the meta values of its job.
 
     Raises:
@@ -94,7 +94,7 @@ def pool_of(job: Job | None) -> Pool:
         raise SlotRefused from None
 
 
-def unplaced(job: Job) -> int:
+def unplaced(job: NomadJob) -> int:
     """Return how many slots of a burst have no allocation yet."""
     if job.stop or job.job_summary is None:
         return 0
@@ -113,7 +113,7 @@ def nothing_offered(driver: str) -> str:
     )
 
 
-def _is_of(job: Job, pool: Pool) -> bool:
+def _is_of(job: NomadJob, pool: Pool) -> bool:
     try:
         return pool_of(job) == pool
     except SlotRefused:

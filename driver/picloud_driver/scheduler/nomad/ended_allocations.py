@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from picloud_jobspecs.render import BURST_PREFIX, TASK
 from picloud_model.errors import PiCloudError, ServerFault
 
-from picloud_driver.nomad.answers import ENDED, Allocation, Job
+from picloud_driver.nomad.answers import ENDED, Allocation, NomadJob
 from picloud_driver.scheduler.port import SlotEnd
 
 if TYPE_CHECKING:
@@ -147,11 +147,11 @@ class EndedAllocations:
         await self._purge_dead(jobs)
         return index
 
-    def _list(self) -> tuple[list[Job], list[Allocation], int]:
+    def _list(self) -> tuple[list[NomadJob], list[Allocation], int]:
         jobs = self._gateway.jobs(BURST_PREFIX)
         return jobs, *self._gateway.allocations(BURST_PREFIX, ENDED)
 
-    async def _purge_dead(self, jobs: Iterable[Job]) -> None:
+    async def _purge_dead(self, jobs: Iterable[NomadJob]) -> None:
         """Purge dead bursts, as Nomad's own garbage collection of thousands at once is slow."""
         now = self._clock()
         dead = {job.id for job in jobs if job.status == "dead"}

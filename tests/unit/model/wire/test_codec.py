@@ -41,3 +41,15 @@ def test_a_deeply_nested_value_is_malformed(media: str, data: bytes, kind: type)
 
     with pytest.raises(msgspec.DecodeError):
         wire.decode(fields[media] % data, kind, media)
+
+
+def test_a_number_of_a_derived_class_is_written_as_the_number() -> None:
+    """A job that a client names is its jid; anything else that is unknown is refused."""
+
+    class Jid(int):
+        pass
+
+    for media in (wire.MSGPACK, wire.JSON):
+        assert wire.decode(wire.encode([Jid(7), (Jid(8),)], media), list, media) == [7, [8]]
+        with pytest.raises(NotImplementedError, match="object"):
+            wire.encode([object()], media)

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud._jobs.job_socket import SupervisorClient
+from cloud._http.job_socket import SupervisorClient
 from picloud_model.job_socket import address
 from picloud_model.token import JobToken
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from cloud._jobs.job_socket import SupervisorClient
+from cloud._http.job_socket import SupervisorClient
 from picloud_model import wire
 from picloud_model.job import Cause, State
 

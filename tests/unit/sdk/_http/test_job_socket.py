@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud import CloudConnectionError
 from cloud._client.current_job import CurrentJob
-from cloud._jobs.job_socket import MOST_RANGES, SupervisorClient
+from cloud._http.job_socket import MOST_RANGES, SupervisorClient
 from picloud_model import wire
 from picloud_model.job_socket import address
 
