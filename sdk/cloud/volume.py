@@ -51,6 +51,8 @@ def create(name: str, mount_path: str, desc: str | None = None) -> None:
     Raises:
         CloudException: When the name is taken, or a volume at the path would hide what programs
             need.
+
+    >>> cloud.volume.create("reports", "/reports", "what my jobs write")
     """
     _client().create(name, mount_path, desc or "")
 
@@ -71,6 +73,10 @@ def get_list(
 
     Raises:
         CloudException: When there is no volume of one of the names.
+
+    >>> cloud.volume.create("sizes", "/sizes")
+    >>> [each["size"] for each in cloud.volume.get_list("sizes")]
+    [0]
     """
     volumes = {each.name: each for each in _client().list()}
     names = [*volumes] if name is None else [name] if isinstance(name, str) else [*name]
@@ -111,6 +117,15 @@ def sync(
     Raises:
         CloudException: When there is no such file or volume, a file changes while it is read, or
             the account may not store so much.
+
+    >>> from pathlib import Path
+    >>> Path("sets").mkdir()
+    >>> size = Path("sets/scores.txt").write_text("alice 3")
+    >>> cloud.volume.create("games", "/games")
+    >>> cloud.volume.sync("sets/", "games:june")
+    >>> cloud.volume.sync("games:june/", "copy")
+    >>> Path("copy/scores.txt").read_text()
+    'alice 3'
     """
 
     @contextmanager
@@ -146,6 +161,9 @@ def mkdir(volume_path: str, parents: bool = False) -> None:
 
     Raises:
         CloudException: When it exists, or the directory that it would be in does not.
+
+    >>> cloud.volume.create("years", "/years")
+    >>> cloud.volume.mkdir("years:2014/june", parents=True)
     """
     path = _file_path(volume_path)
     volumes = _client()
@@ -182,6 +200,11 @@ def ls(volume_path: str, extended_info: bool = False) -> builtins.list[Any]:
 
     Raises:
         CloudException: When there is nothing at the path.
+
+    >>> cloud.volume.create("months", "/months")
+    >>> cloud.volume.mkdir("months:june")
+    >>> cloud.volume.ls("months:")
+    ['june']
     """
     path = _path(volume_path)
     entries = _client().load(path.name).entries
@@ -216,8 +239,16 @@ def ls(volume_path: str, extended_info: bool = False) -> builtins.list[Any]:
 def rm(volume_path: str, recursive: bool = False) -> None:
     """Remove a file of a volume, or with `recursive` a directory with all that is in it.
 
+    Args:
+        volume_path: Its path, `volume:path`.
+        recursive: Whether to remove a directory.
+
     Raises:
         CloudException: When there is nothing at the path, or it is a directory.
+
+    >>> cloud.volume.create("days", "/days")
+    >>> cloud.volume.mkdir("days:monday")
+    >>> cloud.volume.rm("days:monday", recursive=True)
     """
     path = _file_path(volume_path)
     volumes = _client()
@@ -240,8 +271,14 @@ def rm(volume_path: str, recursive: bool = False) -> None:
 def delete(name: str) -> None:
     """Delete a volume with all its files.
 
+    Args:
+        name: The name of the volume.
+
     Raises:
         CloudException: When there is no such volume, or jobs that mount it have not ended.
+
+    >>> cloud.volume.create("unused", "/unused")
+    >>> cloud.volume.delete("unused")
     """
     _client().delete(name)
 
@@ -252,8 +289,21 @@ def path(name: str) -> str:
 
     It is the mount path of the volume, if the slot may mount something; else another directory.
 
+    Args:
+        name: The name of a volume in the `_vol` of this job.
+
+    Returns:
+        An absolute path.
+
     Raises:
         CloudException: When this is not a job, or the volume is not in its `_vol`.
+
+    >>> from pathlib import Path
+    >>> cloud.volume.create("inputs", "/inputs")
+    >>> def names():
+    ...     return [path.name for path in Path(cloud.volume.path("inputs")).iterdir()]
+    >>> cloud.result(cloud.call(names, _vol="inputs"))
+    []
     """
     return _of_job().path(name)
 
@@ -271,11 +321,25 @@ def commit(name: str | builtins.list[str] | None = None) -> None:
     Raises:
         CloudException: When this is not a job, a volume is not in its `_vol`, a file changes while
             it is read, or the account may not store so much.
+
+    >>> from pathlib import Path
+    >>> cloud.volume.create("steps", "/steps")
+    >>> def work():
+    ...     (Path(cloud.volume.path("steps")) / "first").touch()
+    ...     cloud.volume.commit()
+    ...     return cloud.volume.ls("steps:")
+    >>> cloud.result(cloud.call(work, _vol="steps"))
+    ['first']
     """
     volumes = _of_job()
     names = volumes.names() if name is None else [name] if isinstance(name, str) else [*name]
     for each in names:
         volumes.commit(each)
+
+
+def __dir__() -> builtins.list[str]:
+    """List what users call."""
+    return __all__
 
 
 def _of_job() -> JobVolumes:

@@ -42,7 +42,7 @@ MEMBERS = [
     "status",
     "wait_for",
 ]
-NOUNS = ("account", "bucket", "files", "queue", "shell", "wait_for")
+NOUNS = ("account", "bucket", "files", "queue", "shell", "volume", "wait_for")
 """Modules of `cloud` with functions of their own."""
 
 
