@@ -58,6 +58,8 @@ class Flag:
     """Its user deleted it; only the numbers in this page stay."""
     BEGUN: Final = 16
     """Its slot has reported that the current attempt runs, or is about to."""
+    QUIET: Final = 64
+    """Its slot has reported that it wrote nothing to stdout, stderr or its log."""
     RETRIED: Final = 32
     """It was queued again after its process was killed from outside; the next time it fails."""
 

@@ -132,7 +132,10 @@ class Config:
         self.url = ""
 
     def __setattr__(self, name: str, value: object) -> None:
-        name = _ALIASES.get(name, name)
+        with _FromCaller(self):
+            self._set(_ALIASES.get(name, name), value)
+
+    def _set(self, name: str, value: object) -> None:
         if name in _WITHOUT_EFFECT:
             self._keep(name, value)
             return
@@ -150,7 +153,8 @@ class Config:
             return getattr(self, _ALIASES[name])
         if name in _WITHOUT_EFFECT:
             return self.__dict__["_old"].get(name, _WITHOUT_EFFECT[name])
-        raise AttributeError(f"cloud.config has no setting {name!r}.")
+        with _FromCaller(self):
+            raise AttributeError(f"cloud.config has no setting {name!r}.")
 
     def commit(self) -> None:
         """Use `api_key`, `api_secretkey` and `url` from now on, if they are set.
@@ -161,7 +165,8 @@ class Config:
             CloudException: When there is a secret without an id.
         """
         if self.api_secretkey and not self.api_key:
-            raise CloudException("cloud.config.api_key is not set, but api_secretkey is.")
+            with _FromCaller(self):
+                raise CloudException("cloud.config.api_key is not set, but api_secretkey is.")
         if (self.api_key or self.url) and self.__dict__["_on_commit"] is not None:
             key = f"pk_{self.api_key}_{self.api_secretkey}" if self.api_secretkey else self.api_key
             self.__dict__["_on_commit"](self.url or None, key)
@@ -176,9 +181,29 @@ class Config:
             warnings.warn(
                 f"cloud.config.{name} is accepted but has no effect here; this is said once, for "
                 "the first such setting.",
-                stacklevel=3,
+                stacklevel=4,
             )
         self.__dict__["_old"][name] = value
+
+
+class _FromCaller:
+    """Lets an exception begin with the frame of the caller, unless `full_tracebacks` is set.
+
+    Python adds no frame for a function that an exception leaves after a `with` block.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and not self._config.__dict__.get("full_tracebacks"):
+            error.__traceback__ = None
 
 
 def _check(name: str, value: object) -> None:

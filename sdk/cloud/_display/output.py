@@ -71,6 +71,11 @@ class JobOutput:
                     return
                 self._print(info)
 
+    def leave_out(self, silent: Iterable[int]) -> None:
+        """Request no output of jobs that have ended and have printed nothing."""
+        for jid in silent:
+            self._open.pop(jid, None)
+
     def finish(self) -> None:
         """Print what is left of the output of jobs that have ended.
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from picloud_model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from cloud._config.configuration import Config
     from cloud._display.output import OutputSource
-
-    OnProgress = Callable[[int, int], None]
+    from cloud._display.wait_display import OnProgress
 
     class JobSource(OutputSource, Protocol):
         """What the statuses and the output of jobs come from."""
@@ -31,7 +30,10 @@ class WaitWatch(Protocol):
     """Entered during each wait for some jobs, and closed after the last one."""
 
     def __enter__(self) -> OnProgress | None:
-        """Return what is to be called with the numbers of ended jobs and of all, if anything."""
+        """Return what is to be called after each reply, if anything.
+
+        Its arguments are the numbers of ended jobs and of all, and the outcomes in the reply.
+        """
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None

@@ -12,11 +12,15 @@ from cloud._display.bar import Progress
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+
+    from picloud_model.wire import Outcome
 
     from cloud._display.bar import Bar
     from cloud._display.output import JobOutput
+
+    OnProgress = Callable[[int, int, Sequence[Outcome]], None]
 
 QUIET_S: Final = 1.0
 """A wait that is over sooner shows no bar."""
@@ -76,8 +80,8 @@ class WaitDisplay:
         self._over: Event | None = None
         self._lock = Lock()
 
-    def __enter__(self) -> Callable[[int, int], None]:
-        """Begin a wait; return what is to be called with the number of ended jobs."""
+    def __enter__(self) -> OnProgress:
+        """Begin a wait; return what is to be called after each reply."""
         with self._lock:
             self._waiting = True
             if not self._started:
@@ -106,8 +110,10 @@ class WaitDisplay:
             if self._bar is not None:
                 self._bar.hide()
 
-    def _moved(self, ended: int, _: int) -> None:
+    def _moved(self, ended: int, _: int, outcomes: Sequence[Outcome]) -> None:
         self._ended = ended
+        if self._output is not None:
+            self._output.leave_out(each.jid for each in outcomes if not each.printed)
         if self._first is None:  # what had ended before the wait says nothing about the speed
             self._first = self._clock(), ended
 

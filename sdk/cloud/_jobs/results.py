@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from picloud_model.ranges import Range
     from picloud_model.wire import Outcome
 
-    from cloud._display.show import OnProgress, WaitWatch
+    from cloud._display.show import WaitWatch
+    from cloud._display.wait_display import OnProgress
     from cloud._jobs.wait import Waiter, WaitOptions
 
 AHEAD: Final = 1000
@@ -110,7 +111,7 @@ class _Results(Iterator[Any]):
                 self._held_bytes += len(outcome.payload or b"")
             self._arrived += len(answer.outcomes)
             if on_progress is not None:
-                on_progress(self._arrived, self._total)
+                on_progress(self._arrived, self._total, answer.outcomes)
             return is_ready()
 
         def expired() -> CloudTimeoutError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from picloud_model import ranges, wire
 from picloud_model.errors import PiCloudError
 from picloud_model.job import Cause, Status
 from picloud_model.pack import unseal
+from picloud_model.wire import Outcome
 
 from cloud._arguments.jids import portions, unfinished_jids
 from cloud._arguments.statuses import check_reachable
@@ -22,11 +23,11 @@ from cloud._packing import PackingError
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, raised_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from picloud_model.pack import Envelope
     from picloud_model.ranges import Range
-    from picloud_model.wire import Content, Outcome, Outcomes
+    from picloud_model.wire import Content, Outcomes
 
     from cloud._config.configuration import Config
     from cloud._http.job_socket import SupervisorClient
@@ -41,14 +42,14 @@ class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
     `timeout_s` is None for no limit. With `payloads` results are read. With `ignore_errors` a
     failed job does not raise: its error takes the place of its result. With `original` the errors
     of results that are read one by one are what the jobs' functions raised. `on_progress` is called
-    with the number of jobs that have ended and the number of all.
+    with the number of jobs that have ended, the number of all, and the outcomes of each reply.
     """
 
     timeout_s: float | None = None
     payloads: bool = True
     ignore_errors: bool = False
     original: bool = False
-    on_progress: Callable[[int, int], None] | None = None
+    on_progress: Callable[[int, int, Sequence[Outcome]], None] | None = None
 
     def needs(self, outcome: Outcome) -> bool:
         """Whether the outcome of a job has to be read, and not only the fact that it ended."""
@@ -134,7 +135,7 @@ class Waiter:
                 answer = self._poll(table.open, 0.0 if supervisor else hold_s, options)
                 self._read(answer, table, options)
                 if options.on_progress is not None:
-                    options.on_progress(table.ended, len(order))
+                    options.on_progress(table.ended, len(order), answer.outcomes)
                 if (failure := table.failure()) is not None:
                     failure.among = self._among(failure, order) if len(order) > 1 else ""
                     raise failure

@@ -150,7 +150,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     `payload` is a parcel: of the pickled result when `done`, else of an encoded `Failure`.
     `blob` names it if it is too large to travel inline. `envelope` is the position of its envelope
-    among those of the answer.
+    among those of the answer. `printed` is false if the job
+    wrote nothing to stdout, stderr or its log.
     """
 
     jid: int
@@ -159,6 +160,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     payload: bytes | None = None
     blob: Content | None = None
     envelope: int = 0
+    printed: bool = True
 
 
 class Outcomes(Answer, frozen=True):

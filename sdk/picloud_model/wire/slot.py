@@ -70,7 +70,7 @@ class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     `info` is an encoded `Info` (see `pack_info`), where there is any. With `retry` the job failed
     because its process was killed, perhaps from outside: it is queued again if that is the first
-    time.
+    time. `printed` is false if the job wrote nothing to stdout, stderr or its log.
     """
 
     index: int
@@ -83,6 +83,7 @@ class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     blob: Content | None = None
     info: Content | None = None
     retry: bool = False
+    printed: bool = True
 
 
 class AttemptRef(msgspec.Struct, frozen=True, array_like=True):

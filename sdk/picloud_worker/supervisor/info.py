@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from picloud_model.wire import Content, Info, Sample, pack_info
 
 from picloud_worker.system import procfs
@@ -26,6 +27,13 @@ SAMPLE_S: Final = 1.0
 MOST_SAMPLES: Final = 120
 """At this number every other sample is dropped, and the interval doubles."""
 _STREAMS: Final = ("stdout", "stderr", "logging")
+
+
+class EndInfo(msgspec.Struct, frozen=True):
+    """The info of a job that has ended, if there is any, and whether there is output in it."""
+
+    content: Content | None
+    printed: bool
 
 
 class JobMonitor:
@@ -76,13 +84,14 @@ class JobMonitor:
         self._latest = (now, usage.cpu_s)
         return [Sample(round(now - self._since, 2), percentage, usage.memory_bytes)]
 
-    def ended(self, generation: int, position: int, stats: JobStats | None) -> Content | None:
+    def ended(self, generation: int, position: int, stats: JobStats | None) -> EndInfo:
         """Return the info of a job whose child says that it ended."""
         if stats is None:
-            return None
-        return _content(
+            return EndInfo(None, printed=False)
+        streams = self._take_streams(stats.ends)
+        content = _content(
             Info(
-                streams=self._take_streams(stats.ends),
+                streams=streams,
                 user_s=stats.user_s,
                 system_s=stats.system_s,
                 peak_bytes=stats.peak_bytes,
@@ -91,6 +100,7 @@ class JobMonitor:
                 samples=self._samples if self._job == (generation, position) else [],
             )
         )
+        return EndInfo(content, printed=bool(streams))
 
     def _take_streams(self, ends: Sequence[int | None]) -> dict[str, Stream]:
         """Take what a job wrote up to these ends of the files; None means all of it."""

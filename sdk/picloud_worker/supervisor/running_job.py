@@ -40,7 +40,9 @@ def reported(child: ChildProcess, done: JobDone) -> JobReport:
     if report.info is not None:
         raise OutOfTurnError
     info = child.monitor.ended(done.generation, done.position, done.stats)
-    return report if info is None else replace(report, info=info)
+    if info.content is None:
+        return report
+    return replace(report, info=info.content, printed=info.printed)
 
 
 class RunningJob:

@@ -30,7 +30,8 @@ SERVER_ENVELOPE: Final = Envelope("", "")
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How one job of a page ends. `payload` is its parcel, unless `blob` names that.
 
-    `info` is what its slot reports besides, or names the blob of that.
+    `info` is what its slot reports besides, or names the blob of that; `printed` is false if there
+    is no output in it.
     """
 
     index: int
@@ -41,6 +42,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float
     blob: Content | None = None
     info: Content | None = None
+    printed: bool = True
 
 
 def encode_failure(cause: Cause, message: str) -> bytes:
@@ -161,7 +163,7 @@ def _end(page: Page, ending: Ending, item: int) -> None:
     if ending.blob is not None:
         page.flags[index] |= Flag.SPILLED
     if ending.info is not None:
-        page.flags[index] |= Flag.INFORMED
+        page.flags[index] |= Flag.INFORMED if ending.printed else Flag.INFORMED | Flag.QUIET
 
 
 async def _close_page(draft: Draft, page_id: layout.PageId, now: float) -> None:

@@ -28,6 +28,7 @@ ANSWER_BYTES: Final = 4 * 1024 * 1024
 """Results in one reply, about; the client requests the rest."""
 OUTCOME_BYTES: Final = 200
 """Memory that an outcome takes besides its result, encoded and not."""
+_PRINTED: Final = Flag.INFORMED | Flag.QUIET
 _SIZE: Final = 24
 """Bytes of an outcome in a reply, besides its result."""
 
@@ -127,6 +128,7 @@ class FinalOutcomes:
                 payload=payload,
                 blob=blob,
                 envelope=envelope,
+                printed=page.flags[index] & _PRINTED == Flag.INFORMED,
             )
         )
 

@@ -335,4 +335,5 @@ def _ending(job: JobReport, index: int) -> Ending:
         finished_at=job.finished_at,
         blob=job.blob,
         info=job.info,
+        printed=job.printed,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from typing import Any
 
@@ -121,3 +122,22 @@ def test_a_secret_without_a_key_is_refused() -> None:
 
     with pytest.raises(CloudException, match="api_key is not set"):
         config.commit()
+
+
+def _last_file(error: BaseException) -> str:
+    return traceback.extract_tb(error.__traceback__)[-1].filename
+
+
+def test_tracebacks_end_where_a_setting_is_set_or_read() -> None:
+    """Lines of ours do not help with a wrong value; `full_tracebacks` shows them."""
+    config = Config()
+    with pytest.raises(CloudException) as wrong:
+        config.max_transmit_data = 0
+    with pytest.raises(AttributeError) as missing:
+        config.missing  # noqa: B018 - reading it is the test
+    config.full_tracebacks = True
+    with pytest.raises(CloudException) as whole:
+        config.max_transmit_data = 0
+
+    assert _last_file(wrong.value) == _last_file(missing.value) == __file__
+    assert _last_file(whole.value) != __file__

@@ -73,3 +73,20 @@ def test_nothing_is_read_of_jobs_that_go_on(capsys: pytest.CaptureFixture[str]) 
     JobOutput([7, 8], jobs).finish()
 
     assert capsys.readouterr().out == "[7] failed\n"
+
+
+def test_nothing_is_requested_of_silent_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reply with their results says that they have printed nothing."""
+    jobs = PrintingJobs(7, 8)
+    jobs.statuses = dict.fromkeys((7, 8), "done")
+    jobs.stdout[8] = "loud\n"
+    silent, mixed = JobOutput([7], jobs), JobOutput([7, 8], jobs)
+    for output in (silent, mixed):
+        output.leave_out([7])
+
+    silent.finish()
+    before = jobs.requests
+    mixed.finish()
+
+    assert (before, jobs.requests) == (0, 1)
+    assert capsys.readouterr().out == "[8] loud\n"

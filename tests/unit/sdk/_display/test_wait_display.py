@@ -69,9 +69,9 @@ def test_a_long_wait_shows_a_bar() -> None:
     watched = Watched(lambda: {"processing": 2})
 
     with watched.display as on_progress:
-        on_progress(2, 10)
+        on_progress(2, 10, [])
         watched.pass_time(QUIET_S)
-        on_progress(4, 10)
+        on_progress(4, 10, [])
         watched.pass_time(1.0)
         visible = watched.bar.visible
 
@@ -87,7 +87,7 @@ def test_a_short_wait_shows_nothing() -> None:
     watched = Watched(dict)
 
     with watched.display as on_progress:
-        on_progress(10, 10)
+        on_progress(10, 10, [])
         watched.pass_time(QUIET_S - TICK_S)
 
     assert (watched.bar.shown, watched.requests) == ([], 0)
@@ -131,7 +131,7 @@ def test_work_does_not_grow_with_the_jobs_that_end() -> None:
     with watched.display as on_progress:
         for _ in range(100):
             for ended in range(1000):
-                on_progress(ended, 10_000)
+                on_progress(ended, 10_000, [])
             watched.pass_time(TICK_S)
 
     assert len(watched.bar.shown) == 97

@@ -277,7 +277,7 @@ def test_progress_is_reported(server: FakeServer, client: Client) -> None:
     )
     waiter.until_ended(
         range(1, 5),
-        WaitOptions(on_progress=lambda ended, total: progress.append((ended, total))),
+        WaitOptions(on_progress=lambda ended, total, _: progress.append((ended, total))),
     )
 
     assert progress == [(2, 4), (4, 4)]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from picloud_model import wire
 from picloud_model.errors import JobNotFound
 from picloud_model.job import State, Status
 
 from tests.unit.api.api_harness import ACCOUNT, hold, report_of
+from tests.unit.api.job_info import info_content, report_with_infos
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -96,3 +98,19 @@ async def test_jobs_of_another_account_cannot_be_waited_for(api: ApiHarness) -> 
 
     with pytest.raises(JobNotFound):
         await api.use_cases.jobs.wait.wait("a0000002", request, hold)
+
+
+async def test_an_outcome_says_whether_the_job_has_printed(api: ApiHarness) -> None:
+    """Nothing if it has no info, or its slot says so."""
+    slot = await api.slot()
+    jids = await api.submit(3)
+
+    leases = (await api.work(slot)).leases
+    while leases:
+        report = report_with_infos(leases[0], {1: info_content(), 2: info_content()})
+        ended = [msgspec.structs.replace(job, printed=job.index != 2) for job in report.ended]
+        report = msgspec.structs.replace(report, ended=ended)
+        leases = (await api.work(slot, reports=[report])).leases
+
+    outcomes = await api.outcomes(jids, timeout_s=0.0)
+    assert [outcomes[jid].printed for jid in jids] == [False, True, False]
