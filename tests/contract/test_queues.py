@@ -259,3 +259,34 @@ async def test_a_large_push_is_whole(queues: QueuePort, queue: str) -> None:
 
     await eventually(counted, "all messages are ready")
     assert len(await take(queues, queue, timeout_s=5.0)) == queues.max_messages
+
+
+async def test_many_messages_are_removed_in_any_order(queues: QueuePort, queue: str) -> None:
+    """Those of one caller at a time: what others hold, what was given back and what is delayed
+    stays.
+    """
+    await push(queues, queue, *(str(number).encode() for number in range(90)))
+    await push(queues, queue, b"delayed", delay_s=600)
+    portions = [await taken(queues, queue, 30) for _ in range(3)]
+    given_back, kept = portions[0][0], portions[1][0]
+    await queues.postpone(queue, [given_back.id], 0)
+
+    for portion in (portions[2], portions[0], portions[1]):
+        removed = [each.id for each in portion if each not in (given_back, kept)]
+        assert await queues.remove(queue, removed) == [True] * len(removed)
+
+    (again,) = await taken(queues, queue, 1)
+    assert again.body == given_back.body
+    assert await queues.counts(queue) == QueueCounts(0, 1, 2)
+    assert await queues.remove(queue, [kept.id, again.id, given_back.id]) == [True, True, True]
+    assert await queues.counts(queue) == QueueCounts(0, 1, 0)
+
+
+async def taken(queues: QueuePort, queue: str, count: int) -> list[Delivery]:
+    """Take exactly so many messages."""
+    deliveries: list[Delivery] = []
+    while len(deliveries) < count:
+        more = await queues.take(queue, count - len(deliveries), deadline_s=600.0, timeout_s=20.0)
+        assert more
+        deliveries += more
+    return deliveries

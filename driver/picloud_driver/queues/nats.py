@@ -19,7 +19,7 @@ from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every
 
 from picloud_driver.nats import faults
 from picloud_driver.nats.gateway import ApiRefusal, NatsAccess, NatsGateway
-from picloud_driver.queues.nats_consumer import ConsumerLost, QueueConsumer
+from picloud_driver.queues.nats_consumer import ConsumerLost, QueueConsumer, subject_of
 from picloud_driver.queues.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class NatsQueues(QueuePort):
         self, queue: str, push_id: str, bodies: Sequence[bytes], delay_s: float = 0.0
     ) -> None:
         """See `QueuePort.push`; messages with a delay are schedules, each with its own subject."""
-        target, headers = _subject(queue), {}
+        target, headers = subject_of(queue), {}
         subjects = [target] * len(bodies)
         if delay_s > 0:
             at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=delay_s)
@@ -209,7 +209,7 @@ class NatsQueues(QueuePort):
             consumer.forget()
             return None
         state = await self._info(queue)
-        present = state.get("subjects", {}).get(_subject(queue), 0)
+        present = state.get("subjects", {}).get(subject_of(queue), 0)
         in_flight = min(present, consumer.in_flight)
         return QueueCounts(present - in_flight, state["messages"] - present, in_flight)
 
@@ -318,7 +318,7 @@ class NatsQueues(QueuePort):
     # --- JetStream ---
 
     async def _info(self, queue: str) -> dict[str, Any]:
-        info = await self._api(f"STREAM.INFO.{queue}", {"subjects_filter": _subject(queue)})
+        info = await self._api(f"STREAM.INFO.{queue}", {"subjects_filter": subject_of(queue)})
         state: dict[str, Any] = info["state"]
         return state
 
@@ -336,11 +336,6 @@ class NatsQueues(QueuePort):
         return self._gateway.refusal(refusal, refusal.code)
 
 
-def _subject(queue: str) -> str:
-    """Return the subject of the messages of a queue that are not delayed."""
-    return f"picloud.queue.{queue}.m"
-
-
 def _config(queue: str, consumer: QueueConsumer) -> dict[str, Any]:
     return {
         "stream_name": queue,
@@ -348,7 +343,7 @@ def _config(queue: str, consumer: QueueConsumer) -> dict[str, Any]:
         "config": {
             "durable_name": consumer.name,
             "name": consumer.name,
-            "filter_subject": _subject(queue),
+            "filter_subject": subject_of(queue),
             "ack_policy": "explicit",
             "ack_wait": _ACK_WAIT_NS,
             "max_ack_pending": -1,

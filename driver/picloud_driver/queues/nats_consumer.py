@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from picloud_model.errors import PiCloudError
 
+from picloud_driver.nats.gateway import ApiRefusal
 from picloud_driver.queues.port import Delivery, DeliveryId
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _CHECK_S: Final = 0.05
 """The shortest pause between two looks for deadlines."""
 _PARTS: Final = 9
 """Parts of the subject of an acknowledgement; two more come before them in some set-ups."""
+
+
+_PURGED_FROM: Final = 8
+"""How many messages it takes for a purge to be faster than to acknowledge each."""
 
 
 class ConsumerLost(Exception):
@@ -78,7 +83,7 @@ class QueueConsumer:
         self._held: dict[int, _Held] = {}
         self._lapsed: set[int] = set()
         """Numbers of messages that were given back and not taken since."""
-        self._attempts = self._pulls = self._announced = 0
+        self._attempts = self._pulls = self._announced = self._last = 0
         self._pull: _Pull | None = None
         self._changed = asyncio.Event()
         self._lost = False
@@ -130,19 +135,46 @@ class QueueConsumer:
         return self._hold(most, most_bytes, deadline_s)
 
     async def remove(self, deliveries: Sequence[DeliveryId]) -> list[bool]:
-        """Remove messages; see `QueuePort.remove`."""
-        removed = [each for each in deliveries if self._holds(each)]
-        if not await self._gateway.acknowledge([self._held[each.number].reply for each in removed]):
+        """Remove messages; see `QueuePort.remove`.
+
+        Those before all others that are left are purged, which takes the server as long as two or
+        three acknowledgements. One of them is acknowledged first, as only that says whether this
+        process still owns the queue.
+        """
+        gone = {each.number for each in deliveries if self._holds(each)}
+        first = sorted(number for number in gone if number < self._first_besides(gone))
+        purged = first if len(first) >= _PURGED_FROM else []
+        acknowledged = [*gone.difference(purged[1:])]
+        if not await self._gateway.acknowledge(
+            [self._held[number].reply for number in acknowledged]
+        ):
             self._lose()
             self.require()
-        for each in removed:
-            self._held.pop(each.number, None)
-        gone = {each.number for each in removed}
+        if purged:
+            await self._purge(purged[-1])
+        for number in gone:
+            self._held.pop(number, None)
+            self._lapsed.discard(number)  # if its deadline passed meanwhile
         return [
             each.number in gone
             or (each.number not in self._held and each.number not in self._lapsed)
             for each in deliveries
         ]
+
+    def _first_besides(self, numbers: set[int]) -> int:
+        """Return a number below which this process knows of no other message that is left."""
+        others = [each.number for each in self._arrived]
+        others += self._held.keys() - numbers
+        others += self._lapsed
+        return min(others, default=self._last + 1)
+
+    async def _purge(self, last: int) -> None:
+        """Remove all messages up to a number, except for those that are delayed."""
+        purged = {"filter": subject_of(self._queue), "seq": last + 1}
+        try:
+            await self._gateway.api(f"STREAM.PURGE.{self._queue}", purged)
+        except ApiRefusal as refusal:
+            raise self._gateway.refusal(refusal, refusal.code) from refusal
 
     def postpone(self, deliveries: Sequence[DeliveryId], deadline_s: float) -> list[bool]:
         """Set new deadlines; see `QueuePort.postpone`."""
@@ -214,6 +246,7 @@ class QueueConsumer:
 
     def _add(self, message: Msg) -> None:
         number, stored_at, self._announced = _numbers(message.reply)
+        self._last = max(self._last, number)
         if self._pull is not None:
             self._pull.missing -= 1
             if self._pull.missing <= 0:
@@ -291,6 +324,11 @@ class QueueConsumer:
             await asyncio.wait_for(changed, timeout_s)
         except TimeoutError:
             return
+
+
+def subject_of(queue: str) -> str:
+    """Return the subject of the messages of a queue that are not delayed."""
+    return f"picloud.queue.{queue}.m"
 
 
 def _numbers(reply: str) -> tuple[int, float, int]:
