@@ -80,7 +80,7 @@ class Key(NamedRecord, frozen=True):
     created_at: float
 
 
-class Span(Record, frozen=True):
+class Span(Record, frozen=True, gc=False):
     """A batch as the jid index lists it."""
 
     first: int

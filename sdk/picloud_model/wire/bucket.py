@@ -135,7 +135,7 @@ class ListPartsRequest(Request, frozen=True):
     upload: UploadId
 
 
-class SentPart(msgspec.Struct, frozen=True, array_like=True):
+class SentPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A part that was sent: its number from 1, the MD5 of its bytes, and its length."""
 
     number: int

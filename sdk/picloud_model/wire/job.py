@@ -59,7 +59,7 @@ class Options(
         return self.kill_process or bool(self.vols)
 
 
-class PackPart(msgspec.Struct, frozen=True, array_like=True):
+class PackPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The arguments of jobs `first .. first+count-1` of a batch: a pack, inline or a blob.
 
     A part never crosses a page (a multiple of 1,000 jobs).
@@ -116,7 +116,7 @@ class JobsRequest(Request, frozen=True):
     jids: JidRanges | None = None
 
 
-class StatusRun(msgspec.Struct, frozen=True, array_like=True):
+class StatusRun(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Jobs `first .. last` share one status."""
 
     first: int
@@ -145,7 +145,7 @@ class WaitRequest(Request, frozen=True):
     statuses: Annotated[list[Status], Meta(max_length=len(Status))] = []
 
 
-class Outcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """How one job ended.
 
     `payload` is a parcel: of the pickled result when `done`, else of an encoded `Failure`.

@@ -36,7 +36,7 @@ class SlotGranted(Answer, frozen=True):
         return f"SlotGranted(slot={self.slot!r}, account={self.account!r})"
 
 
-class LeasedJob(msgspec.Struct, frozen=True, array_like=True):
+class LeasedJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One job of a lease: its index in the batch, its attempt, its argument parcel."""
 
     index: int
@@ -65,7 +65,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     announced: bool = False
 
 
-class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """How one job ended on a slot: DONE, ERROR or KILLED, with a parcel as in `Outcome`.
 
     `info` is an encoded `Info` (see `pack_info`), where there is any. With `retry` the job failed
@@ -86,7 +86,7 @@ class JobReport(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     printed: bool = True
 
 
-class AttemptRef(msgspec.Struct, frozen=True, array_like=True):
+class AttemptRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Identifies one attempt of a job."""
 
     batch: SubmitId

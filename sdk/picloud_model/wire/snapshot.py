@@ -57,7 +57,7 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True):
     entries: Annotated[list[SnapshotEntry], Meta(min_length=1, max_length=MOST_IN_CHUNK)]
 
 
-class ChunkRef(msgspec.Struct, frozen=True, array_like=True):
+class ChunkRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The blob of a chunk: its digest and length, its first path, and what its files add up to."""
 
     digest: Digest
