@@ -182,7 +182,8 @@ def plain(text: str) -> str:
 def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx else "picloud"
     text = plain(" ".join(error.format_message().split()))
-    return f"{text if text.endswith('?') else text.rstrip('.') + '.'} Try '{where} --help'."
+    text = text if text.endswith(("?", "...")) else f"{text.rstrip('.')}."
+    return f"{text} Try '{where} --help'."
 
 
 app = typer.Typer(

@@ -65,7 +65,9 @@ def status(
 @app.command()
 def port(
     jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
-    port: Annotated[int, typer.Argument(metavar="PORT", help="Port that the job opens.", min=1)],
+    port: Annotated[
+        int, typer.Argument(metavar="PORT", help="Port that the job opens.", min=1, max=65535)
+    ],
     protocol: Annotated[str, typer.Option(metavar="tcp|udp", help="Protocol of the port.")] = "tcp",
     timeout: Timeout = None,
     *,

@@ -51,3 +51,11 @@ def test_an_unknown_key_is_one_line(run: Callable[..., Any], server: FakeServer)
 
     assert outcome.exit_code == exits.OTHER
     assert len(outcome.stderr.splitlines()) == 1
+
+
+def test_a_key_id_that_is_malformed_is_a_usage_error(run: Callable[..., Any]) -> None:
+    """The message ends with the form of a key as it is written elsewhere."""
+    outcome = run("key", "deactivate", "abc")
+
+    assert outcome.exit_code == exits.USAGE
+    assert "give a key, or its part ID in pk_ID_... Try '" in outcome.stderr
