@@ -102,13 +102,19 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return reducer(self, value)
 
 
-def dumps(value: object) -> bytes:
+def dumps(value: object, *, for_jobs: bool = False) -> bytes:
     """The pickle of a value.
+
+    Args:
+        value: What is pickled.
+        for_jobs: Whether it is for a job, or a process of one, and not for the user's program.
 
     >>> cloudpickle.loads(dumps(lambda: 5))()
     5
     """
-    return pickled(Pickler(), value)[0]
+    pickler = Pickler()
+    pickler.for_jobs = for_jobs
+    return pickled(pickler, value)[0]
 
 
 def pickled(pickler: Pickler, value: object) -> tuple[bytes, Pickler]:
@@ -235,5 +241,5 @@ def _sought(kind: type, *, named: bool) -> Reducer:
     if not named and kind.__flags__ & rebuild.HEAP_TYPE:
         return singletons.program_object_reduced
     if kind in copyreg.dispatch_table or kind in cloudpickle.Pickler.dispatch_table:
-        return _by_default
+        return wrappers.by_programs_reducer if wrappers.is_programs_reducer(kind) else _by_default
     return singletons.global_reducer(kind) or singletons.named_reducer(kind) or _by_default

@@ -22,7 +22,7 @@ from cloudpickle.cloudpickle import (
 )
 
 from picloud_pickle import source_lines
-from picloud_pickle.reference import brought, note_brought, note_loaded
+from picloud_pickle.reference import brought, note_brought, note_loaded, note_patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,6 +295,19 @@ def registered(value: Any, registrations: Any, _imported: Any) -> Any:
     """
     for dispatcher, implementations in registrations:
         fill_dispatcher(dispatcher, (implementations, {}))
+    return value
+
+
+def patched(value: Any, patches: list[tuple[Any, Any, Any]]) -> Any:
+    """Take note of what a main program has put into a module.
+
+    Args:
+        value: What is returned.
+        patches: Classes, tables or modules, each with a name in it and the value there.
+    """
+    from picloud_pickle.patches.applied import Patch  # noqa: PLC0415 - for jobs only
+
+    note_patches(Patch(*patch) for patch in patches)
     return value
 
 

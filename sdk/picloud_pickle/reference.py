@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from cloudpickle.cloudpickle import _is_registered_pickle_by_value, _lookup_module_and_qualname
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAIN: Final = frozenset(("__main__", "__mp_main__"))
 """Names of the main program, which no other process can import."""
 
 _main: dict[str, Any] | None = None
 _brought: dict[str, Any] = {}
+_patches: list[Any] = []
 _OF_CYTHON: Final = "_cython_"
 """What the modules begin with in which extension modules share types."""
 
@@ -35,7 +36,8 @@ class PicklingContext(Protocol):
     says which of their submodules it uses. `source_room` is how many characters of source lines
     may be added, `sent_lines` the first and last lines of what classes have added, by file.
     `for_jobs` says that a job receives the pickle: an object whose class has
-    `__picloud_argument__` is then reduced by that.
+    `__picloud_argument__` is then reduced by that, and what the program has put into modules goes
+    along.
     """
 
     modules: set[str]
@@ -92,16 +94,23 @@ def is_dynamic(module: object) -> bool:
     return not dot or top not in sys.modules or is_dynamic(sys.modules[top])
 
 
-def collect(names: dict[str, Any], brought: dict[str, Any]) -> None:
+def collect(names: dict[str, Any], brought: dict[str, Any], patches: list[Any]) -> None:
     """Collect from now on what loads bring of a main program, by its name there.
 
     Args:
         names: Is given functions, classes, markers, and the names that annotations use.
         brought: Is given functions by their tokens; a load that meets such a token again takes the
             function that is here.
+        patches: Is given what the program has put into modules.
     """
-    global _main, _brought
-    _main, _brought = names, brought
+    global _main, _brought, _patches
+    _main, _brought, _patches = names, brought, patches
+
+
+def note_patches(patches: Iterable[Any]) -> None:
+    """Take note of what the program has put into modules; nothing is done where it is at home."""
+    if _main is not None:
+        _patches.extend(patches)
 
 
 def brought(token: str) -> Any:

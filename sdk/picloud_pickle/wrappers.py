@@ -6,12 +6,15 @@ import copyreg
 import functools
 import sys
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from picloud_pickle import rebuild
 from picloud_pickle.reference import MAIN, by_reference, is_dynamic
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_pickle.patches.search import Place
     from picloud_pickle.reference import PicklingContext
 
 _DISPATCHER: Final = next(
@@ -25,8 +28,18 @@ _OF_DISPATCHER: Final = frozenset(
 )
 _NOT_CARRIED: Final = frozenset(("lock", "_method_cache"))
 """Parts that each process makes for itself."""
-_dispatchers: dict[str, tuple[int, tuple[FunctionType, ...]]] = {}
-"""Those that a module holds, with the number of names it had when they were sought."""
+
+
+class _Contents(NamedTuple):
+    """The dispatchers of a module, and the places where the program has put something."""
+
+    dispatchers: tuple[Any, ...]
+    places: tuple[Place, ...]
+
+
+_NOTHING: Final = _Contents((), ())
+_contents: dict[str, tuple[int, int, _Contents]] = {}
+"""Those of each module, after how many names it and the main program had when they were sought."""
 
 
 def cache_reduced(context: PicklingContext, cache: Any) -> Any:
@@ -106,13 +119,45 @@ def dispatcher_reduced(function: Any) -> Any:
 
 
 class _Attribute:
-    """Stands in a pickle for what a module has by a name."""
+    """Stands in a pickle for what a module has by a name, with patches that go along with it."""
 
-    def __init__(self, module: str, name: str) -> None:
+    def __init__(
+        self, module: str, name: str, patches: Sequence[tuple[_Attribute, Any, Any]] = ()
+    ) -> None:
         self._location = module, name
+        self._patches = patches
 
     def __reduce__(self) -> Any:
+        if self._patches:
+            return rebuild.patched, (_Attribute(*self._location), self._patches)
         return rebuild.module_attribute, self._location
+
+
+class _Reduced:
+    """Stands in a pickle for an object, by its reduction."""
+
+    def __init__(self, reduction: tuple[Any, ...]) -> None:
+        self._reduction = reduction
+
+    def __reduce__(self) -> Any:
+        return self._reduction
+
+
+def is_programs_reducer(kind: type) -> bool:
+    """Whether the main program has registered a reducer with `copyreg` for a module's class."""
+    return getattr(copyreg.dispatch_table.get(kind), "__module__", None) in MAIN
+
+
+def by_programs_reducer(context: PicklingContext, value: Any) -> Any:
+    """The reduction by such a reducer, which goes along so that the job can pickle it as well."""
+    kind = type(value)
+    context.modules.add(kind.__module__)
+    reduce = copyreg.dispatch_table.get(kind)
+    reduction = NotImplemented if reduce is None else reduce(value)
+    if not (context.for_jobs and isinstance(reduction, tuple) and len(reduction) == 2):  # noqa: PLR2004 -- without a state
+        return reduction
+    patch = _Attribute("copyreg", "dispatch_table"), kind, reduce
+    return rebuild.patched, (_Reduced(reduction), [patch])
 
 
 def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
@@ -120,14 +165,18 @@ def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
 
     Returns:
         NotImplemented where Python's own way does: unless the main program, or a module that it
-        imports, has registered something with a dispatcher of that module.
+        imports, has registered something with a dispatcher of that module, or put something into
+        its classes and tables.
     """
     context.modules.add(module)
     if module in context.checked_modules:
         return NotImplemented
     context.checked_modules.add(module)
+    contents = _contents_of(module)
+    if contents is _NOTHING:
+        return NotImplemented
     registrations, importers = [], set()
-    for dispatcher in _of_module(module):
+    for dispatcher in contents.dispatchers:
         implementations = {}
         for kind, implementation in dispatcher.registry.items():
             origin = str(getattr(implementation, "__module__", None))
@@ -138,22 +187,42 @@ def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
         if implementations:
             attribute = _Attribute(dispatcher.__module__, dispatcher.__qualname__)
             registrations.append((attribute, implementations))
-    if not registrations and not importers:
-        return NotImplemented
-    context.modules |= importers
-    imports = [_Attribute(each, "") for each in sorted(importers)]
-    return rebuild.registered, (_Attribute(module, name), registrations, imports)
+    patches: list[tuple[_Attribute, Any, Any]] = []
+    if contents.places and context.for_jobs and context.extras:
+        patches = _patches(contents.places)
+        context.has_extras = True
+    value = _Attribute(module, name, patches)
+    if registrations or importers:
+        context.modules |= importers
+        imports = [_Attribute(each, "") for each in sorted(importers)]
+        return rebuild.registered, (value, registrations, imports)
+    return value.__reduce__() if patches else NotImplemented
 
 
-def _of_module(name: str) -> tuple[Any, ...]:
-    """The dispatchers a module holds."""
+def _patches(places: tuple[Place, ...]) -> list[tuple[_Attribute, Any, Any]]:
+    from picloud_pickle.patches import search  # noqa: PLC0415 - as below
+
+    return [
+        (_Attribute(place.module, place.path), place.name, value)
+        for place in places
+        if (value := search.content(place)) is not None
+    ]
+
+
+def _contents_of(name: str) -> _Contents:
+    """What a module holds of those; sought again when it or the main program has more names."""
     scope = getattr(sys.modules.get(name), "__dict__", None)
     if not scope:
-        return ()
-    cached = _dispatchers.get(name)
-    if cached is None or cached[0] != len(scope):
-        functions = tuple(
+        return _NOTHING
+    of_main = len(sys.modules["__main__"].__dict__)
+    cached = _contents.get(name)
+    if cached is None or cached[0] != len(scope) or cached[1] != of_main:
+        from picloud_pickle.patches import search  # noqa: PLC0415 - not for `import cloud`
+
+        dispatchers = tuple(
             each for each in scope.values() if type(each) is FunctionType and is_dispatcher(each)
         )
-        cached = _dispatchers[name] = len(scope), functions
-    return cached[1]
+        contents = _Contents(dispatchers, search.places(name, scope))
+        cached = len(scope), of_main, contents if any(contents) else _NOTHING
+        _contents[name] = cached
+    return cached[2]

@@ -9,6 +9,8 @@ from typing import Any, Final
 MISSING: Final = object()
 """What tells a missing argument from None."""
 generator: Final = random.Random()
+TABLE: Final[dict[str, Any]] = {}
+"""What programs register here."""
 
 
 class Registry:

@@ -7,54 +7,65 @@ process pool, `shelve` or `DataFrame.to_pickle` with its own objects, and `typin
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from picloud_pickle.patches.applied import AppliedPatches, Patch
 from picloud_pickle.reference import collect
 
 _ABSENT: Final = object()
 
 
+class Loaded(NamedTuple):
+    """What loads have brought of a program: values by name, and what it has put into modules."""
+
+    names: dict[str, Any]
+    patches: list[Patch]
+
+
 class MainProgram:
-    """What of the user's program is in `__main__`."""
+    """What of the user's program is in `__main__`, and in the modules that it has patched."""
 
     def __init__(self) -> None:
         self._held: dict[str, Any] = {}
-        self._names: dict[str, Any] | None = None
+        self._changes = AppliedPatches()
+        self._loaded: Loaded | None = None
 
-    def collect(self, brought: dict[str, Any]) -> dict[str, Any]:
+    def collect(self, brought: dict[str, Any]) -> Loaded:
         """Begin to collect what is unpickled of a program.
 
         Args:
             brought: The functions of the job so far, by their tokens; others are added.
 
         Returns:
-            A dictionary that is given what is unpickled, by name.
+            What is given all that is unpickled.
         """
-        names: dict[str, Any] = {}
-        collect(names, brought)
-        return names
+        loaded = Loaded({}, [])
+        collect(loaded.names, brought, loaded.patches)
+        return loaded
 
-    def begin(self, names: dict[str, Any]) -> None:
-        """Have `__main__` hold the names of a job's function, where they are free, and no others.
+    def begin(self, loaded: Loaded) -> None:
+        """Have `__main__` hold what a job's function brought, where names are free, and no others.
 
-        Those of one function stay from one of its jobs to the next.
+        What one function brought stays from one of its jobs to the next.
         """
-        if names is not self._names:
+        if loaded is not self._loaded:
             self.release()
-            self.hold(names)
-            self._names = names
+            self.hold(loaded)
+            self._loaded = loaded
 
-    def hold(self, names: dict[str, Any]) -> None:
+    def hold(self, loaded: Loaded) -> None:
         """Put names into `__main__` as well, where they are free, until another job begins."""
-        self._names = None
+        self._loaded = None
         scope = vars(sys.modules["__main__"])
-        for name, value in names.items():
+        for name, value in loaded.names.items():
             if name not in scope or scope[name] is self._held.get(name, _ABSENT):
                 scope[name] = self._held[name] = value
+        self._changes.make(loaded.patches)
 
     def release(self) -> None:
-        """Take out of `__main__` what is still there of it."""
-        self._names = None
+        """Take out of `__main__` what is still there of it, and undo the patches."""
+        self._loaded = None
+        self._changes.undo()
         if not self._held:
             return
         scope = vars(sys.modules["__main__"])

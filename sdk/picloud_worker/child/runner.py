@@ -18,7 +18,7 @@ from picloud_model.job import Cause, State
 from picloud_model.pack import DIGEST_BYTES, Envelope, Pack, seal, unseal
 from picloud_model.wire import JobReport
 
-from picloud_worker.child.main_program import MainProgram
+from picloud_worker.child.main_program import Loaded, MainProgram
 from picloud_worker.child.random_streams import RandomStreams
 from picloud_worker.child.results import pickled
 from picloud_worker.failure import (
@@ -45,11 +45,11 @@ _ASYNCHRONOUS: Final = frozenset((CoroutineType, AsyncGeneratorType))
 class KeptFunction(NamedTuple):
     """A function that was unpickled, and what came with it of the main program.
 
-    `names` is that by name, `brought` its functions by their tokens.
+    `loaded` is that by name, `brought` its functions by their tokens.
     """
 
     function: Callable[..., Any]
-    names: dict[str, Any]
+    loaded: Loaded
     brought: dict[str, Any]
 
 
@@ -135,10 +135,10 @@ class Runner:
     def _called(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         options = lease.options
         function, _, brought = self._function(lease, files)
-        names = self._main.collect(brought.copy())
+        loaded = self._main.collect(brought.copy())
         args, kwargs = self._arguments(lease, job, files)
-        if names:
-            self._main.hold(names)
+        if loaded.names or loaded.patches:
+            self._main.hold(loaded)
         if options.seed is not None or self.random.seeded:
             self._seed(options.seed, job.index)
         context = contextvars.copy_context()
@@ -197,12 +197,12 @@ class Runner:
             data = lease.function.data
             body = Path(files[digest]).read_bytes() if data is None else data
             brought: dict[str, Any] = {}
-            names = self._main.collect(brought)
+            loaded = self._main.collect(brought)
             function = _unpickled(body, "function")
-            kept = self._functions[digest] = KeptFunction(function, names, brought)
+            kept = self._functions[digest] = KeptFunction(function, loaded, brought)
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
-        self._main.begin(kept.names)
+        self._main.begin(kept.loaded)
         return kept
 
     def _arguments(

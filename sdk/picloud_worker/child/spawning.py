@@ -17,7 +17,7 @@ from picloud_pickle.pickler import dumps
 from picloud_pickle.reference import is_dynamic
 
 from picloud_worker.child import notebook_names
-from picloud_worker.child.main_program import MainProgram
+from picloud_worker.child.main_program import Loaded, MainProgram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,12 +74,12 @@ def current_program(sys_path: list[str]) -> SpawnedProgram:
     modules = [module for module in [*sys.modules.values()] if is_dynamic(module)]
     failed: dict[str, str] = {}
     try:
-        content = dumps((values, modules))
+        content = dumps((values, modules), for_jobs=True)
     except Exception:  # noqa: BLE001 - of one of them: the others go without it
         failed = {name: reason for name, value in values.items() if (reason := _refusal(value))}
         modules = [module for module in modules if not _refusal(module)]
         sent = {name: value for name, value in values.items() if name not in failed}
-        content = dumps((sent, modules))
+        content = dumps((sent, modules), for_jobs=True)
     return SpawnedProgram([*values], content, failed, sys_path)
 
 
@@ -103,13 +103,14 @@ def receive(names: list[str], content: bytes, failed: dict[str, str], sys_path: 
     notebook_names.install()
     watch()
     main = MainProgram()
-    collected = main.collect({})
+    loaded = main.collect({})
     try:
         values, _ = pickle.loads(content)
-        values = collected | values
+        values = loaded.names | values
     except Exception as error:  # noqa: BLE001 - whatever the code of the program raises
         values, failed = {}, dict.fromkeys(names, _text(error))
-    main.hold(values | {name: _missing(name, reason) for name, reason in failed.items()})
+    values |= {name: _missing(name, reason) for name, reason in failed.items()}
+    main.hold(Loaded(values, loaded.patches))
 
 
 def _missing(name: str, reason: str) -> Callable[..., NoReturn]:

@@ -6,12 +6,18 @@ import copy
 import copyreg
 import functools
 import io
+import json
 import numbers
 import os
 import pickle
+import queue
+import shutil
+import sqlite3
 import threading
 import xml.dom.minidom
 import xml.etree.ElementTree
+
+import cloud
 
 import tests
 from tests.corpus import shapes
@@ -154,4 +160,92 @@ check(
     **always,
 )
 check("own package", lambda given: given.corpus.shapes.Registry.kinds, tests, want=())
+
+
+# What the program puts into the classes and tables of modules.
+class Money:
+    def __init__(self, amount):
+        self.amount = amount
+
+
+plain_default = json.JSONEncoder.default
+
+
+def default(self, value):
+    return {"amount": value.amount} if isinstance(value, Money) else plain_default(self, value)
+
+
+def shout(self):
+    return SHOUT
+
+
+SHOUT = "!"
+json.JSONEncoder.default = default
+json.JSONDecoder.shout = shout
+json.JSONDecoder.quiet = property(lambda self: SHOUT * 2)
+json.JSONDecoder.limit = staticmethod(lambda: len(SHOUT))
+shapes.Registry.named = classmethod(lambda cls: cls.__name__)
+shapes.area_of_text = lambda text: len(text)
+shapes.TABLE["money"] = Money
+shutil.register_archive_format("own", lambda base, root, **_: f"{base}.own")
+sqlite3.register_adapter(Money, lambda money: money.amount)
+copyreg.pickle(queue.SimpleQueue, lambda given: (queue.SimpleQueue, ()))
+
+
+def stored():
+    return sqlite3.connect(":memory:").execute("select ?", (Money(4),)).fetchone()[0]
+
+
+check("method put into a class", json.dumps, Money(3), want='{"amount": 3}', **always)
+check("class of a module", lambda: json.JSONEncoder().encode(Money(1)), want='{"amount": 1}')
+check("new method of a class", lambda: json.JSONDecoder().shout(), want="!", **always)
+check("property put into a class", lambda: json.JSONDecoder().quiet, want="!!", **always)
+check("static method put into a class", lambda given: given.limit(), json.JSONDecoder, want=1)
+check("class method put into a class", lambda: shapes.Registry.named(), want="Registry")
+check("function put into a module", lambda: shapes.area_of_text("ab"), want=2, **always)
+check("entry of a table", lambda: shapes.TABLE["money"](5).amount, want=5, **always)
+check("format of archives", lambda: shutil.make_archive("/x", "own", "/"), want="/x.own", **always)
+check("adapter of sqlite", stored, want=4, **always)
+travels("reducer of a module's class", [queue.SimpleQueue()], lambda given: given[0].empty())
+that("patches stay at home", json.dumps(Money(3)) == '{"amount": 3}')
+that("a table stays at home", shapes.TABLE == {"money": Money})
+
+
+def left():
+    return hasattr(json.JSONDecoder, "shout"), sqlite3.adapters.get(
+        (Money, sqlite3.PrepareProtocol)
+    )
+
+
+del json.JSONDecoder.shout
+ONE_MORE_NAME = 1
+that("a patch ends with its job", cloud.result(cloud.call(left))[0] is False)
+try:
+    import pandas as pd
+except ImportError:
+    pass
+else:
+
+    @pd.api.extensions.register_dataframe_accessor("own")
+    class Own:
+        def __init__(self, frame):
+            self.frame = frame
+
+        def mean(self):
+            return float(self.frame["x"].mean())
+
+    @pd.api.extensions.register_series_accessor("own")
+    class OwnOfSeries:
+        def __init__(self, series):
+            self.series = series
+
+        def doubled(self):
+            return (self.series * 2).tolist()
+
+    frame = pd.DataFrame({"x": [1.0, 3.0]})
+    check("accessor of an argument", lambda given: given.own.mean(), frame, want=2.0, **always)
+    check("accessor of a global", lambda: frame.own.mean(), want=2.0, **always)
+    check("accessor of a new frame", lambda: pd.DataFrame({"x": [4.0]}).own.mean(), want=4.0)
+    check("accessor of a column", lambda given: given.x.own.doubled(), frame, want=[2.0, 6.0])
+    check("accessor of a result", lambda: frame, holds=lambda given: given.own.mean() == 2.0)
 finish()

@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import enum
 import functools
+import json
 import multiprocessing
 import os
 import sys
@@ -19,6 +20,7 @@ sys.modules[made.__name__] = made
 WEIGHT = 2
 counter = None
 lock = None
+json.JSONEncoder.shout = lambda self, value: f"{value}{WEIGHT}!"
 
 
 class Color(enum.Enum):
@@ -101,6 +103,10 @@ def is_main():
 def locked(x):
     with lock:
         return x
+
+
+def shout(value):
+    return json.JSONEncoder().shout(value)
 
 
 def spawned_pool(method, function, values):
@@ -190,6 +196,9 @@ for method in ("spawn", "forkserver"):
     check(f"{method}: Pool", spawned_pool, method, double, [1, 2], want=[2, 4])
     check(f"{method}: own class", spawned_pool, method, Point, [1], want=[Point(1)])
     check(f"{method}: own module", spawned_pool, method, made.triple, [1], want=[3])
+    check(
+        f"{method}: own method of a module's class", spawned_pool, method, shout, [1], want=["12!"]
+    )
     check(f"{method}: own error", own_error, method, want=(1,))
     check(f"{method}: partial", spawned_pool, method, functools.partial(max, 3), [1], want=[3])
     check(f"{method}: executor", executor, method, double, [3, 4], want=[6, 8])

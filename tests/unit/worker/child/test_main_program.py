@@ -7,7 +7,8 @@ import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from picloud_worker.child.main_program import MainProgram
+from picloud_pickle.patches.applied import Patch
+from picloud_worker.child.main_program import Loaded, MainProgram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def scope() -> Iterator[dict[str, Any]]:
 def test_a_job_finds_the_names_of_its_program(scope: dict[str, Any]) -> None:
     """They stay for the next job of the function, and go with that of another one."""
     program = MainProgram()
-    first, second = {"helper": 1}, {"other": 2}
+    first, second = Loaded({"helper": 1}, []), Loaded({"other": 2}, [])
 
     program.begin(first)
     program.begin(first)
@@ -44,7 +45,7 @@ def test_a_name_in_use_is_not_replaced(scope: dict[str, Any]) -> None:
     scope["helper"] = "mine"
     program = MainProgram()
 
-    program.begin({"helper": 1})
+    program.begin(Loaded({"helper": 1}, []))
     assert scope["helper"] == "mine"
     program.release()
 
@@ -54,7 +55,7 @@ def test_a_name_in_use_is_not_replaced(scope: dict[str, Any]) -> None:
 def test_what_a_job_assigns_stays(scope: dict[str, Any]) -> None:
     """A name that the job gave another value is not removed."""
     program = MainProgram()
-    program.begin({"counter": 1})
+    program.begin(Loaded({"counter": 1}, []))
     scope["counter"] = 2
 
     program.release()
@@ -65,12 +66,38 @@ def test_what_a_job_assigns_stays(scope: dict[str, Any]) -> None:
 def test_names_of_arguments_join_those_of_the_function(scope: dict[str, Any]) -> None:
     """They are held as well, until another job begins, even one of the same function."""
     program = MainProgram()
-    names = {"helper": 1}
-    program.begin(names)
+    loaded = Loaded({"helper": 1}, [])
+    program.begin(loaded)
 
-    program.hold({"Argument": 2})
+    program.hold(Loaded({"Argument": 2}, []))
     assert (scope["helper"], scope["Argument"]) == (1, 2)
-    program.begin(names)
+    program.begin(loaded)
 
     assert scope["helper"] == 1
     assert "Argument" not in scope
+
+
+@pytest.mark.usefixtures("scope")
+def test_patches_of_a_program_end_with_its_job() -> None:
+    """They are made for each job of the function, and undone before one of another function."""
+    program, table = MainProgram(), {"kept": 1}
+    loaded = Loaded({}, [Patch(table, "kept", 2), Patch(table, "new", 3)])
+
+    for _ in range(2):
+        program.begin(loaded)
+        assert table == {"kept": 2, "new": 3}
+
+        program.release()
+        assert table == {"kept": 1}
+
+
+@pytest.mark.usefixtures("scope")
+def test_what_a_job_puts_in_place_of_a_patch_stays() -> None:
+    """As with names: what the job itself has changed is not the program's patch."""
+    program, table = MainProgram(), {"kept": 1}
+    program.begin(Loaded({}, [Patch(table, "kept", 2)]))
+    table["kept"] = 5
+
+    program.release()
+
+    assert table == {"kept": 5}

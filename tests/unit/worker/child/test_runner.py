@@ -22,6 +22,7 @@ from picloud_model.wire import (
     PackPart,
     decode,
 )
+from picloud_worker.child.main_program import Loaded
 from picloud_worker.child.runner import KeptFunction, Runner, variables
 from picloud_worker.failure import MOST_TRACEBACK, KillSignalError
 
@@ -299,7 +300,7 @@ def test_a_kill_is_told(runner: Runner) -> None:
         raise KillSignalError
 
     lease = leased(abs)
-    runner._functions[lease.function.digest] = KeptFunction(told, {}, {})
+    runner._functions[lease.function.digest] = KeptFunction(told, Loaded({}, []), {})
     ended = runner.run(lease, LeasedJob(0, 1, seal(pickle.dumps(((), {})))), {}, 0.0)
 
     failure = decode(bytes(unseal(ended.payload)), Failure)

@@ -1,0 +1,1 @@
+"""What a program has changed in modules that it imports: found here, made in its jobs, undone."""
