@@ -106,7 +106,10 @@ class Reader:
     def _fetch(self, start: int, end: int) -> None:
         """Replace what is kept by the bytes from `start` on."""
         in_sequence = bool(self._data) and start == self._start + len(self._data)
-        following = self._following if in_sequence else None
+        following = None
+        if in_sequence:
+            # Taken out first, as what is forgotten is cancelled.
+            following, self._following = self._following, None
         self._forget()
         self._ahead = min(self._ahead * 2, MOST_BYTES) if in_sequence else FIRST_BYTES
         if following:

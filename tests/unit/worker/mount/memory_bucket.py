@@ -16,7 +16,23 @@ from picloud_model.wire.bucket import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+class _Queued(Future[bytes]):
+    """A read that begins when its bytes are needed; until then it can be cancelled."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        super().__init__()
+        self._read = read
+
+    def result(self, timeout: float | None = None) -> bytes:
+        if not self.done():
+            try:
+                self.set_result(self._read())
+            except ObjectChanged as error:
+                self.set_exception(error)
+        return super().result(timeout)
 
 
 class MemoryBucket:
@@ -47,13 +63,8 @@ class MemoryBucket:
         return now[start:end]
 
     def read_ahead(self, opened: OpenedObject, start: int, end: int) -> Future[bytes]:
-        """See `MountClient.read_ahead`."""
-        future: Future[bytes] = Future()
-        try:
-            future.set_result(self.read(opened, start, end))
-        except ObjectChanged as error:
-            future.set_exception(error)
-        return future
+        """See `MountClient.read_ahead`; it has not begun when its bytes are needed."""
+        return _Queued(lambda: self.read(opened, start, end))
 
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """See `MountClient.write`."""
