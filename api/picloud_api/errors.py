@@ -15,6 +15,7 @@ from picloud_model.errors import (
     AttachmentNotFound,
     BlobMissing,
     BucketFull,
+    CronNotFound,
     HandlerReplaced,
     JobDeleted,
     JobNotFound,
@@ -64,6 +65,7 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     ObjectNotFound: 404,
     UploadNotFound: 404,
     QueueNotFound: 404,
+    CronNotFound: 404,
     AttachmentNotFound: 404,
     PathNotFound: 404,
     VolumeNotFound: 404,
@@ -105,6 +107,10 @@ _PLAIN: Final = tuple(
         (
             r"Expected `str` matching regex '\^\[0-9a-f\]\{(\d+)\}\$'",
             "must be {} hexadecimal digits",
+        ),
+        (
+            r"Expected `str` matching regex '\^\[A-Za-z0-9_-\]\{1,(\d+)\}.*'",
+            "must have 1 to {} letters, digits, - and _, and nothing else",
         ),
         (
             r"Expected `str` matching regex '(.+)'",
@@ -165,6 +171,8 @@ def plain(message: str) -> str:
     'must be an object with the field `jids`'
     >>> plain("Expected `str` matching regex '^[0-9a-f]{12}$'")
     'must be 12 hexadecimal digits'
+    >>> plain("Expected `str` matching regex '^[A-Za-z0-9_-]{1,64}$'")
+    'must have 1 to 64 letters, digits, - and _, and nothing else'
     """
     for pattern, sentence in _PLAIN:
         if matched := pattern.fullmatch(message):
