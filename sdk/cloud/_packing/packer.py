@@ -5,8 +5,10 @@ The only place in the SDK that unpickles, and only after the envelope and the di
 
 from __future__ import annotations
 
+import dis
 import logging
 import pickle
+import signal
 import sys
 import time
 from collections import deque
@@ -212,6 +214,10 @@ class Packer:
             raise PackingError(f"Cannot read the {what}: {refused.message}") from refused
         except FAILURES as error:
             raise PackingError(f"Cannot read the {what}: {_unreadable(error)}.") from error
+        except KeyboardInterrupt as error:
+            if not _is_of_code(error):
+                raise
+            raise PackingError(f"Cannot read the {what}: {_unreadable(error)}.") from error
 
     def exception(
         self, parcel: bytes | memoryview, envelope: pack.Envelope
@@ -249,6 +255,19 @@ class Packer:
                 version,
                 self.envelope.cloudpickle,
             )
+
+
+def _is_of_code(error: KeyboardInterrupt) -> bool:
+    """Whether code raised an interrupt by `raise`, other than the program's handler of Ctrl-C."""
+    handler = getattr(signal.getsignal(signal.SIGINT), "__code__", None)
+    operation = ""
+    at = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        if code is handler:
+            return False
+        operation, at = dis.opname[code.co_code[at.tb_lasti]], at.tb_next
+    return operation == "RAISE_VARARGS"
 
 
 def _unreadable(error: BaseException) -> str:

@@ -83,6 +83,17 @@ class Exits:
         return self.how
 
 
+def interrupt():
+    raise KeyboardInterrupt
+
+
+class Interrupts:
+    """Raises where it is unpickled what Ctrl-C raises."""
+
+    def __reduce__(self):
+        return interrupt, ()
+
+
 class ExitsHere:
     """Ends the program that pickles it."""
 
@@ -362,4 +373,13 @@ refused(
 )
 refused("large default", lambda value=bytes(2_000_000): value, message="default of 'value'")
 refused("large argument", lambda given: 1, b"x" * 20_000_000, message=r"args\[0\]|argument 0|bytes")
+check(
+    "KeyboardInterrupt in a result",
+    lambda: Interrupts(),
+    holds=lambda outcome: (
+        isinstance(outcome, cloud.CloudException)
+        and "unpickle here (KeyboardInterrupt" in str(outcome)
+    ),
+)
+fails("KeyboardInterrupt in an argument", len, Interrupts(), message="KeyboardInterrupt")
 finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os.path
 import pickle
+import signal
 import sys
 from functools import partial
 from hashlib import sha256
@@ -17,6 +18,8 @@ from cloud._packing.packer import name_of
 from picloud_model.pack import Envelope, seal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.sdk._packing.conftest import Project
 
 
@@ -179,3 +182,33 @@ def test_names_are_harmless() -> None:
     assert "red[31mxxx" in name
     assert name.isprintable()
     assert len(name) == 300
+
+
+def stop() -> None:
+    """Raise what Ctrl-C raises."""
+    raise KeyboardInterrupt
+
+
+def send_signal() -> None:
+    """Stand for a user who presses Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
+
+
+class Calls:
+    """Calls a function where it is unpickled."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function = function
+
+    def __reduce__(self) -> Any:
+        return self.function, ()
+
+
+def test_an_interrupt_that_a_result_raises_is_an_error() -> None:
+    """It does not end the user's program, as Ctrl-C does at the same moment."""
+    packer = Packer()
+
+    with pytest.raises(PackingError, match="unpickle here \\(KeyboardInterrupt"):
+        packer.result(packer.value(Calls(stop), "x"), packer.envelope)
+    with pytest.raises(KeyboardInterrupt):
+        packer.result(packer.value(Calls(send_signal), "x"), packer.envelope)
