@@ -10,7 +10,7 @@ from picloud_worker import __main__ as worker
 from picloud_worker.api.client import ApiClient
 from picloud_worker.child.loop import ChildLoop
 from picloud_worker.supervisor.child_process import ChildProcess
-from picloud_worker.supervisor.executor import Executor
+from picloud_worker.supervisor.executor import SlotExecutor
 
 from bench.hops.marks import Marks
 
@@ -22,7 +22,7 @@ def main() -> None:
     marks.around(ApiClient, "post", lambda _self, path, *_, **__: f"slot {path}")
     marks.around(ChildProcess, "assign", lambda *_: "give")
     marks.around(ChildLoop, "_carry_out", lambda *_: "child")
-    record = Executor._record  # noqa: SLF001 - marks are set from outside
+    record = SlotExecutor._record  # noqa: SLF001 - marks are set from outside
 
     def marked(self: Any, done: Any) -> None:
         marks.add("run+", done.report.started_at)
@@ -30,5 +30,5 @@ def main() -> None:
         marks.add("collected")
         record(self, done)
 
-    Executor._record = marked  # type: ignore[method-assign]  # noqa: SLF001
+    SlotExecutor._record = marked  # type: ignore[method-assign]  # noqa: SLF001
     sys.exit(worker.main())

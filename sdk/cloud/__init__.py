@@ -27,6 +27,13 @@ __all__ = [
     "wait_for",
 ]
 __all__ += _functions.__all__
+_LATER = {
+    "Executor": "cloud._futures.executor",
+    "as_completed": "cloud._futures.completed",
+    "wait": "cloud._futures.completed",
+}
+"""Members that are imported when a script first names them, and their modules."""
+__all__ += ["Executor", "as_completed", "wait"]  # noqa: F405 - they come from `__getattr__`
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one
@@ -38,6 +45,12 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version  # noqa: PLC0415 - few scripts come here
 
         return version("picloud")
+    if name in _LATER:
+        import importlib  # noqa: PLC0415 - few scripts come here
+
+        member = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        member.__module__ = __name__
+        return member
     if not name.startswith("_"):
         import importlib.util  # noqa: PLC0415 - few scripts come here
 
@@ -58,6 +71,6 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in nouns if name[0] != "_"), "__version__"})
 
 
-for _name in (name for name in __all__ if name[0].isupper()):
+for _name in [name for name in __all__ if name[0].isupper() and name not in _LATER]:
     globals()[_name].__module__ = __name__  # users see cloud.CloudException
 del _name

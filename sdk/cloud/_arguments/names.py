@@ -13,7 +13,6 @@ _RESULT: Final = "cloud.result(jids)"
 _HERE: Final = {
     "apply": _CALL,
     "apply_async": _CALL,
-    "as_completed": "cloud.iresult_unordered(jids)",
     "cancel": "cloud.kill(jids)",
     "compute": _RESULT,
     "delay": _CALL,
@@ -30,7 +29,6 @@ _HERE: Final = {
     "starmap": "cloud.map(function, first_items, second_items)",
     "submit": _CALL,
     "terminate": "cloud.kill(jids)",
-    "wait": "cloud.join(jids)",
 }
 """By names that other libraries use for the same."""
 

@@ -56,6 +56,8 @@ class Client:
         keys: The API keys of the account.
         blobs: Uploads and fetches blobs.
         packer: Pickles what is sent, and unpickles what is received.
+        job: The class of this client's jobs.
+        waiter: Waits for jobs.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Client:
     ) -> None:
         self.address = address
         self._renewed = renewed
-        self._job_kind = kind_of(self)
+        self.job = kind_of(self)
         self._config = config
         self._simulated = simulated
         self._in_job = supervisor is not None
@@ -81,7 +83,7 @@ class Client:
         self._submitter = Submitter(self._transport, blobs, packer, config)
         self._callbacks = Callbacks(self._transport)
         self._infos = InfoClient(self._transport, blobs, packer)
-        self._waiter = Waiter(
+        self.waiter = Waiter(
             self._transport,
             blobs,
             packer,
@@ -110,7 +112,7 @@ class Client:
     def _awaited(self) -> Awaited:
         from cloud._jobs.awaited import Awaited  # noqa: PLC0415 - few scripts need it
 
-        return Awaited(self._waiter)
+        return Awaited(self.waiter)
 
     @cached_property
     def bucket(self) -> BucketClient:
@@ -147,7 +149,7 @@ class Client:
         """Create a job that runs `func(*args, **kwargs)` with these options; return it."""
         jid = self._submitter.call(func, args, kwargs, options)
         self._callbacks.add(range(jid, jid + 1), options)
-        return self._job_kind(jid)
+        return self.job(jid)
 
     def prepare_call(self, func: Callable[..., Any], options: CallOptions) -> wire.SubmitRequest:
         """Return a request that creates a job of `func()`, which something else will send."""
@@ -163,7 +165,7 @@ class Client:
         """Create a job for each item of the iterables with these options; return them."""
         jids = self._submitter.map(func, iterables, kwargs, options)
         self._callbacks.add(jids, options)
-        return Jobs(jids, self._job_kind)
+        return Jobs(jids, self.job)
 
     def check_key(self) -> None:
         """Ask the server whether it knows the API key.
@@ -243,45 +245,48 @@ class Client:
         ignore_errors: bool = False,
         *,
         return_exceptions: bool = False,
+        original: bool | None = None,
+        overall: bool = False,
         show: bool = False,
     ) -> Iterator[Any]:
-        """Iterate over results in the order of the jids; see `cloud.iresult` and `join`."""
+        """Iterate over results in the order of the jids; see `cloud.iresult` and `result`.
+
+        With `overall` the timeout is for all of them together.
+        """
         in_parallel = whole(num_in_parallel)
         if in_parallel is None:
             raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
         if in_parallel < 0:
             raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
+        if original is None:
+            original = self._config.raise_original is True and not ignore_errors
         options = WaitOptions(
             timeout_s=seconds(timeout),
             ignore_errors=ignore_errors or return_exceptions,
-            original=self._config.raise_original is True and not ignore_errors,
+            original=original,
         )
         order = read_jids(jids, self).order
         return OrderedResults(
             order,
-            self._waiter,
+            self.waiter,
             options,
             in_parallel or MOST_IN_PARALLEL,
             watch=self._watch(order, show=show),
+            overall=overall,
         )
 
     def iresult_unordered(self, jids: Any, *, show: bool = False) -> Iterator[tuple[int, Any]]:
         """Iterate over pairs of jid and result as jobs end; see `cloud.iresult_unordered`."""
         order = read_jids(jids, self).order
-        return UnorderedResults(
-            order,
-            self._waiter,
-            WaitOptions(),
-            IN_PARALLEL,
-            watch=self._watch(order, show=show),
-        )
+        watch = self._watch(order, show=show)
+        return UnorderedResults(order, self.waiter, WaitOptions(), IN_PARALLEL, watch=watch)
 
     def wait_for_status(
         self, jids: Any, test_status: str | Sequence[str], timeout: float | None = None
     ) -> Any:
         """Wait until jobs have a status, or one of several; see `cloud.wait_for.status`."""
-        jid_list, statuses = read_jids(jids, self), read_statuses(test_status)
-        self._waiter.until_all_have(jid_list.order, statuses, seconds(timeout), self.status)
+        order, statuses = read_jids(jids, self).order, read_statuses(test_status)
+        self.waiter.until_all_have(order, statuses, seconds(timeout), self.status)
         return self.status(jids)
 
     def kill(self, jids: Any = None) -> int:
@@ -384,7 +389,7 @@ class Client:
             watched as on_progress,
         ):
             options = replace(options, on_progress=on_progress)
-            values = self._waiter.until_ended(distinct, options)
+            values = self.waiter.until_ended(distinct, options)
         if len(distinct) == len(order):
             return values
         by_jid = dict(zip(distinct, values, strict=True))

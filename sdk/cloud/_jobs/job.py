@@ -118,9 +118,9 @@ class Job(OwnedJid):
         if "_error" not in known:
             client = self._client()
             try:
-                self._keep(client.result(int(self), timeout, original=False, show=True), None)
+                self.keep(client.result(int(self), timeout, original=False, show=True), None)
             except CloudException as error:
-                if self._keep(None, error) is not None:
+                if self.keep(None, error) is not None:
                     raise
         failure: CloudException | None = known["_error"]
         if failure is None:
@@ -228,7 +228,7 @@ class Job(OwnedJid):
 
         def settle(value: Any, error: CloudException | None) -> None:
             with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(wake, self._keep(value, error))
+                loop.call_soon_threadsafe(wake, self.keep(value, error))
 
         if "_error" not in self.__dict__:
             self._client().when_ended(int(self), settle)
@@ -237,7 +237,7 @@ class Job(OwnedJid):
                 raise error
         return self.result()
 
-    def _keep(self, value: Any, error: CloudException | None) -> CloudException | None:
+    def keep(self, value: Any, error: CloudException | None) -> CloudException | None:
         """Keep how the job ended, which does not change; return an error that is not about that."""
         if error is not None and error.status is None:
             return error

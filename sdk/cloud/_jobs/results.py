@@ -11,7 +11,7 @@ from picloud_model.job import Status
 
 from cloud._arguments.jids import portions, without
 from cloud._jobs.interrupt import interrupted
-from cloud.errors import CloudConnectionError, CloudTimeoutError
+from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +43,7 @@ class _Results(Iterator[Any]):
         options: How long to wait for each result, and what to do about errors.
         in_parallel: How many large results are fetched ahead.
         watch: Receives how many results have arrived while they are waited for.
+        overall: Whether the timeout is for all results together.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class _Results(Iterator[Any]):
         in_parallel: int,
         *,
         watch: WaitWatch,
+        overall: bool = False,
     ) -> None:
         self._waiter = waiter
         self._patience = waiter.patience()
         self._options = options
+        self._deadline = self._patience.deadline(options.timeout_s) if overall else None
         self._in_parallel = in_parallel
         self._held: dict[int, tuple[Outcome, Envelope]] = {}
         self._fetched: dict[int, bytes] = {}
@@ -117,7 +120,8 @@ class _Results(Iterator[Any]):
         def expired() -> CloudTimeoutError:
             return CloudTimeoutError(f"unfinished after {timeout_s:g} s", jid)
 
-        self._patience.until(attempt, self._patience.deadline(timeout_s), expired)
+        deadline = self._deadline or self._patience.deadline(timeout_s)
+        self._patience.until(attempt, deadline, expired)
 
     def _drop(self, jid: int) -> tuple[Outcome, Envelope]:
         """Remove the outcome of a job from those held, and return it."""
@@ -181,24 +185,26 @@ class OrderedResults(_Results):
         return self._order[self._next : self._next + self._in_parallel]
 
 
-class UnorderedResults(_Results):
-    """Pairs of jid and result, in the order in which jobs end; failed jobs are left out."""
+class _AsTheyEnd(_Results):
+    """The outcomes of jobs in the order in which they end."""
 
     def _begin(self, order: Sequence[int]) -> None:
         self._open = ranges.collapse(order)
 
-    def __next__(self) -> tuple[int, Any]:
-        while True:
-            if not self._held:
-                if not self._open:
-                    self._watch.close()
-                    raise StopIteration
-                self._wait(lambda: bool(self._held), self._open[0][0])
-                self._open = without(self._open, self._held)
-            jid = next(iter(self._held))
-            if self._held[jid][0].status == Status.DONE:
-                return jid, self._value(jid)
-            self._drop(jid)
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the next one needs no waiting."""
+        return bool(self._held) or not self._open
+
+    def _ended(self) -> int:
+        """Return a job whose outcome is held; wait for one if there is none."""
+        if not self._held:
+            if not self._open:
+                self._watch.close()
+                raise StopIteration
+            self._wait(lambda: bool(self._held), self._open[0][0])
+            self._open = without(self._open, self._held)
+        return next(iter(self._held))
 
     def _requested(self) -> list[Range]:
         return next(portions(self._open))
@@ -208,3 +214,27 @@ class UnorderedResults(_Results):
 
     def _upcoming(self) -> Iterable[int]:
         return self._held
+
+
+class UnorderedResults(_AsTheyEnd):
+    """Pairs of jid and result, in the order in which jobs end; failed jobs are left out."""
+
+    def __next__(self) -> tuple[int, Any]:
+        while True:
+            jid = self._ended()
+            if self._held[jid][0].status == Status.DONE:
+                return jid, self._value(jid)
+            self._drop(jid)
+
+
+class EndedJobs(_AsTheyEnd):
+    """Triples of jid, result and error, in the order in which jobs end."""
+
+    def __next__(self) -> tuple[int, Any, CloudException | None]:
+        jid = self._ended()
+        try:
+            return jid, self._value(jid), None
+        except CloudConnectionError:
+            raise
+        except CloudException as error:
+            return jid, None, error

@@ -57,7 +57,7 @@ class Provision(msgspec.Struct, frozen=True):
     files: dict[str, str]
 
 
-class Executor:
+class SlotExecutor:
     """Keeps one child at work; children of blocked jobs exist in addition.
 
     Args:

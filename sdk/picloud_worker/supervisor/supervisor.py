@@ -42,7 +42,7 @@ from picloud_worker.mount.bucket_mount import BucketMount
 from picloud_worker.supervisor.blob_cache import BlobCache, offload
 from picloud_worker.supervisor.blocked_jobs import is_full, most_blocked
 from picloud_worker.supervisor.bundle import Bundles
-from picloud_worker.supervisor.executor import ChildrenFailError, Executor, Provision
+from picloud_worker.supervisor.executor import ChildrenFailError, Provision, SlotExecutor
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
 from picloud_worker.supervisor.lease import HeldJobs
 from picloud_worker.system import memory
@@ -116,7 +116,7 @@ class Supervisor:
         self._slot = slot
         self._clock = clocks.monotonic
         self._held_jobs = HeldJobs(slot.envelope, clocks.wall)
-        self._executor = Executor(
+        self._executor = SlotExecutor(
             self._held_jobs, zygote, slot.directory, self._clock, self._sign, mount=slot.mount.reply
         )
         self._blocked_jobs = self._executor.blocked_jobs

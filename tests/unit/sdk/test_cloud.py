@@ -15,9 +15,11 @@ MEMBERS = [
     "CloudException",
     "CloudTimeoutError",
     "CloudTypeError",
+    "Executor",
     "Job",
     "Jobs",
     "account",
+    "as_completed",
     "call",
     "close",
     "config",
@@ -40,6 +42,7 @@ MEMBERS = [
     "shortcuts",
     "start_simulator",
     "status",
+    "wait",
     "wait_for",
 ]
 NOUNS = ("account", "bucket", "files", "queue", "shell", "volume", "wait_for")

@@ -13,7 +13,6 @@ import pytest
         ("remote", "use cloud.call"),
         ("get", "use cloud.result"),
         ("gather", "use cloud.result"),
-        ("wait", "use cloud.join"),
         ("resutl", "did you mean cloud.result?"),
     ],
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def awaited(client: Client) -> Awaited:
     """Those of a client."""
-    return Awaited(client._waiter, hold_s=0.05)
+    return Awaited(client.waiter, hold_s=0.05)
 
 
 def test_each_is_notified_once(server: FakeServer, client: Client) -> None:

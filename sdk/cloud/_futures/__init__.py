@@ -1,0 +1,1 @@
+"""Waiting for jobs in the ways of `concurrent.futures`."""

@@ -1,0 +1,299 @@
+"""`cloud.Executor`: jobs behind the interface of `concurrent.futures`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from concurrent.futures import Executor as FuturesExecutor
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_model.job import Status
+
+from cloud._arguments.option_values import whole
+from cloud._arguments.options import split_options
+from cloud._arguments.statuses import ENDED
+from cloud._client.border import of_users
+from cloud._client.current import client
+from cloud.errors import CloudException, CloudTypeError, raised_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from cloud._client.client import Client
+    from cloud._jobs.job import Job
+
+_NOT_BEGUN: Final = (Status.WAITING, Status.QUEUED)
+_SHUT_DOWN: Final = "cannot schedule new futures after shutdown"
+
+
+class Executor(FuturesExecutor):
+    """Runs functions as jobs, for code that is written for `concurrent.futures`.
+
+    Args:
+        max_workers: Accepted for programs that pass it, without effect: the server decides how many
+            jobs run at once.
+        initializer: Is called in each job, before its function: what it sets, such as a variable
+            of the environment, would not outlive the job.
+        initargs: Its arguments.
+        options: Options of all jobs, as for `cloud.call`: `_type`, `_cores`, `_label`, ...
+
+    Raises:
+        CloudException: When an option is unknown or invalid.
+
+    >>> with cloud.Executor() as executor:
+    ...     print(executor.submit(pow, 2, 10).result(), *executor.map(abs, [-1, 2, -3]))
+    1024 1 2 3
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., Any] | None = None,
+        initargs: Iterable[Any] = (),
+        **options: Any,
+    ) -> None:
+        if wrong := [name for name in options if not name.startswith("_")]:
+            raise CloudTypeError(f"Executor has no argument {wrong[0]!r}.")
+        if initializer is not None and not callable(initializer):
+            raise CloudTypeError(f"initializer must be a function, not {initializer!r:.80}.")
+        self._max_workers = max_workers or os.cpu_count() or 1
+        self._options, _ = split_options(options)
+        self._initializer = initializer
+        self._initargs = tuple(initargs)
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+        self._jids: list[int] = []
+        self._is_shut_down = False
+
+    @of_users
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> JobFuture:
+        """Run a function as a job; return its future.
+
+        All keyword arguments are the function's.
+
+        Raises:
+            RuntimeError: After `shutdown`.
+            CloudException: When the job cannot be sent, as for `cloud.call`.
+        """
+        used = self._used()
+        job = used.submit_call(self._prepared(fn), args, kwargs, self._options)
+        with self._lock:
+            self._jids.append(int(job))
+        return JobFuture(used, job)
+
+    @of_users
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[Any]:
+        """Run a function for the items of the iterables; iterate over the results in order.
+
+        It ends with the shortest iterable. When the iteration ends early, jobs that have not begun
+        are killed.
+
+        Args:
+            fn: The function to run.
+            iterables: Its arguments, which are read at once.
+            timeout: How many seconds to wait for all results; None for no limit.
+            chunksize: How many items one job runs.
+
+        Raises:
+            RuntimeError: After `shutdown`.
+            ValueError: When `chunksize` is less than 1.
+            TimeoutError: From the iteration, when the timeout is reached.
+        """
+        size = whole(chunksize)
+        if size is None or size < 1:
+            raise ValueError("chunksize must be >= 1.")
+        used, run = self._used(), fn
+        items = list(zip(*iterables, strict=False))
+        columns: list[Any]
+        if size > 1:
+            chunks = [tuple(items[at : at + size]) for at in range(0, len(items), size)]
+            run, columns = partial(_run_chunk, fn), [chunks]
+        else:
+            columns = list(zip(*items, strict=True))
+        if not items:
+            return iter(())
+        jobs = used.submit_map(self._prepared(run), columns, {}, self._options)
+        with self._lock:
+            self._jids.extend(jobs.range)
+        results = used.iresult(
+            jobs, timeout, original=used.raises_original, overall=timeout is not None
+        )
+        found = self._until_closed(used, jobs.range, results)
+        return itertools.chain.from_iterable(found) if size > 1 else found
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Accept no further functions.
+
+        Args:
+            wait: Whether to wait for the jobs to end.
+            cancel_futures: Kill the jobs that have not begun.
+        """
+        with self._lock:
+            self._is_shut_down = True
+            jids, self._jids = self._jids, []
+        if self._client is None or not jids:
+            return
+        if cancel_futures:
+            _kill_queued(self._client, jids)
+        if wait:
+            self._client.join(jids, ignore_errors=True)
+
+    def _used(self) -> Client:
+        with self._lock:
+            if self._is_shut_down:
+                raise RuntimeError(_SHUT_DOWN)
+            if self._client is None:
+                self._client = client()
+        return self._client.ready()
+
+    def _prepared(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if self._initializer is None:
+            return fn
+        return partial(_run_initialized, self._initializer, self._initargs, fn)
+
+    def _until_closed(self, used: Client, jids: range, results: Iterator[Any]) -> Iterator[Any]:
+        is_complete = False
+        try:
+            yield from results
+            is_complete = True
+        finally:
+            if not is_complete:
+                _kill_queued(used, jids)
+
+
+class JobFuture(Future[Any]):
+    """The future of a job; `job` is its `Job`.
+
+    It asks the server when it is asked; threads wait for it only if a callback was added or
+    `concurrent.futures.wait` and the like wait for it.
+    """
+
+    def __init__(self, used: Client, job: Job) -> None:
+        super().__init__()
+        self.job = job
+        self._client = used
+        self._is_awaited = False
+        # `wait` and `as_completed` of the standard library announce themselves in this list only.
+        self._waiters: list[Any] = _Waiters(self._await)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result; raise what the function raised.
+
+        Raises:
+            CancelledError: When the job was killed.
+            TimeoutError: When the timeout is reached.
+        """
+        self._learn(timeout)
+        return super().result()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the job to end; return what the function raised, or None."""
+        self._learn(timeout)
+        return super().exception()
+
+    def cancel(self) -> bool:
+        """Kill the job, also if it runs; return False if it had ended."""
+        if self.done():
+            return super().cancelled()
+        self.job.kill()
+        if self.job.status in (Status.DONE, Status.ERROR):
+            return False
+        super().cancel()
+        with suppress(RuntimeError, InvalidStateError):
+            self.set_running_or_notify_cancel()
+        return True
+
+    def cancelled(self) -> bool:
+        """Return whether the job was killed."""
+        return self.done() and super().cancelled()
+
+    def running(self) -> bool:
+        """Return whether the job is being run."""
+        return not super().done() and self.job.running()
+
+    def done(self) -> bool:
+        """Return whether the job has ended or was killed."""
+        if not super().done() and self.job.status in ENDED:
+            self._learn(None)
+        return super().done()
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Call a function with this future when the job has ended, in another thread."""
+        super().add_done_callback(fn)
+        self._await()
+
+    def _learn(self, timeout: float | None) -> None:
+        if super().done():
+            return
+        try:
+            value = self._client.ready().result(int(self.job), timeout, original=False)
+        except CloudException as error:
+            if error.status is None:
+                raise
+            self._settle(None, error)
+        else:
+            self._settle(value, None)
+
+    def _await(self) -> None:
+        if not self._is_awaited and not super().done():
+            self._is_awaited = True
+            self._client.when_ended(int(self.job), self._settle)
+
+    def _settle(self, value: Any, error: CloudException | None) -> None:
+        with suppress(InvalidStateError):  # another thread was faster
+            if error is None:
+                self.set_result(value)
+            elif error.status == Status.KILLED:
+                super().cancel()
+                with suppress(RuntimeError):
+                    self.set_running_or_notify_cancel()
+            else:
+                self.set_exception(raised_for(error, original=self._client.raises_original))
+
+
+class _Waiters(list[Any]):
+    """The waiters of a future; the first one makes it wait for its job."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        super().__init__()
+        self._begin = begin
+
+    def append(self, waiter: Any) -> None:
+        super().append(waiter)
+        self._begin()
+
+
+def _run_initialized(
+    initializer: Callable[..., Any],
+    initargs: Sequence[Any],
+    fn: Callable[..., Any],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Run a function after the initializer."""
+    initializer(*initargs)
+    return fn(*args, **kwargs)
+
+
+def _run_chunk(fn: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Run a function for some items."""
+    return [fn(*item) for item in items]
+
+
+def _kill_queued(used: Client, jids: Sequence[int]) -> None:
+    """Kill those of some jobs that have not begun."""
+    shown = zip(jids, used.status(jids), strict=True)
+    if queued := [jid for jid, status in shown if status in _NOT_BEGUN]:
+        used.kill(queued)

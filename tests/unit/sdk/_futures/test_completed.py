@@ -1,0 +1,76 @@
+"""Waiting for jobs: what costs requests, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import cloud
+import pytest
+from cloud import CloudException
+
+from tests.current_client import current_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloud._client.client import Client
+
+    from tests.unit.sdk.fake_server import FakeServer
+
+
+@pytest.fixture(autouse=True)
+def current(client: Client) -> Iterator[None]:
+    """The functions of `cloud` use the client of the test."""
+    with current_client(client):
+        yield
+
+
+def test_many_jobs_take_few_requests(server: FakeServer) -> None:
+    """One for each thousand or so that have ended; none for the results."""
+    jobs = cloud.map(abs, range(5000))
+    for jid in jobs.range:
+        server.done(jid, jid)
+    before = len(server.sent)
+
+    ended = list(cloud.as_completed(jobs))
+    assert [job.result() for job in ended] == list(jobs.range)
+    assert cloud.wait(jobs).done == set(jobs)
+
+    assert len(server.sent) - before <= 3
+
+
+def test_event_loops_receive_each_job(server: FakeServer) -> None:
+    """Also one that ends while the loop gives up on the next one."""
+    jobs = cloud.map(abs, range(3))
+    server.done(1, "a")
+
+    async def main() -> set[int]:
+        ended = cloud.as_completed(jobs)
+        received = {int(await anext(ended))}
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(ended), 0.05)
+        server.done(2, "b")
+        server.done(3, "c")
+        return received | {int(job) async for job in ended}
+
+    assert asyncio.run(main()) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("return_when", ["all", "", None])
+def test_other_conditions_are_refused(return_when: str) -> None:
+    """Those of `concurrent.futures` are listed."""
+    with pytest.raises(CloudException, match="FIRST_EXCEPTION"):
+        cloud.wait([], return_when=return_when)
+
+
+def test_a_wait_that_times_out_raises_nothing(server: FakeServer) -> None:
+    """What has not ended is in the second set."""
+    jobs = cloud.map(abs, range(2))
+    server.done(1, "a")
+
+    done, not_done = cloud.wait(jobs, timeout=0)
+
+    assert (done, not_done) == ({1}, {2})
+    assert cloud.wait(jobs, return_when="FIRST_COMPLETED").done == {1}
+    assert cloud.wait([]) == (set(), set())

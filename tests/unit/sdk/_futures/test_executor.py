@@ -1,0 +1,62 @@
+"""`cloud.Executor`: what a future asks for, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cloud
+import pytest
+from cloud import CloudException, CloudTypeError
+
+from tests.current_client import current_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloud._client.client import Client
+
+    from tests.unit.sdk.fake_server import FakeServer
+
+
+@pytest.fixture(autouse=True)
+def current(client: Client) -> Iterator[None]:
+    """The functions of `cloud` use the client of the test."""
+    with current_client(client):
+        yield
+
+
+def test_a_result_takes_the_requests_of_a_call(server: FakeServer) -> None:
+    """One to submit and one to wait; no thread asks besides."""
+    executor = cloud.Executor()
+    server.next_jid = 7
+    server.done(7, 49)
+
+    assert executor.submit(pow, 7, 2).result() == 49
+
+    assert [path.rpartition("/")[2] for path in server.paths()] == ["jobs", "wait"]
+
+
+def test_a_map_is_one_submit(server: FakeServer) -> None:
+    """However many items there are, and in chunks."""
+    for jid in range(1, 101):
+        server.done(jid, jid)
+    assert list(cloud.Executor().map(abs, range(100))) == list(range(1, 101))
+
+    assert len([path for path in server.paths() if path.endswith("/jobs")]) == 1
+
+
+def test_keyword_arguments_are_the_function_s(server: FakeServer) -> None:
+    """Options are given to the executor, so that none is taken for one."""
+    cloud.Executor(_label="x").submit(dict, _label=1)
+
+    assert server.batch().options.label == "x"
+    assert server.arguments() == [((), {"_label": 1})]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"label": "x"}, {"_labl": "x"}, {"initializer": 7}, {"mp_context": None}]
+)
+def test_bad_arguments_are_refused(wrong: dict[str, Any]) -> None:
+    """When the executor is made."""
+    with pytest.raises((CloudException, CloudTypeError)):
+        cloud.Executor(**wrong)
