@@ -177,7 +177,8 @@ def _ours(home: Path) -> Iterator[tuple[Path, int, float]]:
     copies = home / "copies"
     copies.mkdir(exist_ok=True)
     address = client().transport.address
-    mount = BucketMount(address.url, address.key, copies)
+    owner = (os.getuid(), os.getgid())
+    mount = BucketMount(address.url, address.key, copies, owner=owner)
     try:
         start = time.perf_counter()
         while not (reply := mount.reply()).ready:
@@ -187,8 +188,8 @@ def _ours(home: Path) -> Iterator[tuple[Path, int, float]]:
         start_s = time.perf_counter() - start
         (process,) = (
             each.pid
-            for each in psutil.process_iter(["cmdline"])
-            if reply.path in (each.info["cmdline"] or [])
+            for each in psutil.Process().children()
+            if "picloud_worker.mount" in each.cmdline()
         )
         yield _filled(Path(reply.path) / "mounted"), process, start_s
     finally:

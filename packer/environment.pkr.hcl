@@ -58,7 +58,7 @@ build {
       "rm -rf /opt/wheels",
       "test -e /usr/bin/python || ln -s python3 /usr/bin/python",
       "for n in $(seq 1 64); do useradd --uid $((20000 + n)) --user-group --no-create-home --home-dir /work/home --shell /bin/sh emp$n; done",
-      "mkdir -p /work /local /alloc /secrets",
+      "mkdir -p /work /local /alloc /secrets /bucket",
       "find / -xdev -perm /6000 -type f -exec chmod a-s {} +",
       "python3 -P -c 'import picloud_worker.supervisor.supervisor'",
       "picloud --version",

@@ -186,11 +186,12 @@ job "slots" {
           # closed once their files are open; that takes a capability, which is then dropped.
           args = concat(["-c", <<-EOT
             umask 022
-            exec 3</secrets/nomad_picloud.jwt </dev/null >>/alloc/logs/slot.stderr.0 2>&1
+            mkdir -m 700 /alloc/bucket # where the machine is asked to mount the bucket
+            exec 3</secrets/nomad_picloud.jwt 4</alloc/bucket </dev/null >>/alloc/logs/slot.stderr.0 2>&1
             chmod 700 /alloc /local /secrets &&
             exec setpriv --bounding-set=-all,+setuid,+setgid,+kill \
               env -i PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/work/home TMPDIR=/tmp \
-              "$@" --drop --workdir /work
+              "$@" --drop --workdir /work --mount-fd 4
             EOT
           , "slot"], local.worker)
 

@@ -59,7 +59,7 @@ def main() -> Exit:
     process_lifetime.hide_memory()
     on_end(stop)
     try:
-        return work(options, zygote, packages)
+        return work(options, zygote, packages, runs_as)
     except Stopped:
         return Exit.DONE
     except NotAllowed as refusal:
@@ -69,7 +69,12 @@ def main() -> Exit:
         zygote.close()
 
 
-def work(options: WorkerSettings, zygote: ZygoteClient, packages: InstalledPackages) -> Exit:
+def work(
+    options: WorkerSettings,
+    zygote: ZygoteClient,
+    packages: InstalledPackages,
+    runs_as: user.User | None,
+) -> Exit:
     """Register the slot, and run its jobs.
 
     Raises:
@@ -90,7 +95,13 @@ def work(options: WorkerSettings, zygote: ZygoteClient, packages: InstalledPacka
         packages=packages,
         directory=options.workdir,
         envelope=Envelope.here(cloudpickle.__version__),
-        mount=BucketMount(options.url, granted.token, options.workdir),
+        mount=BucketMount(
+            options.url,
+            granted.token,
+            options.workdir,
+            owner=(zygote.uid, os.getgid() if runs_as is None else runs_as.gid),
+            container=options.mount_fd,
+        ),
     )
     supervisor = Supervisor(slot, zygote, Clocks(time.time, time.monotonic))
     on_end(lambda *_: supervisor.stop())

@@ -164,11 +164,25 @@ def over_time(limit_s: float, output: str = "") -> Failure:
     return bounded(Failure(cause=Cause.TIME_LIMIT, message=message, traceback=output))
 
 
+def bucket_lost() -> Failure:
+    """Return the failure of a job whose bucket is no longer mounted.
+
+    >>> bucket_lost().message.split(":")[0]
+    '/bucket was lost'
+    """
+    message = (
+        "/bucket was lost: the process that mounted the bucket of this slot has ended, and files "
+        "that were not closed are not stored; start the job again"
+    )
+    return bounded(Failure(cause=Cause.ENVIRONMENT, message=message))
+
+
 def termination_failure(failure: Failure, why: Failure) -> Failure:
     """Return the failure of a terminated job: the reason, with the traceback of the job."""
     if why.cause == Cause.KILLED:
         return replace(failure, cause=why.cause)
-    text = failure.traceback.replace(_KILLED, "Ended by its time limit")
+    by = "its time limit" if why.cause == Cause.TIME_LIMIT else "its slot"
+    text = failure.traceback.replace(_KILLED, f"Ended by {by}")
     return replace(why, traceback=text, exception=failure.exception, pickled=failure.pickled)
 
 

@@ -16,7 +16,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a worker.
 
     `proof_fd` is an inherited file descriptor with the slot's proof. `drops` is for root in a
-    container: children then run as a user `empN`, without capabilities.
+    container: children then run as a user `empN`, without capabilities. `mount_fd` is a directory
+    through which a container asks the machine to mount its bucket.
     """
 
     url: str
@@ -24,6 +25,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     workdir: Path
     drops: bool = False
+    mount_fd: int | None = None
     crashpoint: str = ""
 
 
@@ -43,6 +45,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSett
     parser.add_argument("--place", required=True, help="name of this place, for messages")
     parser.add_argument("--workdir", type=Path, help="writable directory (default: the current)")
     parser.add_argument("--drop", action="store_true", help="run jobs as a user emp1, emp2, ...")
+    parser.add_argument("--mount-fd", type=int, help="directory where the machine is asked")
     options = parser.parse_args(arguments)
     return WorkerSettings(
         url=options.url,
@@ -50,5 +53,6 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSett
         place=options.place,
         workdir=(options.workdir or Path.cwd()).resolve(),
         drops=options.drop,
+        mount_fd=options.mount_fd,
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
     )

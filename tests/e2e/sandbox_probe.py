@@ -353,3 +353,53 @@ def fibonacci(number: int) -> int:
 def refused(places: tuple[str, ...]) -> list[str]:
     """Return why no file can be created at some paths."""
     return [attempt(Path(place).touch) for place in places]
+
+
+def bucket_mount() -> dict[str, object]:
+    """Return how the bucket is mounted, and what each attempt to get beyond it raises."""
+    import cloud
+
+    at = Path(cloud.bucket.mount_path())
+    (line,) = [
+        line.split()
+        for line in Path("/proc/self/mounts").read_text().splitlines()
+        if line.split()[1] == str(at)
+    ]
+    (at / "own").write_bytes(b"own")
+    attempts = {
+        "device": attempt(os.open, "/dev/fuse", os.O_RDWR),
+        "request": attempt(os.listdir, "/alloc/bucket"),
+        "symbolic link": attempt(os.symlink, "/etc/passwd", at / "link"),
+        "hard link": attempt(os.link, at / "own", at / "other"),
+        "device node": attempt(os.mknod, at / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3)),
+        "unmount": attempt(_unmount, str(at)),
+    }
+    return {
+        "kind": line[2],
+        "options": sorted({"nosuid", "nodev", "allow_other"} & {*line[3].split(",")}),
+        "user": int(line[3].partition("user_id=")[2].partition(",")[0]) == os.getuid(),
+        "names": sorted(path.name for path in at.iterdir()),
+        "above": (at / "..").resolve() == Path("/"),
+        **attempts,
+    }
+
+
+def fill_bucket() -> tuple[str, int]:
+    """Write to a file in the bucket; return the error, and how many MB there were before it."""
+    import cloud
+
+    path = Path(cloud.bucket.mount_path()) / "large"
+    written, error = 0, ""
+    with path.open("wb", buffering=0) as file:
+        while not error and written < 1024:
+            error = attempt(file.write, bytes(MB))
+            written += not error
+        file.truncate(0)
+    path.unlink()
+    return error, written
+
+
+def _unmount(path: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(path.encode(), 2):
+        raise OSError(ctypes.get_errno(), path)

@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import selectors
 import subprocess
-import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import cloud
+import psutil
 import pytest
 from cloud import CloudException, bucket
+from picloud_worker.mount.bucket_mount import BucketMount
 
 from tests.current_client import current_client
 from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 
+WAIT_S = 60.0
+
 
 @pytest.fixture
 def mounted(client: Client, stack: Stack, tmp_path: Path) -> Iterator[Path]:
     """A folder of this test's objects in a mounted bucket."""
-    at = tmp_path / "bucket"
-    at.mkdir()
-    command = [sys.executable, "-m", "picloud_worker.mount", "--url", stack.url, "--at", str(at)]
-    process = subprocess.Popen(
-        [*command, "--copies", str(tmp_path)], stdin=subprocess.PIPE, text=True
-    )
-    assert process.stdin
-    process.stdin.write(f"{client.transport.address.key}\n")
-    process.stdin.close()
-    until(lambda: at.is_mount() or process.poll() is not None, "the bucket is mounted")
+    owner = (os.getuid(), os.getgid())
+    mount = BucketMount(stack.url, client.transport.address.key, tmp_path, owner=owner)
+    mount.use(selectors.DefaultSelector())
+    until(lambda: mount.reply().ready, "the bucket is mounted")
+    at = Path(mount.reply().path)
     with current_client(client):
         name = uuid4().hex
         yield at / name
         bucket.remove_prefix(name)
-    process.terminate()
-    assert process.wait(10) == 0
-    assert not at.is_mount()
+    mount.close()
+    assert not at.exists()
 
 
 def sh(command: str, cwd: Path) -> str:
@@ -154,6 +154,7 @@ def count_lines(name: str) -> str:
     ).stdout.strip()
 
 
+@pytest.mark.containers
 def test_a_job_has_the_bucket_as_files(client: Client) -> None:
     """It is mounted when a job first asks, for all jobs of the slot; not outside of jobs."""
     with current_client(client):
@@ -168,6 +169,61 @@ def test_a_job_has_the_bucket_as_files(client: Client) -> None:
         bucket.remove_prefix(name)
         with pytest.raises(CloudException, match="in jobs only"):
             bucket.mount_path()
+
+
+def use_until_it_ends(started: str) -> None:
+    """Look at the bucket again and again."""
+    at = cloud.bucket.mount_path()
+    Path(started).write_text(at)
+    while True:
+        with contextlib.suppress(OSError):
+            (Path(at) / "missing").stat()
+        time.sleep(0.1)
+
+
+def servers(stack: Stack) -> list[psutil.Process]:
+    """The processes that serve mounts for slots of a stack."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            # Started by the supervisor of the slot, or by the machine for slots in containers.
+            starter = " ".join(psutil.Process(process.ppid()).cmdline())
+            is_of_stack = stack.url in starter or str(stack.data) in starter
+            if "picloud_worker.mount" in process.cmdline() and is_of_stack:
+                found.append(process)
+    return found
+
+
+@pytest.mark.containers
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_lost_mount_ends_its_jobs(client: Client, stack: Stack, *, is_stopped: bool) -> None:
+    """A job that used the bucket says what was lost; one that waits for a stopped process can be
+    killed. The next job has the bucket.
+    """
+    with current_client(client):
+        started = stack.shared / uuid4().hex
+        jid = cloud.call(use_until_it_ends, str(started))
+        until(started.exists, "the job uses the bucket")
+        serving = servers(stack)
+        assert serving
+        for process in serving:
+            process.suspend() if is_stopped else process.kill()
+
+        if is_stopped:
+            cloud.kill(jid)
+            cloud.join(jid, ignore_errors=True, timeout=WAIT_S)
+            assert cloud.status(jid) == "killed"
+            for process in serving:
+                process.resume()
+        else:
+            with pytest.raises(CloudException, match="/bucket was lost"):
+                cloud.result(jid, timeout=WAIT_S)
+        assert cloud.result(cloud.call(is_mounted), timeout=WAIT_S)
+
+
+def is_mounted() -> bool:
+    """Whether a job has a bucket that works."""
+    return Path(cloud.bucket.mount_path()).is_dir()
 
 
 def test_nothing_is_left_of_the_mount_of_a_slot(begin: Callable[..., Stack]) -> None:

@@ -7,6 +7,7 @@ whose table names these tests, has to change as well.
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import socket
 import subprocess
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from cloud import CloudException
+from cloud import CloudException, bucket
 from cloud._client.client import Client
 from cloud._config.configuration import Config
 from cloud._http.transport import ServerAddress
 
+from tests.current_client import current_client
 from tests.e2e import nomad_requests
 from tests.e2e import sandbox_probe as probe
 from tests.e2e.stack_docker import PRISTINE, DockerStack
@@ -96,10 +98,17 @@ def test_the_supervisor_keeps_three_capabilities(jail: Client) -> None:
 
 
 def test_a_job_writes_to_memory_of_its_slot_only(jail: Client) -> None:
-    """Every path that a job can write to is a tmpfs of bounded size; the root is read-only."""
+    """Every path that a job can write to is a tmpfs of bounded size, or its bucket, if an earlier
+    job has asked for it; the root is read-only.
+    """
     mounts = run(jail, probe.writable)
 
-    assert {target for target, _, _ in mounts} == {"/tmp", "/work/home", "/dev/shm", "/dev/mqueue"}
+    assert {target for target, _, _ in mounts} - {"/bucket"} == {
+        "/tmp",
+        "/work/home",
+        "/dev/shm",
+        "/dev/mqueue",
+    }
     assert {tuple(options) for _, _, options in mounts} == {("nodev", "nosuid")}
     refused = run(jail, probe.refused, ("/x", "/etc/x", "/work/x"))
     assert refused == ["EROFS", "EROFS", "EACCES"]
@@ -258,6 +267,43 @@ def test_nomads_directories_are_shut(jail: Client) -> None:
     directories.
     """
     assert run(jail, probe.shut) == ["EACCES"] * 3
+
+
+def test_a_bucket_is_mounted_for_its_jobs_only(jail: Client, neighbour: Client) -> None:
+    """A job has the files of its account, and no way from there to other files, to the device or to
+    what mounts buckets; jobs of another account have theirs.
+    """
+    expected = {
+        "kind": "fuse.bucket",
+        "options": ["nodev", "nosuid"],
+        "user": True,
+        "names": ["own"],
+        "above": True,
+        "device": "ENOENT",
+        "request": "EACCES",
+        "symbolic link": "ENOSYS",
+        "hard link": "EPERM",
+        "device node": "EPERM",
+        "unmount": "EPERM",
+    }
+    with current_client(jail):
+        bucket.putf(io.BytesIO(b"x"), "own")
+
+    mounts = [run(client, probe.bucket_mount) for client in (jail, neighbour)]
+
+    assert mounts == [expected, expected]
+    for client in (jail, neighbour):
+        with current_client(client):
+            bucket.remove("own")
+
+
+def test_files_open_for_writing_are_memory_of_bounded_size(jail: Client) -> None:
+    """The copy of a file that is written to the bucket cannot fill the disk of the machine."""
+    error, megabytes = run(jail, probe.fill_bucket)
+
+    assert error == "ENOSPC"
+    assert megabytes <= LIMIT_MB // 2
+    assert run(jail, pow, 2, 3) == 8
 
 
 def test_a_job_reaches_the_api_and_s3_and_no_other_port_of_the_machine(

@@ -17,6 +17,7 @@ from picloud_model.errors import PiCloudError
 from picloud_driver import disk
 from picloud_driver.stack import isolation, leftovers, records
 from picloud_driver.stack.addresses import Addresses, Containers
+from picloud_driver.stack.bucket_mounts import BucketMounts
 from picloud_driver.stack.faults import Interrupted, StackFault
 from picloud_driver.stack.isolation import NotIsolated, SlotIsolation
 from picloud_driver.stack.servers import nomad
@@ -95,6 +96,7 @@ class Stack:
             Nats(data),
         )
         self._isolation: SlotIsolation | NotIsolated = NotIsolated("the stack was not started")
+        self._mounts = BucketMounts(data / "stack" / "mounts.log", environment)
         self._given_up = threading.Event()
         self._ours: set[str] = set()
         self._started: set[str] = set()
@@ -127,6 +129,8 @@ class Stack:
             ready |= self._all_ready(ours, external)
             addresses = Addresses(**ready, slots=slots)
             self._write_tools(addresses)
+            if slots:
+                self._mounts.start(self._nomad.directory / "data" / "alloc")
         except BaseException:
             self._given_up.set()
             self.undo()
@@ -182,6 +186,7 @@ class Stack:
 
     def undo(self) -> None:
         """Stop the servers that the last `start` has started; others keep running."""
+        self._mounts.stop()
         self._stop([server for server in self._servers if server.name in self._started])
 
     def running(self) -> list[str]:
@@ -195,7 +200,7 @@ class Stack:
     def ended(self) -> list[str]:
         """Names of PiCloud's own servers that have ended by themselves since the start."""
         servers = (server for server in self._servers if server.name in self._ours)
-        return [server.name for server in servers if not server.record().is_running()]
+        return [s.name for s in servers if not s.record().is_running()] + self._mounts.ended()
 
     def stop(self, url: str = "") -> None:
         """End slots, then PiCloud's own servers.
@@ -212,6 +217,7 @@ class Stack:
             self._end_slots(url)
         except (StackFault, PiCloudError) as fault:
             faults.append(fault.message)
+        self._mounts.stop()
         faults += self._stop(self._servers)
         leftovers.remove(self._nomad.directory)
         if self._isolated.exists():

@@ -31,8 +31,8 @@ class JobSocketListener(Protocol):
     def grant(self, job_socket: JobSocket) -> JobGrant | None:
         """Return the token of the job that runs; None if none does."""
 
-    def mount(self) -> BucketMounted:
-        """Return where the bucket is mounted, and mount it if it is not."""
+    def mount(self, job_socket: JobSocket) -> BucketMounted:
+        """Return where the bucket is mounted for the job that runs; mount it if it is not."""
 
     def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
         """Note that the job waits for others; with None, that it no longer does."""
@@ -106,7 +106,7 @@ class JobSocket:
             self._waiting[connection] = request
             self._listener.await_others(self, request)
             return
-        answer = self._listener.mount() if request.mount else self._listener.grant(self)
+        answer = self._listener.mount(self) if request.mount else self._listener.grant(self)
         if answer is not None:
             with contextlib.suppress(OSError):
                 connection.send(wire.encode(answer, wire.JSON) + b"\n")

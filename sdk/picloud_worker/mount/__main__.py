@@ -1,45 +1,71 @@
-"""Mount the bucket of an account: `python -m picloud_worker.mount --url URL --at DIRECTORY`.
+"""Mount the bucket of an account: `python -m picloud_worker.mount --socket DESCRIPTOR`.
 
-The token is the first line of the standard input. The process ends when it is unmounted, and a
-SIGTERM unmounts.
+The supervisor of a slot is at the other end of the socket, and sends what to mount. The process
+ends with that supervisor, or when it is unmounted; a SIGTERM unmounts.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import resource
 import signal
-import sys
-from pathlib import Path
+import socket
+import threading
 from typing import Final
 
 from mfusepy import FUSE
+from picloud_model.wire import BucketMounted
 
 from picloud_worker.api.client import ApiClient
+from picloud_worker.mount import container
 from picloud_worker.mount.client import MountClient
 from picloud_worker.mount.filesystem import REQUEST_BYTES, BucketFileSystem
+from picloud_worker.mount.request import encoded, receive
 from picloud_worker.system import process_lifetime
 
 _SIGNALLED: Final = 8
 """What libfuse returns when a signal ended it, after it has unmounted."""
+_MOST_MEMORY: Final = 1024**3
+"""The address space of a process for a container, whose jobs choose what it has to remember."""
 
 
 def main() -> None:
     """Mount until the process is terminated."""
     parser = argparse.ArgumentParser(prog="picloud_worker.mount", description="Mount a bucket.")
-    parser.add_argument("--url", required=True, help="where the API listens")
-    parser.add_argument("--at", required=True, type=Path, help="an empty directory")
-    parser.add_argument("--copies", required=True, help="where to keep files that are written")
+    parser.add_argument("--socket", required=True, type=int, help="leads to the supervisor")
+    parser.add_argument("--parent", type=int, help="end with this process")
+    parser.add_argument("--container", type=int, help="mount in this mount namespace")
     options = parser.parse_args()
-    process_lifetime.set_parent_death_signal(os.getppid(), signal.SIGTERM)
+    if options.parent:
+        process_lifetime.set_parent_death_signal(options.parent, signal.SIGTERM)
     process_lifetime.hide_memory()
-    token = sys.stdin.readline().strip()
-    client = MountClient(ApiClient(options.url), token)
-    owner = (os.getuid(), os.getgid())
+    supervisor = socket.socket(fileno=options.socket)
+    request, copies = receive(supervisor)
+    at = request.at
+    if options.container is not None:
+        try:
+            device = container.mount(options.container, (request.uid, request.gid))
+        except OSError as error:
+            supervisor.send(encoded(BucketMounted(reason=f"The bucket is not mounted: {error}.")))
+            return
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+        at = f"/dev/fd/{device}"
+    mounted = encoded(BucketMounted(path=request.at, ready=True))
+    client = MountClient(ApiClient(request.url), request.token)
+    system = BucketFileSystem(
+        client,
+        f"/proc/self/fd/{copies}",
+        (request.uid, request.gid),
+        mounted=lambda: _answer(supervisor, mounted),
+    )
+    watch = threading.Thread(target=_watch, args=(supervisor, options.container), daemon=True)
+    watch.start()
     try:
         FUSE(
-            BucketFileSystem(client, options.copies, owner),
-            str(options.at),
+            system,
+            at,
             foreground=True,
             nothreads=False,
             fsname="picloud",
@@ -54,6 +80,23 @@ def main() -> None:
     except RuntimeError as error:
         if error.args != (_SIGNALLED,):
             raise
+
+
+def _answer(supervisor: socket.socket, answer: bytes) -> None:
+    with contextlib.suppress(OSError):
+        supervisor.send(answer)
+
+
+def _watch(supervisor: socket.socket, namespace: int | None) -> None:
+    """End this process when the supervisor ends."""
+    # The main thread has to receive the signal: libfuse waits in it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    with contextlib.suppress(OSError):
+        supervisor.recv(1)
+    if namespace is None:
+        os.kill(os.getpid(), signal.SIGTERM)  # unmounts
+    else:
+        os._exit(0)  # the kernel ends the requests of programs, and the mount ends with them
 
 
 if __name__ == "__main__":

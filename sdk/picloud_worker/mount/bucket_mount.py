@@ -1,23 +1,32 @@
-"""The bucket as files, for the jobs of a slot: a process that mounts it when a job first asks."""
+"""The bucket as files, for the jobs of a slot: mounted when a job first asks."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import selectors
+import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import BucketMounted
 
+from picloud_worker.mount.mount_server import MountServer
+from picloud_worker.mount.request import IN_CONTAINER, MountRequest
+from picloud_worker.mount.start import obstacle, start
+
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
-_DEVICE: Final = "/dev/fuse"
-_LIBRARIES: Final = ("libfuse3.so.3", "libfuse3.so.4", "libfuse.so.2")
 _END_S: Final = 5.0
 _ROOT: Final = 0
+_PREFIX: Final = "picloud-bucket-"
+_IGNORED: Final = (
+    "The bucket cannot be mounted here: no process of PiCloud on this machine mounts buckets in"
+    " containers; run picloud up as root, with fuse3 installed."
+)
 
 
 class BucketMount:
@@ -30,96 +39,98 @@ class BucketMount:
         url: Where the API listens.
         token: The token of the slot.
         copies: Where to keep copies of files that are open for writing.
+        owner: The user and the group of the jobs.
+        container: In a container a descriptor of a directory that the machine sees, too: a process
+            outside then mounts the bucket. Else None: a process of this slot does.
     """
 
-    def __init__(self, url: str, token: str, copies: Path) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        copies: Path,
+        *,
+        owner: tuple[int, int],
+        container: int | None = None,
+    ) -> None:
         self._url = url
         self._token = token
         self._copies = copies
+        self._owner = owner
+        self._container = container
+        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._at = ""
-        self._process: subprocess.Popen[str] | None = None
+        self.server: MountServer | None = None
+        """What serves the latest mount; None before the first one."""
+
+    def use(self, selector: selectors.BaseSelector) -> None:
+        """Wait for answers of the mount here; the caller calls the `data` of what is ready."""
+        self._selector = selector
 
     def reply(self) -> BucketMounted:
         """Return where the bucket is mounted, and begin to mount it if it is not. Never waits."""
-        if self._process is None:
-            reason = _obstacle()
+        server = self.server
+        if server is not None:
+            server.receive()
+            if server.is_ignored():
+                self.close()
+                return BucketMounted(reason=_IGNORED)
+        if server is None or server.is_lost:
+            self.close()
+            reason = obstacle() if self._container is None else ""
             if reason:
                 return BucketMounted(reason=f"The bucket cannot be mounted here: {reason}.")
-            self._process = self._start()
-        elif self._process.poll() is not None:
-            code = self._process.returncode
-            self.close()
-            return BucketMounted(reason=f"The mount of the bucket ended with status {code}.")
-        return BucketMounted(path=self._at, ready=self._at in set(_mounts()))
+            server = self._begin()
+        return server.answer
 
     def close(self) -> None:
         """Unmount, if it is mounted; programs that still use it get errors."""
-        process, self._process = self._process, None
-        if process is None:
+        server, self.server = self.server, None
+        if server is None:
             return
-        import subprocess  # noqa: PLC0415 - few slots mount the bucket
+        server.close(_END_S)
+        if self._container is None:
+            _unmount(self._at)
 
-        process.terminate()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if self._at in set(_mounts()):
-            unmount = ["umount", "-l"] if os.geteuid() == _ROOT else ["fusermount3", "-uz"]
-            subprocess.run([*unmount, self._at], check=False)  # noqa: S603
-        with contextlib.suppress(OSError):
-            Path(self._at).rmdir()
-
-    def _start(self) -> subprocess.Popen[str]:
-        import subprocess  # noqa: PLC0415 - few slots mount the bucket
-        import tempfile  # noqa: PLC0415
-
-        self._at = tempfile.mkdtemp(prefix="picloud-bucket-")
-        # Two arenas: the memory that its threads free is used again by others.
-        variables = ["env", f"FUSE_LIBRARY_PATH={_library()}", "MALLOC_ARENA_MAX=2"]
-        python = [*variables, sys.executable, "-P", "-m", "picloud_worker.mount"]
-        process = subprocess.Popen(  # noqa: S603
-            [*python, "--url", self._url, "--at", self._at, "--copies", str(self._copies)],
-            stdin=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        if process.stdin:
-            with process.stdin:
-                process.stdin.write(f"{self._token}\n")
-        return process
+    def _begin(self) -> MountServer:
+        if self._container is None:
+            _remove_leftovers()
+            self._at = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+        else:
+            self._at = IN_CONTAINER
+        uid, gid = self._owner
+        request = MountRequest(url=self._url, token=self._token, at=self._at, uid=uid, gid=gid)
+        server = self.server = MountServer(request, self._copies, self._selector)
+        if self._container is not None:
+            server.listen(self._container)
+            return server
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptor = theirs.fileno()
+            process = start(descriptor, ("--parent", str(os.getpid())), (descriptor,))
+        server.connect(ours, process)
+        return server
 
 
-def _obstacle() -> str:
-    """Return why no file system can be mounted here, "" if one can."""
-    import importlib.util  # noqa: PLC0415 - few slots mount the bucket
-    import shutil  # noqa: PLC0415
+def _remove_leftovers() -> None:
+    """Unmount what supervisors have left that were killed together with their mounts.
 
-    if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return f"{_DEVICE} is missing, or this user may not use it"
-    if importlib.util.find_spec("mfusepy") is None:
-        return "the package mfusepy is not installed"
-    if not _library():
-        return "libfuse is not installed; install the package fuse3"
-    if os.geteuid() != _ROOT and shutil.which("fusermount3") is None:
-        return "fusermount3 is not installed; install the package fuse3"
-    return ""
-
-
-def _library() -> str:
-    """Return the name of the library that mounts file systems, "" if there is none.
-
-    `ctypes.util.find_library` and mfusepy start `ldconfig`, `gcc` and `ld` to find it, which takes
-    longer than mounting.
+    The name says whose it is: a look at a mount could block.
     """
-    import ctypes  # noqa: PLC0415 - few slots mount the bucket
+    for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        pid = place.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and sys.platform == "linux" and not Path(f"/proc/{pid}").exists():
+            _unmount(str(place))
 
-    for name in _LIBRARIES:
-        with contextlib.suppress(OSError):
-            ctypes.CDLL(name)
-            return name
-    return ""
+
+def _unmount(at: str) -> None:
+    if at in set(_mounts()):
+        import subprocess  # noqa: PLC0415 - few slots mount the bucket
+
+        unmount = ["umount", "-l"] if os.geteuid() == _ROOT else ["fusermount3", "-uz"]
+        subprocess.run([*unmount, at], check=False)  # noqa: S603
+    with contextlib.suppress(OSError):
+        Path(at).rmdir()
 
 
 def _mounts() -> Iterator[str]:

@@ -55,17 +55,25 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         directory: Where to keep copies of files that are open for writing.
         owner: The user and group whose the files are.
         mode: The permissions that files have; folders may be searched in addition.
+        mounted: Called when it can be used.
     """
 
     use_ns = True
 
     def __init__(
-        self, client: MountClient, directory: str, owner: tuple[int, int], mode: int = 0o644
+        self,
+        client: MountClient,
+        directory: str,
+        owner: tuple[int, int],
+        mode: int = 0o644,
+        *,
+        mounted: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._directory = directory
         self._owner = owner
         self._mode = mode
+        self._mounted = mounted
         self._lock = threading.Lock()
         self._files: dict[int, OpenFile] = {}
         self._next = 1
@@ -81,6 +89,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
             conn_info.max_write = conn_info.max_readahead = REQUEST_BYTES
             if hasattr(conn_info, "max_read"):
                 conn_info.max_read = REQUEST_BYTES
+        self._mounted()
 
     # --- looking ----------------------------------------------------------------------------------
 

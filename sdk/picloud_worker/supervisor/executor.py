@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from picloud_worker.ipc.frames import JobDone
     from picloud_worker.ipc.job_socket import JobSocket
+    from picloud_worker.mount.bucket_mount import BucketMount
     from picloud_worker.supervisor.lease import Entry, HeldJobs
     from picloud_worker.zygote.client import ZygoteClient
 
@@ -77,7 +78,7 @@ class SlotExecutor:
         clock: Callable[[], float],
         sign: Callable[[Entry], JobGrant],
         *,
-        mount: Callable[[], BucketMounted],
+        mount: BucketMount,
     ) -> None:
         self._held_jobs = held_jobs
         self._zygote = zygote
@@ -91,6 +92,7 @@ class SlotExecutor:
         self._running: RunningJob | None = None
         self.selector = selectors.DefaultSelector()
         self.selector.register(zygote, selectors.EVENT_READ)
+        mount.use(self.selector)
         self._child = self._new_child()
 
     def assign(self, provide: Callable[[], Provision]) -> None:
@@ -169,15 +171,22 @@ class SlotExecutor:
 
     def grant(self, job_socket: JobSocket) -> JobGrant | None:
         """Return the token of the job whose child has this socket; None if it runs no job."""
+        job = self._job_at(job_socket)
+        return None if job is None else self._sign(job.entry)
+
+    def mount(self, job_socket: JobSocket) -> BucketMounted:
+        """Return where the bucket is mounted for a job; mount it if it is not."""
+        answer = self._mount.reply()
+        if (job := self._job_at(job_socket)) is not None:
+            job.mount = self._mount.server
+        return answer
+
+    def _job_at(self, job_socket: JobSocket) -> RunningJob | None:
         job = self.blocked_jobs.of(job_socket)
         if job is None and job_socket is self._child.job_socket:
             self._collect()
             job = self.running()
-        return None if job is None else self._sign(job.entry)
-
-    def mount(self) -> BucketMounted:
-        """Return where the bucket is mounted, and mount it if it is not."""
-        return self._mount()
+        return job
 
     def await_others(self, job_socket: JobSocket, request: JobSocketRequest | None) -> None:
         """Block the job of a child until other jobs end, so that the slot can run these."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 from picloud_model.job import Cause, State
 
-from picloud_worker.failure import interfered, over_time
+from picloud_worker.failure import bucket_lost, interfered, over_time
 from picloud_worker.supervisor.kill import TERMINATE_S, Termination, exit_failure
 from picloud_worker.supervisor.lease import OutOfTurnError
 
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from picloud_model.wire import Failure, Info, JobReport, JobSocketRequest
 
     from picloud_worker.ipc.frames import JobDone
+    from picloud_worker.mount.mount_server import MountServer
     from picloud_worker.supervisor.child_process import ChildProcess
     from picloud_worker.supervisor.lease import Entry, HeldJobs
 
+ABORT_S: Final = 2.0
+"""How long a job may take to end after SIGKILL, before what serves its bucket is ended."""
 TOGETHER_S: Final = 0.1
 """How much later than its child the supervisor may learn that the system ends both."""
 
@@ -61,6 +64,8 @@ class RunningJob:
         self.terminating: Termination | None = None
         self.awaiting: JobSocketRequest | None = None
         """The jobs that it waits for; None while it runs."""
+        self.mount: MountServer | None = None
+        """What serves the bucket that it uses as files; None if it has not asked for it."""
 
     def time_left(self, now: float) -> float:
         """The seconds until its time limit; infinite without one, and once it is terminated."""
@@ -82,12 +87,20 @@ class RunningJob:
         self.child.signal(signal.SIGKILL)
 
     def enforce_limits(self, now: float) -> None:
-        """Terminate the job if it is over its time limit; SIGKILL it if SIGTERM did not help."""
+        """Terminate the job if it is over its time limit or has lost its files.
+
+        SIGKILL it if SIGTERM did not help. A process that waits for a file of a stopped mount does
+        not even end by that: then end the mount.
+        """
+        if self.mount is not None and self.mount.is_lost:
+            self.terminate(bucket_lost(), now)
         limit_s = self.entry.lease.options.max_runtime_s
         if limit_s is not None and self.time_left(now) <= 0:
             self.terminate(over_time(limit_s), now)
         if self.terminating is not None and now >= self.terminating.force_at:
             self.child.signal(signal.SIGKILL)
+            if self.mount is not None and now >= self.terminating.force_at + ABORT_S:
+                self.mount.abort()
 
     def report(self, done: JobDone) -> JobReport:
         """Return the report of the job, whose child says that it ended; raises as `reported`."""

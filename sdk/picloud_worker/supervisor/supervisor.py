@@ -117,7 +117,7 @@ class Supervisor:
         self._clock = clocks.monotonic
         self._held_jobs = HeldJobs(slot.envelope, clocks.wall)
         self._executor = SlotExecutor(
-            self._held_jobs, zygote, slot.directory, self._clock, self._sign, mount=slot.mount.reply
+            self._held_jobs, zygote, slot.directory, self._clock, self._sign, mount=slot.mount
         )
         self._blocked_jobs = self._executor.blocked_jobs
         slot.api.on_wait = self._executor.watch_idle

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 _NEW_NAMESPACE: Final = 0x00020000
 _NEW_USER: Final = 0x10000000
 _READ_ONLY: Final = 0x1
+_NO_SUID: Final = 0x2
+_NO_DEVICES: Final = 0x4
 _REMOUNT: Final = 0x20
 _BIND: Final = 0x1000
 _RECURSIVE: Final = 0x4000
 _SLAVE: Final = 0x80000
 _DETACH: Final = 0x2
+_NO_FOLLOW: Final = 0x8
 _ROOT: Final = 0
 
 
@@ -44,6 +47,37 @@ def enter() -> bool:
     except OSError:
         return False
     return True
+
+
+def join(target: int) -> None:
+    """Give this process, which has one thread, the mount namespace of another one.
+
+    Args:
+        target: A descriptor of the namespace.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    _call("setns", target, _NEW_NAMESPACE)
+
+
+def mount_fuse(source: str, target: str, kind: str, options: str) -> None:
+    """Mount a file system that a process serves, instead of one that was mounted there before.
+
+    Args:
+        source: Its name in the list of mounts.
+        target: The mount point.
+        kind: Like "fuse.bucket".
+        options: With the descriptor of the opened device.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    with contextlib.suppress(OSError):
+        while True:
+            _call("umount2", os.fsencode(target), _DETACH | _NO_FOLLOW)
+    flags = _NO_SUID | _NO_DEVICES
+    _call("mount", source.encode(), os.fsencode(target), kind.encode(), flags, options.encode())
 
 
 def bind(directories: Mapping[str, str], work: Path) -> None:

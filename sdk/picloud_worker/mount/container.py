@@ -1,0 +1,48 @@
+"""Mounts the bucket in the mount namespace of a container, from outside of it.
+
+The container gets neither a capability nor the device: the file system is served by this process,
+which keeps the device open. It is mounted in no other place, and ends with the container.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from picloud_worker.mount.request import IN_CONTAINER
+from picloud_worker.system import namespace
+
+_DEVICE: Final = "/dev/fuse"
+
+
+def mount(target: int, owner: tuple[int, int]) -> int:
+    """Mount a file system that only one user can use; return the device that serves it.
+
+    Args:
+        target: A descriptor of the mount namespace of the container.
+        owner: The user and the group.
+
+    Raises:
+        OSError: When the system refuses.
+    """
+    uid, gid = owner
+    device = os.open(_DEVICE, os.O_RDWR)
+    # Without `allow_other` the kernel refuses every other user, also the root of the container.
+    options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid},max_read=1048576"
+    pid = os.fork()
+    if pid == 0:
+        number = 1
+        try:
+            namespace.join(target)
+            namespace.mount_fuse("picloud", IN_CONTAINER, "fuse.bucket", options)
+            number = 0
+        except OSError as error:
+            number = error.errno or 1
+        finally:
+            os._exit(number)
+    _, status = os.waitpid(pid, 0)
+    number = os.waitstatus_to_exitcode(status)
+    if number:
+        os.close(device)
+        raise OSError(number, os.strerror(number) if number > 0 else "it was killed")
+    return device

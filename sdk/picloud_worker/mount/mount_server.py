@@ -1,0 +1,149 @@
+"""The process that serves the mount of a slot, as its supervisor sees it: through a socket."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.wire import BucketMounted
+
+from picloud_worker.mount.request import MOST_BYTES, MountRequest, answers, send
+
+if TYPE_CHECKING:
+    import subprocess
+
+SOCKET: Final = "mount"
+"""The name of the socket in the directory through which a container asks for a mount."""
+ACCEPT_S: Final = 10.0
+"""How long the machine may take to accept such a request."""
+_CREDENTIALS: Final = struct.Struct("iII")
+_ROOT: Final = 0
+
+
+class MountServer:
+    """One mount, from its request to its end.
+
+    Args:
+        request: What to mount.
+        copies: Where to keep copies of files that are open for writing.
+        selector: Where to wait for answers; calls the `data` of what is ready.
+    """
+
+    def __init__(
+        self, request: MountRequest, copies: Path, selector: selectors.BaseSelector
+    ) -> None:
+        self._request = request
+        self._copies = copies
+        self._selector = selector
+        self._socket: socket.socket | None = None
+        self._is_accepted = False
+        self._give_up_at = time.monotonic() + ACCEPT_S
+        self._process: subprocess.Popen[bytes] | None = None
+        self.answer = BucketMounted(path=request.at)
+        self.is_lost = False
+        """Whether the process has ended, so that files of the bucket cannot be used any longer."""
+
+    def connect(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        """Send the request to a process that this one has started."""
+        self._process = process
+        self._use(connection)
+
+    def listen(self, directory: int) -> None:
+        """Wait until the machine connects to a socket in a directory, and send it the request.
+
+        Raises:
+            OSError: When there cannot be a socket.
+        """
+        path = Path(f"/proc/self/fd/{directory}/.{SOCKET}")
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(0)
+        self._socket.bind(str(path))
+        self._socket.listen(1)
+        # The machine connects as soon as it sees the name.
+        path.rename(path.with_name(SOCKET))
+        self._selector.register(self._socket, selectors.EVENT_READ, self.receive)
+
+    def receive(self) -> None:
+        """Handle what has arrived; does not wait."""
+        if self._socket is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            if not self._is_accepted:
+                connection, _ = self._socket.accept()
+                if _is_root(connection):
+                    self._forget()
+                    self._use(connection)
+                return
+            data = b""
+            with contextlib.suppress(ConnectionError):
+                data = self._socket.recv(MOST_BYTES)
+            for answer in _decoded(data):
+                self.answer = answer
+            if not data:
+                self.is_lost = True
+                self._forget()
+
+    def is_ignored(self) -> bool:
+        """Whether nothing on this machine has accepted the request in time."""
+        return not self._is_accepted and time.monotonic() > self._give_up_at
+
+    def abort(self) -> None:
+        """End the process at once, which ends all that programs wait for from it."""
+        self.is_lost = True
+        self._forget()
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self, timeout_s: float) -> None:
+        """End the process, which unmounts; kill it if that takes longer than `timeout_s`."""
+        import subprocess  # noqa: PLC0415 - few slots mount the bucket
+
+        process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._forget()
+
+    def _use(self, connection: socket.socket) -> None:
+        self._is_accepted = True
+        self._socket = connection
+        directory = os.open(self._copies, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # The process may have ended already: that is received like its later end.
+            with contextlib.suppress(ConnectionError):
+                send(connection, self._request, directory)
+        finally:
+            os.close(directory)
+        connection.settimeout(0)
+        self._selector.register(connection, selectors.EVENT_READ, self.receive)
+
+    def _forget(self) -> None:
+        if self._socket is not None:
+            self._selector.unregister(self._socket)
+            self._socket.close()
+            self._socket = None
+
+
+def _decoded(data: bytes) -> list[BucketMounted]:
+    with contextlib.suppress(msgspec.MsgspecError):
+        return list(answers(data))
+    return []
+
+
+def _is_root(connection: socket.socket) -> bool:
+    """Whether the peer is root, inside or outside of this container."""
+    option = socket.SO_PEERCRED
+    credentials = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    return bool(_CREDENTIALS.unpack(credentials)[1] == _ROOT)
