@@ -99,7 +99,7 @@ class Lifetime:
         if self._server is not None:
             self._server.context.batch_watchers.close()
             self._server.context.slot_sessions.close()
-            self._server.use_cases.queues.stop_waiting()
+            self._server.use_cases.queues.queues.stop_waiting()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Stop the slots, if no other process serves this stack, and close the ports."""

@@ -29,7 +29,7 @@ class AttachmentResource:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
-        self._attachments = use_cases.attachments
+        self._attachments = use_cases.queues.attachments
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))

@@ -29,7 +29,7 @@ class CronResource:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
-        self._crons = use_cases.crons
+        self._crons = use_cases.crons.crons
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))

@@ -33,7 +33,7 @@ class QueueResource:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
-        self._queues = use_cases.queues
+        self._queues = use_cases.queues.queues
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))

@@ -133,18 +133,31 @@ class StorageRoom:
         self.usage = AccountUsages(base.context, base.blobs)
 
 
+class QueuesRoom:
+    """Queues, and the handlers that are attached to them."""
+
+    def __init__(self, base: Foundation, queues: Queues, jobs: JobsRoom) -> None:
+        self.queues = queues
+        self.attachments = Attachments(base.context, queues, jobs.submit, jobs.status)
+
+
+class CronsRoom:
+    """Jobs that run on a schedule."""
+
+    def __init__(self, base: Foundation, jobs: JobsRoom) -> None:
+        self.crons = Crons(base.context, jobs.submit, jobs.status, jobs.kill)
+
+
 class UseCases:
     """All use cases of a server; a resource takes those of its noun."""
 
     def __init__(self, base: Foundation) -> None:
         self.accounts = AccountsRoom(base)
-        self.queues = Queues(base.context, base.queues, base.blobs, base.keys.ticket)
-        self.storage = StorageRoom(base, self.queues)
+        queues = Queues(base.context, base.queues, base.blobs, base.keys.ticket)
+        self.storage = StorageRoom(base, queues)
         self.jobs = JobsRoom(base, self.accounts, self.storage)
-        self.crons = Crons(base.context, self.jobs.submit, self.jobs.status, self.jobs.kill)
-        self.attachments = Attachments(
-            base.context, self.queues, self.jobs.submit, self.jobs.status
-        )
+        self.crons = CronsRoom(base, self.jobs)
+        self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health
         self.turns = base.context.turns

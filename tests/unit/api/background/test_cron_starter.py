@@ -22,12 +22,14 @@ async def register(api: ApiHarness, label: str) -> None:
     """Register a job that runs every minute."""
     job = replace(api.request(1), kind="call")
     request = RegisterCronRequest(label=label, schedule=CronSchedule(schedule="* * * * *"), job=job)
-    await api.use_cases.crons.register(ACCOUNT, request)
+    await api.use_cases.crons.crons.register(ACCOUNT, request)
 
 
 async def started(api: ApiHarness) -> dict[str, int]:
     """Return the latest jid of each cron job."""
-    return {each.label: each.last_jid for each in (await api.use_cases.crons.list(ACCOUNT)).crons}
+    return {
+        each.label: each.last_jid for each in (await api.use_cases.crons.crons.list(ACCOUNT)).crons
+    }
 
 
 def starter(api: ApiHarness) -> CronStarter:
@@ -89,4 +91,4 @@ async def test_an_event_that_was_missed_does_no_harm(api: ApiHarness) -> None:
 async def register_and_remove(api: ApiHarness) -> None:
     """Register another cron job, which is removed at once."""
     await register(api, "gone")
-    await api.use_cases.crons.deregister(ACCOUNT, "gone")
+    await api.use_cases.crons.crons.deregister(ACCOUNT, "gone")

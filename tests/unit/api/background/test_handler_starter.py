@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 async def attach(api: ApiHarness, name: str) -> None:
     """Attach a handler to a new queue."""
-    await api.use_cases.queues.create(ACCOUNT, name)
+    await api.use_cases.queues.queues.create(ACCOUNT, name)
     request = AttachRequest(queue=name, job=replace(api.request(1), kind="call"))
-    await api.use_cases.attachments.attach(ACCOUNT, request)
+    await api.use_cases.queues.attachments.attach(ACCOUNT, request)
 
 
 async def push(api: ApiHarness, name: str, delay_s: float = 0.0) -> None:
@@ -32,12 +32,12 @@ async def push(api: ApiHarness, name: str, delay_s: float = 0.0) -> None:
         messages=[QueueMessage(json="1")],
         delay_s=delay_s,
     )
-    await api.use_cases.queues.push(ACCOUNT, request)
+    await api.use_cases.queues.queues.push(ACCOUNT, request)
 
 
 async def jids(api: ApiHarness, name: str) -> list[int]:
     """Return the unfinished jobs of a handler."""
-    return (await api.use_cases.attachments.info(ACCOUNT, name)).jids
+    return (await api.use_cases.queues.attachments.info(ACCOUNT, name)).jids
 
 
 async def test_a_push_starts_a_job(api: ApiHarness) -> None:
@@ -46,7 +46,7 @@ async def test_a_push_starts_a_job(api: ApiHarness) -> None:
     await attach(api, "q")
     await starter.start_for_pushed()
     assert await jids(api, "q") == []
-    await api.use_cases.queues.create(ACCOUNT, "plain")
+    await api.use_cases.queues.queues.create(ACCOUNT, "plain")
     await push(api, "plain")
     waiting = asyncio.create_task(starter.start_for_pushed())
     await asyncio.sleep(0)

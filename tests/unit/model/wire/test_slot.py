@@ -20,7 +20,7 @@ ATTEMPT = wire.AttemptRef("0" * 32, 7, 2)
                 index=7, attempt=2, state=5, cause=0, started_at=1.5, finished_at=2.5,
                 payload=b"p", blob=CONTENT, info=None,
             ),
-            [7, 2, 5, 0, 1.5, 2.5, b"p", ["d", 3, b"abc"], None, False],
+            [7, 2, 5, 0, 1.5, 2.5, b"p", ["d", 3, b"abc"], None, False, True],
         ),
         (
             wire.Lease(

@@ -37,17 +37,17 @@ def registration(api: ApiHarness, label: str = "a", **schedule: str) -> Register
 async def register(api: ApiHarness, label: str = "a", **schedule: str) -> CronInfo:
     """Register a job that runs every hour."""
     request = registration(api, label, **schedule)
-    return await api.use_cases.crons.register(ACCOUNT, request)
+    return await api.use_cases.crons.crons.register(ACCOUNT, request)
 
 
 async def start_due(api: ApiHarness, since: float = 0.0) -> float | None:
     """Submit what is due by now."""
-    return await api.use_cases.crons.start_due(layout.cron(ACCOUNT, "a"), api.now, since)
+    return await api.use_cases.crons.crons.start_due(layout.cron(ACCOUNT, "a"), api.now, since)
 
 
 async def info(api: ApiHarness) -> CronInfo:
     """Return what is known of the cron job."""
-    return await api.use_cases.crons.info(ACCOUNT, "a")
+    return await api.use_cases.crons.crons.info(ACCOUNT, "a")
 
 
 async def test_a_job_is_submitted_when_it_is_due(api: ApiHarness) -> None:
@@ -166,11 +166,11 @@ async def test_a_deleted_job_does_not_overlap(api: ApiHarness) -> None:
 async def test_registering_again_replaces(api: ApiHarness) -> None:
     """A repeated request changes nothing; a new one begins anew, and its runs are its own."""
     request = registration(api)
-    await api.use_cases.crons.register(ACCOUNT, request)
+    await api.use_cases.crons.crons.register(ACCOUNT, request)
     api.now = HOUR
     await start_due(api)
 
-    assert (await api.use_cases.crons.register(ACCOUNT, request)).last_jid == 1
+    assert (await api.use_cases.crons.crons.register(ACCOUNT, request)).last_jid == 1
     other = await register(api, schedule="30 * * * *")
 
     assert (other.last_jid, other.next_at[0]) == (0, 1.5 * HOUR)
@@ -182,7 +182,7 @@ async def test_a_run_by_hand(api: ApiHarness) -> None:
     await register(api)
     request = RunCronRequest(label="a", submit_id=uuid.uuid4().hex)
 
-    started = [await api.use_cases.crons.run(ACCOUNT, request) for _ in range(2)]
+    started = [await api.use_cases.crons.crons.run(ACCOUNT, request) for _ in range(2)]
 
     assert [each.jid for each in started] == [1, 1]
     after = await info(api)
@@ -220,13 +220,13 @@ async def test_only_single_calls_are_cron_jobs(api: ApiHarness) -> None:
         replace(api.request(2), kind="call"),
     ):
         with pytest.raises(RequestRefused, match="one call without dependencies"):
-            await api.use_cases.crons.register(ACCOUNT, replace(one, job=job))
+            await api.use_cases.crons.crons.register(ACCOUNT, replace(one, job=job))
 
 
 async def test_accounts_see_their_own_cron_jobs_only(api: ApiHarness) -> None:
     """The same label is another cron job in another account; a removed one is gone."""
     await register(api)
-    crons = api.use_cases.crons
+    crons = api.use_cases.crons.crons
 
     assert (await crons.list("a0000002")).crons == []
     for account in ("a0000002", ACCOUNT):
@@ -242,7 +242,7 @@ async def test_the_blobs_of_a_cron_job_are_kept(api: ApiHarness) -> None:
     """It refers to its function and modules before it has any job."""
     request = registration(api)
     digests = {request.job.function.digest, "f" * 64}
-    await api.use_cases.crons.register(ACCOUNT, request)
+    await api.use_cases.crons.crons.register(ACCOUNT, request)
 
     left = await api.use_cases.storage.sweep._references.unreferenced(ACCOUNT, digests)
 

@@ -47,33 +47,33 @@ def job(api: ApiHarness) -> wire.SubmitRequest:
 async def attached(api: ApiHarness) -> AttachmentInfo:
     """A handler of the queue `in` that pushes into `out`, in up to three jobs."""
     for name in ("in", "out"):
-        await api.use_cases.queues.create(ACCOUNT, name)
+        await api.use_cases.queues.queues.create(ACCOUNT, name)
     return await attach(api, max_parallel_jobs=3)
 
 
 async def attach(api: ApiHarness, **changed: Any) -> AttachmentInfo:
     """Attach a handler."""
     request = AttachRequest(queue="in", job=job(api), outputs=["out"], **changed)
-    return await api.use_cases.attachments.attach(ACCOUNT, request)
+    return await api.use_cases.queues.attachments.attach(ACCOUNT, request)
 
 
 async def push(api: ApiHarness, count: int) -> None:
     """Push numbers."""
     messages = [QueueMessage(json=str(number)) for number in range(count)]
     request = PushRequest(name="in", push_id=uuid.uuid4().hex, messages=messages)
-    await api.use_cases.queues.push(ACCOUNT, request)
+    await api.use_cases.queues.queues.push(ACCOUNT, request)
 
 
 async def start(api: ApiHarness, *, grow: bool = True) -> list[int]:
     """Let the server look at the queue; return the unfinished jobs of its handler."""
-    await api.use_cases.attachments.start_jobs(ACCOUNT, "in", grow=grow)
-    return (await api.use_cases.attachments.info(ACCOUNT, "in")).jids
+    await api.use_cases.queues.attachments.start_jobs(ACCOUNT, "in", grow=grow)
+    return (await api.use_cases.queues.attachments.info(ACCOUNT, "in")).jids
 
 
 async def take(api: ApiHarness, **changed: Any) -> list[TakenMessage]:
     """Take messages."""
     request = TakeRequest(name="in", **changed)
-    return (await api.use_cases.queues.take(ACCOUNT, request)).messages
+    return (await api.use_cases.queues.queues.take(ACCOUNT, request)).messages
 
 
 async def begin(api: ApiHarness) -> tuple[SlotSession, wire.Lease]:
@@ -161,11 +161,11 @@ async def test_only_the_handler_that_is_attached_takes_messages(
         await take(api, attachment=attached.id)
     assert len(await take(api, attachment=other.id)) == 1
     for _ in range(2):
-        await api.use_cases.attachments.detach(ACCOUNT, "in")
+        await api.use_cases.queues.attachments.detach(ACCOUNT, "in")
     with pytest.raises(HandlerReplaced):
         await take(api, attachment=other.id)
     with pytest.raises(AttachmentNotFound, match="No handler is attached to the queue 'in'"):
-        await api.use_cases.attachments.info(ACCOUNT, "in")
+        await api.use_cases.queues.attachments.info(ACCOUNT, "in")
 
 
 async def test_a_handler_that_is_replaced_while_it_waits_takes_nothing(
@@ -193,12 +193,12 @@ async def handled(
         tickets=[each.ticket for each in taken],
         outputs=outputs,
     )
-    return (await api.use_cases.attachments.handled(ACCOUNT, request)).expired
+    return (await api.use_cases.queues.attachments.handled(ACCOUNT, request)).expired
 
 
 async def ready(api: ApiHarness, name: str) -> int:
     """Return how many messages of a queue are left."""
-    info = await api.use_cases.queues.info(ACCOUNT, name)
+    info = await api.use_cases.queues.queues.info(ACCOUNT, name)
     return info.ready + info.in_flight
 
 
@@ -256,14 +256,14 @@ async def test_the_blob_of_a_message_that_is_pushed_again_is_kept(
     request = PushRequest(
         name="in", push_id=uuid.uuid4().hex, messages=[QueueMessage(blob=content)]
     )
-    await api.use_cases.queues.push(ACCOUNT, request)
+    await api.use_cases.queues.queues.push(ACCOUNT, request)
     taken = await take(api)
 
     assert await handled(api, attached, taken, replace(taken[0].message, retries=1)) == []
     await api.use_cases.storage.blobs.get(ACCOUNT, content.digest)
-    (again,) = (await api.use_cases.queues.take(ACCOUNT, TakeRequest(name="out"))).messages
+    (again,) = (await api.use_cases.queues.queues.take(ACCOUNT, TakeRequest(name="out"))).messages
     assert again.message.retries == 1
-    await api.use_cases.queues.acknowledge(
+    await api.use_cases.queues.queues.acknowledge(
         ACCOUNT, AcknowledgeRequest(name="out", tickets=[again.ticket])
     )
     with pytest.raises(BlobMissing):
@@ -275,19 +275,19 @@ async def test_a_queue_with_a_handler_is_not_deleted(
 ) -> None:
     """It has to be detached first."""
     with pytest.raises(RequestRefused, match="attached to the queue 'in'; detach it first"):
-        await api.use_cases.queues.delete(ACCOUNT, "in")
+        await api.use_cases.queues.queues.delete(ACCOUNT, "in")
 
-    await api.use_cases.attachments.detach(ACCOUNT, "in")
-    await api.use_cases.queues.delete(ACCOUNT, "in")
-    assert (await api.use_cases.queues.list(ACCOUNT)).names == ["out"]
-    assert (await api.use_cases.attachments.list(ACCOUNT)).attachments == []
+    await api.use_cases.queues.attachments.detach(ACCOUNT, "in")
+    await api.use_cases.queues.queues.delete(ACCOUNT, "in")
+    assert (await api.use_cases.queues.queues.list(ACCOUNT)).names == ["out"]
+    assert (await api.use_cases.queues.attachments.list(ACCOUNT)).attachments == []
     assert attached.id
 
 
 async def test_bad_handlers_are_refused(api: ApiHarness) -> None:
     """Before anything is stored."""
     for name in ("in", "out"):
-        await api.use_cases.queues.create(ACCOUNT, name)
+        await api.use_cases.queues.queues.create(ACCOUNT, name)
     good = AttachRequest(queue="in", job=job(api), outputs=["out"])
     large = Content("0" * 64, 200_000, bytes(200_000))
     for request, error in (
@@ -300,20 +300,20 @@ async def test_bad_handlers_are_refused(api: ApiHarness) -> None:
         (replace(good, job=replace(good.job, function=Content("0" * 64, 9))), BlobMissing),
     ):
         with pytest.raises(error):
-            await api.use_cases.attachments.attach(ACCOUNT, request)
+            await api.use_cases.queues.attachments.attach(ACCOUNT, request)
 
-    assert await api.use_cases.attachments.all() == set()
+    assert await api.use_cases.queues.attachments.all() == set()
 
 
 async def test_the_blobs_of_a_handler_are_not_swept(api: ApiHarness) -> None:
     """However long it is attached; afterwards they are."""
     for name in ("in", "out"):
-        await api.use_cases.queues.create(ACCOUNT, name)
+        await api.use_cases.queues.queues.create(ACCOUNT, name)
     data = b"function"
     content = Content(sha256(data).hexdigest(), len(data))
     await api.use_cases.storage.blobs.store(ACCOUNT, [data])
     request = AttachRequest(queue="in", job=replace(job(api), function=content))
-    await api.use_cases.attachments.attach(ACCOUNT, request)
+    await api.use_cases.queues.attachments.attach(ACCOUNT, request)
 
     async def sweep() -> int:
         count = 0
@@ -323,5 +323,5 @@ async def test_the_blobs_of_a_handler_are_not_swept(api: ApiHarness) -> None:
         return count
 
     assert await sweep() == 0
-    await api.use_cases.attachments.detach(ACCOUNT, "in")
+    await api.use_cases.queues.attachments.detach(ACCOUNT, "in")
     assert await sweep() == 1

@@ -35,17 +35,17 @@ OTHER = "a0000002"
 async def push(api: ApiHarness, *messages: QueueMessage, account: str = ACCOUNT) -> None:
     """Push messages into the queue `q`."""
     request = PushRequest(name="q", push_id=uuid.uuid4().hex, messages=[*messages])
-    await api.use_cases.queues.push(account, request)
+    await api.use_cases.queues.queues.push(account, request)
 
 
 async def take(api: ApiHarness, **changed: Any) -> MessagesTaken:
     """Take messages from the queue `q`."""
-    return await api.use_cases.queues.take(ACCOUNT, TakeRequest(name="q", **changed))
+    return await api.use_cases.queues.queues.take(ACCOUNT, TakeRequest(name="q", **changed))
 
 
 async def test_a_queue_exists_from_its_creation_to_its_deletion(api: ApiHarness) -> None:
     """Both can be repeated; a queue that is made again is empty."""
-    queues = api.use_cases.queues
+    queues = api.use_cases.queues.queues
     for _ in range(2):
         await queues.create(ACCOUNT, "q")
     await push(api, QueueMessage(json="1"))
@@ -59,13 +59,13 @@ async def test_a_queue_exists_from_its_creation_to_its_deletion(api: ApiHarness)
 
 async def test_accounts_see_their_own_queues_only(api: ApiHarness) -> None:
     """The same name is another queue in another account."""
-    await api.use_cases.queues.create(ACCOUNT, "q")
+    await api.use_cases.queues.queues.create(ACCOUNT, "q")
     with pytest.raises(QueueNotFound, match="no queue 'q'"):
         await push(api, QueueMessage(json="1"), account=OTHER)
-    await api.use_cases.queues.create(OTHER, "q")
+    await api.use_cases.queues.queues.create(OTHER, "q")
     await push(api, QueueMessage(json="1"), account=OTHER)
 
-    assert (await api.use_cases.queues.info(ACCOUNT, "q")).ready == 0
+    assert (await api.use_cases.queues.queues.info(ACCOUNT, "q")).ready == 0
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ async def test_bad_messages_are_refused(
     api: ApiHarness, message: QueueMessage, refusal: str
 ) -> None:
     """None of the messages is pushed, and the error has the position of the bad one."""
-    await api.use_cases.queues.create(ACCOUNT, "q")
+    await api.use_cases.queues.queues.create(ACCOUNT, "q")
 
     with pytest.raises(RequestRefused, match=refusal):
         await push(api, QueueMessage(json="1"), message)
 
-    assert (await api.use_cases.queues.info(ACCOUNT, "q")).ready == 0
+    assert (await api.use_cases.queues.queues.info(ACCOUNT, "q")).ready == 0
 
 
 async def test_the_blob_of_a_message_is_not_swept(api: ApiHarness) -> None:
@@ -94,7 +94,7 @@ async def test_the_blob_of_a_message_is_not_swept(api: ApiHarness) -> None:
     data = [b"message", b"left"]
     digest = sha256(data[0]).hexdigest()
     await api.use_cases.storage.blobs.store(ACCOUNT, data)
-    await api.use_cases.queues.create(ACCOUNT, "q")
+    await api.use_cases.queues.queues.create(ACCOUNT, "q")
     await push(api, QueueMessage(blob=Content(digest, len(data[0]))))
 
     async def sweep() -> int:
@@ -109,13 +109,13 @@ async def test_the_blob_of_a_message_is_not_swept(api: ApiHarness) -> None:
     (taken,) = (await take(api)).messages
     assert taken.message.blob == Content(digest, len(data[0]))
     assert await sweep() == 0
-    await api.use_cases.queues.purge(ACCOUNT, "q")
+    await api.use_cases.queues.queues.purge(ACCOUNT, "q")
     assert await sweep() == 1
 
 
 async def test_the_blob_of_a_message_is_deleted_with_it(api: ApiHarness) -> None:
     """Whether it was acknowledged or purged; a push without its blob is refused."""
-    queues, blobs = api.use_cases.queues, api.use_cases.storage.blobs
+    queues, blobs = api.use_cases.queues.queues, api.use_cases.storage.blobs
     await queues.create(ACCOUNT, "q")
     data = [b"one", b"two"]
     contents = [Content(sha256(each).hexdigest(), len(each)) for each in data]
@@ -140,7 +140,7 @@ async def test_the_blob_of_a_message_is_deleted_with_it(api: ApiHarness) -> None
 
 async def test_a_ticket_that_expired_is_reported(api: ApiHarness) -> None:
     """By its position; the others of the request are acknowledged."""
-    queues = api.use_cases.queues
+    queues = api.use_cases.queues.queues
     await queues.create(ACCOUNT, "q")
     await push(api, QueueMessage(json="1"))
     (first,) = (await take(api, deadline_s=3)).messages
@@ -159,28 +159,28 @@ async def test_a_ticket_that_expired_is_reported(api: ApiHarness) -> None:
 
 async def test_a_queue_that_a_crash_left_without_its_store_is_made_again(api: ApiHarness) -> None:
     """The name was recorded, and the process ended before the port made the queue."""
-    await api.use_cases.queues.create(ACCOUNT, "q")
+    await api.use_cases.queues.queues.create(ACCOUNT, "q")
     record = next(iter((await api.server.context.commits.view.scan("queues/")).values()))
     await api.server.ports.queues.delete(record.id)
 
     await push(api, QueueMessage(json="1"))
 
-    assert (await api.use_cases.queues.info(ACCOUNT, "q")).ready == 1
+    assert (await api.use_cases.queues.queues.info(ACCOUNT, "q")).ready == 1
 
 
 async def test_a_take_that_waits_returns_when_the_server_stops(api: ApiHarness) -> None:
     """A long poll must not delay the end of the server."""
-    await api.use_cases.queues.create(ACCOUNT, "q")
+    await api.use_cases.queues.queues.create(ACCOUNT, "q")
     waiting = asyncio.create_task(take(api, timeout_s=30))
     await asyncio.sleep(0)
-    api.use_cases.queues.stop_waiting()
+    api.use_cases.queues.queues.stop_waiting()
 
     assert (await asyncio.wait_for(waiting, 10)).messages == []
 
 
 async def test_an_account_has_a_limited_number_of_queues(api: ApiHarness) -> None:
     """Those that exist can be used as before."""
-    queues = api.use_cases.queues
+    queues = api.use_cases.queues.queues
     for number in range(MAX_QUEUES):
         await _record(queues, api, f"q{number}")
 
@@ -207,7 +207,7 @@ async def _refused(act: Callable[[], Awaitable[object]]) -> None:
 
 async def test_everything_else_needs_a_queue(api: ApiHarness) -> None:
     """Each operation on a queue that does not exist says that."""
-    queues = api.use_cases.queues
+    queues = api.use_cases.queues.queues
     tickets = ["x"]
     for act in (
         lambda: queues.info(ACCOUNT, "q"),
