@@ -8,6 +8,7 @@ from functools import lru_cache
 from inspect import CO_NEWLOCALS
 from types import (
     BuiltinFunctionType,
+    CellType,
     CodeType,
     FunctionType,
     GenericAlias,
@@ -82,7 +83,7 @@ def reduced(context: PicklingContext, function: FunctionType) -> Any:
     if new_globals is None:
         new_globals = context.globals_ref[id(scope)] = _new_globals(scope)
     cells = function.__closure__
-    closure = None if cells is None else tuple(_make_empty_cell() for _ in cells)
+    closure = None if cells is None else tuple(_new_cell(context, cell) for cell in cells)
     name = function.__name__
     token = None
     if name == function.__qualname__ and function.__module__ in MAIN:
@@ -92,6 +93,14 @@ def reduced(context: PicklingContext, function: FunctionType) -> Any:
     else:
         made = rebuild.make_function, (token, function.__code__, new_globals, closure)
     return *made, _state(context, function), None, None, rebuild.fill_function
+
+
+def _new_cell(context: PicklingContext, cell: CellType) -> CellType:
+    """The cell of a pickle that stands for a cell here: one, however many functions share it."""
+    made: CellType | None = context.globals_ref.get(id(cell))
+    if made is None:
+        made = context.globals_ref[id(cell)] = _make_empty_cell()
+    return made
 
 
 class _ScopeOf:

@@ -31,10 +31,11 @@ class PicklingContext(Protocol):
     `modules` collects the names of modules that the pickle imports. `extras` allows parts that
     a job can do without, such as the names that only annotations use; code that adds one sets
     `has_extras`, so that a pickle that fails is tried again without them. `globals_ref` holds the
-    new globals of each namespace that functions share, `checked_modules` are those whose
-    dispatchers were looked at, `reached_modules` those that code reaches by a name, so that it
-    says which of their submodules it uses. `source_room` is how many characters of source lines
-    may be added, `sent_lines` the first and last lines of what classes have added, by file.
+    new globals of each namespace and the new cell of each closure variable, which functions share,
+    `checked_modules` are those whose dispatchers were looked at, `reached_modules` those that code
+    reaches by a name, so that it says which of their submodules it uses. `source_room` is how many
+    characters of source lines may be added, `sent_lines` the first and last lines of what classes
+    have added, by file.
     `for_jobs` says that a job receives the pickle: an object whose class has
     `__picloud_argument__` is then reduced by that, and what the program has put into modules goes
     along.

@@ -292,4 +292,21 @@ travels(
     json.JSONEncoder(sort_keys=True).encode,
     lambda given: given({"b": 1, "a": 2}) == '{"a": 2, "b": 1}',
 )
+
+
+def counter():
+    number = 0
+
+    def add():
+        nonlocal number
+        number += 1
+        return number
+
+    def current():
+        return number
+
+    return add, current
+
+
+travels("functions that share a variable", counter(), lambda given: given[0]() == given[1]())
 finish()
