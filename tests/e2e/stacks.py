@@ -209,11 +209,7 @@ class EmbeddedStack(Stack):
         return [process for process in self.processes() if "--ready-fd" in line_of(process)]
 
     def slots(self) -> list[psutil.Process]:
-        workers = {
-            process.pid: process
-            for process in self.processes()
-            if "picloud_worker" in " ".join(line_of(process))
-        }
+        workers = {process.pid: process for process in self.processes() if is_of_slot(process)}
         return [worker for worker in workers.values() if parent_of(worker) not in workers]
 
     def other_key(self) -> str:
@@ -288,6 +284,12 @@ def kill(process: psutil.Process) -> None:
     """Send SIGKILL to a process, if it still exists."""
     with suppress(psutil.NoSuchProcess):
         process.kill()
+
+
+def is_of_slot(process: psutil.Process) -> bool:
+    """Whether a process is part of a slot; what mounts buckets in containers is not."""
+    line = " ".join(line_of(process))
+    return "picloud_worker" in line and "picloud_worker.mount" not in line
 
 
 def line_of(process: psutil.Process) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.stacks import kill, line_of
+from tests.e2e.stacks import is_of_slot, kill
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_idle_slots_end(begin: Callable[..., Stack]) -> None:
 
     until(lambda: not stack.slots(), "idle slots have ended", 15)
 
-    assert not [each for each in stack.processes() if "picloud_worker" in " ".join(line_of(each))]
+    assert not [each for each in stack.processes() if is_of_slot(each)]
     assert client.result(client.call(abs, -1), WAIT_S) == 1
     client.close()
 
