@@ -9,16 +9,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
-from picloud_driver.blobs import BlobPort
-from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_driver.buckets import BucketPort
-from picloud_driver.buckets.directory import DirectoryBuckets
-from picloud_driver.queues import QueuePort
-from picloud_driver.queues.sqlite import SqliteQueues
+from picloud_driver.blob import BlobPort
+from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_driver.bucket import BucketPort
+from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.queue import QueuePort
+from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import SchedulerPort
 from picloud_driver.scheduler.local.scheduler import LocalScheduler
-from picloud_driver.secrets import SecretPort
-from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.secret import SecretPort
+from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state import StatePort
 from picloud_driver.state.sqlite import SqliteState
 from picloud_jobspecs.render import Driver, SlotSite
@@ -109,11 +109,11 @@ def _local(settings: ServerSettings, url: str, signing_key: bytes) -> LocalSched
 def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     """Return the adapters of the hashicorp stack; none connects before its first call."""
     # The embedded stack works without the vendors' packages.
-    from picloud_driver.blobs.s3 import S3Blobs  # noqa: PLC0415
-    from picloud_driver.buckets.s3 import S3Buckets  # noqa: PLC0415
-    from picloud_driver.queues.nats import NatsQueues  # noqa: PLC0415
+    from picloud_driver.blob.s3 import S3Blobs  # noqa: PLC0415
+    from picloud_driver.bucket.s3 import S3Buckets  # noqa: PLC0415
+    from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
-    from picloud_driver.secrets.vault import VaultSecrets  # noqa: PLC0415
+    from picloud_driver.secret.vault import VaultSecrets  # noqa: PLC0415
     from picloud_driver.stack.servers import consul, nats, nomad, s3, vault  # noqa: PLC0415
     from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
 

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import pytest
 from cloud import CloudException
-from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_driver.blob.s3 import S3Blobs
 from picloud_driver.stack.servers import s3
 from picloud_model import pack
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloud._client.client import Client
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
     from tests.attacks.sender import Sender
     from tests.e2e.stacks import Stack

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from picloud_driver.blobs import BlobPort
-from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.blob import BlobPort
+from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_driver.blob.s3 import S3Blobs
 from picloud_driver.s3.client import S3Access
 from picloud_driver.s3.gateway import S3Gateway
 

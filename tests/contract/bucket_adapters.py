@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from moto.server import ThreadedMotoServer
-from picloud_driver.buckets.directory import DirectoryBuckets
-from picloud_driver.buckets.s3 import S3Buckets
+from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.bucket.s3 import S3Buckets
 from picloud_driver.s3.client import S3Access, s3_client
 from picloud_driver.s3.gateway import S3Gateway
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from picloud_driver.buckets import BucketPort, ObjectInfo, OpenObject
+    from picloud_driver.bucket import BucketPort, ObjectInfo, OpenObject
 
     from tests.contract.blob_adapters import Bucket
 

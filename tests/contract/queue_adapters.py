@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from picloud_driver.nats.gateway import NatsAccess
-from picloud_driver.queues.nats import NatsQueues
-from picloud_driver.queues.sqlite import SqliteQueues
+from picloud_driver.queue.nats import NatsQueues
+from picloud_driver.queue.sqlite import SqliteQueues
 
 from tests.servers import running
 from tests.servers.process import free_ports
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from picloud_driver.queues import QueuePort
+    from picloud_driver.queue import QueuePort
 
 
 class QueueSite(Protocol):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from picloud_driver.secrets import SecretPort
-from picloud_driver.secrets.file import FileSecrets
-from picloud_driver.secrets.vault import VaultSecrets
+from picloud_driver.secret import SecretPort
+from picloud_driver.secret.file import FileSecrets
+from picloud_driver.secret.vault import VaultSecrets
 from picloud_driver.vault.bootstrap import bootstrap
 from picloud_driver.vault.client import VaultAccess, vault_client
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picloud_driver.blobs import BlobPort
-from picloud_driver.blobs.name import checked_name
-from picloud_driver.blobs.port import BlobTotals
+from picloud_driver.blob import BlobPort
+from picloud_driver.blob.name import checked_name
+from picloud_driver.blob.port import BlobTotals
 from picloud_model.errors import RequestRefused, Unavailable
 
 from tests.contract.blob_adapters import Site, collected

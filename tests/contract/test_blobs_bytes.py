@@ -10,7 +10,7 @@ import threading
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picloud_driver.blobs import BlobPort
+from picloud_driver.blob import BlobPort
 from picloud_model.errors import BlobMissing, RequestRefused
 
 from tests.contract.blob_adapters import MIB, Site, collected, run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from picloud_driver import disk
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model.errors import Unavailable
 
 from tests.contract.blob_adapters import MIB, files

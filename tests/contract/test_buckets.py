@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picloud_driver.buckets import ObjectPart
-from picloud_driver.buckets.key import encoded
+from picloud_driver.bucket import ObjectPart
+from picloud_driver.bucket.key import encoded
 from picloud_model.errors import (
     ObjectNotFound,
     RequestRefused,
@@ -21,7 +21,7 @@ from tests.contract.bucket_adapters import ACCOUNT, BucketSite, all_keys, get, p
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
 
 HOSTILE = [
     "a",

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from picloud_driver.buckets import ObjectProperties, WriteCondition
+from picloud_driver.bucket import ObjectProperties, WriteCondition
 from picloud_model.errors import ObjectChanged, ObjectNotFound, RequestRefused
 
 from tests.contract.blob_adapters import MIB, run
@@ -21,7 +21,7 @@ from tests.contract.bucket_adapters import ACCOUNT, all_keys, get, put, read, st
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
 
     from tests.contract.bucket_adapters import BucketSite
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
-from picloud_driver.blobs.port import Presigned
-from picloud_driver.buckets import ObjectPart, ObjectProperties, WriteCondition
-from picloud_driver.buckets.port import ONE_PUT_BYTES, PART_BYTES
+from picloud_driver.blob.port import Presigned
+from picloud_driver.bucket import ObjectPart, ObjectProperties, WriteCondition
+from picloud_driver.bucket.port import ONE_PUT_BYTES, PART_BYTES
 from picloud_model.errors import RequestRefused, TooLarge
 
 from tests.contract.bucket_adapters import ACCOUNT, all_keys, get, put
 
 if TYPE_CHECKING:
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
 
     from tests.contract.bucket_adapters import BucketSite
 

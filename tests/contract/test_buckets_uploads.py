@@ -10,14 +10,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_driver.buckets import ObjectPart, ObjectProperties
-from picloud_driver.buckets.port import PART_BYTES
+from picloud_driver.bucket import ObjectPart, ObjectProperties
+from picloud_driver.bucket.port import PART_BYTES
 from picloud_model.errors import ObjectChanged, RequestRefused, UploadNotFound
 
 from tests.contract.bucket_adapters import ACCOUNT, all_keys, get, put, stream
 
 if TYPE_CHECKING:
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
 
     from tests.contract.bucket_adapters import BucketSite
 

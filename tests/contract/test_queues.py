@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_driver.queues import DeliveryId, QueueCounts
+from picloud_driver.queue import DeliveryId, QueueCounts
 from picloud_model.errors import QueueNotFound, Unavailable
 
 from tests.contract.queue_adapters import new_name, push
@@ -16,7 +16,7 @@ from tests.polling import eventually
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from picloud_driver.queues import Delivery, QueuePort
+    from picloud_driver.queue import Delivery, QueuePort
 
     from tests.contract.queue_adapters import QueueSite
 

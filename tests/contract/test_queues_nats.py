@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_driver.nats.gateway import NatsAccess
-from picloud_driver.queues import DeliveryId, QueueCounts
-from picloud_driver.queues.nats import NatsQueues
+from picloud_driver.queue import DeliveryId, QueueCounts
+from picloud_driver.queue.nats import NatsQueues
 from picloud_model.errors import Unavailable
 
 from tests.contract.queue_adapters import new_name, push
@@ -18,7 +18,7 @@ from tests.servers import running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from picloud_driver.queues import Delivery, QueuePort
+    from picloud_driver.queue import Delivery, QueuePort
 
 LONG_S = 600.0
 

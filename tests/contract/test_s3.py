@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.blob.s3 import S3Blobs
 from picloud_driver.s3.client import S3Access, s3_client
 from picloud_model.errors import BlobMissing, PiCloudError, RequestRefused, Unavailable
 

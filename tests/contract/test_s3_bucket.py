@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.blob.s3 import S3Blobs
 from picloud_driver.s3.client import S3Access
 from picloud_model.errors import Unavailable
 

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     HTTPClientError,
     ReadTimeoutError,
 )
-from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.blob.s3 import S3Blobs
 from picloud_driver.s3.client import S3Access
 from picloud_driver.s3.faults import FAULTS, refusal
 from picloud_model.errors import BlobMissing, PiCloudError, RequestRefused, Unavailable

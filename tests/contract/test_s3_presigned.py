@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import urllib3
-from picloud_driver.blobs.port import Presigned
-from picloud_driver.blobs.s3 import S3Blobs
+from picloud_driver.blob.port import Presigned
+from picloud_driver.blob.s3 import S3Blobs
 from picloud_model.errors import RequestRefused, TooLarge
 
 from tests.contract.blob_adapters import Bucket, collected

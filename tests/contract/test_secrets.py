@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from picloud_driver.secrets import SecretPort
+from picloud_driver.secret import SecretPort
 from picloud_model.errors import PiCloudError, RequestRefused, TooLarge, Unavailable
 
 from tests.contract.secret_adapters import VALUE, Site

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.secret.file import FileSecrets
 from picloud_model.errors import Unavailable
 
 from tests.contract.full_disk import file_size_limit

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 import structlog
-from picloud_driver.secrets.vault import VaultSecrets
+from picloud_driver.secret.vault import VaultSecrets
 from picloud_driver.vault.bootstrap import bootstrap
 from picloud_driver.vault.client import VaultAccess, vault_client
 from picloud_model.errors import PiCloudError, Unavailable

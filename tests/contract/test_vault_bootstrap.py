@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hvac.exceptions import Forbidden
-from picloud_driver.secrets.vault import VaultSecrets
+from picloud_driver.secret.vault import VaultSecrets
 from picloud_driver.vault.bootstrap import bootstrap
 from picloud_driver.vault.client import VaultAccess, vault_client
 from picloud_model.errors import Unavailable

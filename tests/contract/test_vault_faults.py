@@ -19,7 +19,7 @@ from hvac.exceptions import (
     VaultError,
     VaultNotInitialized,
 )
-from picloud_driver.secrets.vault import VaultSecrets
+from picloud_driver.secret.vault import VaultSecrets
 from picloud_driver.vault.client import VaultAccess
 from picloud_driver.vault.faults import FAULTS, refusal
 from picloud_driver.vault.gateway import VaultGateway

@@ -30,7 +30,7 @@ from picloud_api.usecases.accounts.account import Accounts, new_key
 from picloud_api.usecases.accounts.slot_token import AUDIENCE, slot_number
 from picloud_api.wiring import Ports, embedded
 from picloud_driver.scheduler.local.records import SlotRecord
-from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state.sqlite import SqliteState
 
 from tests.e2e import processes

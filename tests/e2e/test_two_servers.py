@@ -12,11 +12,11 @@ import pytest
 from picloud_api import wiring
 from picloud_api.engine.jobs.fence import Blame
 from picloud_api.store.records import Ready
-from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_driver.buckets.directory import DirectoryBuckets
+from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.consul.gateway import ConsulAccess
-from picloud_driver.queues.sqlite import SqliteQueues
-from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.queue.sqlite import SqliteQueues
+from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state.consul import ConsulState
 from picloud_model import wire
 from picloud_model.errors import JobDeleted

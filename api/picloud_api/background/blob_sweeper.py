@@ -13,7 +13,7 @@ from picloud_model.errors import PiCloudError
 from picloud_api.store.records import Account
 
 if TYPE_CHECKING:
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
 
     from picloud_api.background.leader import Leader
     from picloud_api.engine.process.context import Context

@@ -25,7 +25,7 @@ from picloud_api.engine.dependencies.dependency import Dependencies
 from picloud_api.engine.scheduling.deadlock import Deadlock
 
 if TYPE_CHECKING:
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
     from picloud_driver.scheduler import SchedulerPort
 
     from picloud_api.engine.jobs.live_query import LiveQueries

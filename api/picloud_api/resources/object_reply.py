@@ -11,7 +11,7 @@ import falcon
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
-    from picloud_driver.buckets import ObjectInfo, OpenObject
+    from picloud_driver.bucket import ObjectInfo, OpenObject
 
 Opener: TypeAlias = Callable[[int, "int | None", str], Awaitable["OpenObject"]]
 """Opens bytes `start .. end-1` of the version of an object that has an ETag."""

@@ -17,7 +17,7 @@ from picloud_api.store import layout
 from picloud_api.store.records import Sealed
 
 if TYPE_CHECKING:
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
 _DECODER: Final = msgspec.msgpack.Decoder(Sealed)
 _MAC_BYTES: Final = 32

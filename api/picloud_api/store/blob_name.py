@@ -10,7 +10,7 @@ from picloud_model.errors import BlobMissing, RequestRefused
 from picloud_model.wire import Manifest
 
 if TYPE_CHECKING:
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 MANIFEST_BYTES: Final = 16 * 1024 * 1024

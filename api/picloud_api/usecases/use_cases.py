@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from picloud_driver.blobs import BlobPort
-from picloud_driver.buckets import BucketPort
-from picloud_driver.queues import QueuePort
+from picloud_driver.blob import BlobPort
+from picloud_driver.bucket import BucketPort
+from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 
 from picloud_api.engine.jobs.live_query import LiveQueries

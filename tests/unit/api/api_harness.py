@@ -17,11 +17,11 @@ from picloud_api.engine.scheduling.autoscaler import PATIENCE_S
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
-from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_driver.buckets.directory import DirectoryBuckets
-from picloud_driver.queues.sqlite import SqliteQueues
+from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
-from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.secret.file import FileSecrets
 from picloud_model import pack, wire
 from picloud_model.errors import PiCloudError, RequestRefused, SlotRefused
 from picloud_model.job import State

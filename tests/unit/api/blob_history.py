@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model import pack, wire
 from picloud_model.errors import BlobMissing
 from picloud_model.job import State

@@ -11,10 +11,10 @@ import pytest
 from picloud_api import wiring
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
-from picloud_driver.blobs.directory import DirectoryBlobs
-from picloud_driver.buckets.directory import DirectoryBuckets
-from picloud_driver.queues.sqlite import SqliteQueues
-from picloud_driver.secrets.file import FileSecrets
+from picloud_driver.blob.directory import DirectoryBlobs
+from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.queue.sqlite import SqliteQueues
+from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state import Conflict
 from picloud_model import wire
 

@@ -20,7 +20,7 @@ from picloud_api.store.records import Account, Key
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from picloud_driver.secrets import SecretPort
+    from picloud_driver.secret import SecretPort
 
     from picloud_api.store.commits import Commits
     from picloud_api.store.draft import Draft

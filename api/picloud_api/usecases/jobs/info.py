@@ -39,7 +39,7 @@ from picloud_api.usecases.jobs.info_values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
     from picloud_model.pack import Envelope
     from picloud_model.wire import InfoRequest
 

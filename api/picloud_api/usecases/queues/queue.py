@@ -30,8 +30,8 @@ from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from picloud_driver.blobs import BlobPort
-    from picloud_driver.queues import Delivery, QueueCounts, QueuePort
+    from picloud_driver.blob import BlobPort
+    from picloud_driver.queue import Delivery, QueueCounts, QueuePort
     from picloud_model.wire.attachment import HandledRequest, HandlerOutput
     from picloud_model.wire.queue import (
         AcknowledgeRequest,

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from picloud_driver.queues import DeliveryId
+from picloud_driver.queue import DeliveryId
 from picloud_model.errors import RequestRefused
 
 _MAC_BYTES: Final = 16

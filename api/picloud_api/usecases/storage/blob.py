@@ -16,7 +16,7 @@ from picloud_api.store.blob_name import blob_name, digest_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from picloud_driver.blobs import BlobPort, Presigned
+    from picloud_driver.blob import BlobPort, Presigned
     from picloud_model.wire import Content, MissingBlobsRequest
 
     from picloud_api.store.small_blobs import SmallBlobs

@@ -22,7 +22,7 @@ from picloud_api.usecases.storage.volume_record import volume_key
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.queue_record import AttachmentRecord

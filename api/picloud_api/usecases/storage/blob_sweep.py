@@ -21,7 +21,7 @@ from picloud_api.usecases.storage.blob_use import STALLED_S, Unreferenced, recor
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from picloud_driver.buckets import ObjectPart, ObjectProperties
-from picloud_driver.buckets.port import CONTENT_HEADERS
+from picloud_driver.bucket import ObjectPart, ObjectProperties
+from picloud_driver.bucket.port import CONTENT_HEADERS
 from picloud_model.errors import ObjectNotFound, RequestRefused, UploadNotFound
 from picloud_model.wire.bucket import (
     MAX_KEY_BYTES,
@@ -32,7 +32,7 @@ from picloud_model.wire.bucket import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 
-    from picloud_driver.buckets import BucketPort, ObjectInfo, OpenObject
+    from picloud_driver.bucket import BucketPort, ObjectInfo, OpenObject
     from picloud_model.wire import bucket as wire
 
     from picloud_api.usecases.storage.bucket_quota import BucketQuota

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from picloud_driver.buckets.port import PAGE_KEYS
+from picloud_driver.bucket.port import PAGE_KEYS
 from picloud_model.errors import BucketFull, ObjectNotFound, UploadNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from picloud_driver.buckets import BucketPort
+    from picloud_driver.bucket import BucketPort
 
 _UNCOUNTED: Final = 10
 """What part of a quota may be used before the first count in this process: a tenth."""

@@ -10,7 +10,7 @@ from picloud_api.store.blob_name import blob_name, digest_of, modules_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
     from picloud_api.usecases.storage.blob_use import BlobUse
 

@@ -9,7 +9,7 @@ from picloud_model.wire import AccountUsage, StoredBytes
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
     from picloud_api.engine.process.context import Context
 

@@ -11,7 +11,7 @@ import msgspec
 
 from picloud_driver import disk
 from picloud_driver.nats.gateway import NatsAccess
-from picloud_driver.queues.nats import NatsQueues
+from picloud_driver.queue.nats import NatsQueues
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import VendorServer, nats_of
 from picloud_driver.stack.servers.ports import HOST

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model.errors import UploadNotFound
 from picloud_model.wire.bucket import ListPartsRequest, PutObjectRequest
 

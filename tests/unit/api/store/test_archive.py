@@ -8,7 +8,7 @@ import pytest
 from picloud_api.store import layout
 from picloud_api.store.archive import Archive
 from picloud_api.store.layout import PageId
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model.errors import ServerFault
 
 if TYPE_CHECKING:

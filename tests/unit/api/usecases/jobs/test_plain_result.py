@@ -12,7 +12,7 @@ from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.storage.blob import Blobs
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.known_blobs import KnownBlobs
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model import pack, wire
 from picloud_model.errors import JobNotFound, NotFound, RequestRefused, Unavailable
 from picloud_model.plain_value import MAX_BYTES

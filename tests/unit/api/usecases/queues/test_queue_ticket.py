@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
-from picloud_driver.queues import DeliveryId
+from picloud_driver.queue import DeliveryId
 from picloud_model.errors import RequestRefused
 
 CONTENT = TicketContent(DeliveryId(7, 2, "c1"), "0" * 64)

@@ -12,8 +12,8 @@ from picloud_api.store.small_blobs import SmallBlobs
 from picloud_api.usecases.storage.blob import PIECE_BYTES, SMALL_BYTES, Blobs, StoredBlob
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.known_blobs import KnownBlobs
-from picloud_driver.blobs import Presigned
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob import Presigned
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 from picloud_model.pack import INLINE_BYTES
 from picloud_model.wire import READ_BYTES, Content, MissingBlobsRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from picloud_driver.blobs import BlobPort
+    from picloud_driver.blob import BlobPort
 
     from tests.unit.api.api_harness import ApiHarness
 

@@ -11,7 +11,7 @@ from picloud_api.store import layout
 from picloud_api.store.blob_name import blob_name
 from picloud_api.usecases.storage import blob_sweep
 from picloud_api.usecases.storage.blob_sweep import BlobSweep
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 
 from tests.unit.api.api_harness import ACCOUNT
 from tests.unit.api.blob_history import DAY_S, HOUR_S, BlobHistory, bundle, content

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from picloud_api.usecases.storage.bucket import Buckets
 from picloud_api.usecases.storage.bucket_quota import BucketQuota
-from picloud_driver.buckets.directory import DirectoryBuckets
+from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_model.errors import BucketFull, ObjectNotFound
 from picloud_model.wire.bucket import (
     WHOLE_OBJECT_BYTES,

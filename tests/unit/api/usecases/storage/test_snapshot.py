@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from picloud_api.usecases.storage.blob_use import BlobUse
 from picloud_api.usecases.storage.snapshot import Snapshots
-from picloud_driver.blobs.directory import DirectoryBlobs
+from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_model.errors import BlobMissing, RequestRefused
 from picloud_model.wire.snapshot import ChunkRef, SnapshotChunk, SnapshotEntry, referred
 

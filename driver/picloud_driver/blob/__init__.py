@@ -1,5 +1,5 @@
 """Blobs: immutable bytes. The port, and one module per adapter."""
 
-from picloud_driver.blobs.port import BlobPort, Presigned
+from picloud_driver.blob.port import BlobPort, Presigned
 
 __all__ = ["BlobPort", "Presigned"]

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from picloud_driver import disk
-from picloud_driver.buckets.port import ObjectEntry, ObjectInfo, ObjectProperties
+from picloud_driver.bucket.port import ObjectEntry, ObjectInfo, ObjectProperties
 
 _LENGTH: Final = 4
 _COPY: Final = 8 * 1024**2

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_model.errors import QueueNotFound
 
-from picloud_driver.queues.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
-from picloud_driver.queues.sqlite_thread import SqliteThread
+from picloud_driver.queue.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
+from picloud_driver.queue.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from picloud_model.errors import ObjectChanged, ObjectNotFound, TooLarge, UploadNotFound
 
 from picloud_driver import disk
-from picloud_driver.buckets import check
-from picloud_driver.buckets.chunks import ThreadedChunks, pieces
-from picloud_driver.buckets.key import decoded, decoded_folder
-from picloud_driver.buckets.object_directory import ObjectDirectory, StartedUpload
-from picloud_driver.buckets.object_file import FileRecord
-from picloud_driver.buckets.port import (
+from picloud_driver.bucket import check
+from picloud_driver.bucket.chunks import ThreadedChunks, pieces
+from picloud_driver.bucket.key import decoded, decoded_folder
+from picloud_driver.bucket.object_directory import ObjectDirectory, StartedUpload
+from picloud_driver.bucket.object_file import FileRecord
+from picloud_driver.bucket.port import (
     ALWAYS,
     NONE,
     ONE_PUT_BYTES,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
-    from picloud_driver.blobs.port import Presigned
-    from picloud_driver.buckets.object_file import NewFile, ObjectFile
+    from picloud_driver.blob.port import Presigned
+    from picloud_driver.bucket.object_file import NewFile, ObjectFile
 
 _T = TypeVar("_T")
 

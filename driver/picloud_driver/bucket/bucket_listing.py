@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from picloud_driver.buckets.key import decoded, decoded_folder
-from picloud_driver.buckets.port import ObjectEntry, ObjectPage
+from picloud_driver.bucket.key import decoded, decoded_folder
+from picloud_driver.bucket.port import ObjectEntry, ObjectPage
 
 if TYPE_CHECKING:
     from picloud_driver.s3.object_values import S3Object

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
-from picloud_driver.buckets.chunks import ThreadedChunks
+from picloud_driver.bucket.chunks import ThreadedChunks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
 
-    from picloud_driver.blobs.port import Presigned
+    from picloud_driver.blob.port import Presigned
 
 CONTENT_HEADERS: Final = frozenset(
     {

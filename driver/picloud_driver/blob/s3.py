@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from picloud_model.errors import BlobMissing, RequestRefused, TooLarge
 
-from picloud_driver.blobs.name import checked_name, is_name
-from picloud_driver.blobs.port import BlobPort, BlobTotals, Presigned
+from picloud_driver.blob.name import checked_name, is_name
+from picloud_driver.blob.port import BlobPort, BlobTotals, Presigned
 from picloud_driver.s3.gateway import PAGE_KEYS, S3Gateway
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """Secrets: small values that must not leak. The port, and one module per adapter."""
 
-from picloud_driver.secrets.port import SecretPort
+from picloud_driver.secret.port import SecretPort
 
 __all__ = ["SecretPort"]

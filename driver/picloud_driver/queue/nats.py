@@ -19,8 +19,8 @@ from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every
 
 from picloud_driver.nats import faults
 from picloud_driver.nats.gateway import ApiRefusal, NatsAccess, NatsGateway
-from picloud_driver.queues.nats_consumer import ConsumerLost, QueueConsumer, subject_of
-from picloud_driver.queues.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
+from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer, subject_of
+from picloud_driver.queue.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

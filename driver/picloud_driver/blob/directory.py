@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from picloud_model.errors import BlobMissing, RequestRefused, Unavailable
 
 from picloud_driver import disk
-from picloud_driver.blobs.name import checked_name, is_name
-from picloud_driver.blobs.port import BlobPort, BlobTotals, Presigned
+from picloud_driver.blob.name import checked_name, is_name
+from picloud_driver.blob.port import BlobPort, BlobTotals, Presigned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

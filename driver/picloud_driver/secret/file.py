@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from picloud_model.errors import Unavailable
 
 from picloud_driver import disk
-from picloud_driver.secrets.name import checked_name, checked_value
-from picloud_driver.secrets.port import SecretPort
+from picloud_driver.secret.name import checked_name, checked_value
+from picloud_driver.secret.port import SecretPort
 
 if sys.platform != "win32":
     import fcntl

@@ -14,9 +14,9 @@ import msgspec
 from picloud_model.errors import ObjectChanged, ObjectNotFound, UploadNotFound
 
 from picloud_driver import disk
-from picloud_driver.buckets.key import decoded_folder, encoded
-from picloud_driver.buckets.object_file import NewFile, ObjectFile
-from picloud_driver.buckets.port import ObjectPart, ObjectProperties, WriteCondition
+from picloud_driver.bucket.key import decoded_folder, encoded
+from picloud_driver.bucket.object_file import NewFile, ObjectFile
+from picloud_driver.bucket.port import ObjectPart, ObjectProperties, WriteCondition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

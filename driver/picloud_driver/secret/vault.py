@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from picloud_model.errors import Unavailable
 
-from picloud_driver.secrets.name import checked_name, checked_value
-from picloud_driver.secrets.port import SecretPort
+from picloud_driver.secret.name import checked_name, checked_value
+from picloud_driver.secret.port import SecretPort
 from picloud_driver.vault.gateway import VaultGateway
 from picloud_driver.vault.renewal import Renewal, require_renewable
 

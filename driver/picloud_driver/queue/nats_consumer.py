@@ -16,7 +16,7 @@ import msgspec
 from picloud_model.errors import PiCloudError
 
 from picloud_driver.nats.gateway import ApiRefusal
-from picloud_driver.queues.port import Delivery, DeliveryId
+from picloud_driver.queue.port import Delivery, DeliveryId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.errors import RequestRefused, UploadNotFound
 
-from picloud_driver.buckets.key import checked_key, encoded, encoded_prefix
-from picloud_driver.buckets.port import (
+from picloud_driver.bucket.key import checked_key, encoded, encoded_prefix
+from picloud_driver.bucket.port import (
     CONTENT_HEADERS,
     PAGE_KEYS,
     PART_BYTES,
@@ -20,7 +20,7 @@ from picloud_driver.buckets.port import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from picloud_driver.buckets.port import ObjectProperties
+    from picloud_driver.bucket.port import ObjectProperties
 
 _ACCOUNT: Final = re.compile(r"[a-z0-9]{1,40}")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")

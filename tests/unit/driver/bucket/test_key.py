@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picloud_driver.buckets.key import (
+from picloud_driver.bucket.key import (
     KEY_BYTES,
     checked_key,
     decoded,

@@ -23,12 +23,12 @@ from picloud_model.errors import (
 )
 
 from picloud_driver import disk
-from picloud_driver.blobs.port import Presigned
-from picloud_driver.buckets import check
-from picloud_driver.buckets.bucket_listing import AFTER_SLASH, BucketListing
-from picloud_driver.buckets.chunks import ThreadedChunks, pieces
-from picloud_driver.buckets.key import encoded
-from picloud_driver.buckets.port import (
+from picloud_driver.blob.port import Presigned
+from picloud_driver.bucket import check
+from picloud_driver.bucket.bucket_listing import AFTER_SLASH, BucketListing
+from picloud_driver.bucket.chunks import ThreadedChunks, pieces
+from picloud_driver.bucket.key import encoded
+from picloud_driver.bucket.port import (
     ALWAYS,
     NONE,
     ONE_PUT_BYTES,

@@ -1,6 +1,6 @@
 """Buckets: the objects that users keep under keys. The port, and one module per adapter."""
 
-from picloud_driver.buckets.port import (
+from picloud_driver.bucket.port import (
     BucketPort,
     ObjectEntry,
     ObjectInfo,
