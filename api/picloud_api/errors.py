@@ -146,7 +146,8 @@ def answer(request: Request, response: Response, error: PiCloudError) -> None:
     log(
         "request.refused",
         method=request.method,
-        path=request.path,
+        # Not the path: somebody may have written a credential into it.
+        address=request.uri_template or "unknown",
         status=status_of(error),
         code=error.code,
         reason=error.message,

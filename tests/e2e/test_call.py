@@ -99,7 +99,7 @@ def test_call_does_not_block(client: Client) -> None:
 
     jid = client.call(time.sleep, 30)
 
-    assert type(jid) is int
+    assert isinstance(jid, int)
     assert time.monotonic() - started < 10
     client.kill(jid)
 

@@ -41,7 +41,7 @@ def test_another_program_sees_the_same_jobs(client: Client, script: Callable[...
     """The promise: "This jid can be used to access information about the job": in any program with
     the key.
     """
-    printed = script("import cloud; print(list(cloud.map(pow, [2, 3], [10, 2])))")
+    printed = script("import cloud, json; print(json.dumps(list(cloud.map(pow, [2, 3], [10, 2]))))")
     jids = json.loads(printed)
 
     assert client.result(jids, WAIT_S) == [1024, 9]

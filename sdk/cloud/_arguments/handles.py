@@ -16,6 +16,9 @@ class Owner(Protocol):
     def address(self) -> ServerAddress:
         """The server, and the API key for it."""
 
+    def has_key(self, key_id: str) -> bool:
+        """Return whether its account has an API key; the server is asked once about each."""
+
 
 class OwnedJid(int):
     """A jid that knows its client; to everything else it is the number.

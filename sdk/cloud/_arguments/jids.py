@@ -92,7 +92,7 @@ def check_owner(jids: object, owner: Owner | None) -> None:
     """Refuse jobs of another account, also in a list: their numbers would name other jobs.
 
     Raises:
-        CloudException: When the client of another server or key made them.
+        CloudException: When a client of another server or account made them.
     """
     if isinstance(jids, (list, tuple)):
         for each in jids:
@@ -105,8 +105,11 @@ def check_owner(jids: object, owner: Owner | None) -> None:
     theirs, ours = made_by.address, owner.address
     if theirs.url != ours.url:
         where, now = theirs.url, f"calls now go to {ours.url}"
+    elif owner.has_key(theirs.key_id):
+        return
     else:
-        where, now = f"the API key {theirs.key_id}", f"calls now use the key {ours.key_id}"
+        where = f"the API key {theirs.key_id}"
+        now = f"calls now use the key {ours.key_id} of another account"
     if isinstance(jids, OwnedJid):
         which, methods = f"Job {jids} was", "its own methods, such as result(), still reach it"
     else:

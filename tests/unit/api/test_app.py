@@ -81,4 +81,4 @@ async def test_a_server_starts_serves_and_stops(tmp_path: Path) -> None:
         "server.stopped",
     ]
     assert (logged[0]["url"], logged[0]["slots"]) == (ready["url"], 1)
-    assert (logged[1]["path"], logged[1]["status"]) == ("/v1/missing", 404)
+    assert (logged[1]["address"], logged[1]["status"]) == ("unknown", 404)

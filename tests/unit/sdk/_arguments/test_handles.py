@@ -10,10 +10,17 @@ from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud._arguments.jids import check_owner, read_jids
 from cloud._http.transport import ServerAddress
 
-HERE = SimpleNamespace(address=ServerAddress("http://here", "pk_1_x"))
-AGAIN = SimpleNamespace(address=ServerAddress("http://here/", "pk_1_x"))
-THERE = SimpleNamespace(address=ServerAddress("http://there", "pk_1_x"))
-OTHER_KEY = SimpleNamespace(address=ServerAddress("http://here", "pk_2_y"))
+
+def client(url: str, key: str, *keys: str) -> SimpleNamespace:
+    """A client, whose account has some keys."""
+    return SimpleNamespace(address=ServerAddress(url, key), has_key=keys.__contains__)
+
+
+HERE = client("http://here", "pk_1_x")
+AGAIN = client("http://here/", "pk_1_x")
+THERE = client("http://there", "pk_1_x", "1")
+OWN_KEY = client("http://here", "pk_3_z", "1", "3")
+OTHER_KEY = client("http://here", "pk_2_y", "2")
 
 
 class Jid(OwnedJid):
@@ -56,11 +63,13 @@ def test_they_are_read_as_jids() -> None:
 
 @pytest.mark.parametrize("jids", [Jid(3), JIDS, [1, Jid(3)], [JIDS], [[Jid(3)]]])
 def test_those_of_another_account_are_refused(jids: object) -> None:
-    """Their numbers would name other jobs; the same address is the same account."""
-    for owner in (HERE, AGAIN, None):
+    """Their numbers would name other jobs; another key of the account names the same."""
+    for owner in (HERE, AGAIN, OWN_KEY, None):
         read_jids(jids, owner)  # type: ignore[arg-type]
 
     with pytest.raises(CloudException, match=r"made with http://here, and .* http://there"):
         read_jids(jids, THERE)  # type: ignore[arg-type]
-    with pytest.raises(CloudException, match=r"made with the API key 1, and .* the key 2"):
+    with pytest.raises(
+        CloudException, match=r"made with the API key 1, and .* the key 2 of another account"
+    ):
         check_owner(jids, OTHER_KEY)  # type: ignore[arg-type]
