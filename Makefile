@@ -63,8 +63,9 @@ soak: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Run a million
 neighbour: $(VENV)/.bench $(if $(filter hashicorp,$(STACK)),servers) ## Measure what one account can do to the calls of another; STACK=hashicorp
 	@$(BIN)/python -m bench.neighbour --contender $(STACK)
 
-faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times; STACK=hashicorp
+faults: $(VENV)/.developers $(if $(filter hashicorp,$(STACK)),servers) ## Kill everything among 2,500 jobs, three times, and among 10,000 messages; STACK=hashicorp
 	@$(BIN)/python -m tests.faults.campaign --stack $(STACK)
+	@QUEUE_MESSAGES=10000 $(BIN)/python -m pytest -q -s --stack $(STACK) tests/faults/test_queue_handlers.py
 
 hops: $(VENV)/.bench ## Measure where the time of one call goes, and the floor of each hop
 	@$(BIN)/python -m bench.hops
