@@ -6,6 +6,7 @@
     │   ├── SubmitChanged
     │   ├── ObjectChanged
     │   ├── VolumeChanged
+    │   ├── HandlerReplaced
     │   └── BucketFull
     ├── NotAllowed                the sender may not do that
     │   ├── AdministratorsOnly
@@ -20,6 +21,7 @@
     │   ├── ObjectNotFound
     │   ├── UploadNotFound
     │   ├── QueueNotFound
+    │   ├── AttachmentNotFound
     │   ├── CronNotFound
     │   ├── PathNotFound
     │   └── VolumeNotFound

@@ -78,7 +78,6 @@ class Client:
         self._in_job = supervisor is not None
         self._transport = transport or Transport(address, config)
         self.keys = KeyClient(self._transport)
-        self._own_keys: set[str] = set()
         self.blobs = blobs = BlobClient(self._transport)
         self.packer = packer = Packer(blobs.fetch, data_limit=lambda: config.package_data)
         self._submitter = Submitter(self._transport, blobs, packer, config)
@@ -124,9 +123,7 @@ class Client:
 
     def has_key(self, key_id: str) -> bool:
         """Return whether the account has an API key; the server is asked once about each."""
-        if key_id not in self._own_keys:
-            self._own_keys.update(each.id for each in self.keys.list())
-        return key_id in self._own_keys
+        return self.keys.has(key_id)
 
     def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job:
         """Create a job that runs `func(*args, **kwargs)`; see `cloud.call`."""

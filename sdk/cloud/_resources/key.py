@@ -16,6 +16,7 @@ class KeyClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._known: set[str] = set()
 
     def create(self) -> wire.KeyMade:
         """Create a key. Only this reply contains its secret."""
@@ -26,6 +27,12 @@ class KeyClient:
         """Return all keys, oldest first, without secrets."""
         body = wire.KeysRequest(active_only=active_only)
         return self._transport.post("/v1/keys/list", body, wire.KeysListed).keys
+
+    def has(self, key_id: str) -> bool:
+        """Return whether there is such a key; the server is asked once about each."""
+        if key_id not in self._known:
+            self._known.update(each.id for each in self.list())
+        return key_id in self._known
 
     def set_active(self, key_id: str, *, active: bool) -> wire.ListedKey:
         """Activate a key, or deactivate it: within 5 seconds every server rejects it."""

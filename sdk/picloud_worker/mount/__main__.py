@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import resource
 import signal
 import socket
 import threading
@@ -50,6 +49,8 @@ def main() -> None:
         except OSError as error:
             supervisor.send(encoded(BucketMounted(reason=f"The bucket is not mounted: {error}.")))
             return
+        import resource  # noqa: PLC0415 - some systems lack it
+
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
         at = f"/dev/fd/{device}"
     mounted = encoded(BucketMounted(path=request.at, ready=True))

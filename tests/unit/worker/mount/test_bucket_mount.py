@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -80,8 +81,9 @@ def test_the_end_of_its_process_is_an_event(tmp_path: Path) -> None:
     at, server = ready(mount)
 
     for process in psutil.Process().children():
-        if "picloud_worker.mount" in process.cmdline():
-            process.kill()
+        with contextlib.suppress(psutil.ZombieProcess):
+            if "picloud_worker.mount" in process.cmdline():
+                process.kill()
     for key, _ in selector.select(10.0):
         key.data()
 
