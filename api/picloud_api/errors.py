@@ -140,14 +140,18 @@ def media_of(request: Request) -> str:
     return wire.MSGPACK if wire.MSGPACK in headers else wire.JSON
 
 
+def _address(request: Request) -> str:
+    """Return the address as its route has it: the path of a request may hold a credential."""
+    return request.uri_template or "unknown"
+
+
 def answer(request: Request, response: Response, error: PiCloudError) -> None:
     """Reply with an error, and log it."""
     log = _log.debug if isinstance(error, _USUAL) else _log.info
     log(
         "request.refused",
         method=request.method,
-        # Not the path: somebody may have written a credential into it.
-        address=request.uri_template or "unknown",
+        address=_address(request),
         status=status_of(error),
         code=error.code,
         reason=error.message,
@@ -211,7 +215,7 @@ async def _http(request: Request, response: Response, error: falcon.HTTPError, _
 
 
 async def _unexpected(request: Request, response: Response, error: Exception, _: object) -> None:
-    _log.error("request.failed", method=request.method, path=request.path, exc_info=error)
+    _log.error("request.failed", method=request.method, address=_address(request), exc_info=error)
     answer(request, response, ServerFault())
 
 
