@@ -81,7 +81,7 @@ def count_in_shell() -> tuple[int, list[tuple[int, str]]]:
     """Return how many names there are, and those used most, as shell jobs find them."""
     print("3. Shell jobs, in the bucket")
     total = run_in_bucket("find names -type f -exec cat {} + | wc -l")
-    # The file that `sort` writes is an object for whoever comes next.
+    # The file that `sort` writes is an object that later jobs can read.
     run_in_bucket("find names -type f -exec cat {} + | LC_ALL=C sort > sorted; wc -c < sorted")
     most = run_in_bucket(f"uniq -c sorted | LC_ALL=C sort -k1,1nr -k2 | head -{MOST}")
     rows = [line.split() for line in most.splitlines()]

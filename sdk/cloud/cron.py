@@ -85,7 +85,7 @@ def register_job(
 ) -> None:
     """Register a function with options that have been read."""
     checked = _checked_label(label)
-    if options.depends_on or options.callback or options.callback_on_error:
+    if options.needs_submitter:
         raise CloudException("A cron job has no _depends_on, _callback or _callback_on_error.")
     job = client().prepare_call(func, options)
     _client().register(checked, schedule, job)

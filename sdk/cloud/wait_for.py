@@ -6,8 +6,9 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from picloud_model.job import ENDED
+
 from cloud._arguments.option_values import whole
-from cloud._arguments.statuses import ENDED
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._jobs.interrupt import interrupted

@@ -90,6 +90,9 @@ UNDER_LEASE: Final = (State.LEASED, State.PROCESSING)
 FINAL: Final = (State.DONE, State.ERROR, State.KILLED, State.STALLED)
 """States that never change."""
 
+ENDED: Final = frozenset(state.shown.value for state in FINAL)
+"""The statuses that never change."""
+
 MOVES: Final[dict[State, frozenset[State]]] = {
     State.WAITING: frozenset({State.QUEUED, State.STALLED, State.KILLED}),
     State.QUEUED: frozenset({State.LEASED, State.KILLED}),

@@ -38,6 +38,11 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     callback_on_error: tuple[Callback, ...] = ()
     name: str | None = None
 
+    @property
+    def needs_submitter(self) -> bool:
+        """Whether they refer to other jobs, or to functions of the process that submits."""
+        return bool(self.depends_on or self.callback or self.callback_on_error)
+
 
 def split_options(kwargs: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any]]:
     """Separate the options from the keyword arguments of the user's function.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from picloud_model.job import FINAL, Status
+from picloud_model.job import ENDED, Status
 
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-ENDED: Final = frozenset(state.shown.value for state in FINAL)
-"""The statuses that never change."""
 
 
 def read_statuses(test_status: object) -> list[str]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloud._arguments.statuses import ENDED
+from picloud_model.job import ENDED
+
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client
 from cloud.errors import CloudException

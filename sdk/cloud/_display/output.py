@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from picloud_model.info import InfoKey
-from picloud_model.job import FINAL, Status
+from picloud_model.job import ENDED, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,6 @@ MOST_AT_ONCE: Final = 32
 """Running jobs whose output is requested one by one in a round."""
 _STREAMS: Final = (InfoKey.STDOUT.value, InfoKey.STDERR.value)
 _START: Final = dict.fromkeys(_STREAMS, 0)
-_FINAL: Final = frozenset(state.shown.value for state in FINAL)
 
 
 class _Printed(msgspec.Struct):
@@ -96,10 +95,10 @@ class JobOutput:
         if self._finished and len(self._open) <= MOST_AT_ONCE:
             # What tells the output of few jobs tells their statuses, too.
             infos = self._following([*self._open])
-            yield from (info for info in infos if info.values[InfoKey.STATUS.value] in _FINAL)
+            yield from (info for info in infos if info.values[InfoKey.STATUS.value] in ENDED)
             return
         statuses = self._statuses()
-        ended = [jid for jid, status in statuses.items() if status in _FINAL]
+        ended = [jid for jid, status in statuses.items() if status in ENDED]
         running = [jid for jid, status in statuses.items() if status == Status.PROCESSING]
         wanted = ended if self._finished else ended + running
         begun = [jid for jid in wanted if jid in self._begun]
@@ -130,7 +129,7 @@ class JobOutput:
             if text:
                 self._write(info.jid, stream, printed, text)
         printed.ends = dict(info.ends)
-        if info.values[InfoKey.STATUS.value] in _FINAL:
+        if info.values[InfoKey.STATUS.value] in ENDED:
             self._end_lines(info.jid, printed)
             self._open.pop(info.jid, None)
 

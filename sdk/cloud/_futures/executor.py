@@ -11,11 +11,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from picloud_model.job import Status
+from picloud_model.job import ENDED, Status
 
 from cloud._arguments.option_values import whole
 from cloud._arguments.options import split_options
-from cloud._arguments.statuses import ENDED
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud.errors import CloudException, CloudTypeError, raised_for
@@ -209,9 +208,8 @@ class JobFuture(Future[Any]):
         self.job.kill()
         if self.job.status in (Status.DONE, Status.ERROR):
             return False
-        super().cancel()
-        with suppress(RuntimeError, InvalidStateError):
-            self.set_running_or_notify_cancel()
+        with suppress(InvalidStateError):  # another thread was faster
+            self._set_cancelled()
         return True
 
     def cancelled(self) -> bool:
@@ -255,11 +253,14 @@ class JobFuture(Future[Any]):
             if error is None:
                 self.set_result(value)
             elif error.status == Status.KILLED:
-                super().cancel()
-                with suppress(RuntimeError):
-                    self.set_running_or_notify_cancel()
+                self._set_cancelled()
             else:
                 self.set_exception(raised_for(error, original=self._client.raises_original))
+
+    def _set_cancelled(self) -> None:
+        super().cancel()
+        with suppress(RuntimeError):
+            self.set_running_or_notify_cancel()
 
 
 class _Waiters(list[Any]):

@@ -77,7 +77,7 @@ class Awaited:
         while self._take(own):
             try:
                 self._poll(own, patience)
-            except BaseException as error:  # nobody may wait for ever
+            except BaseException as error:  # or those who wait would never learn of it
                 known = isinstance(error, CloudException)
                 reason = error if known else CloudException(f"Waiting for jobs failed: {error!r}.")
                 for jid in list(own):

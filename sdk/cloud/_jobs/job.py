@@ -6,12 +6,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
-from picloud_model.job import Status
+from picloud_model.job import ENDED, Status
 from picloud_model.ranges import MAX_JID
 
 from cloud._arguments.handles import OwnedJid, OwnedJids, Owner
 from cloud._arguments.jids import read_jids
-from cloud._arguments.statuses import ENDED
 from cloud.errors import CloudException, CloudTypeError, raised_for
 
 if TYPE_CHECKING:

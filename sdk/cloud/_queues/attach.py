@@ -68,7 +68,7 @@ def attach(
     job_options, unknown = split_options(rest)
     for name in unknown:
         raise CloudTypeError(f"attach has no argument {name}.")
-    if job_options.depends_on or job_options.callback or job_options.callback_on_error:
+    if job_options.needs_submitter:
         raise CloudException(
             "The jobs of a handler start by themselves: leave out _depends_on and _callback."
         )

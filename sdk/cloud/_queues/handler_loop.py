@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.wire.attachment import HandledRequest, HandlerOutput
+from picloud_model.wire.attachment import HOLD_S, HandledRequest, HandlerOutput
 from picloud_model.wire.queue import MAX_MESSAGES
 
 from cloud._client.current import client
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 IDLE_S: Final = 20.0
 """How long a job waits for a message before it ends."""
-_DEADLINE_S: Final = 15.0
-"""For how long a message is held; if the job is killed, it is handled again after that."""
 _KEEP_EVERY_S: Final = 4.0
 _FAILED_S: Final = 30.0
 """After how long a message is handled again that failed without a rule for it."""
@@ -119,7 +117,7 @@ class _Run:
         while not self._ended.is_set():
             try:
                 taken = _queues().take(
-                    self._rules.queue, most, IDLE_S, _DEADLINE_S, attachment=self._attachment
+                    self._rules.queue, most, IDLE_S, HOLD_S, attachment=self._attachment
                 )
             except CloudException as error:
                 if error.code in (REPLACED, NOT_FOUND):
@@ -179,7 +177,7 @@ class _Run:
             if held:
                 # The next attempt may succeed; if not, another handler gets the messages.
                 with suppress(CloudException):
-                    _queues().extend(self._rules.queue, held, _DEADLINE_S)
+                    _queues().extend(self._rules.queue, held, HOLD_S)
 
 
 def _outputs(done: Sequence[HandledMessage]) -> list[HandlerOutput]:

@@ -12,6 +12,9 @@ from picloud_model.wire.job import SubmitRequest
 from picloud_model.wire.limits import MAX_ITEMS
 from picloud_model.wire.queue import MAX_MESSAGES, Delay, QueueMessage, QueueName, Tickets
 
+HOLD_S: Final = 15.0
+"""For how long a message that is handled is not given to another handler; jobs prolong it. After
+that, the message of a job that was killed is handled again."""
 MAX_OUTPUTS: Final = 50
 """Maximum number of output queues of an attachment."""
 MAX_READERS: Final = 128

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,12 +16,13 @@ import msgspec
 from picloud_model import wire
 from picloud_model.job_socket import MOST_BYTES, address
 
+from picloud_worker.ipc.peer import peer_of
+
 if TYPE_CHECKING:
     from picloud_model.wire import BucketMounted, JobGrant, JobSocketRequest
 
 MOST_CONNECTIONS: Final = 64
 """The connections of one child at once; more are closed."""
-_CREDENTIALS: Final = struct.Struct("iII")
 
 
 class JobSocketListener(Protocol):
@@ -123,8 +123,5 @@ class JobSocket:
 
 def _is_of(connection: socket.socket, uid: int) -> bool:
     """Whether the peer is a process of this user; true where the system cannot say."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return True
-    credentials = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(credentials)[1] == uid)
+    peer = peer_of(connection)
+    return peer is None or peer.uid == uid

@@ -12,13 +12,13 @@ import contextlib
 import os
 import select
 import socket
-import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import BucketMounted
 
+from picloud_worker.ipc.peer import peer_of
 from picloud_worker.mount.mount_server import SOCKET
 from picloud_worker.mount.request import encoded
 from picloud_worker.mount.start import obstacle, start
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 FOLDERS: Final = ("alloc", "bucket", SOCKET)
 """Where the socket is, below the directory of a slot."""
-_CREDENTIALS: Final = struct.Struct("iII")
 _ROOT: Final = 0
 _OWN: Final = Path("/proc/self/ns/mnt")
 
@@ -73,7 +72,7 @@ class Machine:
 
     def _look(self) -> None:
         for path in self._files.read():
-            # One whose supervisor has ended has nobody who waits for an answer.
+            # If the supervisor has ended, nothing waits for an answer.
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(1.0)
                 _connect(connection, path)
@@ -81,15 +80,14 @@ class Machine:
 
     def _serve(self, connection: socket.socket) -> None:
         """Start a process that mounts in the container of the peer."""
-        pid, uid, _ = _CREDENTIALS.unpack(
-            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
-        namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        peer = peer_of(connection)
+        assert peer is not None  # Linux says it
+        namespace = os.open(f"/proc/{peer.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         try:
             if _has_ended(connection):  # the pid may be that of another process
                 return
             reason = obstacle()
-            if uid != _ROOT or os.fstat(namespace).st_ino == _OWN.stat().st_ino:
+            if peer.uid != _ROOT or os.fstat(namespace).st_ino == _OWN.stat().st_ino:
                 reason = "the request does not come from the supervisor of a container"
             if reason:
                 refusal = BucketMounted(reason=f"The bucket cannot be mounted here: {reason}.")

@@ -6,7 +6,6 @@ import contextlib
 import os
 import selectors
 import socket
-import struct
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from picloud_model.wire import BucketMounted
 
+from picloud_worker.ipc.peer import peer_of
 from picloud_worker.mount.request import MOST_BYTES, MountRequest, answers, send
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ SOCKET: Final = "mount"
 """The name of the socket in the directory through which a container asks for a mount."""
 ACCEPT_S: Final = 10.0
 """How long the machine may take to accept such a request."""
-_CREDENTIALS: Final = struct.Struct("iII")
 _ROOT: Final = 0
 
 
@@ -144,6 +143,5 @@ def _decoded(data: bytes) -> list[BucketMounted]:
 
 def _is_root(connection: socket.socket) -> bool:
     """Whether the peer is root, inside or outside of this container."""
-    option = socket.SO_PEERCRED
-    credentials = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(credentials)[1] == _ROOT)
+    peer = peer_of(connection)
+    return peer is not None and peer.uid == _ROOT

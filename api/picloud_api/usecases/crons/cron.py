@@ -14,13 +14,11 @@ from msgspec.structs import replace
 from picloud_model.errors import (
     AccountBusy,
     CronNotFound,
-    JobDeleted,
-    JobNotFound,
     PiCloudError,
     RequestRefused,
     Unavailable,
 )
-from picloud_model.job import Status
+from picloud_model.job import ENDED
 from picloud_model.wire import encode
 from picloud_model.wire.cron import (
     MAX_CRONS,
@@ -46,7 +44,6 @@ GRACE_S: Final = 60.0
 """How late a run may be that still counts as due: as long as another process takes to lead."""
 _SHOWN: Final = 5
 """Next times that are shown."""
-_UNFINISHED: Final = (Status.WAITING, Status.QUEUED, Status.PROCESSING)
 
 
 class Crons:
@@ -70,11 +67,8 @@ class Crons:
             BlobMissing: When the job names blobs that are not stored.
         """
         job = request.job
-        if job.kind != "call" or job.count != 1 or job.depends_on or not job.parts:
-            message = "A cron job is one call without dependencies."
-            raise RequestRefused(message, field="job")
         times = Schedule(request.schedule.schedule, request.schedule.timezone)
-        await self._submit.check(account, job)
+        await self._submit.check_call(account, job, "A cron job")
         key = layout.cron(account, request.label)
         view = self._commits.view
         if await view.fresh(key) is None:
@@ -169,7 +163,8 @@ class Crons:
         """Submit the job for a due time; return what changes in the record."""
         submit_id = _id(account, label, record.job.submit_id, due_at)
         overlap = record.schedule.overlap
-        if overlap != "allow" and await self._last_status(account, record) in _UNFINISHED:
+        last = await self._last_status(account, record) if overlap != "allow" else ""
+        if last and last not in ENDED:
             if overlap == "skip":
                 return {"skipped": record.skipped + 1}
             await self._kill.kill(account, [(record.last_jid, record.last_jid)])
@@ -189,13 +184,8 @@ class Crons:
         return (await self._submit.submit(account, job, fingerprint)).first
 
     async def _last_status(self, account: str, record: CronRecord) -> str:
-        if not record.last_jid:
-            return ""
-        try:
-            jids = [(record.last_jid, record.last_jid)]
-            return (await self._status.status(account, jids, _hold)).runs[0].status
-        except (JobNotFound, JobDeleted):
-            return ""
+        """Return the status of the last job; "" if there was none, or it was deleted."""
+        return await self._status.of_one(account, record.last_jid) if record.last_jid else ""
 
     async def _info(self, account: str, label: str, record: CronRecord) -> CronInfo:
         return CronInfo(
@@ -221,11 +211,6 @@ async def _change(draft: Draft, key: str, seen: CronRecord, changes: dict[str, o
     if "next_at" in changes and record.next_at != seen.next_at:
         return
     draft.put(key, replace(record, **changes))
-
-
-async def _hold(size: int) -> None:
-    """Count nothing: the status of one job takes no memory."""
-    del size
 
 
 def _id(account: str, label: str, registration: str, due_at: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.errors import JobDeleted, JobNotFound
 from picloud_model.job import State
 from picloud_model.wire import Statuses, StatusRun
 
@@ -62,6 +63,17 @@ class JobStatuses:
                     held = len(runs)
                 await turn.pause()
         return Statuses(runs=runs)
+
+    async def of_one(self, account: str, jid: int) -> str:
+        """Return the status of one job; "" if it does not exist any longer."""
+        try:
+            return (await self.status(account, [(jid, jid)], _count_nothing)).runs[0].status
+        except (JobNotFound, JobDeleted):
+            return ""
+
+
+async def _count_nothing(size: int) -> None:
+    """Count nothing: the status of one job takes no memory."""
 
 
 def _add_runs(runs: list[StatusRun], piece: PageSlice, page: Page) -> None:

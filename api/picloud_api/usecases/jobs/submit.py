@@ -138,6 +138,23 @@ class SubmitJobs:
                 return _repeated(earlier, fingerprint)
             raise
 
+    async def check_call(self, account: str, request: SubmitRequest, what: str) -> None:
+        """Check a call that is kept, to be submitted later, once or many times.
+
+        Args:
+            account: The account that will own its jobs.
+            request: The call.
+            what: What it is for, as an error begins.
+
+        Raises:
+            RequestRefused: When it is not a single call without dependencies, or as for `check`.
+            BlobMissing: As for `check`.
+        """
+        single = request.kind == "call" and request.count == 1 and request.parts
+        if not single or request.depends_on:
+            raise RequestRefused(f"{what} is one call without dependencies.", field="job")
+        await self.check(account, request)
+
     async def check(self, account: str, request: SubmitRequest) -> None:
         """Check a batch, and that the blobs that it names are stored.
 

@@ -9,15 +9,13 @@ import structlog
 from msgspec.structs import replace
 from picloud_model.errors import (
     AttachmentNotFound,
-    JobDeleted,
-    JobNotFound,
     PiCloudError,
     QueueNotFound,
     RequestRefused,
 )
-from picloud_model.job import FINAL, Status
+from picloud_model.job import ENDED, Status
 from picloud_model.wire import MSGPACK, encode
-from picloud_model.wire.attachment import AttachmentInfo, AttachmentsListed
+from picloud_model.wire.attachment import HOLD_S, AttachmentInfo, AttachmentsListed
 
 from picloud_api.store.queue_record import (
     AttachmentRecord,
@@ -39,12 +37,9 @@ if TYPE_CHECKING:
     from picloud_api.usecases.jobs.submit import SubmitJobs
     from picloud_api.usecases.queues.queue import Queues
 
-KEEP_S: Final = 15.0
-"""For how long a message that is handled is not given to another handler; jobs prolong it."""
 _JOB_BYTES: Final = 128 * 1024
 """The largest description of the jobs of a handler; what is larger is a blob."""
 _LONGEST_PAUSE_S: Final = 60.0
-_FINAL: Final = frozenset(state.shown.value for state in FINAL)
 _FAILED: Final = frozenset({Status.ERROR.value, Status.STALLED.value})
 
 _log = structlog.get_logger()
@@ -71,12 +66,10 @@ class Attachments:
             BlobMissing: When the job names blobs that are not stored.
         """
         job = request.job
-        if job.kind != "call" or job.count != 1 or job.depends_on:
-            raise RequestRefused("A handler is a call without dependencies.", field="job")
         if len(encode(job, MSGPACK)) > _JOB_BYTES:
             message = f"A handler of more than {_JOB_BYTES:,} bytes must be a blob."
             raise RequestRefused(message, field="job.function")
-        await self._submit.check(account, job)
+        await self._submit.check_call(account, job, "A handler")
         for name in sorted({*request.outputs, *request.errors}):
             await self._queues.info(account, name)
         record = AttachmentRecord(
@@ -157,7 +150,7 @@ class Attachments:
 
     async def handled(self, account: str, request: HandledRequest) -> TicketsChecked:
         """Push what a handler made of messages, then remove these; see `Queues.handled`."""
-        return await self._queues.handled(account, request, keep_s=KEEP_S)
+        return await self._queues.handled(account, request, keep_s=HOLD_S)
 
     # --- jobs ---
 
@@ -175,7 +168,7 @@ class Attachments:
         if record is None or not counts.ready or self._clock() < record.next_at:
             return
         statuses = {job: await self._status_of(account, job) for job in record.jobs}
-        alive = [job for job, status in statuses.items() if status not in _FINAL]
+        alive = [job for job, status in statuses.items() if status not in ENDED]
         wanted = max(1, len(alive))
         if grow and all(statuses[job] == Status.PROCESSING.value for job in alive):
             wanted = min(record.max_parallel_jobs, 2 * len(alive) or 1, len(alive) + counts.ready)
@@ -191,8 +184,8 @@ class Attachments:
         After a job that failed there is a pause, so that a handler that always fails does not start
         job after job.
         """
-        alive = [job for job, status in statuses.items() if status not in _FINAL]
-        ended = [status for status in statuses.values() if status in _FINAL]
+        alive = [job for job, status in statuses.items() if status not in ENDED]
+        ended = [status for status in statuses.values() if status in ENDED]
         failed = record.failed
         if ended:
             failed = failed + 1 if all(status in _FAILED for status in ended) else 0
@@ -249,11 +242,7 @@ class Attachments:
     async def _status_of(self, account: str, job: HandlerJob) -> str:
         if not job.jid:
             return Status.QUEUED.value
-        try:
-            statuses = await self._status.status(account, [(job.jid, job.jid)], _count_nothing)
-        except (JobNotFound, JobDeleted):
-            return Status.KILLED.value
-        return statuses.runs[0].status
+        return await self._status.of_one(account, job.jid) or Status.KILLED.value
 
     async def _info(self, account: str, queue: str, record: AttachmentRecord) -> AttachmentInfo:
         return AttachmentInfo(
@@ -268,13 +257,9 @@ class Attachments:
             jids=[
                 job.jid
                 for job in record.jobs
-                if job.jid and await self._status_of(account, job) not in _FINAL
+                if job.jid and await self._status_of(account, job) not in ENDED
             ],
         )
-
-
-async def _count_nothing(size: int) -> None:
-    """Hold nothing in memory: the status of one job is small."""
 
 
 def _missing(queue: str) -> str:

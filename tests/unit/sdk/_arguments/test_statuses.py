@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cloud import CloudException
-from cloud._arguments.statuses import ENDED, check_reachable, read_statuses
+from cloud._arguments.statuses import check_reachable, read_statuses
+from picloud_model.job import ENDED
 
 
 def test_one_or_several_statuses_are_read() -> None:
