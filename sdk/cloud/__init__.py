@@ -10,10 +10,14 @@
 `picloud up` starts a server on this machine, `cloud.start_simulator()` one for this script only.
 """
 
-from cloud import account, mp, shell, shortcuts, wait_for
+from typing import TYPE_CHECKING
+
 from cloud._client import functions as _functions
 from cloud._client.functions import *  # noqa: F403 - its `__all__` is the list of functions
 from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, CloudTypeError
+
+if TYPE_CHECKING:  # `__getattr__` imports a noun when a script first names it
+    from cloud import account, mp, shell, shortcuts, wait_for
 
 __all__ = [
     "CloudConnectionError",
@@ -52,7 +56,7 @@ def __getattr__(name: str) -> object:
         member.__module__ = __name__
         return member
     if not name.startswith("_"):
-        import importlib.util  # noqa: PLC0415 - few scripts come here
+        import importlib.util  # noqa: PLC0415 - scripts that only call and map do not come here
 
         if importlib.util.find_spec(f"{__name__}.{name}") is not None:
             return importlib.import_module(f"{__name__}.{name}")
