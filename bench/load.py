@@ -17,7 +17,7 @@ Seen = TypeVar("Seen")
 
 
 def until(moment: float) -> float:
-    """A job that ends at a given time, or at once if that has passed; it returns when it ended."""
+    """End at a given time, or at once if that has passed; return when it ended."""
     time.sleep(max(0.0, moment - time.time()))
     return time.time()
 

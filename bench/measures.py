@@ -64,12 +64,12 @@ def cold(contender: Contender) -> dict[str, float]:
 
 
 def map10k(contender: Contender) -> dict[str, float]:
-    """A warm no-op map of 10,000."""
+    """Time a warm no-op map of 10,000."""
     return {"map10k": _mapped(contender, 10_000)}
 
 
 def map100k(contender: Contender) -> dict[str, float]:
-    """A warm no-op map of 100,000, and the peak memory of client and server."""
+    """Time a warm no-op map of 100,000, with the peak memory of client and server."""
     rate = _mapped(contender, 100_000)
     pids = contender.server_pids()
     return {
@@ -80,7 +80,7 @@ def map100k(contender: Contender) -> dict[str, float]:
 
 
 def map1m(contender: Contender) -> dict[str, float]:
-    """A warm no-op map of 1,000,000: the largest map there is."""
+    """Time a warm no-op map of 1,000,000: the largest map there is."""
     rate = _mapped(contender, 1_000_000)
     pids = contender.server_pids()
     return {
@@ -106,7 +106,7 @@ def queued(contender: Any) -> dict[str, float]:
 
 
 def echo(contender: Contender) -> dict[str, float]:
-    """A map of 10,000 arguments of 1 KiB each, echoed."""
+    """Time a map of 10,000 arguments of 1 KiB each, echoed."""
     contender.map(identity, range(100))
     arguments = [os.urandom(1024) for _ in range(10_000)]
     took = _timed(lambda: _check(contender.map(identity, arguments), arguments))

@@ -169,7 +169,7 @@ async def maps(attacker: Attacker, begun: Callable[[], None]) -> None:
 
 
 async def kill(attacker: Attacker, begun: Callable[[], None]) -> None:
-    """A kill of five million jobs."""
+    """Kill five million jobs."""
     await attacker.kill()
     await attacker.prepare()
     for _ in range(5):
@@ -188,7 +188,7 @@ async def status(attacker: Attacker, begun: Callable[[], None]) -> None:
 
 
 async def lists(attacker: Attacker, begun: Callable[[], None]) -> None:
-    """Waits that name 100,000 single jobs."""
+    """Send waits that name 100,000 single jobs."""
     first, last = await attacker.map(200_000)
     single = [[jid, jid] for jid in range(first, last, 2)]
     body = json.dumps({"jids": single, "timeout_s": 5}).encode()
@@ -197,7 +197,7 @@ async def lists(attacker: Attacker, begun: Callable[[], None]) -> None:
 
 
 async def listings(attacker: Attacker, begun: Callable[[], None]) -> None:
-    """Listings of a million jobs, and infos of 20,000."""
+    """Send listings of a million jobs, and infos of 20,000."""
     first, _ = await attacker.map(_JOBS)
     requests: list[tuple[str, Any]] = [
         ("/v1/jobs/batches", {}),

@@ -180,7 +180,7 @@ def batches(kind: type[PiCloud]) -> dict[str, Any]:
 
 
 def strides(kind: type[PiCloud]) -> dict[str, Any]:
-    """Requests that name 10,000 scattered jobs."""
+    """Send requests that name 10,000 scattered jobs."""
     contender = kind()
     contender.start()
     try:

@@ -83,7 +83,7 @@ async def measure(folder: Path, samples: int) -> dict[str, list[int]]:
 
 
 def p_of_ranks(one: Sequence[int], other: Sequence[int]) -> float:
-    """The two-sided p of the rank sum test of Mann and Whitney, by its normal approximation.
+    """Return the two-sided p of the rank sum test of Mann and Whitney, by its normal approximation.
 
     >>> p_of_ranks([1, 2, 3, 4], [1, 2, 3, 4])
     1.0

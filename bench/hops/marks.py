@@ -56,7 +56,7 @@ class Marks:
         setattr(owner, method, marked)
 
     def around_async(self, owner: Any, method: str, name: Callable[..., str]) -> None:
-        """The same for a coroutine function."""
+        """Do the same for a coroutine function."""
         inner = getattr(owner, method)
 
         @functools.wraps(inner)

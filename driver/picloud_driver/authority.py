@@ -115,7 +115,7 @@ class Authority:
         return True
 
     def _signer(self) -> _Pair:
-        """The authority, made if there is none that is valid for long."""
+        """Return the authority; make it if there is none that is valid for long."""
         file, public = self._directory / "ca.key.pem", self._directory / "ca.pem"
         authority = _read(file)
         if authority is None or not self._is_fresh(authority.certificate, _AUTHORITY_DAYS):
@@ -162,7 +162,7 @@ class _Pair(NamedTuple):
 
 
 def _read(file: Path) -> _Pair | None:
-    """The pair in a file; None if there is none, or if the file is damaged."""
+    """Return the pair in a file; None if there is none, or if the file is damaged."""
     try:
         data = file.read_bytes()
         key = serialization.load_pem_private_key(data, None)

@@ -219,7 +219,7 @@ def _has_proc() -> bool:
 
 
 def _fields(pid: int) -> list[bytes] | None:
-    """The fields of /proc/<pid>/stat from the state on; None if the process does not exist."""
+    """Return the fields of /proc/<pid>/stat from the state on; None if there is no such process."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def module_reduced(context: PicklingContext, module: ModuleType) -> Any:
-    """The reduction of a module: by value if the program made it."""
+    """Return the reduction of a module: by value if the program made it."""
     name = module.__name__
     if is_dynamic(module):
         scope = {key: value for key, value in vars(module).items() if key not in _OF_MODULE}
@@ -40,7 +40,7 @@ def module_reduced(context: PicklingContext, module: ModuleType) -> Any:
 
 
 def _loaded_submodules(module: ModuleType) -> list[str]:
-    """The submodules that a package has as attributes here, and those below them.
+    """Return the submodules that a package has as attributes here, and those below them.
 
     Which of them a job uses is unknown where the package is part of a value.
     """
@@ -64,7 +64,7 @@ _OF_MODULE = frozenset(("__builtins__", "__spec__", "__loader__", "__package__",
 
 
 def method_reduced(context: PicklingContext, method: Any) -> Any:
-    """The reduction of a bound method: the one that its object has by its name."""
+    """Return the reduction of a bound method: the one that its object has by its name."""
     del context
     function, owner = method.__func__, method.__self__
     name = function.__name__
@@ -80,13 +80,13 @@ def method_reduced(context: PicklingContext, method: Any) -> Any:
 
 
 def no_token_value_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of the marker `contextvars.Token.MISSING`."""
+    """Return the reduction of the marker `contextvars.Token.MISSING`."""
     del context, value
     return getattr, (contextvars.Token, "MISSING")
 
 
 def exception_reduced(context: PicklingContext, error: Any) -> Any:
-    """The reduction of an exception, with its cause and context.
+    """Return the reduction of an exception, with its cause and context.
 
     A class with an `__init__` of its own may want other arguments than those in `args`. Where
     tblib can pickle tracebacks, they travel as well.
@@ -130,32 +130,32 @@ def _related(context: PicklingContext, error: BaseException) -> dict[str, Any]:
 
 
 def weak_set_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a WeakSet: with its items, which nothing else may hold over there."""
+    """Return the reduction of a WeakSet: with its items, which nothing else may hold over there."""
     context.modules.add(type(value).__module__)
     return rebuild.make_weak_set, (type(value), list(value))
 
 
 def weak_dict_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a WeakKeyDictionary or WeakValueDictionary."""
+    """Return the reduction of a WeakKeyDictionary or WeakValueDictionary."""
     context.modules.add(type(value).__module__)
     return rebuild.make_weak_dict, (type(value), list(value.items()))
 
 
 def memoryview_reduced(context: PicklingContext, view: Any) -> Any:
-    """The reduction of a memoryview, which can be written to over there if it can be here."""
+    """Return the reduction of a memoryview; its copy is writable if it is."""
     del context
     content = view.tobytes() if view.readonly else bytearray(view.tobytes())
     return rebuild.make_memoryview, (content, view.format, tuple(view.shape or ()))
 
 
 def class_method_reduced(context: PicklingContext, descriptor: Any) -> Any:
-    """The reduction of a class method of a built-in class, as its dictionary has it."""
+    """Return the reduction of a class method of a built-in class, as its dictionary has it."""
     del context
     return rebuild.class_attribute, (descriptor.__objclass__, descriptor.__name__)
 
 
 def context_variable_reduced(context: PicklingContext, variable: Any) -> Any:
-    """The reduction of a context variable: with its default, not with the value it has here."""
+    """Return the reduction of a context variable: with its default, not with its value."""
     context.modules.add("contextvars")
     default: tuple[Any, ...] = ()
     with contextlib.suppress(LookupError):
@@ -164,14 +164,14 @@ def context_variable_reduced(context: PicklingContext, variable: Any) -> Any:
 
 
 def key_reduced(context: PicklingContext, key: Any) -> Any:
-    """The reduction of what `functools.cmp_to_key` returns."""
+    """Return the reduction of what `functools.cmp_to_key` returns."""
     context.modules.add("functools")
     functions = [each for each in gc.get_referents(key) if each is not type(key)]
     return functools.cmp_to_key, tuple(functions)
 
 
 def ufunc_reduced(context: PicklingContext, ufunc: Any) -> Any:
-    """The reduction of a numpy ufunc; `numpy.frompyfunc` makes such of a Python function."""
+    """Return the reduction of a numpy ufunc; `numpy.frompyfunc` makes such of a Python function."""
     context.modules.add("numpy")
     name = ufunc.__name__
     if vars(sys.modules["numpy"]).get(name) is ufunc:

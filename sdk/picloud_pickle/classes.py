@@ -74,7 +74,7 @@ _registries = _Registries(None, {})
 
 
 def reduced(context: PicklingContext, kind: type) -> Any:
-    """The reduction of a class, or NotImplemented for one that a module has by its name."""
+    """Return the reduction of a class, or NotImplemented for one that a module has by its name."""
     if kind in _SINGULAR or kind in _BUILTIN_TYPE_NAMES:
         return _class_reduce(kind)
     if by_reference(kind):
@@ -121,7 +121,7 @@ def _by_value(context: PicklingContext, kind: type) -> Any:
 
 
 def _registrations(kind: type) -> dict[str, Any]:
-    """What a class is registered with, as `copies.fill_class` takes it.
+    """Return what a class is registered with, as `copies.fill_class` takes it.
 
     >>> class Odd:
     ...     pass
@@ -140,7 +140,7 @@ def _registrations(kind: type) -> dict[str, Any]:
 
 
 def _abstract_classes(kind: type) -> list[type]:
-    """The abstract classes of modules that a class was registered with."""
+    """Return the abstract classes of modules that a class was registered with."""
     global _registries  # noqa: PLW0603 -- it belongs to the process, as the registries do
     token = abc.get_cache_token()
     if token != _registries.token:
@@ -188,7 +188,7 @@ def _enumeration(kind: type[Enum], others: dict[str, Any]) -> Any:
 
 
 def attributes_of(kind: type) -> dict[str, Any]:
-    """The attributes of a class itself that travel with it."""
+    """Return the attributes of a class itself that travel with it."""
     attributes = {}
     native = is_native(kind)
     for name, value in vars(kind).items():
@@ -210,7 +210,7 @@ def _without(scope: dict[str, Any], names: frozenset[str] | set[str]) -> dict[st
 
 
 def _annotated(kind: type) -> dict[str, Any]:
-    """The names that the annotations of a class use, from the module that defines it."""
+    """Return the names that the annotations of a class use, from the module that defines it."""
     scope = vars(kind)
     annotations = annotations_of(kind) if _DEFERRED in scope else scope.get("__annotations__")
     if not isinstance(annotations, dict):
@@ -230,7 +230,7 @@ def is_native(kind: Any) -> bool:
 
 
 def _native(kind: Any) -> Any:
-    """The reduction of a class that ctypes makes on demand, or None."""
+    """Return the reduction of a class that ctypes makes on demand, or None."""
     ctypes = sys.modules["ctypes"]
     for name in ("Structure", "Union", "Array", "_Pointer", "_SimpleCData", "_CFuncPtr"):
         if kind is type(getattr(ctypes, name)):  # a metaclass, which no module has by its name

@@ -91,7 +91,7 @@ def _is_function(value: Any) -> bool:
 
 
 def _functions(value: Any) -> tuple[Any, ...]:
-    """The functions inside a function, property, class method or other descriptor."""
+    """Return the functions inside a function, property, class method or other descriptor."""
     if isinstance(value, FunctionType):
         return (value,)
     names = ("fget", "fset", "fdel", "__func__", "func", "__wrapped__")
@@ -100,7 +100,7 @@ def _functions(value: Any) -> tuple[Any, ...]:
 
 
 def _token(name: str, value: Any) -> object:
-    """What stays equal while an attribute stays as it is."""
+    """Return what stays equal while an attribute stays as it is."""
     kind = type(value)
     if kind in _PLAIN:
         return kind, value
@@ -115,7 +115,7 @@ def _token(name: str, value: Any) -> object:
 
 
 def _cache_token(function: Any, seen: list[Any]) -> object:
-    """What stays equal while a cached function computes the same."""
+    """Return what stays equal while a cached function computes the same."""
     if not isinstance(function, FunctionType):
         return _UNKNOWN
     seen.append(function)

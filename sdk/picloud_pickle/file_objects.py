@@ -28,7 +28,7 @@ _VIRTUAL: Final = ("/proc", "/sys")
 
 
 def reduced(stream: Any) -> Any:
-    """The reduction of a stream.
+    """Return the reduction of a stream.
 
     Args:
         stream: Any instance of `io.IOBase`.

@@ -69,7 +69,7 @@ _names: WeakKeyDictionary[CodeType, CodeNames] = WeakKeyDictionary()
 
 
 def reduced(context: PicklingContext, function: FunctionType) -> Any:
-    """The reduction of a function, or NotImplemented for one that a module has by its name."""
+    """Return the reduction of a function; NotImplemented for one that a module has by its name."""
     if function in _OF_PICKLING:
         return NotImplemented
     if by_reference(function):
@@ -96,7 +96,7 @@ def reduced(context: PicklingContext, function: FunctionType) -> Any:
 
 
 def _new_cell(context: PicklingContext, cell: CellType) -> CellType:
-    """The cell of a pickle that stands for a cell here: one, however many functions share it."""
+    """Return the cell of a pickle that stands for a cell here: one, even if functions share it."""
     made: CellType | None = context.globals_ref.get(id(cell))
     if made is None:
         made = context.globals_ref[id(cell)] = _make_empty_cell()
@@ -124,7 +124,7 @@ def _new_globals(scope: dict[str, Any]) -> Any:
 def _state(
     context: PicklingContext, function: FunctionType
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What `rebuild.fill_function` takes: attributes, and what is set in ways of its own."""
+    """Return what `rebuild.fill_function` takes: attributes, and what is set in ways of its own."""
     names = code_names(function.__code__)
     scope = function.__globals__
     variables = {name: scope[name] for name in names.variables if name in scope}
@@ -170,7 +170,7 @@ def _state(
 
 
 def code_names(code: CodeType) -> CodeNames:
-    """The names a code object uses.
+    """Return the names a code object uses.
 
     >>> code_names((lambda: [sys.path for _ in "ab"]).__code__).variables
     ('sys',)
@@ -215,7 +215,7 @@ def _read(code: CodeType) -> CodeNames:
 
 
 def submodules(attributes: frozenset[str], values: Iterable[object]) -> list[ModuleType]:
-    """The imported submodules that code can reach from the packages among some values.
+    """Return the imported submodules that code can reach from the packages among some values.
 
     `import a.b` binds `a` alone: the job has to import `a.b` as well.
 
@@ -257,7 +257,7 @@ def _contents(function: FunctionType) -> Iterator[object]:
 
 
 def annotations_of(value: Any) -> dict[str, Any]:
-    """The annotations of a function or class, as text where they cannot be evaluated."""
+    """Return the annotations of a function or class, as text where they cannot be evaluated."""
     try:
         annotations: dict[str, Any] = value.__annotations__
     except Exception:  # noqa: BLE001 -- from Python 3.14 on they are evaluated when they are read
@@ -271,7 +271,7 @@ def annotations_of(value: Any) -> dict[str, Any]:
 
 
 def annotation_names(annotations: Iterable[object]) -> set[str]:
-    """The names that annotations written as text use."""
+    """Return the names that annotations written as text use."""
     return {name for text in _texts(annotations) for name in _parsed(text)[0]}
 
 
@@ -302,7 +302,7 @@ def _constants(constants: Iterable[object]) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names a text uses if it is an annotation, and all that it mentions."""
+    """Return the names a text uses if it is an annotation, and all that it mentions."""
     if len(text) > _LONGEST_ANNOTATION:
         return (), ()
     try:

@@ -75,7 +75,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         super().__init__(self._sink, protocol=PROTOCOL)
 
     def pickled(self, value: object) -> bytes:
-        """The pickle of a value; what it needs imported is added to `modules`."""
+        """Return the pickle of a value; what it needs imported is added to `modules`."""
         self.dump(value)
         data = b"".join(self._sink)
         self._sink.clear()
@@ -103,7 +103,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
 
 def dumps(value: object, *, for_jobs: bool = False) -> bytes:
-    """The pickle of a value.
+    """Return the pickle of a value.
 
     Args:
         value: What is pickled.

@@ -44,7 +44,7 @@ _module_copies: Final[WeakSet[types.ModuleType]] = WeakSet()
 
 
 def function_token(function: Any, name: str) -> str | None:
-    """The token of a function, cached or not, that the main program has by a name, else None."""
+    """Return the token of a function, cached or not, that the main program has by a name."""
     token = _function_tokens.get(function)
     if token is None and vars(sys.modules[function.__module__]).get(name) is function:
         token = _function_tokens[function] = uuid4().hex
@@ -64,7 +64,7 @@ def make_function(
 
 
 def _known_function(token: str) -> Any:
-    """The function with a token, if it is at home here or was loaded for this job before."""
+    """Return the function with a token, if it is defined here or was loaded for this job before."""
     return _home_functions.get(token) or brought(token)
 
 
@@ -118,7 +118,7 @@ def fill_object(value: Any, state: Any) -> None:
 
 
 def make_context_variable(name: str, token: str, default: tuple[Any, ...]) -> ContextVar[Any]:
-    """A context variable, or the one that is known by its token.
+    """Return a context variable, or the one that is known by its token.
 
     Args:
         name: Its name.
@@ -133,7 +133,7 @@ def make_context_variable(name: str, token: str, default: tuple[Any, ...]) -> Co
 
 
 def token_of(value: object) -> str:
-    """The token by which other processes know a plain object."""
+    """Return the token by which other processes know a plain object."""
     token = _tokens.get(id(value))
     if token is None:
         token = uuid4().hex
@@ -142,7 +142,7 @@ def token_of(value: object) -> str:
 
 
 def make_object(token: str) -> object:
-    """The plain object that has a token."""
+    """Return the plain object that has a token."""
     value = _objects.get(token)
     if value is None:
         value = object()
@@ -163,12 +163,12 @@ def name_singleton(name: str, value: object) -> None:
 
 
 def singleton_name(value: object) -> str | None:
-    """The name by which other processes know an object of a main program."""
+    """Return the name by which other processes know an object of a main program."""
     return _singleton_names.get(id(value))
 
 
 def make_singleton(kind: type, name: str, content: tuple[Any, ...]) -> object:
-    """The one object of a class that has a name in the main program.
+    """Return the one object of a class that has a name in the main program.
 
     Args:
         kind: Its class.
@@ -194,7 +194,7 @@ def fill_singleton(value: Any, state: dict[str, Any]) -> None:
 
 
 def make_method(owner: Any, name: str, function: Any) -> Any:
-    """The method that an object has by a name; bound anew while its class is being loaded."""
+    """Return the method that an object has by a name; bind it while the class is being loaded."""
     try:
         return getattr(owner, name)
     except AttributeError:
@@ -210,14 +210,14 @@ def make_exception(kind: Any, arguments: tuple[Any, ...]) -> BaseException:
 
 
 def builtin_base(kind: type) -> Any:
-    """The first class above one that no `class` statement made."""
+    """Return the first class above one that no `class` statement made."""
     return next(base for base in kind.__mro__ if not base.__flags__ & HEAP_TYPE)
 
 
 def make_cache(
     function: Callable[..., Any], maxsize: int | None, typed: bool, token: str | None = None
 ) -> Any:
-    """A function under `functools.lru_cache`, with an empty cache, or the one with a token."""
+    """Return the `functools.lru_cache` function of a token, or a new one with an empty cache."""
     return _wrapper(functools.lru_cache(maxsize, typed), function, token)
 
 
@@ -238,21 +238,21 @@ def fill_cache(cache: Any, attributes: dict[str, Any]) -> None:
 
 
 def make_cached_property(kind: Any, function: Callable[..., Any]) -> Any:
-    """A `functools.cached_property`, or one of a class derived from it."""
+    """Return a `functools.cached_property`, or one of a class derived from it."""
     made = kind.__new__(kind)
     functools.cached_property.__init__(made, function)
     return made
 
 
 def make_descriptor(kind: Any, base: Any, arguments: tuple[Any, ...]) -> Any:
-    """A property, class method or static method of a class derived from these."""
+    """Return a property, class method or static method of a class derived from these."""
     made = kind.__new__(kind, *arguments)
     base.__init__(made, *arguments)
     return made
 
 
 def make_dispatcher(function: Callable[..., Any], token: str | None = None) -> Any:
-    """A `functools.singledispatch` function with its default implementation, or that of a token."""
+    """Return the `functools.singledispatch` function of a token, or a new one with a default."""
     return _wrapper(functools.singledispatch, function, token)
 
 
@@ -270,7 +270,7 @@ def fill_dispatcher(dispatcher: Any, state: tuple[dict[type, Any], dict[str, Any
 
 
 def module_attribute(module: str, name: str) -> Any:
-    """What a module has by a dotted name; the module itself for an empty one."""
+    """Return what a module has by a dotted name; the module itself for an empty one."""
     value: Any = import_module(module)
     for part in filter(None, name.split(".")):
         value = getattr(value, part)
@@ -278,7 +278,7 @@ def module_attribute(module: str, name: str) -> Any:
 
 
 def package(name: str, submodules: list[str]) -> types.ModuleType:
-    """A package, with those of its submodules that its sender had and this process can import."""
+    """Return a package with those submodules that its sender had and this process can import."""
     for each in submodules:
         with contextlib.suppress(ImportError):
             import_module(each)
@@ -312,7 +312,7 @@ def patched(value: Any, patches: list[tuple[Any, Any, Any]]) -> Any:
 
 
 def make_new_type(name: str, qualname: str, module: str, supertype: Any, token: str) -> Any:
-    """A `typing.NewType`, or the one that is known by its token."""
+    """Return a `typing.NewType`, or the one that is known by its token."""
     made: Any = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
     if made is None:
         factory: Any = typing.NewType
@@ -325,7 +325,7 @@ def make_new_type(name: str, qualname: str, module: str, supertype: Any, token: 
 def make_type_parameter(
     factory: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], module: str, token: str
 ) -> Any:
-    """A type variable of any kind, or the one that is known by its token."""
+    """Return a type variable of any kind, or the one that is known by its token."""
     made: Any = _DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
     if made is None:
         made = factory(*arguments, **keywords)
@@ -336,31 +336,31 @@ def make_type_parameter(
 
 
 def make_weak_set(kind: Any, items: list[Any]) -> Any:
-    """A WeakSet that keeps the items it arrived with alive."""
+    """Return a WeakSet that keeps the items it arrived with alive."""
     made = kind(items)
     vars(made)["_held"] = items
     return made
 
 
 def make_weak_dict(kind: Any, items: list[tuple[Any, Any]]) -> Any:
-    """A WeakKeyDictionary or WeakValueDictionary that keeps the items it arrived with alive."""
+    """Return a weak dictionary that keeps the items it arrived with alive."""
     made = kind(items)
     vars(made)["_held"] = items
     return made
 
 
 def make_memoryview(content: bytes | bytearray, format_: str, shape: tuple[int, ...]) -> memoryview:
-    """A view of bytes, in the format and shape it had."""
+    """Return a view of bytes, in the format and shape it had."""
     return memoryview(content).cast(format_, shape)  # type: ignore[call-overload, no-any-return]
 
 
 def class_attribute(kind: type, name: str) -> Any:
-    """An attribute of a class itself, as its dictionary has it."""
+    """Return an attribute of a class itself, as its dictionary has it."""
     return vars(kind)[name]
 
 
 def make_ufunc(function: Callable[..., Any], counts: tuple[int, int], identity: Any) -> Any:
-    """A universal function that `numpy.frompyfunc` makes of a Python function."""
+    """Return a universal function that `numpy.frompyfunc` makes of a Python function."""
     import numpy as np  # noqa: PLC0415 -- only where one travels
 
     return np.frompyfunc(function, *counts, identity=identity)

@@ -115,7 +115,7 @@ def note_patches(patches: Iterable[Any]) -> None:
 
 
 def brought(token: str) -> Any:
-    """The function with a token that an earlier load for the same job has brought, or None."""
+    """Return the function of a token that an earlier load for the same job made, or None."""
     return _brought.get(token)
 
 

@@ -37,7 +37,7 @@ _sought: list[int] = []
 
 
 def global_reducer(kind: type) -> Callable[[PicklingContext, Any], Any] | None:
-    """The reducer of a class whose instances may be global objects of a module, else None."""
+    """Return the reducer of a class whose instances may be global objects of a module, or None."""
     named = _GLOBALS.get(f"{kind.__module__}.{kind.__qualname__}")
     if named is None:
         names = _stateless_globals(kind)
@@ -63,7 +63,7 @@ def global_reducer(kind: type) -> Callable[[PicklingContext, Any], Any] | None:
 
 
 def _stateless_globals(kind: type) -> dict[str, Any]:
-    """The instances of a class that its own module holds, where they can be but markers."""
+    """Return the instances of a class that its own module holds, if they can only be markers."""
     ordinary = all(base is object or base.__flags__ & rebuild.HEAP_TYPE for base in kind.__mro__)
     if not ordinary or _has_own_reduction(kind):
         return {}
@@ -76,7 +76,7 @@ def _stateless_globals(kind: type) -> dict[str, Any]:
 
 
 def _state(value: Any) -> dict[str, Any]:
-    """The attributes of an object, those in slots as well."""
+    """Return the attributes of an object, those in slots as well."""
     state = dict(getattr(value, "__dict__", {}))
     for name in copyreg._slotnames(type(value)):  # type: ignore[attr-defined]  # noqa: SLF001
         if hasattr(value, name):
@@ -93,7 +93,7 @@ def _has_own_reduction(kind: Any) -> bool:
 
 
 def plain_object_reduced(context: PicklingContext, value: object) -> Any:
-    """The reduction of an `object()`, which has nothing but its identity."""
+    """Return the reduction of an `object()`, which has nothing but its identity."""
     location = _location(value)
     if location is None:
         return rebuild.make_object, (rebuild.token_of(value),)
@@ -120,7 +120,7 @@ def _location(value: object) -> tuple[str, str] | None:
 
 
 def program_object_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of an instance of a class that travels by value."""
+    """Return the reduction of an instance of a class that travels by value."""
     kind = type(value)
     context.modules.add(kind.__module__)
     if kind in copyreg.dispatch_table:
@@ -138,7 +138,7 @@ def program_object_reduced(context: PicklingContext, value: Any) -> Any:
 
 
 def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
-    """The reducer of a module's class whose instances need one, else None."""
+    """Return the reducer of a module's class whose instances need one, else None."""
     if isinstance(kind.__reduce__, FunctionType) and not issubclass(kind, Enum):
         return _named_object_reduced
     lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
@@ -148,7 +148,7 @@ def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
 
 
 def _named_object_reduced(context: PicklingContext, value: Any) -> Any:
-    """An object that may reduce to a name of the main program."""
+    """Reduce an object that may have a name in the main program."""
     context.modules.add(type(value).__module__)
     reduction = value.__reduce_ex__(5)
     of_program = getattr(value, "__module__", None) in MAIN or rebuild.singleton_name(value)
@@ -193,7 +193,7 @@ def _sought_name(value: Any, function: Any) -> str | None:
 
 
 def _without_setstate(value: Any) -> Any:
-    """The reduction of an object whose `__getattr__` must not be called before it has a state."""
+    """Return the reduction of an object whose `__getattr__` needs the object's state."""
     reduction = value.__reduce_ex__(5)
     if len(reduction) < 3 or reduction[2] is None:  # noqa: PLR2004 -- without a state
         return reduction
@@ -202,7 +202,7 @@ def _without_setstate(value: Any) -> Any:
 
 
 def _marker_name(value: Any) -> str | None:
-    """The name of a marker of the main program: an instance that has no attributes."""
+    """Return the name of a marker of the main program: an instance that has no attributes."""
     kind = type(value)
     if rebuild.builtin_base(kind) is not object or getattr(value, "__dict__", None):
         return None
@@ -233,7 +233,7 @@ class _Constant:
 
 
 def parser_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a parser of `argparse` or `optparse`, or of one of its arguments."""
+    """Return the reduction of a parser of `argparse` or `optparse`, or of one of its arguments."""
     context.modules.add(type(value).__module__)
     reduction = value.__reduce_ex__(5)
     if not isinstance(reduction, tuple) or not isinstance(reduction[2], dict):

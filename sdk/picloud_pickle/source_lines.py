@@ -47,7 +47,7 @@ _in_a_job = False
 
 
 def code_reduced(context: PicklingContext, code: CodeType) -> Any:
-    """The reduction of a code object: cloudpickle's, but with the name of its file."""
+    """Return the reduction of a code object: cloudpickle's, but with the name of its file."""
     del context
     kind, arguments = _code_reduce(code)
     at = arguments.index(_NO_FILE)
@@ -55,7 +55,7 @@ def code_reduced(context: PicklingContext, code: CodeType) -> Any:
 
 
 def lines_of(context: PicklingContext, function: FunctionType, last: int) -> Source | None:
-    """The source of a function, unless its class has brought it.
+    """Return the source of a function, unless its class has brought it.
 
     Args:
         context: The pickler, which counts what was sent so far.
@@ -80,7 +80,7 @@ def lines_of(context: PicklingContext, function: FunctionType, last: int) -> Sou
 
 
 def lines_of_class(context: PicklingContext, kind: type) -> Source | None:
-    """The source of a class of the script, with all that is around a class inside a function.
+    """Return the source of a class of the script, or of the function that a class is inside.
 
     Args:
         context: The pickler, which counts what was sent so far.
@@ -117,7 +117,7 @@ def remember_class(kind: type, source: Source) -> None:
 
 @cache
 def _definitions(filename: str) -> dict[str, tuple[int, int]]:
-    """The first and the last line of each function and class of a file, by name."""
+    """Return the first and the last line of each function and class of a file, by name."""
     import ast  # noqa: PLC0415 -- only for scripts whose own classes travel
 
     try:
@@ -137,7 +137,7 @@ def _definitions(filename: str) -> dict[str, tuple[int, int]]:
 
 @cache
 def _command() -> tuple[list[str], frozenset[CodeType]]:
-    """The lines of a program that was given to Python by `-c`, and the code in it."""
+    """Return the lines of a program that was given to Python by `-c`, and the code in it."""
     words = sys.orig_argv
     if "-c" not in words[:-1]:
         return [], frozenset()

@@ -33,7 +33,7 @@ def _new_type(context: PicklingContext, value: Any) -> Any:
 
 
 def _parameter(context: PicklingContext, value: Any) -> Any:
-    """A TypeVar, TypeVarTuple or ParamSpec."""
+    """Return a TypeVar, TypeVarTuple or ParamSpec."""
     if _is_named(context, value):
         return rebuild.module_attribute, (value.__module__, value.__name__)
     kind = type(value)

@@ -43,7 +43,7 @@ _contents: dict[str, tuple[int, int, _Contents]] = {}
 
 
 def cache_reduced(context: PicklingContext, cache: Any) -> Any:
-    """The reduction of a function under `functools.lru_cache`."""
+    """Return the reduction of a function under `functools.lru_cache`."""
     context.modules.add(cache.__module__)
     if by_reference(cache, getattr(cache, "__qualname__", None)):
         return NotImplemented
@@ -53,33 +53,33 @@ def cache_reduced(context: PicklingContext, cache: Any) -> Any:
 
 
 def _token(wrapper: Any) -> str | None:
-    """The token of a wrapped function that the main program has by its name."""
+    """Return the token of a wrapped function that the main program has by its name."""
     name = wrapper.__name__
     at_top = name == wrapper.__qualname__ and wrapper.__module__ in MAIN
     return rebuild.function_token(wrapper, name) if at_top else None
 
 
 def cached_property_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a `functools.cached_property`, which on Python 3.11 holds a lock."""
+    """Return the reduction of a `functools.cached_property`, which on Python 3.11 holds a lock."""
     context.modules.add(type(value).__module__)
     return rebuild.make_cached_property, (type(value), value.func), _carried(value)
 
 
 def method_dispatcher_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a `functools.singledispatchmethod`."""
+    """Return the reduction of a `functools.singledispatchmethod`."""
     context.modules.add(type(value).__module__)
     return type(value), (value.func,), _carried(value)
 
 
 def partial_method_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a `functools.partialmethod`, which Python 3.14 cannot load from its own."""
+    """Return the reduction of a `functools.partialmethod`; Python 3.14 cannot load its own one."""
     context.modules.add(type(value).__module__)
     arguments = type(value), (value.func, *value.args), value.keywords
     return copyreg.__newobj_ex__, arguments, _carried(value)  # type: ignore[attr-defined]
 
 
 def property_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a property of a class derived from `property`."""
+    """Return the reduction of a property of a class derived from `property`."""
     kind = type(value)
     context.modules.add(kind.__module__)
     arguments = value.fget, value.fset, value.fdel, value.__doc__
@@ -87,7 +87,7 @@ def property_reduced(context: PicklingContext, value: Any) -> Any:
 
 
 def method_reduced(context: PicklingContext, value: Any) -> Any:
-    """The reduction of a method of a class derived from `classmethod` or `staticmethod`."""
+    """Return the reduction of a method of a class derived from `classmethod` or `staticmethod`."""
     kind = type(value)
     context.modules.add(kind.__module__)
     base = classmethod if issubclass(kind, classmethod) else staticmethod
@@ -109,7 +109,7 @@ def is_dispatcher(function: FunctionType) -> bool:
 
 
 def dispatcher_reduced(function: Any) -> Any:
-    """The reduction of a dispatcher that travels by value."""
+    """Return the reduction of a dispatcher that travels by value."""
     own = {name: each for name, each in vars(function).items() if name not in _OF_DISPATCHER}
     names = ("__name__", "__qualname__", "__module__", "__doc__")
     own |= {name: getattr(function, name) for name in names}
@@ -149,7 +149,7 @@ def is_programs_reducer(kind: type) -> bool:
 
 
 def by_programs_reducer(context: PicklingContext, value: Any) -> Any:
-    """The reduction by such a reducer, which goes along so that the job can pickle it as well."""
+    """Return the reduction by such a reducer; the reducer travels, too, so that jobs can use it."""
     kind = type(value)
     context.modules.add(kind.__module__)
     reduce = copyreg.dispatch_table.get(kind)
@@ -161,7 +161,7 @@ def by_programs_reducer(context: PicklingContext, value: Any) -> Any:
 
 
 def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
-    """The reduction of what a module has by a name, or of the module itself.
+    """Return the reduction of what a module has by a name, or of the module itself.
 
     Returns:
         NotImplemented where Python's own way does: unless the main program, or a module that it
@@ -210,7 +210,7 @@ def _patches(places: tuple[Place, ...]) -> list[tuple[_Attribute, Any, Any]]:
 
 
 def _contents_of(name: str) -> _Contents:
-    """What a module holds of those; sought again when it or the main program has more names."""
+    """Return what a module holds of those; search again if it or the main program has grown."""
     scope = getattr(sys.modules.get(name), "__dict__", None)
     if not scope:
         return _NOTHING

@@ -18,7 +18,7 @@ _REPEATED: Final = 3
 
 
 def readable(text: str) -> str:
-    r"""The text with the stacks in it cut below the job's frames, repeated lines counted.
+    r"""Return the text with its stacks cut below the job's frames and repeated lines counted.
 
     >>> readable("Current thread 0x1:\n" + 5 * '  File "a.py", line 1 in f\n').splitlines()[-1]
     '  [2 more like it]'

@@ -89,7 +89,7 @@ def _last_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _linked(error: BaseException) -> Iterator[BaseException]:
-    """An exception with its causes, contexts and the members of groups, nearest first."""
+    """Return an exception with its causes, contexts and the members of groups, nearest first."""
     seen: set[int] = set()
     queue: list[BaseException | None] = [error]
     for each in queue:
@@ -102,7 +102,7 @@ def _linked(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cut_down(error: BaseException) -> BaseException:
-    """A copy that holds texts in part, and other large values as what they are."""
+    """Return a copy that holds the beginning of texts, and the types of other large values."""
     kept = [*islice(_linked(error), _MOST_LINKED)]
     copies: dict[int, BaseException] = {}
     for each in reversed(kept):  # members of a group come before it
@@ -158,7 +158,7 @@ def _ends(text: Any) -> Any:
 
 
 def _stand_in(error: BaseException) -> BaseException:
-    """An exception of a built-in class: of a class that cannot be pickled only its text travels."""
+    """Return an exception of a built-in class, with the text of one that cannot be pickled."""
     base: Any = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
     text = _cut(str(error))
     try:

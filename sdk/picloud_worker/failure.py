@@ -187,7 +187,7 @@ def termination_failure(failure: Failure, why: Failure) -> Failure:
 
 
 def state_of(failure: Failure) -> State:
-    """The state that a job ends in: `killed` where a person or its time limit has ended it.
+    """Return the state that a job ends in: `killed` if a person or its time limit ended it.
 
     >>> state_of(over_time(90)).name, state_of(signalled(15, "")).name
     ('KILLED', 'ERROR')

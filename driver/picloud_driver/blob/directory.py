@@ -234,7 +234,7 @@ class DirectoryBlobs(BlobPort):
                 self._check_mounted()
 
     def _list(self, parents: str, begin: str) -> list[str]:
-        """The names in a directory, ascending; a subdirectory ends with `/`."""
+        """Return the names in a directory, ascending; a subdirectory ends with `/`."""
         path = self._blobs + parents.replace("/", f"+{os.sep}")
         with disk.faults(self._root):
             try:

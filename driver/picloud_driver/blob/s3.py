@@ -197,7 +197,7 @@ class S3Blobs(BlobPort):
         return f"{self._prefix}{checked_name(name)}{_END}"
 
     async def _existing(self, keys: Sequence[str]) -> list[str]:
-        """The keys that exist, by one request for each."""
+        """Return the keys that exist, by one request for each."""
         flags = await asyncio.gather(*(self._ask(self._gateway.exists, key) for key in keys))
         if not all(flags):
             # A missing bucket is an error, not a missing key.

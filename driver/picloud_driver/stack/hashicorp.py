@@ -338,7 +338,7 @@ class Stack:
         return address
 
     def _external(self, server: AnyServer) -> Any:
-        """The address of an external server that the environment names, or None."""
+        """Return the address of an external server that the environment names, or None."""
         try:
             address = server.configured(self._environment)
         except PiCloudError as error:

@@ -102,6 +102,6 @@ def remove(data: Path, host: str) -> None:
 
 
 def _names(data: Path) -> tuple[str, str]:
-    """The names of the network and of its interface, which may have at most 15 characters."""
+    """Return the names of the network and of its interface, which has at most 15 characters."""
     digest = sha256(str(data.resolve()).encode()).hexdigest()
     return f"{PREFIX}{digest[:12]}", f"pc{digest[:10]}"

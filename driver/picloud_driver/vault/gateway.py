@@ -145,7 +145,7 @@ class VaultGateway:
 
 
 def _without_value(error: InvalidPath) -> Version:
-    """The version of a secret that does not exist or was deleted; raises any other error."""
+    """Return the version of a secret that does not exist or was deleted; raise any other error."""
     answer: dict[str, Any] = error.json or {}
     if metadata := (answer.get("data") or {}).get("metadata"):
         return Version(metadata["version"], None)

@@ -154,7 +154,7 @@ def running_on_cloud() -> bool:
 
 
 def _address(settings: ClientSettings, url: str | None, key: str | None) -> ServerAddress:
-    """The address from a URL and a key, completed from the profile where one is missing."""
+    """Return the address from a URL and a key, completed from the profile where one is missing."""
     profile = None
     if not (url and key):
         # Jobs, and scripts with a server in their environment, never need it.

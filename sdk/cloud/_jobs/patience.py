@@ -122,7 +122,7 @@ class Patience:
 
 
 def _sentence(error: CloudConnectionError) -> str:
-    """The error as a sentence.
+    """Return the error as a sentence.
 
     >>> _sentence(Exception("consul does not answer"))
     'consul does not answer.'

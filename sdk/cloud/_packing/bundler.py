@@ -175,7 +175,7 @@ class _Gathering:
         )
 
     def _brought(self, name: str) -> Iterable[SourceContent]:
-        """The source files of the first package or module on the path to a name, if new."""
+        """Return the source files of the first package or module on the path to a name, if new."""
         parts = name.split(".")
         parents: tuple[str, ...] | None = None
         for depth in range(1, len(parts) + 1):
@@ -196,7 +196,7 @@ class _Gathering:
     def _lost(
         self, name: str, above: str, parents: Sequence[str] | None
     ) -> Iterable[SourceContent]:
-        """The files of a module that no parent leads to: one loaded in its own way, or none."""
+        """Return the files of a module that no parent leads to, if it has a loader of its own."""
         origin = find(name) if name != above and name in sys.modules else MISSING
         if origin.kind is ModuleKind.MODULE:
             return self._read(name, origin)

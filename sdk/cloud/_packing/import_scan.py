@@ -20,7 +20,7 @@ _BY_NAME: Final = frozenset(("import_module", "__import__"))
 
 
 def imported(code: CodeType, package: str) -> set[str]:
-    """The absolute names of everything that code may import, lazily too.
+    """Return the absolute names of everything that code may import, lazily too.
 
     `from a import b` counts as `a` and `a.b`, as `b` may be a module. Where code calls
     `importlib.import_module` or `__import__`, each of its text constants that could name a module
@@ -49,7 +49,7 @@ def imported(code: CodeType, package: str) -> set[str]:
 
 
 def absolute(name: str, level: int, package: str) -> str:
-    """The absolute name of an import, or "" when it leaves the package.
+    """Return the absolute name of an import, or "" when it leaves the package.
 
     >>> absolute("c", 2, "p.q"), absolute("os", 0, "p.q"), absolute("c", 3, "p.q")
     ('p.c', 'os', '')
@@ -76,7 +76,7 @@ def _statements(code: CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | No
 
 
 def _argument(raw: bytes, at: int) -> tuple[int, int]:
-    """The argument of the instruction at a position, and the position before it."""
+    """Return the argument of the instruction at a position, and the position before it."""
     argument, shift, at = raw[2 * at + 1], 8, at - 1
     while at >= 0 and raw[2 * at] == _EXTENDED:
         argument |= raw[2 * at + 1] << shift
@@ -85,7 +85,7 @@ def _argument(raw: bytes, at: int) -> tuple[int, int]:
 
 
 def _loaded(code: CodeType, raw: bytes, at: int) -> tuple[Any, int]:
-    """The constant the instruction at a position loads; Python 3.14 has small numbers inline."""
+    """Return the constant that an instruction loads; Python 3.14 has small numbers inline."""
     argument, before = _argument(raw, at)
     return code.co_consts[argument] if raw[2 * at] == _CONST else argument, before
 

@@ -72,7 +72,7 @@ def allow_only(names: Iterable[str] | None) -> None:
 
 
 def allowed() -> frozenset[str] | None:
-    """The names that were last given to `allow_only`."""
+    """Return the names that were last given to `allow_only`."""
     return _Allowed.names
 
 
@@ -109,7 +109,7 @@ def find(name: str, parents: Sequence[str] | None = None) -> ModuleSource:
 
 
 def source_file(name: str) -> str | None:
-    """The Python file an imported module came from, if it is imported and came from one."""
+    """Return the Python file an imported module came from, if it is imported and came from one."""
     path = _scope(name).get("__file__")
     return path if isinstance(path, str) and path.endswith(".py") else None
 
@@ -133,7 +133,7 @@ def _is_standard(top: str) -> bool:
 
 @cache
 def _standard() -> frozenset[Path]:
-    """The directories of the standard library."""
+    """Return the directories of the standard library."""
     named = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     # Windows' embeddable Python has it in a zip file, which only its modules know.
     named.append(str(Path(sysconfig.__file__).parent))
@@ -141,7 +141,7 @@ def _standard() -> frozenset[Path]:
 
 
 def _scope(name: str) -> dict[str, Any]:
-    """The globals of a module that is imported, else nothing."""
+    """Return the globals of a module that is imported, else nothing."""
     module = sys.modules.get(name)
     # object's own access: a lazy module would begin to load when asked for anything.
     return {} if module is None else object.__getattribute__(module, "__dict__")

@@ -289,7 +289,7 @@ def _unreadable(error: BaseException) -> str:
 
 
 def name_of(func: Any) -> str:
-    """The name of a function in messages.
+    """Return the name of a function in messages.
 
     >>> from functools import partial
     >>> name_of(partial(sorted, reverse=True)), name_of(lambda: 0)

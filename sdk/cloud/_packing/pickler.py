@@ -32,7 +32,7 @@ class ScanningPickler(picloud_pickle.Pickler):
 
 
 def _package(scope: dict[str, Any]) -> str:
-    """The package in which a function's relative imports start."""
+    """Return the package in which a function's relative imports start."""
     package = scope.get("__package__")
     if package is None:
         name = scope.get("__name__") or ""

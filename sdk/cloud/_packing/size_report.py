@@ -78,7 +78,7 @@ def add_files(file: Path, bundle: Bundle) -> None:
 
 
 def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:
-    """A line a part, the heaviest and what cannot be pickled first, with their own parts below.
+    """Return a line for each part: the heaviest and what cannot be pickled first.
 
     >>> list(tree([("x", 5)]))
     ['  x: 5 bytes, int']

@@ -65,7 +65,7 @@ class SourceCache:
         self._cached: dict[tuple[str, str, str], SourceContent] = {}
 
     def stamp(self, path: str) -> Stamp | None:
-        """The stamp of a file or directory; None when a change right now might not alter it.
+        """Return the stamp of a file or directory; None when a change right now might not alter it.
 
         Raises:
             OSError: When there is no such file.
@@ -78,7 +78,7 @@ class SourceCache:
         return changed, status.st_size, status.st_ino
 
     def read(self, file: SourceFile) -> SourceContent:
-        """A source file's content, digest and imports.
+        """Return a source file's content, digest and imports.
 
         Raises:
             OSError: When it was deleted or cannot be read.
@@ -143,7 +143,7 @@ def in_directory(directory: str, target: str) -> PackageFiles:
 
 
 def in_archive(archive: str, path: str, target: str) -> list[SourceFile]:
-    """The source file, or every one of the package, at a path into a zip file.
+    """Return the source file, or every one of the package, at a path into a zip file.
 
     Raises:
         OSError: When there is no such archive.

@@ -71,7 +71,7 @@ _known: dict[str, bool] = {}
 
 
 def places(module: str, scope: Mapping[str, Any]) -> tuple[Place, ...]:
-    """The places in a module that hold functions or classes of the program.
+    """Return the places in a module that hold functions or classes of the program.
 
     >>> import json
     >>> json.JSONEncoder.shout = type("Shout", (), {"__module__": "__main__"})
@@ -125,7 +125,7 @@ def _in_class(
 
 
 def content(place: Place) -> Any:
-    """What a place holds now; None if it is gone."""
+    """Return what a place holds now; None if it is gone."""
     scope = vars(sys.modules[place.module])
     if place.path:
         owner = scope.get(place.path)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(value: Any) -> Any:
-    """The result of a coroutine, or the items of an asynchronous generator."""
+    """Return the result of a coroutine, or the items of an asynchronous generator."""
     coroutine = _items(value) if isinstance(value, AsyncGeneratorType) else value
     with asyncio.Runner() as runner:
         try:
@@ -36,7 +36,7 @@ def _where(value: Any) -> TracebackType | None:
 
 
 def _frames(value: Any) -> Iterator[FrameType]:
-    """The frames of a coroutine that waits, from the outermost to the innermost."""
+    """Return the frames of a coroutine that waits, from the outermost to the innermost."""
     while value is not None:
         for kind in ("cr", "ag", "gi"):
             frame = getattr(value, f"{kind}_frame", None)

@@ -44,7 +44,7 @@ class ImportWatch:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec that the other finders find, with a loader that calls back."""
+        """Return the spec that the other finders find, with a loader that calls back."""
         if self._searching or (self._depth and name not in self._imported):
             return None
         self._searching = True

@@ -75,7 +75,7 @@ class StatsRecorder:
         self._before, self._children = self._own(), self._waited()
 
     def begin(self) -> tuple[float, float]:
-        """A job begins; answers the CPU used before it, in user space and in the kernel."""
+        """Begin a job; return the CPU used before it, in user space and in the kernel."""
         if self._handler not in self._root.handlers:
             self._root.addHandler(self._handler)
         self._before = now = self._own()
@@ -101,7 +101,7 @@ class StatsRecorder:
         )
 
     def stats(self, runner: Runner, remarks: list[str], *, wanted: bool) -> JobStats | None:
-        """What there is to say of the job that ended just now; always something if `wanted`."""
+        """Return the statistics of the job that ended just now; never None if `wanted`."""
         ends = self.ends()
         silent = ends == self._ends and runner.profile is None and not remarks
         if silent and not wanted:

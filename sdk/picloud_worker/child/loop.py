@@ -235,7 +235,7 @@ class ChildLoop:
             written += os.write(self._channels.results, memoryview(data)[written:])
 
     def _left(self) -> list[str]:
-        """What goes on running; it is named on stderr and ends with this process."""
+        """Name on stderr what goes on running; it ends with this process."""
         running = leftovers()
         if running:
             text = ", ".join(running)

@@ -31,7 +31,7 @@ class Profiler:
             self._profile.disable()
 
     def text(self) -> str:
-        """The functions that took most time, with what they called, first."""
+        """Return the functions that took most time, with what they called, first."""
         out = io.StringIO()
         pstats.Stats(self._profile, stream=out).sort_stats("cumulative").print_stats()
         return out.getvalue()[:MOST_CHARACTERS]

@@ -36,7 +36,7 @@ _NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "in
 
 
 def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
-    """The settings of this interpreter.
+    """Return the settings of this interpreter.
 
     Args:
         renew_streams: Makes `sys.stdin`, `sys.stdout` and `sys.stderr` anew.
@@ -193,7 +193,7 @@ def _set_log_classes(before: tuple[Any, Any]) -> None:
 
 
 def _module_defaults() -> tuple[object, ...]:
-    """What programs set by `csv.field_size_limit`, `install_opener`, or to trust any server."""
+    """Return what modules keep: the field size limit of csv, the opener, how TLS is verified."""
     modules = sys.modules
     csv: Any = modules.get("csv")
     return (

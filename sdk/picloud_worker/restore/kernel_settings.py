@@ -24,7 +24,7 @@ _LIMITS: Final = ("AS", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
 
 
 def kernel_settings(rearm: Callable[[], None]) -> list[Setting]:
-    """The settings of this process; those the system does not have are left out.
+    """Return the settings of this process; those the system does not have are left out.
 
     Args:
         rearm: Called when signal handlers were restored, for those that Python does not know of.

@@ -44,7 +44,7 @@ def alone(seconds: float = inf) -> bool:
 
 
 def leftovers() -> list[str]:
-    """What runs besides the main thread, in words, and does not end within a moment."""
+    """Return, in words, what runs besides the main thread and does not end within a moment."""
     _end_helpers()
     deadline = time.monotonic() + GRACE_S
     while not alone():
@@ -73,7 +73,7 @@ def _runs_processes() -> bool:
 
 
 def _processes() -> set[int]:
-    """The child processes except for those that belong to the interpreter."""
+    """Return the child processes except for those that belong to the interpreter."""
     own: set[Any] = {
         getattr(getattr(sys.modules.get(name), "_resource_tracker", None), "_pid", None)
         for name in _TRACKERS

@@ -48,7 +48,7 @@ class ProcessState:
         self._known = [(setting, setting.read, setting.read()) for setting in self._settings]
 
     def snapshot(self) -> list[Any]:
-        """The settings in the middle of a job."""
+        """Return the settings in the middle of a job."""
         return [None if setting.resets else _value(setting) for setting in self._settings]
 
     def keep_changes(self, snapshot: list[Any]) -> None:

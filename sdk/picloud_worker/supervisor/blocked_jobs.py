@@ -106,11 +106,11 @@ class BlockedJobs:
         return bool(self._jobs) and all(job.awaiting is not None for job in self._jobs)
 
     def refs(self) -> tuple[AttemptRef, ...]:
-        """The jobs here, blocked or running again."""
+        """Return the jobs here, blocked or running again."""
         return tuple(job.entry.ref for job in self._jobs)
 
     def blocked_on(self) -> tuple[BlockedOn, ...]:
-        """What each blocked job waits for."""
+        """Return what each blocked job waits for."""
         return tuple(
             BlockedOn(job.entry.ref, request.awaiting, request.timed)
             for job in self._jobs
@@ -124,11 +124,11 @@ class BlockedJobs:
         self._changed()
 
     def of(self, job_socket: JobSocket) -> RunningJob | None:
-        """The job here whose child has this socket."""
+        """Return the job here whose child has this socket."""
         return next((job for job in self._jobs if job.child.job_socket is job_socket), None)
 
     def find(self, ref: AttemptRef) -> RunningJob | None:
-        """The job here with this reference."""
+        """Return the job here with this reference."""
         return next((job for job in self._jobs if job.entry.ref == ref), None)
 
     def await_others(self, job: RunningJob, request: JobSocketRequest | None) -> None:

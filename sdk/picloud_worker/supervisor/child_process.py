@@ -115,7 +115,7 @@ class ChildProcess:
         return self._claims.take_back()
 
     def started_job(self) -> StartedJob | None:
-        """The job that it started last."""
+        """Return the job that it started last."""
         return self._zygote.scoreboard.started_job(self.index)
 
     def collect(self) -> Iterator[JobDone]:
@@ -179,7 +179,7 @@ class ChildProcess:
             output.bound()
 
     def last_stderr(self) -> str:
-        """The end of what its job wrote to stderr."""
+        """Return the end of what its job wrote to stderr."""
         return self._outputs[1].tail()
 
     def terminate(self) -> None:

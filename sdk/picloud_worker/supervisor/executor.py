@@ -227,7 +227,7 @@ class SlotExecutor:
                 self.blocked_jobs.child_exited(child_index, status)
 
     def head_age(self) -> float:
-        """The seconds since the first job given started, or was given; 0 when there is none."""
+        """Return the seconds since the first unfinished job began, or was received; 0 for none."""
         return self._clock() - self._head_since if self._held_jobs.given else 0.0
 
     def _is_head_overdue(self) -> bool:
@@ -239,12 +239,12 @@ class SlotExecutor:
         return bool(self._held_jobs.given) and since > NOT_NEXT_S
 
     def time_left(self) -> float:
-        """The seconds until the time limit of the running job; infinite without one."""
+        """Return the seconds until the time limit of the running job; infinite without one."""
         job = self.running()
         return inf if job is None else job.time_left(self._clock())
 
     def running(self) -> RunningJob | None:
-        """The job that the child runs, as far as its scoreboard shows."""
+        """Return the job that the child runs, as far as its scoreboard shows."""
         entry = self._held_jobs.running(self._child.started_job())
         return None if entry is None else self._job_of(entry)
 

@@ -252,7 +252,7 @@ class HeldJobs:
         return None
 
     def refs(self) -> list[AttemptRef]:
-        """The jobs that have not ended, in the order in which they are to run."""
+        """Return the jobs that have not ended, in the order in which they are to run."""
         return [*(entry.ref for entry in (*self.blocked, *self.given)), *self._waiting_refs()]
 
     def _waiting_refs(self) -> list[AttemptRef]:
@@ -284,7 +284,7 @@ class HeldJobs:
         return replaced
 
     def large(self) -> Sequence[tuple[int, JobReport]]:
-        """The reports that are too large to travel inline, with their places for `settle`."""
+        """Return the reports that are too large to send inline, with their places for `settle`."""
         if self.ended_bytes <= INLINE_BYTES:
             return ()
         return [
@@ -338,6 +338,6 @@ def _may_follow(leases: Sequence[Lease], lease: Lease) -> bool:
 
 
 def size_of(report: JobReport) -> int:
-    """The bytes of the result and the info that travel in a report."""
+    """Return the bytes of the result and the info that travel in a report."""
     info = report.info
     return len(report.payload) + (len(info.data or b"") if info is not None else 0)

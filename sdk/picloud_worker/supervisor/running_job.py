@@ -68,7 +68,7 @@ class RunningJob:
         """What serves the bucket that it uses as files; None if it has not asked for it."""
 
     def time_left(self, now: float) -> float:
-        """The seconds until its time limit; infinite without one, and once it is terminated."""
+        """Return the seconds until the time limit; infinite without one, or once terminated."""
         limit_s = self.entry.lease.options.max_runtime_s
         if limit_s is None or self.terminating is not None:
             return inf

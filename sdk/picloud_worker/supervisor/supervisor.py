@@ -395,6 +395,6 @@ class Supervisor:
 
 
 def _blobs_of(lease: Lease) -> list[Content]:
-    """The blobs that a lease names."""
+    """Return the blobs that a lease names."""
     functions = [lease.function] if lease.function.data is None else []
     return [*functions, lease.pack.content] if lease.pack is not None else functions

@@ -42,7 +42,7 @@ def has_free(page: Page) -> bool:
 
 
 def jobs_of_slot(page: Page, slot: int) -> list[int]:
-    """The indexes of the jobs in a page that a slot holds."""
+    """Return the indexes of the jobs in a page that a slot holds."""
     if slot not in page.slot:
         return []
     return [
@@ -53,7 +53,7 @@ def jobs_of_slot(page: Page, slot: int) -> list[int]:
 
 
 def slots_of_page(page: Page) -> set[int]:
-    """The slots that hold jobs of a page."""
+    """Return the slots that hold jobs of a page."""
     return {slot for slot, state in zip(page.slot, page.state, strict=True) if state in UNDER_LEASE}
 
 

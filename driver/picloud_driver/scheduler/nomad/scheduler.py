@@ -173,7 +173,7 @@ class NomadScheduler(SchedulerPort):
         self._gateway.close()
 
     async def _template(self, job: SlotJob) -> dict[str, Any]:
-        """The jobspec as Nomad has parsed it for this kind of slot; it is parsed once for each."""
+        """Return the jobspec that Nomad parsed, once, for this kind of slot."""
         kind = (job.core_type, job.cores, job.image)
         if kind not in self._templates:
             values = variables(self._site, job)

@@ -156,7 +156,7 @@ class Vault(StackServer[VendorServer]):
         return keys
 
     def _with_own_token(self, administrator: VendorServer) -> VendorServer:
-        """The server with its stored token, or with a new one if that is no longer valid."""
+        """Return the server with its stored token, or with a new one if that is no longer valid."""
         file = self._keys.with_name("vault.token.json")
         stored = records.read(file, Token, "remove it to get a new one")
         if stored and stored.address == administrator.address:
