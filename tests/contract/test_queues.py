@@ -86,6 +86,18 @@ async def test_a_push_that_is_repeated_adds_nothing(queues: QueuePort, queue: st
     assert await queues.counts(queue) == QueueCounts()
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 600.0])
+async def test_a_repeated_push_of_one_message_adds_nothing(
+    queues: QueuePort, queue: str, delay_s: float
+) -> None:
+    """A single message is stored in another way than several are, and is remembered as well."""
+    for _ in range(2):
+        await queues.push(queue, "same", [b"one"], delay_s)
+    counts = await queues.counts(queue)
+
+    assert (counts.ready, counts.delayed) == ((0, 1) if delay_s else (1, 0))
+
+
 async def test_the_same_id_in_another_queue_is_another_push(queues: QueuePort, queue: str) -> None:
     """Ids belong to their queue."""
     other = new_name()
