@@ -70,12 +70,18 @@ def _classes(prefix: str, module: ModuleType) -> Iterator[str]:
             continue
         if value.__module__ == module.__name__:
             yield f"### `{prefix}.{name}`\n\n{_markdown(value)}"
-            for method, function in vars(value).items():
+            for method, function in _members(value).items():
                 if isinstance(function, property) and function.__doc__:
                     yield f"#### `{name}.{method}`\n\n{_markdown(function)}"
                 elif inspect.isfunction(function) and not method.startswith("_"):
                     parameters = ", ".join([*_parameters(function)][1:])
                     yield f"#### `{name}.{method}({parameters})`\n\n{_markdown(function)}"
+
+
+def _members(value: type) -> dict[str, Any]:
+    """Return what a class has, with what it inherits from bases that users do not name."""
+    bases = [base for base in value.__mro__[1:] if base.__module__.startswith("cloud._")]
+    return {name: each for base in (value, *bases) for name, each in vars(base).items()}
 
 
 def _parameters(function: Any) -> Iterator[str]:

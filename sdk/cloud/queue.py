@@ -26,6 +26,7 @@ from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._client.queue_messages import ENCODINGS, PICKLE, packed, unpacked
 from cloud._queues import arguments
+from cloud._queues.handled_queue import HandledQueue, attachments
 from cloud._queues.retry import MaxRetryException, Retry
 from cloud._queues.ticket import MessageTicket, refuse_expired, tickets_of
 from cloud._resources.queue import QueueClient
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.queue import MessagesTaken
 
-    from cloud._resources.attachment import AttachmentClient
 
 __all__ = [
     "CloudQueue",
@@ -113,7 +113,7 @@ def pipeline() -> builtins.list[dict[str, Any]]:
     """
     from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
 
-    attached = {each.queue: shown(each) for each in _attachments().list()}
+    attached = {each.queue: shown(each) for each in attachments().list()}
     queues = []
     for name in _client().names():
         info = counted(_client().info(name))
@@ -121,7 +121,7 @@ def pipeline() -> builtins.list[dict[str, Any]]:
     return queues
 
 
-class CloudQueue:
+class CloudQueue(HandledQueue):
     """A queue of your account; `cloud.queue.get` makes it.
 
     Attributes:
@@ -176,87 +176,8 @@ class CloudQueue:
         from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
 
         known = counted(_client().info(self.name))
-        attached = _attachments().find(self.name)
+        attached = attachments().find(self.name)
         return known | ({"attachment": shown(attached)} if attached else {})
-
-    @of_users
-    def attach(
-        self,
-        message_handler: Any,
-        output_queues: Any = (),
-        iter_output: bool = False,
-        readers_per_job: int = 1,
-        *,
-        max_parallel_jobs: int = 1,
-        retry_on: Any = (),
-        max_retries: int | None = None,
-        retry_delay: float | None = None,
-        on_error: Any = None,
-        allow_cycle: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        """Attach a handler: jobs call it with each message, and push what it returns.
-
-        They start when messages wait, and end when none has come for 20 seconds. A message is
-        removed once its outputs were pushed; if its job is killed before that, it is handled again.
-        A handler that is attached already is replaced.
-
-        Args:
-            message_handler: A function of one message, or an object with a method of that name.
-                Each job calls its `pre_handling` and `post_handling`, if it has them, once.
-            output_queues: A queue or up to 50 that get each returned value, unless it is None.
-            iter_output: Push each item of a returned iterable.
-            readers_per_job: How many messages a job handles at the same time, in threads; 1 to 128.
-            max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
-            retry_on: A class of exceptions or several: a message that raised one is handled again,
-            max_retries: so many times,
-            retry_delay: each time so many seconds later.
-            on_error: The queue for failures of each class: `{OSError: {"queue": q, "delay": 60}}`.
-                It gets dicts with `message`, `exception`, `traceback` and the name of the `queue`.
-                Without it a failure is printed, and the message is handled again 30 s later.
-            allow_cycle: Allow the handler to push into its own queue.
-            kwargs: Options of the jobs, as for `cloud.call`.
-
-        >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
-        >>> numbers.attach(lambda x: x + 1, bigger)
-        >>> numbers.push([1])
-        >>> bigger.pop(timeout=60)
-        [2]
-        >>> numbers.detach()
-        """
-        from cloud._queues.attach import AttachOptions, attach  # noqa: PLC0415 - few scripts
-
-        options = AttachOptions(
-            output_queues=output_queues,
-            iter_output=iter_output,
-            readers_per_job=readers_per_job,
-            max_parallel_jobs=max_parallel_jobs,
-            retry_on=retry_on,
-            max_retries=max_retries,
-            retry_delay=retry_delay,
-            on_error=on_error,
-            allow_cycle=allow_cycle,
-        )
-        attach(client(), self.name, message_handler, options, kwargs)
-
-    @of_users
-    def detach(self) -> None:
-        """Detach the handler, if there is one; its jobs finish the messages that they have."""
-        _attachments().detach(self.name)
-
-    @of_users
-    def retry(self) -> int:
-        """Put each message of a queue of errors back into the queue in which it failed.
-
-        Returns:
-            How many these were.
-
-        Raises:
-            CloudException: When a message is not one that a handler pushed after a failure.
-        """
-        from cloud._queues.failed_messages import retry  # noqa: PLC0415 - few scripts
-
-        return retry(client(), self.name, self.encoding)
 
     @of_users
     def delete(self) -> None:
@@ -386,12 +307,6 @@ class CloudQueue:
 
 def _client() -> QueueClient:
     return QueueClient(client().transport)
-
-
-def _attachments() -> AttachmentClient:
-    from cloud._resources.attachment import AttachmentClient  # noqa: PLC0415 - few scripts
-
-    return AttachmentClient(client().transport)
 
 
 def __dir__() -> builtins.list[str]:

@@ -25,7 +25,11 @@ from cloud._resources.cron import CronClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
-from picloud_model.wire.attachment import HandledRequest, HandlerOutput
+from picloud_model.wire.attachment import (
+    HandledRequest,
+    HandlerOutput,
+    UpdateAttachmentRequest,
+)
 from picloud_model.wire.bucket import (
     WHOLE_OBJECT_BYTES,
     AbortUploadRequest,
@@ -199,6 +203,7 @@ def use_attachment(attachment: AttachmentClient, queue: QueueClient, client: Cli
     known = attachment.find("q")
     assert known is not None
     assert [each.id for each in attachment.list()] == [known.id]
+    attachment.update(UpdateAttachmentRequest(queue="q", max_parallel_jobs=2))
     attachment.detach("q")
     assert attachment.find("q") is None
     output = HandlerOutput(queue="q", messages=packed(client, [1], "json"))

@@ -184,6 +184,36 @@ def test_cycles_and_a_queue_in_use(make: Callable[[str], CloudQueue]) -> None:
     assert "attachment" not in names[zero.name]
 
 
+def test_a_handler_is_changed_while_it_works(
+    make: Callable[[str], CloudQueue], picloud: Callable[..., Exited]
+) -> None:
+    """It is paused, goes on and gets more jobs; a queue is drained when all was handled."""
+    numbers, bigger = make("numbers"), make("bigger-numbers")
+    numbers.attach(increment, bigger)
+    numbers.pause()
+    numbers.push(range(10))
+    with pytest.raises(CloudException, match="still has 10 messages"):
+        numbers.drain(timeout=0)
+    assert picloud("queue", "graph", numbers.name).out.splitlines() == [
+        f"{numbers.name}: 10 waiting",
+        f"│ {numbers.info()['attachment']['function']}, paused",
+        f"└─> {bigger.name}: empty",
+    ]
+
+    picloud("queue", "limit", numbers.name, "-j", "3")
+    picloud("queue", "resume", numbers.name)
+    drained = picloud("queue", "drain", numbers.name, "--timeout", "60")
+
+    assert (drained.code, drained.err) == (0, "")
+    assert sorted(pop_all(bigger, 10)) == list(range(1, 11))
+    attached = numbers.info()["attachment"]
+    assert (attached["paused"], attached["max_parallel_jobs"]) == (False, 3)
+    with pytest.raises(CloudException, match="No handler is attached to the queue"):
+        bigger.pause()
+    with pytest.raises(CloudException, match="max_parallel_jobs is 1 to 1,000"):
+        numbers.limit(0)
+
+
 def test_a_handler_of_another_account_is_out_of_reach(
     make: Callable[[str], CloudQueue], other: Client
 ) -> None:
@@ -192,8 +222,8 @@ def test_a_handler_of_another_account_is_out_of_reach(
     mine.attach(increment)
     with current_client(other):
         assert mine.name not in [each["name"] for each in queue.pipeline()]
-        for act in (mine.info, mine.detach, lambda: mine.attach(increment)):
-            with pytest.raises(CloudException, match="no queue"):
+        for act in (mine.info, mine.detach, mine.pause, lambda: mine.attach(increment)):
+            with pytest.raises(CloudException, match=r"no queue|No handler"):
                 act()
 
 

@@ -7,7 +7,7 @@ from tests.shape.graph import ROOT
 KNOWN = {
     "store/blob_name.py": "makes the names",
     "usecases/jobs/info.py": "result packs name the infos of jobs",
-    "usecases/queues/queue.py": "nothing is swept while messages may be in blobs",
+    "usecases/queues/message_blobs.py": "nothing is swept while messages may be in blobs",
     "usecases/storage/blob.py": "names blobs for others",
     "usecases/storage/blob_references.py": "finds the references",
     "usecases/storage/blob_sweep.py": "deletes blobs",

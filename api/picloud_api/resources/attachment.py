@@ -12,6 +12,7 @@ from picloud_model.wire.attachment import (
     AttachmentsRequest,
     AttachRequest,
     HandledRequest,
+    UpdateAttachmentRequest,
 )
 from picloud_model.wire.queue import TicketsChecked
 
@@ -52,6 +53,12 @@ class AttachmentResource:
         body = await read_body(request, AttachmentRequest)
         await write_body(request, response, await self._attachments.info(account, body.queue))
 
+    async def on_post_update(self, request: Request, response: Response) -> None:
+        """Change a handler while it works."""
+        account = await self._account(request)
+        body = await read_body(request, UpdateAttachmentRequest)
+        await write_body(request, response, await self._attachments.update(account, body))
+
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Detach a handler."""
         account = await self._account(request)
@@ -70,6 +77,7 @@ ROUTES: Final = (
     post("/v1/attachments", AttachmentResource, AttachRequest, AttachmentInfo),
     post("/v1/attachments/list", AttachmentResource, AttachmentsRequest, AttachmentsListed),
     post("/v1/attachments/info", AttachmentResource, AttachmentRequest, AttachmentInfo),
+    post("/v1/attachments/update", AttachmentResource, UpdateAttachmentRequest, AttachmentInfo),
     post("/v1/attachments/delete", AttachmentResource, AttachmentRequest, Answer),
     post("/v1/attachments/handled", AttachmentResource, HandledRequest, TicketsChecked),
 )

@@ -13,7 +13,8 @@ class QueueRecord(NamedRecord, frozen=True):
     """A queue of an account, under the key `queues/<account>/<name>`.
 
     `id` is its name in the queue port, which no later queue of the same name has. `spills` is
-    whether it ever had a message in a blob. `attachment` is the id of its handler, or "".
+    whether it ever had a message in a blob. `attachment` is the id of its handler, or "". While
+    that is `paused`, its jobs receive nothing. `ending` are those of its jobs that are to end.
     """
 
     prefix: ClassVar[str] = "queues/"
@@ -22,6 +23,8 @@ class QueueRecord(NamedRecord, frozen=True):
     created_at: float
     spills: bool = False
     attachment: str = ""
+    paused: bool = False
+    ending: tuple[int, ...] = ()
 
 
 class HandlerJob(Record, frozen=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json as json_text
+import math
 import shlex
 import sys
+from pathlib import Path  # noqa: TC003 - Typer reads it
 from typing import Annotated, Any
 
 import typer
@@ -222,6 +224,104 @@ def detach(name: Name) -> None:
       $ picloud queue detach urls
     """  # noqa: D301 - \b keeps the lines apart
     queue.CloudQueue(name).detach()
+
+
+@app.command()
+def pause(name: Name) -> None:
+    """Let the handler of a queue receive no messages until it is resumed.
+
+    Its jobs finish the messages that they have.
+
+    \b
+    Examples:
+      $ picloud queue pause urls
+    """  # noqa: D301 - \b keeps the lines apart
+    queue.CloudQueue(name).pause()
+
+
+@app.command()
+def resume(name: Name) -> None:
+    """Let the handler of a queue go on after a pause.
+
+    \b
+    Examples:
+      $ picloud queue resume urls
+    """  # noqa: D301 - \b keeps the lines apart
+    queue.CloudQueue(name).resume()
+
+
+@app.command()
+def limit(
+    name: Name,
+    max_parallel_jobs: Annotated[
+        int,
+        typer.Option("--max-parallel-jobs", "-j", metavar="N", help="Maximum number of jobs."),
+    ],
+) -> None:
+    """Change how many jobs the handler of a queue may have, while it works.
+
+    If there are more, the newest finish the messages that they have, and end.
+
+    \b
+    Examples:
+      $ picloud queue limit urls -j 20
+    """  # noqa: D301 - \b keeps the lines apart
+    queue.CloudQueue(name).limit(max_parallel_jobs)
+
+
+@app.command()
+def drain(
+    name: Name,
+    *,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=0, metavar="SECONDS", help="The longest time to wait."),
+    ] = math.inf,
+) -> None:
+    """Wait until all messages of a queue were handled.
+
+    \b
+    Examples:
+      $ picloud queue drain urls --timeout 600
+    """  # noqa: D301 - \b keeps the lines apart
+    queue.CloudQueue(name).drain(timeout)
+
+
+@app.command()
+def graph(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...", help="Queues to begin with; by default all that come first."
+        ),
+    ] = None,
+    *,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write a drawing as SVG.")
+    ] = None,
+) -> None:
+    """Draw queues, and the handlers that connect them.
+
+    \b
+    Examples:
+      $ picloud queue graph
+      $ picloud queue graph urls --svg pipeline.svg
+    """  # noqa: D301 - \b keeps the lines apart
+    from picloud import queue_graph  # noqa: PLC0415 - few commands draw
+
+    pipeline = queue.pipeline()
+    present = {each["name"] for each in pipeline}
+    for name in names or ():
+        if name not in present:
+            raise CloudException(f"There is no queue {name!r} in your account.")
+    if svg is not None:
+        try:
+            svg.write_text(queue_graph.svg(pipeline, names or ()), encoding="utf-8")
+        except OSError as error:
+            raise CloudException(f"Cannot write {svg}: {error.strerror}.") from error
+        return
+    if pipeline:
+        output.text(queue_graph.text(pipeline, names or ()))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from picloud_model.wire.queue import MAX_MESSAGES
 
 from cloud._client.current import client
 from cloud._client.queue_messages import messages_of
+from cloud._config.settings import ClientSettings
 from cloud._queues.handler import HandlerRules, handle
 from cloud._resources.attachment import REPLACED, AttachmentClient
 from cloud._resources.queue import NOT_FOUND, QueueClient
@@ -70,6 +71,7 @@ class _Run:
     def __init__(self, attachment: str, rules: HandlerRules) -> None:
         self.count = 0
         self._attachment = attachment
+        self._jid = ClientSettings.read().jid or 0
         self._rules = rules
         self._held: set[str] = set()
         self._lock = threading.Lock()
@@ -117,7 +119,12 @@ class _Run:
         while not self._ended.is_set():
             try:
                 taken = _queues().take(
-                    self._rules.queue, most, IDLE_S, HOLD_S, attachment=self._attachment
+                    self._rules.queue,
+                    most,
+                    IDLE_S,
+                    HOLD_S,
+                    attachment=self._attachment,
+                    jid=self._jid,
                 )
             except CloudException as error:
                 if error.code in (REPLACED, NOT_FOUND):

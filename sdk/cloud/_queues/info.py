@@ -27,6 +27,7 @@ def shown(info: AttachmentInfo) -> dict[str, Any]:
         "attached": info.created_at,
         "output_queues": info.outputs,
         "error_queues": info.errors,
+        "paused": info.paused,
         "max_parallel_jobs": info.max_parallel_jobs,
         "readers_per_job": info.readers_per_job,
         "jids": info.jids,

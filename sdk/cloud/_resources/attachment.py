@@ -31,6 +31,10 @@ class AttachmentClient:
         """Attach a handler to a queue, in place of an earlier one."""
         return self._transport.post("/v1/attachments", request, wire.AttachmentInfo)
 
+    def update(self, request: wire.UpdateAttachmentRequest) -> wire.AttachmentInfo:
+        """Change a handler while it works."""
+        return self._transport.post("/v1/attachments/update", request, wire.AttachmentInfo)
+
     def detach(self, queue: str) -> None:
         """Detach the handler of a queue, if it has one."""
         body = wire.AttachmentRequest(queue=queue)

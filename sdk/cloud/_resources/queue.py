@@ -78,11 +78,13 @@ class QueueClient:
         deadline_s: float,
         *,
         attachment: str = "",
+        jid: int = 0,
     ) -> wire.MessagesTaken:
         """Take messages; wait for the first, in as many requests as that takes.
 
         Raises:
-            CloudException: When another handler than this `attachment` is attached.
+            CloudException: When another handler than this `attachment` is attached, or its job
+                `jid` is to end.
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -93,6 +95,7 @@ class QueueClient:
                 timeout_s=hold_s,
                 deadline_s=deadline_s,
                 attachment=attachment,
+                jid=jid,
             )
             taken = self._transport.poll("/v1/queues/take", body, wire.MessagesTaken, hold_s)
             if taken.messages or time.monotonic() >= end:

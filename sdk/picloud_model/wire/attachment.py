@@ -48,6 +48,18 @@ class AttachmentRequest(Request, frozen=True):
     queue: QueueName
 
 
+class UpdateAttachmentRequest(Request, frozen=True):
+    """Change an attachment while it works: `POST /v1/attachments/update`.
+
+    What is null stays as it is. The jobs of a handler that is paused finish the messages that they
+    have, and receive no others.
+    """
+
+    queue: QueueName
+    paused: bool | None = None
+    max_parallel_jobs: _Parallel | None = None
+
+
 class AttachmentsRequest(Request, frozen=True):
     """List all attachments: `POST /v1/attachments/list`."""
 
@@ -64,6 +76,7 @@ class AttachmentInfo(Answer, frozen=True):
     max_parallel_jobs: int
     readers_per_job: int
     jids: list[int]
+    paused: bool = False
 
 
 class AttachmentsListed(Answer, frozen=True):

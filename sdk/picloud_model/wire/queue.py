@@ -103,7 +103,7 @@ class TakeRequest(Request, frozen=True):
 
     If there are none, the reply is delayed for up to `timeout_s` until there are. No other request
     takes these messages for `deadline_s`; acknowledge each by then, or it can be taken again. A
-    handler names its `attachment`; it receives nothing once another handler is attached.
+    job of a handler names its `attachment` and its `jid`; it receives nothing once it is to end.
     """
 
     name: QueueName
@@ -111,6 +111,7 @@ class TakeRequest(Request, frozen=True):
     timeout_s: Timeout = 0.0
     deadline_s: Deadline = 30.0
     attachment: Annotated[str, Meta(pattern="^(?:[0-9a-f]{32})?$", max_length=32)] = ""
+    jid: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
 
 
 class TakenMessage(msgspec.Struct, frozen=True):

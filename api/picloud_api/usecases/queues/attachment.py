@@ -26,9 +26,13 @@ from picloud_api.store.queue_record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from picloud_model.wire.attachment import AttachRequest, HandledRequest
+    from picloud_model.wire.attachment import (
+        AttachRequest,
+        HandledRequest,
+        UpdateAttachmentRequest,
+    )
     from picloud_model.wire.queue import TicketsChecked
 
     from picloud_api.engine.process.context import Context
@@ -92,7 +96,10 @@ class Attachments:
             if before is not None and before.id == record.id:
                 return
             draft.put(attachment_key(account, request.queue), record)
-            draft.put(queue_key(account, request.queue), replace(queue, attachment=record.id))
+            draft.put(
+                queue_key(account, request.queue),
+                replace(queue, attachment=record.id, ending=()),
+            )
 
         await self._commits.run(plan)
         self._queues.pushed.add(account, request.queue)
@@ -112,9 +119,42 @@ class Attachments:
             if await draft.fresh(attachment_key(account, queue)) is not None:
                 draft.delete(attachment_key(account, queue))
             if record.attachment:
-                draft.put(queue_key(account, queue), replace(record, attachment=""))
+                draft.put(
+                    queue_key(account, queue),
+                    replace(record, attachment="", paused=False, ending=()),
+                )
 
         await self._commits.run(plan)
+
+    async def update(self, account: str, request: UpdateAttachmentRequest) -> AttachmentInfo:
+        """Pause a handler or let it go on, or change how many jobs it may have.
+
+        Jobs beyond that number finish the messages that they have, and end.
+
+        Raises:
+            QueueNotFound: When the account has no such queue.
+            AttachmentNotFound: When no handler is attached to it.
+        """
+        name, most = request.queue, request.max_parallel_jobs
+        alive = await self._alive(account, await self._record(account, name))
+
+        async def plan(draft: Draft) -> None:
+            queue: QueueRecord | None = await draft.fresh(queue_key(account, name))
+            record: AttachmentRecord | None = await draft.fresh(attachment_key(account, name))
+            if queue is None:
+                raise QueueNotFound(_missing(name), field="queue")
+            if record is None:
+                raise AttachmentNotFound(_without(name), field="queue")
+            if most is not None:
+                draft.put(attachment_key(account, name), replace(record, max_parallel_jobs=most))
+                queue = replace(queue, ending=tuple(alive[most:]))
+            if request.paused is not None:
+                queue = replace(queue, paused=request.paused)
+            draft.put(queue_key(account, name), queue)
+
+        await self._commits.run(plan)
+        self._queues.pushed.add(account, name)
+        return await self.info(account, name)
 
     async def info(self, account: str, queue: str) -> AttachmentInfo:
         """Return what is known of the handler of a queue.
@@ -122,25 +162,21 @@ class Attachments:
         Raises:
             AttachmentNotFound: When no handler is attached to it.
         """
-        record: AttachmentRecord | None = await self._commits.view.fresh(
-            attachment_key(account, queue)
-        )
-        if record is None:
-            raise AttachmentNotFound(
-                f"No handler is attached to the queue {queue!r}.", field="queue"
-            )
-        return await self._info(account, queue, record)
+        record = await self._record(account, queue)
+        found: QueueRecord | None = await self._commits.view.fresh(queue_key(account, queue))
+        return await self._info(account, queue, record, found)
 
     async def list(self, account: str) -> AttachmentsListed:
         """Return all attachments of an account."""
         prefix = attachment_key(account, "")
         records = await self._commits.view.scan(prefix)
-        return AttachmentsListed(
-            attachments=[
-                await self._info(account, key.removeprefix(prefix), records[key])
-                for key in sorted(records)
-            ]
-        )
+        queues = await self._commits.view.scan(queue_key(account, ""))
+        attachments = []
+        for key in sorted(records):
+            name = key.removeprefix(prefix)
+            found = queues.get(queue_key(account, name))
+            attachments.append(await self._info(account, name, records[key], found))
+        return AttachmentsListed(attachments=attachments)
 
     async def all(self) -> set[tuple[str, str]]:
         """Return the account and the queue of each attachment."""
@@ -165,7 +201,7 @@ class Attachments:
         )
         if not found.attachment and record is None:
             return
-        if record is None or not counts.ready or self._clock() < record.next_at:
+        if record is None or found.paused or not counts.ready or self._clock() < record.next_at:
             return
         statuses = {job: await self._status_of(account, job) for job in record.jobs}
         alive = [job for job, status in statuses.items() if status not in ENDED]
@@ -244,7 +280,24 @@ class Attachments:
             return Status.QUEUED.value
         return await self._status.of_one(account, job.jid) or Status.KILLED.value
 
-    async def _info(self, account: str, queue: str, record: AttachmentRecord) -> AttachmentInfo:
+    async def _record(self, account: str, queue: str) -> AttachmentRecord:
+        key = attachment_key(account, queue)
+        record: AttachmentRecord | None = await self._commits.view.fresh(key)
+        if record is None:
+            raise AttachmentNotFound(_without(queue), field="queue")
+        return record
+
+    async def _alive(self, account: str, record: AttachmentRecord) -> Sequence[int]:
+        """Return the unfinished jobs of a handler, the oldest first."""
+        return [
+            job.jid
+            for job in record.jobs
+            if job.jid and await self._status_of(account, job) not in ENDED
+        ]
+
+    async def _info(
+        self, account: str, queue: str, record: AttachmentRecord, found: QueueRecord | None
+    ) -> AttachmentInfo:
         return AttachmentInfo(
             queue=queue,
             id=record.id,
@@ -254,12 +307,13 @@ class Attachments:
             errors=record.errors,
             max_parallel_jobs=record.max_parallel_jobs,
             readers_per_job=record.readers_per_job,
-            jids=[
-                job.jid
-                for job in record.jobs
-                if job.jid and await self._status_of(account, job) not in ENDED
-            ],
+            jids=[*await self._alive(account, record)],
+            paused=found is not None and found.paused,
         )
+
+
+def _without(queue: str) -> str:
+    return f"No handler is attached to the queue {queue!r}."
 
 
 def _missing(queue: str) -> str:

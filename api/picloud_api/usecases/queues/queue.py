@@ -9,20 +9,19 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
-from picloud_model.errors import BlobMissing, HandlerReplaced, QueueNotFound, RequestRefused
+from picloud_model.errors import HandlerReplaced, QueueNotFound, RequestRefused
 from picloud_model.wire.queue import (
     MAX_QUEUES,
     MessagesTaken,
     PushRequest,
     QueueInfo,
-    QueueMessage,
     QueuesListed,
     TakenMessage,
     TicketsChecked,
 )
 
-from picloud_api.store.blob_name import blob_name
 from picloud_api.store.queue_record import QueueRecord, queue_key
+from picloud_api.usecases.queues.message_blobs import MESSAGE_DECODER, MessageBlobs
 from picloud_api.usecases.queues.pushed_queues import PushedQueues
 from picloud_api.usecases.queues.queue_message import blobs_of
 from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
@@ -46,8 +45,6 @@ Result = TypeVar("Result")
 
 _LOOK_S: Final = 1.0
 """How long a take waits in the queue port before it looks whether the server stops."""
-_DRAIN_S: Final = 60.0
-_DECODER: Final = msgspec.msgpack.Decoder(QueueMessage)
 
 
 class Queues:
@@ -59,7 +56,7 @@ class Queues:
         self._commits = context.commits
         self._clock = context.clock
         self._port = port
-        self._blobs = blobs
+        self.blobs = MessageBlobs(context, port, blobs)
         self._tickets = TicketSigner(ticket_key)
         self._stopping = False
         self.pushed = PushedQueues()
@@ -130,7 +127,7 @@ class Queues:
         if record.attachment:
             message = f"A handler is attached to the queue {name!r}; detach it first."
             raise RequestRefused(message, field="name")
-        await self._sweep(account, record)
+        await self.blobs.sweep(account, record)
         # First the messages: if this is interrupted, the name is still there to be deleted.
         await self._port.delete(record.id)
 
@@ -144,23 +141,10 @@ class Queues:
         """Remove all messages of a queue."""
 
         async def purge(record: QueueRecord) -> None:
-            await self._sweep(account, record)
+            await self.blobs.sweep(account, record)
             await self._port.purge(record.id)
 
         await self._at(account, name, purge)
-
-    async def may_refer_to_blobs(self, account: str) -> bool:
-        """Whether messages of an account may be in blobs; which these are cannot be listed."""
-        records = (await self._commits.view.scan(queue_key(account, ""))).values()
-        for record in records:
-            if record.spills:
-                try:
-                    counts = await self._port.counts(record.id)
-                except QueueNotFound:
-                    continue
-                if counts.ready or counts.delayed or counts.in_flight:
-                    return True
-        return False
 
     async def push(self, account: str, request: PushRequest) -> None:
         """Add messages to a queue, all or none; once this returns, they are durable.
@@ -170,12 +154,12 @@ class Queues:
             BlobMissing: When the blob of a message was not stored.
         """
         digests = blobs_of(request.messages)
-        await self._require_blobs(account, digests)
+        await self.blobs.require(account, digests)
         bodies = [msgspec.msgpack.encode(message) for message in request.messages]
 
         async def push(record: QueueRecord) -> None:
             if digests and not record.spills:
-                await self._note_spill(account, request.name)
+                await self.blobs.note_spill(account, request.name)
             await self._port.push(record.id, request.push_id, bodies, request.delay_s)
             if record.attachment:
                 self.pushed.add(account, request.name)
@@ -196,6 +180,8 @@ class Queues:
             def take(
                 record: QueueRecord, wait_s: float = wait_s
             ) -> Awaitable[tuple[QueueRecord, Sequence[Delivery]]]:
+                if request.attachment and record.paused:
+                    return _with(record, _nothing_after(wait_s))
                 taken = self._port.take(
                     record.id,
                     request.max_count,
@@ -206,7 +192,7 @@ class Queues:
 
             record, taken = await self._at(account, request.name, take)
             if request.attachment:
-                await self._require_attachment(account, request, taken)
+                taken = await self._allowed(account, request, taken)
             if taken or self._stopping or remaining_s <= _LOOK_S:
                 messages = [self._ticketed(record, each) for each in taken]
                 deadline_at = self._clock() + request.deadline_s
@@ -239,7 +225,7 @@ class Queues:
             BlobMissing: When the blob of a message to push was not stored.
         """
         digests = [digest for output in request.outputs for digest in blobs_of(output.messages)]
-        await self._require_blobs(account, digests)
+        await self.blobs.require(account, digests)
 
         async def handled(record: QueueRecord) -> TicketsChecked:
             contents = self._read(record, request.tickets)
@@ -277,7 +263,7 @@ class Queues:
         gone = await self._port.remove(record.id, [each.delivery for each in contents])
         for content, is_gone in zip(contents, gone, strict=True):
             if is_gone and content.blob and content.blob not in kept:
-                await self._blobs.delete(blob_name(account, content.blob))
+                await self.blobs.delete(account, content.blob)
         return _expired(gone)
 
     async def extend(self, account: str, request: ExtendRequest) -> TicketsChecked:
@@ -321,20 +307,28 @@ class Queues:
         await self._port.create(record.id)
         return await act(record)
 
-    async def _require_attachment(
+    async def _allowed(
         self, account: str, request: TakeRequest, taken: Sequence[Delivery]
-    ) -> None:
-        """Give messages back if their handler was replaced, which may be while it waited."""
+    ) -> Sequence[Delivery]:
+        """Return what a handler may have; the rest is given back.
+
+        Its handler may have been replaced or paused while it waited.
+        """
         key = queue_key(account, request.name)
         record: QueueRecord | None = await self._commits.view.fresh(key)
-        if record is None or record.attachment == request.attachment:
-            return
+        if record is None:
+            return taken
+        ends = record.attachment != request.attachment or request.jid in record.ending
+        if not ends and not record.paused:
+            return taken
         if taken:
             await self._port.postpone(record.id, [each.id for each in taken], 0.0)
-        raise HandlerReplaced(field="attachment")
+        if ends:
+            raise HandlerReplaced(field="attachment")
+        return ()
 
     def _ticketed(self, record: QueueRecord, delivery: Delivery) -> TakenMessage:
-        message = _DECODER.decode(delivery.body)
+        message = MESSAGE_DECODER.decode(delivery.body)
         blob = message.blob.digest if message.blob else ""
         ticket = self._tickets.sign(record.id, TicketContent(delivery.id, blob))
         return TakenMessage(ticket, message, delivery.pushed_at)
@@ -345,44 +339,14 @@ class Queues:
             for position, ticket in enumerate(tickets)
         ]
 
-    # --- messages in blobs ---
-
-    async def _require_blobs(self, account: str, digests: Sequence[str]) -> None:
-        names = [blob_name(account, digest) for digest in digests]
-        if names and await self._blobs.missing(names):
-            raise BlobMissing(digests=tuple(digests), field="messages")
-
-    async def _note_spill(self, account: str, name: str) -> None:
-        key = queue_key(account, name)
-
-        async def plan(draft: Draft) -> None:
-            record: QueueRecord | None = await draft.get(key)
-            if record is not None and not record.spills:
-                draft.put(key, msgspec.structs.replace(record, spills=True))
-
-        await self._commits.run(plan)
-
-    async def _sweep(self, account: str, record: QueueRecord) -> None:
-        """Delete the blobs of messages that can be taken, before the messages are removed."""
-        while record.spills:
-            try:
-                taken = await self._port.take(
-                    record.id, self._port.max_messages, deadline_s=_DRAIN_S, timeout_s=0.0
-                )
-            except QueueNotFound:
-                return
-            if not taken:
-                return
-            for each in taken:
-                message = _DECODER.decode(each.body)
-                if message.blob:
-                    await self._blobs.delete(blob_name(account, message.blob.digest))
-            await self._port.remove(record.id, [each.id for each in taken])
-            await asyncio.sleep(0)
-
 
 async def _with(record: QueueRecord, result: Awaitable[Result]) -> tuple[QueueRecord, Result]:
     return record, await result
+
+
+async def _nothing_after(wait_s: float) -> Sequence[Delivery]:
+    await asyncio.sleep(wait_s)
+    return ()
 
 
 def _expired(valid: Sequence[bool]) -> TicketsChecked:

@@ -28,6 +28,7 @@ def test_names_are_those_of_users() -> None:
         "attached": 5.0,
         "output_queues": ["out"],
         "error_queues": ["bad"],
+        "paused": False,
         "max_parallel_jobs": 6,
         "readers_per_job": 7,
         "jids": [8],

@@ -19,7 +19,12 @@ from picloud_model.errors import (
 )
 from picloud_model.job import State
 from picloud_model.wire import AttemptRef, Content, HeartbeatRequest, ListRequest
-from picloud_model.wire.attachment import AttachRequest, HandledRequest, HandlerOutput
+from picloud_model.wire.attachment import (
+    AttachRequest,
+    HandledRequest,
+    HandlerOutput,
+    UpdateAttachmentRequest,
+)
 from picloud_model.wire.queue import (
     AcknowledgeRequest,
     PushRequest,
@@ -180,6 +185,70 @@ async def test_a_handler_that_is_replaced_while_it_waits_takes_nothing(
     with pytest.raises(HandlerReplaced):
         await asyncio.wait_for(waiting, 10)
     assert len(await take(api, attachment=other.id)) == 3
+
+
+async def update(api: ApiHarness, **changed: Any) -> AttachmentInfo:
+    """Change the handler."""
+    request = UpdateAttachmentRequest(queue="in", **changed)
+    return await api.use_cases.queues.attachments.update(ACCOUNT, request)
+
+
+async def test_a_handler_that_is_paused_receives_nothing(
+    api: ApiHarness, attached: AttachmentInfo
+) -> None:
+    """Nor does a job start for it, until it goes on; others may take messages meanwhile."""
+    assert (await update(api, paused=True)).paused
+    await push(api, 3)
+    assert await start(api) == []
+    assert await take(api, attachment=attached.id) == []
+    assert len(await take(api, max_count=1)) == 1
+    other = await attach(api)
+    assert await take(api, attachment=other.id) == []
+
+    assert not (await update(api, paused=False)).paused
+
+    assert await start(api) == [1]
+    assert len(await take(api, attachment=other.id)) == 2
+
+
+async def test_a_handler_that_is_paused_while_it_waits_receives_nothing(
+    api: ApiHarness, attached: AttachmentInfo
+) -> None:
+    """What is pushed then stays ready; a new handler is not paused once it was detached."""
+    waiting = asyncio.create_task(take(api, attachment=attached.id, timeout_s=1.5))
+    await asyncio.sleep(0)
+    await update(api, paused=True)
+    await push(api, 1)
+
+    assert await asyncio.wait_for(waiting, 30) == []
+    assert (await api.use_cases.queues.queues.info(ACCOUNT, "in")).ready == 1
+    await api.use_cases.queues.attachments.detach(ACCOUNT, "in")
+    assert not (await attach(api)).paused
+
+
+async def test_fewer_jobs_are_allowed_while_several_run(
+    api: ApiHarness, attached: AttachmentInfo
+) -> None:
+    """The newest of them end with their next request; the rest receive messages as before."""
+    await push(api, 5)
+    for expected in ([1], [1, 2], [1, 2, 3]):
+        assert await start(api) == expected
+        await begin(api)
+
+    assert (await update(api, max_parallel_jobs=1)).max_parallel_jobs == 1
+
+    for jid in (2, 3):
+        with pytest.raises(HandlerReplaced):
+            await take(api, attachment=attached.id, jid=jid)
+    assert len(await take(api, attachment=attached.id, jid=1)) == 5
+    assert await start(api) == [1, 2, 3]
+
+
+async def test_what_is_not_attached_cannot_be_changed(api: ApiHarness) -> None:
+    """Neither in a queue without a handler nor in one that does not exist."""
+    await api.use_cases.queues.queues.create(ACCOUNT, "in")
+    with pytest.raises(AttachmentNotFound, match="No handler is attached to the queue 'in'"):
+        await update(api, paused=True)
 
 
 async def handled(

@@ -1,0 +1,218 @@
+"""Drawings of queues and the handlers between them: as text, and as SVG."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_WIDTH: Final = 210
+_COLUMN: Final = 300
+_ROW: Final = 96
+_PLAIN: Final = 46
+_HANDLED: Final = 66
+_MARGIN: Final = 20
+_LETTERS: Final = 28
+"""How many letters fit into a box."""
+_STYLE: Final = (
+    "text{font:13px sans-serif;fill:#222}.q{font-weight:bold}.n{fill:#555;font-size:12px}"
+    ".box{fill:#f4f7fb;stroke:#5b7fa8;stroke-width:1.5}.paused{fill:#f3f3f3;stroke:#999}"
+    ".to{fill:none;stroke:#5b7fa8;stroke-width:1.5}.error{stroke:#c0392b;stroke-dasharray:5 4}"
+)
+
+
+class _Queue(msgspec.Struct, frozen=True):
+    """A queue as it is drawn: its texts, and the queues that its handler pushes into."""
+
+    name: str
+    messages: str
+    handler: str = ""
+    outputs: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    paused: bool = False
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All queues that its handler pushes into, each once."""
+        return tuple(dict.fromkeys((*self.outputs, *self.errors)))
+
+    @property
+    def height(self) -> int:
+        """The height of its box."""
+        return _HANDLED if self.handler else _PLAIN
+
+
+def text(pipeline: Sequence[Mapping[str, Any]], roots: Sequence[str] = ()) -> str:
+    r"""Return a drawing for a terminal.
+
+    Args:
+        pipeline: What `cloud.queue.pipeline()` returns.
+        roots: The names of the queues to begin with; by default those that no handler pushes into.
+
+    >>> print(text([{"name": "in", "count": 2, "delayed": 0, "in_flight": 0,
+    ...     "attachment": {"function": "f", "output_queues": ["out"], "error_queues": [],
+    ...         "max_parallel_jobs": 1, "paused": False, "jids": []}},
+    ...     {"name": "out", "count": 0, "delayed": 0, "in_flight": 0}]))
+    in: 2 waiting
+    │ f, 0 of 1 jobs
+    └─> out: empty
+    """
+    queues = _queues(pipeline)
+    lines: list[str] = []
+    seen: set[str] = set()
+    for name in roots or _roots(queues):
+        if name in queues and name not in seen:
+            lines += _tree(queues, name, seen)
+    return "\n".join(lines)
+
+
+def _tree(queues: Mapping[str, _Queue], name: str, seen: set[str]) -> Iterator[str]:
+    """Yield the lines of a queue and of all that come after it; each is described once."""
+    queue = queues[name]
+    if name in seen:
+        yield f"{name}, as above" if queue.handler else name
+        return
+    seen.add(name)
+    yield f"{name}: {queue.messages}"
+    if queue.handler:
+        yield f"{'│' if queue.targets else ' '} {queue.handler}"
+    targets = [target for target in queue.targets if target in queues]
+    for target in targets:
+        is_last = target == targets[-1]
+        arrow = "─>" if target in queue.outputs else "─x"
+        first, *rest = _tree(queues, target, seen)
+        yield f"{'└' if is_last else '├'}{arrow} {first}"
+        for line in rest:
+            yield f"{' ' if is_last else '│'}   {line}"
+
+
+def svg(pipeline: Sequence[Mapping[str, Any]], roots: Sequence[str] = ()) -> str:
+    """Return a drawing as SVG; see `text` for the arguments."""
+    queues = _queues(pipeline)
+    columns = _columns(queues, roots or _roots(queues))
+    places = {
+        name: (_MARGIN + x * _COLUMN, _MARGIN + y * _ROW)
+        for x, column in enumerate(columns)
+        for y, name in enumerate(column)
+    }
+    width = 2 * _MARGIN + max(0, len(columns) - 1) * _COLUMN + _WIDTH
+    height = 2 * _MARGIN + max(map(len, columns), default=1) * _ROW - (_ROW - _HANDLED)
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}">'
+        ),
+        f"<style>{_STYLE}</style>",
+        (
+            '<defs><marker id="end" markerWidth="9" markerHeight="8" refX="8" refY="4" '
+            'orient="auto"><path d="M0,0 L9,4 L0,8 z" fill="#5b7fa8"/></marker></defs>'
+        ),
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+    ]
+    for name in places:
+        parts += [
+            _arrow(queues[name], queues[target], places)
+            for target in queues[name].targets
+            if target in places
+        ]
+    parts += [_box(queues[name], *places[name]) for name in places]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _arrow(source: _Queue, target: _Queue, places: Mapping[str, tuple[int, int]]) -> str:
+    x, y = places[source.name][0] + _WIDTH, places[source.name][1] + source.height // 2
+    to_x, to_y = places[target.name][0], places[target.name][1] + target.height // 2
+    kind = "to" if target.name in source.outputs else "to error"
+    # An arrow back to the left is a wide curve.
+    bend = (_COLUMN - _WIDTH) // 2 + (0 if to_x > x else (x - to_x) // 3)
+    curve = f"M{x},{y} C{x + bend},{y} {to_x - bend},{to_y} {to_x},{to_y}"
+    return f'<path class="{kind}" d="{curve}" marker-end="url(#end)"/>'
+
+
+def _box(queue: _Queue, x: int, y: int) -> str:
+    lines = [("q", queue.name), ("n", queue.messages), ("n", queue.handler)]
+    texts = "".join(
+        f'<text class="{kind}" x="{x + 12}" y="{y + 19 + 19 * at}">{escape(_cut(line))}</text>'
+        for at, (kind, line) in enumerate(lines)
+        if line
+    )
+    kind = "box paused" if queue.paused else "box"
+    title = escape(f"{queue.name}: {queue.messages}\n{queue.handler}".strip())
+    shape = (
+        f'<rect class="{kind}" x="{x}" y="{y}" width="{_WIDTH}" height="{queue.height}" rx="7"/>'
+    )
+    return f"<g><title>{title}</title>{shape}{texts}</g>"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
+
+
+def _columns(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[list[str]]:
+    """Return the names by column: each queue is right of those that are pushed into it."""
+    depths: dict[str, int] = {}
+    path: list[str] = []
+
+    def place(name: str, depth: int) -> None:
+        if name not in queues or name in path or depths.get(name, -1) >= depth:
+            return
+        depths[name] = depth
+        path.append(name)
+        for target in queues[name].targets:
+            place(target, depth + 1)
+        path.pop()
+
+    for root in roots:
+        place(root, 0)
+    columns: list[list[str]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
+    for name, depth in depths.items():
+        columns[depth].append(name)
+    return columns
+
+
+def _roots(queues: Mapping[str, _Queue]) -> list[str]:
+    """Return the queues to begin with: those before others, and one of each circle."""
+    pushed = {
+        target for queue in queues.values() for target in queue.targets if target != queue.name
+    }
+    roots = [name for name in queues if name not in pushed]
+    reached: set[str] = set()
+    for name in [*roots, *queues]:
+        if name not in reached and name not in roots:
+            roots.append(name)
+        waiting = [name]
+        while waiting:
+            each = waiting.pop()
+            if each in queues and each not in reached:
+                reached.add(each)
+                waiting += queues[each].targets
+    return roots
+
+
+def _queues(pipeline: Sequence[Mapping[str, Any]]) -> dict[str, _Queue]:
+    return {each["name"]: _queue(each) for each in pipeline}
+
+
+def _queue(info: Mapping[str, Any]) -> _Queue:
+    counts = (
+        (info["count"], "waiting"),
+        (info["delayed"], "delayed"),
+        (info["in_flight"], "in flight"),
+    )
+    messages = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "empty"
+    attached = info.get("attachment")
+    if attached is None:
+        return _Queue(info["name"], messages)
+    jobs = f"{len(attached['jids'])} of {attached['max_parallel_jobs']} jobs"
+    return _Queue(
+        name=info["name"],
+        messages=messages,
+        handler=f"{attached['function']}, {'paused' if attached['paused'] else jobs}",
+        outputs=tuple(attached["output_queues"]),
+        errors=tuple(attached["error_queues"]),
+        paused=attached["paused"],
+    )

@@ -1,0 +1,181 @@
+"""A queue with a handler: attaching, detaching and changing it."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from cloud._client.border import of_users
+from cloud._client.current import client
+from cloud._queues import arguments
+from cloud._resources.queue import QueueClient
+from cloud.errors import CloudTimeoutError
+
+if TYPE_CHECKING:
+    from cloud._resources.attachment import AttachmentClient
+
+_LOOK_EVERY_S: Final = 0.2
+_CALM_LOOKS: Final = 2
+"""How often in a row a queue is to be found empty: between two looks a message may be handled
+again."""
+
+
+class HandledQueue:
+    """What a queue can do with its handler; a base of `CloudQueue`."""
+
+    name: str
+    encoding: str
+
+    @of_users
+    def attach(
+        self,
+        message_handler: Any,
+        output_queues: Any = (),
+        iter_output: bool = False,
+        readers_per_job: int = 1,
+        *,
+        max_parallel_jobs: int = 1,
+        retry_on: Any = (),
+        max_retries: int | None = None,
+        retry_delay: float | None = None,
+        on_error: Any = None,
+        allow_cycle: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Attach a handler: jobs call it with each message, and push what it returns.
+
+        They start when messages wait, and end when none has come for 20 seconds. A message is
+        removed once its outputs were pushed; if its job is killed before that, it is handled again.
+        A handler that is attached already is replaced.
+
+        Args:
+            message_handler: A function of one message, or an object with a method of that name.
+                Each job calls its `pre_handling` and `post_handling`, if it has them, once.
+            output_queues: A queue or up to 50 that get each returned value, unless it is None.
+            iter_output: Push each item of a returned iterable.
+            readers_per_job: How many messages a job handles at the same time, in threads; 1 to 128.
+            max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
+            retry_on: A class of exceptions or several: a message that raised one is handled again,
+            max_retries: so many times,
+            retry_delay: each time so many seconds later.
+            on_error: The queue for failures of each class: `{OSError: {"queue": q, "delay": 60}}`.
+                It gets dicts with `message`, `exception`, `traceback` and the name of the `queue`.
+                Without it a failure is printed, and the message is handled again 30 s later.
+            allow_cycle: Allow the handler to push into its own queue.
+            kwargs: Options of the jobs, as for `cloud.call`.
+
+        >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
+        >>> numbers.attach(lambda x: x + 1, bigger)
+        >>> numbers.push([1])
+        >>> bigger.pop(timeout=60)
+        [2]
+        >>> numbers.detach()
+        """
+        from cloud._queues.attach import AttachOptions, attach  # noqa: PLC0415 - few scripts
+
+        options = AttachOptions(
+            output_queues=output_queues,
+            iter_output=iter_output,
+            readers_per_job=readers_per_job,
+            max_parallel_jobs=max_parallel_jobs,
+            retry_on=retry_on,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            on_error=on_error,
+            allow_cycle=allow_cycle,
+        )
+        attach(client(), self.name, message_handler, options, kwargs)
+
+    @of_users
+    def detach(self) -> None:
+        """Detach the handler, if there is one; its jobs finish the messages that they have."""
+        attachments().detach(self.name)
+
+    @of_users
+    def retry(self) -> int:
+        """Put each message of a queue of errors back into the queue in which it failed.
+
+        Returns:
+            How many these were.
+
+        Raises:
+            CloudException: When a message is not one that a handler pushed after a failure.
+        """
+        from cloud._queues.failed_messages import retry  # noqa: PLC0415 - few scripts
+
+        return retry(client(), self.name, self.encoding)
+
+    @of_users
+    def pause(self) -> None:
+        """Let the jobs of the handler receive nothing until `resume`; they finish what they have.
+
+        Messages can be pushed and popped meanwhile. It lasts until the handler is detached, also if
+        another one is attached in its place.
+
+        Raises:
+            CloudException: When no handler is attached; the next two methods raise it then, too.
+
+        >>> numbers = cloud.queue.get("numbers")
+        >>> numbers.attach(lambda x: x + 1)
+        >>> numbers.pause()
+        >>> numbers.info()["attachment"]["paused"]
+        True
+        >>> numbers.resume()
+        >>> numbers.detach()
+        """
+        _update(self.name, paused=True)
+
+    @of_users
+    def resume(self) -> None:
+        """Let the handler go on after `pause`."""
+        _update(self.name, paused=False)
+
+    @of_users
+    def limit(self, max_parallel_jobs: int) -> None:
+        """Change how many jobs the handler may have, while it works.
+
+        If there are more, the newest finish the messages that they have, and end.
+
+        Args:
+            max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
+        """
+        from picloud_model.wire.attachment import MAX_PARALLEL_JOBS  # noqa: PLC0415 - few scripts
+
+        most = arguments.count("max_parallel_jobs", max_parallel_jobs, 1, MAX_PARALLEL_JOBS)
+        _update(self.name, max_parallel_jobs=most)
+
+    @of_users
+    def drain(self, timeout: float = math.inf) -> None:
+        """Wait until all messages of the queue were handled: none is ready, delayed or in flight.
+
+        Args:
+            timeout: The most seconds to wait.
+
+        Raises:
+            CloudTimeoutError: When messages are left then; says how many.
+        """
+        end = time.monotonic() + arguments.seconds("timeout", timeout, 0, math.inf)
+        empty = 0
+        while True:
+            info = QueueClient(client().transport).info(self.name)
+            left = info.ready + info.delayed + info.in_flight
+            empty = 0 if left else empty + 1
+            if empty == _CALM_LOOKS:
+                return
+            if time.monotonic() >= end and left:
+                raise CloudTimeoutError(f"The queue {self.name!r} still has {left:,} messages.")
+            time.sleep(_LOOK_EVERY_S)
+
+
+def attachments() -> AttachmentClient:
+    """Return the client of the attachments of this account."""
+    from cloud._resources.attachment import AttachmentClient  # noqa: PLC0415 - few scripts
+
+    return AttachmentClient(client().transport)
+
+
+def _update(queue: str, **changed: Any) -> None:
+    from picloud_model.wire.attachment import UpdateAttachmentRequest  # noqa: PLC0415 - few scripts
+
+    attachments().update(UpdateAttachmentRequest(queue=queue, **changed))
