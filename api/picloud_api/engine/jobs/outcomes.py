@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 """Results in one reply, about; the client requests the rest."""
+ANSWER_JOBS: Final = 5_000
+"""Outcomes in one reply: small results are in memory as long as it is put together, too."""
 OUTCOME_BYTES: Final = 200
 """Memory that an outcome takes besides its result, encoded and not."""
 _PRINTED: Final = Flag.INFORMED | Flag.QUIET
@@ -81,13 +83,13 @@ class FinalOutcomes:
             JobDeleted: When one of the jobs was deleted.
         """
         results = min(most * INLINE_BYTES, ANSWER_BYTES + INLINE_BYTES)
-        held = await hold(_memory(results, min(most, ANSWER_BYTES // _SIZE)))
+        held = await hold(_memory(results, min(most, ANSWER_JOBS)))
         async with self._turn as turn:
             for piece in pieces:
                 page: Page = await view.get(layout.page(piece.page_id))
                 refuse_deleted(page, piece)
                 await self._read_page(view, piece, page, payloads=payloads)
-                if self.size > ANSWER_BYTES:
+                if self._enough():
                     break
                 await turn.pause()
         held.keep(_memory(self.size, len(self.outcomes)))
@@ -103,10 +105,13 @@ class FinalOutcomes:
             if (payloads or state != State.DONE) and number not in packs:
                 packs[number] = Pack(await view.get(layout.results(piece.page_id, number)))
             self._add(piece.first + index, page, index, packs.get(number))
-            if self.size > ANSWER_BYTES:
+            if self._enough():
                 return
             if len(self.outcomes) % TOGETHER == 0:
                 await self._turn.pause()
+
+    def _enough(self) -> bool:
+        return self.size > ANSWER_BYTES or len(self.outcomes) >= ANSWER_JOBS
 
     def _add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
         payload, blob, envelope = None, None, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from picloud_api.engine.jobs.outcomes import ANSWER_JOBS
 from picloud_model import wire
 from picloud_model.errors import AccountBusy
 
@@ -19,9 +20,9 @@ JOBS = 1200
 """More than are encoded together."""
 
 
-async def read(api: ApiHarness) -> FinalOutcomes:
+async def read(api: ApiHarness, jobs: int = JOBS) -> FinalOutcomes:
     """Return the outcomes of a killed map."""
-    jids = await api.submit(JOBS)
+    jids = await api.submit(jobs)
     await api.use_cases.jobs.kill.kill(ACCOUNT, None)
     request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=0.0)
     return await api.use_cases.jobs.wait.wait(ACCOUNT, request, hold)
@@ -37,6 +38,13 @@ async def test_a_long_reply_is_encoded_as_a_short_one(api: ApiHarness, media: st
     assert [outcome.jid for outcome in body.outcomes] == list(range(1, JOBS + 1))
     assert body.outcomes == outcomes.outcomes
     assert [envelope.python for envelope in body.envelopes] == [""]
+
+
+async def test_a_reply_has_a_bounded_number_of_outcomes(api: ApiHarness) -> None:
+    """The first ones are in it; the client requests the rest."""
+    outcomes = await read(api, ANSWER_JOBS + 1)
+
+    assert [outcome.jid for outcome in outcomes.outcomes] == list(range(1, ANSWER_JOBS + 1))
 
 
 async def test_a_reply_is_encoded_once(api: ApiHarness) -> None:
