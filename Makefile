@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words test check bench scale processes soak neighbour faults hops servers images docs reference pages clean
+.PHONY: help demo demo-embedded demo-hashicorp words test check bench scale processes soak neighbour faults hops servers images docs reference pages vendor clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -85,6 +85,9 @@ reference: $(VENV)/.developers ## Write docs/reference anew from commands and do
 
 pages: $(VENV)/.developers ## Write the terminal pages that tests compare, anew from commands
 	@$(BIN)/python -m tests.unit.cli.terminal_pages
+
+vendor: $(VENV)/.developers ## Fetch the scripts of the web pages from npm, at the versions in api/vendored.py
+	@$(BIN)/python api/vendored.py
 
 clean: ## Remove the environment and what tools left behind
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

@@ -29,6 +29,9 @@ App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
 RETRY_S: Final = 1.0
 """How often a start is tried again that lacked a service."""
 
+PAGES: Final = frozenset({"", "jobs", "maps", "sign-in", "sign-out", "static"})
+"""What the paths of web pages begin with; other paths are operations."""
+
 _log = structlog.get_logger()
 
 _TOO_OLD: Final = "0.9"
@@ -82,6 +85,13 @@ class Lifetime:
             pid=os.getpid(),
         )
         _report_ready(self._settings, self._url, server.key)
+
+    @property
+    def use_cases(self) -> UseCases:
+        """The use cases of the started server."""
+        if self._server is None:
+            raise Unavailable("The server has not started yet.")
+        return self._server.use_cases
 
     async def _retry(self, ports: wiring.Ports, waiting: WaitingServer) -> None:
         while self._server is None:
@@ -152,6 +162,7 @@ class Application:
         errors.register(self._app)
         self._lifetime = Lifetime(self._app, settings, url)
         self._app.add_middleware(self._lifetime)
+        self._site: App | None = None
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """Serve one request, or the start and stop of the server."""
@@ -159,7 +170,18 @@ class Application:
             return _refuse_version(send)
         if self._lifetime.waiting is not None and scope["type"] == "http":
             return self._lifetime.waiting.app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].lstrip("/").partition("/")[0] in PAGES:
+            return self._pages()(scope, receive, send)
         return self._app(scope, receive, send)
+
+    def _pages(self) -> App:
+        """Return the application of the web pages, which the first request for one builds."""
+        if self._site is None:
+            # Until a page is opened, a server does without the memory that templates take.
+            from picloud_api.web.site import site  # noqa: PLC0415
+
+            self._site = site(self._lifetime.use_cases)
+        return self._site
 
     def answer_waiting(self) -> None:
         """Answer every long poll, because the server is about to stop."""

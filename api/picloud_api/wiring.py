@@ -191,6 +191,7 @@ async def build(
         job=await secret("job"),
         slot=await secret("token"),
         ticket=await secret("ticket"),
+        session=await secret("session"),
     )
     use_cases = UseCases(
         Foundation(

@@ -23,6 +23,7 @@ from picloud.commands.join import join
 from picloud.commands.kill import kill
 from picloud.commands.logs import logs
 from picloud.commands.mapexec import mapexec
+from picloud.commands.open import open_pages
 from picloud.commands.profile import app as profile_app
 from picloud.commands.restart_slots import restart_slots
 from picloud.commands.result import result
@@ -79,6 +80,7 @@ COMMANDS: Final = (
     CommandRow("exec", execute, options_first=True),
     CommandRow("mapexec", mapexec, options_first=True),
     CommandRow("jobs", jobs),
+    CommandRow("open", open_pages),
     CommandRow("top", top),
     CommandRow("status", status),
     CommandRow("result", result),

@@ -23,6 +23,7 @@ from cloud._resources.attachment import AttachmentClient
 from cloud._resources.bucket import BucketClient
 from cloud._resources.cron import CronClient
 from cloud._resources.queue import QueueClient
+from cloud._resources.sign_in import SignInClient
 from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
 from picloud_model.wire.attachment import (
@@ -149,6 +150,7 @@ def use(client: Client) -> None:
     client.keys.list()
     client.keys.create_account("third")
     client.keys.accounts()
+    SignInClient(transport).link()
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)
     use_volume(VolumeClient(transport))

@@ -30,7 +30,7 @@ PACKAGES: Final = (
 )
 ROOM_MODULES: Final = 12
 """A folder with more modules is not a room: a reader has to look at each of them."""
-ONE_FILE_A_NOUN: Final = ("cloud", "commands", "resources", "_resources", "wire")
+ONE_FILE_A_NOUN: Final = ("cloud", "commands", "resources", "_resources", "wire", "pages")
 """Rooms that grow by a file with each command or noun."""
 
 Graph = dict[str, set[str]]

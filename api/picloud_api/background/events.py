@@ -53,7 +53,9 @@ class EventDispatcher:
         self._dependencies.on_event(event)
         if event.kind in (EventKind.QUERIED, EventKind.ANSWERED):
             self._live.on_event(event)
-        elif event.kind in (EventKind.FINISHED, EventKind.STARTED):
+            return
+        self._context.account_changes.note(event.account)
+        if event.kind in (EventKind.FINISHED, EventKind.STARTED):
             self._context.batch_watchers.wake(event.batch)
         elif event.kind is EventKind.READY:
             task = asyncio.create_task(self._offer_if_ready(event.batch_id))
@@ -83,6 +85,7 @@ class EventDispatcher:
         self._dependencies.forget()
         await self._recovery.recover()
         self._context.batch_watchers.wake_all()
+        self._context.account_changes.note_all()
         self._context.crons_changed.set()
 
     async def on_remote_events(self, events: Sequence[Event]) -> bool:
@@ -104,7 +107,9 @@ class EventDispatcher:
                 view.forget_batch(*batch)
         await view.reload(wanted)
         for event in events:
-            if not event.made:
+            if event.made:
+                self._context.account_changes.note(event.account)
+            else:
                 self.on_event(event)
         await self._queue_made({batch: view.peek(key) for batch, key in made.items()})
         return concerned

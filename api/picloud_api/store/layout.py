@@ -18,6 +18,7 @@ unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord
 queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord
+signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog
 

@@ -78,6 +78,8 @@ class Key(NamedRecord, frozen=True):
     digest: bytes
     active: bool
     created_at: float
+    signed_out_at: float = 0.0
+    """When all browsers that it had signed in were signed out last."""
 
 
 class Span(Record, frozen=True, gc=False):

@@ -17,6 +17,7 @@ from picloud_api.usecases.accounts.job_token import JobTokens
 from picloud_api.usecases.accounts.key import Keys
 from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.slot_token import SlotTokens
+from picloud_api.usecases.accounts.web_session import WebSessions
 from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
@@ -53,6 +54,7 @@ class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
     job: bytes
     slot: bytes
     ticket: bytes
+    session: bytes
 
 
 class Foundation(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsRoom:
-    """Accounts, their quotas, API keys, job tokens and slot tokens."""
+    """Accounts, their quotas, API keys, job tokens, slot tokens and web sessions."""
 
     def __init__(self, base: Foundation) -> None:
         commits, clock = base.context.commits, base.context.clock
@@ -80,6 +82,9 @@ class AccountsRoom:
         self.slot_tokens = SlotTokens(base.keys.slot)
         self.accounts = Accounts(commits, base.keys.pepper, clock, self.job_tokens)
         self.keys = Keys(self.accounts, base.keys.pepper)
+        # On the embedded stack the keys are in a file of the user, who has no need to see them.
+        takes_keys = commits.view.state.shared
+        self.sessions = WebSessions(self.accounts, base.keys.session, takes_keys=takes_keys)
         self.quota = AccountQuota(base.context, base.quotas)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from picloud_api.engine.process.account_changes import AccountChanges
 from picloud_api.engine.process.batch_watch import BatchWatchers
 from picloud_api.engine.process.ready_queue import ReadyQueue
 from picloud_api.engine.process.run_times import RunTimes
@@ -24,6 +25,7 @@ class Context(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     ready_queue: ReadyQueue = msgspec.field(default_factory=ReadyQueue)
     slot_sessions: SlotSessions = msgspec.field(default_factory=SlotSessions)
+    account_changes: AccountChanges = msgspec.field(default_factory=AccountChanges)
     batch_watchers: BatchWatchers = msgspec.field(default_factory=BatchWatchers)
     run_times: RunTimes = msgspec.field(default_factory=RunTimes)
     turns: Turns = msgspec.field(default_factory=Turns)

@@ -114,6 +114,20 @@ class Accounts:
             record = await self._stored(name, digest)
         return Holder(record.account, name)
 
+    async def stored_key(self, name: str) -> Key:
+        """Return a key by its id, as it was stored `KNOWN_S` ago or later.
+
+        One that does not exist is inactive.
+        """
+        record = self._cached(name)
+        if record is _NO_KEY:
+            key = layout.key(name)
+            record, version, at = await self._shared(key)
+            if version:
+                self.commits.view.install(key, record, version)
+                self._read_at[name] = at
+        return record
+
     def _cached(self, name: str) -> Key:
         """Return the cached key, at most `KNOWN_S` old.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import JobNotFound, RequestRefused
 from picloud_model.job import State, Status
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import BatchesListed, JobsListed, ListedBatch, ListedJob
@@ -36,6 +36,14 @@ class ListJobs:
         self._view: View = context.commits.view
         self._sessions = context.slot_sessions
         self._turns = context.turns
+        self._changes = context.account_changes
+
+    def stamp(self, account: str) -> str:
+        """Return a text that differs from earlier ones if the lists of an account may differ.
+
+        It costs no read, so a page that shows a list can ask often.
+        """
+        return self._changes.stamp(account)
 
     async def list(self, account: str, request: ListRequest) -> JobsListed:
         """Return some jobs, newest first.
@@ -102,6 +110,21 @@ class ListJobs:
             if len(batches) == request.limit or read > READ_JOBS:
                 return BatchesListed(batches=batches, more=_more(span.first), slots=slots)
         return BatchesListed(batches=batches, slots=slots)
+
+    async def batch(self, account: str, jid: int) -> ListedBatch:
+        """Return the batch that a job belongs to, with counts of its jobs by status.
+
+        Raises:
+            JobNotFound: When the account has no such job.
+        """
+        next_jid = await self._view.fresh(layout.next_jid(account)) or 1
+        async with self._turns.of(account) as turn:
+            async for span in self._spans(account, jid if jid < next_jid else 0):
+                if span.last < jid:
+                    break
+                header: Header = await self._view.get(layout.header(account, span.batch))
+                return (await self._tally(account, span, turn)).listed(span, header)
+        raise JobNotFound(f"There is no job {jid} in your account.", field="jids")
 
     async def _tally(self, account: str, span: Span, turn: Turn) -> _Tally:
         """Count the jobs of a batch by state; its pages are read many at once."""

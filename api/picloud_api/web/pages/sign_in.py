@@ -1,0 +1,85 @@
+"""`/sign-in`, `/sign-out`: a link or an API key begins a session, and a form ends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon
+from picloud_model.errors import KeyRefused, NotAllowed
+
+from picloud_api.web.failure_delay import FailureDelay
+from picloud_api.web.visitor import check_origin, read_form, sign_in, sign_out
+
+if TYPE_CHECKING:
+    from falcon.asgi import App, Request, Response
+
+    from picloud_api.usecases.use_cases import UseCases
+    from picloud_api.web.rendering import Renderer
+    from picloud_api.web.visitor import Visitors
+
+
+class SignInPage:
+    """Signs browsers in and out."""
+
+    def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
+        self._sessions = use_cases.accounts.sessions
+        self._renderer = renderer
+        self._visitors = visitors
+        self._delay = FailureDelay()
+
+    def _show(self, response: Response, message: str = "") -> None:
+        takes_keys = self._sessions.takes_keys
+        values = {"takes_keys": takes_keys, "message": message}
+        self._renderer.show(response, "sign_in.html", None, **values)
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """Show how to sign in."""
+        del request
+        self._show(response)
+
+    async def on_post(self, request: Request, response: Response) -> None:
+        """Sign in with an API key."""
+        check_origin(request)
+        fields = await read_form(request)
+        key = fields.get("key", [""])[0].strip()
+        try:
+            async with self._delay.attempt(request.remote_addr):
+                session = await self._sessions.sign_in(key)
+        except KeyRefused:
+            response.status = falcon.HTTP_401
+            self._show(response, "This is not an active API key.")
+            return
+        sign_in(request, response, session)
+        _go(response, "/jobs")
+
+    async def on_get_link(self, request: Request, response: Response, link: str) -> None:
+        """Sign in with a link of `picloud open`."""
+        if request.get_header("Sec-Fetch-Site") == "cross-site":
+            message = "Another site has sent you here: open the link of `picloud open` itself."
+            raise NotAllowed(message)
+        sign_in(request, response, await self._sessions.use_link(link))
+        _go(response, "/jobs")
+
+    async def on_post_out(self, request: Request, response: Response) -> None:
+        """Sign this browser out, or all browsers of the account."""
+        visitor = await self._visitors.of(request)
+        fields = await self._visitors.form(request, visitor)
+        if "everywhere" in fields:
+            await self._sessions.end_all(visitor.account)
+        sign_out(request, response)
+        _go(response, "/sign-in")
+
+
+def _go(response: Response, address: str) -> None:
+    response.status = falcon.HTTP_303
+    response.location = address
+
+
+def add_to(
+    app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
+) -> None:
+    """Add the pages to the application."""
+    page = SignInPage(use_cases, renderer, visitors)
+    app.add_route("/sign-in", page)
+    app.add_route("/sign-in/{link}", page, suffix="link")
+    app.add_route("/sign-out", page, suffix="out")

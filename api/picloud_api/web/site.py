@@ -1,0 +1,63 @@
+"""The site: an application of its own, which a server builds when the first page is requested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import falcon.asgi
+
+from picloud_api.resources.in_flight import RequestsInFlight
+from picloud_api.web import error_page
+from picloud_api.web.pages import job, job_map, jobs, sign_in
+from picloud_api.web.rendering import Renderer
+from picloud_api.web.static import StaticFiles
+from picloud_api.web.visitor import Visitors
+
+if TYPE_CHECKING:
+    from picloud_api.usecases.use_cases import UseCases
+
+App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""The headers of every reply: no script, style or frame that is not a file of the site."""
+
+
+class SecurityHeaders:
+    """Adds the security headers; falcon calls it for each reply."""
+
+    async def process_response(
+        self, request: Any, response: Any, resource: object, succeeded: bool
+    ) -> None:
+        """Add the headers, and let browsers store static files only."""
+        del request, resource, succeeded
+        for name, value in SECURITY_HEADERS.items():
+            response.set_header(name, value)
+        if response.get_header("Cache-Control") is None:
+            response.set_header("Cache-Control", "no-store")
+
+
+def site(use_cases: UseCases) -> App:
+    """Return the application of all pages."""
+    static = StaticFiles()
+    renderer = Renderer(static)
+    visitors = Visitors(use_cases.accounts.sessions)
+    most = use_cases.accounts.quota.quotas.requests
+    app: App = falcon.asgi.App(
+        middleware=[SecurityHeaders(), RequestsInFlight(most, use_cases.turns.of)]
+    )
+    app.req_options.strip_url_path_trailing_slash = True
+    app.add_route("/static/{name}", static)
+    for page in (sign_in, jobs, job_map, job):
+        page.add_to(app, use_cases, renderer, visitors)
+    error_page.register(app, renderer)
+    return app

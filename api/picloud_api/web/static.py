@@ -1,0 +1,41 @@
+"""Static files: scripts and styles, under addresses that change with their content."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from picloud_model.errors import PathNotFound
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+_FOLDER: Final = Path(__file__).with_name("static")
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class StaticFiles:
+    """Serves the files of the folder `static`, all of which it keeps in memory."""
+
+    def __init__(self) -> None:
+        paths = [path for path in _FOLDER.iterdir() if path.suffix in _TYPES]
+        self._files = {path.name: (path.read_bytes(), _TYPES[path.suffix]) for path in paths}
+
+    def address(self, name: str) -> str:
+        """Return the address of a file; a new version of it has another one."""
+        digest = sha256(self._files[name][0]).hexdigest()[:12]
+        return f"/static/{name}?v={digest}"
+
+    async def on_get(self, request: Request, response: Response, name: str) -> None:
+        """Return a file."""
+        del request
+        if name not in self._files:
+            raise PathNotFound
+        response.data, response.content_type = self._files[name]
+        response.set_header("Cache-Control", "public, max-age=31536000, immutable")
