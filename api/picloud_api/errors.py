@@ -110,7 +110,7 @@ _PLAIN: Final = tuple(
         ),
         (
             r"Expected `str` matching regex '\^\[A-Za-z0-9_-\]\{1,(\d+)\}.*'",
-            "must have 1 to {} letters, digits, - and _, and nothing else",
+            "must consist of 1 to {} letters, digits, hyphens and underscores",
         ),
         (
             r"Expected `str` matching regex '(.+)'",
@@ -177,7 +177,7 @@ def plain(message: str) -> str:
     >>> plain("Expected `str` matching regex '^[0-9a-f]{12}$'")
     'must be 12 hexadecimal digits'
     >>> plain("Expected `str` matching regex '^[A-Za-z0-9_-]{1,64}$'")
-    'must have 1 to 64 letters, digits, - and _, and nothing else'
+    'must consist of 1 to 64 letters, digits, hyphens and underscores'
     """
     for pattern, sentence in _PLAIN:
         if matched := pattern.fullmatch(message):

@@ -39,6 +39,25 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """The base class of typer's usage errors, of which typer itself exports only one kind."""
 
 
+def _unquoted(matched: re.Match[str]) -> str:
+    """Return the beginning of a usage error with its option as our own errors write it."""
+    return f"Invalid value for {' / '.join(filter(None, matched.groups()))}:"
+
+
+_NAMES: Final = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"(?<![\w.'\"-])_os_env_vars\b", "--os-env"),
+        (r"(?<![\w.'\"-])_restartable\b", "--not-restartable"),
+        (r"(?<![\w.'\"-])_(max|kill)_(runtime|process)\b", r"--\1-\2"),
+        (r"(?<![\w.'\"-])_depends_on_errors\b", "--depends-on-errors"),
+        (r"(?<![\w.'\"-])_depends_on\b", "--depends-on"),
+        (r"(?<![\w.'\"-])_(cores|cwd|env|label|priority|profile|seed|type|vol)\b", r"--\1"),
+        (r"call cloud\.start_simulator\(\)", "use `picloud --simulate`"),
+        (r" or cloud\.setkey\(\)", ""),
+    )
+)
+"""What the module `cloud` calls options and functions, and what this command calls them."""
 _PLAIN: Final = tuple(
     (re.compile(pattern), sentence)
     for pattern, sentence in (
@@ -52,6 +71,7 @@ _PLAIN: Final = tuple(
             r"No such option: (\S+) \(Possible options?: (.*)\)",
             r"No such option: \1. Did you mean \2?",
         ),
+        (r"^Invalid value for '(\S+)'(?: / '(\S+)')?:", _unquoted),
     )
 )
 """What typer says of values, and how we say it."""
@@ -163,18 +183,29 @@ def message_of(error: Exception) -> str:
         text = " ".join(f"{kind}: {error}".split())
         return f"picloud failed with an internal error ({text}); `picloud --debug ...` shows where."
     if not isinstance(error.jid, int):
-        return " ".join(str(error).split())
+        return in_words_of_commands(" ".join(str(error).split()))
     text = str(error.value).rstrip()
     if text.startswith("Traceback"):  # the last line of a traceback says what happened
         text = f"{' '.join(error.summary.split())}\n{text}"
     return f"Job {error.jid}: {text}"
 
 
+def in_words_of_commands(text: str) -> str:
+    """Return a text with the options of this command in place of those of `cloud.call`.
+
+    >>> in_words_of_commands("A job on c1 may have 1 core (_cores), not 2.")
+    'A job on c1 may have 1 core (--cores), not 2.'
+    """
+    for pattern, name in _NAMES:
+        text = pattern.sub(name, text)
+    return text
+
+
 def plain(text: str) -> str:
     """Return a usage error without the phrases of the library that checks values.
 
     >>> plain("Invalid value for '--workers': Input should be greater than or equal to 1")
-    "Invalid value for '--workers': it must be 1 or more"
+    'Invalid value for --workers: it must be 1 or more'
     """
     for pattern, sentence in _PLAIN:
         text = pattern.sub(sentence, text)

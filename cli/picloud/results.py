@@ -70,7 +70,7 @@ def _row(jid: int, value: Any) -> dict[str, Any]:
         return {"jid": jid, "result": None, "error": value.summary}
     if output.to_json(value) is None:
         kind = type(value).__name__
-        return {"jid": jid, "result": None, "error": f"a {kind} {_NO_JSON}"}
+        return {"jid": jid, "result": None, "error": f"a value of type {kind} {_NO_JSON}"}
     return {"jid": jid, "result": value}
 
 

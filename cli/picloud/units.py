@@ -50,11 +50,16 @@ def size(count: float) -> str:
 
 
 def moment(at: float, now: float) -> str:
-    """Return a local time: of today without the date, of another day without seconds."""
+    """Return a local time as lists show it: today's without date, others without seconds."""
     local, today = datetime.fromtimestamp(at).astimezone(), datetime.fromtimestamp(now).astimezone()
     if local.date() == today.date():
         return local.strftime("%H:%M:%S")
     return local.strftime("%Y-%m-%d %H:%M")
+
+
+def exact(at: float) -> str:
+    """Return a local time with its date and seconds, as pages about one thing show it."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def iso(at: float) -> str:

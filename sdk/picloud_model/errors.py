@@ -171,7 +171,7 @@ class UploadNotFound(NotFound):
 
 
 class QueueNotFound(NotFound):
-    """There is no such queue in your account; `cloud.queue.get(name)` makes one."""
+    """There is no such queue in your account: create it first."""
 
     code = "queue.not_found"
 

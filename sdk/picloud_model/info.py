@@ -144,5 +144,5 @@ def _named(name: str) -> tuple[InfoKey, ...]:
         names = (*InfoKey, *GROUPS, ALL)
         near = get_close_matches(name[:80], names, 1, 0.7)
         cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}."
-        message = f"There is no info {name!r:.80}; {cure}"
+        message = f"There is no info key {name!r:.80}; {cure}"
         raise RequestRefused(message, field="keys") from None

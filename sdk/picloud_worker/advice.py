@@ -49,6 +49,6 @@ def _of_file(name: str) -> str:
         what = "A relative path begins there, and not where your script is."
     return (
         f"{where}{what} Files do not travel, except small ones\n"
-        "inside your own packages: pass the content as an argument, or the absolute path of a file "
-        "that\nis on a disk which all slots see."
+        "inside your own packages: pass the content as an argument, put the file into your bucket "
+        "(cloud.bucket),\nor pass the absolute path of a file on a disk that all slots see."
     )

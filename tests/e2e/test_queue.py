@@ -244,7 +244,7 @@ def forged(ticket: MessageTicket) -> MessageTicket:
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ü", "x" * 41, "a\n", 7])
 def test_names_are_checked(client: Client, name: Any) -> None:
     """Letters, digits, hyphens and underscores, up to 40."""
-    with current_client(client), pytest.raises(CloudException, match="cannot name a queue"):
+    with current_client(client), pytest.raises(CloudException, match="is not a valid queue name"):
         queue.get(name)
 
 
@@ -296,10 +296,12 @@ def test_queues_from_the_shell(picloud: Callable[..., Exited], client: Client) -
     picloud("queue", "push", name, '{"x": 1}', "--parse")
     picloud("queue", "push", name, given=b"grace\nalan\n")
     not_json = picloud("queue", "push", name, "{", "--parse")
+    nothing = picloud("queue", "push", name, given=b"")
 
     assert (missing.code, missing.out) == (1, "")
     assert f"no queue {name!r}" in missing.err
     assert "'{' is not JSON" in not_json.err
+    assert (nothing.code, nothing.err) == (0, "Standard input is empty: no message was added.\n")
     assert picloud("queue", "count", name).out == "5\n"
     assert name in picloud("queue", "list").out.split()
     assert json.loads(picloud("queue", "info", name, "--json").out)["count"] == 5

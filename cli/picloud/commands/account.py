@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
 from typing import Annotated
 
 import typer
@@ -73,10 +73,10 @@ def list_accounts(*, json: AsJson = False) -> None:
             ]
         )
         return
-    rows = [(each.id, each.name, _day(each.created_at), each.active_keys) for each in accounts_]
+    now = time.time()
+    rows = [
+        (each.id, each.name, units.moment(each.created_at, now), each.active_keys)
+        for each in accounts_
+    ]
     columns = tables.Columns(("id", "name", "created", "active keys"), flexible=("name",))
     tables.show(columns, rows)
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d")

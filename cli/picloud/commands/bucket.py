@@ -11,7 +11,7 @@ from cloud import CloudException, bucket
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
 
-from picloud import output, tables
+from picloud import output, tables, units
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -180,10 +180,11 @@ def info(obj_path: Key, *, prefix: Prefix = None, json: AsJson = False) -> None:
       $ picloud bucket info results.csv --json
     """  # noqa: D301 - \b keeps the lines apart
     known = bucket.info(obj_path, prefix)
-    known["last_modified"] = known["last_modified"].isoformat(timespec="seconds")
+    modified = known["last_modified"]
     if json:
-        output.as_json(known)
+        output.as_json({**known, "last_modified": modified.isoformat(timespec="seconds")})
         return
+    known["last_modified"] = units.exact(modified.timestamp())
     headers = known.pop("headers")
     rows = [(name, _shown(value)) for name, value in {**known, **headers}.items()]
     tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from cloud import cron, shell
@@ -14,6 +14,9 @@ from picloud.completion import crons
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson, Words  # noqa: TC001 - typer reads annotations when it runs
 from picloud.options.job import JobOptions, takes_job_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
@@ -137,10 +140,11 @@ def info(label: Label, *, json: AsJson = False) -> None:
       $ picloud cron info nightly
       $ picloud cron info nightly --json
     """  # noqa: D301 - \b keeps the lines apart
-    known = _readable(cron.info(label))
+    found = cron.info(label)
     if json:
-        output.as_json(known)
+        output.as_json(_readable(found))
         return
+    known = _readable(found, units.exact)
     known["next"] = ", ".join(known["next"])
     rows = [(field, "" if value is None else str(value)) for field, value in known.items()]
     tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
@@ -170,7 +174,9 @@ def deregister(label: Label) -> None:
     cron.deregister(label)
 
 
-def _readable(known: dict[str, Any]) -> dict[str, Any]:
+def _readable(
+    known: dict[str, Any], time_text: Callable[[float], str] = units.iso
+) -> dict[str, Any]:
     """Return what is known of a cron job with times as text."""
-    times = {name: known[name] and units.iso(known[name]) for name in ("created", "last_due")}
-    return {**known, **times, "next": [units.iso(each) for each in known["next"]]}
+    times = {name: known[name] and time_text(known[name]) for name in ("created", "last_due")}
+    return {**known, **times, "next": [time_text(each) for each in known["next"]]}

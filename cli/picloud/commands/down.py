@@ -42,4 +42,4 @@ def down(
         stopped = any(list(map(run, directories)))
     if not stopped:
         where = str(data) if data else "this machine"
-        output.text(f"Nothing to stop: no PiCloud runs on {where}.")
+        output.text(f"Nothing to stop: PiCloud is not running on {where}.")

@@ -49,8 +49,8 @@ def info(
 ) -> None:
     """Print information about jobs, also while they run.
 
-    The default is status, function, stdout, stderr and runtime, without those that are empty. With
-    --json, times are in seconds and sizes in bytes.
+    The default is status, function, stdout, stderr and runtime, without those that are empty. Dates
+    are in local time. With --json they are in UTC, times in seconds and sizes in bytes.
 
     \b
     Examples:
@@ -97,6 +97,8 @@ def _text(key: str, value: Any) -> str:
         return ""
     if isinstance(value, dict) and value and f"{key}.{next(iter(value))}" in _FORMATS:
         return ", ".join(f"{name} {_text(f'{key}.{name}', each)}" for name, each in value.items())
+    if isinstance(value, datetime):
+        return units.exact(value.timestamp())
     if key in _FORMATS:
         return _FORMATS[key](value)
     return "" if value in ([], {}) else output.printable(_json(value))

@@ -148,9 +148,7 @@ def _print(listed: _Listed) -> None:
     if not listed.rows:
         output.hint("No jobs.")
     if listed.older:
-        output.hint(
-            f"There are older jobs: picloud jobs --before {listed.older + 1}, or more rows by -n."
-        )
+        output.hint(f"There are older jobs: use --before {listed.older + 1}, or -n for more rows.")
 
 
 def _jobs(request: ListRequest, limit: int) -> Iterator[ListedJob]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -65,8 +65,14 @@ def list_keys(
     if json:
         output.as_json([_fields(key) for key in listed])
         return
+    now = time.time()
     rows = [
-        (key.id, "active" if key.active else "inactive", _time(key), "this one" if key.own else "")
+        (
+            key.id,
+            "active" if key.active else "inactive",
+            units.moment(key.created_at, now),
+            "this one" if key.own else "",
+        )
         for key in listed
     ]
     tables.show(tables.Columns(("id", "status", "created", "in use")), rows)
@@ -126,7 +132,3 @@ def _fields(key: ListedKey) -> dict[str, object]:
         "created": units.iso(key.created_at),
         "own": key.own,
     }
-
-
-def _time(key: ListedKey) -> str:
-    return datetime.fromtimestamp(key.created_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

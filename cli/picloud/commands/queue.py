@@ -79,7 +79,7 @@ def info(name: Name, *, json: AsJson = False) -> None:
     if json:
         output.as_json(known)
         return
-    known["created"] = units.iso(known["created"])
+    known["created"] = units.exact(known["created"])
     rows = [(field, str(value)) for field, value in known.items()]
     tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
 
@@ -124,6 +124,9 @@ def push(
       $ ls | picloud queue push names
     """  # noqa: D301 - \b keeps the lines apart
     texts = messages or sys.stdin.read().splitlines()
+    if not texts:
+        output.hint("Standard input is empty: no message was added.")
+        return
     values = [_parsed(text) for text in texts] if parse else texts
     queue.CloudQueue(name, encoding="json").push(values, delay)
 

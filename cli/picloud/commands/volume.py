@@ -167,10 +167,9 @@ def ls(
       $ picloud volume ls -l data:sets
     """  # noqa: D301 - \b keeps the lines apart
     found = volume.ls(volume_path, extended_info)
-    if extended_info:
-        for each in found:
-            each["modified"] = each["modified"].isoformat(timespec="seconds")
     if json:
+        for each in found if extended_info else ():
+            each["modified"] = each["modified"].isoformat(timespec="seconds")
         output.as_json(found)
     elif extended_info:
         rows = [_row(each) for each in found]
@@ -212,4 +211,5 @@ def delete(name: Name) -> None:
 def _row(each: dict[str, Any]) -> tuple[str, ...]:
     mode = stat.filemode(_LETTERS[each["type"]] | each["mode"])
     name = f"{each['name']} -> {each['target']}" if each["target"] else each["name"]
-    return mode, str(each["size"]), each["modified"], name
+    modified = units.moment(each["modified"].timestamp(), time.time())
+    return mode, units.size(each["size"]), modified, name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CALL: Final = "cloud.call(function, *args), which returns a jid"
+_CALL: Final = "cloud.call(function, *args), which returns a Job"
 _RESULT: Final = "cloud.result(jids)"
 _HERE: Final = {
     "apply": _CALL,
@@ -37,7 +37,7 @@ def hint(name: str, known: Iterable[str]) -> str:
     """Return the end of the sentence that `cloud` does not have a name.
 
     >>> hint("submit", [])
-    '; use cloud.call(function, *args), which returns a jid.'
+    '; use cloud.call(function, *args), which returns a Job.'
     >>> hint("resutl", ["result"])
     '; did you mean cloud.result?'
     """

@@ -33,7 +33,7 @@ def queue_name(name: Any) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise CloudException(
-            f"{name!r:.80} cannot name a queue: a name has 1 to {MAX_QUEUE_NAME} letters, digits, "
+            f"{name!r:.80} is not a valid queue name: use 1 to {MAX_QUEUE_NAME} letters, digits, "
             "hyphens and underscores."
         )
     return name

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from typing import Any, cast
 
 import pytest
-from picloud.app import app
+from cloud import CloudException
+from picloud.app import app, message_of
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -76,3 +77,29 @@ def test_a_misspelt_command_is_answered_in_one_line() -> None:
     assert "No such command 'statsu'" in outcome.stderr
     assert outcome.stderr.endswith("Try 'picloud --help'.\n")
     assert len(outcome.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("of_the_module", "of_the_command"),
+    [
+        ("c1 may have 1 core (_cores), not 2.", "c1 may have 1 core (--cores), not 2."),
+        ("Leave out _env.", "Leave out --env."),
+        ("_os_env_vars must have names.", "--os-env must have names."),
+        ("_depends_on_errors and _depends_on", "--depends-on-errors and --depends-on"),
+        ("_max_runtime must be more than 0.", "--max-runtime must be more than 0."),
+        ("There is no volume '_type': see x_type.", "There is no volume '_type': see x_type."),
+        ("set one with `picloud setup` or cloud.setkey().", "set one with `picloud setup`."),
+    ],
+)
+def test_errors_name_options_as_the_command_does(of_the_module: str, of_the_command: str) -> None:
+    """Those of `cloud.call` begin with an underscore; what a user has named stays as it is."""
+    assert message_of(CloudException(of_the_module)) == of_the_command
+
+
+def test_usage_errors_name_options_in_one_way() -> None:
+    """Whether the library has found the mistake or this command."""
+    of_the_library = CliRunner().invoke(app, ["jobs", "--limit", "x"], prog_name="picloud")
+    of_the_command = CliRunner().invoke(app, ["jobs", "--since", "x"], prog_name="picloud")
+
+    assert of_the_library.stderr.startswith("error: Invalid value for --limit / -n: it must be")
+    assert of_the_command.stderr.startswith("error: Invalid value for --since: 'x' is not")

@@ -25,7 +25,7 @@ def test_a_group_stands_for_its_keys(group: str) -> None:
 
 def test_an_unknown_key_is_refused_with_the_keys_there_are() -> None:
     """The message names the wrong key and lists the right ones."""
-    with pytest.raises(RequestRefused, match="There is no info 'xyz'; there are status") as raised:
+    with pytest.raises(RequestRefused, match="There is no info key 'xyz'; there are") as raised:
         read_keys(["status", "xyz"])
 
     assert raised.value.field == "keys"
@@ -39,5 +39,5 @@ def test_streams_are_live() -> None:
 
 def test_a_misspelt_key_is_refused_with_the_right_one() -> None:
     """A list of all keys would hide it."""
-    with pytest.raises(RequestRefused, match=r"no info 'stdot'; did you mean stdout\?$"):
+    with pytest.raises(RequestRefused, match=r"no info key 'stdot'; did you mean stdout\?$"):
         read_keys(["stdot"])

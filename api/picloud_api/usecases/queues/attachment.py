@@ -317,4 +317,4 @@ def _without(queue: str) -> str:
 
 
 def _missing(queue: str) -> str:
-    return f"There is no queue {queue!r} in your account; cloud.queue.get({queue!r}) makes it."
+    return f"There is no queue {queue!r} in your account: create it first."

@@ -300,10 +300,8 @@ class Queues:
                 pass
         record = await view.fresh(key)
         if record is None:
-            raise QueueNotFound(
-                f"There is no queue {name!r} in your account; cloud.queue.get({name!r}) makes it.",
-                field="name",
-            )
+            message = f"There is no queue {name!r} in your account: create it first."
+            raise QueueNotFound(message, field="name")
         await self._port.create(record.id)
         return await act(record)
 

@@ -41,7 +41,7 @@ def checked_mount_path(path: str) -> str:
     '/data/sets'
     """
     if not _MOUNT_PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
-        message = f"{path!r:.100} is not a mount path: it is an absolute path like /data."
+        message = f"{path!r:.100} is not a valid mount path: use an absolute path like /data."
         raise RequestRefused(message, field="mount_path")
     clean = posixpath.normpath(f"/{path.lstrip('/')}")
     parts = clean.split("/")[1:]

@@ -18,4 +18,4 @@ def test_where_nothing_runs_there_is_nothing_to_stop(
     outcome = run("down", "--data", str(tmp_path / "none"))
 
     assert outcome.exit_code == exits.OK
-    assert outcome.stdout == f"Nothing to stop: no PiCloud runs on {tmp_path / 'none'}.\n"
+    assert outcome.stdout == f"Nothing to stop: PiCloud is not running on {tmp_path / 'none'}.\n"

@@ -58,7 +58,7 @@ def test_a_wrong_key_is_one_line(run: Callable[..., Any]) -> None:
     outcome = run("info", "1", "-o", "sdtout")
 
     assert outcome.exit_code == exits.USAGE
-    assert "There is no info 'sdtout'; did you mean stdout?" in outcome.stderr
+    assert "There is no info key 'sdtout'; did you mean stdout?" in outcome.stderr
     assert outcome.stdout == ""
 
 

@@ -35,7 +35,7 @@ def test_it_says_that_there_are_older_jobs(run: Callable[..., Any], server: Fake
     rest = run("jobs", "--before", "21")
 
     assert len(cut.stdout.splitlines()) == 4
-    assert cut.stderr == "There are older jobs: picloud jobs --before 21, or more rows by -n.\n"
+    assert cut.stderr == "There are older jobs: use --before 21, or -n for more rows.\n"
     assert [row.split("\t")[0] for row in rest.stdout.splitlines()[1:]] == ["11-20", "1-10"]
     assert rest.stderr == ""
 

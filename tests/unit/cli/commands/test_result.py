@@ -81,7 +81,7 @@ def test_only_a_result_without_json_is_missing_in_json(
     assert outcome.exit_code == exits.OTHER
     assert json.loads(outcome.stdout) == [
         {"jid": 1, "result": 1},
-        {"jid": 2, "result": None, "error": "a set has no JSON representation"},
+        {"jid": 2, "result": None, "error": "a value of type set has no JSON representation"},
         {"jid": 3, "result": "text"},
     ]
     assert outcome.stderr.startswith("error: Job 2: the result has no JSON representation;")

@@ -71,7 +71,7 @@ def test_what_may_be_requested(requested: Any, keys: list[str]) -> None:
 def test_a_wrong_name_names_the_right_ones(server: FakeServer, requested: Any) -> None:
     """Before a request is sent."""
     with pytest.raises(
-        CloudException, match=r"There is no info .*; (there are status|did you mean)"
+        CloudException, match=r"There is no info key .*; (there are status|did you mean)"
     ):
         client_for(server).info(1, requested)
 

@@ -30,7 +30,7 @@ def test_classes_of_exceptions_are_one_or_several() -> None:
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        (lambda: arguments.queue_name("a b"), "cannot name a queue"),
+        (lambda: arguments.queue_name("a b"), "is not a valid queue name"),
         (lambda: arguments.seconds("delay", True, 0, 9), "delay is a number of seconds, 0 to 9"),
         (lambda: arguments.count("readers_per_job", 129, 1, 128), "readers_per_job is 1 to 128"),
         (lambda: arguments.count("readers_per_job", "x", 1, 128), "readers_per_job is 1 to 128"),

@@ -145,9 +145,9 @@ async def test_an_unknown_key_is_refused(api: ApiHarness) -> None:
     """The message names the key that was meant, or else lists those that exist."""
     jids = await api.submit(1)
 
-    with pytest.raises(RequestRefused, match=r"no info 'stout'; did you mean stdout\?"):
+    with pytest.raises(RequestRefused, match=r"no info key 'stout'; did you mean stdout\?"):
         await info_values(api, jids, "stout")
-    with pytest.raises(RequestRefused, match=r"no info 'sizes'; there are status, stdout, .* all"):
+    with pytest.raises(RequestRefused, match=r"no info key 'sizes'; there are status, .* all"):
         await info_values(api, jids, "sizes")
 
 
