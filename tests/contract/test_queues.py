@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -302,3 +303,19 @@ async def taken(queues: QueuePort, queue: str, count: int) -> list[Delivery]:
         assert more
         deliveries += more
     return deliveries
+
+
+async def test_a_queue_may_be_deleted_while_messages_are_removed(queues: QueuePort) -> None:
+    """The removal ends at once: the message is gone, or there is no such queue."""
+    for _ in range(20):
+        queue = new_name()
+        await queues.create(queue)
+        await push(queues, queue, b"one")
+        (taken,) = await take(queues, queue, timeout_s=20.0)
+        removing = asyncio.create_task(queues.remove(queue, [taken.id]))
+        await asyncio.sleep(0)
+
+        async with asyncio.timeout(8.0):
+            await queues.delete(queue)
+            with contextlib.suppress(QueueNotFound):
+                assert await removing == [True]

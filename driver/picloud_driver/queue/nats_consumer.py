@@ -86,7 +86,7 @@ class QueueConsumer:
         self._attempts = self._pulls = self._announced = self._last = 0
         self._pull: _Pull | None = None
         self._changed = asyncio.Event()
-        self._lost = False
+        self._lost = asyncio.Event()
         self._check: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._end: Callable[[], Awaitable[None]] | None = None
@@ -112,7 +112,7 @@ class QueueConsumer:
 
     def require(self) -> None:
         """Raise `ConsumerLost` unless this process owns the queue, as far as is known here."""
-        if self._lost:
+        if self._lost.is_set():
             raise ConsumerLost
 
     async def take(
@@ -145,11 +145,7 @@ class QueueConsumer:
         first = sorted(number for number in gone if number < self._first_besides(gone))
         purged = first if len(first) >= _PURGED_FROM else []
         acknowledged = [*gone.difference(purged[1:])]
-        if not await self._gateway.acknowledge(
-            [self._held[number].reply for number in acknowledged]
-        ):
-            self._lose()
-            self.require()
+        await self._acknowledge([self._held[number].reply for number in acknowledged])
         if purged:
             await self._purge(purged[-1])
         for number in gone:
@@ -160,6 +156,22 @@ class QueueConsumer:
             or (each.number not in self._held and each.number not in self._lapsed)
             for each in deliveries
         ]
+
+    async def _acknowledge(self, replies: Sequence[str]) -> None:
+        """Acknowledge deliveries.
+
+        The server never confirms that if it removes the consumer first, with its queue.
+        """
+        acknowledging = asyncio.create_task(self._gateway.acknowledge(replies))
+        losing = asyncio.create_task(self._lost.wait())
+        try:
+            await asyncio.wait((acknowledging, losing), return_when=asyncio.FIRST_COMPLETED)
+            if not acknowledging.done() or not acknowledging.result():
+                self._lose()
+                raise ConsumerLost
+        finally:
+            acknowledging.cancel()
+            losing.cancel()
 
     def _first_besides(self, numbers: set[int]) -> int:
         """Return a number below which this process knows of no other message that is left."""
@@ -292,7 +304,7 @@ class QueueConsumer:
         late = [number for number, held in self._held.items() if held.until <= now]
         replies = [self._held.pop(number).reply for number in late]
         self._lapsed.update(late)
-        if replies and not self._lost:
+        if replies and not self._lost.is_set():
             task = asyncio.create_task(self._give_back(replies))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -300,7 +312,7 @@ class QueueConsumer:
             self._check_at(min(held.until for held in self._held.values()))
 
     async def _give_back(self, replies: list[str]) -> None:
-        while not self._lost:
+        while not self._lost.is_set():
             try:
                 await self._gateway.give_back(replies)
             except PiCloudError:
@@ -311,7 +323,7 @@ class QueueConsumer:
     # --- waiting ---
 
     def _lose(self) -> None:
-        self._lost = True
+        self._lost.set()
         self._wake()
 
     def _wake(self) -> None:
