@@ -33,7 +33,7 @@ from cloud._resources.queue import QueueClient
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from picloud_model.wire.queue import MessagesTaken
 
@@ -263,6 +263,23 @@ class CloudQueue(HandledQueue):
             MessageTicket(self, value, each.ticket, until, each.pushed_at)
             for value, each in zip(values, taken.messages, strict=True)
         ]
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Yield messages as they come, without end; each is removed before it is yielded.
+
+        Messages that were taken and not yielded, because the loop ended, are given back.
+
+        >>> async def first(queue):
+        ...     async for message in queue:
+        ...         return message
+        >>> words.push(["one"])
+        >>> asyncio.run(first(words))
+        'one'
+        """
+        from cloud._queues.iteration import messages_of  # noqa: PLC0415 - few scripts
+
+        async for message in messages_of(self):
+            yield message
 
     @of_users
     def ack(self, message_tickets: Sequence[MessageTicket]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,33 @@ def test_cycles_and_a_queue_in_use(make: Callable[[str], CloudQueue]) -> None:
     names = {each["name"]: each for each in queue.pipeline()}
     assert names[down.name]["attachment"]["output_queues"] == [down.name]
     assert "attachment" not in names[zero.name]
+
+
+def test_a_handler_takes_batches(make: Callable[[str], CloudQueue]) -> None:
+    """Of the size that was chosen at most; its outputs are read by a loop in asyncio."""
+    numbers, sums = make("numbers"), make("sums")
+    numbers.attach(lambda xs: [(x, len(xs)) for x in xs], sums, batch=(8, 0.2))
+    numbers.push(range(20))
+
+    async def read() -> dict[int, int]:
+        read: dict[int, int] = {}
+        async for number, size in sums:
+            read[number] = size
+            if len(read) == 20:
+                break
+        return read
+
+    sizes = asyncio.run(asyncio.wait_for(read(), 60))
+
+    assert sorted(sizes) == list(range(20))
+    assert max(sizes.values()) == 8
+    for batch, message in (
+        (8, "a number of messages and of seconds"),
+        ((0, 1), "the size of a batch is 1 to 1,000"),
+        ((8, 11), "the wait of a batch is a number of seconds, 0 to 10"),
+    ):
+        with pytest.raises(CloudException, match=message):
+            numbers.attach(increment, sums, batch=batch)
 
 
 def test_a_handler_is_changed_while_it_works(

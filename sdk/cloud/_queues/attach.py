@@ -14,7 +14,7 @@ from picloud_model.wire.attachment import (
     AttachmentInfo,
     AttachRequest,
 )
-from picloud_model.wire.queue import MAX_DELAY_S
+from picloud_model.wire.queue import MAX_DELAY_S, MAX_MESSAGES
 
 from cloud._arguments import signature_check
 from cloud._arguments.options import split_options
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cloud._queues.arguments import Target
 
 _MAX_RETRIES: Final = 1_000_000
+_MAX_BATCH_WAIT_S: Final = 10.0
+"""Below the time after which another job would get the messages."""
 _OWN: Final = (
     "output_queues",
     "iter_output",
@@ -40,6 +42,7 @@ _OWN: Final = (
     "retry_delay",
     "on_error",
     "allow_cycle",
+    "batch",
 )
 
 
@@ -55,6 +58,7 @@ class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay: float | None = None
     on_error: Any = None
     allow_cycle: bool = False
+    batch: Any = None
 
 
 def attach(
@@ -109,6 +113,7 @@ def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:
     retry_on = arguments.exceptions("retry_on", options.retry_on)
     if retry_on and (options.max_retries is None or options.retry_delay is None):
         raise CloudException("retry_on needs max_retries and retry_delay, too.")
+    size, wait_s = _batch(options.batch)
     return HandlerRules(
         queue=queue,
         message_handler=handler,
@@ -118,7 +123,21 @@ def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:
         max_retries=arguments.count("max_retries", options.max_retries or 0, 0, _MAX_RETRIES),
         retry_delay_s=arguments.seconds("retry_delay", options.retry_delay or 0, 0, MAX_DELAY_S),
         on_error=_on_error(options.on_error or {}),
+        batch=size,
+        batch_wait_s=wait_s,
     )
+
+
+def _batch(batch: Any) -> tuple[int, float]:
+    """Return how many messages a batch has at most, 0 without one, and how long it is filled."""
+    if batch is None:
+        return 0, 0.0
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:  # noqa: PLR2004 - a pair
+        raise CloudException(
+            f"batch is a number of messages and of seconds, such as (64, 0.2), not {batch!r:.80}."
+        )
+    size = arguments.count("the size of a batch", batch[0], 1, MAX_MESSAGES)
+    return size, arguments.seconds("the wait of a batch", batch[1], 0, _MAX_BATCH_WAIT_S)
 
 
 def _outputs(output_queues: Any) -> tuple[Target, ...]:

@@ -41,6 +41,7 @@ class HandledQueue:
         retry_delay: float | None = None,
         on_error: Any = None,
         allow_cycle: bool = False,
+        batch: tuple[int, float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Attach a handler: jobs call it with each message, and push what it returns.
@@ -63,6 +64,9 @@ class HandledQueue:
                 It gets dicts with `message`, `exception`, `traceback` and the name of the `queue`.
                 Without it a failure is printed, and the message is handled again 30 s later.
             allow_cycle: Allow the handler to push into its own queue.
+            batch: Call the handler with lists of up to so many messages, 1 to 1,000, or of those
+                that came within so many seconds after the first, up to 10: `(64, 0.2)`. It returns
+                a list with a value for each, or None; an exception is one of each message.
             kwargs: Options of the jobs, as for `cloud.call`.
 
         >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
@@ -84,6 +88,7 @@ class HandledQueue:
             retry_delay=retry_delay,
             on_error=on_error,
             allow_cycle=allow_cycle,
+            batch=batch,
         )
         attach(client(), self.name, message_handler, options, kwargs)
 

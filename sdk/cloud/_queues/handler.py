@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,8 @@ from cloud._queues.retry import MaxRetryException, Retry
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picloud_model.wire.queue import TakenMessage
 
 
@@ -23,7 +26,8 @@ class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
 
     A message that raised one of `retry_on` is handled again up to `max_retries` times, each time
     after `retry_delay_s`. A message that failed goes to the queue that `on_error` has for the
-    nearest class of the exception.
+    nearest class of the exception. With a `batch`, the handler is called with a list of so many
+    messages, or of those that have come `batch_wait_s` after the first.
     """
 
     queue: str
@@ -34,6 +38,8 @@ class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
     max_retries: int = 0
     retry_delay_s: float = 0.0
     on_error: dict[type[BaseException], Target] = {}
+    batch: int = 0
+    batch_wait_s: float = 0.0
 
 
 class HandledMessage(msgspec.Struct, frozen=True):
@@ -54,22 +60,79 @@ def handle(rules: HandlerRules, taken: TakenMessage) -> HandledMessage | None:
     try:
         (value,) = unpacked(client(), [taken.message])
         return HandledMessage(taken.ticket, _outputs(rules, rules.message_handler(value)))
-    except Retry as retry:
-        if taken.message.retries < retry.max_retries:
-            return _again(rules, taken, retry.delay)
-        error: Exception = MaxRetryException(
-            f"handled {taken.message.retries + 1} times: {retry}", rules.queue
+    except Exception as error:  # noqa: BLE001 - the rules say what happens
+        return _failed(rules, taken, value, error)
+
+
+def handle_batch(
+    rules: HandlerRules, taken: Sequence[TakenMessage]
+) -> dict[str, HandledMessage | None]:
+    """Call the handler with a list of messages; return by ticket what `handle` returns."""
+    handled: dict[str, HandledMessage | None] = {}
+    read: list[TakenMessage] = []
+    values: list[Any] = []
+    for each in taken:
+        try:
+            values += unpacked(client(), [each.message])
+            read.append(each)
+        except Exception as error:  # noqa: BLE001 - the other messages can be read
+            handled[each.ticket] = _failed(rules, each, None, error)
+    if not read:
+        return handled
+    try:
+        returned = _one_for_each(rules, rules.message_handler(list(values)), len(values))
+        outputs = [_outputs(rules, value) for value in returned]
+    except Exception as error:  # noqa: BLE001 - the rules say what happens to each
+        is_printed = False
+        for each, value in zip(read, values, strict=True):
+            failed = _failed(rules, each, value, error, is_printed=is_printed)
+            handled[each.ticket] = failed
+            is_printed = is_printed or failed is None
+        return handled
+    made = zip(read, outputs, strict=True)
+    return handled | {each.ticket: HandledMessage(each.ticket, output) for each, output in made}
+
+
+def _one_for_each(rules: HandlerRules, returned: Any, count: int) -> list[Any]:
+    """Return a value for each message of a batch; without output queues it may return anything."""
+    is_checked = returned is not None and bool(rules.outputs)
+    # A generator is to run.
+    values = list(returned) if is_checked or isinstance(returned, Iterator) else []
+    if not is_checked:
+        return [None] * count
+    if len(values) != count:
+        raise CloudException(
+            f"The handler returned {len(values):,} values for {count:,} messages; with `batch` it "
+            "returns one for each, or None."
         )
-        error.__cause__ = retry.inner_excp_value or retry
-    except Exception as raised:  # noqa: BLE001 - the rules say what happens
-        if isinstance(raised, rules.retry_on) and taken.message.retries < rules.max_retries:
-            return _again(rules, taken, rules.retry_delay_s)
-        error = raised
+    return values
+
+
+def _failed(
+    rules: HandlerRules,
+    taken: TakenMessage,
+    value: Any,
+    error: Exception,
+    *,
+    is_printed: bool = False,
+) -> HandledMessage | None:
+    """Return what is done with a message that failed; None if there is no rule for that."""
+    if isinstance(error, Retry):
+        if taken.message.retries < error.max_retries:
+            return _again(rules, taken, error.delay)
+        cause = error.inner_excp_value or error
+        error = MaxRetryException(
+            f"handled {taken.message.retries + 1} times: {error}", rules.queue
+        )
+        error.__cause__ = cause
+    elif isinstance(error, rules.retry_on) and taken.message.retries < rules.max_retries:
+        return _again(rules, taken, rules.retry_delay_s)
     target = next(
         (rules.on_error[kind] for kind in type(error).__mro__ if kind in rules.on_error), None
     )
     if target is None:
-        traceback.print_exception(error)
+        if not is_printed:
+            traceback.print_exception(error)
         return None
     return HandledMessage(taken.ticket, [(target, _failure(rules, value, error, target))])
 

@@ -15,15 +15,15 @@ from picloud_model.wire.queue import MAX_MESSAGES
 from cloud._client.current import client
 from cloud._client.queue_messages import messages_of
 from cloud._config.settings import ClientSettings
-from cloud._queues.handler import HandlerRules, handle
+from cloud._queues.handler import HandlerRules, handle, handle_batch
 from cloud._resources.attachment import REPLACED, AttachmentClient
 from cloud._resources.queue import NOT_FOUND, QueueClient
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from picloud_model.wire.queue import QueueMessage
+    from picloud_model.wire.queue import QueueMessage, TakenMessage
 
     from cloud._queues.arguments import Target
     from cloud._queues.handler import HandledMessage
@@ -115,45 +115,71 @@ class _Run:
             self._ended.set()
 
     def _read(self) -> None:
-        most = 1
+        most = self._rules.batch or 1
         while not self._ended.is_set():
             try:
-                taken = _queues().take(
-                    self._rules.queue,
-                    most,
-                    IDLE_S,
-                    HOLD_S,
-                    attachment=self._attachment,
-                    jid=self._jid,
-                )
+                taken = self._take(most, IDLE_S)
+                self._fill(taken)
             except CloudException as error:
                 if error.code in (REPLACED, NOT_FOUND):
                     return
                 raise
-            if not taken.messages:
+            if not taken:
                 return
-            with self._lock:
-                self._held.update(each.ticket for each in taken.messages)
             if self._ended.is_set():
                 self.end()
                 return
-            began = time.monotonic()
-            done: list[HandledMessage] = []
-            failed: list[str] = []
-            sent_at, size = began, 0
-            for each in taken.messages:
-                handled = handle(self._rules, each)
-                if handled is None:
-                    failed.append(each.ticket)
-                else:
-                    done.append(handled)
-                    size += handled.size
-                if size >= _SEND_BYTES or time.monotonic() - sent_at >= _SEND_EVERY_S:
-                    self._send(done, failed)
-                    done, failed, size, sent_at = [], [], 0, time.monotonic()
-            mean_s = (time.monotonic() - began) / len(taken.messages)
-            self._send(done, failed)
-            most = max(1, min(_MOST, 4 * most, int(_SEND_EVERY_S / max(mean_s, 1e-6))))
+            mean_s = self._handle(taken)
+            if not self._rules.batch:
+                most = max(1, min(_MOST, 4 * most, int(_SEND_EVERY_S / max(mean_s, 1e-6))))
+
+    def _take(self, most: int, timeout_s: float) -> list[TakenMessage]:
+        taken = _queues().take(
+            self._rules.queue,
+            most,
+            timeout_s,
+            HOLD_S,
+            attachment=self._attachment,
+            jid=self._jid,
+        )
+        with self._lock:
+            self._held.update(each.ticket for each in taken.messages)
+        return list(taken.messages)
+
+    def _fill(self, taken: list[TakenMessage]) -> None:
+        """Add the messages that come until the batch is full, or its wait is over."""
+        end = time.monotonic() + self._rules.batch_wait_s
+        while taken and len(taken) < self._rules.batch and not self._ended.is_set():
+            remaining_s = end - time.monotonic()
+            if remaining_s <= 0:
+                return
+            taken += self._take(self._rules.batch - len(taken), remaining_s)
+
+    def _handle(self, taken: Sequence[TakenMessage]) -> float:
+        """Handle messages and send what comes of it; return the mean time of one, in seconds."""
+        began = time.monotonic()
+        done: list[HandledMessage] = []
+        failed: list[str] = []
+        sent_at, size = began, 0
+        for ticket, handled in self._results(taken):
+            if handled is None:
+                failed.append(ticket)
+            else:
+                done.append(handled)
+                size += handled.size
+            if size >= _SEND_BYTES or time.monotonic() - sent_at >= _SEND_EVERY_S:
+                self._send(done, failed)
+                done, failed, size, sent_at = [], [], 0, time.monotonic()
+        mean_s = (time.monotonic() - began) / len(taken)
+        self._send(done, failed)
+        return mean_s
+
+    def _results(
+        self, taken: Sequence[TakenMessage]
+    ) -> Iterable[tuple[str, HandledMessage | None]]:
+        if self._rules.batch:
+            return handle_batch(self._rules, taken).items()
+        return ((each.ticket, handle(self._rules, each)) for each in taken)
 
     def _send(self, done: list[HandledMessage], failed: Sequence[str]) -> None:
         """Push the outputs of messages and remove these; give back those that failed, for later."""

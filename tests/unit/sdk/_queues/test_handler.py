@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud._client.queue_messages import packed, unpacked
 from cloud._queues.arguments import Target
-from cloud._queues.handler import HandlerRules, handle
+from cloud._queues.handler import HandlerRules, handle, handle_batch
 from cloud._queues.retry import MaxRetryException, Retry
 from msgspec.structs import replace
 from picloud_model.wire.queue import QueueMessage, TakenMessage
@@ -125,6 +125,64 @@ def test_a_handler_may_raise_retry(client: Client) -> None:
     assert queue == "errors"
     assert "handled 2 times: x is busy" in str(failed["exception"])
     assert failed["exception"].attachment() == "in"
+
+
+def batch(client: Client, *values: Any) -> list[TakenMessage]:
+    """Return a delivery of each value, with its number as ticket."""
+    messages = packed(client, values, "pickle")
+    return [TakenMessage(str(at), each, 0.0) for at, each in enumerate(messages)]
+
+
+def test_a_batch_has_an_output_for_each_message(client: Client) -> None:
+    """None pushes nothing; without output queues it may return anything, and generators run."""
+    ran = []
+    doubled = handle_batch(rules(lambda xs: [2 * x or None for x in xs]), batch(client, 0, 4))
+
+    assert [[target for target, _ in each.outputs] for each in doubled.values() if each] == [
+        [],
+        [OUT],
+    ]
+    assert all(handle_batch(rules(lambda xs: None), batch(client, 1, 2)).values())
+    for returned in (lambda xs: 7, lambda xs: (ran.append(x) for x in xs)):
+        assert all(handle_batch(rules(returned, outputs=()), batch(client, 1, 2)).values())
+    assert ran == [1, 2]
+
+
+def test_what_a_batch_raises_is_of_each_message(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is retried, or sent to the queue of errors; without a rule it is printed once."""
+
+    def divide(numbers: list[int]) -> list[float]:
+        return [1 / number for number in numbers]
+
+    chosen = rules(divide, on_error={ArithmeticError: ERRORS})
+    failed = [
+        value_of(client, content)["message"]
+        for each in handle_batch(chosen, batch(client, 1, 0)).values()
+        for _, content in (each.outputs if each else ())
+        if isinstance(content, bytes)
+    ]
+    assert failed == [1, 0]
+
+    assert handle_batch(rules(divide), batch(client, 1, 0)) == {"0": None, "1": None}
+    assert capsys.readouterr().err.count("Traceback") == 1
+    assert handle_batch(rules(lambda xs: [1]), batch(client, 1, 2)) == {"0": None, "1": None}
+    assert "returned 1 values for 2 messages" in capsys.readouterr().err
+
+
+def test_a_message_that_cannot_be_read_does_not_spoil_its_batch(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It fails alone."""
+    good, bad = batch(client, 1, 2)
+    bad = replace(bad, message=replace(bad.message, pickled=b"?"))
+
+    handled = handle_batch(rules(list), [good, bad])
+
+    assert (handled["0"] is None, handled["1"] is None) == (False, True)
+    assert handle_batch(rules(list), [bad]) == {"1": None}
+    assert "message" in capsys.readouterr().err
 
 
 def test_what_cannot_be_sent_is_described(client: Client) -> None:

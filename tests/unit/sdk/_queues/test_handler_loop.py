@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from cloud._queues.arguments import Target
 from cloud._queues.handler import HandlerRules
-from cloud._queues.handler_loop import HandlerLoop
+from cloud._queues.handler_loop import IDLE_S, HandlerLoop
 from cloud.errors import CloudException
 from picloud_model import errors, wire
 from picloud_model.wire.attachment import HandledRequest
@@ -35,6 +36,7 @@ class QueueServer(FakeServer):
     def __init__(self, count: int) -> None:
         super().__init__()
         self.waiting = list(range(count))
+        self.takes: list[tuple[int, float]] = []
         self.handled: list[HandledRequest] = []
         self.extended: list[ExtendRequest] = []
         self.expired: set[str] = set()
@@ -46,6 +48,9 @@ class QueueServer(FakeServer):
             self.waiting[: request.max_count],
             self.waiting[request.max_count :],
         )
+        self.takes.append((request.max_count, request.timeout_s))
+        if not taken and request.timeout_s < IDLE_S / 2:
+            return MessagesTaken(messages=[], deadline_at=0.0)
         if not taken:
             raise errors.HandlerReplaced
         messages = [TakenMessage(str(each), QueueMessage(json=str(each)), 0.0) for each in taken]
@@ -76,9 +81,10 @@ def server() -> Iterator[QueueServer]:
         yield made
 
 
-def loop(handler: Any, readers: int = 1) -> HandlerLoop:
+def loop(handler: Any, readers: int = 1, **changed: Any) -> HandlerLoop:
     """Return the loop of a handler that pushes JSON."""
     rules = HandlerRules(queue="in", message_handler=handler, outputs=(Target("out", "json"),))
+    rules = msgspec.structs.replace(rules, **changed)
     return HandlerLoop(ATTACHMENT, rules, readers)
 
 
@@ -111,6 +117,23 @@ def test_an_object_is_prepared_once_a_job(server: QueueServer) -> None:
 
     assert calls == ["pre", *range(10), "post"]
     assert server.pushed() == []
+
+
+def test_a_batch_is_one_call(server: QueueServer) -> None:
+    """It is filled for a while; what the call returns is one output for each message."""
+    sizes: list[int] = []
+
+    def negative(numbers: list[int]) -> list[int | None]:
+        sizes.append(len(numbers))
+        return [-number or None for number in numbers]
+
+    assert loop(negative, batch=4, batch_wait_s=0.05)() == 10
+
+    assert sizes == [4, 4, 2]
+    assert sorted(int(each or "") for each in server.pushed()) == list(range(-9, 0))
+    asked = [(count, wait_s < 1) for count, wait_s in server.takes]
+    assert asked[:3] == [(4, False), (4, False), (4, False)]
+    assert (2, True) in asked
 
 
 def test_messages_that_another_handler_has_are_left_to_it(server: QueueServer) -> None:
