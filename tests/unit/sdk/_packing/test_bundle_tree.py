@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from picloud_model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from picloud_model.wire import Content
 
@@ -61,14 +61,11 @@ def test_modules_that_nobody_used_for_a_month_are_removed(cache: Path) -> None:
     assert {each.name for each in cache.iterdir()} == {used.name, _DIGEST}
 
 
-def test_a_cache_that_cannot_be_written_is_not_needed(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_cache_that_cannot_be_written_is_not_needed(cache: Path) -> None:
     """Modules go into a directory of this process where the user's cache directory is a file."""
     cache.parent.write_bytes(b"")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     tree = fetched(_DIGEST, _read)
 
     assert (tree / "far.py").read_bytes() == _SOURCE
-    assert tree.parent.parent == tmp_path
+    assert tree.parent.parent == Path(tempfile.gettempdir())
