@@ -269,6 +269,8 @@ class CloudQueue(HandledQueue):
 
         Messages that were taken and not yielded, because the loop ended, are given back.
 
+        >>> import asyncio
+        >>> words = cloud.queue.get("words")
         >>> async def first(queue):
         ...     async for message in queue:
         ...         return message

@@ -46,14 +46,14 @@ class HandledQueue:
     ) -> None:
         """Attach a handler: jobs call it with each message, and push what it returns.
 
-        They start when messages wait, and end when none has come for 20 seconds. A message is
-        removed once its outputs were pushed; if its job is killed before that, it is handled again.
-        A handler that is attached already is replaced.
+        They start when messages wait, and end when none has come for 20 s. A message is removed
+        once its outputs were pushed; if its job is killed first, it is handled again. A handler
+        that is attached already is replaced.
 
         Args:
             message_handler: A function of one message, or an object with a method of that name.
                 Each job calls its `pre_handling` and `post_handling`, if it has them, once.
-            output_queues: A queue or up to 50 that get each returned value, unless it is None.
+            output_queues: Up to 50 queues that get each returned value, unless it is None.
             iter_output: Push each item of a returned iterable.
             readers_per_job: How many messages a job handles at the same time, in threads; 1 to 128.
             max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
@@ -64,15 +64,13 @@ class HandledQueue:
                 It gets dicts with `message`, `exception`, `traceback` and the name of the `queue`.
                 Without it a failure is printed, and the message is handled again 30 s later.
             allow_cycle: Allow the handler to push into its own queue.
-            batch: Call the handler with lists of up to so many messages, 1 to 1,000, or of those
-                that came within so many seconds after the first, up to 10: `(64, 0.2)`. It returns
-                a list with a value for each, or None; an exception is one of each message.
+            batch: Call the handler with lists of up to so many messages, or of those that came
+                within so many seconds, such as `(64, 0.2)`. It returns a value for each, or None.
             kwargs: Options of the jobs, as for `cloud.call`.
 
         >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
         >>> numbers.attach(lambda x: x + 1, bigger)
-        >>> numbers.push([1])
-        >>> bigger.pop(timeout=60)
+        >>> numbers.push([1]); bigger.pop(timeout=60)
         [2]
         >>> numbers.detach()
         """

@@ -12,15 +12,13 @@ from cloud.errors import CloudException
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from cloud.queue import CloudQueue
-
 _AT_ONCE: Final = 10
 _TIMEOUT_S: Final = 2.0
 """Of one request; a program that ends waits for it."""
 _DEADLINE_S: Final = 60.0
 
 
-async def messages_of(queue: CloudQueue) -> AsyncIterator[Any]:
+async def messages_of(queue: Any) -> AsyncIterator[Any]:
     """Yield the messages of a queue, without end; each is removed before it is yielded."""
     tickets: list[Any] = []
     try:
@@ -43,12 +41,12 @@ async def messages_of(queue: CloudQueue) -> AsyncIterator[Any]:
                 await asyncio.to_thread(queue.update_deadline, tickets, 0)
 
 
-async def _take(queue: CloudQueue) -> list[Any]:
+async def _take(queue: Any) -> list[Any]:
     """Return tickets, or none after a while."""
     cancelled = threading.Event()
 
     def take() -> list[Any]:
-        tickets = queue.pop_tickets(_AT_ONCE, _TIMEOUT_S, _DEADLINE_S)
+        tickets: list[Any] = queue.pop_tickets(_AT_ONCE, _TIMEOUT_S, _DEADLINE_S)
         if tickets and cancelled.is_set():
             queue.update_deadline(tickets, 0)
         return tickets

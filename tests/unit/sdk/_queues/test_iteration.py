@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class NumberServer(FakeServer):
-    """A server with a queue of the numbers 0 to 3; somebody else has the number 1 by now."""
+    """A server with a queue of the numbers 0 to 3; the ticket of 1 has expired."""
 
     def __init__(self) -> None:
         super().__init__()
