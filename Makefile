@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words test check bench scale processes soak neighbour faults hops servers images docs reference pages vendor clean
+.PHONY: help demo demo-embedded demo-hashicorp words test check bench scale processes soak neighbour faults hops servers images docs reference pages browser vendor clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -86,6 +86,9 @@ reference: $(VENV)/.developers ## Write docs/reference anew from commands and do
 pages: $(VENV)/.developers ## Write the terminal pages that tests compare, anew from commands
 	@$(BIN)/python -m tests.unit.cli.terminal_pages
 
+browser: $(VENV)/.browser ## Use the web pages in a real Chromium, as people do
+	@$(BIN)/python -m pytest --browser tests/browser
+
 vendor: $(VENV)/.developers ## Fetch the scripts of the web pages from npm, at the versions in api/vendored.py
 	@$(BIN)/python api/vendored.py
 
@@ -106,6 +109,12 @@ $(VENV)/.users: $(BIN)/python pyproject.toml
 $(VENV)/.developers: $(VENV)/.users
 	@printf "Installing what tests and checks need:"
 	@$(INSTALL) '.[cli,server,hashicorp,test,check]' | $(SHOW_PACKAGES)
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.developers api/vendored.py
+	@printf "Installing what tests in a browser need:"
+	@$(INSTALL) '.[cli,server,hashicorp,test,check,browser]' | $(SHOW_PACKAGES)
+	@$(BIN)/python api/vendored.py $(VENV)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.users

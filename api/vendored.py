@@ -1,6 +1,7 @@
 """Vendored files: fetches the scripts of the web pages from npm, at the versions named here.
 
-`make vendor` runs it. The wheel contains the files, so neither users nor browsers need npm.
+`make vendor` runs it. The wheel contains the files, so neither users nor browsers need npm. With
+a folder as its argument it writes what tests in a browser need there, as `make browser` does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import base64
 import hashlib
 import io
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -26,7 +28,7 @@ class NpmPackage(NamedTuple):
     files: dict[str, str]
 
 
-PACKAGES = (
+SHIPPED = (
     NpmPackage(
         "htmx.org",
         "4.0.1",
@@ -34,6 +36,16 @@ PACKAGES = (
         {"htmx.min.js": "dist/htmx.min.js", "htmx.LICENSE.txt": "LICENSE"},
     ),
 )
+"""What pages contain."""
+FOR_TESTS = (
+    NpmPackage(
+        "axe-core",
+        "4.14.1",
+        "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+        {"axe.min.js": "axe.min.js"},
+    ),
+)
+"""What tests put into pages."""
 
 
 def fetch(package: NpmPackage, folder: str) -> bytes:
@@ -55,8 +67,10 @@ def fetch(package: NpmPackage, folder: str) -> bytes:
 
 
 def main() -> None:
-    """Write the files of every package."""
-    for package in PACKAGES:
+    """Write the files of the packages that pages contain, or of those that tests need."""
+    folder_of_tests = sys.argv[1:]
+    target = Path(folder_of_tests[0]) if folder_of_tests else STATIC
+    for package in FOR_TESTS if folder_of_tests else SHIPPED:
         with tempfile.TemporaryDirectory() as folder:
             data = fetch(package, folder)
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -64,7 +78,7 @@ def main() -> None:
                 file = archive.extractfile(f"package/{path}")
                 if file is None:
                     raise SystemExit(f"{package.name} {package.version} has no file {path}.")
-                (STATIC / name).write_bytes(file.read())
+                (target / name).write_bytes(file.read())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 STACKS: Final = ("embedded", "hashicorp", "docker")
@@ -32,6 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--stack`: only tests of these stacks run then, and all of them."""
     chosen = "Run the tests of this stack, all of them and no others; may be given again."
     parser.addoption("--stack", action="append", choices=STACKS, default=[], help=chosen)
+    browser = "Run the tests in a browser, too; `make browser` installs what they need."
+    parser.addoption("--browser", action="store_true", help=browser)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests in a browser unless `--browser` is given."""
+    if collection_path.name == "browser" and not config.getoption("--browser"):
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

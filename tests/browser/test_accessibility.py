@@ -1,0 +1,41 @@
+"""Accessibility: axe-core finds nothing, light or dark, wide or narrow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import violations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloud._client.client import Client
+    from playwright.sync_api import BrowserContext
+
+LOOKS: list[dict[str, Any]] = [
+    {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+    {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark-narrow"])
+def test_pages_follow_the_guidelines(
+    open_window: Callable[..., BrowserContext], client: Client, look: dict[str, Any]
+) -> None:
+    """WCAG 2.2 A and AA hold on each page, and no page is wider than a narrow screen."""
+    done, failed = client.map(abs, [1, "x"], _label="looks"), client.call(divmod, 1, 0)
+    client.join([*done, failed], 60, ignore_errors=True)
+    page = open_window(**look).pages[0]
+    start = page.url.removesuffix("/jobs")
+    paths = ["/jobs", f"/maps/{done[0]}", f"/jobs/{failed}", f"/jobs/{done[0]}", "/sign-in"]
+
+    found = {}
+    for path in paths:
+        page.goto(start + path)
+        found[path] = violations(page)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found[path].append("wider than the screen")
+
+    assert {path: each for path, each in found.items() if each} == {}

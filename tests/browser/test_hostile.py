@@ -1,0 +1,107 @@
+"""Hostile texts and sites: nothing of a job runs in a browser, and no other site can act."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloud._client.client import Client
+    from playwright.sync_api import Page
+
+    from tests.e2e.stacks import EmbeddedStack
+
+SCRIPTS: Final = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "\"' autofocus onfocus=alert(3) x='",
+    "</pre></textarea><svg onload=alert(4)>",
+    '" hx-get="/sign-out" hx-trigger="load" x="',
+    "{{ ''.__class__ }}{% raw %}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}\x00\x1b]0;title\x07",
+)
+
+
+def _fail() -> None:
+    text = " ".join(SCRIPTS[:-1])
+    print(text)
+    raise ValueError(text)
+
+
+def test_nothing_of_a_job_runs(page: Page, client: Client) -> None:
+    """Labels, names, output, results and messages are text, on every page that shows them."""
+    for script in SCRIPTS[:-1]:
+        client.call(abs, 1, _label=script)
+    failed = client.call(_fail)
+    done = client.call(str, " ".join(SCRIPTS))
+    client.join([failed, done], 60, ignore_errors=True)
+    start = page.url
+
+    for path in ("", f"/{failed}", f"/{done}", "?label=%22%3E%3Cscript%3Ealert(5)%3C/script%3E"):
+        page.goto(f"{start}{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.locator("img, [onfocus], [onload], main script").count() == 0
+    page.goto(f"{start}/{failed}")
+    assert SCRIPTS[0] in page.locator("main").inner_text()
+
+
+class OtherSite(http.server.BaseHTTPRequestHandler):
+    """A site that tries to frame a page of the platform, and to send one of its forms."""
+
+    target = ""
+
+    def do_GET(self) -> None:
+        page = f"""<!doctype html><title>other</title>
+        <iframe name=framed src="{self.target}"></iframe>
+        <form method=post action="{self.target}/kill"><input name=jids value="1-1">
+        <button>win</button></form>"""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@pytest.fixture
+def other_site(stack: EmbeddedStack) -> Iterator[str]:
+    """The address of another site: the same host, so that its cookies are sent, at another port."""
+    OtherSite.target = f"{stack.url}/jobs"
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OtherSite)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_another_site_cannot_use_a_session(
+    chromium: object, client: Client, other_site: str
+) -> None:
+    """A frame stays empty, and a form is refused, though the browser is signed in."""
+    from cloud._resources.sign_in import SignInClient
+    from playwright.sync_api import Browser
+
+    assert isinstance(chromium, Browser)
+    jid = int(client.call(abs, 1))
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(SignInClient(client.transport).link())
+    page.goto(other_site)
+    framed = page.frame("framed")
+    assert framed is not None
+
+    assert "Jobs" not in framed.locator("body").inner_text()
+    page.get_by_role("button", name="win").click()
+
+    expect(page.get_by_text("sent by another site")).to_be_visible()
+    assert client.status(jid) != "killed"
+    context.close()
