@@ -44,11 +44,10 @@ class HandledQueue:
         batch: tuple[int, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Attach a handler: jobs call it with each message, and push what it returns.
+        """Attach a handler, or replace it: jobs call it with messages, and push what it returns.
 
         They start when messages wait, and end when none has come for 20 s. A message is removed
-        once its outputs were pushed; if its job is killed first, it is handled again. A handler
-        that is attached already is replaced.
+        once its outputs were pushed; if its job is killed first, it is handled again.
 
         Args:
             message_handler: A function of one message, or an object with a method of that name.
