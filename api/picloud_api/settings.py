@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from picloud_driver.stack.addresses import Addresses
 from picloud_model.errors import PiCloudError
+from platformdirs import user_cache_path
 
 from picloud_api.usecases.accounts.quota import Quotas
 
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 """The variables of the server that slots inherit; others may hold secrets."""
+_OF_BUILDS = (
+    *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("UV_CACHE_DIR", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+"""The variables of the server that builds of environments inherit."""
 _MAX_PROCESSES = 64
 
 
@@ -31,6 +40,11 @@ class NomadSlots(msgspec.Struct, frozen=True):
 
     python: str
     user: str
+
+    @property
+    def is_own_user(self) -> bool:
+        """Whether slots run as the user of this process."""
+        return self.user in ("", pwd.getpwuid(os.geteuid()).pw_name)
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +69,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1
     keep_days: float = 0.0
     sweep_hours: float = 24.0
+    build_environment: dict[str, str] = {}
     servers: Addresses | None = None
     quotas: Quotas = Quotas()
     nomad: NomadSlots = NomadSlots(sys.executable, "")
@@ -87,6 +102,11 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         idle_s=chosen.idle,
         discard=chosen.discard,
         slot_environment={name: environment[name] for name in _PASSED_ON if name in environment},
+        build_environment={
+            # Shared by the servers of this user: each download is needed once.
+            "UV_CACHE_DIR": str(user_cache_path("picloud") / "uv"),
+            **{name: environment[name] for name in _OF_BUILDS if name in environment},
+        },
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
         log_level=environment.get("PICLOUD_LOG_LEVEL", "info"),
         processes=chosen.processes,

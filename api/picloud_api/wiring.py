@@ -13,6 +13,10 @@ from picloud_driver.blob import BlobPort
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket import BucketPort
 from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.image import ImagePort
+from picloud_driver.image.base_only import BaseOnlyImages
+from picloud_driver.image.venv import VenvImages
+from picloud_driver.image.worker_packages import HERE
 from picloud_driver.queue import QueuePort
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import SchedulerPort
@@ -44,6 +48,14 @@ if TYPE_CHECKING:
 
 
 _STATE = "state.sqlite"
+_IN_CONTAINERS = (
+    "Environments cannot be built where jobs are isolated in containers yet: jobs have the "
+    "packages of the image of their slots."
+)
+_OF_OTHERS = (
+    "Environments cannot be built here, as slots run as another user than the server; install "
+    "packages for the Python of the slots."
+)
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +67,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     queues: QueuePort
     secrets: SecretPort
     scheduler: SchedulerPort
+    images: ImagePort
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,23 +99,32 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
     """Open the adapters of the embedded stack, all of which use the data directory."""
     secrets = FileSecrets(settings.data / "secrets")
     signing_key = await secrets.get_or_create("signing/proof", _fresh)
+    images = _venvs(settings)
     return Ports(
         state=SqliteState(settings.data / _STATE, synchronous=settings.synchronous),
         blobs=DirectoryBlobs(settings.data / "blobs"),
         buckets=DirectoryBuckets(settings.data / "buckets"),
         queues=SqliteQueues(settings.data / "queues.sqlite"),
         secrets=secrets,
-        scheduler=_local(settings, url, signing_key),
+        scheduler=_local(settings, url, signing_key, images),
+        images=images,
     )
 
 
-def _local(settings: ServerSettings, url: str, signing_key: bytes) -> LocalScheduler:
+def _venvs(settings: ServerSettings) -> VenvImages:
+    return VenvImages(settings.data / "environments", settings.build_environment)
+
+
+def _local(
+    settings: ServerSettings, url: str, signing_key: bytes, images: VenvImages
+) -> LocalScheduler:
     return LocalScheduler(
         settings.data,
         url,
         signing_key=signing_key,
         slots=settings.slots,
         environment=settings.slot_environment,
+        interpreter=images.interpreter,
     )
 
 
@@ -114,11 +136,15 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secret.vault import VaultSecrets  # noqa: PLC0415
+    from picloud_driver.stack.image import PYTHON as IMAGE_PYTHON  # noqa: PLC0415
     from picloud_driver.stack.servers import consul, nats, nomad, s3, vault  # noqa: PLC0415
     from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
 
     slots = servers.slots
+    images: ImagePort
+    interpreter = None
     if slots:
+        images = BaseOnlyImages("bookworm", "{}.{}".format(*IMAGE_PYTHON), _IN_CONTAINERS)
         site = SlotSite(
             url=url_for(slots.host, url),
             driver=Driver.DOCKER,
@@ -128,13 +154,19 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     else:
         worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
         site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
+        if settings.nomad.is_own_user:
+            images = venvs = _venvs(settings)
+            interpreter = venvs.interpreter
+        else:
+            images = BaseOnlyImages("machine", HERE, _OF_OTHERS)
     return Ports(
         state=ConsulState(consul.access(servers.consul)),
         blobs=S3Blobs(s3.access(servers.s3)),
         buckets=S3Buckets(s3.access(servers.s3)),
         queues=NatsQueues(nats.access(servers.nats)),
         secrets=VaultSecrets(vault.access(servers.vault)),
-        scheduler=NomadScheduler(nomad.access(servers.nomad), site),
+        scheduler=NomadScheduler(nomad.access(servers.nomad), site, interpreter=interpreter),
+        images=images,
     )
 
 
@@ -162,15 +194,15 @@ async def stop_slots(scheduler: SchedulerPort) -> None:
 
 async def end_slots(settings: ServerSettings, url: str) -> None:
     """Stop the slots that a killed server of the embedded stack has left."""
-    scheduler = _local(settings, url, _fresh())
+    scheduler = _local(settings, url, _fresh(), _venvs(settings))
     await stop_slots(scheduler)
     await scheduler.close()
 
 
 def health_check(ports: Ports) -> HealthCheck:
     """Return the health check of a server over its ports."""
-    # Buckets are where blobs are.
-    names = (name for name in ports.__struct_fields__ if name != "buckets")
+    # Buckets are where blobs are, and most jobs need no images.
+    names = (name for name in ports.__struct_fields__ if name not in ("buckets", "images"))
     pinged = {name: getattr(ports, name) for name in names}
     return HealthCheck(pinged, version("picloud"))
 
@@ -203,6 +235,7 @@ async def build(
             buckets=ports.buckets,
             queues=ports.queues,
             scheduler=ports.scheduler,
+            images=ports.images,
             health=health_check(ports),
             idle_s=settings.idle_s,
             quotas=settings.quotas,

@@ -154,6 +154,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.QueueNotFound.code: CloudException,
     model.CronNotFound.code: CloudException,
     model.AttachmentNotFound.code: CloudException,
+    model.EnvironmentNotFound.code: CloudException,
     model.PathNotFound.code: CloudException,
     model.VolumeNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,

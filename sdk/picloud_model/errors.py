@@ -23,6 +23,7 @@
     │   ├── QueueNotFound
     │   ├── AttachmentNotFound
     │   ├── CronNotFound
+    │   ├── EnvironmentNotFound
     │   ├── PathNotFound
     │   └── VolumeNotFound
     ├── Unavailable               try again later; nothing was lost
@@ -186,6 +187,12 @@ class AttachmentNotFound(NotFound):
     """No handler is attached to the queue."""
 
     code = "attachment.not_found"
+
+
+class EnvironmentNotFound(NotFound):
+    """There is no such environment in your account."""
+
+    code = "environment.not_found"
 
 
 class PathNotFound(NotFound):

@@ -22,6 +22,7 @@ from cloud._queues.attach import AttachOptions, attach
 from cloud._resources.attachment import AttachmentClient
 from cloud._resources.bucket import BucketClient
 from cloud._resources.cron import CronClient
+from cloud._resources.environment import EnvironmentClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.sign_in import SignInClient
 from cloud._resources.volume import VolumeClient
@@ -40,6 +41,7 @@ from picloud_model.wire.bucket import (
     PutObjectRequest,
 )
 from picloud_model.wire.cron import CronSchedule
+from picloud_model.wire.environment import Recipe
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 
 if TYPE_CHECKING:
@@ -154,6 +156,7 @@ def use(client: Client) -> None:
     use_bucket(BucketClient(transport), transport)
     use_queue(QueueClient(transport), client)
     use_volume(VolumeClient(transport))
+    use_environment(EnvironmentClient(transport))
     use_cron(CronClient(transport), client)
 
 
@@ -213,6 +216,21 @@ def use_attachment(attachment: AttachmentClient, queue: QueueClient, client: Cli
     tickets = [each.ticket for each in queue.take("q", 10, 20.0, 60.0).messages]
     request = HandledRequest(queue="q", attachment=known.id, tickets=tickets, outputs=[output])
     assert attachment.handled(request) == set()
+
+
+def use_environment(environments: EnvironmentClient) -> None:
+    """Use everything that a client can request of its environments."""
+    environments.build("e", Recipe(files={"share/note": "hello"}), "what it holds")
+    environments.follow("e", len)
+    environments.clone("e", "copy", None)
+    environments.edit("copy", "other", "new")
+    environments.publish("other", public=True)
+    environments.roll_back("other", 1)
+    assert [each.name for each in environments.list(public=True)] == ["other"]
+    assert environments.get("other").versions == environments.get("/a0000001/other").versions
+    assert environments.bases()
+    for name in ("e", "other"):
+        environments.delete(name)
 
 
 def use_volume(volume: VolumeClient) -> None:

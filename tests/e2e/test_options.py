@@ -81,7 +81,11 @@ def test_variables_of_the_caller_are_seen_by_the_job(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"_env": "base/precise"}, "There is no environment 'base/precise' in your account"),
+        (
+            {"_env": "base/precise"},
+            "There is no base 'base/precise' on this server",
+        ),
+        ({"_env": "numpy-2"}, "There is no environment 'numpy-2' in your account"),
         ({"_vol": ["data", "more"]}, "There is no volume 'data' in your account"),
         ({"_depends_on": 10**12}, "There is no job 1000000000000 in your account"),
     ],

@@ -15,6 +15,7 @@ from picloud_api.store.records import Ready
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.consul.gateway import ConsulAccess
+from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state.consul import ConsulState
@@ -50,6 +51,7 @@ class Shared(ApiHarness):
             queues=SqliteQueues(self.root / f"{uuid.uuid4().hex}.sqlite", self.clock),
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
+            images=VenvImages(self.root / "environments", {}),
         )
 
     def clock(self) -> float:

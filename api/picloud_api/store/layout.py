@@ -16,6 +16,7 @@ staged/<account>/<batch>             Staged
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord
+environments/<account>/<name>        EnvironmentRecord
 queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord
 signin/<account>/<digest>            SignInRecord, until it is used

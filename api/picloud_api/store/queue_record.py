@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from picloud_model.wire import SubmitRequest  # noqa: TC002 - msgspec reads it
+from picloud_model.wire import SubmitRequest
 
 from picloud_api.store.records import NamedRecord, Record
 

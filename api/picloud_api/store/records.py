@@ -98,7 +98,8 @@ class Span(Record, frozen=True, gc=False):
 class Header(BatchRecord, frozen=True, kw_only=True):
     """A batch: everything its jobs share. Written once, with the jids.
 
-    `parent` is the jid of the job that made it; 0 for a batch that a client made.
+    `parent` is the jid of the job that made it; 0 for a batch that a client made. `image` is what
+    its environment was when it was made; "" for the base.
     """
 
     prefix: ClassVar[str] = "batches/"
@@ -115,6 +116,7 @@ class Header(BatchRecord, frozen=True, kw_only=True):
     created_at: float
     fingerprint: bytes
     parent: int = 0
+    image: str = ""
 
     @property
     def pages(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from picloud_driver.blob import BlobPort
 from picloud_driver.bucket import BucketPort
+from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
 
@@ -19,6 +20,8 @@ from picloud_api.usecases.accounts.quota import AccountQuota, Quotas
 from picloud_api.usecases.accounts.slot_token import SlotTokens
 from picloud_api.usecases.accounts.web_session import WebSessions
 from picloud_api.usecases.crons.cron import Crons
+from picloud_api.usecases.environments.environment import Environments
+from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
@@ -68,6 +71,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     buckets: BucketPort
     queues: QueuePort
     scheduler: SchedulerPort
+    images: ImagePort
     health: HealthCheck
     idle_s: float
     quotas: Quotas
@@ -88,15 +92,34 @@ class AccountsRoom:
         self.quota = AccountQuota(base.context, base.quotas)
 
 
+class EnvironmentsRoom:
+    """What jobs find besides their own modules."""
+
+    def __init__(self, base: Foundation) -> None:
+        self.choice = EnvironmentChoice(base.context, base.images)
+        self.environments = Environments(base.context, base.images, self.choice)
+
+
 class JobsRoom:
     """What clients may do with jobs."""
 
-    def __init__(self, base: Foundation, accounts: AccountsRoom, storage: StorageRoom) -> None:
+    def __init__(
+        self,
+        base: Foundation,
+        accounts: AccountsRoom,
+        storage: StorageRoom,
+        environments: EnvironmentsRoom,
+    ) -> None:
         context, quota = base.context, accounts.quota
         self.why = Why(context, base.scheduler)
         shares_files = base.scheduler.shares_files
         self.submit = SubmitJobs(
-            context, base.leasing, storage.known_blobs, quota, shares_files=shares_files
+            context,
+            base.leasing,
+            storage.known_blobs,
+            quota,
+            environments.choice,
+            shares_files=shares_files,
         )
         self.status = JobStatuses(context)
         self.wait = WaitForJobs(context, quota)
@@ -160,7 +183,8 @@ class UseCases:
         self.accounts = AccountsRoom(base)
         queues = Queues(base.context, base.queues, base.blobs, base.keys.ticket)
         self.storage = StorageRoom(base, queues)
-        self.jobs = JobsRoom(base, self.accounts, self.storage)
+        self.environments = EnvironmentsRoom(base)
+        self.jobs = JobsRoom(base, self.accounts, self.storage, self.environments)
         self.crons = CronsRoom(base, self.jobs)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)

@@ -15,7 +15,7 @@ from cloud.shell import checked_command
 from picloud_model.core import CORE_TYPES
 from picloud_model.wire import Options
 
-from picloud.completion import jobs, values, volumes
+from picloud.completion import environments, jobs, values, volumes
 from picloud.options import arguments, standard_input
 
 if TYPE_CHECKING:
@@ -67,7 +67,14 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, typer.Option("--cores", "-c", min=1, metavar="N", help="Cores for each job.")
     ] = _DEFAULTS.cores
     env: Annotated[
-        str | None, typer.Option("--env", "-e", metavar="NAME", help="Environment to run in.")
+        str | None,
+        typer.Option(
+            "--env",
+            "-e",
+            metavar="NAME",
+            help="Environment to run in.",
+            autocompletion=environments.environments,
+        ),
     ] = None
     vol: Annotated[
         list[str] | None,

@@ -19,6 +19,7 @@ from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secret.file import FileSecrets
@@ -149,6 +150,7 @@ class ApiHarness:
             queues=SqliteQueues(self.root / "queues.sqlite", self.clock),
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
+            images=VenvImages(self.root / "environments", {}),
         )
 
     @property

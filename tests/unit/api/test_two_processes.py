@@ -13,6 +13,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state import Conflict
@@ -72,6 +73,7 @@ class Process(ApiHarness):
             queues=SqliteQueues(self.root / f"{uuid.uuid4().hex}.sqlite", self.clock),
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
+            images=VenvImages(self.root / "environments", {}),
         )
 
     async def receive(self, *events: Event) -> None:

@@ -40,7 +40,15 @@ async def test_the_embedded_stack_is_the_data_directory(tmp_path: Path) -> None:
     """All of its adapters work without a server of another vendor."""
     ports = await wiring.open_ports(read(["--data", str(tmp_path)], {}), URL)
 
-    assert adapters(ports) == ["sqlite", "directory", "directory", "sqlite", "file", "local"]
+    assert adapters(ports) == [
+        "sqlite",
+        "directory",
+        "directory",
+        "sqlite",
+        "file",
+        "local",
+        "venv",
+    ]
     await close(ports)
 
 
@@ -50,7 +58,7 @@ async def test_the_hashicorp_stack_is_the_servers_of_the_environment(tmp_path: P
 
     ports = await wiring.open_ports(read(arguments, SERVERS.environment()), URL)
 
-    assert adapters(ports) == ["consul", "s3", "s3", "nats", "vault", "nomad"]
+    assert adapters(ports) == ["consul", "s3", "s3", "nats", "vault", "nomad", "venv"]
     await close(ports)
 
 

@@ -14,7 +14,6 @@ from picloud_model.wire import MAX_DEPENDENCIES, MAX_VARIABLES_BYTES
 
 from picloud_api.engine.jobs.locate import locate, read_pages, refuse_deleted
 from picloud_api.store.records import Waiting
-from picloud_api.usecases.environment import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +49,6 @@ def check_options(options: Options, *, shares_files: bool) -> None:
             "of yours: leave out _cwd, and pass what a job reads as an argument."
         )
         raise RequestRefused(message, field="options.cwd")
-    image_of(options.env)
     for name, value in options.os_env_vars.items():
         if not name or "=" in name or "\0" in name + value:
             message = f"{name[:40]!r} cannot be set: a variable has a name without =, and no NUL."

@@ -19,7 +19,6 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.accounts.quota import Amount, size_of
-from picloud_api.usecases.environment import image_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
 from picloud_api.usecases.storage.volume_record import check_volumes
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.store.records import Waiting
     from picloud_api.usecases.accounts.quota import AccountQuota
+    from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
     from picloud_api.usecases.storage.known_blobs import KnownBlobs
 
 _PAGES_TOGETHER: Final = 16
@@ -50,10 +50,12 @@ class SubmitJobs:
         leasing: LeasePlanner,
         known_blobs: KnownBlobs,
         quota: AccountQuota,
+        environments: EnvironmentChoice,
         *,
         shares_files: bool,
     ) -> None:
         self._quota = quota
+        self._environments = environments
         self._turns = context.turns
         self._storing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._commits = context.commits
@@ -119,7 +121,7 @@ class SubmitJobs:
             SubmitChanged: When another request had the same submit id.
             AccountBusy: When the account would have too many unfinished jobs.
         """
-        await self.check(account, request)
+        image = await self.check(account, request)
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
         view = self._commits.view
@@ -131,7 +133,8 @@ class SubmitJobs:
         amount = Amount(jobs=request.count, batches=1, stored_bytes=size)
         try:
             async with self._quota.admit(account, amount):
-                return await self._store(account, request, fingerprint, parent, inline=inline)
+                header = _header(request, self._clock(), fingerprint, parent, image)
+                return await self._store(account, request, header, inline=inline)
         except AccountBusy:
             # The first request of this id may have had the last room.
             if (earlier := await view.fresh(name)) is not None:
@@ -155,8 +158,11 @@ class SubmitJobs:
             raise RequestRefused(f"{what} is one call without dependencies.", field="job")
         await self.check(account, request)
 
-    async def check(self, account: str, request: SubmitRequest) -> None:
+    async def check(self, account: str, request: SubmitRequest) -> str:
         """Check a batch, and that the blobs that it names are stored.
+
+        Returns:
+            The image of its environment; "" for the base.
 
         Raises:
             RequestRefused: When options or packs do not fit each other.
@@ -168,9 +174,11 @@ class SubmitJobs:
         async with self._turns.of(account):
             check_packs(request.parts)
         await self._check_blobs(account, _contents(request), request.bundle)
+        env, python = request.options.env, request.envelope.python
+        return await self._environments.image_of(account, env, python)
 
     async def _store(
-        self, account: str, request: SubmitRequest, fingerprint: bytes, parent: int, *, inline: bool
+        self, account: str, request: SubmitRequest, header: Header, *, inline: bool
     ) -> Submitted:
         """Store a batch that is new, and make it visible."""
         view = self._commits.view
@@ -189,7 +197,7 @@ class SubmitJobs:
             # That may have taken long: what it refers to must not have been deleted meanwhile.
             await self._check_blobs(account, _contents(request), request.bundle)
         crashpoint("submit.stored")
-        header = _header(request, parts, self._clock(), fingerprint, parent)
+        header = replace(header, parts=parts)
         plan = partial(
             self._announce,
             account=account,
@@ -346,9 +354,9 @@ def _write_inline(draft: Draft, account: str, request: SubmitRequest) -> None:
 
 
 def _header(
-    request: SubmitRequest, parts: list[PackPart], now: float, fingerprint: bytes, parent: int
+    request: SubmitRequest, now: float, fingerprint: bytes, parent: int, image: str
 ) -> Header:
-    """Return the batch's header; the transaction sets its first jid."""
+    """Return the batch's header without its parts; the transaction sets its first jid."""
     return Header(
         first=0,
         count=request.count,
@@ -358,10 +366,11 @@ def _header(
         envelope=request.envelope,
         bundle=request.bundle,
         options=request.options,
-        parts=parts,
+        parts=[],
         created_at=now,
         fingerprint=fingerprint,
         parent=parent,
+        image=image,
     )
 
 
@@ -370,7 +379,7 @@ def _ready(account: str, header: Header, *, waits: bool) -> Ready:
         first=header.first,
         count=header.count,
         priority=header.options.priority,
-        pool=pool_of(account, header.options, image_of(header.options.env)),
+        pool=pool_of(account, header.options, header.image),
         open_pages=header.pages,
         waits=waits,
         parent=header.parent,

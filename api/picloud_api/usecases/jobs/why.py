@@ -11,7 +11,6 @@ from picloud_model.page import PAGE_JOBS
 from picloud_api.engine.jobs.locate import locate
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
-from picloud_api.usecases.environment import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +46,7 @@ class Why:
         for piece in await locate(self._view, account, jids):
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
             page: Page = await self._view.get(layout.page(piece.page_id))
-            pool = pool_of(account, header.options, image_of(header.options.env))
+            pool = pool_of(account, header.options, header.image)
             for index in range(piece.start, piece.stop):
                 state = State(page.state[index])
                 if state in LEASABLE and pool not in pending_reasons:

@@ -28,7 +28,7 @@ from picloud_driver.scheduler.port import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from picloud_driver.scheduler.port import Pool
@@ -65,6 +65,7 @@ class LocalScheduler(SchedulerPort):
         slots: How many slots of one core may run at once.
         command: Program and arguments of a slot, instead of `python -P -m picloud_worker`.
         environment: The server's environment; slots get only its PATH, LANG and TZ.
+        interpreter: Returns the interpreter of slots in an image; without it there are no images.
 
     Raises:
         Unavailable: When the directory cannot be used.
@@ -84,12 +85,13 @@ class LocalScheduler(SchedulerPort):
         python: str = sys.executable,
         command: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        interpreter: Callable[[str], str] | None = None,
     ) -> None:
         self._root = root
         self._url = api_url
         self._slots = slots
-        # -P: the supervisor must not import what a job writes to the work directory.
-        self._command = tuple(command or (python, "-P", "-m", "picloud_worker"))
+        self._command = tuple(command or _worker(python))
+        self._interpreter = interpreter
         self._environment = slot_environment(environment or {})
         self._proofs = Proofs(signing_key)
         with disk.faults(root):
@@ -106,13 +108,14 @@ class LocalScheduler(SchedulerPort):
     async def start(self, burst: Burst) -> None:
         """See `SchedulerPort.start`; a repeated request completes a burst that failed half-way."""
         _check(burst)
+        command = self._command_of(burst.pool)
         while True:
             with disk.faults(self._root):
                 if not self._records.take(burst.name, burst.count):
                     return
                 place = f"{burst.name}-{token_hex(4)}"
                 try:
-                    self._launch(Placement(burst.name, place, burst.pool))
+                    self._launch(Placement(burst.name, place, burst.pool), command)
                 except (OSError, Unavailable):
                     self._records.give_back(burst.name)
                     self._records.clean([place])
@@ -183,6 +186,10 @@ class LocalScheduler(SchedulerPort):
         """See `SchedulerPort.pending_reason`."""
         if pool.core_type not in CORE_TYPES:
             return _unknown(pool.core_type)
+        try:
+            self._command_of(pool)
+        except (RequestRefused, Unavailable) as error:
+            return error.message
         self._find_slots()
         taken = sum(place.process.alive() for place in self._living.values())
         if taken < self._slots:
@@ -202,16 +209,30 @@ class LocalScheduler(SchedulerPort):
             place.process.close()
         self._living.clear()
 
-    def _launch(self, placement: Placement) -> None:
+    def _command_of(self, pool: Pool) -> tuple[str, ...]:
+        """Return the program and first arguments of the slots of a pool.
+
+        Raises:
+            RequestRefused: When slots have no images here.
+            Unavailable: When the image is not on this machine.
+        """
+        if not pool.image:
+            return self._command
+        if self._interpreter is None:
+            message = "This server runs jobs in its own Python only; leave out the environment."
+            raise RequestRefused(message, field="image")
+        return _worker(self._interpreter(pool.image))
+
+    def _launch(self, placement: Placement, slot: tuple[str, ...]) -> None:
         place = placement.place
         directory = self._records.make_directory(place)
         command = ProcessSpec(
-            arguments=(*self._command, "--url", self._url, "--place", place),
+            arguments=(*slot, "--url", self._url, "--place", place),
             directory=directory,
             environment={**self._environment, "HOME": str(directory)},
             log=self._records.log(place),
         )
-        with disk.faults(self._command[0]):
+        with disk.faults(slot[0]):
             pid, pipe = spawn(command)
         # A slot ends if the pipe is closed without a proof, whatever fails here or kills us.
         try:
@@ -294,9 +315,11 @@ def _check(burst: Burst) -> None:
         raise RequestRefused(message, field="name")
     if burst.pool.core_type not in CORE_TYPES:
         raise RequestRefused(_unknown(burst.pool.core_type), field="core_type")
-    if burst.pool.image:
-        message = "This server runs jobs in its own Python only; leave out the environment."
-        raise RequestRefused(message, field="image")
+
+
+def _worker(python: str) -> tuple[str, ...]:
+    # -P: the supervisor must not import what a job writes to the work directory.
+    return (python, "-P", "-m", "picloud_worker")
 
 
 def _unknown(core_type: str) -> str:

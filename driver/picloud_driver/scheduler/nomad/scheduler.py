@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+import msgspec
 from picloud_jobspecs.render import (
     AUDIENCE,
     BURST_PREFIX,
@@ -62,6 +63,7 @@ class NomadScheduler(SchedulerPort):
     Args:
         access: Address and credentials.
         site: The settings of all slots.
+        interpreter: Returns the interpreter of slots in an image; without it there are no images.
         threads: How many requests may run at once.
         clock: Seconds since the epoch.
     """
@@ -73,11 +75,13 @@ class NomadScheduler(SchedulerPort):
         access: NomadAccess,
         site: SlotSite,
         *,
+        interpreter: Callable[[str], str] | None = None,
         threads: int = 8,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
         self._site = site
+        self._interpreter = interpreter
         self.shares_files = False
         self.isolates = site.driver is Driver.DOCKER
         self._gateway = NomadGateway(access, connections=threads + 3)
@@ -102,7 +106,7 @@ class NomadScheduler(SchedulerPort):
             image=pool.image,
             count=burst.count,
         )
-        if pool.image:
+        if pool.image and self._interpreter is None:
             message = "This server runs jobs in its own Python only; leave out the environment."
             raise RequestRefused(message, field="image")
         if refusal := await self._ask(self._capacity.refusal, pool):
@@ -176,7 +180,11 @@ class NomadScheduler(SchedulerPort):
         """Return the jobspec that Nomad parsed, once, for this kind of slot."""
         kind = (job.core_type, job.cores, job.image)
         if kind not in self._templates:
-            values = variables(self._site, job)
+            site = self._site
+            if job.image and self._interpreter is not None:
+                worker = (self._interpreter(job.image), *site.worker[1:])
+                site = msgspec.structs.replace(site, worker=worker)
+            values = variables(site, job)
             self._templates[kind] = await self._ask(self._gateway.parse, jobspec(), values)
         return self._templates[kind]
 

@@ -34,7 +34,6 @@ def part(first: int, count: int) -> wire.PackPart:
     [
         (wire.Options(core_type="x9"), r"no core type 'x9'; there are c1, "),
         (wire.Options(core_type="c1", cores=2), r"A job on c1 may have 1 core, not 2\."),
-        (wire.Options(env="mine"), "no environment 'mine'"),
         (wire.Options(os_env_vars={"A=B": ""}), "'A=B' cannot be set"),
         (wire.Options(os_env_vars={"A": "\0"}), "'A' cannot be set"),
         (wire.Options(cwd="/home/me"), "do not share your files"),

@@ -1,0 +1,1 @@
+"""Environments: what jobs find besides their own modules."""

@@ -1,0 +1,133 @@
+"""The choice of an environment: which image the jobs of a submit run in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+from picloud_driver.image import ImageState
+from picloud_model.errors import EnvironmentNotFound, RequestRefused, Unavailable
+from picloud_model.wire.environment import MAX_VERSIONS, OWN_BASES, Recipe
+
+from picloud_api.usecases.environments.environment_record import (
+    EnvironmentRecord,
+    environment_key,
+    find,
+    owner_and_name,
+)
+
+if TYPE_CHECKING:
+    from picloud_driver.image import ImagePort
+    from picloud_model.wire.environment import StoredVersion
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+
+_BASE_S: Final = 25.0
+"""How long a submit waits for a base that was never used before; its client then repeats it."""
+_LOOK_EVERY_S: Final = 0.05
+
+
+class EnvironmentChoice:
+    """Finds the image of an environment, as of now.
+
+    Args:
+        context: Where environments are recorded.
+        images: What they consist of.
+    """
+
+    def __init__(self, context: Context, images: ImagePort) -> None:
+        self._commits = context.commits
+        self._images = images
+
+    async def image_of(self, account: str, name: str | None, python: str) -> str:
+        """Return the image that jobs submitted now run in; "" for the base.
+
+        Args:
+            account: Whose jobs.
+            name: The environment in their options, or None.
+            python: The minor version of the Python that they come from.
+
+        Raises:
+            RequestRefused: When there is no such environment, it has no version yet, or it has
+                another Python.
+            Unavailable: When a base is still being made ready.
+        """
+        if name is None:
+            return ""
+        if name.startswith(OWN_BASES):
+            return await self._image_of_base(name, python)
+        try:
+            record = await find(self._commits.view, account, name)
+        except EnvironmentNotFound as error:
+            raise RequestRefused(error.message, field="options.env") from None
+        record = await self.settle(*owner_and_name(account, name), record)
+        if record.current is None:
+            raise RequestRefused(unbuilt(name), field="options.env")
+        _check_python(name, record.current.python, python)
+        return record.current.image
+
+    async def settle(self, owner: str, name: str, record: EnvironmentRecord) -> EnvironmentRecord:
+        """Return the record of an environment once a build that has ended is its current version.
+
+        So a version becomes current when a request asks for it, and no process has to watch builds.
+        """
+        pending = record.pending
+        if pending is None:
+            return record
+        if (await self._images.find(pending.image)).state is not ImageState.READY:
+            return record
+        key = environment_key(owner, name)
+
+        async def plan(draft: Draft) -> EnvironmentRecord:
+            before: EnvironmentRecord | None = await draft.fresh(key)
+            if before is None or before.pending != pending:
+                return before or record
+            after = with_version(replace(before, pending=None), pending)
+            draft.put(key, after)
+            return after
+
+        return await self._commits.run(plan)
+
+    async def _image_of_base(self, name: str, python: str) -> str:
+        default = self._images.default_base
+        if name == default.name:
+            _check_python(name, default.python, python)
+            return ""
+        bases = {each.name: each for each in await self._images.bases()}
+        if name not in bases:
+            message = f"There is no base {name[:40]!r} on this server; there are "
+            raise RequestRefused(f"{message}{', '.join(bases)}.", field="options.env")
+        _check_python(name, bases[name].python, python)
+        recipe = Recipe(base=name)
+        image = recipe.digest(python)
+        await self._images.start(image, recipe, name)
+        until = asyncio.get_running_loop().time() + _BASE_S
+        while (found := await self._images.find(image)).state is ImageState.BUILDING:
+            if asyncio.get_running_loop().time() > until:
+                raise Unavailable(f"The base {name!r} is being made ready; try again.")
+            await asyncio.sleep(_LOOK_EVERY_S)
+        if found.state is not ImageState.READY:
+            message = f"The base {name!r} cannot be used: {found.problem}"
+            raise RequestRefused(message, field="options.env")
+        return image
+
+
+def with_version(record: EnvironmentRecord, version: StoredVersion) -> EnvironmentRecord:
+    """Return a record with one more version, which is the current one."""
+    return replace(record, history=(*record.history, version)[-MAX_VERSIONS:])
+
+
+def unbuilt(name: str) -> str:
+    """Return the message about an environment that has no version yet."""
+    return f"The environment {name!r} has not been built yet; picloud env log {name} shows why."
+
+
+def _check_python(name: str, has: str, wanted: str) -> None:
+    if has != wanted:
+        message = (
+            f"The environment {name!r} has Python {has}, but the jobs come from Python {wanted}: "
+            "build it on a base with that version."
+        )
+        raise RequestRefused(message, field="options.env")

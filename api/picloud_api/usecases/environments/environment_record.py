@@ -1,0 +1,109 @@
+"""The records of environments, and how one is found by the name in a request."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+from picloud_model.errors import EnvironmentNotFound
+from picloud_model.wire.environment import StoredVersion
+
+from picloud_api.store import layout
+from picloud_api.store.records import NamedRecord
+
+if TYPE_CHECKING:
+    from picloud_model.ranges import Range
+
+    from picloud_api.store.records import Header, Ready
+    from picloud_api.store.view import View
+
+
+class EnvironmentRecord(NamedRecord, frozen=True, kw_only=True):
+    """An environment, under the key `environments/<account>/<name>`.
+
+    `history` are its versions, the current one last. `pending` is what is being built, or what
+    failed to; it becomes the current version as soon as its image is ready.
+    """
+
+    prefix: ClassVar[str] = "environments/"
+
+    desc: str
+    created_at: float
+    modified_at: float
+    public: bool = False
+    history: tuple[StoredVersion, ...] = ()
+    pending: StoredVersion | None = None
+
+    @property
+    def current(self) -> StoredVersion | None:
+        """The version that jobs run in; None before the first build has ended."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def latest(self) -> StoredVersion:
+        """The version whose build began last."""
+        return self.pending or self.history[-1]
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next version."""
+        return 1 + max([each.number for each in self.history], default=0)
+
+
+def environment_key(account: str, name: str = "") -> str:
+    """Return the key of an environment; without a name, the prefix of all of an account."""
+    return f"{EnvironmentRecord.prefix}{account}/{name}"
+
+
+def owner_and_name(account: str, path: str) -> tuple[str, str]:
+    """Return whose environment a path names.
+
+    >>> owner_and_name("a1", "numpy"), owner_and_name("a1", "/a2/numpy")
+    (('a1', 'numpy'), ('a2', 'numpy'))
+    """
+    if not path.startswith("/"):
+        return account, path
+    owner, slash, name = path[1:].partition("/")
+    return (owner, name) if slash else (account, "")
+
+
+async def find(view: View, account: str, path: str) -> EnvironmentRecord:
+    """Return an environment of an account, or a public one of another account.
+
+    Raises:
+        EnvironmentNotFound: When there is none; the message names one with a similar name. It is
+            the same for an environment of another account that is not public.
+    """
+    owner, name = owner_and_name(account, path)
+    record: EnvironmentRecord | None = None
+    if name and "/" not in name:
+        record = await view.fresh(environment_key(owner, name))
+    if record is None or (owner != account and not record.public):
+        raise EnvironmentNotFound(await _unknown(view, account, path), field="name")
+    return record
+
+
+async def _unknown(view: View, account: str, path: str) -> str:
+    if path.startswith("/"):
+        return f"There is no public environment {path[:100]!r}."
+    prefix = environment_key(account)
+    names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
+    near = get_close_matches(path[:80], names, 1, 0.6)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"There is no environment {path[:40]!r} in your account{hint}"
+
+
+async def jobs_using(view: View, account: str, name: str) -> list[Range]:
+    """Return the jids of unfinished batches of an account that run in one of its environments."""
+    used: list[Range] = []
+    batches: dict[str, Ready] = await view.scan(layout.ready(account))
+    for key, ready in batches.items():
+        header: Header | None = None
+        if ready.pool.image:
+            header = await view.get(layout.header(account, key.rpartition("/")[2]))
+        if header is not None and owner_and_name(account, header.options.env or "") == (
+            account,
+            name,
+        ):
+            used.append((ready.first, ready.first + ready.count - 1))
+    return sorted(used)

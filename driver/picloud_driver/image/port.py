@@ -1,0 +1,97 @@
+"""The image port: builds what environments consist of, and finds it by its digest."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.wire.environment import EnvironmentBase, Recipe
+
+
+class ImageState(Enum):
+    """What there is of an image."""
+
+    ABSENT = "absent"
+    """Nothing: its build was never begun, or it was removed."""
+    BUILDING = "building"
+    """It is being built, by this process or another one."""
+    FAILED = "failed"
+    """Its latest build failed; the next one begins from nothing."""
+    READY = "ready"
+    """It is complete, and never changes."""
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an image.
+
+    `problem` says why its build failed. `packages` are the Python packages in it, as `name==1.0`,
+    and `size` is in bytes.
+    """
+
+    state: ImageState
+    problem: str = ""
+    packages: list[str] = []
+    size: int = 0
+
+
+class ImagePort(ABC):
+    """What a store of images promises. Each sentence here is a contract test.
+
+    The name of an image is the digest of its recipe, `sha256:<64 hex digits>`. It is ready as a
+    whole or not at all, however its build ends. Two builds of one image at the same time, in any
+    processes, are one build. A build gets no credential of the platform, and no text of a recipe
+    reaches a shell. Every method raises `Unavailable` when images cannot be reached.
+    """
+
+    adapter: ClassVar[str]
+    """Name of the adapter, for messages."""
+
+    default_base: EnvironmentBase
+    """The base of slots without an image; finding the others may take a second."""
+
+    @abstractmethod
+    async def bases(self) -> Sequence[EnvironmentBase]:
+        """Return what images can be built on, the default first."""
+
+    @abstractmethod
+    def refusal(self, recipe: Recipe) -> str:
+        """Return why a recipe can never be built here, in a sentence; "" if it may be."""
+
+    @abstractmethod
+    async def start(self, image: str, recipe: Recipe, base: str) -> None:
+        """Begin to build an image; nothing happens if it is ready or being built.
+
+        Args:
+            image: Its name.
+            recipe: What to build.
+            base: The name of one of the bases.
+
+        Raises:
+            RequestRefused: When there is no such base.
+        """
+
+    @abstractmethod
+    async def find(self, image: str) -> Image:
+        """Return what is known of an image."""
+
+    @abstractmethod
+    async def log(self, image: str, offset: int) -> bytes:
+        """Return whole lines of the log of the latest build from a byte on, at most 64 KiB."""
+
+    @abstractmethod
+    async def names(self) -> Sequence[str]:
+        """Return the names of all images that are ready."""
+
+    @abstractmethod
+    async def remove(self, image: str) -> None:
+        """Remove an image with its log; a missing one is not an error."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the builds of this process, whose images then count as failed."""

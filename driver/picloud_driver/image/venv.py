@@ -1,0 +1,302 @@
+"""Images as virtual environments of this machine, which uv makes: one directory for each digest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
+
+from picloud_driver import disk
+from picloud_driver.image import worker_packages
+from picloud_driver.image.build_log import BuildLog, read_log
+from picloud_driver.image.port import Image, ImagePort, ImageState
+from picloud_driver.image.venv_build import BuildFailedError, VenvBuild, described
+from picloud_driver.image.venv_folder import DETAILS, VenvFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from picloud_model.wire.environment import Recipe
+
+BUILDS_AT_ONCE: Final = 2
+_LOCK_TRIES: Final = 5
+_LOCK_PAUSE_S: Final = 0.005
+_INTERRUPTED: Final = "The build was interrupted when the server stopped; build it again."
+_REQUIREMENT: Final = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._,\s-]*\])?\s*"
+    r"(@\s*(https|git\+https)://[^\s;]+|[^@;\s/][^@;/]*)?(\s*;[^/\n]*)?"
+)
+_OLDEST: Final = (3, 11)
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """An interpreter, as uv lists it."""
+
+    version: str
+    path: str
+    implementation: str = ""
+
+
+class VenvImages(ImagePort):
+    """Builds virtual environments below a directory of the server, as its own user.
+
+    Args:
+        root: The directory of environments; made with the first build.
+        variables: The environment of builds: `PATH`, and settings of uv such as an index.
+    """
+
+    adapter: ClassVar[str] = "venv"
+
+    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+        self.folder = VenvFolder(root)
+        self._variables = {
+            "PATH": os.defpath,
+            "UV_CACHE_DIR": str(root / "cache"),
+            **variables,
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+        self._builds: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(BUILDS_AT_ONCE)
+        own = _Found(".".join(map(str, sys.version_info[:3])), sys.executable, "cpython")
+        self.default_base = _described(own)
+        self._bases = {self.default_base.name: own}
+        self._linked: set[str] = set()
+        """Images whose Python finds the worker of this server."""
+
+    def __repr__(self) -> str:
+        return f"VenvImages({str(self.folder.root)!r})"
+
+    def interpreter(self, image: str) -> str:
+        """Return the Python of an image, for the slots that run in it.
+
+        Raises:
+            Unavailable: When the image is not on this machine.
+        """
+        with self._faults():
+            python = self.folder.python(image)
+            if not python.exists():
+                message = "The job's environment is missing on this machine; build it again."
+                raise Unavailable(message)
+            if image not in self._linked:
+                (packages,) = self.folder.image(image).glob("lib/python3.*")
+                minor = packages.name.removeprefix("python")
+                worker_packages.link(self.folder.worker(minor), minor)
+                self._linked.add(image)
+        return str(python)
+
+    async def bases(self) -> Sequence[EnvironmentBase]:
+        """See `ImagePort.bases`: every CPython of this machine, a minor version once."""
+        await self._find_bases()
+        return [_described(each) for each in self._bases.values()]
+
+    def refusal(self, recipe: Recipe) -> str:
+        """See `ImagePort.refusal`: Debian packages, and what is not a requirement of a package."""
+        if recipe.apt:
+            return (
+                "Debian packages cannot be installed here: environments of this server are virtual "
+                "environments of its machine. Leave out apt, and install them on the machine."
+            )
+        for each in recipe.pip:
+            # A line break would begin another line of uv's file, a dash an option.
+            is_one = each.isprintable() and " -" not in each
+            if not is_one or _REQUIREMENT.fullmatch(each) is None:
+                return f"{each[:100]!r} is not a valid requirement; write numpy or numpy==2.1.0."
+            if re.split(r"[^A-Za-z0-9]", each.strip())[0].lower() == "picloud":
+                return "Each environment has the picloud of the server; leave it out of pip."
+        for path in recipe.files:
+            parts = PurePosixPath(path)
+            if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
+                return f"{path[:100]!r} is not a valid path of a file below the environment."
+        if any("\0" in each for each in recipe.test):
+            return "The test command contains a NUL character."
+        return ""
+
+    async def start(self, image: str, recipe: Recipe, base: str) -> None:
+        """See `ImagePort.start`; builds of the same image in other processes share a lock."""
+        with self._faults():
+            if self.folder.image(image).exists():
+                return
+            interpreter = await self._interpreter(base)
+            lock = await self._lock(image)
+            if lock is None:
+                return
+            if self.folder.image(image).exists():
+                os.close(lock)
+                return
+            build = VenvBuild(
+                folder=self.folder,
+                image=image,
+                recipe=recipe,
+                interpreter=interpreter.path,
+                python=_minor(interpreter.version),
+                uv=_uv(),
+                variables=self._variables,
+            )
+            self.folder.problem(image).unlink(missing_ok=True)
+            log = BuildLog(self.folder.log(image))
+        task = self._builds[image] = asyncio.create_task(self._build(build, log, lock))
+        task.add_done_callback(lambda _: self._builds.pop(image, None))
+
+    async def find(self, image: str) -> Image:
+        """See `ImagePort.find`."""
+        with self._faults():
+            details = self.folder.image(image) / DETAILS
+            if image in self._builds or self._is_locked(image):
+                return Image(state=ImageState.BUILDING)
+            # After the look at the lock, which is released once the image is there.
+            with contextlib.suppress(FileNotFoundError):
+                return msgspec.json.decode(details.read_bytes(), type=Image)
+            with contextlib.suppress(FileNotFoundError):
+                problem = self.folder.problem(image).read_text()
+                return Image(state=ImageState.FAILED, problem=problem)
+            if self.folder.log(image).exists():
+                return Image(state=ImageState.FAILED, problem=_INTERRUPTED)
+            return Image(state=ImageState.ABSENT)
+
+    async def log(self, image: str, offset: int) -> bytes:
+        """See `ImagePort.log`."""
+        with self._faults():
+            return read_log(self.folder.log(image), offset)
+
+    async def names(self) -> Sequence[str]:
+        """See `ImagePort.names`."""
+        with self._faults():
+            found = (self.folder.root / "images").glob("*")
+            return [f"sha256:{each.name}" for each in found if not each.name.startswith(".")]
+
+    async def remove(self, image: str) -> None:
+        """See `ImagePort.remove`."""
+        with self._faults():
+            folder, doomed = self.folder.image(image), self.folder.scratch / image[-16:]
+            self.folder.scratch.mkdir(parents=True, exist_ok=True)
+            # Renamed first: half of it must not be found.
+            with contextlib.suppress(FileNotFoundError):
+                folder.rename(doomed)
+            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+            for path in (self.folder.log(image), self.folder.problem(image)):
+                path.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """See `ImagePort.close`."""
+        builds = [*self._builds.values()]
+        for task in builds:
+            task.cancel()
+        await asyncio.gather(*builds, return_exceptions=True)
+
+    async def _build(self, build: VenvBuild, log: BuildLog, lock: int) -> None:
+        problem = _INTERRUPTED
+        try:
+            async with self._room:
+                await build.run(log)
+            problem = ""
+        except BuildFailedError as failure:
+            problem = str(failure)
+        except OSError as fault:
+            problem = described(fault, self.folder.root)
+        finally:
+            with contextlib.suppress(OSError):
+                if problem:
+                    log.add(f"failed: {problem}\n".encode())
+                    self.folder.problem(build.image).write_text(problem)
+            log.close()
+            os.close(lock)
+
+    async def _lock(self, image: str) -> int | None:
+        """Return a descriptor that holds the lock of an image; None if another build does."""
+        path = self.folder.lock(image)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(_LOCK_TRIES):
+            if image in self._builds:
+                return None
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+            else:
+                return descriptor
+            # Another process may only have looked whether it is locked.
+            await asyncio.sleep(_LOCK_PAUSE_S)
+        return None
+
+    def _is_locked(self, image: str) -> bool:
+        try:
+            descriptor = os.open(self.folder.lock(image), os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    async def _interpreter(self, base: str) -> _Found:
+        if base not in self._bases:
+            await self._find_bases()
+        try:
+            return self._bases[base]
+        except KeyError:
+            names = ", ".join(self._bases)
+            message = f"There is no base {base[:100]!r} on this server; there are {names}."
+            raise RequestRefused(message, field="recipe.base") from None
+
+    async def _find_bases(self) -> None:
+        """List the interpreters of this machine; that of the server comes first."""
+        own = self.default_base.name
+        bases = {own: self._bases[own]}
+        listing = ("python", "list", "--only-installed", "--output-format", "json")
+        process = await asyncio.create_subprocess_exec(
+            _uv(),
+            *listing,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**self._variables, "HOME": str(Path.home())},
+        )
+        printed, _ = await process.communicate()
+        with contextlib.suppress(msgspec.MsgspecError):
+            for each in msgspec.json.decode(printed, type=list[_Found]):
+                minor = tuple(map(int, _minor(each.version).split(".")))
+                if each.implementation == "cpython" and minor >= _OLDEST:
+                    bases.setdefault(_described(each).name, each)
+        self._bases = bases
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        with disk.faults(self.folder.root):
+            yield
+
+
+def _uv() -> str:
+    try:
+        import uv  # noqa: PLC0415 - servers without environments work without it
+    except ModuleNotFoundError:
+        message = "uv, which makes environments, is not installed; pip install 'picloud[server]'."
+        raise Unavailable(message) from None
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError:
+        raise Unavailable("The program of the package uv is missing; install uv again.") from None
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _described(found: _Found) -> EnvironmentBase:
+    python = _minor(found.version)
+    name = f"{OWN_BASES}python{python}"
+    return EnvironmentBase(name=name, python=python, desc=f"CPython {found.version}")

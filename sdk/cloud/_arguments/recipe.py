@@ -1,0 +1,127 @@
+"""Recipes of environments, as users write them: a TOML file or a dict."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from picloud_model.wire.environment import Recipe
+
+from cloud.errors import CloudException, CloudTypeError
+
+_KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "test")
+_EXPORT: Final = (
+    *("export", "--frozen", "--no-hashes", "--no-header", "--no-annotate"),
+    *("--no-emit-project", "--no-dev", "--format", "requirements.txt"),
+)
+
+
+def recipe(source: Any) -> Recipe:
+    """Return the recipe in a TOML file or a dict; paths in a file begin in its directory.
+
+    Raises:
+        CloudException: When the file cannot be read, or it has an unknown key or value.
+
+    >>> recipe({"pip": ["numpy"], "test": "python -c 'import numpy'"}).test
+    ['python', '-c', 'import numpy']
+    """
+    if isinstance(source, Mapping):
+        return _recipe(source, Path())
+    try:
+        path = Path(os.fspath(source))
+    except TypeError:
+        message = f"A recipe is a dict or the path of a TOML file, not {source!r:.80}."
+        raise CloudTypeError(message) from None
+    try:
+        return _recipe(tomllib.loads(path.read_text(encoding="utf-8")), path.parent)
+    except OSError as error:
+        raise CloudException(f"{path}: {error.strerror or error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CloudException(f"{path} is not valid TOML: {error}.") from None
+
+
+def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
+    for name in values:
+        if name not in _KEYS:
+            near = get_close_matches(str(name), _KEYS, 1, 0.5)
+            better = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(_KEYS)}."
+            raise CloudException(f"A recipe has no key {name!r:.80}; {better}")
+    pip = _texts("pip", values.get("pip", []))
+    if "requirements" in values:
+        pip += _requirements(_read(folder / _text("requirements", values["requirements"])))
+    if "lock" in values:
+        pip += _requirements(_exported(folder / _text("lock", values["lock"])))
+    files = values.get("files", {})
+    if not isinstance(files, Mapping):
+        raise CloudTypeError("files must be a table of paths: target = 'path of a file here'.")
+    test = values.get("test", [])
+    return Recipe(
+        base=_text("base", values.get("base", "")),
+        pip=pip,
+        apt=_texts("apt", values.get("apt", [])),
+        files={target: _read(folder / _text("files", path)) for target, path in files.items()},
+        test=shlex.split(test) if isinstance(test, str) else _texts("test", test),
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise CloudTypeError(f"{name} must be text, not {value!r:.80}.")
+    return value
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise CloudTypeError(f"{name} must be a list of texts, not {value!r:.80}.")
+    return list(value)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CloudException(f"{path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        message = f"{path} is not text; put data into a bucket or a volume."
+        raise CloudException(message) from None
+
+
+def _requirements(text: str) -> list[str]:
+    """Return the requirements in a file of pip's.
+
+    >>> _requirements("numpy==2.1.0  # fast")
+    ['numpy==2.1.0']
+    """
+    lines = text.replace("\\\n", " ").splitlines()
+    found = [" ".join(line.partition(" #")[0].split()) for line in lines]
+    found = [line for line in found if line and not line.startswith("#")]
+    for line in found:
+        if line.startswith("-"):
+            message = f"{line[:80]!r}: a recipe takes requirements, but no options of pip."
+            raise CloudException(message)
+    return found
+
+
+def _exported(lock: Path) -> str:
+    """Return the requirements that a uv.lock pins, as uv itself exports them."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise CloudException("A recipe with a lock needs uv on this machine: pip install uv.")
+    if not lock.exists():
+        raise CloudException(f"{lock} does not exist.")
+    done = subprocess.run(  # noqa: S603 - no shell; the path is the user's own
+        [uv, *_EXPORT, "--directory", str(lock.absolute().parent)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CloudException(f"uv cannot read {lock}: {' '.join(done.stderr.split())[-500:]}")
+    return done.stdout

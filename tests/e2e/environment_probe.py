@@ -1,0 +1,32 @@
+"""Functions whose jobs tell what they find; an environment need not have pytest for them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.polling import until
+
+
+def ask() -> Any:
+    """Return what a job finds in its environment."""
+    import gadget  # type: ignore[import-not-found]
+
+    return gadget.answer, sys.prefix
+
+
+def ask_answer(number: int) -> Any:
+    """Return the first half of it."""
+    return ask()[0] + number
+
+
+def prefix() -> str:
+    """Return where the Python of a job is."""
+    return sys.prefix
+
+
+def wait_for(path: str) -> Any:
+    """Wait for a file, then return what a job finds in its environment."""
+    until(Path(path).exists, "the test goes on")
+    return ask()

@@ -1,0 +1,124 @@
+"""`cloud.environment`, `_env` and `picloud env`, on every stack that builds environments."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud import CloudException, environment
+
+from tests.current_client import current_client
+from tests.e2e.environment_probe import ask, ask_answer, prefix, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cloud._client.client import Client
+
+    from tests.e2e.command_line import Exited
+    from tests.e2e.stacks import Stack
+
+PACKAGES = f"lib/python3.{sys.version_info.minor}/site-packages"
+WAIT_S = 60.0
+
+
+def recipe(folder: Path, answer: int) -> Path:
+    """Write a recipe of an environment with a module `gadget`, and return its path."""
+    (folder / "gadget.py").write_text(f"answer = {answer}\n")
+    file = folder / "environment.toml"
+    file.write_text(
+        f"test = 'python -c \"import gadget; print(gadget.answer)\"'\n"
+        f"[files]\n'{PACKAGES}/gadget.py' = 'gadget.py'\n"
+    )
+    return file
+
+
+def test_jobs_run_in_the_environment_that_they_name(client: Client, tmp_path: Path) -> None:
+    """Calls, maps and shell jobs; a job that was submitted before a build keeps its version."""
+    log: list[str] = []
+    with current_client(client):
+        environment.build("versions", recipe(tmp_path, 1), show=log.append)
+        one, where = client.result(client.call(ask, _env="versions"), WAIT_S)
+        go = tmp_path / "go"
+        waiting = client.call(wait_for, str(go), _env="versions")
+        environment.build("versions", recipe(tmp_path, 2), show=log.append)
+        go.touch()
+        two = client.result(client.map(ask_answer, range(3), _env="versions"), WAIT_S)
+
+        assert (one, two) == (1, [2, 3, 4])
+        assert "=== test\n1\n" in "".join(log)
+        assert client.result(waiting, WAIT_S) == (1, where)
+        assert client.result(client.call(prefix), WAIT_S) != where
+        assert [each["version"] for each in environment.history("versions")] == [1, 2]
+        assert environment.rollback("versions", 1)["version"] == 3
+        assert client.result(client.call(ask, _env="versions"), WAIT_S) == (1, where)
+        environment.delete("versions")
+        with pytest.raises(CloudException, match="no environment 'versions'"):
+            client.call(ask, _env="versions")
+
+
+def test_another_account_runs_jobs_in_a_public_environment(
+    client: Client, other: Client, tmp_path: Path
+) -> None:
+    """And clones it; the clone outlives it."""
+    with current_client(client):
+        environment.build("shared", recipe(tmp_path, 7), show=len)
+        path = environment.make_public("shared")
+    with current_client(other):
+        assert other.result(other.call(ask, _env=path), WAIT_S)[0] == 7
+        assert path in [each["path"] for each in environment.list_envs(public=True)]
+        environment.clone(path, "own")
+    with current_client(client):
+        environment.delete("shared")
+    with current_client(other):
+        with pytest.raises(CloudException, match="no public environment"):
+            other.call(ask, _env=path)
+        assert other.result(other.call(ask, _env="own"), WAIT_S)[0] == 7
+        environment.delete("own")
+
+
+def test_a_failed_build_is_an_error_with_its_output(client: Client) -> None:
+    """It names the step; jobs in an environment that was never built are refused."""
+    wrong = {"test": "python -c 1/0"}
+    with current_client(client):
+        with pytest.raises(CloudException, match=r"'failing' was not built: test: .*by zero"):
+            environment.build("failing", wrong, show=len)
+        assert environment.get("failing")["status"] == "failed"
+        assert "ZeroDivisionError" in environment.log("failing")
+        with pytest.raises(CloudException, match="has not been built yet"):
+            client.call(ask, _env="failing")
+        environment.delete("failing")
+
+
+def test_environments_from_the_shell(picloud: Callable[..., Exited], tmp_path: Path) -> None:
+    """The command builds, lists, describes and deletes; shell jobs find its programs first."""
+    built = picloud("env", "build", "tools", "-f", str(recipe(tmp_path, 5)), "-d", "of mine")
+    assert built.code == 0, built.err
+    assert "=== test\n5\n" in built.out
+    assert built.out.splitlines()[-1].startswith("tools is version 1, ")
+    listed = picloud("env", "list", "-n", "tools").out.splitlines()
+    assert listed[1].split("\t")[:4:3] == ["tools", f"base/python3.{sys.version_info.minor}"]
+    command = ("python", "-c", "import gadget; print(gadget.answer)")
+    jid = picloud("exec", "-e", "tools", *command).out.strip()
+    assert picloud("result", jid).out == "5\n"
+    assert "status: ready\n" in picloud("env", "info", "tools").out
+    assert picloud("env", "edit-info", "tools", "-n", "tools-2").code == 0
+    assert picloud("env", "clone", "tools-2").out == "tools-2_clone\n"
+    for name in ("tools-2", "tools-2_clone"):
+        assert picloud("env", "delete", name).code == 0
+    unknown = picloud("env", "info", "tools")
+    assert (unknown.code, unknown.err) == (
+        1,
+        "error: There is no environment 'tools' in your account.\n",
+    )
+
+
+@pytest.mark.containers(only=True)
+def test_where_jobs_are_isolated_environments_are_refused(stack: Stack, client: Client) -> None:
+    """With a sentence that says why."""
+    with current_client(client):
+        assert environment.list_bases()[0]["name"] == "base/bookworm"
+        with pytest.raises(CloudException, match="cannot be built where jobs are isolated"):
+            environment.build("any", {}, show=len)

@@ -1,0 +1,34 @@
+"""Builds environments for tests of their use cases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picloud_driver.image.worker_packages import HERE
+from picloud_model.wire import environment as wire
+
+from tests.polling import eventually
+from tests.unit.api.api_harness import ACCOUNT
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def build(api: ApiHarness, name: str, **files: str) -> wire.Environment:
+    """Build an environment whose recipe has only files, and wait for the end."""
+    environments = api.use_cases.environments.environments
+    recipe = wire.Recipe(files=files)
+    await environments.build(ACCOUNT, wire.BuildEnvironmentRequest(name=name, recipe=recipe))
+
+    async def ended() -> wire.Environment | None:
+        shown = await environments.get(ACCOUNT, name)
+        return shown if shown.status != "building" else None
+
+    shown = await eventually(ended, "the build has ended")
+    assert shown is not None
+    return shown
+
+
+async def image_of(api: ApiHarness, name: str | None, account: str = ACCOUNT) -> str:
+    """Return the image that jobs of an account would run in."""
+    return await api.use_cases.environments.choice.image_of(account, name, HERE)

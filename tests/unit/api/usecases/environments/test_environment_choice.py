@@ -1,0 +1,37 @@
+"""The choice of an environment: names, bases, Pythons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_driver.image.worker_packages import HERE
+from picloud_model.errors import RequestRefused
+
+from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.usecases.environments.building import build, image_of
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+
+async def test_a_name_that_does_not_exist_is_refused_with_a_similar_one(api: ApiHarness) -> None:
+    """A submit names the option; a base that there is not is refused with those there are."""
+    await build(api, "science", a="1")
+
+    with pytest.raises(RequestRefused, match="'sciense' in your account; did you mean") as error:
+        await image_of(api, "sciense")
+    assert error.value.field == "options.env"
+    with pytest.raises(RequestRefused, match="no base 'base/precise' on this server; there are"):
+        await image_of(api, "base/precise")
+    with pytest.raises(RequestRefused, match=r"but the jobs come from Python 3\.1:"):
+        await api.use_cases.environments.choice.image_of(ACCOUNT, "science", "3.1")
+    assert await image_of(api, f"base/python{HERE}") == await image_of(api, None) == ""
+
+
+async def test_a_job_without_an_environment_reads_nothing(api: ApiHarness) -> None:
+    """The base costs no request of the state store."""
+    before = len(api.state.reads), len(api.state.scans)
+
+    assert await image_of(api, None) == ""
+    assert (len(api.state.reads), len(api.state.scans)) == before

@@ -1,0 +1,70 @@
+"""Recipes: read from a file or a dict; what is wrong is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloud._arguments.recipe import recipe
+from cloud.errors import CloudException, CloudTypeError
+from picloud_model.wire.environment import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_paths_in_a_file_begin_in_its_directory(tmp_path: Path) -> None:
+    """Requirements and files are read there, whatever the working directory is."""
+    (tmp_path / "wanted.txt").write_text(
+        "# ours\nattrs>=24 \\\n  ; python_version > '3'\nsix # x\n"
+    )
+    (tmp_path / "settings.json").write_text("{}")
+    file = tmp_path / "environment.toml"
+    file.write_text(
+        "pip = ['numpy']\nrequirements = 'wanted.txt'\ntest = \"python -c 'import six'\"\n"
+        "[files]\n'share/settings.json' = 'settings.json'\n"
+    )
+
+    assert recipe(file) == Recipe(
+        pip=["numpy", "attrs>=24 ; python_version > '3'", "six"],
+        files={"share/settings.json": "{}"},
+        test=["python", "-c", "import six"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pipp": []}, "no key 'pipp'; did you mean 'pip'"),
+        ({"zzzzz": []}, "no key 'zzzzz'; it has base, pip"),
+        ({"pip": "numpy"}, "pip must be a list of texts"),
+        ({"base": 3}, "base must be text"),
+        ({"files": ["x"]}, "files must be a table"),
+        ({"files": {"a": "/no/such/file"}}, "/no/such/file: No such file"),
+        ({"requirements": "/no/such/file"}, "/no/such/file: No such file"),
+    ],
+)
+def test_what_is_wrong_is_named(values: dict[str, Any], message: str) -> None:
+    """A key, a value, or a file that does not exist."""
+    with pytest.raises((CloudException, CloudTypeError), match=message):
+        recipe(values)
+
+
+def test_a_file_that_is_not_a_recipe_is_refused(tmp_path: Path) -> None:
+    """Not TOML, not text, not there, not a path; options of pip are not requirements."""
+    file = tmp_path / "environment.toml"
+    file.write_text("pip = [")
+    with pytest.raises(CloudException, match="is not valid TOML"):
+        recipe(file)
+    (tmp_path / "data").write_bytes(b"\xff\xfe")
+    file.write_text("[files]\n'a' = 'data'\n")
+    with pytest.raises(CloudException, match="data is not text"):
+        recipe(file)
+    (tmp_path / "wanted.txt").write_text("--index-url https://example.com\n")
+    file.write_text("requirements = 'wanted.txt'\n")
+    with pytest.raises(CloudException, match="but no options of pip"):
+        recipe(file)
+    with pytest.raises(CloudException, match="No such file"):
+        recipe(tmp_path / "missing.toml")
+    with pytest.raises(CloudTypeError, match="is a dict or the path of a TOML file"):
+        recipe(3)
