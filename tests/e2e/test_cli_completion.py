@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cloud
 import pytest
+import typer
+from picloud.app import app
+from picloud.completion import crons, keys, objects, queues, volumes
+from typer.main import get_command
+
+from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 BASH = """
-eval "$(_PICLOUD_COMPLETE=source_bash picloud)"
+eval "$SCRIPT"
 complete -p picloud >/dev/null || exit 1
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
@@ -33,11 +42,17 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {"PATH": path, "PICLOUD_CONFIG_DIR": str(home), "HOME": str(home), **more}
 
 
+@functools.cache
+def script_of_bash() -> str:
+    """Return what bash evaluates once; it is the same for every home."""
+    return completions(Path(os.devnull), _PICLOUD_COMPLETE="source_bash")
+
+
 def bash(home: Path, *words: str, **more: str) -> list[str]:
     """Return what bash offers for the last of some words, by the script that it gets."""
     done = subprocess.run(
         ["bash", "-c", BASH, "bash", *words],
-        env=environment(home, **more),
+        env=environment(home, SCRIPT=script_of_bash(), **more),
         capture_output=True,
         text=True,
         timeout=60,
@@ -108,6 +123,36 @@ def test_jids_and_labels_complete(stack: Stack, client: Client, tmp_path: Path) 
     assert shown == f"{last}\tdone {label}\n"
     words = "picloud exec --label lab"
     assert label in completions(tmp_path, _TYPER_COMPLETE_ARGS=words, **fish, **place).splitlines()
+
+
+def test_what_is_stored_completes(
+    stack: Stack, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Queues, keys of objects up to the next /, volumes, cron jobs, ids of keys."""
+    name = f"complete-{uuid.uuid4().hex[:12]}"
+    monkeypatch.setenv("PICLOUD_CONFIG_DIR", str(tmp_path))
+    place = {"PICLOUD_URL": stack.url, "PICLOUD_API_KEY": stack.key}
+    for variable, value in place.items():
+        monkeypatch.setenv(variable, value)
+    context = typer.Context(get_command(app))
+    with current_client(client):
+        cloud.queue.get(name)
+        cloud.bucket.putf("", f"{name}/a.csv")
+        cloud.bucket.putf("", f"{name}/$(b)")
+        cloud.volume.create(name, "/data")
+        cloud.cron.register(dict, name, "@yearly")
+    in_folder = typer.Context(get_command(app))
+    in_folder.params["prefix"] = name
+
+    assert queues.names(context, name) == [name]
+    assert objects.keys(context, name) == [f"{name}/"]
+    assert objects.keys(context, f"{name}/") == [f"{name}/a.csv"], "none that a shell would run"
+    assert objects.keys(in_folder, "a") == ["a.csv"]
+    assert volumes.paths(context, name) == [(f"{name}:", "/data")]
+    assert crons.labels(context, name) == [(name, "@yearly")]
+    key_id = stack.key.split("_")[1]
+    assert keys.ids(context, key_id) == [(key_id, "active")]
+    assert bash(tmp_path, "picloud", "queue", "pop", name[:-1], **place) == [name]
 
 
 def test_no_jids_without_a_server(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
 
 from picloud import output, tables, units
+from picloud.completion import objects
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
-Key = Annotated[str, typer.Argument(metavar="OBJ_PATH", help="Key of an object.")]
-Keys = Annotated[list[str], typer.Argument(metavar="OBJ_PATH...", help="Keys of objects.")]
+Key = Annotated[
+    str,
+    typer.Argument(metavar="OBJ_PATH", help="Key of an object.", autocompletion=objects.keys),
+]
+Keys = Annotated[
+    list[str],
+    typer.Argument(metavar="OBJ_PATH...", help="Keys of objects.", autocompletion=objects.keys),
+]
 OptionalKey = Annotated[
     str | None, typer.Argument(metavar="OBJ_PATH", help="Key; by default the file's name.")
 ]
@@ -227,7 +234,10 @@ def remove(obj_paths: Keys, *, prefix: Prefix = None) -> None:
 
 @app.command("remove-prefix")
 def remove_prefix(
-    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="How the keys begin.")],
+    prefix: Annotated[
+        str,
+        typer.Argument(metavar="PREFIX", help="How the keys begin.", autocompletion=objects.keys),
+    ],
 ) -> None:
     """Remove all objects whose keys begin with a prefix.
 

@@ -8,11 +8,15 @@ import typer
 from cloud import CloudException, files
 
 from picloud import output
+from picloud.completion import objects
 from picloud.help_pages import HelpfulGroup
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stored file.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name of a stored file.", autocompletion=objects.keys),
+]
 OptionalName = Annotated[
     str | None, typer.Argument(metavar="NAME", help="Name; by default that of the file.")
 ]

@@ -11,6 +11,7 @@ from picloud_model.errors import RequestRefused
 from picloud_model.info import ALL, DEFAULT_KEYS, InfoKey, read_keys
 
 from picloud import output, tables, units
+from picloud.completion import values
 from picloud.options.arguments import AsJson, Jids
 from picloud.options.arguments import jids as read_jids
 
@@ -43,6 +44,7 @@ def info(
             "-o",
             metavar="KEYS",
             help="Values to print, such as stdout,cputime.user; or all.",
+            autocompletion=values.info_keys,
         ),
     ] = None,
     json: AsJson = False,

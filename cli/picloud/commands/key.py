@@ -11,6 +11,7 @@ from cloud._client.current import client
 from cloud._resources.key import id_of
 
 from picloud import output, tables, units
+from picloud.completion import keys as completion
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
@@ -32,7 +33,12 @@ def _key_id(text: str) -> str:
 
 KeyId = Annotated[
     str,
-    typer.Argument(metavar="ID", help="Id of a key: the ID in pk_ID_...", callback=_key_id),
+    typer.Argument(
+        metavar="ID",
+        help="Id of a key: the ID in pk_ID_...",
+        callback=_key_id,
+        autocompletion=completion.ids,
+    ),
 ]
 
 

@@ -13,16 +13,20 @@ import typer
 from cloud import CloudException, queue
 
 from picloud import output, tables, units
+from picloud.completion import queues
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson, Words  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a queue.")]
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a queue.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a queue.", autocompletion=queues.names)
+]
 
 
 @app.callback()
-def queues() -> None:
+def queues_() -> None:
     """Pass messages between programs and jobs.
 
     \b
@@ -39,7 +43,7 @@ def queues() -> None:
 
 
 @app.command()
-def create(name: Name) -> None:
+def create(name: NewName) -> None:
     """Create a queue, unless it exists already.
 
     \b
@@ -177,10 +181,22 @@ def attach(
     *,
     output_queue: Annotated[
         list[str] | None,
-        typer.Option("--output", "-o", metavar="NAME", help="Output queue (repeatable)."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="NAME",
+            help="Output queue (repeatable).",
+            autocompletion=queues.names,
+        ),
     ] = None,
     error_queue: Annotated[
-        str | None, typer.Option("--errors", metavar="NAME", help="Queue for failures.")
+        str | None,
+        typer.Option(
+            "--errors",
+            metavar="NAME",
+            help="Queue for failures.",
+            autocompletion=queues.names,
+        ),
     ] = None,
     max_parallel_jobs: Annotated[
         int,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import typer  # noqa: TC002 - typer reads annotations when it runs
 from picloud_model.wire import ListRequest
 
 from picloud.completion.server import quick_client
+from picloud.completion.values import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from picloud_model.wire import ListedJob
 
 _MOST: Final = 50
-_PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
-"""Text without special meaning in any shell; some shells evaluate completions."""
 
 
 def jids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -36,12 +34,12 @@ def jids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 def labels(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a label of the newest jobs."""
-    labels_ = {job.label for job in _jobs(context) if job.label and _PLAIN.fullmatch(job.label)}
+    labels_ = {job.label for job in _jobs(context) if job.label and PLAIN.fullmatch(job.label)}
     return sorted(label for label in labels_ if label.startswith(incomplete))
 
 
 def _plain(text: str) -> str:
-    return " ".join(_PLAIN.findall(text))
+    return " ".join(PLAIN.findall(text))
 
 
 def _jobs(context: typer.Context) -> Iterator[ListedJob]:

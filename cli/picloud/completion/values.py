@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from cloud import CloudException
 from cloud._config import profile
 from cloud._config.settings import ClientSettings
 from picloud_model.core import CORE_TYPES
+from picloud_model.info import ALL, InfoKey
 from picloud_model.job import State, Status
+
+PLAIN: Final = re.compile(r"[\w .:/-]+", re.ASCII)
+"""Text without special meaning in any shell; some shells evaluate completions."""
 
 
 def core_types(incomplete: str) -> list[tuple[str, str]]:
@@ -36,6 +43,17 @@ def statuses(incomplete: str) -> list[tuple[str, str]]:
         for status in Status
         if status.value.startswith(prefix)
     ]
+
+
+def info_keys(incomplete: str) -> list[str]:
+    """Complete a key of `picloud info`, or after a comma the next key of a list.
+
+    >>> info_keys("status,run")
+    ['status,runtime']
+    """
+    before, comma, prefix = incomplete.rpartition(",")
+    names = [ALL, *(key.value for key in InfoKey)]
+    return [f"{before}{comma}{name}" for name in names if name.startswith(prefix)]
 
 
 def output_formats(incomplete: str) -> list[str]:
