@@ -7,12 +7,16 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import platformdirs
 import pytest
 
 from tests.corpus.conftest import PROGRAMS, ROOT, failures
+from tests.e2e.stacks import EmbeddedStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NEWER: Final = [f"3.{minor}" for minor in (11, 12, 13, 14) if sys.version_info[:2] != (3, minor)]
 CACHE: Final = Path(platformdirs.user_cache_dir("picloud")) / "pythons"
@@ -59,6 +63,40 @@ def python(request: pytest.FixtureRequest) -> str:
                 subprocess.run(command, check=True, timeout=280)
             (directory / "ready").touch()
     return installed
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """A server that runs on the Python of the tests."""
+    stack = EmbeddedStack(tmp_path_factory.mktemp("stack"))
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.mark.timeout(600)
+def test_jobs_run_in_the_python_that_they_come_from(python: str, server: EmbeddedStack) -> None:
+    """A server on another Python finds one for them, without an environment and with one."""
+    code = """if True:
+        import sys, cloud
+        def minor():
+            return sys.version_info[:2]
+        base = "base/python{}.{}".format(*minor())
+        cloud.environment.build("own", {"base": base}, show=len)
+        print(cloud.result([cloud.call(minor), cloud.call(minor, _env="own")], timeout=100))
+    """
+    done = subprocess.run(
+        [python, "-W", "error", "-c", code],
+        env=server.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    read = "import sys; print([sys.version_info[:2]] * 2)"
+    own = subprocess.run([python, "-c", read], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (own.stdout, "")
 
 
 @pytest.mark.timeout(600)

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -36,6 +37,7 @@ _REQUIREMENT: Final = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._,\s-]*\])?\s*"
     r"(@\s*(https|git\+https)://[^\s;]+|[^@;\s/][^@;/]*)?(\s*;[^/\n]*)?"
 )
+_LISTED_S: Final = 60.0
 _OLDEST: Final = (3, 11)
 
 
@@ -45,6 +47,7 @@ class _Found(msgspec.Struct, frozen=True):
     version: str
     path: str
     implementation: str = ""
+    variant: str = "default"
 
 
 class VenvImages(ImagePort):
@@ -71,6 +74,7 @@ class VenvImages(ImagePort):
         own = _Found(".".join(map(str, sys.version_info[:3])), sys.executable, "cpython")
         self.default_base = _described(own)
         self._bases = {self.default_base.name: own}
+        self._listed_until = 0.0
         self._linked: set[str] = set()
         """Images whose Python finds the worker of this server."""
 
@@ -254,23 +258,32 @@ class VenvImages(ImagePort):
             raise RequestRefused(message, field="recipe.base") from None
 
     async def _find_bases(self) -> None:
-        """List the interpreters of this machine; that of the server comes first."""
+        """List the interpreters of this machine, at most once a minute; the server's comes first.
+
+        They are those on PATH, and what uv and pyenv have installed for the server's user.
+        """
+        if time.monotonic() < self._listed_until:
+            return
+        self._listed_until = time.monotonic() + _LISTED_S
         own = self.default_base.name
         bases = {own: self._bases[own]}
         listing = ("python", "list", "--only-installed", "--output-format", "json")
+        pyenv = sorted(map(str, Path.home().glob(".pyenv/versions/*/bin")))
+        path = os.pathsep.join([*pyenv, self._variables["PATH"]])
         process = await asyncio.create_subprocess_exec(
             _uv(),
             *listing,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**self._variables, "HOME": str(Path.home())},
+            env={**self._variables, "HOME": str(Path.home()), "PATH": path},
         )
         printed, _ = await process.communicate()
         with contextlib.suppress(msgspec.MsgspecError):
             for each in msgspec.json.decode(printed, type=list[_Found]):
                 minor = tuple(map(int, _minor(each.version).split(".")))
-                if each.implementation == "cpython" and minor >= _OLDEST:
+                is_usual = (each.implementation, each.variant) == ("cpython", "default")
+                if is_usual and minor >= _OLDEST:
                     bases.setdefault(_described(each).name, each)
         self._bases = bases
 

@@ -20,6 +20,7 @@ from picloud_api.store import layout
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.image.venv import VenvImages
+from picloud_driver.image.worker_packages import HERE
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import Burst, Placement, SchedulerPort, SlotEnd, SlotPresence
 from picloud_driver.secret.file import FileSecrets
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from picloud_api.usecases.use_cases import UseCases
     from picloud_driver.scheduler import Pool
 
-ENVELOPE = pack.Envelope("3.11", "3.1.0")
+ENVELOPE = pack.Envelope(HERE, "3.1.0")
 ACCOUNT = "a0000001"
 
 

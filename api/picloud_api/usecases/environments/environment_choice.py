@@ -55,7 +55,7 @@ class EnvironmentChoice:
             Unavailable: When a base is still being made ready.
         """
         if name is None:
-            return ""
+            return await self._image_of_python(python)
         if name.startswith(OWN_BASES):
             return await self._image_of_base(name, python)
         try:
@@ -89,6 +89,16 @@ class EnvironmentChoice:
             return after
 
         return await self._commits.run(plan)
+
+    async def _image_of_python(self, python: str) -> str:
+        """Return the image of jobs that name no environment: of the base with their own Python.
+
+        If there is none, they go to the default base, whose refusal names both versions.
+        """
+        if python == self._images.default_base.python:
+            return ""
+        names = [each.name for each in await self._images.bases() if each.python == python]
+        return await self._image_of_base(names[0], python) if names else ""
 
     async def _image_of_base(self, name: str, python: str) -> str:
         default = self._images.default_base

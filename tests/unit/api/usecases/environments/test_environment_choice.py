@@ -35,3 +35,8 @@ async def test_a_job_without_an_environment_reads_nothing(api: ApiHarness) -> No
 
     assert await image_of(api, None) == ""
     assert (len(api.state.reads), len(api.state.scans)) == before
+
+
+async def test_jobs_of_a_python_that_is_not_here_go_to_the_base(api: ApiHarness) -> None:
+    """There they are refused with both versions."""
+    assert await api.use_cases.environments.choice.image_of(ACCOUNT, None, "3.1") == ""
