@@ -61,6 +61,8 @@ def pickled(value: Any, fast: int = 0, most_bytes: int = MAX_RESULT_BYTES) -> by
 def _reason(value: Any, error: Exception) -> str:
     if isinstance(value, GeneratorType):
         return "the result is a generator, which cannot be pickled: return a list of its items"
+    if isinstance(error, RecursionError):  # each of its parts would be nested too deeply, too
+        return "the result cannot be pickled: it is nested too deeply (RecursionError)"
     place = culprit(value, "result")
     what = "the result" if place == "result" else f"{place} in the result"
     return f"{what} cannot be pickled: {type(error).__name__}: {safe_text(error)}"

@@ -60,8 +60,9 @@ def test_a_child_of_a_blocked_job_is_used_again(api: FakeApi, worker: Worker) ->
     for number in range(4):
         started, go = paths(worker, str(number))
         batch = api.submit(block, [(str(started), str(go))])
+        other = api.submit(pid)
         api.until(started.exists)
-        used.add(api.result(api.submit(pid)))
+        used.add(api.result(other))
         go.touch()
         used.add(api.result(batch))
 
