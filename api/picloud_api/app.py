@@ -29,7 +29,10 @@ App: TypeAlias = "falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]"
 RETRY_S: Final = 1.0
 """How often a start is tried again that lacked a service."""
 
-PAGES: Final = frozenset({"", "jobs", "maps", "sign-in", "sign-out", "static"})
+PAGES: Final = frozenset(
+    {"", "bucket", "crons", "jobs", "keys", "maps", "queues", "sign-in", "sign-out", "static"}
+    | {"usage", "volumes"}
+)
 """What the paths of web pages begin with; other paths are operations."""
 
 _log = structlog.get_logger()

@@ -191,13 +191,18 @@ def _in_words(kinds: str) -> str:
     return " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
 
 
-async def _invalid(
-    request: Request, response: Response, error: msgspec.ValidationError, _: object
-) -> None:
+def refusal(error: msgspec.ValidationError) -> RequestRefused:
+    """Return the refusal of a value that is not as the interface requires."""
     matched = _FIELD.fullmatch(str(error))
     message, field = (matched["message"], matched["field"]) if matched else (str(error), None)
     name = (field or "").removeprefix("$").removeprefix(".") or None
-    answer(request, response, RequestRefused(f"{name or 'The body'} {plain(message)}.", field=name))
+    return RequestRefused(f"{name or 'The body'} {plain(message)}.", field=name)
+
+
+async def _invalid(
+    request: Request, response: Response, error: msgspec.ValidationError, _: object
+) -> None:
+    answer(request, response, refusal(error))
 
 
 async def _malformed(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cloud
 import pytest
 
 from tests.browser.conftest import violations
+from tests.current_client import current_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,16 @@ LOOKS: list[dict[str, Any]] = [
 ]
 
 
+def fill(client: Client) -> None:
+    """Make one of each noun."""
+    with current_client(client):
+        numbers, *_ = map(cloud.queue.get, ("numbers", "squares", "failed"))
+        numbers.attach(abs, output_queues=["squares"], on_error={ValueError: "failed"})
+        cloud.bucket.putf("x", "folder/object")
+        cloud.bucket.putf("x", "object")
+        cloud.cron.register(dict, "nightly", "@daily")
+
+
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark-narrow"])
 def test_pages_follow_the_guidelines(
     open_window: Callable[..., BrowserContext], client: Client, look: dict[str, Any]
@@ -27,9 +39,11 @@ def test_pages_follow_the_guidelines(
     """WCAG 2.2 A and AA hold on each page, and no page is wider than a narrow screen."""
     done, failed = client.map(abs, [1, "x"], _label="looks"), client.call(divmod, 1, 0)
     client.join([*done, failed], 60, ignore_errors=True)
+    fill(client)
     page = open_window(**look).pages[0]
     start = page.url.removesuffix("/jobs")
     paths = ["/jobs", f"/maps/{done[0]}", f"/jobs/{failed}", f"/jobs/{done[0]}", "/sign-in"]
+    paths += ["/queues", "/bucket", "/volumes", "/crons", "/keys", "/usage"]
 
     found = {}
     for path in paths:

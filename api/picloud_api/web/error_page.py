@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import falcon
+import msgspec
 import structlog
 from picloud_model.errors import (
     AccountBusy,
@@ -16,7 +17,7 @@ from picloud_model.errors import (
     Unavailable,
 )
 
-from picloud_api.errors import status_of
+from picloud_api.errors import refusal, status_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -58,6 +59,12 @@ class ErrorPages:
         """Reply with an error of the tree."""
         self.show(request, response, error)
 
+    async def invalid(
+        self, request: Request, response: Response, error: msgspec.ValidationError, _: object
+    ) -> None:
+        """Reply that a field of a form is not as it must be."""
+        self.show(request, response, refusal(error))
+
     async def http(
         self, request: Request, response: Response, error: falcon.HTTPError, _: object
     ) -> None:
@@ -82,4 +89,5 @@ def register(app: App[Request, Response], renderer: Renderer) -> None:
     pages = ErrorPages(renderer)
     app.add_error_handler(Exception, pages.unexpected)
     app.add_error_handler(falcon.HTTPError, pages.http)
+    app.add_error_handler(msgspec.ValidationError, pages.invalid)
     app.add_error_handler(PiCloudError, pages.ours)

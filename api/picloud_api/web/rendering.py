@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from picloud_api.web.visitor import Visitor
 
 _FOLDER: Final = Path(__file__).with_name("templates")
-NAVIGATION: Final = (("/jobs", "Jobs"),)
+NAVIGATION: Final = (
+    ("/jobs", "Jobs"),
+    ("/queues", "Queues"),
+    ("/bucket", "Bucket"),
+    ("/volumes", "Volumes"),
+    ("/crons", "Cron jobs"),
+    ("/keys", "Keys"),
+    ("/usage", "Usage"),
+)
 """The address and the name of each page that every page links to."""
 BAR_WIDTH: Final = 160
 """The width of a bar of states."""

@@ -8,7 +8,18 @@ import falcon.asgi
 
 from picloud_api.resources.in_flight import RequestsInFlight
 from picloud_api.web import error_page
-from picloud_api.web.pages import job, job_map, jobs, sign_in
+from picloud_api.web.pages import (
+    bucket,
+    crons,
+    job,
+    job_map,
+    jobs,
+    keys,
+    queues,
+    sign_in,
+    usage,
+    volumes,
+)
 from picloud_api.web.rendering import Renderer
 from picloud_api.web.static import StaticFiles
 from picloud_api.web.visitor import Visitors
@@ -30,6 +41,9 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """The headers of every reply: no script, style or frame that is not a file of the site."""
+
+
+PAGES: Final = (sign_in, jobs, job_map, job, queues, bucket, volumes, crons, keys, usage)
 
 
 class SecurityHeaders:
@@ -57,7 +71,7 @@ def site(use_cases: UseCases) -> App:
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.add_route("/static/{name}", static)
-    for page in (sign_in, jobs, job_map, job):
+    for page in PAGES:
         page.add_to(app, use_cases, renderer, visitors)
     error_page.register(app, renderer)
     return app

@@ -1,0 +1,86 @@
+"""`/queues`: the queues of an account with their handlers, drawn and as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import falcon
+import msgspec
+from picloud_model.errors import PathNotFound
+from picloud_model.wire.attachment import UpdateAttachmentRequest
+from picloud_model.wire.queue import QueueRequest
+
+from picloud_api.web.pipeline import BOX, RADIUS, pipeline
+
+if TYPE_CHECKING:
+    from falcon.asgi import App, Request, Response
+
+    from picloud_api.usecases.use_cases import UseCases
+    from picloud_api.web.rendering import Renderer
+    from picloud_api.web.visitor import Visitors
+
+MOST_SHOWN: Final = 100
+"""How many queues the page shows: it asks each for its counts."""
+
+
+class QueuesPage:
+    """The queues of an account, and what its forms do with them."""
+
+    def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
+        self._queues = use_cases.queues.queues
+        self._attachments = use_cases.queues.attachments
+        self._renderer = renderer
+        self._visitors = visitors
+
+    async def on_get(self, request: Request, response: Response) -> None:
+        """Show the queues."""
+        visitor = await self._visitors.of(request)
+        names = (await self._queues.list(visitor.account)).names
+        attachments = (await self._attachments.list(visitor.account)).attachments
+        shown = names[:MOST_SHOWN]
+        self._renderer.show(
+            response,
+            "queues_list.html" if request.get_header("HX-Request") else "queues.html",
+            visitor,
+            queues=[await self._queues.info(visitor.account, name) for name in shown],
+            attachments={each.queue: each for each in attachments},
+            hidden=len(names) - len(shown),
+            drawing=pipeline(shown, attachments),
+            box=BOX,
+            radius=RADIUS,
+        )
+
+    async def on_post(self, request: Request, response: Response, name: str, verb: str) -> None:
+        """Change a queue or its handler: purge, delete, pause, resume, limit."""
+        visitor = await self._visitors.of(request)
+        fields = await self._visitors.form(request, visitor)
+        queue = msgspec.convert({"name": name}, QueueRequest).name
+        if verb == "purge":
+            await self._queues.purge(visitor.account, queue)
+        elif verb == "delete":
+            await self._queues.delete(visitor.account, queue)
+        else:
+            await self._update(visitor.account, queue, verb, fields.get("limit", [""])[0])
+        response.status = falcon.HTTP_303
+        response.location = "/queues"
+
+    async def _update(self, account: str, queue: str, verb: str, limit: str) -> None:
+        changes: dict[str, dict[str, object]] = {
+            "pause": {"paused": True},
+            "resume": {"paused": False},
+            "limit": {"max_parallel_jobs": int(limit) if limit.isdecimal() else limit},
+        }
+        if verb not in changes:
+            raise PathNotFound
+        values = {"queue": queue, **changes[verb]}
+        change = msgspec.convert(values, UpdateAttachmentRequest)
+        await self._attachments.update(account, change)
+
+
+def add_to(
+    app: App[Request, Response], use_cases: UseCases, renderer: Renderer, visitors: Visitors
+) -> None:
+    """Add the page to the application."""
+    page = QueuesPage(use_cases, renderer, visitors)
+    app.add_route("/queues", page)
+    app.add_route("/queues/{name}/{verb}", page)

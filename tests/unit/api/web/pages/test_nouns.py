@@ -1,0 +1,200 @@
+"""The pages of nouns besides jobs: what they show, what their forms do, and for whom."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import msgspec
+import pytest
+from picloud_api.web.pages.bucket import UPLOAD_BYTES
+from picloud_model.wire.attachment import AttachRequest
+from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
+from picloud_model.wire.queue import PushRequest, QueueMessage
+from picloud_model.wire.volume import CreateVolumeRequest
+
+from tests.unit.api.api_harness import ACCOUNT
+from tests.unit.api.key_owner import owner_of_second_account
+from tests.unit.api.web_pages import WebPages
+
+if TYPE_CHECKING:
+    from picloud_model import wire
+
+    from tests.unit.api.api_harness import ApiHarness
+
+PATHS = ["/queues", "/bucket", "/volumes", "/crons", "/keys", "/usage"]
+BOUNDARY = "-----------------------------8721"
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_an_empty_account_has_all_pages(api: ApiHarness, path: str) -> None:
+    """Each page is in the navigation, says where the visitor is, and is closed to strangers."""
+    page = await (await WebPages(api).open()).send("GET", path)
+
+    assert page.status == 200
+    assert f'<a href="{path}" aria-current="page">' in page.text
+    assert (await WebPages(api).send("GET", path)).status == 401
+
+
+def _call(api: ApiHarness, function: str) -> wire.SubmitRequest:
+    return msgspec.structs.replace(api.request(1, function=function), kind="call")
+
+
+async def _pipeline(api: ApiHarness) -> None:
+    queues = api.use_cases.queues
+    for name in ("in", "out", "bad"):
+        await queues.queues.create(ACCOUNT, name)
+    request = AttachRequest(
+        queue="in", job=_call(api, "module.handle"), outputs=["out"], errors=["bad"]
+    )
+    await queues.attachments.attach(ACCOUNT, request)
+    message = QueueMessage(json="1")
+    await queues.queues.push(
+        ACCOUNT, PushRequest(name="out", push_id=uuid4().hex, messages=[message, message])
+    )
+
+
+async def test_queues_are_drawn_and_counted(api: ApiHarness) -> None:
+    """Rectangles are queues, circles are handlers; the table says how many messages wait."""
+    await _pipeline(api)
+
+    page = (await (await WebPages(api).open()).send("GET", "/queues")).text
+
+    assert (page.count("<rect"), page.count("<circle"), page.count('class="arrow')) == (3, 1, 3)
+    assert re.search(r'id="q-out">\s*<td>out</td>\s*<td class="number">2</td>', page)
+    assert "module.handle" in page
+
+
+async def test_handlers_are_paused_and_limited(api: ApiHarness) -> None:
+    """What a form does is there afterwards; a limit that cannot be is explained."""
+    await _pipeline(api)
+    browser = await WebPages(api).open()
+    token = f"form_token={await browser.token()}"
+
+    await browser.send("POST", "/queues/in/pause", token)
+    await browser.send("POST", "/queues/in/limit", f"limit=7&{token}")
+    changed = await api.use_cases.queues.attachments.info(ACCOUNT, "in")
+    wrong = await browser.send("POST", "/queues/in/limit", f"limit=x&{token}")
+    unknown = await browser.send("POST", "/queues/in/explode", token)
+    await browser.send("POST", "/queues/out/purge", token)
+    await browser.send("POST", "/queues/in/resume", token)
+
+    assert (changed.paused, changed.max_parallel_jobs) == (True, 7)
+    assert (wrong.status, "max_parallel_jobs" in wrong.text) == (422, True)
+    assert unknown.status == 404
+    assert (await api.use_cases.queues.queues.info(ACCOUNT, "out")).ready == 0
+    assert not (await api.use_cases.queues.attachments.info(ACCOUNT, "in")).paused
+
+
+async def test_a_cron_job_runs_once_for_each_form(api: ApiHarness) -> None:
+    """A form that is sent twice starts one job; removing a cron job removes its row."""
+    request = RegisterCronRequest(
+        label="nightly", schedule=CronSchedule(schedule="@daily"), job=_call(api, "report")
+    )
+    await api.use_cases.crons.crons.register(ACCOUNT, request)
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/crons")
+    submit = re.search(r'name="submit_id" value="(\w+)"', page.text)
+    assert submit
+    form = f"label=nightly&submit_id={submit[1]}&form_token={page.token}"
+
+    replies = [await browser.send("POST", "/crons/run", form) for _ in range(2)]
+    assert len({reply.headers["location"] for reply in replies}) == 1
+    assert (await browser.send("GET", replies[0].headers["location"])).status == 200
+    await browser.send("POST", "/crons/remove", form)
+
+    assert "There are no cron jobs." in (await browser.send("GET", "/crons")).text
+    assert (await browser.send("POST", "/crons/run", form)).status == 404
+
+
+async def test_a_volume_is_shown_and_deleted(api: ApiHarness) -> None:
+    """What its owner wrote about it is text."""
+    request = CreateVolumeRequest(name="data", mount_path="/home/data", desc="<i>mine</i>")
+    await api.use_cases.storage.volumes.create(ACCOUNT, request)
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/volumes")
+
+    assert "&lt;i&gt;mine&lt;/i&gt;" in page.text
+    await browser.send("POST", "/volumes/delete", f"name=data&form_token={page.token}")
+
+    assert "There are no volumes." in (await browser.send("GET", "/volumes")).text
+
+
+async def test_a_key_is_shown_once(api: ApiHarness) -> None:
+    """A new key is in one reply only; sessions that it began end with it."""
+    browser = await WebPages(api).open()
+    page = await browser.send("GET", "/keys")
+    request_id = re.search(r'name="request_id" value="(\w+)"', page.text)
+    assert request_id
+    form = f"request_id={request_id[1]}&form_token={page.token}"
+
+    made = (await browser.send("POST", "/keys/create", form)).text
+    key = re.search(r"pk_([0-9a-f]{12})_[\w-]+", made)
+    assert key
+    holder = await api.use_cases.accounts.accounts.holder(key[0])
+    with_it = await WebPages(api).open(holder)
+    assert key[0] not in (await browser.send("GET", "/keys")).text
+    await browser.send("POST", "/keys/deactivate", f"id={key[1]}&form_token={page.token}")
+
+    assert (await with_it.send("GET", "/keys")).status == 401
+
+
+def _upload(*parts: tuple[str, str, str]) -> str:
+    """Return a multipart form of fields, each with further parameters and its value."""
+    texts = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}\r\n'
+        for name, more, value in parts
+    ]
+    return "".join(texts) + f"--{BOUNDARY}--\r\n"
+
+
+async def test_a_file_is_stored_and_downloaded(api: ApiHarness) -> None:
+    """It is below the folder that the page showed, and comes back as a file of no type."""
+    browser = await WebPages(api).open()
+    token = ("form_token", "", await browser.token())
+    content = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    file = ("file", '; filename="C:\\x\\page.html"', "<script>alert(1)</script>\r\n")
+    body = _upload(token, ("prefix", "", "a b/"), file)
+
+    stored = await browser.send("POST", "/bucket/upload", body, **content)
+    assert (stored.status, stored.headers["location"]) == (303, "/bucket?prefix=a%20b%2F")
+    page = await browser.send("GET", "/bucket?prefix=a%20b/")
+    assert 'href="/bucket/object?key=a%20b/page.html"' in page.text
+    assert 'href="/bucket?prefix=a%20b/"' in (await browser.send("GET", "/bucket")).text
+    got = await browser.send("GET", "/bucket/object?key=a%20b/page.html")
+    assert got.text == "<script>alert(1)</script>\r\n"
+    assert got.headers["content-type"] == "application/octet-stream"
+    assert got.headers["content-disposition"].startswith("attachment")
+    other = await WebPages(api).open((await owner_of_second_account(api)).holder)
+    assert (await other.send("GET", "/bucket/object?key=a%20b/page.html")).status == 404
+    remove = f"keys=a%20b/page.html&prefix=&form_token={page.token}"
+    assert (await browser.send("POST", "/bucket/remove", remove)).status == 303
+    assert "There is nothing here." in (await browser.send("GET", "/bucket")).text
+
+
+async def test_uploads_that_break_store_nothing(api: ApiHarness) -> None:
+    """A form without its token, without a file, cut off or too long is refused with a sentence."""
+    browser = await WebPages(api).open()
+    token = ("form_token", "", await browser.token())
+    content = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    file = ("file", '; filename="f"', "x" * 1000)
+    whole = _upload(token, ("prefix", "", ""), file)
+    bodies = {
+        _upload(("prefix", "", ""), file): 403,
+        _upload(file, token): 403,
+        _upload(token): 422,
+        _upload(token, ("file", '; filename=""', "")): 422,
+        _upload(token, ("prefix", "", "\0/"), file): 422,
+        whole[:-600]: 422,
+        "nothing": 422,
+    }
+
+    for body, status in bodies.items():
+        page = await browser.send("POST", "/bucket/upload", body, **content)
+        assert (page.status, 'role="alert"' in page.text) == (status, True), body
+    no_form = await browser.send("POST", "/bucket/upload", whole)
+    long = await browser.send("POST", "/bucket/upload", "x" * (UPLOAD_BYTES + 1), **content)
+
+    assert (no_form.status, long.status) == (422, 413)
+    assert "There is nothing here." in (await browser.send("GET", "/bucket")).text
