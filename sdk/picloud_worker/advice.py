@@ -36,8 +36,9 @@ def _of_module(name: str) -> str:
         )
     return (
         f"picloud: the Python that ran the job has no module {top!r}.\n"
-        "Your own modules travel with a job; installed packages do not. Install it for\n"
-        f"{sys.executable}, or where jobs are isolated, into their image."
+        "Your own modules travel with a job; installed packages do not. Run it with _env='auto',\n"
+        "which has the packages that you have installed, or in an environment with this one:\n"
+        f"picloud env build NAME -f RECIPE. The job ran in {sys.executable}."
     )
 
 

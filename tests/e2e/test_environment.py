@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,36 @@ def test_environments_from_the_shell(picloud: Callable[..., Exited], tmp_path: P
         1,
         "error: There is no environment 'tools' in your account.\n",
     )
+
+
+def test_jobs_run_with_the_packages_of_the_program(
+    client: Client, stack: Stack, tmp_path: Path
+) -> None:
+    """Those of a program with another Python are those of its jobs; they are built once."""
+    with current_client(client):
+        environment.build("small", {"files": {}}, show=len)
+        where = client.result(client.call(prefix, _env="small"), WAIT_S)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import cloud, sys\n"
+        "def prefix(): return sys.prefix\n"
+        "cloud.config.environment = 'auto'\n"
+        "named = cloud.call(prefix, _env='auto')\n"
+        "print(*set(cloud.result([named, cloud.call(prefix)], timeout=60)))\n"
+        "print(*[each['desc'] for each in cloud.environment.list_envs() "
+        "if each['name'].startswith('auto-')], sep=',')\n"
+    )
+
+    done = subprocess.run(
+        [f"{where}/bin/python", str(program)],
+        env=stack.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S,
+    )
+
+    assert (done.stdout, done.stderr) == (f"{where}\nmade for _env='auto'\n", "")
 
 
 @pytest.mark.containers(only=True)

@@ -54,7 +54,8 @@ _SWITCHES: Final = (
     *("use_simulator", "progress", "stream_output", "full_tracebacks", "serialize_logging"),
     "raise_original",
 )
-_MAY_BE_NONE: Final = ("patience_s", "stream_output", "raise_original")
+_MAY_BE_NONE: Final = ("environment", "patience_s", "stream_output", "raise_original")
+_NAMES: Final = {"environment": "an environment", "serialize_logging_path": "a directory"}
 _TEXTS: Final = ("api_key", "api_secretkey", "url")
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
@@ -87,6 +88,7 @@ class Config:
     With `raise_original` a failed job raises what its function raised, in place of a CloudException
     whose cause that is; None, the default, is True for the methods of `Job`, `await` and
     `cloud.Executor`, and False for `result`, `join` and `iresult`.
+    `environment` is the `_env` of jobs that name none; None, the default, is the server's base.
     With `full_tracebacks` errors show the frames of this library, too.
     `api_key` (the id), `api_secretkey` and `url` have the effect of `cloud.setkey` when `commit` is
     called.
@@ -106,6 +108,7 @@ class Config:
     stream_output: bool | None
     full_tracebacks: bool
     raise_original: bool | None
+    environment: str | None
     serialize_logging: bool
     serialize_logging_path: str
     api_key: str | None
@@ -125,6 +128,7 @@ class Config:
         self.stream_output = None
         self.full_tracebacks = False
         self.raise_original = None
+        self.environment = None
         self.serialize_logging = False
         self.serialize_logging_path = "datalogs/"
         self.api_key = None
@@ -214,9 +218,9 @@ def _check(name: str, value: object) -> None:
         if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
             raise CloudException(f"cloud.config.{name} must be text, not {value!r}.")
         return
-    if name == "serialize_logging_path":
+    if name in _NAMES:
         if not isinstance(value, (str, os.PathLike)) or not str(value):
-            raise CloudException(f"cloud.config.{name} must name a directory, not {value!r}.")
+            raise CloudException(f"cloud.config.{name} must name {_NAMES[name]}, not {value!r}.")
         return
     if name in _SWITCHES:
         if not isinstance(value, bool):

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from msgspec.structs import replace
 from picloud_model import wire
 from picloud_model.errors import AccountBusy
 from picloud_model.wire import Content
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body")
 
+AUTO: Final = "auto"
+"""The name of the environment that has what is installed here."""
 INLINE_FUNCTION_BYTES: Final = 16 * 1024
 """Functions up to this size are part of the request; larger ones are uploaded once as blobs."""
 _SHARED_BYTES: Final = 64 * 1024
@@ -81,6 +84,7 @@ class Submitter:
         self._config = config
         self._make_id = make_id
         self._max_jobs = max_jobs
+        self._auto = ""
 
     def call(
         self,
@@ -92,7 +96,7 @@ class Submitter:
         """Create one job; return its jid."""
         self._log("call", func, args, kwargs)
         self._check(func, args, kwargs)
-        batch = _BatchBuilder("call", self._function(func), options, self._make_id())
+        batch = _BatchBuilder("call", self._function(func), self._placed(options), self._make_id())
         parcel = self._arguments(batch, args, kwargs)
         return self._batch(batch, [parcel]).start
 
@@ -106,7 +110,7 @@ class Submitter:
         """Return a request that creates one job; what it names has been uploaded."""
         self._log("call", func, args, kwargs)
         self._check(func, args, kwargs)
-        batch = _BatchBuilder("call", self._function(func), options, self._make_id())
+        batch = _BatchBuilder("call", self._function(func), self._placed(options), self._make_id())
         for packed in pack_parts([self._arguments(batch, args, kwargs)]):
             batch.add(packed)
         self._upload(batch)
@@ -125,8 +129,21 @@ class Submitter:
         self._log("map", func, iterables, kwargs)
         check_ends(iterables)
         self._check(func, iterables, kwargs)
-        batch = _BatchBuilder("map", self._function(func), options, self._make_id())
+        batch = _BatchBuilder("map", self._function(func), self._placed(options), self._make_id())
         return self._batch(batch, self._parcels(batch, iterables, kwargs))
+
+    def _placed(self, options: CallOptions) -> CallOptions:
+        """Return options that name the environment of the jobs, if they have one."""
+        env = options.options.env or self._config.environment
+        if env is None or env == options.options.env != AUTO:
+            return options
+        if env == AUTO:
+            if not self._auto:
+                from cloud._resources.auto_environment import prepare  # noqa: PLC0415 - few do
+
+                self._auto = prepare(self._transport)
+            env = self._auto
+        return replace(options, options=replace(options.options, env=env))
 
     def _log(
         self, kind: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]

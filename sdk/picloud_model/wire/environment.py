@@ -20,7 +20,7 @@ OWN_BASES: Final = "base/"
 """The prefix of the names of bases."""
 
 EnvironmentName = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,29}$(?!\n)", max_length=30)
+    str, Meta(pattern=r"^(?!auto$)[A-Za-z0-9][A-Za-z0-9_.-]{0,29}$(?!\n)", max_length=30)
 ]
 EnvironmentPath = Annotated[
     str, Meta(pattern=r"^(/[A-Za-z0-9_-]{1,64}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,29}$(?!\n)")

@@ -1,0 +1,114 @@
+"""The environment of `_env='auto'`: what is installed where this program runs, built once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from picloud_model.wire.environment import OWN_BASES, Recipe
+
+from cloud._resources.environment import EnvironmentClient
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloud._http.transport import Transport
+
+_PREFIX: Final = "auto-"
+_FOLDERS: Final = ("site-packages", "dist-packages")
+_INFO: Final = ".dist-info"
+_NOT_TAKEN: Final = frozenset(("picloud", "pip", "setuptools", "wheel", "uv"))
+"""What each environment has in its own way, or what no job needs."""
+_DIGITS: Final = 12
+_SHOWN: Final = 5
+
+
+class InstalledHere(NamedTuple):
+    """The installed distributions: requirements that pin them, and names that travel with none."""
+
+    pip: list[str]
+    left_out: list[str]
+
+
+def installed_here(path: Sequence[str] | None = None) -> InstalledHere:
+    """Return what is installed.
+
+    An editable installation is in neither list: its modules are the user's own, and travel with
+    each job. The names of directories are read and few files, so that this takes milliseconds.
+
+    Args:
+        path: The directories in which modules are found; `sys.path` by default.
+    """
+    pip: dict[str, str] = {}
+    left_out: list[str] = []
+    seen: set[str] = set()
+    for folder in sys.path if path is None else path:
+        if os.path.basename(folder) not in _FOLDERS or not os.path.isdir(folder):  # noqa: PTH119, PTH112
+            continue
+        for entry in sorted(os.listdir(folder)):  # noqa: PTH208 - only names are needed
+            name, _, version = entry.removesuffix(_INFO).rpartition("-")
+            plain = re.sub(r"[-_.]+", "-", name).lower()
+            if not entry.endswith(_INFO) or not name or plain in seen:
+                continue
+            # The first one on the path is the one that is imported.
+            seen.add(plain)
+            requirement = _requirement(Path(folder, entry), name, version)
+            if plain in _NOT_TAKEN or requirement is None:
+                continue
+            if requirement:
+                pip[plain] = requirement
+            else:
+                left_out.append(plain)
+    return InstalledHere(sorted(pip.values()), sorted(left_out))
+
+
+def prepare(transport: Transport) -> str:
+    """Return the name of the environment with what is installed here; it is built if it is new.
+
+    Raises:
+        CloudException: When it cannot be built; it names the package.
+    """
+    installed = installed_here()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    recipe = Recipe(pip=installed.pip, base=f"{OWN_BASES}python{python}")
+    environments = EnvironmentClient(transport)
+    name = f"{_PREFIX}{recipe.digest(python).rpartition(':')[2][:_DIGITS]}"
+    if installed.left_out:
+        shown = ", ".join(installed.left_out[:_SHOWN])
+        more = " and others" if len(installed.left_out) > _SHOWN else ""
+        warnings.warn(
+            f"{shown}{more}: installed from files of this machine, so jobs with _env='auto' lack "
+            "them. Install them with pip -e to let their modules travel.",
+            stacklevel=2,
+        )
+    if environments.build(name, recipe, "made for _env='auto'").status != "ready":
+        count = f"{len(installed.pip)} packages that are installed here"
+        sys.stderr.write(f"picloud: building the environment {name} with the {count}\n")
+        try:
+            environments.follow(name, len)
+        except CloudException as error:
+            advice = "build an environment without that package, and name it in _env"
+            raise CloudException(f"{error}; {advice}.") from None
+    return name
+
+
+def _requirement(folder: Path, name: str, version: str) -> str | None:
+    """Return the requirement that pins a distribution, "" for a file of here, None if editable."""
+    try:
+        origin = json.loads((folder / "direct_url.json").read_text(encoding="utf-8"))
+    except OSError:
+        return f"{name}=={version}"
+    except ValueError:
+        return ""
+    url = str(origin.get("url", ""))
+    if origin.get("dir_info", {}).get("editable"):
+        return None
+    if commit := origin.get("vcs_info", {}).get("commit_id"):
+        return f"{name} @ git+{url}@{commit}" if url.startswith("https://") else ""
+    return f"{name} @ {url}" if url.startswith("https://") else ""
