@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from picloud.app import app
 from typer.main import get_command
-from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,19 +25,23 @@ What `picloud --help` and `picloud COMMAND --help` say. Made by `make reference`
 
 def page() -> str:
     """Return the whole page."""
-    root = get_command(app)
-    return "\n".join([HEAD, *_sections(root, ())])
+    return "\n".join([HEAD, *_sections(get_command(app), ())])
 
 
-def _sections(command: Any, words: tuple[str, ...]) -> Iterator[str]:
-    page = CliRunner().invoke(
-        app, [*words, "--help"], prog_name="picloud", terminal_width=WIDTH, color=False
+def _sections(command: Any, words: tuple[str, ...], above: Any = None) -> Iterator[str]:
+    context = command.context_class(
+        command,
+        parent=above,
+        info_name=words[-1] if words else "picloud",
+        terminal_width=WIDTH,
+        **command.context_settings,
     )
     level = "#" * (2 + max(0, len(words) - 1))
-    yield f"{level} `{' '.join(('picloud', *words))}`\n\n```text\n{page.stdout.rstrip()}\n```\n"
+    text = command.get_help(context).rstrip()
+    yield f"{level} `{context.command_path}`\n\n```text\n{text}\n```\n"
     for name, below in getattr(command, "commands", {}).items():
         if not below.hidden:
-            yield from _sections(below, (*words, name))
+            yield from _sections(below, (*words, name), context)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ def test_the_checks_pass_with_the_noun(project: Path) -> None:
     sources = [path for path in changed if path.endswith(".py")]
     run(project, "-m", "ruff", "check", "--quiet", "--no-cache", "--fix", *sources)
     run(project, "-m", "ruff", "format", "--quiet", "--no-cache", "--check", *sources)
-    tests = ("tests/shape", "tests/docs/test_pages.py")
+    # Times are measured once, in the project itself.
+    tests = ("tests/shape", "tests/docs/test_pages.py", "-k", "not fast and not readme")
     run(project, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *tests)
     run(project, "-c", "from importlinter.cli import lint_imports; exit(lint_imports())")
     run(project, "-m", "mypy", "--no-error-summary", "--cache-dir", str(project / ".mypy_cache"))

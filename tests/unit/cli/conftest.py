@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from picloud.app import app
-from typer.testing import CliRunner
 
 from tests.current_client import current_client
+from tests.unit.cli.command_runner import invoke
 from tests.unit.sdk.fake_server import FakeServer, client_for
 
 if TYPE_CHECKING:
@@ -28,4 +27,4 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServ
 @pytest.fixture
 def run(server: FakeServer) -> Callable[..., Any]:
     """Runs `picloud` with arguments; the outcome has exit_code, stdout and stderr."""
-    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+    return invoke

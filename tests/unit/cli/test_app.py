@@ -5,20 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
-from typing import Any, cast
 
 import pytest
 from cloud import CloudException
-from picloud.app import app, message_of
-from typer.main import get_command
-from typer.testing import CliRunner
+from picloud.app import message_of
 
-COMMANDS = sorted(cast("Any", get_command(app)).commands)
+from tests.unit.cli.command_runner import COMMAND, invoke
+
+COMMANDS = sorted(COMMAND.commands)
 
 
 def test_help_lists_every_command() -> None:
     """--help names all commands."""
-    outcome = CliRunner().invoke(app, ["--help"])
+    outcome = invoke("--help")
 
     assert outcome.exit_code == 0
     assert all(name in outcome.stdout for name in COMMANDS)
@@ -27,7 +26,7 @@ def test_help_lists_every_command() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_has_examples(command: str) -> None:
     """--help shows how a command is used."""
-    outcome = CliRunner().invoke(app, [command, "--help"])
+    outcome = invoke(command, "--help")
 
     assert outcome.exit_code == 0
     assert f"$ picloud {command}" in outcome.stdout
@@ -35,7 +34,7 @@ def test_help_of_a_command_has_examples(command: str) -> None:
 
 def test_the_version_is_that_of_the_distribution() -> None:
     """--version prints it and nothing else."""
-    assert CliRunner().invoke(app, ["--version"]).stdout == f"{version('picloud')}\n"
+    assert invoke("--version").stdout == f"{version('picloud')}\n"
 
 
 def test_a_real_process_answers_help() -> None:
@@ -53,17 +52,17 @@ def test_a_real_process_answers_help() -> None:
 
 def test_without_arguments_there_is_help() -> None:
     """On standard output, as it is not a mistake."""
-    outcome = CliRunner().invoke(app, [])
+    outcome = invoke()
 
     assert outcome.exit_code == 0
-    assert outcome.stdout == CliRunner().invoke(app, ["--help"]).stdout
+    assert outcome.stdout == invoke("--help").stdout
     assert all(f"  {code}  " in outcome.stdout for code in range(5))
 
 
 @pytest.mark.parametrize("command", ["result", "join"])
 def test_exit_codes_are_told_where_they_matter(command: str) -> None:
     """--help names them."""
-    help_text = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
+    help_text = " ".join(invoke(command, "--help").stdout.split())
 
     assert "Exits with 3 when a job failed" in help_text
     assert "with 4 after a timeout" in help_text
@@ -71,7 +70,7 @@ def test_exit_codes_are_told_where_they_matter(command: str) -> None:
 
 def test_a_misspelt_command_is_answered_in_one_line() -> None:
     """With where help is."""
-    outcome = CliRunner().invoke(app, ["statsu", "1"], prog_name="picloud")
+    outcome = invoke("statsu", "1")
 
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert "No such command 'statsu'" in outcome.stderr
@@ -98,8 +97,8 @@ def test_errors_name_options_as_the_command_does(of_the_module: str, of_the_comm
 
 def test_usage_errors_name_options_in_one_way() -> None:
     """Whether the library has found the mistake or this command."""
-    of_the_library = CliRunner().invoke(app, ["jobs", "--limit", "x"], prog_name="picloud")
-    of_the_command = CliRunner().invoke(app, ["jobs", "--since", "x"], prog_name="picloud")
+    of_the_library = invoke("jobs", "--limit", "x")
+    of_the_command = invoke("jobs", "--since", "x")
 
     assert of_the_library.stderr.startswith("error: Invalid value for --limit / -n: it must be")
     assert of_the_command.stderr.startswith("error: Invalid value for --since: 'x' is not")
