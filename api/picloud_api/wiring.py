@@ -256,6 +256,7 @@ async def build(
             crons=use_cases.crons.crons,
             delete=use_cases.jobs.delete,
             sweep=use_cases.storage.sweep,
+            image_sweep=use_cases.environments.sweep,
             buckets=ports.buckets,
             attachments=use_cases.queues.attachments,
             pushed=use_cases.queues.queues.pushed,

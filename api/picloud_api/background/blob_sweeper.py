@@ -1,4 +1,4 @@
-"""The blob sweeper: deletes blobs that nothing refers to, and uploads that were given up.
+"""The blob sweeper: deletes blobs and images that nothing refers to, and abandoned uploads.
 
 Only the leader sweeps.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from picloud_api.background.leader import Leader
     from picloud_api.engine.process.context import Context
+    from picloud_api.usecases.environments.image_sweep import ImageSweep
     from picloud_api.usecases.storage.blob_sweep import BlobSweep
 
 _HOUR_S: Final = 3600.0
@@ -32,6 +33,7 @@ class BlobSweeper:
         leader: Says whether this process leads.
         sweep: Sweeps the blobs of an account.
         buckets: Where objects and their uploads are.
+        images: Sweeps the images of environments.
         hours: The time after which what nothing refers to is deleted; 0: never.
     """
 
@@ -41,6 +43,8 @@ class BlobSweeper:
         leader: Leader,
         sweep: BlobSweep,
         buckets: BucketPort,
+        images: ImageSweep,
+        *,
         hours: float,
     ) -> None:
         self._view = context.commits.view
@@ -48,6 +52,7 @@ class BlobSweeper:
         self._leader = leader
         self._sweep = sweep
         self._buckets = buckets
+        self._images = images
         self.hours = hours
 
     async def sweep_if_leader(self) -> None:
@@ -71,3 +76,5 @@ class BlobSweeper:
         before = self._clock() - self.hours * _HOUR_S
         if count := await self._buckets.abort_old_uploads(before):
             _log.info("uploads.swept", uploads=count)
+        if count := await self._images.sweep(self.hours * _HOUR_S):
+            _log.info("images.swept", images=count)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.engine.scheduling.autoscaler import SlotAutoscaler
     from picloud_api.usecases.crons.cron import Crons
+    from picloud_api.usecases.environments.image_sweep import ImageSweep
     from picloud_api.usecases.jobs.delete import DeleteJobs
     from picloud_api.usecases.queues.attachment import Attachments
     from picloud_api.usecases.queues.pushed_queues import PushedQueues
@@ -81,6 +82,7 @@ class Background:
         crons: Crons,
         delete: DeleteJobs,
         sweep: BlobSweep,
+        image_sweep: ImageSweep,
         buckets: BucketPort,
         attachments: Attachments,
         pushed: PushedQueues,
@@ -100,7 +102,9 @@ class Background:
         self.sealer = Sealer(context, self.leader)
         self.stage_sweeper = StageSweeper(context, self.leader)
         self.retention = Retention(context, self.leader, delete, keep_days)
-        self.blob_sweeper = BlobSweeper(context, self.leader, sweep, buckets, sweep_hours)
+        self.blob_sweeper = BlobSweeper(
+            context, self.leader, sweep, buckets, image_sweep, hours=sweep_hours
+        )
         self.handler_starter = HandlerStarter(attachments, pushed, self.leader)
         self._tasks: list[asyncio.Task[None]] = []
 

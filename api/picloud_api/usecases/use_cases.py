@@ -22,6 +22,7 @@ from picloud_api.usecases.accounts.web_session import WebSessions
 from picloud_api.usecases.crons.cron import Crons
 from picloud_api.usecases.environments.environment import Environments
 from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
+from picloud_api.usecases.environments.image_sweep import ImageSweep
 from picloud_api.usecases.health import HealthCheck
 from picloud_api.usecases.jobs.delete import DeleteJobs
 from picloud_api.usecases.jobs.info import JobInformation
@@ -98,6 +99,7 @@ class EnvironmentsRoom:
     def __init__(self, base: Foundation) -> None:
         self.choice = EnvironmentChoice(base.context, base.images)
         self.environments = Environments(base.context, base.images, self.choice)
+        self.sweep = ImageSweep(base.context, base.images)
 
 
 class JobsRoom:
