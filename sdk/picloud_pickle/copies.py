@@ -11,9 +11,11 @@ import copyreg
 import functools
 import io
 import pickle
+import threading
+from contextlib import contextmanager
 from hashlib import blake2b
 from types import FunctionType, ModuleType, prepare_class
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from cloudpickle.cloudpickle import (
@@ -25,9 +27,14 @@ from cloudpickle.cloudpickle import (
 from picloud_pickle import source_lines
 from picloud_pickle.reference import note_loaded
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _PLAIN: Final = frozenset((int, float, str, bytes, bool, complex, type(None)))
 _CACHE: Final = type(functools.lru_cache(len))
 _UNKNOWN: Final = "unknown"
+_HOOK: Final = "__init_subclass__"
+_IMMUTABLE: Final = 1 << 8
 
 
 class _Given(NamedTuple):
@@ -158,6 +165,8 @@ class _ContentPickler(pickle.Pickler):
 _copies: Final = Copies()
 _unfilled: Final[WeakSet[type]] = WeakSet()
 """Classes that a load has made and not filled yet."""
+_subclassing: Final = threading.RLock()
+"""Held while a base has another hook than its own."""
 
 
 class _Silent:
@@ -183,7 +192,7 @@ def make_class(
 def _new_class(
     metaclass: Any, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]
 ) -> type:
-    hooked = any(_copies.define(base, "__init_subclass__") for base in bases)
+    hooked = any(_copies.define(base, _HOOK) for base in bases)
     if metaclass not in _copies and not hooked:
         try:
             _, scope, _ = prepare_class(name, bases, {"metaclass": metaclass})
@@ -193,14 +202,38 @@ def _new_class(
             hooked = True
     # What the program's own hooks do was done when it defined the class, and travels with them.
     own = next(each for each in metaclass.__mro__ if each not in _copies)
-    silent = (_Silent, *bases) if hooked else bases
-    try:
-        kind: type = own.__new__(metaclass, name, silent, namespace)
-    except Exception:  # noqa: BLE001 -- as above
-        kind = type.__new__(metaclass, name, silent, namespace)
-    if hooked:
+
+    def make(bases: tuple[Any, ...]) -> type:
+        try:
+            kind: type = own.__new__(metaclass, name, bases, namespace)
+        except Exception:  # noqa: BLE001 -- as above
+            kind = type.__new__(metaclass, name, bases, namespace)
+        return kind
+
+    if not hooked:
+        return make(bases)
+    if bases[0].__flags__ & _IMMUTABLE:
+        # Its layout is the new class's anyway, so that its bases can be set later.
+        kind = make((_Silent, *bases))
         type.__setattr__(kind, "__bases__", bases)
-    return kind
+        return kind
+    with _silent_subclassing(bases[0]):
+        return make(bases)
+
+
+@contextmanager
+def _silent_subclassing(base: type) -> Iterator[None]:
+    """Keep `__init_subclass__` of any class from being called for subclasses of a first base."""
+    with _subclassing:
+        before = vars(base).get(_HOOK)
+        type.__setattr__(base, _HOOK, vars(_Silent)[_HOOK])
+        try:
+            yield
+        finally:
+            if before is None:
+                type.__delattr__(base, _HOOK)
+            else:
+                type.__setattr__(base, _HOOK, before)
 
 
 def make_enum(

@@ -5,6 +5,7 @@ import dataclasses
 import enum
 import functools
 import threading
+import typing
 
 import cloud
 
@@ -79,6 +80,43 @@ class First(Plugin, key="first"):
 
 class Second(Plugin, key="second"):
     pass
+
+
+class Tagged:
+    def __init_subclass__(cls, /, tag=None, **more):
+        super().__init_subclass__(**more)
+        cls.tag = tag
+
+
+class Mixin:
+    pass
+
+
+class WithTag(Mixin, Tagged, tag=5):
+    pass
+
+
+class Typed(abc.ABC, Tagged, tag=6):
+    pass
+
+
+class Number(int, Tagged, tag=7):
+    pass
+
+
+class Box(typing.Generic[typing.TypeVar("T")], Tagged, tag=8):
+    pass
+
+
+class Below(WithTag, tag=9):
+    pass
+
+
+def subclassed_there():
+    class Later(WithTag, tag=10):
+        pass
+
+    return Later.tag, [each.tag for each in (WithTag, Typed, Number, Box[int], Below)]
 
 
 class Meta(type):
@@ -237,6 +275,7 @@ that(
     max(cloud.result(cloud.call(patch, Cache(1))) for at in range(6)) >= 3,
 )
 check("plugins in a job", lambda: [key for key, _ in Plugin.plugins], want=["first", "second"])
+check("hooks of subclasses", subclassed_there, want=(10, [5, 6, 7, 8, 9]))
 check("metaclass in a job", lambda: (Meta.classes, Constant.value), want=(["Constant"], 5))
 check(
     "subclass in a job",
