@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words test check bench scale processes soak neighbour faults hops servers images docs reference pages browser vendor clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test check bench scale processes soak neighbour faults hops servers images docs reference pages browser vendor clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,6 +31,9 @@ demo-embedded: $(VENV)/.users
 # Real Consul, Vault, versitygw and Nomad.
 demo-hashicorp: $(VENV)/.developers servers
 	@$(BIN)/python examples/demo.py --stack hashicorp
+
+imgpipeline: $(VENV)/.developers ## Make images in a pipeline of queues, on a stack of its own
+	@$(BIN)/python examples/imgpipeline
 
 words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a stack of its own
 	@$(BIN)/python examples/words.py

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 210
 _COLUMN: Final = 300
-_ROW: Final = 96
+_ROW: Final = 112
 _PLAIN: Final = 46
-_HANDLED: Final = 66
+_HANDLED: Final = 85
 _MARGIN: Final = 20
 _LETTERS: Final = 28
 """How many letters fit into a box."""
@@ -24,6 +24,9 @@ _STYLE: Final = (
     ".to{fill:none;stroke:#5b7fa8;stroke-width:1.5}.error{stroke:#c0392b;stroke-dasharray:5 4}"
 )
 
+_Place = str | tuple[str, str, int]
+"""What has a place in a drawing: a queue, or an arrow between two in a column that it crosses."""
+
 
 class _Queue(msgspec.Struct, frozen=True):
     """A queue as it is drawn: its texts, and the queues that its handler pushes into."""
@@ -31,6 +34,7 @@ class _Queue(msgspec.Struct, frozen=True):
     name: str
     messages: str
     handler: str = ""
+    jobs: str = ""
     outputs: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     paused: bool = False
@@ -79,7 +83,7 @@ def _tree(queues: Mapping[str, _Queue], name: str, seen: set[str]) -> Iterator[s
     seen.add(name)
     yield f"{name}: {queue.messages}"
     if queue.handler:
-        yield f"{'│' if queue.targets else ' '} {queue.handler}"
+        yield f"{'│' if queue.targets else ' '} {queue.handler}, {queue.jobs}"
     targets = [target for target in queue.targets if target in queues]
     for target in targets:
         is_last = target == targets[-1]
@@ -94,7 +98,7 @@ def svg(pipeline: Sequence[Mapping[str, Any]], roots: Sequence[str] = ()) -> str
     """Return a drawing as SVG; see `text` for the arguments."""
     queues = _queues(pipeline)
     columns = _columns(queues, roots or _roots(queues))
-    places = {
+    places: dict[_Place, tuple[int, int]] = {
         name: (_MARGIN + x * _COLUMN, _MARGIN + y * _ROW)
         for x, column in enumerate(columns)
         for y, name in enumerate(column)
@@ -113,35 +117,44 @@ def svg(pipeline: Sequence[Mapping[str, Any]], roots: Sequence[str] = ()) -> str
         ),
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
-    for name in places:
-        parts += [
-            _arrow(queues[name], queues[target], places)
-            for target in queues[name].targets
-            if target in places
-        ]
-    parts += [_box(queues[name], *places[name]) for name in places]
+    drawn = [queue for name, queue in queues.items() if name in places]
+    parts += [
+        _arrow(queue, queues[target], places)
+        for queue in drawn
+        for target in queue.targets
+        if target in places
+    ]
+    parts += [_box(queue, *places[queue.name]) for queue in drawn]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _arrow(source: _Queue, target: _Queue, places: Mapping[str, tuple[int, int]]) -> str:
+def _arrow(source: _Queue, target: _Queue, places: Mapping[_Place, tuple[int, int]]) -> str:
+    """Return an arrow, which passes between the boxes of the columns that it crosses."""
+    end_x, end_y = places[target.name]
+    ways = [places[place] for place in places if place[:2] == (source.name, target.name)]
+    points = [(x, y + _PLAIN // 2) for x, y in ways] + [(end_x, end_y + target.height // 2)]
     x, y = places[source.name][0] + _WIDTH, places[source.name][1] + source.height // 2
-    to_x, to_y = places[target.name][0], places[target.name][1] + target.height // 2
+    path = f"M{x},{y}"
+    for to_x, to_y in points:
+        # An arrow back to the left is a wide curve.
+        bend = (_COLUMN - _WIDTH) // 2 + (0 if to_x > x else (x - to_x) // 3)
+        path += f" C{x + bend},{y} {to_x - bend},{to_y} {to_x},{to_y}"
+        x, y = to_x + _WIDTH, to_y
+        path += f" L{x},{y}" if to_x != end_x else ""
     kind = "to" if target.name in source.outputs else "to error"
-    # An arrow back to the left is a wide curve.
-    bend = (_COLUMN - _WIDTH) // 2 + (0 if to_x > x else (x - to_x) // 3)
-    curve = f"M{x},{y} C{x + bend},{y} {to_x - bend},{to_y} {to_x},{to_y}"
-    return f'<path class="{kind}" d="{curve}" marker-end="url(#end)"/>'
+    return f'<path class="{kind}" d="{path}" marker-end="url(#end)"/>'
 
 
 def _box(queue: _Queue, x: int, y: int) -> str:
-    lines = [("q", queue.name), ("n", queue.messages), ("n", queue.handler)]
+    lines = [("q", queue.name)]
+    lines += [("n", line) for line in (queue.messages, queue.handler, queue.jobs)]
     texts = "".join(
         f'<text class="{kind}" x="{x + 12}" y="{y + 19 + 19 * at}">{escape(_cut(line))}</text>'
         for at, (kind, line) in enumerate(lines)
         if line
     )
     kind = "box paused" if queue.paused else "box"
-    title = escape(f"{queue.name}: {queue.messages}\n{queue.handler}".strip())
+    title = escape(f"{queue.name}: {queue.messages}\n{queue.handler}\n{queue.jobs}".strip())
     shape = (
         f'<rect class="{kind}" x="{x}" y="{y}" width="{_WIDTH}" height="{queue.height}" rx="7"/>'
     )
@@ -152,8 +165,11 @@ def _cut(line: str) -> str:
     return line if len(line) <= _LETTERS else line[: _LETTERS - 1] + "…"
 
 
-def _columns(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[list[str]]:
-    """Return the names by column: each queue is right of those that are pushed into it."""
+def _columns(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[list[_Place]]:
+    """Return what is in each column: each queue is right of those that are pushed into it.
+
+    An arrow that crosses a column has a place there.
+    """
     depths: dict[str, int] = {}
     path: list[str] = []
 
@@ -168,9 +184,12 @@ def _columns(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[list[st
 
     for root in roots:
         place(root, 0)
-    columns: list[list[str]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
+    columns: list[list[_Place]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
     for name, depth in depths.items():
         columns[depth].append(name)
+        for target in queues[name].targets:
+            for crossed in range(depth + 1, depths.get(target, 0)):
+                columns[crossed].append((name, target, crossed))
     return columns
 
 
@@ -211,7 +230,8 @@ def _queue(info: Mapping[str, Any]) -> _Queue:
     return _Queue(
         name=info["name"],
         messages=messages,
-        handler=f"{attached['function']}, {'paused' if attached['paused'] else jobs}",
+        handler=attached["function"],
+        jobs="paused" if attached["paused"] else jobs,
         outputs=tuple(attached["output_queues"]),
         errors=tuple(attached["error_queues"]),
         paused=attached["paused"],

@@ -88,7 +88,7 @@ class BucketFull(RequestRefused):
 
 
 class HandlerReplaced(RequestRefused):
-    """This handler is no longer attached to the queue."""
+    """This job of a handler is to end: another one is attached, or other jobs wait for its slot."""
 
     code = "attachment.replaced"
 

@@ -1,4 +1,4 @@
-"""The examples: `make demo`, which a newcomer runs first, and `make words`."""
+"""The examples: `make demo`, which a newcomer runs first, `make words` and `make imgpipeline`."""
 
 from __future__ import annotations
 
@@ -54,3 +54,25 @@ def test_shell_jobs_sort_what_maps_over_files_found(stack: Stack) -> None:
     assert words.stdout.endswith("The same answer here.\n")
     with contextlib.closing(stack.client()) as client:
         assert not client.bucket.page("words/", "", 1, folderize=False).objects
+
+
+def test_a_pipeline_of_queues_makes_images(stack: Stack, tmp_path: Path) -> None:
+    """All that is made of the images is stored and reported, and drawn as in the documentation."""
+    picture = tmp_path / "pipeline.svg"
+    made = subprocess.run(
+        [
+            *(sys.executable, EXAMPLES / "imgpipeline", "--stack", "yours"),
+            *("--images", "3", "--svg", picture),
+        ],
+        env=stack.environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "2. 3 images became 9 in " in made.stdout
+    assert made.stdout.endswith("4. In bad-urls: image 3, HTTPError: HTTP Error 404: Not Found\n")
+    drawn = EXAMPLES.parent / "docs" / "how-to" / "imgpipeline.svg"
+    assert picture.read_text(encoding="utf-8") == drawn.read_text(encoding="utf-8")

@@ -80,8 +80,8 @@ def attach(
     readers = arguments.count("readers_per_job", options.readers_per_job, 1, MAX_READERS)
     parallel = arguments.count("max_parallel_jobs", options.max_parallel_jobs, 1, MAX_PARALLEL_JOBS)
     attachment = uuid.uuid4().hex
-    method = getattr(handler, "message_handler", handler)
-    name = getattr(handler, "handler_name", None) or name_of(method)
+    named = type(handler) if hasattr(handler, "message_handler") else handler
+    name = getattr(handler, "handler_name", None) or name_of(named)
     loop = HandlerLoop(attachment, rules, readers)
     job = client.prepare_call(loop, msgspec.structs.replace(job_options, name=name))
     request = AttachRequest(

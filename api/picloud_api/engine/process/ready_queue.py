@@ -126,6 +126,10 @@ class ReadyQueue:
                 break
         return min(count, enough)
 
+    def has_jobs(self, account: str) -> bool:
+        """Whether jobs of an account wait for slots."""
+        return any(pool.account == account for pool in self.pools())
+
     def pools(self) -> list[Pool]:
         """Return the pools that have queued jobs."""
         return [pool for pool in self._pools if self.jobs(pool, 1)]

@@ -55,6 +55,7 @@ class Queues:
     ) -> None:
         self._commits = context.commits
         self._clock = context.clock
+        self._ready_queue = context.ready_queue
         self._port = port
         self.blobs = MessageBlobs(context, port, blobs)
         self._tickets = TicketSigner(ticket_key)
@@ -170,7 +171,7 @@ class Queues:
         """Take messages; wait for the first if there is none.
 
         Raises:
-            HandlerReplaced: When the request is of a handler that is no longer attached.
+            HandlerReplaced: When the request is of a job of a handler that is to end.
         """
         end = time.monotonic() + request.timeout_s
         while True:
@@ -193,6 +194,8 @@ class Queues:
             record, taken = await self._at(account, request.name, take)
             if request.attachment:
                 taken = await self._allowed(account, request, taken)
+                if not taken and wait_s == _LOOK_S:
+                    await self._make_room(account, record)
             if taken or self._stopping or remaining_s <= _LOOK_S:
                 messages = [self._ticketed(record, each) for each in taken]
                 deadline_at = self._clock() + request.deadline_s
@@ -324,6 +327,14 @@ class Queues:
         if ends:
             raise HandlerReplaced(field="attachment")
         return ()
+
+    async def _make_room(self, account: str, record: QueueRecord) -> None:
+        """End a job of a handler that has no messages, if other jobs wait for a slot."""
+        if not self._ready_queue.has_jobs(account):
+            return
+        # A message that is in flight may be with another reader of the same job.
+        if not (await self._port.counts(record.id)).in_flight:
+            raise HandlerReplaced(field="attachment")
 
     def _ticketed(self, record: QueueRecord, delivery: Delivery) -> TakenMessage:
         message = MESSAGE_DECODER.decode(delivery.body)

@@ -108,3 +108,14 @@ def test_two_accounts_may_use_one_batch_id() -> None:
     assert not queue.knows("a2", "b1")
     queue.drop("a2", "b1")
     assert order(queue) == ["b1"]
+
+
+def test_an_account_has_jobs_that_wait() -> None:
+    """Those of other accounts do not count."""
+    queue = ReadyQueue()
+    queue.offer("a1", "b1", ready(1))
+    assert (queue.has_jobs("a1"), queue.has_jobs("a2")) == (True, False)
+
+    queue.drop("a1", "b1")
+
+    assert not queue.has_jobs("a1")

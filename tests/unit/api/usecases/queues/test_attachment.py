@@ -244,6 +244,22 @@ async def test_fewer_jobs_are_allowed_while_several_run(
     assert await start(api) == [1, 2, 3]
 
 
+async def test_a_handler_without_messages_makes_room_for_other_jobs(
+    api: ApiHarness, attached: AttachmentInfo
+) -> None:
+    """After a second; while it has messages it stays."""
+    await push(api, 1)
+    await start(api)
+    await begin(api)
+    await api.submit(1)
+    taken = await take(api, attachment=attached.id, jid=1, timeout_s=5)
+    assert await take(api, attachment=attached.id, jid=1, timeout_s=1.5) == []
+    assert await handled(api, attached, taken) == []
+
+    with pytest.raises(HandlerReplaced):
+        await asyncio.wait_for(take(api, attachment=attached.id, jid=1, timeout_s=20), 15)
+
+
 async def test_what_is_not_attached_cannot_be_changed(api: ApiHarness) -> None:
     """Neither in a queue without a handler nor in one that does not exist."""
     await api.use_cases.queues.queues.create(ACCOUNT, "in")
