@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 """Results in one reply, about; the client requests the rest."""
 ANSWER_JOBS: Final = 5_000
-"""Outcomes in one reply: small results are in memory as long as it is put together, too."""
+"""Outcomes with results in one reply: small ones are in memory as long as it is put together, too.
+
+Outcomes without results are one reply for any usual number of jobs: scripts rely on one round trip.
+"""
 OUTCOME_BYTES: Final = 200
 """Memory that an outcome takes besides its result, encoded and not."""
 _PRINTED: Final = Flag.INFORMED | Flag.QUIET
@@ -54,6 +57,7 @@ class FinalOutcomes:
         self._turn = turn
         self.outcomes: list[Outcome] = []
         self.size = 0
+        self._most = ANSWER_JOBS
         self._table = EnvelopeTable()
         self._latest: Pack | None = None
         self._position = 0
@@ -82,8 +86,9 @@ class FinalOutcomes:
         Raises:
             JobDeleted: When one of the jobs was deleted.
         """
+        self._most = ANSWER_JOBS if payloads else ANSWER_BYTES // _SIZE
         results = min(most * INLINE_BYTES, ANSWER_BYTES + INLINE_BYTES)
-        held = await hold(_memory(results, min(most, ANSWER_JOBS)))
+        held = await hold(_memory(results, min(most, self._most)))
         async with self._turn as turn:
             for piece in pieces:
                 page: Page = await view.get(layout.page(piece.page_id))
@@ -111,7 +116,7 @@ class FinalOutcomes:
                 await self._turn.pause()
 
     def _enough(self) -> bool:
-        return self.size > ANSWER_BYTES or len(self.outcomes) >= ANSWER_JOBS
+        return self.size > ANSWER_BYTES or len(self.outcomes) >= self._most
 
     def _add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
         payload, blob, envelope = None, None, 0

@@ -20,11 +20,11 @@ JOBS = 1200
 """More than are encoded together."""
 
 
-async def read(api: ApiHarness, jobs: int = JOBS) -> FinalOutcomes:
+async def read(api: ApiHarness, jobs: int = JOBS, *, payloads: bool = True) -> FinalOutcomes:
     """Return the outcomes of a killed map."""
     jids = await api.submit(jobs)
     await api.use_cases.jobs.kill.kill(ACCOUNT, None)
-    request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=0.0)
+    request = wire.WaitRequest(jids=[(jids[0], jids[-1])], timeout_s=0.0, payloads=payloads)
     return await api.use_cases.jobs.wait.wait(ACCOUNT, request, hold)
 
 
@@ -41,10 +41,12 @@ async def test_a_long_reply_is_encoded_as_a_short_one(api: ApiHarness, media: st
 
 
 async def test_a_reply_has_a_bounded_number_of_outcomes(api: ApiHarness) -> None:
-    """The first ones are in it; the client requests the rest."""
+    """The first ones are in it, and the client requests the rest; without results all are in it."""
     outcomes = await read(api, ANSWER_JOBS + 1)
+    without_results = await read(api, ANSWER_JOBS + 1, payloads=False)
 
     assert [outcome.jid for outcome in outcomes.outcomes] == list(range(1, ANSWER_JOBS + 1))
+    assert len(without_results.outcomes) == ANSWER_JOBS + 1
 
 
 async def test_a_reply_is_encoded_once(api: ApiHarness) -> None:
