@@ -47,6 +47,12 @@ def test_from_a_submit_to_a_kill(page: Page, client: Client) -> None:
 
     page.goto(f"{page.url.removesuffix(str(failed))}{running}")
     expect(page.get_by_text("has begun")).to_be_visible(timeout=20_000)
+    options = page.locator("details", has_text="options")
+    options.locator("summary").click()
+    with page.expect_response(lambda reply: "stamp=" in reply.url and reply.status == 200):
+        pass
+    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping')")
+    assert options.get_attribute("open") is not None
     page.get_by_role("button", name="Kill").click()
     expect(page.locator("dd .status")).to_have_text("killed", timeout=20_000)
     expect(page.get_by_role("button", name="Delete")).to_be_visible()

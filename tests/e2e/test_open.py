@@ -88,9 +88,13 @@ def test_a_browser_sees_a_job_and_kills_it(browser: Browser, client: Client, sta
     assert "has begun" in browser.send("GET", f"/jobs/{jid}/files/stdout.txt").data.decode()
 
 
-def test_pages_of_another_account_do_not_exist(browser: Browser, other: Client) -> None:
+def test_pages_of_another_account_do_not_exist(
+    browser: Browser, client: Client, other: Client
+) -> None:
     """Jobs of others are as unknown as those that were never made."""
-    jid = int(other.map(abs, range(3000))[-1])
+    # A jid that the account of the browser does not have yet.
+    jid = int(other.map(abs, range(int(client.call(abs, 1)) + 1000))[-1])
+    other.kill()
 
     assert browser.send("GET", f"/jobs/{jid}").status == 404
     assert browser.send("GET", f"/maps/{jid}").status == 404

@@ -118,7 +118,13 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
             check(described, answer["content"], reply.body)
     of_slots = {"/v1/slots", "/v1/work", "/v1/heartbeat", "/v1/bucket/copy", "/v1/bucket/path"}
     of_nobody = {"/v1/health", "/v1/openapi.json", "/v1/blobs/{digest}", "/v1/blobs/read"}
-    of_others = {"/job", "/job/result", "/r/{account}/{label}", "/public/{account}/{key}"}
+    of_others = {
+        "/job",
+        "/job/result",
+        "/r/{account}/{label}",
+        "/public/{account}/{key}",
+        "/metrics",
+    }
     of_others |= {"/v1/bucket/object", "/v1/bucket/part"}  # where no URL can be presigned
     assert set(described["paths"]) - met <= of_slots | of_nobody | of_others
 

@@ -124,6 +124,8 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
 def _content(kind: type | None) -> dict[str, Any]:
     if kind is bytes:
         return {_BINARY: {}}
+    if kind is str:
+        return {"text/plain": {"schema": {"type": "string"}}}
     if not _is_struct(kind):
         return {wire.JSON: {"schema": {"type": "object"}}}
     schema = {"$ref": _REFERENCE.format(name=kind.__name__ if kind else "")}

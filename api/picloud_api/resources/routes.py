@@ -18,6 +18,7 @@ from picloud_api.resources import (
     info,
     job,
     key,
+    metrics,
     original,
     queue,
     sign_in,
@@ -28,6 +29,7 @@ from picloud_api.resources import (
 
 ROUTES: Final = (
     *health.ROUTES,
+    *metrics.ROUTES,
     *job.ROUTES,
     *info.ROUTES,
     *blob.ROUTES,

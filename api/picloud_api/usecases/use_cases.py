@@ -33,6 +33,7 @@ from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
+from picloud_api.usecases.metrics import Metrics
 from picloud_api.usecases.queues.attachment import Attachments
 from picloud_api.usecases.queues.queue import Queues
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
@@ -191,4 +192,5 @@ class UseCases:
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health
+        self.metrics = Metrics(base.context, base.queues)
         self.turns = base.context.turns

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from picloud_model.errors import KeyRefused
+from picloud_model.errors import AdministratorsOnly, KeyRefused
 from picloud_model.token import PREFIX
 
 from picloud_api.store import layout
@@ -205,6 +205,16 @@ class Accounts:
 
 def _opens(record: Key, digest: bytes) -> bool:
     return hmac.compare_digest(digest, record.digest) and record.active
+
+
+def check_administrator(holder: Holder) -> None:
+    """Refuse everybody except the owners of keys of the first account.
+
+    Raises:
+        AdministratorsOnly: When the key belongs to another account.
+    """
+    if holder.account != FIRST_ACCOUNT:
+        raise AdministratorsOnly
 
 
 def new_key() -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from picloud_model import wire
 from picloud_model.errors import (
-    AdministratorsOnly,
     KeyNotFound,
     KeyRefused,
     RequestRefused,
@@ -18,7 +17,7 @@ from picloud_model.errors import (
 
 from picloud_api.store import layout
 from picloud_api.store.records import Account, Key
-from picloud_api.usecases.accounts.account import FIRST_ACCOUNT
+from picloud_api.usecases.accounts.account import FIRST_ACCOUNT, check_administrator
 
 if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
@@ -99,7 +98,7 @@ class Keys:
             AdministratorsOnly: When the caller's key is not one of the first account.
             RequestRefused: When the name is not printable, or there are too many accounts.
         """
-        _check_administrator(holder)
+        check_administrator(holder)
         if not request.name.isprintable() or request.name != request.name.strip():
             message = "An account's name is one line of printable characters."
             raise RequestRefused(message, field="name")
@@ -114,7 +113,7 @@ class Keys:
         Raises:
             AdministratorsOnly: When the caller's key is not one of the first account.
         """
-        _check_administrator(holder)
+        check_administrator(holder)
         accounts: dict[str, Account] = await self._commits.view.scan(Account.prefix)
         active = [key.account for key in (await self._keys()).values() if key.active]
         listed = [
@@ -165,11 +164,6 @@ class Keys:
     async def _keys(self) -> dict[str, Any]:
         keys: dict[str, Key] = await self._commits.view.scan(Key.prefix)
         return {Key.parse(name): key for name, key in keys.items()}
-
-
-def _check_administrator(holder: Holder) -> None:
-    if holder.account != FIRST_ACCOUNT:
-        raise AdministratorsOnly
 
 
 def _listed(holder: Holder, name: str, key: Key) -> wire.ListedKey:

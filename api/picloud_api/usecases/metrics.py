@@ -1,0 +1,137 @@
+"""Metrics: numbers about the whole server, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.job import State
+
+from picloud_api.store import layout
+from picloud_api.store.queue_record import QueueRecord
+from picloud_api.store.records import Ready
+from picloud_api.usecases.accounts.account import check_administrator
+
+if TYPE_CHECKING:
+    from picloud_driver.queue import QueuePort
+
+    from picloud_api.engine.process.context import Context
+    from picloud_api.engine.process.turns import Turn
+    from picloud_api.usecases.accounts.account import Holder
+
+MOST_QUEUES: Final = 1000
+"""The most queues whose messages are counted."""
+_PAGES_AT_ONCE: Final = 64
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One number, or one for each value of a label."""
+
+    name: str
+    help: str
+    values: Mapping[str, float]
+    label: str = ""
+    kind: str = "gauge"
+
+    def text(self) -> str:
+        r"""Return the metric in the text format.
+
+        >>> print(Metric(name="jobs", help="Jobs.", label="state", values={"done": 2}).text())
+        # HELP jobs Jobs.
+        # TYPE jobs gauge
+        jobs{state="done"} 2
+        """
+        lines = [f"# HELP {self.name} {self.help}", f"# TYPE {self.name} {self.kind}"]
+        for value, number in self.values.items():
+            label = f'{{{self.label}="{value}"}}' if self.label else ""
+            lines.append(f"{self.name}{label} {number}")
+        return "\n".join(lines)
+
+
+class Metrics:
+    """Counts jobs, slots, messages and transactions, of all accounts together."""
+
+    def __init__(self, context: Context, queues: QueuePort) -> None:
+        self._commits = context.commits
+        self._sessions = context.slot_sessions
+        self._turns = context.turns
+        self._queues = queues
+
+    async def text(self, holder: Holder) -> str:
+        """Return all metrics.
+
+        Raises:
+            AdministratorsOnly: When the caller's key is not one of the first account.
+        """
+        check_administrator(holder)
+        ready: dict[str, Ready] = await self._commits.view.scan(Ready.prefix)
+        async with self._turns.of(holder.account) as turn:
+            states = await self._states(ready, turn)
+        slots = self._sessions.all()
+        metrics = [
+            Metric(
+                name="picloud_jobs",
+                help="Jobs of the calls and maps that have unfinished jobs, by state.",
+                label="state",
+                values={state.name.lower(): states[state] for state in State},
+            ),
+            Metric(
+                name="picloud_unfinished_batches",
+                help="Calls and maps that have unfinished jobs.",
+                values={"": len(ready)},
+            ),
+            Metric(
+                name="picloud_slots",
+                help="Slots that are registered, by core type.",
+                label="core_type",
+                values=Counter(session.pool.core_type for session in slots),
+            ),
+            Metric(
+                name="picloud_transactions_total",
+                help="Transactions of the state store that this API process has made.",
+                values={"": self._commits.transactions},
+                kind="counter",
+            ),
+            *await self._messages(),
+        ]
+        return "\n".join(metric.text() for metric in metrics) + "\n"
+
+    async def _states(self, ready: Mapping[str, Ready], turn: Turn) -> Counter[State]:
+        """Count the jobs of unfinished batches; pages that this process has are not read again."""
+        names = [
+            layout.page(layout.PageId(*Ready.parse(key), number))
+            for key, each in ready.items()
+            for number in range(each.pages)
+        ]
+        view, counts = self._commits.view, Counter[State]()
+        for start in range(0, len(names), _PAGES_AT_ONCE):
+            portion = names[start : start + _PAGES_AT_ONCE]
+            await view.refresh(portion)
+            for name in portion:
+                page = await view.get(name)
+                if page is not None:
+                    counts.update({state: page.state.count(state) for state in State})
+                await turn.pause()
+        return counts
+
+    async def _messages(self) -> list[Metric]:
+        """Return the messages of all queues, if these are not too many."""
+        records: dict[str, QueueRecord] = await self._commits.view.scan(QueueRecord.prefix)
+        totals = {"ready": 0, "delayed": 0, "in_flight": 0}
+        for record in records.values() if len(records) <= MOST_QUEUES else ():
+            for name, number in msgspec.structs.asdict(
+                await self._queues.counts(record.id)
+            ).items():
+                totals[name] += number
+        queues = Metric(name="picloud_queues", help="Queues.", values={"": len(records)})
+        if len(records) > MOST_QUEUES:
+            return [queues]
+        messages = Metric(
+            name="picloud_queue_messages",
+            help="Messages of all queues, by whether they can be taken.",
+            label="state",
+            values=totals,
+        )
+        return [queues, messages]

@@ -1,0 +1,73 @@
+"""Metrics: what Prometheus reads, for administrators only."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from picloud_model.errors import AdministratorsOnly
+from picloud_model.wire.queue import PushRequest, QueueMessage
+
+from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.key_owner import administrator_of, owner_of_second_account
+
+if TYPE_CHECKING:
+    from tests.unit.api.api_harness import ApiHarness
+
+LINE = re.compile(r'[a-z_]+(\{[a-z_]+="[a-z0-9_]+"\})? \d+(\.\d+)?')
+"""A sample of the text format: <https://prometheus.io/docs/instrumenting/exposition_formats>."""
+
+
+async def _read(api: ApiHarness) -> dict[str, float]:
+    owner = await administrator_of(api)
+    samples = {}
+    for line in (await api.use_cases.metrics.text(owner.holder)).splitlines():
+        if not line.startswith("# "):
+            assert LINE.fullmatch(line), line
+            name, _, value = line.partition(" ")
+            samples[name] = float(value)
+    return samples
+
+
+async def test_jobs_are_counted_by_state(api: ApiHarness) -> None:
+    """Jobs of batches that have not ended, of all accounts; slots and transactions."""
+    await api.submit(2500)
+    slot = await api.slot()
+    before = await _read(api)
+    lease = (await api.work(slot)).leases[0]
+    during = await _read(api)
+    await api.work(slot, reports=[report_of(lease)], lease=False)
+    after = await _read(api)
+
+    assert before['picloud_jobs{state="queued"}'] == 2500
+    assert during['picloud_jobs{state="leased"}'] == len(lease.jobs)
+    assert after['picloud_jobs{state="done"}'] == len(lease.jobs)
+    assert after["picloud_unfinished_batches"] == 1
+    assert after['picloud_slots{core_type="c1"}'] == 1
+    assert after["picloud_transactions_total"] > before["picloud_transactions_total"]
+
+
+async def test_messages_are_counted(api: ApiHarness) -> None:
+    """Those that wait and those that come later, in all queues together."""
+    queues = api.use_cases.queues.queues
+    for name, delay_s in (("a", 0.0), ("b", 0.0), ("b", 60.0)):
+        await queues.create(ACCOUNT, name)
+        messages = [QueueMessage(json="1")] * 2
+        push = PushRequest(name=name, push_id=uuid4().hex, messages=messages, delay_s=delay_s)
+        await queues.push(ACCOUNT, push)
+
+    samples = await _read(api)
+
+    assert samples["picloud_queues"] == 2
+    assert samples['picloud_queue_messages{state="ready"}'] == 4
+    assert samples['picloud_queue_messages{state="delayed"}'] == 2
+
+
+async def test_other_accounts_see_no_metrics(api: ApiHarness) -> None:
+    """They would learn how much others compute."""
+    other = await owner_of_second_account(api)
+
+    with pytest.raises(AdministratorsOnly):
+        await api.use_cases.metrics.text(other.holder)
