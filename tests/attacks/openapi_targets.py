@@ -93,6 +93,7 @@ _MAKERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "object": _object,
     "array": _array,
     "string": lambda schema: FITTING.get(schema.get("pattern", ""), lambda: "x")(),
+    "boolean": lambda schema: False,
     "integer": lambda schema: schema.get("minimum", 1),
     "number": lambda schema: schema.get("minimum", 1),
     "null": lambda schema: None,
