@@ -1,6 +1,6 @@
 # One word each; CI calls the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test check bench scale processes soak neighbour faults hops servers images docs reference pages browser vendor clean
+.PHONY: help demo demo-embedded demo-hashicorp words imgpipeline test test-infra check bench scale processes soak neighbour faults hops servers images docs reference pages browser vendor clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +21,7 @@ awk '/^Collecting / { sub(/[^A-Za-z0-9_.-].*/, "", $$2); printf " %s", $$2; fflu
 endef
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: demo-$(STACK) ## Run, break and compare a computation on a stack of its own; STACK=hashicorp: on Nomad
 
@@ -40,6 +40,9 @@ words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a
 
 test: $(VENV)/.developers servers images ## Install what the tests need and run them all
 	@$(BIN)/python -m pytest
+
+test-infra: $(VENV)/.developers ## Test the infrastructure with Terraform: modules, and a whole deployment on a stand-in for AWS
+	@$(BIN)/python -m pytest --infra tests/infra
 
 check: $(VENV)/.developers ## Style, types, import rules, start-up budget
 	@echo "ruff";           $(BIN)/ruff check --quiet .

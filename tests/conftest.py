@@ -36,12 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stack", action="append", choices=STACKS, default=[], help=chosen)
     browser = "Run the tests in a browser, too; `make browser` installs what they need."
     parser.addoption("--browser", action="store_true", help=browser)
+    infra = "Run the tests of infrastructure, too, which need Terraform: `make test-infra`."
+    parser.addoption("--infra", action="store_true", help=infra)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the tests in a browser unless `--browser` is given."""
-    if collection_path.name == "browser" and not config.getoption("--browser"):
-        return True
+    """Leave out the tests in a browser and of infrastructure unless their options are given."""
+    if collection_path.name in ("browser", "infra"):
+        return None if config.getoption(f"--{collection_path.name}") else True
     return None
 
 
