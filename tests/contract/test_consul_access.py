@@ -1,4 +1,4 @@
-"""Access to Consul: the token that docs/how-to/nomad.md asks for will do, and opens no more."""
+"""Access to Consul: the token that bootstrap makes will do, and opens no more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from picloud_driver.consul.bootstrap import bootstrap
 from picloud_driver.consul.gateway import ConsulAccess
 from picloud_driver.state import Put
 from picloud_driver.state.consul import ConsulState
@@ -18,10 +19,6 @@ from tests.servers.process import HOST, binary, free_ports, scratch, server, wai
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEAST = """
-    key_prefix "picloud/" { policy = "write" }
-    session_prefix "" { policy = "write" }
-"""
 REFUSED = [
     ("PUT", "kv/other"),
     ("GET", "kv/other"),
@@ -45,7 +42,7 @@ BODIES = {
     "agent/service/register": {"Name": "x"},
     "agent/check/register": {"Name": "x", "TTL": "10s"},
     "catalog/register": {"Node": "x", "Address": "127.0.0.1"},
-    "acl/policy": {"Name": "mine", "Rules": LEAST},
+    "acl/policy": {"Name": "mine", "Rules": ""},
     "config": {"Kind": "proxy-defaults", "Name": "global"},
 }
 
@@ -75,8 +72,27 @@ def guarded() -> Iterator[tuple[str, str]]:
             yield address, token
 
 
+def _bootstrapped(administrator: ConsulAccess, token: str) -> bool:
+    try:
+        bootstrap(administrator, token)
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_a_token_that_may_not_bootstrap_is_named(guarded: tuple[str, str]) -> None:
+    """Bootstrap needs a management token, and says so if it has none."""
+    address, _ = guarded
+
+    with pytest.raises(Unavailable, match="refuses our token"):
+        bootstrap(ConsulAccess(address, str(uuid.uuid4())), str(uuid.uuid4()))
+
+
 async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
-    """It writes, reads, scans, watches and locks below its prefix; all the rest is refused."""
+    """It writes, reads, scans, watches and locks below its prefix; all the rest is refused.
+
+    A second bootstrap changes nothing.
+    """
     address, token = guarded
 
     def ask(verb: str, path: str, body: object, bearer: str) -> requests.Response:
@@ -85,11 +101,9 @@ async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
             verb, f"{address}/v1/{path}", json=body, headers=headers, timeout=10
         )
 
-    policy = {"Name": "least", "Rules": LEAST}
-    wait_until(lambda: ask("PUT", "acl/policy", policy, token).ok, "Consul takes policies")
-    made = ask("PUT", "acl/token", {"Policies": [{"Name": "least"}]}, token)
-    made.raise_for_status()
-    least = str(made.json()["SecretID"])
+    administrator, least = ConsulAccess(address, token), str(uuid.uuid4())
+    wait_until(lambda: _bootstrapped(administrator, least), "Consul takes policies")
+    bootstrap(administrator, least)
     state = ConsulState(ConsulAccess(address, least))
     other = ConsulState(ConsulAccess(address, least), prefix="other/")
 

@@ -70,6 +70,25 @@ def test_everything_stays_private(home: UserHome) -> None:
     assert not [secret for secret in secrets if secret in printed]
 
 
+@pytest.mark.parametrize(
+    "command", [("kv", "put", "a", "b"), ("kv", "delete", "picloudy"), ("acl", "token", "list")]
+)
+def test_the_apis_token_of_consul_does_no_more_than_its_work(
+    home: UserHome, command: tuple[str, ...]
+) -> None:
+    """It uses PiCloud's keys only, and gives nobody rights."""
+    done = subprocess.run(
+        [binary("consul"), *command],
+        env=home.tokens(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "ermission denied" in done.stderr or "403" in done.stderr
+
+
 def test_a_certificate_alone_opens_nothing(home: UserHome) -> None:
     """Nomad runs programs as our user, so a certificate without the token is refused; by Consul,
     too.

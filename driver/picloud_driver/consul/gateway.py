@@ -30,6 +30,7 @@ _OK: Final = 200
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 _TOO_LARGE: Final = 413
+_IN_USE: Final = "SecretID is already in use"
 
 
 class Verb(StrEnum):
@@ -114,6 +115,10 @@ class _Error(msgspec.Struct, frozen=True, rename="pascal"):
 class _Transaction(msgspec.Struct, frozen=True, rename="pascal"):
     results: list[_KV] | None = None
     errors: list[_Error] | None = None
+
+
+class _Policy(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="ID")
 
 
 class ConsulGateway:
@@ -224,9 +229,54 @@ class ConsulGateway:
         with self._explained():
             self._client.session.destroy(session)
 
+    def set_policy(self, name: str, rules: str) -> None:
+        """Make an ACL policy, or give the one of this name these rules.
+
+        Args:
+            name: Letters, digits, hyphens and underscores.
+            rules: What it allows, in HCL.
+        """
+        with self._explained():
+            found: Response = self._client.http.get(
+                lambda answer: answer,
+                f"/v1/acl/policy/name/{name}",
+                headers=self._client.prepare_headers(),
+            )
+        body = {"Name": name, "Rules": rules}
+        if found.code == _OK:
+            body["ID"] = msgspec.json.decode(found.body, type=_Policy).id
+            self._put(f"/v1/acl/policy/{body['ID']}", body)
+        else:
+            self._put("/v1/acl/policy", body)
+
+    def create_token(self, secret: str, policy: str) -> None:
+        """Make an ACL token with one policy; one that exists stays as it is.
+
+        Args:
+            secret: The token, a UUID.
+            policy: The name of the policy.
+        """
+        body = {"SecretID": secret, "Policies": [{"Name": policy}]}
+        self._put("/v1/acl/token", body, passes=_IN_USE)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.http.close()
+
+    def _put(self, path: str, body: object, passes: str | None = None) -> None:
+        """Send an object; ignore an error whose text contains `passes`."""
+        # Not `client.acl`: it encodes the rules of a policy twice.
+        with self._explained():
+            answer: Response = self._client.http.put(
+                lambda answer: answer,
+                path,
+                data=_ENCODER.encode(body),
+                headers=self._client.prepare_headers(),
+            )
+        if answer.code == _FORBIDDEN:
+            raise self._refused(answer.body)
+        if answer.code != _OK and (passes is None or passes not in answer.body):
+            raise self._unavailable(f"{answer.code} {answer.body}")
 
     def _failed(self, steps: Sequence[Step], errors: Sequence[_Error]) -> list[Step]:
         for error in errors:

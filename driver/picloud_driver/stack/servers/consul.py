@@ -7,9 +7,15 @@ port is for browsers, and for all clients if the path of the socket is too long.
 from __future__ import annotations
 
 import secrets
+import uuid
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import msgspec
+from picloud_model.errors import Unavailable
+
+from picloud_driver.consul.bootstrap import bootstrap
 from picloud_driver.consul.gateway import ConsulAccess, ConsulGateway, Step, Verb
+from picloud_driver.stack import records
 from picloud_driver.stack.addresses import VendorServer, consul_of
 from picloud_driver.stack.servers.acl_tokens import AclTokens, acl_tokens
 from picloud_driver.stack.servers.ports import HOST
@@ -25,6 +31,12 @@ _UNUSED: Final = ("dns", "grpc", "grpc_tls", "serf_wan")
 _SESSION_S: Final = 10
 _LONGEST: Final = 100
 """Longest path of a socket, in bytes: macOS allows 103, Linux 107."""
+
+
+class ApiToken(msgspec.Struct, frozen=True):
+    """The API server's own token, with the least rights that it needs."""
+
+    token: str
 
 
 class Consul(StackServer[VendorServer]):
@@ -92,9 +104,13 @@ class Consul(StackServer[VendorServer]):
         return VendorServer(self._socket, server.token, browser=server.address)
 
     def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
-        """See `StackServer.make_ready`; sessions work last, after election and node check."""
-        deadline.until(lambda: self.check(server))
-        return server
+        """See `StackServer.make_ready`; the API gets a token of its own.
+
+        Sessions work last, after election and node check.
+        """
+        own = msgspec.structs.replace(server, token=self._api_token())
+        deadline.until(lambda: self._admit(server, own))
+        return own
 
     @staticmethod
     def check(server: VendorServer) -> None:
@@ -121,6 +137,23 @@ class Consul(StackServer[VendorServer]):
         """The URL of its socket, which only this user reaches; None if its path is too long."""
         path = self.directory / "consul.sock"
         return f"unix://{path}" if len(bytes(path)) <= _LONGEST else None
+
+    def _admit(self, administrator: VendorServer, own: VendorServer) -> None:
+        """Check the API's token; make it if Consul does not know it yet."""
+        try:
+            self.check(own)
+        except Unavailable:
+            bootstrap(access(administrator), own.token)
+            self.check(own)
+
+    def _api_token(self) -> str:
+        """Return the API's token, which is stored before Consul learns it."""
+        file = self._keys.with_name("consul.token.json")
+        stored = records.read(file, ApiToken, "remove it to get a new one")
+        if stored is None:
+            stored = ApiToken(str(uuid.uuid4()))
+            records.write(file, stored)
+        return stored.token
 
     def _tokens(self) -> AclTokens:
         return acl_tokens(self._keys, self.directory / "data", "Consul")

@@ -1,0 +1,33 @@
+"""Making Consul ready for the platform, with a management token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from picloud_driver.consul.gateway import ConsulGateway
+from picloud_driver.policies import policy
+
+if TYPE_CHECKING:
+    from picloud_driver.consul.gateway import ConsulAccess
+
+_POLICY: Final = "picloud-api"
+
+
+def bootstrap(administrator: ConsulAccess, token: str) -> None:
+    """Make the policy `picloud-api` as its file says, and a token with it and no other.
+
+    Each call sets the policy again; a token that exists stays as it is. It blocks.
+
+    Args:
+        administrator: Consul's address and a token that may do all this; it is not stored.
+        token: The secret of the API's token, a UUID that the caller has stored.
+
+    Raises:
+        Unavailable: When Consul refuses the administrator's token, or does not answer.
+    """
+    gateway = ConsulGateway(administrator, connections=1)
+    try:
+        gateway.set_policy(_POLICY, policy("consul.hcl"))
+        gateway.create_token(token, _POLICY)
+    finally:
+        gateway.close()
