@@ -240,9 +240,12 @@ def test_the_state_holds_no_secret(deployment: Deployment) -> None:
 def test_a_second_apply_changes_nothing(deployment: Deployment) -> None:
     """What was applied is what the files say.
 
-    moto forgets descriptions of rules for what leaves a group to another one.
+    moto forgets the descriptions of rules between groups.
     """
-    assert deployment.drift() == {("aws_vpc_security_group_egress_rule", "description")}
+    assert deployment.drift() == {
+        ("aws_vpc_security_group_egress_rule", "description"),
+        ("aws_vpc_security_group_ingress_rule", "description"),
+    }
 
 
 def test_destroy_leaves_nothing(client: Client, deployment: Deployment) -> None:
