@@ -131,6 +131,7 @@ class Lifetime:
                 await wiring.stop_slots(ports.scheduler)
             _log.info("server.stopped", url=self._url, pid=os.getpid())
         for port in (
+            ports.gateway,
             ports.images,
             ports.scheduler,
             ports.queues,

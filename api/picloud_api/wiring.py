@@ -13,6 +13,8 @@ from picloud_driver.blob import BlobPort
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket import BucketPort
 from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.gateway import GatewayPort
+from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.image import ImagePort
 from picloud_driver.image.base_only import BaseOnlyImages
 from picloud_driver.image.venv import VenvImages
@@ -52,6 +54,10 @@ _IN_CONTAINERS = (
     "Environments cannot be built where jobs are isolated in containers yet: jobs have the "
     "packages of the image of their slots."
 )
+_NO_TUNNELS = (
+    "Ports of jobs cannot be reached where jobs are isolated in containers yet: their firewall "
+    "lets them connect to the server only."
+)
 _OF_OTHERS = (
     "Environments cannot be built here, as slots run as another user than the server; install "
     "packages for the Python of the slots."
@@ -68,6 +74,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     secrets: SecretPort
     scheduler: SchedulerPort
     images: ImagePort
+    gateway: GatewayPort
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +115,7 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
         secrets=secrets,
         scheduler=_local(settings, url, signing_key, images),
         images=images,
+        gateway=GatewayProcess(settings.host),
     )
 
 
@@ -133,6 +141,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     # The embedded stack works without the vendors' packages.
     from picloud_driver.blob.s3 import S3Blobs  # noqa: PLC0415
     from picloud_driver.bucket.s3 import S3Buckets  # noqa: PLC0415
+    from picloud_driver.gateway.refused import NoGateway  # noqa: PLC0415
     from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secret.vault import VaultSecrets  # noqa: PLC0415
@@ -142,8 +151,10 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
 
     slots = servers.slots
     images: ImagePort
+    gateway: GatewayPort
     interpreter = None
     if slots:
+        gateway = NoGateway(_NO_TUNNELS)
         images = BaseOnlyImages("bookworm", "{}.{}".format(*IMAGE_PYTHON), _IN_CONTAINERS)
         site = SlotSite(
             url=url_for(slots.host, url),
@@ -152,6 +163,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
             network=slots.network,
         )
     else:
+        gateway = GatewayProcess(settings.host)
         worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
         site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
         if settings.nomad.is_own_user:
@@ -167,6 +179,7 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
         secrets=VaultSecrets(vault.access(servers.vault)),
         scheduler=NomadScheduler(nomad.access(servers.nomad), site, interpreter=interpreter),
         images=images,
+        gateway=gateway,
     )
 
 
@@ -201,8 +214,9 @@ async def end_slots(settings: ServerSettings, url: str) -> None:
 
 def health_check(ports: Ports) -> HealthCheck:
     """Return the health check of a server over its ports."""
-    # Buckets are where blobs are, and most jobs need no images.
-    names = (name for name in ports.__struct_fields__ if name not in ("buckets", "images"))
+    # Buckets are where blobs are, most jobs need no images, and a gateway starts when it is needed.
+    unpinged = ("buckets", "images", "gateway")
+    names = (name for name in ports.__struct_fields__ if name not in unpinged)
     pinged = {name: getattr(ports, name) for name in names}
     return HealthCheck(pinged, version("picloud"))
 
@@ -236,6 +250,7 @@ async def build(
             queues=ports.queues,
             scheduler=ports.scheduler,
             images=ports.images,
+            gateway=ports.gateway,
             health=health_check(ports),
             idle_s=settings.idle_s,
             quotas=settings.quotas,

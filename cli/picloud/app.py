@@ -17,6 +17,7 @@ from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.du import du
 from picloud.commands.exec import execute
+from picloud.commands.forward import forward
 from picloud.commands.info import info
 from picloud.commands.jobs import jobs
 from picloud.commands.join import join
@@ -112,6 +113,7 @@ COMMANDS: Final = (
     CommandRow("du", du),
     CommandRow("restart-slots", restart_slots),
     CommandRow("wait-for", wait_for.app),
+    CommandRow("forward", forward),
     CommandRow("bucket", bucket.app),
     CommandRow("files", files.app),
     CommandRow("queue", queue.app),

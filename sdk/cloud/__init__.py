@@ -34,10 +34,11 @@ __all__ += _functions.__all__
 _LATER = {
     "Executor": "cloud._futures.executor",
     "as_completed": "cloud._futures.completed",
+    "connect": "cloud.tunnel",
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
-__all__ += ["Executor", "as_completed", "wait"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["Executor", "as_completed", "connect", "wait"]  # noqa: F405 - they come from `__getattr__`
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one

@@ -12,6 +12,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 import urllib3
+from cloud import CloudException
 from cloud._arguments.options import CallOptions
 from cloud._client.client import Client
 from cloud._client.queue_messages import packed
@@ -25,6 +26,7 @@ from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.queue import QueueClient
 from cloud._resources.sign_in import SignInClient
+from cloud._resources.tunnel import TunnelClient
 from cloud._resources.volume import VolumeClient
 from picloud_model import pack, wire
 from picloud_model.wire.attachment import (
@@ -151,6 +153,8 @@ def use(client: Client) -> None:
     client.delete(jids)
     client.restart_slots()
     client.usage()
+    with contextlib.suppress(CloudException):  # the job has ended
+        TunnelClient(transport).connect(jids[0], 8000)
     made = client.keys.create()
     name = made.key.split("_")[1]
     client.keys.set_active(name, active=False)

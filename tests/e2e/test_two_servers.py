@@ -15,6 +15,7 @@ from picloud_api.store.records import Ready
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.consul.gateway import ConsulAccess
+from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.secret.file import FileSecrets
@@ -52,6 +53,7 @@ class Shared(ApiHarness):
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
             images=VenvImages(self.root / "environments", {}),
+            gateway=GatewayProcess("127.0.0.1"),
         )
 
     def clock(self) -> float:

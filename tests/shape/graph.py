@@ -25,6 +25,7 @@ PACKAGES: Final = (
     "sdk/picloud_worker",
     "cli/picloud",
     "api/picloud_api",
+    "api/picloud_gateway",
     "driver/picloud_driver",
     "jobspecs/picloud_jobspecs",
 )

@@ -23,6 +23,7 @@ from picloud_api.resources import (
     queue,
     sign_in,
     slot,
+    tunnel,
     usage,
     volume,
 )
@@ -42,6 +43,7 @@ ROUTES: Final = (
     *key.ROUTES,
     *sign_in.ROUTES,
     *slot.ROUTES,
+    *tunnel.ROUTES,
     *usage.ROUTES,
     *original.ROUTES,
 )

@@ -13,7 +13,15 @@ import msgspec
 from picloud_driver.scheduler import Pool
 from picloud_model.pack import Envelope
 from picloud_model.page import PAGE_JOBS, pages_for
-from picloud_model.wire import AttemptRef, Content, JidRange, Options, PackPart, SubmitRequest
+from picloud_model.wire import (
+    AttemptRef,
+    Content,
+    JidRange,
+    Options,
+    PackPart,
+    SubmitRequest,
+    TunnelOrder,
+)
 from picloud_model.wire.cron import CronSchedule
 
 
@@ -272,6 +280,7 @@ class StoredQuery(KeyedRecord, frozen=True, kw_only=True):
     since: dict[str, int]
     asked_at: float
     answer: bytes | None = None
+    tunnel: TunnelOrder | None = None
 
 
 class ChangeLog(NamedRecord, frozen=True):

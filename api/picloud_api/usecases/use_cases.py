@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from picloud_driver.blob import BlobPort
 from picloud_driver.bucket import BucketPort
+from picloud_driver.gateway import GatewayPort
 from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
@@ -31,6 +32,7 @@ from picloud_api.usecases.jobs.listing import ListJobs
 from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
+from picloud_api.usecases.jobs.tunnel import JobTunnels
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
 from picloud_api.usecases.metrics import Metrics
@@ -74,6 +76,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     queues: QueuePort
     scheduler: SchedulerPort
     images: ImagePort
+    gateway: GatewayPort
     health: HealthCheck
     idle_s: float
     quotas: Quotas
@@ -130,6 +133,7 @@ class JobsRoom:
         self.kill = KillJobs(context)
         self.info = JobInformation(context, base.blobs, base.live, self.why)
         self.listing = ListJobs(context)
+        self.tunnel = JobTunnels(context, base.live, base.gateway)
         self.delete = DeleteJobs(context)
 
 

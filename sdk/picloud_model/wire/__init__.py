@@ -130,6 +130,7 @@ from picloud_model.wire.slot import (
     SlotGranted,
     SlotRequest,
     SlotsRestarted,
+    TunnelOrder,
     WorkAnswer,
     WorkRequest,
 )

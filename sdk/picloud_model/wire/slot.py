@@ -178,12 +178,27 @@ class HeartbeatRequest(Request, frozen=True):
     full: bool = False
 
 
+class TunnelOrder(msgspec.Struct, frozen=True, array_like=True):
+    """Asks a slot to connect a port of a job to the gateway that listens on `gateway_port`."""
+
+    port: int
+    gateway_port: int
+    ticket: str
+
+    def __repr__(self) -> str:
+        return f"TunnelOrder(port={self.port!r}, gateway_port={self.gateway_port!r})"
+
+
 class LiveQuery(msgspec.Struct, frozen=True, array_like=True):
-    """Asks a slot for the info of a job that it runs; `since` as in `InfoRequest`."""
+    """Asks a slot for the info of a job that it runs; `since` as in `InfoRequest`.
+
+    With `tunnel` the slot also connects a port to a gateway, if the job listens on it.
+    """
 
     number: int
     job: AttemptRef
     since: dict[str, int] = {}
+    tunnel: TunnelOrder | None = None
 
 
 class HeartbeatAnswer(Answer, frozen=True):

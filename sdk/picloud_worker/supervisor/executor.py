@@ -259,10 +259,15 @@ class SlotExecutor:
     def live(self, query: LiveQuery) -> Info | None:
         """Return what can be seen of a job that runs here; None when it does not."""
         self._collect()
-        job = self.blocked_jobs.find(query.job) or self.running()
-        if job is None or job.entry.ref != query.job:
-            return None
-        return job.live(query.since)
+        return None if (job := self._find(query.job)) is None else job.live(query.since)
+
+    def runs(self, ref: AttemptRef) -> bool:
+        """Whether an attempt of a job runs here."""
+        return self._find(ref) is not None
+
+    def _find(self, ref: AttemptRef) -> RunningJob | None:
+        job = self.blocked_jobs.find(ref) or self.running()
+        return job if job is not None and job.entry.ref == ref else None
 
     def take_back(self) -> None:
         """Withdraw the jobs that the child has not started; they wait here again."""

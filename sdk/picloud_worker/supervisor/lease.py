@@ -341,3 +341,9 @@ def size_of(report: JobReport) -> int:
     """Return the bytes of the result and the info that travel in a report."""
     info = report.info
     return len(report.payload) + (len(info.data or b"") if info is not None else 0)
+
+
+def blobs_of(lease: Lease) -> list[Content]:
+    """Return the blobs that a lease names."""
+    functions = [lease.function] if lease.function.data is None else []
+    return [*functions, lease.pack.content] if lease.pack is not None else functions

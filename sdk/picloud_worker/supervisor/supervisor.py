@@ -23,7 +23,6 @@ from picloud_model.pack import Envelope
 from picloud_model.token import JobToken
 from picloud_model.wire import (
     AttemptRef,
-    Content,
     Failure,
     HeartbeatAnswer,
     HeartbeatRequest,
@@ -44,9 +43,10 @@ from picloud_worker.supervisor.blocked_jobs import is_full, most_blocked
 from picloud_worker.supervisor.bundle import Bundles
 from picloud_worker.supervisor.executor import ChildrenFailError, Provision, SlotExecutor
 from picloud_worker.supervisor.heartbeat import Heartbeat, SlotJobs
-from picloud_worker.supervisor.lease import HeldJobs
+from picloud_worker.supervisor.lease import HeldJobs, blobs_of
 from picloud_worker.system import memory
 from picloud_worker.system.packages import InstalledPackages
+from picloud_worker.tunnel.job_streams import JobStreams
 from picloud_worker.zygote.client import ZygoteLostError
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class Supervisor:
         self._most_blocked = most_blocked(memory.limit_bytes())
         api = slot.api.with_token(slot.granted.token)
         self._heartbeat = Heartbeat(api, slot.outage, self._most_blocked)
+        self._streams = JobStreams(api.url)
         self._executor.selector.register(self._heartbeat, selectors.EVENT_READ)
         self._worked_at = self._reported_at = self._retry_at = self._clock()
         self._pause_s = _FIRST_PAUSE_S
@@ -165,6 +166,7 @@ class Supervisor:
             self._executor.poll(self._patience())
             self._handle_heartbeat_answers()
             self._check_slow_head()
+            self._streams.end_unless(self._executor.runs)
         if self._is_request_due():
             self._work()
         if self._slot.outage.lost:
@@ -219,7 +221,7 @@ class Supervisor:
     def _provide(self, lease: Lease) -> Provision:
         """Fetch what a lease needs; heartbeats report meanwhile that the slot is alive."""
         blobs, bundles = self._slot.blobs, self._slot.bundles
-        digests = [content.digest for content in _blobs_of(lease)]
+        digests = [content.digest for content in blobs_of(lease)]
         if not (all(map(blobs.has, digests)) and (not lease.bundle or bundles.has(lease.bundle))):
             self._heartbeat.report(SlotJobs(holding=tuple(self._held_jobs.refs())))
         files = {digest: str(path) for digest, path in blobs.paths(digests).items()}
@@ -258,6 +260,7 @@ class Supervisor:
     def _live(self, query: LiveQuery) -> LiveAnswer:
         """Answer a live query; with nothing if the job does not run here."""
         info = self._executor.live(query)
+        self._streams.open(query, info)
         if info is not None and info.ports is not None:
             info = msgspec.structs.replace(info, address=self._slot.api.address)
         return LiveAnswer(query.number, b"" if info is None else pack_info(info))
@@ -392,9 +395,3 @@ class Supervisor:
             self._post(pending, lease=False, wait_s=0.0, leaving=leaving)
         except PiCloudError:
             return
-
-
-def _blobs_of(lease: Lease) -> list[Content]:
-    """Return the blobs that a lease names."""
-    functions = [lease.function] if lease.function.data is None else []
-    return [*functions, lease.pack.content] if lease.pack is not None else functions

@@ -19,6 +19,7 @@ from picloud_api.settings import ServerSettings
 from picloud_api.store import layout
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.image.venv import VenvImages
 from picloud_driver.image.worker_packages import HERE
 from picloud_driver.queue.sqlite import SqliteQueues
@@ -152,6 +153,7 @@ class ApiHarness:
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
             images=VenvImages(self.root / "environments", {}),
+            gateway=GatewayProcess("127.0.0.1"),
         )
 
     @property

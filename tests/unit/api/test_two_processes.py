@@ -13,6 +13,7 @@ from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store.records import Event, EventKind
 from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket.directory import DirectoryBuckets
+from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.image.venv import VenvImages
 from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.secret.file import FileSecrets
@@ -74,6 +75,7 @@ class Process(ApiHarness):
             secrets=FileSecrets(self.root / "secrets"),
             scheduler=self.scheduler,
             images=VenvImages(self.root / "environments", {}),
+            gateway=GatewayProcess("127.0.0.1"),
         )
 
     async def receive(self, *events: Event) -> None:

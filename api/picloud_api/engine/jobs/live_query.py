@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from picloud_model.page import Page
-    from picloud_model.wire import LiveAnswer
+    from picloud_model.wire import LiveAnswer, TunnelOrder
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
@@ -45,9 +45,9 @@ SLOTS: Final = 10_000
 class _PendingQuery:
     """One query to a slot, and the future of its answer."""
 
-    def __init__(self, number: int, slot: int, job: AttemptRef, since: Mapping[str, int]) -> None:
+    def __init__(self, slot: int, query: LiveQuery) -> None:
         self.slot = slot
-        self.query = LiveQuery(number, job, dict(since))
+        self.query = query
         self.answer: asyncio.Future[Info | None] = asyncio.get_running_loop().create_future()
 
 
@@ -67,7 +67,12 @@ class LiveQueries:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def info(
-        self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
+        self,
+        account: str,
+        job: AttemptRef,
+        slot: int,
+        since: Mapping[str, int],
+        tunnel: TunnelOrder | None = None,
     ) -> Info | None:
         """Return what a slot knows about a job, no older than a second; None if it does not answer.
 
@@ -76,20 +81,23 @@ class LiveQueries:
             job: The attempt.
             slot: The slot that holds it.
             since: How many bytes of each stream the client has: only what follows is returned.
+            tunnel: A stream that the slot is to open, if there is one.
         """
         at, cached = self._answers.get(job, (0.0, None))
-        if cached is not None and not since and self._clock() - at < FRESH_S:
+        is_plain = not since and tunnel is None
+        if cached is not None and is_plain and self._clock() - at < FRESH_S:
             return cached
+        query = LiveQuery(next(self._numbers), job, dict(since), tunnel)
         if self._commits.alone or self._serves(slot):
-            return await self._query(job, slot, since)
-        return await self._query_elsewhere(account, job, slot, since)
+            return await self._query(slot, query)
+        return await self._query_elsewhere(account, slot, query)
 
     def _serves(self, slot: int) -> bool:
         """Whether the heartbeats of a slot reach this process."""
         return self._clock() - self._heartbeats.get(slot, 0.0) < 2 * self._patience_s
 
-    async def _query(self, job: AttemptRef, slot: int, since: Mapping[str, int]) -> Info | None:
-        pending = _PendingQuery(next(self._numbers), slot, job, since)
+    async def _query(self, slot: int, query: LiveQuery) -> Info | None:
+        pending = _PendingQuery(slot, query)
         self._open[pending.query.number] = pending
         self._unsent.setdefault(slot, []).append(pending)
         session = self._context.slot_sessions.get(slot)
@@ -136,21 +144,26 @@ class LiveQueries:
             self._answers[pending.query.job] = (self._clock(), info)
         pending.answer.set_result(info)
 
-    async def _query_elsewhere(
-        self, account: str, job: AttemptRef, slot: int, since: Mapping[str, int]
-    ) -> Info | None:
+    async def _query_elsewhere(self, account: str, slot: int, query: LiveQuery) -> Info | None:
         """Store a query for the process that the slot talks with, and wait for its answer."""
-        name = layout.query(account, job.batch, next(self._numbers), self._commits.process)
-        query = StoredQuery(job=job, slot=slot, since=dict(since), asked_at=self._clock())
+        batch = query.job.batch
+        name = layout.query(account, batch, query.number, self._commits.process)
+        stored_query = StoredQuery(
+            job=query.job,
+            slot=slot,
+            since=query.since,
+            asked_at=self._clock(),
+            tunnel=query.tunnel,
+        )
         deadline = self._clock() + self._patience_s
 
         async def plan(draft: Draft) -> None:
-            draft.create(name, query)
-            draft.emit(Event(EventKind.QUERIED, account, job.batch))
+            draft.create(name, stored_query)
+            draft.emit(Event(EventKind.QUERIED, account, batch))
 
         try:
             await self._commits.run(plan)
-            with self._context.batch_watchers.watch({job.batch}) as watch:
+            with self._context.batch_watchers.watch({batch}) as watch:
                 while (remaining_s := deadline - self._clock()) > 0:
                     watch.changed()
                     stored: StoredQuery | None = await self._commits.view.fresh(name)
@@ -184,7 +197,8 @@ class LiveQueries:
         )
 
     async def _answer(self, event: Event, name: str, query: StoredQuery) -> None:
-        info = await self._query(query.job, query.slot, query.since)
+        asked = LiveQuery(next(self._numbers), query.job, query.since, query.tunnel)
+        info = await self._query(query.slot, asked)
         answer = pack_info(_shortened(info)) if info is not None else b""
 
         async def plan(draft: Draft) -> None:

@@ -1,0 +1,1 @@
+"""The gateway: carries TCP streams between clients and the ports of jobs."""

@@ -1,0 +1,39 @@
+"""Tunnels: TCP streams from a client to a port of a job, through a gateway.
+
+A client and the slot of the job each connect to the gateway and send a ticket, and a newline. When
+the tickets of both ends of a stream are there, the gateway sends each end `ACCEPTED`; from then on
+it carries bytes in both directions. Otherwise it sends a line that says what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from picloud_model.wire.body import Answer, Jid, Request
+
+ACCEPTED: Final = b"ok\n"
+"""What a gateway sends when both ends of a stream are connected."""
+MOST_LINE: Final = 200
+"""The longest line that either end or a gateway sends, in bytes."""
+PAIRING_S: Final = 10.0
+"""How long a gateway waits for the other end of a stream."""
+TcpPort = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class TunnelRequest(Request, frozen=True):
+    """Open a stream to a TCP port on which a job listens: `POST /v1/tunnels`."""
+
+    jid: Jid
+    port: TcpPort
+
+
+class TunnelOpened(Answer, frozen=True):
+    """The port of the gateway, at the server's host, and a ticket that is valid once, for 30 s."""
+
+    port: TcpPort
+    ticket: str
+
+    def __repr__(self) -> str:
+        return f"TunnelOpened(port={self.port!r})"

@@ -1,0 +1,215 @@
+"""What each gateway port promises, over a real gateway process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_driver.gateway.process import GatewayProcess
+from picloud_driver.gateway.refused import NoGateway
+from picloud_model.errors import RequestRefused
+from picloud_model.wire.tunnel import ACCEPTED
+from picloud_model.wire.tunnel_ticket import TICKET_S, StreamEnd, TunnelTicket
+
+from tests.polling import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from picloud_driver.gateway import StreamTickets
+
+HOST = "127.0.0.1"
+WAIT_S = 30
+
+
+class Peer:
+    """A connection to a gateway."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def receive(self, count: int) -> bytes:
+        async with asyncio.timeout(WAIT_S):
+            return await self.reader.readexactly(count)
+
+    async def rest(self) -> bytes:
+        """Return what arrives until the other side has ended."""
+        async with asyncio.timeout(WAIT_S):
+            try:
+                return await self.reader.read()
+            except ConnectionResetError:
+                return b""
+
+
+class Peers:
+    """Opens connections, and closes them after the test."""
+
+    def __init__(self) -> None:
+        self._opened: list[Peer] = []
+
+    async def dial(self, port: int, ticket: str) -> Peer:
+        """Connect, and send a ticket."""
+        peer = Peer(*await asyncio.open_connection(HOST, port))
+        self._opened.append(peer)
+        await peer.send(ticket.encode() + b"\n")
+        return peer
+
+    async def join(self, tickets: StreamTickets) -> tuple[Peer, Peer]:
+        """Return both ends of a stream: the client's and the slot's."""
+        ends = [await self.dial(tickets.port, each) for each in (tickets.slot, tickets.client)]
+        for end in ends:
+            assert await end.receive(len(ACCEPTED)) == ACCEPTED
+        return ends[1], ends[0]
+
+    async def close(self) -> None:
+        for peer in self._opened:
+            peer.writer.close()
+            with contextlib.suppress(OSError):
+                await peer.writer.wait_closed()
+
+
+@pytest.fixture
+async def peers() -> AsyncIterator[Peers]:
+    """The connections of a test."""
+    peers = Peers()
+    yield peers
+    await peers.close()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[GatewayProcess]:
+    """A gateway."""
+    gateway = GatewayProcess(HOST)
+    yield gateway
+    await gateway.close()
+
+
+async def test_bytes_go_both_ways_and_each_end_ends_for_itself(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """Many streams share one process; an end that has sent its last byte still receives."""
+    ends = [await peers.join(await gateway.open()) for _ in range(20)]
+
+    for number, (client, slot) in enumerate(ends):
+        await client.send(b"question %d" % number)
+        client.writer.write_eof()
+        assert await slot.rest() == b"question %d" % number
+        await slot.send(b"answer %d" % number)
+        slot.writer.close()
+        assert await client.rest() == b"answer %d" % number
+
+
+async def test_a_slow_reader_holds_back_the_other_end(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """The gateway keeps little of a stream: the sender waits, and nothing is lost."""
+    client, slot = await peers.join(await gateway.open())
+    piece, pieces = os.urandom(2**20), 64
+
+    async def send() -> None:
+        for _ in range(pieces):
+            await client.send(piece)
+        client.writer.write_eof()
+
+    sending = asyncio.create_task(send())
+    assert await slot.receive(1) == piece[:1]
+    rss_kb = _memory_kb(gateway)
+    for number in range(pieces):
+        start = 1 if number == 0 else 0
+        assert await slot.receive(len(piece) - start) == piece[start:]
+    await sending
+
+    assert await slot.rest() == b""
+    assert _memory_kb(gateway) < rss_kb + 8 * 1024
+
+
+def _memory_kb(gateway: GatewayProcess) -> int:
+    lines = Path(f"/proc/{gateway.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+
+async def test_a_ticket_opens_one_stream_once(gateway: GatewayProcess, peers: Peers) -> None:
+    """Used ones, forged ones, expired ones and those of another gateway open nothing."""
+    tickets = await gateway.open()
+    await peers.join(tickets)
+    another = GatewayProcess(HOST)
+    foreign = (await another.open()).client
+    expired = TunnelTicket("0" * 32, StreamEnd.CLIENT, until=1).signed(gateway._secret)
+    forged = TunnelTicket("0" * 32, StreamEnd.CLIENT, until=10**11).signed(b"guessed")
+
+    for text in (tickets.client, tickets.slot, foreign, expired, forged, "", "x" * 150):
+        peer = await peers.dial(tickets.port, text)
+        assert (await peer.rest()).startswith(b"The ticket is not valid")
+    too_long = await peers.dial(tickets.port, "x" * 10_000)
+    assert await too_long.rest() == b""
+    await another.close()
+
+
+async def test_two_ends_of_a_kind_are_no_stream(gateway: GatewayProcess, peers: Peers) -> None:
+    """A client's ticket reaches the slot of its own stream only."""
+    first, second = await gateway.open(), await gateway.open()
+    one, other = (
+        await peers.dial(first.port, first.client),
+        await peers.dial(second.port, second.client),
+    )
+    slot = await peers.dial(second.port, second.slot)
+
+    assert await other.receive(len(ACCEPTED)) == ACCEPTED
+    await slot.send(b"for the second")
+    slot.writer.close()
+    assert ACCEPTED not in await one.rest()
+    assert await other.rest() == b"for the second"
+
+
+async def test_streams_end_with_the_other_end(gateway: GatewayProcess, peers: Peers) -> None:
+    """A connection that breaks ends the stream, also for an end that sends nothing."""
+    client, slot = await peers.join(await gateway.open())
+    broken = slot.writer.get_extra_info("socket")
+    broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # RST
+    slot.writer.transport.abort()
+
+    assert await client.rest() == b""
+
+
+async def test_a_gateway_that_was_killed_is_started_again(
+    gateway: GatewayProcess, peers: Peers
+) -> None:
+    """Its streams end with it; the next one has a new process and new tickets."""
+    before = await gateway.open()
+    client, slot = await peers.join(before)
+    pid = gateway.pid
+    assert pid is not None
+
+    os.kill(pid, signal.SIGKILL)
+
+    assert (await client.rest(), await slot.rest()) == (b"", b"")
+
+    async def has_ended() -> bool:
+        return gateway.pid is None
+
+    await eventually(has_ended, "its end is known")
+    client, slot = await peers.join(await gateway.open())
+    await client.send(b"again")
+    assert await slot.receive(5) == b"again"
+
+
+async def test_where_there_is_none() -> None:
+    """The error says why."""
+    with pytest.raises(RequestRefused, match="not here"):
+        await NoGateway("It is not here.").open()
+
+
+def test_tickets_are_short_lived() -> None:
+    """A leaked ticket is of no use a minute later."""
+    assert TICKET_S <= 60
