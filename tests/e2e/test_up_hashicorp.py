@@ -76,7 +76,7 @@ def test_everything_stays_private(home: UserHome) -> None:
 def test_the_apis_token_of_consul_does_no_more_than_its_work(
     home: UserHome, command: tuple[str, ...]
 ) -> None:
-    """It uses PiCloud's keys only, and gives nobody rights."""
+    """The token is for PiCloud's keys: it changes no other key, and no other token."""
     done = subprocess.run(
         [binary("consul"), *command],
         env=home.tokens(),
