@@ -208,7 +208,6 @@ def test_a_key_is_no_slot_and_a_slot_no_key(http: Http, stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
-        ("/", "GET", 404),
         ("/v1", "GET", 404),
         ("/v1/job", "POST", 404),
         ("/v1/jobs", "GET", 405),

@@ -178,7 +178,7 @@ def use_bucket(bucket: BucketClient, transport: Transport) -> None:
     bucket.info("whole")
     bucket.public_folder()
     assert bucket.reader("whole").read(10) == bytes(10)
-    assert [each.key for each in bucket.objects("")] == ["parts", "small", "whole"]
+    assert {"parts", "small", "whole"} <= {each.key for each in bucket.objects("")}
     begun = PutObjectRequest(key="begun", size=WHOLE_OBJECT_BYTES + 1, md5="0" * 32)
     upload = transport.post("/v1/bucket/put", begun, ObjectPut).upload
     listed = ListPartsRequest(key="begun", upload=upload)

@@ -23,6 +23,7 @@ MEMBERS = [
     "call",
     "close",
     "config",
+    "connect",
     "connection_info",
     "delete",
     "info",

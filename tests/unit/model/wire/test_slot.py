@@ -30,7 +30,7 @@ ATTEMPT = wire.AttemptRef("0" * 32, 7, 2)
             ["b", 1, ["3.11", "3.1"], ["d", 3, b"abc"], "f", "", {}, [[0, 1, b"a"]], None, False],
         ),
         (wire.BlockedOn(ATTEMPT, [(1, 3)]), [["0" * 32, 7, 2], [[1, 3]], False]),
-        (wire.LiveQuery(4, ATTEMPT, {"stdout": 9}), [4, ["0" * 32, 7, 2], {"stdout": 9}]),
+        (wire.LiveQuery(4, ATTEMPT, {"stdout": 9}), [4, ["0" * 32, 7, 2], {"stdout": 9}, None]),
         (wire.LiveAnswer(4, b"i"), [4, b"i"]),
     ],
     ids=lambda value: type(value).__name__,
