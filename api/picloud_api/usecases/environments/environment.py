@@ -11,30 +11,28 @@ from picloud_driver.image import ImageState
 from picloud_model.errors import RequestRefused, TooLarge
 from picloud_model.wire import environment as wire
 
+from picloud_api.engine.jobs.in_use import refuse_in_use
 from picloud_api.usecases.environments.environment_choice import unbuilt, with_version
 from picloud_api.usecases.environments.environment_record import (
     EnvironmentRecord,
     environment_key,
     find,
-    jobs_using,
     owner_and_name,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from picloud_driver.image import Image, ImagePort
-    from picloud_model.ranges import Range
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Header
     from picloud_api.usecases.environments.environment_choice import EnvironmentChoice
 
 _LOOK_EVERY_S: Final = 0.1
 """How often a build is checked for a request that follows its log."""
 _GONE: Final = "Its files are missing on the server; build it again."
-_NAMED: Final = 5
-"""Ranges of jobs that a message names."""
 
 
 class Environments:
@@ -266,8 +264,10 @@ class Environments:
             raise RequestRefused(f"An account has up to {most:,} environments; delete one first.")
 
     async def _check_unused(self, account: str, name: str) -> None:
-        if jids := await jobs_using(self._commits.view, account, name):
-            raise RequestRefused(_used(name, jids), field="name")
+        def uses(header: Header) -> bool:
+            return owner_and_name(account, header.options.env or "") == (account, name)
+
+        await refuse_in_use(self._commits.view, account, f"The environment {name!r}", uses)
 
     async def _change(
         self,
@@ -303,16 +303,6 @@ def _shown(owner: str, name: str, record: EnvironmentRecord, image: Image) -> wi
         versions=[*record.history],
         packages=image.packages,
         size=image.size,
-    )
-
-
-def _used(name: str, jids: Sequence[Range]) -> str:
-    shown = [str(first) if first == last else f"{first}-{last}" for first, last in jids[:_NAMED]]
-    others = " and others" if len(jids) > _NAMED else ""
-    jobs = "job" if len(jids) == 1 and jids[0][0] == jids[0][1] else "jobs"
-    return (
-        f"The environment {name!r} is in use by {jobs} {', '.join(shown)}{others}: wait until they "
-        "have ended, or kill them."
     )
 
 

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from picloud_model.errors import EnvironmentNotFound
 from picloud_model.wire.environment import StoredVersion
 
-from picloud_api.store import layout
 from picloud_api.store.records import NamedRecord
 
 if TYPE_CHECKING:
-    from picloud_model.ranges import Range
-
-    from picloud_api.store.records import Header, Ready
     from picloud_api.store.view import View
 
 
@@ -91,19 +87,3 @@ async def _unknown(view: View, account: str, path: str) -> str:
     near = get_close_matches(path[:80], names, 1, 0.6)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"There is no environment {path[:40]!r} in your account{hint}"
-
-
-async def jobs_using(view: View, account: str, name: str) -> list[Range]:
-    """Return the jids of unfinished batches of an account that run in one of its environments."""
-    used: list[Range] = []
-    batches: dict[str, Ready] = await view.scan(layout.ready(account))
-    for key, ready in batches.items():
-        header: Header | None = None
-        if ready.pool.image:
-            header = await view.get(layout.header(account, key.rpartition("/")[2]))
-        if header is not None and owner_and_name(account, header.options.env or "") == (
-            account,
-            name,
-        ):
-            used.append((ready.first, ready.first + ready.count - 1))
-    return sorted(used)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from picloud_model.errors import (
@@ -17,18 +17,15 @@ from picloud_model.wire.volume import (
     VolumesListed,
 )
 
+from picloud_api.engine.jobs.in_use import refuse_in_use
 from picloud_api.usecases.storage.mount_path import checked_mount_path
 from picloud_api.usecases.storage.volume_record import (
     VolumeRecord,
     existing,
-    jobs_using,
     volume_key,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picloud_model.ranges import Range
     from picloud_model.wire import volume as wire
     from picloud_model.wire.snapshot import ChunkRef
 
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
     from picloud_api.store.draft import Draft
     from picloud_api.usecases.storage.bucket_quota import BucketQuota
     from picloud_api.usecases.storage.snapshot import Snapshots
-
-_NAMED: Final = 5
-"""Ranges of jobs that a message names."""
 
 
 class Volumes:
@@ -105,8 +99,12 @@ class Volumes:
             RequestRefused: When jobs that mount it have not ended; it names them.
         """
         key = volume_key(account, name)
-        if jids := await jobs_using(self._commits.view, account, name):
-            raise RequestRefused(_used(name, jids), field="name")
+        await refuse_in_use(
+            self._commits.view,
+            account,
+            f"The volume {name!r}",
+            lambda header: name in header.options.vols,
+        )
 
         async def plan(draft: Draft) -> None:
             existing(await draft.fresh(key), name)
@@ -187,16 +185,6 @@ class Volumes:
 
 def _is_latest(record: VolumeRecord, digest: str) -> bool:
     return bool(record.history) and record.history[-1].digest == digest
-
-
-def _used(name: str, jids: Sequence[Range]) -> str:
-    shown = [str(first) if first == last else f"{first}-{last}" for first, last in jids[:_NAMED]]
-    others = " and others" if len(jids) > _NAMED else ""
-    jobs = "job" if len(jids) == 1 and jids[0][0] == jids[0][1] else "jobs"
-    return (
-        f"The volume {name!r} is in use by {jobs} {', '.join(shown)}{others}: wait until they have "
-        "ended, or kill them."
-    )
 
 
 def _volume(name: str, record: VolumeRecord) -> Volume:

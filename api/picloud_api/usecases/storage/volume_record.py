@@ -6,27 +6,17 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_model.errors import RequestRefused, VolumeNotFound
-from picloud_model.page import PAGE_JOBS
-from picloud_model.ranges import collapse
 from picloud_model.wire.volume import StoredSnapshot, volume_variable
 
-from picloud_api.store import layout
-from picloud_api.store.layout import PageId
 from picloud_api.store.records import NamedRecord
 from picloud_api.usecases.storage.mount_path import overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from picloud_model.page import Page
-    from picloud_model.ranges import Range
-
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Header
     from picloud_api.store.view import View
 
-_MOST_NAMED: Final = 1000
-"""Jobs that use a volume, after which no more are looked for."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -89,24 +79,6 @@ async def check_volumes(view: View, account: str, names: Sequence[str]) -> None:
                 f"variable {volume_variable(name)}."
             )
             raise RequestRefused(message, field="options.vols")
-
-
-async def jobs_using(view: View, account: str, name: str) -> list[Range]:
-    """Return the jids of unfinished jobs that mount a volume; the first ones if there are many."""
-    jids: list[int] = []
-    for key, ready in sorted((await view.scan(layout.ready(account))).items()):
-        batch = key.rpartition("/")[2]
-        header: Header | None = await view.get(layout.header(account, batch))
-        if header is None or name not in header.options.vols:
-            continue
-        for number in range(ready.pages):
-            page: Page | None = await view.get(layout.page(PageId(account, batch, number)))
-            start = header.first + number * PAGE_JOBS
-            indexes = range(len(page)) if page is not None else range(0)
-            jids += [start + index for index in indexes if page and not page.ended(index)]
-            if len(jids) >= _MOST_NAMED:
-                return collapse(jids)
-    return collapse(jids)
 
 
 def volume_key(account: str, name: str = "") -> str:

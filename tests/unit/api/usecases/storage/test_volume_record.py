@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_api.usecases.storage.volume_record import check_volumes, jobs_using
+from picloud_api.usecases.storage.volume_record import check_volumes
 from picloud_model.errors import RequestRefused
 from picloud_model.wire.volume import CreateVolumeRequest
 
-from tests.unit.api.api_harness import ACCOUNT, report_of
+from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
@@ -34,21 +34,3 @@ async def test_jobs_name_volumes_that_exist_at_different_paths(api: ApiHarness) 
         with pytest.raises(RequestRefused, match=message) as refused:
             await check_volumes(view, account, names)
         assert refused.value.field == "options.vols"
-
-
-async def test_unfinished_jobs_that_use_a_volume_are_found(api: ApiHarness) -> None:
-    """Waiting, queued and running ones, until the last has ended; not those without it."""
-    volumes, view = api.use_cases.storage.volumes, api.server.context.commits.view
-    await volumes.create(ACCOUNT, CreateVolumeRequest(name="a", mount_path="/data"))
-    using = await api.submit(3, vols=["a"])
-    await api.submit(1)
-    slot = await api.slot()
-
-    with pytest.raises(RequestRefused, match="'a' is in use by jobs 1-3: wait until"):
-        await volumes.delete(ACCOUNT, "a")
-    while leases := (await api.work(slot, lease=True)).leases:
-        await api.work(slot, lease=False, reports=[report_of(each) for each in leases])
-    assert await api.statuses(using) == ["done"] * 3
-
-    assert await jobs_using(view, ACCOUNT, "a") == []
-    await volumes.delete(ACCOUNT, "a")
