@@ -57,7 +57,6 @@ class FinalOutcomes:
         self._turn = turn
         self.outcomes: list[Outcome] = []
         self.size = 0
-        self._most = ANSWER_JOBS
         self._table = EnvelopeTable()
         self._latest: Pack | None = None
         self._position = 0
@@ -86,15 +85,15 @@ class FinalOutcomes:
         Raises:
             JobDeleted: When one of the jobs was deleted.
         """
-        self._most = ANSWER_JOBS if payloads else ANSWER_BYTES // _SIZE
         results = min(most * INLINE_BYTES, ANSWER_BYTES + INLINE_BYTES)
-        held = await hold(_memory(results, min(most, self._most)))
+        at_once = ANSWER_JOBS if payloads else ANSWER_BYTES // _SIZE
+        held = await hold(_memory(results, min(most, at_once)))
         async with self._turn as turn:
             for piece in pieces:
                 page: Page = await view.get(layout.page(piece.page_id))
                 refuse_deleted(page, piece)
                 await self._read_page(view, piece, page, payloads=payloads)
-                if self._enough():
+                if self._is_enough(payloads=payloads):
                     break
                 await turn.pause()
         held.keep(_memory(self.size, len(self.outcomes)))
@@ -110,13 +109,13 @@ class FinalOutcomes:
             if (payloads or state != State.DONE) and number not in packs:
                 packs[number] = Pack(await view.get(layout.results(piece.page_id, number)))
             self._add(piece.first + index, page, index, packs.get(number))
-            if self._enough():
+            if self._is_enough(payloads=payloads):
                 return
             if len(self.outcomes) % TOGETHER == 0:
                 await self._turn.pause()
 
-    def _enough(self) -> bool:
-        return self.size > ANSWER_BYTES or len(self.outcomes) >= self._most
+    def _is_enough(self, *, payloads: bool) -> bool:
+        return self.size > ANSWER_BYTES or (payloads and len(self.outcomes) >= ANSWER_JOBS)
 
     def _add(self, jid: int, page: Page, index: int, pack: Pack | None) -> None:
         payload, blob, envelope = None, None, 0

@@ -12,7 +12,7 @@ from picloud_model.errors import RequestRefused, TooLarge
 from picloud_model.wire import environment as wire
 
 from picloud_api.engine.jobs.in_use import refuse_in_use
-from picloud_api.usecases.environments.environment_choice import unbuilt, with_version
+from picloud_api.usecases.environments.environment_choice import base_named, unbuilt, with_version
 from picloud_api.usecases.environments.environment_record import (
     EnvironmentRecord,
     environment_key,
@@ -62,7 +62,8 @@ class Environments:
             raise TooLarge(f"{message} bucket or a volume instead.", field="recipe")
         if refusal := self._images.refusal(recipe):
             raise RequestRefused(refusal, field="recipe")
-        base = await self._base(recipe.base)
+        default = self._images.default_base.name
+        base = await base_named(self._images, recipe.base or default, "recipe.base")
         image = recipe.digest(base.python)
         await self._check_room(account, request.name)
         await self._images.start(image, recipe, base.name)
@@ -245,17 +246,6 @@ class Environments:
                 draft.delete(key)
 
         await self._commits.run(plan)
-
-    async def _base(self, name: str) -> wire.EnvironmentBase:
-        """Return the base of a recipe."""
-        default = self._images.default_base
-        if name in ("", default.name):
-            return default
-        bases = {each.name: each for each in await self._images.bases()}
-        if name not in bases:
-            message = f"There is no base {name[:100]!r} on this server; there are "
-            raise RequestRefused(f"{message}{', '.join(bases)}.", field="recipe.base")
-        return bases[name]
 
     async def _check_room(self, account: str, name: str) -> None:
         present = await self._commits.view.scan(environment_key(account))

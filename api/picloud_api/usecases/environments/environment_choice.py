@@ -19,7 +19,7 @@ from picloud_api.usecases.environments.environment_record import (
 
 if TYPE_CHECKING:
     from picloud_driver.image import ImagePort
-    from picloud_model.wire.environment import StoredVersion
+    from picloud_model.wire.environment import EnvironmentBase, StoredVersion
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
@@ -101,15 +101,10 @@ class EnvironmentChoice:
         return await self._image_of_base(names[0], python) if names else ""
 
     async def _image_of_base(self, name: str, python: str) -> str:
-        default = self._images.default_base
-        if name == default.name:
-            _check_python(name, default.python, python)
+        base = await base_named(self._images, name, "options.env")
+        _check_python(name, base.python, python)
+        if base == self._images.default_base:
             return ""
-        bases = {each.name: each for each in await self._images.bases()}
-        if name not in bases:
-            message = f"There is no base {name[:40]!r} on this server; there are "
-            raise RequestRefused(f"{message}{', '.join(bases)}.", field="options.env")
-        _check_python(name, bases[name].python, python)
         recipe = Recipe(base=name)
         image = recipe.digest(python)
         await self._images.start(image, recipe, name)
@@ -122,6 +117,22 @@ class EnvironmentChoice:
             message = f"The base {name!r} cannot be used: {found.problem}"
             raise RequestRefused(message, field="options.env")
         return image
+
+
+async def base_named(images: ImagePort, name: str, field: str) -> EnvironmentBase:
+    """Return a base; the default one costs no search for the others.
+
+    Raises:
+        RequestRefused: When there is no such base; it names those there are, and the field.
+    """
+    default = images.default_base
+    if name == default.name:
+        return default
+    bases = {each.name: each for each in await images.bases()}
+    if name not in bases:
+        message = f"There is no base {name[:40]!r} on this server; there are {', '.join(bases)}."
+        raise RequestRefused(message, field=field)
+    return bases[name]
 
 
 def with_version(record: EnvironmentRecord, version: StoredVersion) -> EnvironmentRecord:
