@@ -11,9 +11,9 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
-from picloud_http.stream import abort, carry
+from picloud_http.stream import OpenStreams, abort
 
-from cloud._arguments.option_values import whole
+from cloud._arguments.option_values import port_number
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._resources.tunnel import TunnelClient
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Forward", "connect", "forward"]
 
 LOCAL_HOST: Final = "127.0.0.1"
-_LARGEST_PORT: Final = 65535
 
 
 @of_users
@@ -53,7 +52,7 @@ def connect(jid: int, port: int) -> socket.socket:
     b'HTTP/1.0 200 OK'
     >>> cloud.kill(jid)
     """
-    return TunnelClient(client().transport).connect(jid, _port(port, least=1))
+    return TunnelClient(client().transport).connect(jid, port_number(port))
 
 
 @of_users
@@ -71,7 +70,9 @@ def forward(jid: int, port: int, local_port: int = 0) -> Forward:
     Raises:
         CloudException: When the local port is in use.
     """
-    return Forward(TunnelClient(client().transport), jid, _port(port, least=1), _port(local_port))
+    return Forward(
+        TunnelClient(client().transport), jid, port_number(port), port_number(local_port, least=0)
+    )
 
 
 class Forward:
@@ -85,8 +86,7 @@ class Forward:
         self._tunnels = tunnels
         self._jid = jid
         self._port = port
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self._streams = OpenStreams[int]()
         try:
             self._listener = socket.create_server((LOCAL_HOST, local_port))
         except OSError as error:
@@ -114,8 +114,7 @@ class Forward:
         """Stop listening, and end the connections."""
         abort([self._listener])
         self._listener.close()
-        with self._lock:
-            abort([*self._open])
+        self._streams.end({self._jid})
 
     def _accept(self) -> None:
         while True:
@@ -133,22 +132,7 @@ class Forward:
             with contextlib.suppress(OSError):
                 accepted.close()
             return
-        with self._lock:
-            self._open |= {accepted, remote}
-        try:
-            carry(accepted, remote)
-        finally:
-            with self._lock:
-                self._open -= {accepted, remote}
-
-
-def _port(port: object, least: int = 0) -> int:
-    number = whole(port)
-    if number is None or not least <= number <= _LARGEST_PORT:
-        raise CloudException(
-            f"port must be a whole number from {least} to {_LARGEST_PORT}, not {port!r:.80}."
-        )
-    return number
+        self._streams.carry(accepted, remote, self._jid)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model.job import ENDED
 
-from cloud._arguments.option_values import whole
+from cloud._arguments.option_values import port_number
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._jobs.interrupt import interrupted
@@ -22,7 +22,6 @@ __all__ = ["port", "status"]
 _POLL_S: Final = 0.5
 """Time between two requests for a job's ports; opening a port causes no notification."""
 _PROTOCOLS: Final = ("tcp", "udp")
-_LARGEST_PORT: Final = 65535
 
 
 @of_users
@@ -96,11 +95,7 @@ def _reached(jid: int, port: int, protocol: str, timeout: float | None) -> dict[
 def _check(port: object, protocol: object) -> None:
     if protocol not in _PROTOCOLS:
         raise CloudException(f"protocol must be tcp or udp, not {protocol!r:.80}.")
-    number = whole(port)
-    if number is None or not 1 <= number <= _LARGEST_PORT:
-        raise CloudException(
-            f"port must be a whole number from 1 to {_LARGEST_PORT}, not {port!r:.80}."
-        )
+    port_number(port)
 
 
 def __dir__() -> list[str]:

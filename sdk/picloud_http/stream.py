@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from picloud_model.wire.tunnel import ACCEPTED, MOST_LINE, PAIRING_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
 CONNECT_S: Final = 5.0
 """Longest time to wait for a connection to a gateway."""
 PIECE_BYTES: Final = 64 * 1024
 _MARGIN_S: Final = 2.0
+
+
+Owner = TypeVar("Owner")
 
 
 class StreamRefusedError(OSError):
@@ -70,6 +73,38 @@ def carry(one: socket.socket, other: socket.socket) -> None:
     back.join()
     one.close()
     other.close()
+
+
+class OpenStreams(Generic[Owner]):
+    """The streams that threads of this process carry, so that another thread can end them."""
+
+    def __init__(self) -> None:
+        self._owners: dict[socket.socket, Owner] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many sockets are carried, which is two for each stream."""
+        return len(self._owners)
+
+    def carry(self, one: socket.socket, other: socket.socket, owner: Owner) -> None:
+        """Carry bytes between two sockets until both have ended, or the owner's streams are."""
+        with self._lock:
+            self._owners |= {one: owner, other: owner}
+        try:
+            carry(one, other)
+        finally:
+            with self._lock:
+                del self._owners[one], self._owners[other]
+
+    def owners(self) -> set[Owner]:
+        """Return whose streams there are."""
+        with self._lock:
+            return {*self._owners.values()}
+
+    def end(self, owners: Container[Owner]) -> None:
+        """End the streams of some owners."""
+        with self._lock:
+            abort([each for each, owner in self._owners.items() if owner in owners])
 
 
 def abort(sockets: Sequence[socket.socket]) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import cloud
 import typer
 from picloud_model.job import ENDED
+from picloud_model.wire import LARGEST_PORT
 
 from picloud import output
 from picloud.options.arguments import Timeout  # noqa: TC001 - typer reads annotations when it runs
-
-_LARGEST_PORT: Final = 65535
 
 
 def forward(
@@ -57,7 +56,7 @@ def _read(text: str) -> tuple[int, int]:
     """
     port, colon, local = text.partition(":")
     numbers = [int(each) if each.isdecimal() else -1 for each in (port, local if colon else port)]
-    if not 1 <= numbers[0] <= _LARGEST_PORT or not 0 <= numbers[1] <= _LARGEST_PORT:
+    if not 1 <= numbers[0] <= LARGEST_PORT or not 0 <= numbers[1] <= LARGEST_PORT:
         raise typer.BadParameter(
             f"{text!r} is not a port, or two with a colon between them: 8000 or 8000:8080.",
             param_hint="PORT[:LOCAL]",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from cloud import CloudException
+from picloud_model.wire import LARGEST_PORT
 
 from picloud.completion import values
 from picloud.stack.data_dir import StackName, default
@@ -25,7 +26,7 @@ Port = Annotated[
     int | None,
     typer.Option(
         min=0,
-        max=65535,
+        max=LARGEST_PORT,
         metavar="PORT",
         help="Port of the server; 0: any free port; by default 8787.",
     ),

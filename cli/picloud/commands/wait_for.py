@@ -6,6 +6,7 @@ from typing import Annotated
 
 import cloud
 import typer
+from picloud_model.wire import LARGEST_PORT
 
 from picloud import output
 from picloud.completion import jobs, values
@@ -66,7 +67,8 @@ def status(
 def port(
     jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
     port: Annotated[
-        int, typer.Argument(metavar="PORT", help="Port that the job opens.", min=1, max=65535)
+        int,
+        typer.Argument(metavar="PORT", help="Port that the job opens.", min=1, max=LARGEST_PORT),
     ],
     protocol: Annotated[str, typer.Option(metavar="tcp|udp", help="Protocol of the port.")] = "tcp",
     timeout: Timeout = None,

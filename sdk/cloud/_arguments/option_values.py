@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from picloud_model import ranges
 from picloud_model.core import CORE_TYPES
 from picloud_model.wire import (
+    LARGEST_PORT,
     MAX_LABEL,
     MAX_PATH,
     MAX_PRIORITY,
@@ -214,6 +215,20 @@ def whole(value: Any) -> int | None:
     (5, None, None)
     """
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
+def port_number(value: object, least: int = 1) -> int:
+    """Return the number of a port.
+
+    >>> port_number(8000)
+    8000
+    """
+    number = whole(value)
+    if number is None or not least <= number <= LARGEST_PORT:
+        raise CloudException(
+            f"port must be a whole number from {least} to {LARGEST_PORT}, not {value!r:.80}."
+        )
+    return number
 
 
 def real(value: Any) -> float | None:

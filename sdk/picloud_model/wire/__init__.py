@@ -86,6 +86,7 @@ from picloud_model.wire.key import (
 )
 from picloud_model.wire.limits import (
     DEFAULT_ARGUMENT_BYTES,
+    LARGEST_PORT,
     LONGEST_POLL_S,
     MAX_ACCOUNT_NAME,
     MAX_ARGUMENT_BYTES,

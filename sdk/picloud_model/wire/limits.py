@@ -24,6 +24,8 @@ DEFAULT_ARGUMENT_BYTES: Final = 1_000_000
 """Default of the `max_transmit_data` setting."""
 MAX_RESULT_BYTES: Final = 128 * 1024 * 1024
 """Largest pickled result of a job."""
+LARGEST_PORT: Final = 65_535
+"""Largest number of a TCP or UDP port."""
 MAX_INFO_BYTES: Final = 2 * 1024 * 1024
 """Largest info of a job, uncompressed: three streams and a profile."""
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from picloud_model.wire.body import Answer, Jid, Request
+from picloud_model.wire.limits import LARGEST_PORT
 
 ACCEPTED: Final = b"ok\n"
 """What a gateway sends when both ends of a stream are connected."""
@@ -19,7 +20,7 @@ MOST_LINE: Final = 200
 """The longest line that either end or a gateway sends, in bytes."""
 PAIRING_S: Final = 10.0
 """How long a gateway waits for the other end of a stream."""
-TcpPort = Annotated[int, Meta(ge=1, le=65535)]
+TcpPort = Annotated[int, Meta(ge=1, le=LARGEST_PORT)]
 
 
 class TunnelRequest(Request, frozen=True):

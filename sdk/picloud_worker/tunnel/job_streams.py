@@ -7,14 +7,14 @@ import threading
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from picloud_http.stream import abort, carry, open_stream
+from picloud_http.stream import OpenStreams, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from picloud_model.wire import AttemptRef, Info, LiveQuery, TunnelOrder
 
-LOCAL_HOSTS: Final = ("127.0.0.1", "::1")
+_CONNECT_S: Final = 1.0
 MOST_STREAMS: Final = 256
 """Streams of one slot at the same time."""
 
@@ -28,25 +28,21 @@ class JobStreams:
 
     def __init__(self, url: str) -> None:
         self._host = urlsplit(url).hostname or ""
-        self._open: dict[socket.socket, AttemptRef] = {}
-        self._lock = threading.Lock()
+        self._streams = OpenStreams["AttemptRef"]()
 
     def open(self, query: LiveQuery, info: Info | None) -> None:
         """Open the stream that a query asks for, if the processes of the job listen on its port."""
         order = query.tunnel
         if order is None or info is None or info.ports is None:
             return
-        if order.port in info.ports["tcp"] and len(self._open) < 2 * MOST_STREAMS:
+        if order.port in info.ports["tcp"] and len(self._streams) < 2 * MOST_STREAMS:
             arguments = (query.job, order)
             threading.Thread(target=self._carry, args=arguments, name="tunnel", daemon=True).start()
 
     def end_unless(self, runs: Callable[[AttemptRef], bool]) -> None:
         """End the streams of jobs that no longer run."""
-        if not self._open:
-            return
-        with self._lock:
-            ended = {job for job in {*self._open.values()} if not runs(job)}
-            abort([each for each, job in self._open.items() if job in ended])
+        if self._streams:
+            self._streams.end({job for job in self._streams.owners() if not runs(job)})
 
     def _carry(self, job: AttemptRef, order: TunnelOrder) -> None:
         try:
@@ -58,25 +54,15 @@ class JobStreams:
         except OSError:
             local.close()
             return
-        with self._lock:
-            self._open |= {local: job, remote: job}
-        try:
-            carry(local, remote)
-        finally:
-            with self._lock:
-                del self._open[local], self._open[remote]
+        self._streams.carry(local, remote, job)
 
 
 def _connect(port: int) -> socket.socket:
     """Return a connection to a port of this machine."""
-    for host in LOCAL_HOSTS[:-1]:
-        try:
-            connected = socket.create_connection((host, port), 1.0)
-        except OSError:
-            continue
-        break
-    else:
-        connected = socket.create_connection((LOCAL_HOSTS[-1], port), 1.0)
+    try:
+        connected = socket.create_connection(("127.0.0.1", port), _CONNECT_S)
+    except OSError:
+        connected = socket.create_connection(("::1", port), _CONNECT_S)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.settimeout(None)
     return connected

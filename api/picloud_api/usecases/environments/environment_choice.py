@@ -130,7 +130,7 @@ async def base_named(images: ImagePort, name: str, field: str) -> EnvironmentBas
         return default
     bases = {each.name: each for each in await images.bases()}
     if name not in bases:
-        message = f"There is no base {name[:40]!r} on this server; there are {', '.join(bases)}."
+        message = f"There is no base {name[:100]!r} on this server; there are {', '.join(bases)}."
         raise RequestRefused(message, field=field)
     return bases[name]
 

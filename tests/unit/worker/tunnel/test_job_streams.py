@@ -64,7 +64,7 @@ def test_a_stream_lasts_as_long_as_its_job(
     assert remote.recv(100) == b"still"
     streams.end_unless(lambda _ref: False)
     assert (local.recv(1), remote.recv(1)) == (b"", b"")
-    until(lambda: not streams._open, "nothing is kept")
+    until(lambda: not streams._streams, "nothing is kept")
     local.close()
     remote.close()
 
