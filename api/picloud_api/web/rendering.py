@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import falcon
 import jinja2
 from picloud_model.job import Status
 
@@ -73,6 +74,12 @@ class Renderer:
         # Names and outputs that users choose may have surrogates, which UTF-8 has not.
         text = page.render(visitor=visitor, **values)
         response.data = text.encode(errors="replace")
+
+
+def go_to(response: Response, address: str) -> None:
+    """Reply with another address; reloading what is there does not send the form again."""
+    response.status = falcon.HTTP_303
+    response.location = address
 
 
 def in_bytes(size: float | None) -> str:

@@ -64,7 +64,7 @@ class Visitors:
         """
         check_origin(request)
         fields = await read_form(request)
-        self.check_token(visitor, fields.get(TOKEN, [""])[0])
+        self.check_token(visitor, text_of(fields, TOKEN))
         return fields
 
     def check_token(self, visitor: Visitor, token: str) -> None:
@@ -94,6 +94,15 @@ async def read_form(request: Request) -> dict[str, list[str]]:
     return {
         name: values if isinstance(values, list) else [values] for name, values in fields.items()
     }
+
+
+def text_of(fields: Mapping[str, list[str]], name: str) -> str:
+    """Return the first value of a field; "" if the form has no such field.
+
+    >>> text_of({"id": ["a"]}, "id"), text_of({}, "id")
+    ('a', '')
+    """
+    return fields.get(name, [""])[0]
 
 
 def check_origin(request: Request) -> None:

@@ -15,7 +15,8 @@ from picloud_model.wire.bucket import ListObjectsRequest, WriteObjectQuery
 
 from picloud_api.resources.body import hold_bytes, reauthenticate
 from picloud_api.resources.object_reply import reply_with_object
-from picloud_api.web.visitor import TOKEN, check_origin
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import TOKEN, check_origin, text_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,7 +83,7 @@ class BucketPage:
         if not keys:
             raise RequestRefused("No object is chosen: go back and check the boxes of some.")
         await self._buckets.remove(visitor.account, keys)
-        _go_to(response, fields.get("prefix", [""])[0])
+        _show_folder(response, text_of(fields, "prefix"))
 
     async def on_post_upload(self, request: Request, response: Response) -> None:
         """Store a file that a form has sent, in the folder that the page shows."""
@@ -100,7 +101,7 @@ class BucketPage:
         digest = await asyncio.to_thread(_md5, data)
         query = WriteObjectQuery(key=f"{prefix}{name}", md5=digest)
         await self._buckets.write(visitor.account, query, _one(data), {}, size=len(data))
-        _go_to(response, prefix)
+        _show_folder(response, prefix)
 
     async def _upload(self, request: Request, visitor: Visitor) -> tuple[str, str, bytes]:
         """Return the name of the file, the folder and the bytes that a form has sent.
@@ -147,9 +148,8 @@ def _parts(prefix: str) -> list[tuple[str, str]]:
     return [(name, "/".join(names[: at + 1]) + "/") for at, name in enumerate(names)]
 
 
-def _go_to(response: Response, prefix: str) -> None:
-    response.status = falcon.HTTP_303
-    response.location = f"/bucket?prefix={uri.encode_value(prefix)}" if prefix else "/bucket"
+def _show_folder(response: Response, prefix: str) -> None:
+    go_to(response, f"/bucket?prefix={uri.encode_value(prefix)}" if prefix else "/bucket")
 
 
 def add_to(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import falcon
 import msgspec
 from picloud_model.errors import PathNotFound
 from picloud_model.wire.cron import RunCronRequest
+
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -36,20 +38,20 @@ class CronsPage:
         """Run a cron job now, or remove it."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
-        label = fields.get("label", [""])[0]
-        response.status = falcon.HTTP_303
-        response.location = "/crons"
+        label = text_of(fields, "label")
+        address = "/crons"
         if verb == "run":
             # The form has an id, so that sending it twice runs the job once.
-            values = {"label": label, "submit_id": fields.get("submit_id", [""])[0]}
+            values = {"label": label, "submit_id": text_of(fields, "submit_id")}
             started = await self._crons.run(
                 visitor.account, msgspec.convert(values, RunCronRequest)
             )
-            response.location = f"/jobs/{started.jid}"
+            address = f"/jobs/{started.jid}"
         elif verb == "remove":
             await self._crons.deregister(visitor.account, label)
         else:
             raise PathNotFound
+        go_to(response, address)
 
 
 def add_to(

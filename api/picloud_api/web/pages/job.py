@@ -9,10 +9,11 @@ import falcon
 from picloud_model import wire
 from picloud_model.errors import NotFound, PathNotFound, RequestRefused, Unavailable
 from picloud_model.info import STREAMS, InfoKey
-from picloud_model.job import Status
+from picloud_model.job import ENDED, Status
 from picloud_model.ranges import MAX_JID
 
 from picloud_api.resources.body import hold_bytes
+from picloud_api.web.rendering import go_to
 from picloud_api.web.traceback_frames import frames_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ _KEYS: Final = [
         InfoKey.PORTS, InfoKey.SAMPLES,
     )
 ]  # fmt: skip
-_FINAL: Final = {Status.DONE, Status.ERROR, Status.KILLED, Status.STALLED}
 
 
 class JobPage:
@@ -71,7 +71,7 @@ class JobPage:
             jid=jid,
             batch=batch,
             info=values,
-            is_final=status in _FINAL,
+            is_final=status in ENDED,
             frames=frames_of(values[InfoKey.EXCEPTION] or ""),
             result=result[:SHOWN_CHARACTERS],
             result_problem=problem,
@@ -115,16 +115,14 @@ class JobPage:
         visitor = await self._visitors.of(request)
         await self._visitors.form(request, visitor)
         await self._jobs.kill.kill(visitor.account, [(jid, jid)])
-        response.status = falcon.HTTP_303
-        response.location = f"/jobs/{jid}"
+        go_to(response, f"/jobs/{jid}")
 
     async def on_post_delete(self, request: Request, response: Response, jid: int) -> None:
         """Delete the job."""
         visitor = await self._visitors.of(request)
         await self._visitors.form(request, visitor)
         await self._jobs.delete.delete(visitor.account, [(jid, jid)])
-        response.status = falcon.HTTP_303
-        response.location = "/jobs"
+        go_to(response, "/jobs")
 
 
 def add_to(

@@ -9,6 +9,8 @@ from picloud_model.errors import RequestRefused
 from picloud_model.ranges import merged, parse
 
 from picloud_api.web.pages.job_filter import AGES, ListFilter
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -30,8 +32,7 @@ class JobsPage:
     async def on_get_home(self, request: Request, response: Response) -> None:
         """Go to the dashboard."""
         del request
-        response.status = falcon.HTTP_303
-        response.location = "/jobs"
+        go_to(response, "/jobs")
 
     async def on_get(self, request: Request, response: Response) -> None:
         """Show a page of the dashboard; nothing, if the browser has it as it is."""
@@ -81,11 +82,10 @@ def _jids(fields: dict[str, list[str]]) -> list[Range]:
 
 def _go_back(response: Response, fields: dict[str, list[str]]) -> None:
     """Show the list that a form was on; its address is made here, so it is one of this site."""
-    back = fields.get("back", [""])[0]
-    first = fields.get("map", [""])[0]
-    response.status = falcon.HTTP_303
+    back = text_of(fields, "back")
+    first = text_of(fields, "map")
     path = f"/maps/{first}" if first.isascii() and first.isdigit() else "/jobs"
-    response.location = f"{path}?{back}" if back else path
+    go_to(response, f"{path}?{back}" if back else path)
 
 
 def add_to(

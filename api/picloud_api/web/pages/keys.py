@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import falcon
 import msgspec
 from picloud_model import wire
 from picloud_model.errors import PathNotFound
 
 from picloud_api.usecases.accounts.account import Holder
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -44,17 +45,16 @@ class KeysPage:
         fields = await self._visitors.form(request, visitor)
         holder = Holder(visitor.account, visitor.key)
         if verb == "create":
-            values = {"request_id": fields.get("request_id", [""])[0]}
+            values = {"request_id": text_of(fields, "request_id")}
             made = await self._keys.create(holder, msgspec.convert(values, wire.KeyRequest))
             await self._show(response, visitor, made.key)
             return
         if verb not in ("activate", "deactivate"):
             raise PathNotFound
-        values = {"id": fields.get("id", [""])[0]}
+        values = {"id": text_of(fields, "id")}
         key = msgspec.convert(values, wire.KeyIdRequest)
         await self._keys.set_active(holder, key.id, active=verb == "activate")
-        response.status = falcon.HTTP_303
-        response.location = "/keys"
+        go_to(response, "/keys")
 
 
 def add_to(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import falcon
 import msgspec
 from picloud_model.errors import PathNotFound
 from picloud_model.wire.attachment import UpdateAttachmentRequest
 from picloud_model.wire.queue import QueueRequest
 
 from picloud_api.web.pipeline import BOX, RADIUS, pipeline
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -60,9 +61,8 @@ class QueuesPage:
         elif verb == "delete":
             await self._queues.delete(visitor.account, queue)
         else:
-            await self._update(visitor.account, queue, verb, fields.get("limit", [""])[0])
-        response.status = falcon.HTTP_303
-        response.location = "/queues"
+            await self._update(visitor.account, queue, verb, text_of(fields, "limit"))
+        go_to(response, "/queues")
 
     async def _update(self, account: str, queue: str, verb: str, limit: str) -> None:
         changes: dict[str, dict[str, object]] = {

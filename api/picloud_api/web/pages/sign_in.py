@@ -8,7 +8,8 @@ import falcon
 from picloud_model.errors import KeyRefused, NotAllowed
 
 from picloud_api.web.failure_delay import FailureDelay
-from picloud_api.web.visitor import check_origin, read_form, sign_in, sign_out
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import check_origin, read_form, sign_in, sign_out, text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -41,7 +42,7 @@ class SignInPage:
         """Sign in with an API key."""
         check_origin(request)
         fields = await read_form(request)
-        key = fields.get("key", [""])[0].strip()
+        key = text_of(fields, "key").strip()
         try:
             async with self._delay.attempt(request.remote_addr):
                 session = await self._sessions.sign_in(key)
@@ -50,7 +51,7 @@ class SignInPage:
             self._show(response, "This is not an active API key.")
             return
         sign_in(request, response, session)
-        _go(response, "/jobs")
+        go_to(response, "/jobs")
 
     async def on_get_link(self, request: Request, response: Response, link: str) -> None:
         """Sign in with a link of `picloud open`."""
@@ -58,7 +59,7 @@ class SignInPage:
             message = "Another site has sent you here: open the link of `picloud open` itself."
             raise NotAllowed(message)
         sign_in(request, response, await self._sessions.use_link(link))
-        _go(response, "/jobs")
+        go_to(response, "/jobs")
 
     async def on_post_out(self, request: Request, response: Response) -> None:
         """Sign this browser out, or all browsers of the account."""
@@ -67,12 +68,7 @@ class SignInPage:
         if "everywhere" in fields:
             await self._sessions.end_all(visitor.account)
         sign_out(request, response)
-        _go(response, "/sign-in")
-
-
-def _go(response: Response, address: str) -> None:
-    response.status = falcon.HTTP_303
-    response.location = address
+        go_to(response, "/sign-in")
 
 
 def add_to(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import falcon
+from picloud_api.web.rendering import go_to
+from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
     from falcon.asgi import App, Request, Response
@@ -32,9 +33,8 @@ class VolumesPage:
         """Delete a volume."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
-        await self._volumes.delete(visitor.account, fields.get("name", [""])[0])
-        response.status = falcon.HTTP_303
-        response.location = "/volumes"
+        await self._volumes.delete(visitor.account, text_of(fields, "name"))
+        go_to(response, "/volumes")
 
 
 def add_to(
