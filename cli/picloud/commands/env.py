@@ -20,7 +20,7 @@ Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="Name of an environment.", autocompletion=environments),
 ]
-Path_ = Annotated[
+NameOrPath = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
@@ -128,7 +128,7 @@ def list_bases(*, json: AsJson = False) -> None:
 
 
 @app.command()
-def info(name: Path_, *, json: AsJson = False) -> None:
+def info(name: NameOrPath, *, json: AsJson = False) -> None:
     """Print what is known of an environment, and its packages.
 
     \b
@@ -200,7 +200,7 @@ def rollback(
 
 @app.command()
 def clone(
-    parent_name: Path_,
+    parent_name: NameOrPath,
     new_name: Annotated[str | None, typer.Argument(metavar="NEW_NAME", help="Its name.")] = None,
     *,
     desc: Annotated[

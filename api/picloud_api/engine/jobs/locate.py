@@ -69,7 +69,7 @@ async def locate(
             # Another process may just have made it: the counter in memory may be old.
             upper = await view.fresh(layout.next_jid(account)) or 1
         if last >= upper:
-            raise JobNotFound(_unknown(max(first, upper)), field="jids")
+            raise no_such_job(max(first, upper))
     if ranges.count(jids) > MAX_JOBS:
         raise TooLarge(f"A request may name {MAX_JOBS} jobs at most.", field="jids")
     slices: list[PageSlice] = []
@@ -174,7 +174,7 @@ class _Index:
             self._blocks[name] = await self._view.fresh(name) or []
             if match := _among(self._blocks[name], jid):
                 return match
-        raise JobNotFound(_unknown(jid), field="jids")
+        raise no_such_job(jid)
 
 
 def _among(spans: list[Span], jid: int) -> tuple[list[Span], int] | None:
@@ -195,5 +195,6 @@ def _split(account: str, span: Span, first: int, last: int) -> list[PageSlice]:
     return slices
 
 
-def _unknown(jid: int) -> str:
-    return f"There is no job {jid} in your account."
+def no_such_job(jid: int) -> JobNotFound:
+    """Return the error about a job that an account does not have."""
+    return JobNotFound(f"There is no job {jid} in your account.", field="jids")

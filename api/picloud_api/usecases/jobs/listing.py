@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.errors import JobNotFound, RequestRefused
+from picloud_model.errors import RequestRefused
 from picloud_model.job import State, Status
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.wire import BatchesListed, JobsListed, ListedBatch, ListedJob
 
+from picloud_api.engine.jobs.locate import no_such_job
 from picloud_api.store import layout
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class ListJobs:
                     break
                 header: Header = await self._view.get(layout.header(account, span.batch))
                 return (await self._tally(account, span, turn)).listed(span, header)
-        raise JobNotFound(f"There is no job {jid} in your account.", field="jids")
+        raise no_such_job(jid)
 
     async def _tally(self, account: str, span: Span, turn: Turn) -> _Tally:
         """Count the jobs of a batch by state; its pages are read many at once."""

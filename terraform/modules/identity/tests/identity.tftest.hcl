@@ -66,7 +66,7 @@ run "without_session_manager" {
 
   assert {
     condition     = !anytrue([for policy in aws_iam_role_policy.this : strcontains(policy.policy, "ssmmessages")])
-    error_message = "Nobody may open a shell."
+    error_message = "Without session_manager, no role allows sessions on machines."
   }
 }
 
