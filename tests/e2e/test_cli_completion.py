@@ -154,6 +154,12 @@ def test_what_is_stored_completes(
     assert keys.ids(context, key_id) == [(key_id, "active")]
     assert bash(tmp_path, "picloud", "queue", "pop", name[:-1], **place) == [name]
 
+    with current_client(client):
+        cloud.queue.get(name).delete()
+        cloud.bucket.remove_prefix(name)
+        cloud.volume.delete(name)
+        cloud.cron.deregister(name)
+
 
 def test_no_jids_without_a_server(tmp_path: Path) -> None:
     """Nothing is offered, without a message and without delay."""

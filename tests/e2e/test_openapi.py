@@ -192,7 +192,7 @@ def use_cron(cron: CronClient, client: Client) -> None:
     job = client.prepare_call(dict, CallOptions())
     cron.register("c", CronSchedule(schedule="@daily", timezone="Europe/Berlin"), job)
     client.join(cron.run("c"), 60)
-    assert [each.last_status for each in cron.list()] == ["done"]
+    assert "done" in {each.last_status for each in cron.list() if each.label == "c"}
     assert cron.info("c").schedule.timezone == "Europe/Berlin"
     cron.deregister("c")
 
@@ -204,7 +204,7 @@ def use_queue(queue: QueueClient, client: Client) -> None:
         queue.push("q", packed(client, [1, "x" * 100_000], encoding), 0.0)
     assert queue.exists("q")
     assert not queue.exists("another")
-    assert queue.names() == ["q"]
+    assert "q" in queue.names()
     tickets = [each.ticket for each in queue.take("q", 10, 20.0, 60.0).messages]
     assert queue.extend("q", tickets, 90.0) == queue.acknowledge("q", tickets) == set()
     use_attachment(AttachmentClient(client.transport), queue, client)
@@ -236,7 +236,7 @@ def use_environment(environments: EnvironmentClient) -> None:
     environments.edit("copy", "other", "new")
     environments.publish("other", public=True)
     environments.roll_back("other", 1)
-    assert [each.name for each in environments.list(public=True)] == ["other"]
+    assert "other" in {each.name for each in environments.list(public=True)}
     assert environments.get("other").versions == environments.get("/a0000001/other").versions
     assert environments.bases()
     for name in ("e", "other"):
@@ -249,6 +249,6 @@ def use_volume(volume: VolumeClient) -> None:
     loaded = volume.load("v")
     volume.check_room(loaded, {"b": SnapshotEntry(path="b", kind=FILE, size=1000)})
     made = volume.change(loaded, {"a": SnapshotEntry(path="a", kind=FOLDER)})
-    assert [each.name for each in volume.list()] == ["v"]
+    assert "v" in {each.name for each in volume.list()}
     assert volume.load("v").entries == made.entries
     volume.delete("v")
