@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from picloud_driver.stack.addresses import Addresses
 from picloud_model.errors import PiCloudError
-from platformdirs import user_cache_path
 
 from picloud_api.usecases.accounts.quota import Quotas
 
@@ -102,11 +101,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSett
         idle_s=chosen.idle,
         discard=chosen.discard,
         slot_environment={name: environment[name] for name in _PASSED_ON if name in environment},
-        build_environment={
-            # Shared by the servers of this user: each download is needed once.
-            "UV_CACHE_DIR": str(user_cache_path("picloud") / "uv"),
-            **{name: environment[name] for name in _OF_BUILDS if name in environment},
-        },
+        build_environment={name: environment[name] for name in _OF_BUILDS if name in environment},
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
         log_level=environment.get("PICLOUD_LOG_LEVEL", "info"),
         processes=chosen.processes,

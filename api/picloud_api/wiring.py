@@ -10,23 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from picloud_driver.blob import BlobPort
-from picloud_driver.blob.directory import DirectoryBlobs
 from picloud_driver.bucket import BucketPort
-from picloud_driver.bucket.directory import DirectoryBuckets
 from picloud_driver.gateway import GatewayPort
-from picloud_driver.gateway.process import GatewayProcess
 from picloud_driver.image import ImagePort
-from picloud_driver.image.base_only import BaseOnlyImages
-from picloud_driver.image.venv import VenvImages
-from picloud_driver.image.worker_packages import HERE
 from picloud_driver.queue import QueuePort
-from picloud_driver.queue.sqlite import SqliteQueues
 from picloud_driver.scheduler import SchedulerPort
-from picloud_driver.scheduler.local.scheduler import LocalScheduler
 from picloud_driver.secret import SecretPort
-from picloud_driver.secret.file import FileSecrets
 from picloud_driver.state import StatePort
-from picloud_driver.state.sqlite import SqliteState
 from picloud_jobspecs.render import Driver, SlotSite
 
 from picloud_api.background.loops import Background
@@ -44,6 +34,8 @@ from picloud_api.usecases.use_cases import Foundation, SigningKeys, UseCases
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from picloud_driver.image.venv import VenvImages
+    from picloud_driver.scheduler.local.scheduler import LocalScheduler
     from picloud_driver.stack.addresses import Addresses
 
     from picloud_api.settings import ServerSettings
@@ -99,11 +91,21 @@ async def check_free(settings: ServerSettings) -> None:
 
         check(settings.servers)
         return
+    from picloud_driver.state.sqlite import SqliteState  # noqa: PLC0415 - see `embedded`
+
     await SqliteState(settings.data / _STATE).close()
 
 
 async def embedded(settings: ServerSettings, url: str) -> Ports:
     """Open the adapters of the embedded stack, all of which use the data directory."""
+    # Each stack loads its own adapters only: the other's would take memory and time.
+    from picloud_driver.blob.directory import DirectoryBlobs  # noqa: PLC0415
+    from picloud_driver.bucket.directory import DirectoryBuckets  # noqa: PLC0415
+    from picloud_driver.gateway.process import GatewayProcess  # noqa: PLC0415
+    from picloud_driver.queue.sqlite import SqliteQueues  # noqa: PLC0415
+    from picloud_driver.secret.file import FileSecrets  # noqa: PLC0415
+    from picloud_driver.state.sqlite import SqliteState  # noqa: PLC0415
+
     secrets = FileSecrets(settings.data / "secrets")
     signing_key = await secrets.get_or_create("signing/proof", _fresh)
     images = _venvs(settings)
@@ -120,12 +122,16 @@ async def embedded(settings: ServerSettings, url: str) -> Ports:
 
 
 def _venvs(settings: ServerSettings) -> VenvImages:
+    from picloud_driver.image.venv import VenvImages  # noqa: PLC0415 - see `embedded`
+
     return VenvImages(settings.data / "environments", settings.build_environment)
 
 
 def _local(
     settings: ServerSettings, url: str, signing_key: bytes, images: VenvImages
 ) -> LocalScheduler:
+    from picloud_driver.scheduler.local.scheduler import LocalScheduler  # noqa: PLC0415 - as above
+
     return LocalScheduler(
         settings.data,
         url,
@@ -141,7 +147,10 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     # The embedded stack works without the vendors' packages.
     from picloud_driver.blob.s3 import S3Blobs  # noqa: PLC0415
     from picloud_driver.bucket.s3 import S3Buckets  # noqa: PLC0415
+    from picloud_driver.gateway.process import GatewayProcess  # noqa: PLC0415
     from picloud_driver.gateway.refused import NoGateway  # noqa: PLC0415
+    from picloud_driver.image.base_only import BaseOnlyImages  # noqa: PLC0415
+    from picloud_driver.image.worker_packages import HERE  # noqa: PLC0415
     from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secret.vault import VaultSecrets  # noqa: PLC0415

@@ -7,7 +7,6 @@ one is refused. So a server may read the pickle of a job, which is untrusted.
 
 from __future__ import annotations
 
-from pickletools import genops
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model.errors import RequestRefused
@@ -91,6 +90,8 @@ class _Reader:
 
     def read(self, pickled: bytes) -> Any:
         """Return the value in a pickle, of any size and depth."""
+        from pickletools import genops  # noqa: PLC0415 - half a megabyte that few servers need
+
         for count, (opcode, argument, _) in enumerate(genops(pickled)):
             name = opcode.name
             if name in _LITERALS:

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from picloud_driver.nats.gateway import NatsAccess
+from picloud_driver.nats.access import NatsAccess
 from picloud_driver.queue.nats import NatsQueues
 from picloud_driver.queue.sqlite import SqliteQueues
 

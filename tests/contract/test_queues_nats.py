@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_driver.nats.gateway import NatsAccess
+from picloud_driver.nats.access import NatsAccess
 from picloud_driver.queue import DeliveryId, QueueCounts
 from picloud_driver.queue.nats import NatsQueues
 from picloud_model.errors import Unavailable

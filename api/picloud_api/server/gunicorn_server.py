@@ -19,13 +19,14 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from picloud_model.crashpoints import arm
-from picloud_model.errors import PiCloudError, Unavailable
+from picloud_model.errors import PiCloudError
 from uvicorn_worker import UvicornWorker
 
 from picloud_api.app import Application
 from picloud_api.server.affinity import AccountAffinity
 from picloud_api.server.handoff import HandoffServer
-from picloud_api.wiring import check_free, end_slots
+from picloud_api.server.start_check import start_problem
+from picloud_api.wiring import end_slots
 
 if TYPE_CHECKING:
     from picloud_api.settings import ServerSettings
@@ -140,15 +141,12 @@ def serve(settings: ServerSettings) -> None:
     if settings.servers and settings.servers.slots:
         # Slots in containers reach this machine at another address.
         listeners.append(_listen(settings.servers.slots.host, port))
-    try:
-        # In this process, as gunicorn prints its own message if a worker cannot start.
-        asyncio.run(check_free(settings))
-    except PiCloudError as error:
+    # Before gunicorn starts, as it prints its own message if a worker cannot start.
+    if problem := start_problem(settings):
         # A service waits for what is away; a server started by hand ends with the error.
-        is_awaited = isinstance(error, Unavailable) and settings.servers and settings.ready_fd < 0
-        if not is_awaited:
-            sys.exit(error.message)
-        _log.warning("start.waits", reason=error.message)
+        if not (problem.passes and settings.servers and settings.ready_fd < 0):
+            sys.exit(problem.message)
+        _log.warning("start.waits", reason=problem.message)
     try:
         Served(settings, listeners, url).run()
     finally:

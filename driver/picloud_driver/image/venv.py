@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -62,13 +63,7 @@ class VenvImages(ImagePort):
 
     def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
         self.folder = VenvFolder(root)
-        self._variables = {
-            "PATH": os.defpath,
-            "UV_CACHE_DIR": str(root / "cache"),
-            **variables,
-            "UV_NO_PROGRESS": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-        }
+        self._given = variables
         self._builds: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(BUILDS_AT_ONCE)
         own = _Found(".".join(map(str, sys.version_info[:3])), sys.executable, "cpython")
@@ -80,6 +75,19 @@ class VenvImages(ImagePort):
 
     def __repr__(self) -> str:
         return f"VenvImages({str(self.folder.root)!r})"
+
+    @cached_property
+    def _variables(self) -> dict[str, str]:
+        from platformdirs import user_cache_path  # noqa: PLC0415 - only builds need it
+
+        return {
+            "PATH": os.defpath,
+            # Shared by the servers of this user: each download is needed once.
+            "UV_CACHE_DIR": str(user_cache_path("picloud") / "uv"),
+            **self._given,
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
 
     def interpreter(self, image: str) -> str:
         """Return the Python of an image, for the slots that run in it.

@@ -7,22 +7,10 @@ from typing import TYPE_CHECKING, Final
 from nats import errors as client
 
 from picloud_driver.fault_table import Fault, error_for
+from picloud_driver.nats.api_refusal import VIOLATION
 
 if TYPE_CHECKING:
     from picloud_model.errors import PiCloudError
-
-VIOLATION: Final = "Authorization Violation"
-"""What the server says when it refuses credentials."""
-NO_STREAM: Final = "10059"
-"""There is no such stream."""
-REPEATED: Final = "10201"
-"""A batch has the id of an earlier message."""
-IN_USE: Final = "10100"
-"""A queue's stream has a consumer already."""
-NO_CONSUMER: Final = "10014"
-"""There is no such consumer."""
-NO_MESSAGE: Final = "10037"
-"""There is no message of that number."""
 
 _SILENT: Final = "it does not answer: is it running and reachable?"
 _SLOW: Final = "it took too long: try again, and look at its load if this stays"

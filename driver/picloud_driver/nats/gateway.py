@@ -20,11 +20,14 @@ from nats.errors import NoRespondersError
 from picloud_model.errors import TooLarge, Unavailable
 
 from picloud_driver.nats import faults
+from picloud_driver.nats.api_refusal import VIOLATION, ApiRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from nats.aio.msg import Msg
+
+    from picloud_driver.nats.access import NatsAccess
 
 _CONNECT_S: Final = 5.0
 _RECONNECT_S: Final = 0.2
@@ -33,31 +36,6 @@ _HEADER_BYTES: Final = 4096
 """Room for headers: the server counts them as part of a message, the client does not."""
 _ACK: Final = b"+ACK"
 _NAK: Final = b"-NAK"
-
-
-class NatsAccess(msgspec.Struct, frozen=True):
-    """Address and credentials of a NATS server; the token is in no `repr`.
-
-    The files are PEM, except for `creds_file`, which NATS's own tools write.
-    """
-
-    address: str
-    token: str = ""
-    creds_file: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-
-    def __repr__(self) -> str:
-        return f"NatsAccess({self.address!r})"
-
-
-class ApiRefusal(Exception):
-    """JetStream refused a request."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class NatsGateway:
@@ -297,7 +275,7 @@ class NatsGateway:
 
     async def _note(self, error: Exception) -> None:
         # What the server said matters more than that it closed the connection then.
-        if faults.VIOLATION not in str(self._last_error):
+        if VIOLATION not in str(self._last_error):
             self._last_error = error
 
     async def _reconnected(self) -> None:

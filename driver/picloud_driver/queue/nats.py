@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import datetime as dt
 import uuid
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every_error
 
-from picloud_driver.nats import faults
-from picloud_driver.nats.gateway import ApiRefusal, NatsAccess, NatsGateway
+from picloud_driver.nats import api_refusal
+from picloud_driver.nats.api_refusal import ApiRefusal
 from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer, subject_of
 from picloud_driver.queue.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from nats.aio.msg import Msg
+
+    from picloud_driver.nats.access import NatsAccess
+    from picloud_driver.nats.gateway import NatsGateway
 
 _ATTEMPTS: Final = 20
 """How often the owner of a queue is looked for."""
@@ -70,12 +73,20 @@ class NatsQueues(QueuePort):
     adapter: ClassVar[str] = "nats"
 
     def __init__(self, access: NatsAccess) -> None:
-        self._gateway = NatsGateway(access)
-        self._gateway.on_reconnect = self._reconnected
+        self._access = access
         self._owned: dict[str, QueueConsumer] = {}
         self._listening: dict[str, Callable[[], Awaitable[None]]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._serving: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def _gateway(self) -> NatsGateway:
+        # The client takes megabytes, which a server without queues does not spend.
+        from picloud_driver.nats.gateway import NatsGateway  # noqa: PLC0415
+
+        gateway = NatsGateway(self._access)
+        gateway.on_reconnect = self._reconnected
+        return gateway
 
     async def create(self, queue: str) -> None:
         """See `QueuePort.create`."""
@@ -116,7 +127,7 @@ class NatsQueues(QueuePort):
         try:
             stored = await self._gateway.publish_batch(messages, push_id, headers)
         except ApiRefusal as refusal:
-            if refusal.code == faults.REPEATED:
+            if refusal.code == api_refusal.REPEATED:
                 return
             raise self._gateway.refusal(refusal, refusal.code) from refusal
         if not stored:
@@ -162,7 +173,8 @@ class NatsQueues(QueuePort):
             await self._disown(queue)
         for task in self._serving:
             task.cancel()
-        await self._gateway.close()
+        if "_gateway" in vars(self):
+            await self._gateway.close()
 
     # --- owning ---
 
@@ -227,7 +239,7 @@ class NatsQueues(QueuePort):
         try:
             await self._gateway.api(f"STREAM.MSG.GET.{queue}", {"seq": number})
         except ApiRefusal as refusal:
-            if refusal.code == faults.NO_MESSAGE:
+            if refusal.code == api_refusal.NO_MESSAGE:
                 return False
             raise self._error(refusal) from refusal
         return True
@@ -254,7 +266,7 @@ class NatsQueues(QueuePort):
             except BaseException as error:
                 await consumer.close()
                 await self._stop_listening(queue)
-                if isinstance(error, ApiRefusal) and error.code == faults.IN_USE:
+                if isinstance(error, ApiRefusal) and error.code == api_refusal.IN_USE:
                     return
                 raise
             self._owned[queue] = consumer
@@ -263,7 +275,7 @@ class NatsQueues(QueuePort):
         try:
             await self._gateway.api(f"CONSUMER.DELETE.{queue}.{name}")
         except ApiRefusal as refusal:
-            if refusal.code != faults.NO_CONSUMER:
+            if refusal.code != api_refusal.NO_CONSUMER:
                 raise self._error(refusal) from refusal
 
     async def _disown(self, queue: str, consumer: QueueConsumer | None = None) -> None:
@@ -326,12 +338,12 @@ class NatsQueues(QueuePort):
         try:
             return await self._gateway.api(operation, body)
         except ApiRefusal as refusal:
-            if refusal.code == faults.IN_USE:
+            if refusal.code == api_refusal.IN_USE:
                 raise
             raise self._error(refusal) from refusal
 
     def _error(self, refusal: ApiRefusal) -> Exception:
-        if refusal.code == faults.NO_STREAM:
+        if refusal.code == api_refusal.NO_STREAM:
             return QueueNotFound()
         return self._gateway.refusal(refusal, refusal.code)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from picloud_model.errors import PiCloudError
 
-from picloud_driver.nats.gateway import ApiRefusal
+from picloud_driver.nats.api_refusal import ApiRefusal
 from picloud_driver.queue.port import Delivery, DeliveryId
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 from picloud_model.errors import EnvironmentNotFound
@@ -82,6 +81,8 @@ async def find(view: View, account: str, path: str) -> EnvironmentRecord:
 async def _unknown(view: View, account: str, path: str) -> str:
     if path.startswith("/"):
         return f"There is no public environment {path[:100]!r}."
+    from difflib import get_close_matches  # noqa: PLC0415 - only a misspelt name needs it
+
     prefix = environment_key(account)
     names = [key.removeprefix(prefix) for key in await view.scan(prefix)]
     near = get_close_matches(path[:80], names, 1, 0.6)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import msgspec
 
 from picloud_driver import disk
-from picloud_driver.nats.gateway import NatsAccess
+from picloud_driver.nats.access import NatsAccess
 from picloud_driver.queue.nats import NatsQueues
 from picloud_driver.stack import records
 from picloud_driver.stack.addresses import VendorServer, nats_of
