@@ -33,7 +33,7 @@ def start_problem(settings: ServerSettings) -> StartProblem | None:
     if not (child := os.fork()):
         try:
             os.write(sending, msgspec.msgpack.encode(_problem(settings)))
-        except BaseException:  # noqa: BLE001 - it is told; the parent ends with it
+        except BaseException:  # noqa: BLE001 - it is printed; the parent ends then
             traceback.print_exc()
         finally:
             # Nothing of the server ends here: this process has only a copy of it.

@@ -16,7 +16,7 @@ def test_nothing_is_in_the_way(tmp_path: Path) -> None:
 
 
 async def test_a_directory_in_use_stays_in_use(api: ApiHarness) -> None:
-    """The problem is told in one sentence."""
+    """The problem is reported in one sentence."""
     problem = start_problem(read(["--data", str(api.root)], {}))
 
     assert isinstance(problem, StartProblem)
