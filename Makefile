@@ -39,7 +39,10 @@ words: $(VENV)/.users ## Put files, map over them and sort what jobs found, on a
 	@$(BIN)/python examples/words.py
 
 test: $(VENV)/.developers servers images ## Install what the tests need and run them all
-	@$(BIN)/python -m pytest
+	@# In two processes at once: the end-to-end tests wait more than they compute.
+	@$(BIN)/python -m pytest tests/e2e & end_to_end=$$!; \
+	$(BIN)/python -m pytest --ignore tests/e2e --override-ini cache_dir=.pytest_cache/others; others=$$?; \
+	wait $$end_to_end && exit $$others
 
 test-infra: $(VENV)/.developers ## Test the infrastructure with Terraform: modules, and a whole deployment on a stand-in for AWS
 	@$(BIN)/python -m pytest --infra tests/infra
