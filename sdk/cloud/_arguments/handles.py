@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from picloud_model.wire import JobInfo
+
     from cloud._http.transport import ServerAddress
+    from cloud.errors import CloudException
 
 
 class Owner(Protocol):
@@ -18,6 +23,43 @@ class Owner(Protocol):
 
     def has_key(self, key_id: str) -> bool:
         """Return whether its account has an API key; the server is asked once about each."""
+
+
+class JobOwner(Owner, Protocol):
+    """What a job needs of the client that made it."""
+
+    @property
+    def raises_original(self) -> bool:
+        """Whether methods of jobs raise what the job's function raised."""
+
+    def ready(self) -> JobOwner:
+        """Return the client; in a job, with the token of the job that runs now."""
+
+    def result(
+        self,
+        jids: Any,
+        timeout: float | None = None,
+        *,
+        return_exceptions: bool = False,
+        original: bool | None = None,
+        show: bool = False,
+    ) -> Any:
+        """Wait for the results of jobs."""
+
+    def status(self, jids: Any) -> Any:
+        """Return the status of jobs."""
+
+    def info(self, jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
+        """Return what is known about jobs."""
+
+    def kill(self, jids: Any = None) -> int:
+        """Abort jobs."""
+
+    def follow(self, jid: int, since: Mapping[str, int]) -> JobInfo:
+        """Return the status of a job and what it wrote since."""
+
+    def when_ended(self, jid: int, settle: Callable[[Any, CloudException | None], None]) -> None:
+        """Call `settle` with the result or the error of a job when it ends, in another thread."""
 
 
 class OwnedJid(int):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +15,27 @@ MOST_BEYOND: Final = 100_000
 _CURE: Final = (
     "pass a constant as a keyword argument of map, or cut the iterable with itertools.islice"
 )
+
+
+def check_iterables(iterables: Sequence[Any]) -> None:
+    """Refuse arguments of a map that are not iterables.
+
+    Raises:
+        CloudTypeError: When one is not, or there is none.
+
+    >>> check_iterables([[1, 2], 5])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    cloud.CloudTypeError: Argument 2 of map must be an iterable, not 5; use cloud.call for ...
+    """
+    if not iterables:
+        raise CloudTypeError("map needs a function and at least one iterable of arguments.")
+    for number, items in enumerate(iterables, 1):
+        if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
+            raise CloudTypeError(
+                f"Argument {number} of map must be an iterable, not {items!r:.80}; "
+                "use cloud.call for a single job."
+            )
 
 
 def check_ends(iterables: Sequence[Iterable[Any]]) -> None:

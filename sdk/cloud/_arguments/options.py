@@ -29,6 +29,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     `options` says how the jobs run. They start when the jobs in `depends_on` have ended. When a job
     ends, this process calls the functions in `callback` with its jid if it is done, and those in
     `callback_on_error` if it ended in any other way. Lists show `name` instead of the function's.
+    With `jobs_as_values` jobs in the arguments arrive as their results.
     """
 
     options: Options = Options()
@@ -37,6 +38,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     callback: tuple[Callback, ...] = ()
     callback_on_error: tuple[Callback, ...] = ()
     name: str | None = None
+    jobs_as_values: bool = False
 
     @property
     def needs_submitter(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 from picloud_model import ranges, wire
 
+from cloud._arguments.iterables import check_iterables
 from cloud._arguments.jids import check_owner, read_jids
 from cloud._arguments.option_values import seconds, whole
 from cloud._arguments.options import split_options
@@ -80,7 +81,7 @@ class Client:
         self.keys = KeyClient(self._transport)
         self.blobs = blobs = BlobClient(self._transport)
         self.packer = packer = Packer(blobs.fetch, data_limit=lambda: config.package_data)
-        self._submitter = Submitter(self._transport, blobs, packer, config)
+        self._submitter = Submitter(self._transport, blobs, packer, config, owner=self)
         self._callbacks = Callbacks(self._transport)
         self._infos = InfoClient(self._transport, blobs, packer)
         self.waiter = Waiter(
@@ -133,14 +134,7 @@ class Client:
     def map(self, func: Callable[..., Any], /, *iterables: Any, **kwargs: Any) -> Jobs:
         """Create a job for each item of the iterables; see `cloud.map`."""
         options, kwargs = self._split(kwargs)
-        if not iterables:
-            raise CloudTypeError("map needs a function and at least one iterable of arguments.")
-        for number, items in enumerate(iterables, 1):
-            if not hasattr(items, "__iter__") and not hasattr(items, "__getitem__"):
-                raise CloudTypeError(
-                    f"Argument {number} of map must be an iterable, not {items!r:.80}; "
-                    "use cloud.call for a single job."
-                )
+        check_iterables(iterables)
         return self.submit_map(func, iterables, kwargs, options)
 
     def submit_call(

@@ -12,6 +12,7 @@ from cloud._config.configuration import Config
 from cloud._config.settings import ClientSettings
 from cloud._http.transport import ServerAddress
 from cloud._jobs.job import Current
+from cloud._packing.values import Results
 from cloud.errors import CloudException
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def client() -> Client:
 
 
 Current.client = client
+Results.of = lambda jids: client().result(jids, original=False)
 
 
 def bucket() -> BucketClient:

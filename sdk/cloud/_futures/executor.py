@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
 from picloud_model.job import ENDED, Status
 
 from cloud._arguments.option_values import whole
@@ -61,7 +62,8 @@ class Executor(FuturesExecutor):
         if initializer is not None and not callable(initializer):
             raise CloudTypeError(f"initializer must be a function, not {initializer!r:.80}.")
         self._max_workers = max_workers or os.cpu_count() or 1
-        self._options, _ = split_options(options)
+        chosen, _ = split_options(options)
+        self._options = replace(chosen, jobs_as_values=True)
         self._initializer = initializer
         self._initargs = tuple(initargs)
         self._lock = threading.Lock()
@@ -73,7 +75,8 @@ class Executor(FuturesExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> JobFuture:
         """Run a function as a job; return its future.
 
-        All keyword arguments are the function's.
+        All keyword arguments are the function's. Futures and jobs in the arguments, at any depth,
+        arrive as their results: the new job begins when they are done.
 
         Raises:
             RuntimeError: After `shutdown`.
@@ -230,6 +233,10 @@ class JobFuture(Future[Any]):
         """Call a function with this future when the job has ended, in another thread."""
         super().add_done_callback(fn)
         self._await()
+
+    def __picloud_argument__(self) -> tuple[Any, ...]:
+        """Reduce it for the job that it is an argument of, where it is the result."""
+        return self.job.value.__picloud_argument__()
 
     def _learn(self, timeout: float | None) -> None:
         if super().done():

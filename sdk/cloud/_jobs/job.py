@@ -4,59 +4,23 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from picloud_model.job import ENDED, Status
 from picloud_model.ranges import MAX_JID
 
-from cloud._arguments.handles import OwnedJid, OwnedJids, Owner
+from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud._arguments.jids import read_jids
+from cloud._packing.values import PICKLING, JobValue, value_reduced
 from cloud.errors import CloudException, CloudTypeError, raised_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
-    from picloud_model.wire import JobInfo
+    from cloud._arguments.handles import JobOwner
 
 _POLL_S: Final = 0.5
 """Time between two requests for the output of a job that runs."""
-
-
-class JobOwner(Owner, Protocol):
-    """What a job needs of the client that made it."""
-
-    @property
-    def raises_original(self) -> bool:
-        """Whether methods of jobs raise what the job's function raised."""
-
-    def ready(self) -> JobOwner:
-        """Return the client; in a job, with the token of the job that runs now."""
-
-    def result(
-        self,
-        jids: Any,
-        timeout: float | None = None,
-        *,
-        return_exceptions: bool = False,
-        original: bool | None = None,
-        show: bool = False,
-    ) -> Any:
-        """Wait for the results of jobs."""
-
-    def status(self, jids: Any) -> Any:
-        """Return the status of jobs."""
-
-    def info(self, jids: Any, info_requested: Any = None) -> dict[int, dict[str, Any]]:
-        """Return what is known about jobs."""
-
-    def kill(self, jids: Any = None) -> int:
-        """Abort jobs."""
-
-    def follow(self, jid: int, since: Mapping[str, int]) -> JobInfo:
-        """Return the status of a job and what it wrote since."""
-
-    def when_ended(self, jid: int, settle: Callable[[Any, CloudException | None], None]) -> None:
-        """Call `settle` with the result or the error of a job when it ends, in another thread."""
 
 
 class Current:
@@ -70,7 +34,7 @@ class Job(OwnedJid):
 
     It is an int: it compares, hashes, formats, pickles and is stored as the number, and whatever
     takes a jid takes a `Job`. Only its `repr` is not the number. In the arguments and the function
-    of a call or map it arrives as a `Job`.
+    of a call or map it arrives as a `Job`; in the arguments of `cloud.job` as its result.
 
     Args:
         jid: The number of a job of the account in use, from 1.
@@ -128,6 +92,16 @@ class Job(OwnedJid):
         if return_exceptions:
             return chosen
         raise chosen
+
+    @property
+    def value(self) -> JobValue:
+        """In the arguments of another job, which then waits for this one: its result.
+
+        >>> one = cloud.call(abs, -1)
+        >>> cloud.call(divmod, 7, one.value).result()
+        (7, 0)
+        """
+        return JobValue(self)
 
     @property
     def status(self) -> str:
@@ -262,6 +236,9 @@ class Job(OwnedJid):
 
     def __picloud_argument__(self) -> tuple[Any, ...]:
         """Reduce it for the job that it is an argument of."""
+        needs = PICKLING.needs
+        if needs is not None and needs.jobs_as_values:
+            return value_reduced(self, needs)
         return Job, (int(self),)
 
     def _repr_html_(self) -> str:
@@ -325,6 +302,11 @@ class Jobs(OwnedJids):
         return values
 
     @property
+    def value(self) -> JobValue:
+        """In the arguments of another job, which then waits for these: the list of results."""
+        return JobValue(self)
+
+    @property
     def status(self) -> list[str]:
         """The statuses now, in order; one request."""
         return list(self._client().status(self._span))
@@ -359,6 +341,9 @@ class Jobs(OwnedJids):
 
     def __picloud_argument__(self) -> tuple[Any, ...]:
         """Reduce them for the job that they are an argument of."""
+        needs = PICKLING.needs
+        if needs is not None and needs.jobs_as_values:
+            return value_reduced(self, needs)
         return Jobs, (self._span,)
 
     def _repr_html_(self) -> str:

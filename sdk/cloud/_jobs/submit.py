@@ -11,16 +11,18 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec.structs import replace
-from picloud_model import wire
+from picloud_model import ranges, wire
 from picloud_model.errors import AccountBusy
 from picloud_model.wire import Content
 
 from cloud._arguments import signature_check
 from cloud._arguments.iterables import check_ends, most_items, too_many
+from cloud._arguments.jids import read_jids
 from cloud._jobs.pack_parts import pack_parts
 from cloud._jobs.patience import Patience
 from cloud._packing import PackingError, size_report
 from cloud._packing.unpicklable import named_parts, parts_of
+from cloud._packing.values import Needs
 from cloud._resources.blob import REQUEST_BYTES
 from cloud.errors import BlobsLacking, CloudConnectionError, CloudException, CloudTypeError
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from picloud_model.pack import Envelope
+    from picloud_model.ranges import Range
 
+    from cloud._arguments.handles import Owner
     from cloud._arguments.options import CallOptions
     from cloud._config.configuration import Config
     from cloud._http.transport import Transport
@@ -64,6 +68,7 @@ class Submitter:
         blobs: Uploads what is too large for a request.
         packer: Pickles functions and arguments.
         config: The limits.
+        owner: The client, whose jobs may be arguments.
         make_id: Returns a new submit id.
         max_jobs: Maximum number of jobs of a map.
     """
@@ -75,6 +80,7 @@ class Submitter:
         packer: Packer,
         config: Config,
         *,
+        owner: Owner | None = None,
         make_id: Callable[[], str] = random_id,
         max_jobs: int = wire.MAX_JOBS,
     ) -> None:
@@ -82,6 +88,7 @@ class Submitter:
         self._blobs = blobs
         self._packer = packer
         self._config = config
+        self._owner = owner
         self._make_id = make_id
         self._max_jobs = max_jobs
         self._auto = ""
@@ -116,7 +123,7 @@ class Submitter:
         self._upload(batch)
         bundle = self._bundle(batch)
         self._blobs.ensure(batch.sources(bundle), anew=True)
-        return batch.request(self._packer.envelope, bundle)
+        return batch.request(self._packer.envelope, bundle, self._dependencies(batch))
 
     def map(
         self,
@@ -183,7 +190,7 @@ class Submitter:
     ) -> bytes:
         try:
             fast = batch.options.options.fast_serialization
-            parcel = self._packer.arguments(args, kwargs, batch.modules, fast)
+            parcel = self._packer.arguments(args, kwargs, batch.needs, fast)
         except PackingError as error:
             text = str(error)
             if item is not None:
@@ -196,9 +203,17 @@ class Submitter:
 
     def _bundle(self, batch: _BatchBuilder) -> Bundle:
         try:
-            return self._packer.bundle(batch.function, batch.modules)
+            return self._packer.bundle(batch.function, batch.needs.modules)
         except PackingError as error:
             raise CloudException(str(error)) from error.__cause__
+
+    def _dependencies(self, batch: _BatchBuilder) -> list[Range]:
+        """Return the jobs that a batch waits for: those of its options, and those of its values."""
+        named = batch.options.depends_on
+        if not batch.needs.jobs:
+            return list(named)
+        values = read_jids(batch.needs.jobs, self._owner).order
+        return ranges.merged([*named, *ranges.collapse(values)])
 
     def _too_large(self, parcel: bytes, what: str, parts: Iterable[Part]) -> CloudException:
         largest = size_report.largest(parts)
@@ -240,7 +255,7 @@ class Submitter:
             return range(0)
         self._upload(batch)
         bundle = self._bundle(batch)
-        request = batch.request(self._packer.envelope, bundle)
+        request = batch.request(self._packer.envelope, bundle, self._dependencies(batch))
         answer = self._submit(request, batch.sources(bundle))
         return range(answer.first, answer.first + answer.count)
 
@@ -279,7 +294,7 @@ class _BatchBuilder:
         self.submit_id = submit_id
         self.function = function
         self.options = options
-        self.modules: set[str] = set()
+        self.needs = Needs(jobs_as_values=options.jobs_as_values)
         self.count = 0
         self.parts: list[wire.PackPart] = []
         self.inline_bytes = 0
@@ -307,7 +322,9 @@ class _BatchBuilder:
         """Forget the parts, which have been staged."""
         self.parts, self.inline_bytes = [], 0
 
-    def request(self, envelope: Envelope, bundle: Bundle) -> wire.SubmitRequest:
+    def request(
+        self, envelope: Envelope, bundle: Bundle, depends_on: list[Range]
+    ) -> wire.SubmitRequest:
         """Return the request that creates the batch."""
         function = self.function
         inline = len(function.parcel) <= INLINE_FUNCTION_BYTES
@@ -323,7 +340,7 @@ class _BatchBuilder:
             bundle=bundle.digest,
             options=self.options.options,
             parts=self.parts,
-            depends_on=list(self.options.depends_on),
+            depends_on=depends_on,
             depends_on_errors=self.options.depends_on_errors,
         )
 

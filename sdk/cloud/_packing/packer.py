@@ -30,6 +30,7 @@ from cloud._packing.module_source import may_be_local
 from cloud._packing.pickler import ScanningPickler
 from cloud._packing.shipped_code import ShippedCode
 from cloud._packing.unpicklable import FAILURES, explain, named_parts, parts_of
+from cloud._packing.values import PICKLING, Needs, WithValues
 from cloud.errors import CloudConnectionError
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Packer:
         self,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        seen: set[str] | None = None,
+        needs: Needs | None = None,
         fast: int = 0,
     ) -> bytes:
         """Pack the arguments of one job: a parcel.
@@ -132,9 +133,9 @@ class Packer:
         Args:
             args: Positional arguments.
             kwargs: Keyword arguments.
-            seen: Is given the names of modules the arguments need, for `bundle`.
+            needs: Is given what the arguments need besides.
             fast: From 1 on a failure is not explained, 2 is plain pickle, which also tells nothing
-                of modules.
+                of modules, and has no values.
 
         Raises:
             PackingError: When an argument cannot be pickled; it is named.
@@ -146,10 +147,11 @@ class Packer:
             else:
                 return pack.seal(pickle.dumps((args, {}), PROTOCOL))
         pair = args, dict(kwargs)
+        needs = needs or Needs()
         try:
-            if fast >= PLAIN_PICKLE:
+            if fast >= PLAIN_PICKLE and not needs.jobs_as_values:
                 return pack.seal(pickle.dumps(pair, PROTOCOL))
-            data, modules = self._pickled(pair)
+            data, modules = self._pickled_with(pair, needs)
         except FAILURES as error:
             if fast:
                 raise PackingError(
@@ -157,8 +159,7 @@ class Packer:
                     "(leave out _fast_serialization to see which part it is)."
                 ) from error
             raise explain("the arguments", pair, named_parts(*pair), error) from error
-        if seen is not None:
-            seen |= modules
+        needs.modules |= modules
         return pack.seal(data)
 
     def value(self, value: object, what: str) -> bytes:
@@ -229,6 +230,19 @@ class Packer:
             log.debug("a remote exception stays text: %s", error)
             return None
         return raised if isinstance(raised, BaseException) else None
+
+    def _pickled_with(self, pair: object, needs: Needs) -> tuple[bytes, frozenset[str]]:
+        """Pickle arguments, with an order to read the results that they need, if they need any."""
+        before, PICKLING.needs, count = PICKLING.needs, needs, len(needs.jobs)
+        try:
+            data, modules = self._pickled(pair)
+            if len(needs.jobs) > count:
+                found = needs.jobs[count:]
+                data, modules = self._pickled(WithValues(found, pair))
+                needs.jobs[count:] = found
+            return data, modules
+        finally:
+            PICKLING.needs = before
 
     def _pickled(self, value: object) -> tuple[bytes, frozenset[str]]:
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud._packing import Packer, PackingError
 from cloud._packing.bundler import MAX_BYTES
+from cloud._packing.values import Needs
 
 from tests.unit.sdk._packing.travel import run
 
@@ -40,12 +41,12 @@ def test_arguments_without_modules_leave_the_bundle(project: Project, packer: Pa
     """A function's bundle serves when its arguments need nothing more."""
     project.write(solo="def f(x): pass\nclass C: pass")
     solo = project.load("solo")
-    packed, seen = packer.function(solo.f), set[str]()
+    packed, needs = packer.function(solo.f), Needs()
 
-    packer.arguments((1, [2.0], solo.C()), {"k": solo.f}, seen)
+    packer.arguments((1, [2.0], solo.C()), {"k": solo.f}, needs)
 
-    assert seen == {"solo"}
-    assert packer.bundle(packed, seen) is packed.bundle
+    assert needs.modules == {"solo"}
+    assert packer.bundle(packed, needs.modules) is packed.bundle
 
 
 def test_unchanged_code_is_the_same_bundle(project: Project, packer: Packer) -> None:

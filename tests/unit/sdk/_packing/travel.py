@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cloud._packing import Packer
+from cloud._packing.values import Needs
 from picloud_model import wire
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ def lay_out(bundle: Bundle, tree: Path) -> list[str]:
 
 def post(luggage: Path, name: str, func: Any, *args: Any, **kwargs: Any) -> None:
     """Pack a function and its arguments, to be run under a name."""
-    packer, seen = Packer(), set[str]()
+    packer, needs = Packer(), Needs()
     place = luggage / name
     place.mkdir(parents=True)
     function = packer.function(func)
     (place / "function").write_bytes(function.parcel)
-    (place / "arguments").write_bytes(packer.arguments(args, kwargs, seen))
-    lay_out(packer.bundle(function, seen), place / "tree")
+    (place / "arguments").write_bytes(packer.arguments(args, kwargs, needs))
+    lay_out(packer.bundle(function, needs.modules), place / "tree")
 
 
 def arrive(luggage: Path) -> dict[str, Any]:
