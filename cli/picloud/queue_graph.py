@@ -74,24 +74,25 @@ def text(pipeline: Sequence[Mapping[str, Any]], roots: Sequence[str] = ()) -> st
     return "\n".join(lines)
 
 
-def _tree(queues: Mapping[str, _Queue], name: str, seen: set[str]) -> Iterator[str]:
+def _tree(queues: Mapping[str, _Queue], root: str, seen: set[str]) -> Iterator[str]:
     """Yield the lines of a queue and of all that come after it; each is described once."""
-    queue = queues[name]
-    if name in seen:
-        yield f"{name}, as above" if queue.handler else name
-        return
-    seen.add(name)
-    yield f"{name}: {queue.messages}"
-    if queue.handler:
-        yield f"{'│' if queue.targets else ' '} {queue.handler}, {queue.jobs}"
-    targets = [target for target in queue.targets if target in queues]
-    for target in targets:
-        is_last = target == targets[-1]
-        arrow = "─>" if target in queue.outputs else "─x"
-        first, *rest = _tree(queues, target, seen)
-        yield f"{'└' if is_last else '├'}{arrow} {first}"
-        for line in rest:
-            yield f"{' ' if is_last else '│'}   {line}"
+    # What is still to be drawn: a queue, and what its first line and its others begin with.
+    waiting = [(root, "", "")]
+    while waiting:
+        name, first, rest = waiting.pop()
+        queue = queues[name]
+        if name in seen:
+            yield f"{first}{name}, as above" if queue.handler else f"{first}{name}"
+            continue
+        seen.add(name)
+        yield f"{first}{name}: {queue.messages}"
+        if queue.handler:
+            yield f"{rest}{'│' if queue.targets else ' '} {queue.handler}, {queue.jobs}"
+        targets = [target for target in queue.targets if target in queues]
+        for target in reversed(targets):
+            is_last = target == targets[-1]
+            arrow = f"{'└' if is_last else '├'}{'─>' if target in queue.outputs else '─x'} "
+            waiting.append((target, rest + arrow, f"{rest}{' ' if is_last else '│'}   "))
 
 
 def svg(pipeline: Sequence[Mapping[str, Any]], roots: Sequence[str] = ()) -> str:
@@ -170,20 +171,14 @@ def _columns(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[list[_P
 
     An arrow that crosses a column has a place there.
     """
-    depths: dict[str, int] = {}
-    path: list[str] = []
-
-    def place(name: str, depth: int) -> None:
-        if name not in queues or name in path or depths.get(name, -1) >= depth:
-            return
-        depths[name] = depth
-        path.append(name)
+    order = _in_order(queues, roots)
+    places = {name: place for place, name in enumerate(order)}
+    depths = dict.fromkeys(order, 0)
+    for name in order:
         for target in queues[name].targets:
-            place(target, depth + 1)
-        path.pop()
-
-    for root in roots:
-        place(root, 0)
+            # An arrow to an earlier queue closes a circle.
+            if places.get(target, 0) > places[name]:
+                depths[target] = max(depths[target], depths[name] + 1)
     columns: list[list[_Place]] = [[] for _ in range(max(depths.values(), default=-1) + 1)]
     for name, depth in depths.items():
         columns[depth].append(name)
@@ -191,6 +186,22 @@ def _columns(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[list[_P
             for crossed in range(depth + 1, depths.get(target, 0)):
                 columns[crossed].append((name, target, crossed))
     return columns
+
+
+def _in_order(queues: Mapping[str, _Queue], roots: Sequence[str]) -> list[str]:
+    """Return the queues that the roots lead to, each before those it leads to, circles aside."""
+    done: list[str] = []
+    seen: set[str] = set()
+    waiting = [(name, False) for name in roots]
+    while waiting:
+        name, is_left = waiting.pop()
+        if is_left:
+            done.append(name)
+        elif name in queues and name not in seen:
+            seen.add(name)
+            waiting.append((name, True))
+            waiting += [(target, False) for target in queues[name].targets]
+    return done[::-1]
 
 
 def _roots(queues: Mapping[str, _Queue]) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_driver.queue import DeliveryId, QueueCounts
+from picloud_driver.queue import DeliveryId, QueueCounts, TakeLimits
 from picloud_model.errors import QueueNotFound, Unavailable
 
 from tests.contract.queue_adapters import new_name, push
@@ -137,6 +137,45 @@ async def test_a_message_comes_back_after_its_deadline(queues: QueuePort, queue:
     assert await queues.counts(queue) == QueueCounts(in_flight=1)
     assert await queues.remove(queue, [now.id]) == [True]
     assert await queues.counts(queue) == QueueCounts()
+
+
+async def test_a_take_keeps_to_a_pace(queues: QueuePort, queue: str) -> None:
+    """All takes with a limit share it; after a pause a tenth of a second's messages come."""
+    await push(queues, queue, *(str(number).encode() for number in range(40)))
+    limits = TakeLimits(per_second=40.0)
+
+    async def take_ten() -> int:
+        count = 0
+        while count < 10:
+            count += len(
+                await queues.take(queue, 10, deadline_s=60.0, timeout_s=20.0, limits=limits)
+            )
+        return count
+
+    began = time.monotonic()
+    counts = await asyncio.gather(take_ten(), take_ten())
+    took = time.monotonic() - began
+
+    # A burst of four, then one after the other.
+    assert took >= (sum(counts) - 4) / 40.0 - 0.01
+    assert len(await taken(queues, queue, 40 - sum(counts))) == 40 - sum(counts)
+
+
+async def test_a_take_waits_while_enough_is_in_flight(queues: QueuePort, queue: str) -> None:
+    """A message that is removed lets the next one be taken."""
+    await push(queues, queue, b"1", b"2", b"3")
+    limits = TakeLimits(in_flight=2)
+
+    held = await queues.take(queue, 10, deadline_s=60.0, timeout_s=20.0, limits=limits)
+    assert len(held) == 2
+    assert not await queues.take(queue, 10, deadline_s=60.0, timeout_s=0.0, limits=limits)
+    waiting = asyncio.create_task(
+        queues.take(queue, 10, deadline_s=60.0, timeout_s=20.0, limits=limits)
+    )
+    await asyncio.sleep(0)
+    await queues.remove(queue, [held[0].id])
+
+    assert len(await waiting) == 1
 
 
 async def test_a_deadline_can_be_moved(queues: QueuePort, queue: str) -> None:

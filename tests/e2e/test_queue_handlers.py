@@ -242,6 +242,39 @@ def test_a_handler_is_changed_while_it_works(
         numbers.limit(0)
 
 
+def test_a_handler_keeps_to_its_limits(
+    make: Callable[[str], CloudQueue], picloud: Callable[..., Exited]
+) -> None:
+    """All its jobs together: so many messages a second, and so many at a time."""
+    numbers, times = make("numbers"), make("times")
+
+    def now(number: int) -> float:
+        import time
+
+        del number
+        return time.time()
+
+    numbers.attach(now, times, max_per_second=20, max_in_flight=3, readers_per_job=4)
+    attached = numbers.info()["attachment"]
+    assert (attached["max_per_second"], attached["max_in_flight"]) == (20, 3)
+    numbers.push(range(30))
+    handled = sorted(pop_all(times, 30))
+    assert handled[-1] - handled[0] >= 27 / 20 - 0.1
+
+    picloud("queue", "limit", numbers.name, "--per-second", "0.5", "--in-flight", "0")
+    attached = numbers.info()["attachment"]
+    assert (attached["max_per_second"], attached["max_in_flight"]) == (0.5, None)
+    assert attached["max_parallel_jobs"] == 1
+    refused = picloud("queue", "limit", numbers.name)
+    assert refused.err == "error: Give a limit: --max-parallel-jobs, --per-second or --in-flight.\n"
+    for limits, message in (
+        ({"max_per_second": -1}, "max_per_second is 0 to 1,000,000, not -1"),
+        ({"max_in_flight": 1.5}, "max_in_flight is 0 to 1,000,000, not 1.5"),
+    ):
+        with pytest.raises(CloudException, match=message):
+            numbers.limit(**limits)
+
+
 def test_a_handler_of_another_account_is_out_of_reach(
     make: Callable[[str], CloudQueue], other: Client
 ) -> None:

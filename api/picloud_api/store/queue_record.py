@@ -15,6 +15,7 @@ class QueueRecord(NamedRecord, frozen=True):
     `id` is its name in the queue port, which no later queue of the same name has. `spills` is
     whether it ever had a message in a blob. `attachment` is the id of its handler, or "". While
     that is `paused`, its jobs receive nothing. `ending` are those of its jobs that are to end.
+    `per_second` and `in_flight` limit what they take; 0 means no limit.
     """
 
     prefix: ClassVar[str] = "queues/"
@@ -25,6 +26,8 @@ class QueueRecord(NamedRecord, frozen=True):
     attachment: str = ""
     paused: bool = False
     ending: tuple[int, ...] = ()
+    per_second: float = 0.0
+    in_flight: int = 0
 
 
 class HandlerJob(Record, frozen=True):

@@ -16,6 +16,12 @@ from picloud import output, tables, units
 from picloud.completion import queues
 from picloud.help_pages import HelpfulGroup
 from picloud.options.arguments import AsJson, Words  # noqa: TC001 - Typer reads it
+from picloud.options.handler import (  # noqa: TC001 - Typer reads it
+    InFlight,
+    MaxJobs,
+    NewMaxJobs,
+    PerSecond,
+)
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
@@ -198,14 +204,13 @@ def attach(
             autocompletion=queues.names,
         ),
     ] = None,
-    max_parallel_jobs: Annotated[
-        int,
-        typer.Option("--max-parallel-jobs", "-j", metavar="N", help="Maximum number of jobs."),
-    ] = 1,
+    max_parallel_jobs: MaxJobs = 1,
     readers_per_job: Annotated[
         int,
         typer.Option("--readers-per-job", metavar="N", help="Messages handled at once by a job."),
     ] = 1,
+    per_second: PerSecond = None,
+    in_flight: InFlight = None,
 ) -> None:
     """Run a command for each message.
 
@@ -228,6 +233,8 @@ def attach(
         outputs,
         readers_per_job=readers_per_job,
         max_parallel_jobs=max_parallel_jobs,
+        max_per_second=per_second,
+        max_in_flight=in_flight,
         on_error=on_error,
     )
 
@@ -272,20 +279,26 @@ def resume(name: Name) -> None:
 @app.command()
 def limit(
     name: Name,
-    max_parallel_jobs: Annotated[
-        int,
-        typer.Option("--max-parallel-jobs", "-j", metavar="N", help="Maximum number of jobs."),
-    ],
+    *,
+    max_parallel_jobs: NewMaxJobs = None,
+    per_second: PerSecond = None,
+    in_flight: InFlight = None,
 ) -> None:
-    """Change how many jobs the handler of a queue may have, while it works.
+    """Change the limits of a handler while it works.
 
-    If there are more, the newest finish the messages that they have, and end.
+    If it has more jobs, the newest finish the messages that they have, and end. 0 messages a second
+    or in flight means any number.
 
     \b
     Examples:
       $ picloud queue limit urls -j 20
+      $ picloud queue limit urls --per-second 2.5 --in-flight 10
     """  # noqa: D301 - \b keeps the lines apart
-    queue.CloudQueue(name).limit(max_parallel_jobs)
+    if max_parallel_jobs is None and per_second is None and in_flight is None:
+        raise CloudException("Give a limit: --max-parallel-jobs, --per-second or --in-flight.")
+    queue.CloudQueue(name).limit(
+        max_parallel_jobs, max_per_second=per_second, max_in_flight=in_flight
+    )
 
 
 @app.command()

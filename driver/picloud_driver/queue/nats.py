@@ -20,7 +20,15 @@ from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every
 from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
 from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer, subject_of
-from picloud_driver.queue.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
+from picloud_driver.queue.port import (
+    NO_LIMITS,
+    REMEMBERED_S,
+    Delivery,
+    DeliveryId,
+    QueueCounts,
+    QueuePort,
+    TakeLimits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,6 +52,7 @@ class _Take(msgspec.Struct, frozen=True, array_like=True, tag="take"):
     most: int
     deadline_s: float
     timeout_s: float
+    limits: TakeLimits = NO_LIMITS
 
 
 class _Remove(msgspec.Struct, frozen=True, array_like=True, tag="remove"):
@@ -135,10 +144,16 @@ class NatsQueues(QueuePort):
             raise Unavailable(f"{self._gateway.where} did not take the messages; push them again.")
 
     async def take(
-        self, queue: str, most: int, *, deadline_s: float, timeout_s: float
+        self,
+        queue: str,
+        most: int,
+        *,
+        deadline_s: float,
+        timeout_s: float,
+        limits: TakeLimits = NO_LIMITS,
     ) -> list[Delivery]:
         """See `QueuePort.take`."""
-        operation = _Take(min(most, self.max_messages), deadline_s, timeout_s)
+        operation = _Take(min(most, self.max_messages), deadline_s, timeout_s, limits)
         reply = await self._at_owner(queue, operation, timeout_s)
         return msgspec.msgpack.decode(reply, type=list[Delivery])
 
@@ -209,6 +224,7 @@ class NatsQueues(QueuePort):
                 most_bytes=self.max_taken_bytes,
                 deadline_s=operation.deadline_s,
                 timeout_s=operation.timeout_s,
+                limits=operation.limits,
             )
         if isinstance(operation, _Remove):
             return await self._remove(queue, consumer, operation.deliveries)

@@ -16,7 +16,8 @@ import msgspec
 from picloud_model.errors import PiCloudError
 
 from picloud_driver.nats.api_refusal import ApiRefusal
-from picloud_driver.queue.port import Delivery, DeliveryId
+from picloud_driver.queue.pace import Pace
+from picloud_driver.queue.port import Delivery, DeliveryId, TakeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -84,6 +85,7 @@ class QueueConsumer:
         self._lapsed: set[int] = set()
         """Numbers of messages that were given back and not taken since."""
         self._attempts = self._pulls = self._announced = self._last = 0
+        self._pace = Pace()
         self._pull: _Pull | None = None
         self._changed = asyncio.Event()
         self._lost = asyncio.Event()
@@ -116,7 +118,13 @@ class QueueConsumer:
             raise ConsumerLost
 
     async def take(
-        self, most: int, *, most_bytes: int, deadline_s: float, timeout_s: float
+        self,
+        most: int,
+        *,
+        most_bytes: int,
+        deadline_s: float,
+        timeout_s: float,
+        limits: TakeLimits,
     ) -> list[Delivery]:
         """Take messages; see `QueuePort.take`.
 
@@ -124,15 +132,37 @@ class QueueConsumer:
             ConsumerLost: When another process owns the queue by now.
         """
         end = time.monotonic() + max(timeout_s, _GRACE_S)
-        while not self._arrived:
+        while not self._arrived or not self._allowed(most, limits):
             self.require()
             remaining_s = end - time.monotonic()
             if remaining_s <= 0:
                 return []
-            await self._ensure_pull(most, remaining_s)
-            await self._wait(remaining_s)
-        await self._fill(most)
-        return self._hold(most, most_bytes, deadline_s)
+            if not self._arrived:
+                await self._ensure_pull(most, remaining_s)
+                await self._wait(remaining_s)
+            else:
+                await self._wait(min(remaining_s, self._wait_s(limits)))
+        await self._fill(self._allowed(most, limits))
+        # By now another take may have spent what is allowed.
+        taken = self._hold(self._allowed(most, limits), most_bytes, deadline_s)
+        if limits.per_second:
+            self._pace.spend(len(taken), limits.per_second, time.monotonic())
+        return taken
+
+    def _allowed(self, most: int, limits: TakeLimits) -> int:
+        """Return how many messages limits allow to be taken now, `most` at most."""
+        if limits.in_flight:
+            most = max(0, min(most, limits.in_flight - len(self._held)))
+        if limits.per_second:
+            most = min(most, self._pace.allowed(limits.per_second, time.monotonic()))
+        return most
+
+    def _wait_s(self, limits: TakeLimits) -> float:
+        """Return how long to wait, unless something changes, for the limits to allow a message."""
+        if not limits.per_second:
+            return _PULL_S
+        # Not 0: what is in flight may forbid it, too.
+        return max(_GRACE_S, self._pace.wait_s(limits.per_second, time.monotonic()))
 
     async def remove(self, deliveries: Sequence[DeliveryId]) -> list[bool]:
         """Remove messages; see `QueuePort.remove`.
@@ -151,6 +181,7 @@ class QueueConsumer:
         for number in gone:
             self._held.pop(number, None)
             self._lapsed.discard(number)  # if its deadline passed meanwhile
+        self._wake()  # a take with a limit
         return [
             each.number in gone
             or (each.number not in self._held and each.number not in self._lapsed)

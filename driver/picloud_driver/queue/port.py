@@ -45,6 +45,16 @@ class QueueCounts(msgspec.Struct, frozen=True, array_like=True):
     in_flight: int = 0
 
 
+class TakeLimits(msgspec.Struct, frozen=True, array_like=True):
+    """How many messages of a queue may be taken a second, and be in flight; 0 for any number."""
+
+    per_second: float = 0.0
+    in_flight: int = 0
+
+
+NO_LIMITS: Final = TakeLimits()
+
+
 class QueuePort(ABC):
     """What a queue store promises. Each sentence here is a contract test.
 
@@ -85,7 +95,13 @@ class QueuePort(ABC):
 
     @abstractmethod
     async def take(
-        self, queue: str, most: int, *, deadline_s: float, timeout_s: float
+        self,
+        queue: str,
+        most: int,
+        *,
+        deadline_s: float,
+        timeout_s: float,
+        limits: TakeLimits = NO_LIMITS,
     ) -> list[Delivery]:
         """Take messages, which no other caller can take until their deadline.
 
@@ -97,6 +113,9 @@ class QueuePort(ABC):
             most: How many to take at most; fewer are returned if fewer are ready.
             deadline_s: Seconds until the deadline.
             timeout_s: How long to wait for the first message; 0 returns what is ready.
+            limits: Take no more than these allow. The pace is that of all takes with a limit; in
+                flight is what any caller has taken. After a restart of the process that counts,
+                the pace may be exceeded by a tenth of a second's messages.
         """
 
     @abstractmethod

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from picloud_model.errors import QueueNotFound
 
-from picloud_driver.queue.port import REMEMBERED_S, Delivery, DeliveryId, QueueCounts, QueuePort
+from picloud_driver.queue.pace import Pace
+from picloud_driver.queue.port import (
+    NO_LIMITS,
+    REMEMBERED_S,
+    Delivery,
+    DeliveryId,
+    QueueCounts,
+    QueuePort,
+    TakeLimits,
+)
 from picloud_driver.queue.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
@@ -37,6 +46,9 @@ _NEXT: Final = "SELECT min(ready_at) FROM messages WHERE queue = ?"
 _REMOVE: Final = "DELETE FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
 _EXISTS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ?"
 _POSTPONE: Final = "UPDATE messages SET ready_at = ? WHERE queue = ? AND number = ? AND attempt = ?"
+_IN_FLIGHT: Final = (
+    "SELECT count(*), min(ready_at) FROM messages WHERE queue = ? AND ready_at > ? AND attempt > 0"
+)
 _TOTAL: Final = "SELECT total FROM queues WHERE number = ?"
 _LATER: Final = (
     "SELECT count(*), coalesce(sum(attempt > 0), 0) FROM messages WHERE queue = ? AND ready_at > ?"
@@ -60,6 +72,10 @@ class SqliteQueues(QueuePort):
         self._clock = clock
         self._thread = SqliteThread(path)
         self._changed: dict[str, asyncio.Event] = {}
+        self._paces: dict[str, Pace] = {}
+        """Used by the thread only."""
+        self._limited: set[str] = set()
+        """Queues with a limit of what is in flight: there, a removal lets a take go on."""
 
     async def create(self, queue: str) -> None:
         """See `QueuePort.create`."""
@@ -75,6 +91,8 @@ class SqliteQueues(QueuePort):
                 execute("DELETE FROM queues WHERE number = ?", (number,))
 
         await self._thread.run(delete)
+        self._paces.pop(queue, None)
+        self._limited.discard(queue)
         self._wake(queue)
 
     async def push(
@@ -96,13 +114,21 @@ class SqliteQueues(QueuePort):
         self._wake(queue)
 
     async def take(
-        self, queue: str, most: int, *, deadline_s: float, timeout_s: float
+        self,
+        queue: str,
+        most: int,
+        *,
+        deadline_s: float,
+        timeout_s: float,
+        limits: TakeLimits = NO_LIMITS,
     ) -> list[Delivery]:
         """See `QueuePort.take`; waits for a push of this process, or until a message is ready."""
         end = time.monotonic() + timeout_s
+        if limits.in_flight:
+            self._limited.add(queue)
         while True:
             changed = self._changed.setdefault(queue, asyncio.Event())
-            taken, next_at = await self._take(queue, most, deadline_s)
+            taken, next_at = await self._take(queue, most, deadline_s, limits)
             remaining_s = end - time.monotonic()
             if taken or remaining_s <= 0:
                 return taken
@@ -112,27 +138,51 @@ class SqliteQueues(QueuePort):
             except TimeoutError:
                 continue
 
-    async def _take(self, queue: str, most: int, deadline_s: float) -> tuple[list[Delivery], float]:
-        """Return what is ready, and when the next message will be if none is."""
+    async def _take(
+        self, queue: str, most: int, deadline_s: float, limits: TakeLimits
+    ) -> tuple[list[Delivery], float]:
+        """Return what is ready, and when the next message can be taken if none can."""
         now = self._clock()
 
         def take(execute: Execute) -> tuple[list[Delivery], float]:
             number = _number(execute, queue)
+            allowed, again_at = min(most, self.max_messages), None
+            if limits != NO_LIMITS:
+                allowed, again_at = self._allowed(execute, queue, allowed, limits)
+                if not allowed:
+                    return [], again_at
             size, taken = 0, []
             # Not all at once: bodies beyond the limit would be read for nothing.
-            rows = execute(_READY, (number, now, min(most, self.max_messages)))
+            rows = execute(_READY, (number, now, allowed))
             for row, attempt, pushed_at, body in rows:
                 taken.append(Delivery(DeliveryId(row, attempt), body, pushed_at))
                 size += len(body)
                 if size >= self.max_taken_bytes:
                     break
             rows.close()
+            if limits.per_second:
+                self._paces[queue].spend(len(taken), limits.per_second, time.monotonic())
             for each in taken:
                 execute(_HOLD, (each.id.attempt, now + deadline_s, each.id.number))
             next_at = None if taken else execute(_NEXT, (number,)).fetchone()[0]
             return taken, now + _LOOK_AGAIN_S if next_at is None else next_at
 
         return await self._thread.run(take)
+
+    def _allowed(
+        self, execute: Execute, queue: str, most: int, limits: TakeLimits
+    ) -> tuple[int, float]:
+        """Return how many messages limits allow to be taken, and when they allow one."""
+        now, again_at = self._clock(), 0.0
+        if limits.in_flight:
+            row = execute(_IN_FLIGHT, (_number(execute, queue), now)).fetchone()
+            most = max(0, min(most, limits.in_flight - row[0]))
+            again_at = row[1] or 0.0
+        if limits.per_second and most:
+            pace, moment = self._paces.setdefault(queue, Pace()), time.monotonic()
+            most = min(most, pace.allowed(limits.per_second, moment))
+            again_at = now + pace.wait_s(limits.per_second, moment)
+        return most, again_at
 
     async def remove(self, queue: str, deliveries: Sequence[DeliveryId]) -> list[bool]:
         """See `QueuePort.remove`."""
@@ -147,7 +197,10 @@ class SqliteQueues(QueuePort):
             execute(_ADDED, (-removed, queue_number))
             return gone
 
-        return await self._thread.run(remove)
+        removed = await self._thread.run(remove)
+        if queue in self._limited:
+            self._wake(queue)
+        return removed
 
     async def postpone(
         self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float

@@ -45,11 +45,24 @@ def seconds(name: str, value: Any, least: float, most: float) -> float:
     Raises:
         CloudException: When it is not a number, or out of range.
     """
+    return _between(f"{name} is a number of seconds,", value, least, most)
+
+
+def number(name: str, value: Any, least: float, most: float) -> float:
+    """Return a number.
+
+    Raises:
+        CloudException: When it is not one, or out of range.
+    """
+    return _between(f"{name} is", value, least, most)
+
+
+def _between(what: str, value: Any, least: float, most: float) -> float:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     number = float(value) if is_number else math.nan
     if not least <= number <= most:
         limit = f"{least:,.0f} or more" if math.isinf(most) else f"{least:,.0f} to {most:,.0f}"
-        raise CloudException(f"{name} is a number of seconds, {limit}, not {value!r:.80}.")
+        raise CloudException(f"{what} {limit}, not {value!r:.80}.")
     return number
 
 

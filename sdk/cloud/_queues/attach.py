@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from picloud_model.wire.attachment import (
+    MAX_IN_FLIGHT,
     MAX_OUTPUTS,
     MAX_PARALLEL_JOBS,
+    MAX_PER_SECOND,
     MAX_READERS,
     AttachmentInfo,
     AttachRequest,
@@ -37,6 +39,8 @@ _OWN: Final = (
     "iter_output",
     "readers_per_job",
     "max_parallel_jobs",
+    "max_per_second",
+    "max_in_flight",
     "retry_on",
     "max_retries",
     "retry_delay",
@@ -53,6 +57,8 @@ class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
     iter_output: bool = False
     readers_per_job: int = 1
     max_parallel_jobs: int = 1
+    max_per_second: float | None = None
+    max_in_flight: int | None = None
     retry_on: Any = ()
     max_retries: int | None = None
     retry_delay: float | None = None
@@ -91,8 +97,30 @@ def attach(
         errors=_names(rules.on_error.values()),
         max_parallel_jobs=parallel,
         readers_per_job=readers,
+        max_per_second=per_second(options.max_per_second) or 0.0,
+        max_in_flight=in_flight(options.max_in_flight) or 0,
     )
     return AttachmentClient(client.transport).attach(request)
+
+
+def per_second(value: Any) -> float | None:
+    """Return a number of messages a second, 0 for any number; None is left as it is.
+
+    Raises:
+        CloudException: When it is not a number, or out of range.
+    """
+    if value is None:
+        return None
+    return arguments.number("max_per_second", value, 0, MAX_PER_SECOND)
+
+
+def in_flight(value: Any) -> int | None:
+    """Return a number of messages in flight, 0 for any number; None is left as it is.
+
+    Raises:
+        CloudException: When it is not a whole number, or out of range.
+    """
+    return None if value is None else arguments.count("max_in_flight", value, 0, MAX_IN_FLIGHT)
 
 
 def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:

@@ -22,7 +22,17 @@ again."""
 
 
 class HandledQueue:
-    """What a queue can do with its handler; a base of `CloudQueue`."""
+    """What a queue can do with its handler; a base of `CloudQueue`.
+
+    The jobs of a handler start when messages wait, and end when none has come for 20 s. A message
+    is removed once what was made of it was pushed; if its job is killed first, it is handled again.
+
+    >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
+    >>> numbers.attach(lambda x: x + 1, bigger)
+    >>> numbers.push([1]); bigger.pop(timeout=60)
+    [2]
+    >>> numbers.detach()
+    """
 
     name: str
     encoding: str
@@ -36,6 +46,8 @@ class HandledQueue:
         readers_per_job: int = 1,
         *,
         max_parallel_jobs: int = 1,
+        max_per_second: float | None = None,
+        max_in_flight: int | None = None,
         retry_on: Any = (),
         max_retries: int | None = None,
         retry_delay: float | None = None,
@@ -46,40 +58,34 @@ class HandledQueue:
     ) -> None:
         """Attach a handler, or replace it: jobs call it with messages, and push what it returns.
 
-        They start when messages wait, and end when none has come for 20 s. A message is removed
-        once its outputs were pushed; if its job is killed first, it is handled again.
-
         Args:
-            message_handler: A function of one message, or an object with a method of that name.
-                Each job calls its `pre_handling` and `post_handling`, if it has them, once.
+            message_handler: A function of one message, or an object with a method of that name,
+                and with `pre_handling` and `post_handling`, if each job is to call these once.
             output_queues: Up to 50 queues that get each returned value, unless it is None.
             iter_output: Push each item of a returned iterable.
             readers_per_job: How many messages a job handles at the same time, in threads; 1 to 128.
             max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
+            max_per_second: How many messages all jobs together begin with in a second.
+            max_in_flight: How many messages all jobs together have at the same time.
             retry_on: A class of exceptions or several: a message that raised one is handled again,
             max_retries: so many times,
             retry_delay: each time so many seconds later.
             on_error: The queue for failures of each class: `{OSError: {"queue": q, "delay": 60}}`.
-                It gets dicts with `message`, `exception`, `traceback` and the name of the `queue`.
-                Without it a failure is printed, and the message is handled again 30 s later.
+                Without one a failure is printed, and the message is handled again 30 s later.
             allow_cycle: Allow the handler to push into its own queue.
-            batch: Call the handler with lists of up to so many messages, or of those that came
-                within so many seconds, such as `(64, 0.2)`. It returns a value for each, or None.
+            batch: Pass lists: of up to 64 messages that came within 0.2 s if it is `(64, 0.2)`.
             kwargs: Options of the jobs, as for `cloud.call`.
-
-        >>> numbers, bigger = cloud.queue.get("numbers"), cloud.queue.get("bigger-numbers")
-        >>> numbers.attach(lambda x: x + 1, bigger)
-        >>> numbers.push([1]); bigger.pop(timeout=60)
-        [2]
-        >>> numbers.detach()
         """
-        from cloud._queues.attach import AttachOptions, attach  # noqa: PLC0415 - few scripts
-
-        options = AttachOptions(
+        _attach(
+            self.name,
+            message_handler,
+            kwargs,
             output_queues=output_queues,
             iter_output=iter_output,
             readers_per_job=readers_per_job,
             max_parallel_jobs=max_parallel_jobs,
+            max_per_second=max_per_second,
+            max_in_flight=max_in_flight,
             retry_on=retry_on,
             max_retries=max_retries,
             retry_delay=retry_delay,
@@ -87,7 +93,6 @@ class HandledQueue:
             allow_cycle=allow_cycle,
             batch=batch,
         )
-        attach(client(), self.name, message_handler, options, kwargs)
 
     @of_users
     def detach(self) -> None:
@@ -134,18 +139,38 @@ class HandledQueue:
         _update(self.name, paused=False)
 
     @of_users
-    def limit(self, max_parallel_jobs: int) -> None:
-        """Change how many jobs the handler may have, while it works.
+    def limit(
+        self,
+        max_parallel_jobs: int | None = None,
+        *,
+        max_per_second: float | None = None,
+        max_in_flight: int | None = None,
+    ) -> None:
+        """Change the limits of the handler while it works; what is None stays as it is.
 
-        If there are more, the newest finish the messages that they have, and end.
+        If it has more jobs, the newest finish the messages that they have, and end. Another handler
+        that is attached in its place has limits of its own.
 
         Args:
             max_parallel_jobs: How many jobs run at the same time, if messages wait; 1 to 1,000.
+            max_per_second: How many messages all jobs together begin with in a second, up to
+                1,000,000; 0 for any number.
+            max_in_flight: How many messages all jobs together have at the same time, up to
+                1,000,000; 0 for any number. Those that programs have popped with tickets count.
         """
         from picloud_model.wire.attachment import MAX_PARALLEL_JOBS  # noqa: PLC0415 - few scripts
 
-        most = arguments.count("max_parallel_jobs", max_parallel_jobs, 1, MAX_PARALLEL_JOBS)
-        _update(self.name, max_parallel_jobs=most)
+        from cloud._queues.attach import in_flight, per_second  # noqa: PLC0415 - few scripts
+
+        jobs = max_parallel_jobs
+        if jobs is not None:
+            jobs = arguments.count("max_parallel_jobs", jobs, 1, MAX_PARALLEL_JOBS)
+        _update(
+            self.name,
+            max_parallel_jobs=jobs,
+            max_per_second=per_second(max_per_second),
+            max_in_flight=in_flight(max_in_flight),
+        )
 
     @of_users
     def drain(self, timeout: float = math.inf) -> None:
@@ -168,6 +193,12 @@ class HandledQueue:
             if time.monotonic() >= end and left:
                 raise CloudTimeoutError(f"The queue {self.name!r} still has {left:,} messages.")
             time.sleep(_LOOK_EVERY_S)
+
+
+def _attach(queue: str, handler: Any, kwargs: dict[str, Any], **options: Any) -> None:
+    from cloud._queues.attach import AttachOptions, attach  # noqa: PLC0415 - few scripts
+
+    attach(client(), queue, handler, AttachOptions(**options), kwargs)
 
 
 def attachments() -> AttachmentClient:

@@ -30,5 +30,7 @@ def shown(info: AttachmentInfo) -> dict[str, Any]:
         "paused": info.paused,
         "max_parallel_jobs": info.max_parallel_jobs,
         "readers_per_job": info.readers_per_job,
+        "max_per_second": info.max_per_second or None,
+        "max_in_flight": info.max_in_flight or None,
         "jids": info.jids,
     }

@@ -22,9 +22,14 @@ MAX_READERS: Final = 128
 MAX_PARALLEL_JOBS: Final = 1000
 """Maximum number of jobs of an attachment that run at the same time."""
 
+MAX_PER_SECOND: Final = 1_000_000.0
+MAX_IN_FLIGHT: Final = 1_000_000
+
 _Names = Annotated[list[QueueName], Meta(max_length=MAX_OUTPUTS)]
 _Parallel = Annotated[int, Meta(ge=1, le=MAX_PARALLEL_JOBS)]
 _Readers = Annotated[int, Meta(ge=1, le=MAX_READERS)]
+_PerSecond = Annotated[float, Meta(ge=0, le=MAX_PER_SECOND)]
+_InFlight = Annotated[int, Meta(ge=0, le=MAX_IN_FLIGHT)]
 
 
 class AttachRequest(Request, frozen=True):
@@ -32,6 +37,8 @@ class AttachRequest(Request, frozen=True):
 
     `job` is what each job of the handler runs: a call without dependencies. Its `submit_id` becomes
     the id of the attachment. `outputs` and `errors` name the queues into which the handler pushes.
+    All its jobs together take up to `max_per_second` messages a second, and none while
+    `max_in_flight` are in flight; 0 means no limit.
     """
 
     queue: QueueName
@@ -40,6 +47,8 @@ class AttachRequest(Request, frozen=True):
     errors: _Names = []
     max_parallel_jobs: _Parallel = 1
     readers_per_job: _Readers = 1
+    max_per_second: _PerSecond = 0.0
+    max_in_flight: _InFlight = 0
 
 
 class AttachmentRequest(Request, frozen=True):
@@ -58,6 +67,8 @@ class UpdateAttachmentRequest(Request, frozen=True):
     queue: QueueName
     paused: bool | None = None
     max_parallel_jobs: _Parallel | None = None
+    max_per_second: _PerSecond | None = None
+    max_in_flight: _InFlight | None = None
 
 
 class AttachmentsRequest(Request, frozen=True):
@@ -77,6 +88,8 @@ class AttachmentInfo(Answer, frozen=True):
     readers_per_job: int
     jids: list[int]
     paused: bool = False
+    max_per_second: float = 0.0
+    max_in_flight: int = 0
 
 
 class AttachmentsListed(Answer, frozen=True):

@@ -76,6 +76,14 @@ def test_circles_and_chosen_queues() -> None:
     assert queue_graph.text([]) == ""
 
 
+def test_a_deep_pipeline() -> None:
+    """A thousand queues, each with a handler that pushes into the next one."""
+    deep = [queue(f"q{number:03}", f"q{number + 1:03}") for number in range(999)] + [queue("q999")]
+
+    assert len(queue_graph.text(deep).splitlines()) == 1999
+    assert queue_graph.svg(deep).count("<rect") == 1001
+
+
 def test_a_pipeline_as_svg() -> None:
     """Each queue is a box right of those before it, each output an arrow; texts are escaped."""
     renamed = [*PIPELINE, queue("loop", "loop", attachment={"function": "<lambda> & more" * 4})]

@@ -98,7 +98,13 @@ class Attachments:
             draft.put(attachment_key(account, request.queue), record)
             draft.put(
                 queue_key(account, request.queue),
-                replace(queue, attachment=record.id, ending=()),
+                replace(
+                    queue,
+                    attachment=record.id,
+                    ending=(),
+                    per_second=request.max_per_second,
+                    in_flight=request.max_in_flight,
+                ),
             )
 
         await self._commits.run(plan)
@@ -119,17 +125,15 @@ class Attachments:
             if await draft.fresh(attachment_key(account, queue)) is not None:
                 draft.delete(attachment_key(account, queue))
             if record.attachment:
-                draft.put(
-                    queue_key(account, queue),
-                    replace(record, attachment="", paused=False, ending=()),
-                )
+                detached = QueueRecord(record.id, record.created_at, record.spills)
+                draft.put(queue_key(account, queue), detached)
 
         await self._commits.run(plan)
 
     async def update(self, account: str, request: UpdateAttachmentRequest) -> AttachmentInfo:
-        """Pause a handler or let it go on, or change how many jobs it may have.
+        """Pause a handler or let it go on, or change its limits.
 
-        Jobs beyond that number finish the messages that they have, and end.
+        Jobs beyond their number finish the messages that they have, and end.
 
         Raises:
             QueueNotFound: When the account has no such queue.
@@ -148,8 +152,14 @@ class Attachments:
             if most is not None:
                 draft.put(attachment_key(account, name), replace(record, max_parallel_jobs=most))
                 queue = replace(queue, ending=tuple(alive[most:]))
-            if request.paused is not None:
-                queue = replace(queue, paused=request.paused)
+            changes = {
+                "paused": request.paused,
+                "per_second": request.max_per_second,
+                "in_flight": request.max_in_flight,
+            }
+            queue = replace(
+                queue, **{name: value for name, value in changes.items() if value is not None}
+            )
             draft.put(queue_key(account, name), queue)
 
         await self._commits.run(plan)
@@ -208,6 +218,7 @@ class Attachments:
         wanted = max(1, len(alive))
         if grow and all(statuses[job] == Status.PROCESSING.value for job in alive):
             wanted = min(record.max_parallel_jobs, 2 * len(alive) or 1, len(alive) + counts.ready)
+            wanted = min(wanted, found.in_flight or wanted)
         planned = self._planned(record, statuses, wanted)
         if planned != record or any(not job.jid for job in alive):
             await self._renew(account, queue, record, planned)
@@ -309,6 +320,8 @@ class Attachments:
             readers_per_job=record.readers_per_job,
             jids=[*await self._alive(account, record)],
             paused=found is not None and found.paused,
+            max_per_second=found.per_second if found else 0.0,
+            max_in_flight=found.in_flight if found else 0,
         )
 
 

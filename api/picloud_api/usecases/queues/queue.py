@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
+from picloud_driver.queue import TakeLimits
 from picloud_model.errors import HandlerReplaced, QueueNotFound, RequestRefused
 from picloud_model.wire.queue import (
     MAX_QUEUES,
@@ -181,13 +182,17 @@ class Queues:
             def take(
                 record: QueueRecord, wait_s: float = wait_s
             ) -> Awaitable[tuple[QueueRecord, Sequence[Delivery]]]:
-                if request.attachment and record.paused:
-                    return _with(record, _nothing_after(wait_s))
+                limits = TakeLimits()
+                if request.attachment:
+                    limits = TakeLimits(record.per_second, record.in_flight)
+                    if record.paused:
+                        return _with(record, _nothing_after(wait_s))
                 taken = self._port.take(
                     record.id,
                     request.max_count,
                     deadline_s=request.deadline_s,
                     timeout_s=wait_s,
+                    limits=limits,
                 )
                 return _with(record, taken)
 

@@ -31,5 +31,7 @@ def test_names_are_those_of_users() -> None:
         "paused": False,
         "max_parallel_jobs": 6,
         "readers_per_job": 7,
+        "max_per_second": None,
+        "max_in_flight": None,
         "jids": [8],
     }
