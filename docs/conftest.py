@@ -57,7 +57,9 @@ def run_console(example: Example) -> str | None:
             ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
         )
         wanted = expected.rstrip() + "\n" if expected.strip() else ""
-        if not checker.check_output(wanted, shell.stdout, doctest.ELLIPSIS):
+        # What curl prints may lack the last newline.
+        printed = shell.stdout.removesuffix("\n") + "\n" if shell.stdout else ""
+        if not checker.check_output(wanted, printed, doctest.ELLIPSIS):
             return f"$ {command}\nexpected:\n{expected}\ngot:\n{shell.stdout}{shell.stderr}"
     return None
 

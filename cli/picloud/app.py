@@ -12,7 +12,7 @@ import typer
 from cloud import CloudException
 
 from picloud import exits, output
-from picloud.commands import account, bucket, cron, env, files, key, queue, volume, wait_for
+from picloud.commands import account, bucket, cron, env, files, key, queue, rest, volume, wait_for
 from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.du import du
@@ -118,6 +118,7 @@ COMMANDS: Final = (
     CommandRow("files", files.app),
     CommandRow("queue", queue.app),
     CommandRow("cron", cron.app),
+    CommandRow("rest", rest.app),
     CommandRow("volume", volume.app),
     CommandRow("env", env.app),
     CommandRow("key", key.app),

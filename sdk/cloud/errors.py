@@ -134,6 +134,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.PiCloudError.code: CloudException,
     model.RequestRefused.code: CloudException,
     model.TooLarge.code: CloudException,
+    model.ArgumentRefused.code: CloudException,
     model.SubmitChanged.code: CloudException,
     model.ObjectChanged.code: CloudException,
     model.VolumeChanged.code: CloudException,
@@ -154,11 +155,13 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.QueueNotFound.code: CloudException,
     model.CronNotFound.code: CloudException,
     model.AttachmentNotFound.code: CloudException,
+    model.EndpointNotFound.code: CloudException,
     model.EnvironmentNotFound.code: CloudException,
     model.PathNotFound.code: CloudException,
     model.VolumeNotFound.code: CloudException,
     model.Unavailable.code: CloudConnectionError,
     model.AccountBusy.code: CloudConnectionError,
+    model.InvokedJobFailed.code: CloudException,
     model.ServerFault.code: CloudException,
 }
 """The exception class for each error code of the platform."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cloud._arguments.options import CallOptions
     from cloud._jobs.job import Job, Jobs
 
-__all__ = ["CommandFailed", "cron_register", "execute", "execute_map"]
+__all__ = ["CommandFailed", "cron_register", "execute", "execute_map", "rest_publish"]
 
 CommandFailed.__module__ = __name__  # users see cloud.shell.CommandFailed
 Command.__module__ = __name__  # stored batches name it so
@@ -187,6 +187,48 @@ def cron_register(  # noqa: PLR0917 - the original client's interface
     register_cron(checked, label, checked_schedule(schedule, timezone, missed, overlap), options)
 
 
+@of_users
+def rest_publish(
+    command: str,
+    label: str,
+    return_file: str | None = None,
+    ignore_exit_status: bool = False,
+    cwd: str | None = None,
+    *,
+    out_encoding: str = "raw",
+    content_type: str = "",
+    **kwargs: Any,
+) -> str:
+    r"""Publish a shell command as a web service; see `cloud.rest.publish`.
+
+    Args:
+        command: A command line for `/bin/sh`. The values of its template variables are the
+            arguments of each call.
+        label: As for `cloud.rest.publish`.
+        return_file: As for `execute`.
+        ignore_exit_status: As for `execute`.
+        cwd: As for `execute`.
+        out_encoding: As for `cloud.rest.publish`; "raw" returns what the command prints.
+        content_type: As for `cloud.rest.publish`.
+        kwargs: Options, as for `cloud.call`.
+
+    Returns:
+        The URL that calls it.
+
+    Raises:
+        CloudException: When the command, the label or an option is not valid.
+
+    >>> _ = cloud.shell.rest_publish("echo hello {name}", "greet")
+    >>> cloud.result(cloud.rest.invoke("greet", name="Ada"))
+    'hello Ada\n'
+    """
+    options = _options(kwargs)
+    checked = checked_command(
+        command, {}, return_file=return_file, ignore_exit_status=ignore_exit_status, cwd=cwd
+    )
+    return publish_command(checked, label, options, out_encoding, content_type)
+
+
 def checked_command(
     command: str,
     values: Mapping[str, Any],
@@ -225,6 +267,21 @@ def register_cron(
     from cloud.cron import register_job  # noqa: PLC0415 - few scripts have cron jobs
 
     register_job(_job(command), label, schedule, _named(options, command))
+
+
+def publish_command(
+    command: Command, label: str, options: CallOptions, out_encoding: str, content_type: str
+) -> str:
+    """Publish a command that was checked already; return its URL."""
+    from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415 - few scripts publish
+    from cloud._endpoints.shell_endpoint import ShellEndpoint, signature_of  # noqa: PLC0415
+    from cloud.rest import publish_job  # noqa: PLC0415
+
+    signature = signature_of(command.command)
+    command_template.check(command.command, [each.name for each in signature.parameters])
+    encoding = checked_encoding(out_encoding, content_type)
+    named = _named(options, command)
+    return publish_job(ShellEndpoint(command), label, signature, encoding, named)
 
 
 def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> Jobs:

@@ -3,6 +3,7 @@
     PiCloudError
     ├── RequestRefused            the request itself is wrong
     │   ├── TooLarge
+    │   ├── ArgumentRefused
     │   ├── SubmitChanged
     │   ├── ObjectChanged
     │   ├── VolumeChanged
@@ -23,11 +24,13 @@
     │   ├── QueueNotFound
     │   ├── AttachmentNotFound
     │   ├── CronNotFound
+    │   ├── EndpointNotFound
     │   ├── EnvironmentNotFound
     │   ├── PathNotFound
     │   └── VolumeNotFound
     ├── Unavailable               try again later; nothing was lost
     │   └── AccountBusy
+    ├── InvokedJobFailed          a call of a published function has no result
     └── ServerFault               an internal error of the platform
 
 A class's docstring is its default message; `code` is its name on the wire. Errors are raised low
@@ -61,6 +64,12 @@ class TooLarge(RequestRefused):
     """The request is larger than the server takes."""
 
     code = "request.too_large"
+
+
+class ArgumentRefused(RequestRefused):
+    """An argument of a published function is missing, unknown or of another type."""
+
+    code = "argument.refused"
 
 
 class SubmitChanged(RequestRefused):
@@ -189,6 +198,12 @@ class AttachmentNotFound(NotFound):
     code = "attachment.not_found"
 
 
+class EndpointNotFound(NotFound):
+    """No function is published under this label; `cloud.rest.list()` shows those that are."""
+
+    code = "endpoint.not_found"
+
+
 class EnvironmentNotFound(NotFound):
     """There is no such environment in your account."""
 
@@ -217,6 +232,12 @@ class AccountBusy(Unavailable):
     """Your account has too much under way at once; the same request succeeds a little later."""
 
     code = "account.busy"
+
+
+class InvokedJobFailed(PiCloudError):
+    """The job of the call failed, or JSON cannot hold its result."""
+
+    code = "endpoint.job_failed"
 
 
 class ServerFault(PiCloudError):

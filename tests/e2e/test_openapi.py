@@ -25,6 +25,7 @@ from cloud._resources.bucket import BucketClient
 from cloud._resources.cron import CronClient
 from cloud._resources.environment import EnvironmentClient
 from cloud._resources.queue import QueueClient
+from cloud._resources.rest import EndpointClient
 from cloud._resources.sign_in import SignInClient
 from cloud._resources.tunnel import TunnelClient
 from cloud._resources.volume import VolumeClient
@@ -44,6 +45,7 @@ from picloud_model.wire.bucket import (
 )
 from picloud_model.wire.cron import CronSchedule
 from picloud_model.wire.environment import Recipe
+from picloud_model.wire.rest import Parameter, PublishRequest
 from picloud_model.wire.snapshot import FILE, FOLDER, SnapshotEntry
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         "/job",
         "/job/result",
         "/r/{account}/{label}",
+        "/r/{account}/{label}/jobs/{call}",
         "/public/{account}/{key}",
         "/metrics",
     }
@@ -168,6 +171,7 @@ def use(client: Client) -> None:
     use_volume(VolumeClient(transport))
     use_environment(EnvironmentClient(transport))
     use_cron(CronClient(transport), client)
+    use_endpoint(EndpointClient(transport), client)
 
 
 def use_bucket(bucket: BucketClient, transport: Transport) -> None:
@@ -195,6 +199,17 @@ def use_cron(cron: CronClient, client: Client) -> None:
     assert "done" in {each.last_status for each in cron.list() if each.label == "c"}
     assert cron.info("c").schedule.timezone == "Europe/Berlin"
     cron.deregister("c")
+
+
+def use_endpoint(endpoints: EndpointClient, client: Client) -> None:
+    """Use everything that a client can request of published functions."""
+    job = client.prepare_call(dict, CallOptions())
+    x = Parameter(name="x", kind="int")
+    made = endpoints.publish(PublishRequest(label="e", parameters=[x], job=job))
+    assert endpoints.info("e") == made
+    assert client.result(endpoints.invoke("e", [{"x": 1}])[0], 60) == {"x": 1}
+    assert [each.label for each in endpoints.list()] == ["e"]
+    endpoints.remove("e")
 
 
 def use_queue(queue: QueueClient, client: Client) -> None:

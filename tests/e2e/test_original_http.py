@@ -194,12 +194,12 @@ def test_a_client_that_waits_to_be_asked_is_asked(client: Client, stack: Stack) 
         assert json.load(reply)["result"] == 3
 
 
-def test_a_published_function_is_called_by_nothing_yet(program: Program) -> None:
-    """The error says so."""
+def test_an_unknown_published_function_is_refused(program: Program) -> None:
+    """The error names it, whatever account the address has."""
     status, problem = program.request("/r/3222/square_func/", {"x": "5"})
 
     assert status == 404
-    assert "published functions do not exist yet" in problem["message"]
+    assert problem["message"] == "No function is published as 'square_func' in your account."
 
 
 def test_answers_have_the_form_that_is_described(client: Client, program: Program) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from picloud_model import wire
-from picloud_model.errors import KeyRefused, TooLarge
+from picloud_model.errors import KeyRefused, NotAllowed, TooLarge
 
 from picloud_api.errors import media_of
 from picloud_api.resources.in_flight import COUNTED_BYTES, IN_FLIGHT, Hold, sender_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from picloud_api.resources.in_flight import RequestsInFlight
+    from picloud_api.usecases.accounts.account import Holder
 
 Body = TypeVar("Body")
 Sender = TypeVar("Sender")
@@ -73,6 +74,23 @@ async def authenticate(
     request.scope[KNOWN] = True
     request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
     return sender
+
+
+async def authenticate_basic(
+    request: Request, response: Response, recognise: Callable[[str], Awaitable[Holder]]
+) -> str:
+    """Return the account of a request that sends an API key by HTTP Basic authentication.
+
+    Raises:
+        NotAllowed: When it sends none that is valid; the response then says what to send.
+    """
+    try:
+        holder = await authenticate(request, recognise, read=basic_key)
+    except NotAllowed:
+        # Many HTTP clients send a password only after the server has asked for it.
+        response.set_header("WWW-Authenticate", 'Basic realm="PiCloud"')
+        raise
+    return set_account(request, holder.account)
 
 
 async def reauthenticate(request: Request) -> None:

@@ -102,6 +102,9 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = []
     if route.answer is bytes:
         operation["responses"]["307"] = {"description": "A redirect to the bytes."}
+    if route.may_be_pending:
+        pending = {"description": "Begun; not ended yet.", "content": _content(route.answer)}
+        operation["responses"]["202"] = pending
     if route.has_ranges:
         part = {"description": "A range of the bytes.", "content": _content(bytes)}
         operation["responses"]["206"] = part
@@ -144,5 +147,6 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "account": str,
     "key": str,
     "label": str,
+    "call": str,
 }
 """The type of each parameter in an address."""

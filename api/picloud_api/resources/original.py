@@ -1,4 +1,4 @@
-"""`/job/`, `/job/result/`, `/r/...`: the HTTP interface of the original PiCloud.
+"""`/job/`, `/job/result/`: the HTTP interface of the original PiCloud.
 
 Programs in R, MATLAB, C++ and on App Engine used it. They authenticate by HTTP Basic and read JSON.
 """
@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from picloud_model import wire
-from picloud_model.errors import NotAllowed, NotFound, RequestRefused, TooLarge
+from picloud_model.errors import RequestRefused, TooLarge
 from picloud_model.info import ALL, GROUPS, UNPICKLED, InfoKey, members, read_keys
 from picloud_model.pack import unseal
 from picloud_model.plain_value import NotPlain, plain_value
 from picloud_model.ranges import collapse
 
 from picloud_api.resources.body import (
-    authenticate,
-    basic_key,
+    authenticate_basic,
     hold_bytes,
     reauthenticate,
-    set_account,
 )
 from picloud_api.resources.route import Credential, Route
 
@@ -42,7 +40,7 @@ _LISTS: Final = ("jids", "field")
 
 
 class OriginalResource:
-    """Jobs and published functions of the account whose key a request sends."""
+    """Jobs of the account whose key a request sends."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
@@ -50,7 +48,7 @@ class OriginalResource:
 
     async def on_get_job(self, request: Request, response: Response) -> None:
         """Return what is known of jobs."""
-        account = await self._account(request, response)
+        account = await authenticate_basic(request, response, self._accounts.holder)
         query = _query(request, wire.OriginalInfoQuery)
         names = query.field or _DEFAULT_FIELDS
         jids = collapse(query.jids)
@@ -66,33 +64,10 @@ class OriginalResource:
 
     async def on_get_result(self, request: Request, response: Response) -> None:
         """Return the result of a job that is done; a job that has not ended is not waited for."""
-        account = await self._account(request, response)
+        account = await authenticate_basic(request, response, self._accounts.holder)
         jid = _query(request, wire.OriginalResultQuery).jid
         result = await self._jobs.plain_result.read(account, jid, partial(hold_bytes, request))
         await _write(request, response, wire.OriginalResult(result=msgspec.Raw(result)))
-
-    async def on_get_one(
-        self, request: Request, response: Response, account: str, label: str
-    ) -> None:
-        """Describe a published function: there are none yet."""
-        del account, label
-        await self._account(request, response)
-        raise NotFound(_UNPUBLISHED)
-
-    async def on_post_one(
-        self, request: Request, response: Response, account: str, label: str
-    ) -> None:
-        """Call a published function: there are none yet."""
-        await self.on_get_one(request, response, account, label)
-
-    async def _account(self, request: Request, response: Response) -> str:
-        try:
-            holder = await authenticate(request, self._accounts.holder, read=basic_key)
-        except NotAllowed:
-            # Many HTTP clients send a password only after the server has asked for it.
-            response.set_header("WWW-Authenticate", 'Basic realm="PiCloud"')
-            raise
-        return set_account(request, holder.account)
 
 
 def _query(request: Request, kind: type[Query]) -> Query:
@@ -159,13 +134,7 @@ async def _write(request: Request, response: Response, body: wire.OriginalAnswer
         raise RequestRefused(message, field="field") from None
 
 
-_UNPUBLISHED: Final = (
-    "No function is published at this address: published functions do not exist yet. "
-    "Submit jobs with cloud.call in Python, or with `picloud exec`."
-)
-
-
-def _get(address: str, query: type | None, answer: type, summary: str = "") -> Route:
+def _get(address: str, query: type, answer: type) -> Route:
     return Route(
         verb="GET",
         address=address,
@@ -173,25 +142,10 @@ def _get(address: str, query: type | None, answer: type, summary: str = "") -> R
         query=query,
         answer=answer,
         credential=Credential.BASIC,
-        summary=summary,
     )
 
 
 ROUTES: Final = (
     _get("/job", wire.OriginalInfoQuery, wire.OriginalInfos),
     _get("/job/result", wire.OriginalResultQuery, wire.OriginalResult),
-    _get(
-        "/r/{account}/{label}",
-        None,
-        wire.OriginalAnswer,
-        "Describe a published function: there are none yet.",
-    ),
-    Route(
-        verb="POST",
-        address="/r/{account}/{label}",
-        resource=OriginalResource,
-        answer=wire.OriginalAnswer,
-        credential=Credential.BASIC,
-        summary="Call a published function: there are none yet.",
-    ),
 )

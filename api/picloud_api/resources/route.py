@@ -42,6 +42,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     has_ranges: bool = False
     """Whether a request may be for a range of the bytes of the answer."""
+    may_be_pending: bool = False
+    """Whether the status is 202 until the job that the request has started ends."""
 
     @property
     def suffix(self) -> str:
@@ -51,9 +53,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         >>> Route(address="/v1/keys/list", **route).suffix
         'list'
         """
-        parts = self.address.removeprefix("/v1").strip("/").split("/")
-        if parts[-1].startswith("{"):
-            return "one"
+        *ahead, last = self.address.removeprefix("/v1").strip("/").split("/")
+        parts = [part for part in (*ahead, last) if not part.startswith("{")]
+        if last.startswith("{"):
+            return parts[-1] if len(parts) > 1 else "one"
         if len(parts) > 1 or not hasattr(self.resource, f"on_{self.verb.lower()}_{parts[0]}"):
             return "_".join(parts[1:])
         return parts[0]

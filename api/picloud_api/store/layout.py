@@ -19,6 +19,7 @@ volumes/<account>/<name>             VolumeRecord
 environments/<account>/<name>        EnvironmentRecord
 queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord
+endpoints/<account>/<label>          EndpointRecord
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog

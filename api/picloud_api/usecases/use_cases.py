@@ -38,6 +38,7 @@ from picloud_api.usecases.jobs.why import Why
 from picloud_api.usecases.metrics import Metrics
 from picloud_api.usecases.queues.attachment import Attachments
 from picloud_api.usecases.queues.queue import Queues
+from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
 from picloud_api.usecases.slots.work import SlotWork
@@ -193,6 +194,8 @@ class UseCases:
         self.environments = EnvironmentsRoom(base)
         self.jobs = JobsRoom(base, self.accounts, self.storage, self.environments)
         self.crons = CronsRoom(base, self.jobs)
+        jobs = self.jobs
+        self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, base.keys.ticket)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health

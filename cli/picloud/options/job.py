@@ -205,12 +205,13 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def command(
-        self, words: list[str], common: Mapping[str, str], names: tuple[str, ...] = ()
+        self, words: list[str], common: Mapping[str, str], names: tuple[str, ...] | None = ()
     ) -> Command:
         """Return the command that the words of a command line make, with its values.
 
         A single word is a command line for the shell. Several words are a program and its
-        arguments: the shell here has parsed them already, and they are not parsed again.
+        arguments: the shell here has parsed them already, and they are not parsed again. Without
+        `names` the template variables get their values later.
 
         Raises:
             typer.BadParameter: When template variables and values do not match.
@@ -221,12 +222,14 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         command = checked_command(
             words[0] if len(words) == 1 else command_template.join(words),
             common,
-            names=names,
+            names=names or (),
             return_file=self.return_file,
             ignore_exit_status=self.ignore_exit_status,
             cwd=self.cwd,
             stdin=standard_input.read() if self.stdin else b"",
         )
+        if names is None:
+            names = tuple(command_template.variables(command.command))
         try:
             command_template.check(command.command, [*common, *names])
         except CloudException as error:

@@ -149,9 +149,11 @@ class Client:
         self._callbacks.add(range(jid, jid + 1), options)
         return self.job(jid)
 
-    def prepare_call(self, func: Callable[..., Any], options: CallOptions) -> wire.SubmitRequest:
-        """Return a request that creates a job of `func()`, which something else will send."""
-        return self._submitter.prepare(func, (), {}, options)
+    def prepare_call(
+        self, func: Callable[..., Any], options: CallOptions, arguments: Mapping[str, Any] = {}
+    ) -> wire.SubmitRequest:
+        """Return a request that creates a job of `func(**arguments)`, to be sent later."""
+        return self._submitter.prepare(func, (), dict(arguments), options)
 
     def submit_map(
         self,
@@ -351,10 +353,7 @@ class Client:
         return read_jobs(self._transport, wanted, limit)
 
     def renew(self, address: ServerAddress) -> None:
-        """Use another key for the same server; connections stay open.
-
-        A job's token ends with the job, but the process goes on to run the next one.
-        """
+        """Use another credential, as the token of the next job here; connections stay open."""
         if address is not self.address:
             self.address = address
             self._transport.renew(address)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from picloud_api.usecases.storage.blob import Blobs
 
 _MAX_PARCEL: Final = MAX_BYTES + DIGEST_BYTES
+_QUICK_BYTES: Final = 4096
+"""A pickle up to this size is read at once: a thread would take longer."""
 _MEMORY: Final = 8
 """Bytes of memory for each byte of a large pickle, as a value and as JSON: about so many."""
 
@@ -34,30 +36,46 @@ class PlainResults:
         self._wait = wait
         self._blobs = blobs
 
-    async def read(self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]]) -> bytes:
-        """Return the result of a job as JSON, without waiting for the job.
+    async def read(
+        self,
+        account: str,
+        jid: int,
+        hold: Callable[[int], Awaitable[Held]],
+        wait_s: float = 0.0,
+    ) -> bytes:
+        """Return the result of a job as JSON.
 
         Args:
             account: The account of the job.
             jid: The job.
             hold: Counts bytes that the request holds in memory.
+            wait_s: How long to wait for the job to end, in seconds.
 
         Raises:
             JobNotFound: When the job does not exist in this account.
             JobDeleted: When it was deleted.
-            Unavailable: When it has not ended.
+            Unavailable: When it has not ended by then.
             NotFound: When it failed, or its result is no longer stored.
             RequestRefused: When JSON cannot hold the result, or not in 4 MiB.
         """
-        request = WaitRequest(jids=[(jid, jid)], timeout_s=0.0)
+        pickled = await self.pickled(account, jid, hold, wait_s)
+        if len(pickled) <= _QUICK_BYTES:
+            return _as_json(jid, pickled)
+        # The largest results take a second, in which the server answers other requests, too.
+        return await asyncio.to_thread(_as_json, jid, pickled)
+
+    async def pickled(
+        self, account: str, jid: int, hold: Callable[[int], Awaitable[Held]], wait_s: float
+    ) -> bytes:
+        """Return the result of a job as it is stored, pickled; see `read`."""
+        request = WaitRequest(jids=[(jid, jid)], timeout_s=wait_s)
         outcomes = (await self._wait.wait(account, request, hold)).outcomes
         if not outcomes:
             raise Unavailable(f"Job {jid} has not ended, so it has no result yet; ask again later.")
         parcel = await self._parcel(account, outcomes[0], hold)
         if outcomes[0].status != Status.DONE:
             raise _failed(outcomes[0], parcel)
-        # The largest results take a second, in which the server answers other requests, too.
-        return await asyncio.to_thread(_as_json, jid, parcel)
+        return bytes(unseal(parcel))
 
     async def _parcel(
         self, account: str, outcome: Outcome, hold: Callable[[int], Awaitable[Held]]
@@ -73,9 +91,9 @@ class PlainResults:
             raise NotFound(f"The result of job {outcome.jid} is no longer stored.") from None
 
 
-def _as_json(jid: int, parcel: bytes) -> bytes:
+def _as_json(jid: int, pickled: bytes) -> bytes:
     try:
-        return encode(plain_value(bytes(unseal(parcel))), JSON)
+        return encode(plain_value(pickled), JSON)
     except NotPlain as error:
         raise _unreadable(jid, error.predicate) from None
     except (TypeError, ValueError):

@@ -16,6 +16,7 @@ from picloud_model.wire import TRAILER_BYTES, Content, bundles_of
 from picloud_api.store import layout
 from picloud_api.store.blob_name import blob_name, modules_of
 from picloud_api.store.queue_record import attachment_key
+from picloud_api.store.rest_record import endpoint_key
 from picloud_api.usecases.storage.snapshot import blobs_of
 from picloud_api.usecases.storage.volume_record import volume_key
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from picloud_api.engine.process.context import Context
     from picloud_api.store.queue_record import AttachmentRecord
     from picloud_api.store.records import CronRecord, Header
+    from picloud_api.store.rest_record import EndpointRecord
     from picloud_api.usecases.storage.volume_record import VolumeRecord
 
 _HEADERS: Final = 256
@@ -103,10 +105,10 @@ class BlobReferences:
                 yield part.content.digest, False
 
     async def _named_by_templates(self, account: str) -> AsyncIterator[tuple[str, bool]]:
-        """Yield what the jobs of cron jobs and of handlers of queues name."""
-        for prefix in (layout.cron(account), attachment_key(account, "")):
+        """Yield what the jobs of cron jobs, of handlers of queues and of endpoints name."""
+        for prefix in (layout.cron(account), attachment_key(account, ""), endpoint_key(account)):
             async for key, value in self._stored(prefix, _HEADERS):
-                record: CronRecord | AttachmentRecord = layout.decode(key, value)
+                record: CronRecord | AttachmentRecord | EndpointRecord = layout.decode(key, value)
                 yield record.job.function.digest, False
                 yield record.job.bundle, bool(record.job.bundle)
                 for part in record.job.parts:

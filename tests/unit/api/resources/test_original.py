@@ -412,12 +412,13 @@ async def test_a_deleted_job_has_no_result(program: Program) -> None:
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 @pytest.mark.parametrize("address", ["/r/3222/square_func", "/r/3222/square_func/"])
-async def test_no_function_is_published_yet(program: Program, verb: str, address: str) -> None:
-    """The error says so, whatever the address names."""
+async def test_an_unknown_function_is_not_found(program: Program, verb: str, address: str) -> None:
+    """The error says so, whatever account the address names."""
     response = await program.get(address, verb=verb)
 
     assert response.status_code == 404
-    assert "published functions do not exist yet" in response.json["message"]
+    assert response.json["code"] == "endpoint.not_found"
+    assert "No function is published as 'square_func'" in response.json["message"]
 
 
 async def test_an_answer_is_json_whatever_is_accepted(program: Program) -> None:

@@ -14,6 +14,8 @@ class Things:
     async def on_post_parts(self) -> None: ...
     async def on_get_one(self) -> None: ...
 
+    async def on_get_parts(self) -> None: ...
+
 
 class Request:
     """What the request does."""
@@ -26,6 +28,7 @@ class Request:
         ("POST", "/v1/things/list", "list"),
         ("POST", "/v1/parts", "parts"),
         ("GET", "/v1/things/{name}", "one"),
+        ("GET", "/v1/things/{name}/parts/{part}", "parts"),
     ],
 )
 def test_an_address_leads_to_a_method(verb: str, address: str, suffix: str) -> None:

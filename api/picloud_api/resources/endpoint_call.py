@@ -1,0 +1,206 @@
+"""`/r/ACCOUNT/LABEL`: calls of published functions, by programs in any language."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import msgspec
+from falcon.util.uri import parse_query_string
+from picloud_model import wire
+from picloud_model.errors import ArgumentRefused, EndpointNotFound
+from picloud_model.wire.rest import (
+    MAX_CALL_BYTES,
+    MAX_ENDPOINT_LABEL,
+    InvokeRequest,
+    OriginalCall,
+    OriginalEndpoint,
+)
+
+from picloud_api.resources.body import (
+    authenticate_basic,
+    decode_body,
+    hold_bytes,
+    read_bytes,
+    reauthenticate,
+)
+from picloud_api.resources.route import Credential, Route
+from picloud_api.usecases.rest.rest import call_id
+
+if TYPE_CHECKING:
+    from falcon.asgi import Request, Response
+
+    from picloud_api.usecases.rest.call_result import CallResult
+    from picloud_api.usecases.use_cases import UseCases
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_MOST_FIELDS: Final = 1000
+_WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
+_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_ENDPOINT_LABEL}}}")
+
+
+class EndpointCallResource:
+    """Published functions of the account whose key a request sends."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._accounts = use_cases.accounts.accounts
+        self._endpoints = use_cases.endpoints
+
+    async def on_get_one(
+        self, request: Request, response: Response, account: str, label: str
+    ) -> None:
+        """Describe a published function."""
+        sender = await authenticate_basic(request, response, self._accounts.holder)
+        info = await self._endpoints.info(_owner(account, sender, label), label)
+        described = OriginalEndpoint(
+            label=label,
+            function=info.function_name,
+            parameters=info.parameters,
+            takes_any=info.takes_any,
+        )
+        await reauthenticate(request)
+        response.content_type = wire.JSON
+        response.data = wire.encode(described, wire.JSON)
+
+    async def on_post_one(
+        self, request: Request, response: Response, account: str, label: str
+    ) -> None:
+        """Call a published function; wait for its result if the request prefers that."""
+        sender = await authenticate_basic(request, response, self._accounts.holder)
+        owner = _owner(account, sender, label)
+        texts, arguments = await read_arguments(request)
+        key = request.get_header("Idempotency-Key") or uuid4().hex
+        submit_id = call_id(owner, label, key)
+        call = InvokeRequest(label=label, submit_id=submit_id, calls=[arguments])
+        jid = (await self._endpoints.invoke(owner, call, texts)).first
+        response.set_header("Location", self._endpoints.addresses.of(owner, label, jid))
+        await self._reply(request, response, (owner, label), jid)
+
+    async def on_get_jobs(
+        self, request: Request, response: Response, account: str, label: str, call: str
+    ) -> None:
+        """Return the result of a call, if its job has ended."""
+        sender = await authenticate_basic(request, response, self._accounts.holder)
+        owner = _owner(account, sender, label)
+        jid = self._endpoints.addresses.read(owner, label, call)
+        await self._reply(request, response, (owner, label), jid)
+
+    async def _reply(
+        self, request: Request, response: Response, endpoint: tuple[str, str], jid: int
+    ) -> None:
+        """Reply with the result of a job, or with its jid if it has not ended in time."""
+        hold = partial(hold_bytes, request)
+        wait_s = preferred_wait(request.get_header("Prefer") or "")
+        waits = wait_s or request.method == "GET"
+        result = await self._endpoints.result(*endpoint, jid, hold, wait_s) if waits else None
+        await reauthenticate(request)
+        _write(response, jid, result)
+
+
+async def read_arguments(request: Request) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """Return the arguments of a call: those that are text, and those that are values of JSON.
+
+    Raises:
+        ArgumentRefused: When the body is neither a form nor an object of JSON.
+        TooLarge: When it is larger than a call may have.
+        msgspec.DecodeError: When it is not JSON.
+    """
+    texts = _fields(request.query_string)
+    data = await read_bytes(request, 2 * MAX_CALL_BYTES)
+    kind = (request.content_type or "").partition(";")[0].strip().lower()
+    if not data:
+        return texts, {}
+    if kind == _FORM:
+        return {**texts, **_fields(data.decode("utf-8", "replace"))}, {}
+    if kind == wire.JSON:
+        return texts, await decode_body(request, data, dict[str, Any])
+    raise ArgumentRefused(
+        "The arguments must be parameters of the address, a form "
+        f"(Content-Type: {_FORM}) or an object of JSON (Content-Type: {wire.JSON})."
+    )
+
+
+def preferred_wait(header: str) -> float:
+    """Return how long a request prefers to wait for the result (RFC 7240), in seconds.
+
+    >>> preferred_wait("respond-async, wait=5"), preferred_wait("wait=999"), preferred_wait("")
+    (5.0, 30.0, 0.0)
+    """
+    matched = _WAIT.search(header)
+    return min(float(matched[1]), wire.LONGEST_POLL_S) if matched else 0.0
+
+
+def _fields(text: str) -> dict[str, list[str]]:
+    if text.count("&") >= _MOST_FIELDS:
+        raise ArgumentRefused(f"A call has at most {_MOST_FIELDS} arguments.")
+    found = parse_query_string(text, keep_blank=True)
+    return {name: each if isinstance(each, list) else [each] for name, each in found.items()}
+
+
+def _owner(account: str, sender: str, label: str) -> str:
+    """Return the account of an endpoint, which only its own keys may call.
+
+    Raises:
+        EndpointNotFound: When it is another one: whether that has the endpoint is not revealed.
+    """
+    if account != sender or not _LABEL.fullmatch(label):
+        message = f"No function is published as {label!r:.80} in your account."
+        raise EndpointNotFound(message, field="label")
+    return account
+
+
+def _write(response: Response, jid: int, result: CallResult | None) -> None:
+    if result is not None and result.content_type != wire.JSON:
+        response.content_type, response.data = result.content_type, result.data
+        # What an endpoint returns must not become a page of this server's own.
+        response.set_header("Content-Security-Policy", "sandbox")
+        response.set_header("X-Content-Type-Options", "nosniff")
+        return
+    answer = OriginalCall(jid=jid)
+    if result is None:
+        response.status = 202
+    else:
+        answer = OriginalCall(jid=jid, result=msgspec.Raw(result.data))
+    response.content_type = wire.JSON
+    response.data = wire.encode(answer, wire.JSON)
+
+
+def _route(verb: str, address: str, answer: type, summary: str, *, pending: bool) -> Route:
+    return Route(
+        verb=verb,
+        address=address,
+        resource=EndpointCallResource,
+        answer=answer,
+        credential=Credential.BASIC,
+        may_be_pending=pending,
+        summary=summary,
+    )
+
+
+ROUTES: Final = (
+    _route(
+        "GET",
+        "/r/{account}/{label}",
+        OriginalEndpoint,
+        "Describe a published function: its parameters.",
+        pending=False,
+    ),
+    _route(
+        "POST",
+        "/r/{account}/{label}",
+        OriginalCall,
+        "Call a published function. The arguments are parameters of the address, a form or an "
+        "object of JSON. The answer has the jid of the job; with `Prefer: wait=SECONDS` it has the "
+        "result, too, if the job ends by then.",
+        pending=True,
+    ),
+    _route(
+        "GET",
+        "/r/{account}/{label}/jobs/{call}",
+        OriginalCall,
+        "Return the result of a call, whose response named this address as its Location.",
+        pending=True,
+    ),
+)

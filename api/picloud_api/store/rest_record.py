@@ -1,0 +1,28 @@
+"""Records of endpoints: functions that are published as web services."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from picloud_model.wire import SubmitRequest
+from picloud_model.wire.rest import OutEncoding, Parameter
+
+from picloud_api.store.records import NamedRecord
+
+
+class EndpointRecord(NamedRecord, frozen=True, kw_only=True):
+    """An endpoint, under the key `endpoints/<account>/<label>`: what each call submits."""
+
+    prefix: ClassVar[str] = "endpoints/"
+
+    job: SubmitRequest
+    parameters: list[Parameter]
+    takes_any: bool
+    out_encoding: OutEncoding = "json"
+    content_type: str = ""
+    published_at: float
+
+
+def endpoint_key(account: str, label: str = "") -> str:
+    """Return the key of an endpoint; without a label, the prefix of all of an account."""
+    return f"{EndpointRecord.prefix}{account}/{label}"

@@ -1,0 +1,1 @@
+"""Functions that are published as web services."""

@@ -1,0 +1,223 @@
+"""Endpoints: functions that are published as web services, and their calls.
+
+The function stays a pickle that only jobs read. What the server knows of it are its parameters,
+which the SDK stores when it publishes the function.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+from picloud_model.errors import (
+    EndpointNotFound,
+    InvokedJobFailed,
+    NotFound,
+    RequestRefused,
+    Unavailable,
+)
+from picloud_model.wire import JSON, MSGPACK, encode
+from picloud_model.wire.rest import MAX_ENDPOINTS, EndpointInfo, EndpointsListed
+
+from picloud_api.store.rest_record import EndpointRecord, endpoint_key
+from picloud_api.usecases.rest.call_address import CallAddresses
+from picloud_api.usecases.rest.call_arguments import argument_part, read_arguments, read_texts
+from picloud_api.usecases.rest.call_result import PICKLE, CallResult, raw_result
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from picloud_model.wire import Submitted
+    from picloud_model.wire.rest import InvokeRequest, PublishRequest
+
+    from picloud_api.engine.jobs.outcomes import Held
+    from picloud_api.engine.process.context import Context
+    from picloud_api.store.draft import Draft
+    from picloud_api.usecases.jobs.plain_result import PlainResults
+    from picloud_api.usecases.jobs.submit import SubmitJobs
+
+_NO_TEXTS: Final[Mapping[str, list[str]]] = MappingProxyType({})
+_JOB_BYTES: Final = 128 * 1024
+"""The largest description of the job of an endpoint; what is larger is a blob."""
+
+
+class Endpoints:
+    """Publishes functions of accounts, and submits the jobs of their calls.
+
+    Attributes:
+        addresses: Where results of calls are read.
+    """
+
+    def __init__(
+        self, context: Context, submit: SubmitJobs, results: PlainResults, key: bytes
+    ) -> None:
+        self.addresses = CallAddresses(key)
+        self._commits = context.commits
+        self._clock = context.clock
+        self._submit = submit
+        self._results = results
+
+    async def publish(self, account: str, request: PublishRequest) -> EndpointInfo:
+        """Publish a function, in place of an earlier one of the same label.
+
+        Raises:
+            RequestRefused: When its job is not a call that could be submitted, or the account has
+                as many endpoints as it may have.
+            BlobMissing: When the job names blobs that are not stored.
+        """
+        job = request.job
+        if len(encode(job, MSGPACK)) > _JOB_BYTES:
+            message = f"A published function of more than {_JOB_BYTES:,} bytes must be a blob."
+            raise RequestRefused(message, field="job.function")
+        await self._submit.check_call(account, job, "The job of an endpoint")
+        key = endpoint_key(account, request.label)
+        view = self._commits.view
+        if await view.fresh(key) is None:
+            present = await view.scan(endpoint_key(account))
+            if len(present) >= MAX_ENDPOINTS:
+                message = f"Your account has {MAX_ENDPOINTS} endpoints, as many as it may have"
+                raise RequestRefused(f"{message}; remove one.")
+        record = EndpointRecord(
+            job=job,
+            parameters=request.parameters,
+            takes_any=request.takes_any,
+            out_encoding=request.out_encoding,
+            content_type=request.content_type,
+            published_at=self._clock(),
+        )
+
+        async def plan(draft: Draft) -> EndpointRecord:
+            earlier: EndpointRecord | None = await draft.fresh(key)
+            if earlier is not None and earlier.job.submit_id == job.submit_id:
+                return earlier
+            draft.put(key, record)
+            return record
+
+        return _info(account, request.label, await self._commits.run(plan))
+
+    async def remove(self, account: str, label: str) -> None:
+        """Remove an endpoint; the jobs of its calls stay.
+
+        Raises:
+            EndpointNotFound: When the account has no such endpoint; all methods below raise it,
+                too.
+        """
+        key = endpoint_key(account, label)
+
+        async def plan(draft: Draft) -> None:
+            _existing(await draft.fresh(key), label)
+            draft.delete(key)
+
+        await self._commits.run(plan)
+
+    async def info(self, account: str, label: str) -> EndpointInfo:
+        """Return what is known of an endpoint."""
+        return _info(account, label, await self._record(account, label))
+
+    async def invoke(
+        self,
+        account: str,
+        request: InvokeRequest,
+        texts: Mapping[str, list[str]] = _NO_TEXTS,
+    ) -> Submitted:
+        """Submit the jobs of calls.
+
+        Args:
+            account: The account of the endpoint.
+            request: The calls.
+            texts: More arguments of each, which arrived as text.
+
+        Raises:
+            ArgumentRefused: When arguments are missing, unknown or of another type.
+            TooLarge: When they are larger than a request may have.
+            SubmitChanged: When other calls had the same submit id.
+            AccountBusy: When the account would have too many unfinished jobs.
+        """
+        record = await self._record(account, request.label)
+        common = read_texts(record.parameters, texts)
+        calls = [
+            read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
+            for given in request.calls
+        ]
+        options = record.job.options
+        job = replace(
+            record.job,
+            submit_id=request.submit_id,
+            kind="call" if len(calls) == 1 else "map",
+            count=len(calls),
+            options=replace(options, label=options.label or request.label),
+            parts=[argument_part(calls)],
+        )
+        fingerprint = blake2b(encode(job), digest_size=16).digest()
+        return await self._submit.submit(account, job, fingerprint)
+
+    async def result(
+        self,
+        account: str,
+        label: str,
+        jid: int,
+        hold: Callable[[int], Awaitable[Held]],
+        wait_s: float,
+    ) -> CallResult | None:
+        """Return the result of a call; None if its job has not ended in time.
+
+        Raises:
+            InvokedJobFailed: When the job failed, or its result cannot be encoded as the function
+                was published.
+        """
+        record = await self._record(account, label)
+        try:
+            if record.out_encoding == "json":
+                return CallResult(await self._results.read(account, jid, hold, wait_s), JSON)
+            pickled = await self._results.pickled(account, jid, hold, wait_s)
+        except Unavailable:
+            return None
+        except (NotFound, RequestRefused) as error:
+            raise InvokedJobFailed(error.message) from None
+        if record.out_encoding == "pickle":
+            return CallResult(pickled, PICKLE)
+        return raw_result(jid, pickled, record.content_type)
+
+    async def list(self, account: str) -> EndpointsListed:
+        """Return the endpoints of an account."""
+        prefix = endpoint_key(account)
+        records = await self._commits.view.scan(prefix)
+        labels = sorted(key.removeprefix(prefix) for key in records)
+        return EndpointsListed(
+            endpoints=[_info(account, label, records[prefix + label]) for label in labels]
+        )
+
+    async def _record(self, account: str, label: str) -> EndpointRecord:
+        return _existing(await self._commits.view.fresh(endpoint_key(account, label)), label)
+
+
+def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
+    return EndpointInfo(
+        label=label,
+        path=f"/r/{account}/{label}",
+        function_name=record.job.function_name,
+        parameters=record.parameters,
+        takes_any=record.takes_any,
+        out_encoding=record.out_encoding,
+        content_type=record.content_type,
+        published_at=record.published_at,
+    )
+
+
+def _existing(record: EndpointRecord | None, label: str) -> EndpointRecord:
+    if record is None:
+        message = f"No function is published as {label!r:.80} in your account."
+        raise EndpointNotFound(message, field="label")
+    return record
+
+
+def call_id(account: str, label: str, key: str) -> str:
+    """Return the submit id of a call that has an idempotency key.
+
+    >>> call_id("a", "b", "c") == call_id("a", "b", "c") != call_id("a", "b", "d")
+    True
+    """
+    text = f"{account}/{label}/{key}"
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -1,0 +1,211 @@
+"""`picloud rest`."""
+
+from __future__ import annotations
+
+import json as json_
+import time
+from typing import Annotated, Any
+
+import typer
+from cloud import rest, shell
+from picloud_model import ranges
+
+from picloud import output, results, submitted, tables, units
+from picloud.completion import endpoints
+from picloud.help_pages import HelpfulGroup
+from picloud.options import arguments
+from picloud.options.arguments import AsJson, Words  # noqa: TC001 - typer reads annotations when it runs
+from picloud.options.job import JobOptions, takes_job_options
+
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+
+Label = Annotated[
+    str,
+    typer.Argument(
+        metavar="LABEL", help="Label of the published function.", autocompletion=endpoints.labels
+    ),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--data", "-d", metavar="NAME=VALUE", help="Value of an argument (repeatable)."),
+]
+
+
+@app.callback()
+def endpoints_() -> None:
+    """Publish commands as web services, and call what you have published.
+
+    \b
+    Examples:
+      $ picloud rest publish greet echo hello {name}
+      $ picloud rest list
+      $ picloud rest invoke square -d x=5
+      $ picloud rest remove square
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+@takes_job_options
+def publish(
+    endpoint_label: Annotated[
+        str,
+        typer.Argument(metavar="LABEL", help="Label: letters, digits, hyphens, underscores, dots."),
+    ],
+    command: Words,
+    *,
+    content_type: Annotated[
+        str, typer.Option("--content-type", metavar="TYPE", help="Type of what it prints.")
+    ] = "",
+    options: JobOptions,
+) -> None:
+    """Publish a shell command, and print its URL.
+
+    The values of its template variables are the arguments of each call. Options of picloud must
+    precede the label. Functions are published by `cloud.rest.publish`.
+
+    \b
+    Examples:
+      $ picloud rest publish greet echo hello {name}
+      $ picloud rest publish -t f2 --content-type image/png plot ./plot.py {from} {to}
+    """  # noqa: D301 - \b keeps the lines apart
+    checked = options.command(command, {}, None)
+    chosen = options.call_options()
+    output.text(shell.publish_command(checked, endpoint_label, chosen, "raw", content_type))
+
+
+@app.command("list")
+def list_endpoints(*, json: AsJson = False) -> None:
+    """List your published functions.
+
+    \b
+    Examples:
+      $ picloud rest list
+      $ picloud rest list --json
+    """  # noqa: D301 - \b keeps the lines apart
+    found = rest.infos()
+    if json:
+        output.as_json([_readable(each) for each in found])
+        return
+    if not found:
+        output.hint("No published functions.")
+        return
+    now = time.time()
+    rows = [
+        (each["label"], each["url"], units.moment(each["published"], now), each["function"])
+        for each in found
+    ]
+    names = ("label", "url", "published", "function")
+    tables.show(tables.Columns(names, flexible=("url", "function"), optional=("function",)), rows)
+
+
+@app.command()
+def info(label: Label, *, json: AsJson = False) -> None:
+    """Print what is known of a published function: its URL, its parameters.
+
+    \b
+    Examples:
+      $ picloud rest info square
+      $ picloud rest info square --json
+    """  # noqa: D301 - \b keeps the lines apart
+    known = _readable(rest.info(label))
+    if json:
+        output.as_json(known)
+        return
+    known["parameters"] = ", ".join(
+        f"{name}: {each['type']}{'' if each['required'] else ' (optional)'}"
+        for name, each in known["parameters"].items()
+    )
+    rows = [(field, str(value)) for field, value in known.items()]
+    tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
+
+
+@app.command()
+def invoke(
+    label: Label,
+    *,
+    data: Given = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait", "-w", min=0, metavar="SECONDS", help="Wait for the result, and print it."
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Call a published function, and print the jid of its job.
+
+    A value is read as JSON if it is JSON, and is text otherwise.
+
+    \b
+    Examples:
+      $ picloud rest invoke square -d x=5
+      $ picloud rest invoke --wait 60 greet -d name=Ada -d times=2
+    """  # noqa: D301 - \b keeps the lines apart
+    job = rest.invoke(label, **_arguments(data, "-d"))
+    if wait is None:
+        submitted.show(range(job, job + 1), json=json)
+    else:
+        results.show([job], wait, json=json)
+
+
+@app.command()
+def mapinvoke(
+    label: Label,
+    *,
+    data: Given = None,
+    map_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map-data",
+            "-n",
+            metavar="NAME=VALUE,...",
+            help="Values of an argument, one for each call (repeatable).",
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Call a published function once for each value, and print the jids of the jobs.
+
+    The nth call receives the nth value of each -n. Values of -d are the same in every call.
+
+    \b
+    Examples:
+      $ picloud rest mapinvoke square -n x=1,2,3
+      $ picloud rest mapinvoke greet -n name=Ada,Alan -d times=2
+    """  # noqa: D301 - \b keeps the lines apart
+    texts = arguments.assignments(map_data, "-n")
+    columns = {
+        name: [_value(each) for each in arguments.values(name, text, "-n")]
+        for name, text in texts.items()
+    }
+    count = max(map(len, columns.values()), default=0)
+    common = {name: [value] * count for name, value in _arguments(data, "-d").items()}
+    for first, last in ranges.collapse(rest.invoke_map(label, **{**common, **columns})):
+        submitted.show(range(first, last + 1), json=json)
+
+
+@app.command()
+def remove(label: Label) -> None:
+    """Remove a published function. Jobs of earlier calls go on.
+
+    \b
+    Examples:
+      $ picloud rest remove square
+    """  # noqa: D301 - \b keeps the lines apart
+    rest.remove(label)
+
+
+def _arguments(texts: list[str] | None, option: str) -> dict[str, Any]:
+    return {name: _value(text) for name, text in arguments.assignments(texts, option).items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json_.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _readable(known: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a published function with times as text."""
+    return {**known, "published": units.iso(known["published"])}

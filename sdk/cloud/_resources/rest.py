@@ -1,0 +1,52 @@
+"""Endpoints of an account."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from picloud_model.wire import Answer, Submitted
+from picloud_model.wire.rest import (
+    EndpointInfo,
+    EndpointRequest,
+    EndpointsListed,
+    EndpointsRequest,
+    InvokeRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picloud_model.wire.rest import PublishRequest
+
+    from cloud._http.transport import Transport
+
+
+class EndpointClient:
+    """Publishes functions, calls, lists and removes them."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def publish(self, request: PublishRequest) -> EndpointInfo:
+        """Publish a function."""
+        return self._transport.post("/v1/rest", request, EndpointInfo)
+
+    def remove(self, label: str) -> None:
+        """Remove an endpoint."""
+        self._transport.post("/v1/rest/remove", EndpointRequest(label=label), Answer)
+
+    def list(self) -> list[EndpointInfo]:
+        """Return all endpoints, in the order of their labels."""
+        return self._transport.post("/v1/rest/list", EndpointsRequest(), EndpointsListed).endpoints
+
+    def info(self, label: str) -> EndpointInfo:
+        """Return what is known of an endpoint."""
+        return self._transport.post("/v1/rest/info", EndpointRequest(label=label), EndpointInfo)
+
+    def invoke(self, label: str, calls: Sequence[dict[str, Any]]) -> range:
+        """Call a published function with each of up to `MAX_CALLS` arguments; return the jids."""
+        submit_id = os.urandom(16).hex()
+        request = InvokeRequest(label=label, submit_id=submit_id, calls=[*calls])
+        answer = self._transport.post("/v1/rest/invoke", request, Submitted)
+        return range(answer.first, answer.first + answer.count)

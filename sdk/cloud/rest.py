@@ -1,0 +1,260 @@
+"""`cloud.rest`: functions that programs in any language call over HTTP.
+
+    url = cloud.rest.publish(square, "square")
+    cloud.result(cloud.rest.invoke("square", x=5))
+
+Each call is a job.
+"""
+
+from __future__ import annotations
+
+import builtins  # noqa: TC003 - `list` has another meaning here
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_model.wire.rest import (
+    MAX_ENDPOINT_LABEL,
+    PublishRequest,
+)
+
+from cloud._arguments.options import split_options
+from cloud._client.border import of_users
+from cloud._client.current import client
+from cloud._endpoints.calls import mapped_calls, requests_of
+from cloud._endpoints.encoding import checked_encoding
+from cloud._endpoints.parameters import read_signature
+from cloud._resources.rest import EndpointClient
+from cloud.errors import CloudException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picloud_model.wire.rest import EndpointInfo
+
+    from cloud._arguments.options import CallOptions
+    from cloud._endpoints.encoding import Encoding
+    from cloud._endpoints.parameters import Signature
+    from cloud._jobs.job import Job
+
+__all__ = ["info", "invoke", "invoke_map", "list", "publish", "remove"]
+
+_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_ENDPOINT_LABEL}}}")
+
+
+@of_users
+def publish(
+    func: Callable[..., Any],
+    label: str,
+    out_encoding: str = "json",
+    *,
+    content_type: str = "",
+    **kwargs: Any,
+) -> str:
+    """Publish a function as a web service, in place of an earlier one of the same label.
+
+    The function travels now, with its modules: what you edit later changes nothing until you
+    publish it again. Arguments are given by name, and checked by the annotations `bool`, `int`,
+    `float`, `str`, `list` and `dict`, each also with `| None`; all others allow every value of
+    JSON.
+
+    Args:
+        func: The function.
+        label: Up to 64 letters, digits, hyphens, underscores and dots.
+        out_encoding: How results are returned: "json"; "raw" for bytes or text as they are; or
+            "pickle" for programs in Python that trust you.
+        content_type: The type of raw results, as "image/png". By default text is text/plain, and
+            bytes are application/octet-stream.
+        kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
+
+    Returns:
+        The URL that calls it. Requests send your API key by HTTP Basic authentication.
+
+    Raises:
+        CloudException: When the label or an option is not valid, or the function cannot be sent.
+
+    >>> def square(x: int) -> int:
+    ...     return x * x
+    >>> cloud.rest.publish(square, "square").endswith("/square")
+    True
+    """
+    encoding = checked_encoding(out_encoding, content_type)
+    return publish_job(func, label, read_signature(func), encoding, _options(kwargs))
+
+
+def publish_job(
+    func: Callable[..., Any],
+    label: str,
+    signature: Signature,
+    encoding: Encoding,
+    options: CallOptions,
+) -> str:
+    """Publish a function whose parameters and options have been read."""
+    if options.needs_submitter:
+        raise CloudException(
+            "A published function has no _depends_on, _callback or _callback_on_error."
+        )
+    checked = _checked_label(label)
+    # Each call replaces these arguments by its own.
+    stand_ins = {each.name: None for each in signature.parameters if each.required}
+    request = PublishRequest(
+        label=checked,
+        parameters=signature.parameters,
+        takes_any=signature.takes_any,
+        out_encoding=encoding.name,
+        content_type=encoding.content_type,
+        job=client().prepare_call(func, options, stand_ins),
+    )
+    return _url(_client().publish(request))
+
+
+@of_users
+def remove(label: str) -> None:
+    """Remove a published function. Jobs of earlier calls go on.
+
+    Args:
+        label: Its label.
+
+    Raises:
+        CloudException: When no function is published under this label.
+
+    >>> _ = cloud.rest.publish(lambda: "pong", "ping")
+    >>> cloud.rest.remove("ping")
+    """
+    _client().remove(_checked_label(label))
+
+
+@of_users
+def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.rest.list
+    """Return the labels of your published functions, in order.
+
+    >>> _ = cloud.rest.publish(lambda: "pong", "ping")
+    >>> "ping" in cloud.rest.list()
+    True
+    """
+    return [each.label for each in _client().list()]
+
+
+@of_users
+def info(label: str) -> dict[str, Any]:
+    """Return what is known of a published function.
+
+    Args:
+        label: Its label.
+
+    Returns:
+        Its `label`, `url`, the name of its `function`, when it was `published` (seconds since the
+        epoch), its `parameters` (for each name its `type`, "any" if all values are allowed, and
+        whether it is `required`), whether it takes arguments of other names (`takes_any`), and how
+        its results are returned (`out_encoding`, and `content_type`, None for that of each result).
+
+    Raises:
+        CloudException: When no function is published under this label.
+
+    >>> _ = cloud.rest.publish(lambda x: x, "same")
+    >>> cloud.rest.info("same")["parameters"]
+    {'x': {'type': 'any', 'required': True}}
+    """
+    return as_dictionary(_client().info(_checked_label(label)))
+
+
+@of_users
+def invoke(label: str, /, *, _wait: float | None = None, **kwargs: Any) -> Any:
+    """Call a published function, as a program in another language does.
+
+    Args:
+        label: Its label.
+        _wait: How many seconds to wait for the result; by default it is not waited for.
+        kwargs: Its arguments: None, numbers, text, bytes, and lists and dicts of these.
+
+    Returns:
+        The jid of the job; with `_wait` its result.
+
+    Raises:
+        CloudException: When no function is published under this label, or an argument is missing,
+            unknown or of another type; with `_wait` also when the job fails.
+        CloudTimeoutError: When the job has not ended in time; it goes on.
+
+    >>> _ = cloud.rest.publish(lambda x: x + 1, "next")
+    >>> cloud.result(cloud.rest.invoke("next", x=4))
+    5
+    >>> cloud.rest.invoke("next", x=5, _wait=60)
+    6
+    """
+    current = client()
+    (calls,) = requests_of([kwargs])
+    (jid,) = EndpointClient(current.transport).invoke(_checked_label(label), calls)
+    return current.job(jid) if _wait is None else current.result(jid, _wait)
+
+
+@of_users
+def invoke_map(label: str, /, **kwargs: Any) -> builtins.list[Job]:
+    """Call a published function once for each value of its arguments, each time as a job.
+
+    Args:
+        label: Its label.
+        kwargs: For each argument its values: the nth call gets the nth value of each.
+
+    Returns:
+        The jids, in the order of the values.
+
+    Raises:
+        CloudException: As for `invoke`, or when an argument has more values than another. Calls of
+            requests before the one that was refused have been submitted: there is one for each
+            1,000 calls, or for fewer with large arguments.
+
+    >>> _ = cloud.rest.publish(lambda x, y: x + y, "sum")
+    >>> cloud.result(cloud.rest.invoke_map("sum", x=[1, 2], y=[10, 20]))
+    [11, 22]
+    """
+    current, checked = client(), _checked_label(label)
+    endpoints = EndpointClient(current.transport)
+    jobs: builtins.list[Job] = []
+    for calls in requests_of(mapped_calls(kwargs)):
+        jobs += map(current.job, endpoints.invoke(checked, calls))
+    return jobs
+
+
+def infos() -> builtins.list[dict[str, Any]]:
+    """Return what `info` returns for each published function, in the order of their labels."""
+    return [as_dictionary(each) for each in _client().list()]
+
+
+def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
+    """Return an endpoint as `info` does."""
+    return {
+        "label": found.label,
+        "url": _url(found),
+        "function": found.function_name,
+        "published": found.published_at,
+        "parameters": {
+            each.name: {"type": each.kind, "required": each.required} for each in found.parameters
+        },
+        "takes_any": found.takes_any,
+        "out_encoding": found.out_encoding,
+        "content_type": found.content_type or None,
+    }
+
+
+def _url(found: EndpointInfo) -> str:
+    return f"{client().address.url}{found.path}"
+
+
+def _checked_label(label: str) -> str:
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
+        raise CloudException(
+            f"{label!r:.80} is not a valid label: use up to {MAX_ENDPOINT_LABEL} letters, digits, "
+            "hyphens, underscores and dots."
+        )
+    return label
+
+
+def _options(kwargs: dict[str, Any]) -> CallOptions:
+    options, own = split_options(kwargs)
+    if own:
+        name = next(iter(own))
+        raise CloudException(f"There is no argument {name!r}; options begin with an underscore.")
+    return options
+
+
+def _client() -> EndpointClient:
+    return EndpointClient(client().transport)

@@ -1,0 +1,117 @@
+"""Endpoints: requests and answers about functions that are published as web services."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from picloud_model.wire.body import Answer, Request, SubmitId
+from picloud_model.wire.job import SubmitRequest
+from picloud_model.wire.original import OriginalAnswer
+
+MAX_ENDPOINT_LABEL: Final = 64
+"""Longest label of an endpoint, in characters."""
+MAX_CONTENT_TYPE: Final = 100
+"""Longest content type of results, in characters."""
+MAX_ENDPOINTS: Final = 1000
+"""Most endpoints of an account."""
+MAX_PARAMETERS: Final = 100
+"""Most parameters of a published function."""
+MAX_CALLS: Final = 1000
+"""Most calls of one request."""
+MAX_CALL_BYTES: Final = 192 * 1024
+"""The largest arguments of the calls of a request, in bytes: they are kept in the state store."""
+
+EndpointLabel = Annotated[
+    str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$", max_length=MAX_ENDPOINT_LABEL)
+]
+OutEncoding = Literal["json", "raw", "pickle"]
+"""How results are returned: as JSON, as the bytes or the text that they are, or pickled."""
+ContentType = Annotated[str, Meta(pattern="^[ -~]*$", max_length=MAX_CONTENT_TYPE)]
+ParameterName = Annotated[str, Meta(min_length=1, max_length=100)]
+ParameterKind = Literal["any", "bool", "int", "float", "str", "text", "list", "dict"]
+"""What an argument must be; "any" is each value of JSON, "text" text or a number as text."""
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A parameter of a published function. A `nullable` one takes null, too."""
+
+    name: ParameterName
+    kind: ParameterKind = "any"
+    required: bool = True
+    nullable: bool = False
+
+
+class PublishRequest(Request, frozen=True, kw_only=True):
+    """Publish a function: `POST /v1/rest`. It replaces the endpoint of the same label.
+
+    `job` is what each call submits, with a `submit_id` and arguments of its own; its `submit_id`
+    identifies this request, which may be repeated. It is a call without dependencies. With
+    `takes_any` the function takes arguments of other names than those of its `parameters`, too.
+    `content_type` is that of raw results; if it is "", the type of the result decides.
+    """
+
+    label: EndpointLabel
+    parameters: Annotated[list[Parameter], Meta(max_length=MAX_PARAMETERS)] = []
+    takes_any: bool = False
+    out_encoding: OutEncoding = "json"
+    content_type: ContentType = ""
+    job: SubmitRequest
+
+
+class EndpointRequest(Request, frozen=True):
+    """Name an endpoint: `POST /v1/rest/info`, `POST /v1/rest/remove`."""
+
+    label: EndpointLabel
+
+
+class EndpointsRequest(Request, frozen=True):
+    """List all endpoints: `POST /v1/rest/list`."""
+
+
+class InvokeRequest(Request, frozen=True):
+    """Call a published function: `POST /v1/rest/invoke`. A repeated request returns the same jids.
+
+    Each of the `calls` is a job; it has the arguments, plain values, by name.
+    """
+
+    label: EndpointLabel
+    submit_id: SubmitId
+    calls: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_CALLS)]
+
+
+class EndpointInfo(Answer, frozen=True, kw_only=True):
+    """A published function: its `path` on the server, its parameters and when it was published."""
+
+    label: str
+    path: str
+    function_name: str
+    parameters: list[Parameter] = []
+    takes_any: bool = False
+    out_encoding: str = "json"
+    content_type: str = ""
+    published_at: float
+
+
+class EndpointsListed(Answer, frozen=True):
+    """All endpoints of an account, in the order of their labels."""
+
+    endpoints: list[EndpointInfo]
+
+
+class OriginalEndpoint(OriginalAnswer, frozen=True):
+    """A published function: `GET /r/ACCOUNT/LABEL`."""
+
+    label: str
+    function: str
+    parameters: list[Parameter]
+    takes_any: bool
+
+
+class OriginalCall(OriginalAnswer, frozen=True):
+    """The job of a call of a published function, and its result if the request waited for it."""
+
+    jid: int
+    result: Any | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,276 @@
+"""`cloud.rest`, `picloud rest` and published functions over HTTP, on every stack."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import cloud
+import pytest
+from cloud import CloudException, rest
+
+from tests.current_client import current_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cloud._client.client import Client
+
+    from tests.e2e.command_line import Exited
+    from tests.e2e.stacks import Stack
+
+FACTOR = 2
+
+
+def scaled(x: int, times: float = FACTOR, *, name: str | None = None) -> dict[str, Any]:
+    """Return arguments as they arrived, and a number that needs a global of this module."""
+    return {"value": FACTOR * x, "times": times, "name": name}
+
+
+class Reply(NamedTuple):
+    """What a server replies: status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as a value."""
+        return json.loads(self.body)
+
+
+def send(client: Client, verb: str, url: str, data: bytes | None = None, **headers: str) -> Reply:
+    """Send a request as curl does."""
+    _, name, secret = client.address.key.split("_", 2)
+    pair = base64.b64encode(f"{name}:{secret}".encode()).decode()
+    sent = {each.replace("_", "-"): value for each, value in headers.items()}
+    request = urllib.request.Request(
+        url, data, {"Authorization": f"Basic {pair}", **sent}, method=verb
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return Reply(reply.status, reply.headers, reply.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Reply(error.code, error.headers, error.read())
+
+
+def post(client: Client, url: str, data: bytes = b"", **headers: str) -> tuple[int, Any]:
+    """Call a URL; return the status and the JSON of the answer."""
+    reply = send(client, "POST", url, data, **headers)
+    return reply.status, reply.json
+
+
+def test_published_functions_from_python(client: Client) -> None:
+    """A function travels when it is published; each call is a job with its label."""
+    with current_client(client):
+        url = rest.publish(scaled, "scaled", _type="c1")
+        assert url.startswith(client.address.url + "/r/")
+        assert "scaled" in rest.list()
+        known = rest.info("scaled")
+        assert (known["url"], known["function"]) == (url, "tests.e2e.test_rest.scaled")
+        assert known["parameters"]["x"] == {"type": "int", "required": True}
+
+        job = rest.invoke("scaled", x=4, name="a")
+
+        assert job.result(60) == {"value": 8, "times": 2, "name": "a"}
+        assert cloud.info(job, "label")[job]["label"] == "scaled"
+        rest.publish(lambda **given: given, "scaled")
+        assert rest.invoke("scaled", other=[None, {"a": b"b"}]).result(60) == {
+            "other": [None, {"a": b"b"}]
+        }
+        assert rest.invoke("scaled", _wait=60) == {}
+        assert cloud.result(rest.invoke_map("scaled", x=[1, 2], y="ab")) == [
+            {"x": 1, "y": "a"},
+            {"x": 2, "y": "b"},
+        ]
+        rest.remove("scaled")
+        assert "scaled" not in rest.list()
+        for gone in (rest.info, rest.invoke, rest.remove):
+            with pytest.raises(CloudException, match="No function is published as 'scaled'"):
+                gone("scaled")
+
+
+def test_published_functions_over_http(client: Client) -> None:
+    """Arguments come from the address, a form or JSON; `Prefer: wait` returns the result."""
+    with current_client(client):
+        url = rest.publish(scaled, "http")
+    form = urlencode({"x": "4", "times": "0.5"}).encode()
+    for data, headers in (
+        (form, {}),
+        (b'{"x": 4, "times": 0.5}', {"Content_Type": "application/json"}),
+    ):
+        status, answer = post(client, url, data, Prefer="wait=30", **headers)
+        assert (status, answer["result"]) == (200, {"value": 8, "times": 0.5, "name": None})
+    status, answer = post(client, f"{url}/?x=4&name=b")
+    assert status == 202
+    assert client.result(answer["jid"], 60) == {"value": 8, "times": 2, "name": "b"}
+    first, again = (post(client, url, form, Idempotency_Key="one") for _ in range(2))
+    assert first == again
+    described = send(client, "GET", url).json
+    assert (described["label"], described["parameters"][0]["name"]) == ("http", "x")
+    with current_client(client):
+        rest.remove("http")
+
+
+def test_a_result_is_read_at_the_location(client: Client, stack: Stack) -> None:
+    """A call that is not waited for is polled; a forged address opens nothing."""
+    gate = stack.shared / f"gate-{client.address.key[3:9]}"
+
+    def gated() -> str:
+        while not gate.exists():
+            time.sleep(0.02)
+        return "open"
+
+    with current_client(client):
+        url = rest.publish(gated, "gated")
+    reply = send(client, "POST", url, Prefer="wait=0")
+    place = client.address.url + reply.headers["Location"]
+    jid = reply.json["jid"]
+    assert reply.status == 202
+    assert reply.headers["Location"].startswith(
+        f"/r/{urlsplit(url).path.split('/')[2]}/gated/jobs/"
+    )
+    assert (send(client, "GET", place).status, send(client, "GET", f"{place}0").status) == (
+        202,
+        404,
+    )
+
+    gate.touch()
+
+    reply = send(client, "GET", place, Prefer="wait=30")
+    assert (reply.status, reply.json) == (200, {"version": "0.1", "jid": jid, "result": "open"})
+    with current_client(client):
+        rest.remove("gated")
+    assert send(client, "GET", place).status == 404
+
+
+def test_results_are_encoded_as_published(client: Client) -> None:
+    """Raw ones are bytes or text with a content type, pickled ones any object."""
+    with current_client(client):
+        picture = rest.publish(lambda: b"\x89PNG", "picture", "raw", content_type="image/png")
+        text = rest.publish(lambda: "\xe9", "text", "raw")
+        odd = rest.publish(lambda: {1, 2}, "odd", "pickle")
+        wrong = rest.publish(lambda: 5, "number", "raw")
+
+    reply = send(client, "POST", picture, Prefer="wait=30")
+    assert (reply.status, reply.body) == (200, b"\x89PNG")
+    assert reply.headers["Content-Type"] == "image/png"
+    assert reply.headers["Content-Security-Policy"] == "sandbox"
+    reply = send(client, "POST", text, Prefer="wait=30")
+    assert (reply.headers["Content-Type"], reply.body) == ("text/plain; charset=utf-8", b"\xc3\xa9")
+    reply = send(client, "POST", odd, Prefer="wait=30")
+    assert reply.headers["Content-Type"] == "application/python-pickle"
+    assert pickle.loads(reply.body) == {1, 2}
+    status, problem = post(client, wrong, Prefer="wait=30")
+    assert (status, problem["code"]) == (500, "endpoint.job_failed")
+    assert "must return bytes or text" in problem["message"]
+    with current_client(client):
+        for label in ("picture", "text", "odd", "number"):
+            rest.remove(label)
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "reason"),
+    [
+        (b"{}", "x", "The argument 'x' is missing."),
+        (b'{"x": "4"}', "x", "The argument 'x' must be a whole number."),
+        (b'{"x": 4, "name": 5}', "name", "The argument 'name' must be text or null."),
+        (b'{"x": 4, "y": 5}', "y", ("The function has no argument 'y': its arguments are x, times, "
+         "name.")),
+    ],
+)  # fmt: skip
+def test_arguments_that_do_not_fit_are_refused(
+    client: Client, data: bytes, field: str, reason: str
+) -> None:
+    """The status is 400, and the error names the argument; no job starts."""
+    with current_client(client):
+        url = rest.publish(scaled, "refused")
+
+    status, problem = post(client, url, data, Content_Type="application/json")
+
+    assert (status, problem["field"], problem["message"]) == (400, field, reason)
+    with current_client(client):
+        rest.remove("refused")
+
+
+def test_a_call_whose_job_fails_is_an_error_of_the_server(client: Client) -> None:
+    """The error has the jid and the exception; so has a result that JSON cannot hold."""
+    with current_client(client):
+        failing = rest.publish(lambda: 1 // 0, "failing")
+        odd = rest.publish(lambda: {1, 2}, "odd")
+
+    status, problem = post(client, failing, Prefer="wait=30")
+    assert (status, problem["code"]) == (500, "endpoint.job_failed")
+    assert "ZeroDivisionError" in problem["message"]
+    status, problem = post(client, odd, Prefer="wait=30")
+    assert status == 500
+    assert "is a Python object" in problem["message"]
+    with current_client(client):
+        rest.remove("failing")
+        rest.remove("odd")
+
+
+def test_what_cannot_be_published_is_refused(client: Client) -> None:
+    """One sentence says why; nothing is published."""
+    with current_client(client):
+        with pytest.raises(CloudException, match="not a valid label"):
+            rest.publish(scaled, "no label")
+        with pytest.raises(CloudException, match="'x' cannot be given by name"):
+            rest.publish(lambda x, /: x, "wrong")
+        with pytest.raises(CloudException, match="out_encoding must be 'json'"):
+            rest.publish(scaled, "wrong", "xml")
+        with pytest.raises(CloudException, match="Only the results of out_encoding='raw'"):
+            rest.publish(scaled, "wrong", content_type="image/png")
+        with pytest.raises(CloudException, match="no _depends_on"):
+            rest.publish(scaled, "wrong", _depends_on=[1])
+        with pytest.raises(TypeError, match="must be a function"):
+            rest.publish(5, "wrong")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"use cloud\.call"):
+            rest.invoke("wrong", x=object())
+        assert "wrong" not in rest.list()
+
+
+def test_published_functions_from_the_shell(client: Client, picloud: Callable[..., Exited]) -> None:
+    """List, info, invoke, remove; an unknown label is an error in one line."""
+    with current_client(client):
+        url = rest.publish(scaled, "shell")
+
+    rows = [line.split("\t") for line in picloud("rest", "list").out.splitlines()]
+    assert rows[0] == ["label", "url", "published", "function"]
+    assert ["shell", url] in [row[:2] for row in rows]
+    jid = picloud("rest", "invoke", "shell", "-d", "x=5", "-d", "name=Ada").out.strip()
+    assert client.result(int(jid), 60) == {"value": 10, "times": 2, "name": "Ada"}
+    assert picloud("rest", "invoke", "shell", "--wait", "60", "-d", "x=5", "--json").code == 0
+    jids = picloud("rest", "mapinvoke", "shell", "-n", "x=1,2", "-d", "times=3").out.strip()
+    first, last = map(int, jids.split("-"))
+    assert [each["value"] for each in client.result([first, last], 60)] == [2, 4]
+    assert "x: int, times: float (optional)" in picloud("rest", "info", "shell").out
+    assert picloud("rest", "remove", "shell").code == 0
+
+    unknown = picloud("rest", "invoke", "shell")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert unknown.err == "error: No function is published as 'shell' in your account.\n"
+
+
+def test_published_commands(client: Client, picloud: Callable[..., Exited]) -> None:
+    """What a command prints is the response; its template variables are the arguments."""
+    with current_client(client):
+        url = cloud.shell.rest_publish("printf '%s<%s>' {word} {number}", "printed")
+    reply = send(client, "POST", url, b"word=a+b&number=5", Prefer="wait=30")
+    assert (reply.status, reply.body) == (200, b"a b<5>")
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    status, problem = post(client, url, b"word=a", Prefer="wait=30")
+    assert (status, problem["field"]) == (400, "number")
+
+    published = picloud("rest", "publish", "--content-type", "text/csv", "printed", "echo", "{a},1")
+    assert published.out.strip() == url
+    assert picloud("rest", "invoke", "printed", "-d", "a=2", "--wait", "60").out == "2,1\n"
+    assert picloud("rest", "remove", "printed").code == 0
