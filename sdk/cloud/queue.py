@@ -172,7 +172,7 @@ class CloudQueue(HandledQueue):
             neither acknowledged nor given back (`in_flight`). With a handler also `attachment`: its
             `function`, the names of its queues (`output_queues`, `error_queues`),
             `max_parallel_jobs`, `readers_per_job`, `max_per_second` and `max_in_flight`, which
-            are None without a limit, and the `jids` of its unfinished jobs.
+            are None without a limit, `dedupe`, and the `jids` of its unfinished jobs.
         """
         from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
 

@@ -99,6 +99,33 @@ async def test_a_repeated_push_of_one_message_adds_nothing(
     assert (counts.ready, counts.delayed) == ((0, 1) if delay_s else (1, 0))
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 600.0])
+async def test_a_message_whose_id_was_pushed_is_left_out(
+    queues: QueuePort, queue: str, delay_s: float
+) -> None:
+    """Whatever comes with it, and also when it is gone; in another queue, ids are others."""
+
+    async def pushed(*ids: str) -> set[int]:
+        return await queues.push(
+            queue, "unused", [each.encode() for each in ids], delay_s, ids=[*ids]
+        )
+
+    first = [f"{number:03}" for number in range(600)]
+
+    assert await pushed(*first) == set()
+    assert await pushed("599", "new", "000") == {0, 2}
+    assert await pushed("new") == {0}
+    counts = await queues.counts(queue)
+    assert (counts.ready, counts.delayed) == ((0, 601) if delay_s else (601, 0))
+    if not delay_s:
+        await queues.remove(queue, [each.id for each in await taken(queues, queue, 601)])
+    else:
+        await queues.purge(queue)
+    assert await pushed("000", "newer") == {0}
+    counts = await queues.counts(queue)
+    assert counts.ready + counts.delayed == 1
+
+
 async def test_the_same_id_in_another_queue_is_another_push(queues: QueuePort, queue: str) -> None:
     """Ids belong to their queue."""
     other = new_name()

@@ -58,6 +58,7 @@ class AttachmentRecord(NamedRecord, frozen=True, kw_only=True):
     jobs: tuple[HandlerJob, ...] = ()
     failed: int = 0
     next_at: float = 0.0
+    dedupe: bool = False
 
 
 def queue_key(account: str, name: str) -> str:

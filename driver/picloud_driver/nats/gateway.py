@@ -88,9 +88,8 @@ class NatsGateway:
 
     async def publish_batch(
         self,
-        messages: Sequence[tuple[str, bytes]],
-        message_id: str,
-        headers: Mapping[str, str],
+        messages: Sequence[tuple[str, bytes, Mapping[str, str]]],
+        message_id: str = "",
     ) -> bool:
         """Store messages of one stream, all or none; return whether a stream takes them.
 
@@ -99,9 +98,8 @@ class NatsGateway:
         message is confirmed, and not stored.
 
         Args:
-            messages: The subject and the body of each, up to 1,000.
-            message_id: Identifies the batch.
-            headers: Headers of each message.
+            messages: The subject, the body and the headers of each, up to 1,000.
+            message_id: Identifies the batch, unless it is "".
 
         Raises:
             TooLarge: When a message is larger than the server takes.
@@ -113,11 +111,11 @@ class NatsGateway:
         # One message alone is synced once; a batch of it would be four times.
         batch = {"Nats-Batch-Id": uuid.uuid4().hex} if len(messages) > 1 else {}
         try:
-            for number, (subject, body) in enumerate(messages, 1):
+            for number, (subject, body, headers) in enumerate(messages, 1):
                 own = {**headers, **batch}
                 if batch:
                     own["Nats-Batch-Sequence"] = str(number)
-                if number == 1:
+                if number == 1 and message_id:
                     own["Nats-Msg-Id"] = message_id
                 if number < len(messages):
                     await client.publish(subject, body, headers=own)
@@ -205,9 +203,11 @@ class NatsGateway:
         return answer
 
     @staticmethod
-    def _refuse_too_large(client: Client, messages: Sequence[tuple[str, bytes]]) -> None:
+    def _refuse_too_large(
+        client: Client, messages: Sequence[tuple[str, bytes, Mapping[str, str]]]
+    ) -> None:
         most = client.max_payload - _HEADER_BYTES
-        largest = max((len(body) for _, body in messages), default=0)
+        largest = max((len(body) for _, body, _ in messages), default=0)
         if largest > most:
             raise TooLarge(f"A message of {largest:,} bytes is larger than NATS takes ({most:,}).")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import uuid
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -19,10 +18,20 @@ from picloud_model.errors import PiCloudError, QueueNotFound, Unavailable, every
 
 from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
+from picloud_driver.queue import nats_push
+from picloud_driver.queue.nats_config import consumer_config, stream_config
 from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer, subject_of
+from picloud_driver.queue.nats_operation import (
+    OPERATION_DECODER,
+    CountOperation,
+    Operation,
+    PostponeOperation,
+    PurgeOperation,
+    RemoveOperation,
+    TakeOperation,
+)
 from picloud_driver.queue.port import (
     NO_LIMITS,
-    REMEMBERED_S,
     Delivery,
     DeliveryId,
     QueueCounts,
@@ -41,39 +50,8 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 20
 """How often the owner of a queue is looked for."""
 _FORWARD_S: Final = 15.0
-_NS: Final = 1_000_000_000
-_ACK_WAIT_NS: Final = 366 * 24 * 3600 * _NS
-"""Longer than any deadline: those are the owner's business."""
 _NOT_OWNER: Final = b"?"
 _RESULT: Final = b"+"
-
-
-class _Take(msgspec.Struct, frozen=True, array_like=True, tag="take"):
-    most: int
-    deadline_s: float
-    timeout_s: float
-    limits: TakeLimits = NO_LIMITS
-
-
-class _Remove(msgspec.Struct, frozen=True, array_like=True, tag="remove"):
-    deliveries: list[DeliveryId]
-
-
-class _Postpone(msgspec.Struct, frozen=True, array_like=True, tag="postpone"):
-    deliveries: list[DeliveryId]
-    deadline_s: float
-
-
-class _Count(msgspec.Struct, frozen=True, array_like=True, tag="count"):
-    pass
-
-
-class _Purge(msgspec.Struct, frozen=True, array_like=True, tag="purge"):
-    pass
-
-
-_Operation = _Take | _Remove | _Postpone | _Count | _Purge
-_DECODER: Final = msgspec.msgpack.Decoder(_Operation)
 
 
 class NatsQueues(QueuePort):
@@ -99,17 +77,14 @@ class NatsQueues(QueuePort):
 
     async def create(self, queue: str) -> None:
         """See `QueuePort.create`."""
-        config = {
-            "name": queue,
-            "subjects": [f"picloud.queue.{queue}.>"],
-            "retention": "workqueue",
-            "storage": "file",
-            "num_replicas": 1,
-            "allow_atomic": True,
-            "allow_msg_schedules": True,
-            "duplicate_window": int(REMEMBERED_S * _NS),
-        }
-        await self._api(f"STREAM.CREATE.{queue}", config)
+        config = stream_config(queue)
+        try:
+            await self._gateway.api(f"STREAM.CREATE.{queue}", config)
+        except ApiRefusal as refusal:
+            if refusal.code != api_refusal.EXISTS:
+                raise self._error(refusal) from refusal
+            # An earlier version of this made it.
+            await self._api(f"STREAM.UPDATE.{queue}", config)
 
     async def delete(self, queue: str) -> None:
         """See `QueuePort.delete`."""
@@ -118,30 +93,44 @@ class NatsQueues(QueuePort):
         await self._disown(queue)
 
     async def push(
-        self, queue: str, push_id: str, bodies: Sequence[bytes], delay_s: float = 0.0
-    ) -> None:
-        """See `QueuePort.push`; messages with a delay are schedules, each with its own subject."""
-        target, headers = subject_of(queue), {}
-        subjects = [target] * len(bodies)
-        if delay_s > 0:
-            at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=delay_s)
-            headers = {"Nats-Schedule": f"@at {at:%Y-%m-%dT%H:%M:%S.%fZ}"}
-            headers["Nats-Schedule-Target"] = target
-            batch = uuid.uuid4().hex
-            subjects = [f"picloud.queue.{queue}.d.{batch}.{index}" for index in range(len(bodies))]
-        messages = list(zip(subjects, bodies, strict=True))
+        self,
+        queue: str,
+        push_id: str,
+        bodies: Sequence[bytes],
+        delay_s: float = 0.0,
+        *,
+        ids: Sequence[str] = (),
+    ) -> set[int]:
+        """See `QueuePort.push`."""
+        messages = nats_push.outgoing(queue, bodies, delay_s)
         if not messages:
             await self._info(queue)
-            return
+            return set()
+        repeated: set[int] | None = set()
         try:
-            stored = await self._gateway.publish_batch(messages, push_id, headers)
+            if ids:
+                repeated = await self._push_new(queue, messages, ids)
+            elif not await self._gateway.publish_batch(messages, push_id):
+                repeated = None
         except ApiRefusal as refusal:
             if refusal.code == api_refusal.REPEATED:
-                return
+                return set()
             raise self._gateway.refusal(refusal, refusal.code) from refusal
-        if not stored:
+        if repeated is None:
             await self._info(queue)
             raise Unavailable(f"{self._gateway.where} did not take the messages; push them again.")
+        return repeated
+
+    async def _push_new(
+        self, queue: str, messages: Sequence[nats_push.Outgoing], ids: Sequence[str]
+    ) -> set[int] | None:
+        try:
+            return await nats_push.push_new(self._gateway, queue, messages, ids)
+        except ApiRefusal as refusal:
+            if refusal.code != api_refusal.NO_TTL:
+                raise
+            await self.create(queue)
+        return await nats_push.push_new(self._gateway, queue, messages, ids)
 
     async def take(
         self,
@@ -153,30 +142,30 @@ class NatsQueues(QueuePort):
         limits: TakeLimits = NO_LIMITS,
     ) -> list[Delivery]:
         """See `QueuePort.take`."""
-        operation = _Take(min(most, self.max_messages), deadline_s, timeout_s, limits)
+        operation = TakeOperation(min(most, self.max_messages), deadline_s, timeout_s, limits)
         reply = await self._at_owner(queue, operation, timeout_s)
         return msgspec.msgpack.decode(reply, type=list[Delivery])
 
     async def remove(self, queue: str, deliveries: Sequence[DeliveryId]) -> list[bool]:
         """See `QueuePort.remove`."""
-        reply = await self._at_owner(queue, _Remove(list(deliveries)))
+        reply = await self._at_owner(queue, RemoveOperation(list(deliveries)))
         return msgspec.msgpack.decode(reply, type=list[bool])
 
     async def postpone(
         self, queue: str, deliveries: Sequence[DeliveryId], deadline_s: float
     ) -> list[bool]:
         """See `QueuePort.postpone`."""
-        reply = await self._at_owner(queue, _Postpone(list(deliveries), deadline_s))
+        reply = await self._at_owner(queue, PostponeOperation(list(deliveries), deadline_s))
         return msgspec.msgpack.decode(reply, type=list[bool])
 
     async def counts(self, queue: str) -> QueueCounts:
         """See `QueuePort.counts`."""
-        reply = await self._at_owner(queue, _Count())
+        reply = await self._at_owner(queue, CountOperation())
         return msgspec.msgpack.decode(reply, type=QueueCounts)
 
     async def purge(self, queue: str) -> None:
         """See `QueuePort.purge`."""
-        await self._at_owner(queue, _Purge())
+        await self._at_owner(queue, PurgeOperation())
 
     async def ping(self) -> None:
         """See `QueuePort.ping`."""
@@ -193,7 +182,7 @@ class NatsQueues(QueuePort):
 
     # --- owning ---
 
-    async def _at_owner(self, queue: str, operation: _Operation, timeout_s: float = 0.0) -> bytes:
+    async def _at_owner(self, queue: str, operation: Operation, timeout_s: float = 0.0) -> bytes:
         """Let the owner of a queue do something; own it if no other process does."""
         for _ in range(_ATTEMPTS):
             result = await self._as_owner(queue, operation)
@@ -204,7 +193,7 @@ class NatsQueues(QueuePort):
             await self._own(queue)
         raise Unavailable(f"{self._gateway.where}: no process could own the queue; try again.")
 
-    async def _as_owner(self, queue: str, operation: _Operation) -> bytes | None:
+    async def _as_owner(self, queue: str, operation: Operation) -> bytes | None:
         """Do something if this process owns the queue, else return None."""
         consumer = self._owned.get(queue)
         if consumer is None:
@@ -217,8 +206,8 @@ class NatsQueues(QueuePort):
             return None
         return msgspec.msgpack.encode(result)
 
-    async def _do(self, queue: str, consumer: QueueConsumer, operation: _Operation) -> Any:
-        if isinstance(operation, _Take):
+    async def _do(self, queue: str, consumer: QueueConsumer, operation: Operation) -> Any:
+        if isinstance(operation, TakeOperation):
             return await consumer.take(
                 operation.most,
                 most_bytes=self.max_taken_bytes,
@@ -226,20 +215,34 @@ class NatsQueues(QueuePort):
                 timeout_s=operation.timeout_s,
                 limits=operation.limits,
             )
-        if isinstance(operation, _Remove):
+        if isinstance(operation, RemoveOperation):
             return await self._remove(queue, consumer, operation.deliveries)
-        if isinstance(operation, _Postpone):
+        if isinstance(operation, PostponeOperation):
             # A consumer of a queue that was deleted would not know.
             await self._info(queue)
             return consumer.postpone(operation.deliveries, operation.deadline_s)
-        if isinstance(operation, _Purge):
-            await self._api(f"STREAM.PURGE.{queue}")
+        if isinstance(operation, PurgeOperation):
+            for subject in (subject_of(queue), f"{nats_push.delayed_of(queue)}>"):
+                await self._api(f"STREAM.PURGE.{queue}", {"filter": subject})
             consumer.forget()
             return None
+        return await self._counts(queue, consumer)
+
+    async def _counts(self, queue: str, consumer: QueueConsumer) -> QueueCounts:
         state = await self._info(queue)
         present = state.get("subjects", {}).get(subject_of(queue), 0)
+        delayed = state["messages"] - present
+        if delayed and await self._has_ids(queue):
+            # Delayed messages have to be listed, as the server does not count them apart from ids.
+            subjects = {"subjects_filter": f"{nats_push.delayed_of(queue)}>"}
+            info = await self._api(f"STREAM.INFO.{queue}", subjects)
+            delayed = sum(info["state"].get("subjects", {}).values())
         in_flight = min(present, consumer.in_flight)
-        return QueueCounts(present - in_flight, state["messages"] - present, in_flight)
+        return QueueCounts(present - in_flight, delayed, in_flight)
+
+    async def _has_ids(self, queue: str) -> bool:
+        ids = {"seq": 1, "next_by_subj": f"{nats_push.ids_of(queue)}>"}
+        return await self._found(queue, ids)
 
     async def _remove(
         self, queue: str, consumer: QueueConsumer, deliveries: Sequence[DeliveryId]
@@ -252,8 +255,11 @@ class NatsQueues(QueuePort):
         return gone
 
     async def _exists(self, queue: str, number: int) -> bool:
+        return await self._found(queue, {"seq": number})
+
+    async def _found(self, queue: str, message: dict[str, Any]) -> bool:
         try:
-            await self._gateway.api(f"STREAM.MSG.GET.{queue}", {"seq": number})
+            await self._gateway.api(f"STREAM.MSG.GET.{queue}", message)
         except ApiRefusal as refusal:
             if refusal.code == api_refusal.NO_MESSAGE:
                 return False
@@ -277,7 +283,8 @@ class NatsQueues(QueuePort):
             await consumer.open()
             try:
                 await self._api(
-                    f"CONSUMER.CREATE.{queue}.{consumer.name}", _config(queue, consumer)
+                    f"CONSUMER.CREATE.{queue}.{consumer.name}",
+                    consumer_config(queue, consumer.name),
                 )
             except BaseException as error:
                 await consumer.close()
@@ -313,7 +320,7 @@ class NatsQueues(QueuePort):
 
     # --- requests of other processes ---
 
-    async def _forward(self, queue: str, operation: _Operation, timeout_s: float) -> bytes | None:
+    async def _forward(self, queue: str, operation: Operation, timeout_s: float) -> bytes | None:
         """Send something to the owner of a queue; None if no process owns it."""
         if queue in self._listening:
             return None
@@ -337,7 +344,7 @@ class NatsQueues(QueuePort):
         try:
             async with self._locks.setdefault(queue, asyncio.Lock()):
                 pass  # This process may be about to own it.
-            result = await self._as_owner(queue, _DECODER.decode(message.data))
+            result = await self._as_owner(queue, OPERATION_DECODER.decode(message.data))
             reply = _NOT_OWNER if result is None else _RESULT + result
         except PiCloudError as error:
             reply = b"-" + msgspec.msgpack.encode((error.code, error.message))
@@ -362,21 +369,3 @@ class NatsQueues(QueuePort):
         if refusal.code == api_refusal.NO_STREAM:
             return QueueNotFound()
         return self._gateway.refusal(refusal, refusal.code)
-
-
-def _config(queue: str, consumer: QueueConsumer) -> dict[str, Any]:
-    return {
-        "stream_name": queue,
-        "action": "create",
-        "config": {
-            "durable_name": consumer.name,
-            "name": consumer.name,
-            "filter_subject": subject_of(queue),
-            "ack_policy": "explicit",
-            "ack_wait": _ACK_WAIT_NS,
-            "max_ack_pending": -1,
-            "deliver_policy": "all",
-            "max_deliver": -1,
-            "replay_policy": "instant",
-        },
-    }

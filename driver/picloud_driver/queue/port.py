@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 REMEMBERED_S: Final = 300.0
 """How long an adapter remembers the id of a push."""
 
+IDS_REMEMBERED_S: Final = 7 * 24 * 3600.0
+"""How long an adapter remembers the ids of messages that are to be pushed once: a week."""
+
 
 class DeliveryId(msgspec.Struct, frozen=True, array_like=True):
     """One delivery of a message; a later delivery of the same message has another attempt.
@@ -81,8 +84,14 @@ class QueuePort(ABC):
 
     @abstractmethod
     async def push(
-        self, queue: str, push_id: str, bodies: Sequence[bytes], delay_s: float = 0.0
-    ) -> None:
+        self,
+        queue: str,
+        push_id: str,
+        bodies: Sequence[bytes],
+        delay_s: float = 0.0,
+        *,
+        ids: Sequence[str] = (),
+    ) -> set[int]:
         """Add messages, all or none; once this returns, they survive a power failure.
 
         Args:
@@ -91,6 +100,12 @@ class QueuePort(ABC):
                 adds nothing.
             bodies: The messages.
             delay_s: How long they cannot be taken yet, in seconds.
+            ids: An id for each message, of letters and digits: a message whose id was pushed into
+                the queue within a week is left out. Then `push_id` has no effect, and up to 500
+                messages are added all or none.
+
+        Returns:
+            The positions of messages that were left out for their ids.
         """
 
     @abstractmethod

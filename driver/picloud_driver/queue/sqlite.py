@@ -14,6 +14,7 @@ from picloud_model.errors import QueueNotFound
 
 from picloud_driver.queue.pace import Pace
 from picloud_driver.queue.port import (
+    IDS_REMEMBERED_S,
     NO_LIMITS,
     REMEMBERED_S,
     Delivery,
@@ -96,22 +97,36 @@ class SqliteQueues(QueuePort):
         self._wake(queue)
 
     async def push(
-        self, queue: str, push_id: str, bodies: Sequence[bytes], delay_s: float = 0.0
-    ) -> None:
+        self,
+        queue: str,
+        push_id: str,
+        bodies: Sequence[bytes],
+        delay_s: float = 0.0,
+        *,
+        ids: Sequence[str] = (),
+    ) -> set[int]:
         """See `QueuePort.push`."""
         now = self._clock()
 
-        def push(execute: Execute) -> None:
-            number = _number(execute, queue)
+        def push(execute: Execute) -> set[int]:
+            number, repeated = _number(execute, queue), set()
             execute(_FORGET, (now - REMEMBERED_S,))
-            if not execute(_REMEMBER, (number, push_id, now)).rowcount:
-                return
-            for body in bodies:
-                execute(_ADD, (number, body, now, now + delay_s))
-            execute(_ADDED, (len(bodies), number))
+            if not ids and not execute(_REMEMBER, (number, push_id, now)).rowcount:
+                return set()
+            for position, each in enumerate(ids):
+                # The ids of messages are remembered for longer, as if they came later.
+                at = now + IDS_REMEMBERED_S - REMEMBERED_S
+                if not execute(_REMEMBER, (number, each, at)).rowcount:
+                    repeated.add(position)
+            for position, body in enumerate(bodies):
+                if position not in repeated:
+                    execute(_ADD, (number, body, now, now + delay_s))
+            execute(_ADDED, (len(bodies) - len(repeated), number))
+            return repeated
 
-        await self._thread.run(push)
+        repeated = await self._thread.run(push)
         self._wake(queue)
+        return repeated
 
     async def take(
         self,

@@ -47,6 +47,7 @@ _OWN: Final = (
     "on_error",
     "allow_cycle",
     "batch",
+    "dedupe",
 )
 
 
@@ -65,6 +66,7 @@ class AttachOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_error: Any = None
     allow_cycle: bool = False
     batch: Any = None
+    dedupe: bool = False
 
 
 def attach(
@@ -99,6 +101,7 @@ def attach(
         readers_per_job=readers,
         max_per_second=per_second(options.max_per_second) or 0.0,
         max_in_flight=in_flight(options.max_in_flight) or 0,
+        dedupe=rules.dedupe,
     )
     return AttachmentClient(client.transport).attach(request)
 
@@ -153,6 +156,7 @@ def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:
         on_error=_on_error(options.on_error or {}),
         batch=size,
         batch_wait_s=wait_s,
+        dedupe=bool(options.dedupe),
     )
 
 

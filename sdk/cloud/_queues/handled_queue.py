@@ -54,6 +54,7 @@ class HandledQueue:
         on_error: Any = None,
         allow_cycle: bool = False,
         batch: tuple[int, float] | None = None,
+        dedupe: bool = False,
         **kwargs: Any,
     ) -> None:
         """Attach a handler, or replace it: jobs call it with messages, and push what it returns.
@@ -74,6 +75,7 @@ class HandledQueue:
                 Without one a failure is printed, and the message is handled again 30 s later.
             allow_cycle: Allow the handler to push into its own queue.
             batch: Pass lists: of up to 64 messages that came within 0.2 s if it is `(64, 0.2)`.
+            dedupe: Push what it makes of a message once, even if it handles the message twice.
             kwargs: Options of the jobs, as for `cloud.call`.
         """
         _attach(
@@ -92,6 +94,7 @@ class HandledQueue:
             on_error=on_error,
             allow_cycle=allow_cycle,
             batch=batch,
+            dedupe=dedupe,
         )
 
     @of_users

@@ -27,7 +27,8 @@ class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
     A message that raised one of `retry_on` is handled again up to `max_retries` times, each time
     after `retry_delay_s`. A message that failed goes to the queue that `on_error` has for the
     nearest class of the exception. With a `batch`, the handler is called with a list of so many
-    messages, or of those that have come `batch_wait_s` after the first.
+    messages, or of those that have come `batch_wait_s` after the first. With `dedupe`, what it
+    makes of a message is pushed once, even if the message is handled twice.
     """
 
     queue: str
@@ -38,6 +39,7 @@ class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
     max_retries: int = 0
     retry_delay_s: float = 0.0
     on_error: dict[type[BaseException], Target] = {}
+    dedupe: bool = False
     batch: int = 0
     batch_wait_s: float = 0.0
 

@@ -189,7 +189,7 @@ class _Run:
                 queue=self._rules.queue,
                 attachment=self._attachment,
                 tickets=[each.ticket for each in done],
-                outputs=_outputs(done),
+                outputs=_outputs(done, dedupe=self._rules.dedupe),
             )
             expired = AttachmentClient(client().transport).handled(request)
             if not request.outputs or not expired:
@@ -213,31 +213,34 @@ class _Run:
                     _queues().extend(self._rules.queue, held, HOLD_S)
 
 
-def _outputs(done: Sequence[HandledMessage]) -> list[HandlerOutput]:
-    contents: dict[Target, list[bytes | QueueMessage]] = {}
-    for each in done:
+def _outputs(done: Sequence[HandledMessage], *, dedupe: bool) -> list[HandlerOutput]:
+    made: dict[Target, list[bytes]] = {}
+    again: dict[Target, list[QueueMessage]] = {}
+    sources: dict[Target, list[int]] = {}
+    for position, each in enumerate(done):
         for target, content in each.outputs:
-            contents.setdefault(target, []).append(content)
-    count = sum(map(len, contents.values()))
+            # Only a queue of its own gets a message again, with no encoding.
+            if isinstance(content, bytes):
+                made.setdefault(target, []).append(content)
+            else:
+                again.setdefault(target, []).append(content)
+            if dedupe:
+                sources.setdefault(target, []).append(position)
+    count = sum(map(len, made.values()))
     outputs = []
-    for target, listed in contents.items():
-        messages = _messages(target, listed, count)
+    encoded = (
+        (target, messages_of(client(), made[target], target.encoding, count)) for target in made
+    )
+    for target, messages in (*again.items(), *encoded):
         for start in range(0, len(messages), MAX_MESSAGES):
             output = HandlerOutput(
                 queue=target.queue,
                 messages=messages[start : start + MAX_MESSAGES],
                 delay_s=target.delay_s,
+                sources=sources.get(target, [])[start : start + MAX_MESSAGES],
             )
             outputs.append(output)
     return outputs
-
-
-def _messages(
-    target: Target, contents: Sequence[bytes | QueueMessage], count: int
-) -> list[QueueMessage]:
-    again = [each for each in contents if not isinstance(each, bytes)]
-    made = [each for each in contents if isinstance(each, bytes)]
-    return [*again, *messages_of(client(), made, target.encoding, count)]
 
 
 def _queues() -> QueueClient:

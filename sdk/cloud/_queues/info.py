@@ -32,5 +32,6 @@ def shown(info: AttachmentInfo) -> dict[str, Any]:
         "readers_per_job": info.readers_per_job,
         "max_per_second": info.max_per_second or None,
         "max_in_flight": info.max_in_flight or None,
+        "dedupe": info.dedupe,
         "jids": info.jids,
     }

@@ -38,7 +38,8 @@ class AttachRequest(Request, frozen=True):
     `job` is what each job of the handler runs: a call without dependencies. Its `submit_id` becomes
     the id of the attachment. `outputs` and `errors` name the queues into which the handler pushes.
     All its jobs together take up to `max_per_second` messages a second, and none while
-    `max_in_flight` are in flight; 0 means no limit.
+    `max_in_flight` are in flight; 0 means no limit. `dedupe` is whether the handler names
+    the sources of what it pushes.
     """
 
     queue: QueueName
@@ -49,6 +50,7 @@ class AttachRequest(Request, frozen=True):
     readers_per_job: _Readers = 1
     max_per_second: _PerSecond = 0.0
     max_in_flight: _InFlight = 0
+    dedupe: bool = False
 
 
 class AttachmentRequest(Request, frozen=True):
@@ -90,6 +92,7 @@ class AttachmentInfo(Answer, frozen=True):
     paused: bool = False
     max_per_second: float = 0.0
     max_in_flight: int = 0
+    dedupe: bool = False
 
 
 class AttachmentsListed(Answer, frozen=True):
@@ -99,11 +102,18 @@ class AttachmentsListed(Answer, frozen=True):
 
 
 class HandlerOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Messages that a handler pushes into one queue."""
+    """Messages that a handler pushes into one queue.
+
+    With `sources`, the position of the ticket from which each was made, each is pushed once: what
+    the attachment has made of the same message within a week is left out.
+    """
 
     queue: QueueName
     messages: Annotated[list[QueueMessage], Meta(min_length=1, max_length=MAX_MESSAGES)]
     delay_s: Delay = 0.0
+    sources: Annotated[
+        list[Annotated[int, Meta(ge=0, lt=MAX_MESSAGES)]], Meta(max_length=MAX_MESSAGES)
+    ] = []
 
 
 class HandledRequest(Request, frozen=True):

@@ -84,6 +84,7 @@ class Attachments:
             max_parallel_jobs=request.max_parallel_jobs,
             readers_per_job=request.readers_per_job,
             created_at=self._clock(),
+            dedupe=request.dedupe,
         )
 
         async def plan(draft: Draft) -> None:
@@ -322,6 +323,7 @@ class Attachments:
             paused=found is not None and found.paused,
             max_per_second=found.per_second if found else 0.0,
             max_in_flight=found.in_flight if found else 0,
+            dedupe=record.dedupe,
         )
 
 

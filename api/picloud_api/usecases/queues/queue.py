@@ -23,6 +23,7 @@ from picloud_model.wire.queue import (
 
 from picloud_api.store.queue_record import QueueRecord, queue_key
 from picloud_api.usecases.queues.message_blobs import MESSAGE_DECODER, MessageBlobs
+from picloud_api.usecases.queues.output_ids import output_ids
 from picloud_api.usecases.queues.pushed_queues import PushedQueues
 from picloud_api.usecases.queues.queue_message import blobs_of
 from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
@@ -148,8 +149,13 @@ class Queues:
 
         await self._at(account, name, purge)
 
-    async def push(self, account: str, request: PushRequest) -> None:
+    async def push(self, account: str, request: PushRequest, ids: Sequence[str] = ()) -> None:
         """Add messages to a queue, all or none; once this returns, they are durable.
+
+        Args:
+            account: The account.
+            request: The messages, and the queue.
+            ids: An id for each, if those that were pushed before are to be left out.
 
         Raises:
             RequestRefused: When a message has not exactly one content.
@@ -162,7 +168,9 @@ class Queues:
         async def push(record: QueueRecord) -> None:
             if digests and not record.spills:
                 await self.blobs.note_spill(account, request.name)
-            await self._port.push(record.id, request.push_id, bodies, request.delay_s)
+            # The blob of a message that is left out stays until it is swept: if the same request is
+            # sent again, it is that of the message that was pushed.
+            await self._port.push(record.id, request.push_id, bodies, request.delay_s, ids=ids)
             if record.attachment:
                 self.pushed.add(account, request.name)
 
@@ -237,28 +245,32 @@ class Queues:
 
         async def handled(record: QueueRecord) -> TicketsChecked:
             contents = self._read(record, request.tickets)
+            numbers = [each.delivery.number for each in contents]
+            ids = output_ids(request, record.id, numbers)
             if request.outputs:
                 # What another handler has by now is pushed by that one.
                 deliveries = [each.delivery for each in contents]
                 checked = _expired(await self._port.postpone(record.id, deliveries, keep_s))
                 if checked.expired:
                     return checked
-                source = f"{request.attachment}/{[each.delivery.number for each in contents]}"
+                source = f"{request.attachment}/{numbers}"
                 for position, output in enumerate(request.outputs):
                     push_id = blake2b(f"{source}/{position}".encode(), digest_size=16).hexdigest()
-                    await self._push_output(account, output, push_id)
+                    await self._push_output(account, output, push_id, ids[position])
             return await self._remove(account, record, contents, kept=digests)
 
         return await self._at(account, request.queue, handled)
 
-    async def _push_output(self, account: str, output: HandlerOutput, push_id: str) -> None:
+    async def _push_output(
+        self, account: str, output: HandlerOutput, push_id: str, ids: Sequence[str]
+    ) -> None:
         request = PushRequest(
             name=output.queue,
             push_id=push_id,
             messages=output.messages,
             delay_s=output.delay_s,
         )
-        await self.push(account, request)
+        await self.push(account, request, ids)
 
     async def _remove(
         self,

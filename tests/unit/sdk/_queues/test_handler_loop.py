@@ -99,6 +99,21 @@ def test_each_message_is_handled_and_acknowledged(server: QueueServer, readers: 
     assert sorted(int(each or "") for each in server.pushed()) == list(range(0, 20, 2))
 
 
+def test_the_source_of_each_output_is_named_if_repeats_are_to_be_left_out(
+    server: QueueServer,
+) -> None:
+    """Its position among the tickets of the request."""
+    loop(lambda x: [x, x] if x % 2 else [], iter_output=True, dedupe=True)()
+
+    named = [
+        (request.tickets[source], message.json)
+        for request in server.handled
+        for output in request.outputs
+        for source, message in zip(output.sources, output.messages, strict=True)
+    ]
+    assert named == [(str(number), str(number)) for number in (1, 1, 3, 3, 5, 5, 7, 7, 9, 9)]
+
+
 def test_an_object_is_prepared_once_a_job(server: QueueServer) -> None:
     """`pre_handling` comes first and `post_handling` last."""
     calls: list[Any] = []

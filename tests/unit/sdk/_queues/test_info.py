@@ -33,5 +33,6 @@ def test_names_are_those_of_users() -> None:
         "readers_per_job": 7,
         "max_per_second": None,
         "max_in_flight": None,
+        "dedupe": False,
         "jids": [8],
     }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from picloud_api.store.queue_record import HandlerJob, attachment_key
+from picloud_api.store.queue_record import HandlerJob, QueueRecord, attachment_key, queue_key
+from picloud_api.usecases.queues.output_ids import output_ids
 from picloud_model.errors import (
     AttachmentNotFound,
     BlobMissing,
@@ -297,6 +298,30 @@ async def test_outputs_are_pushed_once(api: ApiHarness, attached: AttachmentInfo
     assert await handled(api, attached, taken, QueueMessage(json="1")) == [0, 1]
     assert (await ready(api, "in"), await ready(api, "out")) == (0, 1)
     assert await api.server.context.commits.view.get(key) is not None
+
+
+async def test_outputs_with_sources_are_pushed_once_in_any_group(
+    api: ApiHarness, attached: AttachmentInfo
+) -> None:
+    """The server was killed after it had pushed: the messages are handled again, one by one."""
+    made = [QueueMessage(json="1"), QueueMessage(json="2")]
+    await push(api, 2)
+    taken = await take(api, deadline_s=3)
+    output = HandlerOutput(queue="out", messages=made, sources=[0, 1])
+    request = HandledRequest("in", attached.id, [each.ticket for each in taken], [output])
+    record: QueueRecord = await api.server.context.commits.view.get(queue_key(ACCOUNT, "in"))
+    (ids,) = output_ids(request, record.id, [1, 2])
+    pushed = PushRequest(name="out", push_id=uuid.uuid4().hex, messages=made)
+    await api.use_cases.queues.queues.push(ACCOUNT, pushed, ids)
+    api.now += 4
+
+    for message in made:
+        again = await take(api, max_count=1)
+        output = HandlerOutput(queue="out", messages=[message], sources=[0])
+        request = HandledRequest("in", attached.id, [again[0].ticket], [output])
+        assert not (await api.use_cases.queues.attachments.handled(ACCOUNT, request)).expired
+
+    assert (await ready(api, "in"), await ready(api, "out")) == (0, 2)
 
 
 async def test_what_another_handler_has_is_not_pushed(
