@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudpickle.cloudpickle import _get_or_create_tracker_id
 
-from picloud_pickle import rebuild, wrappers
+from picloud_pickle import rebuild, singletons, wrappers
 from picloud_pickle.reference import by_reference, is_dynamic
 
 if TYPE_CHECKING:
@@ -155,12 +155,24 @@ def class_method_reduced(context: PicklingContext, descriptor: Any) -> Any:
 
 
 def context_variable_reduced(context: PicklingContext, variable: Any) -> Any:
-    """Return the reduction of a context variable: with its default, not with its value."""
+    """Return the reduction of a context variable: by name if a module has it, else with its value.
+
+    A job sets the value before its function is called.
+    """
+    location = singletons.located(variable)
+    if location is not None:
+        context.modules.add(location[0])
+        return rebuild.module_attribute, location
     context.modules.add("contextvars")
     default: tuple[Any, ...] = ()
     with contextlib.suppress(LookupError):
         default = (contextvars.Context().run(variable.get),)
-    return rebuild.make_context_variable, (variable.name, rebuild.token_of(variable), default)
+    made = variable.name, rebuild.token_of(variable), default
+    if not (context.for_jobs and context.extras and variable in contextvars.copy_context()):
+        return rebuild.make_context_variable, made
+    context.has_extras = True
+    stands_for = wrappers.Reduced((rebuild.make_context_variable, made))
+    return rebuild.patched, (stands_for, [(stands_for, "", variable.get())])
 
 
 def key_reduced(context: PicklingContext, key: Any) -> Any:

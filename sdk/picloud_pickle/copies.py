@@ -163,6 +163,13 @@ class _ContentPickler(pickle.Pickler):
 
 
 _copies: Final = Copies()
+
+
+def is_copy(kind: object) -> bool:
+    """Whether a load has made a class in this process."""
+    return isinstance(kind, type) and kind in _copies
+
+
 _unfilled: Final[WeakSet[type]] = WeakSet()
 """Classes that a load has made and not filled yet."""
 _subclassing: Final = threading.RLock()

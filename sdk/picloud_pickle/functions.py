@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _GLOBAL: Final = frozenset(("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"))
 _GLOBAL_IN_CLASS: Final = _GLOBAL | {"LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 """A class body looks into its own names first and then into the globals."""
+_GETTERS: Final = frozenset(("getattr", "attrgetter"))
+"""What takes the names of attributes as text."""
 _FUTURE_ANNOTATIONS: Final = 0x1000000
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
 _LAMBDA: Final = "<lambda>"
@@ -193,6 +195,9 @@ def _read(code: CodeType) -> CodeNames:
             variables[step.argval] = None
         elif step.opname == "IMPORT_NAME":
             imports[step.argval] = None
+    if not attributes.isdisjoint(_GETTERS):
+        for text in _constants(code.co_consts):
+            attributes.update(text.split("."))
     inner = [const for const in code.co_consts if isinstance(const, CodeType)]
     holds_annotations = inner or not code.co_flags & CO_NEWLOCALS or code.co_name == _ANNOTATE
     if code.co_flags & _FUTURE_ANNOTATIONS and holds_annotations:

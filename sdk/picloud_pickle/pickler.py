@@ -12,6 +12,7 @@ import operator
 import pickle
 import sys
 import threading
+import weakref
 from contextvars import ContextVar, Token
 from types import ClassMethodDescriptorType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -175,6 +176,18 @@ def _stream(context: PicklingContext, value: Any) -> Any:
     return file_objects.reduced(value)
 
 
+def _weak_reference(context: PicklingContext, value: Any) -> Any:
+    from picloud_pickle.live import weak_references  # noqa: PLC0415 - few programs send one
+
+    return weak_references.reduced(context, value)
+
+
+def _process_object(context: PicklingContext, value: Any) -> Any:
+    from picloud_pickle.live import process_objects  # noqa: PLC0415 - as above
+
+    return process_objects.reduced(context, value)
+
+
 _reducers: dict[type, Reducer] = {
     type: classes.reduced,
     object: singletons.plain_object_reduced,
@@ -187,6 +200,11 @@ _reducers: dict[type, Reducer] = {
     ClassMethodDescriptorType: builtin_values.class_method_reduced,
     type(functools.lru_cache(len)): wrappers.cache_reduced,
     type(functools.cmp_to_key(operator.sub)): builtin_values.key_reduced,
+    weakref.ReferenceType: _weak_reference,
+    weakref.WeakMethod: _weak_reference,
+    weakref.finalize: _weak_reference,
+    weakref.ProxyType: _weak_reference,
+    weakref.CallableProxyType: _weak_reference,
     functools.singledispatchmethod: wrappers.method_dispatcher_reduced,
     **dict.fromkeys((property, classmethod, staticmethod), _by_default),
     **typing_objects.REDUCERS,
@@ -201,6 +219,7 @@ _INHERITED: Final[tuple[tuple[type, Reducer], ...]] = (
     (WeakSet, builtin_values.weak_set_reduced),
     (WeakKeyDictionary, builtin_values.weak_dict_reduced),
     (WeakValueDictionary, builtin_values.weak_dict_reduced),
+    (threading.local, _process_object),
     (functools.cached_property, wrappers.cached_property_reduced),
     (functools.partialmethod, wrappers.partial_method_reduced),
     (property, wrappers.property_reduced),
@@ -214,6 +233,7 @@ _BY_NAME: Final[dict[str, Reducer]] = {
     "argparse.Action": singletons.parser_reduced,
     "optparse.Option": singletons.parser_reduced,
     "optparse.OptionContainer": singletons.parser_reduced,
+    "logging.Handler": _process_object,
     "numpy.ufunc": builtin_values.ufunc_reduced,
 }
 """How instances of classes that are rarely imported are reduced, and of those derived from them."""

@@ -99,6 +99,7 @@ def make_module(name: str, token: str) -> types.ModuleType:
         _module_copies.add(module)
     if module in _module_copies and sys.modules.get(name) in (None, *_module_copies):
         sys.modules[name] = module
+        _note_patches([(sys.modules, name, module, True)])
     return module
 
 
@@ -125,11 +126,19 @@ def make_context_variable(name: str, token: str, default: tuple[Any, ...]) -> Co
         token: What it is known by.
         default: Its default, if it has one.
     """
-    value: Any = _objects.get(token)
+    value: ContextVar[Any] = known_object(
+        token, lambda: ContextVar(name, default=default[0]) if default else ContextVar(name)
+    )
+    return value
+
+
+def known_object(token: str, make: Callable[[], Any]) -> Any:
+    """Return the object that has a token, or one that is made and has it from now on."""
+    value = _objects.get(token)
     if value is None:
-        value = ContextVar(name, default=default[0]) if default else ContextVar(name)
+        value = make()
         _remember(token, value)
-    return cast("ContextVar[Any]", value)
+    return value
 
 
 def token_of(value: object) -> str:
@@ -143,11 +152,7 @@ def token_of(value: object) -> str:
 
 def make_object(token: str) -> object:
     """Return the plain object that has a token."""
-    value = _objects.get(token)
-    if value is None:
-        value = object()
-        _remember(token, value)
-    return value
+    return cast("object", known_object(token, object))
 
 
 def _remember(token: str, value: object) -> None:
@@ -212,6 +217,30 @@ def make_exception(kind: Any, arguments: tuple[Any, ...]) -> BaseException:
 def builtin_base(kind: type) -> Any:
     """Return the first class above one that no `class` statement made."""
     return next(base for base in kind.__mro__ if not base.__flags__ & HEAP_TYPE)
+
+
+def make_derived(kind: Any, base: Any, arguments: tuple[Any, ...], calls: bool) -> Any:
+    """Make an object as the base does that says how instances of its class are pickled.
+
+    Args:
+        kind: Its class.
+        base: That base.
+        arguments: What the base says that the class is called with.
+        calls: Whether to call it, and use the base only if its own constructors refuse these.
+    """
+    if calls:
+        with contextlib.suppress(Exception):
+            return kind(*arguments)
+    plain: Any = object
+    value = base.__new__(kind, *(() if base.__new__ is plain.__new__ else arguments))
+    if base.__init__ is not plain.__init__:
+        base.__init__(value, *arguments)
+    return value
+
+
+def make_tuple(kind: Any, items: tuple[Any, ...]) -> Any:
+    """Make a tuple of a class that has a `__new__` of its own, without that."""
+    return tuple.__new__(kind, items)
 
 
 def make_cache(
@@ -298,17 +327,22 @@ def registered(value: Any, registrations: Any, _imported: Any) -> Any:
     return value
 
 
-def patched(value: Any, patches: list[tuple[Any, Any, Any]]) -> Any:
+def patched(value: Any, patches: list[tuple[Any, ...]]) -> Any:
     """Take note of what a main program has put into a module.
 
     Args:
         value: What is returned.
-        patches: Classes, tables or modules, each with a name in it and the value there.
+        patches: What `patches.applied.Patch` is made of: classes, tables, modules, lists or context
+            variables, each with a name in it and the value there.
     """
+    _note_patches(patches)
+    return value
+
+
+def _note_patches(patches: list[tuple[Any, ...]]) -> None:
     from picloud_pickle.patches.applied import Patch  # noqa: PLC0415 - for jobs only
 
     note_patches(Patch(*patch) for patch in patches)
-    return value
 
 
 def make_new_type(name: str, qualname: str, module: str, supertype: Any, token: str) -> Any:

@@ -114,15 +114,20 @@ def note_patches(patches: Iterable[Any]) -> None:
         _patches.extend(patches)
 
 
+def is_in_job() -> bool:
+    """Whether this process loads for jobs, and is not the home of what it loads."""
+    return _main is not None
+
+
 def brought(token: str) -> Any:
     """Return the function of a token that an earlier load for the same job made, or None."""
     return _brought.get(token)
 
 
-def note_brought(token: str, function: Any) -> None:
-    """Have later loads for the same job take this function for its token."""
+def note_brought(token: str, value: Any) -> None:
+    """Have later loads for the same job take this value for its token, and hold it until then."""
     if _main is not None:
-        _brought[token] = function
+        _brought[token] = value
 
 
 def note_loaded(name: str, value: Any, used: Mapping[str, Any], *, certain: bool = True) -> None:

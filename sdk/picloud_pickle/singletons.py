@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copyreg
 import sys
+from contextvars import ContextVar
 from enum import Enum
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from picloud_pickle import rebuild
-from picloud_pickle.reference import MAIN, is_dynamic, is_importable
+from picloud_pickle.reference import MAIN, by_reference, is_dynamic, is_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,8 @@ _CONSTANTS: Final = (
     ("optparse", "SUPPRESS_USAGE"),
 )
 """Texts and tuples of parsers that they compare by identity."""
+_REDUCTIONS: Final = frozenset(("__reduce__", "__reduce_ex__"))
+_STATES: Final = frozenset(("__getstate__", "__setstate__"))
 _PLAIN_OBJECTS: dict[int, tuple[str, str]] = {}
 """Modules and names of plain objects, by their ids."""
 _sought: list[int] = []
@@ -94,27 +97,28 @@ def _has_own_reduction(kind: Any) -> bool:
 
 def plain_object_reduced(context: PicklingContext, value: object) -> Any:
     """Return the reduction of an `object()`, which has nothing but its identity."""
-    location = _location(value)
+    location = located(value)
     if location is None:
         return rebuild.make_object, (rebuild.token_of(value),)
     context.modules.add(location[0])
     return rebuild.module_attribute, location
 
 
-def _location(value: object) -> tuple[str, str] | None:
+def located(value: object) -> tuple[str, str] | None:
+    """Return the module and name of an `object()` or context variable that a module holds."""
     if _sought != [len(sys.modules)]:
         _sought[:] = [len(sys.modules)]
         _PLAIN_OBJECTS.clear()
-        for module_name, module in list(sys.modules.items()):
+        for each_name, module in list(sys.modules.items()):
             scope = getattr(module, "__dict__", None)
-            if module_name not in MAIN and scope and is_importable(module):
+            if each_name not in MAIN and scope and is_importable(module):
                 for name, each in list(scope.items()):
-                    if type(each) is object:
-                        _PLAIN_OBJECTS.setdefault(id(each), (module_name, name))
+                    if type(each) is object or type(each) is ContextVar:
+                        _PLAIN_OBJECTS.setdefault(id(each), (each_name, name))
     location = _PLAIN_OBJECTS.get(id(value))
     if location is not None:
-        module_name, name = location
-        if getattr(sys.modules.get(module_name), name, None) is not value:
+        holder, name = location
+        if getattr(sys.modules.get(holder), name, None) is not value:
             return None
     return location
 
@@ -132,9 +136,10 @@ def program_object_reduced(context: PicklingContext, value: Any) -> Any:
     name = rebuild.singleton_name(value) or _marker_name(value)
     if name is not None:
         return _singleton(value, name)
-    if hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__"):
-        return _without_setstate(value)
-    return NotImplemented
+    if _is_made_by_itself(kind):
+        return rebuild.make_tuple, (kind, tuple(value)), getattr(value, "__dict__", None) or None
+    lacks_setstate = hasattr(kind, "__getattr__") and not hasattr(kind, "__setstate__")
+    return _without_setstate(value) if lacks_setstate else NotImplemented
 
 
 def named_reducer(kind: Any) -> Callable[[PicklingContext, Any], Any] | None:
@@ -165,12 +170,38 @@ def _own_reduction(value: Any) -> Any:
     reduction = value.__reduce_ex__(5)
     if not isinstance(reduction, str):
         name = _sought_name(value, reduction[0])
-        return reduction if name is None else _singleton(value, name)
+        return _by_base(value, reduction) if name is None else _singleton(value, name)
     if isinstance(value, Enum):
         return getattr, (kind, reduction)
     # Of any other module it is a name that the other side can import.
     of_program = kind.__module__ in MAIN or is_dynamic(sys.modules.get(kind.__module__))
     return _singleton(value, reduction) if of_program else reduction
+
+
+def _by_base(value: Any, reduction: Any) -> Any:
+    """Return a reduction that works for a class with an `__init__` or `__new__` of its own as well.
+
+    A base says that its class is called with some arguments, which they may not take, or take for
+    others.
+    """
+    kind = type(value)
+    base = next(each for each in kind.__mro__ if not _REDUCTIONS.isdisjoint(vars(each)))
+    own = kind.__mro__[: kind.__mro__.index(base)]
+    constructors = [vars(each).get(name) for each in own for name in ("__init__", "__new__")]
+    if reduction[0] is not kind or not any(constructors) or not by_reference(base):
+        return reduction
+    state = reduction[2] if len(reduction) > 2 else None  # noqa: PLR2004 -- with a state
+    state = state or getattr(value, "__dict__", None) or None
+    # A class that says what its state is may make the rest of it in its `__init__`.
+    calls = state is None or any(not _STATES.isdisjoint(vars(each)) for each in own)
+    made = kind, base, reduction[1], calls
+    return (rebuild.make_derived, made, state, *reduction[3:])
+
+
+def _is_made_by_itself(kind: Any) -> bool:
+    """Whether a class derived from a named tuple has a `__new__` of its own."""
+    definer = next(base for base in kind.__mro__ if "__new__" in vars(base))
+    return issubclass(kind, tuple) and hasattr(kind, "_fields") and "_fields" not in vars(definer)
 
 
 def _sought_name(value: Any, function: Any) -> str | None:

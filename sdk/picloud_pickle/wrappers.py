@@ -133,7 +133,7 @@ class _Attribute:
         return rebuild.module_attribute, self._location
 
 
-class _Reduced:
+class Reduced:
     """Stands in a pickle for an object, by its reduction."""
 
     def __init__(self, reduction: tuple[Any, ...]) -> None:
@@ -157,7 +157,7 @@ def by_programs_reducer(context: PicklingContext, value: Any) -> Any:
     if not (context.for_jobs and isinstance(reduction, tuple) and len(reduction) == 2):  # noqa: PLR2004 -- without a state
         return reduction
     patch = _Attribute("copyreg", "dispatch_table"), kind, reduce
-    return rebuild.patched, (_Reduced(reduction), [patch])
+    return rebuild.patched, (Reduced(reduction), [patch])
 
 
 def by_name(context: PicklingContext, module: str, name: str = "") -> Any:
@@ -219,8 +219,13 @@ def _contents_of(name: str) -> _Contents:
     if cached is None or cached[0] != len(scope) or cached[1] != of_main:
         from picloud_pickle.patches import search  # noqa: PLC0415 - not for `import cloud`
 
+        # Inline, as it is asked of all that all modules hold.
         dispatchers = tuple(
-            each for each in scope.values() if type(each) is FunctionType and is_dispatcher(each)
+            [
+                each
+                for each in scope.values()
+                if type(each) is FunctionType and each.__code__ is _DISPATCHER
+            ]
         )
         contents = _Contents(dispatchers, search.places(name, scope))
         cached = len(scope), of_main, contents if any(contents) else _NOTHING

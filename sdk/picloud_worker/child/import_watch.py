@@ -20,14 +20,15 @@ class ImportWatch:
     """A finder for `sys.meta_path`, which watches what the other finders there find.
 
     Args:
-        begin: Called before a module is executed, except for one that another imports.
+        begin: Called with the name of a module before that is executed, except for one that another
+            imports.
         end: Called after it with what `begin` returned.
         imported: By name of a module, what is called when it was executed.
     """
 
     def __init__(
         self,
-        begin: Callable[[], Any],
+        begin: Callable[[str], Any],
         end: Callable[[Any], None],
         imported: Mapping[str, Callable[[], None]],
     ) -> None:
@@ -78,7 +79,7 @@ class ImportWatch:
     def _execute(
         self, execute: Callable[[ModuleType], None], module: ModuleType, name: str
     ) -> None:
-        before = self._begin() if not self._depth else None
+        before = self._begin(name) if not self._depth else None
         self._depth += 1
         try:
             execute(module)

@@ -32,9 +32,11 @@ from picloud_worker.ipc.claims import Claimant
 from picloud_worker.ipc.frames import LENGTH, Assignment, JobDone
 from picloud_worker.ipc.scoreboard import Scoreboard
 from picloud_worker.restore.check_schedule import CheckSchedule
+from picloud_worker.restore.codec_registry import CodecRegistry
 from picloud_worker.restore.interpreter_settings import interpreter_settings
 from picloud_worker.restore.kernel_settings import kernel_settings
 from picloud_worker.restore.leftovers import alone, leftovers
+from picloud_worker.restore.module_tables import ModuleTables
 from picloud_worker.restore.process_state import ProcessState
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from picloud_model.wire import JobReport
+
+    from picloud_worker.restore.module_tables import TableSnapshot
 
 
 WAKE: Final = b"w"
@@ -85,6 +89,7 @@ class ChildLoop:
         self._main_process = True
         self._masks: dict[int, set[int]] = {}
         self._state = ProcessState(())
+        self._tables = ModuleTables(self._runner.main.is_patched)
         self._checks = CheckSchedule()
         self._unchecked = ""
         """The digest of a function after whose last job the process was not compared yet."""
@@ -103,12 +108,18 @@ class ChildLoop:
         source_lines.in_a_job()
         notebook_names.install()
         self._runner.forget_seed()
+        codecs = CodecRegistry()
+        codecs.install()
         self._state = ProcessState(
-            kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams)
+            kernel_settings(_dump_on_sigterm) + interpreter_settings(_open_standard_streams, codecs)
         )
-        imported = self._runner.random.imported | {spawning.MODULE: spawning.watch}
+        imported = self._runner.random.imported | {
+            spawning.MODULE: spawning.watch,
+            "mimetypes": self._tables.begin_mimetypes,
+        }
         ImportWatch(self._import_begins, self._import_ended, imported).install()
         self._state.accept()
+        self._tables.find()
         while (assignment := self._receive()) is not None:
             self._enter(assignment.modules)
             if not self._carry_out(assignment):
@@ -118,14 +129,15 @@ class ChildLoop:
             if not self._is_as_before():
                 return
             self._runner.forget_seed()
-            self._runner.release_main()
+            self._runner.main.release()
 
-    def _import_begins(self) -> tuple[list[Any], Context]:
-        return self._state.snapshot(), copy_context()
+    def _import_begins(self, name: str) -> tuple[list[Any], TableSnapshot, Context]:
+        return self._state.snapshot(), self._tables.snapshot(name), copy_context()
 
-    def _import_ended(self, before: tuple[list[Any], Context]) -> None:
-        snapshot, context = before
+    def _import_ended(self, before: tuple[list[Any], TableSnapshot, Context]) -> None:
+        snapshot, tables, context = before
         self._state.keep_changes(snapshot)
+        self._tables.keep_changes(tables)
         self._runner.imported_variables.note(context)
 
     def _carry_out(self, assignment: Assignment) -> bool:
@@ -214,6 +226,9 @@ class ChildLoop:
 
     def _compare(self, function: str, now: float) -> tuple[list[str], list[str]]:
         restored, lost = self._state.restore()
+        if not lost:
+            entries, lost = self._tables.restore()
+            restored += entries
         self._checks.checked(function, now, found=bool(restored or lost))
         return restored, lost
 

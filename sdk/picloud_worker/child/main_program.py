@@ -62,6 +62,10 @@ class MainProgram:
                 scope[name] = self._held[name] = value
         self._changes.make(loaded.patches)
 
+    def is_patched(self, owner: Any, key: Any) -> bool:
+        """Whether an entry of a module's table belongs to the program of the present job."""
+        return self._changes.include(owner, key)
+
     def release(self) -> None:
         """Take out of `__main__` what is still there of it, and undo the patches."""
         self._loaded = None

@@ -69,7 +69,7 @@ class Runner:
         self._clock = clock
         self._volumes = volumes
         self._functions: OrderedDict[str, KeptFunction] = OrderedDict()
-        self._main = MainProgram()
+        self.main: Final = MainProgram()
         self._pack: tuple[str, Pack | None] = ("", None)
         self._checked = ("", -1)
         self._warned: set[str] = set()
@@ -135,10 +135,10 @@ class Runner:
     def _called(self, lease: Lease, job: LeasedJob, files: Mapping[str, str]) -> bytes:
         options = lease.options
         function, _, brought = self._function(lease, files)
-        loaded = self._main.collect(brought.copy())
+        loaded = self.main.collect(brought.copy())
         args, kwargs = self._arguments(lease, job, files)
         if loaded.names or loaded.patches:
-            self._main.hold(loaded)
+            self.main.hold(loaded)
         if options.seed is not None or self.random.seeded:
             self._seed(options.seed, job.index)
         context = contextvars.copy_context()
@@ -149,10 +149,6 @@ class Runner:
             if type(value) in _ASYNCHRONOUS:
                 value = context.run(_awaited, value)
         return pickled(value, options.fast_serialization)
-
-    def release_main(self) -> None:
-        """Have `__main__` hold nothing of a job any longer."""
-        self._main.release()
 
     def forget_seed(self) -> None:
         """Undo what a job seeded, on the user's order or by itself, for all jobs after it."""
@@ -197,12 +193,12 @@ class Runner:
             data = lease.function.data
             body = Path(files[digest]).read_bytes() if data is None else data
             brought: dict[str, Any] = {}
-            loaded = self._main.collect(brought)
+            loaded = self.main.collect(brought)
             function = _unpickled(body, "function")
             kept = self._functions[digest] = KeptFunction(function, loaded, brought)
             if len(self._functions) > KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
-        self._main.begin(kept.loaded)
+        self.main.begin(kept.loaded)
         return kept
 
     def _arguments(

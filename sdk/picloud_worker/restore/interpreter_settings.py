@@ -23,6 +23,8 @@ from picloud_worker.restore.process_state import NotRestoredError, Setting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from picloud_worker.restore.codec_registry import CodecRegistry
+
 _HOOKS: Final = ("excepthook", "displayhook", "unraisablehook", "breakpointhook")
 _TMPDIR: Final = frozenset((b"TMPDIR", b"TEMP", b"TMP"))
 _CSV_LIMIT: Final = 131_072
@@ -35,11 +37,12 @@ _ATTRIBUTES: Final = (
 _NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
-def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
+def interpreter_settings(renew_streams: Callable[[], None], codecs: CodecRegistry) -> list[Setting]:
     """Return the settings of this interpreter.
 
     Args:
         renew_streams: Makes `sys.stdin`, `sys.stdout` and `sys.stderr` anew.
+        codecs: Notes which codecs are registered.
     """
     environment, filters, names = _Environment(), _WarningFilters(), _Builtins()
     root = logging.getLogger()
@@ -73,6 +76,8 @@ def interpreter_settings(renew_streams: Callable[[], None]) -> list[Setting]:
         Setting("handlers of logging", lambda: [*root.handlers], partial(_set_handlers, root)),
         Setting("filters of logging", lambda: [*root.filters], partial(_set_list, root, "filters")),
         Setting("making of log records", _log_classes, _set_log_classes),
+        Setting("codecs.register", codecs.search_functions, codecs.unregister),
+        Setting("codecs.register_error", codecs.handlers, codecs.restore_handlers),
         Setting("socket timeout", socket.getdefaulttimeout, socket.setdefaulttimeout),
         Setting("locale", _locale, partial(locale.setlocale, locale.LC_ALL)),
         Setting("time zone", lambda: time.tzname, lambda _: time.tzset()),

@@ -22,9 +22,9 @@ class Calls:
     def __init__(self) -> None:
         self.made: list[str] = []
 
-    def begin(self) -> str:
+    def begin(self, name: str) -> str:
         """Return what the end is given."""
-        self.made.append("begin")
+        self.made.append(f"begin {name}")
         return "state"
 
     def end(self, before: str) -> None:
@@ -72,7 +72,7 @@ def test_an_import_has_a_begin_and_an_end(calls: Calls, write: Callable[[str, st
     assert importlib.import_module("watched_one").value == 1
     importlib.import_module("watched_one")
 
-    assert calls.made == ["begin", "end state"]
+    assert calls.made == ["begin watched_one", "end state"]
 
 
 def test_an_import_inside_another_belongs_to_it(
@@ -84,7 +84,7 @@ def test_an_import_inside_another_belongs_to_it(
 
     importlib.import_module("watched_one")
 
-    assert calls.made == ["begin", "imported", "end state"]
+    assert calls.made == ["begin watched_one", "imported", "end state"]
 
 
 def test_an_import_that_fails_ends(calls: Calls, write: Callable[[str, str], None]) -> None:
@@ -96,7 +96,10 @@ def test_an_import_that_fails_ends(calls: Calls, write: Callable[[str, str], Non
         importlib.import_module("watched_broken")
     importlib.import_module("watched_one")
 
-    assert calls.made == ["begin", "end state"] * 2
+    assert calls.made == [
+        *("begin watched_broken", "end state"),
+        *("begin watched_one", "end state"),
+    ]
 
 
 def test_a_missing_module_is_missing(calls: Calls) -> None:

@@ -61,7 +61,7 @@ def libraries(tmp_path: Path) -> Iterator[None]:
 
 def watch(streams: RandomStreams) -> None:
     """Have them seed what is imported."""
-    ImportWatch(lambda: None, lambda _: None, streams.imported).install()
+    ImportWatch(lambda _: None, lambda _: None, streams.imported).install()
 
 
 def test_a_stream_depends_on_the_seed_and_the_place_only() -> None:

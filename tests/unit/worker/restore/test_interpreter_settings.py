@@ -18,6 +18,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from picloud_worker.restore.codec_registry import CodecRegistry
 from picloud_worker.restore.interpreter_settings import interpreter_settings
 from picloud_worker.restore.process_state import NotRestoredError
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def setting_of(name: str) -> Setting:
     """Return a setting of this interpreter."""
-    return {each.name: each for each in interpreter_settings(lambda: None)}[name]
+    return {each.name: each for each in interpreter_settings(lambda: None, CodecRegistry())}[name]
 
 
 def replace_a_builtin() -> None:
@@ -165,7 +166,7 @@ def test_the_temporary_directory_is_chosen_anew(tmp_path: Path) -> None:
 def test_a_standard_stream_of_another_s_is_not_ours() -> None:
     """Pytest's own streams are in the place of the interpreter's, and are renewed as a job's."""
     calls: list[str] = []
-    (streams, *_) = interpreter_settings(lambda: calls.append("renewed"))
+    (streams, *_) = interpreter_settings(lambda: calls.append("renewed"), CodecRegistry())
 
     with pytest.raises(NotRestoredError):
         streams.read()

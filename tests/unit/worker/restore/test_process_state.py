@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import codecs
+import copyreg
 import decimal
 import faulthandler
 import gc
+import importlib
 import io
 import locale
 import logging
+import mimetypes
 import multiprocessing
 import os
 import random
@@ -22,6 +26,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,6 +83,7 @@ def state() -> dict[str, Any]:
         "locale": locale.setlocale(locale.LC_ALL),
         "decimal": (decimal.getcontext().prec, decimal.getcontext().rounding),
         "temporary": tempfile.gettempdir(),
+        "registered": registered(),
         "start method": multiprocessing.get_start_method(allow_none=True) in (None, "fork"),
         "loop": loop,
         "fault handler": faulthandler.is_enabled(),
@@ -243,6 +249,33 @@ def pin_to_a_core() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
+def register_things() -> None:
+    """In tables of modules, among the modules, and where Python lists nothing."""
+    for name in ("json", "made_by_a_job"):
+        sys.modules[name] = ModuleType(name)
+    logging.addLevelName(7, "LOUD")
+    copyreg.pickle(complex, lambda _: "0")
+    mimetypes.add_type("a/job", ".job")
+    codecs.register(lambda name: codecs.lookup("utf-8") if name == "of_a_job" else None)
+    codecs.register_error("of_a_job", codecs.ignore_errors)
+    b"\xe9".decode("of_a_job", "of_a_job")
+
+
+def registered() -> list[object]:
+    """What is registered of these."""
+    found: list[object] = [
+        *("made_by_a_job" in sys.modules, hasattr(importlib.import_module("json"), "dumps")),
+        *(logging.getLevelName(7), complex in copyreg.dispatch_table),
+        *(mimetypes.guess_type("a.job")[0],),
+    ]
+    for look_up in (codecs.lookup, lambda name: b"\xe9".decode("ascii", name)):
+        try:
+            found.append(look_up("of_a_job"))
+        except LookupError as error:
+            found.append(str(error))
+    return found
+
+
 RESTORED: dict[Callable[[], None], str] = {
     into_a_removed_directory: "working directory",
     set_timers: "alarm, virtual timer, profiling timer",
@@ -267,6 +300,10 @@ RESTORED: dict[Callable[[], None], str] = {
     close_the_loop: "",
     run_a_loop: "",
     change_the_mask: "umask",
+    register_things: (
+        "codecs.register, codecs.register_error, sys.modules (json, made_by_a_job), "
+        "copyreg.pickle, logging.addLevelName, mimetypes.add_type"
+    ),
     pin_to_a_core: "CPU affinity",
 }
 
