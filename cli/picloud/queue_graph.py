@@ -233,7 +233,10 @@ def _queue(info: Mapping[str, Any]) -> _Queue:
         (info["delayed"], "delayed"),
         (info["in_flight"], "in flight"),
     )
-    messages = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "empty"
+    listed = [f"{count:,} {what}" for count, what in counts if count] or ["empty"]
+    rates = info.get("per_second", {})
+    listed += [f"{rate:,g}/s {what}" for what, rate in rates.items() if rate]
+    messages = ", ".join(listed)
     attached = info.get("attachment")
     if attached is None:
         return _Queue(info["name"], messages)

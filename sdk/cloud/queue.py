@@ -114,9 +114,10 @@ def pipeline() -> builtins.list[dict[str, Any]]:
     from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
 
     attached = {each.queue: shown(each) for each in attachments().list()}
+    rates = {each.queue: each for each in _client().rates()}
     queues = []
-    for name in _client().names():
-        info = counted(_client().info(name))
+    for name in sorted(rates):
+        info = counted(_client().info(name), rates[name])
         queues.append(info | ({"attachment": attached[name]} if name in attached else {}))
     return queues
 
@@ -169,14 +170,18 @@ class CloudQueue(HandledQueue):
         Returns:
             Its `name`, the time when it was made in seconds since the epoch as `created`, and how
             many messages can be taken (`count`), come later (`delayed`), and were taken, but
-            neither acknowledged nor given back (`in_flight`). With a handler also `attachment`: its
+            neither acknowledged nor given back (`in_flight`). `oldest` is when the first message
+            that can be taken was pushed, None without any. `per_second` has the messages that came
+            (`in`), were acknowledged (`out`) and `failed` in a handler in the last minute, as a
+            mean; `per_10_s` counts them for each 10 seconds of the last hour, the oldest first,
+            `until` a time. The server counts from its start. With a handler also `attachment`: its
             `function`, the names of its queues (`output_queues`, `error_queues`),
             `max_parallel_jobs`, `readers_per_job`, `max_per_second` and `max_in_flight`, which
             are None without a limit, `dedupe`, and the `jids` of its unfinished jobs.
         """
         from cloud._queues.info import counted, shown  # noqa: PLC0415 - few scripts need it
 
-        known = counted(_client().info(self.name))
+        known = counted(_client().info(self.name), _client().rates(self.name)[0])
         attached = attachments().find(self.name)
         return known | ({"attachment": shown(attached)} if attached else {})
 

@@ -40,10 +40,12 @@ async def test_messages_are_taken_and_removed(queues: QueuePort, queue: str) -> 
     """A message that was taken is in flight until it is removed, and then gone."""
     before = time.time()
     await push(queues, queue, b"one", b"two", b"three")
-    assert await queues.counts(queue) == QueueCounts(ready=3)
+    counts = await queues.counts(queue)
+    assert (counts.ready, counts.delayed, counts.in_flight) == (3, 0, 0)
 
     taken = await take(queues, queue, 2)
-    assert await queues.counts(queue) == QueueCounts(ready=1, in_flight=2)
+    counts = await queues.counts(queue)
+    assert (counts.ready, counts.delayed, counts.in_flight) == (1, 0, 2)
     assert before - 1 <= taken[0].pushed_at <= time.time() + 1
     assert await queues.remove(queue, [each.id for each in taken]) == [True, True]
     rest = await take(queues, queue)
@@ -236,6 +238,26 @@ async def test_a_delivery_of_another_attempt_removes_nothing(queues: QueuePort, 
 
     assert await queues.remove(queue, [foreign]) == [False]
     assert await queues.remove(queue, [mine.id]) == [True]
+
+
+async def test_the_oldest_message_is_known(queues: QueuePort, queue: str) -> None:
+    """When it was pushed; one that is in flight does not count, nor one that is delayed."""
+    before = time.time()
+    await push(queues, queue, b"1")
+    await push(queues, queue, b"2", delay_s=600.0)
+    between = time.time()
+    oldest_at = (await queues.counts(queue)).oldest_at
+    assert before - 1.0 < oldest_at < between + 1.0
+    (first,) = await taken(queues, queue, 1)
+    assert (await queues.counts(queue)).oldest_at == 0.0
+    await queues.postpone(queue, [first.id], 0.0)
+
+    async def is_first() -> bool:
+        return (await queues.counts(queue)).oldest_at == oldest_at
+
+    await eventually(is_first, "the first message can be taken again")
+    await push(queues, queue, b"3")
+    assert await is_first()
 
 
 async def test_purge_removes_everything(queues: QueuePort, queue: str) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from picloud_driver.nats.access import NatsAccess
+from picloud_driver.nats.gateway import NatsGateway
 from picloud_driver.queue import DeliveryId, QueueCounts
 from picloud_driver.queue.nats import NatsQueues
+from picloud_driver.queue.nats_config import stream_config
 from picloud_model.errors import Unavailable
 
 from tests.contract.queue_adapters import new_name, push
@@ -160,6 +162,25 @@ async def test_a_killed_server_comes_back_with_all_messages() -> None:
         assert found == {b"%d" % number for number in range(100)}
         assert (await queues.counts(queue)).delayed == 1
         await queues.close()
+
+
+async def test_a_queue_of_an_earlier_version_can_be_used(nats_server: running.Nats) -> None:
+    """Its stream has other settings, which are changed when it is made again or first needed."""
+    access = NatsAccess(nats_server.address, token=nats_server.token)
+    for is_made_again in (True, False):
+        queues, gateway, name = NatsQueues(access), NatsGateway(access), new_name()
+        config = stream_config(name)
+        del config["allow_msg_ttl"]
+        await gateway.api(f"STREAM.CREATE.{name}", config)
+        if is_made_again:
+            await queues.create(name)
+
+        assert await queues.push(name, "1", [b"x"], ids=["a"]) == set()
+        assert await queues.push(name, "2", [b"x"], ids=["a"]) == {0}
+        assert (await queues.counts(name)).ready == 1
+        await queues.delete(name)
+        await queues.close()
+        await gateway.close()
 
 
 async def test_wrong_credentials_are_named(nats_server: running.Nats) -> None:

@@ -218,6 +218,7 @@ def use_queue(queue: QueueClient, client: Client) -> None:
     for encoding in ("pickle", "json"):
         queue.push("q", packed(client, [1, "x" * 100_000], encoding), 0.0)
     assert queue.exists("q")
+    assert [each.queue for each in queue.rates("q")] == ["q"]
     assert not queue.exists("another")
     assert "q" in queue.names()
     tickets = [each.ticket for each in queue.take("q", 10, 20.0, 60.0).messages]

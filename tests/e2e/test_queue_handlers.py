@@ -222,8 +222,9 @@ def test_a_handler_is_changed_while_it_works(
     numbers.push(range(10))
     with pytest.raises(CloudException, match="still has 10 messages"):
         numbers.drain(timeout=0)
-    assert picloud("queue", "graph", numbers.name).out.splitlines() == [
-        f"{numbers.name}: 10 waiting",
+    waiting, *rest = picloud("queue", "graph", numbers.name).out.splitlines()
+    assert waiting.startswith(f"{numbers.name}: 10 waiting")
+    assert rest == [
         f"│ {numbers.info()['attachment']['function']}, paused",
         f"└─> {bigger.name}: empty",
     ]

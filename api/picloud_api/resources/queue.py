@@ -12,6 +12,8 @@ from picloud_model.wire.queue import (
     MessagesTaken,
     PushRequest,
     QueueInfo,
+    QueueRatesListed,
+    QueueRatesRequest,
     QueueRequest,
     QueuesListed,
     QueuesRequest,
@@ -34,6 +36,7 @@ class QueueResource:
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
         self._queues = use_cases.queues.queues
+        self._rates = use_cases.queues.rates
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))
@@ -55,6 +58,12 @@ class QueueResource:
         account = await self._account(request)
         body = await read_body(request, QueueRequest)
         await write_body(request, response, await self._queues.info(account, body.name))
+
+    async def on_post_rates(self, request: Request, response: Response) -> None:
+        """Return how fast messages come and go."""
+        account = await self._account(request)
+        body = await read_body(request, QueueRatesRequest)
+        await write_body(request, response, await self._rates.list(account, body.names))
 
     async def on_post_delete(self, request: Request, response: Response) -> None:
         """Remove a queue."""
@@ -100,6 +109,7 @@ ROUTES: Final = (
     post("/v1/queues", QueueResource, CreateQueueRequest, QueueInfo),
     post("/v1/queues/list", QueueResource, QueuesRequest, QueuesListed),
     post("/v1/queues/info", QueueResource, QueueRequest, QueueInfo),
+    post("/v1/queues/rates", QueueResource, QueueRatesRequest, QueueRatesListed),
     post("/v1/queues/delete", QueueResource, QueueRequest, Answer),
     post("/v1/queues/purge", QueueResource, QueueRequest, Answer),
     post("/v1/queues/push", QueueResource, PushRequest, Answer),

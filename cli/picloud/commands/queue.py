@@ -89,8 +89,10 @@ def info(name: Name, *, json: AsJson = False) -> None:
     if json:
         output.as_json(known)
         return
-    known["created"] = units.exact(known["created"])
-    rows = [(field, str(value)) for field, value in known.items()]
+    times = {field: units.exact(known[field]) for field in ("created", "oldest") if known[field]}
+    # An hour of counts is for programs.
+    del known["per_10_s"]
+    rows = [(field, str(value)) for field, value in (known | times).items()]
     tables.show(tables.Columns(("field", "value"), flexible=("value",)), rows)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import uuid
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -238,7 +239,20 @@ class NatsQueues(QueuePort):
             info = await self._api(f"STREAM.INFO.{queue}", subjects)
             delayed = sum(info["state"].get("subjects", {}).values())
         in_flight = min(present, consumer.in_flight)
-        return QueueCounts(present - in_flight, delayed, in_flight)
+        ready = present - in_flight
+        oldest_at = await self._stored_at(queue, consumer.first_ready) if ready else 0.0
+        return QueueCounts(ready, delayed, in_flight, oldest_at)
+
+    async def _stored_at(self, queue: str, number: int) -> float:
+        """Return when the first message from a number on was stored; 0 if there is none by now."""
+        first = {"seq": number, "next_by_subj": subject_of(queue)}
+        try:
+            found = await self._gateway.api(f"STREAM.MSG.GET.{queue}", first)
+        except ApiRefusal as refusal:
+            if refusal.code == api_refusal.NO_MESSAGE:
+                return 0.0
+            raise self._error(refusal) from refusal
+        return dt.datetime.fromisoformat(found["message"]["time"]).timestamp()
 
     async def _has_ids(self, queue: str) -> bool:
         ids = {"seq": 1, "next_by_subj": f"{nats_push.ids_of(queue)}>"}

@@ -112,6 +112,12 @@ class QueueConsumer:
         """How many messages are taken and not removed."""
         return len(self._held)
 
+    @property
+    def first_ready(self) -> int:
+        """A number from which on the first message is that can be taken."""
+        numbers = [*self._lapsed, *(each.number for each in self._arrived), self._last + 1]
+        return min(numbers)
+
     def require(self) -> None:
         """Raise `ConsumerLost` unless this process owns the queue, as far as is known here."""
         if self._lost.is_set():

@@ -41,11 +41,16 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
 
 
 class QueueCounts(msgspec.Struct, frozen=True, array_like=True):
-    """How many messages a queue has: to be taken, delayed, and taken but not removed."""
+    """How many messages a queue has: to be taken, delayed, and taken but not removed.
+
+    `oldest_at` is when the first that is to be taken was pushed, in seconds since the epoch; 0 if
+    there is none.
+    """
 
     ready: int = 0
     delayed: int = 0
     in_flight: int = 0
+    oldest_at: float = 0.0
 
 
 class TakeLimits(msgspec.Struct, frozen=True, array_like=True):

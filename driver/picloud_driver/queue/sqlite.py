@@ -43,6 +43,10 @@ _READY: Final = (
     " WHERE queue = ? AND ready_at <= ? ORDER BY ready_at, number LIMIT ?"
 )
 _HOLD: Final = "UPDATE messages SET attempt = ?, ready_at = ? WHERE number = ?"
+_OLDEST: Final = (
+    "SELECT pushed_at FROM messages WHERE queue = ? AND ready_at <= ?"
+    " ORDER BY ready_at, number LIMIT 1"
+)
 _NEXT: Final = "SELECT min(ready_at) FROM messages WHERE queue = ?"
 _REMOVE: Final = "DELETE FROM messages WHERE queue = ? AND number = ? AND attempt = ?"
 _EXISTS: Final = "SELECT 1 FROM messages WHERE queue = ? AND number = ?"
@@ -242,7 +246,9 @@ class SqliteQueues(QueuePort):
             number = _number(execute, queue)
             (total,) = execute(_TOTAL, (number,)).fetchone()
             later, in_flight = execute(_LATER, (number, now)).fetchone()
-            return QueueCounts(total - later, later - in_flight, in_flight)
+            oldest = execute(_OLDEST, (number, now)).fetchone()
+            oldest_at = oldest[0] if oldest else 0.0
+            return QueueCounts(total - later, later - in_flight, in_flight, oldest_at)
 
         return await self._thread.run(counts)
 

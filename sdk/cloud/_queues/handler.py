@@ -45,10 +45,14 @@ class HandlerRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HandledMessage(msgspec.Struct, frozen=True):
-    """A message that was handled: its ticket, and what to push where; a message again as it is."""
+    """A message that was handled: its ticket, and what to push where; a message again as it is.
+
+    `has_failed` is whether the handler raised an exception.
+    """
 
     ticket: str
     outputs: list[tuple[Target, bytes | QueueMessage]]
+    has_failed: bool = False
 
     @property
     def size(self) -> int:
@@ -136,7 +140,8 @@ def _failed(
         if not is_printed:
             traceback.print_exception(error)
         return None
-    return HandledMessage(taken.ticket, [(target, _failure(rules, value, error, target))])
+    failure = _failure(rules, value, error, target)
+    return HandledMessage(taken.ticket, [(target, failure)], has_failed=True)
 
 
 def _outputs(rules: HandlerRules, returned: Any) -> list[tuple[Target, bytes | QueueMessage]]:
@@ -163,7 +168,7 @@ def _outputs(rules: HandlerRules, returned: Any) -> list[tuple[Target, bytes | Q
 def _again(rules: HandlerRules, taken: TakenMessage, delay_s: float) -> HandledMessage:
     message = msgspec.structs.replace(taken.message, retries=taken.message.retries + 1)
     target = Target(rules.queue, "", delay_s)
-    return HandledMessage(taken.ticket, [(target, message)])
+    return HandledMessage(taken.ticket, [(target, message)], has_failed=True)
 
 
 def _failure(rules: HandlerRules, value: Any, error: Exception, target: Target) -> bytes:

@@ -190,6 +190,7 @@ class _Run:
                 attachment=self._attachment,
                 tickets=[each.ticket for each in done],
                 outputs=_outputs(done, dedupe=self._rules.dedupe),
+                failed=sum(each.has_failed for each in done),
             )
             expired = AttachmentClient(client().transport).handled(request)
             if not request.outputs or not expired:
@@ -198,7 +199,7 @@ class _Run:
             # Another handler has these by now: what it makes of them counts.
             done = [each for position, each in enumerate(done) if position not in expired]
         if failed:
-            _queues().extend(self._rules.queue, failed, _FAILED_S)
+            _queues().extend(self._rules.queue, failed, _FAILED_S, failed=True)
         with self._lock:
             self._held.difference_update(tickets, failed)
 

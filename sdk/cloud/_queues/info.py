@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from picloud_model.wire.queue import RATE_EVERY_S
 
 if TYPE_CHECKING:
     from picloud_model.wire.attachment import AttachmentInfo
-    from picloud_model.wire.queue import QueueInfo
+    from picloud_model.wire.queue import QueueInfo, QueueRates
+
+_LATEST: Final = 6
+"""How many counts the rates are a mean of: those of a minute."""
 
 
-def counted(info: QueueInfo) -> dict[str, Any]:
+def counted(info: QueueInfo, rates: QueueRates) -> dict[str, Any]:
     """Return what is known of a queue."""
+    lists = {"in": rates.pushed, "out": rates.removed, "failed": rates.failed}
+    seconds = _LATEST * RATE_EVERY_S
     return {
         "name": info.name,
         "created": info.created_at,
         "count": info.ready,
         "delayed": info.delayed,
         "in_flight": info.in_flight,
+        "oldest": info.oldest_at or None,
+        "per_second": {
+            what: round(sum(counts[-_LATEST:]) / seconds, 2) for what, counts in lists.items()
+        },
+        "per_10_s": {"until": rates.until, **lists},
     }
 
 

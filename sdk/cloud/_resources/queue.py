@@ -45,6 +45,11 @@ class QueueClient:
         body = wire.QueueRequest(name=name)
         return self._transport.post("/v1/queues/info", body, wire.QueueInfo)
 
+    def rates(self, *names: str) -> Sequence[wire.QueueRates]:
+        """Return how fast messages come and go, in all queues or in those of some names."""
+        body = wire.QueueRatesRequest(names=[*names])
+        return self._transport.post("/v1/queues/rates", body, wire.QueueRatesListed).rates
+
     def exists(self, name: str) -> bool:
         """Whether there is a queue of that name."""
         try:
@@ -112,7 +117,9 @@ class QueueClient:
             expired |= {start + position for position in checked.expired}
         return expired
 
-    def extend(self, name: str, tickets: Sequence[str], deadline_s: float) -> set[int]:
+    def extend(
+        self, name: str, tickets: Sequence[str], deadline_s: float, *, failed: bool = False
+    ) -> set[int]:
         """Set new deadlines; return the positions of messages that were given back before."""
         expired: set[int] = set()
         for start in range(0, len(tickets), wire.MAX_MESSAGES):
@@ -120,6 +127,7 @@ class QueueClient:
                 name=name,
                 tickets=list(tickets[start : start + wire.MAX_MESSAGES]),
                 deadline_s=deadline_s,
+                failed=failed,
             )
             checked = self._transport.post("/v1/queues/extend", body, wire.TicketsChecked)
             expired |= {start + position for position in checked.expired}

@@ -120,10 +120,12 @@ class HandledRequest(Request, frozen=True):
     """Push what a handler made of messages, then remove these: `POST /v1/attachments/handled`.
 
     If a ticket is no longer valid, nothing is done, and the reply has its position. What was pushed
-    for the same messages of the same attachment is not pushed again within five minutes.
+    for the same messages of the same attachment is not pushed again within five minutes. `failed`
+    says with how many of the messages the handler failed.
     """
 
     queue: QueueName
     attachment: SubmitId
     tickets: Tickets
     outputs: Annotated[list[HandlerOutput], Meta(max_length=MAX_ITEMS)] = []
+    failed: Annotated[int, Meta(ge=0, le=MAX_MESSAGES)] = 0

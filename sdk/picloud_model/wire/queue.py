@@ -28,6 +28,10 @@ MAX_DELAY_S: Final = 366 * 24 * 3600.0
 MIN_DEADLINE_S: Final = 3.0
 MAX_DEADLINE_S: Final = 43_200.0
 """Longest time for which a message can be taken: 12 hours. It can be prolonged."""
+RATE_EVERY_S: Final = 10
+"""For how many seconds the messages that came and went are counted together."""
+RATES_KEPT: Final = 360
+"""How many of these counts are kept: those of an hour."""
 
 QueueName = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$", max_length=MAX_QUEUE_NAME)]
 Ticket = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,400}$", max_length=400)]
@@ -77,13 +81,43 @@ class QueuesListed(Answer, frozen=True):
 
 
 class QueueInfo(Answer, frozen=True):
-    """A queue: how many messages can be taken, come later, and were taken but not removed."""
+    """A queue: how many messages can be taken, come later, and were taken but not removed.
+
+    `oldest_at` is when the first of those that can be taken was pushed; 0 without any.
+    """
 
     name: str
     created_at: float
     ready: int
     delayed: int
     in_flight: int
+    oldest_at: float = 0.0
+
+
+class QueueRatesRequest(Request, frozen=True):
+    """Return how fast messages come and go, by default in all queues: `POST /v1/queues/rates`."""
+
+    names: Annotated[list[QueueName], Meta(max_length=MAX_QUEUES)] = []
+
+
+class QueueRates(msgspec.Struct, frozen=True, kw_only=True):
+    """How many messages were pushed, acknowledged, and failed in a handler.
+
+    Each list has a count for every 10 seconds up to `until`, in seconds since the epoch: up to an
+    hour, the oldest first, and without those before the first message.
+    """
+
+    queue: str
+    until: float
+    pushed: list[int]
+    removed: list[int]
+    failed: list[int]
+
+
+class QueueRatesListed(Answer, frozen=True):
+    """The rates of queues, in the order of their names."""
+
+    rates: list[QueueRates]
 
 
 class PushRequest(Request, frozen=True):
@@ -139,12 +173,14 @@ class AcknowledgeRequest(Request, frozen=True):
 class ExtendRequest(Request, frozen=True):
     """Set new deadlines of messages that were taken: `POST /v1/queues/extend`.
 
-    With a deadline of 0 they can be taken again at once.
+    With a deadline of 0 they can be taken again at once. `failed` is whether that is because a
+    handler failed with them.
     """
 
     name: QueueName
     tickets: Tickets
     deadline_s: NewDeadline
+    failed: bool = False
 
 
 class TicketsChecked(Answer, frozen=True):

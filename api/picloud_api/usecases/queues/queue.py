@@ -26,6 +26,7 @@ from picloud_api.usecases.queues.message_blobs import MESSAGE_DECODER, MessageBl
 from picloud_api.usecases.queues.output_ids import output_ids
 from picloud_api.usecases.queues.pushed_queues import PushedQueues
 from picloud_api.usecases.queues.queue_message import blobs_of
+from picloud_api.usecases.queues.queue_rates import QueueRateCounter
 from picloud_api.usecases.queues.queue_ticket import TicketContent, TicketSigner
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Queues:
         self._tickets = TicketSigner(ticket_key)
         self._stopping = False
         self.pushed = PushedQueues()
+        self.rates = QueueRateCounter(context.clock)
 
     async def create(self, account: str, name: str) -> QueueInfo:
         """Make a queue, unless there is one; return it.
@@ -109,6 +111,7 @@ class Queues:
             ready=counts.ready,
             delayed=counts.delayed,
             in_flight=counts.in_flight,
+            oldest_at=counts.oldest_at,
         )
 
     async def counts(self, account: str, name: str) -> tuple[QueueRecord, QueueCounts]:
@@ -139,6 +142,7 @@ class Queues:
                 draft.delete(key)
 
         await self._commits.run(plan)
+        self.rates.forget(account, name)
 
     async def purge(self, account: str, name: str) -> None:
         """Remove all messages of a queue."""
@@ -170,7 +174,10 @@ class Queues:
                 await self.blobs.note_spill(account, request.name)
             # The blob of a message that is left out stays until it is swept: if the same request is
             # sent again, it is that of the message that was pushed.
-            await self._port.push(record.id, request.push_id, bodies, request.delay_s, ids=ids)
+            repeated = await self._port.push(
+                record.id, request.push_id, bodies, request.delay_s, ids=ids
+            )
+            self.rates.pushed(account, request.name, len(bodies) - len(repeated))
             if record.attachment:
                 self.pushed.add(account, request.name)
 
@@ -222,7 +229,10 @@ class Queues:
         """
 
         async def acknowledge(record: QueueRecord) -> TicketsChecked:
-            return await self._remove(account, record, self._read(record, request.tickets))
+            checked = await self._remove(account, record, self._read(record, request.tickets))
+            removed = len(request.tickets) - len(checked.expired)
+            self.rates.removed(account, request.name, removed)
+            return checked
 
         return await self._at(account, request.name, acknowledge)
 
@@ -257,7 +267,10 @@ class Queues:
                 for position, output in enumerate(request.outputs):
                     push_id = blake2b(f"{source}/{position}".encode(), digest_size=16).hexdigest()
                     await self._push_output(account, output, push_id, ids[position])
-            return await self._remove(account, record, contents, kept=digests)
+            checked = await self._remove(account, record, contents, kept=digests)
+            self.rates.removed(account, request.queue, len(contents) - len(checked.expired))
+            self.rates.failed(account, request.queue, request.failed)
+            return checked
 
         return await self._at(account, request.queue, handled)
 
@@ -295,6 +308,8 @@ class Queues:
 
         async def extend(record: QueueRecord) -> TicketsChecked:
             deliveries = [each.delivery for each in self._read(record, request.tickets)]
+            if request.failed:
+                self.rates.failed(account, request.name, len(deliveries))
             return _expired(await self._port.postpone(record.id, deliveries, request.deadline_s))
 
         return await self._at(account, request.name, extend)

@@ -10,6 +10,7 @@ from picloud_model.wire.attachment import UpdateAttachmentRequest
 from picloud_model.wire.queue import QueueRequest
 
 from picloud_api.web.pipeline import BOX, RADIUS, pipeline
+from picloud_api.web.queue_chart import HEIGHT, WIDTH, queue_chart
 from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
@@ -30,6 +31,7 @@ class QueuesPage:
     def __init__(self, use_cases: UseCases, renderer: Renderer, visitors: Visitors) -> None:
         self._queues = use_cases.queues.queues
         self._attachments = use_cases.queues.attachments
+        self._rates = use_cases.queues.rates
         self._renderer = renderer
         self._visitors = visitors
 
@@ -39,6 +41,7 @@ class QueuesPage:
         names = (await self._queues.list(visitor.account)).names
         attachments = (await self._attachments.list(visitor.account)).attachments
         shown = names[:MOST_SHOWN]
+        rates = (await self._rates.list(visitor.account, shown)).rates
         self._renderer.show(
             response,
             "queues_list.html" if request.get_header("HX-Request") else "queues.html",
@@ -49,6 +52,8 @@ class QueuesPage:
             drawing=pipeline(shown, attachments),
             box=BOX,
             radius=RADIUS,
+            charts={each.queue: queue_chart(each) for each in rates},
+            chart_size=(WIDTH, HEIGHT),
         )
 
     async def on_post(self, request: Request, response: Response, name: str, verb: str) -> None:

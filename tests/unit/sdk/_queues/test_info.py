@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloud._queues.info import counted, shown
 from picloud_model.wire.attachment import AttachmentInfo
-from picloud_model.wire.queue import QueueInfo
+from picloud_model.wire.queue import QueueInfo, QueueRates
 
 
 def test_names_are_those_of_users() -> None:
@@ -22,7 +22,18 @@ def test_names_are_those_of_users() -> None:
         jids=[8],
     )
 
-    assert counted(queue) == {"name": "q", "created": 1.0, "count": 2, "delayed": 3, "in_flight": 4}
+    rates = QueueRates(queue="q", until=80.0, pushed=[9] + [6] * 6, removed=[3] * 7, failed=[0] * 7)
+
+    assert counted(queue, rates) == {
+        "name": "q",
+        "created": 1.0,
+        "count": 2,
+        "delayed": 3,
+        "in_flight": 4,
+        "oldest": None,
+        "per_second": {"in": 0.6, "out": 0.3, "failed": 0.0},
+        "per_10_s": {"until": 80.0, "in": [9] + [6] * 6, "out": [3] * 7, "failed": [0] * 7},
+    }
     assert shown(handler) == {
         "function": "f",
         "attached": 5.0,

@@ -66,6 +66,18 @@ async def test_queues_are_drawn_and_counted(api: ApiHarness) -> None:
     assert "module.handle" in page
 
 
+async def test_the_last_hour_of_a_queue_is_drawn(api: ApiHarness) -> None:
+    """The drawing says in words what it shows; a queue without messages has none."""
+    await _pipeline(api)
+    api.now += 60
+
+    page = (await (await WebPages(api).open()).send("GET", "/queues")).text
+
+    assert page.count('class="chart"') == 1
+    assert 'aria-label="out, last hour: 2 in, 0 out, 0 failed; last minute: ' in page
+    assert len(re.findall(r"<td>\d{4}-[^<]+</td>", page)) == 1
+
+
 async def test_handlers_are_paused_and_limited(api: ApiHarness) -> None:
     """What a form does is there afterwards; a limit that cannot be is explained."""
     await _pipeline(api)
