@@ -26,6 +26,9 @@ _WAITING: Final = bytes([State.WAITING])
 _QUEUED: Final = bytes([State.QUEUED])
 _MESSAGE_CHARACTERS: Final = 300
 """How much of a failure's message the failures of its dependents repeat."""
+_FAILED: Final = f"{Cause.DEPENDENCY.phrase}: "
+_DEPENDS: Final = ", which this one depends on, "
+_STALLED_BY: Final = "is stalled: "
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -45,14 +48,35 @@ async def stalled_by(view: View, piece: PageSlice, page: Page, index: int) -> Ve
         State.KILLED: "was killed",
         State.STALLED: "is stalled",
     }[State(page.state[index])]
-    reason = ""
-    if page.state[index] == State.ERROR and not page.flags[index] & Flag.SPILLED:
-        pack = await view.get(layout.results(piece.page_id, page.pack[index]))
-        failure = read_failure(Pack(pack)[page.item[index]])
-        reason = f": {failure.message[:_MESSAGE_CHARACTERS]}" if failure else ""
-    jid = piece.first + index
-    message = f"dependency failed: job {jid}, which this one depends on, {how}{reason}"
+    reason = await _message_of(view, piece, page, index)
+    if page.state[index] == State.STALLED:
+        reason = _first_failure(reason)
+    reason = f": {reason[:_MESSAGE_CHARACTERS]}" if reason else ""
+    message = f"{_FAILED}job {piece.first + index}{_DEPENDS}{how}{reason}"
     return Verdict(encode_failure(Cause.DEPENDENCY, message))
+
+
+async def _message_of(view: View, piece: PageSlice, page: Page, index: int) -> str:
+    """Return why a job of a page failed, if it is known."""
+    if page.state[index] == State.KILLED or page.flags[index] & Flag.SPILLED:
+        return ""
+    pack = await view.get(layout.results(piece.page_id, page.pack[index]))
+    failure = None if pack is None else read_failure(Pack(pack)[page.item[index]])
+    return failure.message if failure else ""
+
+
+def _first_failure(message: str) -> str:
+    """Return what stalled a job, however many others are between, from the message of its failure.
+
+    >>> _first_failure("dependency failed: job 1, which this one depends on, was killed")
+    'job 1 was killed'
+    >>> _first_failure(
+    ...     "dependency failed: job 2, which this one depends on, is stalled: job 1 was killed"
+    ... )
+    'job 1 was killed'
+    """
+    job, _, how = message.removeprefix(_FAILED).partition(_DEPENDS)
+    return how.removeprefix(_STALLED_BY) if how.startswith(_STALLED_BY) else f"{job} {how}".strip()
 
 
 async def release_or_stall(

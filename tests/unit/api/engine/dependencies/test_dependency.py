@@ -194,7 +194,9 @@ async def test_errors_can_be_ignored(api: ApiHarness, state: State) -> None:
 
 
 async def test_stalls_go_down_a_chain(api: ApiHarness) -> None:
-    """What depends on a stalled job is stalled too; a job that ignores errors runs."""
+    """What depends on a stalled job is stalled too, and names the job that failed first; a job that
+    ignores errors runs.
+    """
     chain = [await api.submit(1)]
     for _ in range(20):
         chain.append(await submit(api, 1, chain[-1]))
@@ -203,9 +205,9 @@ async def test_stalls_go_down_a_chain(api: ApiHarness) -> None:
     await run(api, State.ERROR, most=1)
 
     await turn(api, chain[-1], "stalled")
-    assert (
-        "job 20, which this one depends on, is stalled"
-        in (await failure_of(api, chain[-1][0])).message
+    assert (await failure_of(api, chain[-1][0])).message == (
+        "dependency failed: job 20, which this one depends on, is stalled: job 1 ended in error "
+        "(user exception): ValueError: boom"
     )
     await turn(api, ignorant, "queued")
 
