@@ -145,13 +145,17 @@ def test_ipython_shows_cells(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_all_frames_are_shown_on_request(stack: Stack, tmp_path: Path) -> None:
-    """`cloud.config.full_tracebacks` adds those of the SDK."""
+    """`cloud.config.full_tracebacks` adds those of the SDK, and leaves the lines of others."""
     source = (
         "import cloud\ncloud.config.full_tracebacks = True\n"
-        "cloud.result(cloud.call(int, 'x'), 60)\n"
+        "def f(x):\n    return int(x)\n"
+        "cloud.result(cloud.call(f, 'x'), 60)\n"
     )
 
-    assert "until_ended" in shown(stack, tmp_path, "-c", source)
+    text = shown(stack, tmp_path, "-c", source)
+
+    assert "until_ended" in text
+    assert '  File "<string>", line 4, in f\n    return int(x)\n' in text
 
 
 def test_ctrl_c_leaves_one_line(stack: Stack, tmp_path: Path) -> None:

@@ -45,7 +45,11 @@ class _Border:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is None or config.full_tracebacks:
+        if error is None:
+            return
+        if config.full_tracebacks:
+            for each in _linked(error):
+                _show_lines(each.__traceback__)
             return
         # A call that does not fit the function's parameters fails in the frame of the border.
         trace = error.__traceback__
@@ -82,6 +86,16 @@ class UsersIterator(Iterator[Any]):
     @of_users
     def __next__(self) -> Any:
         return next(self._items)
+
+
+def _linked(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that it was raised from, as its traceback shows them."""
+    seen: set[int] = set()
+    shown: BaseException | None = error
+    while shown is not None and id(shown) not in seen:
+        seen.add(id(shown))
+        yield shown
+        shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
 
 
 def _clean(error: BaseException) -> None:
