@@ -1,4 +1,4 @@
-"""Times, durations and sizes as people read them."""
+"""Times and durations as people read them."""
 
 from __future__ import annotations
 
@@ -34,19 +34,6 @@ def since(seconds: float) -> str:
         if whole >= size_:
             return f"{whole // size_}{unit} {whole % size_ // smaller}{small}"
     return f"{whole // _MINUTE}m {whole % _MINUTE}s" if whole >= _MINUTE else f"{whole}s"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes with a unit; a megabyte is 1,000,000 bytes, as in the limits.
-
-    >>> [size(each) for each in (512, 22_749_184, 1_500_000_000)]
-    ['512 B', '22.7 MB', '1.5 GB']
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < _KILO:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KILO
-    return f"{count:.1f} TB"
 
 
 def moment(at: float, now: float) -> str:

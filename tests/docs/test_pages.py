@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from picloud_model.diagram import mermaid
+from picloud_model.display.diagram import mermaid
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,7 +44,7 @@ def test_the_program_in_the_readme_prints_what_it_says(tmp_path: Path) -> None:
 
 def test_the_diagram_of_states_is_the_table() -> None:
     """The diagram in the architecture page is drawn from the table: `python -m
-    picloud_model.diagram` prints it.
+    picloud_model.display.diagram` prints it.
     """
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 

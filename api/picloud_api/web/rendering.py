@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import falcon
 import jinja2
 from picloud_model.job import Status
+from picloud_model.size import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,6 @@ NAVIGATION: Final = (
 """The address and the name of each page that every page links to."""
 BAR_WIDTH: Final = 160
 """The width of a bar of states."""
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
-_UNIT: Final = 1024
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 
@@ -52,7 +51,7 @@ class Renderer:
         self._templates.globals["navigation"] = NAVIGATION
         self._templates.globals["statuses"] = [status.value for status in Status]
         self._templates.filters |= {
-            "bytes": in_bytes,
+            "bytes": size,
             "duration": duration,
             "moment": moment,
             "bar": bar,
@@ -80,21 +79,6 @@ def go_to(response: Response, address: str) -> None:
     """Reply with another address; reloading what is there does not send the form again."""
     response.status = falcon.HTTP_303
     response.location = address
-
-
-def in_bytes(size: float | None) -> str:
-    """Return a number of bytes for people.
-
-    >>> in_bytes(1536), in_bytes(None), in_bytes(12)
-    ('1.5 KiB', '', '12 B')
-    """
-    if size is None:
-        return ""
-    unit = 0
-    while size >= _UNIT and unit < len(_UNITS) - 1:
-        size /= _UNIT
-        unit += 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
 def duration(seconds: float | None) -> str:

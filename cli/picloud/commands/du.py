@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cloud._client.current import client
+from picloud_model.size import size
 
-from picloud import output, tables, units
+from picloud import output, tables
 from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 
 
@@ -27,8 +28,6 @@ def du(json: AsJson = False) -> None:
             {name: {"count": each.count, "bytes": each.size} for name, each in kinds.items()}
         )
         return
-    rows = [(name, f"{each.count:,}", units.size(each.size)) for name, each in kinds.items()]
+    rows = [(name, f"{each.count:,}", size(each.size)) for name, each in kinds.items()]
     total = used.jobs.size + used.blobs.size
-    tables.show(
-        tables.Columns(("kind", "count", "size")), [*rows, ("total", "", units.size(total))]
-    )
+    tables.show(tables.Columns(("kind", "count", "size")), [*rows, ("total", "", size(total))])

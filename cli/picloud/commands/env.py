@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from cloud import environment
+from picloud_model.size import size
 
 from picloud import output, tables, units
 from picloud.completion.environments import environments
@@ -64,7 +65,7 @@ def build(
     """  # noqa: D301 - \b keeps the lines apart
     built = environment.build(name, file, desc, wait=not detach, show=output.exactly)
     if built["status"] == "ready":
-        output.text(f"{name} is version {built['version']}, {units.size(built['size'])}")
+        output.text(f"{name} is version {built['version']}, {size(built['size'])}")
 
 
 @app.command("list")
@@ -141,7 +142,7 @@ def info(name: NameOrPath, *, json: AsJson = False) -> None:
         output.as_json(_plain(found))
         return
     packages = found.pop("packages")
-    found["size"] = units.size(found["size"])
+    found["size"] = size(found["size"])
     for key, value in _plain(found).items():
         if value not in (None, ""):
             output.text(f"{key}: {value}")

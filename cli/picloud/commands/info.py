@@ -9,6 +9,7 @@ import cloud
 import typer
 from picloud_model.errors import RequestRefused
 from picloud_model.info import ALL, DEFAULT_KEYS, InfoKey, read_keys
+from picloud_model.size import size
 
 from picloud import output, tables, units
 from picloud.completion import values
@@ -29,7 +30,7 @@ _SIZES: Final = (
 )
 _FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
     **dict.fromkeys(_TIMES, units.duration),
-    **dict.fromkeys(_SIZES, units.size),
+    **dict.fromkeys(_SIZES, size),
     InfoKey.CPU_PERCENTAGE: lambda percentage: f"{percentage:.0f} %",
 }
 """How the text of numbers is made, by their keys."""

@@ -11,6 +11,7 @@ from cloud import CloudException
 from cloud._client.current import client
 from picloud_model.info import InfoKey
 from picloud_model.job import State, Status
+from picloud_model.size import size
 from picloud_model.wire import BatchesRequest, ListRequest
 
 from picloud import batches, tables, units
@@ -130,7 +131,7 @@ def _row_of_job(job: ListedJob, use: dict[str, Any], now: float) -> tuple[object
         job.label or "",
         units.since(now - (job.started_at or job.created_at)),
         "" if cpu is None else f"{cpu:.0f} %",
-        "" if memory is None else units.size(memory),
+        "" if memory is None else size(memory),
     )
 
 

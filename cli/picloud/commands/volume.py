@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from cloud import volume
 from cloud._display.transfer import transfer_shown
+from picloud_model.size import size
 
 from picloud import output, tables, units
 from picloud.completion.volumes import paths, volumes
@@ -72,7 +73,7 @@ def list_volumes(
             each["mount_path"],
             units.moment(each["created"].timestamp(), time.time()),
             f"{each['entries']:,}",
-            units.size(each["size"]),
+            size(each["size"]),
             *([each["desc"]] if desc else []),
         )
         for each in found
@@ -212,4 +213,4 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
     mode = stat.filemode(_LETTERS[each["type"]] | each["mode"])
     name = f"{each['name']} -> {each['target']}" if each["target"] else each["name"]
     modified = units.moment(each["modified"].timestamp(), time.time())
-    return mode, units.size(each["size"]), modified, name
+    return mode, size(each["size"]), modified, name

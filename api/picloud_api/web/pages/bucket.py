@@ -11,6 +11,7 @@ import falcon
 from falcon import uri
 from falcon.media.multipart import MultipartParseError
 from picloud_model.errors import RequestRefused, TooLarge
+from picloud_model.size import size
 from picloud_model.wire.bucket import ListObjectsRequest, WriteObjectQuery
 
 from picloud_api.resources.body import hold_bytes, reauthenticate
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ROWS: Final = 200
 """How many folders and objects a page has."""
-UPLOAD_BYTES: Final = 32 * 2**20
+UPLOAD_BYTES: Final = 32_000_000
 """The largest file that a form can send; the server has it in memory."""
 _FIELD_BYTES: Final = 4096
 """The longest field of the upload form besides the file."""
@@ -92,7 +93,7 @@ class BucketPage:
         announced = request.content_length
         if announced is None or announced > UPLOAD_BYTES:
             raise TooLarge(
-                f"A form can send {UPLOAD_BYTES // 2**20} MiB at most: "
+                f"A form can send {size(UPLOAD_BYTES)} at most: "
                 "store larger files with `picloud bucket put`."
             )
         await hold_bytes(request, announced)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picloud_model.diagram import mermaid, shown
+from picloud_model.display.diagram import mermaid, shown
 from picloud_model.job import FINAL, MOVES, State, Status
 
 

@@ -1,6 +1,6 @@
 """The diagram of a job's states, drawn from the table of its moves.
 
-`python -m picloud_model.diagram` prints the block for the architecture page.
+`python -m picloud_model.display.diagram` prints the block for the architecture page.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""How the documentation shows the model."""
