@@ -191,7 +191,8 @@ def message_of(error: Exception) -> str:
     text = str(error.value).rstrip()
     if text.startswith("Traceback"):  # the last line of a traceback says what happened
         text = f"{' '.join(error.summary.split())}\n{text}"
-    return f"Job {error.jid}: {text}"
+    among = f"{error.among}: " if error.among else ""
+    return f"{among}Job {error.jid}: {text}"
 
 
 def in_words_of_commands(text: str) -> str:
@@ -277,8 +278,8 @@ def options(
     \b
     Exit codes:
       0  success
-      1  error
-      2  usage error
+      1  error: a job or queue that does not exist, no server, ...
+      2  usage error: an option or value is not valid
       3  a job failed or was killed
       4  timeout: jobs were unfinished
     """  # noqa: D301 - \b keeps the lines apart

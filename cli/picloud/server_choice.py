@@ -6,7 +6,7 @@ import logging
 
 import cloud
 import msgspec
-from cloud import CloudException
+from cloud import CloudValueError
 from cloud._config import profile
 from cloud._config.settings import ClientSettings
 
@@ -36,7 +36,7 @@ class ServerChoice(msgspec.Struct, frozen=True, kw_only=True):
             cloud.start_simulator()
             return
         if self.api_secretkey is not None and self.api_key is None:
-            raise CloudException("--api-secretkey needs --api-key, the id that belongs to it.")
+            raise CloudValueError("--api-secretkey needs --api-key, the id that belongs to it.")
         url = None
         key, secret = self.api_key, self.api_secretkey
         if self.profile is not None:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from cloud._client import functions as _functions
 from cloud._client.functions import *  # noqa: F403 - its `__all__` is the list of functions
-from cloud.errors import CloudConnectionError, CloudException, CloudTimeoutError, CloudTypeError
+from cloud.errors import (
+    CloudConnectionError,
+    CloudException,
+    CloudTimeoutError,
+    CloudTypeError,
+    CloudValueError,
+)
 
 if TYPE_CHECKING:  # `__getattr__` imports a noun when a script first names it
     from cloud import account, mp, shell, shortcuts, wait_for
@@ -24,6 +30,7 @@ __all__ = [
     "CloudException",
     "CloudTimeoutError",
     "CloudTypeError",
+    "CloudValueError",
     "account",
     "mp",
     "shell",

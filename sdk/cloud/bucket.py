@@ -31,7 +31,7 @@ from cloud._client.bucket_functions import (
 from cloud._client.current import bucket
 from cloud._resources.bucket import TruncatableList
 from cloud._resources.object_download import CloudBucketObject
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -336,7 +336,7 @@ def remove_prefix(prefix: str) -> None:
     []
     """
     if not isinstance(prefix, str) or not prefix:
-        raise CloudException(
+        raise CloudValueError(
             "remove_prefix needs a prefix; to remove all objects, list their keys."
         )
     store = bucket()

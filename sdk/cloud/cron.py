@@ -18,7 +18,7 @@ from cloud._arguments.options import split_options
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._resources.cron import CronClient
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ def register(
     options, own = split_options(kwargs)
     if own:
         name = next(iter(own))
-        raise CloudException(
+        raise CloudValueError(
             f"There is no argument {name!r}; options begin with an underscore, and arguments of "
             "the function are given by functools.partial."
         )
@@ -86,7 +86,7 @@ def register_job(
     """Register a function with options that have been read."""
     checked = _checked_label(label)
     if options.needs_submitter:
-        raise CloudException("A cron job has no _depends_on, _callback or _callback_on_error.")
+        raise CloudValueError("A cron job has no _depends_on, _callback or _callback_on_error.")
     job = client().prepare_call(func, options)
     _client().register(checked, schedule, job)
 
@@ -196,11 +196,11 @@ def checked_schedule(schedule: str, timezone: str, missed: str, overlap: str) ->
         CloudException: When a value has another type, or is not one of those that are possible.
     """
     if not isinstance(schedule, str) or not 1 <= len(schedule) <= MAX_SCHEDULE:
-        raise CloudException(
+        raise CloudValueError(
             f"schedule must be five fields in a string, as '30 2 * * *', not {schedule!r:.80}."
         )
     if not isinstance(timezone, str):
-        raise CloudException(f"timezone must be the name of one, as 'UTC', not {timezone!r:.80}.")
+        raise CloudValueError(f"timezone must be the name of one, as 'UTC', not {timezone!r:.80}.")
     _one_of("missed", missed, get_args(MissedRuns))
     _one_of("overlap", overlap, get_args(Overlap))
     return CronSchedule(
@@ -214,12 +214,12 @@ def checked_schedule(schedule: str, timezone: str, missed: str, overlap: str) ->
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         choices = " or ".join(map(repr, allowed))
-        raise CloudException(f"{name} is {choices}, not {value!r:.80}.")
+        raise CloudValueError(f"{name} is {choices}, not {value!r:.80}.")
 
 
 def _checked_label(label: str) -> str:
     if not isinstance(label, str) or not _LABEL.fullmatch(label):
-        raise CloudException(
+        raise CloudValueError(
             f"{label!r:.80} is not a valid label: use up to {MAX_CRON_LABEL} letters, digits, "
             "hyphens, underscores and dots."
         )

@@ -3,6 +3,7 @@
     CloudException              any request that fails, and every failed job
     ├── CloudTimeoutError       jobs were unfinished when the timeout was reached
     ├── CloudTypeError          an argument has a wrong type, or a function does not take it
+    ├── CloudValueError         an argument has a value that is refused, here or by the server
     ├── CloudConnectionError    no server answers, or none can serve requests now
     ├── CommandFailed           a shell command failed (raised in its job)
     └── BlobsLacking            the server lacks bytes that a submit refers to (they are uploaded)
@@ -96,6 +97,10 @@ class CloudTypeError(CloudException, TypeError):
     """An argument has the wrong type, or a function does not take the arguments it is given."""
 
 
+class CloudValueError(CloudException, ValueError):
+    """An argument has a value that is refused, by this library or by the server."""
+
+
 class CloudConnectionError(CloudException):
     """No server answers, or none can serve requests now."""
 
@@ -132,9 +137,10 @@ class BlobsLacking(CloudException):
 
 EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.PiCloudError.code: CloudException,
-    model.RequestRefused.code: CloudException,
+    model.RequestRefused.code: CloudValueError,
+    model.RequestConflict.code: CloudException,
     model.TooLarge.code: CloudException,
-    model.ArgumentRefused.code: CloudException,
+    model.ArgumentRefused.code: CloudValueError,
     model.SubmitChanged.code: CloudException,
     model.ObjectChanged.code: CloudException,
     model.VolumeChanged.code: CloudException,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cloud import bucket
 from cloud._client.border import of_users
 from cloud.bucket import CloudBucketObject as CloudFile
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -238,7 +238,7 @@ def default_record_reader(
     from cloud._client.object_map import record_reader_for  # noqa: PLC0415 - few need it
 
     if not isinstance(delimiter, (str, bytes)) or not delimiter:
-        raise CloudException(
+        raise CloudValueError(
             f"delimiter must be text or bytes, and not empty, not {delimiter!r:.80}."
         )
     return record_reader_for(delimiter.encode() if isinstance(delimiter, str) else delimiter)

@@ -30,7 +30,7 @@ from cloud._queues.handled_queue import HandledQueue, attachments
 from cloud._queues.retry import MaxRetryException, Retry
 from cloud._queues.ticket import MessageTicket, refuse_expired, tickets_of
 from cloud._resources.queue import QueueClient
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -141,7 +141,7 @@ class CloudQueue(HandledQueue):
 
     def __init__(self, name: str, encoding: str = PICKLE) -> None:
         if encoding not in ENCODINGS:
-            raise CloudException(f"encoding is 'pickle' or 'json', not {encoding!r:.80}.")
+            raise CloudValueError(f"encoding is 'pickle' or 'json', not {encoding!r:.80}.")
         self.name = arguments.queue_name(name)
         self.encoding = encoding
 
@@ -214,7 +214,7 @@ class CloudQueue(HandledQueue):
             CloudException: When a message cannot be pickled; says which, and which part of it.
         """
         if isinstance(messages, (str, bytes, dict)) or not isinstance(messages, Iterable):
-            raise CloudException(
+            raise CloudValueError(
                 f"push takes a list of messages, not {messages!r:.80}; for one, push([message])."
             )
         delay_s = arguments.seconds("delay", delay, 0, MAX_DELAY_S)

@@ -24,7 +24,7 @@ from cloud._endpoints.calls import mapped_calls, requests_of
 from cloud._endpoints.encoding import checked_encoding
 from cloud._endpoints.parameters import read_signature
 from cloud._resources.rest import EndpointClient
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def publish_job(
 ) -> str:
     """Publish a function whose parameters and options have been read."""
     if options.needs_submitter:
-        raise CloudException(
+        raise CloudValueError(
             "A published function has no _depends_on, _callback or _callback_on_error."
         )
     checked = _checked_label(label)
@@ -241,7 +241,7 @@ def _url(found: EndpointInfo) -> str:
 
 def _checked_label(label: str) -> str:
     if not isinstance(label, str) or not _LABEL.fullmatch(label):
-        raise CloudException(
+        raise CloudValueError(
             f"{label!r:.80} is not a valid label: use up to {MAX_ENDPOINT_LABEL} letters, digits, "
             "hyphens, underscores and dots."
         )
@@ -252,7 +252,7 @@ def _options(kwargs: dict[str, Any]) -> CallOptions:
     options, own = split_options(kwargs)
     if own:
         name = next(iter(own))
-        raise CloudException(f"There is no argument {name!r}; options begin with an underscore.")
+        raise CloudValueError(f"There is no argument {name!r}; options begin with an underscore.")
     return options
 
 

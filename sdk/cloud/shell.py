@@ -17,7 +17,7 @@ from cloud._arguments.command_template import Command
 from cloud._arguments.options import split_options
 from cloud._client.border import of_users
 from cloud._client.current import client
-from cloud.errors import CloudException, CommandFailed
+from cloud.errors import CloudValueError, CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,16 +120,16 @@ def execute_map(  # noqa: PLR0917 - the original client's interface
     options = _options(kwargs)
     mapped = _dictionary(map_argdict)
     if not mapped:
-        raise CloudException("execute_map needs values to map; use execute for a single job.")
+        raise CloudValueError("execute_map needs values to map; use execute for a single job.")
     columns = {name: _column(name, values) for name, values in mapped.items()}
     counts = {name: len(column) for name, column in columns.items()}
     if len(set(counts.values())) > 1:
         each = ", ".join(f"{{{name}}} has {count}" for name, count in counts.items())
-        raise CloudException(f"Every variable must have as many values as the others: {each}.")
+        raise CloudValueError(f"Every variable must have as many values as the others: {each}.")
     common = _dictionary(common_argdict)
     twice = next((name for name in columns if name in common), None)
     if twice is not None:
-        raise CloudException(f"The template variable {{{twice}}} is both common and mapped.")
+        raise CloudValueError(f"The template variable {{{twice}}} is both common and mapped.")
     checked = checked_command(
         command,
         common,
@@ -326,7 +326,7 @@ def _job(command: Command) -> partial[str]:
 
 def _command(command: object) -> str:
     if not isinstance(command, str) or not command.strip():
-        raise CloudException(f"The command must be text for a shell, not {command!r:.80}.")
+        raise CloudValueError(f"The command must be text for a shell, not {command!r:.80}.")
     return _checked("The command", command)
 
 
@@ -334,14 +334,14 @@ def _path(name: str, value: Any) -> str | None:
     try:
         return None if value is None else _checked(name, os.fspath(value))
     except TypeError:
-        raise CloudException(f"{name} must be a path, not {value!r:.80}.") from None
+        raise CloudValueError(f"{name} must be a path, not {value!r:.80}.") from None
 
 
 def _dictionary(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if values is None:
         return {}
     if not hasattr(values, "items"):
-        raise CloudException(
+        raise CloudValueError(
             f"Template variables are given as a dict, name to value, not {values!r:.80}."
         )
     return values
@@ -349,7 +349,7 @@ def _dictionary(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def _column(name: str, values: Any) -> Sequence[Any]:
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-        raise CloudException(
+        raise CloudValueError(
             f"The values of {{{name}}} must be an iterable, one a job, not {values!r:.80}."
         )
     return values if isinstance(values, (list, tuple, range)) else list(values)
@@ -361,7 +361,7 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if not isinstance(value, str):
-        raise CloudException(
+        raise CloudValueError(
             f"The value of {{{name}}} must be text, a number or a path, not {value!r:.80}."
         )
     return _checked(f"The value of {{{name}}}", value)
@@ -369,9 +369,9 @@ def _text(name: str, value: Any) -> str:
 
 def _checked(what: str, text: str) -> str:
     if "\0" in text:
-        raise CloudException(f"{what} has a NUL character, which no shell takes.")
+        raise CloudValueError(f"{what} has a NUL character, which no shell takes.")
     if len(text) > _MOST_BYTES or len(text.encode("utf-8", "surrogatepass")) > _MOST_BYTES:
-        raise CloudException(
+        raise CloudValueError(
             f"{what} is longer than {_MOST_BYTES:,} bytes, the most that a shell takes; "
             "let the command read it from somewhere."
         )
@@ -381,7 +381,7 @@ def _checked(what: str, text: str) -> str:
 def _options(kwargs: Mapping[str, Any]) -> CallOptions:
     for name in kwargs:
         if not name.startswith("_"):
-            raise CloudException(
+            raise CloudValueError(
                 f"There is no argument {name!r}; values of template variables are given as a dict, "
                 "options begin with an underscore."
             )

@@ -24,7 +24,7 @@ from cloud._client.current import client, config
 from cloud._client.current_job import CurrentJob
 from cloud._config.settings import ClientSettings
 from cloud._http.transport import Transport
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -142,7 +142,7 @@ def synchronize(source: Any, dest: Any, shown: Any, *, delete: bool) -> None:
 
     from_volume, to_volume = parsed(source), parsed(dest)
     if (from_volume is None) == (to_volume is None):
-        raise CloudException(
+        raise CloudValueError(
             "Name one path of this machine and one in a volume, like `sets/` and `data:sets`."
         )
     if to_volume is not None:
@@ -366,7 +366,7 @@ def _path(text: str) -> VolumePath:
 def _file_path(text: str) -> VolumePath:
     path = volume_path(text)
     if not path.path:
-        raise CloudException(f"{text!r:.80} is a whole volume: name a path in it, like data:sets.")
+        raise CloudValueError(f"{text!r:.80} is a whole volume: name a path in it, like data:sets.")
     return path
 
 

@@ -12,7 +12,7 @@ from cloud._arguments.option_values import port_number
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._jobs.interrupt import interrupted
-from cloud.errors import CloudException, CloudTimeoutError
+from cloud.errors import CloudException, CloudTimeoutError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _reached(jid: int, port: int, protocol: str, timeout: float | None) -> dict[
 
 def _check(port: object, protocol: object) -> None:
     if protocol not in _PROTOCOLS:
-        raise CloudException(f"protocol must be tcp or udp, not {protocol!r:.80}.")
+        raise CloudValueError(f"protocol must be tcp or udp, not {protocol!r:.80}.")
     port_number(port)
 
 

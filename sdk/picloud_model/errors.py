@@ -4,6 +4,7 @@
     ├── RequestRefused            the request itself is wrong
     │   ├── TooLarge
     │   ├── ArgumentRefused
+    │   ├── RequestConflict
     │   ├── SubmitChanged
     │   ├── ObjectChanged
     │   ├── VolumeChanged
@@ -70,6 +71,12 @@ class ArgumentRefused(RequestRefused):
     """An argument of a published function is missing, unknown or of another type."""
 
     code = "argument.refused"
+
+
+class RequestConflict(RequestRefused):
+    """The request is valid, but does not go with what exists."""
+
+    code = "request.conflict"
 
 
 class SubmitChanged(RequestRefused):

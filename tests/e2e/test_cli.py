@@ -176,7 +176,7 @@ def test_a_failed_job_tells_its_traceback(picloud: Callable[..., Exited], client
     done = picloud("result", f"{good},{bad}")
 
     assert (done.code, done.out) == (3, "")
-    assert done.err.startswith(f"error: Job {bad}: ZeroDivisionError: ")
+    assert done.err.startswith(f"error: 1 of 2 jobs failed, item 1: Job {bad}: ZeroDiv")
     assert "Traceback (most recent call last):" in done.err
     shown = picloud("result", "-i", f"{good},{bad}").out
     assert shown.endswith("error: ZeroDivisionError: integer division or modulo by zero\n")

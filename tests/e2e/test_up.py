@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -51,14 +52,18 @@ def test_however_it_ends_nothing_is_left(tmp_path: Path, how: signal.Signals | s
 
 
 def test_jobs_and_results_stay_for_the_next_time(tmp_path: Path) -> None:
-    """The promise: "Jobs and results stay in the data directory for the next time"."""
+    """The promise: "Jobs and results stay in the data directory for the next time"; the server has
+    the same address, where clients may be waiting for it.
+    """
     with up(tmp_path) as terminal:
+        address = _address(terminal.shown)
         assert python(tmp_path, "print(cloud.result(cloud.call(pow, 2, 10), timeout=60))") == "1024"
         unfinished = python(tmp_path, "import time\nprint(cloud.call(time.sleep, 3))")
         terminal.press_ctrl_c()
         terminal.process.wait(15)
 
     with up(tmp_path) as terminal:
+        assert _address(terminal.shown) == address
         assert python(tmp_path, "print(cloud.result(1), cloud.call(abs, -3))") == "1024 3"
         assert (
             python(tmp_path, f"print(cloud.result([{unfinished}, 3], timeout=60))") == "[None, 3]"
@@ -138,13 +143,16 @@ def test_another_profile_leaves_the_default_alone(tmp_path: Path) -> None:
 
 
 def test_unfinished_jobs_are_named_at_the_next_start(tmp_path: Path) -> None:
-    """Their number and their jids, as they go on."""
+    """Their number and their jids, as they go on; also if another program has the port by then."""
     with up(tmp_path) as terminal:
+        address = _address(terminal.shown)
         jids = python(tmp_path, "import time\nprint(cloud.map(time.sleep, [600] * 3))")
         terminal.press_ctrl_c()
         terminal.process.wait(15)
 
-    with up(tmp_path) as terminal:
+    port = int(address.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)), up(tmp_path) as terminal:
+        assert _address(terminal.shown) != address
         assert jids == "range(1, 4)"
         assert "jobs     3 unfinished jobs go on: 1-3" in terminal.shown
     wait_until_gone(tmp_path / "data")

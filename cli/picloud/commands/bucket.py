@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from cloud import CloudException, bucket
+from cloud import CloudValueError, bucket
 from cloud._arguments.object_path import file_of, key_of, named_key
 from cloud._client.current import client
 
@@ -87,7 +87,7 @@ def put(file_path: File, obj_path: OptionalKey = None, prefix: Prefix = None) ->
     """  # noqa: D301 - \b keeps the lines apart
     if file_path == "-":
         if obj_path is None:
-            raise CloudException("Name the key that standard input is stored under.")
+            raise CloudValueError("Name the key that standard input is stored under.")
         bucket.putf(sys.stdin.buffer, obj_path, prefix)
         return
     key = key_of(named_key(file_path, obj_path), prefix)
@@ -375,7 +375,7 @@ def _headers(texts: Iterable[str]) -> dict[str, str]:
         # The original command took NAME=VALUE; a header is often copied as "Name: value".
         name, found, value = text.partition("=" if "=" in text else ":")
         if not found or not name.strip():
-            raise CloudException(f"{text!r:.80} is not a header: write NAME=VALUE.")
+            raise CloudValueError(f"{text!r:.80} is not a header: write NAME=VALUE.")
         headers[name.strip()] = value.strip()
     return headers
 

@@ -10,7 +10,7 @@ from pathlib import Path  # noqa: TC003 - Typer reads it
 from typing import Annotated, Any
 
 import typer
-from cloud import CloudException, queue
+from cloud import CloudException, CloudValueError, queue
 
 from picloud import output, tables, units
 from picloud.completion import queues
@@ -397,4 +397,4 @@ def _parsed(text: str) -> Any:
     try:
         return json_text.loads(text)
     except ValueError as error:
-        raise CloudException(f"{text!r:.80} is not JSON: {error}.") from error
+        raise CloudValueError(f"{text!r:.80} is not JSON: {error}.") from error

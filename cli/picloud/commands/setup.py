@@ -93,7 +93,6 @@ def _verified(url: str | None, key: str | None) -> ServerAddress:
     if url is None:
         url = _retried(lambda: _reached(_ask("Server", "--url", shown=_USUAL_URL)))
     elif key is None:
-        _need_terminal("--api-key")
         _reached(url)
     if key is None:
         return _retried(lambda: _asked_key(url))
@@ -161,18 +160,9 @@ def _ask(what: str, option: str, shown: str | None = None) -> str:
     Raises:
         typer.BadParameter: When there is no terminal.
     """
-    _need_terminal(option)
-    text: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
-    return text.strip()
-
-
-def _need_terminal(option: str) -> None:
-    """Check that there is a terminal on which to ask for a value.
-
-    Raises:
-        typer.BadParameter: When there is no terminal.
-    """
     if not sys.stdin.isatty():
         raise typer.BadParameter(
             f"there is no terminal to ask for it on; give {option}.", param_hint=option
         )
+    text: str = typer.prompt(what, default=shown, hide_input=shown is None, err=True)
+    return text.strip()

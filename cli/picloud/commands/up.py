@@ -28,7 +28,8 @@ Port = Annotated[
         min=0,
         max=LARGEST_PORT,
         metavar="PORT",
-        help="Port of the server; 0: any free port; by default 8787.",
+        help="Port of the server; 0: any free port; by default the last one of these data, at "
+        "first 8787.",
     ),
 ]
 Workers = Annotated[
@@ -96,7 +97,7 @@ def up(
 
     This writes the profile "local", which `import cloud` and `picloud` use from then on. If the
     profile named another server, it does so again when this one ends. Jobs and results stay in the
-    data directory for the next time.
+    data directory for the next time, when the server has the same port.
 
     With --stack hashicorp this starts Consul, Vault, versitygw (S3), Nomad and NATS, or uses those
     that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and NATS_URL name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from cloud import CloudException
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE: Final = "up.json"
+_PORT_FILE: Final = "port.json"
 _HEALTHY_S: Final = 30.0
 _POLL_S: Final = 0.1
 
@@ -55,6 +57,12 @@ class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
         return records.ProcessRecord(self.pid, self.birth)
 
 
+class UsedPort(msgspec.Struct, frozen=True):
+    """The port of the last server on a data directory."""
+
+    port: int
+
+
 def read(data: Path) -> ServerRecord | None:
     """Return the server that was started last on a data directory; None after it was stopped.
 
@@ -69,7 +77,21 @@ def write(data: Path, record: ServerRecord) -> ServerRecord:
     """Record that a server was started; return the record with the birth of its process."""
     record = msgspec.structs.replace(record, birth=birth_of(record.pid) or "")
     records.write(data / _FILE, record)
+    if port := urlsplit(record.url).port:
+        records.write(data / _PORT_FILE, UsedPort(port))
     return record
+
+
+def last_port(data: Path) -> int | None:
+    """Return the port of the server that was started last on a data directory.
+
+    It is known even after that server was stopped: clients and slots may still look for it there.
+
+    Raises:
+        StackFault: When the file cannot be read.
+    """
+    used = records.read(data / _PORT_FILE, UsedPort, "remove the file")
+    return used.port if used else None
 
 
 def remove(data: Path) -> None:

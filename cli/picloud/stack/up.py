@@ -50,11 +50,6 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     detach: bool
 
     @property
-    def chosen_port(self) -> int:
-        """The port of a new server; 0 for any free one."""
-        return _PORT if self.port is None else self.port
-
-    @property
     def log(self) -> Path:
         """The log file of the server."""
         return self.data / "server.log"
@@ -66,9 +61,9 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
         data = "" if is_default else f" --data {shlex.quote(str(self.data))}"
         return f"picloud down{data}"
 
-    def arguments(self) -> list[str]:
-        """Return the command-line arguments of the server."""
-        arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": self.chosen_port}
+    def arguments(self, port: int) -> list[str]:
+        """Return the command-line arguments of a server on a port; 0 for any free one."""
+        arguments = {"--data": self.data, "--host": "127.0.0.1", "--port": port}
         arguments |= {"--stack": self.stack.value, "--processes": self.processes}
         arguments["--sweep-hours"] = self.sweep_hours
         if self.keep_days:
@@ -97,8 +92,6 @@ def run(options: UpOptions) -> None:
                 # Everything: the API has their addresses of before.
                 stop(options.data, previous, output.text)
                 running = None
-            if previous and not running and not options.chosen_port:
-                options = msgspec.structs.replace(options, port=_previous_port(previous))
             addresses = servers.start()
             if running:
                 server_record.await_health(running)
@@ -110,7 +103,7 @@ def run(options: UpOptions) -> None:
             with servers.undone_on_error():
                 before = _before(options, previous)
                 server = LocalServer.start(
-                    options.arguments(),
+                    options.arguments(_port(options)),
                     options.log,
                     environment=environment() | addresses.environment() if addresses else None,
                     detached=options.detach,
@@ -213,10 +206,18 @@ def _before(options: UpOptions, previous: ServerRecord | None) -> PreviousProfil
     return before
 
 
-def _previous_port(record: ServerRecord) -> int:
-    """Return the port of a server that was killed, which its slots still use, if it is free."""
-    port = int(record.url.rpartition(":")[2])
-    return port if is_free(port) else 0
+def _port(options: UpOptions) -> int:
+    """Return the port of a new server; 0 for any free one.
+
+    If none was chosen it is that of the last server on these data: clients that wait, and slots of
+    a server that was killed, find the new one there.
+    """
+    if options.port:
+        return options.port
+    last = server_record.last_port(options.data)
+    if options.port is None:
+        return last or _PORT
+    return last if last and is_free(last) else 0
 
 
 @contextlib.contextmanager

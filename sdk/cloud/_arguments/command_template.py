@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -67,18 +67,18 @@ def check(command: str, names: Collection[str]) -> None:
     >>> check("echo {w1}", ["w1", "w2"])
     Traceback (most recent call last):
         ...
-    cloud.CloudException: The command has no template variable {w2}, but a value is given for it.
+    cloud.CloudValueError: The command has no template variable {w2}, but a value is given for it.
     """
     used = variables(command)
     for name in used:
         if name not in names:
-            raise CloudException(
+            raise CloudValueError(
                 f"The command's template variable {{{name}}} has no value; write {{{{{name}}}}} "
                 f"for a literal {{{name}}}."
             )
     for name in names:
         if name not in used:
-            raise CloudException(
+            raise CloudValueError(
                 f"The command has no template variable {{{name}}}, but a value is given for it."
             )
     render(command)
@@ -174,7 +174,7 @@ class _ShellQuotes:
             self._position += self._step()
         if position < self._document_end:
             if self._document_quote:
-                raise CloudException(
+                raise CloudValueError(
                     "A template variable stands in a here-document whose delimiter is quoted, and "
                     "there a shell fills in nothing; take the quotes off the delimiter."
                 )

@@ -10,7 +10,7 @@ from picloud_model.ranges import MAX_JID
 from picloud_model.wire import MAX_JOBS
 
 from cloud._arguments.handles import OwnedJid, OwnedJids
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudException, CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -144,7 +144,7 @@ def _refusal(jids: object) -> CloudException:
             f"jids must be whole numbers from 1, or an iterable of them; {text} is nested too "
             "deep: flatten it, as in [*a, *b]."
         )
-    kind = CloudException if type(jids) is int or isinstance(jids, range) else CloudTypeError
+    kind = CloudValueError if type(jids) is int or isinstance(jids, range) else CloudTypeError
     return kind(f"jids must be whole numbers from 1, or an iterable of them, not {text}.")
 
 

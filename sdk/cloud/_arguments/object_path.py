@@ -7,7 +7,7 @@ from typing import Any
 
 from picloud_model.wire.bucket import MAX_KEY_BYTES
 
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 
 def key_of(obj_path: str, prefix: str | None) -> str:
@@ -17,20 +17,20 @@ def key_of(obj_path: str, prefix: str | None) -> str:
     ('a', 'folder/a', 'folder/a')
     """
     if not isinstance(obj_path, str):
-        raise CloudException(f"The key of an object is text, not {obj_path!r:.80}.")
+        raise CloudValueError(f"The key of an object is text, not {obj_path!r:.80}.")
     if not isinstance(prefix, (str, type(None))):
-        raise CloudException(f"The prefix of a key is text or None, not {prefix!r:.80}.")
+        raise CloudValueError(f"The prefix of a key is text or None, not {prefix!r:.80}.")
     if not obj_path:
-        raise CloudException("The key of an object must not be empty.")
+        raise CloudValueError("The key of an object must not be empty.")
     key = obj_path
     if prefix:
         key = prefix + obj_path if prefix.endswith("/") else f"{prefix}/{obj_path}"
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        raise CloudException(f"The key of an object is Unicode text, not {key!r:.80}.") from None
+        raise CloudValueError(f"The key of an object is Unicode text, not {key!r:.80}.") from None
     if size > MAX_KEY_BYTES:
-        raise CloudException(
+        raise CloudValueError(
             f"A key has at most {MAX_KEY_BYTES:,} bytes in UTF-8, and not {size:,} as the one that "
             f"begins with {key[:40]!r}."
         )
@@ -48,7 +48,7 @@ def named_key(file_path: Any, obj_path: str | None) -> str:
     try:
         return os.path.basename(os.fsdecode(file_path))  # noqa: PTH119
     except TypeError:
-        raise CloudException(f"The path of a file is text, not {file_path!r:.80}.") from None
+        raise CloudValueError(f"The path of a file is text, not {file_path!r:.80}.") from None
 
 
 def file_of(obj_path: str, file_path: Any) -> str:
@@ -61,9 +61,11 @@ def file_of(obj_path: str, file_path: Any) -> str:
     try:
         path = os.fsdecode(path)
     except TypeError:
-        raise CloudException(f"The path of a file is text, not {path!r:.80}.") from None
+        raise CloudValueError(f"The path of a file is text, not {path!r:.80}.") from None
     if path in ("", ".", ".."):
         if file_path is not None:
-            raise CloudException(f"{path!r} is not the path of a file: name the file to write.")
-        raise CloudException(f"Name a file for {obj_path!r:.80}: its key ends with no name of one.")
+            raise CloudValueError(f"{path!r} is not the path of a file: name the file to write.")
+        raise CloudValueError(
+            f"Name a file for {obj_path!r:.80}: its key ends with no name of one."
+        )
     return path

@@ -26,7 +26,7 @@ from picloud_model.wire import (
 
 from cloud._arguments import jids
 from cloud._config import settings
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudException, CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from picloud_model.ranges import Range
@@ -84,7 +84,7 @@ def directory(name: str, value: Any) -> str | None:
         raise CloudTypeError(f"{name} must be the path of a directory, not {value!r:.80}.")
     path = os.path.abspath(os.path.expanduser(os.fsdecode(text)))  # noqa: PTH100, PTH111
     if len(path) > MAX_PATH:
-        raise CloudException(f"{name} is longer than {MAX_PATH:,} characters.")
+        raise CloudValueError(f"{name} is longer than {MAX_PATH:,} characters.")
     return path
 
 
@@ -167,24 +167,26 @@ def variables(name: str, value: Any) -> dict[str, str]:
             )
         by_name = settings.read_variables(names)
         if missing := [each for each in names if each not in by_name]:
-            raise CloudException(
+            raise CloudValueError(
                 f"{name} names the environment variable {missing[0]!r:.80}, which is not set here: "
                 "set it, or give a dict of names and values."
             )
     for variable, text in by_name.items():
         _check_variable(name, variable, text)
     if sum(len(variable) + len(text) for variable, text in by_name.items()) > MAX_VARIABLES_BYTES:
-        raise CloudException(f"{name} may hold {MAX_VARIABLES_BYTES:,} characters at most, in all.")
+        raise CloudValueError(
+            f"{name} may hold {MAX_VARIABLES_BYTES:,} characters at most, in all."
+        )
     return by_name
 
 
 def _check_variable(name: str, variable: Any, text: Any) -> None:
     if not isinstance(variable, str) or not variable or "=" in variable or "\0" in variable:
-        raise CloudException(f"{name}: {variable!r:.80} cannot name an environment variable.")
+        raise CloudValueError(f"{name}: {variable!r:.80} cannot name an environment variable.")
     if not isinstance(text, str) or "\0" in text:
         raise CloudTypeError(f"{name}: the value of {variable} must be text, not {text!r:.80}.")
     if variable.startswith(_OURS):
-        raise CloudException(f"{name}: {variable} is the platform's own, as all of {_OURS}* are.")
+        raise CloudValueError(f"{name}: {variable} is the platform's own, as all of {_OURS}* are.")
 
 
 def callbacks(name: str, value: Any) -> tuple[Callable[[int], Any], ...]:
@@ -225,7 +227,7 @@ def port_number(value: object, least: int = 1) -> int:
     """
     number = whole(value)
     if number is None or not least <= number <= LARGEST_PORT:
-        raise CloudException(
+        raise CloudValueError(
             f"port must be a whole number from {least} to {LARGEST_PORT}, not {value!r:.80}."
         )
     return number

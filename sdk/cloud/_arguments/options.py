@@ -12,7 +12,7 @@ from picloud_model.ranges import Range
 from picloud_model.wire import DependencyErrors, Options
 
 from cloud._arguments import option_values as values
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ def _field(name: str) -> tuple[str, Callable[[str, Any], Any]]:
 
     near = get_close_matches(name, _FIELDS, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_FIELDS)}."
-    raise CloudException(
+    raise CloudValueError(
         f"There is no option {name}; {hint} "
         "(Keyword arguments that begin with an underscore are options.)"
     )
@@ -100,7 +100,7 @@ def _replace_high_cpu(fields: dict[str, Any]) -> None:
         stacklevel=5,  # the line of the user's code that calls cloud.call
     )
     if high and fields.setdefault("core_type", HIGH_CPU) != HIGH_CPU:
-        raise CloudException(
+        raise CloudValueError(
             f"_high_cpu means _type={HIGH_CPU!r}, but _type is {fields['core_type']!r}: "
             "leave _high_cpu out."
         )
@@ -114,7 +114,7 @@ def check_cores(options: Options) -> None:
     """
     core = CORE_TYPES[options.core_type]
     if options.cores not in core.multiples:
-        raise CloudException(
+        raise CloudValueError(
             f"A job on {core.name} may have {core.allowed} (_cores), not {options.cores}; "
             + "; ".join(
                 f"{other.name}: {', '.join(map(str, other.multiples))}"

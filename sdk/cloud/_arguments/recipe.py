@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from picloud_model.wire.environment import Recipe
 
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudException, CloudTypeError, CloudValueError
 
 _KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "test")
 _EXPORT: Final = (
@@ -44,7 +44,7 @@ def recipe(source: Any) -> Recipe:
     except OSError as error:
         raise CloudException(f"{path}: {error.strerror or error}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CloudException(f"{path} is not valid TOML: {error}.") from None
+        raise CloudValueError(f"{path} is not valid TOML: {error}.") from None
 
 
 def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
@@ -52,7 +52,7 @@ def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
         if name not in _KEYS:
             near = get_close_matches(str(name), _KEYS, 1, 0.5)
             better = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(_KEYS)}."
-            raise CloudException(f"A recipe has no key {name!r:.80}; {better}")
+            raise CloudValueError(f"A recipe has no key {name!r:.80}; {better}")
     pip = _texts("pip", values.get("pip", []))
     if "requirements" in values:
         pip += _requirements(_read(folder / _text("requirements", values["requirements"])))
@@ -90,7 +90,7 @@ def _read(path: Path) -> str:
         raise CloudException(f"{path}: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         message = f"{path} is not text; put data into a bucket or a volume."
-        raise CloudException(message) from None
+        raise CloudValueError(message) from None
 
 
 def _requirements(text: str) -> list[str]:
@@ -105,7 +105,7 @@ def _requirements(text: str) -> list[str]:
     for line in found:
         if line.startswith("-"):
             message = f"{line[:80]!r}: a recipe takes requirements, but no options of pip."
-            raise CloudException(message)
+            raise CloudValueError(message)
     return found
 
 

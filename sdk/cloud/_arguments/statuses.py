@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from picloud_model.job import ENDED, Status
 
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def read_statuses(test_status: object) -> list[str]:
     names = [test_status] if isinstance(test_status, str) else test_status
     known = [status.value for status in Status]
     if not isinstance(names, Iterable) or not (listed := list(names)) or set(listed) - set(known):
-        raise CloudException(
+        raise CloudValueError(
             f"test_status must be one of {', '.join(known)}, or a list of them, "
             f"not {test_status!r:.80}."
         )

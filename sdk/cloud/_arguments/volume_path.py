@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 _VOLUME_PATH: Final = re.compile(r"(?P<name>[A-Za-z0-9_-]{1,64}):(?P<path>.*)", re.DOTALL)
 
@@ -39,13 +39,13 @@ def parsed(text: Any) -> VolumePath | None:
     if hasattr(text, "__fspath__"):
         return None
     if not isinstance(text, str):
-        raise CloudException(f"A path is text, not {text!r:.80}.")
+        raise CloudValueError(f"A path is text, not {text!r:.80}.")
     match = _VOLUME_PATH.fullmatch(text)
     if match is None:
         return None
     parts = [part for part in match["path"].split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in match["path"]:
-        raise CloudException(f"{text!r:.80} leads outside of the volume {match['name']!r}.")
+        raise CloudValueError(f"{text!r:.80} leads outside of the volume {match['name']!r}.")
     contents = not parts or match["path"].endswith(("/", "/."))
     return VolumePath(match["name"], "/".join(parts), contents)
 
@@ -58,7 +58,7 @@ def volume_path(text: Any) -> VolumePath:
     """
     path = parsed(text)
     if path is None:
-        raise CloudException(f"{text!r:.80} is not a path in a volume, like data:folder.")
+        raise CloudValueError(f"{text!r:.80} is not a path in a volume, like data:folder.")
     return path
 
 

@@ -26,7 +26,7 @@ from cloud._jobs.wait import Waiter, WaitOptions
 from cloud._packing import Packer
 from cloud._resources.blob import BlobClient
 from cloud._resources.key import KeyClient
-from cloud.errors import CloudException, CloudTypeError, in_results, raised_for
+from cloud.errors import CloudException, CloudTypeError, CloudValueError, in_results, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -257,7 +257,7 @@ class Client:
         if in_parallel is None:
             raise CloudTypeError(f"num_in_parallel must be a number, not {num_in_parallel!r}.")
         if in_parallel < 0:
-            raise CloudException(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
+            raise CloudValueError(f"num_in_parallel must be at least 0, not {num_in_parallel}.")
         if original is None:
             original = self._config.raise_original is True and not ignore_errors
         options = WaitOptions(

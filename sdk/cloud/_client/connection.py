@@ -11,7 +11,7 @@ from typing import Any
 from cloud._client.border import of_users
 from cloud._client.current import client, current
 from cloud._packing import module_source
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 
 @of_users
@@ -69,7 +69,7 @@ def _names(whitelist: object) -> list[str]:
         names = list(whitelist)
         if all(isinstance(name, str) for name in names):
             return names
-    raise CloudException(f"whitelist must be a list of module names, not {whitelist!r:.80}.")
+    raise CloudValueError(f"whitelist must be a list of module names, not {whitelist!r:.80}.")
 
 
 @of_users

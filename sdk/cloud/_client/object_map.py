@@ -9,7 +9,7 @@ import msgspec
 
 from cloud._client.current import client
 from cloud._resources.object_download import CloudBucketObject, OpenedVersion
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudException, CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +43,7 @@ def map_lines(
 ) -> Jobs:
     """Create a job for each chunk of the objects with a prefix; see `cloud.bucket.map`."""
     if split not in (LINES, None):
-        raise CloudException(f"split must be 'lines' or None, not {split!r:.80}.")
+        raise CloudValueError(f"split must be 'lines' or None, not {split!r:.80}.")
     _check_functions(func=func)
     size = _checked_size(chunk_size)
     chunks = [
@@ -216,5 +216,5 @@ def _checked_size(chunk_size: Any) -> int:
     if chunk_size is None:
         return CHUNK_BYTES
     if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
-        raise CloudException(f"chunk_size is a number of bytes from 1 on, not {chunk_size!r:.80}.")
+        raise CloudValueError(f"chunk_size is a number of bytes from 1 on, not {chunk_size!r:.80}.")
     return chunk_size

@@ -16,7 +16,7 @@ from picloud_model.job import ENDED
 
 from cloud._client.border import UsersIterator, of_users
 from cloud._client.current import client
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -132,7 +132,7 @@ def map_async(
     """
     del chunksize
     if callback is not None:
-        raise CloudException("map_async takes no callback; pass _callback to cloud.map instead.")
+        raise CloudValueError("map_async takes no callback; pass _callback to cloud.map instead.")
     return AsyncResult(client().map(func, iterable))
 
 

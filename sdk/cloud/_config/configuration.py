@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_model.wire import DEFAULT_ARGUMENT_BYTES, MAX_ARGUMENT_BYTES
 
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,20 +216,20 @@ def _check(name: str, value: object) -> None:
     if name in _TEXTS:
         # A key's id was a number in the original.
         if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
-            raise CloudException(f"cloud.config.{name} must be text, not {value!r}.")
+            raise CloudValueError(f"cloud.config.{name} must be text, not {value!r}.")
         return
     if name in _NAMES:
         if not isinstance(value, (str, os.PathLike)) or not str(value):
-            raise CloudException(f"cloud.config.{name} must name {_NAMES[name]}, not {value!r}.")
+            raise CloudValueError(f"cloud.config.{name} must name {_NAMES[name]}, not {value!r}.")
         return
     if name in _SWITCHES:
         if not isinstance(value, bool):
-            raise CloudException(f"cloud.config.{name} must be True or False, not {value!r}.")
+            raise CloudValueError(f"cloud.config.{name} must be True or False, not {value!r}.")
         return
     low, high = _BOUNDS[name]
     kinds = (int, float) if name in ("network_timeout", "patience_s") else (int,)
     number = value if isinstance(value, kinds) and not isinstance(value, bool) else None
     if number is None or not low <= number <= high:
-        raise CloudException(
+        raise CloudValueError(
             f"cloud.config.{name} must be a number from {low:,} to {high:,}, not {value!r}."
         )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import platformdirs
 
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -115,7 +115,7 @@ def check_name(name: str) -> None:
     >>> check_name("work-2")
     """
     if not _NAME.fullmatch(name):
-        raise CloudException(
+        raise CloudValueError(
             f"{name!r} is not a valid profile name: use letters, digits, - and _, 40 at most."
         )
 
@@ -200,5 +200,5 @@ def _key(name: str) -> str:
 
 def _string(text: str) -> str:
     if not text.isprintable() or not text.isascii():
-        raise CloudException("A profile takes printable ASCII characters only.")
+        raise CloudValueError("A profile takes printable ASCII characters only.")
     return json.dumps(text)  # a JSON string of printable ASCII is a TOML string

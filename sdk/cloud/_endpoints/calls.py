@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from picloud_model.wire.rest import MAX_CALL_BYTES, MAX_CALLS
 
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ def mapped_calls(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     [{'x': 1, 'y': 'a'}, {'x': 2, 'y': 'b'}]
     """
     if not columns:
-        raise CloudException("invoke_map needs arguments to map; use invoke for a single call.")
+        raise CloudValueError("invoke_map needs arguments to map; use invoke for a single call.")
     for name, values in columns.items():
         if not hasattr(values, "__iter__"):
             raise CloudTypeError(
@@ -40,7 +40,7 @@ def mapped_calls(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
         rows = list(zip(*columns.values(), strict=True))
     except ValueError:
-        raise CloudException("Every argument must have as many values as the others.") from None
+        raise CloudValueError("Every argument must have as many values as the others.") from None
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 

@@ -7,7 +7,7 @@ from typing import Final, cast, get_args
 import msgspec
 from picloud_model.wire.rest import MAX_CONTENT_TYPE, OutEncoding
 
-from cloud.errors import CloudException
+from cloud.errors import CloudValueError
 
 _PRINTABLE: Final = range(32, 127)
 
@@ -30,13 +30,15 @@ def checked_encoding(name: str, content_type: str) -> Encoding:
     """
     if name not in get_args(OutEncoding):
         choices = "'json', 'raw' or 'pickle'"
-        raise CloudException(f"out_encoding must be {choices}, not {name!r:.80}.")
+        raise CloudValueError(f"out_encoding must be {choices}, not {name!r:.80}.")
     if content_type and name != "raw":
-        raise CloudException("Only the results of out_encoding='raw' have a content_type.")
+        raise CloudValueError("Only the results of out_encoding='raw' have a content_type.")
     if (
         not isinstance(content_type, str)
         or len(content_type) > MAX_CONTENT_TYPE
         or any(ord(each) not in _PRINTABLE for each in content_type)
     ):
-        raise CloudException(f"content_type must be text as 'image/png', not {content_type!r:.80}.")
+        raise CloudValueError(
+            f"content_type must be text as 'image/png', not {content_type!r:.80}."
+        )
     return Encoding(cast("OutEncoding", name), content_type)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_t
 import msgspec
 from picloud_model.wire.rest import MAX_PARAMETERS, Parameter
 
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def read_signature(func: Callable[..., Any]) -> Signature:
     try:
         declared = signature(func).parameters.values()
     except (TypeError, ValueError):
-        raise CloudException(
+        raise CloudValueError(
             f"The parameters of {func!r:.80} are not known; publish a function that calls it."
         ) from None
     types_of = _annotations(func)
@@ -65,7 +65,7 @@ def read_signature(func: Callable[..., Any]) -> Signature:
         if each.kind is Declared.VAR_KEYWORD:
             takes_any = True
         elif each.kind is Declared.POSITIONAL_ONLY and each.default is Declared.empty:
-            raise CloudException(
+            raise CloudValueError(
                 f"The parameter {each.name!r} cannot be given by name, as calls over HTTP do; "
                 "publish a function whose parameters have names."
             )
@@ -77,7 +77,7 @@ def read_signature(func: Callable[..., Any]) -> Signature:
                 Parameter(name=each.name, kind=kind, required=required, nullable=nullable)
             )
     if len(parameters) > MAX_PARAMETERS:
-        raise CloudException(f"A published function has at most {MAX_PARAMETERS} parameters.")
+        raise CloudValueError(f"A published function has at most {MAX_PARAMETERS} parameters.")
     return Signature(parameters, takes_any)
 
 

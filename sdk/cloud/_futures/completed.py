@@ -18,7 +18,7 @@ from cloud._client.current import client
 from cloud._display.show import Unwatched
 from cloud._jobs.results import IN_PARALLEL, EndedJobs
 from cloud._jobs.wait import WaitOptions
-from cloud.errors import CloudException, CloudTimeoutError
+from cloud.errors import CloudTimeoutError, CloudValueError
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -138,7 +138,9 @@ def wait(jobs: Any, timeout: float | None = None, return_when: str = "ALL_COMPLE
     (2, 0)
     """
     if return_when not in _WHEN:
-        raise CloudException(f"return_when must be one of {', '.join(_WHEN)}, not {return_when!r}.")
+        raise CloudValueError(
+            f"return_when must be one of {', '.join(_WHEN)}, not {return_when!r}."
+        )
     asked, timeout_s = client(), seconds(timeout)
     open_ = ranges.collapse(read_jids(jobs, asked).order)
     options = WaitOptions(timeout_s=timeout_s, payloads=False, ignore_errors=True)

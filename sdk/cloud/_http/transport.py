@@ -23,7 +23,7 @@ from cloud._http.exchange import (
     LongReply,
     NoAnswer,
 )
-from cloud.errors import CloudConnectionError, CloudException, from_problem
+from cloud.errors import CloudConnectionError, CloudException, CloudValueError, from_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,11 +60,11 @@ class ServerAddress(msgspec.Struct, frozen=True):
             # "localhost:8787" is what people type.
             is_host = ":" in self.url and "/" not in self.url
             example = f"http://{self.url}" if is_host else "http://127.0.0.1:8787"
-            raise CloudException(
+            raise CloudValueError(
                 f"{self.url!r} is not a valid server URL; it looks like {example}."
             )
         if not self.key.isprintable() or not self.key.isascii() or " " in self.key:
-            raise CloudException(
+            raise CloudValueError(
                 "This is not a valid API key: it has spaces, or characters that no key has."
             )
 

@@ -14,7 +14,7 @@ from picloud_model.pack import Envelope, Pack
 
 from cloud._arguments.jids import portions
 from cloud._packing import PackingError
-from cloud.errors import CloudException, from_model
+from cloud.errors import CloudException, CloudValueError, from_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ def _names(info_requested: object) -> list[str]:
         return [info_requested]
     names = list(info_requested) if isinstance(info_requested, Iterable) else [info_requested]
     if not all(isinstance(name, str) for name in names):
-        raise CloudException(f"info_requested must be names of infos, not {info_requested!r:.80}.")
+        raise CloudValueError(f"info_requested must be names of infos, not {info_requested!r:.80}.")
     return [str(name) for name in names]
 
 

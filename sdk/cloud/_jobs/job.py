@@ -12,7 +12,7 @@ from picloud_model.ranges import MAX_JID
 from cloud._arguments.handles import OwnedJid, OwnedJids
 from cloud._arguments.jids import read_jids
 from cloud._packing.values import PICKLING, JobValue, value_reduced
-from cloud.errors import CloudException, CloudTypeError, raised_for
+from cloud.errors import CloudException, CloudTypeError, CloudValueError, raised_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -163,7 +163,7 @@ class Job(OwnedJid):
         'hello\n'
         """
         if stream not in ("stdout", "stderr", "logging"):
-            raise CloudException(f"stream must be stdout, stderr or logging, not {stream!r:.80}.")
+            raise CloudValueError(f"stream must be stdout, stderr or logging, not {stream!r:.80}.")
         return self._pieces(stream, follow=follow)
 
     def _pieces(self, stream: str, *, follow: bool) -> Iterator[str]:

@@ -13,7 +13,7 @@ from picloud_model.job import Status
 
 from cloud._arguments.option_values import whole
 from cloud._packing.packer import name_of
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +128,7 @@ def _statuses(status: object) -> list[str]:
     known = [each.value for each in Status]
     listed: list[Any] = list(names) if isinstance(names, Iterable) else [names]
     if wrong := [name for name in listed if name not in known]:
-        raise CloudException(f"status must be one of {', '.join(known)}, not {wrong[0]!r:.80}.")
+        raise CloudValueError(f"status must be one of {', '.join(known)}, not {wrong[0]!r:.80}.")
     return listed
 
 

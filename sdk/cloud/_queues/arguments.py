@@ -12,7 +12,7 @@ from picloud_model.wire.queue import MAX_DELAY_S, MAX_QUEUE_NAME
 
 from cloud._arguments.option_values import whole
 from cloud._client.queue_messages import PICKLE
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME}}}")
 
@@ -32,7 +32,7 @@ def queue_name(name: Any) -> str:
         CloudException: When it is not allowed.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise CloudException(
+        raise CloudValueError(
             f"{name!r:.80} is not a valid queue name: use 1 to {MAX_QUEUE_NAME} letters, digits, "
             "hyphens and underscores."
         )
@@ -62,7 +62,7 @@ def _between(what: str, value: Any, least: float, most: float) -> float:
     number = float(value) if is_number else math.nan
     if not least <= number <= most:
         limit = f"{least:,.0f} or more" if math.isinf(most) else f"{least:,.0f} to {most:,.0f}"
-        raise CloudException(f"{what} {limit}, not {value!r:.80}.")
+        raise CloudValueError(f"{what} {limit}, not {value!r:.80}.")
     return number
 
 
@@ -74,7 +74,7 @@ def count(name: str, value: Any, least: int, most: int) -> int:
     """
     number = whole(value)
     if number is None or not least <= number <= most:
-        raise CloudException(f"{name} is {least:,} to {most:,}, not {value!r:.80}.")
+        raise CloudValueError(f"{name} is {least:,} to {most:,}, not {value!r:.80}.")
     return number
 
 

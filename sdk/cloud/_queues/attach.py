@@ -25,7 +25,7 @@ from cloud._queues import arguments
 from cloud._queues.handler import HandlerRules
 from cloud._queues.handler_loop import HandlerLoop
 from cloud._resources.attachment import AttachmentClient
-from cloud.errors import CloudException, CloudTypeError
+from cloud.errors import CloudTypeError, CloudValueError
 
 if TYPE_CHECKING:
     from cloud._client.client import Client
@@ -81,7 +81,7 @@ def attach(
     for name in unknown:
         raise CloudTypeError(f"attach has no argument {name}.")
     if job_options.needs_submitter:
-        raise CloudException(
+        raise CloudValueError(
             "The jobs of a handler start by themselves: leave out _depends_on and _callback."
         )
     rules = _rules(queue, handler, options)
@@ -137,13 +137,13 @@ def _rules(queue: str, handler: Any, options: AttachOptions) -> HandlerRules:
     signature_check.check(method, (None,), {})
     outputs = _outputs(options.output_queues)
     if not options.allow_cycle and queue in _names(outputs):
-        raise CloudException(
+        raise CloudValueError(
             f"The handler of {queue!r} would push into its own queue; pass allow_cycle=True if it "
             "is to."
         )
     retry_on = arguments.exceptions("retry_on", options.retry_on)
     if retry_on and (options.max_retries is None or options.retry_delay is None):
-        raise CloudException("retry_on needs max_retries and retry_delay, too.")
+        raise CloudValueError("retry_on needs max_retries and retry_delay, too.")
     size, wait_s = _batch(options.batch)
     return HandlerRules(
         queue=queue,
@@ -165,7 +165,7 @@ def _batch(batch: Any) -> tuple[int, float]:
     if batch is None:
         return 0, 0.0
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:  # noqa: PLR2004 - a pair
-        raise CloudException(
+        raise CloudValueError(
             f"batch is a number of messages and of seconds, such as (64, 0.2), not {batch!r:.80}."
         )
     size = arguments.count("the size of a batch", batch[0], 1, MAX_MESSAGES)
@@ -181,7 +181,7 @@ def _outputs(output_queues: Any) -> tuple[Target, ...]:
             f"output_queues takes a queue or a list of queues, not {output_queues!r:.80}."
         ) from error
     if len(outputs) > MAX_OUTPUTS:
-        raise CloudException(f"A handler has at most {MAX_OUTPUTS} output queues.")
+        raise CloudValueError(f"A handler has at most {MAX_OUTPUTS} output queues.")
     return outputs
 
 
@@ -195,7 +195,7 @@ def _on_error(on_error: Any) -> dict[type[BaseException], Target]:
         (checked,) = arguments.exceptions("on_error", kind)
         if isinstance(chosen, Mapping):
             if not {"queue"} <= chosen.keys() <= {"queue", "delay"}:
-                raise CloudException(
+                raise CloudValueError(
                     "on_error takes {'queue': ...} or {'queue': ..., 'delay': ...} for each class, "
                     f"not {chosen!r:.80}."
                 )

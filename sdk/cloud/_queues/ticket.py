@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from cloud._client.border import of_users
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 
 class MessageTicket:
@@ -59,7 +59,7 @@ def tickets_of(message_tickets: Any) -> list[str]:
     try:
         return [each.ticket for each in message_tickets]
     except (TypeError, AttributeError) as error:
-        raise CloudException(
+        raise CloudValueError(
             f"This takes a list of tickets from pop_tickets, not {message_tickets!r:.80}."
         ) from error
 

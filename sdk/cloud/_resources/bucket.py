@@ -19,7 +19,7 @@ from cloud._resources.object_upload import (
     spooled,
 )
 from cloud._resources.upload_record import upload_record
-from cloud.errors import CloudException
+from cloud.errors import CloudException, CloudValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ class BucketClient:
         if isinstance(data, (bytes, bytearray, memoryview)):
             self._put(key, BytesSource(bytes(data)), progress)
         elif not hasattr(data, "read"):
-            raise CloudException(f"putf takes text, bytes or a file, not {data!r:.80}.")
+            raise CloudValueError(f"putf takes text, bytes or a file, not {data!r:.80}.")
         elif _is_binary_file(data):
             self._put(key, FileSource(data), progress)
         else:
@@ -246,7 +246,7 @@ def span_of(version: OpenedVersion, start: int, end: int | None) -> tuple[int, i
     size = version.object.size
     numbers = isinstance(start, int) and (end is None or isinstance(end, int))
     if not numbers or start < 0 or (end is not None and end < start):
-        raise CloudException(
+        raise CloudValueError(
             "start_byte must be a whole number from 0, and end_byte one from start_byte or None, "
             f"not {start!r:.80} and {end!r:.80}."
         )

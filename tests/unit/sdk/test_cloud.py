@@ -15,6 +15,7 @@ MEMBERS = [
     "CloudException",
     "CloudTimeoutError",
     "CloudTypeError",
+    "CloudValueError",
     "Executor",
     "Job",
     "Jobs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestConflict
 from picloud_model.page import PAGE_JOBS
 from picloud_model.ranges import collapse
 
@@ -38,10 +38,10 @@ async def refuse_in_use(
         uses: Whether the jobs of a batch do.
 
     Raises:
-        RequestRefused: When there are such jobs; it names them.
+        RequestConflict: When there are such jobs; it names them.
     """
     if jids := await _jobs_using(view, account, uses):
-        raise RequestRefused(f"{what} is in use by {_named(jids)}", field="name")
+        raise RequestConflict(f"{what} is in use by {_named(jids)}", field="name")
 
 
 async def _jobs_using(view: View, account: str, uses: Callable[[Header], bool]) -> list[Range]:

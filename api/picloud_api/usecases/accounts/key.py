@@ -12,6 +12,7 @@ from picloud_model import wire
 from picloud_model.errors import (
     KeyNotFound,
     KeyRefused,
+    RequestConflict,
     RequestRefused,
 )
 
@@ -47,11 +48,11 @@ class Keys:
         """Create a key of the caller's account.
 
         Raises:
-            RequestRefused: When the account has too many.
+            RequestConflict: When the account has too many.
         """
         if len(await self._of(holder.account)) >= MAX_KEYS:
             message = f"An account has {MAX_KEYS} keys at most; activate an old one."
-            raise RequestRefused(message)
+            raise RequestConflict(message)
         return await self._made(holder.account, request.request_id)
 
     async def list(self, holder: Holder, request: wire.KeysRequest) -> wire.KeysListed:
@@ -71,11 +72,11 @@ class Keys:
 
         Raises:
             KeyNotFound: When the account has no such key.
-            RequestRefused: When a key is to deactivate itself.
+            RequestConflict: When a key is to deactivate itself.
         """
         if name == holder.key and not active:
             message = "This is the key you use: deactivate it with another key of your account."
-            raise RequestRefused(message, field="id")
+            raise RequestConflict(message, field="id")
 
         async def plan(draft: Draft) -> wire.ListedKey:
             own: Key | None = await draft.get(layout.key(holder.key))
@@ -103,7 +104,7 @@ class Keys:
             message = "An account's name is one line of printable characters."
             raise RequestRefused(message, field="name")
         if len(await self._commits.view.scan(Account.prefix)) >= MAX_ACCOUNTS:
-            raise RequestRefused(f"There are {MAX_ACCOUNTS} accounts, which is the most.")
+            raise RequestConflict(f"There are {MAX_ACCOUNTS} accounts, which is the most.")
         account = await self._opened(request)
         return await self._made(account, request.request_id)
 

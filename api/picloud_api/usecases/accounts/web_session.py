@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
-from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestRefused
+from picloud_model.errors import KeyRefused, NotAllowed, NotFound, RequestConflict
 from picloud_model.wire.sign_in import SignInLink
 
 from picloud_api.store.records import Key, KeyedRecord
@@ -69,14 +69,14 @@ class WebSessions:
         """Return a link that signs a browser in with the caller's key, once.
 
         Raises:
-            RequestRefused: When too many links of the account were not used yet.
+            RequestConflict: When too many links of the account were not used yet.
         """
         prefix, now = _links(holder.account), self._clock()
         stored: dict[str, SignInRecord] = await self._commits.view.scan(prefix)
         expired = [name for name, link in stored.items() if link.expires_at <= now]
         if len(stored) - len(expired) >= MAX_LINKS:
             message = f"{MAX_LINKS} sign-in links were not used yet; open one of them, or wait."
-            raise RequestRefused(message)
+            raise RequestConflict(message)
         secret = entropy.token_urlsafe(32)
 
         async def plan(draft: Draft) -> None:

@@ -15,7 +15,7 @@ from picloud_model.errors import (
     AccountBusy,
     CronNotFound,
     PiCloudError,
-    RequestRefused,
+    RequestConflict,
     Unavailable,
 )
 from picloud_model.job import ENDED
@@ -75,7 +75,7 @@ class Crons:
             present = await view.scan(layout.cron(account))
             if len(present) >= MAX_CRONS:
                 message = f"Your account has {MAX_CRONS} cron jobs, as many as it may have."
-                raise RequestRefused(f"{message[:-1]}; deregister one.")
+                raise RequestConflict(f"{message[:-1]}; deregister one.")
         now = self._clock()
 
         async def plan(draft: Draft) -> CronRecord:

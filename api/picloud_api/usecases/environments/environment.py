@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 from picloud_driver.image import ImageState
-from picloud_model.errors import RequestRefused, TooLarge
+from picloud_model.errors import RequestConflict, RequestRefused, TooLarge
 from picloud_model.wire import environment as wire
 
 from picloud_api.engine.jobs.in_use import refuse_in_use
@@ -139,13 +139,13 @@ class Environments:
         """Copy the current version of an environment; later changes of either do not matter.
 
         Raises:
-            RequestRefused: When the name is taken, or the environment has no version yet.
+            RequestConflict: When the name is taken, or the environment has no version yet.
         """
         owner, name = owner_and_name(account, request.parent)
         parent = await find(self._commits.view, account, request.parent)
         parent = await self._choice.settle(owner, name, parent)
         if parent.current is None:
-            raise RequestRefused(unbuilt(request.parent), field="parent")
+            raise RequestConflict(unbuilt(request.parent), field="parent")
         await self._check_room(account, request.name)
         now = self._clock()
         made = EnvironmentRecord(
@@ -157,7 +157,7 @@ class Environments:
 
         def change(before: EnvironmentRecord | None) -> EnvironmentRecord:
             if before is not None:
-                raise RequestRefused(_taken(request.name), field="name")
+                raise RequestConflict(_taken(request.name), field="name")
             return made
 
         await self._change(account, request.name, change)
@@ -167,7 +167,7 @@ class Environments:
         """Change the name or the description of an environment.
 
         Raises:
-            RequestRefused: When the new name is taken, or unfinished jobs use the old one.
+            RequestConflict: When the new name is taken, or unfinished jobs use the old one.
         """
         new_name = request.new_name or request.name
         old, new = (environment_key(account, each) for each in (request.name, new_name))
@@ -181,7 +181,7 @@ class Environments:
                 return
             if new != old:
                 if await draft.fresh(new) is not None:
-                    raise RequestRefused(_taken(new_name), field="new_name")
+                    raise RequestConflict(_taken(new_name), field="new_name")
                 draft.delete(old)
             if request.new_desc is not None:
                 record = replace(record, desc=request.new_desc)
@@ -235,7 +235,7 @@ class Environments:
         """Delete an environment; jobs of other accounts that run in it go on.
 
         Raises:
-            RequestRefused: When jobs of the account that run in it have not ended; it names them.
+            RequestConflict: When jobs of the account that run in it have not ended; it names them.
         """
         await find(self._commits.view, account, name)
         await self._check_unused(account, name)
@@ -251,7 +251,7 @@ class Environments:
         present = await self._commits.view.scan(environment_key(account))
         most = wire.MAX_ENVIRONMENTS_OF_ACCOUNT
         if environment_key(account, name) not in present and len(present) >= most:
-            raise RequestRefused(f"An account has up to {most:,} environments; delete one first.")
+            raise RequestConflict(f"An account has up to {most:,} environments; delete one first.")
 
     async def _check_unused(self, account: str, name: str) -> None:
         def uses(header: Header) -> bool:

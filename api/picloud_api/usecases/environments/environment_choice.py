@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_driver.image import ImageState
-from picloud_model.errors import EnvironmentNotFound, RequestRefused, Unavailable
+from picloud_model.errors import EnvironmentNotFound, RequestConflict, RequestRefused, Unavailable
 from picloud_model.wire.environment import MAX_VERSIONS, OWN_BASES, Recipe
 
 from picloud_api.usecases.environments.environment_record import (
@@ -64,7 +64,7 @@ class EnvironmentChoice:
             raise RequestRefused(error.message, field="options.env") from None
         record = await self.settle(*owner_and_name(account, name), record)
         if record.current is None:
-            raise RequestRefused(unbuilt(name), field="options.env")
+            raise RequestConflict(unbuilt(name), field="options.env")
         _check_python(name, record.current.python, python)
         return record.current.image
 
@@ -115,7 +115,7 @@ class EnvironmentChoice:
             await asyncio.sleep(_LOOK_EVERY_S)
         if found.state is not ImageState.READY:
             message = f"The base {name!r} cannot be used: {found.problem}"
-            raise RequestRefused(message, field="options.env")
+            raise RequestConflict(message, field="options.env")
         return image
 
 

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from picloud_model.errors import RequestRefused
+from picloud_model.errors import RequestConflict
 from picloud_model.pack import Pack, write
 from picloud_model.page import PAGE_JOBS, Flag
 from picloud_model.ranges import merged
@@ -54,7 +54,7 @@ class DeleteJobs:
 
         Raises:
             JobNotFound: When one of the jobs does not exist in this account.
-            RequestRefused: When one of them has not finished; then none is deleted.
+            RequestConflict: When one of them has not finished; then none is deleted.
         """
         async with self._turns.of(account) as turn:
             pieces = await locate(self._commits.view, account, merged(jids), turn)
@@ -248,4 +248,4 @@ def _refuse_unfinished(page: Page, piece: PageSlice) -> None:
         if not page.ended(index):
             shown, jid = page.shown(index).value, piece.first + index
             message = f"Job {jid} is {shown}: only finished jobs can be deleted; kill it first."
-            raise RequestRefused(message, field="jids")
+            raise RequestConflict(message, field="jids")

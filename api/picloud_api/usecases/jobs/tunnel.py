@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.errors import RequestConflict, Unavailable
 from picloud_model.job import State
 from picloud_model.wire import TunnelOrder
 from picloud_model.wire.tunnel import TunnelOpened
@@ -34,7 +34,7 @@ class JobTunnels:
         Raises:
             JobNotFound: When the job does not exist in this account.
             JobDeleted: When it was deleted.
-            RequestRefused: When it is not running, when its own processes do not listen on the
+            RequestConflict: When it is not running, when its own processes do not listen on the
                 port, or when jobs of this stack cannot be reached.
             Unavailable: When its slot, or a gateway, does not answer.
         """
@@ -44,10 +44,10 @@ class JobTunnels:
             refuse_deleted(page, piece)
             state = State(page.state[piece.start])
             if state.final:
-                raise RequestRefused(f"Job {jid} has ended.", field="jid")
+                raise RequestConflict(f"Job {jid} has ended.", field="jid")
             if state is not State.PROCESSING:
                 message = f"Job {jid} has not started; wait until its status is processing."
-                raise RequestRefused(message, field="jid")
+                raise RequestConflict(message, field="jid")
             tickets = await self._gateway.open()
             page_id = piece.page_id
             info = await self._live.info(
@@ -61,5 +61,5 @@ class JobTunnels:
                 raise Unavailable(f"The slot that runs job {jid} did not answer.")
             if info.ports is None or port not in info.ports.get("tcp", ()):
                 message = f"Job {jid} does not listen on TCP port {port}."
-                raise RequestRefused(message, field="port")
+                raise RequestConflict(message, field="port")
         return TunnelOpened(port=tickets.port, ticket=tickets.client)

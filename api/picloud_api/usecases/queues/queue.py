@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from picloud_driver.queue import TakeLimits
-from picloud_model.errors import HandlerReplaced, QueueNotFound, RequestRefused
+from picloud_model.errors import HandlerReplaced, QueueNotFound, RequestConflict
 from picloud_model.wire.queue import (
     MAX_QUEUES,
     MessagesTaken,
@@ -70,13 +70,13 @@ class Queues:
         """Make a queue, unless there is one; return it.
 
         Raises:
-            RequestRefused: When the account has as many queues as it may have.
+            RequestConflict: When the account has as many queues as it may have.
         """
         key = queue_key(account, name)
         if await self._commits.view.fresh(key) is None:
             present = await self._commits.view.scan(queue_key(account, ""))
             if len(present) >= MAX_QUEUES:
-                raise RequestRefused(
+                raise RequestConflict(
                     f"Your account has {MAX_QUEUES} queues, as many as it may have; delete one."
                 )
 
@@ -124,7 +124,7 @@ class Queues:
         """Remove a queue with its messages; a missing one is not an error.
 
         Raises:
-            RequestRefused: When a handler is attached to it.
+            RequestConflict: When a handler is attached to it.
         """
         key = queue_key(account, name)
         record: QueueRecord | None = await self._commits.view.fresh(key)
@@ -132,7 +132,7 @@ class Queues:
             return
         if record.attachment:
             message = f"A handler is attached to the queue {name!r}; detach it first."
-            raise RequestRefused(message, field="name")
+            raise RequestConflict(message, field="name")
         await self.blobs.sweep(account, record)
         # First the messages: if this is interrupted, the name is still there to be deleted.
         await self._port.delete(record.id)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from picloud_model.errors import (
+    RequestConflict,
     RequestRefused,
     VolumeChanged,
 )
@@ -60,7 +61,7 @@ class Volumes:
         key = volume_key(account, request.name)
         if len(await self._commits.view.scan(volume_key(account))) >= MAX_VOLUMES_OF_ACCOUNT:
             message = f"An account has up to {MAX_VOLUMES_OF_ACCOUNT:,} volumes; delete one first."
-            raise RequestRefused(message)
+            raise RequestConflict(message)
         made = VolumeRecord(path, request.desc, self._clock())
 
         async def plan(draft: Draft) -> VolumeRecord:
@@ -70,7 +71,7 @@ class Volumes:
                 return made
             if (before.mount_path, before.desc) != (path, request.desc):
                 message = f"There is already a volume {request.name!r} in your account."
-                raise RequestRefused(message, field="name")
+                raise RequestConflict(message, field="name")
             return before
 
         return _volume(request.name, await self._commits.run(plan))
@@ -96,7 +97,7 @@ class Volumes:
 
         Raises:
             VolumeNotFound: When there is no such volume.
-            RequestRefused: When jobs that mount it have not ended; it names them.
+            RequestConflict: When jobs that mount it have not ended; it names them.
         """
         key = volume_key(account, name)
         await refuse_in_use(

@@ -113,16 +113,16 @@ def test_a_key_the_server_does_not_know_is_not_kept(
     ("arguments", "code", "message"),
     [
         (("setup",), exits.USAGE, "give --url"),
-        (("setup", "--url", "http://one.test"), exits.USAGE, "give --api-key"),
-        (("setup", "--url", "nonsense", "-a", KEY), exits.OTHER, "is not a valid server URL"),
-        (("setup", "--url", "http://a.test", "-a", "a b"), exits.OTHER, "not a valid API key"),
+        (("setup", "--url", "nonsense"), exits.USAGE, "is not a valid server URL"),
+        (("setup", "--url", "nonsense", "-a", KEY), exits.USAGE, "is not a valid server URL"),
+        (("setup", "--url", "http://a.test", "-a", "a b"), exits.USAGE, "not a valid API key"),
         (
             ("setup", "--url", "http://a.test", "-a", KEY, "--profile", "a b"),
-            exits.OTHER,
+            exits.USAGE,
             "is not a valid profile name",
         ),
         (("--profile", "nowhere", "status", "1"), exits.OTHER, "no profile 'nowhere'"),
-        (("--api-secretkey", "s", "status", "1"), exits.OTHER, "needs --api-key"),
+        (("--api-secretkey", "s", "status", "1"), exits.USAGE, "needs --api-key"),
         (
             ("-o", "yaml", "status", "1"),
             exits.USAGE,
@@ -140,6 +140,14 @@ def test_a_usage_error_is_one_line(
     assert message in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
     assert not (home / "profiles.toml").exists()
+
+
+def test_the_address_is_looked_at_before_the_key(run: Callable[..., Any], url: str) -> None:
+    """A key is worth nothing, and is not asked for, where no PiCloud server answers."""
+    outcome = run("setup", "--url", f"{url}/one")
+
+    assert outcome.exit_code == exits.OTHER
+    assert "/one is not a PiCloud server; check the address." in outcome.stderr
 
 
 def test_a_profile_decides_before_the_environment(

@@ -56,6 +56,19 @@ def test_a_removed_record_is_none(tmp_path: Path) -> None:
     assert server_record.read(tmp_path) is None
 
 
+def test_the_port_is_known_after_the_record_was_removed(tmp_path: Path) -> None:
+    """The next server takes it again; a directory without a server so far has none."""
+    assert server_record.last_port(tmp_path) is None
+    record = ServerRecord(
+        stack=StackName.EMBEDDED, pid=os.getpid(), url="http://127.0.0.1:4711", key="pk_1_hidden"
+    )
+    server_record.write(tmp_path, record)
+
+    server_record.remove(tmp_path)
+
+    assert server_record.last_port(tmp_path) == 4711
+
+
 def test_a_malformed_record_is_an_error_with_advice(tmp_path: Path) -> None:
     """The server that it described may still run."""
     (tmp_path / "up.json").write_text("{")
