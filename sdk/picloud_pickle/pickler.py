@@ -234,6 +234,7 @@ _BY_NAME: Final[dict[str, Reducer]] = {
     "optparse.Option": singletons.parser_reduced,
     "optparse.OptionContainer": singletons.parser_reduced,
     "logging.Handler": _process_object,
+    "pydantic._internal._validate_call.ValidateCallWrapper": typing_objects.validated_reduced,
     "numpy.ufunc": builtin_values.ufunc_reduced,
 }
 """How instances of classes that are rarely imported are reduced, and of those derived from them."""

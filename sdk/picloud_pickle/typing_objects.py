@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cloudpickle.cloudpickle import _get_or_create_tracker_id
 
 from picloud_pickle import rebuild
+from picloud_pickle.functions import annotation_names, annotations_of, type_names
 from picloud_pickle.reference import by_reference
 
 if TYPE_CHECKING:
@@ -70,6 +71,26 @@ _KINDS: Final = {
     "ParamSpec": _parameter,
     "TypeAliasType": _alias,
 }
+
+
+def validated_reduced(context: PicklingContext, wrapper: Any) -> Any:
+    """Return the reduction of a function under `pydantic.validate_call`.
+
+    By itself it takes all that the main program has along, for annotations not resolved yet.
+    """
+    context.modules.add(type(wrapper).__module__)
+    make, arguments, (scope, slots), *_ = wrapper.__reduce_ex__(5)
+    resolver = slots["ns_resolver"]
+    function = wrapper.function
+    names = annotation_names(annotations_of(function).values())
+    namespace = type_names(names, getattr(function, "__globals__", {}))
+    space = type(resolver)(_namespaces(resolver)(namespace, {}))
+    return make, arguments, (scope, {**slots, "ns_resolver": space})
+
+
+def _namespaces(resolver: Any) -> Any:
+    return sys.modules[type(resolver).__module__].NamespacesTuple
+
 
 REDUCERS: Final[Mapping[type, Callable[[PicklingContext, Any], Any]]] = {
     getattr(typing, name): reducer for name, reducer in _KINDS.items() if hasattr(typing, name)

@@ -34,6 +34,11 @@ _ATTRIBUTES: Final = (
     ("urllib.request", "_opener"),
     ("ssl", "_create_default_https_context"),
 )
+_REPLACEABLE: Final = (
+    *(("time", "time"), ("time", "sleep"), ("socket", "socket"), ("os", "fork"), ("os", "system")),
+    *(("threading", "Thread"), ("json", "dumps"), ("json", "loads"), ("random", "random")),
+    ("logging", "getLogger"),
+)
 _NUMPY_ERRORS: Final = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
@@ -86,6 +91,8 @@ def interpreter_settings(renew_streams: Callable[[], None], codecs: CodecRegistr
         Setting("start method of processes", _start_method, _set_start_method, silent=True),
         Setting("event loop", _event_loop, silent=True, resets=True),
         Setting("numpy.seterr", _numpy_errors, _set_numpy_errors),
+        Setting("tracemalloc", _is_tracing, _stop_tracing),
+        Setting("functions of modules", _Functions().read, _refuse),
         Setting("modes of torch", _torch_modes, _set_torch_modes),
         Setting("defaults of modules", _module_defaults, _set_module_defaults),
     ]
@@ -325,6 +332,38 @@ def _numpy_errors() -> bool:
 
 def _set_numpy_errors(_: object) -> None:
     sys.modules["numpy"].seterr(**_NUMPY_ERRORS)
+
+
+def _is_tracing() -> bool:
+    module: Any = sys.modules.get("tracemalloc")
+    return bool(module is not None and module.is_tracing())
+
+
+def _stop_tracing(_: object) -> None:
+    sys.modules["tracemalloc"].stop()
+
+
+class _Functions:
+    """What programs replace that pretend another time or network, as gevent does.
+
+    They replace more than that, so that nothing can be put back.
+    """
+
+    def __init__(self) -> None:
+        self._modules: dict[str, Any] = {}
+
+    def read(self) -> list[Any]:
+        modules = self._modules
+        found = []
+        for module, name in _REPLACEABLE:
+            if module not in modules and module in sys.modules:
+                modules[module] = sys.modules[module]  # a job may put another one in its place
+            found.append(getattr(modules.get(module), name, None))
+        return found
+
+
+def _refuse(_: object) -> None:
+    raise NotRestoredError
 
 
 def _torch_modes() -> bool:

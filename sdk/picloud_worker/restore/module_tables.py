@@ -44,6 +44,10 @@ _PLACES: Final = (
     _Place("shutil.register_unpack_format", "shutil", ("_UNPACK_FORMATS",)),
     _Place("ElementTree.register_namespace", "xml.etree.ElementTree", ("_namespace_map",)),
     _Place("register_extension_dtype", "pandas.core.dtypes.base", ("_registry", "dtypes")),
+    *(
+        _Place("pandas.set_option", "pandas._config.config", ("_global_config", name))
+        for name in ("display", "mode")
+    ),
     _Place("matplotlib.rcParams", "matplotlib", ("rcParams",)),
 )
 _CHOSEN_BY_ITSELF: Final = "backend"
@@ -182,7 +186,7 @@ def contents(owner: Any) -> dict[Any, Any]:
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    return getattr(owner, name, None)
+    return owner.get(name) if type(owner) is dict else getattr(owner, name, None)
 
 
 def _described(name: str, keys: list[Any]) -> str:

@@ -1,6 +1,6 @@
 """Objects that libraries make for a program, and parsers."""
 
-import configparser, dataclasses, inspect, optparse, random, sys, typing, weakref, xml.etree.ElementTree, http.cookiejar, email.message, collections
+import configparser, dataclasses, inspect, optparse, os, random, sys, typing, weakref, xml.etree.ElementTree, http.cookiejar, email.message, collections
 import cloud, typing_extensions
 from tests.corpus.script import check, fails, finish, refused, that, travels
 
@@ -154,6 +154,21 @@ try:
         return x
 
     check("validate_call", vc, "5", want=5)
+
+    class NoFile:
+        def __init__(self):
+            self.file = open(os.devnull, "w")
+
+    of_main = NoFile()  # not to travel: only what annotations name
+
+    class Later(pydantic.BaseModel):
+        v: int
+
+    @pydantic.validate_call(validate_return=True)
+    def later(x: "Later", *, n: "typing.Optional[int]" = None) -> "list[Later]":
+        return [x] * (n or 1)
+
+    check("validate_call by a text", lambda: [e.v for e in later({"v": "3"}, n=2)], want=[3, 3])
 except ImportError:
     pass
 travels(

@@ -13,6 +13,7 @@ import ssl
 import sys
 import tempfile
 import threading
+import tracemalloc
 import urllib.request
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ CHANGES: dict[str, list[Callable[[], Any]]] = {
     "logging.disable": [lambda: logging.disable(logging.ERROR)],
     "level of logging": [lambda: logging.getLogger().setLevel(17)],
     "handlers of logging": [lambda: logging.getLogger().addHandler(logging.NullHandler())],
+    "tracemalloc": [tracemalloc.start],
     "socket timeout": [lambda: socket.setdefaulttimeout(12.5)],
     "import system": [
         lambda: sys.meta_path.append(None),  # type: ignore[arg-type]

@@ -50,6 +50,7 @@ CHANGES: dict[str, list[Callable[[], Any]]] = {
     "logging.addLevelName": [lambda: logging.addLevelName(7, "LOUD")],
     "sqlite3.register_adapter": [lambda: sqlite3.register_adapter(Kind, str)],
     "sqlite3.register_converter": [lambda: sqlite3.register_converter("kind", str)],
+    "pandas.set_option": [lambda: pd.set_option("display.max_rows", 7)],
     "register_extension_dtype": [lambda: pd.api.extensions.register_extension_dtype(Kind)],
 }
 

@@ -331,6 +331,24 @@ def remarks_of(api: FakeApi, batch: str) -> list[str]:
     return [] if info is None or info.data is None else unpack_info(info.data).remarks
 
 
+def pretend_another_time() -> None:
+    """As a test does that does not want to wait."""
+    time.sleep = lambda _: None  # type: ignore[assignment]
+
+
+def test_a_replaced_function_ends_the_interpreter(api: FakeApi, worker: Worker) -> None:
+    """Programs that replace one replace many, of other modules as well."""
+    before = api.result(api.submit(pid))
+
+    batch = api.submit(pretend_another_time)
+    api.result(batch)
+
+    assert remarks_of(api, batch) == [
+        "interpreter replaced after the job: it changed for good functions of modules"
+    ]
+    assert api.result(api.submit(pid)) != before
+
+
 def import_from_elsewhere() -> None:
     """Another job that means a module of its own by that name would get this one."""
     folder = tempfile.mkdtemp()
