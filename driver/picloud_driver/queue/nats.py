@@ -21,7 +21,7 @@ from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
 from picloud_driver.queue import nats_push
 from picloud_driver.queue.nats_config import consumer_config, stream_config
-from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer, subject_of
+from picloud_driver.queue.nats_consumer import ConsumerLost, QueueConsumer
 from picloud_driver.queue.nats_operation import (
     OPERATION_DECODER,
     CountOperation,
@@ -31,6 +31,7 @@ from picloud_driver.queue.nats_operation import (
     RemoveOperation,
     TakeOperation,
 )
+from picloud_driver.queue.nats_subject import delayed_of, ids_of, subject_of
 from picloud_driver.queue.port import (
     NO_LIMITS,
     Delivery,
@@ -223,7 +224,7 @@ class NatsQueues(QueuePort):
             await self._info(queue)
             return consumer.postpone(operation.deliveries, operation.deadline_s)
         if isinstance(operation, PurgeOperation):
-            for subject in (subject_of(queue), f"{nats_push.delayed_of(queue)}>"):
+            for subject in (subject_of(queue), f"{delayed_of(queue)}>"):
                 await self._api(f"STREAM.PURGE.{queue}", {"filter": subject})
             consumer.forget()
             return None
@@ -235,7 +236,7 @@ class NatsQueues(QueuePort):
         delayed = state["messages"] - present
         if delayed and await self._has_ids(queue):
             # Delayed messages have to be listed, as the server does not count them apart from ids.
-            subjects = {"subjects_filter": f"{nats_push.delayed_of(queue)}>"}
+            subjects = {"subjects_filter": f"{delayed_of(queue)}>"}
             info = await self._api(f"STREAM.INFO.{queue}", subjects)
             delayed = sum(info["state"].get("subjects", {}).values())
         in_flight = min(present, consumer.in_flight)
@@ -255,7 +256,7 @@ class NatsQueues(QueuePort):
         return dt.datetime.fromisoformat(found["message"]["time"]).timestamp()
 
     async def _has_ids(self, queue: str) -> bool:
-        ids = {"seq": 1, "next_by_subj": f"{nats_push.ids_of(queue)}>"}
+        ids = {"seq": 1, "next_by_subj": f"{ids_of(queue)}>"}
         return await self._found(queue, ids)
 
     async def _remove(

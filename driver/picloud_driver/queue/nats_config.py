@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from picloud_driver.queue.nats_consumer import subject_of
+from picloud_driver.queue.nats_subject import subject_of
 from picloud_driver.queue.port import REMEMBERED_S
 
 _NS: Final = 1_000_000_000

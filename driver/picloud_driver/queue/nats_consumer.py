@@ -16,6 +16,7 @@ import msgspec
 from picloud_model.errors import PiCloudError
 
 from picloud_driver.nats.api_refusal import ApiRefusal
+from picloud_driver.queue.nats_subject import numbers_of, subject_of
 from picloud_driver.queue.pace import Pace
 from picloud_driver.queue.port import Delivery, DeliveryId, TakeLimits
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _GRACE_S: Final = 0.05
 """The shortest wait for messages: the server has to be asked for them."""
+_ANSWER_S: Final = 5.0
+"""How long a take that does not wait for messages waits for the server to say that it has none."""
 _FILL_S: Final = 0.25
 """How long a take waits for more messages, once it has some and the server has announced more."""
 _PULL_S: Final = 30.0
@@ -35,8 +38,6 @@ _PULL_MARGIN_S: Final = 2.0
 _PULL_BYTES: Final = 4_000_000
 _CHECK_S: Final = 0.05
 """The shortest pause between two looks for deadlines."""
-_PARTS: Final = 9
-"""Parts of the subject of an acknowledgement; two more come before them in some set-ups."""
 
 
 _PURGED_FROM: Final = 8
@@ -137,6 +138,8 @@ class QueueConsumer:
         Raises:
             ConsumerLost: When another process owns the queue by now.
         """
+        if timeout_s <= 0 and not self._arrived and self._pull is None:
+            await self._pull_ready(most)
         end = time.monotonic() + max(timeout_s, _GRACE_S)
         while not self._arrived or not self._allowed(most, limits):
             self.require()
@@ -263,9 +266,25 @@ class QueueConsumer:
         self._pulls += 1
         self._pull = _Pull(self._pulls, most, time.monotonic() + wait_s + _PULL_MARGIN_S)
         request = {"batch": most, "expires": int(wait_s * 1e9), "max_bytes": _PULL_BYTES}
+        await self._request(request)
+
+    async def _pull_ready(self, most: int) -> None:
+        """Ask the server for messages that it has; wait until it has sent one, or has none."""
+        self._pulls += 1
+        self._pull = pull = _Pull(self._pulls, most, time.monotonic() + _ANSWER_S)
+        await self._request({"batch": most, "no_wait": True, "max_bytes": _PULL_BYTES})
+        while self._pull is pull and not self._arrived and time.monotonic() < pull.ends_at:
+            self.require()
+            await self._wait(pull.ends_at - time.monotonic())
+        await self._fill(most)
+        if self._pull is pull:
+            # The server does not say that it has sent all.
+            self._pull = None
+
+    async def _request(self, pull: dict[str, Any]) -> None:
         await self._gateway.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{self._queue}.{self.name}",
-            msgspec.json.encode(request),
+            msgspec.json.encode(pull),
             reply=f"{self._inbox}.{self._pulls}",
         )
 
@@ -294,7 +313,7 @@ class QueueConsumer:
             self._pull = None
 
     def _add(self, message: Msg) -> None:
-        number, stored_at, self._announced = _numbers(message.reply)
+        number, stored_at, self._announced = numbers_of(message.reply)
         self._last = max(self._last, number)
         if self._pull is not None:
             self._pull.missing -= 1
@@ -373,19 +392,3 @@ class QueueConsumer:
             await asyncio.wait_for(changed, timeout_s)
         except TimeoutError:
             return
-
-
-def subject_of(queue: str) -> str:
-    """Return the subject of the messages of a queue that are not delayed."""
-    return f"picloud.queue.{queue}.m"
-
-
-def _numbers(reply: str) -> tuple[int, float, int]:
-    """Return a message's number, when it was stored, and how many come after it.
-
-    >>> _numbers("$JS.ACK.queue.consumer.1.7.9.1700000000500000000.3")
-    (7, 1700000000.5, 3)
-    """
-    parts = reply.split(".")
-    first = 0 if len(parts) == _PARTS else 2
-    return int(parts[first + 5]), int(parts[first + 7]) / 1e9, int(parts[first + 8])

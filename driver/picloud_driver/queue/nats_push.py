@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from picloud_driver.nats import api_refusal
 from picloud_driver.nats.api_refusal import ApiRefusal
-from picloud_driver.queue.nats_consumer import subject_of
+from picloud_driver.queue.nats_subject import delayed_of, ids_of, subject_of
 from picloud_driver.queue.port import IDS_REMEMBERED_S
 
 if TYPE_CHECKING:
@@ -89,13 +89,3 @@ async def _is_stored(gateway: NatsGateway, queue: str, message_id: str) -> bool:
             return False
         raise
     return True
-
-
-def delayed_of(queue: str) -> str:
-    """Return what the subjects of messages with a delay begin with."""
-    return f"picloud.queue.{queue}.d."
-
-
-def ids_of(queue: str) -> str:
-    """Return what the subjects of ids begin with."""
-    return f"picloud.queue.{queue}.i."
