@@ -142,6 +142,7 @@ EXCEPTIONS: Final[dict[str, type[CloudException]]] = {
     model.TooLarge.code: CloudException,
     model.ArgumentRefused.code: CloudValueError,
     model.SubmitChanged.code: CloudException,
+    model.KeyReused.code: CloudException,
     model.ObjectChanged.code: CloudException,
     model.VolumeChanged.code: CloudException,
     model.BucketFull.code: CloudException,

@@ -6,6 +6,7 @@
     │   ├── ArgumentRefused
     │   ├── RequestConflict
     │   ├── SubmitChanged
+    │   ├── KeyReused
     │   ├── ObjectChanged
     │   ├── VolumeChanged
     │   ├── HandlerReplaced
@@ -83,6 +84,12 @@ class SubmitChanged(RequestRefused):
     """This submit id was used before with other content; use a new one for new jobs."""
 
     code = "submit.changed"
+
+
+class KeyReused(RequestRefused):
+    """This key names a job of another function or other arguments; use a new key for a new job."""
+
+    code = "submit.key_reused"
 
 
 class ObjectChanged(RequestRefused):

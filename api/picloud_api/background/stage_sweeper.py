@@ -1,4 +1,4 @@
-"""The stage sweeper: deletes what was sent ahead of submits that never came.
+"""The stage sweeper: deletes what was sent ahead of submits that never came, and expired memos.
 
 Only the leader sweeps. A client that was killed in a large submit would otherwise leave its packs
 forever.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from picloud_api.store import layout
-from picloud_api.store.records import Staged
+from picloud_api.store.records import Memo, Staged
 
 if TYPE_CHECKING:
     from picloud_api.background.leader import Leader
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KEPT_S: Final = 3600.0
 """How long packs are kept after the last request that stored some of them."""
+_SCANNED: Final = 256
 _AT_ONCE: Final = 16
 """How many packs are deleted in one transaction: they are read before, and each may be large."""
 
@@ -47,6 +48,17 @@ class StageSweeper:
         for key, staged in (await self._commits.view.scan(Staged.prefix)).items():
             if now - staged.created_at > KEPT_S:
                 await self._delete(Staged.parse(key))
+        await self._forget_memos(now)
+
+    async def _forget_memos(self, now: float) -> None:
+        """Delete the memos that no longer count."""
+        after = ""
+        while entries := await self._commits.view.state.scan(Memo.prefix, after, limit=_SCANNED):
+            for entry in entries:
+                memo: Memo = layout.decode(entry.key, entry.value)
+                if memo.until <= now:
+                    await self._commits.run(partial(_forget_memo, key=entry.key, now=now))
+            after = entries[-1].key
 
     async def _delete(self, batch: BatchId) -> None:
         """Delete the packs and pages of a batch first, so that a crash leaves the marker."""
@@ -61,6 +73,13 @@ class StageSweeper:
                     keys += len(entries)
             _log.info("stage.swept", batch=batch.batch, keys=keys)
         await self._commits.remove([layout.staged(*batch)])
+
+
+async def _forget_memo(draft: Draft, key: str, now: float) -> None:
+    """Delete a memo, unless it was renewed meanwhile."""
+    memo: Memo | None = await draft.fresh(key)
+    if memo is not None and memo.until <= now:
+        draft.delete(key)
 
 
 async def _refuse_submit(draft: Draft, batch: BatchId) -> bool:

@@ -13,6 +13,7 @@ ready/<account>/<batch>              Ready
 waiting/<account>/<batch>            Waiting, until what it depends on has ended
 finished/<account>/<batch>           Finished, until it is sealed
 staged/<account>/<batch>             Staged
+memos/<account>/<digest>             Memo
 slots/<slot>                         Slot
 unreferenced/<account>/<digit>       Unreferenced
 volumes/<account>/<name>             VolumeRecord
@@ -43,6 +44,7 @@ from picloud_api.store.records import (
     Header,
     Key,
     KeyedRecord,
+    Memo,
     Ready,
     Slot,
     Span,
@@ -152,6 +154,11 @@ def waiting(of: str, batch: str) -> str:
 def finished(of: str, batch: str) -> str:
     """Return the key that marks a batch as finished and not sealed yet."""
     return f"{Finished.prefix}{of}/{batch}"
+
+
+def memo(of: str, name: str) -> str:
+    """Return the key of the memo of a digest."""
+    return f"{Memo.prefix}{of}/{name}"
 
 
 def staged(of: str, batch: str) -> str:

@@ -192,6 +192,20 @@ class Staged(BatchRecord, frozen=True):
     created_at: float
 
 
+class Memo(KeyedRecord, frozen=True):
+    """The batch that a key, or a function with its arguments, has made: `memos/<account>/<name>`.
+
+    `content` is a digest of what may not differ. It counts until `until` at the latest.
+    """
+
+    prefix: ClassVar[str] = "memos/"
+
+    batch: str
+    content: str
+    created_at: float
+    until: float
+
+
 class Slot(NamedRecord, frozen=True, kw_only=True):
     """A slot that registered and has not ended; `seen_at` is written every few seconds.
 

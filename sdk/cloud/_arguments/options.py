@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 from picloud_model.core import CORE_TYPES
 from picloud_model.ranges import Range
-from picloud_model.wire import DependencyErrors, Options
+from picloud_model.wire import DependencyErrors, Options, Reuse
 
 from cloud._arguments import option_values as values
 from cloud.errors import CloudValueError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Callback = Callable[[int], Any]
 
 HIGH_CPU: Final = "c2"
 """The core type that the deprecated `_high_cpu` means."""
+
+
+class ReuseFinder(Protocol):
+    """Finds out, while a batch is packed, which earlier batch would be the same."""
+
+    def note(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Take note of the arguments of the next job."""
+
+    def request(self, bundle: str, options: Options) -> Reuse:
+        """Return which earlier batch is the same as one with these modules and options."""
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +36,8 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     `options` says how the jobs run. They start when the jobs in `depends_on` have ended. When a job
     ends, this process calls the functions in `callback` with its jid if it is done, and those in
     `callback_on_error` if it ended in any other way. Lists show `name` instead of the function's.
-    With `jobs_as_values` jobs in the arguments arrive as their results.
+    With `jobs_as_values` jobs in the arguments arrive as their results. `reuse` finds out which
+    earlier jobs may be returned in place of new ones.
     """
 
     options: Options = Options()
@@ -39,6 +47,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     callback_on_error: tuple[Callback, ...] = ()
     name: str | None = None
     jobs_as_values: bool = False
+    reuse: ReuseFinder | None = None
 
     @property
     def needs_submitter(self) -> bool:

@@ -17,6 +17,7 @@ from cloud._arguments.options import split_options
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._futures.retry_policy import read_policy, run_again
+from cloud._futures.reuse import read_rule
 from cloud._packing.packer import name_of
 from cloud.errors import CloudTypeError
 
@@ -46,7 +47,9 @@ def job(func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         func: The function, where the decorator is used without options.
         options: Those of `cloud.call`, without the underscore: `type`, `cores`, `env`, `label`,
-            ...; and `retries`, a `cloud.RetryPolicy` or how often to try again after an exception.
+            ...; `retries`, a `cloud.RetryPolicy` or how often to try again after an exception;
+            `key`, text by which the same call made again is the same job; `cache`, for how long
+            results count for later calls with the same arguments, as '30d'.
 
     Returns:
         The function, as a `JobFunction`; with options a decorator that makes it one.
@@ -63,7 +66,7 @@ def job(func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     if func is not None:
         return JobFunction(func, {})
     chosen = {f"_{name}": value for name, value in options.items()}
-    _read(chosen)
+    _read(chosen, job)
     return functools.partial(JobFunction, options=chosen)
 
 
@@ -155,10 +158,10 @@ class JobFunction(Generic[P, T]):
         self, used: Client, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[Callable[..., Any], dict[str, Any], CallOptions]:
         """Return what a job runs, its keyword arguments, and its options."""
-        options, policy, own = _read({**self._options, **kwargs})
+        func = self.__wrapped__
+        options, policy, own = _read({**self._options, **kwargs}, func)
         for chosen in (self._options, kwargs):
             check_owner(chosen.get("_depends_on"), used)
-        func = self.__wrapped__
         if policy is None:
             return func, own, options
         signature_check.check(func, args, own)
@@ -175,16 +178,18 @@ class JobFunction(Generic[P, T]):
         return f"<cloud.job {getattr(self.__wrapped__, '__qualname__', self.__wrapped__)}>"
 
 
-def _read(options: dict[str, Any]) -> tuple[CallOptions, RetryPolicy | None, dict[str, Any]]:
+def _read(
+    options: dict[str, Any], func: Callable[..., Any]
+) -> tuple[CallOptions, RetryPolicy | None, dict[str, Any]]:
     """Return the options of a job, its retries, and its other keyword arguments."""
     rest = dict(options)
-    policy = read_policy(rest.pop("_retries", None))
+    policy, rule = read_policy(rest.pop("_retries", None)), read_rule(func, rest)
     chosen, own = split_options(rest)
     if policy is not None and not chosen.options.restartable:
         raise CloudTypeError(
             "retries run a function again, which restartable=False forbids: leave one of them out."
         )
-    return replace(chosen, jobs_as_values=True), policy, own
+    return replace(chosen, jobs_as_values=True, reuse=rule), policy, own
 
 
 def _columns(items: Iterable[Iterable[Any]]) -> list[Iterator[Any]]:

@@ -191,6 +191,8 @@ class Submitter:
         try:
             fast = batch.options.options.fast_serialization
             parcel = self._packer.arguments(args, kwargs, batch.needs, fast)
+            if batch.options.reuse is not None:
+                batch.options.reuse.note(args, kwargs)
         except PackingError as error:
             text = str(error)
             if item is not None:
@@ -229,6 +231,7 @@ class Submitter:
     ) -> Iterator[bytes]:
         # Reading a list runs no code of the user's that could change the objects in it.
         steady = all(type(items) in (list, tuple) for items in iterables)
+        steady = steady and batch.options.reuse is None  # which takes note of each item
         before: tuple[Any, ...] = ()
         parcel = b""
         most = most_items(iterables, self._max_jobs)
@@ -328,6 +331,7 @@ class _BatchBuilder:
         """Return the request that creates the batch."""
         function = self.function
         inline = len(function.parcel) <= INLINE_FUNCTION_BYTES
+        reuse = self.options.reuse
         return wire.SubmitRequest(
             submit_id=self.submit_id,
             kind=self._kind,
@@ -342,6 +346,7 @@ class _BatchBuilder:
             parts=self.parts,
             depends_on=depends_on,
             depends_on_errors=self.options.depends_on_errors,
+            reuse=reuse.request(bundle.digest, self.options.options) if reuse else None,
         )
 
     def sources(self, bundle: Bundle) -> dict[str, bytes]:

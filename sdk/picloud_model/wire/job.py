@@ -11,7 +11,15 @@ from picloud_model.core import DEFAULT_CORE_TYPE
 from picloud_model.job import Status
 from picloud_model.pack import Envelope
 from picloud_model.wire.blob import Content
-from picloud_model.wire.body import Answer, DependencyErrors, JidRanges, Request, SubmitId, Timeout
+from picloud_model.wire.body import (
+    Answer,
+    DependencyErrors,
+    Digest,
+    JidRanges,
+    Request,
+    SubmitId,
+    Timeout,
+)
 from picloud_model.wire.limits import (
     LONGEST_POLL_S,
     MAX_ITEMS,
@@ -19,6 +27,7 @@ from picloud_model.wire.limits import (
     MAX_LABEL,
     MAX_PATH,
     MAX_PRIORITY,
+    MAX_REUSE_S,
     MAX_RUNTIME_S,
     MAX_SEED,
     MAX_VOLUMES,
@@ -73,14 +82,30 @@ class PackPart(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _Parts = Annotated[list[PackPart], Meta(max_length=MAX_ITEMS)]
 
 
-class SubmitRequest(Request, frozen=True):
+class Reuse(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Which earlier batch a submit returns in place of a new one.
+
+    `name` is a digest of a user's key, or of a function with its arguments; `content` is one of
+    what may not differ. A batch of that name counts for `kept_s` after it was made; with
+    `done_only` not if a job of it failed or was deleted.
+    """
+
+    name: Digest
+    content: Digest
+    kept_s: Annotated[float, Meta(gt=0, le=MAX_REUSE_S)]
+    done_only: bool = False
+
+
+class SubmitRequest(Request, frozen=True, omit_defaults=True):
     """Make a batch: `POST /v1/jobs`. A repeated request returns the same jids.
 
     `function` is a parcel whose pickle is a callable; the child calls it with the pair
     `(args, kwargs)` in each argument parcel. `bundle` is the digest of the manifest of shipped
     modules, or "". `parts` are omitted if they were staged before. The jobs wait until
     all jobs in `depends_on` have ended; unless failures are ignored, they are stalled when one of
-    these fails.
+    these fails. With `reuse` the answer may be the jids of an earlier batch.
     """
 
     submit_id: SubmitId
@@ -94,6 +119,7 @@ class SubmitRequest(Request, frozen=True):
     parts: _Parts = []
     depends_on: JidRanges = []
     depends_on_errors: DependencyErrors = "abort"
+    reuse: Reuse | None = None
 
 
 class StageRequest(Request, frozen=True):

@@ -38,6 +38,7 @@ MAX_LABEL: Final = 200
 MAX_PRIORITY: Final = 1000
 """The lowest priority: jobs with this number run last."""
 MAX_RUNTIME_S: Final = 366 * 24 * 3600
+MAX_REUSE_S: Final = 366 * 24 * 3600
 """Longest time limit of a job: a year."""
 MAX_PATH: Final = 4096
 """Characters of the path of a job's directory."""

@@ -17,9 +17,10 @@ from picloud_model.wire import Content, PackPart, Submitted
 from picloud_api.engine.process.ready_queue import ReadyBatch
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
-from picloud_api.store.records import Event, EventKind, Header, Ready, Span, Staged
+from picloud_api.store.records import BatchId, Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.accounts.quota import Amount, size_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
+from picloud_api.usecases.memos.memo import reused
 from picloud_api.usecases.storage.volume_record import check_volumes
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class SubmitJobs:
             RequestRefused: When options, counts or packs do not fit each other.
             BlobMissing: When it names blobs that are not stored; nothing was created.
             SubmitChanged: When another request had the same submit id.
+            KeyReused: When its key names a batch with other arguments.
             AccountBusy: When the account would have too many unfinished jobs.
         """
         image = await self.check(account, request)
@@ -263,6 +265,10 @@ class SubmitJobs:
             if (earlier := await draft.get(layout.header(account, batch))) is not None:
                 return _repeated(earlier, header.fingerprint), 0
             await _use_staged(draft, account, request, header)
+        if request.reuse is not None:
+            new, now = BatchId(account, batch), header.created_at
+            if (earlier := await reused(draft, new, request.reuse, now)) is not None:
+                return earlier, 0
         first = await draft.get(layout.next_jid(account)) or 1
         header = replace(header, first=first)
         draft.put(layout.next_jid(account), first + header.count)

@@ -14,6 +14,7 @@ from picloud_api.store.records import (
     Event,
     EventKind,
     Finished,
+    Memo,
     Ready,
     Span,
     Staged,
@@ -42,6 +43,7 @@ VALUES = [
     (layout.waiting("a1", "b1"), Waiting([(1, 3)], ignore=False)),
     (layout.finished("a1", "b1"), Finished(3, 2.0)),
     (layout.staged("a1", "b1"), Staged([], 2.0)),
+    (layout.memo("a1", "d1"), Memo("b1", "c1", 2.0, 3.0)),
     (
         layout.query("a1", "b1", 4, "p1"),
         StoredQuery(job=AttemptRef("b" * 32, 0, 1), slot=9, since={"stdout": 4}, asked_at=2.0),

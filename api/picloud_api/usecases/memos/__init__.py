@@ -1,0 +1,1 @@
+"""Memos: which batches keys, and functions with their arguments, have made."""
