@@ -6,7 +6,7 @@ import asyncio
 import secrets as entropy
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from picloud_driver.blob import BlobPort
@@ -36,16 +36,12 @@ if TYPE_CHECKING:
 
     from picloud_driver.image.venv import VenvImages
     from picloud_driver.scheduler.local.scheduler import LocalScheduler
-    from picloud_driver.stack.addresses import Addresses
+    from picloud_driver.stack.addresses import Addresses, Containers
 
     from picloud_api.settings import ServerSettings
 
 
 _STATE = "state.sqlite"
-_IN_CONTAINERS = (
-    "Environments cannot be built where jobs are isolated in containers yet: jobs have the "
-    "packages of the image of their slots."
-)
 _NO_TUNNELS = (
     "Ports of jobs cannot be reached where jobs are isolated in containers yet: their firewall "
     "lets them connect to the server only."
@@ -149,47 +145,79 @@ def hashicorp(settings: ServerSettings, servers: Addresses, url: str) -> Ports:
     from picloud_driver.bucket.s3 import S3Buckets  # noqa: PLC0415
     from picloud_driver.gateway.process import GatewayProcess  # noqa: PLC0415
     from picloud_driver.gateway.refused import NoGateway  # noqa: PLC0415
-    from picloud_driver.image.base_only import BaseOnlyImages  # noqa: PLC0415
-    from picloud_driver.image.worker_packages import HERE  # noqa: PLC0415
     from picloud_driver.queue.nats import NatsQueues  # noqa: PLC0415
     from picloud_driver.scheduler.nomad.scheduler import NomadScheduler  # noqa: PLC0415
     from picloud_driver.secret.vault import VaultSecrets  # noqa: PLC0415
-    from picloud_driver.stack.image import PYTHON as IMAGE_PYTHON  # noqa: PLC0415
     from picloud_driver.stack.servers import consul, nats, nomad, s3, vault  # noqa: PLC0415
     from picloud_driver.state.consul import ConsulState  # noqa: PLC0415
 
-    slots = servers.slots
-    images: ImagePort
     gateway: GatewayPort
-    interpreter = None
-    if slots:
+    if servers.slots:
         gateway = NoGateway(_NO_TUNNELS)
-        images = BaseOnlyImages("bookworm", "{}.{}".format(*IMAGE_PYTHON), _IN_CONTAINERS)
-        site = SlotSite(
-            url=url_for(slots.host, url),
-            driver=Driver.DOCKER,
-            container=slots.image,
-            network=slots.network,
-        )
+        slots = _in_containers(settings, servers.slots, url)
     else:
         gateway = GatewayProcess(settings.host)
-        worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
-        site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
-        if settings.nomad.is_own_user:
-            images = venvs = _venvs(settings)
-            interpreter = venvs.interpreter
-        else:
-            images = BaseOnlyImages("machine", HERE, _OF_OTHERS)
+        slots = _on_machines(settings, url)
     return Ports(
         state=ConsulState(consul.access(servers.consul)),
         blobs=S3Blobs(s3.access(servers.s3)),
         buckets=S3Buckets(s3.access(servers.s3)),
         queues=NatsQueues(nats.access(servers.nats)),
         secrets=VaultSecrets(vault.access(servers.vault)),
-        scheduler=NomadScheduler(nomad.access(servers.nomad), site, interpreter=interpreter),
-        images=images,
+        scheduler=NomadScheduler(nomad.access(servers.nomad), slots.site, in_image=slots.in_image),
+        images=slots.images,
         gateway=gateway,
     )
+
+
+class _NomadSlots(NamedTuple):
+    """The settings of slots of Nomad, without and with an image, and where images are."""
+
+    site: SlotSite
+    images: ImagePort
+    in_image: Callable[[SlotSite, str], SlotSite] | None = None
+
+
+def _in_containers(settings: ServerSettings, slots: Containers, url: str) -> _NomadSlots:
+    from picloud_driver.image.docker import DockerImages  # noqa: PLC0415 - see `embedded`
+    from picloud_driver.image.docker_build import ENVIRONMENT  # noqa: PLC0415 - as above
+
+    images = DockerImages(
+        settings.data / "environments",
+        settings.build_environment,
+        host=slots.docker,
+        base=slots.image,
+        network=slots.network,
+    )
+
+    def in_image(site: SlotSite, image: str) -> SlotSite:
+        worker = (*site.worker, "--environment", ENVIRONMENT)
+        return msgspec.structs.replace(site, container=images.container(image), worker=worker)
+
+    site = SlotSite(
+        url=url_for(slots.host, url),
+        driver=Driver.DOCKER,
+        container=slots.image,
+        network=slots.network,
+    )
+    return _NomadSlots(site, images, in_image)
+
+
+def _on_machines(settings: ServerSettings, url: str) -> _NomadSlots:
+    worker = (settings.nomad.python, "-P", "-m", "picloud_worker")
+    site = SlotSite(url=url, worker=worker, user=settings.nomad.user)
+    if not settings.nomad.is_own_user:
+        from picloud_driver.image.base_only import BaseOnlyImages  # noqa: PLC0415 - see `embedded`
+        from picloud_driver.image.worker_packages import HERE  # noqa: PLC0415 - as above
+
+        return _NomadSlots(site, BaseOnlyImages("machine", HERE, _OF_OTHERS))
+    images = _venvs(settings)
+
+    def in_image(site: SlotSite, image: str) -> SlotSite:
+        worker = (images.interpreter(image), *site.worker[1:])
+        return msgspec.structs.replace(site, worker=worker)
+
+    return _NomadSlots(site, images, in_image)
 
 
 def url_for(host: str, url: str) -> str:

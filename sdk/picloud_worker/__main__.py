@@ -55,7 +55,7 @@ def main() -> Exit:
     except user.NoUsersError as error:
         sys.stderr.write(f"picloud_worker: {options.place}: {error}\n")
         return Exit.BROKEN
-    zygote = ZygoteClient.start(home, runs_as)
+    zygote = ZygoteClient.start(home, runs_as, options.environment)
     process_lifetime.hide_memory()
     on_end(stop)
     try:

@@ -17,7 +17,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `proof_fd` is an inherited file descriptor with the slot's proof. `drops` is for root in a
     container: children then run as a user `empN`, without capabilities. `mount_fd` is a directory
-    through which a container asks the machine to mount its bucket.
+    through which a container asks the machine to mount its bucket. `environment` is the directory
+    of a virtual environment whose packages jobs have; "" for those of this Python.
     """
 
     url: str
@@ -26,6 +27,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     workdir: Path
     drops: bool = False
     mount_fd: int | None = None
+    environment: str = ""
     crashpoint: str = ""
 
 
@@ -46,6 +48,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSett
     parser.add_argument("--workdir", type=Path, help="writable directory (default: the current)")
     parser.add_argument("--drop", action="store_true", help="run jobs as a user emp1, emp2, ...")
     parser.add_argument("--mount-fd", type=int, help="directory where the machine is asked")
+    parser.add_argument("--environment", default="", help="directory with the packages of jobs")
     options = parser.parse_args(arguments)
     return WorkerSettings(
         url=options.url,
@@ -54,5 +57,6 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> WorkerSett
         workdir=(options.workdir or Path.cwd()).resolve(),
         drops=options.drop,
         mount_fd=options.mount_fd,
+        environment=options.environment,
         crashpoint=environment.get("PICLOUD_CRASHPOINT", ""),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from picloud_driver.image.worker_packages import HERE
 from picloud_model.errors import RequestRefused, Unavailable
 from picloud_model.wire.environment import Recipe
 
+from tests.contract.gadget import GADGET, make_wheel
 from tests.polling import eventually
 
 if TYPE_CHECKING:
@@ -24,20 +24,7 @@ if TYPE_CHECKING:
 
     from picloud_driver.image import Image
 
-GADGET = Recipe(pip=["gadget==1.0"], files={"share/note": "hello"})
 BASE = f"base/python{HERE}"
-
-
-def make_wheel(folder: Path) -> None:
-    """Write a wheel of a package `gadget`."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "gadget-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("gadget.py", "answer = 42\n")
-        about = "Metadata-Version: 2.1\nName: gadget\nVersion: 1.0\n"
-        wheel.writestr("gadget-1.0.dist-info/METADATA", about)
-        kind = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        wheel.writestr("gadget-1.0.dist-info/WHEEL", kind)
-        wheel.writestr("gadget-1.0.dist-info/RECORD", "")
 
 
 @pytest.fixture
@@ -144,7 +131,7 @@ async def test_a_failing_step_is_named_with_its_output(
     assert await images.names() == []
     with pytest.raises(Unavailable, match="missing on this machine"):
         images.interpreter(digest(recipe))
-    assert list(images.folder.scratch.iterdir()) == []
+    assert list((images.folder.root / "scratch").iterdir()) == []
 
 
 async def test_a_server_that_stops_ends_its_builds(images: VenvImages, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 import msgspec
 from picloud_model.errors import Unavailable
 
-DEFAULT: Final = "unix:///var/run/docker.sock"
 _ANSWER_S: Final = 20.0
 _BRIDGE: Final = "com.docker.network.bridge"
 _MISSING: Final = 404
@@ -32,7 +31,7 @@ class Engine:
         host: The address of its socket, as in DOCKER_HOST.
     """
 
-    def __init__(self, host: str = DEFAULT) -> None:
+    def __init__(self, host: str) -> None:
         self.host = host
 
     def __repr__(self) -> str:
@@ -49,6 +48,20 @@ class Engine:
     def has(self, image: str) -> bool:
         """Whether an image exists."""
         return self._ask("GET", f"/images/{quote(image)}/json") is not None
+
+    def tags(self, pattern: str) -> list[str]:
+        """Return the full names of images whose repository matches a pattern, as `a/b/*`."""
+        filters = urlencode({"filters": msgspec.json.encode({"reference": [pattern]}).decode()})
+        found = self._ask("GET", f"/images/json?{filters}") or ()
+        return [tag for image in found for tag in image["RepoTags"] or ()]
+
+    def remove(self, image: str) -> None:
+        """Remove an image; a missing one is not an error.
+
+        Raises:
+            Unavailable: When a container uses it.
+        """
+        self._ask("DELETE", f"/images/{quote(image)}")
 
     def network(self, name: str, interface: str) -> Network:
         """Return a network, made if missing, whose containers cannot connect to each other."""

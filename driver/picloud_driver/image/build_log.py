@@ -14,7 +14,8 @@ MOST_LOG: Final = 1024 * 1024
 MOST_READ: Final = 64 * 1024
 _LAST_LINES: Final = 8
 _MOST_TAIL: Final = 1500
-_ERROR: Final = "error:"
+_ERRORS: Final = ("error:", "E: ")
+"""How a message of uv begins, and one of apt-get."""
 
 
 class BuildLog:
@@ -28,19 +29,21 @@ class BuildLog:
         self._partial = b""
 
     def begin(self, step: str) -> None:
-        """Begin a step, whose output the tail is then of."""
+        """Begin a step, whose output the tail is then of; one without a name is not shown."""
         self._end_line()
         self._tail.clear()
-        self._write(f"=== {step}\n".encode())
+        if step:
+            self._write(f"=== {step}\n".encode())
 
-    def add(self, data: bytes) -> None:
-        """Write output of a step."""
-        self._write(data)
+    def add(self, data: bytes, *, shown: bool = True) -> None:
+        """Write output of a step; what is not shown is for the tail only."""
+        if shown:
+            self._write(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._partial = self._partial[-_MOST_TAIL:]
         for line in lines:
             text = line.decode(errors="replace").strip()
-            if text.startswith(_ERROR):
+            if text.startswith(_ERRORS):
                 # What precedes it is progress: the message of a failure begins here.
                 self._tail.clear()
             if text:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import re
 import shutil
 import sys
 import time
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -19,10 +17,11 @@ from picloud_model.errors import RequestRefused, Unavailable
 from picloud_model.wire.environment import OWN_BASES, EnvironmentBase
 
 from picloud_driver import disk
-from picloud_driver.image import worker_packages
-from picloud_driver.image.build_log import BuildLog, read_log
+from picloud_driver.image import recipe_check, worker_packages
+from picloud_driver.image.build_step import uv_program
+from picloud_driver.image.builds import Builds
 from picloud_driver.image.port import Image, ImagePort, ImageState
-from picloud_driver.image.venv_build import BuildFailedError, VenvBuild, described
+from picloud_driver.image.venv_build import VenvBuild
 from picloud_driver.image.venv_folder import DETAILS, VenvFolder
 
 if TYPE_CHECKING:
@@ -30,14 +29,6 @@ if TYPE_CHECKING:
 
     from picloud_model.wire.environment import Recipe
 
-BUILDS_AT_ONCE: Final = 2
-_LOCK_TRIES: Final = 5
-_LOCK_PAUSE_S: Final = 0.005
-_INTERRUPTED: Final = "The build was interrupted when the server stopped; build it again."
-_REQUIREMENT: Final = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._,\s-]*\])?\s*"
-    r"(@\s*(https|git\+https)://[^\s;]+|[^@;\s/][^@;/]*)?(\s*;[^/\n]*)?"
-)
 _LISTED_S: Final = 60.0
 _OLDEST: Final = (3, 11)
 
@@ -64,8 +55,7 @@ class VenvImages(ImagePort):
     def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
         self.folder = VenvFolder(root)
         self._given = variables
-        self._builds: dict[str, asyncio.Task[None]] = {}
-        self._room = asyncio.Semaphore(BUILDS_AT_ONCE)
+        self._builds = Builds(root)
         own = _Found(".".join(map(str, sys.version_info[:3])), sys.executable, "cpython")
         self.default_base = _described(own)
         self._bases = {self.default_base.name: own}
@@ -113,26 +103,13 @@ class VenvImages(ImagePort):
         return [_described(each) for each in self._bases.values()]
 
     def refusal(self, recipe: Recipe) -> str:
-        """See `ImagePort.refusal`: Debian packages, and what is not a requirement of a package."""
+        """See `ImagePort.refusal`: Debian packages, and what no recipe may contain."""
         if recipe.apt:
             return (
                 "Debian packages cannot be installed here: environments of this server are virtual "
                 "environments of its machine. Leave out apt, and install them on the machine."
             )
-        for each in recipe.pip:
-            # A line break would begin another line of uv's file, a dash an option.
-            is_one = each.isprintable() and " -" not in each
-            if not is_one or _REQUIREMENT.fullmatch(each) is None:
-                return f"{each[:100]!r} is not a valid requirement; write numpy or numpy==2.1.0."
-            if re.split(r"[^A-Za-z0-9]", each.strip())[0].lower() == "picloud":
-                return "Each environment has the picloud of the server; leave it out of pip."
-        for path in recipe.files:
-            parts = PurePosixPath(path)
-            if not path or parts.is_absolute() or ".." in parts.parts or "\0" in path:
-                return f"{path[:100]!r} is not a valid path of a file below the environment."
-        if any("\0" in each for each in recipe.test):
-            return "The test command contains a NUL character."
-        return ""
+        return recipe_check.refusal(recipe)
 
     async def start(self, image: str, recipe: Recipe, base: str) -> None:
         """See `ImagePort.start`; builds of the same image in other processes share a lock."""
@@ -140,46 +117,33 @@ class VenvImages(ImagePort):
             if self.folder.image(image).exists():
                 return
             interpreter = await self._interpreter(base)
-            lock = await self._lock(image)
-            if lock is None:
-                return
-            if self.folder.image(image).exists():
-                os.close(lock)
-                return
             build = VenvBuild(
                 folder=self.folder,
                 image=image,
                 recipe=recipe,
                 interpreter=interpreter.path,
                 python=_minor(interpreter.version),
-                uv=_uv(),
+                uv=uv_program(),
                 variables=self._variables,
             )
-            self.folder.problem(image).unlink(missing_ok=True)
-            log = BuildLog(self.folder.log(image))
-        task = self._builds[image] = asyncio.create_task(self._build(build, log, lock))
-        task.add_done_callback(lambda _: self._builds.pop(image, None))
+            await self._builds.begin(image, lambda: self._is_ready(image), build.run)
 
     async def find(self, image: str) -> Image:
         """See `ImagePort.find`."""
         with self._faults():
             details = self.folder.image(image) / DETAILS
-            if image in self._builds or self._is_locked(image):
+            if self._builds.is_running(image):
                 return Image(state=ImageState.BUILDING)
             # After the look at the lock, which is released once the image is there.
             with contextlib.suppress(FileNotFoundError):
                 return msgspec.json.decode(details.read_bytes(), type=Image)
-            with contextlib.suppress(FileNotFoundError):
-                problem = self.folder.problem(image).read_text()
-                return Image(state=ImageState.FAILED, problem=problem)
-            if self.folder.log(image).exists():
-                return Image(state=ImageState.FAILED, problem=_INTERRUPTED)
-            return Image(state=ImageState.ABSENT)
+            problem = self._builds.problem(image)
+            return Image(state=ImageState.FAILED if problem else ImageState.ABSENT, problem=problem)
 
     async def log(self, image: str, offset: int) -> bytes:
         """See `ImagePort.log`."""
         with self._faults():
-            return read_log(self.folder.log(image), offset)
+            return self._builds.log(image, offset)
 
     async def names(self) -> Sequence[str]:
         """See `ImagePort.names`."""
@@ -190,70 +154,21 @@ class VenvImages(ImagePort):
     async def remove(self, image: str) -> None:
         """See `ImagePort.remove`."""
         with self._faults():
-            folder, doomed = self.folder.image(image), self.folder.scratch / image[-16:]
-            self.folder.scratch.mkdir(parents=True, exist_ok=True)
+            scratch = self._builds.scratch
+            folder, doomed = self.folder.image(image), scratch / image[-16:]
+            scratch.mkdir(parents=True, exist_ok=True)
             # Renamed first: half of it must not be found.
             with contextlib.suppress(FileNotFoundError):
                 folder.rename(doomed)
             await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
-            for path in (self.folder.log(image), self.folder.problem(image)):
-                path.unlink(missing_ok=True)
+            self._builds.forget(image)
 
     async def close(self) -> None:
         """See `ImagePort.close`."""
-        builds = [*self._builds.values()]
-        for task in builds:
-            task.cancel()
-        await asyncio.gather(*builds, return_exceptions=True)
+        await self._builds.close()
 
-    async def _build(self, build: VenvBuild, log: BuildLog, lock: int) -> None:
-        problem = _INTERRUPTED
-        try:
-            async with self._room:
-                await build.run(log)
-            problem = ""
-        except BuildFailedError as failure:
-            problem = str(failure)
-        except OSError as fault:
-            problem = described(fault, self.folder.root)
-        finally:
-            with contextlib.suppress(OSError):
-                if problem:
-                    log.add(f"failed: {problem}\n".encode())
-                    self.folder.problem(build.image).write_text(problem)
-            log.close()
-            os.close(lock)
-
-    async def _lock(self, image: str) -> int | None:
-        """Return a descriptor that holds the lock of an image; None if another build does."""
-        path = self.folder.lock(image)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(_LOCK_TRIES):
-            if image in self._builds:
-                return None
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-            else:
-                return descriptor
-            # Another process may only have looked whether it is locked.
-            await asyncio.sleep(_LOCK_PAUSE_S)
-        return None
-
-    def _is_locked(self, image: str) -> bool:
-        try:
-            descriptor = os.open(self.folder.lock(image), os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+    async def _is_ready(self, image: str) -> bool:
+        return self.folder.image(image).exists()
 
     async def _interpreter(self, base: str) -> _Found:
         if base not in self._bases:
@@ -279,7 +194,7 @@ class VenvImages(ImagePort):
         pyenv = sorted(map(str, Path.home().glob(".pyenv/versions/*/bin")))
         path = os.pathsep.join([*pyenv, self._variables["PATH"]])
         process = await asyncio.create_subprocess_exec(
-            _uv(),
+            uv_program(),
             *listing,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -299,18 +214,6 @@ class VenvImages(ImagePort):
     def _faults(self) -> Iterator[None]:
         with disk.faults(self.folder.root):
             yield
-
-
-def _uv() -> str:
-    try:
-        import uv  # noqa: PLC0415 - servers without environments work without it
-    except ModuleNotFoundError:
-        message = "uv, which makes environments, is not installed; pip install 'picloud[server]'."
-        raise Unavailable(message) from None
-    try:
-        return uv.find_uv_bin()
-    except FileNotFoundError:
-        raise Unavailable("The program of the package uv is missing; install uv again.") from None
 
 
 def _minor(version: str) -> str:

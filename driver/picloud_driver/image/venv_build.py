@@ -1,22 +1,18 @@
-"""The build of a virtual environment: the steps that uv runs, and how one of them fails."""
+"""The build of a virtual environment: the steps that uv runs."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
-import signal
 import stat
 from collections.abc import Mapping
-from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from picloud_model.wire.environment import Recipe
 
-from picloud_driver import disk
 from picloud_driver.image import worker_packages
+from picloud_driver.image.build_step import BuildStep
 from picloud_driver.image.port import Image, ImageState
 from picloud_driver.image.venv_folder import DETAILS, VenvFolder
 
@@ -25,16 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from picloud_driver.image.build_log import BuildLog
-
-LONGEST_S: Final = 1800.0
-"""How long one step of a build may take."""
-_CHUNK: Final = 64 * 1024
-_OFFLINE: Final = ("client error (Connect)", "dns error", "network was disabled")
-_MODE: Final = 0o755
-
-
-class BuildFailedError(Exception):
-    """A step of a build failed; the text says which one, and its last lines."""
 
 
 class VenvBuild(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,21 +38,13 @@ class VenvBuild(msgspec.Struct, frozen=True, kw_only=True):
     uv: str
     variables: Mapping[str, str]
 
-    async def run(self, log: BuildLog) -> None:
-        """Build the image.
+    async def run(self, log: BuildLog, scratch: Path) -> None:
+        """Build the image in a directory on the same disk.
 
         Raises:
             BuildFailedError: When a step fails.
             OSError: When a file cannot be written.
         """
-        scratch = self.folder.scratch / token_hex(8)
-        scratch.mkdir(mode=_MODE, parents=True)
-        try:
-            await self._install(log, scratch)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-
-    async def _install(self, log: BuildLog, scratch: Path) -> None:
         venv = scratch / "venv"
         worker = self.folder.worker(self.python)
         worker_packages.link(worker, self.python)
@@ -112,63 +90,12 @@ class VenvBuild(msgspec.Struct, frozen=True, kw_only=True):
         path: Path | None = None,
     ) -> bytes:
         """Run a command and log its output; return what it printed to standard output."""
-        log.begin(what)
         variables = dict(self.variables, HOME=str(scratch))
         if path is not None:
             variables["PATH"] = f"{path}:{variables['PATH']}"
             variables["VIRTUAL_ENV"] = str(path.parent)
-        program = command[0]
-        found = shutil.which(program, path=variables["PATH"])
-        if found is None:
-            raise BuildFailedError(f"{what}: there is no program {program[:200]!r}.")
-        process = await asyncio.create_subprocess_exec(
-            found,
-            *command[1:],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=scratch,
-            env=variables,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            async with asyncio.timeout(LONGEST_S):
-                printed, _ = await asyncio.gather(
-                    _logged(process.stdout, log), _logged(process.stderr, log)
-                )
-                status = await process.wait()
-        except TimeoutError:
-            raise BuildFailedError(f"{what}: it took longer than {LONGEST_S:.0f} s.") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if process.returncode is None:
-                await process.wait()
-        if status:
-            raise BuildFailedError(_failure(what, status, log.tail()))
-        return printed
-
-
-async def _logged(stream: asyncio.StreamReader, log: BuildLog) -> bytes:
-    kept = b""
-    while data := await stream.read(_CHUNK):
-        log.add(data)
-        kept = (kept + data)[:_CHUNK]
-    return kept
-
-
-def _failure(what: str, status: int, tail: str) -> str:
-    text = f"{what}: {tail or f'exit status {status}'}"
-    if any(sign in tail for sign in _OFFLINE):
-        text += " The server cannot reach the package index; see its network and UV_DEFAULT_INDEX."
-    return text
-
-
-def described(fault: OSError, where: Path) -> str:
-    """Return why a build failed for a reason that is not in its recipe."""
-    return disk.refusal(fault, where).message
+        step = BuildStep(what=what, command=command, variables=variables, folder=scratch)
+        return await step.run(log)
 
 
 def _publish(venv: Path, target: Path) -> None:

@@ -1,15 +1,14 @@
-"""The directory of virtual environments: where each image and the traces of its builds are."""
+"""The directory of virtual environments: where each image is, and the worker that it imports."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from picloud_model.errors import RequestRefused
 
-_IMAGE: Final = re.compile(r"sha256:([0-9a-f]{64})")
+from picloud_driver.image.builds import hex_of
+
 DETAILS: Final = "picloud-environment.json"
 """The file of an image that lists what is in it."""
 
@@ -25,36 +24,12 @@ class VenvFolder(msgspec.Struct, frozen=True):
 
     def image(self, image: str) -> Path:
         """Return the directory of an image, which exists only once it is complete."""
-        return self.root / "images" / _hex(image)
+        return self.root / "images" / hex_of(image)
 
     def python(self, image: str) -> Path:
         """Return the interpreter of an image."""
         return self.image(image) / "bin" / "python"
 
-    def log(self, image: str) -> Path:
-        """Return the log of the latest build of an image."""
-        return self.root / "builds" / f"{_hex(image)}.log"
-
-    def problem(self, image: str) -> Path:
-        """Return the file that says why the latest build of an image failed."""
-        return self.root / "builds" / f"{_hex(image)}.problem"
-
-    def lock(self, image: str) -> Path:
-        """Return the file that the builder of an image locks."""
-        return self.root / "builds" / f"{_hex(image)}.lock"
-
-    @property
-    def scratch(self) -> Path:
-        """Where builds work; on the same disk as the images."""
-        return self.root / "scratch"
-
     def worker(self, python: str) -> Path:
         """Return the directory from which interpreters of a minor version import the worker."""
         return self.root / "worker" / python
-
-
-def _hex(image: str) -> str:
-    matched = _IMAGE.fullmatch(image)
-    if matched is None:
-        raise RequestRefused(f"{image[:80]!r} is not a valid digest of an image.", field="image")
-    return matched[1]

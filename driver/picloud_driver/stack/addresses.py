@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 DEFAULT_REGION: Final = "us-east-1"
+DEFAULT_DOCKER: Final = "unix:///var/run/docker.sock"
 
 
 class VendorServer(msgspec.Struct, frozen=True):
@@ -98,6 +99,7 @@ _SLOTS: Final = {
     "image": "PICLOUD_SLOT_IMAGE",
     "network": "PICLOUD_SLOT_NETWORK",
     "host": "PICLOUD_SLOT_HOST",
+    "docker": "PICLOUD_SLOT_DOCKER",
 }
 _VARIABLES: Final = {"consul": _CONSUL, "vault": _VAULT, "s3": _S3, "nomad": _NOMAD, "nats": _NATS}
 PARTS: Final = tuple(_VARIABLES)
@@ -105,11 +107,15 @@ PARTS: Final = tuple(_VARIABLES)
 
 
 class Containers(msgspec.Struct, frozen=True):
-    """How docker isolates slots: image, network, and this machine's address in that network."""
+    """How docker isolates slots: image, network, and this machine's address in that network.
+
+    `docker` is the address of dockerd, which builds environments.
+    """
 
     image: str
     network: str
     host: str
+    docker: str = DEFAULT_DOCKER
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,8 +235,9 @@ def slots_of(environment: Mapping[str, str]) -> Containers | None:
     values = _values(environment, _SLOTS)
     if not values:
         return None
-    if lacking := [_SLOTS[field] for field in _SLOTS if field not in values]:
-        named = ", ".join(_SLOTS.values())
+    needed = {field: name for field, name in _SLOTS.items() if field != "docker"}
+    if lacking := [name for field, name in needed.items() if field not in values]:
+        named = ", ".join(needed.values())
         raise RequestRefused(f"{' and '.join(lacking)} is not set; set all of {named}, or none.")
     return Containers(**values)
 

@@ -11,8 +11,9 @@ import msgspec
 from picloud_model.errors import PiCloudError
 
 from picloud_driver.docker import firewall
-from picloud_driver.docker.engine import DEFAULT, Engine, Network
+from picloud_driver.docker.engine import Engine, Network
 from picloud_driver.stack import image
+from picloud_driver.stack.addresses import DEFAULT_DOCKER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ def docker_host(environment: Mapping[str, str]) -> str:
     >>> docker_host({})
     'unix:///var/run/docker.sock'
     """
-    return environment.get("DOCKER_HOST") or DEFAULT
+    return environment.get("DOCKER_HOST") or DEFAULT_DOCKER
 
 
 def detect(

@@ -38,6 +38,7 @@ from picloud_worker.restore.kernel_settings import kernel_settings
 from picloud_worker.restore.leftovers import alone, leftovers
 from picloud_worker.restore.module_tables import ModuleTables
 from picloud_worker.restore.process_state import ProcessState
+from picloud_worker.system import virtual_environment
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -316,13 +317,16 @@ class ChildLoop:
                 os.close(descriptor)
 
 
-def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoReturn:
+def become(
+    channels: ChildChannels, outputs: tuple[int, int], home: str, environment: str = ""
+) -> NoReturn:
     """Turn a freshly forked process into a child and serve; never returns.
 
     Args:
         channels: Its ties to the supervisor.
         outputs: File descriptors that take stdout and stderr of user code.
         home: Directory that user code finds itself in.
+        environment: Directory of its virtual environment; "" for the packages of this process.
     """
     status = 1
     try:
@@ -331,9 +335,12 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keywords
         Path(home).mkdir(parents=True, exist_ok=True)  # a job may have removed it
         os.chdir(home)
+        if environment:
+            virtual_environment.enter(environment)
         sys.argv = [""]
         sys.modules["__main__"] = types.ModuleType("__main__")
-        os.environ["PATH"] = own_python_first(os.environ.get("PATH", os.defpath), sys.executable)
+        path = os.environ.get("PATH", os.defpath)
+        os.environ["PATH"] = virtual_environment.own_python_first(path, sys.executable)
         os.environ["PICLOUD_RUNNING"] = "1"
         os.environ["PICLOUD_LINE"] = channels.socket_name
         ChildLoop(channels).serve()
@@ -342,17 +349,6 @@ def become(channels: ChildChannels, outputs: tuple[int, int], home: str) -> NoRe
         traceback.print_exc()
     finally:
         os._exit(status)
-
-
-def own_python_first(path: str, executable: str) -> str:
-    """Return a PATH on which `python`, and the commands installed with it, are the slot's own.
-
-    >>> own_python_first("/usr/bin:/bin", "/home/me/.venv/bin/python")
-    '/home/me/.venv/bin:/usr/bin:/bin'
-    """
-    folder = os.path.dirname(executable)  # noqa: PTH120 - not resolved: it is that of a venv
-    others = [entry for entry in path.split(os.pathsep) if entry != folder]
-    return os.pathsep.join([folder, *others] if folder else others)
 
 
 def _flush(stream: TextIO, own: TextIO | None) -> None:

@@ -43,13 +43,14 @@ NOT_FORKED: Final = 127 << 8
 class ChildSetup(NamedTuple):
     """What all children have in common.
 
-    Their directory, their user (None for that of the zygote), and what the names of their job
-    sockets start with.
+    Their directory, their user (None for that of the zygote), what the names of their job sockets
+    start with, and their virtual environment ("" for that of the zygote).
     """
 
     home: str
     user: User | None
     socket_prefix: str
+    environment: str = ""
 
 
 class Zygote:
@@ -164,7 +165,7 @@ class Zygote:
                 volumes=volumes_folder(self._setup.home, name),
             )
             self._scoreboard.register(child_index, os.getpid())
-            become(channels, (stdout, stderr), self._setup.home)
+            become(channels, (stdout, stderr), self._setup.home, self._setup.environment)
         finally:
             os._exit(1)
 

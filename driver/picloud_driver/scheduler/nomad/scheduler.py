@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-import msgspec
 from picloud_jobspecs.render import (
     AUDIENCE,
     BURST_PREFIX,
@@ -63,7 +62,7 @@ class NomadScheduler(SchedulerPort):
     Args:
         access: Address and credentials.
         site: The settings of all slots.
-        interpreter: Returns the interpreter of slots in an image; without it there are no images.
+        in_image: Returns the settings of slots in an image; without it there are no images.
         threads: How many requests may run at once.
         clock: Seconds since the epoch.
     """
@@ -75,13 +74,13 @@ class NomadScheduler(SchedulerPort):
         access: NomadAccess,
         site: SlotSite,
         *,
-        interpreter: Callable[[str], str] | None = None,
+        in_image: Callable[[SlotSite, str], SlotSite] | None = None,
         threads: int = 8,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
         self._site = site
-        self._interpreter = interpreter
+        self._in_image = in_image
         self.shares_files = False
         self.isolates = site.driver is Driver.DOCKER
         self._gateway = NomadGateway(access, connections=threads + 3)
@@ -106,7 +105,7 @@ class NomadScheduler(SchedulerPort):
             image=pool.image,
             count=burst.count,
         )
-        if pool.image and self._interpreter is None:
+        if pool.image and self._in_image is None:
             message = "This server runs jobs in its own Python only; leave out the environment."
             raise RequestRefused(message, field="image")
         if refusal := await self._ask(self._capacity.refusal, pool):
@@ -181,9 +180,8 @@ class NomadScheduler(SchedulerPort):
         kind = (job.core_type, job.cores, job.image)
         if kind not in self._templates:
             site = self._site
-            if job.image and self._interpreter is not None:
-                worker = (self._interpreter(job.image), *site.worker[1:])
-                site = msgspec.structs.replace(site, worker=worker)
+            if job.image and self._in_image is not None:
+                site = await self._ask(self._in_image, site, job.image)
             values = variables(site, job)
             self._templates[kind] = await self._ask(self._gateway.parse, jobspec(), values)
         return self._templates[kind]

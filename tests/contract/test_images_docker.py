@@ -1,0 +1,121 @@
+"""What images of docker promise, in a dockerd of the tests, from a local wheel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from picloud_driver.docker.engine import Engine
+from picloud_driver.image import ImageState
+from picloud_driver.image.docker import DockerImages
+from picloud_driver.stack import image as slot_image
+from picloud_model.errors import RequestRefused, Unavailable
+from picloud_model.wire.environment import Recipe
+
+from tests.contract.gadget import GADGET, make_wheel
+from tests.e2e.stack_docker import daemon
+from tests.polling import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from picloud_driver.image import Image
+
+BASE = "base/bookworm"
+NETWORK = "picloud-0123456789ab"
+
+
+@pytest.fixture
+async def images(tmp_path: Path) -> AsyncIterator[DockerImages]:
+    """Images in the dockerd of the tests, whose packages come from a directory of this test."""
+    make_wheel(tmp_path / "wheels")
+    engine = Engine(daemon().host)
+    engine.network(NETWORK, NETWORK[:15])
+    opened = open_images(tmp_path)
+    yield opened
+    await opened.close()
+    for image in await opened.names():
+        await opened.remove(image)
+    engine.clear(NETWORK)
+
+
+def open_images(root: Path) -> DockerImages:
+    """Open the images as a new process does."""
+    variables = {"UV_FIND_LINKS": str(root / "wheels"), "UV_OFFLINE": "1"}
+    return DockerImages(
+        root / "environments",
+        variables,
+        host=daemon().host,
+        base=slot_image.reference(),
+        network=NETWORK,
+    )
+
+
+def digest(recipe: Recipe) -> str:
+    """Return the digest of a recipe on the image's Python."""
+    return recipe.digest("3.11")
+
+
+async def built(images: DockerImages, recipe: Recipe) -> Image:
+    """Build an image and return what became of it."""
+    await images.start(digest(recipe), recipe, BASE)
+
+    async def ended() -> Image | None:
+        found = await images.find(digest(recipe))
+        return found if found.state is not ImageState.BUILDING else None
+
+    return await eventually(ended, "the build has ended", 60)
+
+
+async def test_an_image_has_its_packages_and_its_files(images: DockerImages) -> None:
+    """Its digest names it on this machine only; it can be removed, and is built once."""
+    name = digest(GADGET)
+    with pytest.raises(Unavailable, match="missing on this machine"):
+        images.container(name)
+    found, failed = await asyncio.gather(
+        built(images, GADGET), built(images, Recipe(test=["no-such-program"]))
+    )
+    code = "import gadget, sys; print(gadget.answer, open(sys.prefix + '/share/note').read())"
+    python = "/opt/environment/bin/python"
+    run = ("run", "--rm", "--network=none", images.container(name), python, "-c", code)
+
+    assert (found.state, found.packages, found.size > 0) == (
+        ImageState.READY,
+        ["gadget==1.0"],
+        True,
+    )
+    assert (failed.state, failed.problem) == (
+        ImageState.FAILED,
+        "test: there is no program 'no-such-program'.",
+    )
+    assert daemon().docker(*run).stdout == "42 hello\n"
+    assert images.container(name).startswith(f"localhost/{NETWORK}/bookworm-")
+    assert await images.names() == [name]
+    log = await images.log(name, 0)
+    await images.start(name, GADGET, BASE)
+    assert (await images.find(name)).state is ImageState.READY
+    assert await images.log(name, 0) == log
+    for _ in range(2):
+        await images.remove(name)
+    assert (await images.find(name)).state is ImageState.ABSENT
+    assert await images.names() == []
+
+
+async def test_a_server_that_stops_ends_its_builds(images: DockerImages, tmp_path: Path) -> None:
+    """Nothing of them is left in docker, and the next process says what became of them."""
+    endless = Recipe(test=["sleep", "1000"])
+    await images.start(digest(endless), endless, BASE)
+
+    async def tests() -> bool:
+        return b"=== test\n" in await images.log(digest(endless), 0)
+
+    await eventually(tests, "the test command runs", 60)
+    await images.close()
+    found = await open_images(tmp_path).find(digest(endless))
+
+    assert found.problem.startswith("The build was interrupted")
+    assert daemon().docker("ps", "--all", "--quiet", "--filter", f"network={NETWORK}").stdout == ""
+    with pytest.raises(RequestRefused, match="no base 'base/x' on this server"):
+        await images.start(digest(endless), endless, "base/x")
