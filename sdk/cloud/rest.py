@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cloud._endpoints.parameters import Signature
     from cloud._jobs.job import Job
 
-__all__ = ["info", "invoke", "invoke_map", "list", "publish", "remove"]
+__all__ = ["info", "invoke", "invoke_map", "list", "publish", "remove", "rollback"]
 
 _LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_ENDPOINT_LABEL}}}")
 
@@ -124,6 +124,43 @@ def remove(label: str) -> None:
 
 
 @of_users
+def rollback(label: str, version: int | None = None) -> int:
+    """Make an earlier version of a published function the current one, at once.
+
+    Publishing again keeps the version before: up to 10 versions are kept. Each is called at the URL
+    with `/v/VERSION` at its end; the URL itself calls the current one.
+
+    Args:
+        label: Its label.
+        version: The version; by default the one before the current one.
+
+    Returns:
+        The version that is current now.
+
+    Raises:
+        CloudException: When no function is published under this label, or the version is not kept.
+
+    >>> _ = cloud.rest.publish(lambda: "old", "text")
+    >>> _ = cloud.rest.publish(lambda: "new", "text")
+    >>> before = cloud.rest.info("text")["version"]
+    >>> cloud.rest.rollback("text") == before - 1
+    True
+    >>> cloud.rest.invoke("text", _wait=60)
+    'old'
+    """
+    checked, endpoints = _checked_label(label), _client()
+    if version is None:
+        known = endpoints.info(checked)
+        earlier = [each for each in known.versions if each < known.version]
+        if not earlier:
+            raise CloudValueError(f"No version of {label!r} before {known.version} is kept.")
+        version = earlier[-1]
+    if type(version) is not int or version < 1:
+        raise CloudValueError(f"version must be a number from 1, not {version!r:.80}.")
+    return endpoints.rollback(checked, version).version
+
+
+@of_users
 def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.rest.list
     """Return the labels of your published functions, in order.
 
@@ -144,8 +181,9 @@ def info(label: str) -> dict[str, Any]:
     Returns:
         Its `label`, `url`, the name of its `function`, when it was `published` (seconds since the
         epoch), its `parameters` (for each name its `type`, "any" if all values are allowed, and
-        whether it is `required`), whether it takes arguments of other names (`takes_any`), and how
-        its results are returned (`out_encoding`, and `content_type`, None for that of each result).
+        whether it is `required`), whether it takes arguments of other names (`takes_any`), how its
+        results are returned (`out_encoding`, and `content_type`, None for that of each result), the
+        current `version`, and the `versions` that are kept.
 
     Raises:
         CloudException: When no function is published under this label.
@@ -232,6 +270,8 @@ def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
         "takes_any": found.takes_any,
         "out_encoding": found.out_encoding,
         "content_type": found.content_type or None,
+        "version": found.version,
+        "versions": found.versions,
     }
 
 

@@ -127,6 +127,7 @@ def test_what_is_said_is_what_is_described(stack: Stack, described: dict[str, An
         "/job/result",
         "/r/{account}/{label}",
         "/r/{account}/{label}/jobs/{call}",
+        "/r/{account}/{label}/v/{version}",
         "/public/{account}/{key}",
         "/metrics",
     }
@@ -206,6 +207,7 @@ def use_endpoint(endpoints: EndpointClient, client: Client) -> None:
     job = client.prepare_call(dict, CallOptions())
     x = Parameter(name="x", kind="int")
     made = endpoints.publish(PublishRequest(label="e", parameters=[x], job=job))
+    assert endpoints.rollback("e", made.version) == made
     assert endpoints.info("e") == made
     assert client.result(endpoints.invoke("e", [{"x": 1}])[0], 60) == {"x": 1}
     assert [each.label for each in endpoints.list()] == ["e"]

@@ -152,6 +152,31 @@ def test_a_result_is_read_at_the_location(client: Client, stack: Stack) -> None:
     assert send(client, "GET", place).status == 404
 
 
+def test_a_version_is_called_and_becomes_current_again(
+    client: Client, picloud: Callable[..., Exited]
+) -> None:
+    """The URL calls the current one; its version in the address calls another."""
+    with current_client(client):
+        rest.publish(lambda: "old", "many", "raw")
+        url = rest.publish(lambda: "new", "many")
+        assert rest.info("many")["versions"] == [1, 2]
+
+        assert post(client, f"{url}/v/2", Prefer="wait=30")[1]["result"] == "new"
+        assert send(client, "POST", f"{url}/v/1", Prefer="wait=30").body == b"old"
+        place = send(client, "POST", f"{url}/v/1").headers["Location"]
+        assert rest.rollback("many") == 1
+        assert rest.invoke("many", _wait=60) == "old"
+        assert send(client, "POST", url, Prefer="wait=30").body == b"old"
+        assert picloud("rest", "rollback", "--version", "2", "many").out == "2\n"
+        assert send(client, "GET", client.address.url + place, Prefer="wait=30").body == b"old"
+        for wrong in ("3", "x"):
+            assert send(client, "POST", f"{url}/v/{wrong}").status == 404
+        rest.rollback("many", 1)
+        with pytest.raises(CloudException, match="No version of 'many' before 1 is kept"):
+            rest.rollback("many")
+        rest.remove("many")
+
+
 def test_results_are_encoded_as_published(client: Client) -> None:
     """Raw ones are bytes or text with a content type, pickled ones any object."""
     with current_client(client):

@@ -27,6 +27,7 @@ from picloud_api.resources.body import (
     reauthenticate,
 )
 from picloud_api.resources.route import Credential, Route
+from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.rest import call_id
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 1000
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
+_VERSION: Final = re.compile(r"\d{1,9}")
 _LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_ENDPOINT_LABEL}}}")
 
 
@@ -49,13 +51,15 @@ class EndpointCallResource:
         self._endpoints = use_cases.endpoints
 
     async def on_get_one(
-        self, request: Request, response: Response, account: str, label: str
+        self, request: Request, response: Response, account: str, label: str, version: str = "0"
     ) -> None:
         """Describe a published function."""
         sender = await authenticate_basic(request, response, self._accounts.holder)
-        info = await self._endpoints.info(_owner(account, sender, label), label)
+        owner = _owner(account, sender, label)
+        info = await self._endpoints.info(owner, label, _version(version))
         described = OriginalEndpoint(
             label=label,
+            published_version=info.version,
             function=info.function_name,
             parameters=info.parameters,
             takes_any=info.takes_any,
@@ -65,18 +69,35 @@ class EndpointCallResource:
         response.data = wire.encode(described, wire.JSON)
 
     async def on_post_one(
-        self, request: Request, response: Response, account: str, label: str
+        self, request: Request, response: Response, account: str, label: str, version: str = "0"
     ) -> None:
         """Call a published function; wait for its result if the request prefers that."""
         sender = await authenticate_basic(request, response, self._accounts.holder)
         owner = _owner(account, sender, label)
         texts, arguments = await read_arguments(request)
         key = request.get_header("Idempotency-Key") or uuid4().hex
-        submit_id = call_id(owner, label, key)
-        call = InvokeRequest(label=label, submit_id=submit_id, calls=[arguments])
-        jid = (await self._endpoints.invoke(owner, call, texts)).first
-        response.set_header("Location", self._endpoints.addresses.of(owner, label, jid))
-        await self._reply(request, response, (owner, label), jid)
+        body = InvokeRequest(
+            label=label,
+            submit_id=call_id(owner, label, key),
+            version=_version(version),
+            calls=[arguments],
+        )
+        invoked = await self._endpoints.invoke(owner, body, texts)
+        call = Call(invoked.first, invoked.version)
+        response.set_header("Location", self._endpoints.addresses.of(owner, label, call))
+        await self._reply(request, response, (owner, label), call)
+
+    async def on_get_v(
+        self, request: Request, response: Response, account: str, label: str, version: str
+    ) -> None:
+        """Describe a version of a published function."""
+        await self.on_get_one(request, response, account, label, version)
+
+    async def on_post_v(
+        self, request: Request, response: Response, account: str, label: str, version: str
+    ) -> None:
+        """Call a version of a published function."""
+        await self.on_post_one(request, response, account, label, version)
 
     async def on_get_jobs(
         self, request: Request, response: Response, account: str, label: str, call: str
@@ -84,19 +105,19 @@ class EndpointCallResource:
         """Return the result of a call, if its job has ended."""
         sender = await authenticate_basic(request, response, self._accounts.holder)
         owner = _owner(account, sender, label)
-        jid = self._endpoints.addresses.read(owner, label, call)
-        await self._reply(request, response, (owner, label), jid)
+        found = self._endpoints.addresses.read(owner, label, call)
+        await self._reply(request, response, (owner, label), found)
 
     async def _reply(
-        self, request: Request, response: Response, endpoint: tuple[str, str], jid: int
+        self, request: Request, response: Response, endpoint: tuple[str, str], call: Call
     ) -> None:
         """Reply with the result of a job, or with its jid if it has not ended in time."""
         hold = partial(hold_bytes, request)
         wait_s = preferred_wait(request.get_header("Prefer") or "")
         waits = wait_s or request.method == "GET"
-        result = await self._endpoints.result(*endpoint, jid, hold, wait_s) if waits else None
+        result = await self._endpoints.result(*endpoint, call, hold, wait_s) if waits else None
         await reauthenticate(request)
-        _write(response, jid, result)
+        _write(response, call.jid, result)
 
 
 async def read_arguments(request: Request) -> tuple[dict[str, list[str]], dict[str, Any]]:
@@ -151,6 +172,12 @@ def _owner(account: str, sender: str, label: str) -> str:
     return account
 
 
+def _version(text: str) -> int:
+    if not _VERSION.fullmatch(text):
+        raise EndpointNotFound(f"{text!r:.80} is not a valid version.", field="version")
+    return int(text)
+
+
 def _write(response: Response, jid: int, result: CallResult | None) -> None:
     if result is not None and result.content_type != wire.JSON:
         response.content_type, response.data = result.content_type, result.data
@@ -194,6 +221,20 @@ ROUTES: Final = (
         "Call a published function. The arguments are parameters of the address, a form or an "
         "object of JSON. The answer has the jid of the job; with `Prefer: wait=SECONDS` it has the "
         "result, too, if the job ends by then.",
+        pending=True,
+    ),
+    _route(
+        "GET",
+        "/r/{account}/{label}/v/{version}",
+        OriginalEndpoint,
+        "Describe a version of a published function: its parameters.",
+        pending=False,
+    ),
+    _route(
+        "POST",
+        "/r/{account}/{label}/v/{version}",
+        OriginalCall,
+        "Call a version of a published function, as its current version is called.",
         pending=True,
     ),
     _route(

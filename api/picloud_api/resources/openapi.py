@@ -148,5 +148,6 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "key": str,
     "label": str,
     "call": str,
+    "version": str,
 }
 """The type of each parameter in an address."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from picloud_model.wire import Answer, Submitted
+from picloud_model.wire import Answer
 from picloud_model.wire.rest import (
     EndpointInfo,
     EndpointRequest,
     EndpointsListed,
     EndpointsRequest,
+    Invoked,
     InvokeRequest,
     PublishRequest,
+    RollbackRequest,
 )
 
 from picloud_api.resources.body import authenticate, read_body, set_account, write_body
@@ -57,6 +59,13 @@ class EndpointResource:
         body = await read_body(request, InvokeRequest)
         await write_body(request, response, await self._endpoints.invoke(account, body))
 
+    async def on_post_rollback(self, request: Request, response: Response) -> None:
+        """Make another version the current one."""
+        account = await self._account(request)
+        body = await read_body(request, RollbackRequest)
+        info = await self._endpoints.rollback(account, body.label, body.version)
+        await write_body(request, response, info)
+
     async def on_post_remove(self, request: Request, response: Response) -> None:
         """Remove an endpoint."""
         account = await self._account(request)
@@ -69,6 +78,7 @@ ROUTES: Final = (
     post("/v1/rest", EndpointResource, PublishRequest, EndpointInfo),
     post("/v1/rest/list", EndpointResource, EndpointsRequest, EndpointsListed),
     post("/v1/rest/info", EndpointResource, EndpointRequest, EndpointInfo),
-    post("/v1/rest/invoke", EndpointResource, InvokeRequest, Submitted),
+    post("/v1/rest/invoke", EndpointResource, InvokeRequest, Invoked),
+    post("/v1/rest/rollback", EndpointResource, RollbackRequest, EndpointInfo),
     post("/v1/rest/remove", EndpointResource, EndpointRequest, Answer),
 )

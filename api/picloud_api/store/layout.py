@@ -21,6 +21,7 @@ environments/<account>/<name>        EnvironmentRecord
 queues/<account>/<name>              QueueRecord
 attachments/<account>/<queue>        AttachmentRecord
 endpoints/<account>/<label>          EndpointRecord
+endpoint_versions/<account>/<label>/<version>  OldEndpointRecord
 signin/<account>/<digest>            SignInRecord, until it is used
 asked/<account>/<batch>/<query>      StoredQuery, while a client waits for the answer
 bell/<process>                       ChangeLog

@@ -21,8 +21,22 @@ class EndpointRecord(NamedRecord, frozen=True, kw_only=True):
     out_encoding: OutEncoding = "json"
     content_type: str = ""
     published_at: float
+    version: int = 1
+    others: tuple[int, ...] = ()
+    """The other versions that are kept, each as an `OldEndpointRecord`, in order."""
+
+
+class OldEndpointRecord(EndpointRecord, frozen=True, kw_only=True):
+    """Another version, under the key `endpoint_versions/<account>/<label>/<version>`."""
+
+    prefix: ClassVar[str] = "endpoint_versions/"
 
 
 def endpoint_key(account: str, label: str = "") -> str:
     """Return the key of an endpoint; without a label, the prefix of all of an account."""
     return f"{EndpointRecord.prefix}{account}/{label}"
+
+
+def version_key(account: str, label: str = "", version: int = 0) -> str:
+    """Return the key of another version; without a label, the prefix of all of an account."""
+    return f"{OldEndpointRecord.prefix}{account}/" + (f"{label}/{version}" if label else "")

@@ -185,6 +185,27 @@ def mapinvoke(
 
 
 @app.command()
+def rollback(
+    label: Label,
+    *,
+    version: Annotated[
+        int | None,
+        typer.Option(
+            "--version", min=1, metavar="N", help="The version; by default the one before."
+        ),
+    ] = None,
+) -> None:
+    """Make an earlier version current, and print its number.
+
+    \b
+    Examples:
+      $ picloud rest rollback square
+      $ picloud rest rollback --version 2 square
+    """  # noqa: D301 - \b keeps the lines apart
+    output.text(str(rest.rollback(label, version)))
+
+
+@app.command()
 def remove(label: Label) -> None:
     """Remove a published function. Jobs of earlier calls go on.
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from picloud_model.wire import Answer, Submitted
+from picloud_model.wire import Answer
 from picloud_model.wire.rest import (
     EndpointInfo,
     EndpointRequest,
     EndpointsListed,
     EndpointsRequest,
+    Invoked,
     InvokeRequest,
+    RollbackRequest,
 )
 
 if TYPE_CHECKING:
@@ -44,9 +46,14 @@ class EndpointClient:
         """Return what is known of an endpoint."""
         return self._transport.post("/v1/rest/info", EndpointRequest(label=label), EndpointInfo)
 
+    def rollback(self, label: str, version: int) -> EndpointInfo:
+        """Make another version the current one."""
+        request = RollbackRequest(label=label, version=version)
+        return self._transport.post("/v1/rest/rollback", request, EndpointInfo)
+
     def invoke(self, label: str, calls: Sequence[dict[str, Any]]) -> range:
         """Call a published function with each of up to `MAX_CALLS` arguments; return the jids."""
         submit_id = os.urandom(16).hex()
         request = InvokeRequest(label=label, submit_id=submit_id, calls=[*calls])
-        answer = self._transport.post("/v1/rest/invoke", request, Submitted)
+        answer = self._transport.post("/v1/rest/invoke", request, Invoked)
         return range(answer.first, answer.first + answer.count)

@@ -17,6 +17,8 @@ MAX_CONTENT_TYPE: Final = 100
 """Longest content type of results, in characters."""
 MAX_ENDPOINTS: Final = 1000
 """Most endpoints of an account."""
+MAX_VERSIONS: Final = 10
+"""Most versions of an endpoint that are kept."""
 MAX_PARAMETERS: Final = 100
 """Most parameters of a published function."""
 MAX_CALLS: Final = 1000
@@ -74,12 +76,14 @@ class EndpointsRequest(Request, frozen=True):
 class InvokeRequest(Request, frozen=True):
     """Call a published function: `POST /v1/rest/invoke`. A repeated request returns the same jids.
 
-    Each of the `calls` is a job; it has the arguments, plain values, by name.
+    Each of the `calls` is a job; it has the arguments, plain values, by name. The `version` 0 is
+    the current one.
     """
 
     label: EndpointLabel
     submit_id: SubmitId
     calls: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_CALLS)]
+    version: Annotated[int, Meta(ge=0)] = 0
 
 
 class EndpointInfo(Answer, frozen=True, kw_only=True):
@@ -93,6 +97,24 @@ class EndpointInfo(Answer, frozen=True, kw_only=True):
     out_encoding: str = "json"
     content_type: str = ""
     published_at: float
+    version: int = 1
+    versions: list[int] = []
+    """All versions that are kept, in order."""
+
+
+class RollbackRequest(Request, frozen=True):
+    """Make another version of an endpoint the current one: `POST /v1/rest/rollback`."""
+
+    label: EndpointLabel
+    version: Annotated[int, Meta(ge=1)]
+
+
+class Invoked(Answer, frozen=True):
+    """The jids of calls, `first .. first+count-1`, and the version that was called."""
+
+    first: int
+    count: int
+    version: int = 1
 
 
 class EndpointsListed(Answer, frozen=True):
@@ -102,9 +124,10 @@ class EndpointsListed(Answer, frozen=True):
 
 
 class OriginalEndpoint(OriginalAnswer, frozen=True):
-    """A published function: `GET /r/ACCOUNT/LABEL`."""
+    """A published function: `GET /r/ACCOUNT/LABEL`; `version` is that of the interface."""
 
     label: str
+    published_version: int
     function: str
     parameters: list[Parameter]
     takes_any: bool

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from picloud_model.errors import (
     EndpointNotFound,
     InvokedJobFailed,
@@ -19,17 +19,27 @@ from picloud_model.errors import (
     Unavailable,
 )
 from picloud_model.wire import JSON, MSGPACK, encode
-from picloud_model.wire.rest import MAX_ENDPOINTS, EndpointInfo, EndpointsListed
+from picloud_model.wire.rest import (
+    MAX_ENDPOINTS,
+    MAX_VERSIONS,
+    EndpointInfo,
+    EndpointsListed,
+    Invoked,
+)
 
-from picloud_api.store.rest_record import EndpointRecord, endpoint_key
-from picloud_api.usecases.rest.call_address import CallAddresses
+from picloud_api.store.rest_record import (
+    EndpointRecord,
+    OldEndpointRecord,
+    endpoint_key,
+    version_key,
+)
+from picloud_api.usecases.rest.call_address import Call, CallAddresses
 from picloud_api.usecases.rest.call_arguments import argument_part, read_arguments, read_texts
 from picloud_api.usecases.rest.call_result import PICKLE, CallResult, raw_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from picloud_model.wire import Submitted
     from picloud_model.wire.rest import InvokeRequest, PublishRequest
 
     from picloud_api.engine.jobs.outcomes import Held
@@ -79,7 +89,7 @@ class Endpoints:
             if len(present) >= MAX_ENDPOINTS:
                 message = f"Your account has {MAX_ENDPOINTS} endpoints, as many as it may have"
                 raise RequestRefused(f"{message}; remove one.")
-        record = EndpointRecord(
+        new = EndpointRecord(
             job=job,
             parameters=request.parameters,
             takes_any=request.takes_any,
@@ -92,6 +102,9 @@ class Endpoints:
             earlier: EndpointRecord | None = await draft.fresh(key)
             if earlier is not None and earlier.job.submit_id == job.submit_id:
                 return earlier
+            record = (
+                new if earlier is None else _following(draft, account, request.label, earlier, new)
+            )
             draft.put(key, record)
             return record
 
@@ -107,21 +120,43 @@ class Endpoints:
         key = endpoint_key(account, label)
 
         async def plan(draft: Draft) -> None:
-            _existing(await draft.fresh(key), label)
+            record = _existing(await draft.fresh(key), label)
             draft.delete(key)
+            for version in record.others:
+                draft.delete(version_key(account, label, version))
 
         await self._commits.run(plan)
 
-    async def info(self, account: str, label: str) -> EndpointInfo:
-        """Return what is known of an endpoint."""
-        return _info(account, label, await self._record(account, label))
+    async def rollback(self, account: str, label: str, version: int) -> EndpointInfo:
+        """Make another version of an endpoint the current one; the others are kept."""
+        key, other = endpoint_key(account, label), version_key(account, label, version)
+
+        async def plan(draft: Draft) -> EndpointRecord:
+            current = _existing(await draft.fresh(key), label)
+            if current.version == version:
+                return current
+            if version not in current.others:
+                raise _no_version(current, label, version)
+            kept: OldEndpointRecord = await draft.fresh(other)
+            others = sorted({*current.others, current.version} - {version})
+            record = EndpointRecord(**{**asdict(kept), "others": tuple(others)})
+            draft.delete(other)
+            draft.put(version_key(account, label, current.version), _old(current))
+            draft.put(key, record)
+            return record
+
+        return _info(account, label, await self._commits.run(plan))
+
+    async def info(self, account: str, label: str, version: int = 0) -> EndpointInfo:
+        """Return what is known of a version of an endpoint; 0 is the current one."""
+        return _info(account, label, await self._record(account, label, version))
 
     async def invoke(
         self,
         account: str,
         request: InvokeRequest,
         texts: Mapping[str, list[str]] = _NO_TEXTS,
-    ) -> Submitted:
+    ) -> Invoked:
         """Submit the jobs of calls.
 
         Args:
@@ -135,7 +170,7 @@ class Endpoints:
             SubmitChanged: When other calls had the same submit id.
             AccountBusy: When the account would have too many unfinished jobs.
         """
-        record = await self._record(account, request.label)
+        record = await self._record(account, request.label, request.version)
         common = read_texts(record.parameters, texts)
         calls = [
             read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
@@ -151,13 +186,14 @@ class Endpoints:
             parts=[argument_part(calls)],
         )
         fingerprint = blake2b(encode(job), digest_size=16).digest()
-        return await self._submit.submit(account, job, fingerprint)
+        submitted = await self._submit.submit(account, job, fingerprint)
+        return Invoked(first=submitted.first, count=submitted.count, version=record.version)
 
     async def result(
         self,
         account: str,
         label: str,
-        jid: int,
+        call: Call,
         hold: Callable[[int], Awaitable[Held]],
         wait_s: float,
     ) -> CallResult | None:
@@ -167,7 +203,7 @@ class Endpoints:
             InvokedJobFailed: When the job failed, or its result cannot be encoded as the function
                 was published.
         """
-        record = await self._record(account, label)
+        record, jid = await self._record(account, label, call.version), call.jid
         try:
             if record.out_encoding == "json":
                 return CallResult(await self._results.read(account, jid, hold, wait_s), JSON)
@@ -189,8 +225,17 @@ class Endpoints:
             endpoints=[_info(account, label, records[prefix + label]) for label in labels]
         )
 
-    async def _record(self, account: str, label: str) -> EndpointRecord:
-        return _existing(await self._commits.view.fresh(endpoint_key(account, label)), label)
+    async def _record(self, account: str, label: str, version: int = 0) -> EndpointRecord:
+        view = self._commits.view
+        current = _existing(await view.fresh(endpoint_key(account, label)), label)
+        if version in {0, current.version}:
+            return current
+        kept: OldEndpointRecord | None = None
+        if version in current.others:
+            kept = await view.fresh(version_key(account, label, version))
+        if kept is None:
+            raise _no_version(current, label, version)
+        return kept
 
 
 def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
@@ -203,7 +248,31 @@ def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
         out_encoding=record.out_encoding,
         content_type=record.content_type,
         published_at=record.published_at,
+        version=record.version,
+        versions=sorted([record.version, *record.others]),
     )
+
+
+def _following(
+    draft: Draft, account: str, label: str, earlier: EndpointRecord, new: EndpointRecord
+) -> EndpointRecord:
+    """Return the version after an earlier one, which is kept; the oldest is dropped if too many."""
+    versions = sorted([earlier.version, *earlier.others])
+    draft.put(version_key(account, label, earlier.version), _old(earlier))
+    latest = versions[-1]
+    while len(versions) >= MAX_VERSIONS:
+        draft.delete(version_key(account, label, versions.pop(0)))
+    return replace(new, version=latest + 1, others=tuple(versions))
+
+
+def _old(record: EndpointRecord) -> OldEndpointRecord:
+    return OldEndpointRecord(**{**asdict(record), "others": ()})
+
+
+def _no_version(record: EndpointRecord, label: str, version: int) -> EndpointNotFound:
+    kept = ", ".join(map(str, sorted([record.version, *record.others])))
+    message = f"{label!r:.80} has no version {version}: those that are kept are {kept}."
+    return EndpointNotFound(message, field="version")
 
 
 def _existing(record: EndpointRecord | None, label: str) -> EndpointRecord:

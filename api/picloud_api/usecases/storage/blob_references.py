@@ -16,7 +16,7 @@ from picloud_model.wire import TRAILER_BYTES, Content, bundles_of
 from picloud_api.store import layout
 from picloud_api.store.blob_name import blob_name, modules_of
 from picloud_api.store.queue_record import attachment_key
-from picloud_api.store.rest_record import endpoint_key
+from picloud_api.store.rest_record import endpoint_key, version_key
 from picloud_api.usecases.storage.snapshot import blobs_of
 from picloud_api.usecases.storage.volume_record import volume_key
 
@@ -106,7 +106,13 @@ class BlobReferences:
 
     async def _named_by_templates(self, account: str) -> AsyncIterator[tuple[str, bool]]:
         """Yield what the jobs of cron jobs, of handlers of queues and of endpoints name."""
-        for prefix in (layout.cron(account), attachment_key(account, ""), endpoint_key(account)):
+        prefixes = (
+            layout.cron(account),
+            attachment_key(account, ""),
+            endpoint_key(account),
+            version_key(account),
+        )
+        for prefix in prefixes:
             async for key, value in self._stored(prefix, _HEADERS):
                 record: CronRecord | AttachmentRecord | EndpointRecord = layout.decode(key, value)
                 yield record.job.function.digest, False

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from picloud_api.usecases.rest.call_address import CallAddresses
+from picloud_api.usecases.rest.call_address import Call, CallAddresses
 from picloud_model.errors import JobNotFound
 
 ADDRESSES = CallAddresses(b"k" * 32)
-CALL = ADDRESSES.of("a", "square", 7).rpartition("/")[2]
+CALL = ADDRESSES.of("a", "square", Call(7, 2)).rpartition("/")[2]
 
 
 def test_an_address_leads_to_its_job() -> None:
     """The same on each server that has the key."""
-    assert ADDRESSES.of("a", "square", 7) == f"/r/a/square/jobs/{CALL}"
-    assert CallAddresses(b"k" * 32).read("a", "square", CALL) == 7
+    assert ADDRESSES.of("a", "square", Call(7, 2)) == f"/r/a/square/jobs/{CALL}"
+    assert CallAddresses(b"k" * 32).read("a", "square", CALL) == Call(7, 2)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,8 @@ def test_an_address_leads_to_its_job() -> None:
         ("a", "square", CALL[:-1]),
         ("a", "square", "7"),
         ("a", "square", ""),
-        ("a", "square", "7-" + "0" * 32),
+        ("a", "square", CALL.replace("-2-", "-1-", 1)),
+        ("a", "square", "7-2-" + "0" * 32),
     ],
 )
 def test_every_other_address_is_unknown(account: str, label: str, call: str) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
+from picloud_api.store.rest_record import version_key
+from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.rest import call_id
 from picloud_model import wire
 from picloud_model.errors import EndpointNotFound, RequestRefused, SubmitChanged
-from picloud_model.wire.rest import InvokeRequest, Parameter, PublishRequest
+from picloud_model.wire.rest import MAX_VERSIONS, InvokeRequest, Parameter, PublishRequest
 
 from tests.unit.api.api_harness import ACCOUNT, hold
 
@@ -76,6 +78,39 @@ async def test_a_label_is_published_again(api: ApiHarness) -> None:
     assert await api.use_cases.endpoints.info(ACCOUNT, "e") == second
 
 
+async def test_earlier_versions_are_kept_and_come_back(api: ApiHarness) -> None:
+    """A rollback exchanges two versions; repeated, it changes nothing."""
+    endpoints = api.use_cases.endpoints
+    for takes_any in (False, True):
+        await publish(api, takes_any=takes_any)
+
+    assert [(await endpoints.info(ACCOUNT, "e", each)).takes_any for each in (1, 2, 0)] == [
+        False,
+        True,
+        True,
+    ]
+    for _ in range(2):
+        back = await endpoints.rollback(ACCOUNT, "e", 1)
+        assert (back.version, back.versions, back.takes_any) == (1, [1, 2], False)
+    assert (await endpoints.info(ACCOUNT, "e", 2)).takes_any
+    assert (await publish(api)).version == 3
+    assert (await endpoints.info(ACCOUNT, "e")).versions == [1, 2, 3]
+    with pytest.raises(EndpointNotFound, match="no version 4: those that are kept are 1, 2, 3"):
+        await endpoints.rollback(ACCOUNT, "e", 4)
+
+
+async def test_the_oldest_versions_are_dropped(api: ApiHarness) -> None:
+    """With the endpoint all of them are removed."""
+    for _ in range(MAX_VERSIONS + 2):
+        last = await publish(api)
+
+    assert last.versions == list(range(3, MAX_VERSIONS + 3))
+    with pytest.raises(EndpointNotFound, match="no version 2"):
+        await api.use_cases.endpoints.info(ACCOUNT, "e", 2)
+    await api.use_cases.endpoints.remove(ACCOUNT, "e")
+    assert not await api.server.context.commits.view.scan(version_key(ACCOUNT))
+
+
 async def test_endpoints_belong_to_an_account(api: ApiHarness) -> None:
     """Others find nothing under the label."""
     await publish(api)
@@ -103,7 +138,7 @@ async def test_a_job_that_has_not_ended_has_no_result_yet(api: ApiHarness) -> No
     await publish(api)
     jid = (await invoke(api, {"x": 1})).first
 
-    assert await api.use_cases.endpoints.result(ACCOUNT, "e", jid, hold, 0.0) is None
+    assert await api.use_cases.endpoints.result(ACCOUNT, "e", Call(jid, 1), hold, 0.0) is None
 
 
 def test_the_id_of_a_call_is_that_of_its_key() -> None:
