@@ -48,6 +48,8 @@ class Response:
     ) -> None:
         self._stream = stream
         self._room = largest
+        self.is_read = False
+        """Whether the whole body was read."""
         status = _CONTINUE
         while status == _CONTINUE:
             status = _status(_line(stream))
@@ -72,6 +74,7 @@ class Response:
             data = self._stream.read(self._remaining)
             if len(data) < self._remaining:
                 raise BrokenResponseError("the peer closed the connection within a response")
+            self.is_read = True
             return data
         return b"".join(self.pieces())
 
@@ -94,6 +97,7 @@ class Response:
             while piece := self._stream.read(_CHUNK):
                 self._use_room(len(piece))
                 yield piece
+        self.is_read = True
 
     def _use_room(self, size: int) -> None:
         self._room -= size

@@ -1,7 +1,7 @@
 """The HTTP client of a slot: sends requests to the API, and raises every failure as an error.
 
 `Unavailable` means to ask again, `NotAllowed` that the server does not know this slot, any other
-error that the request was wrong. Presigned URLs lead to other servers, over connections of their
+error that the request was wrong. Presigned URLs lead to other servers, over a connection of their
 own.
 """
 
@@ -54,6 +54,8 @@ class ApiClient:
         self._url = urlsplit(url)
         self._token = token
         self._connection = Connection(url)
+        self._kept: tuple[tuple[str, str], Connection] | None = None
+        """Where the last presigned URL led to, and the connection to there."""
         self._interrupted = False
         self.on_wait: Callable[[], None] | None = None
         """Called now and then while the server holds a request, in the thread of the request."""
@@ -101,7 +103,7 @@ class ApiClient:
         location = response.headers.get("location")
         if response.status in _REDIRECTS and location:
             self._read(response)
-            yield from _download_presigned(location)
+            yield from self._download_presigned(location)
         elif response.status >= _FIRST_ERROR:
             raise _error(response.status, self._read(response))
         else:
@@ -114,7 +116,7 @@ class ApiClient:
             Unavailable: When there was no response, or a fault of the server.
         """
         if urlsplit(url).scheme:
-            with _presigned("GET", url, headers) as reply:
+            with self._presigned("GET", url, headers) as reply:
                 status, data = reply.status, reply.read()
         else:
             response = self._request("GET", url, None, 0.0, headers)
@@ -122,6 +124,20 @@ class ApiClient:
         if status >= _FAULTS:
             raise Unavailable(f"the server answered {status}")
         return status, data
+
+    @contextlib.contextmanager
+    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Yield the status and the pieces of the body of a GET, as `fetch` returns them.
+
+        Raises:
+            Unavailable: When there is no response, or it breaks off.
+        """
+        if urlsplit(url).scheme:
+            with self._presigned("GET", url, headers) as reply:
+                yield reply.status, reply.pieces()
+        else:
+            response = self._request("GET", url, None, 0.0, headers)
+            yield response.status, self._pieces(response)
 
     def upload(self, url: str, headers: Mapping[str, str], data: bytes | FilePart) -> None:
         """Upload bytes by PUT to a path of the API, or to a presigned URL.
@@ -131,7 +147,7 @@ class ApiClient:
             PiCloudError: When they were refused.
         """
         if urlsplit(url).scheme:
-            status, answer = _upload_presigned(url, headers, data)
+            status, answer = self._upload_presigned(url, headers, data)
             if status == _ALREADY_THERE:
                 return  # another upload of the same bytes was first
         else:
@@ -167,8 +183,54 @@ class ApiClient:
         self._interrupted = False
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         self._connection.close()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept[1].close()
+
+    def _download_presigned(self, url: str) -> Iterator[bytes]:
+        """Download from a presigned URL, without the token."""
+        with self._presigned("GET", url, {}) as response:
+            if response.status == _NOT_FOUND:
+                raise BlobMissing
+            if response.status >= _FIRST_ERROR:
+                raise Unavailable(f"the blob store answered {response.status}")
+            yield from response.pieces()
+
+    def _upload_presigned(
+        self, url: str, headers: Mapping[str, str], data: bytes | FilePart
+    ) -> tuple[int, bytes]:
+        with self._presigned("PUT", url, headers, data) as response:
+            return response.status, response.read()  # an error is a short text
+
+    @contextlib.contextmanager
+    def _presigned(
+        self, verb: str, url: str, headers: Mapping[str, str], data: bytes | FilePart | None = None
+    ) -> Iterator[Response]:
+        """Ask another server; its failures, and those inside of the block, raise `Unavailable`.
+
+        The connection is kept if the block reads the whole response.
+        """
+        origin = urlsplit(url)[:2]
+        kept, self._kept = self._kept, None
+        if kept is None or kept[0] != origin:
+            if kept is not None:
+                kept[1].close()
+            kept = origin, Connection(url)
+        connection = kept[1]
+        is_whole = False
+        try:
+            response = _exchanged(connection, verb, url, headers, data)
+            yield response
+            is_whole = response.is_read and not response.closing
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"the blob store does not answer: {error!r}") from error
+        finally:
+            if is_whole and self._kept is None:
+                self._kept = kept
+            else:
+                connection.close()
 
     def _request(
         self,
@@ -242,40 +304,27 @@ class ApiClient:
         return data
 
 
-def _download_presigned(url: str) -> Iterator[bytes]:
-    """Download from a presigned URL, without the token."""
-    with _presigned("GET", url, {}) as response:
-        if response.status == _NOT_FOUND:
-            raise BlobMissing
-        if response.status >= _FIRST_ERROR:
-            raise Unavailable(f"the blob store answered {response.status}")
-        yield from response.pieces()
-
-
-def _upload_presigned(
-    url: str, headers: Mapping[str, str], data: bytes | FilePart
-) -> tuple[int, bytes]:
-    with _presigned("PUT", url, headers, data) as response:
-        return response.status, response.read()  # an error is a short text
-
-
-@contextlib.contextmanager
-def _presigned(
-    verb: str, url: str, headers: Mapping[str, str], data: bytes | FilePart | None = None
-) -> Iterator[Response]:
-    """Ask another server; its failures, and those inside of the block, raise `Unavailable`."""
-    connection = Connection(url)
+def _exchanged(
+    connection: Connection,
+    verb: str,
+    url: str,
+    headers: Mapping[str, str],
+    data: bytes | FilePart | None,
+) -> Response:
+    """Return the response to a request; one that a kept connection loses is sent again."""
     size = data.size if isinstance(data, FilePart) else len(data or b"")
     lines = {"host": connection.host_header, "content-length": str(size)} | dict(headers)
-    try:
-        connection.open().settimeout(ANSWER_S)
-        pieces = data.pieces() if isinstance(data, FilePart) else data
-        connection.send(head_of(verb, _target(url), lines), pieces)
-        yield connection.response()
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"the blob store does not answer: {error!r}") from error
-    finally:
-        connection.close()
+    head = head_of(verb, _target(url), lines)
+    while True:
+        was_open = connection.is_open
+        try:
+            connection.open().settimeout(ANSWER_S)
+            connection.send(head, data.pieces() if isinstance(data, FilePart) else data)
+            return connection.response()
+        except OSError:
+            connection.close()
+            if not was_open:
+                raise
 
 
 def _target(url: str) -> str:

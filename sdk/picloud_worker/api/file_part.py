@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import IO, TYPE_CHECKING, Final
 
@@ -33,3 +34,30 @@ class FilePart(msgspec.Struct, frozen=True):
         while at < end and (piece := os.pread(self.file.fileno(), min(_PIECE, end - at), at)):
             yield piece
             at += len(piece)
+
+
+class HashedPart(FilePart, frozen=True):
+    """A part whose MD5 is computed while it is sent.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryFile() as file:
+    ...     part = HashedPart(file, 0, 0)
+    ...     _ = list(part.pieces())
+    >>> part.md5
+    'd41d8cd98f00b204e9800998ecf8427e'
+    """
+
+    digests: list[str] = []
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of the bytes that were yielded last, in hex."""
+        return self.digests[-1]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in super().pieces():
+            digest.update(piece)
+            yield piece
+        self.digests.append(digest.hexdigest())

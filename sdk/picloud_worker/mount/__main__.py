@@ -20,9 +20,9 @@ from picloud_model.wire import BucketMounted
 from picloud_worker.api.client import ApiClient
 from picloud_worker.mount import container
 from picloud_worker.mount.client import MountClient
-from picloud_worker.mount.filesystem import REQUEST_BYTES, BucketFileSystem
-from picloud_worker.mount.request import encoded, receive
-from picloud_worker.system import process_lifetime
+from picloud_worker.mount.filesystem import BucketFileSystem
+from picloud_worker.mount.request import REQUEST_BYTES, encoded, receive
+from picloud_worker.system import process_lifetime, read_ahead
 
 _SIGNALLED: Final = 8
 """What libfuse returns when a signal ended it, after it has unmounted."""
@@ -53,13 +53,20 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
         at = f"/dev/fd/{device}"
-    mounted = encoded(BucketMounted(path=request.at, ready=True))
+
+    def mounted() -> None:
+        if options.container is None:
+            with read_ahead.devices() as devices:
+                read_ahead.set_read_ahead(at, REQUEST_BYTES, devices)
+        with contextlib.suppress(OSError):
+            supervisor.send(encoded(BucketMounted(path=request.at, ready=True)))
+
     client = MountClient(ApiClient(request.url), request.token)
     system = BucketFileSystem(
         client,
         f"/proc/self/fd/{copies}",
         (request.uid, request.gid),
-        mounted=lambda: _answer(supervisor, mounted),
+        mounted=mounted,
     )
     watch = threading.Thread(target=_watch, args=(supervisor, options.container), daemon=True)
     watch.start()
@@ -81,11 +88,6 @@ def main() -> None:
     except RuntimeError as error:
         if error.args != (_SIGNALLED,):
             raise
-
-
-def _answer(supervisor: socket.socket, answer: bytes) -> None:
-    with contextlib.suppress(OSError):
-        supervisor.send(answer)
 
 
 def _watch(supervisor: socket.socket, namespace: int | None) -> None:

@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Final
 from picloud_model.errors import ObjectChanged, PiCloudError
 from picloud_model.wire import Answer, bucket
 
-from picloud_worker.api.file_part import FilePart
+from picloud_worker.api.file_part import FilePart, HashedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from picloud_worker.api.client import ApiClient
@@ -22,7 +22,7 @@ _CHANGED: Final = (412, 416)
 _FORBIDDEN: Final = 403
 _FAILED: Final = 400
 _THREADS: Final = 4
-"""How many parts are sent, and how many readers read ahead, at the same time."""
+"""How many parts are sent at the same time."""
 
 
 class MountClient:
@@ -54,8 +54,7 @@ class MountClient:
         Raises:
             ObjectChanged: When it was replaced or removed meanwhile.
         """
-        etag = opened.object.etag
-        headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'}
+        headers = _range(opened, start, end)
         status, data = self._api.fetch(opened.url, headers)
         if status == _FORBIDDEN:
             # The URL has expired.
@@ -65,15 +64,30 @@ class MountClient:
             raise ObjectChanged
         return data
 
-    def read_ahead(self, opened: bucket.OpenedObject, start: int, end: int) -> Future[bytes]:
-        """Begin to read bytes `start .. end-1`, as `read` does."""
-        return self._threads().submit(self.read, opened, start, end)
+    def stream(self, opened: bucket.OpenedObject, start: int, end: int) -> Generator[bytes]:
+        """Yield bytes `start .. end-1`, as `read` returns them, over a connection of its own.
+
+        Raises:
+            ObjectChanged: As in `read`.
+            Unavailable: When the connection breaks.
+        """
+        headers = _range(opened, start, end)
+        with contextlib.closing(self._first.with_token(self._token)) as api:
+            for _ in range(2):
+                with api.stream(opened.url, headers) as (status, pieces):
+                    if status < _FAILED:
+                        yield from pieces
+                        return
+                if status != _FORBIDDEN:
+                    break
+                opened = self.open(opened.object.key)  # the URL has expired
+        raise ObjectChanged
 
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """Store the bytes of a file as an object."""
         whole = FilePart(file, 0, size)
         small = b"".join(whole.pieces()) if size <= bucket.INLINE_OBJECT_BYTES else None
-        # The digest of an upload in parts is computed while they are sent.
+        # The digests of parts are computed while they are sent.
         md5 = _md5(whole) if size <= bucket.WHOLE_OBJECT_BYTES else ""
         request = bucket.PutObjectRequest(key=key, size=size, md5=md5, headers=headers, data=small)
         put = self._api.post("/v1/bucket/put", request, bucket.ObjectPut)
@@ -137,20 +151,17 @@ class MountClient:
     def _write_parts(self, key: str, whole: FilePart, put: bucket.ObjectPut) -> None:
         starts = range(0, whole.size, put.part_bytes)
         sizes = [min(put.part_bytes, whole.size - start) for start in starts]
-        parts = [FilePart(whole.file, *span) for span in zip(starts, sizes, strict=True)]
+        parts = [HashedPart(whole.file, *span) for span in zip(starts, sizes, strict=True)]
         threads = self._threads()
         sent: list[Future[str]] = []
         try:
-            md5 = threads.submit(_md5, whole)
             sent = [
                 threads.submit(self._write_part, key, put.upload, number, part)
                 for number, part in enumerate(parts, 1)
             ]
+            # Without an MD5 of the whole, which would take as long again as those of the parts.
             finish = bucket.FinishUploadRequest(
-                key=key,
-                upload=put.upload,
-                parts=[part.result() for part in sent],
-                md5=md5.result(),
+                key=key, upload=put.upload, parts=[part.result() for part in sent]
             )
             self._api.post("/v1/bucket/finish", finish, bucket.ObjectDescription)
         except BaseException:
@@ -161,14 +172,11 @@ class MountClient:
                 self._api.post("/v1/bucket/abort", abort, Answer)
             raise
 
-    def _write_part(self, key: str, upload: str, number: int, part: FilePart) -> str:
-        md5 = _md5(part)
-        request = bucket.PutPartRequest(
-            key=key, upload=upload, number=number, size=part.size, md5=md5
-        )
+    def _write_part(self, key: str, upload: str, number: int, part: HashedPart) -> str:
+        request = bucket.PutPartRequest(key=key, upload=upload, number=number, size=part.size)
         target = self._api.post("/v1/bucket/parts", request, bucket.PartTarget).target
         self._api.upload(target.url, target.headers, part)
-        return md5
+        return part.md5
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -177,6 +185,11 @@ class MountClient:
 
                 self._pool = ThreadPoolExecutor(_THREADS, "picloud-mount")
             return self._pool
+
+
+def _range(opened: bucket.OpenedObject, start: int, end: int) -> dict[str, str]:
+    etag = opened.object.etag
+    return {"range": f"bytes={start}-{end - 1}", "if-match": f'"{etag}"'}
 
 
 def _md5(part: FilePart) -> str:

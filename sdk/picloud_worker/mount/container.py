@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from picloud_worker.mount.request import IN_CONTAINER
-from picloud_worker.system import namespace
+from picloud_worker.mount.request import IN_CONTAINER, REQUEST_BYTES
+from picloud_worker.system import namespace, read_ahead
 
 _DEVICE: Final = "/dev/fuse"
 
@@ -28,19 +28,21 @@ def mount(target: int, owner: tuple[int, int]) -> int:
     uid, gid = owner
     device = os.open(_DEVICE, os.O_RDWR)
     # Without `allow_other` the kernel refuses every other user, also the root of the container.
-    options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid},max_read=1048576"
-    pid = os.fork()
-    if pid == 0:
-        number = 1
-        try:
-            namespace.join(target)
-            namespace.mount_fuse("picloud", IN_CONTAINER, "fuse.bucket", options)
-            number = 0
-        except OSError as error:
-            number = error.errno or 1
-        finally:
-            os._exit(number)
-    _, status = os.waitpid(pid, 0)
+    options = f"fd={device},rootmode=40000,user_id={uid},group_id={gid},max_read={REQUEST_BYTES}"
+    with read_ahead.devices() as devices:
+        pid = os.fork()
+        if pid == 0:
+            number = 1
+            try:
+                namespace.join(target)
+                namespace.mount_fuse("picloud", IN_CONTAINER, "fuse.bucket", options)
+                read_ahead.set_read_ahead(IN_CONTAINER, REQUEST_BYTES, devices)
+                number = 0
+            except OSError as error:
+                number = error.errno or 1
+            finally:
+                os._exit(number)
+        _, status = os.waitpid(pid, 0)
     number = os.waitstatus_to_exitcode(status)
     if number:
         os.close(device)

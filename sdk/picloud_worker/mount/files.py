@@ -9,17 +9,21 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from picloud_model.errors import Unavailable
+
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from collections.abc import Generator
 
     from picloud_model.wire.bucket import OpenedObject
 
     from picloud_worker.mount.client import MountClient
 
 FIRST_BYTES: Final = 128 * 1024
-"""How many bytes are fetched at least; for a reader in sequence twice as many each time."""
-MOST_BYTES: Final = 2 * 1024 * 1024
-"""How many bytes are fetched at most; as many are requested ahead."""
+"""How many bytes are requested at least; by a reader in sequence twice as many each time."""
+_WHOLE_BYTES: Final = 1024 * 1024
+"""A longer response is read as the program reads: what follows waits in the socket's buffer."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""How many bytes are requested at most. Fewer would cost the S3 server more time a byte."""
 _COPY: Final = 4 * 1024 * 1024
 
 
@@ -54,7 +58,7 @@ class Reader:
     """A file that is open for reading: one version of its object.
 
     What was fetched last is kept, as programs read small pieces in sequence. A reader that seeks
-    fetches little. One in sequence fetches more and more, the next bytes while it uses these.
+    fetches little. One in sequence requests more and more, and the server sends ahead.
     """
 
     def __init__(self, client: MountClient, key: str) -> None:
@@ -64,7 +68,7 @@ class Reader:
         self.modified = self._opened.object.modified_at
         self._start = 0
         self._data = b""
-        self._following: Future[bytes] | None = None
+        self._stream: Generator[bytes] | None = None
         self._ahead = FIRST_BYTES
         self._lock = threading.Lock()
 
@@ -101,32 +105,43 @@ class Reader:
 
     def close(self) -> None:
         """Forget what was fetched."""
-        self._forget()
+        self._close_stream()
+        self._data = b""
 
     def _fetch(self, start: int, end: int) -> None:
         """Replace what is kept by the bytes from `start` on."""
         in_sequence = bool(self._data) and start == self._start + len(self._data)
-        following = None
-        if in_sequence:
-            # Taken out first, as what is forgotten is cancelled.
-            following, self._following = self._following, None
-        self._forget()
-        self._ahead = min(self._ahead * 2, MOST_BYTES) if in_sequence else FIRST_BYTES
-        if following:
-            data = following.result()
-        else:
+        self._data = b""
+        if not in_sequence:
+            self._close_stream()
+            self._ahead = FIRST_BYTES
+        data = self._streamed()
+        if not data:
+            self._ahead = min(self._ahead * 2, MOST_BYTES) if in_sequence else FIRST_BYTES
             stop = min(max(end, start + self._ahead), self.size)
-            data = self._client.read(self._opened, start, stop)
+            if stop - start <= _WHOLE_BYTES:
+                data = self._client.read(self._opened, start, stop)
+            else:
+                self._close_stream()
+                self._stream = self._client.stream(self._opened, start, stop)
+                data = next(self._stream)
         self._start, self._data = start, data
-        begin = start + len(data)
-        stop = min(begin + self._ahead, self.size)
-        if in_sequence and begin < stop:
-            self._following = self._client.read_ahead(self._opened, begin, stop)
 
-    def _forget(self) -> None:
-        if self._following:
-            self._following.cancel()
-        self._data, self._following = b"", None
+    def _streamed(self) -> bytes:
+        """Return the next bytes of the response that is being read; none if it has ended."""
+        if self._stream is None:
+            return b""
+        try:
+            return next(self._stream, b"")
+        except Unavailable:
+            # The server may have closed the connection while the program read nothing.
+            self._close_stream()
+            return b""
+
+    def _close_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
 
 class Writer:

@@ -19,6 +19,7 @@ from mfusepy import FuseOSError, Operations
 
 from picloud_worker.mount.errors import system_errors
 from picloud_worker.mount.files import Reader, Writer
+from picloud_worker.mount.request import REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from picloud_worker.mount.client import MountClient
     from picloud_worker.mount.files import OpenFile
 
-REQUEST_BYTES: Final = 1024 * 1024
-"""How many bytes the kernel reads or writes in one request at most."""
 _ASYNC_READ: Final = 1  # FUSE_CAP_ASYNC_READ
 _NAME_BYTES: Final = 255
 _LISTED_S: Final = 1.0

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_BYTES: Final = 16_384
+REQUEST_BYTES: Final = 1024 * 1024
+"""How many bytes the kernel reads or writes in one request at most."""
 
 
 class MountRequest(msgspec.Struct, frozen=True, kw_only=True):

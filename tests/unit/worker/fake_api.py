@@ -52,6 +52,7 @@ class FakeApi:
         self.refuse_slots = False
         self.faults = 0
         self.drop_answers = 0
+        self.connections = 0
         self.exit = False
         self.port = 0
         self._server: Server | None = None

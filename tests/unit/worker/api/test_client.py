@@ -137,6 +137,23 @@ def test_presigned_uploads_carry_their_headers_only(
     assert here["authorization"] == "Bearer the-token"
 
 
+def test_a_connection_to_another_server_is_kept(store: FakeApi, client: ApiClient) -> None:
+    """Until it closes it, or a response is not read to its end."""
+    digest = store.store(bytes(3_000_000))
+    url = f"http://127.0.0.1:{store.port}/v1/blobs/{digest}"
+
+    for _ in range(2):
+        assert client.fetch(url, {}) == (200, bytes(3_000_000))
+    assert store.connections == 1
+    with client.stream(url, {}) as (_, pieces):
+        assert next(pieces)
+    assert client.fetch(url, {})[0] == 200
+    assert store.connections == 2
+    store.stop()
+    store.start()
+    assert client.fetch(url, {})[0] == 200
+
+
 def test_the_thread_of_a_request_looks_around(api: FakeApi, client: ApiClient) -> None:
     """While the server holds a request, what is to be done meanwhile is called."""
     looks: list[float] = []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import Future
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from picloud_model.errors import ObjectChanged, ObjectNotFound, Unavailable
 from picloud_model.wire.bucket import (
@@ -16,23 +15,10 @@ from picloud_model.wire.bucket import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
-class _Queued(Future[bytes]):
-    """A read that begins when its bytes are needed; until then it can be cancelled."""
-
-    def __init__(self, read: Callable[[], bytes]) -> None:
-        super().__init__()
-        self._read = read
-
-    def result(self, timeout: float | None = None) -> bytes:
-        if not self.done():
-            try:
-                self.set_result(self._read())
-            except ObjectChanged as error:
-                self.set_exception(error)
-        return super().result(timeout)
+PIECE: Final = 1024 * 1024
 
 
 class MemoryBucket:
@@ -42,6 +28,7 @@ class MemoryBucket:
         self.objects = dict(objects)
         self.read_bytes = self.writes = 0
         self.is_away = False
+        self.breaks_after = -1
 
     def find(self, path: str) -> PathFound:
         """See `MountClient.find`."""
@@ -62,9 +49,14 @@ class MemoryBucket:
         self.read_bytes += end - start
         return now[start:end]
 
-    def read_ahead(self, opened: OpenedObject, start: int, end: int) -> Future[bytes]:
-        """See `MountClient.read_ahead`; it has not begun when its bytes are needed."""
-        return _Queued(lambda: self.read(opened, start, end))
+    def stream(self, opened: OpenedObject, start: int, end: int) -> Iterator[bytes]:
+        """See `MountClient.stream`; it breaks once after `breaks_after` pieces."""
+        for at in range(start, end, PIECE):
+            if self.breaks_after == 0:
+                self.breaks_after = -1
+                raise Unavailable
+            self.breaks_after -= 1
+            yield self.read(opened, at, min(end, at + PIECE))
 
     def write(self, key: str, file: IO[bytes], size: int, headers: dict[str, str]) -> None:
         """See `MountClient.write`."""

@@ -57,6 +57,19 @@ def test_a_reader_in_sequence_gets_every_byte_once(step: int) -> None:
     assert bucket.read_bytes == len(data)
 
 
+def test_a_response_that_breaks_off_is_requested_again_from_there() -> None:
+    """As a server does that has waited long for the program to read on."""
+    data = os.urandom(9_000_001)
+    bucket = MemoryBucket(a=data)
+    bucket.breaks_after = 3
+    file = reader(bucket)
+
+    read = b"".join(file.read(100_000, at) for at in range(0, len(data), 100_000))
+
+    assert read == data
+    assert bucket.breaks_after < 0
+
+
 def test_a_reader_has_one_version() -> None:
     """An object that was replaced is an error, not a mixture."""
     bucket = MemoryBucket(a=bytes(1_000_000))
@@ -69,16 +82,18 @@ def test_a_reader_has_one_version() -> None:
         file.read(10, 900_000)
 
 
-def test_an_object_that_is_replaced_while_it_is_read_ahead_is_an_error_of_the_read() -> None:
-    """What was requested ahead is of the version that was opened as well."""
+def test_an_object_that_is_replaced_while_it_is_read_in_sequence_is_an_error_of_the_read() -> None:
+    """A later request is for the version that was opened as well."""
     bucket = MemoryBucket(a=bytes(9_000_000))
     file = reader(bucket)
-    file.read(FIRST_BYTES, 0)
+    for at in range(0, 4_000_000, 100_000):
+        file.read(100_000, at)
 
     bucket.objects["a"] = b"new"
 
     with pytest.raises(ObjectChanged):
-        file.read(FIRST_BYTES, FIRST_BYTES)
+        for at in range(4_000_000, 9_000_000, 100_000):
+            file.read(100_000, at)
 
 
 def test_a_reader_refuses_to_write() -> None:
