@@ -7,6 +7,41 @@ import sys
 from typing import Final
 
 _MOST_NAME: Final = 200
+_INSTALLED_BY: Final = {
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cairosvg": "CairoSVG",
+    "Crypto": "pycryptodome",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "docx": "python-docx",
+    "dotenv": "python-dotenv",
+    "faiss": "faiss-cpu",
+    "fitz": "PyMuPDF",
+    "git": "GitPython",
+    "jose": "python-jose",
+    "jwt": "PyJWT",
+    "Levenshtein": "python-Levenshtein",
+    "magic": "python-magic",
+    "mpl_toolkits": "matplotlib",
+    "MySQLdb": "mysqlclient",
+    "OpenSSL": "pyOpenSSL",
+    "PIL": "Pillow",
+    "pptx": "python-pptx",
+    "psycopg2": "psycopg2-binary",
+    "pylab": "matplotlib",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "slugify": "python-slugify",
+    "umap": "umap-learn",
+    "usb": "pyusb",
+    "websocket": "websocket-client",
+    "wx": "wxPython",
+    "yaml": "PyYAML",
+    "zmq": "pyzmq",
+}
+"""What installs a module whose package has another name: the one of several that is used most."""
 
 
 def add_advice(error: BaseException) -> None:
@@ -34,11 +69,14 @@ def _of_module(name: str) -> str:
             f"picloud: the job has {top!r}, but not {name!r}. Compiled modules do not travel, and "
             f"an installed {top!r} of another version may lack it."
         )
+    package = _INSTALLED_BY.get(top, top)
+    installed = "" if package == top else f", which the package {package!r} installs"
     return (
-        f"picloud: the Python that ran the job has no module {top!r}.\n"
+        f"picloud: the Python that ran the job has no module {top!r}{installed}.\n"
         "Your own modules travel with a job; installed packages do not. Run it with _env='auto',\n"
         "which has the packages that you have installed, or in an environment with this one:\n"
-        f"picloud env build NAME -f RECIPE. The job ran in {sys.executable}."
+        f"cloud.environment.build('NAME', {{'pip': [{package!r}]}}).\n"
+        f"The job ran in {sys.executable}."
     )
 
 

@@ -20,7 +20,22 @@ def advice(code: str) -> str:
 def test_a_missing_module_is_to_be_installed() -> None:
     """The note names the package and the interpreter; of a part of a package it says another."""
     assert "has no module 'torch_of_mine'" in advice("import torch_of_mine.nn")
+    assert "build('NAME', {'pip': ['torch_of_mine']})" in advice("import torch_of_mine.nn")
     assert "the job has 'email', but not 'email.nothing'" in advice("import email.nothing")
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("sklearn", "scikit-learn"), ("cv2", "opencv-python-headless"), ("yaml", "PyYAML")],
+)
+def test_the_package_of_a_module_is_named(module: str, package: str) -> None:
+    """Also where it is not called as the module; the command is one that builds it."""
+    error = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    add_advice(error)
+
+    (note,) = error.__notes__
+    assert f"has no module {module!r}, which the package {package!r} installs.\n" in note
+    assert f"cloud.environment.build('NAME', {{'pip': [{package!r}]}})." in note
 
 
 def test_a_missing_file_does_not_travel() -> None:
