@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from picloud_api import wiring
 from picloud_api.settings import read
-from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
 from picloud_model.errors import PiCloudError
+
+from tests.unit.api.absent_servers import SERVERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 URL = "http://127.0.0.1:8787"
-SERVERS = Addresses(
-    consul=VendorServer("http://127.0.0.1:1"),
-    vault=VendorServer("http://127.0.0.1:1", "token"),
-    nomad=VendorServer("http://127.0.0.1:1"),
-    nats=VendorServer("nats://127.0.0.1:1"),
-    s3=Bucket("http://127.0.0.1:1", "box"),
-)
 
 
 def adapters(ports: wiring.Ports) -> list[str]:

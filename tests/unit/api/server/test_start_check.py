@@ -6,8 +6,8 @@ from pathlib import Path
 from picloud_api.server.start_check import StartProblem, start_problem
 from picloud_api.settings import read
 
+from tests.unit.api.absent_servers import SERVERS
 from tests.unit.api.api_harness import ApiHarness
-from tests.unit.api.test_wiring import SERVERS
 
 
 def test_nothing_is_in_the_way(tmp_path: Path) -> None:
