@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from picloud_model.errors import PiCloudError
@@ -19,8 +19,18 @@ READ_EVERY_S: Final = 30.0
 """How often all cron jobs are read, whatever the events were."""
 _AT_ONCE: Final = 16
 """Jobs that are submitted at the same time."""
+_PAUSE_S: Final = 1.0
+"""How long a cron job rests whose job could not be submitted; twice as long each time."""
+LONGEST_PAUSE_S: Final = 60.0
 
 _log = structlog.get_logger()
+
+
+class _Pause(NamedTuple):
+    """Since when a cron job rests, and for how long."""
+
+    begun_at: float
+    length_s: float
 
 
 class CronStarter:
@@ -39,6 +49,7 @@ class CronStarter:
         self._leader = leader
         self._crons = crons
         self._next: dict[str, float] = {}
+        self._failed: dict[str, _Pause] = {}
         self._since: float | None = None
         self._read_at = 0.0
 
@@ -56,7 +67,7 @@ class CronStarter:
             self._read_at = now
             records = await self._view.scan(CronRecord.prefix)
             self._next = {key: record.next_at for key, record in records.items()}
-        due = [key for key, at in self._next.items() if at <= now]
+        due = [key for key, at in self._next.items() if at <= now and not self._rests(key, now)]
         for start in range(0, len(due), _AT_ONCE):
             some = due[start : start + _AT_ONCE]
             await asyncio.gather(*(self._start(key, now, self._since) for key in some))
@@ -67,8 +78,17 @@ class CronStarter:
             following = await self._crons.start_due(key, now, since)
         except PiCloudError as error:
             _log.warning("cron.not_started", cron=key, reason=error.message)
+            last = self._failed.get(key)
+            length_s = min(2 * last.length_s, LONGEST_PAUSE_S) if last else _PAUSE_S
+            self._failed[key] = _Pause(now, length_s)
             return
+        self._failed.pop(key, None)
         if following is None:
             self._next.pop(key, None)
         else:
             self._next[key] = following
+
+    def _rests(self, key: str, now: float) -> bool:
+        """Whether it is too early to try again what failed; not after the clock was set back."""
+        pause = self._failed.get(key)
+        return pause is not None and 0 <= now - pause.begun_at < pause.length_s

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from picloud_api.background.cron_starter import READ_EVERY_S
+from picloud_api.background.cron_starter import LONGEST_PAUSE_S, READ_EVERY_S, CronStarter
+from picloud_model.errors import AccountBusy
 from picloud_model.wire.cron import CronSchedule, RegisterCronRequest
 
 from tests.unit.api.api_harness import ACCOUNT
 
 if TYPE_CHECKING:
-    from picloud_api.background.cron_starter import CronStarter
+    from picloud_api.usecases.crons.cron import Crons
 
     from tests.unit.api.api_harness import ApiHarness
 
@@ -83,6 +85,48 @@ async def test_an_event_that_was_missed_does_no_harm(api: ApiHarness) -> None:
     await register_and_remove(api)
     api.now += READ_EVERY_S + MINUTE
 
+    await cron.start_if_leader()
+
+    assert await started(api) == {"a": 1}
+
+
+class BusyCrons:
+    """Crons of an account that is busy until it is not."""
+
+    def __init__(self, crons: Crons) -> None:
+        self._crons = crons
+        self.is_busy = True
+        self.tries = 0
+
+    async def start_due(self, key: str, now: float, since: float) -> float | None:
+        """Refuse while busy."""
+        self.tries += 1
+        if self.is_busy:
+            raise AccountBusy
+        return await self._crons.start_due(key, now, since)
+
+
+async def test_what_fails_is_tried_again_after_a_pause(api: ApiHarness) -> None:
+    """The pause grows to a minute; after the clock was set back it is not waited for."""
+    starter(api)
+    await register(api, "a")
+    crons = BusyCrons(api.use_cases.crons.crons)
+    leader = api.server.background.autoscaler
+    cron = CronStarter(api.server.context, leader, crons)  # type: ignore[arg-type]
+    await cron.start_if_leader()
+    api.now += MINUTE
+    tried_at = []
+    for _ in range(1200):
+        before = crons.tries
+        await cron.start_if_leader()
+        if crons.tries > before:
+            tried_at.append(api.now)
+        api.now += 0.25
+    pauses = [later - at for at, later in pairwise(tried_at)]
+    assert pauses[:8] == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+
+    api.now = tried_at[-1] - 1.0
+    crons.is_busy = False
     await cron.start_if_leader()
 
     assert await started(api) == {"a": 1}
