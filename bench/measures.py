@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench import queues
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -29,11 +31,12 @@ class Row(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """What fills some rows; `ours` if peers have no equivalent."""
+    """What fills some rows; `ours` if peers have no equivalent, `queues` if they need queues."""
 
     rows: Sequence[str]
     run: Run
     ours: bool = False
+    queues: bool = False
 
 
 def identity(argument: Any) -> Any:
@@ -166,6 +169,14 @@ ROWS: dict[str, Row] = {
     "client": Row("client memory, 100k map", "MB", "lower", _goals(150, 150)),
     "server": Row("API memory, 100k map", "MB", "lower", _goals(200, 300)),
     "queued": Row("API memory, 100k jobs queued", "MB", "lower", _goals(200, 300)),
+    "messages": Row("100-byte messages, handled", "1/s", "higher", _goals(10_000, 10_000)),
+    "message": Row("one message, pushed to handled", "ms", "lower", _goals(5, 5)),
+    "pushes": Row("pushes of 800 messages", "1/s", "higher", _goals(60_000, 30_000)),
+    "tickets": Row("pop_tickets(1000) and ack", "1/s", "higher", _goals(20_000, 20_000)),
+    "queue_cold": Row("first message with no job", "s", "lower", _goals(1, 1)),
+    "readers": Row("4 readers of a 50 ms handler", "x", "higher", _goals(3.8, 3.8)),
+    "waiting": Row("API memory, 1M messages", "MB", "lower", _goals(50, 50)),
+    "count": Row("count with 1M messages", "ms", "lower", _goals(20, 20)),
     "map1m": Row("no-op map of 1,000,000", "jobs/s", "higher", {}),
     "client1m": Row("client memory, 1M map", "MB", "lower", {}),
     "server1m": Row("API memory, 1M map", "MB", "lower", {}),
@@ -180,6 +191,10 @@ MEASURES: dict[str, Measure] = {
     "shared": Measure(("shared", "put"), shared),
     "cold": Measure(("cold",), cold),
     "queued": Measure(("queued",), queued, ours=True),
+    "messages": Measure(("messages", "message"), queues.messages, queues=True),
+    "pushes": Measure(("pushes", "tickets"), queues.pushes, ours=True),
+    "handlers": Measure(("queue_cold", "readers"), queues.handlers, ours=True),
+    "waiting": Measure(("waiting", "count"), queues.waiting, ours=True),
     "map1m": Measure(("map1m", "client1m", "server1m"), map1m, ours=True),
 }
 """Every measure by its key."""

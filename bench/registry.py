@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from bench.contenders.celery import Celery
 from bench.contenders.dask import Dask
+from bench.contenders.dramatiq import Dramatiq
+from bench.contenders.huey import Huey
 from bench.contenders.loky import Loky
 from bench.contenders.parsl import Parsl
 from bench.contenders.picloud import Embedded, EmbeddedFull, HashiCorp
@@ -27,6 +29,8 @@ PEERS: dict[str, type[Contender]] = {
     "parsl": Parsl,
     "dask": Dask,
     "celery": Celery,
+    "dramatiq": Dramatiq,
+    "huey": Huey,
 }
 """Each has an environment of its own; `bench/peers/<name>.txt` pins its packages."""
 

@@ -19,6 +19,8 @@ class Contender(ABC):
     """
 
     lacks: ClassVar[dict[str, str]] = {}
+    has_queues: ClassVar[bool] = False
+    """Whether it has queues of messages that handlers wait for."""
 
     @abstractmethod
     def start(self) -> None:
@@ -35,6 +37,12 @@ class Contender(ABC):
     def share(self, function: Callable[..., Any], argument: Any, jobs: int) -> list[Any]:
         """Run that many calls with the same large argument, by special means if there are any."""
         return self.map(function, [argument] * jobs)
+
+    def pass_messages(self, messages: Sequence[Any]) -> list[Any]:
+        """Push messages to a handler that does nothing; return what comes out, in any order."""
+        from bench.measures import identity
+
+        return self.map(identity, messages)
 
     @abstractmethod
     def stop(self) -> None:

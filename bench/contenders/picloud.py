@@ -27,6 +27,7 @@ class PiCloud(Contender):
         slots: Jobs at once.
     """
 
+    has_queues = True
     stack: ClassVar[str]
 
     def __init__(self, slots: int = 2) -> None:
@@ -52,6 +53,18 @@ class PiCloud(Contender):
     def map(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
         results: list[Any] = self.cloud.result(self.cloud.map(function, arguments))
         return results
+
+    def pass_messages(self, messages: Sequence[Any]) -> list[Any]:
+        from bench.queues import nothing
+
+        source, target = (self.cloud.queue.get(name) for name in ("bench", "bench-out"))
+        if "attachment" not in source.info():
+            source.attach(nothing, target)
+        source.push(messages)
+        arrived: list[Any] = []
+        while len(arrived) < len(messages):
+            arrived += target.pop(1000, timeout=60)
+        return arrived
 
     def stop(self) -> None:
         if "cloud" in sys.modules:
