@@ -6,12 +6,14 @@ It lists every frame down to the start of the process: those below the job are n
 from __future__ import annotations
 
 import re
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Final
 
 _FRAME: Final = re.compile(r'  File "(?P<file>[^"]*)", line \d+ in ')
 _HERE: Final = str(Path(__file__).parent)
+_HEAD: Final = " (most recent call first):"
+"""What ends the line above the frames of a thread."""
 _MODULES: Final = "Extension modules: "
 _REPEATED: Final = 3
 """How often the same line is shown in a row."""
@@ -19,6 +21,8 @@ _REPEATED: Final = 3
 
 def readable(text: str) -> str:
     r"""Return the text with its stacks cut below the job's frames and repeated lines counted.
+
+    Of a thread in which no function of the job's was running nothing is left.
 
     >>> readable("Current thread 0x1:\n" + 5 * '  File "a.py", line 1 in f\n').splitlines()[-1]
     '  [2 more like it]'
@@ -35,4 +39,17 @@ def readable(text: str) -> str:
         kept += [line] * shown
         if count > shown:
             kept.append(f"  [{count - shown} more like it]")
-    return "\n".join(kept).strip("\n")
+    shown_lines = [
+        line
+        for line, after in zip_longest(kept, kept[1:], fillvalue="")
+        if not line.endswith(_HEAD) or _FRAME.match(after)
+    ]
+    return "\n".join(shown_lines).strip("\n")
+
+
+def without_our_frames(output: bytes) -> bytes:
+    """Return what a job wrote to stderr, with the stacks in it made readable."""
+    if _HEAD.encode() not in output:
+        return output
+    text = readable(output.decode(errors="surrogateescape"))
+    return f"{text}\n".encode(errors="surrogateescape") if text else b""

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 from picloud_model.wire import Content, Info, Sample, pack_info
 
+from picloud_worker.crash_trace import without_our_frames
 from picloud_worker.system import procfs
 
 if TYPE_CHECKING:
@@ -106,7 +108,10 @@ class JobMonitor:
         """Take what a job wrote up to these ends of the files; None means all of it."""
         streams = {}
         for (name, output), end in zip(self._outputs.items(), ends, strict=True):
-            if (stream := output.take(end)) is not None:
+            stream = output.take(end)
+            if stream is not None and name == "stderr":
+                stream = replace(stream, data=without_our_frames(stream.data))
+            if stream is not None and stream.data:
                 streams[name] = stream
         return streams
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import picloud_worker
-from picloud_worker.crash_trace import readable
+from picloud_worker.crash_trace import readable, without_our_frames
 
 HERE = Path(picloud_worker.__file__).parent
 
@@ -40,3 +40,22 @@ def test_what_a_job_printed_stays() -> None:
     printed = "a\na\na\na\na\n  File it away\n"
 
     assert readable(printed) == printed.strip("\n")
+
+
+def test_a_stack_of_our_frames_only_is_not_shown() -> None:
+    """As of a job that was killed while a function of the library slept; its own words stay."""
+    ours = "".join(f'  File "{HERE}/x.py", line {n} in f\n' for n in "12")
+    stack = f"Current thread 0x1 (most recent call first):\n{ours}"
+
+    assert without_our_frames(f"caf\xe9\n{stack}".encode("latin-1")) == b"caf\xe9\n"
+    assert without_our_frames(stack.encode()) == b""
+    assert readable("") == ""
+    assert without_our_frames(b"\nas it is\n\n") == b"\nas it is\n\n"
+
+
+def test_the_frames_of_the_job_are_shown() -> None:
+    """Each thread that has some."""
+    empty = "Thread 0x1 (most recent call first):\n"
+    shown = 'Thread 0x2 (most recent call first):\n  File "a.py", line 1 in f\n'
+
+    assert without_our_frames((empty + shown).encode()) == shown.encode()
