@@ -40,6 +40,7 @@ __all__ = [
 __all__ += _functions.__all__
 _LATER = {
     "Executor": "cloud._futures.executor",
+    "Pool": "cloud._futures.pool",
     "RetryPolicy": "cloud._futures.retry_policy",
     "as_completed": "cloud._futures.completed",
     "connect": "cloud.tunnel",
@@ -47,7 +48,7 @@ _LATER = {
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
-__all__ += ["Executor", "RetryPolicy", "as_completed", "connect", "job", "wait"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["Executor", "Pool", "RetryPolicy", "as_completed", "connect", "job", "wait"]  # noqa: F405 - they come from `__getattr__`
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one

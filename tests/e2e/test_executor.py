@@ -90,6 +90,7 @@ def test_a_timeout_is_for_all_results(stack: Stack, tmp_path: Path) -> None:
     """The results before it are given; the jobs go on."""
     gate = stack.shared / f"{tmp_path.name}-gate"
     with cloud.Executor() as executor:
+        executor.submit(held, "/", 0).result(WAIT_S)  # there is a slot now
         results = executor.map(held, ["/", str(gate)], [1, 2], timeout=2)
         assert next(results) == 1
         with pytest.raises(TimeoutError):
@@ -161,3 +162,23 @@ def test_jobs_are_given_as_they_end(stack: Stack, tmp_path: Path) -> None:
     values = asyncio.run(main())
     assert {1, 2} <= {value for value in values if isinstance(value, int)}
     assert [type(value) for value in values if not isinstance(value, int)] == [ZeroDivisionError]
+
+
+def test_a_pool_has_the_methods_of_multiprocessing() -> None:
+    """Results in order or as they end, callbacks, and the function's own exception."""
+    called: list[Any] = []
+    with cloud.Pool(initializer=set_up, initargs=(f"POOL_{os.urandom(4).hex()}", "x")) as pool:
+        many = pool.map_async(abs, range(-5, 0), 2, callback=called.append)
+        bad = pool.apply_async(divmod, (1, 0), error_callback=called.append)
+        assert pool.apply(dict, (), {"a": 1}) == {"a": 1}
+        assert pool.starmap(pow, [(2, 3), (2, 3, 5)], 2) == [8, 3]
+        assert list(pool.imap(abs, range(-3, 0), 2)) == [3, 2, 1]
+        assert sorted(pool.imap_unordered(abs, [-1, -2])) == [1, 2]
+        assert many.get(WAIT_S) == [5, 4, 3, 2, 1]
+        with pytest.raises(ZeroDivisionError):
+            bad.get(WAIT_S)
+        assert (many.successful(), bad.successful()) == (True, False)
+        until(lambda: len(called) == 2, "both callbacks were called", WAIT_S)
+        assert pool.map(abs, []) == []
+        pool.close()
+        pool.join()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cloud._client.client import Client
-    from cloud._jobs.job import Job
+    from cloud._jobs.job import Job, Jobs
 
 _NOT_BEGUN: Final = (Status.WAITING, Status.QUEUED)
 _SHUT_DOWN: Final = "cannot schedule new futures after shutdown"
@@ -115,24 +115,38 @@ class Executor(FuturesExecutor):
         size = whole(chunksize)
         if size is None or size < 1:
             raise ValueError("chunksize must be >= 1.")
-        used, run = self._used(), fn
+        used = self._used()
         items = list(zip(*iterables, strict=False))
-        columns: list[Any]
-        if size > 1:
-            chunks = [tuple(items[at : at + size]) for at in range(0, len(items), size)]
-            run, columns = partial(_run_chunk, fn), [chunks]
-        else:
-            columns = list(zip(*items, strict=True))
         if not items:
             return iter(())
-        jobs = used.submit_map(self._prepared(run), columns, {}, self._options)
-        with self._lock:
-            self._jids.extend(jobs.range)
+        if size > 1:
+            jobs = self.submit_chunks(fn, items, size)
+        else:
+            jobs = self._submit_map(used, fn, list(zip(*items, strict=True)))
         results = used.iresult(
             jobs, timeout, original=used.raises_original, overall=timeout is not None
         )
         found = self._until_closed(used, jobs.range, results)
         return itertools.chain.from_iterable(found) if size > 1 else found
+
+    def submit_chunks(
+        self, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], size: int
+    ) -> Jobs:
+        """Run a function for tuples of arguments, some in each job; return the jobs.
+
+        Args:
+            fn: The function.
+            items: The tuples.
+            size: How many of them one job runs; its result is the list of their results.
+        """
+        chunks = [tuple(items[at : at + size]) for at in range(0, len(items), size)]
+        return self._submit_map(self._used(), partial(_run_chunk, fn), [chunks])
+
+    def _submit_map(self, used: Client, fn: Callable[..., Any], columns: Sequence[Any]) -> Jobs:
+        jobs = used.submit_map(self._prepared(fn), columns, {}, self._options)
+        with self._lock:
+            self._jids.extend(jobs.range)
+        return jobs
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no further functions.

@@ -19,6 +19,7 @@ MEMBERS = [
     "Executor",
     "Job",
     "Jobs",
+    "Pool",
     "RetryPolicy",
     "account",
     "as_completed",
