@@ -12,7 +12,7 @@ import pytest
 from cloud import CloudException, environment
 
 from tests.current_client import current_client
-from tests.e2e.environment_probe import ask, ask_answer, prefix, wait_for
+from tests.e2e.environment_probe import ask, ask_answer, ask_in_jobs, prefix, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def recipe(folder: Path, answer: int) -> Path:
 def test_jobs_run_in_the_environment_that_they_name(
     client: Client, stack: Stack, tmp_path: Path
 ) -> None:
-    """Calls, maps and shell jobs; a job that was submitted before a build keeps its version."""
+    """Calls, maps and jobs of jobs; one that was submitted before a build keeps its version."""
     log: list[str] = []
     with current_client(client):
         environment.build("versions", recipe(tmp_path, 1), show=log.append)
@@ -51,11 +51,16 @@ def test_jobs_run_in_the_environment_that_they_name(
         environment.build("versions", recipe(tmp_path, 2), show=log.append)
         go.touch()
         two = client.result(client.map(ask_answer, range(3), _env="versions"), WAIT_S)
+        base = environment.list_bases()[0]["name"]
+        inner = client.result(client.call(ask_in_jobs, base, _env="versions"), WAIT_S)
 
         assert (one, two) == (1, [2, 3, 4])
         assert "=== test\n1\n" in "".join(log)
         assert client.result(waiting, WAIT_S) == (1, where)
-        assert client.result(client.call(prefix), WAIT_S) != where
+        outside = client.result(client.call(prefix), WAIT_S)
+        assert outside != where
+        assert inner[0][0] == 2
+        assert inner[1] == outside
         assert [each["version"] for each in environment.history("versions")] == [1, 2]
         assert environment.rollback("versions", 1)["version"] == 3
         assert client.result(client.call(ask, _env="versions"), WAIT_S) == (1, where)

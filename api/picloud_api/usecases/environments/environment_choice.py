@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_driver.image import ImageState
-from picloud_model.errors import EnvironmentNotFound, RequestConflict, RequestRefused, Unavailable
+from picloud_model.errors import (
+    EnvironmentNotFound,
+    JobNotFound,
+    RequestConflict,
+    RequestRefused,
+    Unavailable,
+)
 from picloud_model.wire.environment import MAX_VERSIONS, OWN_BASES, Recipe
 
+from picloud_api.engine.jobs.locate import locate
+from picloud_api.store import layout
 from picloud_api.usecases.environments.environment_record import (
     EnvironmentRecord,
     environment_key,
@@ -19,10 +27,12 @@ from picloud_api.usecases.environments.environment_record import (
 
 if TYPE_CHECKING:
     from picloud_driver.image import ImagePort
+    from picloud_model.wire import SubmitRequest
     from picloud_model.wire.environment import EnvironmentBase, StoredVersion
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
+    from picloud_api.store.records import Header
 
 _BASE_S: Final = 25.0
 """How long a submit waits for a base that was never used before; its client then repeats it."""
@@ -67,6 +77,26 @@ class EnvironmentChoice:
             raise RequestConflict(unbuilt(name), field="options.env")
         _check_python(name, record.current.python, python)
         return record.current.image
+
+    async def inherit(self, account: str, request: SubmitRequest, parent: int) -> SubmitRequest:
+        """Return what a job submits: in its own environment, unless the request names one.
+
+        Args:
+            account: Whose jobs.
+            request: The batch.
+            parent: The job that submits it.
+        """
+        if request.options.env is not None:
+            return request
+        try:
+            (piece,) = await locate(self._commits.view, account, [(parent, parent)])
+        except JobNotFound:
+            return request
+        name = layout.header(account, piece.page_id.batch)
+        header: Header | None = await self._commits.view.get(name)
+        if header is None or header.options.env is None:
+            return request
+        return replace(request, options=replace(request.options, env=header.options.env))
 
     async def settle(self, owner: str, name: str, record: EnvironmentRecord) -> EnvironmentRecord:
         """Return the record of an environment once a build that has ended is its current version.

@@ -123,6 +123,8 @@ class SubmitJobs:
             KeyReused: When its key names a batch with other arguments.
             AccountBusy: When the account would have too many unfinished jobs.
         """
+        if parent:
+            request = await self._environments.inherit(account, request, parent)
         image = await self.check(account, request)
         inline = self._fits_one_transaction(request)
         name = layout.header(account, request.submit_id)
