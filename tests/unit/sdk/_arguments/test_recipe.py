@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+import uv
 from cloud._arguments.recipe import recipe
 from cloud.errors import CloudException, CloudTypeError
 from picloud_model.wire.environment import Recipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_paths_in_a_file_begin_in_its_directory(tmp_path: Path) -> None:
@@ -68,3 +67,46 @@ def test_a_file_that_is_not_a_recipe_is_refused(tmp_path: Path) -> None:
         recipe(tmp_path / "missing.toml")
     with pytest.raises(CloudTypeError, match="is a dict or the path of a TOML file"):
         recipe(3)
+
+
+LOCKED = f"""
+version = 1
+requires-python = ">=3.11"
+
+[[package]]
+name = "mine"
+version = "0.1"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "six" }}]
+
+[package.metadata]
+requires-dist = [{{ name = "six" }}]
+
+[[package]]
+name = "six"
+version = "1.16.0"
+source = {{ registry = "https://example.com/simple" }}
+
+[[package.wheels]]
+url = "https://example.com/six-1.16.0-py2.py3-none-any.whl"
+hash = "sha256:{64 * "0"}"
+"""
+
+
+def test_a_lock_is_what_uv_pins_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the project itself; a missing or broken lock, and a missing uv, are named."""
+    monkeypatch.setenv("PATH", f"{Path(uv.find_uv_bin()).parent}")
+    project = '[project]\nname = "mine"\nversion = "0.1"\nrequires-python = ">=3.11"\n'
+    (tmp_path / "pyproject.toml").write_text(f'{project}dependencies = ["six"]\n')
+    lock = tmp_path / "uv.lock"
+
+    with pytest.raises(CloudException, match=r"uv\.lock does not exist"):
+        recipe({"lock": str(lock)})
+    lock.write_text(LOCKED)
+    assert recipe({"lock": str(lock), "pip": ["attrs"]}).pip == ["attrs", "six==1.16.0"]
+    lock.write_text("version = ")
+    with pytest.raises(CloudException, match=r"uv cannot read .*uv\.lock"):
+        recipe({"lock": str(lock)})
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CloudException, match="needs uv on this machine"):
+        recipe({"lock": str(lock)})
