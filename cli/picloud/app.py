@@ -133,7 +133,11 @@ class CommandGroup(HelpfulGroup):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command line of this process and exit."""
         try:
-            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+            with output.disk_errors():  # of the help, which typer prints
+                code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except CloudException as error:
+            output.error(message_of(error))
+            sys.exit(exits.code_of(error))
         except _UsageError as error:
             output.error(_usage(error))
             sys.exit(exits.USAGE)
@@ -317,4 +321,5 @@ for _row in COMMANDS:
 
 def main() -> None:
     """Run `picloud`."""
+    output.open_closed_streams()
     app()

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sys
 import textwrap
 import unicodedata
-from typing import Any, Final, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from cloud import CloudException
 from cloud._config.settings import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HARMFUL: Final = ("Cc", "Cf", "Cs")
 """Control, direction and surrogate characters."""
+
+
+def open_closed_streams() -> None:
+    """Open streams in place of those that the parent has closed; what is written there is lost."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def clean(text: str) -> str:
@@ -69,17 +84,17 @@ def text(value: str, *, raw: bool = False) -> None:
     """
     shown = clean(value) if sys.stdout.isatty() and not raw else value
     _write(sys.stdout, shown if raw or shown.endswith("\n") else shown + "\n")
-    sys.stdout.flush()
 
 
 def exactly(value: str | bytes) -> None:
     """Print text or bytes as they are, for a pipe or a file."""
-    if isinstance(value, bytes):
+    if isinstance(value, str):
+        _write(sys.stdout, value)
+        return
+    with disk_errors():
         sys.stdout.flush()
         sys.stdout.buffer.write(value)
-    else:
-        _write(sys.stdout, value)
-    sys.stdout.flush()
+        sys.stdout.flush()
 
 
 def as_json(value: Any) -> None:
@@ -111,13 +126,30 @@ def to_json(value: Any) -> str | None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Write any text; bytes that were decoded as surrogates are written as those bytes."""
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
+    """Write any text; bytes that were decoded as surrogates are written as those bytes.
+
+    Raises:
+        CloudException: When it cannot be written, as on a full disk.
+    """
+    with disk_errors():
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.flush()
+            data = text.encode("utf-8", "surrogateescape" if _is_from_bytes(text) else "replace")
+            stream.buffer.write(data)
         stream.flush()
-        data = text.encode("utf-8", "surrogateescape" if _is_from_bytes(text) else "replace")
-        stream.buffer.write(data)
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raise what prevents writing as an error of the command line; a closed pipe is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CloudException(f"Cannot write the output: {error.strerror}.") from error
 
 
 def _is_from_bytes(text: str) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from picloud_model.wire.snapshot import FILE, FOLDER, LINK, SnapshotEntry
 
-from cloud._arguments.volume_path import parsed, volume_path
+from cloud._arguments.volume_path import parsed, volume_name, volume_path
 from cloud._client.border import of_users
 from cloud._client.current import client, config
 from cloud._client.current_job import CurrentJob
@@ -54,7 +54,7 @@ def create(name: str, mount_path: str, desc: str | None = None) -> None:
 
     >>> cloud.volume.create("reports", "/reports", "what my jobs write")
     """
-    _client().create(name, mount_path, desc or "")
+    _client().create(volume_name(name), mount_path, desc or "")
 
 
 @of_users

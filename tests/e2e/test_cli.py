@@ -334,3 +334,6 @@ def test_standard_input_is_sent_when_asked(picloud: Callable[..., Exited]) -> No
     assert "--stdin" in kept.err
     assert (sent.err, nothing.err) == ("", "")
     assert picloud("mapexec", "--stdin", "-N", "-", "echo {n}", given=b"n\n1\n").code == 2
+    large = picloud("exec", "--stdin", "wc", given=b"x" * 1_000_000)
+    assert (large.code, large.out) == (2, "")
+    assert "standard input has more than 990,000 bytes" in large.err

@@ -6,13 +6,36 @@ import os
 import select
 import stat
 import sys
+from typing import Final
+
+import typer
+from picloud_model.wire import DEFAULT_ARGUMENT_BYTES
 
 from picloud import output
 
+_MOST_BYTES: Final = DEFAULT_ARGUMENT_BYTES - 10_000
+"""Of what travels with a job, a part is for the command."""
+_PART_BYTES: Final = 65_536
+
 
 def read() -> bytes:
-    """Return all of standard input."""
-    return sys.stdin.buffer.read()
+    """Return all of standard input.
+
+    Raises:
+        typer.BadParameter: When it is larger than what travels with a job. Not all of it is read
+            then: it may be endless.
+    """
+    data = bytearray()
+    while part := sys.stdin.buffer.read(_PART_BYTES):
+        data += part
+        if len(data) > _MOST_BYTES:
+            raise typer.BadParameter(
+                f"standard input has more than {_MOST_BYTES:,} bytes, the most that travel with a "
+                "job; store it with `picloud bucket put - KEY`, and let the job read it with "
+                "`picloud bucket get KEY -`.",
+                param_hint="--stdin",
+            )
+    return bytes(data)
 
 
 def warn_if_dropped() -> None:

@@ -12,6 +12,9 @@ from cloud.errors import CloudValueError
 _VOLUME_PATH: Final = re.compile(r"(?P<name>[A-Za-z0-9_-]{1,64}):(?P<path>.*)", re.DOTALL)
 
 
+_VOLUME_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 class VolumePath(msgspec.Struct, frozen=True):
     """A path in a volume, "" for all of it; `contents` if it ends with a slash, as in rsync."""
 
@@ -48,6 +51,23 @@ def parsed(text: Any) -> VolumePath | None:
         raise CloudValueError(f"{text!r:.80} leads outside of the volume {match['name']!r}.")
     contents = not parts or match["path"].endswith(("/", "/."))
     return VolumePath(match["name"], "/".join(parts), contents)
+
+
+def volume_name(name: Any) -> str:
+    """Return the name of a volume that is to be created.
+
+    Raises:
+        CloudValueError: When it is not a valid one.
+
+    >>> volume_name("my-data")
+    'my-data'
+    """
+    if not isinstance(name, str) or not _VOLUME_NAME.fullmatch(name):
+        raise CloudValueError(
+            f"{name!r:.80} is not a valid volume name: use 1 to 64 letters, digits, hyphens and "
+            "underscores."
+        )
+    return name
 
 
 def volume_path(text: Any) -> VolumePath:

@@ -61,6 +61,8 @@ class WaitOptions(msgspec.Struct, frozen=True, kw_only=True):
 _FAILED: Final = frozenset((Status.ERROR, Status.KILLED, Status.STALLED))
 _ENDS: Final = ("Killed by its user", "Ended by its time limit")
 """Last lines of the tracebacks of jobs that were ended."""
+_UNPICKLABLE: Final = "which cannot be pickled"
+"""A summary with these words says more than the error of `pickle`."""
 
 
 class Unreadable(Exception):
@@ -338,7 +340,8 @@ def _text(failure: wire.Failure, summary: str) -> str:
         return details or summary
     frames, _, last = details.rpartition("\n")
     message = last.partition(": ")[2]
-    if last in _ENDS or (message and not frames and message in summary):
+    repeated = message in summary or _UNPICKLABLE in summary
+    if last in _ENDS or (message and not frames and repeated):
         details = frames  # the summary says so
     return f"{summary}\n{details}".rstrip()
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from picloud import output
+
+from tests.e2e.command_line import PICLOUD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +56,22 @@ def test_hints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     output.hint("a\x07b")
 
     assert capsys.readouterr() == ("", "a\\x07b\n")
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_a_full_disk_is_one_line(argument: str) -> None:
+    """It says what could not be written."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - it is a device
+        done = subprocess.run(
+            [PICLOUD, argument], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "error: Cannot write the output: No space left on device.\n"
+
+
+def test_closed_streams_are_not_an_error() -> None:
+    """What is written then is lost, as the parent wanted."""
+    done = subprocess.run(["sh", "-c", f"'{PICLOUD}' --version >&- 2>&- <&-"], check=False)
+
+    assert done.returncode == 0
