@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
@@ -275,7 +276,9 @@ class MemoryWatch:
 
         while not self._stop.wait(0.1):
             for pid in self._pids:
-                self.most_mb = max(self.most_mb, psutil.Process(pid).memory_info().rss / 1e6)
+                # The check before the start is a process of its own, which may just have ended.
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self.most_mb = max(self.most_mb, psutil.Process(pid).memory_info().rss / 1e6)
 
     def stop(self) -> float:
         """Return the most memory that one of the processes had, in MB."""

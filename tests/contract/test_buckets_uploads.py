@@ -199,6 +199,22 @@ async def test_an_upload_belongs_to_its_key(buckets: BucketPort) -> None:
     assert await buckets.parts(ACCOUNT, "a/b", upload) == []
 
 
+async def test_the_parts_of_unfinished_uploads_have_a_size(buckets: BucketPort) -> None:
+    """Of one account, under all its keys; what was finished or given up does not count."""
+    assert await buckets.unfinished_bytes(ACCOUNT) == 0
+    uploads = {key: await buckets.start_upload(ACCOUNT, key) for key in ("a/b", "c", "done")}
+    foreign = await buckets.start_upload("a0000002", "a/b")
+    await buckets.put_part("a0000002", "a/b", foreign, 1, stream(b"xx"))
+    for key, upload in uploads.items():
+        part = await write_part(buckets, upload, 1, b"123", key=key)
+    await buckets.finish_upload(ACCOUNT, "done", uploads["done"], [part])
+
+    assert await buckets.unfinished_bytes(ACCOUNT) == 6
+
+    await buckets.abort_upload(ACCOUNT, "c", uploads["c"])
+    assert await buckets.unfinished_bytes(ACCOUNT) == 3
+
+
 async def test_uploads_that_were_given_up_are_removed(buckets: BucketPort) -> None:
     """Of all accounts; not one that something was written to since, however old it is."""
     finished = await buckets.start_upload(ACCOUNT, "done")

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.stacks import Stack
-    from tests.faults.ledger import Account
 
 STACKS: Final = {"embedded": EmbeddedStack, "hashicorp": HashiCorpStack}
 SECONDS: Final = 0.01
@@ -61,8 +60,9 @@ def run(options: argparse.Namespace, number: int) -> bool:
         began = time.monotonic()
         kills = Kills(stack)
         try:
-            totals = _among_faults(stack, options.jobs, chance)
-            killed = kills.stop()
+            ledger = _among_faults(stack, options.jobs, chance)
+            killed = kills.stop()  # before the server, which the last one waits for
+            totals = ledger.settle()
         finally:
             stack.kill9()
         took_s = time.monotonic() - began
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, number: int) -> bool:
     return totals.kept
 
 
-def _among_faults(stack: Stack, jobs: int, chance: random.Random) -> Account:
+def _among_faults(stack: Stack, jobs: int, chance: random.Random) -> Ledger:
     ledger = Ledger(stack)
     ledger.submit(LONG_JOBS, LONG_S)
     ledger.submit(jobs, SECONDS)
@@ -83,7 +83,7 @@ def _among_faults(stack: Stack, jobs: int, chance: random.Random) -> Account:
         ledger.until_executed(LONG_JOBS + jobs * at // len(faults))
         with suppress(psutil.NoSuchProcess):
             fault(stack, chance)
-    return ledger.settle()
+    return ledger
 
 
 def _faults(chance: random.Random) -> list[Callable[[Stack, random.Random], None]]:

@@ -18,6 +18,8 @@ from cloud import CloudException
 from tests.polling import until
 
 if TYPE_CHECKING:
+    from cloud._client.client import Client
+
     from tests.e2e.stacks import Stack
 
 DEADLINE_S = 60.0
@@ -46,22 +48,27 @@ class Kills:
         self._thread.start()
 
     def _run(self) -> None:
-        client = self._stack.client(patient=True)
+        # A call that got no answer must be repeated by the same client, or its job would stay. A
+        # client as users have it waits for the end: a patient one pauses for up to 5 s.
+        sender, waiter = self._stack.client(patient=True), self._stack.client()
         while not self._stopped.is_set():
             with suppress(CloudException, TimeoutError, OSError):
-                self._kill_one(client)
-        client.close()
+                self._kill_one(sender, waiter)
+        sender.close()
+        waiter.close()
 
-    def _kill_one(self, client: object) -> None:
+    def _kill_one(self, sender: Client, waiter: Client) -> None:
         place = self._stack.shared / f"killed-{uuid4().hex}"
-        jid = client.call(sleep_and_say, str(place), _priority=0)  # type: ignore[attr-defined]
+        jid = sender.call(sleep_and_say, str(place), _priority=0)
+        with suppress(CloudException):
+            waiter.status(jid)  # it only waits for a server that it has reached before
         until(lambda: place.exists() and place.read_text(), "the job runs", DEADLINE_S)
-        client.kill(jid)  # type: ignore[attr-defined]
+        sender.kill(jid)
         began = time.monotonic()
         until(lambda: not _runs(place), "nothing of it runs", DEADLINE_S)
         gone = time.monotonic()
         with suppress(CloudException):
-            client.join(jid, timeout=DEADLINE_S)  # type: ignore[attr-defined]
+            waiter.join(jid, timeout=DEADLINE_S)
         assert not _runs(place), "it does not run again"
         self._gone_s.append(gone - began)
         self._known_s.append(time.monotonic() - began)

@@ -46,6 +46,8 @@ class Commits:
         self._log = ChangeLog(0, [])
         self.published = 0
         """The version of the change log when it was last written."""
+        self.contended = False
+        """Whether other changes had to wait for the last transaction."""
         self._waiting: list[_Waiting] = []
         self._running = False
         self._task: asyncio.Task[None] | None = None
@@ -86,6 +88,7 @@ class Commits:
         try:
             while self._waiting:
                 await self._round()
+                self.contended = bool(self._waiting)
         finally:
             self._running = False
 

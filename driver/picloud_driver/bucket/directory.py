@@ -190,6 +190,11 @@ class DirectoryBuckets(BucketPort):
             await self._run(self._files.upload, account, key, upload)
             await self._run(self._files.remove_upload, account, upload)
 
+    async def unfinished_bytes(self, account: str) -> int:
+        """See `BucketPort.unfinished_bytes`."""
+        check.checked_names(account, "-")
+        return await self._run(self._files.unfinished_bytes, account)
+
     async def abort_old_uploads(self, before: float) -> int:
         """See `BucketPort.abort_old_uploads`."""
         return await self._run(self._files.remove_old_uploads, before)

@@ -170,6 +170,15 @@ class ObjectDirectory:
             os.unlink(f"{directory}{os.sep}{_START}")  # noqa: PTH108
             shutil.rmtree(directory)
 
+    def unfinished_bytes(self, account: str) -> int:
+        """Return how many bytes the parts of all uploads of an account have."""
+        size = 0
+        with contextlib.suppress(FileNotFoundError):  # an account without uploads has no directory
+            for upload in os.listdir(f"{self._root}uploads{os.sep}{account}"):  # noqa: PTH208
+                with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+                    size += sum(part.size for part in self.parts(account, upload))
+        return size
+
     def remove_old_uploads(self, before: float) -> int:
         """Remove uploads whose last part was written before a time; return how many."""
         top, count = f"{self._root}uploads", 0

@@ -265,6 +265,10 @@ class BucketPort(ABC):
         """Remove an upload and its parts; a missing one is not an error."""
 
     @abstractmethod
+    async def unfinished_bytes(self, account: str) -> int:
+        """Return how many bytes the parts of an account's uploads have that have not ended."""
+
+    @abstractmethod
     async def abort_old_uploads(self, before: float) -> int:
         """Remove the uploads of all accounts to which nothing was written since a time.
 

@@ -233,6 +233,11 @@ class S3Buckets(BucketPort):
             check.upload_id(upload)
             await self._run(self._objects.abort_upload, path, upload)
 
+    async def unfinished_bytes(self, account: str) -> int:
+        """See `BucketPort.unfinished_bytes`; lists the uploads, then the parts of each."""
+        check.checked_names(account, "-")
+        return await self._run(self._objects.unfinished_bytes, f"{self._prefix}{account}/")
+
     async def abort_old_uploads(self, before: float) -> int:
         """See `BucketPort.abort_old_uploads`."""
         return await self._run(self._objects.abort_old_uploads, self._prefix, before)

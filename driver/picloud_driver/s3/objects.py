@@ -277,20 +277,29 @@ class S3Objects:
         with self._explained():
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=path, UploadId=upload)
 
+    def unfinished_bytes(self, prefix: str) -> int:
+        """Return how many bytes the parts of uploads under a prefix have."""
+        size = 0
+        for each in self._uploads(prefix):
+            with contextlib.suppress(UploadNotFound):  # it has ended meanwhile
+                size += sum(part[2] for part in self.parts(each["Key"], each["UploadId"]))
+        return size
+
     def abort_old_uploads(self, prefix: str, before: float) -> int:
         """Remove uploads to which nothing was written since a time; return how many."""
-        place: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
-        count = 0
         with self._explained():
-            while True:
-                answer = self._client.list_multipart_uploads(**place)
-                for each in answer.get("Uploads", ()):
-                    if each["Initiated"].timestamp() < before:
-                        count += self._abort_if_old(each["Key"], each["UploadId"], before)
-                if not answer.get("IsTruncated"):
-                    return count
-                place["KeyMarker"] = answer["NextKeyMarker"]
-                place["UploadIdMarker"] = answer["NextUploadIdMarker"]
+            return sum(
+                self._abort_if_old(each["Key"], each["UploadId"], before)
+                for each in self._uploads(prefix)
+                if each["Initiated"].timestamp() < before
+            )
+
+    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield what S3 tells of each upload under a prefix that has not ended."""
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with self._explained():
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+                yield from page.get("Uploads", ())
 
     def _abort_if_old(self, path: str, upload: str, before: float) -> bool:
         try:

@@ -64,7 +64,6 @@ class Buckets:
             return ObjectPut(stored=_description(info))
         if request.size > WHOLE_OBJECT_BYTES:
             upload = await self._port.start_upload(account, key, properties)
-            self._quota.begin_upload(account, key, upload)
             return ObjectPut(upload=upload, part_bytes=part_bytes(request.size))
         presigned = await self._port.presign_put(account, key, request.size, properties=properties)
         if presigned is not None:

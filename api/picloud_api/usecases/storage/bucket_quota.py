@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from picloud_driver.bucket.port import PAGE_KEYS
-from picloud_model.errors import BucketFull, ObjectNotFound, UploadNotFound
+from picloud_model.errors import BucketFull, ObjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,14 +18,10 @@ _UNCOUNTED: Final = 10
 
 
 class _BucketUse:
-    """How many bytes a bucket has at most; `counted` is whether they were ever counted.
-
-    `uploads` are the keys and ids of those that were begun here and may not have ended.
-    """
+    """How many bytes a bucket has at most; `counted` is whether they were ever counted."""
 
     def __init__(self) -> None:
         self.size = 0
-        self.uploads: set[tuple[str, str]] = set()
         self.counted = False
         self.counting = asyncio.Lock()
 
@@ -61,25 +57,11 @@ class BucketQuota:
         if not self._fits(use, size):
             async with use.counting:
                 if not self._fits(use, size):
-                    use.size = await self.count(account) + await self._unfinished(account, use)
+                    use.size = await self._stored(account)
                     use.counted = True
             if not self._fits(use, size - await self._replaced(account, key)):
                 raise self._full(use, size)
         use.size += size
-
-    def begin_upload(self, account: str, key: str, upload: str) -> None:
-        """Count the parts of an upload until it has ended: it may never be finished."""
-        self._uses.setdefault(account, _BucketUse()).uploads.add((key, upload))
-
-    async def _unfinished(self, account: str, use: _BucketUse) -> int:
-        """Return how many bytes the parts of unfinished uploads have."""
-        size = 0
-        for key, upload in list(use.uploads):
-            try:
-                size += sum(part.size for part in await self._port.parts(account, key, upload))
-            except UploadNotFound:
-                use.uploads.discard((key, upload))
-        return size
 
     async def admit_volume(self, account: str, size: int) -> None:
         """Let the volumes of an account grow by so many bytes.
@@ -90,7 +72,7 @@ class BucketQuota:
         use = self._uses.setdefault(account, _BucketUse())
         if not self._fits(use, size):
             async with use.counting:
-                use.size = await self.count(account) + await self._unfinished(account, use)
+                use.size = await self._stored(account)
                 use.counted = True
             if not self._fits(use, size):
                 raise self._full(use, size)
@@ -101,6 +83,13 @@ class BucketQuota:
             f"Your bucket and volumes have {use.size:,} of {self._most:,} bytes, so {size:,} more "
             "do not fit: remove objects or files first."
         )
+
+    async def _stored(self, account: str) -> int:
+        """Return how many bytes an account has, with those of uploads that may never be finished.
+
+        These are listed and not remembered: another process may have begun them, or an earlier one.
+        """
+        return await self.count(account) + await self._port.unfinished_bytes(account)
 
     async def count(self, account: str) -> int:
         """Return how many bytes the objects and volumes of an account have."""

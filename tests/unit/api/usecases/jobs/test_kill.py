@@ -10,9 +10,10 @@ from picloud_model.job import State
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
 from tests.unit.api.finished_jobs import delete_jobs
+from tests.unit.api.recording_state import SharedRecordingState
 
 if TYPE_CHECKING:
-    from tests.unit.api.api_harness import ApiHarness
+    from tests.unit.api.api_harness import ApiHarness, StartApi
 
 
 async def test_kill_ends_queued_jobs_at_once(api: ApiHarness) -> None:
@@ -83,3 +84,26 @@ async def test_a_job_whose_slot_does_not_report_is_ended(api: ApiHarness) -> Non
     await api.wait_until(lambda: api.statuses(jids), ["killed"])
     await api.work(slot, reports=[report_of(lease)], lease=False)
     assert await api.statuses(jids) == ["killed"]
+
+
+async def test_a_kill_of_many_jobs_keeps_others_waiting_for_one_page(start_api: StartApi) -> None:
+    """Its transactions grow while no other change waits, and shrink once one does."""
+    api = await start_api(SharedRecordingState)
+    await api.submit(12_000)
+    api.state.commits.clear()
+    others: list[asyncio.Task[range]] = []
+
+    async def before_commit() -> None:
+        if len(api.state.commits) == 4:
+            others.append(asyncio.create_task(api.submit(1)))
+        for _ in range(9):
+            await asyncio.sleep(0)  # a request over a network
+
+    api.state.before_commit = before_commit
+
+    await api.use_cases.jobs.kill.kill(ACCOUNT, None)
+    await asyncio.gather(*others)
+
+    # Each has two operations for a page, and one for the batch.
+    pages = [(operations - 1) // 2 for operations in api.state.commits]
+    assert (pages[:4], pages[5]) == ([1, 2, 3, 2], 1)
