@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import urllib.error
-import weakref
 
 import cloud
 
@@ -329,7 +328,6 @@ refused(
 refused("Queue", lambda: items, message=r"global 'items' is a queue\.Queue")
 refused("Event", lambda given: given, [event], message=r"item 0 is a threading\.Event")
 refused("Condition", lambda given: given, threading.Condition(), message=r"a threading\.Condition")
-refused("local", lambda: local, message=r"_thread\._local")
 refused("thread", lambda given: given, threading.Thread(), message=r"a threading\.Thread")
 refused(
     "lock in an object",
@@ -337,7 +335,6 @@ refused(
     Holder({"a": lock}),
     message="attribute 'value' -> item 'a' is a _thread.lock",
 )
-refused("weak reference", lambda given: given, weakref.ref(Holder), message="ReferenceType")
 refused("socket", lambda given: given, __import__("socket").socket(), message=r"socket\.socket")
 refused(
     "open for writing",

@@ -517,8 +517,6 @@ refused(
 refused(
     "sqlite", lambda g: 1, __import__("sqlite3").connect(":memory:"), message="sqlite3.Connection"
 )
-h = logging.StreamHandler()
-refused("handler", lambda: h, message="logging.StreamHandler")
 c = co(1)
 refused("coroutine", lambda g: 1, c, message="coroutine")
 c.close()
