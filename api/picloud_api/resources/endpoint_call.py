@@ -48,7 +48,7 @@ class EndpointCallResource:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
-        self._endpoints = use_cases.endpoints
+        self._endpoints = use_cases.rest.endpoints
 
     async def on_get_one(
         self, request: Request, response: Response, account: str, label: str, version: str = "0"

@@ -30,7 +30,7 @@ class EndpointResource:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
-        self._endpoints = use_cases.endpoints
+        self._endpoints = use_cases.rest.endpoints
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))

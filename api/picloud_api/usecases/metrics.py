@@ -121,10 +121,9 @@ class Metrics:
         records: dict[str, QueueRecord] = await self._commits.view.scan(QueueRecord.prefix)
         totals = {"ready": 0, "delayed": 0, "in_flight": 0}
         for record in records.values() if len(records) <= MOST_QUEUES else ():
-            for name, number in msgspec.structs.asdict(
-                await self._queues.counts(record.id)
-            ).items():
-                totals[name] += number
+            counts = await self._queues.counts(record.id)
+            for name in totals:
+                totals[name] += getattr(counts, name)
         queues = Metric(name="picloud_queues", help="Queues.", values={"": len(records)})
         if len(records) > MOST_QUEUES:
             return [queues]

@@ -186,6 +186,14 @@ class CronsRoom:
         self.crons = Crons(base.context, jobs.submit, jobs.status, jobs.kill)
 
 
+class RestRoom:
+    """Functions that are published with a URL."""
+
+    def __init__(self, base: Foundation, jobs: JobsRoom) -> None:
+        key = base.keys.ticket
+        self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, key)
+
+
 class UseCases:
     """All use cases of a server; a resource takes those of its noun."""
 
@@ -196,8 +204,7 @@ class UseCases:
         self.environments = EnvironmentsRoom(base)
         self.jobs = JobsRoom(base, self.accounts, self.storage, self.environments)
         self.crons = CronsRoom(base, self.jobs)
-        jobs = self.jobs
-        self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, base.keys.ticket)
+        self.rest = RestRoom(base, self.jobs)
         self.queues = QueuesRoom(base, queues, self.jobs)
         self.slots = SlotsRoom(base, self.accounts)
         self.health = base.health

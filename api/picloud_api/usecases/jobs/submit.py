@@ -14,13 +14,13 @@ from picloud_model.job import State
 from picloud_model.page import PAGE_JOBS, Page, pages_for
 from picloud_model.wire import Content, PackPart, Submitted
 
+from picloud_api.engine.jobs.memo import reused
 from picloud_api.engine.process.ready_queue import ReadyBatch
 from picloud_api.engine.scheduling.pool import pool_of
 from picloud_api.store import layout
 from picloud_api.store.records import BatchId, Event, EventKind, Header, Ready, Span, Staged
 from picloud_api.usecases.accounts.quota import Amount, size_of
 from picloud_api.usecases.jobs.admission import check_cover, check_options, check_packs, waiting_of
-from picloud_api.usecases.memos.memo import reused
 from picloud_api.usecases.storage.volume_record import check_volumes
 
 if TYPE_CHECKING:

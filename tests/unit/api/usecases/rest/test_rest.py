@@ -33,14 +33,14 @@ def publication(api: ApiHarness, **changed: Any) -> PublishRequest:
 
 async def publish(api: ApiHarness, **changed: Any) -> EndpointInfo:
     """Publish a function."""
-    return await api.use_cases.endpoints.publish(ACCOUNT, publication(api, **changed))
+    return await api.use_cases.rest.endpoints.publish(ACCOUNT, publication(api, **changed))
 
 
 async def invoke(api: ApiHarness, *calls: dict[str, Any], submit_id: str = "") -> wire.Submitted:
     """Call it."""
     submit_id = submit_id or uuid.uuid4().hex
     request = InvokeRequest(label="e", submit_id=submit_id, calls=[*calls])
-    return await api.use_cases.endpoints.invoke(ACCOUNT, request)
+    return await api.use_cases.rest.endpoints.invoke(ACCOUNT, request)
 
 
 async def test_each_call_is_a_job_with_the_label(api: ApiHarness) -> None:
@@ -69,18 +69,18 @@ async def test_a_repeated_call_is_the_same_job(api: ApiHarness) -> None:
 async def test_a_label_is_published_again(api: ApiHarness) -> None:
     """The new function replaces the old one; a repeated request changes nothing."""
     request = publication(api)
-    first = await api.use_cases.endpoints.publish(ACCOUNT, request)
+    first = await api.use_cases.rest.endpoints.publish(ACCOUNT, request)
     api.now += 5.0
 
-    assert await api.use_cases.endpoints.publish(ACCOUNT, request) == first
+    assert await api.use_cases.rest.endpoints.publish(ACCOUNT, request) == first
     second = await publish(api, parameters=[], takes_any=True)
     assert (second.published_at, second.parameters) == (api.now, [])
-    assert await api.use_cases.endpoints.info(ACCOUNT, "e") == second
+    assert await api.use_cases.rest.endpoints.info(ACCOUNT, "e") == second
 
 
 async def test_earlier_versions_are_kept_and_come_back(api: ApiHarness) -> None:
     """A rollback exchanges two versions; repeated, it changes nothing."""
-    endpoints = api.use_cases.endpoints
+    endpoints = api.use_cases.rest.endpoints
     for takes_any in (False, True):
         await publish(api, takes_any=takes_any)
 
@@ -106,15 +106,15 @@ async def test_the_oldest_versions_are_dropped(api: ApiHarness) -> None:
 
     assert last.versions == list(range(3, MAX_VERSIONS + 3))
     with pytest.raises(EndpointNotFound, match="no version 2"):
-        await api.use_cases.endpoints.info(ACCOUNT, "e", 2)
-    await api.use_cases.endpoints.remove(ACCOUNT, "e")
+        await api.use_cases.rest.endpoints.info(ACCOUNT, "e", 2)
+    await api.use_cases.rest.endpoints.remove(ACCOUNT, "e")
     assert not await api.server.context.commits.view.scan(version_key(ACCOUNT))
 
 
 async def test_endpoints_belong_to_an_account(api: ApiHarness) -> None:
     """Others find nothing under the label."""
     await publish(api)
-    endpoints = api.use_cases.endpoints
+    endpoints = api.use_cases.rest.endpoints
 
     with pytest.raises(EndpointNotFound):
         await endpoints.info(OTHER, "e")
@@ -138,7 +138,7 @@ async def test_a_job_that_has_not_ended_has_no_result_yet(api: ApiHarness) -> No
     await publish(api)
     jid = (await invoke(api, {"x": 1})).first
 
-    assert await api.use_cases.endpoints.result(ACCOUNT, "e", Call(jid, 1), hold, 0.0) is None
+    assert await api.use_cases.rest.endpoints.result(ACCOUNT, "e", Call(jid, 1), hold, 0.0) is None
 
 
 def test_the_id_of_a_call_is_that_of_its_key() -> None:

@@ -1,1 +1,0 @@
-"""Memos: which batches keys, and functions with their arguments, have made."""
