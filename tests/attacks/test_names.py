@@ -93,7 +93,7 @@ def test_a_terminal_is_shown_harmless_text(
     hint = picloud("--api-key", HOSTILE[kind].replace("\0", ""), "status", str(jid))
 
     assert listed[0]["label"] == HOSTILE[kind]
-    assert hint.code == 1
+    assert hint.code in (1, 2), "refused by the server, or by the command as no key is like this"
     assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & set(hint.err)
 
 
