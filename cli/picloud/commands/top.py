@@ -14,13 +14,14 @@ from picloud_model.job import State, Status
 from picloud_model.size import size
 from picloud_model.wire import BatchesRequest, ListRequest
 
-from picloud import batches, tables, units
+from picloud import batches, output, tables, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from picloud_model.wire import ListedBatch, ListedJob
 
+_NONE: Final = "No unfinished jobs."
 _COLUMNS: Final = tables.Columns(
     ("jid", "status", "function", "label", "since", "cpu", "memory"),
     flexible=("function", "label"),
@@ -50,7 +51,10 @@ def top(
       $ picloud top --every 10
     """  # noqa: D301 - \b keeps the lines apart
     if not sys.stdout.isatty():
-        tables.show(_COLUMNS, read(_PIPED, time.time())[1])
+        rows = read(_PIPED, time.time())[1]
+        tables.show(_COLUMNS, rows)
+        if not rows:
+            output.hint(_NONE)
         return
     from rich.console import Console  # noqa: PLC0415 - only terminals need rich
     from rich.live import Live  # noqa: PLC0415
@@ -69,7 +73,7 @@ def page(width: int, height: int, now: float) -> Any:
 
     summary, rows, cut = read(max(1, height - _OTHER_LINES), now)
     if not rows:
-        return "No unfinished jobs."
+        return _NONE
     return Group(summary, "", tables.fitted(_COLUMNS, rows, width), cut)
 
 

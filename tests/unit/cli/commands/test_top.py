@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from picloud.commands import top
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ def test_in_a_pipe_the_table_is_printed_once(run: Callable[..., Any], server: Fa
     assert lines[3].split("\t")[1] == "1 processing, 1 queued"
     assert server.asked_lists[-1].statuses == ["processing"]
     assert server.asked_batches[-1].statuses == ["processing", "queued", "waiting"]
+
+
+@pytest.mark.usefixtures("server")
+def test_in_a_pipe_standard_error_says_that_there_are_no_jobs(run: Callable[..., Any]) -> None:
+    """Standard output has the names of the columns, as with jobs."""
+    done = run("top")
+
+    assert done.stdout.split("\t")[0] == "jid"
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == "No unfinished jobs.\n"
 
 
 def test_a_summary_counts_everything_and_what_is_cut(server: FakeServer) -> None:
