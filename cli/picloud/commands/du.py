@@ -12,9 +12,9 @@ from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
 def du(json: AsJson = False) -> None:
     """Show how much your account has stored.
 
-    "jobs" are states, and arguments, results and output of up to 256 KiB. "blobs" are larger ones,
-    your modules, and finished maps that were moved out of the state store. Objects in buckets are
-    not counted.
+    "job records" are states, and arguments, results and output of up to 256 KiB; a deleted job
+    keeps a short one. "blobs" are larger values, your modules, and finished maps that were moved
+    out of the state store. Objects in buckets are not counted.
 
     \b
     Examples:
@@ -28,6 +28,9 @@ def du(json: AsJson = False) -> None:
             {name: {"count": each.count, "bytes": each.size} for name, each in kinds.items()}
         )
         return
-    rows = [(name, f"{each.count:,}", size(each.size)) for name, each in kinds.items()]
+    rows = [
+        (name.replace("jobs", "job records"), f"{each.count:,}", size(each.size))
+        for name, each in kinds.items()
+    ]
     total = used.jobs.size + used.blobs.size
     tables.show(tables.Columns(("kind", "count", "size")), [*rows, ("total", "", size(total))])
