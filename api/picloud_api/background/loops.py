@@ -127,6 +127,7 @@ class Background:
             Loop(
                 run=self.retention.delete_if_leader,
                 every_s=DELETE_EVERY_S,
+                at_once=True,
                 needed=self.retention.days > 0,
             ),
             Loop(

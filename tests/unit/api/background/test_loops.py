@@ -114,3 +114,13 @@ async def test_a_started_background_serves_and_stops(api: ApiHarness) -> None:
     await api.server.background.stop()
 
     assert all(task.done() for task in api.server.background._tasks)
+
+
+async def test_jobs_are_deleted_as_soon_as_a_server_starts(api: ApiHarness) -> None:
+    """A server that never runs for an hour deletes what is too old, too."""
+    background = api.server.background
+    (loop,) = (
+        loop for loop in background.loops() if loop.run == background.retention.delete_if_leader
+    )
+
+    assert loop.at_once
