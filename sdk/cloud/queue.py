@@ -189,6 +189,8 @@ class CloudQueue(HandledQueue):
     def delete(self) -> None:
         """Delete the queue with its messages; if it does not exist, nothing happens.
 
+        Programs that use it get an error from then on, until `cloud.queue.get` makes a new one.
+
         Raises:
             CloudException: When a handler is attached to it.
         """
