@@ -27,5 +27,6 @@ def test_what_is_stored_is_shown(client: Client, picloud: Callable[..., Exited])
     assert after["jobs"]["count"] > before["jobs"]["count"]
     kind, jobs, blobs, total = picloud("du").out.splitlines()
     assert kind == "kind\tcount\tsize"
-    assert [line.split("\t")[0] for line in (jobs, blobs, total)] == ["job records", "blobs", "total"]
+    kinds = [line.split("\t")[0] for line in (jobs, blobs, total)]
+    assert kinds == ["job records", "blobs", "total"]
     assert total.endswith("MB")

@@ -10,10 +10,9 @@ import os
 import sys
 from functools import partial
 
-from picloud_api import wiring
 from picloud_api.server.gunicorn_server import serve
 from picloud_api.settings import read
-from picloud_driver.scheduler.local.scheduler import LocalScheduler
+from picloud_driver.scheduler.local import scheduler
 
 SLOT = """
 import os, runpy, sys
@@ -32,7 +31,8 @@ def main() -> None:
     """Serve until a signal ends the process."""
     flag, point = sys.argv[1:3]
     command = (sys.executable, "-P", "-c", SLOT, flag, point)
-    wiring.__dict__["LocalScheduler"] = partial(LocalScheduler, command=command)
+    crashing = partial(scheduler.LocalScheduler, command=command)
+    scheduler.__dict__["LocalScheduler"] = crashing  # the server's wiring imports it from there
     serve(read(sys.argv[3:], os.environ))
 
 
