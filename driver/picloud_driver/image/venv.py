@@ -202,7 +202,8 @@ class VenvImages(ImagePort):
             env={**self._variables, "HOME": str(Path.home()), "PATH": path},
         )
         printed, _ = await process.communicate()
-        with contextlib.suppress(msgspec.MsgspecError):
+        # A version that cannot be read must not cost the other interpreters.
+        with contextlib.suppress(msgspec.MsgspecError, ValueError):
             for each in msgspec.json.decode(printed, type=list[_Found]):
                 minor = tuple(map(int, _minor(each.version).split(".")))
                 is_usual = (each.implementation, each.variant) == ("cpython", "default")

@@ -365,7 +365,7 @@ class LinkedList:
 
 
 ll = None
-for i in range(2000):
+for i in range(300):
     ll = LinkedList(i, ll)
 
 
@@ -374,7 +374,7 @@ def walk(g):
     while g:
         g = g.next
         k += 1
-    return k == 2000
+    return k == 300
 
 
 travels("17: linked list", ll, walk)
