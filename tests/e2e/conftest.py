@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.current_client import current_client
 from tests.e2e import command_line, processes
 from tests.e2e.stack_docker import DockerStack
 from tests.e2e.stack_hashicorp import HashiCorpStack
@@ -111,6 +112,13 @@ def client(stack: Stack) -> Iterator[Client]:
     """A client of the shared stack."""
     with contextlib.closing(stack.client()) as opened:
         yield opened
+
+
+@pytest.fixture
+def as_current(client: Client) -> Iterator[None]:
+    """Have the functions of `cloud` use the client of the test."""
+    with current_client(client):
+        yield
 
 
 @pytest.fixture

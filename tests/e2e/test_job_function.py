@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Any
 import cloud
 import pytest
 
-from tests.current_client import current_client
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from cloud._client.client import Client
-
     from tests.e2e.stacks import Stack
 
 WAIT_S = 60.0
 
 
-@pytest.fixture(autouse=True)
-def current(client: Client) -> Iterator[None]:
-    """The functions of `cloud` use the client of the test."""
-    with current_client(client):
-        yield
+pytestmark = pytest.mark.usefixtures("as_current")
 
 
 @cloud.job(label="add")

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 import cloud
 import pytest
 
-from tests.current_client import current_client
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from cloud._client.client import Client
 
     from tests.e2e.stacks import Stack
 
@@ -36,11 +31,7 @@ print(int(by_key.call({argument})), int(cached.call({{"b", "a"}})))
 """
 
 
-@pytest.fixture(autouse=True)
-def current(client: Client) -> Iterator[None]:
-    """The functions of `cloud` use the client of the test."""
-    with current_client(client):
-        yield
+pytestmark = pytest.mark.usefixtures("as_current")
 
 
 def test_programs_that_begin_again_find_their_jobs(stack: Stack, tmp_path: Path) -> None:

@@ -7,15 +7,9 @@ import sys
 import pytest
 from picloud_api.settings import read
 from picloud_api.usecases.accounts.quota import Quotas
-from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
 
-SERVERS = Addresses(
-    consul=VendorServer("http://consul"),
-    vault=VendorServer("http://vault", "token"),
-    nomad=VendorServer("http://nomad"),
-    nats=VendorServer("nats://nats"),
-    s3=Bucket("http://s3", "box"),
-)
+from tests.unit.api.absent_servers import SERVERS
+
 HASHICORP = ["--data", "/tmp/d", "--stack", "hashicorp"]
 
 

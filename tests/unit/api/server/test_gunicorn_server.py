@@ -21,19 +21,13 @@ from picloud_driver.stack.addresses import Addresses, Bucket, VendorServer
 from picloud_model import wire
 
 from tests.polling import until
+from tests.unit.api.absent_servers import SERVERS
 from tests.unit.worker.worker import alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SERVERS = Addresses(
-    consul=VendorServer("http://consul"),
-    vault=VendorServer("http://vault", "token"),
-    nomad=VendorServer("http://nomad"),
-    nats=VendorServer("nats://nats"),
-    s3=Bucket("http://s3", "box"),
-)
 ORPHAN = """
 import subprocess, sys
 child = "import time\\nfrom picloud_api.server.gunicorn_server import die_with_parent\\n" \\

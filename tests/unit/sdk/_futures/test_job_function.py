@@ -8,21 +8,11 @@ import cloud
 import pytest
 from cloud import CloudException, CloudTypeError
 
-from tests.current_client import current_client
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from cloud._client.client import Client
-
     from tests.unit.sdk.fake_server import FakeServer
 
 
-@pytest.fixture(autouse=True)
-def current(client: Client) -> Iterator[None]:
-    """The functions of `cloud` use the client of the test."""
-    with current_client(client):
-        yield
+pytestmark = pytest.mark.usefixtures("as_current")
 
 
 def total(*values: int) -> int:
