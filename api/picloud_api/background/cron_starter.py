@@ -67,6 +67,7 @@ class CronStarter:
             self._read_at = now
             records = await self._view.scan(CronRecord.prefix)
             self._next = {key: record.next_at for key, record in records.items()}
+            self._failed = {key: each for key, each in self._failed.items() if key in records}
         due = [key for key, at in self._next.items() if at <= now and not self._rests(key, now)]
         for start in range(0, len(due), _AT_ONCE):
             some = due[start : start + _AT_ONCE]
