@@ -19,12 +19,7 @@ def mapexec(
     command: Words,
     map_data: Annotated[
         list[str] | None,
-        typer.Option(
-            "--map-data",
-            "-n",
-            metavar="NAME=VALUE,...",
-            help="Values for {NAME}, one for each job (repeatable).",
-        ),
+        arguments.map_data("Values for {NAME}, one for each job (repeatable)."),
     ] = None,
     arg_file: Annotated[
         str | None,

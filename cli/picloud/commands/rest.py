@@ -155,12 +155,7 @@ def mapinvoke(
     data: Given = None,
     map_data: Annotated[
         list[str] | None,
-        typer.Option(
-            "--map-data",
-            "-n",
-            metavar="NAME=VALUE,...",
-            help="Values of an argument, one for each call (repeatable).",
-        ),
+        arguments.map_data("Values of an argument, one for each call (repeatable)."),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from cloud._arguments.command_template import is_name
@@ -38,6 +38,11 @@ Data = Annotated[
 Words = Annotated[
     list[str], typer.Argument(metavar="COMMAND...", help="Command line, or program and arguments.")
 ]
+
+
+def map_data(what: str) -> Any:
+    """Return the option for lists of values by name; `what` is its help."""
+    return typer.Option("--map-data", "-n", metavar="NAME=VALUE,...", help=what)
 
 
 def jids(*texts: str, param_hint: str = "JIDS") -> Sequence[int]:
