@@ -9,12 +9,12 @@ A schedule has five fields: minute, hour, day of the month, month and day of the
 from __future__ import annotations
 
 import builtins  # noqa: TC003 - `list` has another meaning here
-import re
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from picloud_model.wire.cron import MAX_CRON_LABEL, MAX_SCHEDULE, CronSchedule, MissedRuns, Overlap
+from picloud_model.wire.cron import MAX_SCHEDULE, CronSchedule, MissedRuns, Overlap
 
-from cloud._arguments.options import split_options
+from cloud._arguments.option_values import short_label
+from cloud._arguments.options import only_options
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._resources.cron import CronClient
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from cloud._arguments.options import CallOptions
 
 __all__ = ["deregister", "info", "list", "manual_run", "register"]
-
-_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_CRON_LABEL}}}")
 
 
 @of_users
@@ -70,13 +68,11 @@ def register(
     >>> cloud.cron.info("nightly-report")["schedule"]
     '30 2 * * *'
     """
-    options, own = split_options(kwargs)
-    if own:
-        name = next(iter(own))
-        raise CloudValueError(
-            f"There is no argument {name!r}; options begin with an underscore, and arguments of "
-            "the function are given by functools.partial."
-        )
+    options = only_options(
+        kwargs,
+        "options begin with an underscore, and arguments of the function are given by "
+        "functools.partial.",
+    )
     register_job(func, label, checked_schedule(schedule, timezone, missed, overlap), options)
 
 
@@ -84,7 +80,7 @@ def register_job(
     func: Callable[[], Any], label: str, schedule: CronSchedule, options: CallOptions
 ) -> None:
     """Register a function with options that have been read."""
-    checked = _checked_label(label)
+    checked = short_label(label)
     if options.needs_submitter:
         raise CloudValueError("A cron job has no _depends_on, _callback or _callback_on_error.")
     job = client().prepare_call(func, options)
@@ -104,7 +100,7 @@ def deregister(label: str) -> None:
     >>> cloud.cron.register(lambda: "done", "nightly-report", "30 2 * * *")
     >>> cloud.cron.deregister("nightly-report")
     """
-    _client().deregister(_checked_label(label))
+    _client().deregister(short_label(label))
 
 
 @of_users
@@ -124,7 +120,7 @@ def manual_run(label: str) -> int:
     >>> cloud.result(cloud.cron.manual_run("nightly-report"))
     'done'
     """
-    return _client().run(_checked_label(label))
+    return _client().run(short_label(label))
 
 
 @of_users
@@ -161,7 +157,7 @@ def info(label: str) -> dict[str, Any]:
     >>> cloud.cron.info("nightly-report")["last_jid"] is None
     True
     """
-    return as_dictionary(_client().info(_checked_label(label)))
+    return as_dictionary(_client().info(short_label(label)))
 
 
 def infos() -> builtins.list[dict[str, Any]]:
@@ -215,15 +211,6 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         choices = " or ".join(map(repr, allowed))
         raise CloudValueError(f"{name} is {choices}, not {value!r:.80}.")
-
-
-def _checked_label(label: str) -> str:
-    if not isinstance(label, str) or not _LABEL.fullmatch(label):
-        raise CloudValueError(
-            f"{label!r:.80} is not a valid label: use up to {MAX_CRON_LABEL} letters, digits, "
-            "hyphens, underscores and dots."
-        )
-    return label
 
 
 def _client() -> CronClient:

@@ -9,15 +9,12 @@ Each call is a job.
 from __future__ import annotations
 
 import builtins  # noqa: TC003 - `list` has another meaning here
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from picloud_model.wire.rest import (
-    MAX_ENDPOINT_LABEL,
-    PublishRequest,
-)
+from picloud_model.wire.rest import PublishRequest
 
-from cloud._arguments.options import split_options
+from cloud._arguments.option_values import short_label
+from cloud._arguments.options import only_options
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._endpoints.calls import mapped_calls, requests_of
@@ -37,8 +34,6 @@ if TYPE_CHECKING:
     from cloud._jobs.job import Job
 
 __all__ = ["info", "invoke", "invoke_map", "list", "publish", "remove", "rollback"]
-
-_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_ENDPOINT_LABEL}}}")
 
 
 @of_users
@@ -78,7 +73,8 @@ def publish(
     True
     """
     encoding = checked_encoding(out_encoding, content_type)
-    return publish_job(func, label, read_signature(func), encoding, _options(kwargs))
+    options = only_options(kwargs, "options begin with an underscore.")
+    return publish_job(func, label, read_signature(func), encoding, options)
 
 
 def publish_job(
@@ -93,7 +89,7 @@ def publish_job(
         raise CloudValueError(
             "A published function has no _depends_on, _callback or _callback_on_error."
         )
-    checked = _checked_label(label)
+    checked = short_label(label)
     # Each call replaces these arguments by its own.
     stand_ins = {each.name: None for each in signature.parameters if each.required}
     request = PublishRequest(
@@ -120,7 +116,7 @@ def remove(label: str) -> None:
     >>> _ = cloud.rest.publish(lambda: "pong", "ping")
     >>> cloud.rest.remove("ping")
     """
-    _client().remove(_checked_label(label))
+    _client().remove(short_label(label))
 
 
 @of_users
@@ -148,7 +144,7 @@ def rollback(label: str, version: int | None = None) -> int:
     >>> cloud.rest.invoke("text", _wait=60)
     'old'
     """
-    checked, endpoints = _checked_label(label), _client()
+    checked, endpoints = short_label(label), _client()
     if version is None:
         known = endpoints.info(checked)
         earlier = [each for each in known.versions if each < known.version]
@@ -192,7 +188,7 @@ def info(label: str) -> dict[str, Any]:
     >>> cloud.rest.info("same")["parameters"]
     {'x': {'type': 'any', 'required': True}}
     """
-    return as_dictionary(_client().info(_checked_label(label)))
+    return as_dictionary(_client().info(short_label(label)))
 
 
 @of_users
@@ -220,7 +216,7 @@ def invoke(label: str, /, *, _wait: float | None = None, **kwargs: Any) -> Any:
     """
     current = client()
     (calls,) = requests_of([kwargs])
-    (jid,) = EndpointClient(current.transport).invoke(_checked_label(label), calls)
+    (jid,) = EndpointClient(current.transport).invoke(short_label(label), calls)
     return current.job(jid) if _wait is None else current.result(jid, _wait)
 
 
@@ -244,7 +240,7 @@ def invoke_map(label: str, /, **kwargs: Any) -> builtins.list[Job]:
     >>> cloud.result(cloud.rest.invoke_map("sum", x=[1, 2], y=[10, 20]))
     [11, 22]
     """
-    current, checked = client(), _checked_label(label)
+    current, checked = client(), short_label(label)
     endpoints = EndpointClient(current.transport)
     jobs: builtins.list[Job] = []
     for calls in requests_of(mapped_calls(kwargs)):
@@ -277,23 +273,6 @@ def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
 
 def _url(found: EndpointInfo) -> str:
     return f"{client().address.url}{found.path}"
-
-
-def _checked_label(label: str) -> str:
-    if not isinstance(label, str) or not _LABEL.fullmatch(label):
-        raise CloudValueError(
-            f"{label!r:.80} is not a valid label: use up to {MAX_ENDPOINT_LABEL} letters, digits, "
-            "hyphens, underscores and dots."
-        )
-    return label
-
-
-def _options(kwargs: dict[str, Any]) -> CallOptions:
-    options, own = split_options(kwargs)
-    if own:
-        name = next(iter(own))
-        raise CloudValueError(f"There is no argument {name!r}; options begin with an underscore.")
-    return options
 
 
 def _client() -> EndpointClient:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from cloud._arguments import command_template
 from cloud._arguments.command_template import Command
-from cloud._arguments.options import split_options
+from cloud._arguments.options import only_options
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud.errors import CloudValueError, CommandFailed
@@ -379,13 +379,10 @@ def _checked(what: str, text: str) -> str:
 
 
 def _options(kwargs: Mapping[str, Any]) -> CallOptions:
-    for name in kwargs:
-        if not name.startswith("_"):
-            raise CloudValueError(
-                f"There is no argument {name!r}; values of template variables are given as a dict, "
-                "options begin with an underscore."
-            )
-    return split_options(kwargs)[0]
+    return only_options(
+        kwargs,
+        "values of template variables are given as a dict, options begin with an underscore.",
+    )
 
 
 def __dir__() -> list[str]:

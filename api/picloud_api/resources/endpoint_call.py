@@ -11,9 +11,9 @@ import msgspec
 from falcon.util.uri import parse_query_string
 from picloud_model import wire
 from picloud_model.errors import ArgumentRefused, EndpointNotFound
+from picloud_model.wire.body import is_short_label
 from picloud_model.wire.rest import (
     MAX_CALL_BYTES,
-    MAX_ENDPOINT_LABEL,
     InvokeRequest,
     OriginalCall,
     OriginalEndpoint,
@@ -28,7 +28,7 @@ from picloud_api.resources.body import (
 )
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
-from picloud_api.usecases.rest.rest import call_id
+from picloud_api.usecases.rest.rest import call_id, not_published
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -40,7 +40,6 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 1000
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d{1,9}")
-_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_ENDPOINT_LABEL}}}")
 
 
 class EndpointCallResource:
@@ -166,9 +165,8 @@ def _owner(account: str, sender: str, label: str) -> str:
     Raises:
         EndpointNotFound: When it is another one: whether that has the endpoint is not revealed.
     """
-    if account != sender or not _LABEL.fullmatch(label):
-        message = f"No function is published as {label!r:.80} in your account."
-        raise EndpointNotFound(message, field="label")
+    if account != sender or not is_short_label(label):
+        raise not_published(label)
     return account
 
 

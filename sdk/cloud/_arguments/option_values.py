@@ -23,6 +23,7 @@ from picloud_model.wire import (
     MAX_VARIABLES_BYTES,
     DependencyErrors,
 )
+from picloud_model.wire.body import MAX_SHORT_LABEL, is_short_label
 
 from cloud._arguments import jids
 from cloud._config import settings
@@ -41,6 +42,16 @@ def truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise CloudTypeError(f"{name} must be True or False, not {value!r:.80}.")
     return value
+
+
+def short_label(label: Any) -> str:
+    """Return the label of something that an account keeps: a cron job, an endpoint."""
+    if not is_short_label(label):
+        raise CloudValueError(
+            f"{label!r:.80} is not a valid label: use up to {MAX_SHORT_LABEL} letters, digits, "
+            "hyphens, underscores and dots."
+        )
+    return str(label)
 
 
 def core_type(name: str, value: Any) -> str:

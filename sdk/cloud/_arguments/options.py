@@ -85,6 +85,28 @@ def split_options(kwargs: Mapping[str, Any]) -> tuple[CallOptions, dict[str, Any
     return CallOptions(options=options, **fields), own
 
 
+def only_options(kwargs: Mapping[str, Any], cure: str) -> CallOptions:
+    """Return options, where the keyword arguments of the user's function are given otherwise.
+
+    Args:
+        kwargs: The options.
+        cure: The end of the error about any other argument.
+
+    Raises:
+        CloudException: When an option is unknown or its value is invalid.
+        CloudValueError: When there is an argument that is not an option.
+
+    >>> only_options({"x": 1}, "options begin with an underscore.")
+    Traceback (most recent call last):
+        ...
+    cloud.CloudValueError: There is no argument 'x'; options begin with an underscore.
+    """
+    options, own = split_options(kwargs)
+    if own:
+        raise CloudValueError(f"There is no argument {next(iter(own))!r}; {cure}")
+    return options
+
+
 def _field(name: str) -> tuple[str, Callable[[str, Any], Any]]:
     if name in _FIELDS:
         return _FIELDS[name]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +18,12 @@ KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{12}$", max_length=12)]
 """The part of an API key that is not secret."""
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 """SHA-256 of a blob, in hex."""
+MAX_SHORT_LABEL: Final = 64
+"""Longest short label, in characters."""
+ShortLabel = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)", max_length=MAX_SHORT_LABEL)
+]
+"""What an account calls a cron job or an endpoint."""
 Jid = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 JidRange = tuple[Jid, Jid]
 """First and last jid, both included."""
@@ -24,6 +31,16 @@ JidRanges = Annotated[list[JidRange], Meta(max_length=MAX_ITEMS)]
 DependencyErrors = Literal["abort", "ignore"]
 """What happens to jobs when one of their dependencies fails: they are stalled, or run anyway."""
 Timeout = Annotated[float, Meta(ge=0, le=LONGEST_POLL_S)]
+_SHORT_LABEL: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_SHORT_LABEL}}}")
+
+
+def is_short_label(value: object) -> bool:
+    """Whether a value is a label of a cron job or an endpoint.
+
+    >>> is_short_label("nightly-report"), is_short_label("a b"), is_short_label(7)
+    (True, False, False)
+    """
+    return isinstance(value, str) and _SHORT_LABEL.fullmatch(value) is not None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

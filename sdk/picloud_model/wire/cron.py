@@ -7,17 +7,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from picloud_model.wire.body import Answer, Request, SubmitId
+from picloud_model.wire.body import Answer, Request, ShortLabel, SubmitId
 from picloud_model.wire.job import SubmitRequest
 
-MAX_CRON_LABEL: Final = 64
-"""Longest label of a cron job, in characters."""
 MAX_CRONS: Final = 1000
 """Most cron jobs of an account."""
 MAX_SCHEDULE: Final = 200
 """Longest schedule, in characters."""
 
-CronLabel = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$", max_length=MAX_CRON_LABEL)]
 MissedRuns = Literal["skip", "run"]
 """What becomes of runs that were due while no server ran: nothing, or one run for all of them."""
 Overlap = Literal["allow", "skip", "kill"]
@@ -40,7 +37,7 @@ class RegisterCronRequest(Request, frozen=True):
     request, which may be repeated. It is a call without dependencies.
     """
 
-    label: CronLabel
+    label: ShortLabel
     schedule: CronSchedule
     job: SubmitRequest
 
@@ -48,13 +45,13 @@ class RegisterCronRequest(Request, frozen=True):
 class CronRequest(Request, frozen=True):
     """Name a cron job: `POST /v1/crons/info`, `POST /v1/crons/deregister`."""
 
-    label: CronLabel
+    label: ShortLabel
 
 
 class RunCronRequest(Request, frozen=True):
     """Run a cron job now: `POST /v1/crons/run`. A repeated request returns the same jid."""
 
-    label: CronLabel
+    label: ShortLabel
     submit_id: SubmitId
 
 

@@ -7,12 +7,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from picloud_model.wire.body import Answer, Request, SubmitId
+from picloud_model.wire.body import Answer, Request, ShortLabel, SubmitId
 from picloud_model.wire.job import SubmitRequest
 from picloud_model.wire.original import OriginalAnswer
 
-MAX_ENDPOINT_LABEL: Final = 64
-"""Longest label of an endpoint, in characters."""
 MAX_CONTENT_TYPE: Final = 100
 """Longest content type of results, in characters."""
 MAX_ENDPOINTS: Final = 1000
@@ -26,12 +24,9 @@ MAX_CALLS: Final = 1000
 MAX_CALL_BYTES: Final = 192 * 1024
 """The largest arguments of the calls of a request, in bytes: they are kept in the state store."""
 
-EndpointLabel = Annotated[
-    str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$", max_length=MAX_ENDPOINT_LABEL)
-]
 OutEncoding = Literal["json", "raw", "pickle"]
 """How results are returned: as JSON, as the bytes or the text that they are, or pickled."""
-ContentType = Annotated[str, Meta(pattern="^[ -~]*$", max_length=MAX_CONTENT_TYPE)]
+ContentType = Annotated[str, Meta(pattern=r"^[ -~]*$(?!\n)", max_length=MAX_CONTENT_TYPE)]
 ParameterName = Annotated[str, Meta(min_length=1, max_length=100)]
 ParameterKind = Literal["any", "bool", "int", "float", "str", "text", "list", "dict"]
 """What an argument must be; "any" is each value of JSON, "text" text or a number as text."""
@@ -55,7 +50,7 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     `content_type` is that of raw results; if it is "", the type of the result decides.
     """
 
-    label: EndpointLabel
+    label: ShortLabel
     parameters: Annotated[list[Parameter], Meta(max_length=MAX_PARAMETERS)] = []
     takes_any: bool = False
     out_encoding: OutEncoding = "json"
@@ -66,7 +61,7 @@ class PublishRequest(Request, frozen=True, kw_only=True):
 class EndpointRequest(Request, frozen=True):
     """Name an endpoint: `POST /v1/rest/info`, `POST /v1/rest/remove`."""
 
-    label: EndpointLabel
+    label: ShortLabel
 
 
 class EndpointsRequest(Request, frozen=True):
@@ -80,7 +75,7 @@ class InvokeRequest(Request, frozen=True):
     the current one.
     """
 
-    label: EndpointLabel
+    label: ShortLabel
     submit_id: SubmitId
     calls: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_CALLS)]
     version: Annotated[int, Meta(ge=0)] = 0
@@ -105,7 +100,7 @@ class EndpointInfo(Answer, frozen=True, kw_only=True):
 class RollbackRequest(Request, frozen=True):
     """Make another version of an endpoint the current one: `POST /v1/rest/rollback`."""
 
-    label: EndpointLabel
+    label: ShortLabel
     version: Annotated[int, Meta(ge=1)]
 
 

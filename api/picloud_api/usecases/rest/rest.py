@@ -277,9 +277,14 @@ def _no_version(record: EndpointRecord, label: str, version: int) -> EndpointNot
 
 def _existing(record: EndpointRecord | None, label: str) -> EndpointRecord:
     if record is None:
-        message = f"No function is published as {label!r:.80} in your account."
-        raise EndpointNotFound(message, field="label")
+        raise not_published(label)
     return record
+
+
+def not_published(label: str) -> EndpointNotFound:
+    """Return the error about a label under which an account has no endpoint."""
+    message = f"No function is published as {label!r:.80} in your account."
+    return EndpointNotFound(message, field="label")
 
 
 def call_id(account: str, label: str, key: str) -> str:
