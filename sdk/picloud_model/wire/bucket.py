@@ -38,9 +38,9 @@ MAX_HEADER: Final = 1000
 ObjectKey = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_BYTES)]
 Md5 = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32)]
 """MD5 of some bytes, in hex."""
-OptionalMd5 = Annotated[str, Meta(pattern="^([0-9a-f]{32})?$", max_length=32)]
+OptionalMd5 = Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$(?!\n)", max_length=32)]
 """MD5 of some bytes, in hex; empty if it is not known yet."""
-UploadId = Annotated[str, Meta(pattern="^[A-Za-z0-9._~=+-]{8,400}$", max_length=400)]
+UploadId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~=+-]{8,400}$(?!\n)", max_length=400)]
 """The id of an upload. Its store makes it; one that has a slash or is `..` could lead elsewhere."""
 PartNumber = Annotated[int, Meta(ge=1, le=MAX_PARTS)]
 ObjectSize = Annotated[int, Meta(ge=0, le=MAX_OBJECT_BYTES)]

@@ -33,8 +33,8 @@ RATE_EVERY_S: Final = 10
 RATES_KEPT: Final = 360
 """How many of these counts are kept: those of an hour."""
 
-QueueName = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$", max_length=MAX_QUEUE_NAME)]
-Ticket = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,400}$", max_length=400)]
+QueueName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$(?!\n)", max_length=MAX_QUEUE_NAME)]
+Ticket = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,400}$(?!\n)", max_length=400)]
 """What the server gives out with a message, signed; it identifies one delivery."""
 Tickets = Annotated[list[Ticket], Meta(min_length=1, max_length=MAX_MESSAGES)]
 MessageCount = Annotated[int, Meta(ge=1, le=MAX_MESSAGES)]
@@ -144,7 +144,7 @@ class TakeRequest(Request, frozen=True):
     max_count: MessageCount = 10
     timeout_s: Timeout = 0.0
     deadline_s: Deadline = 30.0
-    attachment: Annotated[str, Meta(pattern="^(?:[0-9a-f]{32})?$", max_length=32)] = ""
+    attachment: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{32})?$(?!\n)", max_length=32)] = ""
     jid: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
 
 

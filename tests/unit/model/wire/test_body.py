@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from picloud_model import wire
 from picloud_model.errors import BlobMissing, every_error
+from picloud_model.wire import body, bucket, queue, rest, volume
 
 
 def _subclasses(kind: type) -> set[type]:
@@ -17,6 +20,26 @@ def test_a_request_refuses_unknown_fields(kind: type[wire.Request]) -> None:
     """A misspelt field is an error, not a default."""
     with pytest.raises(msgspec.ValidationError, match=r"unknown field|missing required"):
         wire.decode(wire.encode({"misspelt": 1}), kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (body.ShortLabel, "nightly"),
+        (body.SubmitId, "0" * 32),
+        (queue.QueueName, "numbers"),
+        (queue.Ticket, "ticket"),
+        (rest.ContentType, "text/plain"),
+        (volume.VolumeName, "data"),
+        (bucket.OptionalMd5, ""),
+        (bucket.UploadId, "upload-1"),
+    ],
+)
+def test_a_line_break_is_part_of_no_name(kind: Any, text: str) -> None:
+    """Nor at the end, where `$` alone matches before it: names get into headers and addresses."""
+    assert msgspec.convert(text, kind) == text
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(f"{text}\n", kind)
 
 
 @pytest.mark.parametrize("kind", _subclasses(wire.Answer), ids=lambda kind: kind.__name__)
