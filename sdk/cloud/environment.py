@@ -36,6 +36,7 @@ __all__ = [
     "log",
     "make_private",
     "make_public",
+    "recipe",
     "rollback",
 ]
 
@@ -57,7 +58,8 @@ def build(
         name: Up to 30 letters, digits, dots, hyphens and underscores.
         recipe: The path of a TOML file, or a dict with the same keys: `base`, `pip` (a list of
             requirements), `requirements` (the path of a requirements file), `lock` (the path of a
-            `uv.lock`), `files` (a table of paths) and `test` (a command).
+            `uv.lock`), `files` (a table of paths), `texts` (a table of the contents of files) and
+            `test` (a command).
         desc: A description for yourself.
         wait: Whether to return only when the build has ended.
         show: Called with each part of the log, while this waits; by default it is printed to
@@ -195,6 +197,36 @@ def history(name: str) -> builtins.list[dict[str, Any]]:
         (the digest of what was built) and the `pip` requirements of its recipe.
     """
     return [_version(each) for each in _client().get(name).versions]
+
+
+@of_users
+def recipe(name: str, version: int | None = None) -> dict[str, Any]:
+    """Return the recipe of an environment, from which `build` makes it again.
+
+    Args:
+        name: The name of the environment, or `/owner/name` of a public one.
+        version: A version in its `history`; the current one by default.
+
+    Returns:
+        A dict with those of the keys of a recipe that it has. Requirements and locks have become
+        `pip`, and files `texts`.
+
+    Raises:
+        CloudException: When there is no such environment or version.
+
+    >>> _ = cloud.environment.build("noted", {"texts": {"share/answer": "42"}}, show=len)
+    >>> cloud.environment.recipe("noted")
+    {'texts': {'share/answer': '42'}}
+    """
+    from cloud._arguments.recipe import described  # noqa: PLC0415 - see `_client`
+
+    versions = {each.number: each for each in _client().get(name).versions}
+    wanted = max(versions, default=0) if version is None else version
+    if wanted not in versions:
+        has = ", ".join(map(str, versions)) or "none yet"
+        which = "version" if version is None else f"version {version}"
+        raise CloudException(f"The environment {name!r} has no {which}; it has {has}.")
+    return described(versions[wanted].recipe)
 
 
 @of_users

@@ -116,6 +116,13 @@ def test_environments_from_the_shell(picloud: Callable[..., Exited], tmp_path: P
     jid = picloud("exec", "-e", "tools", *command).out.strip()
     assert picloud("result", jid).out == "5\n"
     assert "status: ready\n" in picloud("env", "info", "tools").out
+    again = tmp_path / "again.toml"
+    again.write_text(picloud("env", "recipe", "tools").out)
+    rebuilt = picloud("env", "build", "tools", "-f", str(again)).out
+    assert rebuilt.splitlines()[-1].startswith("tools is version 1, ")
+    assert picloud("env", "recipe", "tools", "--version", "9").err == (
+        "error: The environment 'tools' has no version 9; it has 1.\n"
+    )
     assert picloud("env", "edit-info", "tools", "-n", "tools-2").code == 0
     assert picloud("env", "clone", "tools-2").out == "tools-2_clone\n"
     for name in ("tools-2", "tools-2_clone"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
 from typing import Annotated, Any
 
 import typer
-from cloud import environment
+from cloud import CloudException, environment
 from picloud_model.size import size
 
 from picloud import output, tables, units
@@ -58,13 +59,18 @@ def build(
 ) -> None:
     """Build an environment from a recipe, and print the log.
 
+    At the end it prints which packages are new (+), gone (-), or have another version.
+
     \b
     Examples:
       $ picloud env build science -f environment.toml
       $ picloud env build science -f environment.toml --detach
     """  # noqa: D301 - \b keeps the lines apart
+    before = _packages(name)
     built = environment.build(name, file, desc, wait=not detach, show=output.exactly)
     if built["status"] == "ready":
+        for line in changed(before, _by_name(built["packages"])):
+            output.text(line)
         output.text(f"{name} is version {built['version']}, {size(built['size'])}")
 
 
@@ -186,6 +192,31 @@ def history(name: Name, *, json: AsJson = False) -> None:
 
 
 @app.command()
+def recipe(
+    name: NameOrPath,
+    *,
+    version: Annotated[
+        int | None, typer.Option("--version", metavar="VERSION", help="A version in its history.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Print the recipe of an environment, from which it can be built again.
+
+    \b
+    Examples:
+      $ picloud env recipe science > environment.toml
+      $ picloud env recipe science --version 2
+    """  # noqa: D301 - \b keeps the lines apart
+    from cloud._arguments.recipe import as_toml  # noqa: PLC0415 - other commands need none
+
+    found = environment.recipe(name, version)
+    if json:
+        output.as_json(found)
+    else:
+        output.exactly(as_toml(found))
+
+
+@app.command()
 def rollback(
     name: Name,
     version: Annotated[int, typer.Argument(metavar="VERSION", help="A version in its history.")],
@@ -269,6 +300,37 @@ def delete(name: Name) -> None:
       $ picloud env delete science
     """  # noqa: D301 - \b keeps the lines apart
     environment.delete(name)
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return a line for each package that is new, gone or of another version.
+
+    >>> changed({"attrs": "23.1", "six": "1.16"}, {"attrs": "24.2", "idna": "3.10"})
+    ['  attrs 23.1 -> 24.2', '+ idna 3.10', '- six 1.16']
+    """
+    lines = []
+    for name in sorted(before.keys() | after.keys()):
+        if name not in before:
+            lines.append(f"+ {name} {after[name]}")
+        elif name not in after:
+            lines.append(f"- {name} {before[name]}")
+        elif before[name] != after[name]:
+            lines.append(f"  {name} {before[name]} -> {after[name]}")
+    return lines
+
+
+def _packages(name: str) -> dict[str, str]:
+    """Return the packages of an environment and their versions; {} if it does not exist yet."""
+    try:
+        return _by_name(environment.get(name)["packages"])
+    except CloudException:
+        return {}
+
+
+def _by_name(packages: list[str]) -> dict[str, str]:
+    """Return the versions of packages by their names, or where they come from."""
+    parts = (re.split("==| @ ", each, maxsplit=1) for each in packages)
+    return {name: version for name, *rest in parts for version in rest or [""]}
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -16,7 +17,7 @@ from picloud_model.wire.environment import Recipe
 
 from cloud.errors import CloudException, CloudTypeError, CloudValueError
 
-_KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "test")
+_KEYS: Final = ("base", "pip", "apt", "requirements", "lock", "files", "texts", "test")
 _EXPORT: Final = (
     *("export", "--frozen", "--no-hashes", "--no-header", "--no-annotate"),
     *("--no-emit-project", "--no-dev", "--format", "requirements.txt"),
@@ -58,17 +59,69 @@ def _recipe(values: Mapping[str, Any], folder: Path) -> Recipe:
         pip += _requirements(_read(folder / _text("requirements", values["requirements"])))
     if "lock" in values:
         pip += _requirements(_exported(folder / _text("lock", values["lock"])))
-    files = values.get("files", {})
-    if not isinstance(files, Mapping):
-        raise CloudTypeError("files must be a table of paths: target = 'path of a file here'.")
+    files = _table("files", values, "path of a file here")
+    texts = _table("texts", values, "content of the file")
     test = values.get("test", [])
     return Recipe(
         base=_text("base", values.get("base", "")),
         pip=pip,
         apt=_texts("apt", values.get("apt", [])),
-        files={target: _read(folder / _text("files", path)) for target, path in files.items()},
+        files={target: _read(folder / _text("files", path)) for target, path in files.items()}
+        | {target: _text("texts", text) for target, text in texts.items()},
         test=shlex.split(test) if isinstance(test, str) else _texts("test", test),
     )
+
+
+def described(found: Recipe) -> dict[str, Any]:
+    """Return a recipe as a dict from which `recipe` reads it again.
+
+    >>> described(Recipe(pip=["six"], files={"share/a": "1"}))
+    {'pip': ['six'], 'texts': {'share/a': '1'}}
+    """
+    values = {
+        "base": found.base,
+        "apt": found.apt,
+        "pip": found.pip,
+        "test": found.test,
+        "texts": found.files,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def as_toml(values: Mapping[str, Any]) -> str:
+    r"""Return what `described` returns as the content of a TOML file.
+
+    >>> print(as_toml({"pip": ["six", "attrs"], "texts": {"share/a": "1\n"}}), end="")
+    pip = [
+        "six",
+        "attrs",
+    ]
+    <BLANKLINE>
+    [texts]
+    "share/a" = "1\n"
+    """
+    lines: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            entries = (f"{_quoted(key)} = {_quoted(text)}" for key, text in value.items())
+            lines += ["", f"[{name}]", *entries]
+        elif isinstance(value, list):
+            lines += [f"{name} = [", *(f"    {_quoted(text)}," for text in value), "]"]
+        else:
+            lines.append(f"{name} = {_quoted(value)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _quoted(text: str) -> str:
+    # A string of JSON is one of TOML, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _table(name: str, values: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    table = values.get(name, {})
+    if not isinstance(table, Mapping):
+        raise CloudTypeError(f"{name} must be a table of paths: target = '{what}'.")
+    return table
 
 
 def _text(name: str, value: Any) -> str:

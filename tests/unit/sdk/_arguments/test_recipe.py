@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import uv
-from cloud._arguments.recipe import recipe
+from cloud._arguments.recipe import as_toml, described, recipe
 from cloud.errors import CloudException, CloudTypeError
 from picloud_model.wire.environment import Recipe
 
@@ -31,6 +31,20 @@ def test_paths_in_a_file_begin_in_its_directory(tmp_path: Path) -> None:
     )
 
 
+def test_a_recipe_that_was_written_is_read_again(tmp_path: Path) -> None:
+    """As TOML, with texts of any characters in place of the files."""
+    texts = {"share/a b": 'quoted "x"\n\tback\\slash \x7f\x00 é', "lib/b.py": ""}
+    before = Recipe(
+        base="base/python3.11", pip=["attrs>=24 ; python_version > '3'"], files=texts, test=["true"]
+    )
+    file = tmp_path / "environment.toml"
+
+    file.write_text(as_toml(described(before)), encoding="utf-8")
+
+    assert recipe(file) == before
+    assert described(Recipe()) == {}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -39,6 +53,8 @@ def test_paths_in_a_file_begin_in_its_directory(tmp_path: Path) -> None:
         ({"pip": "numpy"}, "pip must be a list of texts"),
         ({"base": 3}, "base must be text"),
         ({"files": ["x"]}, "files must be a table"),
+        ({"texts": "x"}, "texts must be a table"),
+        ({"texts": {"a": 1}}, "texts must be text"),
         ({"files": {"a": "/no/such/file"}}, "/no/such/file: No such file"),
         ({"requirements": "/no/such/file"}, "/no/such/file: No such file"),
     ],
