@@ -208,6 +208,13 @@ def test_requirements_as_pip_takes_them_are_allowed(tmp_path: Path, requirement:
     assert VenvImages(tmp_path, {}).refusal(Recipe(pip=[requirement])) == ""
 
 
+async def test_bases_that_are_asked_for_at_once_are_the_same(images: VenvImages) -> None:
+    """A caller that comes while the machine is searched gets the whole list, too."""
+    first, second = await asyncio.gather(images.bases(), images.bases())
+
+    assert first == second == await images.bases()
+
+
 async def test_bases_are_the_pythons_of_the_machine(images: VenvImages) -> None:
     """That of the server first; another one is refused with those there are."""
     bases = await images.bases()

@@ -60,6 +60,7 @@ class VenvImages(ImagePort):
         self.default_base = _described(own)
         self._bases = {self.default_base.name: own}
         self._listed_until = 0.0
+        self._listing = asyncio.Lock()
         self._linked: set[str] = set()
         """Images whose Python finds the worker of this server."""
 
@@ -99,7 +100,8 @@ class VenvImages(ImagePort):
 
     async def bases(self) -> Sequence[EnvironmentBase]:
         """See `ImagePort.bases`: every CPython of this machine, a minor version once."""
-        await self._find_bases()
+        with self._faults():
+            await self._find_bases()
         return [_described(each) for each in self._bases.values()]
 
     def refusal(self, recipe: Recipe) -> str:
@@ -185,9 +187,13 @@ class VenvImages(ImagePort):
 
         They are those on PATH, and what uv and pyenv have installed for the server's user.
         """
-        if time.monotonic() < self._listed_until:
-            return
-        self._listed_until = time.monotonic() + _LISTED_S
+        # Others wait for a listing under way: the one before may lack the interpreter they need.
+        async with self._listing:
+            if time.monotonic() >= self._listed_until:
+                self._bases = await self._list_bases()
+                self._listed_until = time.monotonic() + _LISTED_S
+
+    async def _list_bases(self) -> dict[str, _Found]:
         own = self.default_base.name
         bases = {own: self._bases[own]}
         listing = ("python", "list", "--only-installed", "--output-format", "json")
@@ -209,7 +215,7 @@ class VenvImages(ImagePort):
                 is_usual = (each.implementation, each.variant) == ("cpython", "default")
                 if is_usual and minor >= _OLDEST:
                     bases.setdefault(_described(each).name, each)
-        self._bases = bases
+        return bases
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
