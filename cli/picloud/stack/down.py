@@ -56,6 +56,6 @@ def stop(data: Path, record: ServerRecord | None, report: Callable[[str], object
             report(f"Stopping slots and {', '.join(names)}:")
         servers.stop(record.url if record else "")
     if record:
-        profile.give_back(record.before, record.profile, report)
+        profile.give_back(record.before, record.profile, report, server_record.answers)
     server_record.remove(data)
     return was_running

@@ -57,10 +57,22 @@ def take(name: str, server: Profile) -> list[str]:
     return lines
 
 
-def give_back(before: PreviousProfile, server: Profile, report: Callable[[str], object]) -> None:
+def give_back(
+    before: PreviousProfile,
+    server: Profile,
+    report: Callable[[str], object],
+    answers: Callable[[str], bool],
+) -> None:
     """Let a profile name again what it named before a server that has ended.
 
     Nothing happens if the profile names another server by now, or named none before.
+
+    Args:
+        before: What the profile named.
+        server: The server that has ended.
+        report: Called with a line for each change.
+        answers: Whether a server answers at a URL. The profile of one that does not is given back,
+            too: only it has the key.
 
     Raises:
         CloudException: When the profile cannot be written.
@@ -71,7 +83,9 @@ def give_back(before: PreviousProfile, server: Profile, report: Callable[[str], 
         return
     if before.profile and before.profile.key != server.key:
         profile.write(file, before.name, before.profile, default=False)
-        report(f"Profile {before.name} names {before.profile.url} again.")
+        url = before.profile.url
+        gone = "" if answers(url) else ", but no server answers there now"
+        report(f"Profile {before.name} names {url} again{gone}.")
     other = before.default or before.name
     if profiles.default == before.name and other in profiles.profiles and other != before.name:
         profile.use(file, other)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FILE: Final = "up.json"
 _PORT_FILE: Final = "port.json"
 _HEALTHY_S: Final = 30.0
+_ANSWER_S: Final = 2.0
 _POLL_S: Final = 0.1
 
 
@@ -121,6 +122,17 @@ def await_health(record: ServerRecord) -> None:
             if time.monotonic() > deadline:
                 raise CloudException(f"PiCloud at {record.url} is not healthy: {problem}")
             time.sleep(_POLL_S)
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers at a URL."""
+    request = HttpRequest(method="GET", url="/v1/health", headers={}, timeout_s=_ANSWER_S)
+    with contextlib.closing(Connections(url)) as connections:
+        try:
+            connections.exchange(request)
+        except NoAnswer:
+            return False
+    return True
 
 
 def _problem(connections: Connections) -> str:

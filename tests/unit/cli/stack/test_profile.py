@@ -27,7 +27,7 @@ def test_the_first_server_leaves_its_profile(file: Path) -> None:
     before = profile.previous("local")
     assert len(profile.take("local", FIRST)) == 1
 
-    profile.give_back(before, FIRST, pytest.fail)
+    profile.give_back(before, FIRST, pytest.fail, pytest.fail)
 
     assert profiles.read(file).chosen(None) == FIRST
 
@@ -40,12 +40,24 @@ def test_a_second_server_gives_back_profile_and_default(file: Path) -> None:
 
     lines = profile.take("local", SECOND)
     taken = profiles.read(file)
-    profile.give_back(before, SECOND, said.append)
+    profile.give_back(before, SECOND, said.append, lambda _: True)
 
     assert "http://1" in lines[1]
     assert taken.chosen(None) == SECOND
     assert profiles.read(file) == profiles.Profiles({"local": FIRST, "work": WORK}, "work")
     assert said == ["Profile local names http://1 again.", "Profile work is the default again."]
+
+
+def test_a_server_that_is_gone_is_said_to_be(file: Path) -> None:
+    """Its profile is given back all the same: it may have the only copy of a key."""
+    profiles.write(file, "local", FIRST)
+    before, said = profile.previous("local"), list[str]()
+    profile.take("local", SECOND)
+
+    profile.give_back(before, SECOND, said.append, lambda _: False)
+
+    assert profiles.read(file).chosen(None) == FIRST
+    assert said == ["Profile local names http://1 again, but no server answers there now."]
 
 
 def test_a_profile_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
@@ -55,7 +67,7 @@ def test_a_profile_that_was_changed_meanwhile_is_left_alone(file: Path) -> None:
     profile.take("local", SECOND)
     profiles.write(file, "local", WORK)
 
-    profile.give_back(before, SECOND, pytest.fail)
+    profile.give_back(before, SECOND, pytest.fail, pytest.fail)
 
     assert profiles.read(file).chosen(None) == WORK
 
