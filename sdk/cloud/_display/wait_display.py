@@ -8,6 +8,8 @@ from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
+from picloud_model.job import ENDED
+
 from cloud._display.bar import Progress
 from cloud.errors import CloudException
 
@@ -29,8 +31,9 @@ TICK_S: Final = 0.25
 OUTPUT_S: Final = 0.5
 COUNT_S: Final = 2.0
 """How often output and counts are requested."""
+OUTPUT_SHARE: Final = 0.1
 SHARE: Final = 0.01
-"""Most of the time that is spent in requests for counts and output."""
+"""Most of the time that is spent in requests for output and for counts."""
 _IDLE_S: Final = 2.0
 """How long the thread of an iteration lives on while the program does something else."""
 
@@ -74,7 +77,8 @@ class WaitDisplay:
         self._statuses: Mapping[str, int] = {}
         self._started = 0.0
         self._first: tuple[float, int] | None = None
-        self._request_at = 0.0
+        self._output_at = 0.0
+        self._count_at = 0.0
         self._waiting = False
         self._idle_since = 0.0
         self._over: Event | None = None
@@ -86,8 +90,8 @@ class WaitDisplay:
             self._waiting = True
             if not self._started:
                 self._started = self._clock()
-                first_s = OUTPUT_S if self._output is not None else QUIET_S
-                self._request_at = self._started + first_s
+                self._output_at = self._started + OUTPUT_S
+                self._count_at = self._started + QUIET_S
             if self._over is None:
                 self._over = Event()
                 self._start(partial(self._run, self._over))
@@ -129,7 +133,7 @@ class WaitDisplay:
     def look(self) -> None:
         """Request and draw what is due by now."""
         now = self._clock()
-        if self._waiting and now >= self._request_at:
+        if self._waiting:
             self._request(now)
         with self._lock:
             if not self._waiting:
@@ -139,31 +143,37 @@ class WaitDisplay:
                 self._bar.show(self._progress())
 
     def _request(self, now: float) -> None:
-        """Request output and counts, and decide when to request them again."""
-        with suppress(CloudException):  # the wait itself says what is missing
-            self._print_new()
-            if self._bar is not None:
+        """Request output and counts that are due, and decide when to request them again."""
+        if self._output is not None and now >= self._output_at:
+            self._print_new(self._output)
+            took_s = self._clock() - now
+            self._output_at = now + max(OUTPUT_S, took_s / OUTPUT_SHARE)
+        now = self._clock()
+        if self._bar is not None and now >= self._count_at:
+            with suppress(CloudException):  # the wait itself says what is missing
                 self._statuses = self._count()
-        took_s = self._clock() - now
-        every_s = COUNT_S if self._output is None else OUTPUT_S
-        self._request_at = now + max(every_s, took_s / SHARE)
+            took_s = self._clock() - now
+            self._count_at = now + max(COUNT_S, took_s / SHARE)
 
-    def _print_new(self) -> None:
-        if self._output is not None:
-            with self._lock:
-                if self._bar is not None:
-                    self._bar.pause()
-            self._output.print_new()
+    def _print_new(self, output: JobOutput) -> None:
+        with self._lock:
+            if self._bar is not None:
+                self._bar.pause()
+        with suppress(CloudException):
+            output.print_new()
 
     def _progress(self) -> Progress:
         now, left_s = self._clock(), None
+        # The counts may be newer than what the wait has received, or older.
+        counted = sum(self._statuses.get(status, 0) for status in ENDED)
+        ended = max(self._ended, counted)
         if self._first is not None:
             began, before = self._first
-            moved = self._ended - before
-            if moved and now > began:
-                left_s = (self._total - self._ended) * (now - began) / moved
+            moved = ended - before
+            if moved > 0 and now > began:
+                left_s = (self._total - ended) * (now - began) / moved
         return Progress(
-            ended=self._ended,
+            ended=ended,
             total=self._total,
             statuses=self._statuses,
             elapsed_s=now - self._started,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud._display.output import JobOutput
 from cloud._display.wait_display import COUNT_S, QUIET_S, SHARE, TICK_S, WaitDisplay
 from cloud.errors import CloudException
 
 from tests.polling import until
+from tests.unit.sdk._display.printing_jobs import PrintingJobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -172,3 +174,40 @@ def test_a_thread_draws() -> None:
     display.close()
 
     assert not bar.visible
+
+
+def test_counts_that_are_newer_than_the_wait_add_up() -> None:
+    """What has ended is in them already; the wait hears of it later."""
+    watched = Watched(lambda: {"done": 5, "error": 1, "processing": 2, "queued": 2})
+
+    with watched.display as on_progress:
+        on_progress(1, 10, [])
+        watched.pass_time(QUIET_S)
+
+    last = watched.bar.shown[-1]
+    assert last.ended + last.statuses["processing"] + last.statuses["queued"] == last.total
+    assert last.text() == "6/10  2 processing, 2 queued, 1 failed  0:01, 0:00 left"
+
+
+def test_slow_counts_do_not_delay_output() -> None:
+    """Lines of jobs come every half second, however long the counts take."""
+    jobs = PrintingJobs(7)
+    now = 100.0
+
+    def count() -> dict[str, int]:
+        nonlocal now
+        now += 0.2
+        return {}
+
+    output = JobOutput([7], jobs)
+    display = WaitDisplay(
+        10, count, bar=ShownBar(), output=output, clock=lambda: now, start=lambda _: None
+    )
+    jobs.statuses[7] = "processing"
+    with display:
+        for _ in range(40):
+            now += TICK_S
+            display.look()
+        requests = jobs.requests
+
+    assert requests == 20
