@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from typing import Final
+from typing import Any, Final
 
 _MOST_NAME: Final = 200
+_MISSING: Final = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
+"""How Python ends a program that lacks a module."""
 _INSTALLED_BY: Final = {
     "attr": "attrs",
     "bs4": "beautifulsoup4",
@@ -58,8 +61,27 @@ def add_advice(error: BaseException) -> None:
             error.add_note(_of_module(error.name[:_MOST_NAME]))
         elif type(error) is FileNotFoundError and isinstance(error.filename, str):
             error.add_note(_of_file(error.filename[:_MOST_NAME]))
+        elif missing := _MISSING.findall(_stderr(error)):
+            error.add_note(_of_command(missing[-1][:_MOST_NAME]))
     except Exception:  # noqa: BLE001, S110 - the error itself is what counts
         pass
+
+
+def _stderr(error: Any) -> str:
+    """Return the end of what a shell command wrote, if that is what failed; else ""."""
+    errors = sys.modules.get("cloud.errors")  # the command's job has loaded it
+    failed = errors is not None and type(error) is errors.CommandFailed
+    return str(error.stderr) if failed else ""
+
+
+def _of_command(name: str) -> str:
+    top = name.partition(".")[0]
+    package = _INSTALLED_BY.get(top, top)
+    return (
+        f"picloud: the Python of the command has no module {top!r}. Neither installed packages\n"
+        "nor your own modules travel with a command: run it in an environment with the package\n"
+        f"{package!r} (_env, --env), or call a function of your module with cloud.call."
+    )
 
 
 def _of_module(name: str) -> str:

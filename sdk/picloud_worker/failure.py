@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ MOST_TRACEBACK: Final = 64_000
 """Bounds in characters: together they stay far below what travels inline."""
 
 
+_MOST_OF_GROUP: Final = 3
+"""Different errors of an exception group that are named in one line."""
 _MINUTE_S: Final = 60
 _OURS: Final = ("picloud_worker", "picloud_http", "picloud_pickle", "cloudpickle", "cloud")
 _KILLED: Final = "Killed by its user"
@@ -78,7 +81,7 @@ def describe(error: BaseException) -> Failure:
         message = f"the job called sys.exit({safe_text(error.code, repr)})"
         return bounded(Failure(cause=Cause.EXIT, message=message, traceback=text))
     name = type(error).__qualname__
-    words = safe_text(error)
+    words = safe_text(error, _group_text if isinstance(error, BaseExceptionGroup) else str)
     if isinstance(error, MemoryError):
         limit = memory.out_of_memory(memory.peak_bytes())
         message = f"{limit}: {name}: {words}" if words else f"{limit}: {name}"
@@ -100,6 +103,23 @@ def describe(error: BaseException) -> Failure:
         pickled=exception_parcel(error),
     )
     return bounded(failure)
+
+
+def _group_text(group: object) -> str:
+    """Return the text of an exception group and of what is in it: each different error once."""
+    assert isinstance(group, BaseExceptionGroup)
+    counts, groups = Counter[str](), [group]
+    while groups:
+        for each in groups.pop().exceptions:
+            if isinstance(each, BaseExceptionGroup):
+                groups.append(each)
+            else:
+                counts[": ".join(filter(None, (type(each).__qualname__, safe_text(each))))] += 1
+    shown = list(counts.items())[:_MOST_OF_GROUP]
+    texts = [text if count == 1 else f"{count:,} times {text}" for text, count in shown]
+    if len(counts) > len(shown):
+        texts.append(f"and {len(counts) - len(shown):,} other errors")
+    return f"{group}: {'; '.join(texts)}"
 
 
 def signalled(number: int, output: str) -> Failure:

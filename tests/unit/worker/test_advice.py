@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud.shell import CommandFailed
 from picloud_worker.advice import add_advice
 
 
@@ -45,6 +46,20 @@ def test_a_missing_file_does_not_travel() -> None:
     assert f"the job ran in {Path.cwd()}," in relative
     assert "A relative path begins there" in relative
     assert "does not exist where the job ran" in advice("open('/nowhere/data.csv')")
+
+
+def test_a_command_lacks_a_module() -> None:
+    """The last lines of its stderr say so, and the note what to do; any other failure has none."""
+    lines = "Traceback ...\nModuleNotFoundError: No module named 'yaml.nodes'"
+    error, other = CommandFailed("return code 1", 1, lines), CommandFailed("return code 1", 1)
+    add_advice(error)
+    add_advice(other)
+
+    first, note = error.__notes__
+    assert first == lines
+    assert "the Python of the command has no module 'yaml'" in note
+    assert "'PyYAML' (_env" in note
+    assert not hasattr(other, "__notes__")
 
 
 class Custom(FileNotFoundError):

@@ -41,6 +41,22 @@ def raised(error: BaseException) -> BaseException:
     [
         (ValueError("bad"), Cause.EXCEPTION, "ValueError: bad"),
         (ValueError(), Cause.EXCEPTION, "ValueError"),
+        (
+            ExceptionGroup(
+                "two parts",
+                [ValueError("a"), ExceptionGroup("inner", [KeyError("b"), KeyError("b")])],
+            ),
+            Cause.EXCEPTION,
+            "ExceptionGroup: two parts (2 sub-exceptions): ValueError: a; 2 times KeyError: 'b'",
+        ),
+        (
+            ExceptionGroup("five", [ValueError(number) for number in range(5)]),
+            Cause.EXCEPTION,
+            (
+                "ExceptionGroup: five (5 sub-exceptions): ValueError: 0; ValueError: 1; "
+                "ValueError: 2; and 2 other errors"
+            ),
+        ),
         (KeyboardInterrupt(), Cause.EXCEPTION, "KeyboardInterrupt"),
         (SystemExit("bye"), Cause.EXIT, "the job called sys.exit('bye')"),
         (KillSignalError(), Cause.KILLED, "killed by its user"),
