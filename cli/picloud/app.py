@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Final, NoReturn, cast
 
 import msgspec
@@ -76,6 +77,11 @@ _PLAIN: Final = tuple(
     )
 )
 """What typer says of values, and how we say it."""
+_TRACEBACKS: Final = ("Traceback", "Exception Group Traceback")
+_CALL: Final = re.compile(r"cloud\.(result|kill)\((?:range\((\d+), (\d+)\)|(\d+|jids))\)")
+"""How the SDK names the calls that wait for jobs again, and end them."""
+_WAITING: Final = frozenset({"join", "logs"})
+"""Commands that wait for jobs as `picloud result` does."""
 _WITH_JOBS: Final = frozenset({"exec", "mapexec", "result", "join", "logs", "wait-for"})
 """Commands that submit jobs or wait for them."""
 
@@ -151,8 +157,9 @@ class CommandGroup(HelpfulGroup):
             return super().invoke(ctx)
         except (typer.Exit, _UsageError, BrokenPipeError):
             raise
-        except (typer.Abort, KeyboardInterrupt):
-            output.hint(interruption(ctx.invoked_subcommand or ""))
+        except (typer.Abort, KeyboardInterrupt) as stop:
+            command = "" if ctx.params.get("simulate") else ctx.invoked_subcommand or ""
+            output.hint(interruption(command, str(stop)))
             raise typer.Exit(exits.INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - users of commands see no traceback
             if ctx.params.get("debug"):
@@ -162,18 +169,35 @@ class CommandGroup(HelpfulGroup):
             raise typer.Exit(exits.code_of(error)) from None
 
 
-def interruption(command: str) -> str:
+def interruption(command: str, wait: str = "") -> str:
     """Return what Ctrl-C means for a command.
+
+    Args:
+        command: Its name.
+        wait: What the SDK says of the wait that was stopped, if the command waited for jobs.
 
     >>> interruption("setup")
     'Interrupted.'
+    >>> interruption("join", "Job 8 goes on; cloud.result(8) waits again, cloud.kill(8) ends it.")
+    'Interrupted. Job 8 goes on; `picloud join 8` waits again, `picloud kill 8` ends it.'
     """
-    if command not in _WITH_JOBS:
+    if command and _CALL.search(wait):
+        return f"Interrupted. {_CALL.sub(partial(_as_command, command), wait)}"
+    if command not in _WITH_JOBS:  # jobs of the simulator end with this command
         return "Interrupted."
     return (
         "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
         "`picloud kill JIDS` ends them."
     )
+
+
+def _as_command(command: str, call: re.Match[str]) -> str:
+    """Return the command that does what a call of `cloud.result` or `cloud.kill` does."""
+    function, first, stop, jids = call.groups()
+    if stop:
+        jids = f"{first}-{int(stop) - 1}"
+    again = command if command in _WAITING else "result"
+    return f"`picloud {again if function == 'result' else function} {jids.upper()}`"
 
 
 def message_of(error: Exception) -> str:
@@ -193,7 +217,7 @@ def message_of(error: Exception) -> str:
     if not isinstance(error.jid, int):
         return in_words_of_commands(" ".join(str(error).split()))
     text = str(error.value).rstrip()
-    if text.startswith("Traceback"):  # the last line of a traceback says what happened
+    if text.lstrip(" +").startswith(_TRACEBACKS):  # the last line of a traceback says what happened
         text = f"{' '.join(error.summary.split())}\n{text}"
     among = f"{error.among}: " if error.among else ""
     return f"{among}Job {error.jid}: {text}"

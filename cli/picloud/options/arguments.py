@@ -82,12 +82,17 @@ def statuses(text: str, param_hint: str) -> list[str]:
     for name in names:
         if name not in known:
             raise typer.BadParameter(
-                f"{name!r} is not a valid status: write {_or(known)}.", param_hint=param_hint
+                f"{name!r} is not a valid status: write {one_of(known)}.", param_hint=param_hint
             )
     return names
 
 
-def _or(names: Sequence[str]) -> str:
+def one_of(names: Sequence[str]) -> str:
+    """Return names as an error lists what is possible.
+
+    >>> one_of(["c1", "c2", "f2"])
+    'c1, c2 or f2'
+    """
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 

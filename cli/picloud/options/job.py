@@ -28,9 +28,8 @@ _DEFAULTS = Options()
 
 def _core_type(name: str) -> str:
     if name not in CORE_TYPES:
-        raise typer.BadParameter(
-            f"{name!r} is not a valid core type: write {', '.join(CORE_TYPES)}."
-        )
+        known = arguments.one_of(list(CORE_TYPES))
+        raise typer.BadParameter(f"{name!r} is not a valid core type: write {known}.")
     return name
 
 

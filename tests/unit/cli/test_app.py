@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 from cloud import CloudException
-from picloud.app import message_of
+from picloud.app import interruption, message_of
 
 from tests.unit.cli.command_runner import COMMAND, invoke
 
@@ -40,7 +41,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 def test_a_real_process_answers_help() -> None:
     """The installed module works outside of tests, too."""
     done = subprocess.run(
-        [sys.executable, "-c", "from picloud.app import main; main()", "--help"],
+        [sys.executable, "-m", "picloud", "--help"],
         capture_output=True,
         text=True,
         check=True,
@@ -102,3 +103,68 @@ def test_usage_errors_name_options_in_one_way() -> None:
 
     assert of_the_library.stderr.startswith("error: Invalid value for --limit / -n: it must be")
     assert of_the_command.stderr.startswith("error: Invalid value for --since: 'x' is not")
+
+
+@pytest.mark.parametrize(
+    ("command", "wait", "said"),
+    [
+        (
+            "result",
+            (
+                "Jobs 8-9 go on; cloud.result(range(7, 10)) waits again, cloud.kill(range(7, 10)) "
+                "ends them."
+            ),
+            (
+                "Interrupted. Jobs 8-9 go on; `picloud result 7-9` waits again, `picloud kill 7-9` "
+                "ends them."
+            ),
+        ),
+        (
+            "wait-for",
+            "1 of 2 jobs goes on; cloud.result(jids) waits again, cloud.kill(jids) ends them.",
+            (
+                "Interrupted. 1 of 2 jobs goes on; `picloud result JIDS` waits again, "
+                "`picloud kill JIDS` ends them."
+            ),
+        ),
+        (
+            "result",
+            "",
+            (
+                "Interrupted. Submitted jobs go on; `picloud jobs` lists them, and "
+                "`picloud kill JIDS` ends them."
+            ),
+        ),
+        ("", "Job 7 goes on; cloud.result(7) waits again.", "Interrupted."),
+    ],
+)
+def test_ctrl_c_names_the_jobs_that_go_on(command: str, wait: str, said: str) -> None:
+    """As the SDK says it, with commands in place of calls; jobs of the simulator do not go on."""
+    assert interruption(command, wait) == said
+
+
+@pytest.mark.parametrize("early", ["picloud.output", "picloud.commands.up"])
+def test_ctrl_c_ends_a_command_that_is_still_loading(early: str) -> None:
+    """At once, and without a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "picloud", "top"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # one for each module that was imported
+            if line.rstrip().endswith(f" {early}"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in rest
+
+
+def test_the_errors_of_a_group_are_in_the_first_line() -> None:
+    """Its traceback begins with another word than others."""
+    group = "  + Exception Group Traceback (most recent call last):\n  | ..."
+    error = CloudException(group, jid=8, summary="ExceptionGroup: two: ValueError: a")
+
+    assert message_of(error) == f"Job 8: ExceptionGroup: two: ValueError: a\n{group}"

@@ -94,7 +94,7 @@ def test_options_reach_the_job(run: Callable[..., Any], server: FakeServer) -> N
         (("exec", "-d", "w1", "echo"), "'w1' is not a valid assignment"),
         (("exec", "-d", "1=x", "echo"), "'1=x' is not a valid assignment"),
         (("exec", "-d", "a=x", "-d", "a=y", "echo {a}"), "a is given twice"),
-        (("exec", "-t", "c9", "date"), "'c9' is not a valid core type: write c1, c2, f2, m1, s1"),
+        (("exec", "-t", "c9", "date"), "'c9' is not a valid core type: write c1, c2, f2, m1 or s1"),
         (("exec", "-c", "0", "date"), "it must be 1 or more"),
         (("exec", "--depends-on", "x", "date"), "'x' is not a valid job id"),
         (("exec", "--depends-on-errors", "x", "date"), "'x' is not valid: write abort or ignore"),
