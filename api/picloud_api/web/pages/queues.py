@@ -15,6 +15,8 @@ from picloud_api.web.rendering import go_to
 from picloud_api.web.visitor import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from falcon.asgi import App, Request, Response
 
     from picloud_api.usecases.use_cases import UseCases
@@ -36,7 +38,7 @@ class QueuesPage:
         self._visitors = visitors
 
     async def on_get(self, request: Request, response: Response) -> None:
-        """Show the queues."""
+        """Show the queues; with `drain`, also how many messages of that one are left."""
         visitor = await self._visitors.of(request)
         names = (await self._queues.list(visitor.account)).names
         attachments = (await self._attachments.list(visitor.account)).attachments
@@ -47,6 +49,7 @@ class QueuesPage:
             "queues_list.html" if request.get_header("HX-Request") else "queues.html",
             visitor,
             queues=[await self._queues.info(visitor.account, name) for name in shown],
+            drained=request.get_param("drain"),
             attachments={each.queue: each for each in attachments},
             hidden=len(names) - len(shown),
             drawing=pipeline(shown, attachments),
@@ -57,7 +60,7 @@ class QueuesPage:
         )
 
     async def on_post(self, request: Request, response: Response, name: str, verb: str) -> None:
-        """Change a queue or its handler: purge, delete, pause, resume, limit."""
+        """Change a queue or its handler: purge, delete, pause, resume, drain, limit."""
         visitor = await self._visitors.of(request)
         fields = await self._visitors.form(request, visitor)
         queue = msgspec.convert({"name": name}, QueueRequest).name
@@ -66,20 +69,30 @@ class QueuesPage:
         elif verb == "delete":
             await self._queues.delete(visitor.account, queue)
         else:
-            await self._update(visitor.account, queue, verb, text_of(fields, "limit"))
-        go_to(response, "/queues")
+            if verb not in _CHANGES:
+                raise PathNotFound
+            values = {"queue": queue, **_CHANGES[verb](fields)}
+            # Not strict: a number in a form is text.
+            change = msgspec.convert(values, UpdateAttachmentRequest, strict=False)
+            await self._attachments.update(visitor.account, change)
+        go_to(response, f"/queues?drain={queue}" if verb == "drain" else "/queues")
 
-    async def _update(self, account: str, queue: str, verb: str, limit: str) -> None:
-        changes: dict[str, dict[str, object]] = {
-            "pause": {"paused": True},
-            "resume": {"paused": False},
-            "limit": {"max_parallel_jobs": int(limit) if limit.isdecimal() else limit},
-        }
-        if verb not in changes:
-            raise PathNotFound
-        values = {"queue": queue, **changes[verb]}
-        change = msgspec.convert(values, UpdateAttachmentRequest)
-        await self._attachments.update(account, change)
+
+def _limits(fields: Mapping[str, list[str]]) -> dict[str, object]:
+    """Return the limits of a form; an empty field of those that may be unlimited means no limit."""
+    limits: dict[str, object] = {"max_parallel_jobs": text_of(fields, "max_parallel_jobs")}
+    for name in ("max_per_second", "max_in_flight"):
+        limits[name] = text_of(fields, name) or 0
+    return limits
+
+
+_CHANGES: Final[Mapping[str, Callable[[Mapping[str, list[str]]], dict[str, object]]]] = {
+    "pause": lambda _: {"paused": True},
+    "resume": lambda _: {"paused": False},
+    # A handler that is paused would never empty its queue.
+    "drain": lambda _: {"paused": False},
+    "limit": _limits,
+}
 
 
 def add_to(

@@ -85,18 +85,60 @@ async def test_handlers_are_paused_and_limited(api: ApiHarness) -> None:
     token = f"form_token={await browser.token()}"
 
     await browser.send("POST", "/queues/in/pause", token)
-    await browser.send("POST", "/queues/in/limit", f"limit=7&{token}")
+    limits = "max_parallel_jobs=7&max_per_second=2.5&max_in_flight=9"
+    await browser.send("POST", "/queues/in/limit", f"{limits}&{token}")
     changed = await api.use_cases.queues.attachments.info(ACCOUNT, "in")
-    wrong = await browser.send("POST", "/queues/in/limit", f"limit=x&{token}")
+    page = (await browser.send("GET", "/queues")).text
+    wrong = await browser.send("POST", "/queues/in/limit", f"max_parallel_jobs=x&{token}")
     unknown = await browser.send("POST", "/queues/in/explode", token)
     await browser.send("POST", "/queues/out/purge", token)
     await browser.send("POST", "/queues/in/resume", token)
 
     assert (changed.paused, changed.max_parallel_jobs) == (True, 7)
+    assert (changed.max_per_second, changed.max_in_flight) == (2.5, 9)
+    assert re.findall(r'name="max_\w+".* value="([^"]*)"', page) == ["7", "2.5", "9"]
     assert (wrong.status, "max_parallel_jobs" in wrong.text) == (422, True)
     assert unknown.status == 404
     assert (await api.use_cases.queues.queues.info(ACCOUNT, "out")).ready == 0
     assert not (await api.use_cases.queues.attachments.info(ACCOUNT, "in")).paused
+
+
+async def test_a_limit_that_is_left_empty_is_none(api: ApiHarness) -> None:
+    """The number of parallel jobs alone has to be there."""
+    await _pipeline(api)
+    browser = await WebPages(api).open()
+    token = f"form_token={await browser.token()}"
+    for limits in ("max_per_second=5&max_in_flight=5", "max_per_second=&max_in_flight="):
+        reply = await browser.send(
+            "POST", "/queues/in/limit", f"max_parallel_jobs=2&{limits}&{token}"
+        )
+        assert reply.headers["location"] == "/queues"
+
+    changed = await api.use_cases.queues.attachments.info(ACCOUNT, "in")
+    refused = await browser.send("POST", "/queues/in/limit", f"max_parallel_jobs=&{token}")
+
+    assert (changed.max_per_second, changed.max_in_flight) == (0, 0)
+    assert refused.status == 422
+
+
+async def test_a_queue_is_drained(api: ApiHarness) -> None:
+    """Its handler goes on if it was paused, and the page says how many messages are left."""
+    await _pipeline(api)
+    browser = await WebPages(api).open()
+    token = f"form_token={await browser.token()}"
+    push = PushRequest(name="in", push_id=uuid4().hex, messages=[QueueMessage(json="1")])
+    await api.use_cases.queues.queues.push(ACCOUNT, push)
+    await browser.send("POST", "/queues/in/pause", token)
+
+    sent = await browser.send("POST", "/queues/in/drain", token)
+    draining = (await browser.send("GET", sent.headers["location"])).text
+    await api.use_cases.queues.queues.purge(ACCOUNT, "in")
+    drained = (await browser.send("GET", sent.headers["location"])).text
+
+    assert not (await api.use_cases.queues.attachments.info(ACCOUNT, "in")).paused
+    assert "Draining in: 1 message left." in draining
+    assert "in is drained: it has no messages." in drained
+    assert (await browser.send("GET", "/queues?drain=%3Ci%3E")).status == 200
 
 
 async def test_a_cron_job_runs_once_for_each_form(api: ApiHarness) -> None:
