@@ -75,18 +75,20 @@ def test_the_session_of_the_first_post(make: Callable[[str], CloudQueue], client
 
 
 def test_more_jobs_and_another_handler(make: Callable[[str], CloudQueue]) -> None:
-    """Attaching again replaces the handler; no number is lost or handled twice."""
+    """The session of the second post: attaching again replaces the handler of a thousand numbers,
+    none of which is lost or handled twice.
+    """
     numbers, bigger = make("numbers"), make("bigger-numbers")
     numbers.attach(increment, bigger)
-    numbers.push(range(200))
+    numbers.push(range(500))
     numbers.attach(lambda x: -x, bigger, _max_parallel_jobs=5, readers_per_job=4, _label="minus")
-    numbers.push(range(200, 400))
+    numbers.push(range(500, 1000))
 
-    results = pop_all(bigger, 400)
+    results = pop_all(bigger, 1000)
 
     assert numbers.info()["attachment"]["max_parallel_jobs"] == 5
-    assert sorted(x - 1 if x > 0 else -x for x in results) == list(range(400))
-    assert set(range(-399, -199)) <= set(results)
+    assert sorted(x - 1 if x > 0 else -x for x in results) == list(range(1000))
+    assert set(range(-999, -499)) <= set(results)
 
 
 def test_retries_and_errors(make: Callable[[str], CloudQueue]) -> None:
