@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
@@ -16,8 +17,8 @@ DEFAULT_REGION: Final = "us-east-1"
 """The one region that a request to create a bucket must not name."""
 UNLESS_TAKEN: Final = "*"
 """As `If-None-Match`: an existing object is not overwritten."""
-_CONNECT_S: Final = 2.0
-_ANSWER_S: Final = 30.0
+CONNECT_S: Final = 2.0
+ANSWER_S: Final = 30.0
 """Longest time without a byte of an answer."""
 _ATTEMPTS: Final = 3
 
@@ -61,8 +62,8 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
         signature_version="s3v4",
         # With buckets as host names, each would need a DNS name and a certificate.
         s3={"addressing_style": "path"},
-        connect_timeout=_CONNECT_S,
-        read_timeout=_ANSWER_S,
+        connect_timeout=CONNECT_S,
+        read_timeout=ANSWER_S,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         max_pool_connections=connections,
         proxies={},
@@ -81,6 +82,14 @@ def s3_client(access: S3Access, endpoint: str, connections: int) -> Any:
         verify=access.ca_file or True,
         config=config,
     )
+
+
+def credentials(access: S3Access) -> Credentials | None:
+    """Return the credentials for S3, those of the machine's role if none were set."""
+    if access.access_key:
+        return Credentials(access.access_key, access.secret_key)
+    found: Credentials | None = _session().get_credentials()
+    return found
 
 
 def _session() -> Session:

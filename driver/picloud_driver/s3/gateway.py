@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import io
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,6 +19,8 @@ from urllib3.exceptions import HTTPError
 
 from picloud_driver.s3 import faults
 from picloud_driver.s3.client import DEFAULT_REGION, UNLESS_TAKEN, s3_client
+from picloud_driver.s3.direct import S3Direct
+from picloud_driver.s3.signature import S3Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +43,7 @@ PRESIGNED_READ_S: Final = 60
 
 It is followed at once, and outlives a key that is deactivated meanwhile.
 """
+_CHECKSUM: Final = "x-amz-checksum-sha256"
 _PART_BYTES: Final = 16 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
 _CONFLICTS: Final = 5
@@ -78,9 +82,9 @@ class S3Gateway:
             # s3transfer, which writes in parts, has no such option.
             event = "provide-client-params.s3.CompleteMultipartUpload"
             self._client.meta.events.register(event, _unless_taken)
-            self._signer = self._client
-            if access.public_endpoint:
-                self._signer = s3_client(access, access.public_endpoint, 1)
+            self._direct = S3Direct(access, self._client, connections)
+            endpoint = access.public_endpoint or self._client.meta.endpoint_url
+            self._signer = S3Signer(access, endpoint)
         except (BotoCoreError, ValueError) as error:
             raise faults.refusal(error, self.where) from error
 
@@ -89,6 +93,10 @@ class S3Gateway:
 
         After a lost answer the request is repeated, and returns False although it wrote the object.
         """
+        if len(data) <= LARGE_BYTES:
+            reply = self._direct.send("PUT", key, headers=_headers(data), body=data)
+            if reply is not None and (reply.is_success or reply.is_taken):
+                return reply.is_success
         write = self._write_parts if len(data) > LARGE_BYTES else self._write_whole
         with self._explained():
             for conflict in range(_CONFLICTS):
@@ -116,6 +124,8 @@ class S3Gateway:
                 self.look()
                 raise BlobMissing
             return b""
+        if (read := self._read_directly(key, start, end)) is not None:
+            return read
         # There is a checksum of the whole object only.
         part = {"ChecksumMode": "ENABLED"}
         if start or end is not None:
@@ -130,12 +140,25 @@ class S3Gateway:
             with contextlib.closing(answer["Body"]) as body:
                 return bytes(body.read())
 
+    def _read_directly(self, key: str, start: int, end: int | None) -> bytes | None:
+        """Return what `read` does; None if botocore has to read it, or to say why it cannot be."""
+        if end is None:
+            # It may be large. The whole has a checksum, which is checked while it arrives.
+            return None
+        reply = self._direct.send("GET", key, headers={"range": f"bytes={start}-{end - 1}"})
+        return reply.body if reply is not None and reply.is_success else None
+
     def exists(self, key: str) -> bool:
         """Whether a key exists; also False if there is no bucket, see `look`."""
         return self.size(key) is not None
 
     def size(self, key: str) -> int | None:
         """Return the length of an object; None if there is no such key or no bucket."""
+        reply = self._direct.send("HEAD", key)
+        if reply is not None and reply.status == HTTPStatus.NOT_FOUND:
+            return None
+        if reply is not None and reply.is_success:
+            return int(reply.headers["content-length"])
         with self._explained():
             try:
                 return int(self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
@@ -188,18 +211,20 @@ class S3Gateway:
 
     def presign_write(self, key: str, size: int, checksum: str) -> tuple[str, dict[str, str]]:
         """Return a URL to PUT these bytes to unless the key is taken, and headers to send."""
-        params = {"ContentLength": size, "ChecksumSHA256": checksum, "IfNoneMatch": UNLESS_TAKEN}
-        headers = {"x-amz-checksum-sha256": checksum, "if-none-match": UNLESS_TAKEN}
-        return self._presigned("put_object", key, params, PRESIGNED_S), headers
+        headers = {_CHECKSUM: checksum, "if-none-match": UNLESS_TAKEN}
+        signed = {**headers, "content-length": str(size)}
+        with self._explained():
+            return self._signer.url("PUT", key, PRESIGNED_S, headers=signed), headers
 
     def presign_read(self, key: str) -> str:
         """Return a URL to GET the bytes from."""
-        return self._presigned("get_object", key, {}, PRESIGNED_READ_S)
+        with self._explained():
+            return self._signer.url("GET", key, PRESIGNED_READ_S)
 
     def close(self) -> None:
         """Close the connections; one in use closes when its response has arrived."""
         self._client.close()
-        self._signer.close()
+        self._direct.close()
 
     def _write_whole(self, key: str, data: bytes) -> None:
         self._client.put_object(
@@ -207,7 +232,7 @@ class S3Gateway:
             Key=key,
             Body=data,
             IfNoneMatch=UNLESS_TAKEN,
-            ChecksumSHA256=base64.b64encode(hashlib.sha256(data).digest()).decode(),
+            ChecksumSHA256=_checksum(data),
         )
 
     def _write_parts(self, key: str, data: bytes) -> None:
@@ -221,16 +246,6 @@ class S3Gateway:
         # folder that is certainly empty, as some servers read a whole folder to list it.
         self._client.list_objects_v2(Bucket=self._bucket, Prefix="!/", MaxKeys=1)
 
-    def _presigned(self, method: str, key: str, params: dict[str, Any], valid_s: int) -> str:
-        with self._explained():
-            return str(
-                self._signer.generate_presigned_url(
-                    method,
-                    Params={"Bucket": self._bucket, "Key": key, **params},
-                    ExpiresIn=valid_s,
-                )
-            )
-
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn errors of botocore and urllib3 into one sentence."""
@@ -238,6 +253,14 @@ class S3Gateway:
             yield
         except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
             raise faults.refusal(error, self.where) from error
+
+
+def _checksum(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def _headers(data: bytes) -> dict[str, str]:
+    return {_CHECKSUM: _checksum(data), "if-none-match": UNLESS_TAKEN}
 
 
 def _unless_taken(params: dict[str, Any], **_event: Any) -> dict[str, Any]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from picloud_driver.s3.client import UNLESS_TAKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PUBLIC: Final = "public"
 _MD5: Final = "md5"
@@ -23,6 +27,7 @@ _HEADERS: Final = {
     "content-language": "ContentLanguage",
     "content-type": "ContentType",
 }
+_CONDITIONS: Final = {"IfMatch": "if-match", "IfNoneMatch": "if-none-match"}
 
 
 class S3Properties(msgspec.Struct, frozen=True):
@@ -60,6 +65,17 @@ def object_of(path: str, answer: dict[str, Any]) -> S3Object:
     )
 
 
+def written(path: str, size: int, properties: S3Properties, headers: Mapping[str, str]) -> S3Object:
+    """Return the object that a PUT has stored, by the headers of its response."""
+    return S3Object(
+        path=path,
+        size=size,
+        etag=headers.get("etag", "").strip('"'),
+        modified=parsedate_to_datetime(headers["date"]).timestamp(),
+        properties=properties,
+    )
+
+
 def md5_tags(md5: str, etag: str) -> list[dict[str, str]]:
     """Return the tags that hold the MD5 of the version of an object with this ETag."""
     return [{"Key": _MD5, "Value": f"{md5}{_OF}{etag}"}]
@@ -91,6 +107,15 @@ def sent(properties: S3Properties, size: int) -> dict[str, Any]:
     """Return the parameters of a request with so many bytes of an object whose MD5 is known."""
     checksum = base64_of(properties.md5)
     return {**described(properties), "ContentLength": size, "ContentMD5": checksum}
+
+
+def write_headers(properties: S3Properties, condition: str | None) -> dict[str, str]:
+    """Return the headers of a PUT of bytes whose MD5 is known; see `conditions`."""
+    metadata = described(properties)["Metadata"]
+    headers = {"content-md5": base64_of(properties.md5), **properties.headers}
+    headers |= {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+    named = conditions(condition)
+    return headers | {_CONDITIONS[name]: value for name, value in named.items()}
 
 
 def conditions(condition: str | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,7 +20,8 @@ from picloud_model.errors import (
 from urllib3.exceptions import HTTPError
 
 from picloud_driver.s3 import faults
-from picloud_driver.s3.client import UNLESS_TAKEN, s3_client
+from picloud_driver.s3.client import s3_client
+from picloud_driver.s3.direct import S3Direct
 from picloud_driver.s3.object_values import (
     S3Object,
     S3Properties,
@@ -32,10 +33,13 @@ from picloud_driver.s3.object_values import (
     object_of,
     sent,
     with_md5,
+    write_headers,
+    written,
 )
+from picloud_driver.s3.signature import S3Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from picloud_driver.s3.client import S3Access
 
@@ -81,9 +85,9 @@ class S3Objects:
         self.where = f"S3 at {access.endpoint or 'AWS'}, bucket {access.bucket}"
         try:
             self._client = s3_client(access, access.endpoint, connections)
-            self._signer = self._client
-            if access.public_endpoint:
-                self._signer = s3_client(access, access.public_endpoint, 1)
+            self._direct = S3Direct(access, self._client, connections)
+            endpoint = access.public_endpoint or self._client.meta.endpoint_url
+            self._signer = S3Signer(access, endpoint)
         except (BotoCoreError, ValueError) as error:
             raise faults.refusal(error, self.where) from error
 
@@ -91,9 +95,15 @@ class S3Objects:
         self, path: str, body: IO[bytes], size: int, properties: S3Properties, condition: str | None
     ) -> S3Object:
         """Write an object; a condition is the ETag to replace, "" for none, None for any."""
-        params = {**sent(properties, size), **conditions(condition)}
         body.seek(0)
-        content = body.read() if size <= _AT_ONCE_BYTES else body
+        content: Any = body
+        if size <= _AT_ONCE_BYTES:
+            content = body.read()
+            headers = write_headers(properties, condition)
+            reply = self._direct.send("PUT", path, headers=headers, body=content)
+            if reply is not None and reply.is_success:
+                return written(path, size, properties, reply.headers)
+        params = {**sent(properties, size), **conditions(condition)}
         with self._explained():
             for conflict in range(_CONFLICTS):
                 body.seek(0)
@@ -109,14 +119,7 @@ class S3Objects:
                     if code not in faults.BEING_WRITTEN or conflict == _CONFLICTS - 1:
                         raise
                     time.sleep(_CONFLICT_PAUSE_S * 2**conflict)
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return S3Object(
-            path=path,
-            size=size,
-            etag=etag_of(answer),
-            modified=date.timestamp(),
-            properties=properties,
-        )
+        return written(path, size, properties, answer["ResponseMetadata"]["HTTPHeaders"])
 
     def read(
         self, path: str, start: int, end: int | None, etag: str
@@ -141,7 +144,15 @@ class S3Objects:
 
     def head(self, path: str) -> S3Object:
         """Return what is known of an object."""
+        reply = self._direct.send("HEAD", path)
+        if reply is not None and reply.status == HTTPStatus.NOT_FOUND:
+            # The response to a HEAD does not say whether the bucket is missing.
+            reply = self._direct.send("GET", path, headers={"range": "bytes=0-0"})
+            if reply is not None and reply.has_no_key:
+                raise ObjectNotFound
         with self._explained():
+            if reply is not None and reply.is_success:
+                return self._known(path, reply.answer())
             try:
                 return self._known(path, self._client.head_object(Bucket=self._bucket, Key=path))
             except ClientError as error:
@@ -320,34 +331,26 @@ class S3Objects:
         self, path: str, size: int, properties: S3Properties, condition: str | None
     ) -> tuple[str, dict[str, str]]:
         """Return a URL to PUT exactly these bytes to, and the headers to send."""
-        params = {**sent(properties, size), **conditions(condition)}
-        headers = {"content-md5": params["ContentMD5"], **properties.headers}
-        headers |= {f"x-amz-meta-{name}": value for name, value in params["Metadata"].items()}
-        if condition is not None:
-            headers["if-match" if condition else "if-none-match"] = (
-                f'"{condition}"' if condition else UNLESS_TAKEN
-            )
-        return self._presigned("put_object", path, params), headers
+        headers = write_headers(properties, condition)
+        return self._presigned("PUT", path, {**headers, "content-length": str(size)}), headers
 
     def presign_part(
         self, path: str, upload: str, number: int, size: int, md5: str
     ) -> tuple[str, dict[str, str]]:
         """Return a URL to PUT a part to, and the headers to send."""
-        params = {"UploadId": upload, "PartNumber": number, "ContentLength": size}
-        if not md5:
-            return self._presigned("upload_part", path, params), {}
-        checksum = base64_of(md5)
-        url = self._presigned("upload_part", path, {**params, "ContentMD5": checksum})
-        return url, {"content-md5": checksum}
+        headers = {"content-md5": base64_of(md5)} if md5 else {}
+        query = {"uploadId": upload, "partNumber": str(number)}
+        signed = {**headers, "content-length": str(size)}
+        return self._presigned("PUT", path, signed, query), headers
 
     def presign_read(self, path: str) -> str:
         """Return a URL to GET the bytes from."""
-        return self._presigned("get_object", path, {})
+        return self._presigned("GET", path)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-        self._signer.close()
+        self._direct.close()
 
     def _copy_parts(self, source: S3Object, target: str, properties: S3Properties) -> None:
         upload = self.start_upload(target, properties)
@@ -370,15 +373,15 @@ class S3Objects:
             self.abort_upload(target, upload)
             raise
 
-    def _presigned(self, method: str, path: str, params: dict[str, Any]) -> str:
+    def _presigned(
+        self,
+        verb: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> str:
         with self._explained():
-            return str(
-                self._signer.generate_presigned_url(
-                    method,
-                    Params={"Bucket": self._bucket, "Key": path, **params},
-                    ExpiresIn=VALID_S,
-                )
-            )
+            return self._signer.url(verb, path, VALID_S, headers=headers, query=query)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
