@@ -61,7 +61,7 @@ def test_only_a_missing_key_is_missing(bucket_site: Bucket) -> None:
 
 @pytest.mark.parametrize("missing_bytes", [1, 100_000])
 def test_a_cut_body_is_none(missing_bytes: int) -> None:
-    """A response that ends early is no response."""
+    """A response that ends early counts as missing."""
     with ScriptedServer(ScriptedAnswer(200, b"short")) as server:
         server.missing_bytes = missing_bytes
         direct = direct_at(server.url)
