@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final, NoReturn, cast
@@ -346,4 +347,5 @@ for _row in COMMANDS:
 def main() -> None:
     """Run `picloud`."""
     output.open_closed_streams()
+    warnings.showwarning = output.warn
     app()

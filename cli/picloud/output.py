@@ -56,6 +56,11 @@ def hint(text: str) -> None:
     _write(sys.stderr, "\n".join(lines) + "\n")
 
 
+def warn(message: Warning | str, *_place: object, **_text: object) -> None:
+    """Print a warning of Python to standard error, without its place in the code."""
+    hint(f"warning: {message}")
+
+
 def error(text: str) -> None:
     """Print an error to standard error; on a terminal in colour, and broken between words."""
     text = clean(text)

@@ -115,6 +115,9 @@ def test_environments_from_the_shell(picloud: Callable[..., Exited], tmp_path: P
     command = ("python", "-c", "import gadget; print(gadget.answer)")
     jid = picloud("exec", "-e", "tools", *command).out.strip()
     assert picloud("result", jid).out == "5\n"
+    old = picloud("exec", "-e", "base/precise", "true")
+    assert old.err.startswith("warning: base/precise no longer exists: jobs run on the base with")
+    assert (old.code, old.err.count("\n")) == (0, 1)
     assert "status: ready\n" in picloud("env", "info", "tools").out
     again = tmp_path / "again.toml"
     again.write_text(picloud("env", "recipe", "tools").out)

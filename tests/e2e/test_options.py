@@ -82,8 +82,8 @@ def test_variables_of_the_caller_are_seen_by_the_job(
     ("wrong", "message"),
     [
         (
-            {"_env": "base/precise"},
-            "There is no base 'base/precise' on this server",
+            {"_env": "base/lenny"},
+            "There is no base 'base/lenny' on this server",
         ),
         ({"_env": "numpy-2"}, "There is no environment 'numpy-2' in your account"),
         ({"_vol": ["data", "more"]}, "There is no volume 'data' in your account"),

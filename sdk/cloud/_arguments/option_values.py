@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 SERIALIZATIONS: Final = {0: "enhanced", 1: "enhanced, no search for culprits", 2: "plain pickle"}
 """The ways to pickle arguments and results, by the number that selects each."""
+_OLD_BASES: Final = ("base/natty", "base/precise")
+"""Bases that scripts of 2012 name."""
 _OURS: Final = "PICLOUD_"
 
 
@@ -74,6 +77,12 @@ def environment(name: str, value: Any) -> str | None:
     """Return the name of an environment, or None."""
     if value is not None and (not isinstance(value, str) or not value):
         raise CloudTypeError(f"{name} must be the name of an environment, not {value!r:.80}.")
+    if value in _OLD_BASES:
+        warnings.warn(
+            f"{value} no longer exists: jobs run on the base with your Python, as without {name}. "
+            "picloud env list-bases lists the bases.",
+            stacklevel=7,  # the line of the user's code that calls cloud.call
+        )
     return value
 
 

@@ -14,7 +14,7 @@ from picloud_model.errors import (
     RequestRefused,
     Unavailable,
 )
-from picloud_model.wire.environment import MAX_VERSIONS, OWN_BASES, Recipe
+from picloud_model.wire.environment import MAX_VERSIONS, OLD_BASES, OWN_BASES, Recipe
 
 from picloud_api.engine.jobs.locate import locate
 from picloud_api.store import layout
@@ -64,7 +64,7 @@ class EnvironmentChoice:
                 another Python.
             Unavailable: When a base is still being made ready.
         """
-        if name is None:
+        if name is None or name in OLD_BASES:
             return await self._image_of_python(python)
         if name.startswith(OWN_BASES):
             return await self._image_of_base(name, python)
@@ -156,7 +156,7 @@ async def base_named(images: ImagePort, name: str, field: str) -> EnvironmentBas
         RequestRefused: When there is no such base; it names those there are, and the field.
     """
     default = images.default_base
-    if name == default.name:
+    if name == default.name or name in OLD_BASES:
         return default
     bases = {each.name: each for each in await images.bases()}
     if name not in bases:

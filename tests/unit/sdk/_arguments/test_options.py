@@ -194,3 +194,9 @@ def test_high_cpu_is_deprecated_and_means_c2() -> None:
         pytest.raises(CloudException, match="leave _high_cpu out"),
     ):
         split_options({"_high_cpu": True, "_type": "f2"})
+
+
+def test_an_old_base_is_passed_on_with_a_warning() -> None:
+    """Scripts of 2012 still run, on the base that the server has."""
+    with pytest.warns(UserWarning, match="base/precise no longer exists: jobs run on the base"):
+        assert chosen(_env="base/precise").options.env == "base/precise"

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 
-async def build(api: ApiHarness, name: str, **files: str) -> wire.Environment:
-    """Build an environment whose recipe has only files, and wait for the end."""
+async def build(api: ApiHarness, name: str, base: str = "", **files: str) -> wire.Environment:
+    """Build an environment whose recipe has at most a base and files, and wait for the end."""
     environments = api.use_cases.environments.environments
-    recipe = wire.Recipe(files=files)
+    recipe = wire.Recipe(base=base, files=files)
     await environments.build(ACCOUNT, wire.BuildEnvironmentRequest(name=name, recipe=recipe))
 
     async def ended() -> wire.Environment | None:

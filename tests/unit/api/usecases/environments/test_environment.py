@@ -119,7 +119,7 @@ async def test_a_recipe_is_checked_before_anything_is_stored(api: ApiHarness) ->
     environments = api.use_cases.environments.environments
     wrong: list[tuple[type[RequestRefused], wire.Recipe]] = [
         (TooLarge, wire.Recipe(files={"a": "x" * wire.MAX_RECIPE_BYTES})),
-        (RequestRefused, wire.Recipe(base="base/natty")),
+        (RequestRefused, wire.Recipe(base="base/lenny")),
         (RequestRefused, wire.Recipe(apt=["vim"])),
     ]
     for error, recipe in wrong:

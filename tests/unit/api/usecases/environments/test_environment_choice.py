@@ -22,11 +22,23 @@ async def test_a_name_that_does_not_exist_is_refused_with_a_similar_one(api: Api
     with pytest.raises(RequestRefused, match="'sciense' in your account; did you mean") as error:
         await image_of(api, "sciense")
     assert error.value.field == "options.env"
-    with pytest.raises(RequestRefused, match="no base 'base/precise' on this server; there are"):
-        await image_of(api, "base/precise")
+    with pytest.raises(RequestRefused, match="no base 'base/lenny' on this server; there are"):
+        await image_of(api, "base/lenny")
     with pytest.raises(RequestRefused, match=r"but the jobs come from Python 3\.1:"):
         await api.use_cases.environments.choice.image_of(ACCOUNT, "science", "3.1")
     assert await image_of(api, f"base/python{HERE}") == await image_of(api, None) == ""
+
+
+@pytest.mark.parametrize("name", ["base/precise", "base/natty"])
+async def test_the_bases_of_old_scripts_stand_for_the_default_one(
+    api: ApiHarness, name: str
+) -> None:
+    """In the options of jobs, and in recipes, whose environment is on the base that there is."""
+    assert await image_of(api, name) == ""
+
+    made = await build(api, "science", base=name, a="1")
+
+    assert [each.base for each in made.versions] == [f"base/python{HERE}"]
 
 
 async def test_a_job_without_an_environment_reads_nothing(api: ApiHarness) -> None:

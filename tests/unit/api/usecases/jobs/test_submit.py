@@ -79,7 +79,7 @@ async def test_a_large_map_takes_few_transactions(api: ApiHarness) -> None:
     [
         ({"options": wire.Options(core_type="x9")}, "options.core_type"),
         ({"options": wire.Options(core_type="c1", cores=2)}, "options.cores"),
-        ({"options": wire.Options(env="base/precise")}, "options.env"),
+        ({"options": wire.Options(env="base/lenny")}, "options.env"),
         ({"options": wire.Options(vols=["data"])}, "options.vols"),
         ({"options": wire.Options(os_env_vars={"A": "x" * 40_000})}, "options.os_env_vars"),
         ({"count": 11}, "parts"),
