@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from nomad import api
-from picloud_model.errors import PiCloudError
 
 from picloud_driver.nomad.answers import (
     Allocation,
@@ -165,16 +164,17 @@ class NomadGateway:
             return None
 
     def tail(self, allocation: str, task: str, size: int) -> str:
-        """Return the end of a task's standard error, or "" if it is not available."""
+        """Return the end of a task's standard error.
+
+        Raises:
+            PiCloudError: When its log cannot be read.
+        """
         which = {"task": task, "type": "stderr", "plain": "true"}
         where = {"origin": "end", "offset": str(size), "follow": "false"}
-        try:
-            with self._client.explained():
-                answer = self._client.send(
-                    self._logs, allocation, params=which | where, answer_s=_TAIL_S
-                )
-        except PiCloudError:
-            return ""
+        with self._client.explained():
+            answer = self._client.send(
+                self._logs, allocation, params=which | where, answer_s=_TAIL_S
+            )
         return answer.content.decode(errors="replace").strip()
 
     @contextlib.contextmanager

@@ -38,6 +38,13 @@ _AT_ONCE: Final = 500
 """How many bursts are purged in a row."""
 _TAIL_BYTES: Final = 2048
 _TAIL_S: Final = 1.0
+"""How long the report of an end waits for the slot's log."""
+_LAST_LINES_S: Final = 3.0
+"""How long it waits for the first line in the log of a slot that exited by itself."""
+_FLUSH_S: Final = 0.1
+"""How often Nomad's log collector writes to its file, so some lines come after the end."""
+_BY_SIGNAL: Final = 128
+"""Exit statuses above this one stand for signals."""
 _JOIN_S: Final = 5.0
 
 
@@ -178,8 +185,7 @@ class EndedAllocations:
     async def _report(self, found: Allocation) -> None:
         status, why = describe_end(found)
         if status is not None and status != 0:
-            tail = await self._tail(found.id)
-            why = f"{why}; its log ends:\n{tail}" if tail else why
+            why += await self._last_lines(found.id, status)
         clean = status == 0
         from_outside = found.desired_status == "stop" or found.client_status == "lost"
         end = SlotEnd(
@@ -192,14 +198,26 @@ class EndedAllocations:
         self._ends.append(end)
         self._changed.set()
 
-    async def _tail(self, place: str) -> str:
-        loop = asyncio.get_running_loop()
+    async def _last_lines(self, place: str, status: int) -> str:
+        # A slot that exits by itself says why, and it may take the collector a while to write it.
+        # One that ends by a signal has usually said nothing.
+        exited = status <= _BY_SIGNAL
+        tail, problem = "", "; its log could not be read in time"
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_TAIL_S):
-                return await loop.run_in_executor(
-                    self._tails, self._gateway.tail, place, TASK, _TAIL_BYTES
-                )
-        return ""
+            async with asyncio.timeout(_LAST_LINES_S if exited else _TAIL_S):
+                while True:
+                    try:
+                        tail, problem = await self._read_tail(place), ""
+                    except PiCloudError as error:
+                        problem = f"; its log could not be read: {error}"
+                    if tail or not exited:
+                        break
+                    await asyncio.sleep(_FLUSH_S)
+        return f"; its log ends:\n{tail}" if tail else problem
+
+    async def _read_tail(self, place: str) -> str:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tails, self._gateway.tail, place, TASK, _TAIL_BYTES)
 
     def _fail(self, fault: PiCloudError) -> None:
         self._fault = fault
