@@ -75,7 +75,9 @@ def cores(name: str, value: Any) -> int:
 
 def environment(name: str, value: Any) -> str | None:
     """Return the name of an environment, or None."""
-    if value is not None and (not isinstance(value, str) or not value):
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
         raise CloudTypeError(f"{name} must be the name of an environment, not {value!r:.80}.")
     if value in _OLD_BASES:
         warnings.warn(
