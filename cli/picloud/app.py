@@ -28,12 +28,14 @@ from picloud.commands.logs import logs
 from picloud.commands.mapexec import mapexec
 from picloud.commands.open import open_pages
 from picloud.commands.profile import app as profile_app
+from picloud.commands.replay import replay
 from picloud.commands.restart_slots import restart_slots
 from picloud.commands.result import result
 from picloud.commands.setup import setup
 from picloud.commands.status import status
 from picloud.commands.top import top
 from picloud.commands.up import up
+from picloud.commands.why import why
 from picloud.help_pages import HelpfulGroup
 from picloud.options import server  # noqa: TC001 - typer reads annotations when it runs
 from picloud.server_choice import ServerChoice
@@ -115,6 +117,8 @@ COMMANDS: Final = (
     CommandRow("join", join),
     CommandRow("info", info),
     CommandRow("logs", logs),
+    CommandRow("why", why),
+    CommandRow("replay", replay),
     CommandRow("kill", kill),
     CommandRow("delete", delete),
     CommandRow("du", du),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -102,6 +101,8 @@ def _filed(path: str) -> MapRows:
 
 def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not empty, with the number of its first line."""
+    import csv  # noqa: PLC0415 - few commands read such a file
+
     begins = 1
     with contextlib.ExitStack() as stack:
         try:

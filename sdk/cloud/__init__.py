@@ -44,11 +44,13 @@ _LATER = {
     "RetryPolicy": "cloud._futures.retry_policy",
     "as_completed": "cloud._futures.completed",
     "connect": "cloud.tunnel",
+    "explain": "cloud._diagnosis.explanation",
     "job": "cloud._futures.job_function",
     "wait": "cloud._futures.completed",
 }
 """Members that are imported when a script first names them, and their modules."""
-__all__ += ["Executor", "Pool", "RetryPolicy", "as_completed", "connect", "job", "wait"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["Executor", "Pool", "RetryPolicy", "as_completed", "connect"]  # noqa: F405 - they come from `__getattr__`
+__all__ += ["explain", "job", "wait"]  # noqa: F405 - as above
 
 # What scripts for the original client import: cloud.pool_interface, cloud.serialization, ...
 __path__.append(f"{__path__[0]}/_compat")  # noqa: F405 - each package has one

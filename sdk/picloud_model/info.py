@@ -29,6 +29,8 @@ class InfoKey(StrEnum):
     """What the platform did with the job, one line per event."""
     WHY = "why"
     """Why it is waiting, in a sentence or two; "" when it runs or has ended."""
+    CAUSE = "cause"
+    """Why it did not end `done`, as one of a closed list: "out of memory", ...; else None."""
     SYSLOG = "syslog"
     """The system log of the job's machine: None, as slots have none of their own."""
     EXCEPTION = "exception"

@@ -10,11 +10,11 @@ from picloud_model.job import ENDED
 from picloud_model.wire import LARGEST_PORT
 
 from picloud import output
-from picloud.options.arguments import Timeout  # noqa: TC001 - typer reads annotations when it runs
+from picloud.options.arguments import OneJid, Timeout  # noqa: TC001 - typer reads them
 
 
 def forward(
-    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
+    jid: OneJid,
     ports: Annotated[
         str,
         typer.Argument(

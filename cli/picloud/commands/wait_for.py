@@ -12,7 +12,7 @@ from picloud import output
 from picloud.completion import jobs, values
 from picloud.help_pages import HelpfulGroup
 from picloud.options import arguments
-from picloud.options.arguments import AsJson, Timeout  # noqa: TC001 - Typer reads it
+from picloud.options.arguments import AsJson, OneJid, Timeout  # noqa: TC001 - Typer reads it
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -65,7 +65,7 @@ def status(
 
 @app.command()
 def port(
-    jid: Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")],
+    jid: OneJid,
     port: Annotated[
         int,
         typer.Argument(metavar="PORT", help="Port that the job opens.", min=1, max=LARGEST_PORT),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +20,7 @@ Jids = Annotated[
     list[str],
     typer.Argument(metavar="JIDS...", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
 ]
+OneJid = Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.")]
 MaybeJids = Annotated[
     list[str] | None,
     typer.Argument(metavar="JIDS...", help="Job ids: 7 or 7,9-12.", autocompletion=jobs.jids),
@@ -129,6 +129,8 @@ def values(name: str, text: str, option: str) -> list[str]:
     >>> values("w1", 'hello,"good, bye"', "-n")
     ['hello', 'good, bye']
     """
+    import csv  # noqa: PLC0415 - few commands have such a list
+
     try:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cloud._display.show import WaitWatch
     from cloud._http.job_socket import SupervisorClient
     from cloud._jobs.awaited import Awaited, Settle
+    from cloud._jobs.info import JobInputs
     from cloud._jobs.job import Job
     from cloud._jobs.listing import JobFilter, SubmittedJobs
     from cloud._resources.bucket import BucketClient
@@ -299,6 +300,10 @@ class Client:
         """Return what is known about jobs, by jid; see `cloud.info`."""
         keys = RequestedKeys(info_requested)
         return self._infos.of(read_jids(jids, self).order, keys)
+
+    def inputs(self, jid: int) -> JobInputs:
+        """Return what a job ran with: its function, arguments, modules and options."""
+        return self._infos.inputs(jid)
 
     def when_ended(self, jid: int, settle: Settle) -> None:
         """Call `settle` with the result or the error of a job when it ends, in another thread."""

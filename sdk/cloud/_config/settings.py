@@ -16,6 +16,11 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def set_variables(values: Mapping[str, str]) -> None:
+    """Set variables of this process."""
+    os.environ.update(values)
+
+
 def read_variables(names: Iterable[str]) -> dict[str, str]:
     """Return those of the variables that are set, with their values."""
     return {name: os.environ[name] for name in names if name in os.environ}

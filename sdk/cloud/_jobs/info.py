@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from picloud_model import info as model
 from picloud_model import ranges, wire
 from picloud_model.errors import RequestRefused
@@ -71,6 +72,21 @@ def _names(info_requested: object) -> list[str]:
     return [str(name) for name in names]
 
 
+class JobInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job ran with: its function and arguments as parcels, its modules and its options.
+
+    `bundle` is the digest of its modules, or ""; `attributes` are what `info` shows under that key.
+    """
+
+    jid: int
+    status: str
+    function: bytes
+    arguments: bytes
+    envelope: Envelope
+    bundle: str
+    attributes: dict[str, Any]
+
+
 class InfoClient:
     """Asks one server for info about jobs."""
 
@@ -92,6 +108,29 @@ class InfoClient:
             values |= self._unpickle(job, envelope, requested)
             infos[job.jid] = requested.select(values)
         return {jid: infos[jid] for jid in order}
+
+    def inputs(self, jid: int) -> JobInputs:
+        """Return what a job ran with, or will run with.
+
+        Raises:
+            CloudException: When the server no longer has it.
+        """
+        asked = (InfoKey.STATUS, InfoKey.ATTRIBUTES, InfoKey.ARGS, InfoKey.FUNC_BODY)
+        ((job, envelope),) = self._read([jid], [key.value for key in asked])
+        if job.function is None:
+            raise CloudException("The server no longer has its function.", jid)
+        try:
+            return JobInputs(
+                jid=jid,
+                status=job.values[InfoKey.STATUS],
+                function=self._bytes(job.function),
+                arguments=self._parcel(job),
+                envelope=envelope,
+                bundle=job.bundle,
+                attributes=job.values[InfoKey.ATTRIBUTES],
+            )
+        except PackingError as error:
+            raise CloudException(str(error), jid) from error.__cause__
 
     def streams(self, order: Sequence[int], since: Mapping[str, int]) -> Iterator[JobInfo]:
         """Yield the status of jobs and what they wrote to streams after these byte offsets."""

@@ -32,6 +32,8 @@ _DEEPEST: Final = 6
 _WIDEST: Final = 20
 _HEAVY: Final = 1000
 """Bytes from which on a part is looked into."""
+_LIGHT: Final = 100
+"""Bytes up to which a part of many is not listed."""
 _numbers = itertools.count(1)
 
 
@@ -56,25 +58,37 @@ def write(
         Path(directory) / f"{next(_numbers):04d}-{kind}-{re.sub(r'[^A-Za-z0-9_.]', '', name)}.txt"
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    named = [(f"argument {at}", value) for at, value in enumerate(args)]
-    named += [(f"argument {key!r}", value) for key, value in kwargs.items()]
-    lines = [f"{kind} of {name}", *tree([("function", func), *named])]
+    lines = [f"{kind} of {name}", *call_lines(func, args, kwargs)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
 
 
-def add_files(file: Path, bundle: Bundle) -> None:
-    """Add the files that travel with the function, the largest first, and what is left out."""
+def call_lines(
+    func: Callable[..., object], args: Iterable[object], kwargs: Mapping[str, object]
+) -> Iterator[str]:
+    """Return the lines about a function and its arguments."""
+    named = [(f"argument {at}", value) for at, value in enumerate(args)]
+    named += [(f"argument {key!r}", value) for key, value in kwargs.items()]
+    return tree([("function", func), *named])
+
+
+def file_lines(bundle: Bundle) -> list[str]:
+    """Return the lines about the files that travel, the largest first, and what is left out."""
     if not bundle.sizes:
-        return
+        return []
     sizes = sorted(bundle.sizes.items(), key=lambda item: -item[1])
-    lines = [f"  files: {sum(bundle.sizes.values()):,} bytes, {len(sizes)} files"]
+    files = f"{len(sizes)} file{'s' * (len(sizes) != 1)}"
+    lines = [f"  files: {sum(bundle.sizes.values()):,} bytes, {files}"]
     lines += [f"    {path}: {size:,} bytes" for path, size in sizes[:_WIDEST]]
     if len(sizes) > _WIDEST:
         lines.append(f"    ... and {len(sizes) - _WIDEST} more")
-    lines += [f"    left out: {what}" for what in bundle.left_out]
+    return lines + [f"    left out: {what}" for what in bundle.left_out]
+
+
+def add_files(file: Path, bundle: Bundle) -> None:
+    """Add the files that travel with the function, the largest first, and what is left out."""
     with file.open("a", encoding="utf-8") as log:
-        log.write("\n".join(lines) + "\n")
+        log.writelines(f"{line}\n" for line in file_lines(bundle))
 
 
 def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:
@@ -85,13 +99,17 @@ def tree(parts: Iterable[Part], depth: int = 1) -> Iterator[str]:
     """
     weighed = [(_weight(value), name, value) for name, value in itertools.islice(parts, 1000)]
     weighed.sort(key=lambda each: (each[0] is not None, -(each[0] or 0)))
-    for weight, name, value in weighed[:_WIDEST]:
+    shown = weighed[:_WIDEST]
+    if len(weighed) > _WIDEST:  # of a long list, what weighs little is only counted
+        shown = [each for each in shown if each[0] is None or each[0] >= _LIGHT]
+    for weight, name, value in shown:
         size = "cannot be pickled" if weight is None else f"{weight:,} bytes"
         yield f"{'  ' * depth}{name}: {size}, {type(value).__qualname__}"
-        if depth < _DEEPEST and (weight is None or weight >= _HEAVY):
+        whole = isinstance(value, str | bytes | bytearray)
+        if depth < _DEEPEST and not whole and (weight is None or weight >= _HEAVY):
             yield from tree(parts_of(value), depth + 1)
-    if len(weighed) > _WIDEST:
-        yield f"{'  ' * depth}... and {len(weighed) - _WIDEST} more"
+    if len(weighed) > len(shown):
+        yield f"{'  ' * depth}... and {len(weighed) - len(shown):,} more"
 
 
 def largest(parts: Iterable[Part]) -> str:

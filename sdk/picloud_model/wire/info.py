@@ -44,7 +44,8 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one job, for the requested keys.
 
     `values` by key; `arguments` and `function` are pickled, by the envelope at that position among
-    those of the answer. `ends` is the position, in bytes, that each followed stream was read to.
+    those of the answer, and `bundle` is the digest of the modules that they need, or "". `ends` is
+    the position, in bytes, that each followed stream was read to.
     """
 
     jid: int
@@ -52,6 +53,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     arguments: Arguments | None = None
     function: Content | None = None
     envelope: int = 0
+    bundle: str = ""
     ends: dict[str, int] = {}
 
 

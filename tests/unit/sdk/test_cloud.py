@@ -29,6 +29,7 @@ MEMBERS = [
     "connect",
     "connection_info",
     "delete",
+    "explain",
     "info",
     "iresult",
     "iresult_unordered",

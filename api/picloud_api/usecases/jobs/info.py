@@ -127,6 +127,7 @@ class JobInformation:
                         else None,
                         function=job.header.function if InfoKey.FUNC_BODY in keys else None,
                         envelope=reply.position(job.header.envelope),
+                        bundle=job.header.bundle if UNPICKLED.intersection(keys) else "",
                         ends=ends if since is not None else {},
                     )
                 )

@@ -144,6 +144,7 @@ OF_INFO: Final[dict[InfoKey, Callable[[Info], Any]]] = {
 OF_BATCH: Final[dict[InfoKey, Callable[[JobView], Any]]] = {
     InfoKey.RUNTIME: _runtime,
     InfoKey.STATUS: lambda job: job.page.shown(job.index).value,
+    InfoKey.CAUSE: lambda job: Cause(job.page.cause[job.index]).phrase or None,
     InfoKey.CREATED: lambda job: job.header.created_at,
     InfoKey.FINISHED: lambda job: job.page.finished[job.index] or None,
     InfoKey.ENV: lambda job: getattr(job.header.options, "env", None),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from picloud_model import ranges
 from picloud_model.job import LEASABLE, State
 from picloud_model.page import PAGE_JOBS
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.jobs.locate import PageSlice
     from picloud_api.engine.process.context import Context
-    from picloud_api.store.records import Header
+    from picloud_api.store.records import Header, Waiting
+
+_SHOWN: Final = 5
+"""How many ranges of jobs a reason names."""
 
 
 class Why:
@@ -42,6 +46,7 @@ class Why:
             Unavailable: When the scheduler does not answer.
         """
         reasons: dict[int, str] = {}
+        prerequisites: dict[str, str] = {}
         pending_reasons: dict[Pool, str] = {}
         for piece in await locate(self._view, account, jids):
             header: Header = await self._view.get(layout.header(account, piece.page_id.batch))
@@ -49,6 +54,12 @@ class Why:
             pool = pool_of(account, header.options, header.image)
             for index in range(piece.start, piece.stop):
                 state = State(page.state[index])
+                if state is State.WAITING:
+                    batch = piece.page_id.batch
+                    if batch not in prerequisites:
+                        prerequisites[batch] = await self._prerequisite(account, batch)
+                    reasons[piece.first + index] = prerequisites[batch]
+                    continue
                 if state in LEASABLE and pool not in pending_reasons:
                     pending_reasons[pool] = await self._scheduler.pending_reason(pool)
                 reasons[piece.first + index] = self._reason(
@@ -59,10 +70,7 @@ class Why:
     def _reason(
         self, piece: PageSlice, page: Page, index: int, pool: Pool, pending_reason: str
     ) -> str:
-        state = State(page.state[index])
-        if state is State.WAITING:
-            return "The jobs it depends on have not ended."
-        if state not in LEASABLE:
+        if State(page.state[index]) not in LEASABLE:
             return ""
         ahead = self._ahead(piece, page, index, pool)
         slots = self._sessions.count(pool)
@@ -75,6 +83,19 @@ class Why:
             position += f", and {starting} more {'is' if starting == 1 else 'are'} starting"
         position += "."
         return f"{position} {pending_reason}".rstrip()
+
+    async def _prerequisite(self, account: str, batch: str) -> str:
+        """Name the jobs that a batch waits for; those that ended already are not left out."""
+        waiting: Waiting | None = await self._view.get(layout.waiting(account, batch))
+        if waiting is None:  # it is being released
+            return "The jobs it depends on have just ended."
+        spans = waiting.depends_on
+        names = [f"{first}" if first == last else f"{first}-{last}" for first, last in spans]
+        shown = ", ".join(names[:_SHOWN])
+        more = f" and {len(names) - _SHOWN:,} more ranges" if len(names) > _SHOWN else ""
+        if ranges.count(spans) == 1:
+            return f"Job {shown}, which it depends on, has not ended."
+        return f"The jobs it depends on have not all ended: {shown}{more}."
 
     def _ahead(self, piece: PageSlice, page: Page, index: int, pool: Pool) -> int:
         """Return about how many jobs will be leased before this one."""

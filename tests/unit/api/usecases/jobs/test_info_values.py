@@ -90,6 +90,14 @@ def test_the_runtime_of_a_job(columns: dict[str, float], runtime: float | None) 
     assert OF_BATCH[InfoKey.RUNTIME](view(**columns)) == runtime
 
 
+def test_the_cause_of_a_job_that_failed() -> None:
+    """As the words that users read; None for a job that did not fail."""
+    failed = view(state=State.ERROR, cause=Cause.MEMORY)
+
+    assert OF_BATCH[InfoKey.CAUSE](failed) == "out of memory"
+    assert OF_BATCH[InfoKey.CAUSE](view()) is None
+
+
 def test_attributes_are_those_of_the_submit() -> None:
     """The kind, the function and each option, as submitted."""
     attributes = OF_BATCH[InfoKey.ATTRIBUTES](view())

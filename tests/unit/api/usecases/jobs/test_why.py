@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from picloud_model.errors import JobNotFound
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
@@ -58,6 +59,19 @@ async def test_the_reason_ends_with_that_of_the_scheduler(api: ApiHarness) -> No
     reason = await why(api, jids[0])
 
     assert reason == f"0 jobs are ahead of it for 0 slots of 1 x c1. {REFUSED}"
+
+
+async def test_a_waiting_job_names_what_it_depends_on(api: ApiHarness) -> None:
+    """One job, or the ranges of jobs, of which at most five are named."""
+    first = await api.submit(20)
+    spans = [(jid, jid) for jid in first[:14:2]]
+    one = await api.send(replace(api.request(1), depends_on=spans[1:2]))
+    many = await api.send(replace(api.request(1), depends_on=spans))
+
+    assert await why(api, one[0]) == f"Job {spans[1][0]}, which it depends on, has not ended."
+    assert await why(api, many[0]) == (
+        "The jobs it depends on have not all ended: 1, 3, 5, 7, 9 and 2 more ranges."
+    )
 
 
 async def test_an_unknown_job_has_no_reason(api: ApiHarness) -> None:

@@ -1,0 +1,69 @@
+"""`picloud replay`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from cloud._client.current import client
+
+from picloud import exits, output
+from picloud.options.arguments import OneJid  # noqa: TC001 - typer reads it
+
+if TYPE_CHECKING:
+    from cloud._diagnosis.replay import Replay
+
+
+def replay(
+    jid: OneJid,
+    pdb: Annotated[
+        bool, typer.Option("--pdb", help="If it fails, look around in Python's debugger.")
+    ] = False,
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Make a new job of it; print its job id.")
+    ] = False,
+) -> None:
+    """Run a job again, here, and print its result.
+
+    The job runs in this process with the function, arguments and modules that it was sent with,
+    not those that you have edited since; a breakpoint() in them stops here. The packages are those
+    of this Python; what else differs from the job is said on standard error. Nothing of the job on
+    the server changes.
+
+    Exits with 3 when it fails here; the traceback is on standard error.
+
+    \b
+    Examples:
+      $ picloud replay 7
+      $ picloud replay 7 --pdb
+      $ picloud replay 7 --submit
+      8
+    """  # noqa: D301 - \b keeps the lines apart
+    from cloud._diagnosis.replay import Replay, submit_again  # noqa: PLC0415 - few commands need it
+
+    if submit and pdb:
+        raise typer.BadParameter("a new job has no debugger.", param_hint="--pdb")
+    if submit:
+        output.text(str(submit_again(client(), jid)))
+        return
+    ready = Replay(client(), jid)
+    for difference in ready.differences:
+        output.hint(f"Job {jid} differs: {difference}.")
+    output.text(output.printable(_run(ready, debug=pdb)))
+
+
+def _run(ready: Replay, *, debug: bool) -> Any:
+    """Run a job and return its result; show how it fails."""
+    try:
+        return ready.run()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it raises is how it fails
+        output.error(f"Job {ready.inputs.jid} fails here, too:\n{ready.trace_of(error)}")
+        if debug:
+            from pdb import post_mortem  # noqa: PLC0415 - few want it
+
+            sys.stdout.flush()
+            post_mortem(error.__traceback__)
+        raise typer.Exit(exits.JOB_FAILED) from None
