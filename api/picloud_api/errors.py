@@ -40,6 +40,7 @@ from picloud_model.errors import (
     SubmitChanged,
     TokenRefused,
     TooLarge,
+    TooManyCalls,
     Unavailable,
     UploadNotFound,
     VolumeChanged,
@@ -82,12 +83,20 @@ STATUS: Final[dict[type[PiCloudError], int]] = {
     VolumeNotFound: 404,
     Unavailable: 503,
     AccountBusy: 429,
+    TooManyCalls: 429,
     InvokedJobFailed: 500,
     ServerFault: 500,
 }
 """The HTTP status of each error; a class that is not listed has that of its parent."""
 
-_USUAL: Final = (BlobMissing, ObjectNotFound, ObjectChanged, VolumeChanged, AccountBusy)
+_USUAL: Final = (
+    BlobMissing,
+    ObjectNotFound,
+    ObjectChanged,
+    VolumeChanged,
+    AccountBusy,
+    TooManyCalls,
+)
 """Errors that clients handle in the course of their work; the log has them at level debug."""
 
 _FIELD: Final = re.compile(r"(?P<message>.*?)(?: - at `(?P<field>[^`]*)`)?", re.DOTALL)
@@ -170,7 +179,7 @@ def answer(request: Request, response: Response, error: PiCloudError) -> None:
     )
     response.status = status_of(error)
     if isinstance(error, Unavailable):
-        response.set_header("Retry-After", "1")
+        response.set_header("Retry-After", str(error.retry_after_s))
     response.content_type = media_of(request)
     response.data = wire.encode(wire.Problem.of(error), response.content_type)
 

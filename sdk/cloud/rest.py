@@ -18,8 +18,6 @@ from cloud._arguments.options import only_options
 from cloud._client.border import of_users
 from cloud._client.current import client
 from cloud._endpoints.calls import mapped_calls, requests_of
-from cloud._endpoints.encoding import checked_encoding
-from cloud._endpoints.parameters import read_signature
 from cloud._resources.rest import EndpointClient
 from cloud.errors import CloudValueError
 
@@ -29,11 +27,23 @@ if TYPE_CHECKING:
     from picloud_model.wire.rest import EndpointInfo
 
     from cloud._arguments.options import CallOptions
+    from cloud._endpoints.access import Access
     from cloud._endpoints.encoding import Encoding
     from cloud._endpoints.parameters import Signature
     from cloud._jobs.job import Job
 
-__all__ = ["info", "invoke", "invoke_map", "list", "publish", "remove", "rollback"]
+__all__ = [
+    "create_key",
+    "info",
+    "invoke",
+    "invoke_map",
+    "list",
+    "list_keys",
+    "publish",
+    "remove",
+    "revoke_key",
+    "rollback",
+]
 
 
 @of_users
@@ -43,6 +53,8 @@ def publish(
     out_encoding: str = "json",
     *,
     content_type: str = "",
+    public: bool = False,
+    calls_per_minute: int | None = None,
     **kwargs: Any,
 ) -> str:
     """Publish a function as a web service, in place of an earlier one of the same label.
@@ -59,10 +71,13 @@ def publish(
             "pickle" for programs in Python that trust you.
         content_type: The type of raw results, as "image/png". By default text is text/plain, and
             bytes are application/octet-stream.
+        public: Whether everybody may call it, without a key. By default the keys of your account
+            and those of `create_key` may.
+        calls_per_minute: Rate limit of the URL, for all callers together; by default there is none.
         kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
 
     Returns:
-        The URL that calls it. Requests send your API key by HTTP Basic authentication.
+        The URL that calls it. Requests send a key by HTTP Basic authentication.
 
     Raises:
         CloudException: When the label or an option is not valid, or the function cannot be sent.
@@ -72,9 +87,14 @@ def publish(
     >>> cloud.rest.publish(square, "square").endswith("/square")
     True
     """
+    from cloud._endpoints.access import checked_access  # noqa: PLC0415 - few programs publish
+    from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
+    from cloud._endpoints.parameters import read_signature  # noqa: PLC0415
+
     encoding = checked_encoding(out_encoding, content_type)
     options = only_options(kwargs, "options begin with an underscore.")
-    return publish_job(func, label, read_signature(func), encoding, options)
+    access = checked_access(public, calls_per_minute)
+    return publish_job(func, label, read_signature(func), encoding, options, access=access)
 
 
 def publish_job(
@@ -83,6 +103,8 @@ def publish_job(
     signature: Signature,
     encoding: Encoding,
     options: CallOptions,
+    *,
+    access: Access,
 ) -> str:
     """Publish a function whose parameters and options have been read."""
     if options.needs_submitter:
@@ -98,6 +120,8 @@ def publish_job(
         takes_any=signature.takes_any,
         out_encoding=encoding.name,
         content_type=encoding.content_type,
+        public=access.public,
+        calls_per_minute=access.calls_per_minute,
         job=client().prepare_call(func, options, stand_ins),
     )
     return _url(_client().publish(request))
@@ -157,6 +181,59 @@ def rollback(label: str, version: int | None = None) -> int:
 
 
 @of_users
+def create_key(label: str) -> dict[str, Any]:
+    """Create a key that calls one published function and opens nothing else.
+
+    Its id and secret are the user name and the password of requests to the URL. With it a program
+    reads the results of its calls, but not why one failed. It stays valid when you publish the
+    label again; it ends when you revoke it or remove the function.
+
+    Args:
+        label: The label of the function.
+
+    Returns:
+        `api_key` (its id), `api_secretkey` (its secret, which cannot be requested later) and
+        `label`.
+
+    Raises:
+        CloudException: When no function is published under this label, or it has 100 keys.
+
+    >>> _ = cloud.rest.publish(lambda: "pong", "ping")
+    >>> key = cloud.rest.create_key("ping")
+    >>> cloud.rest.revoke_key("ping", key["api_key"])
+    """
+    made = _client().create_key(short_label(label))
+    return {"api_key": made.id, "api_secretkey": made.secret, "label": label}
+
+
+@of_users
+def list_keys(label: str) -> builtins.list[str]:
+    """Return the ids of the keys of a published function, the oldest first.
+
+    Args:
+        label: The label of the function.
+
+    Raises:
+        CloudException: When no function is published under this label.
+    """
+    return [each.id for each in _client().keys(short_label(label))]
+
+
+@of_users
+def revoke_key(label: str, api_key: str) -> None:
+    """Revoke a key of a published function: it is refused from now on.
+
+    Args:
+        label: The label of the function.
+        api_key: The id of the key.
+
+    Raises:
+        CloudException: When no function is published under this label, or it has no such key.
+    """
+    _client().revoke_key(short_label(label), str(api_key))
+
+
+@of_users
 def list() -> builtins.list[str]:  # noqa: A001 - users write cloud.rest.list
     """Return the labels of your published functions, in order.
 
@@ -179,7 +256,8 @@ def info(label: str) -> dict[str, Any]:
         epoch), its `parameters` (for each name its `type`, "any" if all values are allowed, and
         whether it is `required`), whether it takes arguments of other names (`takes_any`), how its
         results are returned (`out_encoding`, and `content_type`, None for that of each result), the
-        current `version`, and the `versions` that are kept.
+        current `version`, the `versions` that are kept, whether it is `public`, and its rate limit
+        (`calls_per_minute`, None for none).
 
     Raises:
         CloudException: When no function is published under this label.
@@ -268,6 +346,8 @@ def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
         "content_type": found.content_type or None,
         "version": found.version,
         "versions": found.versions,
+        "public": found.public,
+        "calls_per_minute": found.calls_per_minute or None,
     }
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from picloud_model.wire.cron import CronSchedule
 
     from cloud._arguments.options import CallOptions
+    from cloud._endpoints.access import Access
+    from cloud._endpoints.encoding import Encoding
     from cloud._jobs.job import Job, Jobs
 
 __all__ = ["CommandFailed", "cron_register", "execute", "execute_map", "rest_publish"]
@@ -197,6 +199,8 @@ def rest_publish(
     *,
     out_encoding: str = "raw",
     content_type: str = "",
+    public: bool = False,
+    calls_per_minute: int | None = None,
     **kwargs: Any,
 ) -> str:
     r"""Publish a shell command as a web service; see `cloud.rest.publish`.
@@ -210,6 +214,8 @@ def rest_publish(
         cwd: As for `execute`.
         out_encoding: As for `cloud.rest.publish`; "raw" returns what the command prints.
         content_type: As for `cloud.rest.publish`.
+        public: As for `cloud.rest.publish`.
+        calls_per_minute: As for `cloud.rest.publish`.
         kwargs: Options, as for `cloud.call`.
 
     Returns:
@@ -222,11 +228,16 @@ def rest_publish(
     >>> cloud.result(cloud.rest.invoke("greet", name="Ada"))
     'hello Ada\n'
     """
+    from cloud._endpoints.access import checked_access  # noqa: PLC0415 - few scripts publish
+    from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
+
     options = _options(kwargs)
     checked = checked_command(
         command, {}, return_file=return_file, ignore_exit_status=ignore_exit_status, cwd=cwd
     )
-    return publish_command(checked, label, options, out_encoding, content_type)
+    encoding = checked_encoding(out_encoding, content_type)
+    access = checked_access(public, calls_per_minute)
+    return publish_command(checked, label, options, encoding, access)
 
 
 def checked_command(
@@ -270,18 +281,16 @@ def register_cron(
 
 
 def publish_command(
-    command: Command, label: str, options: CallOptions, out_encoding: str, content_type: str
+    command: Command, label: str, options: CallOptions, encoding: Encoding, access: Access
 ) -> str:
     """Publish a command that was checked already; return its URL."""
-    from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415 - few scripts publish
     from cloud._endpoints.shell_endpoint import ShellEndpoint, signature_of  # noqa: PLC0415
     from cloud.rest import publish_job  # noqa: PLC0415
 
     signature = signature_of(command.command)
     command_template.check(command.command, [each.name for each in signature.parameters])
-    encoding = checked_encoding(out_encoding, content_type)
-    named = _named(options, command)
-    return publish_job(ShellEndpoint(command), label, signature, encoding, named)
+    job, named = ShellEndpoint(command), _named(options, command)
+    return publish_job(job, label, signature, encoding, named, access=access)
 
 
 def execute_rows(command: Command, rows: Sequence[tuple[Any, ...]], options: CallOptions) -> Jobs:

@@ -31,7 +31,8 @@
     │   ├── PathNotFound
     │   └── VolumeNotFound
     ├── Unavailable               try again later; nothing was lost
-    │   └── AccountBusy
+    │   ├── AccountBusy
+    │   └── TooManyCalls
     ├── InvokedJobFailed          a call of a published function has no result
     └── ServerFault               an internal error of the platform
 
@@ -240,12 +241,26 @@ class Unavailable(PiCloudError):
     """The service cannot answer now; nothing was lost, try again."""
 
     code = "unavailable"
+    retry_after_s: int = 1
+    """After how many seconds the same request may succeed."""
 
 
 class AccountBusy(Unavailable):
     """Your account has too much under way at once; the same request succeeds a little later."""
 
     code = "account.busy"
+
+
+class TooManyCalls(Unavailable):
+    """The published function has been called as often as it may be; call it again later."""
+
+    code = "endpoint.too_many_calls"
+
+    def __init__(
+        self, message: str | None = None, *, field: str | None = None, retry_after_s: int = 1
+    ) -> None:
+        super().__init__(message, field=field)
+        self.retry_after_s = retry_after_s
 
 
 class InvokedJobFailed(PiCloudError):

@@ -97,10 +97,19 @@ class Sender:
         return self.raw(verb, path, data, authorization(path, credential or self.key))
 
     def raw(
-        self, verb: str, path: str, data: bytes | None, authorization: str, media: str = JSON
+        self,
+        verb: str,
+        path: str,
+        data: bytes | None,
+        authorization: str,
+        media: str = JSON,
+        *,
+        wait_s: int = 0,
     ) -> Reply:
         """Send bytes with any header of authorization; "" sends none."""
         headers = {"Content-Type": media, "Accept": MSGPACK if media == MSGPACK else JSON}
+        if wait_s:
+            headers["Prefer"] = f"wait={wait_s}"
         if authorization:
             headers["Authorization"] = authorization
         answer = self._pool.request(

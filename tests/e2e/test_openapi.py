@@ -211,6 +211,9 @@ def use_endpoint(endpoints: EndpointClient, client: Client) -> None:
     assert endpoints.info("e") == made
     assert client.result(endpoints.invoke("e", [{"x": 1}])[0], 60) == {"x": 1}
     assert [each.label for each in endpoints.list()] == ["e"]
+    key = endpoints.create_key("e").id
+    assert [each.id for each in endpoints.keys("e")] == [key]
+    endpoints.revoke_key("e", key)
     endpoints.remove("e")
 
 

@@ -152,6 +152,64 @@ def test_a_result_is_read_at_the_location(client: Client, stack: Stack) -> None:
     assert send(client, "GET", place).status == 404
 
 
+def test_a_key_of_its_own_calls_a_function_until_it_is_revoked(
+    client: Client, picloud: Callable[..., Exited]
+) -> None:
+    """It is the login of requests; the result is read at the location with it, too."""
+    with current_client(client):
+        url = rest.publish(scaled, "keyed")
+    login = picloud("rest", "key", "create", "keyed").out.strip()
+    name, _, secret = login.partition(":")
+    header = f"Basic {base64.b64encode(login.encode()).decode()}"
+
+    reply = send(client, "POST", f"{url}?x=4", Authorization=header, Prefer="wait=30")
+    assert (reply.status, reply.json["result"]["value"]) == (200, 8)
+    place = (
+        client.address.url
+        + send(client, "POST", f"{url}?x=5", Authorization=header).headers["Location"]
+    )
+    reply = send(client, "GET", place, Authorization=header, Prefer="wait=30")
+    assert reply.json["result"]["value"] == 10
+
+    assert picloud("rest", "key", "list", "keyed").out == f"{name}\n"
+    assert picloud("rest", "key", "revoke", "keyed", name).code == 0
+    assert picloud("rest", "key", "list", "keyed", "--json").out.strip() == "[]"
+    for path in (url, place):
+        reply = send(client, "GET", path, Authorization=header)
+        assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, 'Basic realm="PiCloud"')
+    unknown = picloud("rest", "key", "revoke", "keyed", secret[:5])
+    assert unknown.code == 1
+    assert unknown.err.startswith("error: 'keyed' has no key ")
+    with current_client(client):
+        rest.remove("keyed")
+
+
+def test_everybody_calls_a_public_function(client: Client, picloud: Callable[..., Exited]) -> None:
+    """Until it is published again without that; its rate limit is for all callers."""
+    published = picloud(
+        "rest", "publish", "--public", "--calls-per-minute", "2", "open", "printf", "hi-{x}"
+    )
+    url = published.out.strip()
+
+    with urllib.request.urlopen(f"{url}?x=1") as described:
+        assert described.status == 200
+    for _ in range(2):
+        asked = urllib.request.Request(f"{url}?x=2", b"", {"Prefer": "wait=30"})
+        with urllib.request.urlopen(asked, timeout=60) as reply:
+            assert reply.read() == b"hi-2"
+    status, problem = post(client, f"{url}?x=1")
+    assert (status, problem["code"]) == (429, "endpoint.too_many_calls")
+    reply = send(client, "POST", f"{url}?x=1")
+    assert 0 < int(reply.headers["Retry-After"]) <= 31
+    assert picloud("rest", "invoke", "open", "-d", "x=3", "--wait", "60").out == "hi-3"
+    with current_client(client):
+        assert (rest.info("open")["public"], rest.info("open")["calls_per_minute"]) == (True, 2)
+        cloud.shell.rest_publish("printf {x}", "open")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{url}?x=1")
+        rest.remove("open")
+
+
 def test_a_version_is_called_and_becomes_current_again(
     client: Client, picloud: Callable[..., Exited]
 ) -> None:
@@ -254,6 +312,12 @@ def test_what_cannot_be_published_is_refused(client: Client) -> None:
             rest.publish(scaled, "wrong", "xml")
         with pytest.raises(CloudException, match="Only the results of out_encoding='raw'"):
             rest.publish(scaled, "wrong", content_type="image/png")
+        with pytest.raises(TypeError, match="public must be True or False"):
+            rest.publish(scaled, "wrong", public="no")  # type: ignore[arg-type]
+        with pytest.raises(CloudException, match="whole number from 1 to 1,000,000, not 0"):
+            rest.publish(scaled, "wrong", calls_per_minute=0)
+        with pytest.raises(CloudException, match="No function is published as 'wrong'"):
+            rest.create_key("wrong")
         with pytest.raises(CloudException, match="no _depends_on"):
             rest.publish(scaled, "wrong", _depends_on=[1])
         with pytest.raises(TypeError, match="must be a function"):

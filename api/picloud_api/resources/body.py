@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -67,10 +68,7 @@ async def authenticate(
     """
     credential = (read or bearer)(request)
     sender = await recognise(credential)
-    request.context.sender = sender
-    in_flight: RequestsInFlight | None = getattr(request.context, "in_flight", None)
-    if in_flight is not None:
-        in_flight.begin(request)
+    begin_request(request, sender)
     request.scope[KNOWN] = True
     request.context.check = _Check(partial(again or recognise, credential), time.monotonic())
     return sender
@@ -84,13 +82,34 @@ async def authenticate_basic(
     Raises:
         NotAllowed: When it sends none that is valid; the response then says what to send.
     """
-    try:
+    with basic_challenge(response):
         holder = await authenticate(request, recognise, read=basic_key)
+    return set_account(request, holder.account)
+
+
+@contextmanager
+def basic_challenge(response: Response) -> Iterator[None]:
+    """Have the response to a refused credential say what to send.
+
+    Many HTTP clients send a password only after the server has asked for it.
+    """
+    try:
+        yield
     except NotAllowed:
-        # Many HTTP clients send a password only after the server has asked for it.
         response.set_header("WWW-Authenticate", 'Basic realm="PiCloud"')
         raise
-    return set_account(request, holder.account)
+
+
+def begin_request(request: Request, sender: object) -> None:
+    """Count a request of a sender that is not answered yet; without a credential, it is a name.
+
+    Raises:
+        AccountBusy: When too many requests of the sender are not answered yet.
+    """
+    request.context.sender = sender
+    in_flight: RequestsInFlight | None = getattr(request.context, "in_flight", None)
+    if in_flight is not None:
+        in_flight.begin(request)
 
 
 async def reauthenticate(request: Request) -> None:
@@ -240,6 +259,16 @@ def basic_key(request: Request) -> str:
     Raises:
         KeyRefused: When there is none.
     """
+    name, secret = basic_pair(request)
+    return f"pk_{name}_{secret}"
+
+
+def basic_pair(request: Request) -> tuple[str, str]:
+    """Return the user name and the password of a request with HTTP Basic authentication.
+
+    Raises:
+        KeyRefused: When there is none.
+    """
     kind, _, encoded = (request.get_header("Authorization") or "").partition(" ")
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode()
@@ -251,7 +280,7 @@ def basic_key(request: Request) -> str:
             "No API key was sent: give its id as the user name and its secret as the password."
         )
         raise KeyRefused(message)
-    return f"pk_{name}_{secret}"
+    return name, secret
 
 
 def set_account(request: Request, account: str) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
 import msgspec
 from falcon.util.uri import parse_query_string
 from picloud_model import wire
-from picloud_model.errors import ArgumentRefused, EndpointNotFound
+from picloud_model.errors import (
+    ArgumentRefused,
+    EndpointNotFound,
+    InvokedJobFailed,
+)
 from picloud_model.wire.body import is_short_label
 from picloud_model.wire.rest import (
     MAX_CALL_BYTES,
@@ -20,11 +24,16 @@ from picloud_model.wire.rest import (
 )
 
 from picloud_api.resources.body import (
+    authenticate,
     authenticate_basic,
+    basic_challenge,
+    basic_pair,
+    begin_request,
     decode_body,
     hold_bytes,
     read_bytes,
     reauthenticate,
+    set_account,
 )
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
@@ -40,22 +49,67 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 1000
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\d{1,9}")
+_ACCOUNT: Final = re.compile(r"a[0-9a-f]{7}")
+_OWN_KEY: Final = re.compile(r"r[0-9a-f]{12}")
+"""The id of a key of an endpoint; those of accounts do not begin with this letter."""
+
+
+class _Caller(NamedTuple):
+    """The endpoint that a request may call, and whether the endpoint is its sender's own."""
+
+    account: str
+    label: str
+    is_owner: bool
 
 
 class EndpointCallResource:
-    """Published functions of the account whose key a request sends."""
+    """Published functions: for keys of their accounts, keys of their own, or everybody."""
 
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
         self._endpoints = use_cases.rest.endpoints
+        self._keys = use_cases.rest.keys
+
+    async def _admit(
+        self, request: Request, response: Response, account: str, label: str
+    ) -> _Caller:
+        """Check that the sender of a request may call an endpoint.
+
+        Raises:
+            KeyRefused: When it sends no credential that is valid, and the endpoint is not public;
+                whether there is such an endpoint is not revealed.
+            EndpointNotFound: When it sends a key of another account, or there is none.
+        """
+        if not is_short_label(label) or not _ACCOUNT.fullmatch(account):
+            await authenticate_basic(request, response, self._accounts.holder)
+            raise not_published(label)
+        with basic_challenge(response):
+            if request.get_header("Authorization") is None:
+                if not await self._keys.is_public(account, label):
+                    basic_pair(request)
+                begin_request(request, f"{account} guests")
+                return _Caller(account, label, is_owner=False)
+            name, secret = basic_pair(request)
+            if _OWN_KEY.fullmatch(name):
+                check = partial(self._check, account, label, name)
+                await authenticate(request, check, read=lambda _: secret)
+                set_account(request, account)
+                return _Caller(account, label, is_owner=False)
+        sender = await authenticate_basic(request, response, self._accounts.holder)
+        if account != sender and not await self._keys.is_public(account, label):
+            raise not_published(label)
+        return _Caller(account, label, is_owner=account == sender)
+
+    async def _check(self, account: str, label: str, name: str, secret: str) -> str:
+        await self._keys.check(account, label, name, secret)
+        return f"{account} guests"
 
     async def on_get_one(
         self, request: Request, response: Response, account: str, label: str, version: str = "0"
     ) -> None:
         """Describe a published function."""
-        sender = await authenticate_basic(request, response, self._accounts.holder)
-        owner = _owner(account, sender, label)
-        info = await self._endpoints.info(owner, label, _version(version))
+        await self._admit(request, response, account, label)
+        info = await self._endpoints.info(account, label, _version(version))
         described = OriginalEndpoint(
             label=label,
             published_version=info.version,
@@ -71,20 +125,19 @@ class EndpointCallResource:
         self, request: Request, response: Response, account: str, label: str, version: str = "0"
     ) -> None:
         """Call a published function; wait for its result if the request prefers that."""
-        sender = await authenticate_basic(request, response, self._accounts.holder)
-        owner = _owner(account, sender, label)
+        caller = await self._admit(request, response, account, label)
         texts, arguments = await read_arguments(request)
         key = request.get_header("Idempotency-Key") or uuid4().hex
         body = InvokeRequest(
             label=label,
-            submit_id=call_id(owner, label, key),
+            submit_id=call_id(account, label, key),
             version=_version(version),
             calls=[arguments],
         )
-        invoked = await self._endpoints.invoke(owner, body, texts)
+        invoked = await self._endpoints.invoke(account, body, texts, is_limited=True)
         call = Call(invoked.first, invoked.version)
-        response.set_header("Location", self._endpoints.addresses.of(owner, label, call))
-        await self._reply(request, response, (owner, label), call)
+        response.set_header("Location", self._endpoints.addresses.of(account, label, call))
+        await self._reply(request, response, caller, call)
 
     async def on_get_v(
         self, request: Request, response: Response, account: str, label: str, version: str
@@ -102,19 +155,30 @@ class EndpointCallResource:
         self, request: Request, response: Response, account: str, label: str, call: str
     ) -> None:
         """Return the result of a call, if its job has ended."""
-        sender = await authenticate_basic(request, response, self._accounts.holder)
-        owner = _owner(account, sender, label)
-        found = self._endpoints.addresses.read(owner, label, call)
-        await self._reply(request, response, (owner, label), found)
+        caller = await self._admit(request, response, account, label)
+        found = self._endpoints.addresses.read(account, label, call)
+        await self._reply(request, response, caller, found)
 
     async def _reply(
-        self, request: Request, response: Response, endpoint: tuple[str, str], call: Call
+        self, request: Request, response: Response, caller: _Caller, call: Call
     ) -> None:
-        """Reply with the result of a job, or with its jid if it has not ended in time."""
+        """Reply with the result of a job, or with its jid if it has not ended in time.
+
+        Only the account receives the reason why a job failed: it may hold what others must not see.
+        """
         hold = partial(hold_bytes, request)
         wait_s = preferred_wait(request.get_header("Prefer") or "")
         waits = wait_s or request.method == "GET"
-        result = await self._endpoints.result(*endpoint, call, hold, wait_s) if waits else None
+        result = None
+        if waits:
+            endpoint = caller.account, caller.label
+            try:
+                result = await self._endpoints.result(*endpoint, call, hold, wait_s)
+            except InvokedJobFailed:
+                if caller.is_owner:
+                    raise
+                message = f"Job {call.jid} has no result; the owner of this function can see why."
+                raise InvokedJobFailed(message) from None
         await reauthenticate(request)
         _write(response, call.jid, result)
 
@@ -157,17 +221,6 @@ def _fields(text: str) -> dict[str, list[str]]:
         raise ArgumentRefused(f"A call has at most {_MOST_FIELDS} arguments.")
     found = parse_query_string(text, keep_blank=True)
     return {name: each if isinstance(each, list) else [each] for name, each in found.items()}
-
-
-def _owner(account: str, sender: str, label: str) -> str:
-    """Return the account of an endpoint, which only its own keys may call.
-
-    Raises:
-        EndpointNotFound: When it is another one: whether that has the endpoint is not revealed.
-    """
-    if account != sender or not is_short_label(label):
-        raise not_published(label)
-    return account
 
 
 def _version(text: str) -> int:

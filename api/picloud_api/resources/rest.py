@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 from picloud_model.wire import Answer
 from picloud_model.wire.rest import (
     EndpointInfo,
+    EndpointKeyMade,
+    EndpointKeyRequest,
+    EndpointKeysListed,
     EndpointRequest,
     EndpointsListed,
     EndpointsRequest,
     Invoked,
     InvokeRequest,
     PublishRequest,
+    RevokeEndpointKeyRequest,
     RollbackRequest,
 )
 
@@ -31,6 +35,7 @@ class EndpointResource:
     def __init__(self, use_cases: UseCases) -> None:
         self._accounts = use_cases.accounts.accounts
         self._endpoints = use_cases.rest.endpoints
+        self._keys = use_cases.rest.keys
 
     async def _account(self, request: Request) -> str:
         return set_account(request, await authenticate(request, self._accounts.authenticate))
@@ -73,6 +78,25 @@ class EndpointResource:
         await self._endpoints.remove(account, body.label)
         await write_body(request, response, Answer())
 
+    async def on_post_keys(self, request: Request, response: Response) -> None:
+        """Create a key of an endpoint."""
+        account = await self._account(request)
+        body = await read_body(request, EndpointKeyRequest)
+        await write_body(request, response, await self._keys.create(account, body))
+
+    async def on_post_keys_list(self, request: Request, response: Response) -> None:
+        """List the keys of an endpoint."""
+        account = await self._account(request)
+        body = await read_body(request, EndpointRequest)
+        await write_body(request, response, await self._keys.list(account, body.label))
+
+    async def on_post_keys_revoke(self, request: Request, response: Response) -> None:
+        """Revoke a key of an endpoint."""
+        account = await self._account(request)
+        body = await read_body(request, RevokeEndpointKeyRequest)
+        await self._keys.revoke(account, body.label, body.key)
+        await write_body(request, response, Answer())
+
 
 ROUTES: Final = (
     post("/v1/rest", EndpointResource, PublishRequest, EndpointInfo),
@@ -81,4 +105,7 @@ ROUTES: Final = (
     post("/v1/rest/invoke", EndpointResource, InvokeRequest, Invoked),
     post("/v1/rest/rollback", EndpointResource, RollbackRequest, EndpointInfo),
     post("/v1/rest/remove", EndpointResource, EndpointRequest, Answer),
+    post("/v1/rest/keys", EndpointResource, EndpointKeyRequest, EndpointKeyMade),
+    post("/v1/rest/keys/list", EndpointResource, EndpointRequest, EndpointKeysListed),
+    post("/v1/rest/keys/revoke", EndpointResource, RevokeEndpointKeyRequest, Answer),
 )

@@ -7,7 +7,23 @@ from typing import ClassVar
 from picloud_model.wire import SubmitRequest
 from picloud_model.wire.rest import OutEncoding, Parameter
 
-from picloud_api.store.records import NamedRecord
+from picloud_api.store.records import NamedRecord, Record
+
+
+class EndpointKey(Record, frozen=True):
+    """A key that calls one endpoint; only a keyed hash of its secret is kept."""
+
+    id: str
+    digest: bytes
+    created_at: float
+
+
+class EndpointAccess(Record, frozen=True):
+    """Who may call an endpoint besides its account, and how often all of them may."""
+
+    public: bool = False
+    calls_per_minute: int = 0
+    keys: tuple[EndpointKey, ...] = ()
 
 
 class EndpointRecord(NamedRecord, frozen=True, kw_only=True):
@@ -24,6 +40,8 @@ class EndpointRecord(NamedRecord, frozen=True, kw_only=True):
     version: int = 1
     others: tuple[int, ...] = ()
     """The other versions that are kept, each as an `OldEndpointRecord`, in order."""
+    access: EndpointAccess = EndpointAccess()
+    """That of the endpoint: other versions have none of their own."""
 
 
 class OldEndpointRecord(EndpointRecord, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ from picloud_api.usecases.metrics import Metrics
 from picloud_api.usecases.queues.attachment import Attachments
 from picloud_api.usecases.queues.listed_rates import ListedRates
 from picloud_api.usecases.queues.queue import Queues
+from picloud_api.usecases.rest.endpoint_key import EndpointKeys
 from picloud_api.usecases.rest.rest import Endpoints
 from picloud_api.usecases.slots.heartbeat import SlotHeartbeat
 from picloud_api.usecases.slots.slot import Slots
@@ -192,6 +193,7 @@ class RestRoom:
     def __init__(self, base: Foundation, jobs: JobsRoom) -> None:
         key = base.keys.ticket
         self.endpoints = Endpoints(base.context, jobs.submit, jobs.plain_result, key)
+        self.keys = EndpointKeys(base.context, base.keys.pepper)
 
 
 class UseCases:

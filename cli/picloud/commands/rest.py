@@ -18,6 +18,8 @@ from picloud.options.arguments import AsJson, Words  # noqa: TC001 - typer reads
 from picloud.options.job import JobOptions, takes_job_options
 
 app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+keys = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+app.add_typer(keys, name="key")
 
 Label = Annotated[
     str,
@@ -56,6 +58,13 @@ def publish(
     content_type: Annotated[
         str, typer.Option("--content-type", metavar="TYPE", help="Type of what it prints.")
     ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="Let everybody call it, without a key.")
+    ] = False,
+    calls_per_minute: Annotated[
+        int | None,
+        typer.Option("--calls-per-minute", min=1, metavar="N", help="Rate limit of the URL."),
+    ] = None,
     options: JobOptions,
 ) -> None:
     """Publish a shell command, and print its URL.
@@ -67,10 +76,16 @@ def publish(
     Examples:
       $ picloud rest publish greet echo hello {name}
       $ picloud rest publish -t f2 --content-type image/png plot ./plot.py {from} {to}
+      $ picloud rest publish --public --calls-per-minute 60 greet echo hello {name}
     """  # noqa: D301 - \b keeps the lines apart
+    from cloud._endpoints.access import checked_access  # noqa: PLC0415 - this command alone
+    from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
+
     checked = options.command(command, {}, None)
     chosen = options.call_options()
-    output.text(shell.publish_command(checked, endpoint_label, chosen, "raw", content_type))
+    encoding = checked_encoding("raw", content_type)
+    access = checked_access(public, calls_per_minute)
+    output.text(shell.publish_command(checked, endpoint_label, chosen, encoding, access))
 
 
 @app.command("list")
@@ -209,6 +224,65 @@ def remove(label: Label) -> None:
       $ picloud rest remove square
     """  # noqa: D301 - \b keeps the lines apart
     rest.remove(label)
+
+
+@keys.callback()
+def keys_() -> None:
+    """Create, list and revoke keys that call one published function and open nothing else.
+
+    \b
+    Examples:
+      $ picloud rest key create square
+      $ picloud rest key list square
+      $ picloud rest key revoke square r0123456789ab
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@keys.command("create")
+def create_key(label: Label, *, json: AsJson = False) -> None:
+    """Create a key of a published function, which is shown only now.
+
+    Its id is the user name and its secret the password of requests, as curl -u takes both.
+
+    \b
+    Examples:
+      $ picloud rest key create square
+      r0123456789ab:...
+    """  # noqa: D301 - \b keeps the lines apart
+    created = rest.create_key(label)
+    if json:
+        output.as_json(created)
+    else:
+        output.text(f"{created['api_key']}:{created['api_secretkey']}")
+
+
+@keys.command("list")
+def list_keys(label: Label, *, json: AsJson = False) -> None:
+    """Print the ids of the keys of a published function, oldest first.
+
+    \b
+    Examples:
+      $ picloud rest key list square
+    """  # noqa: D301 - \b keeps the lines apart
+    found = rest.list_keys(label)
+    if json:
+        output.as_json(found)
+        return
+    for each in found:
+        output.text(each)
+
+
+@keys.command("revoke")
+def revoke_key(
+    label: Label, key: Annotated[str, typer.Argument(metavar="ID", help="Id of the key.")]
+) -> None:
+    """Revoke a key of a published function; it is refused at once.
+
+    \b
+    Examples:
+      $ picloud rest key revoke square r0123456789ab
+    """  # noqa: D301 - \b keeps the lines apart
+    rest.revoke_key(label, key)
 
 
 def _arguments(texts: list[str] | None, option: str) -> dict[str, Any]:

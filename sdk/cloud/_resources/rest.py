@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 from picloud_model.wire import Answer
 from picloud_model.wire.rest import (
     EndpointInfo,
+    EndpointKeyMade,
+    EndpointKeyRequest,
+    EndpointKeysListed,
     EndpointRequest,
     EndpointsListed,
     EndpointsRequest,
     Invoked,
     InvokeRequest,
+    ListedEndpointKey,
+    RevokeEndpointKeyRequest,
     RollbackRequest,
 )
 
@@ -50,6 +55,21 @@ class EndpointClient:
         """Make another version the current one."""
         request = RollbackRequest(label=label, version=version)
         return self._transport.post("/v1/rest/rollback", request, EndpointInfo)
+
+    def create_key(self, label: str) -> EndpointKeyMade:
+        """Create a key of an endpoint."""
+        request = EndpointKeyRequest(label=label, request_id=os.urandom(16).hex())
+        return self._transport.post("/v1/rest/keys", request, EndpointKeyMade)
+
+    def keys(self, label: str) -> Sequence[ListedEndpointKey]:
+        """Return the keys of an endpoint, the oldest first."""
+        request = EndpointRequest(label=label)
+        return self._transport.post("/v1/rest/keys/list", request, EndpointKeysListed).keys
+
+    def revoke_key(self, label: str, key: str) -> None:
+        """Revoke a key of an endpoint."""
+        request = RevokeEndpointKeyRequest(label=label, key=key)
+        self._transport.post("/v1/rest/keys/revoke", request, Answer)
 
     def invoke(self, label: str, calls: Sequence[dict[str, Any]]) -> range:
         """Call a published function with each of up to `MAX_CALLS` arguments; return the jids."""

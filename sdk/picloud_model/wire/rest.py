@@ -21,6 +21,10 @@ MAX_PARAMETERS: Final = 100
 """Most parameters of a published function."""
 MAX_CALLS: Final = 1000
 """Most calls of one request."""
+MAX_ENDPOINT_KEYS: Final = 100
+"""Maximum number of keys that an endpoint has of its own."""
+MAX_CALLS_PER_MINUTE: Final = 1_000_000
+"""Largest rate limit of an endpoint."""
 MAX_CALL_BYTES: Final = 192 * 1024
 """The largest arguments of the calls of a request, in bytes: they are kept in the state store."""
 
@@ -47,7 +51,8 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     `job` is what each call submits, with a `submit_id` and arguments of its own; its `submit_id`
     identifies this request, which may be repeated. It is a call without dependencies. With
     `takes_any` the function takes arguments of other names than those of its `parameters`, too.
-    `content_type` is that of raw results; if it is "", the type of the result decides.
+    `content_type` is that of raw results; if it is "", the type of the result decides. Everybody
+    may call a `public` endpoint. Its URL takes `calls_per_minute`, any number if it is 0.
     """
 
     label: ShortLabel
@@ -55,11 +60,13 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     takes_any: bool = False
     out_encoding: OutEncoding = "json"
     content_type: ContentType = ""
+    public: bool = False
+    calls_per_minute: Annotated[int, Meta(ge=0, le=MAX_CALLS_PER_MINUTE)] = 0
     job: SubmitRequest
 
 
 class EndpointRequest(Request, frozen=True):
-    """Name an endpoint: `POST /v1/rest/info`, `POST /v1/rest/remove`."""
+    """Name an endpoint: `POST /v1/rest/info`, `.../rest/remove`, `.../rest/keys/list`."""
 
     label: ShortLabel
 
@@ -95,6 +102,8 @@ class EndpointInfo(Answer, frozen=True, kw_only=True):
     version: int = 1
     versions: list[int] = []
     """All versions that are kept, in order."""
+    public: bool = False
+    calls_per_minute: int = 0
 
 
 class RollbackRequest(Request, frozen=True):
@@ -116,6 +125,46 @@ class EndpointsListed(Answer, frozen=True):
     """All endpoints of an account, in the order of their labels."""
 
     endpoints: list[EndpointInfo]
+
+
+class EndpointKeyRequest(Request, frozen=True):
+    """Make a key that calls one endpoint and nothing else: `POST /v1/rest/keys`.
+
+    `request_id` is a secret UUID in hex; a request that repeats it gets the same key.
+    """
+
+    label: ShortLabel
+    request_id: SubmitId
+
+
+class EndpointKeyMade(Answer, frozen=True):
+    """A new key of an endpoint. Its secret is shown only now."""
+
+    id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"EndpointKeyMade(id={self.id!r})"
+
+
+class RevokeEndpointKeyRequest(Request, frozen=True):
+    """Revoke a key of an endpoint, by its id: `POST /v1/rest/keys/revoke`."""
+
+    label: ShortLabel
+    key: Annotated[str, Meta(max_length=100)]
+
+
+class ListedEndpointKey(Answer, frozen=True):
+    """A key of an endpoint without its secret."""
+
+    id: str
+    created_at: float
+
+
+class EndpointKeysListed(Answer, frozen=True):
+    """The keys of an endpoint, oldest first."""
+
+    keys: list[ListedEndpointKey]
 
 
 class OriginalEndpoint(OriginalAnswer, frozen=True):

@@ -28,6 +28,7 @@ from picloud_model.wire.rest import (
 )
 
 from picloud_api.store.rest_record import (
+    EndpointAccess,
     EndpointRecord,
     OldEndpointRecord,
     endpoint_key,
@@ -35,6 +36,7 @@ from picloud_api.store.rest_record import (
 )
 from picloud_api.usecases.rest.call_address import Call, CallAddresses
 from picloud_api.usecases.rest.call_arguments import argument_part, read_arguments, read_texts
+from picloud_api.usecases.rest.call_rate import CallRates
 from picloud_api.usecases.rest.call_result import PICKLE, CallResult, raw_result
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Endpoints:
         self._clock = context.clock
         self._submit = submit
         self._results = results
+        self._rates = CallRates()
 
     async def publish(self, account: str, request: PublishRequest) -> EndpointInfo:
         """Publish a function, in place of an earlier one of the same label.
@@ -96,6 +99,7 @@ class Endpoints:
             out_encoding=request.out_encoding,
             content_type=request.content_type,
             published_at=self._clock(),
+            access=EndpointAccess(request.public, request.calls_per_minute),
         )
 
         async def plan(draft: Draft) -> EndpointRecord:
@@ -120,7 +124,7 @@ class Endpoints:
         key = endpoint_key(account, label)
 
         async def plan(draft: Draft) -> None:
-            record = _existing(await draft.fresh(key), label)
+            record = existing(await draft.fresh(key), label)
             draft.delete(key)
             for version in record.others:
                 draft.delete(version_key(account, label, version))
@@ -128,18 +132,22 @@ class Endpoints:
         await self._commits.run(plan)
 
     async def rollback(self, account: str, label: str, version: int) -> EndpointInfo:
-        """Make another version of an endpoint the current one; the others are kept."""
+        """Make another version of an endpoint the current one; the others are kept.
+
+        Who may call the endpoint does not change.
+        """
         key, other = endpoint_key(account, label), version_key(account, label, version)
 
         async def plan(draft: Draft) -> EndpointRecord:
-            current = _existing(await draft.fresh(key), label)
+            current = existing(await draft.fresh(key), label)
             if current.version == version:
                 return current
             if version not in current.others:
                 raise _no_version(current, label, version)
             kept: OldEndpointRecord = await draft.fresh(other)
             others = sorted({*current.others, current.version} - {version})
-            record = EndpointRecord(**{**asdict(kept), "others": tuple(others)})
+            changed = {"others": tuple(others), "access": current.access}
+            record = EndpointRecord(**{**asdict(kept), **changed})
             draft.delete(other)
             draft.put(version_key(account, label, current.version), _old(current))
             draft.put(key, record)
@@ -149,13 +157,16 @@ class Endpoints:
 
     async def info(self, account: str, label: str, version: int = 0) -> EndpointInfo:
         """Return what is known of a version of an endpoint; 0 is the current one."""
-        return _info(account, label, await self._record(account, label, version))
+        _, record = await self._record(account, label, version)
+        return _info(account, label, record)
 
     async def invoke(
         self,
         account: str,
         request: InvokeRequest,
         texts: Mapping[str, list[str]] = _NO_TEXTS,
+        *,
+        is_limited: bool = False,
     ) -> Invoked:
         """Submit the jobs of calls.
 
@@ -163,14 +174,18 @@ class Endpoints:
             account: The account of the endpoint.
             request: The calls.
             texts: More arguments of each, which arrived as text.
+            is_limited: Whether the rate limit of the endpoint applies.
 
         Raises:
             ArgumentRefused: When arguments are missing, unknown or of another type.
             TooLarge: When they are larger than a request may have.
             SubmitChanged: When other calls had the same submit id.
             AccountBusy: When the account would have too many unfinished jobs.
+            TooManyCalls: When the endpoint was called as often as its rate limit allows.
         """
-        record = await self._record(account, request.label, request.version)
+        access, record = await self._record(account, request.label, request.version)
+        if is_limited:
+            self._rates.take(endpoint_key(account, request.label), access.calls_per_minute)
         common = read_texts(record.parameters, texts)
         calls = [
             read_arguments(record.parameters, {**common, **given}, takes_any=record.takes_any)
@@ -203,7 +218,8 @@ class Endpoints:
             InvokedJobFailed: When the job failed, or its result cannot be encoded as the function
                 was published.
         """
-        record, jid = await self._record(account, label, call.version), call.jid
+        _, record = await self._record(account, label, call.version)
+        jid = call.jid
         try:
             if record.out_encoding == "json":
                 return CallResult(await self._results.read(account, jid, hold, wait_s), JSON)
@@ -225,17 +241,20 @@ class Endpoints:
             endpoints=[_info(account, label, records[prefix + label]) for label in labels]
         )
 
-    async def _record(self, account: str, label: str, version: int = 0) -> EndpointRecord:
+    async def _record(
+        self, account: str, label: str, version: int
+    ) -> tuple[EndpointAccess, EndpointRecord]:
+        """Return who may call an endpoint, and a version of it."""
         view = self._commits.view
-        current = _existing(await view.fresh(endpoint_key(account, label)), label)
+        current = existing(await view.fresh(endpoint_key(account, label)), label)
         if version in {0, current.version}:
-            return current
+            return current.access, current
         kept: OldEndpointRecord | None = None
         if version in current.others:
             kept = await view.fresh(version_key(account, label, version))
         if kept is None:
             raise _no_version(current, label, version)
-        return kept
+        return current.access, kept
 
 
 def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
@@ -250,6 +269,8 @@ def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
         published_at=record.published_at,
         version=record.version,
         versions=sorted([record.version, *record.others]),
+        public=record.access.public,
+        calls_per_minute=record.access.calls_per_minute,
     )
 
 
@@ -262,11 +283,12 @@ def _following(
     latest = versions[-1]
     while len(versions) >= MAX_VERSIONS:
         draft.delete(version_key(account, label, versions.pop(0)))
-    return replace(new, version=latest + 1, others=tuple(versions))
+    access = replace(new.access, keys=earlier.access.keys)
+    return replace(new, version=latest + 1, others=tuple(versions), access=access)
 
 
 def _old(record: EndpointRecord) -> OldEndpointRecord:
-    return OldEndpointRecord(**{**asdict(record), "others": ()})
+    return OldEndpointRecord(**{**asdict(record), "others": (), "access": EndpointAccess()})
 
 
 def _no_version(record: EndpointRecord, label: str, version: int) -> EndpointNotFound:
@@ -275,7 +297,12 @@ def _no_version(record: EndpointRecord, label: str, version: int) -> EndpointNot
     return EndpointNotFound(message, field="version")
 
 
-def _existing(record: EndpointRecord | None, label: str) -> EndpointRecord:
+def existing(record: EndpointRecord | None, label: str) -> EndpointRecord:
+    """Return the record of an endpoint.
+
+    Raises:
+        EndpointNotFound: When there is none.
+    """
     if record is None:
         raise not_published(label)
     return record

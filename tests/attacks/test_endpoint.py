@@ -1,0 +1,178 @@
+"""Published functions: whom each credential lets in, and what strangers learn."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from cloud import rest
+
+from tests.attacks.openapi_targets import GUARDED, Target
+from tests.attacks.sender import authorization, basic
+from tests.current_client import current_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.attacks.sender import Reply, Sender
+    from tests.e2e.stacks import Stack
+
+SECRET = "what only the owner may see"
+
+
+def failing() -> None:
+    """Fail with a message that is the owner's."""
+    raise ValueError(SECRET)
+
+
+class Published(NamedTuple):
+    """Endpoints of the attacked account: paths, and the logins that call them."""
+
+    path: str
+    """One that has keys of its own."""
+    other: str
+    """Another one that has keys of its own."""
+    public: str
+    own: str
+    revoked: str
+    others: str
+
+
+@pytest.fixture(scope="module")
+def published(stack: Stack, sender: Sender) -> Iterator[Published]:
+    """Endpoints of the attacked account."""
+
+    def login(label: str) -> str:
+        key = rest.create_key(label)
+        return basic(key["api_key"], key["api_secretkey"])
+
+    with contextlib.closing(stack.client(sender.other)) as client, current_client(client):
+        at = len(client.address.url)
+        urls = [rest.publish(failing, label) for label in ("guarded", "other")]
+        urls.append(rest.publish(failing, "open", public=True))
+        own, revoked = login("guarded"), login("guarded")
+        others = login("other")
+        rest.revoke_key("guarded", rest.list_keys("guarded")[1])
+        path, other, public = (url[at:] for url in urls)
+        yield Published(
+            path=path, other=other, public=public, own=own, revoked=revoked, others=others
+        )
+        for label in ("guarded", "other", "open"):
+            rest.remove(label)
+
+
+def call(sender: Sender, path: str, credential: str, verb: str = "POST") -> Reply:
+    """Call an endpoint without arguments."""
+    return sender.raw(verb, path, b"" if verb == "POST" else None, credential)
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+@pytest.mark.parametrize("suffix", ["", "/v/1"])
+def test_only_a_key_of_the_endpoint_calls_it(
+    sender: Sender, published: Published, verb: str, suffix: str
+) -> None:
+    """Others are refused with one reply, which does not reveal whether the endpoint exists."""
+    path = published.path + suffix
+    missing = f"{path.rpartition('/guarded')[0]}/missing{suffix}"
+    name = published.own.encode()
+
+    assert call(sender, path, published.own, verb).status in {200, 202}
+    for refused in (
+        "",
+        published.revoked,
+        published.others,
+        basic("r" + "0" * 12, "x"),
+        basic("r" + "0" * 12, ""),
+        authorization("", "pk_000000000000_" + "A" * 43),
+        "Basic " + name.decode().swapcase()[6:],
+    ):
+        replies = [call(sender, each, refused, verb) for each in (path, missing)]
+        assert [each.status for each in replies] == [401, 401], (refused, replies)
+        assert replies[0].data == replies[1].data
+    replies = [call(sender, each, authorization("", sender.key), verb) for each in (path, missing)]
+    assert [each.status for each in replies] == [404, 404]
+    assert replies[0].data.replace(b"guarded", b"missing") == replies[1].data
+
+
+def test_the_secret_of_one_key_does_not_fit_another(sender: Sender, published: Published) -> None:
+    """Ids and secrets belong together, also those of the same endpoint."""
+    import base64
+
+    pairs = [
+        base64.b64decode(each.removeprefix("Basic ")).decode().partition(":")
+        for each in (published.own, published.others)
+    ]
+    (name, _, secret), (other_name, _, other_secret) = pairs
+    for mixed in (basic(name, other_secret), basic(other_name, secret)):
+        for path in (published.path, published.other):
+            assert call(sender, path, mixed).status == 401
+
+
+@pytest.mark.parametrize("target", [each for each in GUARDED if "/r/" not in each.path], ids=str)
+def test_a_key_of_an_endpoint_opens_nothing_else(
+    sender: Sender, published: Published, target: Target
+) -> None:
+    """As a user name with a password, and as a bearer, it is refused by every other operation."""
+    import base64
+
+    pair = base64.b64decode(published.own.removeprefix("Basic ")).decode()
+    name, _, secret = pair.partition(":")
+    for header in (
+        published.own,
+        f"Bearer {name}_{secret}",
+        f"Bearer pk_{name}_{secret}",
+        f"Bearer pk_{name[1:]}_{secret}",
+        basic(name[1:], secret),
+    ):
+        reply = sender.raw(target.verb, target.address(), b"{}", header)
+        assert reply.status == 401, (header, reply)
+
+
+@pytest.mark.parametrize("operation", ["keys", "keys/list", "keys/revoke"])
+def test_keys_of_anothers_endpoint_are_not_there(
+    sender: Sender, published: Published, operation: str
+) -> None:
+    """They are neither made nor listed nor revoked; the reply is that for a missing endpoint."""
+    more: dict[str, Any] = {"keys": {"request_id": "0" * 32}, "keys/revoke": {"key": "r"}}
+
+    replies = [
+        sender.send("POST", f"/v1/rest/{operation}", {"label": label, **more.get(operation, {})})
+        for label in ("guarded", "missing")
+    ]
+
+    assert [each.status for each in replies] == [404, 404]
+    assert replies[0].data.replace(b"guarded", b"missing") == replies[1].data
+    assert call(sender, published.path, published.own).status == 202
+
+
+def test_everybody_calls_a_public_endpoint_but_sees_no_more(
+    sender: Sender, published: Published
+) -> None:
+    """Neither a traceback nor the message of an exception, nor another endpoint's result."""
+    owner = authorization("", sender.other)
+    for credential in ("", authorization("", sender.key)):
+        reply = sender.raw("POST", published.public, b"", credential, wait_s=30)
+        assert (reply.status, reply.code) == (500, "endpoint.job_failed")
+        assert "the owner of this function can see why" in reply.body()["message"]
+        assert SECRET.encode() not in reply.data
+    reply = sender.raw("POST", published.path, b"", published.own, wait_s=30)
+    assert (reply.status, SECRET.encode() in reply.data) == (500, False)
+    reply = sender.raw("POST", published.public, b"", owner, wait_s=30)
+    assert (reply.status, SECRET.encode() in reply.data) == (500, True)
+    jid = reply.body()["message"].split()[1].strip(":,")
+    for place in (f"/jobs/{jid}", f"/jobs/{jid}-1-{'0' * 32}", "/../guarded"):
+        assert sender.raw("GET", published.public + place, None, "").status in {401, 404}
+    for wrong in ("", "Bearer x", basic("r" + "0" * 12, "x")):
+        assert call(sender, published.path, wrong).status == 401
+    assert call(sender, published.public, basic("r" + "0" * 12, "x")).status == 401
+
+
+@pytest.mark.parametrize("account", ["a0000009", "..", "%2e%2e", "A0000001", "a" * 5000, "x"])
+def test_strangers_do_not_learn_which_accounts_exist(sender: Sender, account: str) -> None:
+    """An endpoint of no account is refused like a missing one of an account."""
+    replies = [call(sender, f"/r/{each}/missing", "") for each in ("a0000001", account)]
+
+    assert replies[0].status == 401
+    assert replies[1].status in {401, 404}  # 404 where the path leads elsewhere
+    assert replies[1].status == 404 or replies[0].data == replies[1].data

@@ -1,0 +1,34 @@
+"""Who may call a published function, as users name it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cloud._endpoints.access import Access, checked_access
+from cloud.errors import CloudException, CloudTypeError
+
+
+def test_access_is_that_of_the_account_by_default() -> None:
+    """Without a rate limit."""
+    assert checked_access(public=False, calls_per_minute=None) == Access()
+
+
+@pytest.mark.parametrize("limit", [1, 1_000_000])
+def test_a_rate_limit_is_a_number_of_calls(limit: int) -> None:
+    """From one a minute on."""
+    assert checked_access(public=True, calls_per_minute=limit) == Access(True, limit)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1_000_001, 1.5, "60", True])
+def test_other_limits_are_refused(limit: Any) -> None:
+    """The error says which are allowed."""
+    with pytest.raises(CloudException, match="calls_per_minute must be a whole number from 1 to"):
+        checked_access(public=True, calls_per_minute=limit)
+
+
+@pytest.mark.parametrize("public", [None, 1, "yes"])
+def test_public_is_true_or_false(public: Any) -> None:
+    """Nothing else opens an endpoint to everybody."""
+    with pytest.raises(CloudTypeError, match="public must be True or False"):
+        checked_access(public=public, calls_per_minute=None)
