@@ -11,7 +11,6 @@ import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from urllib3.exceptions import HTTPError
@@ -21,6 +20,8 @@ from picloud_driver.s3.signature import S3Signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
     from picloud_driver.s3.client import S3Access
 
@@ -114,8 +115,7 @@ class S3Direct:
         """Return the response to a request, with its whole body; None if it does not arrive."""
         wanted = {**(headers or {}), "content-length": str(len(body))} if body else headers or {}
         with contextlib.suppress(BotoCoreError, HTTPError):
-            url, sent = self._signer.request(verb, path, wanted, query or {})
-            request = AWSPreparedRequest(verb, url, sent, body or None, stream_output=False)
+            request = self._signer.request(verb, path, headers=wanted, query=query or {}, body=body)
             reply = self._session.send(request)
             named = {name.lower(): value for name, value in reply.headers.items()}
             content = reply.content

@@ -1,4 +1,4 @@
-"""Signatures are those that botocore makes."""
+"""Signed URLs are those that botocore's client makes."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_a_url_is_that_of_botocore(  # noqa: PLR0917 - a table
     assert sorted(parse_qsl(urlsplit(ours).query)) == sorted(parse_qsl(urlsplit(theirs).query))
 
 
-def test_other_secrets_have_other_keys() -> None:
-    """A key that is kept for a day is made again for other credentials."""
+def test_other_secrets_sign_otherwise() -> None:
+    """Credentials are those of the access."""
     first, second = (
         S3Signer(S3Access("buck", access_key="ours", secret_key=secret), "http://s3.example")
         for secret in ("hidden", "other")
