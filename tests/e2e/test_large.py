@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cloud import CloudException
 from cloud._client.client import Client
 from cloud._config.configuration import Config
+
+from tests.polling import until
 
 if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
@@ -31,6 +34,26 @@ def test_an_argument_just_within_the_limit_arrives(client: Client) -> None:
     data = os.urandom(MEGABYTE - 200)
 
     assert client.result(client.call(digest, data), WAIT_S) == digest(data)
+
+
+def until_exists(path: str) -> None:
+    """Hold a slot until a file exists."""
+    while not Path(path).exists():
+        time.sleep(0.01)
+
+
+def test_queued_calls_with_large_arguments_arrive(client: Client, stack: Stack) -> None:
+    """A slot that leases several quick calls at once has the arguments of each of them."""
+    client.result([client.call(digest, b"x") for _ in range(20)], WAIT_S)
+    gate = stack.shared / "large-arguments"
+    held = client.map(until_exists, [str(gate)] * 2)
+    until(lambda: set(client.status(held)) == {"processing"}, "the slots are busy")
+    arguments = [os.urandom(300_000) for _ in range(12)]
+
+    jobs = [client.call(digest, each) for each in arguments]
+    gate.touch()
+
+    assert client.result(jobs, WAIT_S) == [digest(each) for each in arguments]
 
 
 @pytest.mark.parametrize("size", [MEGABYTE, 200 * MEGABYTE])

@@ -105,8 +105,8 @@ class HeldJobs:
     def assign(self, generation: int, most: int) -> list[Lease]:
         """Move the next jobs, of one bundle and at most `most`, from waiting to given.
 
-        An announced lease is given alone; jobs that want an interpreter of their own do not follow
-        others.
+        Leases that need other blobs than the first one wait for the next assignment. An announced
+        lease is given alone; jobs that want an interpreter of their own do not follow others.
         """
         leases: list[Lease] = []
         while self.waiting and most and _may_follow(leases, self.waiting[0]):
@@ -334,6 +334,8 @@ def _may_follow(leases: Sequence[Lease], lease: Lease) -> bool:
     first = leases[0]
     if lease.options.needs_own_process != first.options.needs_own_process:
         return False
+    if not set(_digests(lease)).issubset(_digests(first)):  # only those of the first are fetched
+        return False
     return lease.bundle == first.bundle and not (lease.announced or first.announced)
 
 
@@ -341,6 +343,10 @@ def size_of(report: JobReport) -> int:
     """Return the bytes of the result and the info that travel in a report."""
     info = report.info
     return len(report.payload) + (len(info.data or b"") if info is not None else 0)
+
+
+def _digests(lease: Lease) -> list[str]:
+    return [content.digest for content in blobs_of(lease)]
 
 
 def blobs_of(lease: Lease) -> list[Content]:

@@ -16,6 +16,7 @@ from picloud_model.wire import (
     Lease,
     LeasedJob,
     Options,
+    PackPart,
     decode,
 )
 from picloud_worker.ipc.scoreboard import StartedJob
@@ -70,6 +71,17 @@ def test_an_assignment_has_one_bundle() -> None:
 
     assert [one.batch for one in held.assign(1, 100)] == ["a", "b"]
     assert [one.batch for one in held.waiting] == ["c"]
+
+
+def test_an_assignment_has_the_blobs_of_its_first_lease() -> None:
+    """What was fetched for the first lease is all that the child can open."""
+    packs = [PackPart(0, 3, Content(name * 64, 300_000)) for name in "pq"]
+    alike = [replace(lease(batch), pack=packs[0]) for batch in "ab"]
+    other, without = replace(lease("c"), pack=packs[1]), lease("d")
+    held = hold(*alike, other, without)
+
+    assert [one.batch for one in held.assign(1, 100)] == ["a", "b"]
+    assert [one.batch for one in held.assign(2, 100)] == ["c", "d"]
 
 
 def test_jobs_that_want_an_unused_interpreter_follow_no_others() -> None:
