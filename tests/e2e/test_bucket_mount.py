@@ -122,6 +122,18 @@ def test_keys_that_are_no_paths_are_left_out(mounted: Path) -> None:
     assert names(mounted / "c") == names(mounted / "f") == []
 
 
+def test_the_newest_version_is_opened(mounted: Path) -> None:
+    """What was put or removed a moment ago is so at the next open, however fast that follows."""
+    for size in [*range(1, 40), 5, 1]:
+        bucket.putf(io.BytesIO(b"x" * size), "a/b", prefix=mounted.name)
+        assert (mounted / "a" / "b").read_bytes() == b"x" * size
+        assert (mounted / "a" / "b").stat().st_size == size
+    bucket.remove("a/b", prefix=mounted.name)
+
+    with pytest.raises(FileNotFoundError):
+        (mounted / "a" / "b").read_bytes()
+
+
 def test_a_version_that_is_replaced_is_not_mixed_with_another(mounted: Path) -> None:
     """A reader of a replaced object gets an error rather than bytes of both versions."""
     name = mounted.name

@@ -95,7 +95,8 @@ class BucketResource:
         """Return where the bytes of an object are."""
         account = await self._account(request)
         body = await read_body(request, wire.OpenObjectRequest)
-        await write_body(request, response, await self._buckets.open(account, body.key))
+        opened = await self._buckets.open(account, body.key, body.inline_bytes)
+        await write_body(request, response, opened)
 
     async def on_post_list(self, request: Request, response: Response) -> None:
         """List objects."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import time
-from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from picloud_model.errors import (
@@ -22,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from picloud_driver.s3 import faults
 from picloud_driver.s3.client import s3_client
 from picloud_driver.s3.direct import S3Direct
+from picloud_driver.s3.listing import S3Listing, listing_in, listing_of
 from picloud_driver.s3.object_values import (
     S3Object,
     S3Properties,
@@ -63,13 +63,6 @@ _REFUSALS: Final[dict[str, tuple[type[PiCloudError], str]]] = {
     "KeyTooLongError": (RequestRefused, "The key is too long for this S3: choose a shorter one."),
 }
 """What a code of S3 means here; of the others, `faults` knows."""
-
-
-class S3Listing(msgspec.Struct, frozen=True):
-    """A page of objects and common prefixes, ascending; `rest` is the token for the next page."""
-
-    names: list[S3Object | str]
-    rest: str
 
 
 class S3Objects:
@@ -125,6 +118,15 @@ class S3Objects:
         self, path: str, start: int, end: int | None, etag: str
     ) -> tuple[S3Object, Any] | None:
         """Return an object and a stream of some of its bytes; None if none are there."""
+        if end is not None and end - start <= _AT_ONCE_BYTES:
+            headers = {"range": f"bytes={start}-{end - 1}"}
+            headers |= {"if-match": f'"{etag}"'} if etag else {}
+            reply = self._direct.send("GET", path, headers=headers)
+            if reply is not None and reply.is_success:
+                with self._explained():
+                    return self._known(path, reply.answer()), io.BytesIO(reply.body)
+            if reply is not None and reply.has_no_key:
+                raise ObjectNotFound
         params = {"IfMatch": f'"{etag}"'} if etag else {}
         if start or end is not None:
             params["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
@@ -144,12 +146,10 @@ class S3Objects:
 
     def head(self, path: str) -> S3Object:
         """Return what is known of an object."""
-        reply = self._direct.send("HEAD", path)
-        if reply is not None and reply.status == HTTPStatus.NOT_FOUND:
-            # The response to a HEAD does not say whether the bucket is missing.
-            reply = self._direct.send("GET", path, headers={"range": "bytes=0-0"})
-            if reply is not None and reply.has_no_key:
-                raise ObjectNotFound
+        # The response to a HEAD does not say whether the bucket is missing.
+        reply = self._direct.send("GET", path, headers={"range": "bytes=0-0"})
+        if reply is not None and reply.has_no_key:
+            raise ObjectNotFound
         with self._explained():
             if reply is not None and reply.is_success:
                 return self._known(path, reply.answer())
@@ -168,6 +168,15 @@ class S3Objects:
 
     def page(self, prefix: str, after: str, rest: str, *, folders: bool, limit: int) -> S3Listing:
         """Return objects and, with `folders`, what paths have in common up to a `/`."""
+        query = {"list-type": "2", "prefix": prefix, "max-keys": str(limit)}
+        query |= {"continuation-token": rest} if rest else {"start-after": after}
+        query |= {"delimiter": "/"} if folders else {}
+        reply = self._direct.send(
+            "GET", "", query={name: query[name] for name in query if query[name]}
+        )
+        listing = listing_of(reply.body) if reply is not None and reply.is_success else None
+        if listing is not None:
+            return listing
         params: dict[str, Any] = {"ContinuationToken": rest} if rest else {"StartAfter": after}
         if folders:
             params["Delimiter"] = "/"
@@ -175,18 +184,7 @@ class S3Objects:
             answer = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **params
             )
-        names: list[S3Object | str] = [
-            S3Object(
-                path=each["Key"],
-                size=each["Size"],
-                etag=etag_of(each),
-                modified=each["LastModified"].timestamp(),
-            )
-            for each in answer.get("Contents", ())
-        ]
-        if common := [each["Prefix"] for each in answer.get("CommonPrefixes", ())]:
-            names = sorted([*names, *common], key=_path)
-        return S3Listing(names, answer["NextContinuationToken"] if answer["IsTruncated"] else "")
+        return listing_in(answer)
 
     def remove(self, paths: Sequence[str]) -> None:
         """Remove up to 1,000 objects, as far as they exist."""
@@ -393,7 +391,3 @@ class S3Objects:
             if kind:
                 raise kind(message or None) from error
             raise faults.refusal(error, self.where) from error
-
-
-def _path(name: S3Object | str) -> str:
-    return name if isinstance(name, str) else name.path

@@ -163,19 +163,25 @@ class ObjectRequest(Request, frozen=True):
 
 
 class OpenObjectRequest(Request, frozen=True):
-    """Return what is known of an object, and where to GET its bytes: `POST /v1/bucket/open`."""
+    """Return what is known of an object, and where to GET its bytes: `POST /v1/bucket/open`.
+
+    An object of up to `inline_bytes` comes with its bytes.
+    """
 
     key: ObjectKey
+    inline_bytes: Annotated[int, Meta(ge=0, le=INLINE_OBJECT_BYTES)] = 0
 
 
 class OpenedObject(Answer, frozen=True):
     """An object, and the address of its bytes: a path of this API, or a presigned URL.
 
-    Ranges may be requested there, and `If-Match` with the ETag.
+    Ranges may be requested there, and `If-Match` with the ETag. `data` are all its bytes, if they
+    were requested.
     """
 
     object: ObjectDescription
     url: str
+    data: bytes | None = None
 
 
 class ListObjectsRequest(Request, frozen=True):
@@ -230,10 +236,14 @@ class PathRequest(Request, frozen=True):
 
 
 class PathFound(Answer, frozen=True):
-    """The object with this key, and whether keys go on after it with a `/`."""
+    """The object with this key, and whether keys go on after it with a `/`.
+
+    `url` is the address of the object's bytes, as in `OpenedObject`.
+    """
 
     object: ObjectDescription | None
     folder: bool
+    url: str = ""
 
 
 class PublishObjectRequest(Request, frozen=True):

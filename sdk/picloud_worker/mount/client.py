@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 from picloud_model.errors import ObjectChanged, PiCloudError
 from picloud_model.wire import Answer, bucket
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from picloud_model.wire import Request
+
     from picloud_worker.api.client import ApiClient
 
+_Body = TypeVar("_Body")
 _CHANGED: Final = (412, 416)
 _FORBIDDEN: Final = 403
 _FAILED: Final = 400
@@ -29,24 +32,26 @@ class MountClient:
     """Sends the requests of the file system; threads may share it.
 
     Args:
-        api: A connection to the API, with the token of the slot; each thread has one of its own.
+        api: A connection to the API; others like it are opened, with the token of the slot.
     """
 
     def __init__(self, api: ApiClient, token: str) -> None:
         self._first = api
         self._token = token
-        self._local = threading.local()
+        self._idle: list[ApiClient] = []
+        """Connections in use by no thread. A thread of libfuse is a new one to Python at each call,
+        so that connections of threads would be opened anew for each request."""
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
     def find(self, path: str) -> bucket.PathFound:
         """Return what a path is."""
-        return self._api.post("/v1/bucket/path", bucket.PathRequest(path=path), bucket.PathFound)
+        return self._post("/v1/bucket/path", bucket.PathRequest(path=path), bucket.PathFound)
 
     def open(self, key: str) -> bucket.OpenedObject:
-        """Return an object and where its bytes are."""
-        request = bucket.OpenObjectRequest(key=key)
-        return self._api.post("/v1/bucket/open", request, bucket.OpenedObject)
+        """Return an object and where its bytes are, with the bytes if they are few."""
+        request = bucket.OpenObjectRequest(key=key, inline_bytes=bucket.INLINE_OBJECT_BYTES)
+        return self._post("/v1/bucket/open", request, bucket.OpenedObject)
 
     def read(self, opened: bucket.OpenedObject, start: int, end: int) -> bytes:
         """Return bytes `start .. end-1` of the version that was opened.
@@ -55,11 +60,12 @@ class MountClient:
             ObjectChanged: When it was replaced or removed meanwhile.
         """
         headers = _range(opened, start, end)
-        status, data = self._api.fetch(opened.url, headers)
-        if status == _FORBIDDEN:
-            # The URL has expired.
-            opened = self.open(opened.object.key)
-            status, data = self._api.fetch(opened.url, headers)
+        with self._connection() as api:
+            status, data = api.fetch(opened.url, headers)
+            if status == _FORBIDDEN:
+                # The URL has expired.
+                opened = self.open(opened.object.key)
+                status, data = api.fetch(opened.url, headers)
         if status >= _FAILED or len(data) != end - start:
             raise ObjectChanged
         return data
@@ -90,9 +96,9 @@ class MountClient:
         # The digests of parts are computed while they are sent.
         md5 = _md5(whole) if size <= bucket.WHOLE_OBJECT_BYTES else ""
         request = bucket.PutObjectRequest(key=key, size=size, md5=md5, headers=headers, data=small)
-        put = self._api.post("/v1/bucket/put", request, bucket.ObjectPut)
+        put = self._post("/v1/bucket/put", request, bucket.ObjectPut)
         if put.target:
-            self._api.upload(put.target.url, put.target.headers, whole)
+            self._upload(put.target, whole)
         elif put.upload:
             self._write_parts(key, whole, put)
 
@@ -126,19 +132,31 @@ class MountClient:
 
     def remove(self, keys: list[str]) -> None:
         """Remove objects."""
-        self._api.post("/v1/bucket/remove", bucket.RemoveObjectsRequest(keys=keys), Answer)
+        self._post("/v1/bucket/remove", bucket.RemoveObjectsRequest(keys=keys), Answer)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object where it is stored."""
         request = bucket.CopyObjectRequest(source=source, target=target)
-        self._api.post("/v1/bucket/copy", request, bucket.ObjectDescription)
+        self._post("/v1/bucket/copy", request, bucket.ObjectDescription)
 
-    @property
-    def _api(self) -> ApiClient:
-        api: ApiClient | None = getattr(self._local, "api", None)
-        if api is None:
-            api = self._local.api = self._first.with_token(self._token)
-        return api
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[ApiClient]:
+        try:
+            api = self._idle.pop()  # the one that was used last: its servers expect it
+        except IndexError:
+            api = self._first.with_token(self._token)
+        try:
+            yield api
+        finally:
+            self._idle.append(api)
+
+    def _post(self, path: str, body: Request, kind: type[_Body]) -> _Body:
+        with self._connection() as api:
+            return api.post(path, body, kind)
+
+    def _upload(self, target: bucket.WriteTarget, part: FilePart) -> None:
+        with self._connection() as api:
+            api.upload(target.url, target.headers, part)
 
     def _page(
         self, prefix: str, marker: str, limit: int, *, folderize: bool
@@ -146,7 +164,7 @@ class MountClient:
         request = bucket.ListObjectsRequest(
             prefix=prefix, marker=marker, folderize=folderize, max_keys=limit
         )
-        return self._api.post("/v1/bucket/list", request, bucket.ObjectsListed)
+        return self._post("/v1/bucket/list", request, bucket.ObjectsListed)
 
     def _write_parts(self, key: str, whole: FilePart, put: bucket.ObjectPut) -> None:
         starts = range(0, whole.size, put.part_bytes)
@@ -163,19 +181,19 @@ class MountClient:
             finish = bucket.FinishUploadRequest(
                 key=key, upload=put.upload, parts=[part.result() for part in sent]
             )
-            self._api.post("/v1/bucket/finish", finish, bucket.ObjectDescription)
+            self._post("/v1/bucket/finish", finish, bucket.ObjectDescription)
         except BaseException:
             for part_sent in sent:
                 part_sent.cancel()
             abort = bucket.AbortUploadRequest(key=key, upload=put.upload)
             with contextlib.suppress(PiCloudError):  # the first error says more
-                self._api.post("/v1/bucket/abort", abort, Answer)
+                self._post("/v1/bucket/abort", abort, Answer)
             raise
 
     def _write_part(self, key: str, upload: str, number: int, part: HashedPart) -> str:
         request = bucket.PutPartRequest(key=key, upload=upload, number=number, size=part.size)
-        target = self._api.post("/v1/bucket/parts", request, bucket.PartTarget).target
-        self._api.upload(target.url, target.headers, part)
+        target = self._post("/v1/bucket/parts", request, bucket.PartTarget).target
+        self._upload(target, part)
         return part.md5
 
     def _threads(self) -> ThreadPoolExecutor:

@@ -47,8 +47,8 @@ class OpenFile(Protocol):
     def truncate(self, length: int) -> None:
         """Change the length."""
 
-    def upload(self) -> None:
-        """Store what was written."""
+    def upload(self) -> bool:
+        """Store what was written; return whether something was."""
 
     def close(self) -> None:
         """Forget it."""
@@ -59,15 +59,19 @@ class Reader:
 
     What was fetched last is kept, as programs read small pieces in sequence. A reader that seeks
     fetches little. One in sequence requests more and more, and the server sends ahead.
+
+    Args:
+        client: Reads it.
+        opened: The version.
     """
 
-    def __init__(self, client: MountClient, key: str) -> None:
-        self.key = key
+    def __init__(self, client: MountClient, opened: OpenedObject) -> None:
+        self.key = opened.object.key
         self._client = client
-        self._opened: OpenedObject = client.open(key)
-        self.modified = self._opened.object.modified_at
+        self._opened = opened
+        self.modified = opened.object.modified_at
         self._start = 0
-        self._data = b""
+        self._data = opened.data or b""
         self._stream: Generator[bytes] | None = None
         self._ahead = FIRST_BYTES
         self._lock = threading.Lock()
@@ -100,8 +104,9 @@ class Reader:
         del length
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-    def upload(self) -> None:
+    def upload(self) -> bool:
         """Store nothing: nothing was written."""
+        return False
 
     def close(self) -> None:
         """Forget what was fetched."""
@@ -202,12 +207,14 @@ class Writer:
                 self._dirty = True
                 os.ftruncate(self._file.fileno(), length)
 
-    def upload(self) -> None:
-        """Store the copy, if it was changed since it was stored."""
+    def upload(self) -> bool:
+        """Store the copy, if it was changed since it was stored; return whether it was."""
         with self._lock:
-            if self._dirty:
-                self._client.write(self.key, self._file, self.size, self._headers)
-                self._dirty = False
+            if not self._dirty:
+                return False
+            self._client.write(self.key, self._file, self.size, self._headers)
+            self._dirty = False
+            return True
 
     def close(self) -> None:
         """Remove the copy."""
@@ -218,7 +225,7 @@ class Writer:
         self._headers = opened.object.headers
         size = opened.object.size
         for start in range(0, size, _COPY):
-            data = self._client.read(opened, start, min(start + _COPY, size))
+            data = opened.data or self._client.read(opened, start, min(start + _COPY, size))
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._file.fileno(), rest) :]

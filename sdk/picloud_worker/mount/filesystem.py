@@ -1,8 +1,8 @@
 """The file system: paths are keys, and what has a `/` after a path is below it.
 
-It shows keys that are valid paths. Where `a` and `a/b` both exist, `a` is the folder. Nothing is
-remembered longer than a listing and the look at its entries take, so that what others store is
-seen at the next open or listing.
+It shows keys that are valid paths. Where `a` and `a/b` both exist, `a` is the folder. What others
+store is seen at the next open or listing; what is remembered for a moment, so that opening a file
+takes one request, is in `Glances`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mfusepy import FuseOSError, Operations
 
 from picloud_worker.mount.errors import system_errors
 from picloud_worker.mount.files import Reader, Writer
+from picloud_worker.mount.glances import Glance, Glances
 from picloud_worker.mount.request import REQUEST_BYTES
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _ASYNC_READ: Final = 1  # FUSE_CAP_ASYNC_READ
 _NAME_BYTES: Final = 255
-_LISTED_S: Final = 1.0
-"""How long the entries of a listing answer for a look at each of them, as `ls -l` takes."""
 _BLOCK: Final = 4096
 _FREE_BLOCKS: Final = 2**40
 
@@ -76,7 +75,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._files: dict[int, OpenFile] = {}
         self._next = 1
-        self._listed: dict[str, tuple[float, dict[str, int]]] = {}
+        self._glances = Glances()
 
     def init_with_config(self, conn_info: Any, config_3: Any) -> None:
         """Choose large requests, which cost fewer calls, one after the other for each file.
@@ -100,43 +99,40 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
             return self._folder()
         if fh is not None and fh in self._files:
             return self._file(self._files[fh].size, self._files[fh].modified)
-        with self._lock:
-            listed = self._listed.pop(key, None)
-        if listed and time.monotonic() - listed[0] < _LISTED_S:
-            return listed[1]
         written = [file for file in self._open_files(key) if isinstance(file, Writer)]
         if written:
             return self._file(written[-1].size, written[-1].modified)
-        found = self._client.find(key)
-        if found.folder:
-            return self._folder()
-        if found.object is None:
+        glance = self._glances.of(key)
+        if glance is None:
+            at = time.monotonic()
+            found = self._client.find(key)
+            glance = self._glances.found(key, found, at)
+        if glance is None:
             raise FuseOSError(errno.ENOENT)
-        return self._file(found.object.size, found.object.modified_at)
+        return self._folder() if glance.is_folder else self._file(glance.size, glance.modified)
 
     @_operation
     def readdir(self, path: str, fh: int) -> Iterator[str]:
         """Yield the names in a folder."""
         prefix = _folder_key(path)
         names = {".": None, "..": None}
-        now = time.monotonic()
+        at = time.monotonic()
         listed = {}
         for each in self._client.names(prefix):
             if isinstance(each, str):
-                key, attributes = each[:-1], self._folder()
+                key, glance = each[:-1], Glance(at, is_folder=True)
             else:
-                key, attributes = each.key, self._file(each.size, each.modified_at)
+                key, glance = each.key, Glance(at, each.size, each.modified_at)
             name = key[len(prefix) :]
             if _is_name(name):
                 names[name] = None
                 # A folder comes after the object of its name, and stays.
-                listed[key] = (now, attributes)
+                listed[key] = glance
         for file in self._open_files():
             name = file.key[len(prefix) :]
             if file.key.startswith(prefix) and _is_name(name):
                 names[name] = None
-        with self._lock:
-            self._listed = listed
+        self._glances.listed(listed, at)
         return iter(names)
 
     @_operation
@@ -158,7 +154,10 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         """Open a file: ranges are fetched when they are read, and a copy is made to write."""
         key = _key(path)
         if flags & os.O_ACCMODE == os.O_RDONLY:
-            return self._add(Reader(self._client, key))
+            at = time.monotonic()
+            opened = self._glances.opened(key) or self._client.open(key)
+            self._glances.open(opened, at)
+            return self._add(Reader(self._client, opened))
         return self._add(self._writer(key, flags))
 
     @_operation
@@ -188,7 +187,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         file = self._writer(_key(path), 0 if length else os.O_TRUNC)
         try:
             file.truncate(length)
-            file.upload()
+            self._store(file)
         finally:
             file.close()
         return 0
@@ -196,13 +195,13 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
     @_operation
     def flush(self, path: str, fh: int) -> int:
         """Store a file when it is closed: an error is the error of `close`."""
-        self._files[fh].upload()
+        self._store(self._files[fh])
         return 0
 
     @_operation
     def fsync(self, path: str, datasync: int, fh: int) -> int:
         """Store a file."""
-        self._files[fh].upload()
+        self._store(self._files[fh])
         return 0
 
     @_operation
@@ -218,6 +217,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
     def unlink(self, path: str) -> int:
         """Remove an object."""
         self._client.remove([_key(path)])
+        self._glances.removed()
         return 0
 
     # --- folders and names ------------------------------------------------------------------------
@@ -227,6 +227,7 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         """Make a folder: an empty object whose key ends with a `/`."""
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             self._client.write(f"{_key(path)}/", nothing, 0, {})
+        self._glances.stored()
         return 0
 
     @_operation
@@ -236,26 +237,16 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
         if any(key != folder for key in self._client.first(folder, 2)):
             raise FuseOSError(errno.ENOTEMPTY)
         self._client.remove([folder])
+        self._glances.removed()
         return 0
 
     @_operation
     def rename(self, old: str, new: str) -> int:
         """Copy an object, or all in a folder, and then remove what was copied."""
-        source, target = _key(old), _key(new)
-        found = self._client.find(source)
-        if found.folder:
-            if target.startswith(f"{source}/"):
-                raise FuseOSError(errno.EINVAL)
-            if any(key != f"{target}/" for key in self._client.first(f"{target}/", 2)):
-                raise FuseOSError(errno.ENOTEMPTY)
-            self._rename_all(f"{source}/", f"{target}/")
-        else:
-            moved = self._moved(source, target)
-            if found.object is not None:
-                self._client.copy(source, target)
-                self._client.remove([source])
-            elif not moved:
-                raise FuseOSError(errno.ENOENT)
+        try:
+            self._rename(_key(old), _key(new))
+        finally:
+            self._glances.removed()
         return 0
 
     @_operation
@@ -272,6 +263,22 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
     def utimens(self, path: str, times: Any = None) -> int:
         """Accept it: the time of an object is that of its writing."""
         return 0
+
+    def _rename(self, source: str, target: str) -> None:
+        found = self._client.find(source)
+        if found.folder:
+            if target.startswith(f"{source}/"):
+                raise FuseOSError(errno.EINVAL)
+            if any(key != f"{target}/" for key in self._client.first(f"{target}/", 2)):
+                raise FuseOSError(errno.ENOTEMPTY)
+            self._rename_all(f"{source}/", f"{target}/")
+        else:
+            moved = self._moved(source, target)
+            if found.object is not None:
+                self._client.copy(source, target)
+                self._client.remove([source])
+            elif not moved:
+                raise FuseOSError(errno.ENOENT)
 
     def _rename_all(self, source: str, target: str) -> None:
         for keys in self._client.keys(source):
@@ -297,6 +304,10 @@ class BucketFileSystem(Operations):  # type: ignore[misc]
             appends=bool(flags & os.O_APPEND),
             directory=self._directory,
         )
+
+    def _store(self, file: OpenFile) -> None:
+        if file.upload():
+            self._glances.stored()
 
     def _add(self, file: OpenFile) -> int:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from picloud_driver.bucket import ObjectPart, ObjectProperties
@@ -30,7 +31,7 @@ from picloud_model.wire.bucket import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 
     from picloud_driver.bucket import BucketPort, ObjectInfo, OpenObject
     from picloud_model.wire import bucket as wire
@@ -167,16 +168,28 @@ class Buckets:
         """
         return _description(await self._head(account, checked_key(key)))
 
-    async def open(self, account: str, key: str) -> OpenedObject:
-        """Return what is known of an object, and where its bytes are.
+    async def open(self, account: str, key: str, inline_bytes: int = 0) -> OpenedObject:
+        """Return what is known of an object, and where its bytes are; a small one with its bytes.
 
         Raises:
             ObjectNotFound: When there is no such object.
         """
-        info = await self._head(account, checked_key(key))
+        key = checked_key(key)
+        url = await self._bytes_url(account, key)
+        if not inline_bytes:
+            return OpenedObject(object=_description(await self._head(account, key)), url=url)
+        with _missing_named(key):
+            opened = await self._port.get(account, key, 0, inline_bytes)
+        data = b""
+        async with aclosing(opened.chunks) as chunks:
+            while len(data) < opened.info.size <= inline_bytes:
+                data += await anext(chunks)
+        inline = data if len(data) == opened.info.size else None
+        return OpenedObject(object=_description(opened.info), url=url, data=inline)
+
+    async def _bytes_url(self, account: str, key: str) -> str:
         presigned = await self._port.presign_get(account, key)
-        url = presigned.url if presigned else bytes_url(ObjectBytesQuery(key=key))
-        return OpenedObject(object=_description(info), url=url)
+        return presigned.url if presigned else bytes_url(ObjectBytesQuery(key=key))
 
     async def read(
         self, account: str, key: str, start: int, end: int | None, etag: str
@@ -235,7 +248,9 @@ class Buckets:
             self._found(account, checked_key(path)),
             self._port.page(account, f"{path}/", limit=1),
         )
-        return PathFound(object=found, folder=bool(page.objects))
+        is_folder = bool(page.objects)
+        url = await self._bytes_url(account, path) if found and not is_folder else ""
+        return PathFound(object=found, folder=is_folder, url=url)
 
     async def _found(self, account: str, key: str) -> ObjectDescription | None:
         try:
@@ -259,10 +274,8 @@ class Buckets:
         return _description(await self._port.copy(account, key, key, properties))
 
     async def _head(self, account: str, key: str) -> ObjectInfo:
-        try:
+        with _missing_named(key):
             return await self._port.head(account, key)
-        except ObjectNotFound:
-            raise ObjectNotFound(_missing(key), field="key") from None
 
 
 def checked_key(key: str) -> str:
@@ -329,6 +342,15 @@ def _description(info: ObjectInfo) -> ObjectDescription:
         headers=properties.headers,
         public=properties.public,
     )
+
+
+@contextmanager
+def _missing_named(key: str) -> Iterator[None]:
+    """Name the object that is missing."""
+    try:
+        yield
+    except ObjectNotFound:
+        raise ObjectNotFound(_missing(key), field="key") from None
 
 
 def _missing(key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,6 +90,31 @@ def client(api: FakeApi) -> MountClient:
 
 OBJECT = bucket.ObjectDescription(key="a", size=5, etag="e", modified_at=0.0)
 OPENED = bucket.OpenedObject(object=OBJECT, url="/1")
+
+
+class CountingApi(FakeApi):
+    """Counts the connections that are opened besides the first."""
+
+    opened = 0
+
+    def with_token(self, token: str) -> FakeApi:
+        """See `ApiClient.with_token`."""
+        self.opened += 1
+        return super().with_token(token)
+
+
+def test_threads_that_come_and_go_share_connections() -> None:
+    """A thread of libfuse is a new one to Python at each call: none has a connection of its own."""
+    found = bucket.PathFound(object=OBJECT, folder=False)
+    api = CountingApi(*[found] * 3)
+    mount = client(api)
+
+    for _ in range(3):
+        thread = threading.Thread(target=mount.find, args=("a",))
+        thread.start()
+        thread.join()
+
+    assert api.opened == 1
 
 
 def test_a_range_is_of_the_version_that_was_opened() -> None:

@@ -32,7 +32,7 @@ def opened(
 def reader(bucket: MemoryBucket) -> Reader:
     """A file `a` that is open for reading."""
     client: Any = bucket
-    return Reader(client, "a")
+    return Reader(client, client.open("a"))
 
 
 def test_a_reader_that_seeks_fetches_little() -> None:

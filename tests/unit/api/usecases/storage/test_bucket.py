@@ -78,6 +78,31 @@ async def test_a_small_object_is_stored_at_once(buckets: Buckets) -> None:
     assert await read(buckets, "a") == b"new"
 
 
+async def test_a_small_object_is_opened_with_its_bytes(buckets: Buckets) -> None:
+    """One that is longer than was requested is not, nor any without a request."""
+    for key, data in (("a", b"abc"), ("b", b"")):
+        await buckets.put(ACCOUNT, put_request(key, data))
+
+    assert (await buckets.open(ACCOUNT, "a", inline_bytes=3)).data == b"abc"
+    assert (await buckets.open(ACCOUNT, "b", inline_bytes=3)).data == b""
+    longer = await buckets.open(ACCOUNT, "a", inline_bytes=2)
+    assert (longer.data, longer.object.size, longer.url) == (None, 3, "/v1/bucket/object?key=a")
+    assert (await buckets.open(ACCOUNT, "a")).data is None
+    with pytest.raises(ObjectNotFound, match="no object 'c'"):
+        await buckets.open(ACCOUNT, "c", inline_bytes=3)
+
+
+async def test_a_path_is_found_with_the_address_of_its_bytes(buckets: Buckets) -> None:
+    """A folder has none."""
+    for key in ("a", "b", "b/c"):
+        await buckets.put(ACCOUNT, put_request(key, b"abc"))
+
+    found = await buckets.path(ACCOUNT, "a")
+    assert (found.folder, found.url) == (False, "/v1/bucket/object?key=a")
+    assert found.object == await buckets.info(ACCOUNT, "a")
+    assert [(await buckets.path(ACCOUNT, path)).url for path in ("b", "c")] == ["", ""]
+
+
 async def test_other_objects_are_sent_to_a_target(buckets: Buckets) -> None:
     """Where nothing can be presigned the target is a path of the API, with the headers to send."""
     request = PutObjectRequest(
