@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 _STATE = "state.sqlite"
 _NO_TUNNELS = (
-    "Ports of jobs cannot be reached where jobs are isolated in containers yet: their firewall "
-    "lets them connect to the server only."
+    "Jobs cannot be reached yet where they are isolated in containers: their firewall lets them "
+    "connect to the server only."
 )
 _OF_OTHERS = (
     "Environments cannot be built here, as slots run as another user than the server; install "
@@ -262,20 +262,10 @@ async def build(
     ports: Ports, settings: ServerSettings, clock: Callable[[], float] = time.time
 ) -> Server:
     """Build a server over its ports."""
-
-    async def secret(name: str) -> bytes:
-        return await ports.secrets.get_or_create(f"signing/{name}", _fresh)
-
-    archive = Archive(ports.blobs, await secret("archive"))
+    archive = Archive(ports.blobs, await _signing_key(ports.secrets, "archive"))
     context = Context(Commits(View(ports.state, archive), entropy.token_hex(4)), archive, clock)
     live = LiveQueries(context)
-    keys = SigningKeys(
-        pepper=await secret("pepper"),
-        job=await secret("job"),
-        slot=await secret("token"),
-        ticket=await secret("ticket"),
-        session=await secret("session"),
-    )
+    keys = await _signing_keys(ports.secrets)
     use_cases = UseCases(
         Foundation(
             context=context,
@@ -288,6 +278,7 @@ async def build(
             scheduler=ports.scheduler,
             images=ports.images,
             gateway=ports.gateway,
+            secrets=ports.secrets,
             health=health_check(ports),
             idle_s=settings.idle_s,
             quotas=settings.quotas,
@@ -317,6 +308,16 @@ async def build(
         ),
         key=await first_key(use_cases.accounts.accounts, ports.secrets),
     )
+
+
+async def _signing_key(secrets: SecretPort, name: str) -> bytes:
+    return await secrets.get_or_create(f"signing/{name}", _fresh)
+
+
+async def _signing_keys(secrets: SecretPort) -> SigningKeys:
+    names = {field: field for field in SigningKeys.__struct_fields__} | {"slot": "token"}
+    keys = {field: await _signing_key(secrets, name) for field, name in names.items()}
+    return SigningKeys(**keys)
 
 
 def _fresh() -> bytes:

@@ -11,7 +11,7 @@ from picloud_driver.secret import SecretPort
 from picloud_driver.secret.file import FileSecrets
 from picloud_driver.secret.vault import VaultSecrets
 from picloud_driver.vault.bootstrap import bootstrap
-from picloud_driver.vault.client import VaultAccess, vault_client
+from picloud_driver.vault.client import VaultAccess, ssh_mount, vault_client
 
 from tests.servers import running
 
@@ -55,9 +55,10 @@ class Mount:
         return VaultSecrets(self.access)
 
     def make_unavailable(self) -> None:
-        """Remove the mount, as its owner may."""
+        """Remove the mounts, as their owner may."""
         client = vault_client(dataclasses.replace(self.access, token=self.root_token), 1)
         client.sys.disable_secrets_engine(self.access.mount)
+        client.sys.disable_secrets_engine(ssh_mount(self.access.mount))
         client.adapter.close()
 
 

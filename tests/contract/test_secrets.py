@@ -4,10 +4,13 @@ import asyncio
 import logging
 import multiprocessing
 import secrets as entropy
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from picloud_driver.secret import SecretPort
 from picloud_model.errors import PiCloudError, RequestRefused, TooLarge, Unavailable
 
@@ -172,6 +175,49 @@ async def test_no_value_shows(
     assert [text for text in shown if VALUE.decode() in text] == []
 
 
+async def certificate(
+    secrets: SecretPort, valid_s: int = 60
+) -> tuple[serialization.SSHCertificate, str]:
+    """A certificate that was just signed, and the key that it is for."""
+    private = Ed25519PrivateKey.generate().public_key()
+    formats = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    key = private.public_bytes(*formats).decode()
+    text = await secrets.sign_ssh(key, "a0000001-job-7", valid_s)
+    signed = serialization.load_ssh_public_identity(text.encode())
+    assert isinstance(signed, serialization.SSHCertificate)
+    assert signed.public_key() == private
+    return signed, key
+
+
+async def test_certificates_name_one_principal_and_permit_little(secrets: SecretPort) -> None:
+    """A certificate is signed by the authority for one principal and some seconds; it permits
+    terminals and port forwarding only.
+    """
+    before = int(time.time())
+
+    signed, _ = await certificate(secrets, 60)
+
+    signed.verify_cert_signature()
+    formats = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    assert signed.signature_key().public_bytes(*formats).decode() == await secrets.ssh_authority()
+    assert signed.type is serialization.SSHCertificateType.USER
+    assert signed.valid_principals == [b"a0000001-job-7"]
+    assert signed.critical_options == {}
+    assert sorted(signed.extensions) == [b"permit-port-forwarding", b"permit-pty"]
+    assert before - 31 <= signed.valid_after <= before
+    assert before + 60 <= signed.valid_before <= int(time.time()) + 60
+
+
+async def test_the_ssh_authority_is_the_same_everywhere(
+    secret_site: Site, secrets: SecretPort
+) -> None:
+    """Ports opened at any time name one authority, and one of another store is another one."""
+    later = secret_site.open()
+
+    assert await secrets.ssh_authority() == await later.ssh_authority()
+    await later.close()
+
+
 async def test_ping_answers(secrets: SecretPort) -> None:
     """`ping` returns while secrets can be read."""
     await secrets.ping()
@@ -188,3 +234,15 @@ async def test_a_store_that_cannot_answer_is_unavailable(
     for call in (*every_call(secrets, "a"), secrets.ping):
         with pytest.raises(Unavailable):
             await call()
+
+
+async def test_without_its_store_nothing_is_signed(secret_site: Site, secrets: SecretPort) -> None:
+    """`Unavailable` says so in a sentence without the address of a request."""
+    _, key = await certificate(secrets)
+
+    secret_site.make_unavailable()
+
+    for call in (lambda: secrets.sign_ssh(key, "a-job-1", 60), secrets.ssh_authority):
+        with pytest.raises(Unavailable) as refused:
+            await call()
+        assert "/v1/" not in refused.value.message

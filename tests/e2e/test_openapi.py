@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.stacks import Stack
 
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 PART = wire.PackPart(0, 1, wire.Content(size=0, data=pack.write([pack.seal(b"x")])))
 
 
@@ -159,6 +160,10 @@ def use(client: Client) -> None:
     client.usage()
     with contextlib.suppress(CloudException):  # the job has ended
         TunnelClient(transport).connect(jids[0], 8000)
+    with contextlib.suppress(CloudException):
+        TunnelClient(transport).connect_shell(jids[0])
+    with contextlib.suppress(CloudException):
+        TunnelClient(transport).certify(jids[0], SSH_KEY)
     made = client.keys.create()
     name = made.key.split("_")[1]
     client.keys.set_active(name, active=False)

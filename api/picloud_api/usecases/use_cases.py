@@ -9,6 +9,7 @@ from picloud_driver.gateway import GatewayPort
 from picloud_driver.image import ImagePort
 from picloud_driver.queue import QueuePort
 from picloud_driver.scheduler import SchedulerPort
+from picloud_driver.secret import SecretPort
 
 from picloud_api.engine.jobs.live_query import LiveQueries
 from picloud_api.engine.process.context import Context
@@ -32,7 +33,7 @@ from picloud_api.usecases.jobs.listing import ListJobs
 from picloud_api.usecases.jobs.plain_result import PlainResults
 from picloud_api.usecases.jobs.status import JobStatuses
 from picloud_api.usecases.jobs.submit import SubmitJobs
-from picloud_api.usecases.jobs.tunnel import JobTunnels
+from picloud_api.usecases.jobs.tunnel import JobShells, JobTunnels
 from picloud_api.usecases.jobs.wait import WaitForJobs
 from picloud_api.usecases.jobs.why import Why
 from picloud_api.usecases.metrics import Metrics
@@ -65,6 +66,7 @@ class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
     slot: bytes
     ticket: bytes
     session: bytes
+    host: bytes
 
 
 class Foundation(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ class Foundation(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerPort
     images: ImagePort
     gateway: GatewayPort
+    secrets: SecretPort
     health: HealthCheck
     idle_s: float
     quotas: Quotas
@@ -137,6 +140,7 @@ class JobsRoom:
         self.info = JobInformation(context, base.blobs, base.live, self.why)
         self.listing = ListJobs(context)
         self.tunnel = JobTunnels(context, base.live, base.gateway)
+        self.shell = JobShells(context, self.tunnel, base.secrets, base.keys.host)
         self.delete = DeleteJobs(context)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from cloud._client.current import client
-from cloud._resources.sign_in import SignInClient
 
 from picloud import output
 from picloud.options.arguments import AsJson  # noqa: TC001 - typer reads annotations when it runs
@@ -26,6 +25,8 @@ def open_pages(*, no_browser: NoBrowser = False, json: AsJson = False) -> None:
       $ picloud open
       $ picloud open --no-browser
     """  # noqa: D301 - \b keeps the lines apart
+    from cloud._resources.sign_in import SignInClient  # noqa: PLC0415 - only this command needs it
+
     link = SignInClient(client().transport).link()
     if json:
         output.as_json({"link": link})

@@ -7,6 +7,7 @@ import contextlib
 import os
 import stat
 import sys
+import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from picloud_model.errors import Unavailable
 
 from picloud_driver import disk
+from picloud_driver.secret import ssh_certificate
 from picloud_driver.secret.name import checked_name, checked_value
 from picloud_driver.secret.port import SecretPort
 
@@ -104,6 +106,22 @@ class FileSecrets(SecretPort):
             secrets.pop(name, None)
 
         await asyncio.to_thread(self._change, remove)
+
+    async def ssh_authority(self) -> str:
+        """See `SecretPort.ssh_authority`; its key is a secret of this file."""
+        return ssh_certificate.public_line(await self._ssh_seed())
+
+    async def sign_ssh(self, public_key: str, principal: str, valid_s: int) -> str:
+        """See `SecretPort.sign_ssh`."""
+        now = int(time.time())
+        window = (now - ssh_certificate.EARLIER_S, now + valid_s)
+        return ssh_certificate.sign(await self._ssh_seed(), public_key, principal, window)
+
+    async def _ssh_seed(self) -> bytes:
+        def make() -> bytes:
+            return os.urandom(ssh_certificate.SEED_BYTES)
+
+        return await self.get_or_create("signing/ssh", make)
 
     async def ping(self) -> None:
         """See `SecretPort.ping`."""

@@ -1,4 +1,4 @@
-"""The secret port: peppers, signing keys and, later, users' secrets."""
+"""The secret port: peppers, signing keys, and the authority that signs SSH certificates."""
 
 from __future__ import annotations
 
@@ -38,6 +38,32 @@ class SecretPort(ABC):
     @abstractmethod
     async def delete(self, name: str) -> None:
         """Remove a secret; a missing one is not an error."""
+
+    @abstractmethod
+    async def ssh_authority(self) -> str:
+        """Return the public key of the authority that signs SSH certificates, as OpenSSH writes it.
+
+        Every process gets the same one; it is made at the first use.
+
+        Raises:
+            Unavailable: Also when the store has no such authority and may not make one.
+        """
+
+    @abstractmethod
+    async def sign_ssh(self, public_key: str, principal: str, valid_s: int) -> str:
+        """Return an SSH certificate for a key of a user, signed by the authority.
+
+        It names the principal and no other, is valid for at most `valid_s` seconds from now, and
+        permits terminals and port forwarding; nothing else, such as agent forwarding.
+
+        Args:
+            public_key: A key of type Ed25519, as OpenSSH writes it, without a comment.
+            principal: Whom the certificate names: letters, digits and `-`.
+            valid_s: For how many seconds, at most 600.
+
+        Raises:
+            Unavailable: Also when the store has no such authority.
+        """
 
     @abstractmethod
     async def ping(self) -> None:

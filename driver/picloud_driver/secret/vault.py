@@ -1,4 +1,4 @@
-"""Secrets in Vault's KV version 2: shared by every server process of the stack."""
+"""Secrets in Vault's KV version 2, and its SSH authority: shared by all servers of the stack."""
 
 from __future__ import annotations
 
@@ -78,6 +78,14 @@ class VaultSecrets(SecretPort):
     async def delete(self, name: str) -> None:
         """See `SecretPort.delete`; removes all versions."""
         await self._ask(self._gateway.remove, checked_name(name))
+
+    async def ssh_authority(self) -> str:
+        """See `SecretPort.ssh_authority`; `bootstrap` makes it, with administrators' rights."""
+        return await self._ask(self._gateway.ssh_authority)
+
+    async def sign_ssh(self, public_key: str, principal: str, valid_s: int) -> str:
+        """See `SecretPort.sign_ssh`; Vault signs, and its key never leaves it."""
+        return await self._ask(self._gateway.sign_ssh, public_key, principal, valid_s)
 
     async def ping(self) -> None:
         """See `SecretPort.ping`."""

@@ -10,7 +10,7 @@ from picloud_model.errors import Unavailable
 from requests import RequestException
 
 from picloud_driver.vault import faults
-from picloud_driver.vault.client import vault_client
+from picloud_driver.vault.client import SSH_PERMITTED, SSH_ROLE, ssh_mount, vault_client
 
 if TYPE_CHECKING:
     from picloud_driver.vault.client import VaultAccess
@@ -24,16 +24,30 @@ _POLL_S: Final = 0.05
 _POLICY: Final = """\
 path "{mount}/data/*" {{ capabilities = ["create", "read", "update"] }}
 path "{mount}/metadata/*" {{ capabilities = ["delete"] }}
+path "{ssh}/config/ca" {{ capabilities = ["read"] }}
+path "{ssh}/sign/{role}" {{ capabilities = ["update"] }}
 path "auth/token/lookup-self" {{ capabilities = ["read"] }}
 path "auth/token/renew-self" {{ capabilities = ["update"] }}
 """
+_ROLE: Final = {
+    "key_type": "ca",
+    "algorithm_signer": "default",
+    "allow_user_certificates": True,
+    # The server names a job; nobody else may sign.
+    "allowed_users": "*",
+    "allowed_extensions": ",".join(SSH_PERMITTED),
+    "default_extensions": {},
+    "ttl": "5m",
+    "max_ttl": "10m",
+}
 
 
 def bootstrap(administrator: VaultAccess) -> str:
     """Make the mounts and the policy that the server needs, if missing, and a token.
 
-    The secrets engines are KV version 2 at the mount, `picloud`, and transit at `picloud-transit`;
-    the policy is `picloud-api`. Each call makes a new token; earlier ones stay valid. It blocks.
+    The secrets engines are KV version 2 at the mount, `picloud`, transit at `picloud-transit`, and
+    SSH at `picloud-ssh`, with an authority that signs for jobs; the policy is `picloud-api`. Each
+    call makes a new token; earlier ones stay valid. It blocks.
 
     Args:
         administrator: Vault's address and a token that may do all this; it is not stored.
@@ -50,6 +64,7 @@ def bootstrap(administrator: VaultAccess) -> str:
         _mount(client, administrator.mount, "kv", {"version": "2"})
         _mount(client, f"{administrator.mount}-transit", "transit", {})
         _await_upgrade(client, administrator.mount)
+        _make_ssh_authority(client, ssh_mount(administrator.mount))
         return _token(client, administrator.mount)
     except (VaultError, RequestException, OSError) as error:
         raise faults.refusal(error, where) from error
@@ -82,9 +97,23 @@ def _await_upgrade(client: Any, mount: str) -> None:
             return
 
 
+def _make_ssh_authority(client: Any, mount: str) -> None:
+    """Make the key that signs certificates, unless there is one, and the rules for signing."""
+    _mount(client, mount, "ssh", {})
+    try:
+        client.write_data(
+            f"{mount}/config/ca", data={"generate_signing_key": True, "key_type": "ed25519"}
+        )
+    except InvalidRequest as error:
+        if faults.CONFIGURED not in str(error):
+            raise
+    client.write_data(f"{mount}/roles/{SSH_ROLE}", data=_ROLE)
+
+
 def _token(client: Any, mount: str) -> str:
     policy = f"{mount}-api"
-    client.sys.create_or_update_policy(policy, _POLICY.format(mount=mount))
+    text = _POLICY.format(mount=mount, ssh=ssh_mount(mount), role=SSH_ROLE)
+    client.sys.create_or_update_policy(policy, text)
     # An orphan: the server's token does not end with the administrator's.
     made = client.auth.token.create_orphan(
         policies=[policy], no_default_policy=True, period=_PERIOD, display_name=policy

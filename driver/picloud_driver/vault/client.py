@@ -14,6 +14,21 @@ _TIMEOUT_S: Final = (2.0, 5.0)
 """Longest time to connect, and without a byte of an answer."""
 
 
+SSH_ROLE: Final = "job"
+"""The role by which certificates are signed."""
+SSH_PERMITTED: Final = ("permit-port-forwarding", "permit-pty")
+"""What certificates permit."""
+
+
+def ssh_mount(mount: str) -> str:
+    """Return the mount of the SSH engine next to a mount of secrets.
+
+    >>> ssh_mount("picloud")
+    'picloud-ssh'
+    """
+    return f"{mount}-ssh"
+
+
 @dataclasses.dataclass(frozen=True)
 class VaultAccess:
     """The address of Vault and the credentials for it.

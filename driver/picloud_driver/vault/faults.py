@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 OLD_VERSION: Final = "check-and-set parameter did not match"
 IN_USE: Final = "path is already in use"
+CONFIGURED: Final = "already configured"
+"""Said of the key of an SSH engine."""
 UPGRADING: Final = "Upgrading from non-versioned"
 """Said for a moment after the mount was made."""
 

@@ -8,12 +8,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from hvac.exceptions import InvalidPath, InvalidRequest, VaultError
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultError
 from picloud_model.errors import Unavailable
 from requests import RequestException
 
 from picloud_driver.vault import faults
-from picloud_driver.vault.client import vault_client
+from picloud_driver.vault.client import SSH_PERMITTED, SSH_ROLE, ssh_mount, vault_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,7 @@ class VaultGateway:
     def __init__(self, access: VaultAccess, connections: int) -> None:
         self.where = f"Vault at {access.address}, mount {access.mount}"
         self._mount = access.mount
+        self._ssh_mount = ssh_mount(access.mount)
         self._client = vault_client(access, connections)
         self._kv = self._client.secrets.kv.v2
 
@@ -98,6 +99,39 @@ class VaultGateway:
     def look(self) -> None:
         """Return if secrets can be read."""
         self.read(_NO_NAME)
+
+    def ssh_authority(self) -> str:
+        """Return the public key with which certificates are signed."""
+        with self._explained(), self._ssh_explained():
+            answer = self._client.secrets.ssh.read_public_key(mount_point=self._ssh_mount)
+        return str(self._section(answer, "data")["public_key"]).strip()
+
+    def sign_ssh(self, public_key: str, principal: str, valid_s: int) -> str:
+        """Return a certificate for a principal."""
+        with self._explained(), self._ssh_explained():
+            answer = self._client.secrets.ssh.sign_ssh_key(
+                name=SSH_ROLE,
+                public_key=public_key,
+                ttl=f"{valid_s}s",
+                valid_principals=principal,
+                cert_type="user",
+                # Those of a request replace the role's, so both are named.
+                extensions=dict.fromkeys(SSH_PERMITTED, ""),
+                mount_point=self._ssh_mount,
+            )
+        return str(self._section(answer, "data")["signed_key"]).strip()
+
+    @contextlib.contextmanager
+    def _ssh_explained(self) -> Iterator[None]:
+        """Say what is missing where the mount for SSH was not made, or the token is older."""
+        try:
+            yield
+        except (Forbidden, InvalidPath, InvalidRequest) as error:
+            message = (
+                f"{self.where}: no SSH certificate can be signed: start the server once with a "
+                f"token that may make the mount {self._ssh_mount}, and then with a new one."
+            )
+            raise Unavailable(message) from error
 
     def token(self) -> TokenLife:
         """Return the remaining life of the token."""

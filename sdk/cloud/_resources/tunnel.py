@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from picloud_http.stream import StreamRefusedError, open_stream
-from picloud_model.wire.tunnel import TunnelOpened, TunnelRequest
+from picloud_model.wire.tunnel import (
+    CertificateIssued,
+    CertificateRequest,
+    SshTunnelRequest,
+    TunnelOpened,
+    TunnelRequest,
+)
 
 from cloud.errors import CloudConnectionError, CloudException
 
@@ -30,7 +36,27 @@ class TunnelClient:
             CloudConnectionError: When the gateway cannot be reached.
         """
         request = TunnelRequest(jid=jid, port=port)
-        opened = self._transport.post("/v1/tunnels", request, TunnelOpened)
+        return self._stream(jid, self._transport.post("/v1/tunnels", request, TunnelOpened))
+
+    def connect_shell(self, jid: int) -> socket.socket:
+        """Return a socket at whose other end an SSH server runs in a job; raises as `connect`."""
+        request = SshTunnelRequest(jid=jid)
+        return self._stream(jid, self._transport.post("/v1/tunnels/ssh", request, TunnelOpened))
+
+    def certify(self, jid: int, public_key: str) -> CertificateIssued:
+        """Return an SSH certificate of some minutes for a running job.
+
+        Args:
+            jid: The job.
+            public_key: A key of type Ed25519, as OpenSSH writes it, without a comment.
+
+        Raises:
+            CloudException: When the job does not run.
+        """
+        request = CertificateRequest(jid=jid, public_key=public_key)
+        return self._transport.post("/v1/tunnels/certificate", request, CertificateIssued)
+
+    def _stream(self, jid: int, opened: TunnelOpened) -> socket.socket:
         host = urlsplit(self._transport.address.url).hostname or ""
         try:
             return open_stream(host, opened.port, opened.ticket)

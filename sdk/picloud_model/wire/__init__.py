@@ -133,6 +133,7 @@ from picloud_model.wire.slot import (
     SlotGranted,
     SlotRequest,
     SlotsRestarted,
+    SshOrder,
     TunnelOrder,
     WorkAnswer,
     WorkRequest,

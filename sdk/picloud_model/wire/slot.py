@@ -178,12 +178,31 @@ class HeartbeatRequest(Request, frozen=True):
     full: bool = False
 
 
+class SshOrder(msgspec.Struct, frozen=True, array_like=True):
+    """Asks a slot to serve a shell of a job.
+
+    `authority` is the public key that has to have signed the certificate of a client, which has to
+    name `principal`. `host_key` is the private key by which the client recognises the job.
+    """
+
+    authority: str
+    principal: str
+    host_key: str
+
+    def __repr__(self) -> str:
+        return f"SshOrder(principal={self.principal!r})"
+
+
 class TunnelOrder(msgspec.Struct, frozen=True, array_like=True):
-    """Asks a slot to connect a port of a job to the gateway that listens on `gateway_port`."""
+    """Asks a slot to connect a port of a job to the gateway that listens on `gateway_port`.
+
+    With `ssh` it connects a new shell server instead.
+    """
 
     port: int
     gateway_port: int
     ticket: str
+    ssh: SshOrder | None = None
 
     def __repr__(self) -> str:
         return f"TunnelOrder(port={self.port!r}, gateway_port={self.gateway_port!r})"

@@ -21,6 +21,13 @@ MOST_LINE: Final = 200
 PAIRING_S: Final = 10.0
 """How long a gateway waits for the other end of a stream."""
 TcpPort = Annotated[int, Meta(ge=1, le=LARGEST_PORT)]
+SSH_KEY_PATTERN: Final = r"^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}$(?!\n)"
+PublicKey = Annotated[str, Meta(pattern=SSH_KEY_PATTERN, max_length=80)]
+"""A public key of type Ed25519, as OpenSSH writes it."""
+CERTIFICATE_S: Final = 300
+"""How long an SSH certificate is valid."""
+SSH_PORT: Final = 22
+"""The port that orders to open a shell name; no job listens on it for them."""
 
 
 class TunnelRequest(Request, frozen=True):
@@ -38,3 +45,31 @@ class TunnelOpened(Answer, frozen=True):
 
     def __repr__(self) -> str:
         return f"TunnelOpened(port={self.port!r})"
+
+
+class CertificateRequest(Request, frozen=True):
+    """Ask for an SSH certificate for a running job: `POST /v1/tunnels/certificate`.
+
+    `public_key` is a key of type Ed25519, as OpenSSH writes it, without a comment.
+    """
+
+    jid: Jid
+    public_key: PublicKey
+
+
+class CertificateIssued(Answer, frozen=True):
+    """A certificate for the key of the request, and the key by which the job is recognised.
+
+    Both are lines as OpenSSH writes them. The certificate is valid for `valid_s` seconds; a
+    connection that was opened meanwhile stays open.
+    """
+
+    certificate: str
+    host_key: str
+    valid_s: int
+
+
+class SshTunnelRequest(Request, frozen=True):
+    """Open a stream to a shell server in the slot of a job: `POST /v1/tunnels/ssh`."""
+
+    jid: Jid

@@ -259,13 +259,10 @@ class SlotExecutor:
     def live(self, query: LiveQuery) -> Info | None:
         """Return what can be seen of a job that runs here; None when it does not."""
         self._collect()
-        return None if (job := self._find(query.job)) is None else job.live(query.since)
+        return None if (job := self.find(query.job)) is None else job.live(query.since)
 
-    def runs(self, ref: AttemptRef) -> bool:
-        """Whether an attempt of a job runs here."""
-        return self._find(ref) is not None
-
-    def _find(self, ref: AttemptRef) -> RunningJob | None:
+    def find(self, ref: AttemptRef) -> RunningJob | None:
+        """Return an attempt of a job that runs here; None when it does not."""
         job = self.blocked_jobs.find(ref) or self.running()
         return job if job is not None and job.entry.ref == ref else None
 

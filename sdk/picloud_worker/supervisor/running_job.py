@@ -16,6 +16,7 @@ from picloud_model.job import Cause, State
 from picloud_worker.failure import bucket_lost, interfered, over_time
 from picloud_worker.supervisor.kill import TERMINATE_S, Termination, exit_failure
 from picloud_worker.supervisor.lease import OutOfTurnError
+from picloud_worker.tunnel.shell_order import ShellPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,3 +136,14 @@ class RunningJob:
         """Return what can be seen of the job now, or of its streams from some offsets on."""
         started = self.child.started_job()
         return None if started is None else self.child.monitor.live(started, since)
+
+    def shell_place(self) -> ShellPlace:
+        """Return where shells of the job run, with the variables that the child sets for it."""
+        lease = self.entry.lease
+        variables = {
+            **lease.options.os_env_vars,
+            "PICLOUD_RUNNING": "1",
+            "PICLOUD_JID": str(lease.first + self.entry.job.index),
+            "PICLOUD_LINE": self.child.job_socket.name,
+        }
+        return ShellPlace(self.child.index, variables)

@@ -124,7 +124,7 @@ class Supervisor:
         self._most_blocked = most_blocked(memory.limit_bytes())
         api = slot.api.with_token(slot.granted.token)
         self._heartbeat = Heartbeat(api, slot.outage, self._most_blocked)
-        self._streams = JobStreams(api.url)
+        self._streams = JobStreams(api.url, zygote, self._executor.find)
         self._executor.selector.register(self._heartbeat, selectors.EVENT_READ)
         self._worked_at = self._reported_at = self._retry_at = self._clock()
         self._pause_s = _FIRST_PAUSE_S
@@ -166,7 +166,7 @@ class Supervisor:
             self._executor.poll(self._patience())
             self._handle_heartbeat_answers()
             self._check_slow_head()
-            self._streams.end_unless(self._executor.runs)
+            self._streams.end_unless(self._executor.find)
         if self._is_request_due():
             self._work()
         if self._slot.outage.lost:

@@ -61,6 +61,27 @@ def join(target: int) -> None:
     _call("setns", target, _NEW_NAMESPACE)
 
 
+def join_process(pid: int) -> None:
+    """Give this process, which has one thread, the user and mount namespaces of another one.
+
+    Rights that come with a user namespace end when the process executes a program.
+
+    Raises:
+        OSError: When the system refuses, or the other process has ended.
+    """
+    joined = []
+    for kind, flag in (("user", _NEW_USER), ("mnt", _NEW_NAMESPACE)):
+        target = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY)
+        if os.path.sameopenfile(target, own := os.open(f"/proc/self/ns/{kind}", os.O_RDONLY)):
+            os.close(target)
+        else:
+            joined.append((target, flag))
+        os.close(own)
+    for target, flag in joined:
+        _call("setns", target, flag)
+        os.close(target)
+
+
 def mount_fuse(source: str, target: str, kind: str, options: str) -> None:
     """Mount a file system that a process serves, instead of one that was mounted there before.
 

@@ -97,6 +97,20 @@ class ZygoteClient:
         """Send a signal to a child and its process group, unless it has exited."""
         self._send(process.REQUEST.pack(process.SIGNAL, child_index, number), ())
 
+    def start_shell(self, child_index: int, stream: int, order: int) -> None:
+        """Let the zygote start a shell server for the job of a child; any thread may call it.
+
+        Args:
+            child_index: The row of the child on the scoreboard.
+            stream: The descriptor of the stream to a client.
+            order: A descriptor from which the server reads a `ShellOrder`.
+        """
+        self._send(process.REQUEST.pack(process.SHELL, child_index, 0), (stream, order))
+
+    def end_shells(self, child_index: int) -> None:
+        """End the shell servers of a child, with all that they started."""
+        self._send(process.REQUEST.pack(process.END_SHELLS, child_index, 0), ())
+
     def exits(self) -> Iterator[tuple[int, int]]:
         """Yield the index and the wait status of each child that has exited; does not wait.
 

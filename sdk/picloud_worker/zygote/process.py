@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from picloud_worker.child.loop import ChildChannels, become
 from picloud_worker.system import process_lifetime
+from picloud_worker.zygote.shell_server import become_shell_server
 
 if TYPE_CHECKING:
     from picloud_worker.ipc.scoreboard import Scoreboard
@@ -31,8 +32,12 @@ EXIT: Final = struct.Struct("<Bi")
 FORK: Final = b"f"
 SIGNAL: Final = b"s"
 PRELOAD: Final = b"p"
+SHELL: Final = b"x"
+END_SHELLS: Final = b"e"
 DESCRIPTORS: Final = 6
-"""Sent with FORK: control, claims, results, stdout, stderr, log."""
+"""Sent with FORK: control, claims, results, stdout, stderr, log. With SHELL: a stream, an order."""
+MOST_SHELLS: Final = 32
+"""Shell servers of one slot at the same time."""
 _REMOVALS: Final = 20
 _REMOVAL_PAUSE_S: Final = 0.05
 _OWN_MODE: Final = 0o700
@@ -67,6 +72,8 @@ class Zygote:
         self._volumes: dict[int, str] = {}
         """The directory for the volumes of each child, by its process id."""
         self._removers: set[int] = set()
+        self._shells: dict[int, int] = {}
+        """The index of the child whose job each shell server belongs to, by its process id."""
         self._open = True
         self._wakeup = os.pipe()
         self._selector = selectors.DefaultSelector()
@@ -106,6 +113,10 @@ class Zygote:
             self._fork(child_index, number, descriptors)
         elif verb == PRELOAD:
             _preload()
+        elif verb == SHELL:
+            self._serve_shell(child_index, descriptors)
+        elif verb == END_SHELLS:
+            self._end_shells(child_index)
         else:
             for pid, index in self._child_indexes.items():
                 if index == child_index:
@@ -115,7 +126,7 @@ class Zygote:
         """End every child, since the supervisor has exited."""
         self._open = False
         self._selector.unregister(self._supervisor)
-        for pid in self._child_indexes:
+        for pid in (*self._child_indexes, *self._shells):
             _signal(pid, signal.SIGKILL)
 
     def _fork(self, child_index: int, socket_number: int, descriptors: list[int]) -> None:
@@ -169,6 +180,32 @@ class Zygote:
         finally:
             os._exit(1)
 
+    def _serve_shell(self, child_index: int, descriptors: list[int]) -> None:
+        """Start a shell server for the job of a child; its stream closes where that cannot be."""
+        zygote = os.getpid()
+        job = next((pid for pid, index in self._child_indexes.items() if index == child_index), 0)
+        pid = -1
+        if job and len(self._shells) < MOST_SHELLS:
+            with contextlib.suppress(OSError):
+                pid = os.fork()
+        if pid == 0:
+            try:
+                become_shell_server(zygote, job, descriptors, self._setup.user)
+            finally:
+                os._exit(1)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if pid > 0:
+            self._shells[pid] = child_index
+
+    def _end_shells(self, child_index: int) -> None:
+        """End the shell servers of a child, whose job has ended; what they started ends with them.
+
+        Not only their process groups, which a shell leaves: `_reap` kills what they leave behind.
+        """
+        for pid in [pid for pid, index in self._shells.items() if index == child_index]:
+            _signal(pid, signal.SIGKILL)
+
     def _reap(self) -> bool:
         """Reap the processes that have exited; return whether others are left."""
         exits: list[tuple[int, int]] = []
@@ -183,12 +220,15 @@ class Zygote:
                         os.killpg(pid, signal.SIGKILL)
                     exits.append((self._child_indexes.pop(pid), status))
                     left.append(self._volumes.pop(pid))
+                    self._end_shells(exits[-1][0])
+                self._shells.pop(pid, None)
                 self._removers.discard(pid)
         except ChildProcessError:
             pass
         # The zygote has adopted the orphans of such a child: they must not outlive its jobs.
         remaining = process_lifetime.children()
-        for pid in remaining - self._child_indexes.keys() - self._removers:
+        known = self._child_indexes.keys() | self._shells.keys() | self._removers
+        for pid in remaining - known:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         removers = [self._remove(folder) for folder in left if os.path.lexists(folder)]

@@ -163,10 +163,20 @@ class Vault(StackServer[VendorServer]):
             server = msgspec.structs.replace(administrator, token=stored.token)
             with contextlib.suppress(Unavailable):
                 self.check(server)
+                _check_ssh(server)
                 return server
         token = bootstrap(access(administrator))
         records.write(file, Token(administrator.address, token))
         return msgspec.structs.replace(administrator, token=token)
+
+
+def _check_ssh(server: VendorServer) -> None:
+    """Raise `Unavailable` when a token may not use the authority for SSH, being an old one."""
+    gateway = VaultGateway(access(server), connections=1)
+    try:
+        gateway.ssh_authority()
+    finally:
+        gateway.close()
 
 
 def access(server: VendorServer) -> VaultAccess:

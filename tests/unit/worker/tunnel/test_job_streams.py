@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from picloud_model.wire import AttemptRef, Info, LiveQuery, TunnelOrder
+from picloud_model.wire import AttemptRef, Info, LiveQuery, SshOrder, TunnelOrder
 from picloud_model.wire.tunnel import ACCEPTED
 from picloud_worker.tunnel.job_streams import JobStreams
+from picloud_worker.tunnel.shell_order import ShellOrder, ShellPlace
 
 from tests.polling import until
 
@@ -18,6 +20,33 @@ if TYPE_CHECKING:
 
 JOB = AttemptRef("b" * 32, 0, 1)
 TICKET = "pt_ticket"
+
+
+class RecordingStarter:
+    """Records which shell servers it is to start and to end, and reads their orders."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def start_shell(self, child_index: int, stream: int, order: int) -> None:
+        """Record a start."""
+        with socket.socket(fileno=os.dup(stream)) as connected:
+            connected.sendall(b"SSH-2.0-test")
+        self.calls.append((child_index, ShellOrder.read(os.dup(order))))
+
+    def end_shells(self, child_index: int) -> None:
+        """Record an end."""
+        self.calls.append(child_index)
+
+
+class RunningJob:
+    """A job that runs here."""
+
+    def __init__(self, place: ShellPlace) -> None:
+        self._place = place
+
+    def shell_place(self) -> ShellPlace:
+        return self._place
 
 
 @pytest.fixture
@@ -43,7 +72,7 @@ def test_a_stream_lasts_as_long_as_its_job(
 ) -> None:
     """The slot dials the gateway with the ticket; when the job has ended both ends close."""
     job, gateway = listeners
-    streams = JobStreams("http://127.0.0.1:1/")
+    streams = JobStreams("http://127.0.0.1:1/", RecordingStarter(), lambda _: None)
 
     asked = query(job, gateway)
     assert asked.tunnel is not None
@@ -77,6 +106,43 @@ def test_nothing_is_opened_to_other_ports(
     job, gateway = listeners
     before = threading.active_count()
 
-    JobStreams("http://127.0.0.1:1/").open(query(job, gateway), info)
+    streams = JobStreams("http://127.0.0.1:1/", RecordingStarter(), lambda _: None)
+    streams.open(query(job, gateway), info)
 
+    assert threading.active_count() == before
+
+
+def test_a_shell_server_gets_the_stream_and_ends_with_its_job(
+    listeners: tuple[socket.socket, socket.socket],
+) -> None:
+    """It is started for the child that runs the job, with the order; a job that has ended has none.
+
+    The supervisor keeps no end of the stream.
+    """
+    _, gateway = listeners
+    starter = RecordingStarter()
+    variables = {"PICLOUD_JID": "7"}
+    jobs = {JOB: RunningJob(ShellPlace(3, variables))}
+    streams = JobStreams("http://127.0.0.1:1/", starter, jobs.get)
+    ssh = SshOrder("ssh-ed25519 A", "a0000001-job-7", "host key")
+    order = TunnelOrder(22, gateway.getsockname()[1], TICKET, ssh)
+
+    streams.open(LiveQuery(1, JOB, {}, order), Info())
+    remote, _ = gateway.accept()
+    remote.settimeout(10)
+    assert remote.recv(100) == TICKET.encode() + b"\n"
+    remote.sendall(ACCEPTED)
+
+    assert remote.recv(100) == b"SSH-2.0-test"
+    until(lambda: len(starter.calls) == 1, "the server was started")
+    assert starter.calls == [(3, ShellOrder(ssh, variables))]
+    assert remote.recv(1) == b""
+    remote.close()
+    streams.end_unless(lambda _ref: True)
+    streams.end_unless(lambda _ref: False)
+    streams.end_unless(lambda _ref: False)
+    assert starter.calls[1:] == [3]
+    other = AttemptRef("c" * 32, 0, 1)
+    before = threading.active_count()
+    streams.open(LiveQuery(2, other, {}, order), Info())
     assert threading.active_count() == before

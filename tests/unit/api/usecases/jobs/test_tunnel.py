@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import asyncssh
+import msgspec
 import pytest
+from picloud_driver.secret import ssh_certificate
 from picloud_model import wire
 from picloud_model.errors import JobNotFound, RequestRefused
 from picloud_model.job import State
-from picloud_model.wire.tunnel import TunnelRequest
+from picloud_model.wire.tunnel import CertificateRequest, TunnelRequest
 
 from tests.unit.api.api_harness import ACCOUNT, report_of
 
@@ -21,31 +24,46 @@ if TYPE_CHECKING:
     from tests.unit.api.api_harness import ApiHarness
 
 REQUEST = TunnelRequest(jid=1, port=8000)
+KEY = ssh_certificate.public_line(bytes(32))
 
 
 async def open_tunnel(
-    api: ApiHarness, slot: SlotSession, job: wire.AttemptRef, ports: list[int]
+    api: ApiHarness,
+    slot: SlotSession,
+    job: wire.AttemptRef,
+    ports: list[int],
+    shell: bool = False,
 ) -> tuple[HeartbeatAnswer, TunnelOpened]:
-    """Open a stream to job 1, and answer in the name of its slot, where a job listens on ports."""
+    """Open a stream to job 1, or to a shell of it, and answer in the name of its slot, where a job
+    listens on ports.
+    """
 
     async def beat(live: list[wire.LiveAnswer]) -> HeartbeatAnswer:
         request = wire.HeartbeatRequest(running=[job], wait_s=5 if not live else 0, live=live)
         return await api.use_cases.slots.heartbeat.heartbeat(slot, request)
 
-    opening = asyncio.create_task(api.use_cases.jobs.tunnel.open(ACCOUNT, REQUEST))
+    jobs = api.use_cases.jobs
+    request = jobs.shell.open(ACCOUNT, 1) if shell else jobs.tunnel.open(ACCOUNT, REQUEST)
+    opening = asyncio.create_task(request)
     answer = await beat([])
     info = wire.Info(ports={"tcp": ports, "udp": []})
     await beat([wire.LiveAnswer(answer.live[0].number, wire.pack_info(info))])
     return answer, await opening
 
 
-async def test_the_slot_gets_an_order_and_the_client_a_ticket(api: ApiHarness) -> None:
-    """Both name one gateway, with a ticket each."""
+async def running_job(api: ApiHarness) -> tuple[SlotSession, wire.AttemptRef]:
+    """Job 1 of the account, which runs, and its slot."""
     slot = await api.slot()
     await api.submit(1)
     lease = (await api.work(slot)).leases[0]
     job = wire.AttemptRef(lease.batch, 0, lease.jobs[0].attempt)
     await api.use_cases.slots.heartbeat.heartbeat(slot, wire.HeartbeatRequest([job], wait_s=0))
+    return slot, job
+
+
+async def test_the_slot_gets_an_order_and_the_client_a_ticket(api: ApiHarness) -> None:
+    """Both name one gateway, with a ticket each."""
+    slot, job = await running_job(api)
     try:
         answer, opened = await open_tunnel(api, slot, job, [8000])
 
@@ -60,6 +78,52 @@ async def test_the_slot_gets_an_order_and_the_client_a_ticket(api: ApiHarness) -
             await api.use_cases.jobs.tunnel.open("a0000002", REQUEST)
     finally:
         await api.server.ports.gateway.close()
+
+
+async def test_the_slot_is_told_whom_to_let_in_to_a_shell(api: ApiHarness) -> None:
+    """The certificate names what the slot requires, and the client knows the slot's key."""
+    slot, job = await running_job(api)
+    shells = api.use_cases.jobs.shell
+    try:
+        answer, opened = await open_tunnel(api, slot, job, [], shell=True)
+    finally:
+        await api.server.ports.gateway.close()
+
+    order = answer.live[0].tunnel
+    assert order is not None
+    assert order.ssh is not None
+    assert (order.port, order.gateway_port) == (22, opened.port)
+    issued = await shells.certify(ACCOUNT, CertificateRequest(jid=1, public_key=KEY))
+    certificate = asyncssh.import_certificate(issued.certificate)
+    assert certificate.principals == [order.ssh.principal]
+    assert certificate.signing_key.export_public_key().decode().strip() == order.ssh.authority
+    host = asyncssh.import_private_key(order.ssh.host_key)
+    assert host.export_public_key().decode().split()[:2] == issued.host_key.split()
+    assert order.ssh.host_key not in repr(answer)
+
+
+async def test_shells_are_of_running_jobs_of_the_account(api: ApiHarness) -> None:
+    """No certificate and no stream for another account, or for a job that does not run."""
+    await api.submit(1)
+    shells = api.use_cases.jobs.shell
+    request = CertificateRequest(jid=1, public_key=KEY)
+    for account, error, text in (
+        (ACCOUNT, RequestRefused, "Job 1 has not started"),
+        ("a0000002", JobNotFound, "no job 1"),
+    ):
+        with pytest.raises(error, match=text):
+            await shells.certify(account, request)
+        with pytest.raises(error, match=text):
+            await shells.open(account, 1)
+
+
+@pytest.mark.parametrize(
+    "key", ["", KEY + "\n", KEY + " comment", KEY[:-1], KEY.replace("ed25519", "rsa"), KEY + KEY]
+)
+def test_other_texts_are_no_public_keys(key: str) -> None:
+    """Only a single key of type Ed25519, in one line."""
+    with pytest.raises(msgspec.ValidationError, match="public_key"):
+        wire.decode(msgspec.msgpack.encode({"jid": 1, "public_key": key}), CertificateRequest)
 
 
 async def test_a_job_that_does_not_run_cannot_be_reached(api: ApiHarness) -> None:

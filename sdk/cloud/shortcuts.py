@@ -1,8 +1,0 @@
-"""`cloud.shortcuts`: frequently used functions, by the names that old scripts use.
-
-`get_connection_info` is `cloud.wait_for.port`.
-"""
-
-from cloud.wait_for import port as get_connection_info
-
-__all__ = ["get_connection_info"]

@@ -1,0 +1,44 @@
+"""`python -m picloud_worker.tunnel PID`: serve shells of the job that a process runs, by SSH."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+
+from picloud_worker.system.virtual_environment import own_python_first
+from picloud_worker.tunnel import shell_order
+from picloud_worker.tunnel.shell_order import ShellOrder
+
+_STREAM = 3
+_ORDER = 4
+_MISSING = (
+    b"Jobs in this slot have no shell server: install the package asyncssh for the Python of the "
+    b"slots.\n"
+)
+
+
+def main(job: int) -> None:
+    """Serve one connection, then wait for what its shells have left running, as ssh does.
+
+    All of that ends when this process does, at the latest with the job.
+    """
+    order = ShellOrder.read(_ORDER)
+    with socket.socket(fileno=_STREAM) as stream:
+        try:
+            from picloud_worker.tunnel import ssh_server  # noqa: PLC0415 - it may be missing
+        except ImportError:
+            stream.sendall(_MISSING)
+            return
+        variables = shell_order.environment(job, order.variables)
+        path = own_python_first(variables.get("PATH", os.defpath), sys.executable)
+        asyncio.run(ssh_server.serve(stream, order.ssh, {**variables, "PATH": path}))
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

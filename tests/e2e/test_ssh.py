@@ -1,0 +1,169 @@
+"""`picloud ssh` and the files for other clients of SSH, on every stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud import CloudException, shortcuts
+from cloud._resources.tunnel import TunnelClient
+
+from tests.current_client import current_client
+from tests.e2e.command_line import PICLOUD
+from tests.e2e.terminal import Terminal
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloud._client.client import Client
+
+    from tests.e2e.command_line import Exited
+    from tests.e2e.stacks import Stack
+
+WAIT_S = 60.0
+
+
+def work(path: str) -> str:
+    """A job that runs until a file exists."""
+    Path("of-the-job").write_text("written by the job")
+    while not Path(path).exists():
+        time.sleep(0.02)
+    return "done"
+
+
+@pytest.fixture
+def jid(client: Client, stack: Stack, tmp_path: Path) -> Iterator[int]:
+    """A job that runs, with an environment variable of its own."""
+    stop = stack.shared / f"stop-{os.getpid()}-{tmp_path.name}"
+    job = int(client.call(work, str(stop), _os_env_vars={"GREETING": "hello"}))
+    yield job
+    stop.touch()
+    client.join(job, WAIT_S, ignore_errors=True)
+
+
+def test_a_command_in_a_job(picloud: Callable[..., Exited], jid: int) -> None:
+    """It has the job's directory, variables and user, its own input, and its exit status counts.
+
+    It waits until the job has started.
+    """
+    script = "cat of-the-job -; echo $GREETING $PICLOUD_JID; id -u; echo problem >&2; exit 7"
+
+    done = picloud("ssh", str(jid), script, given=b" and the client\n")
+
+    assert done.out.splitlines() == [
+        "written by the job and the client",
+        f"hello {jid}",
+        str(os.getuid()),
+    ]
+    assert (done.code, "problem\n" in done.err) == (7, True)
+    assert picloud("ssh", str(jid), "python", "-c", "'import cloud; print(1)'").out == "1\n"
+
+
+def test_a_shell_in_a_terminal(stack: Stack, tmp_path: Path, jid: int) -> None:
+    """It has the size of the user's terminal; Ctrl-C reaches the command in it."""
+    terminal = Terminal(stack.environment(), tmp_path, PICLOUD, "ssh", str(jid), columns=91)
+    try:
+        terminal.type("stty size; echo $GREETING-$PICLOUD_JID\n")
+        terminal.until_shown("24 91")
+        terminal.until_shown(f"hello-{jid}")
+        terminal.type("sleep 1000\n")
+        terminal.until_shown("sleep 1000")
+        terminal.press_ctrl_c()
+        terminal.type("exit 5\n")
+        assert terminal.until_ended() == 5
+    finally:
+        terminal.close()
+
+
+def test_files_and_ports_with_the_users_own_programs(
+    picloud: Callable[..., Exited], stack: Stack, tmp_path: Path, jid: int
+) -> None:
+    """`ssh-info` writes a configuration that scp and sftp use, and `ssh-config` lines for a file.
+
+    Forwarding a port of the job and of an agent is refused.
+    """
+    info = json.loads(picloud("ssh-info", str(jid), "--json").out)
+    config, host = ("-F", info["config"]), info["address"]
+    assert Path(info["identity"]).stat().st_mode & 0o077 == 0
+    (tmp_path / "data").write_bytes(os.urandom(3_000_000))
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env=stack.environment(),
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+
+    copied = run("scp", *config, str(tmp_path / "data"), f"{host}:copied")
+    assert copied.returncode == 0, copied.stderr
+    back = run("scp", "-O", *config, f"{host}:copied", str(tmp_path / "back"))
+    assert back.returncode == 0, back.stderr
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "data").read_bytes()
+    refused = run(
+        "ssh", "-A", "-o", "ExitOnForwardFailure=yes", "-R", "0:localhost:9", *config, host, "true"
+    )
+    assert "remote port forwarding failed" in refused.stderr
+    lines = picloud("ssh-config", str(jid)).out
+    (tmp_path / "lines").write_text(lines)
+    answer = run("ssh", "-F", str(tmp_path / "lines"), host, "echo", "by", "name")
+    assert answer.stdout == "by name\n", answer.stderr
+
+
+def test_what_runs_in_a_shell_ends_with_the_job(
+    client: Client, stack: Stack, picloud: Callable[..., Exited], jid: int
+) -> None:
+    """A program that was left running goes on after its client has gone, and ends with the job."""
+    mark = stack.shared / f"mark-{os.getpid()}-{jid}"
+    loop = f"while :; do echo x >> {shlex.quote(str(mark))}; sleep 0.05; done"
+    command = f"nohup setsid sh -c {shlex.quote(loop)} < /dev/null > /dev/null 2>&1 &"
+    assert picloud("ssh", str(jid), command).code == 0
+    until(mark.exists, "the program writes")
+    written = mark.stat().st_size
+    until(lambda: mark.stat().st_size > written, "the program goes on")
+    environment = stack.environment()
+    with subprocess.Popen(
+        [PICLOUD, "ssh", str(jid), "echo ready; sleep 1000"],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as connected:  # fmt: skip
+        assert connected.stdout is not None
+        assert connected.stdout.readline() == b"ready\n"
+
+        client.kill(jid)
+
+        assert connected.wait(WAIT_S) == 255
+
+    def has_ended() -> bool:
+        size = mark.stat().st_size
+        time.sleep(0.3)  # several times as long as the program takes between two marks
+        return mark.stat().st_size == size
+
+    until(has_ended, "the program has ended with the job")
+    ended = picloud("ssh", str(jid))
+    assert (ended.code, ended.err.count("\n")) == (3, 1)
+    assert f"Job {jid}" in ended.err
+
+
+def test_jobs_of_others_and_other_jobs(
+    client: Client, other: Client, picloud: Callable[..., Exited], jid: int
+) -> None:
+    """No shell of another account's job, nor of one that does not exist."""
+    # The other account has no job of this number, or another one, which has ended.
+    with pytest.raises(CloudException):
+        TunnelClient(other.transport).connect_shell(jid)
+    missing = picloud("ssh", str(10**9))
+    assert (missing.code, missing.err) == (
+        1,
+        f"error: There is no job {10**9} in your account.\n",
+    )
+    with current_client(client), pytest.raises(CloudException, match="no job"):
+        shortcuts.ssh.get_ssh_info(10**9)
