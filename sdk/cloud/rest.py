@@ -22,7 +22,7 @@ from cloud._resources.rest import EndpointClient
 from cloud.errors import CloudValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from picloud_model.wire.rest import EndpointInfo
 
@@ -55,6 +55,7 @@ def publish(
     content_type: str = "",
     public: bool = False,
     calls_per_minute: int | None = None,
+    origins: Sequence[str] = (),
     **kwargs: Any,
 ) -> str:
     """Publish a function as a web service, in place of an earlier one of the same label.
@@ -74,6 +75,8 @@ def publish(
         public: Whether everybody may call it, without a key. By default the keys of your account
             and those of `create_key` may.
         calls_per_minute: Rate limit of the URL, for all callers together; by default there is none.
+        origins: Origins of web pages whose scripts may call it, as "https://example.org"; "*" is
+            each one.
         kwargs: Options of its jobs, as for `cloud.call`: `_type`, `_env`, `_max_runtime`, ...
 
     Returns:
@@ -93,7 +96,7 @@ def publish(
 
     encoding = checked_encoding(out_encoding, content_type)
     options = only_options(kwargs, "options begin with an underscore.")
-    access = checked_access(public, calls_per_minute)
+    access = checked_access(public, calls_per_minute, origins)
     return publish_job(func, label, read_signature(func), encoding, options, access=access)
 
 
@@ -122,6 +125,7 @@ def publish_job(
         content_type=encoding.content_type,
         public=access.public,
         calls_per_minute=access.calls_per_minute,
+        origins=[*access.origins],
         job=client().prepare_call(func, options, stand_ins),
     )
     return _url(_client().publish(request))
@@ -256,8 +260,8 @@ def info(label: str) -> dict[str, Any]:
         epoch), its `parameters` (for each name its `type`, "any" if all values are allowed, and
         whether it is `required`), whether it takes arguments of other names (`takes_any`), how its
         results are returned (`out_encoding`, and `content_type`, None for that of each result), the
-        current `version`, the `versions` that are kept, whether it is `public`, and its rate limit
-        (`calls_per_minute`, None for none).
+        current `version`, the `versions` that are kept, whether it is `public`, its rate limit
+        (`calls_per_minute`, None for none), and the `origins` whose pages may call it.
 
     Raises:
         CloudException: When no function is published under this label.
@@ -348,6 +352,7 @@ def as_dictionary(found: EndpointInfo) -> dict[str, Any]:
         "versions": found.versions,
         "public": found.public,
         "calls_per_minute": found.calls_per_minute or None,
+        "origins": found.origins,
     }
 
 

@@ -201,6 +201,7 @@ def rest_publish(
     content_type: str = "",
     public: bool = False,
     calls_per_minute: int | None = None,
+    origins: Sequence[str] = (),
     **kwargs: Any,
 ) -> str:
     r"""Publish a shell command as a web service; see `cloud.rest.publish`.
@@ -216,6 +217,7 @@ def rest_publish(
         content_type: As for `cloud.rest.publish`.
         public: As for `cloud.rest.publish`.
         calls_per_minute: As for `cloud.rest.publish`.
+        origins: As for `cloud.rest.publish`.
         kwargs: Options, as for `cloud.call`.
 
     Returns:
@@ -231,13 +233,12 @@ def rest_publish(
     from cloud._endpoints.access import checked_access  # noqa: PLC0415 - few scripts publish
     from cloud._endpoints.encoding import checked_encoding  # noqa: PLC0415
 
-    options = _options(kwargs)
     checked = checked_command(
         command, {}, return_file=return_file, ignore_exit_status=ignore_exit_status, cwd=cwd
     )
     encoding = checked_encoding(out_encoding, content_type)
-    access = checked_access(public, calls_per_minute)
-    return publish_command(checked, label, options, encoding, access)
+    access = checked_access(public, calls_per_minute, origins)
+    return publish_command(checked, label, _options(kwargs), encoding, access)
 
 
 def checked_command(

@@ -34,9 +34,10 @@ MADE: Final = [
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     if mode is GenerationMode.POSITIVE
     or target.fields
-    or ("{" in target.path and not target.path.startswith("/public/"))
+    or ("{" in target.path and not target.path.startswith("/public/") and target.verb != "OPTIONS")
 ]
-"""An operation without a body is requested in one way only; any text is the key of an object."""
+"""An operation without a body is requested in one way only; any text is the key of an object, and
+a browser may ask about any address."""
 CALM: Final = {"wait_s": 0.0, "timeout_s": 0.0, "leaving": False}
 """Fields that make a request long, or that end the slot whose token is used."""
 

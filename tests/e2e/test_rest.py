@@ -171,6 +171,12 @@ def test_a_key_of_its_own_calls_a_function_until_it_is_revoked(
     reply = send(client, "GET", place, Authorization=header, Prefer="wait=30")
     assert reply.json["result"]["value"] == 10
 
+    jids = [
+        send(client, "POST", f"{url}?x=6", Idempotency_Key="one", **given).json["jid"]
+        for given in ({"Authorization": header}, {"Authorization": header}, {})
+    ]
+    assert jids[0] == jids[1] != jids[2]
+
     assert picloud("rest", "key", "list", "keyed").out == f"{name}\n"
     assert picloud("rest", "key", "revoke", "keyed", name).code == 0
     assert picloud("rest", "key", "list", "keyed", "--json").out.strip() == "[]"
@@ -208,6 +214,40 @@ def test_everybody_calls_a_public_function(client: Client, picloud: Callable[...
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{url}?x=1")
         rest.remove("open")
+
+
+def test_pages_of_named_origins_call_a_function(client: Client) -> None:
+    """A browser learns so before a call and with each reply, also with a refusal."""
+    with current_client(client):
+        url = rest.publish(scaled, "paged", origins=["https://a.example", "http://b.example:81"])
+        assert rest.info("paged")["origins"] == ["https://a.example", "http://b.example:81"]
+    place = client.address.url + send(client, "POST", f"{url}?x=1").headers["Location"]
+    field = "Access-Control-Allow-Origin"
+
+    for origin in ("https://a.example", "http://b.example:81"):
+        asked = send(client, "OPTIONS", url, Origin=origin, Authorization="")
+        assert (asked.status, asked.headers[field]) == (200, origin)
+        assert asked.headers["Access-Control-Allow-Methods"] == "GET, POST"
+        assert "Authorization" in asked.headers["Access-Control-Allow-Headers"]
+        for verb, path in (("POST", f"{url}?x=1"), ("POST", url), ("GET", url), ("GET", place)):
+            reply = send(client, verb, path, Origin=origin)
+            assert (reply.headers[field], reply.headers["Vary"]) == (origin, "Origin")
+            assert "Access-Control-Allow-Credentials" not in reply.headers
+        assert send(client, "POST", url, Origin=origin, Authorization="x").headers[field] == origin
+    for other in ("https://b.example", "https://a.example.org", "null", "*", "http://a.example"):
+        asked = send(client, "OPTIONS", url, Origin=other)
+        assert (asked.status, asked.headers[field]) == (200, None)
+        assert asked.headers["Access-Control-Allow-Methods"] is None
+        assert send(client, "POST", f"{url}?x=1", Origin=other).headers[field] is None
+    assert send(client, "POST", f"{url}?x=1").headers["Vary"] is None
+    with current_client(client):
+        rest.publish(scaled, "paged", origins=["*"])
+        assert send(client, "OPTIONS", f"{url}/v/1", Origin="null").headers[field] == "*"
+        for wrong in ("https://a.example/", "a.example", "https://A.example", "ftp://a", 5):
+            with pytest.raises(CloudException, match="An origin is what browsers send"):
+                rest.publish(scaled, "paged", origins=[wrong])
+        rest.remove("paged")
+    assert send(client, "OPTIONS", url, Origin="https://a.example").headers[field] is None
 
 
 def test_a_version_is_called_and_becomes_current_again(

@@ -35,6 +35,7 @@ from picloud_api.resources.body import (
     reauthenticate,
     set_account,
 )
+from picloud_api.resources.cross_origin import allow_origin, allow_requests
 from picloud_api.resources.route import Credential, Route
 from picloud_api.usecases.rest.call_address import Call
 from picloud_api.usecases.rest.rest import call_id, not_published
@@ -54,12 +55,16 @@ _OWN_KEY: Final = re.compile(r"r[0-9a-f]{12}")
 """The id of a key of an endpoint; those of accounts do not begin with this letter."""
 
 
+_ANYBODY: Final = "anybody"
+"""The sender of a request without a credential."""
+
+
 class _Caller(NamedTuple):
-    """The endpoint that a request may call, and whether the endpoint is its sender's own."""
+    """The endpoint that a request may call, and the sender: "" for the account of the endpoint."""
 
     account: str
     label: str
-    is_owner: bool
+    guest: str
 
 
 class EndpointCallResource:
@@ -80,25 +85,27 @@ class EndpointCallResource:
                 whether there is such an endpoint is not revealed.
             EndpointNotFound: When it sends a key of another account, or there is none.
         """
-        if not is_short_label(label) or not _ACCOUNT.fullmatch(account):
+        if not _may_exist(account, label):
             await authenticate_basic(request, response, self._accounts.holder)
             raise not_published(label)
+        if origin := request.get_header("Origin"):
+            allow_origin(response, origin, await self._keys.origins(account, label))
         with basic_challenge(response):
             if request.get_header("Authorization") is None:
                 if not await self._keys.is_public(account, label):
                     basic_pair(request)
                 begin_request(request, f"{account} guests")
-                return _Caller(account, label, is_owner=False)
+                return _Caller(account, label, _ANYBODY)
             name, secret = basic_pair(request)
             if _OWN_KEY.fullmatch(name):
                 check = partial(self._check, account, label, name)
                 await authenticate(request, check, read=lambda _: secret)
                 set_account(request, account)
-                return _Caller(account, label, is_owner=False)
+                return _Caller(account, label, name)
         sender = await authenticate_basic(request, response, self._accounts.holder)
         if account != sender and not await self._keys.is_public(account, label):
             raise not_published(label)
-        return _Caller(account, label, is_owner=account == sender)
+        return _Caller(account, label, "" if account == sender else sender)
 
     async def _check(self, account: str, label: str, name: str, secret: str) -> str:
         await self._keys.check(account, label, name, secret)
@@ -130,7 +137,8 @@ class EndpointCallResource:
         key = request.get_header("Idempotency-Key") or uuid4().hex
         body = InvokeRequest(
             label=label,
-            submit_id=call_id(account, label, key),
+            # One guest must not find the job of another by its idempotency key.
+            submit_id=call_id(account, label, f"{caller.guest}/{key}" if caller.guest else key),
             version=_version(version),
             calls=[arguments],
         )
@@ -138,6 +146,40 @@ class EndpointCallResource:
         call = Call(invoked.first, invoked.version)
         response.set_header("Location", self._endpoints.addresses.of(account, label, call))
         await self._reply(request, response, caller, call)
+
+    async def on_options_one(
+        self, request: Request, response: Response, account: str, label: str, version: str = "0"
+    ) -> None:
+        """Answer a browser that asks whether a script of a page may call a published function."""
+        del version
+        await self._preflight(request, response, (account, label), ("GET", "POST"))
+
+    async def on_options_v(
+        self, request: Request, response: Response, account: str, label: str, version: str
+    ) -> None:
+        """Answer a browser that asks the same about a version of it."""
+        await self.on_options_one(request, response, account, label, version)
+
+    async def on_options_jobs(
+        self, request: Request, response: Response, account: str, label: str, call: str
+    ) -> None:
+        """Answer a browser that asks whether a script of a page may read a result."""
+        del call
+        await self._preflight(request, response, (account, label), ("GET",))
+
+    async def _preflight(
+        self,
+        request: Request,
+        response: Response,
+        endpoint: tuple[str, str],
+        verbs: tuple[str, ...],
+    ) -> None:
+        response.set_header("Allow", ", ".join((*verbs, "OPTIONS")))
+        if not _may_exist(*endpoint):
+            return
+        origin = request.get_header("Origin")
+        if origin and allow_origin(response, origin, await self._keys.origins(*endpoint)):
+            allow_requests(response, verbs)
 
     async def on_get_v(
         self, request: Request, response: Response, account: str, label: str, version: str
@@ -175,7 +217,7 @@ class EndpointCallResource:
             try:
                 result = await self._endpoints.result(*endpoint, call, hold, wait_s)
             except InvokedJobFailed:
-                if caller.is_owner:
+                if not caller.guest:
                     raise
                 message = f"Job {call.jid} has no result; the owner of this function can see why."
                 raise InvokedJobFailed(message) from None
@@ -223,6 +265,10 @@ def _fields(text: str) -> dict[str, list[str]]:
     return {name: each if isinstance(each, list) else [each] for name, each in found.items()}
 
 
+def _may_exist(account: str, label: str) -> bool:
+    return is_short_label(label) and _ACCOUNT.fullmatch(account) is not None
+
+
 def _version(text: str) -> int:
     if not _VERSION.fullmatch(text):
         raise EndpointNotFound(f"{text!r:.80} is not a valid version.", field="version")
@@ -243,6 +289,16 @@ def _write(response: Response, jid: int, result: CallResult | None) -> None:
         answer = OriginalCall(jid=jid, result=msgspec.Raw(result.data))
     response.content_type = wire.JSON
     response.data = wire.encode(answer, wire.JSON)
+
+
+def _preflight(address: str) -> Route:
+    return Route(
+        verb="OPTIONS",
+        address=address,
+        resource=EndpointCallResource,
+        credential=Credential.NONE,
+        summary="Return what scripts of a web page of another origin may send to this address.",
+    )
 
 
 def _route(verb: str, address: str, answer: type, summary: str, *, pending: bool) -> Route:
@@ -269,9 +325,9 @@ ROUTES: Final = (
         "POST",
         "/r/{account}/{label}",
         OriginalCall,
-        "Call a published function. The arguments are parameters of the address, a form or an "
-        "object of JSON. The answer has the jid of the job; with `Prefer: wait=SECONDS` it has the "
-        "result, too, if the job ends by then.",
+        "Call a published function; a public one needs no key. The arguments are parameters of "
+        "the address, a form or an object of JSON. The answer has the jid of the job; with "
+        "`Prefer: wait=SECONDS` it has the result, too, if the job ends by then.",
         pending=True,
     ),
     _route(
@@ -295,4 +351,7 @@ ROUTES: Final = (
         "Return the result of a call, whose response named this address as its Location.",
         pending=True,
     ),
+    _preflight("/r/{account}/{label}"),
+    _preflight("/r/{account}/{label}/v/{version}"),
+    _preflight("/r/{account}/{label}/jobs/{call}"),
 )

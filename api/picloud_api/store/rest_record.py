@@ -19,11 +19,12 @@ class EndpointKey(Record, frozen=True):
 
 
 class EndpointAccess(Record, frozen=True):
-    """Who may call an endpoint besides its account, and how often all of them may."""
+    """Who may call an endpoint besides its account, how often all of them may, and which pages."""
 
     public: bool = False
     calls_per_minute: int = 0
     keys: tuple[EndpointKey, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 class EndpointRecord(NamedRecord, frozen=True, kw_only=True):

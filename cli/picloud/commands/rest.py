@@ -65,6 +65,12 @@ def publish(
         int | None,
         typer.Option("--calls-per-minute", min=1, metavar="N", help="Rate limit of the URL."),
     ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin", metavar="URL", help="Origin of pages that may call it (repeatable)."
+        ),
+    ] = None,
     options: JobOptions,
 ) -> None:
     """Publish a shell command, and print its URL.
@@ -84,7 +90,7 @@ def publish(
     checked = options.command(command, {}, None)
     chosen = options.call_options()
     encoding = checked_encoding("raw", content_type)
-    access = checked_access(public, calls_per_minute)
+    access = checked_access(public, calls_per_minute, origin or [])
     output.text(shell.publish_command(checked, endpoint_label, chosen, encoding, access))
 
 

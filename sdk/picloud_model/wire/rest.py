@@ -25,12 +25,19 @@ MAX_ENDPOINT_KEYS: Final = 100
 """Maximum number of keys that an endpoint has of its own."""
 MAX_CALLS_PER_MINUTE: Final = 1_000_000
 """Largest rate limit of an endpoint."""
+MAX_ORIGINS: Final = 20
+"""Maximum number of origins whose pages may call an endpoint."""
 MAX_CALL_BYTES: Final = 192 * 1024
 """The largest arguments of the calls of a request, in bytes: they are kept in the state store."""
 
 OutEncoding = Literal["json", "raw", "pickle"]
 """How results are returned: as JSON, as the bytes or the text that they are, or pickled."""
 ContentType = Annotated[str, Meta(pattern=r"^[ -~]*$(?!\n)", max_length=MAX_CONTENT_TYPE)]
+Origin = Annotated[
+    str,
+    Meta(pattern=r"^(\*|https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?)$(?!\n)", max_length=270),
+]
+"""The origin of web pages as browsers send it, `https://example.org`; `*` is each one."""
 ParameterName = Annotated[str, Meta(min_length=1, max_length=100)]
 ParameterKind = Literal["any", "bool", "int", "float", "str", "text", "list", "dict"]
 """What an argument must be; "any" is each value of JSON, "text" text or a number as text."""
@@ -52,7 +59,8 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     identifies this request, which may be repeated. It is a call without dependencies. With
     `takes_any` the function takes arguments of other names than those of its `parameters`, too.
     `content_type` is that of raw results; if it is "", the type of the result decides. Everybody
-    may call a `public` endpoint. Its URL takes `calls_per_minute`, any number if it is 0.
+    may call a `public` endpoint. Its URL takes `calls_per_minute`, any number if it is 0. Scripts
+    of web pages of these `origins` may read what it returns.
     """
 
     label: ShortLabel
@@ -62,6 +70,7 @@ class PublishRequest(Request, frozen=True, kw_only=True):
     content_type: ContentType = ""
     public: bool = False
     calls_per_minute: Annotated[int, Meta(ge=0, le=MAX_CALLS_PER_MINUTE)] = 0
+    origins: Annotated[list[Origin], Meta(max_length=MAX_ORIGINS)] = []
     job: SubmitRequest
 
 
@@ -104,6 +113,7 @@ class EndpointInfo(Answer, frozen=True, kw_only=True):
     """All versions that are kept, in order."""
     public: bool = False
     calls_per_minute: int = 0
+    origins: list[str] = []
 
 
 class RollbackRequest(Request, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 from picloud_model.errors import KeyNotFound, KeyRefused, RequestConflict
@@ -16,7 +16,7 @@ from picloud_model.wire.rest import (
     ListedEndpointKey,
 )
 
-from picloud_api.store.rest_record import EndpointKey, EndpointRecord, endpoint_key
+from picloud_api.store.rest_record import EndpointAccess, EndpointKey, EndpointRecord, endpoint_key
 from picloud_api.usecases.rest.rest import existing
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from picloud_api.engine.process.context import Context
     from picloud_api.store.draft import Draft
+
+
+_NO_ACCESS: Final = EndpointAccess()
 
 
 class EndpointKeys:
@@ -103,9 +106,14 @@ class EndpointKeys:
 
     async def is_public(self, account: str, label: str) -> bool:
         """Whether there is such an endpoint which everybody may call."""
-        record: EndpointRecord | None
-        record = await self._commits.view.fresh(endpoint_key(account, label))
-        return record is not None and record.access.public
+        return (await self._access(account, label)).public
+
+    async def origins(self, account: str, label: str) -> tuple[str, ...]:
+        """Return the origins whose pages may read what an endpoint returns; none if it is missing.
+
+        So pages of these origins can find out that the endpoint exists.
+        """
+        return (await self._access(account, label)).origins
 
     async def check(self, account: str, label: str, name: str, secret: str) -> None:
         """Check a key of an endpoint.
@@ -113,12 +121,15 @@ class EndpointKeys:
         Raises:
             KeyRefused: When the endpoint does not exist or has no such key: both look the same.
         """
-        record: EndpointRecord | None
-        record = await self._commits.view.fresh(endpoint_key(account, label))
-        keys = () if record is None else record.access.keys
+        keys = (await self._access(account, label)).keys
         known = next((each.digest for each in keys if each.id == name), bytes(32))
         if not hmac.compare_digest(known, self._digest(secret)):
             raise KeyRefused
+
+    async def _access(self, account: str, label: str) -> EndpointAccess:
+        record: EndpointRecord | None
+        record = await self._commits.view.fresh(endpoint_key(account, label))
+        return _NO_ACCESS if record is None else record.access
 
     def _derived(self, what: str, text: str) -> bytes:
         return hmac.digest(self._seed, f"{what}/{text}".encode(), sha256)

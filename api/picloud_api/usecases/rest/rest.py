@@ -99,7 +99,11 @@ class Endpoints:
             out_encoding=request.out_encoding,
             content_type=request.content_type,
             published_at=self._clock(),
-            access=EndpointAccess(request.public, request.calls_per_minute),
+            access=EndpointAccess(
+                public=request.public,
+                calls_per_minute=request.calls_per_minute,
+                origins=tuple(request.origins),
+            ),
         )
 
         async def plan(draft: Draft) -> EndpointRecord:
@@ -271,6 +275,7 @@ def _info(account: str, label: str, record: EndpointRecord) -> EndpointInfo:
         versions=sorted([record.version, *record.others]),
         public=record.access.public,
         calls_per_minute=record.access.calls_per_minute,
+        origins=[*record.access.origins],
     )
 
 

@@ -27,6 +27,20 @@ def test_other_limits_are_refused(limit: Any) -> None:
         checked_access(public=True, calls_per_minute=limit)
 
 
+@pytest.mark.parametrize("origin", ["*", "https://a.example", "http://localhost:8000"])
+def test_origins_are_as_browsers_send_them(origin: str) -> None:
+    """Without a path; up to 20 of them."""
+    assert checked_access(public=False, calls_per_minute=None, origins=[origin] * 20).origins
+    with pytest.raises(CloudException, match="at most 20 origins"):
+        checked_access(public=False, calls_per_minute=None, origins=[origin] * 21)
+
+
+def test_origins_are_a_list() -> None:
+    """A single text would be a list of letters."""
+    with pytest.raises(CloudTypeError, match="origins must be a list of texts"):
+        checked_access(public=False, calls_per_minute=None, origins="https://a.example")
+
+
 @pytest.mark.parametrize("public", [None, 1, "yes"])
 def test_public_is_true_or_false(public: Any) -> None:
     """Nothing else opens an endpoint to everybody."""
