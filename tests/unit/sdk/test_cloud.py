@@ -40,6 +40,7 @@ MEMBERS = [
     "kill",
     "map",
     "mp",
+    "register_joblib",
     "result",
     "running_on_cloud",
     "set_dependency_whitelist",

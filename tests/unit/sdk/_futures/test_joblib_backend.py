@@ -1,0 +1,62 @@
+"""The backend of joblib: what needs no job; `tests/e2e/test_joblib.py` runs jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cloud
+import joblib
+import pytest
+from cloud._futures.joblib_backend import WORKERS, JoblibBackend
+
+from tests.current_client import current_client
+from tests.unit.sdk.fake_server import FakeServer, client_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A server that the current client talks to."""
+    found = FakeServer()
+    with current_client(client_for(found)):
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "workers"), [(None, 1), (1, 1), (7, 7), (-1, WORKERS), (-2, WORKERS - 1), (-99, 1)]
+)
+def test_workers_are_counted_as_joblib_does(n_jobs: int | None, workers: int) -> None:
+    """Negative numbers count from all workers down; there is always one."""
+    assert JoblibBackend(nesting_level=0).effective_n_jobs(n_jobs) == workers
+
+
+def test_no_workers_are_refused() -> None:
+    """As by the backends of joblib."""
+    with pytest.raises(ValueError, match="n_jobs == 0 in Parallel has no meaning"):
+        JoblibBackend(nesting_level=0).effective_n_jobs(0)
+
+
+def test_one_worker_is_this_process(server: FakeServer) -> None:
+    """Tasks for one worker run here: no request is sent."""
+    cloud.register_joblib()
+
+    with joblib.parallel_config("picloud", n_jobs=1):
+        results = joblib.Parallel()(joblib.delayed(abs)(n) for n in (-1, 2))
+
+    assert (results, server.sent) == ([1, 2], [])
+
+
+def test_wrong_options_are_refused_before_any_request(server: FakeServer) -> None:
+    """An option that does not exist names the one that was meant."""
+    cloud.register_joblib()
+
+    with (
+        joblib.parallel_config("picloud", lable="x"),
+        pytest.raises(cloud.CloudException, match="There is no option _lable; did you mean _label"),
+    ):
+        joblib.Parallel()(joblib.delayed(abs)(n) for n in (-1, 2))
+    with pytest.raises(cloud.CloudTypeError, match="default must be True or False, not 1"):
+        cloud.register_joblib(default=1)  # type: ignore[arg-type]
+    assert server.sent == []
