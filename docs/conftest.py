@@ -33,9 +33,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = dict(os.environ)
     os.environ |= {
         "PICLOUD_CONFIG_DIR": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
-    command = [str(BIN / "picloud"), "up", "--data", str(home / "data"), "--port", "0"]
+    command = [str(BIN / "picloud"), "up", "--port", "0"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     while "Ctrl-C" not in (line := running.stdout.readline()):

@@ -14,7 +14,19 @@ import typer
 from cloud import CloudException
 
 from picloud import exits, output
-from picloud.commands import account, bucket, cron, env, files, key, queue, rest, volume, wait_for
+from picloud.commands import (
+    account,
+    admin,
+    bucket,
+    cron,
+    env,
+    files,
+    key,
+    queue,
+    rest,
+    volume,
+    wait_for,
+)
 from picloud.commands.delete import delete
 from picloud.commands.down import down
 from picloud.commands.du import du
@@ -138,6 +150,7 @@ COMMANDS: Final = (
     CommandRow("env", env.app),
     CommandRow("key", key.app),
     CommandRow("account", account.app),
+    CommandRow("admin", admin.app, needs_server=False),
 )
 """Every command, in the order in which `picloud --help` lists them."""
 

@@ -75,6 +75,14 @@ class Authority:
         found = _read(self._directory / "ca.key.pem")
         return found.certificate.fingerprint(hashes.SHA256()).hex() if found else ""
 
+    def expiry(self, name: str) -> dt.datetime | None:
+        """Return when a certificate or its authority expires; None if one of them is missing."""
+        pair = _read(self._directory / f"{name}.pem")
+        authority = _read(self._directory / "ca.key.pem")
+        if pair is None or authority is None:
+            return None
+        return min(one.certificate.not_valid_after_utc for one in (pair, authority))
+
     def renew(self, name: str, hosts: Sequence[str] = ()) -> bool:
         """Make a certificate if there is none that is valid for long; return whether it did.
 

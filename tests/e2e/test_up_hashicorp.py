@@ -89,6 +89,22 @@ def test_the_apis_token_of_consul_does_no_more_than_its_work(
     assert "ermission denied" in done.stderr or "403" in done.stderr
 
 
+def test_the_doctor_uses_every_server(home: UserHome) -> None:
+    """With the tokens that the API has; a server that has died is named, with how to start it."""
+    doctor = (PICLOUD, "admin", "doctor", "--data", str(home.data), "--json")
+    in_order = json.loads(home.run(*doctor))
+
+    home.kill9("vault")
+    mended = json.loads(home.run(*doctor, status=1, out=True))
+    home.up()
+
+    assert {row["check"] for row in in_order} >= {*SERVERS, "certificates", "isolation"}
+    assert [row for row in in_order if not row["ok"]] == []
+    problems = {row["check"]: row["detail"] for row in mended if not row["ok"]}
+    assert {"vault", "secrets"} >= problems.keys()
+    assert "it is not running; picloud up starts" in problems["vault"]
+
+
 def test_a_certificate_alone_opens_nothing(home: UserHome) -> None:
     """Nomad runs programs as our user, so a certificate without the token is refused; by Consul,
     too.

@@ -41,8 +41,11 @@ class UserHome:
         self.environment |= {"PICLOUD_CONFIG_DIR": str(root / "config"), "DOCKER_HOST": NO_DOCKER}
         self.environment |= more or {}
 
-    def run(self, *command: str, status: int = 0) -> str:
-        """Run a program to its end; return what it printed, or its error if it is to fail."""
+    def run(self, *command: str, status: int = 0, out: bool = False) -> str:
+        """Run a program to its end; return what it printed, or its error if it is to fail.
+
+        With `out` it is what it printed in both cases.
+        """
         done = subprocess.run(
             command,
             env=self.environment,
@@ -53,7 +56,7 @@ class UserHome:
             check=False,
         )
         assert done.returncode == status, done.stdout + done.stderr
-        return done.stderr if status else done.stdout
+        return done.stderr if status and not out else done.stdout
 
     def up(self, *more: str, status: int = 0) -> str:
         """Run `picloud up`, detached by default."""

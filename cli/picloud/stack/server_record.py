@@ -135,13 +135,25 @@ def answers(url: str) -> bool:
     return True
 
 
-def _problem(connections: Connections) -> str:
-    """Return what is not healthy; "" if all is."""
+def read_health(connections: Connections) -> Health:
+    """Return the health of a server.
+
+    Raises:
+        CloudException: When no server of PiCloud answers.
+    """
     request = HttpRequest(method="GET", url="/v1/health", headers={}, timeout_s=10.0)
     try:
-        health = msgspec.json.decode(connections.exchange(request).body, type=Health)
+        return msgspec.json.decode(connections.exchange(request).body, type=Health)
     except (NoAnswer, msgspec.DecodeError) as error:
-        return f"it does not answer: {error}"
+        raise CloudException(f"it does not answer: {error}") from error
+
+
+def _problem(connections: Connections) -> str:
+    """Return what is not healthy; "" if all is."""
+    try:
+        health = read_health(connections)
+    except CloudException as error:
+        return str(error)
     if health.healthy:
         return ""
     ports = (f"{port.adapter}: {port.detail}" for port in health.ports if not port.healthy)

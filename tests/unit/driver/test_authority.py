@@ -166,3 +166,12 @@ def test_a_damaged_file_is_replaced(authority: Authority, tmp_path: Path, file: 
     authority.renew("client")
 
     assert handshake(authority.files("server"), authority.files("client")) == "client"
+
+
+def test_the_end_of_a_certificate_is_known(authority: Authority, clock: Clock) -> None:
+    """It ends with its authority at the latest; what does not exist has no end."""
+    end = authority.expiry("server")
+
+    assert end is not None
+    assert 729 <= (end - clock.now).days <= 730
+    assert authority.expiry("other") is None

@@ -1,0 +1,82 @@
+"""`picloud admin`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from typing import Annotated
+
+import msgspec
+import typer
+from cloud import CloudException
+
+from picloud import exits, output
+from picloud.help_pages import HelpfulGroup
+from picloud.options.arguments import AsJson  # noqa: TC001 - Typer reads it
+from picloud.stack.data_dir import StackName, default
+
+app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
+
+
+@app.callback()
+def admin() -> None:
+    """Operate PiCloud on this machine.
+
+    \b
+    Examples:
+      $ picloud admin doctor
+    """  # noqa: D301 - \b keeps the lines apart
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Data directory; by default those of both stacks that exist.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    job: Annotated[
+        bool, typer.Option("--job", help="Run a job, too, which takes a jid; it is deleted.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Check everything that PiCloud needs on this machine, and say what to do.
+
+    Each line is a check: "ok" and what works, or "problem" and what to do. Checked are the data
+    directory, its disk and files, the servers and their certificates, the profile that `import
+    cloud` uses. Nothing is changed. The exit code is 1 if there is a problem.
+
+    \b
+    Examples:
+      $ picloud admin doctor
+      $ picloud admin doctor --data /tmp/cloud --job
+    """  # noqa: D301 - \b keeps the lines apart
+    if sys.platform == "win32":
+        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    from picloud.stack.doctor import examine, examine_client, is_used  # noqa: PLC0415 - see `up`
+
+    own = [data.absolute()] if data else [each for each in map(default, StackName) if is_used(each)]
+    sections = {f"PiCloud in {each}": examine(each, job=job) for each in own}
+    sections["Programs of this user"] = iter([examine_client(context.obj)])
+    rows = []
+    for heading, findings in sections.items():
+        if not json:
+            output.text(heading)
+        for finding in findings:
+            mark = "ok" if finding.ok else "problem"
+            if not json:
+                # At once: a check may take some seconds.
+                output.text(f"  {mark:<8} {finding.check:<13} {finding.detail}")
+            rows.append({"part": heading, **msgspec.structs.asdict(finding)})
+    if json:
+        output.as_json(rows)
+    problems = sum(not row["ok"] for row in rows)
+    if problems:
+        output.hint(f"{problems} of {len(rows)} checks found a problem.")
+        raise typer.Exit(exits.OTHER)
