@@ -190,7 +190,8 @@ def test_no_server_joins(home: UserHome, public: Path) -> None:
     gossip = f"127.0.0.1:{ports(home, 'nomad')['serf']}"
     join = {"retry_join": [gossip], "retry_max": 2, "retry_interval": "1s"}
     config = agent_config() | {"server": {"enabled": True, "server_join": join}}
-    server = nomad_of(home.tokens())
+    management = json.loads((home.data / "stack" / "nomad.keys.json").read_text())["token"]
+    server = nomad_of(home.tokens() | {"NOMAD_TOKEN": management})
     assert server is not None
 
     with started_by_stranger(public, config) as (process, log):

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 import requests
+from picloud_driver.nomad.bootstrap import bootstrap
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
+from picloud_driver.policies import policy
 from picloud_driver.scheduler import Burst, Pool, SlotPresence
 from picloud_driver.scheduler.nomad.scheduler import NomadScheduler
 from picloud_jobspecs.render import fill, jobspec, variables
@@ -275,13 +277,6 @@ async def test_a_token_is_needed_where_nomad_asks_for_one(guarded: tuple[str, st
     await known.close()
 
 
-LEAST = """
-    namespace "default" {
-      capabilities = ["submit-job", "read-job", "list-jobs", "parse-job", "read-fs"]
-    }
-    node { policy = "read" }
-"""
-"""What docs/how-to/nomad.md says that a token needs."""
 REFUSED = [
     ("PUT", "jobs?namespace=other"),
     ("GET", "jobs?namespace=other"),
@@ -302,8 +297,20 @@ REFUSED = [
 ]
 
 
+def test_a_token_that_may_not_bootstrap_is_named(guarded: tuple[str, str]) -> None:
+    """Bootstrap needs a management token, and says so if it has another one."""
+    address, token = guarded
+    least = bootstrap(NomadAccess(address, token=token))
+
+    with pytest.raises(Unavailable, match="it takes a management token"):
+        bootstrap(NomadAccess(address, token=least))
+
+
 async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
-    """A token that allows what the docs say is enough for the adapter, and opens nothing else."""
+    """The token that bootstrap makes is enough for the adapter, and opens nothing else.
+
+    A second bootstrap changes nothing.
+    """
     address, token = guarded
     manager = {"X-Nomad-Token": token}
 
@@ -312,10 +319,10 @@ async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
             verb, f"{address}/v1/{path}", json=body, headers=headers, timeout=10
         )
 
-    ask("PUT", "acl/policy/least", {"Name": "least", "Rules": LEAST}, manager).raise_for_status()
     ask("PUT", "namespace/other", {"Name": "other"}, manager).raise_for_status()
-    asked = {"Name": "api", "Type": "client", "Policies": ["least"]}
-    least = ask("PUT", "acl/token", asked, manager).json()["SecretID"]
+    administrator = NomadAccess(address, token=token)
+    least = bootstrap(administrator)
+    assert bootstrap(administrator) == least
     own = {"X-Nomad-Token": least}
     nomad = NomadScheduler(NomadAccess(address, token=least), SITE)
     gateway = NomadGateway(NomadAccess(address, token=least), connections=1)
@@ -332,7 +339,7 @@ async def test_the_least_token_will_do(guarded: tuple[str, str]) -> None:
     bodies = {
         "jobs?namespace=other": {"Job": parsed | {"Namespace": "other"}},
         "var/secret": {"Path": "secret", "Items": {"a": "b"}},
-        "acl/policy/mine": {"Name": "mine", "Rules": LEAST},
+        "acl/policy/mine": {"Name": "mine", "Rules": policy("nomad.hcl")},
         "namespace/mine": {"Name": "mine"},
     }
     said = {

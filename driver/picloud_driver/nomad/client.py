@@ -31,7 +31,7 @@ CONNECT_S: Final = 3.0
 ANSWER_S: Final = 10.0
 """Longest time without a byte of an answer, in addition to the time of a long poll."""
 _NEEDED: Final = (
-    "submit-job, read-job, list-jobs, parse-job and read-fs in its namespace, and node:read"
+    "submit-job, read-job, list-jobs, parse-job and read-logs in its namespace, and node:read"
 )
 _ALREADY_THERE: Final = "Enforcing job modify index 0"
 _INVALID: Final = "validation failed"

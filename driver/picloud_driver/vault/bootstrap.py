@@ -9,6 +9,7 @@ from hvac.exceptions import InvalidRequest, VaultError
 from picloud_model.errors import Unavailable
 from requests import RequestException
 
+from picloud_driver.policies import policy
 from picloud_driver.vault import faults
 from picloud_driver.vault.client import SSH_PERMITTED, SSH_ROLE, ssh_mount, vault_client
 
@@ -19,16 +20,6 @@ _PERIOD: Final = "768h"
 """How long the server may be down before its token expires: 32 days, Vault's maximum."""
 _READY_S: Final = 10.0
 _POLL_S: Final = 0.05
-
-# Neither listing nor old versions: a stolen token gives access only to secrets of known names.
-_POLICY: Final = """\
-path "{mount}/data/*" {{ capabilities = ["create", "read", "update"] }}
-path "{mount}/metadata/*" {{ capabilities = ["delete"] }}
-path "{ssh}/config/ca" {{ capabilities = ["read"] }}
-path "{ssh}/sign/{role}" {{ capabilities = ["update"] }}
-path "auth/token/lookup-self" {{ capabilities = ["read"] }}
-path "auth/token/renew-self" {{ capabilities = ["update"] }}
-"""
 _ROLE: Final = {
     "key_type": "ca",
     "algorithm_signer": "default",
@@ -111,11 +102,11 @@ def _make_ssh_authority(client: Any, mount: str) -> None:
 
 
 def _token(client: Any, mount: str) -> str:
-    policy = f"{mount}-api"
-    text = _POLICY.format(mount=mount, ssh=ssh_mount(mount), role=SSH_ROLE)
-    client.sys.create_or_update_policy(policy, text)
+    name = f"{mount}-api"
+    rules = policy("vault.hcl").replace('"picloud', f'"{mount}')
+    client.sys.create_or_update_policy(name, rules)
     # An orphan: the server's token does not end with the administrator's.
     made = client.auth.token.create_orphan(
-        policies=[policy], no_default_policy=True, period=_PERIOD, display_name=policy
+        policies=[name], no_default_policy=True, period=_PERIOD, display_name=name
     )
     return str(made["auth"]["client_token"])

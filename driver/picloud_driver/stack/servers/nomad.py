@@ -14,6 +14,7 @@ from picloud_jobspecs.render import BURST_PREFIX, Driver, mhz
 from picloud_model.core import CORE_TYPES, DEFAULT_CORE_TYPE
 from picloud_model.errors import Unavailable
 
+from picloud_driver.nomad.bootstrap import bootstrap
 from picloud_driver.nomad.gateway import NomadAccess, NomadGateway
 from picloud_driver.scheduler.nomad.nodes import CORE_TYPES_KEY, SLOTS_KEY, Nodes
 from picloud_driver.stack.addresses import VendorServer, nomad_of
@@ -134,14 +135,19 @@ class Nomad(StackServer[VendorServer]):
         return VendorServer(f"http://{HOST}:{record.ports['http']}", self._tokens().token)
 
     def make_ready(self, server: VendorServer, deadline: StartupDeadline) -> VendorServer:
-        """See `StackServer.make_ready`; the first start sets the token."""
+        """See `StackServer.make_ready`; the first start sets the token of an administrator.
+
+        The API gets a token of its own.
+        """
         deadline.until(lambda: _set_token(server))
+        token = deadline.until(lambda: bootstrap(access(server)))
+        own = msgspec.structs.replace(server, token=token)
         driver = Driver.DOCKER if self.isolation else Driver.RAW_EXEC
-        deadline.until(lambda: self.check(server, driver))
+        deadline.until(lambda: self.check(own, driver))
         self._keep_state(server)
-        with contextlib.closing(NomadGateway(access(server), connections=1)) as gateway:
+        with contextlib.closing(NomadGateway(access(own), connections=1)) as gateway:
             self.read_capacity(Nodes(gateway, driver))
-        return server
+        return own
 
     @staticmethod
     def check(server: VendorServer, driver: Driver = Driver.RAW_EXEC) -> None:
