@@ -302,7 +302,7 @@ def test_a_token_that_may_not_bootstrap_is_named(guarded: tuple[str, str]) -> No
     address, token = guarded
     least = bootstrap(NomadAccess(address, token=token))
 
-    with pytest.raises(Unavailable, match="it takes a management token"):
+    with pytest.raises(Unavailable, match="this takes a management token"):
         bootstrap(NomadAccess(address, token=least))
 
 

@@ -20,11 +20,12 @@ app = typer.Typer(rich_markup_mode=None, cls=HelpfulGroup)
 
 @app.callback()
 def admin() -> None:
-    """Operate PiCloud on this machine.
+    """Operate PiCloud and the servers that it runs on.
 
     \b
     Examples:
       $ picloud admin doctor
+      $ picloud admin bootstrap --plan --keys /root/picloud
     """  # noqa: D301 - \b keeps the lines apart
 
 
@@ -80,3 +81,40 @@ def doctor(
     if problems:
         output.hint(f"{problems} of {len(rows)} checks found a problem.")
         raise typer.Exit(exits.OTHER)
+
+
+@app.command()
+def bootstrap(
+    *,
+    keys: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Directory for the keys of the cluster.", file_okay=False),
+    ],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be made; change nothing.")
+    ] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over what another cluster has left there.")
+    ] = False,
+) -> None:
+    """Make servers that run already ready for PiCloud.
+
+    The servers are those that CONSUL_HTTP_ADDR, VAULT_ADDR, PICLOUD_S3_BUCKET, NOMAD_ADDR and
+    NATS_URL name, with tokens of administrators; a new Consul or Nomad needs none. This makes
+    policies, secrets engines, a bucket, and tokens that allow the API what it needs. The directory
+    has the tokens afterwards, and a file of variables for the API.
+
+    What exists is not made again, so the command can be repeated, and goes on if it was
+    interrupted. It changes nothing if one of the servers has an old version, or holds data of
+    another cluster or program.
+
+    \b
+    Examples:
+      $ picloud admin bootstrap --plan --keys /root/picloud
+      $ picloud admin bootstrap --keys /root/picloud
+    """  # noqa: D301 - \b keeps the lines apart
+    if sys.platform == "win32":
+        raise CloudException("A server cannot run on Windows; use one on another machine.")
+    from picloud.stack.bootstrap import run  # noqa: PLC0415 - other commands do not need its imports
+
+    run(keys.absolute(), plan=plan, adopt=adopt)

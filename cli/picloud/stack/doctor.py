@@ -22,6 +22,7 @@ from picloud_driver.stack.faults import StackFault
 
 from picloud.stack import server_record
 from picloud.stack.data_dir import StackName
+from picloud.stack.servers import needed_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,10 +105,10 @@ def examine_client(choice: ServerChoice) -> Finding:
 def _servers(data: Path) -> Iterator[Finding]:
     """Examine the servers of the HashiCorp stack."""
     try:
-        from picloud_driver.stack.doctor import servers  # noqa: PLC0415 - an extra of its own
-    except ModuleNotFoundError as error:
-        missing = f"the package of {error.name} is missing"
-        yield _problem("packages", f"{missing}: run pip install 'picloud[server,hashicorp]'")
+        with needed_packages():
+            from picloud_driver.stack.doctor import servers  # noqa: PLC0415 - an extra of its own
+    except CloudException as error:
+        yield Finding("packages", str(error), ok=False)
         return
     yield from servers.examine(data, environment())
 

@@ -108,19 +108,26 @@ class StackServers:
         self._stack.restrict_slots(self._url)
 
 
+@contextlib.contextmanager
+def needed_packages() -> Iterator[None]:
+    """Say how to get the packages of the HashiCorp stack if one cannot be imported in the block."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise CloudException(
+            f"The hashicorp stack's packages are not installed ({error.name} is missing); get them "
+            "with: pip install 'picloud[server,hashicorp]'."
+        ) from error
+
+
 def hashicorp(data: Path, slots: int = 1) -> Stack:
     """Return the servers of the HashiCorp stack for a data directory.
 
     Raises:
         CloudException: When the packages for these servers are not installed.
     """
-    try:
+    with needed_packages():
         from picloud_driver.stack.hashicorp import Stack  # noqa: PLC0415 - an extra of its own
-    except ModuleNotFoundError as error:
-        raise CloudException(
-            f"The hashicorp stack's packages are not installed ({error.name} is missing); get them "
-            "with: pip install 'picloud[server,hashicorp]'."
-        ) from error
     return Stack(data, environment(), slots=slots, progress=_print_event)
 
 

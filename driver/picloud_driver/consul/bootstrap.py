@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from picloud_driver.consul.gateway import ConsulGateway
+from picloud_driver.consul.administrator import ConsulAdministrator
 from picloud_driver.policies import policy
 
 if TYPE_CHECKING:
     from picloud_driver.consul.gateway import ConsulAccess
 
-_POLICY: Final = "picloud-api"
+POLICY: Final = "picloud-api"
 
 
 def bootstrap(administrator: ConsulAccess, token: str) -> None:
@@ -25,9 +25,6 @@ def bootstrap(administrator: ConsulAccess, token: str) -> None:
     Raises:
         Unavailable: When Consul refuses the administrator's token, or does not answer.
     """
-    gateway = ConsulGateway(administrator, connections=1)
-    try:
-        gateway.set_policy(_POLICY, policy("consul.hcl"))
-        gateway.create_token(token, _POLICY)
-    finally:
-        gateway.close()
+    with ConsulAdministrator(administrator) as consul:
+        consul.set_policy(POLICY, policy("consul.hcl"))
+        consul.create_token(token, POLICY)

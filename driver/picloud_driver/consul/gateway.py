@@ -28,9 +28,9 @@ _DEFAULT_PORT: Final = 8500
 _SOCKET: Final = "unix://"
 _OK: Final = 200
 _FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _TOO_LARGE: Final = 413
-_IN_USE: Final = "SecretID is already in use"
 
 
 class Verb(StrEnum):
@@ -115,10 +115,6 @@ class _Error(msgspec.Struct, frozen=True, rename="pascal"):
 class _Transaction(msgspec.Struct, frozen=True, rename="pascal"):
     results: list[_KV] | None = None
     errors: list[_Error] | None = None
-
-
-class _Policy(msgspec.Struct, frozen=True):
-    id: str = msgspec.field(name="ID")
 
 
 class ConsulGateway:
@@ -229,54 +225,51 @@ class ConsulGateway:
         with self._explained():
             self._client.session.destroy(session)
 
-    def set_policy(self, name: str, rules: str) -> None:
-        """Make an ACL policy, or give the one of this name these rules.
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        passes: str = "",
+        missing: bool = False,
+        refusable: bool = False,
+        token: str = "",
+    ) -> tuple[int, str]:
+        """Send a request of an administrator; return the status and the text of the answer.
 
         Args:
-            name: Letters, digits, hyphens and underscores.
-            rules: What it allows, in HCL.
+            method: "GET" or "PUT".
+            path: The path with its version.
+            body: What is sent as JSON.
+            passes: An error whose text contains this is none.
+            missing: Whether the answer may be that nothing is there.
+            refusable: Whether the caller reads errors itself.
+            token: What to send in place of the gateway's own token.
         """
+        http, headers = self._client.http, self._client.prepare_headers(token or None)
+        # Not `client.acl`: it encodes the rules of a policy twice.
         with self._explained():
-            found: Response = self._client.http.get(
-                lambda answer: answer,
-                f"/v1/acl/policy/name/{name}",
-                headers=self._client.prepare_headers(),
+            answer: Response = (
+                http.get(lambda answer: answer, path, headers=headers)
+                if method == "GET"
+                else http.put(
+                    lambda answer: answer, path, data=_ENCODER.encode(body), headers=headers
+                )
             )
-        body = {"Name": name, "Rules": rules}
-        if found.code == _OK:
-            body["ID"] = msgspec.json.decode(found.body, type=_Policy).id
-            self._put(f"/v1/acl/policy/{body['ID']}", body)
-        else:
-            self._put("/v1/acl/policy", body)
-
-    def create_token(self, secret: str, policy: str) -> None:
-        """Make an ACL token with one policy; one that exists stays as it is.
-
-        Args:
-            secret: The token, a UUID.
-            policy: The name of the policy.
-        """
-        body = {"SecretID": secret, "Policies": [{"Name": policy}]}
-        self._put("/v1/acl/token", body, passes=_IN_USE)
+        text = answer.body if isinstance(answer.body, str) else answer.body.decode()
+        accepted = answer.code == _OK or refusable or bool(passes and passes in text)
+        # Versions of Consul differ in how they say that nothing is there.
+        absent = missing and (answer.code == _NOT_FOUND or "not found" in text.lower())
+        if answer.code == _FORBIDDEN and not accepted and not absent:
+            raise self._refused(text)
+        if not accepted and not absent:
+            raise self._unavailable(f"{answer.code} {text}")
+        return answer.code, text
 
     def close(self) -> None:
         """Close the connections."""
         self._client.http.close()
-
-    def _put(self, path: str, body: object, passes: str | None = None) -> None:
-        """Send an object; ignore an error whose text contains `passes`."""
-        # Not `client.acl`: it encodes the rules of a policy twice.
-        with self._explained():
-            answer: Response = self._client.http.put(
-                lambda answer: answer,
-                path,
-                data=_ENCODER.encode(body),
-                headers=self._client.prepare_headers(),
-            )
-        if answer.code == _FORBIDDEN:
-            raise self._refused(answer.body)
-        if answer.code != _OK and (passes is None or passes not in answer.body):
-            raise self._unavailable(f"{answer.code} {answer.body}")
 
     def _failed(self, steps: Sequence[Step], errors: Sequence[_Error]) -> list[Step]:
         for error in errors:

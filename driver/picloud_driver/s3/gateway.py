@@ -191,23 +191,31 @@ class S3Gateway:
         with self._explained():
             self._look()
 
-    def ensure_bucket(self) -> None:
-        """Make the bucket unless it exists."""
-        where = {} if self._region == DEFAULT_REGION else {"LocationConstraint": self._region}
+    def has_bucket(self) -> bool:
+        """Whether the bucket exists."""
         with self._explained():
             try:
-                # First, as a key that may use a bucket often may not make buckets.
                 self._look()
             except ClientError as error:
                 if faults.code_of(error) != faults.NO_BUCKET:
                     raise
-            else:
-                return
-            with contextlib.suppress(self._client.exceptions.BucketAlreadyOwnedByYou):
-                self._client.create_bucket(
-                    Bucket=self._bucket,
-                    **({"CreateBucketConfiguration": where} if where else {}),
-                )
+                return False
+        return True
+
+    def ensure_bucket(self) -> None:
+        """Make the bucket unless it exists."""
+        # First, as a key that may use a bucket often may not make buckets.
+        if self.has_bucket():
+            return
+        where = {} if self._region == DEFAULT_REGION else {"LocationConstraint": self._region}
+        with (
+            self._explained(),
+            contextlib.suppress(self._client.exceptions.BucketAlreadyOwnedByYou),
+        ):
+            self._client.create_bucket(
+                Bucket=self._bucket,
+                **({"CreateBucketConfiguration": where} if where else {}),
+            )
 
     def presign_write(self, key: str, size: int, checksum: str) -> tuple[str, dict[str, str]]:
         """Return a URL to PUT these bytes to unless the key is taken, and headers to send."""

@@ -157,14 +157,23 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
         >>> Addresses.read(addresses.environment() | {"VAULT_TOKEN": "t"}).s3
         Bucket('http://s3', 'box')
         """
-        values = [
-            (variable, getattr(getattr(self, name), field))
-            for name in names
-            for field, variable in _VARIABLES[name].items()
-        ]
+        found: dict[str, str] = {}
+        for name in names:
+            found |= environment_of(name, getattr(self, name))
         if self.slots:
-            values += [(name, getattr(self.slots, field)) for field, name in _SLOTS.items()]
-        return {variable: value for variable, value in values if value}
+            slots = {name: getattr(self.slots, field) for field, name in _SLOTS.items()}
+            found |= {name: value for name, value in slots.items() if value}
+        return found
+
+
+def environment_of(name: str, server: VendorServer | Bucket) -> dict[str, str]:
+    """Return the environment that names one server.
+
+    >>> environment_of("nats", VendorServer("nats://n:4222", "t"))
+    {'NATS_URL': 'nats://n:4222', 'NATS_TOKEN': 't'}
+    """
+    values = {variable: getattr(server, field) for field, variable in _VARIABLES[name].items()}
+    return {variable: value for variable, value in values.items() if value}
 
 
 def consul_of(environment: Mapping[str, str]) -> VendorServer | None:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final
-
-from hvac.exceptions import InvalidRequest, VaultError
-from picloud_model.errors import Unavailable
-from requests import RequestException
+from typing import TYPE_CHECKING, Final
 
 from picloud_driver.policies import policy
-from picloud_driver.vault import faults
-from picloud_driver.vault.client import SSH_PERMITTED, SSH_ROLE, ssh_mount, vault_client
+from picloud_driver.vault.administrator import VaultAdministrator
+from picloud_driver.vault.client import SSH_PERMITTED, ssh_mount
 
 if TYPE_CHECKING:
     from picloud_driver.vault.client import VaultAccess
 
-_PERIOD: Final = "768h"
-"""How long the server may be down before its token expires: 32 days, Vault's maximum."""
-_READY_S: Final = 10.0
-_POLL_S: Final = 0.05
-_ROLE: Final = {
+ENGINES: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "": ("kv", {"version": "2"}),
+    "-transit": ("transit", {}),
+    "-ssh": ("ssh", {}),
+}
+"""The secrets engines and their options, by what follows the mount's name."""
+
+
+SIGNING: Final = {
     "key_type": "ca",
     "algorithm_signer": "default",
     "allow_user_certificates": True,
-    # The server names a job; nobody else may sign.
+    # The server names a job, and no other client may sign.
     "allowed_users": "*",
     "allowed_extensions": ",".join(SSH_PERMITTED),
     "default_extensions": {},
     "ttl": "5m",
     "max_ttl": "10m",
 }
+"""The rules by which SSH certificates are signed."""
+
+
+def policy_name(mount: str) -> str:
+    """Return the name of the API's policy."""
+    return f"{mount}-api"
+
+
+def rules(mount: str) -> str:
+    """Return the rules of the API's policy.
+
+    >>> rules("jobs").splitlines()[2]
+    'path "jobs/data/*" { capabilities = ["create", "read", "update"] }'
+    """
+    return policy("vault.hcl").replace('"picloud', f'"{mount}')
 
 
 def bootstrap(administrator: VaultAccess) -> str:
@@ -49,64 +63,10 @@ def bootstrap(administrator: VaultAccess) -> str:
     Raises:
         Unavailable: When the mount has another purpose, or Vault does not answer.
     """
-    where = f"Vault at {administrator.address}, mount {administrator.mount}"
-    client = vault_client(administrator, 1)
-    try:
-        _mount(client, administrator.mount, "kv", {"version": "2"})
-        _mount(client, f"{administrator.mount}-transit", "transit", {})
-        _await_upgrade(client, administrator.mount)
-        _make_ssh_authority(client, ssh_mount(administrator.mount))
-        return _token(client, administrator.mount)
-    except (VaultError, RequestException, OSError) as error:
-        raise faults.refusal(error, where) from error
-    finally:
-        client.adapter.close()
-
-
-def _mount(client: Any, path: str, engine: str, options: dict[str, str]) -> None:
-    try:
-        client.sys.enable_secrets_engine(engine, path=path, options=options)
-    except InvalidRequest as error:
-        if faults.IN_USE not in str(error):
-            raise
-    mounted = client.sys.list_mounted_secrets_engines()["data"][f"{path}/"]
-    if mounted["type"] != engine or not options.items() <= (mounted["options"] or {}).items():
-        raise Unavailable(f"Vault's mount {path} is used for something else: name another one.")
-
-
-def _await_upgrade(client: Any, mount: str) -> None:
-    """Wait until the mount can be used, as Vault prepares it in the background."""
-    deadline = time.monotonic() + _READY_S
-    while True:
-        try:
-            client.secrets.kv.v2.read_configuration(mount_point=mount)
-        except InvalidRequest as error:
-            if faults.UPGRADING not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(_POLL_S)
-        else:
-            return
-
-
-def _make_ssh_authority(client: Any, mount: str) -> None:
-    """Make the key that signs certificates, unless there is one, and the rules for signing."""
-    _mount(client, mount, "ssh", {})
-    try:
-        client.write_data(
-            f"{mount}/config/ca", data={"generate_signing_key": True, "key_type": "ed25519"}
-        )
-    except InvalidRequest as error:
-        if faults.CONFIGURED not in str(error):
-            raise
-    client.write_data(f"{mount}/roles/{SSH_ROLE}", data=_ROLE)
-
-
-def _token(client: Any, mount: str) -> str:
-    name = f"{mount}-api"
-    rules = policy("vault.hcl").replace('"picloud', f'"{mount}')
-    client.sys.create_or_update_policy(name, rules)
-    # An orphan: the server's token does not end with the administrator's.
-    made = client.auth.token.create_orphan(
-        policies=[name], no_default_policy=True, period=_PERIOD, display_name=name
-    )
-    return str(made["auth"]["client_token"])
+    mount = administrator.mount
+    with VaultAdministrator(administrator) as vault:
+        for suffix, (engine, options) in ENGINES.items():
+            vault.mount(f"{mount}{suffix}", engine, options)
+        vault.make_ssh_authority(ssh_mount(mount), SIGNING)
+        vault.set_policy(policy_name(mount), rules(mount))
+        return vault.create_token(policy_name(mount))

@@ -35,6 +35,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         """The required program, for messages."""
         return f"{self.name} {'.'.join(map(str, self.oldest))} or newer"
 
+    def accepts(self, version: str) -> bool:
+        """Whether a version is new enough.
+
+        >>> Program(name="vault", oldest=(1, 12, 0), get="").accepts("1.21.0+ent")
+        True
+        """
+        return _version(version) >= self.oldest
+
 
 def find(program: Program, environment: Mapping[str, str]) -> Path:
     """Return the path of a program: on PATH if new enough, else the newest of the cache.

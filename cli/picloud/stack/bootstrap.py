@@ -1,0 +1,62 @@
+"""What `picloud admin bootstrap` does: it plans for all servers first, then changes each."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from cloud._config.settings import environment
+from picloud_driver.stack import records
+
+from picloud import output
+from picloud.stack.servers import needed_packages, stack_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SERVERS: Final = 5
+"""How many servers a stack has."""
+
+
+def run(directory: Path, *, plan: bool, adopt: bool) -> None:
+    """Make the servers that the environment names ready for the platform.
+
+    Args:
+        directory: Holds the keys of the cluster.
+        plan: Whether only to say what would be made.
+        adopt: Whether to take over what another cluster has left on the servers.
+
+    Raises:
+        CloudException: When a server cannot be used; what was made before stays.
+    """
+    with needed_packages():
+        from picloud_driver.stack.bootstrap.keys import KeyFile  # noqa: PLC0415 - see `hashicorp`
+        from picloud_driver.stack.bootstrap.servers import Bootstrap  # noqa: PLC0415 - as above
+
+    with stack_errors():
+        bootstrap = Bootstrap(environment(), KeyFile(directory), adopt=adopt)
+        # All of them, before any is changed: one that cannot be used stops everything.
+        needed = {name: bootstrap.plan(name) for name in bootstrap.servers}
+        if plan:
+            for name, changes in needed.items():
+                _show(name, bootstrap.servers[name].address)
+                for change in changes:
+                    output.text(f"  needs  {change.text}")
+            count = sum(map(len, needed.values()))
+            output.text(f"{count} to make; nothing was changed.")
+            return
+        with records.exclusive(directory):
+            bootstrap = Bootstrap(environment(), KeyFile(directory), adopt=adopt)
+            for name in bootstrap.servers:
+                _show(name, bootstrap.servers[name].address)
+                for text in bootstrap.run(name):
+                    output.text(f"  made   {text}")
+            file = bootstrap.write_environment()
+    output.text(f"The servers are ready. The API's variables are in {file}; use them with:")
+    output.text(f"  . {shlex.quote(str(file))} && picloud up --stack hashicorp")
+    if len(bootstrap.servers) < _SERVERS:
+        output.hint("`picloud up` starts the servers that the environment does not name.")
+
+
+def _show(name: str, address: str) -> None:
+    output.text(f"{name:<7}  {address}")

@@ -1,0 +1,126 @@
+"""What an administrator does in Consul: policies and tokens."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from picloud_model.errors import Unavailable
+
+from picloud_driver.consul.gateway import ConsulGateway
+
+if TYPE_CHECKING:
+    from picloud_driver.consul.gateway import ConsulAccess
+
+_OK: Final = 200
+_FORBIDDEN: Final = 403
+_DISABLED: Final = "ACL support disabled"
+_IN_USE: Final = "SecretID is already in use"
+_NO_LONGER: Final = "no longer allowed"
+
+
+class ConsulPolicy(msgspec.Struct, frozen=True, rename="pascal"):
+    """A policy: what it allows, in HCL, and what it is for."""
+
+    id: str = msgspec.field(name="ID")
+    rules: str = ""
+    description: str = ""
+
+
+class _Config(msgspec.Struct, frozen=True, rename="pascal"):
+    version: str
+
+
+class _Agent(msgspec.Struct, frozen=True, rename="pascal"):
+    config: _Config
+
+
+class ConsulAdministrator(contextlib.AbstractContextManager["ConsulAdministrator"]):
+    """Requests with a management token. It blocks.
+
+    Every method raises `Unavailable` when Consul does not answer, or refuses the token.
+
+    Args:
+        access: Consul's address and the token, which is not stored.
+    """
+
+    def __init__(self, access: ConsulAccess) -> None:
+        self._gateway = ConsulGateway(access, connections=1)
+        self._address = access.address
+
+    def __exit__(self, *_: object) -> None:
+        self._gateway.close()
+
+    def make_first_token(self, secret: str) -> None:
+        """Make the first management token, which a new Consul grants once.
+
+        Raises:
+            Unavailable: When another administrator has made it, or Consul has no ACLs.
+        """
+        code, text = self._gateway.request(
+            "PUT", "/v1/acl/bootstrap", {"BootstrapSecret": secret}, refusable=True
+        )
+        if code == _OK:
+            return
+        if _NO_LONGER in text:
+            raise Unavailable(
+                f"Consul at {self._address} has a management token already: set "
+                "CONSUL_HTTP_TOKEN to one."
+            )
+        if _DISABLED in text:
+            raise Unavailable(
+                f"Consul at {self._address} has no ACLs: set `acl.enabled` to true and "
+                '`acl.default_policy` to "deny" in the configuration of its servers.'
+            )
+        raise Unavailable(f"Consul at {self._address} makes no first token: {text}.")
+
+    def is_open(self, key: str) -> bool:
+        """Whether this, as a client without a token, may read a key."""
+        code, _ = self._gateway.request("GET", f"/v1/kv/{key}", refusable=True)
+        return code != _FORBIDDEN
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is valid; the present one need not be."""
+        path = "/v1/acl/token/self"
+        code, _ = self._gateway.request("GET", path, token=token, refusable=True)
+        return code == _OK
+
+    def version(self) -> str:
+        """Return the version of the agent that answers."""
+        _, text = self._gateway.request("GET", "/v1/agent/self")
+        return msgspec.json.decode(text, type=_Agent).config.version
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with `prefix`."""
+        return self._gateway.keys(prefix)
+
+    def policy(self, name: str) -> ConsulPolicy | None:
+        """Return a policy; None if there is none of this name."""
+        path = f"/v1/acl/policy/name/{name}"
+        code, text = self._gateway.request("GET", path, missing=True)
+        return msgspec.json.decode(text, type=ConsulPolicy) if code == _OK else None
+
+    def set_policy(self, name: str, rules: str, description: str = "") -> None:
+        """Make a policy, or give the one of this name these rules.
+
+        Args:
+            name: Letters, digits, hyphens and underscores.
+            rules: What it allows, in HCL.
+            description: What it is for.
+        """
+        body = {"Name": name, "Rules": rules, "Description": description}
+        if found := self.policy(name):
+            self._gateway.request("PUT", f"/v1/acl/policy/{found.id}", body | {"ID": found.id})
+        else:
+            self._gateway.request("PUT", "/v1/acl/policy", body)
+
+    def create_token(self, secret: str, policy: str) -> None:
+        """Make a token with one policy; one that exists stays as it is.
+
+        Args:
+            secret: The token, a UUID.
+            policy: The name of the policy.
+        """
+        body = {"SecretID": secret, "Policies": [{"Name": policy}]}
+        self._gateway.request("PUT", "/v1/acl/token", body, passes=_IN_USE)

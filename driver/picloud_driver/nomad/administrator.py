@@ -1,0 +1,157 @@
+"""What an administrator does in Nomad: policies and tokens."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from nomad import api
+from picloud_model.errors import NotAllowed, ServerFault, Unavailable
+
+from picloud_driver.nomad.answers import NomadJob
+from picloud_driver.nomad.client import NomadClient, NoSuchThing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from picloud_driver.nomad.client import NomadAccess
+
+_DISABLED: Final = "ACL support disabled"
+
+
+class NomadPolicy(msgspec.Struct, frozen=True, rename="pascal"):
+    """A policy: what it allows, in HCL, and what it is for."""
+
+    rules: str = ""
+    description: str = ""
+
+
+class NomadToken(msgspec.Struct, frozen=True, rename="pascal"):
+    """An ACL token. In a list it has no secret."""
+
+    accessor_id: str = msgspec.field(name="AccessorID")
+    name: str = ""
+    type: str = ""
+    policies: list[str] | None = None
+    secret_id: str = msgspec.field(name="SecretID", default="")
+
+    def __repr__(self) -> str:
+        return f"NomadToken({self.accessor_id!r})"
+
+
+class _Member(msgspec.Struct, frozen=True, rename="pascal"):
+    tags: dict[str, str] = {}
+
+
+class _Agent(msgspec.Struct, frozen=True):
+    member: _Member
+
+
+class NomadAdministrator(contextlib.AbstractContextManager["NomadAdministrator"]):
+    """Requests with a management token. It blocks.
+
+    Every method raises `Unavailable` when Nomad does not answer, or refuses the token.
+
+    Args:
+        access: Nomad's address and the token, which is not stored.
+    """
+
+    def __init__(self, access: NomadAccess) -> None:
+        self._address = access.address
+        self._client = NomadClient(access, connections=1)
+        self._acl = self._client.endpoint(api.Acl)
+        self._agent = self._client.endpoint(api.Agent)
+        self._jobs = self._client.endpoint(api.Jobs)
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def make_first_token(self, secret: str) -> None:
+        """Make the first management token, which a new Nomad grants once; it may be made again.
+
+        Args:
+            secret: The token, a UUID that the caller has stored.
+
+        Raises:
+            Unavailable: When another administrator has made it, or Nomad has no ACLs.
+        """
+        try:
+            with self._explained():
+                self._send("bootstrap", body={"BootstrapSecret": secret})
+        except ServerFault as error:
+            if "ACL bootstrap already done" not in error.message:
+                raise
+            raise Unavailable(
+                f"Nomad at {self._address} has a management token already: set NOMAD_TOKEN to one."
+            ) from error
+
+    def knows_own_token(self) -> bool:
+        """Whether the token is valid."""
+        try:
+            self._client.ask(self._acl, "token", "self", answer=NomadToken)
+        except (NotAllowed, NoSuchThing):
+            return False
+        return True
+
+    def version(self) -> str:
+        """Return the version of the agent that answers."""
+        with self._explained():
+            tags = self._client.ask(self._agent, "self", answer=_Agent).member.tags
+        return tags.get("build", "")
+
+    def jobs(self, prefix: str) -> list[NomadJob]:
+        """Return every job whose name has this prefix."""
+        with self._explained():
+            return self._client.ask(self._jobs, answer=list[NomadJob], params={"prefix": prefix})
+
+    def policy(self, name: str) -> NomadPolicy | None:
+        """Return a policy; None if there is none of this name."""
+        try:
+            with self._explained():
+                return self._client.ask(self._acl, "policy", name, answer=NomadPolicy)
+        except NoSuchThing:
+            return None
+
+    def set_policy(self, name: str, rules: str, description: str = "") -> None:
+        """Make a policy, or give the one of this name these rules."""
+        body = {"Name": name, "Rules": rules, "Description": description}
+        with self._explained():
+            self._send("policy", name, body=body)
+
+    def token_of(self, policy: str) -> NomadToken | None:
+        """Return the token that `create_token` has made for a policy; None if there is none."""
+        with self._explained():
+            for found in self._client.ask(self._acl, "tokens", answer=list[NomadToken]):
+                if (found.name, found.type, found.policies) == (policy, "client", [policy]):
+                    return self._client.ask(
+                        self._acl, "token", found.accessor_id, answer=NomadToken
+                    )
+        return None
+
+    def create_token(self, policy: str) -> NomadToken:
+        """Make a token with one policy, which is its name, too."""
+        body = {"Name": policy, "Type": "client", "Policies": [policy]}
+        with self._explained():
+            return self._client.ask(self._acl, "token", answer=NomadToken, method="post", json=body)
+
+    def _send(self, *path: str, body: Any) -> None:
+        with self._client.explained():
+            self._client.send(self._acl, *path, method="post", json=body)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn a refusal into a sentence for administrators."""
+        try:
+            yield
+        except NotAllowed as error:
+            raise Unavailable(
+                f"Nomad at {self._address} refuses our token: this takes a management token."
+            ) from error
+        except (ServerFault, Unavailable) as error:
+            if _DISABLED in error.message:
+                raise Unavailable(
+                    f"Nomad at {self._address} has no ACLs: set `acl {{ enabled = true }}` in the "
+                    "configuration of its servers and clients."
+                ) from error
+            raise

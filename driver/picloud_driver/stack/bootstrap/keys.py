@@ -1,0 +1,76 @@
+"""The tokens of a cluster, in a directory of its administrator."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from picloud_driver import disk
+from picloud_driver.stack import records
+from picloud_driver.stack.bootstrap.change import MANAGED_BY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE: Final = "keys.json"
+ENVIRONMENT: Final = "environment"
+"""The file that a shell reads before it starts the API."""
+
+
+class ClusterKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The id of a cluster, the first management tokens that bootstrap has made, and the API's own.
+
+    A token is "" if there is none; tokens are in no `repr`.
+    """
+
+    cluster: str
+    consul_management: str = ""
+    nomad_management: str = ""
+    consul: str = ""
+    nomad: str = ""
+    vault: str = ""
+
+    def __repr__(self) -> str:
+        return f"ClusterKeys({self.cluster!r})"
+
+
+class KeyFile:
+    """The keys of a cluster; each is stored before a server learns it, or as soon as it is known.
+
+    Args:
+        directory: Holds them; it is made with the first key.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / FILE
+        lost = "restore it from a copy, or remove it and use --adopt"
+        stored = records.read(self.path, ClusterKeys, lost)
+        self.now = stored or ClusterKeys(cluster=secrets.token_hex(8))
+
+    @property
+    def mark(self) -> str:
+        """The description of what belongs to this cluster."""
+        return f"{MANAGED_BY}{self.now.cluster}"
+
+    def store(self, **changed: str) -> None:
+        """Replace some of the keys, on disk, too.
+
+        Raises:
+            StackFault: When they cannot be written.
+        """
+        self.now = msgspec.structs.replace(self.now, **changed)
+        records.write(self.path, self.now)
+
+    def write_environment(self, lines: str) -> Path:
+        """Write the variables of the API; return the file.
+
+        Raises:
+            StackFault: When it cannot be written.
+        """
+        file = self.path.with_name(ENVIRONMENT)
+        with records.disk_faults(file):
+            disk.private_directory(file.parent)
+            disk.replace(file, lines.encode(), sync=True)
+        return file

@@ -1,0 +1,64 @@
+"""What Nomad needs: ACLs, the API's policy, and its token."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+from picloud_jobspecs.render import BURST_PREFIX
+
+from picloud_driver.nomad.administrator import NomadAdministrator
+from picloud_driver.nomad.bootstrap import POLICY, rules
+from picloud_driver.stack.bootstrap.change import Change, Found, require_own, require_version
+from picloud_driver.stack.servers.nomad import Nomad, access
+
+if TYPE_CHECKING:
+    from picloud_driver.stack.addresses import VendorServer
+    from picloud_driver.stack.bootstrap.keys import KeyFile
+
+
+def changes(server: VendorServer, keys: KeyFile, *, adopt: bool) -> list[Change]:
+    """Return what Nomad lacks, in order; see `consul.changes`."""
+    wanted = rules(access(server).namespace)
+
+    def make_first_token() -> None:
+        keys.store(nomad_management=keys.now.nomad_management or str(uuid.uuid4()))
+        with NomadAdministrator(access(server)) as nomad:
+            nomad.make_first_token(keys.now.nomad_management)
+
+    def set_policy() -> None:
+        with NomadAdministrator(access(managed)) as nomad:
+            nomad.set_policy(POLICY, wanted, keys.mark)
+
+    def make_token() -> None:
+        with NomadAdministrator(access(managed)) as nomad:
+            # Nomad chooses it. One that was made and not stored is found again.
+            made = nomad.token_of(POLICY) or nomad.create_token(POLICY)
+        keys.store(nomad=made.secret_id)
+
+    steps = [
+        Change(f"a management token, its first, kept in {keys.path}", make_first_token),
+        Change(f"the policy {POLICY}, which allows the API its work only", set_policy),
+        Change("a token of the API, with this policy", make_token),
+    ]
+    token = server.token or keys.now.nomad_management
+    managed = msgspec.structs.replace(server, token=token)
+    if not token:
+        return steps
+    with NomadAdministrator(access(managed)) as nomad:
+        if not server.token and not nomad.knows_own_token():
+            return steps
+        where = f"Nomad at {server.address}"
+        require_version(where, Nomad.program, nomad.version())
+        found = nomad.policy(POLICY)
+        data = f"jobs whose names begin with {BURST_PREFIX}" if nomad.jobs(BURST_PREFIX) else ""
+        owner = found.description if found else None
+        require_own(where, Found(owner, data), keys.mark, adopt=adopt)
+        has_policy = found and (found.rules, found.description) == (wanted, keys.mark)
+        own = nomad.token_of(POLICY)
+        has_token = own is not None and own.secret_id == keys.now.nomad
+    return [
+        *([] if has_policy else steps[1:2]),
+        *([] if has_token else steps[2:]),
+    ]

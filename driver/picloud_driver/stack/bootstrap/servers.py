@@ -1,0 +1,116 @@
+"""Bootstrap: every server in turn, each change looked for again after the one before it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from picloud_model.errors import PiCloudError
+
+from picloud_driver.stack.addresses import (
+    consul_of,
+    environment_of,
+    nats_of,
+    nomad_of,
+    s3_of,
+    vault_of,
+)
+from picloud_driver.stack.bootstrap import consul, nomad, s3, vault
+from picloud_driver.stack.faults import StackFault
+from picloud_driver.stack.servers.nats import Nats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from picloud_driver.stack.bootstrap.change import Change
+    from picloud_driver.stack.bootstrap.keys import KeyFile
+
+_READERS: Final = {
+    "consul": consul_of,
+    "vault": vault_of,
+    "s3": s3_of,
+    "nomad": nomad_of,
+    "nats": nats_of,
+}
+_CHANGES: Final[dict[str, Callable[..., list[Change]]]] = {
+    "consul": consul.changes,
+    "vault": vault.changes,
+    "s3": s3.changes,
+    "nomad": nomad.changes,
+}
+
+
+class Bootstrap:
+    """The servers that an environment names, and what they need.
+
+    Args:
+        environment: Addresses of the servers, and tokens of administrators.
+        keys: The keys of the cluster.
+        adopt: Whether to take over what another cluster has left.
+
+    Raises:
+        StackFault: When it names none, or one without its token.
+    """
+
+    def __init__(self, environment: Mapping[str, str], keys: KeyFile, *, adopt: bool) -> None:
+        self._keys = keys
+        self._adopt = adopt
+        try:
+            named = {name: read(environment) for name, read in _READERS.items()}
+        except PiCloudError as error:
+            raise StackFault(error.message) from error
+        self.servers: dict[str, Any] = {name: one for name, one in named.items() if one}
+        if not self.servers:
+            raise StackFault(
+                "No server is named: set CONSUL_HTTP_ADDR, VAULT_ADDR, NOMAD_ADDR, NATS_URL and "
+                "PICLOUD_S3_BUCKET."
+            )
+
+    def plan(self, name: str) -> list[Change]:
+        """Return what a server lacks; nothing is changed.
+
+        Raises:
+            StackFault: When it cannot be used as it is; says why.
+        """
+        try:
+            if name == "nats":
+                Nats.check(self.servers[name])
+                return []
+            return _CHANGES[name](self.servers[name], self._keys, adopt=self._adopt)
+        except PiCloudError as error:
+            raise StackFault(error.message) from error
+
+    def run(self, name: str) -> Iterator[str]:
+        """Make what a server lacks; yield the text of each change once it is made.
+
+        Raises:
+            StackFault: When a change cannot be made; those made before stay, and a later call goes
+                on from there.
+        """
+        previous = ""
+        while planned := self.plan(name):
+            change = planned[0]
+            if change.text == previous:
+                raise StackFault(f"{name} does not keep {change.text}; look at its log.")
+            try:
+                change.make()
+            except PiCloudError as error:
+                raise StackFault(error.message) from error
+            previous = change.text
+            yield change.text
+
+    def write_environment(self) -> Path:
+        """Write the variables that name these servers, with the API's tokens; return the file.
+
+        Raises:
+            StackFault: When it cannot be written.
+        """
+        variables: dict[str, str] = {}
+        for name, server in self.servers.items():
+            token = getattr(self._keys.now, name, "")
+            own = msgspec.structs.replace(server, token=token) if token else server
+            variables |= environment_of(name, own)
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+        return self._keys.write_environment("".join(lines))
