@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from cloud import shell
 
-from picloud import map_rows, submitted
+from picloud import submitted
 from picloud.options import arguments
 from picloud.options.arguments import AsJson, Data, Words  # noqa: TC001 - typer reads annotations when it runs
 from picloud.options.job import JobOptions, takes_job_options
@@ -49,6 +49,8 @@ def mapexec(
       $ picloud mapexec -N cities.csv ./forecast {city} {days}
       $ picloud mapexec -k 100 ./simulate
     """  # noqa: D301 - \b keeps the lines apart
+    from picloud import map_rows  # noqa: PLC0415 - other commands do not need it
+
     if options.stdin and arg_file == "-":
         raise typer.BadParameter("-N - reads standard input, too.", param_hint="--stdin")
     mapped = map_rows.read(map_data, arg_file, copies)
