@@ -50,13 +50,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a stack runs.
 
     `crashpoint` ends the server each time it passes the point of that name, `slot_crashpoint` the
-    first slot that passes it.
+    first slot that passes it. An account may have `object_bytes` in its bucket and volumes, if that
+    is not 0.
     """
 
     slots: int = 2
     idle_s: float = 60.0
     crashpoint: str = ""
     slot_crashpoint: str = ""
+    object_bytes: int = 0
 
 
 class Stack(ABC):
@@ -265,7 +267,10 @@ class EmbeddedStack(Stack):
 
     def _environment(self) -> Mapping[str, str]:
         inherited = {name: value for name, value in os.environ.items() if "PICLOUD" not in name}
-        return inherited | {"PICLOUD_CRASHPOINT": self._options.crashpoint}
+        chosen = {"PICLOUD_CRASHPOINT": self._options.crashpoint}
+        if self._options.object_bytes:
+            chosen["PICLOUD_MAX_OBJECT_BYTES"] = str(self._options.object_bytes)
+        return inherited | chosen
 
     def _first_line(self, pipe: int) -> bytes:
         with os.fdopen(pipe, "rb") as lines:

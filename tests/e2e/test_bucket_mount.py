@@ -238,14 +238,23 @@ def is_mounted() -> bool:
     return Path(cloud.bucket.mount_path()).is_dir()
 
 
+def mount_point() -> tuple[str, bool]:
+    """Where a job has the bucket, and whether a file system is mounted there."""
+    at = cloud.bucket.mount_path()
+    return at, os.path.ismount(at)
+
+
 def test_nothing_is_left_of_the_mount_of_a_slot(begin: Callable[..., Stack]) -> None:
     """It is unmounted when the slot ends; killed processes leave no mounted bucket either."""
     stack = begin()
     client = stack.client()
     with current_client(client):
-        at = cloud.result(cloud.call(bucket.mount_path))
-        assert os.path.ismount(at)
+        at, is_mount = cloud.result(cloud.call(mount_point))
+        assert is_mount
+        serving = servers(stack)
+        assert serving
 
         stack.stop()
 
     until(lambda: not os.path.ismount(at), "it is unmounted")
+    until(lambda: not any(each.is_running() for each in serving), "its process has ended")

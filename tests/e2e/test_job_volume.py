@@ -132,6 +132,34 @@ def test_a_job_sees_one_snapshot_and_commits_when_it_likes(data: str, stack: Sta
     assert content(data, "sets/a.txt") == content(data, "other") == "other"
 
 
+def test_a_commit_that_exceeds_the_quota_is_refused(begin: Callable[..., Stack]) -> None:
+    """It says so and stores nothing; what was committed before stays, and the job may go on."""
+    with current_client(begin(object_bytes=100_000).client()):
+        volume.create("small", "/small")
+
+        def work() -> str:
+            folder = Path(volume.path("small"))
+            (folder / "fits").write_bytes(b"x" * 1000)
+            volume.commit()
+            (folder / "large").write_bytes(os.urandom(200_000))
+            try:
+                volume.commit()
+            except CloudException as error:
+                (folder / "large").unlink()
+                volume.commit()
+                return str(error)
+            return "it was committed"
+
+        def leave() -> None:
+            (Path(volume.path("small")) / "large").write_bytes(os.urandom(200_000))
+
+        refusal = cloud.result(cloud.call(work, _vol="small"), WAIT_S)
+        assert "1,000 of 100,000 bytes, so 200,000 more do not fit" in refusal
+        with pytest.raises(CloudException, match="200,000 more do not fit"):
+            cloud.result(cloud.call(leave, _vol="small"), WAIT_S)
+        assert volume.ls("small:") == ["fits"]
+
+
 def test_what_a_job_wrote_is_kept_if_it_raises_and_not_if_it_is_killed(
     data: str, stack: Stack
 ) -> None:
