@@ -44,7 +44,7 @@ from picloud.commands.replay import replay
 from picloud.commands.restart_slots import restart_slots
 from picloud.commands.result import result
 from picloud.commands.setup import setup
-from picloud.commands.ssh import ssh, ssh_config, ssh_info
+from picloud.commands.ssh import exec_shell, ssh, ssh_config, ssh_info
 from picloud.commands.status import status
 from picloud.commands.top import top
 from picloud.commands.up import up
@@ -139,6 +139,7 @@ COMMANDS: Final = (
     CommandRow("wait-for", wait_for.app),
     CommandRow("forward", forward),
     CommandRow("ssh", ssh, options_first=True),
+    CommandRow("exec-shell", exec_shell),
     CommandRow("ssh-info", ssh_info),
     CommandRow("ssh-config", ssh_config),
     CommandRow("bucket", bucket.app),

@@ -1,4 +1,4 @@
-"""The function of `cloud.shell`'s jobs: run a shell command and return its output."""
+"""The functions of `cloud.shell`'s jobs, and of those that exist for the shells opened in them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import contextlib
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from picloud_model.job_socket import address, shells_name
 from picloud_model.wire import MAX_RESULT_BYTES
 
 from cloud._arguments.command_template import environment_name, render
-from cloud._config.settings import environment
+from cloud._config.settings import ClientSettings, environment
 from cloud.errors import CommandFailed
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
     from cloud._arguments.command_template import Command
 
+FIRST_SHELL_S: Final = 300.0
+"""How long a job that exists for shells waits for the first one."""
+NEXT_SHELL_S: Final = 2.0
+"""How long such a job waits for another shell after the last one was closed."""
 _CHUNK: Final = 65536
 _TAIL_BYTES: Final = 4000
 """How much of a failed command's standard error is quoted."""
@@ -64,6 +71,48 @@ def run(command: Command, *values: str) -> str:
     if process.returncode and not command.ignore_exit_status:
         raise _failed(process.returncode, stderr)
     return _decoded(stdout if command.return_file is None else _read(command))
+
+
+def host_shells(*, keep_alive: bool = False) -> None:
+    """Run until the last shell that was opened in this job is closed; of `picloud exec-shell`.
+
+    Args:
+        keep_alive: Run until the job is killed.
+
+    Raises:
+        CommandFailed: When no shell is opened within 5 minutes.
+    """
+    if keep_alive:
+        threading.Event().wait()
+    name = ClientSettings.read().job_socket or ""
+    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
+        listener.bind(address(shells_name(name)))
+        listener.listen()
+        selector.register(listener, selectors.EVENT_READ)
+        patience_s = FIRST_SHELL_S
+        while True:
+            # The listener is always registered, the others are shells.
+            has_shells = len(selector.get_map()) > 1
+            ready = selector.select(None if has_shells else patience_s)
+            if not ready and patience_s == FIRST_SHELL_S:
+                raise CommandFailed("no shell was opened within 5 minutes")
+            if not ready:
+                return
+            for key, _ in ready:
+                if key.fileobj is listener:
+                    selector.register(listener.accept()[0], selectors.EVENT_READ)
+                    patience_s = NEXT_SHELL_S
+                else:
+                    _close_ended(selector, key.fileobj)
+
+
+def _close_ended(selector: selectors.BaseSelector, shell: Any) -> None:
+    """Forget a shell server that has closed its connection; it sends nothing."""
+    with contextlib.suppress(OSError):
+        if shell.recv(1):
+            return
+    selector.unregister(shell)
+    shell.close()
 
 
 def _started(command: Command, texts: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""The address of the job socket, between a job's process and the supervisor of its slot."""
+"""The addresses of the sockets of a job: to its supervisor, and from shells opened in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import Final
 
 MOST_BYTES: Final = 64 * 1024
 """Longest message on a job socket; a message is JSON and ends with a newline."""
+
+
+def shells_name(name: str) -> str:
+    """Return the name of the socket that shell servers keep a connection to, if a job listens.
+
+    >>> shells_name("x")
+    'x-shells'
+    """
+    return f"{name}-shells"
 
 
 def address(name: str) -> str:

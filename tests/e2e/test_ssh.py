@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from cloud import CloudException, shortcuts
 from cloud._resources.tunnel import TunnelClient
+from cloud.command import NEXT_SHELL_S
 
 from tests.current_client import current_client
 from tests.e2e.command_line import PICLOUD
@@ -151,6 +153,35 @@ def test_what_runs_in_a_shell_ends_with_the_job(
     ended = picloud("ssh", str(jid))
     assert (ended.code, ended.err.count("\n")) == (3, 1)
     assert f"Job {jid}" in ended.err
+
+
+def test_a_job_for_a_shell_ends_with_the_last_one(
+    client: Client, stack: Stack, tmp_path: Path
+) -> None:
+    """Not with the first one while another is open, and also when a client is killed."""
+    environment = stack.environment()
+    terminal = Terminal(environment, tmp_path, PICLOUD, "exec-shell", "--os-env", "GREETING=hello")
+    try:
+        shown = terminal.until_shown(" was created")
+        terminal.type("echo $GREETING-$PICLOUD_JID-shell\n")
+        job = int(shown.partition("Job ")[2].partition(" ")[0])
+        terminal.until_shown(f"hello-{job}-shell")
+        second = subprocess.Popen(
+            [PICLOUD, "ssh", str(job), "echo ready; sleep 1000"],
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        with second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == b"ready\n"
+            terminal.type("exit 6\n")
+            assert terminal.until_ended() == 6
+            time.sleep(NEXT_SHELL_S + 0.5)  # after that long without a shell the job would end
+            assert client.status(job) == "processing"
+            for each in (*psutil.Process(second.pid).children(recursive=True), second):
+                each.kill()
+        until(lambda: client.status(job) == "done", "the job ends with its last shell")
+    finally:
+        terminal.close()
 
 
 def test_jobs_of_others_and_other_jobs(

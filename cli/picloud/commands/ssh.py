@@ -1,8 +1,8 @@
-"""`picloud ssh`, `picloud ssh-info` and `picloud ssh-config`."""
+"""`picloud ssh`, `picloud exec-shell`, `picloud ssh-info` and `picloud ssh-config`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import cloud
 import typer
@@ -11,6 +11,10 @@ from cloud._client.current import client
 from picloud import output
 from picloud.completion import jobs
 from picloud.options.arguments import AsJson, Timeout  # noqa: TC001 - Typer reads it
+from picloud.options.job import JobOptions, takes_shell_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Jid = Annotated[int, typer.Argument(metavar="JID", min=1, help="Job id.", autocompletion=jobs.jids)]
 Stdio = Annotated[
@@ -47,27 +51,73 @@ def ssh(
       $ picloud ssh 7 ps aux
       $ picloud ssh -L 8080:localhost:8000 7
     """  # noqa: D301 - \b keeps the lines apart
+    await_start(jid, timeout)
+    if stdio:
+        from cloud._resources import ssh as files  # noqa: PLC0415 - it needs sockets
+        from cloud._resources.tunnel import TunnelClient  # noqa: PLC0415 - as above
+
+        with TunnelClient(client().transport).connect_shell(jid) as stream:
+            files.await_banner(stream, jid)
+            files.carry_standard_streams(stream)
+        return
+    options = [*(word for each in local or () for word in ("-L", each)), *(["-t"] if tty else [])]
+    raise typer.Exit(_connect(jid, options, command or ()))
+
+
+@takes_shell_options
+def exec_shell(
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this time."),
+    ] = None,
+    *,
+    keep_alive: Annotated[
+        bool, typer.Option("--keep-alive", "-k", help="Let the job go on after the last shell.")
+    ] = False,
+    options: JobOptions,
+) -> None:
+    """Create a job and open a shell in it, to try what jobs find.
+
+    The job ends with the last shell that is open in it; `picloud ssh` opens others. With
+    --keep-alive it goes on until it is killed.
+
+    \b
+    Examples:
+      $ picloud exec-shell
+      $ picloud exec-shell -t f2 -c 2 --env plots --vol data
+    """  # noqa: D301 - \b keeps the lines apart
+    from cloud.command import host_shells  # noqa: PLC0415 - only this command needs it
+
+    arguments = {"keep_alive": keep_alive}
+    jid = int(client().submit_call(host_shells, (), arguments, options.call_options()))
+    output.hint(f"Job {jid} was created; a shell opens when it has started.")
+    try:
+        await_start(jid, timeout)
+        status = _connect(jid, (), ())
+    except BaseException:
+        if not keep_alive:
+            cloud.kill(jid)
+        raise
+    if keep_alive:
+        output.hint(f"Job {jid} goes on; `picloud kill {jid}` ends it.")
+    raise typer.Exit(status)
+
+
+def _connect(jid: int, options: Sequence[str], command: Sequence[str]) -> int:
+    """Run ssh to a job that is processing; return its exit status."""
     import tempfile  # noqa: PLC0415 - only these commands need files and sockets
     from pathlib import Path  # noqa: PLC0415 - as above
 
     from cloud._resources import ssh as files  # noqa: PLC0415 - as above
     from cloud._resources.tunnel import TunnelClient  # noqa: PLC0415 - as above
 
-    await_start(jid, timeout)
-    tunnels = TunnelClient(client().transport)
-    if stdio:
-        with tunnels.connect_shell(jid) as stream:
-            files.await_banner(stream, jid)
-            files.carry_standard_streams(stream)
-        return
-    options = [*(word for each in local or () for word in ("-L", each)), *(["-t"] if tty else [])]
     with tempfile.TemporaryDirectory(prefix="picloud-ssh-") as directory:
+        tunnels = TunnelClient(client().transport)
         connection = files.SshConnection(tunnels, files.SshFiles(Path(directory), jid))
         try:
-            status = connection.run(options, command or ())
+            return connection.run(options, command)
         finally:
             connection.close()
-    raise typer.Exit(status)
 
 
 def await_start(jid: int, timeout: float | None) -> None:

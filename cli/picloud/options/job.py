@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cloud._arguments.command_template import Command
 
 _DEFAULTS = Options()
+_OF_SHELLS = frozenset(
+    {"type", "cores", "env", "vol", "label", "priority", "max_runtime", "os_env"}
+)
 
 
 def _core_type(name: str) -> str:
@@ -236,10 +239,24 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         return command
 
 
-def takes_job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add all of these options to a command, which receives them as its argument `options`."""
+def takes_shell_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add those options to a command that make sense for a job in which a user works."""
+    return takes_job_options(command, _OF_SHELLS)
+
+
+def takes_job_options(
+    command: Callable[..., None], names: frozenset[str] | None = None
+) -> Callable[..., None]:
+    """Add these options to a command, which receives them as its argument `options`.
+
+    Args:
+        command: The command.
+        names: Which of them; all by default.
+    """
     hints = get_type_hints(JobOptions, include_extras=True)
-    fields = msgspec.structs.fields(JobOptions)
+    fields = [
+        each for each in msgspec.structs.fields(JobOptions) if names is None or each.name in names
+    ]
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != "options"]
     added = [

@@ -7,10 +7,16 @@ import contextlib
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING
+
+from picloud_model.job_socket import address, shells_name
 
 from picloud_worker.system.virtual_environment import own_python_first
 from picloud_worker.tunnel import shell_order
 from picloud_worker.tunnel.shell_order import ShellOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _STREAM = 3
 _ORDER = 4
@@ -34,10 +40,20 @@ def main(job: int) -> None:
             return
         variables = shell_order.environment(job, order.variables)
         path = own_python_first(variables.get("PATH", os.defpath), sys.executable)
-        asyncio.run(ssh_server.serve(stream, order.ssh, {**variables, "PATH": path}))
+        with announced(variables.get("PICLOUD_LINE", "")):
+            asyncio.run(ssh_server.serve(stream, order.ssh, {**variables, "PATH": path}))
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
+
+
+@contextlib.contextmanager
+def announced(name: str) -> Iterator[None]:
+    """Keep a connection to the job meanwhile, if it wants to know how many shells are open."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        with contextlib.suppress(OSError):
+            connection.connect(address(shells_name(name)))
+        yield
 
 
 if __name__ == "__main__":

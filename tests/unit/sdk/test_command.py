@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
+import socket
+import threading
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
-from cloud.command import run
+from cloud.command import NEXT_SHELL_S, host_shells, run
 from cloud.shell import Command, CommandFailed
+from picloud_model.job_socket import address, shells_name
+
+from tests.polling import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +107,21 @@ def test_a_command_reads_what_was_sent(data: bytes) -> None:
     """Also more than a pipe holds, and also if it does not read it to the end."""
     assert run(Command(command="cat", stdin=data)).encode("utf-8", "surrogateescape") == data
     assert run(Command(command="echo done", stdin=data)) == "done\n"
+
+
+def test_a_job_for_shells_ends_after_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each shell keeps a connection to it; another one may follow within a moment."""
+    name = uuid4().hex
+    monkeypatch.setenv("PICLOUD_LINE", name)
+    hosting = threading.Thread(target=host_shells, daemon=True)
+    hosting.start()
+    where = address(shells_name(name))
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two:
+        until(lambda: one.connect_ex(where) in (0, errno.EISCONN), "the job listens")
+        two.connect(where)
+        one.close()
+        hosting.join(NEXT_SHELL_S + 0.3)
+        assert hosting.is_alive()
+        two.close()
+    hosting.join(30)
+    assert not hosting.is_alive()
